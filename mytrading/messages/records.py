@@ -121,7 +121,8 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
     is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each
     strategy last entered for a watched instrument. `events` are those whose positions are held still, with the goals
-    and flattens (by id) that came of each cause, and the exit orders that were told.
+    and flattens (by id) that came of each cause, and the exit orders that were told. `uncovered` holds positions that a
+    stop closed, as they were before, with what of what was sold beside them is still to be bought back.
     """
 
     day: str
@@ -156,6 +157,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     event_goals: dict[str, str] = {}
     event_flattens: dict[str, str] = {}
     event_orders: tuple[str, ...] = ()
+    uncovered: tuple[tuple[Position, tuple[str, ...]], ...] = ()
 
 
 class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_sealed"):

@@ -118,8 +118,11 @@ class RiskBooks:
         """Machine time of the feed's last word that it was ready."""
         self.disk_low = False
         self.doubted = False
-        self.uncovered: Position | None = None
-        """A bought position as it was before the newest row, which shows it stopped out at the broker."""
+        self.uncovered: dict[Key, tuple[Position, tuple[str, ...]]] = {}
+        """Bought positions as they were before a stop closed them, and what their owners had sold beside them.
+
+        Each stands until all of that is gone, or the position is held again.
+        """
         self.retold = False
         """The newest row told once more of an order that had ended and was booked: nobody gains or lacks by it."""
 

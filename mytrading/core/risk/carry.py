@@ -30,12 +30,14 @@ ROLLS_REMEMBERED = 45
 
 def snapshot(books: RiskBooks, day: str) -> RiskOpened:
     """All that must survive, as one row."""
+    uncovered = {(key[3], key[1]) for key in books.uncovered}
     return RiskOpened(
         day=day,
         wishes=tuple(wish.signal for wish in books.wishes.values()),
         settled=tuple(wish.signal.id for wish in books.wishes.values() if wish.settled),
         spent=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.spent)),
         ended=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.ended)),
+        uncovered=tuple(books.uncovered.values()),
         given_up=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.given_up)),
         lost=tuple((w.signal.id, *place) for w in books.wishes.values() for place in sorted(w.lost)),
         entered=tuple((*place, at_ns) for place, at_ns in sorted(books.last_entry.items())),
@@ -48,7 +50,7 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
         bound=tuple(
             (strategy, instrument, watch)
             for (strategy, instrument), watch in books.bound.items()
-            if books.owns(strategy, instrument)
+            if books.owns(strategy, instrument) or (strategy, instrument) in uncovered
         ),
         issued=tuple(books.issued),
         rolls=tuple(roll for roll in books.rolls.values() if _still_counts(roll, day)),
@@ -110,6 +112,7 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
     books.closing = {(a, i, p, s) for a, i, p, s in row.closing}
     books.goals = {goal.id: goal for goal in row.goals}
     books.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
+    books.uncovered = {(p.account, p.instrument, p.product, p.strategy): (p, sold) for p, sold in row.uncovered}
     books.baskets = {}
     books.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     books.runs = dict(row.runs)

@@ -62,10 +62,20 @@ class Closing:
 
         Once what was sold is flat the wish, which has room for nothing any more, has the rest closed.
         """
-        state = self._state
-        bare = state.left_bare(position)
+        bare = self._state.left_bare(position)
         if not bare:
             return self.close(position, cause, reason, trace_ns)
+        return self._close_with(position, bare, cause, reason, trace_ns, now)
+
+    def buy_back(self, closed: Position, sold: Iterable[str], cause: str, reason: str, now: int) -> list[Any]:
+        """Close what of these sold instruments a position covered that is gone, and give their basket up."""
+        bare = self._state.left_bare(closed).intersection(sold)
+        return self._close_with(closed, bare, cause, reason, 0, now) if bare else []
+
+    def _close_with(
+        self, position: Position, bare: set[str], cause: str, reason: str, trace_ns: int, now: int
+    ) -> list[Any]:
+        state = self._state
         place = (position.account, position.strategy)
         sold = [
             one

@@ -86,8 +86,8 @@ class RiskExits:
         """
         if not isinstance(message, PositionChanged):
             return ()
-        if self._state.uncovered is not None:
-            return tuple(self._uncovered(self._state.uncovered, now))
+        if bought_back := self._uncovered(now):
+            return tuple(bought_back)
         if message.client_order_id not in self._state.issued:
             return ()
         state, position = self._state, message.position
@@ -97,11 +97,16 @@ class RiskExits:
             return ()
         return tuple(self._stop(position, level, quote, now))
 
-    def _uncovered(self, closed: Position, now: int) -> list[Any]:
-        cause = guard_cause("cover", closed.strategy, closed.instrument, closed.opened_ns)
-        return self._closing.close_covering(
-            closed, cause, f"the stop of {closed.instrument} fired at the broker", 0, now
-        )
+    def _uncovered(self, now: int) -> list[Any]:
+        """Buy back what is left of what bought positions covered that were stopped out, whenever that was learnt."""
+        rows: list[Any] = []
+        for closed, sold in self._state.uncovered.values():
+            if not self._is_open(closed.instrument.partition(":")[0], now):
+                continue
+            cause = guard_cause("cover", closed.strategy, closed.instrument, closed.opened_ns)
+            text = f"the stop of {closed.instrument} fired at the broker"
+            rows += self._closing.buy_back(closed, sold, cause, text, now)
+        return rows
 
     def _stop(self, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
         cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
@@ -129,6 +134,7 @@ class RiskExits:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
         rows: list[Any] = [*risk_stops.release(self._state, now), *leg_targets.release(self._state, now)]
         rows += risk_stops.arm(self._state, now)
+        rows += self._uncovered(now)
         guarded = self._state.guarded_positions()
         held = [found for found in guarded.values() if self._is_open(found.instrument.partition(":")[0], now)]
         for account in sorted({position.account for position in held}):

@@ -1,15 +1,16 @@
-"""Hedges that cover nothing any more, because the stop of what they covered has fired.
+"""Legs that are left alone: hedges whose sold leg was stopped out, and sold legs whose cover was.
 
-Used by `core/risk/state`, which notes it, and `core/risk/entries`, which goes on as `orphan_legs` says. The
-one rule: as long as anything sold is held beside them, hedges stay; only the end of the last makes orphans of them.
+Used by `core/risk/state`, which notes it, `core/risk/entries`, which goes on with hedges as `orphan_legs` says, and
+`core/risk/exits`, which buys back what is not covered any more. The one rule: as long as anything sold is held beside
+them, hedges stay; only the end of the last makes orphans of them.
 """
 
 from __future__ import annotations
 
 from mytrading.core.identity import content_id
-from mytrading.core.risk.books import RiskBooks
+from mytrading.core.risk.books import Key, RiskBooks
 from mytrading.core.risk.wish import Wish
-from mytrading.messages.enums import Purpose
+from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Order, Position
 
 GUARDS = "guard-"
@@ -60,3 +61,30 @@ def carry(books: RiskBooks, wish: Wish, known: Wish) -> None:
     over = {account for account in accounts & known.ended if _hedges_alone(books, wish, account)}
     wish.ended |= over
     wish.given_up |= known.given_up & over
+
+
+def uncover(books: RiskBooks, key: Key, closed: Position) -> None:
+    """A stop closed a bought position: what its owner has sold beside it may be covered by nothing now."""
+    if sold := _sold(books, closed.account, closed.strategy):
+        books.uncovered[key] = (closed, tuple(sorted(sold)))
+
+
+def settle(books: RiskBooks, strategy: str) -> None:
+    """Forget what was sold beside a position that a stop closed as it goes; sold again, it is another decision."""
+    for key, (closed, names) in list(books.uncovered.items()) if books.uncovered else ():
+        if closed.strategy != strategy:
+            continue
+        now = books.positions.get(key)
+        sold = _sold(books, closed.account, strategy)
+        left = tuple(name for name in names if name in sold)
+        if not left or (now is not None and now.quantity_seen > 0):
+            del books.uncovered[key]
+        else:
+            books.uncovered[key] = (closed, left)
+
+
+def _sold(books: RiskBooks, account: str, strategy: str) -> set[str]:
+    """What an owner has sold in an account, or may still sell by an entry that is out."""
+    held = (p for p in books.positions.of(strategy) if min(p.quantity, p.quantity_seen) < 0)
+    coming = (o for o in books.orders.of(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
+    return {thing.instrument for things in (held, coming) for thing in things if thing.account == account}

@@ -240,6 +240,7 @@ class RiskState(RiskBooks):
         self._take_from_replaced(order)
         self.orders[order.client_order_id] = order
         self._forget_booked(order)
+        risk_orphans.settle(self, order.strategy)
         if before is None or counts(before) != counts(order):
             self._looked_at.discard(order.strategy)
         self._look_at_wishes(order.strategy)
@@ -288,7 +289,6 @@ class RiskState(RiskBooks):
         position = row.position
         key = (position.account, position.instrument, position.product, position.strategy)
         before = self.positions.get(key)
-        self.uncovered = None
         self.positions[key] = position
         self._bind(position)
         self._move_money(position)
@@ -305,9 +305,11 @@ class RiskState(RiskBooks):
             self.guard.flat(key)
         if before is not None and before.quantity and not position.quantity:
             protected = risk_orphans.is_protective(self, closer)
-            self.uncovered = before if protected and before.quantity > 0 else None
+            if protected and before.quantity > 0:
+                risk_orphans.uncover(self, key, before)
             self._spend(before, row.at_ns, protected=protected)
             self.margin.closed(position.account, position.strategy, position.instrument)
+        risk_orphans.settle(self, position.strategy)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)

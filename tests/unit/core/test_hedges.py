@@ -13,7 +13,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import InstrumentKind
-from mytrading.messages.orders import Order, OrderChanged, Protection, ProtectionChanged
+from mytrading.messages.orders import Order, OrderChanged, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.runconfig import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg
@@ -176,7 +176,8 @@ def test_basket_that_is_being_given_up_is_not_kept_by_a_repeat_of_its_signal() -
     assert closed(desk.held("main", NEAR, 0)) == [FUTURE]
 
 
-def test_future_whose_stop_at_the_broker_fires_takes_the_call_along_that_was_sold_later() -> None:
+def covered_later() -> tuple[Basket, Order]:
+    """A future with its stop at the broker, a call sold beside it later, and that stop as it fills."""
     desk, found = entered(Leg(instrument=FUTURE, lots=1))
     bought = found[FUTURE]
     assert bought.stop_trigger > 0
@@ -193,9 +194,74 @@ def test_future_whose_stop_at_the_broker_fires_takes_the_call_along_that_was_sol
         cause=bought.id, purpose=Purpose.STOP, side=Side.SELL, quantity=65, order_type=OrderType.SL,
         state=OrderState.FILLED, created_ns=desk.now, updated_ns=desk.now, filled=65,
     )  # fmt: skip
+    return desk, stop
+
+
+def fires(desk: Basket, stop: Order) -> tuple[Any, ...]:
     desk.give(OrderChanged(event="filled", order=stop, machine_ns=desk.machine_ns))
-    assert closed(desk.held("main", FUTURE, 0, "stop", 65)) == [NEAR]
+    return desk.held("main", stop.instrument, 0, stop.client_order_id, stop.quantity)
+
+
+def fires_unseen(desk: Basket, stop: Order) -> None:
+    """The stop fills while risk is down: its rows are learnt at the start, and nothing is decided on them."""
+    key = ("main", stop.instrument, Product.MIS, "S")
+    flat = replace(desk.machine.state.positions[key], quantity=0, quantity_seen=0, opened_ns=0)
+    told = (
+        OrderChanged(event="filled", order=stop, machine_ns=desk.machine_ns),
+        PositionChanged(position=flat, client_order_id="stop", fill_quantity=65, fill_price=1.0, at_ns=desk.now),
+    )
+    for row in told:
+        desk.machine.apply(row)
+        desk.rows.append(row)
+
+
+def test_future_whose_stop_at_the_broker_fires_takes_the_call_along_that_was_sold_later() -> None:
+    desk, stop = covered_later()
+    assert closed(fires(desk, stop)) == [NEAR]
     assert closed(desk.pass_time(1)) == []
+
+
+@pytest.mark.parametrize("how", ["", "replayed", "next day"])
+def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_at_its_start(how: str) -> None:
+    """A flag of the newest row was read when a fill was decided on, and nobody decides on rows that were missed."""
+    desk, stop = covered_later()
+    fires_unseen(desk, stop)
+    if how == "replayed":
+        again = desk.again()
+        again.now, again.machine_ns, desk = desk.now, desk.machine_ns, again
+    elif how:
+        opened = desk.machine.snapshot("2026-03-18")
+        desk.machine = Basket().machine
+        desk.machine.apply(opened)
+    rows = desk.pass_time(1)
+    (given_up,) = [row for row in rows if isinstance(row, SignalDenied)]
+    assert (closed(rows), given_up.code, given_up.unwinds) == ([NEAR], "BASKET_BROKEN", True)
+    assert closed((*desk.quote(NEAR, 210.0), *desk.pass_time(1))) == [], "once"
+    desk.held("main", NEAR, 0)
+    assert desk.machine.state.uncovered == {}
+
+
+def test_cover_that_is_stopped_out_is_forgotten_with_what_was_sold_beside_it() -> None:
+    desk, stop = covered_later()
+    desk.held("main", PUT, -65)
+    assert closed(fires(desk, stop)) == [NEAR], "a future covers no put"
+    desk.held("main", NEAR, 0)
+    desk.held("main", NEAR, -65)
+    rows = (*desk.pass_time(1), *desk.quote(NEAR, 200.0))
+    assert "fired" not in str([row.reason for row in rows if isinstance(row, CloseGoal)]), "it is sold without cover"
+    ((_, left),) = desk.machine.state.uncovered.values()
+    assert left == (PUT,)
+
+
+def test_stop_that_fires_at_the_broker_beside_nothing_sold_closes_nothing_more() -> None:
+    desk, found = entered(Leg(instrument=FUTURE, lots=1))
+    stop = Order(
+        client_order_id="stop", account="main", instrument=FUTURE, product=Product.MIS, strategy="S", run="r",
+        cause=found[FUTURE].id, purpose=Purpose.STOP, side=Side.SELL, quantity=65, order_type=OrderType.SL,
+        state=OrderState.FILLED, created_ns=desk.now, updated_ns=desk.now, filled=65,
+    )  # fmt: skip
+    assert closed((*fires(desk, stop), *desk.pass_time(1))) == []
+    assert desk.machine.state.uncovered == {}
 
 
 def test_stop_of_the_sold_call_leaves_the_future_that_covers_it_with_its_own() -> None:
