@@ -70,7 +70,7 @@ class FeedHealth:
         self.ticked = self._freshness.touch
         """A price of the instrument was taken, at these times (market and machine), from the stream or asked for."""
         self.dropped = self._freshness.dropped
-        """A frame of the instrument came at this machine time and was not taken."""
+        """A frame of the instrument came at this machine time and was not taken, or its price not believed."""
         self._subscribed: dict[str, int] = {}
         self._settled_ns = 0
         self._low_since = 0

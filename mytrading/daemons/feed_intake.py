@@ -71,6 +71,8 @@ class Intake:
             self._offer(quote)
             if self._lock_step:
                 self.flush()  # no quote is overtaken
+        else:
+            self._health.dropped(instrument, quote.received_ns)
 
     def answered(self, answer: Answer, market_ns: int) -> None:
         """Prices asked for over REST: for what is held, and no part of bars, since they skip what was traded."""

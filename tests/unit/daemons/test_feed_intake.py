@@ -111,6 +111,16 @@ def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrume
     assert (desk.bars.quotes, coverage.fresh, list(desk.health.deaf)) == ([], 0, [SBIN])
 
 
+@pytest.mark.parametrize("prices", [(0.0,) * 11, (900.0,) + (0.0,) * 9 + (1500.0,)])
+def test_instrument_of_which_every_price_is_held_or_refused_is_deaf(desk: Desk, prices: tuple[float, ...]) -> None:
+    """It stayed in the coverage, and no alert named it: such frames counted as taken."""
+    desk.frame(0, 3, ltp=500.0)
+    for second, price in enumerate(prices):
+        desk.frame(second * SECOND, 3, ltp=price)
+    coverage = desk.health.look(NOON + DEAF_NS, DEAF_NS, frozenset(), lambda _: True)
+    assert (len(desk.bars.quotes), coverage.fresh, desk.health.deaf) == (1, 0, {SBIN: len(prices)})
+
+
 def test_price_of_nothing_does_not_make_what_is_held_fresh(desk: Desk) -> None:
     for second in range(10):
         desk.frame(second * SECOND, 3, ltp=0.0)
