@@ -30,13 +30,13 @@ class Guardians:
         self._well: dict[str, int] = dict.fromkeys((*WATCHED, STREAM), began_ns)
         self._silent: dict[str, int] = dict.fromkeys(WATCHED, began_ns)
         self.engine_stops: frozenset[str] | None = None
-        """Names of the stops that risk holds, by its last heartbeat; None before the first."""
+        """Names of the stops that risk holds, by its last heartbeat that was ready; None before the first."""
 
     def heard(self, beat: Heartbeat, machine_ns: int) -> None:
         """A heartbeat came."""
         if beat.daemon not in WATCHED:
             return
-        if beat.daemon == "risk":
+        if beat.daemon == "risk" and beat.ready:  # one with a journal in doubt may have forgotten what it holds
             self.engine_stops = frozenset(name for name in beat.figures if name.startswith(PREFIX))
         self._silent[beat.daemon] = machine_ns
         if beat.ready:

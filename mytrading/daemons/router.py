@@ -169,7 +169,7 @@ class TradeManager(MachineDaemon):
         self.alerts.raise_(BLIND, Severity.CRITICAL, "risk", text)
 
     def _held_by_risk(self) -> list[str]:
-        """Positions whose stop risk holds: by its last heartbeat, or before the first by their entries."""
+        """Positions whose stop risk holds: by its last ready heartbeat, or before the first by their entries."""
         known, found = self._guardians.engine_stops, []
         for position in self.orders.positions():
             if position.quantity or position.quantity_seen:

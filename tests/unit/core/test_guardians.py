@@ -55,6 +55,17 @@ def test_stops_that_risk_holds_are_those_of_its_last_heartbeat_and_it_is_unwell_
     assert Guardians(0).engine_stops is None, "nobody said yet"
 
 
+def test_risk_that_comes_back_with_a_journal_in_doubt_takes_no_stop_of_its_own_away() -> None:
+    guardians, stop = watched(1), "stop main NSE:SBIN MIS S"
+    guardians.heard(beat("risk", ready=False), 2 * SECOND)
+    guardians.heard(replace(beat("risk"), figures={stop: 784.0}), 3 * SECOND)
+    guardians.heard(beat("risk", ready=False), 20 * SECOND)
+    assert guardians.engine_stops == {stop}
+    fresh = Guardians(0)
+    fresh.heard(beat("risk", ready=False), SECOND)
+    assert fresh.engine_stops is None, "it may hold any"
+
+
 def test_lost_order_stream_is_a_complaint_though_the_reconciler_is_ready() -> None:
     assert "order stream" in watched(10, unwell=beat("reconciler", stream_up=0.0)).complaint(PATIENCE_NS)
 
