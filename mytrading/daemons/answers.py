@@ -136,8 +136,12 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         for level in self._view.recoveries.values():
             if level.account == account and not level.done:
                 return f"the books of {account} are being compared with the journal"
-        lacking = [name for name in (*NEEDED, "risk") if not _ready(self._view.beats.get(name))]
-        return f"{', '.join(lacking)} not ready" if lacking else ""
+        if lacking := [name for name in (*NEEDED, "risk") if not _ready(self._view.beats.get(name))]:
+            return f"{', '.join(lacking)} not ready"
+        stopped = self._view.stopped.get((account, ""))
+        if stopped is not None and stopped.stopped:
+            return f"{stopped.reason}; {RESUME} ends it"
+        return self._view.risk.closed if self._view.risk is not None else ""
 
     def _wrong_mode(self) -> str:
         """What is said of the traded account's server in the wrong mode, until a person clears it; empty if nothing."""

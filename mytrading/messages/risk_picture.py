@@ -96,7 +96,10 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
-    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused wishes."""
+    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused wishes.
+
+    `closed` says why no entry of the traded account is admitted, trading hours left out, empty while some may be.
+    """
 
     at_ns: int
     machine_ns: int
@@ -107,3 +110,4 @@ class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     denied: int = 0
     waits: str = ""
     runs: tuple[RunUse, ...] = ()
+    closed: str = ""

@@ -17,10 +17,13 @@ from mytrading.core.risk.state import RiskState
 from mytrading.core.risk.times import MINUTE
 from mytrading.core.risk.wish import Wish
 from mytrading.core.sizing import entry_price, side_of, target_units
-from mytrading.messages.signals import Leg
+from mytrading.messages.enums import Action
+from mytrading.messages.signals import Leg, Signal
 
 _NEVER = 1 << 62
 _NO_COVER = (0, 0, False)
+_NOTHING = Leg(instrument="", lots=0)
+_NOBODYS = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
 
 
 class Cases:
@@ -107,6 +110,29 @@ class Cases:
             beyond=beyond,
             covers=covers,
             blind=readiness.blind(state, signal.strategy, scene, now) if state.stop_levels else "",
+        )
+
+    def of_account(self, account: str, now: int) -> Case:
+        """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no wish."""
+        state, scene = self._state, self._scene
+        level, level_reason = state.level(account)
+        return Case(
+            signal=_NOBODYS,
+            leg=_NOTHING,
+            now=now,
+            machine_ns=self.machine_ns,
+            limits=scene.limits,
+            not_ready=readiness.not_ready(state, account),
+            session_lost=readiness.session_lost(state, account),
+            refused=scene.refusal("", now),
+            wrong_mode=state.wrong_mode.get(account, ""),
+            level=level,
+            level_reason=level_reason,
+            disk_low=state.disk_low,
+            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
+            active_orders=state.live_orders(account),
+            cancels_today=state.tally.cancels.get(account, 0),
+            reached=self._limits.reached(account, ""),
         )
 
     def _cover(self, wish: Wish, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:

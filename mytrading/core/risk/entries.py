@@ -23,8 +23,8 @@ from mytrading.core.risk.cases import Cases
 from mytrading.core.risk.closing import BROKEN, Closing
 from mytrading.core.risk.limits import Limits
 from mytrading.core.risk.margin import Margins
-from mytrading.core.risk.readiness import not_ready
-from mytrading.core.risk.rules.table import judge, with_denial
+from mytrading.core.risk.readiness import funds_unread, not_ready
+from mytrading.core.risk.rules.table import judge, judge_given, with_denial
 from mytrading.core.risk.scene import Scene
 from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
 from mytrading.core.risk.state import RiskState
@@ -238,6 +238,24 @@ class Entries:
             cure = f"look at the broker, then `mytrading orders resolve {order.client_order_id}`"
             return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
+
+    def kept_by(self, why: str, wish: Wish, account: str, now: int) -> list[Any]:
+        """Nothing while a wish in time waits for the end of a doubt; then that it was too late for it, and why.
+
+        A basket that began waits on: it is ordered or broken once the doubt is over.
+        """
+        if not wish.legs or self.has_begun(wish, account) or not expired(wish.signal, now, self.machine_ns):
+            return []
+        what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
+        return [self._denied(wish, wish.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
+
+    def closed(self, account: str, now: int) -> str:
+        """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
+        if found := judge_given(self._cases.of_account(account, now)):
+            return found[0].message
+        scene = self._scene
+        unread = funds_unread(self._state, account, scene.funds_stale) if scene.needs_funds else ""
+        return f"account {account}: {unread}" if unread else ""
 
     def has_begun(self, wish: Wish, account: str) -> bool:
         """True once a leg of several was ordered in an account."""

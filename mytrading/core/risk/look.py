@@ -31,13 +31,15 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
         entries=entries,
         denied=denied,
         waits=_waits(risk),
+        closed=risk.closed(now),
         runs=tuple(_run(risk, run, now) for run in risk.runs.books.runs.values() if run.legs),
     )
 
 
 def _waits(risk: RiskMachine) -> str:
-    """What keeps entries waiting, in whichever account; what keeps them in all is said once."""
-    found = (not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.accounts)
+    """What keeps entries waiting, in whichever account or strategy; what keeps them in all is said once."""
+    found = [not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.accounts]
+    found += [risk.runs.in_doubt(name) for name in risk.runs.books.runs]
     return "; ".join(dict.fromkeys(why for why in found if why))
 
 

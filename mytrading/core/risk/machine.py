@@ -313,8 +313,8 @@ class RiskMachine:
         return tuple(rows)
 
     def _enter(self, wish: Wish, account: str, now: int) -> list[Any]:
-        if self.runs.in_doubt(wish.signal.strategy):
-            return []
+        if doubt := self.runs.in_doubt(wish.signal.strategy):
+            return self._entries.kept_by(doubt, wish, account, now)
         return self.rollover.ahead(wish, account, now) or self._entries.enter(wish, account, now)
 
     def _beside(self, wish: Wish, closing: set[str], now: int, *, wait: bool) -> list[Any]:
@@ -396,6 +396,10 @@ class RiskMachine:
     def hedges(self) -> list[tuple[Position, int]]:
         """Positions with their units that hedge something sold."""
         return [(position, n) for position in self.state.open_positions() if (n := self.state.hedging(position))]
+
+    def closed(self, now: int) -> str:
+        """Why no entry of the first account is admitted now but for trading hours, in words; empty if some may be."""
+        return self._entries.closed(self.account, now)
 
     def blind(self, now: int) -> dict[str, str]:
         """What keeps risk from seeing prices come to stops that it holds, by strategy."""

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from mytrading.core.risk.books import Key
-from mytrading.core.risk.case import stale
+from mytrading.core.risk.case import rupees, stale
 from mytrading.core.risk.closing import Closing
 from mytrading.core.risk.limits import PLAUSIBLE
 from mytrading.core.risk.scene import Scene
@@ -140,10 +140,13 @@ class StrategyRisk:
             return Breach(RiskKind.TRAILING_STOP, run.trail.stop or 0.0, profit, note, rules.auto_exit)
         return None
 
-    def in_doubt(self, strategy: str) -> bool:
-        """True while a run seems to have come to a rule's end: nothing is entered before a second quote tells."""
+    def in_doubt(self, strategy: str) -> str:
+        """That a run seems to have come to a rule's end, so that nothing is entered before a second quote tells."""
         run = self.books.runs.get(strategy)
-        return run is not None and _seems_over(run)
+        if run is None or not _seems_over(run):
+            return ""
+        stands = rupees(run.profit or 0.0)
+        return f"by one quote the run of {strategy} has come to a rule's end, at {stands}, which a second is to confirm"
 
     def _is_sure(
         self, run: Run, now: int, profit: float, level: float, *, gains: bool = False, span: float = 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -12,14 +14,17 @@ from mytrading.cli import risk as command
 from mytrading.cli.app import app
 from mytrading.core.risk.look import picture
 from mytrading.core.risk.stops import name_of
+from mytrading.messages.commands import SignalDenied
 from mytrading.messages.market import Quote
+from mytrading.messages.orders import TimerFired
 from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import Funds
+from mytrading.messages.signals import Leg
 from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from tests.unit.core.run_desks import RunDesk
 from tests.unit.core.test_risk_basket_counts import Counted
 from tests.unit.core.test_risk_limits import LARGE, holding, price
-from tests.unit.core.test_risk_machine import CALL, SECOND
+from tests.unit.core.test_risk_machine import CALL, PUT, SECOND, Desk
 
 
 def body() -> dict[str, object]:
@@ -69,6 +74,45 @@ def test_what_keeps_entries_waiting_is_told_of_every_account_and_once_of_all() -
     assert waits == "; ".join(f"account {name}: the broker has not reported its funds" for name in ("main", "b"))
     desk.machine.state.beats.clear()
     assert picture(desk.machine, desk.now).waits == "feed is silent"
+
+
+def fill_disk(desk: Desk) -> None:
+    desk.machine.apply(TimerFired(name="disk_low", machine_ns=desk.machine_ns))
+
+
+def lose_the_profit(desk: Desk) -> None:
+    desk.machine.state.memory.money.sums["account", "main"].rupees = math.nan
+
+
+def cancel_too_often(desk: Desk) -> None:
+    desk.machine.state.tally.cancels["main"] = LARGE.max_cancels_per_day
+
+
+def lose_the_funds(desk: Desk) -> None:
+    desk.machine.needs_funds, desk.machine.funds_stale = True, SECOND
+
+
+CLOSED: dict[str, Callable[[Desk], object]] = {
+    "less disk is free": fill_disk,
+    "the profit of account main adds up to nan": lose_the_profit,
+    "cancels of the account reach MAX_CANCELS_PER_DAY": cancel_too_often,
+    "its funds were not read for 1 seconds": lose_the_funds,
+    "account main stands at −₹13,000": lambda desk: price(desk, 80.0),
+    "feed is silent": lambda desk: desk.machine.state.beats.clear(),
+}
+
+
+@pytest.mark.parametrize(("why", "cause"), CLOSED.items())
+def test_whatever_denies_every_entry_of_the_account_is_what_status_is_to_say(
+    why: str, cause: Callable[[Desk], object]
+) -> None:
+    desk = holding(msgspec.structs.replace(LARGE, max_daily_loss=10_000))
+    desk.quote(PUT)
+    assert picture(desk.machine, desk.now).closed == ""
+    cause(desk)
+    assert why in picture(desk.machine, desk.now).closed
+    rows = desk.wish("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
+    assert all(isinstance(row, SignalDenied) and why in row.message for row in rows), "or it waits"
 
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:

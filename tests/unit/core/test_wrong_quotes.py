@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.money.pnl import collared, exit_price
-from mytrading.messages.commands import CloseGoal
+from mytrading.core.risk.look import picture
+from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.enums import LimitAction
 from mytrading.messages.market import Quote
 from mytrading.messages.signals import Leg
@@ -128,6 +129,20 @@ def test_run_is_closed_by_no_single_quote_that_moves_it_far_and_by_the_second() 
     assert goals(desk.once(SHARE, 940.0)) == goals(desk.once(SHARE, 1000.0)) == goals(desk.pass_time(0.3)) == []
     assert goals(desk.once(SHARE, 940.0)) == []
     assert [goal.instrument for goal in goals(desk.once(SHARE, 941.0, seconds=0.1))] == [SHARE]
+
+
+def test_wish_that_is_over_while_a_second_quote_is_awaited_says_so() -> None:
+    """It waited without a word, and was over without a reason."""
+    desk = run_desk()
+    assert desk.wish("b", Leg(instrument=SHARE, lots=100), Leg(instrument=CALL, lots=1)) == ()
+    for _ in range(119):
+        assert desk.once(SHARE, 1000.0, seconds=0.5) == ()
+    desk.once(SHARE, 940.0, seconds=0.4)
+    desk.beat()
+    doubt = "by one quote the run of S has come to a rule's end, at −₹6,000, which a second is to confirm"
+    assert picture(desk.machine, desk.now).waits == doubt
+    (denied,) = of(desk.pass_time(0.3), SignalDenied)
+    assert (denied.code, denied.message.startswith(f"{doubt}: that kept it waiting")) == ("EXPIRED", True)
 
 
 def test_run_is_closed_by_its_last_price_where_no_second_quote_comes() -> None:

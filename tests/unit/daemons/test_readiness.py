@@ -14,10 +14,11 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import LATE_S, Answers
 from mytrading.daemons.gateway import Totals
-from mytrading.messages.account_events import RecoveryChanged
+from mytrading.messages.account_events import EntriesStopped, RecoveryChanged
 from mytrading.messages.control import Alert, Heartbeat, OpsRequest
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.reports import AccountHealth
+from mytrading.messages.risk_picture import RiskPicture
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.orchestrator import TradingOrchestrator
@@ -41,7 +42,7 @@ def wrong_mode(account: str, *, cleared: bool = False) -> Alert:
     )  # fmt: skip
 
 
-def status(config: RunConfig, *heard: Heartbeat | Alert | RecoveryChanged | AccountHealth) -> Any:
+def status(config: RunConfig, *heard: Any) -> Any:
     view, control = StackView(), ControlMachine()
     for message in heard:
         view.apply(message)
@@ -88,6 +89,12 @@ def test_status_says_why_entries_are_closed_instead_of_trading_normal(tmp_path: 
     assert status(config, *all_ready, began, replace(began, done=True))["entries_closed"] == ""
     unread = AccountHealth(account=account, connected=True, right_mode=False, stream_up=True, books_agree=True)
     assert status(config, *all_ready, unread)["entries_closed"].startswith(f"{account}: ")
+    full = RiskPicture(at_ns=1, machine_ns=1, closed="less disk is free than MYTRADING_MIN_FREE_BYTES asks for")
+    assert status(config, *all_ready, full)["entries_closed"] == full.closed
+    assert status(config, *all_ready, full, replace(full, closed=""))["entries_closed"] == ""
+    churned = EntriesStopped(account=account, instrument="", stopped=True, reason="9 entries of the account", at_ns=1)
+    assert status(config, *all_ready, churned)["entries_closed"].startswith("9 entries of the account; `mytrading res")
+    assert status(config, *all_ready, replace(churned, instrument="NSE:SBIN"))["entries_closed"] == ""
     line = headline({**silent, "system": "S"})
     assert "entries closed: router not ready" in line and "trading normal" not in line
 

@@ -6,6 +6,7 @@ denial, numbers included, or with nothing. The one rule: exits never come here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 
 import msgspec
@@ -42,19 +43,24 @@ BASKET_BROKEN = Rule(
 )  # fmt: skip
 
 
-def judge(case: Case) -> tuple[Denial, ...]:
+def judge(case: Case, always: tuple[tuple[str, Callable[[Case], str]], ...] = _ALWAYS) -> tuple[Denial, ...]:
     """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs.
 
     Most reasons of others (halts, doubts, counts, limits) are absent together: one comparison of all of their fields
     with what they are by default tells that, and which of them are there otherwise.
     """
-    found = [Denial(code, text) for code, check in _ALWAYS if (text := check(case))]
+    found = [Denial(code, text) for code, check in always if (text := check(case))]
     values = _FIELDS(case)
     if values != _SILENT:
         spoken = (rule for rule, value, silent in zip(_ASKED, values, _SILENT, strict=True) if value != silent)
         found += [Denial(rule.code, text) for rule in spoken if (text := rule.check(case))]
         found.sort(key=_rank)
     return tuple(found)
+
+
+def judge_given(case: Case) -> tuple[Denial, ...]:
+    """The denials of those rules alone whose field was given to the case and is not as it is by default."""
+    return judge(case, always=())
 
 
 def _rank(denial: Denial) -> int:
