@@ -7,7 +7,7 @@ and a hedge has none: closing it would leave what it covers bare.
 from __future__ import annotations
 
 from mytrading.core.risk.books import Key, RiskBooks
-from mytrading.core.risk.case import Case, stale
+from mytrading.core.risk.case import stale
 from mytrading.core.risk.stops import adds, is_in_use, key_of
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
@@ -30,19 +30,27 @@ def key_in(name: str) -> Key | None:
     return account, instrument, product, strategy
 
 
-def hold(books: RiskBooks, entry: PlaceEntry, case: Case) -> tuple[LevelMoved, ...]:
+def hold(books: RiskBooks, entry: PlaceEntry, now: int) -> tuple[LevelMoved, ...]:
     """The row that fixes the target of the leg that an entry begins, or ends that of the position before it.
 
     Nothing if it adds to a leg that has its target.
     """
-    level = case.leg.target_price
-    if not (level or books.target_levels):
+    key, level = key_of(entry), entry.held_target
+    known = key in books.target_levels
+    if (known and adds(books, entry)) or not (known or level):
         return ()
-    key = key_of(entry)
-    known, wanted = key in books.target_levels, 0.0 if case.is_hedge else level
-    if (known and adds(books, entry)) or not (known or wanted):
-        return ()
-    return (LevelMoved(name=name_of(key), value=wanted, at_ns=case.now),)
+    return (LevelMoved(name=name_of(key), value=level, at_ns=now),)
+
+
+def arm(books: RiskBooks, now: int) -> list[LevelMoved]:
+    """Rows that arm the target which a position carries: its entry may have been cancelled or lost before it filled."""
+    return [
+        LevelMoved(name=name_of(key), value=position.held_target, at_ns=now)
+        for position in books.open_positions()
+        if position.held_target and position.quantity_seen
+        if (key := key_of(position)) not in books.target_levels and key not in books.closing
+        if not books.is_hedge(position)
+    ]
 
 
 def release(books: RiskBooks, now: int) -> list[LevelMoved]:

@@ -15,7 +15,8 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     `stop_trigger` (rupees) its fills are guarded by a stop-limit order at the broker, with `stop_limit` as its price.
     Above `freeze` units (0: no limit known) it goes as several orders, in lots of `lot` units, `id` being their parent.
     `margin` rupees of its account are reserved for it until the broker's own report shows what it takes.
-    `held_stop` is the level (rupees) that risk holds by itself: carried, so that it outlives risk's journal.
+    `held_stop` and `held_target` are levels (rupees) that risk holds by itself: carried, so that they outlive risk's
+    journal and the end of an entry that fills late.
     `basket_margin` rupees, `basket_calls` order calls and a place for each of `basket_legs` (instruments) are kept for
     the legs of the same basket that are still to be ordered.
     What of it rests at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
@@ -48,6 +49,7 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     basket_margin: float = 0.0
     basket_calls: int = 0
     basket_legs: tuple[str, ...] = ()
+    held_target: float = 0.0
 
 
 class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):

@@ -39,8 +39,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `modify_doubt_ns` is when one was given up that may still take effect.
     `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
     `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
-    withdrawn: the books never showed it. `held_stop` is the price at which risk itself closes what an entry opened,
-    `rests_until_ns` the market time at which what rests of an entry is withdrawn.
+    withdrawn: the books never showed it. `held_stop` and `held_target` are prices at which risk itself closes what an
+    entry opened, `rests_until_ns` the market time at which what rests of an entry is withdrawn.
     """
 
     client_order_id: str
@@ -107,6 +107,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     stream_void: int = 0
     held_stop: float = 0.0
     rests_until_ns: int = 0
+    held_target: float = 0.0
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -121,7 +122,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
-    `held_stop` is the price (rupees) at which risk itself closes it, as its first entry said; 0 if it does not.
+    `held_stop` and `held_target` are the prices (rupees) at which risk itself closes it, as the entry that opened it
+    says, from the first sighting on; 0 if it does not.
     """
 
     account: str
@@ -142,6 +144,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     trip_value: float = 0.0
     trip_exit_value: float = 0.0
     held_stop: float = 0.0
+    held_target: float = 0.0
 
 
 class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position"):

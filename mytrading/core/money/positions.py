@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mytrading.messages.enums import Side
-from mytrading.messages.orders import Position, TradeClosed
+from mytrading.messages.orders import Order, Position, TradeClosed
 
 
 class Booked(NamedTuple):
@@ -41,6 +41,7 @@ def book(position: Position, units: int, price: float, at_ns: int, run: str = ""
         trip_exit_value=0.0,
         opened_ns=0,
         held_stop=0.0,
+        held_target=0.0,
     )
     rest = (abs(units) - closing) * (1 if units > 0 else -1)
     return Booked(_added(flat, rest, price, at_ns, run) if rest else flat, trade)
@@ -121,6 +122,7 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
             opened_ns=0,
             updated_ns=at_ns,
             held_stop=0.0,
+            held_target=0.0,
         )
     size = abs(quantity)
     return replace(
@@ -132,3 +134,10 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
         trip_exit_value=0.0,
         updated_ns=at_ns,
     )
+
+
+def with_levels(position: Position, entry: Order | None) -> Position:
+    """A position with the levels at which risk closes what this entry opens; with none if nothing does any more."""
+    if entry is None:
+        return replace(position, held_stop=0.0, held_target=0.0)
+    return replace(position, held_stop=entry.held_stop, held_target=entry.held_target)

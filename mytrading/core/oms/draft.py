@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core import throttle
+from mytrading.core.money import positions
 from mytrading.core.oms.learning import FOLDS
 from mytrading.core.oms.limits import OmsLimits
 from mytrading.core.oms.state import Key, Owned, State, key_of
@@ -19,7 +20,7 @@ from mytrading.core.order import TRANSITIONS
 from mytrading.core.square_off import SILENCE_NS
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import Call, Confidence, OrderState, Product, Severity
+from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
 from mytrading.messages.orders import (
     Flatten,
     FlattenChanged,
@@ -252,7 +253,10 @@ class Draft:
     def sight(self, order: Order) -> None:
         """Record that an owner's sighted quantity changed, if it did."""
         position = self.position(order)
-        if position.quantity + self._sighted(order) != position.quantity_seen:
+        seen = position.quantity + self._sighted(order)
+        if seen != position.quantity_seen:
+            if not position.quantity and order.purpose is Purpose.ENTRY:
+                position = positions.with_levels(position, order if seen else None)
             self.moved(position, order, 0, 0.0)
 
     def _sighted(self, order: Order) -> int:

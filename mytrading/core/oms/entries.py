@@ -82,6 +82,7 @@ def order_of(draft: Draft, command: PlaceEntry) -> Order:
         stop_trigger=command.stop_trigger,
         stop_limit=command.stop_limit,
         held_stop=command.held_stop,
+        held_target=command.held_target,
         rests_until_ns=command.rests_until_ns,
     )
 

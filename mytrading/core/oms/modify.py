@@ -145,6 +145,7 @@ def succeed(draft: Draft, gone: Order) -> None:
         stop_trigger=gone.stop_trigger,
         stop_limit=gone.stop_limit,
         held_stop=gone.held_stop,
+        held_target=gone.held_target,
         rests_until_ns=gone.rests_until_ns,
         parent=gone.parent,
         slice=gone.slice,

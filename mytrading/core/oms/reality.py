@@ -315,8 +315,8 @@ def _book(draft: Draft, before: Order, after: Order) -> None:
         paid = after.average_price * after.filled - before.average_price * before.filled
         price = paid / abs(units) if paid > 0 else after.average_price
         booked = positions.book(position, units, price, draft.now, after.run)
-        opens = position.quantity == 0 and after.purpose is Purpose.ENTRY
-        moved = replace(booked.position, held_stop=after.held_stop) if opens else booked.position
+        opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
+        moved = positions.with_levels(booked.position, after) if opens else booked.position
         held = draft.moved(moved, after, units, price)
         if booked.trade:
             draft.emit(booked.trade)

@@ -326,7 +326,9 @@ class Entries:
         level = levels.trigger if holder is StopPlan.ENGINE else 0.0
         if level:
             entry = replace(entry, held_stop=level)
-        target = leg_targets.hold(self._state, entry, case)
+        if leg.target_price and not case.is_hedge:
+            entry = replace(entry, held_target=leg.target_price)
+        target = leg_targets.hold(self._state, entry, case.now)
         armed = 0.0 if case.is_hedge else level
         return [entry, *target, *risk_stops.hold(self._state, entry, armed, case.now)]
 

@@ -56,7 +56,7 @@ class RiskExits:
             position = state.positions.get(key)
             if position is None:
                 continue
-            level = state.stop_levels.get(key) or risk_stops.level_at(state, key)
+            level = risk_stops.level_at(state, key)
             held = position.quantity or position.quantity_seen
             if latest.ltp <= level if held > 0 else latest.ltp >= level:
                 quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
@@ -70,6 +70,7 @@ class RiskExits:
             position = self._state.positions.get(key) if key[1] == instrument else None
             if position is None:
                 continue
+            level = position.held_target or level
             quote = leg_targets.reached(self._state, position, level, now, self.limits.stale_quote_seconds)
             if quote is not None:
                 cause = content_id("target", position.strategy, instrument, f"{level:g}")
@@ -91,7 +92,7 @@ class RiskExits:
         if message.client_order_id not in self._state.issued:
             return ()
         state, position = self._state, message.position
-        level = risk_stops.level_of(state, position)
+        level = position.held_stop or risk_stops.level_of(state, position)
         quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
         if quote is None or resting(position, state.orders.values()) >= abs(position.quantity_seen):
             return ()
@@ -133,8 +134,7 @@ class RiskExits:
     def on_time(self, now: int) -> tuple[Any, ...]:
         """Levels that have ended, books that are due, and positions that the books show without their stop."""
         rows: list[Any] = [*risk_stops.release(self._state, now), *leg_targets.release(self._state, now)]
-        rows += risk_stops.arm(self._state, now)
-        rows += self._uncovered(now)
+        rows += [*risk_stops.arm(self._state, now), *leg_targets.arm(self._state, now), *self._uncovered(now)]
         guarded = self._state.guarded_positions()
         held = [found for found in guarded.values() if self._is_open(found.instrument.partition(":")[0], now)]
         for account in sorted({position.account for position in held}):

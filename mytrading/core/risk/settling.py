@@ -50,4 +50,5 @@ def coming(entry: PlaceEntry) -> Order:
         created_ns=0,
         updated_ns=0,
         held_stop=entry.held_stop,
+        held_target=entry.held_target,
     )

@@ -11,13 +11,13 @@ from mytrading.core.risk.books import Key, RiskBooks
 from mytrading.core.risk.case import stale
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Position
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.records import LevelMoved
 
 PREFIX = "stop "
 
 
-def key_of(thing: Position | PlaceEntry) -> Key:
+def key_of(thing: Position | PlaceEntry | Order) -> Key:
     """The owner of a position or an entry."""
     return thing.account, thing.instrument, thing.product.value, thing.strategy
 
@@ -63,30 +63,30 @@ def adds(books: RiskBooks, entry: PlaceEntry) -> bool:
 
 
 def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
-    """Rows that fix anew the levels that a lost journal held: those that positions and coming entries carry."""
-    found: dict[Key, float] = {}
-    for order in books.orders.values():
-        if order.held_stop and books.remaining(order):
-            found[order.account, order.instrument, order.product.value, order.strategy] = order.held_stop
-    found |= {
-        (p.account, p.instrument, p.product.value, p.strategy): p.held_stop
-        for p in books.open_positions()
-        if p.held_stop and p.quantity and not books.is_hedge(p)
+    """Rows that fix again the levels that a lost journal held: those that coming entries and positions carry."""
+    found: dict[Key, float] = {
+        key_of(order): order.held_stop for order in books.orders.values() if order.held_stop and books.arriving(order)
     }
     missing = sorted((key, level) for key, level in found.items() if key not in books.stop_levels)
-    return [LevelMoved(name=name_of(key), value=level, at_ns=now) for key, level in missing]
+    rows = {name_of(key): LevelMoved(name=name_of(key), value=level, at_ns=now) for key, level in missing}
+    return list((rows | {row.name: row for row in arm(books, now)}).values())
 
 
 def arm(books: RiskBooks, now: int) -> list[LevelMoved]:
-    """Rows that arm the level which a bought option brought along once it hedges nothing more, and disarm it before."""
+    """Rows that arm the level which a position carries, long or short, and disarm that of a hedge as long as it is one.
+
+    A level ends with what is known to be coming; what fills after all, cancelled or lost before, brings it again. What
+    is being closed needs none: the level under its owner is then that of the position which comes next.
+    """
     rows = []
     for position in books.open_positions():
         key = key_of(position)
         armed = key in books.stop_levels
-        if position.quantity_seen > 0 and (armed or position.held_stop):
-            hedge = books.is_hedge(position)
-            if armed is hedge and (hedge or position.held_stop):
-                rows.append(LevelMoved(name=name_of(key), value=0.0 if hedge else position.held_stop, at_ns=now))
+        if key in books.closing or not position.quantity_seen or not (armed or position.held_stop):
+            continue
+        hedge = books.is_hedge(position)
+        if armed is hedge and (hedge or position.held_stop):
+            rows.append(LevelMoved(name=name_of(key), value=0.0 if hedge else position.held_stop, at_ns=now))
     return rows
 
 
@@ -110,11 +110,14 @@ def level_of(books: RiskBooks, position: Position) -> float:
 
 
 def level_at(books: RiskBooks, key: Key) -> float:
-    """`level_of` the position of an owner; a stop at the broker counts for the side that it closes alone."""
-    held = books.stop_levels.get(key, 0.0)
+    """`level_of` the position of an owner, by the level that it carries before the one under its owner.
+
+    A stop at the broker counts for the side that it closes alone.
+    """
+    held, position = books.stop_levels.get(key, 0.0), books.positions.get(key)
     if held:
-        return held
-    guarded, position = books.protections.get(key), books.positions.get(key)
+        return (position.held_stop or held) if position is not None else held
+    guarded = books.protections.get(key)
     if guarded is None or guarded.state != "open" or position is None:
         return 0.0
     return guarded.trigger if (position.quantity or position.quantity_seen) * guarded.side.sign < 0 else 0.0

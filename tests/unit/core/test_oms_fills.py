@@ -376,3 +376,28 @@ def test_level_that_risk_holds_stands_on_the_position_from_its_first_entry_to_fl
     bench.read()
     bench.hold("e3")
     assert bench.position().held_stop == 0.0
+
+
+def test_levels_that_risk_holds_stand_on_a_position_that_is_only_sighted(bench: OrderBench) -> None:
+    bench.enter("e1", held_stop=90.0, held_target=120.0)
+    placed = bench.accept()
+    bench.broker.trade(placed, 50, 100.0)
+    bench.report(placed)
+    sighted = bench.position()
+    assert (sighted.quantity, sighted.quantity_seen) == (0, 50)
+    assert (sighted.held_stop, sighted.held_target) == (90.0, 120.0)
+    bench.read()
+    assert (bench.position().quantity, bench.position().held_target) == (50, 120.0)
+
+
+def test_levels_of_a_sighting_that_is_withdrawn_go_with_it(bench: OrderBench) -> None:
+    bench.enter("e1", order_type=OrderType.LIMIT, price=100.0, held_stop=90.0)
+    placed = bench.accept()
+    rows = bench.broker.books(bench.time).orders or ()
+    bench.read(orders=tuple(replace(row, filled=20) for row in rows))
+    assert (bench.position().quantity_seen, bench.position().held_stop) == (20, 90.0)
+    bench.broker.cancel(placed.id)
+    for _ in range(20):
+        bench.tick(1 * SECOND)
+        bench.read()
+    assert (bench.position().quantity_seen, bench.position().held_stop) == (0, 0.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -225,8 +227,8 @@ def test_lost_entry_keeps_its_reservation_until_the_session_ends(bench: OrderBen
     assert bench.order("e3").state is OrderState.SUBMITTED
 
 
-def lost(bench: OrderBench) -> None:
-    bench.enter("e1")
+def lost(bench: OrderBench, **fields: Any) -> None:
+    bench.enter("e1", **fields)
     time_out(bench, placed=False)
     bench.read()
     bench.tick(140 * SECOND)
@@ -252,6 +254,17 @@ def test_lost_entry_that_appears_filled_is_owned(bench: OrderBench) -> None:
     bench.read()
     bench.read()
     assert bench.position().quantity == 50 and bench.order("e1").state is OrderState.FILLED
+
+
+def test_lost_entry_that_turns_a_position_round_brings_its_own_levels(bench: OrderBench) -> None:
+    lost(bench, held_stop=90.0, held_target=120.0)
+    bench.hold("e2", 30, side=Side.SELL, held_stop=110.0, held_target=80.0)
+    assert (bench.position().quantity, bench.position().held_stop) == (-30, 110.0)
+    bench.broker.trade(bench.broker.place(bench.order("e1"), bench.time), 50, 100.0)
+    bench.read()
+    bench.read()
+    held = bench.position()
+    assert (held.quantity, held.held_stop, held.held_target) == (20, 90.0, 120.0)
 
 
 def test_unknown_exit_alarms_at_once_and_asks_every_second(bench: OrderBench) -> None:
