@@ -47,8 +47,10 @@ def who_holds(case: Case) -> StopPlan:
     """Who holds the stop of this entry; an owner without a configuration is guarded at the broker.
 
     Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
-    the cover first.
+    the cover first. What is added to a position is guarded by whoever guards that.
     """
+    if case.guard is not None:
+        return case.guard
     plan = _plan_of(case)
     if plan is not _BROKER or case.instrument is None or case.price <= 0:
         return plan
@@ -75,17 +77,33 @@ def stop_of(case: Case) -> Levels | str:
 
 def stop_problem(case: Case) -> str:
     """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
-    if case.instrument is None or case.price <= 0 or not case.units or case.is_hedge or _plan_of(case) is _NONE:
+    if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
-    return _level_problem(case, case.instrument)
+    if case.guard is _BROKER and (problem := _joining_problem(case, case.instrument)):
+        return problem
+    return "" if case.is_hedge else _level_problem(case, case.instrument)
 
 
 def _plan_of(case: Case) -> StopPlan:
+    if case.guard is not None:
+        return case.guard
     return case.strategy.stop if case.strategy is not None else _BROKER
 
 
 def _level_of(case: Case, entry: Side) -> float:
-    return case.leg.stop_price or _default_level(case, entry)
+    return case.guard_level or case.leg.stop_price or _default_level(case, entry)
+
+
+def _joining_problem(case: Case, instrument: Instrument) -> str:
+    """That the exchange would now refuse an order at the level at which the stop of the position rests."""
+    entry = _BUY if case.units > 0 else _SELL
+    if rests(instrument, entry, case.guard_level, *_prices(case)):
+        return ""
+    furthest, way = furthest_rest(instrument, entry, *_prices(case)), "above" if entry is _BUY else "below"
+    return (
+        f"the stop of what is held rests at the broker at {case.guard_level:g}, and one for added units would have to "
+        f"lie at or {way} {furthest:.2f} at a price of {case.price:g}; close the position first, or add once it can"
+    )
 
 
 def _level_problem(case: Case, instrument: Instrument) -> str:
@@ -103,12 +121,18 @@ def _level_problem(case: Case, instrument: Instrument) -> str:
 
 def rests(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
     """True if the exchange takes a stop-limit order at this level (rupees), its limit two ticks beyond the trigger."""
+    furthest = furthest_rest(instrument, entry, price, previous_close)
+    return level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
+
+
+def furthest_rest(instrument: Instrument, entry: Side, price: float, previous_close: float | None) -> float:
+    """The level (rupees) furthest from the price at which the stop of an entry of this side may rest."""
     band, room = band_of(instrument, price, previous_close), LEAST_TICKS * instrument.tick_size
     lower, upper = band.lower + room if band.lower > 0 else 0.0, band.upper - room
     if instrument.kind.is_option:
         reach = (band.upper - price) * OPTION_ROOM
         lower, upper = max(lower, price - reach), min(upper, price + reach)
-    return level >= lower - _EPSILON if entry is _BUY else level <= upper + _EPSILON
+    return lower if entry is _BUY else upper
 
 
 def _prices(case: Case) -> tuple[float, float | None]:

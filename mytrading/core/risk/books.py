@@ -26,6 +26,7 @@ from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
 from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
+from mytrading.messages.runconfig import StopPlan
 
 _NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 MACHINE_FLOOR_NS = 2 * SECOND
@@ -275,6 +276,19 @@ class RiskBooks:
         """True of a position whose stop risk holds, armed or about to be, and the router does not."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
+
+    def guard_of(self, key: Key, units: int) -> tuple[StopPlan | None, float]:
+        """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
+        position = self.positions.get(key)
+        held = (position.quantity or position.quantity_seen) if position is not None else 0
+        if position is None or held * units <= 0:
+            return None, 0.0
+        if self.engine_holds(key, position):
+            return StopPlan.ENGINE, self.stop_levels.get(key, 0.0)
+        guarded = self.protections.get(key)
+        if guarded is None or guarded.state == "done" or guarded.side.sign * held > 0:
+            return None, 0.0
+        return StopPlan.BROKER, guarded.trigger
 
     def covers(self, account: str, strategy: str, watch: str, wish: Wish | None = None) -> list[Cover]:
         """What covers what of an owner in an account; `wish` in place of its standing one for `watch`."""

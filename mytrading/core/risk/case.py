@@ -16,7 +16,7 @@ from mytrading.core.risk.times import SECOND
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import RiskLimits, StrategyRun
+from mytrading.messages.runconfig import RiskLimits, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
 _FUT = InstrumentKind.FUT
@@ -49,7 +49,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     `beyond` the others, and `covers` is true where any of it covers one. `blind` says what keeps risk from seeing
     prices that come to a stop which it holds for the strategy. Of the account: `active_orders`, `cancels_today`, and
     `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
-    reached, in words, by their codes.
+    reached, in words, by their codes. `guard` is who holds the stop of the position that the units add to, at
+    `guard_level` (rupees); None where they begin one.
     """
 
     signal: Signal
@@ -111,6 +112,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     beyond: int = 0
     covers: bool = False
     blind: str = ""
+    guard: StopPlan | None = None
+    guard_level: float = 0.0
 
     @property
     def value(self) -> float:

@@ -54,6 +54,7 @@ class Cases:
         stopped_out = self.stopped_out(wish, account)
         sells = leg.lots > 0 and state.sells(account, signal.strategy, wish)
         hedges, beyond, covers = self._cover(wish, leg, account, there + units) if sells else _NO_COVER
+        guard, guard_level = state.guard_of((account, leg.instrument, product.value, signal.strategy), units)
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,
@@ -110,6 +111,8 @@ class Cases:
             beyond=beyond,
             covers=covers,
             blind=readiness.blind(state, signal.strategy, scene, now) if state.stop_levels else "",
+            guard=guard,
+            guard_level=guard_level,
         )
 
     def of_account(self, account: str, now: int) -> Case:

@@ -311,6 +311,51 @@ def test_sold_leg_with_a_stop_of_eighty_per_cent_is_admitted_and_held_by_the_eng
     assert closed(desk.quote(NEAR, 360.0)) == [NEAR]
 
 
+def sold_call(stop: float) -> Basket:
+    """One lot sold at 200 and held, guarded by whoever its entry names."""
+    desk = Basket()
+    (entry,) = entries(desk.wish("a", replace(SOLD, stop_price=stop)))
+    desk.filled(entry)
+    if entry.stop_trigger:
+        guard = Protection(
+            id="p", account="main", instrument=NEAR, product=Product.MIS, strategy="S", run="r", cause=entry.id,
+            side=Side.BUY, trigger=entry.stop_trigger, limit=entry.stop_limit,
+        )  # fmt: skip
+        desk.give(ProtectionChanged(protection=guard, at_ns=desk.now))
+    desk.pass_time(61)
+    return desk
+
+
+def test_lot_added_where_the_stop_of_its_position_could_not_rest_now_is_denied_with_the_figure() -> None:
+    """It was given to the engine, while the router sent one for it at the level of the position, beyond the band."""
+    desk = sold_call(260.0)
+    desk.quote(NEAR, 150.0)
+    (denied,) = desk.wish("b", replace(SOLD, lots=-2, stop_price=260.0))
+    assert (denied.code, "at 260" in denied.message, "at or below 203.93" in denied.message) == (
+        "STOP_LEVEL", True, True,
+    )  # fmt: skip
+    assert armed(desk) == {}
+
+
+@pytest.mark.parametrize("own", [300.0, 0.0])
+def test_lot_added_to_a_position_with_its_stop_at_the_broker_joins_it_at_its_level(own: float) -> None:
+    desk = sold_call(260.0)
+    desk.quote(NEAR, 195.0)
+    (added,) = entries(desk.wish("b", replace(SOLD, lots=-2, stop_price=own)))
+    assert (added.quantity, added.stop_trigger, added.held_stop) == (65, 260.0, 0.0)
+    assert armed(desk) == {}
+
+
+def test_lot_added_to_a_position_that_the_engine_guards_is_guarded_by_it_at_its_level() -> None:
+    """At the present price the level could rest: the router would have covered all of the position besides."""
+    desk = sold_call(330.0)
+    desk.quote(NEAR, 245.0)
+    (added,) = entries(desk.wish("b", replace(SOLD, lots=-2, stop_price=330.0)))
+    assert (added.quantity, added.stop_trigger, added.held_stop) == (65, 0.0, 330.0)
+    desk.filled(added)
+    assert (armed(desk), closed(desk.quote(NEAR, 330.0))) == ({NEAR: 330.0}, [NEAR])
+
+
 def silent_feed(desk: Basket, seconds: int, *, ready: bool = False) -> None:
     """Time in which the feed says that it is not ready, or nothing."""
     for _ in range(seconds):

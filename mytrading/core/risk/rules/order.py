@@ -196,6 +196,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
-    Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price.",
+    Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or that of the position which "
+         "the units add to is one that the exchange would not take now.",
          "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", stop_problem),
 )  # fmt: skip
