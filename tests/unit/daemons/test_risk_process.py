@@ -11,15 +11,29 @@ import msgspec
 import pytest
 
 from mytrading.core.calendar import to_ns
+from mytrading.core.instruments import InstrumentBook
 from mytrading.daemons.risk import RiskManager
+from mytrading.messages.codec import encode_body
+from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import WantInstruments
-from mytrading.messages.enums import LimitAction, LimitKind, Product, Severity, Side
-from mytrading.messages.orders import Position, PositionChanged, Protection, ProtectionChanged
+from mytrading.messages.enums import (
+    LimitAction,
+    LimitKind,
+    OrderState,
+    OrderType,
+    Product,
+    Purpose,
+    Severity,
+    Side,
+)
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
 from mytrading.messages.records import FileTaken
 from mytrading.messages.risk_picture import LimitUse
 from mytrading.messages.runconfig import VenueKind
 from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
 from mytrading.runtime.edited import CODE
+from mytrading.runtime.journal import OUTPUT, Entry, Journal
 from tests.support import ROOT
 from tests.unit.cli.stacks import run_config
 from tests.unit.core.test_margin import TODAY
@@ -136,3 +150,43 @@ def test_failed_stop_is_no_alert_any_more_once_what_it_guarded_is_flat(risk: Ris
     risk.risk.apply(ProtectionChanged(protection=msgspec.structs.replace(guard, state="done"), at_ns=2))
     risk._settle_alerts()
     assert risk.alerts.standing == ()
+
+
+def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_after_its_start(tmp_path: Path) -> None:
+    """What the router wrote meanwhile is learnt from its journal, and nothing is decided row by row."""
+    future, call = "NFO:NIFTY24NOV26FUT", "NFO:NIFTY24NOV2626000CE"
+    legs = [
+        Instrument(id=name, exchange="NFO", symbol=name[4:], kind=kind, underlying="NIFTY", expiry="2026-11-24",
+                   strike=26000.0, lot_size=65)
+        for name, kind in ((future, InstrumentKind.FUT), (call, InstrumentKind.CE))
+    ]  # fmt: skip
+
+    def held(name: str, units: int, order: str, fill: int) -> PositionChanged:
+        position = Position(
+            account="main", instrument=name, product=Product.NRML, strategy="S", run="r", quantity=units,
+            quantity_seen=units, average_price=100.0, opened_ns=NOON - 60 if units else 0, updated_ns=NOON - 60,
+        )  # fmt: skip
+        return PositionChanged(position=position, client_order_id=order, fill_quantity=fill, fill_price=1.0, at_ns=1)
+
+    stop = Order(
+        client_order_id="stop", account="main", instrument=future, product=Product.NRML, strategy="S", run="r",
+        cause="c", purpose=Purpose.STOP, side=Side.SELL, quantity=65, order_type=OrderType.SL,
+        state=OrderState.FILLED, created_ns=1, updated_ns=1, filled=65,
+    )  # fmt: skip
+    rows = (held(future, 65, "a", 65), held(call, -65, "b", -65),
+            OrderChanged(event="filled", order=stop, machine_ns=1), held(future, 0, "stop", -65))  # fmt: skip
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    config = run_config(tmp_path)
+    write_clock_file(config.clock_path, ClockFile(segments=(Segment(machine_now(), NOON, 1.0),)))
+    journal = Journal(config.journal_dir("router"), "router", "2026-11-23")
+    journal.append([Entry(OUTPUT, "orders", encode_body(row)) for row in rows], NOON, 1)
+    journal.close()
+    risk = RiskManager(msgspec.structs.replace(config, home=str(tmp_path)))
+    risk.setup()
+    risk.risk.instruments = InstrumentBook(legs)
+    risk._decide_on_time(machine_now())
+    risk.journal.move()
+    goals = [row for row in map(risk.decode, risk.journal.rows()) if isinstance(row, CloseGoal)]
+    assert [(goal.instrument, "fired at the broker" in goal.reason) for goal in goals] == [(call, True)]
+    risk.teardown()
+    risk.context.destroy(linger=0)
