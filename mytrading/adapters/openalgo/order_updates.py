@@ -18,6 +18,8 @@ from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.text import shown
 
+MOST_AT_ONCE = 256
+"""Events that one `take` handles: a flood of updates delays heartbeat, reads and other accounts by no more."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
 # The books stand in for the stream meanwhile, but slower: it is tried for sooner than quotes, and never given up.
 _RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
@@ -39,6 +41,7 @@ class OrderUpdates:
         wake: Callable[[], None],
     ) -> None:
         self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
+        self._wake = wake
         self._account = account
         self._expected = expected_mode
         self._last: dict[str, BrokerOrder] = {}
@@ -64,9 +67,15 @@ class OrderUpdates:
         self._socket.look(machine_ns)
 
     def take(self) -> list[OrderReport]:
-        """Updates that have come since the last call, without repetitions."""
+        """Updates that have come since the last call, oldest first and without repetitions.
+
+        Of a backlog a part; then it rings for the rest.
+        """
         reports = []
-        for event in self._socket.drain():
+        events = self._socket.drain(MOST_AT_ONCE)
+        if len(events) == MOST_AT_ONCE:
+            self._wake()
+        for event in events:
             if isinstance(event, Frame):
                 report = self._report(event)
                 if report is not None:

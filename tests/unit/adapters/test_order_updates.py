@@ -1,0 +1,26 @@
+"""What comes over the order stream in a flood is handled in parts, and none of it is lost."""
+
+from __future__ import annotations
+
+import json
+
+from mytrading.adapters.openalgo.order_updates import MOST_AT_ONCE, OrderUpdates
+from mytrading.adapters.openalgo.socket import Frame
+
+UPDATE = {
+    "type": "order_update", "mode": "analyze", "symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 10,
+    "order_status": "open", "filled_quantity": 0, "product": "MIS",
+}  # fmt: skip
+
+
+def test_flood_of_updates_is_taken_in_parts_each_of_which_rings_for_the_next() -> None:
+    """One turn took all 10,000, while heartbeat, reads and the other accounts waited."""
+    rings: list[int] = []
+    updates = OrderUpdates("ws://127.0.0.1:9", "key", "main", "analyze", lambda: 1, lambda: rings.append(1))
+    for number in range(10_000):
+        updates._socket.events.put(Frame(json.dumps({**UPDATE, "orderid": str(number)}).encode(), 1))
+    turns = [updates.take()]
+    while len(rings) == len(turns):
+        turns.append(updates.take())
+    assert max(map(len, turns)) == MOST_AT_ONCE <= 1000
+    assert [one.order.broker_order_id for turn in turns for one in turn] == [str(n) for n in range(10_000)]
