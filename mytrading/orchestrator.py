@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 WITHDRAW_S = 30.0
 STOP_S = 60.0
+READY_S = 60.0
+"""How long `up` waits for all processes, where each of them has a core."""
+STRETCH = 4
+"""On a machine without a core for them, so many times as long."""
 _POLL_S = 0.05
 _LOOK_S = 0.5
 """Between two questions to supervisor while a stack starts: it needs the cores itself."""
@@ -191,11 +195,11 @@ class TradingOrchestrator:
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
         """The gateway's status once every daemon says it is ready.
 
-        Time in which a daemon had no core does not count, up to four times `timeout_s` in all. Raises `TimedOut` naming
+        Time in which a daemon had no core does not count, up to `STRETCH` times `timeout_s` in all. Raises `TimedOut` naming
         those that are not ready, `StackFailed` when one of them has given up.
         """
         began = time.monotonic()
-        deadline, latest = began + timeout_s, began + 4 * timeout_s
+        deadline, latest = began + timeout_s, began + STRETCH * timeout_s
         waiting, look = "the gateway", 0.0
         with Ops(self.config) as ops:
             while time.monotonic() < deadline:

@@ -17,12 +17,13 @@ from mytrading.config import TradingSettings, load_settings
 from mytrading.core.calendar import IST, Calendar, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
-from mytrading.orchestrator import TradingOrchestrator
+from mytrading.orchestrator import READY_S, STRETCH, TradingOrchestrator
 from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
 from mytrading.runtime.places import project_home, state_dir
 
-HOLD_NS = 60 * SECOND
-"""A simulated market stands so long at most: it begins when all processes are ready, so that none of it is unseen."""
+HOLD_NS = round(STRETCH * READY_S * SECOND)
+"""A simulated market stands for as long as `up` waits at most: it begins when all processes are ready, so that none of
+it is unseen."""
 
 _BEFORE_REPLAY_NS = 60 * SECOND
 

@@ -24,11 +24,10 @@ from mytrading.cli.logs import new_lines, render
 from mytrading.cli.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
 from mytrading.cli.recovered import recovery_lines
 from mytrading.cli.troubles import troubles
-from mytrading.orchestrator import NotRunning, StackFailed, TimedOut, TradingOrchestrator
+from mytrading.orchestrator import READY_S, STRETCH, NotRunning, StackFailed, TimedOut, TradingOrchestrator
 from mytrading.runtime import supervision
 from mytrading.runtime.ops import OpsRefused, OpsTimedOut
 
-READY_S = 60.0
 _TURN_S = 0.25
 _REVIVE_AFTER_S = 2.0
 
@@ -144,7 +143,8 @@ def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
     except TimedOut as error:
         if not view.ending:
             rules = stack.config.simulator
-            say(f"mytrading: {error}" + ("; the market begins now" if rules.embedded and rules.speed else ""))
+            late = f"; the market begins when all are ready, after {STRETCH * READY_S:.0f} s at the latest"
+            say(f"mytrading: {error}" + (late if rules.embedded and rules.speed else ""))
         return TIMED_OUT if not view.ending else OK
     held = _held(stack)
     tell(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")

@@ -10,12 +10,13 @@ import pytest
 
 from mytrading.cli.main import run
 from mytrading.cli.output import USAGE, Failure
-from mytrading.cli.start import HOLD_NS, LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
+from mytrading.cli.start import LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
 from mytrading.config import load_settings
 from mytrading.core.calendar import day_of, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
 from mytrading.orchestrator import NotRunning, TradingOrchestrator, free_port, with_ports
+from mytrading.orchestrator import READY_S, STRETCH
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import named_dir
 from mytrading.runtime.places import BadProfile
@@ -39,7 +40,9 @@ def test_set_clock_new_market_begins_at_an_open_and_stands_until_the_hold_is_ove
     start = clock.segments[-1].market_ns
     assert start == first_moment(config)
     assert clock.now() == start
-    assert clock.at(machine_now() + HOLD_NS + 1_000_000_000) > start
+    longest = round(STRETCH * READY_S * 1e9)
+    assert clock.at(machine_now() + longest - 1_000_000_000) == start, "`up` may still wait for processes"
+    assert clock.at(machine_now() + longest + 1_000_000_000) > start
 
 
 def test_set_clock_in_lock_step_stands_at_its_beginning(tmp_path: Path) -> None:
