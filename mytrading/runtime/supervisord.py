@@ -30,6 +30,8 @@ EXIT_RUNNING = 75
 EXIT_FULL = 74
 """The disk took nothing: the program can work again when there is room, however long that takes."""
 FULL_WAIT_S = 5.0
+RUNNING_WAIT_S = 5.0
+"""Before the next try at a lock that another process holds, which may be in a call that the kernel does not end."""
 _LONGEST_WAIT_S = 0.1
 _SECOND_WAIT_S = 0.25
 
@@ -53,7 +55,9 @@ class _Process(Subprocess):  # type: ignore[misc]
             return
         if self.exitstatus == EXIT_FULL:
             self._not_before = time.monotonic() + FULL_WAIT_S
-        elif self.exitstatus not in (*self.config.exitcodes, EXIT_RUNNING):
+        elif self.exitstatus == EXIT_RUNNING:
+            self._not_before = time.monotonic() + RUNNING_WAIT_S
+        elif self.exitstatus not in self.config.exitcodes:
             self._count(time.monotonic())
 
     def _count(self, now: float) -> None:
