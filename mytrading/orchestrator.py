@@ -25,7 +25,7 @@ from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, de
 from mytrading.runtime import supervision
 from mytrading.runtime.endpoints import name_runtime_dir, runtime_dir
 from mytrading.runtime.hung import waited_for_core
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock, end_forks, holder
 from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
 from mytrading.runtime.places import (
     account_lock_path,
@@ -195,8 +195,8 @@ class TradingOrchestrator:
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
         """The gateway's status once every daemon says it is ready.
 
-        Time in which a daemon had no core does not count, up to `STRETCH` times `timeout_s` in all. Raises `TimedOut` naming
-        those that are not ready, `StackFailed` when one of them has given up.
+        Time in which a daemon had no core does not count, up to `STRETCH` times `timeout_s` in all. Raises
+        `TimedOut` naming those that are not ready, `StackFailed` when one of them has given up.
         """
         began = time.monotonic()
         deadline, latest = began + timeout_s, began + STRETCH * timeout_s
@@ -311,6 +311,8 @@ class TradingOrchestrator:
         if left:
             progress(f"ending {', '.join(left)}, left without supervisor")
             supervision.end(self.config, left)
+        for name in supervision.PROGRAMS:
+            end_forks(self.config.lock_dir / f"{name}.lock", f"mytrading.daemons.{name}")
         if pid := self.pid:
             raise StackFailed(f"pid {pid} does not end; look at it, then `mytrading down` again")
         return unconfirmed

@@ -29,7 +29,7 @@ from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.doorbell import Doorbell
 from mytrading.runtime.endpoints import endpoint_of
 from mytrading.runtime.hooks import DaemonHooks
-from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.lock import InstanceLock, end_forks
 from mytrading.runtime.lockstep import Acknowledger
 from mytrading.runtime.logging import get_logger
 from mytrading.runtime.performance_log import write_performance
@@ -175,6 +175,8 @@ class Daemon(DaemonHooks):
     def run(self) -> int:
         """Lock, set up, loop until stopped, tear down; returns the exit code."""
         self._lock.acquire(wait_s=6.0)
+        if forks := end_forks(self._lock.path, f"mytrading.daemons.{self.name}"):
+            self.log.error("forks.ended", pids=forks, next_step="look for what forks: a library of a strategy?")
         self.status.bind()  # not before: a second instance must not take the endpoint of the first
         self._install_signals()
         self._polled.append((self.doorbell.fileno(), zmq.POLLIN))

@@ -1,14 +1,23 @@
 """One instance only: a file lock that the kernel drops when its process dies, with the holder's pid to show.
 
-The one rule: whoever cannot get the lock opens nothing, and says which process holds it.
+The one rule: whoever cannot get the lock opens nothing, and says which process holds it. A record lock belongs to its
+process: a fork, which author code can make past everything that Python sees, does not hold it. Such a lock is gone as
+soon as its process closes the file, whichever way it was opened; so a process that holds it never opens it again.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+
+_held: dict[tuple[int, int], int] = {}
+"""Of the locks that this process holds, by file: the pid of the process that took it, which a fork of it is not."""
+_guard = threading.Lock()
 
 
 class AlreadyRunning(Exception):
@@ -31,41 +40,105 @@ class InstanceLock:
     def acquire(self, wait_s: float = 0.0) -> None:
         """Take the lock; wait up to `wait_s` for a dying holder. Raises `AlreadyRunning`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         deadline = time.monotonic() + wait_s
-        while not _try_lock(descriptor):
+        while (holding := self._take()) is not None:
             if time.monotonic() >= deadline:
-                pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-                os.close(descriptor)
-                raise AlreadyRunning(self.path, pid)
+                raise AlreadyRunning(self.path, holding)
             time.sleep(0.05)
-        os.pwrite(descriptor, f"{os.getpid():<16}".encode(), 0)  # one write: nobody ever reads half a pid
-        self._fd = descriptor
+
+    def _take(self) -> str | None:
+        """Try once; returns the pid of the process that holds it, None if this one does now."""
+        with _guard:
+            if _is_own(self.path):
+                return str(os.getpid())
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            if not _try_lock(descriptor):
+                pid = _written(descriptor)
+                os.close(descriptor)
+                return pid
+            os.pwrite(descriptor, f"{os.getpid():<16}".encode(), 0)  # one write: nobody ever reads half a pid
+            _held[_identity(descriptor)] = os.getpid()
+            self._fd = descriptor
+            return None
 
     def release(self) -> None:
         """Give the lock back."""
         if self._fd is not None:
-            os.close(self._fd)
+            with _guard:
+                _held.pop(_identity(self._fd), None)
+                os.close(self._fd)
             self._fd = None
 
 
 def holder(path: Path) -> str | None:
     """The pid that holds the lock, or None if nobody does."""
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return None
-    try:
-        if _try_lock(descriptor):
+    with _guard:
+        if _is_own(path):
+            return str(os.getpid())
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except FileNotFoundError:
             return None
-        return os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-    finally:
-        os.close(descriptor)
+        try:
+            return None if _try_lock(descriptor) else _written(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def end_forks(path: Path, module: str) -> list[int]:
+    """Kill what runs `module` with this lock file open and does not hold the lock; returns the pids.
+
+    That is what a fork of an earlier holder is; it would keep connections of the others open that nobody reads. To be
+    called by the holder, or when there is none. Without `/proc` it finds nothing.
+    """
+    file = str(path.resolve())
+    forks = [
+        pid
+        for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
+        if pid != os.getpid() and _runs(pid, module) and file in _open_files(pid)
+    ]
+    for pid in forks:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return forks
+
+
+def _runs(pid: int, module: str) -> bool:
+    try:
+        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(link.readlink()))
+    return found
+
+
+def _is_own(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    return _held.get((found.st_dev, found.st_ino)) == os.getpid()
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
+
+
+def _written(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
 
 
 def _try_lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # POSIX lets a system answer with either
         return False
     return True

@@ -226,7 +226,7 @@ def test_feed_ends_a_watchdog_that_nobody_else_found_silent(feed: RunningFeed, r
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as victim, path.open("w") as file:
         file.write(f"{victim.pid}\n")
         file.flush()
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.lockf(file, fcntl.LOCK_EX)
         try:
             before = feed.beats[-1].handled  # nobody else sends it anything
 

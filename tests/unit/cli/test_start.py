@@ -15,8 +15,7 @@ from mytrading.config import load_settings
 from mytrading.core.calendar import day_of, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
-from mytrading.orchestrator import NotRunning, TradingOrchestrator, free_port, with_ports
-from mytrading.orchestrator import READY_S, STRETCH
+from mytrading.orchestrator import READY_S, STRETCH, NotRunning, TradingOrchestrator, free_port, with_ports
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.endpoints import named_dir
 from mytrading.runtime.places import BadProfile

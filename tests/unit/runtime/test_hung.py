@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -13,19 +12,24 @@ import pytest
 
 from mytrading.daemons.hung_watchdog import BEHIND_NS
 from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung, Silence, waited_for_core
+from mytrading.runtime.lock import holder
 from tests.support import eventually
 
 SECOND = 1_000_000_000
+_HOLD = """
+import sys
+from pathlib import Path
+from mytrading.runtime.lock import InstanceLock
+InstanceLock(Path(sys.argv[1])).acquire(); sys.stdin.read()
+"""
 
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        path = tmp_path / "lock"
-        path.write_text(f"{process.pid}\n")
-        with path.open("r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield process
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        eventually(lambda: holder(tmp_path / "lock") == str(process.pid), 20)
+        yield process
         process.kill()
 
 

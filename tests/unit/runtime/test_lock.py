@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
+from mytrading.runtime.lock import AlreadyRunning, InstanceLock, end_forks, holder
+from tests.support import eventually
 
 _HOLD = """
 import sys
@@ -24,9 +26,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "account.lock"
 
 
-def hold(path: Path) -> subprocess.Popen[str]:
+def hold(path: Path, code: str = _HOLD) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -62,6 +64,39 @@ def test_waiting_for_a_dying_holder_gets_the_lock_when_it_ends(path: Path) -> No
     lock.acquire(wait_s=10.0)
     lock.release()
     assert first.wait(10) == 0
+
+
+def test_lock_of_a_holder_is_not_held_by_its_fork(path: Path) -> None:
+    """A fork made past Python held the lock of an engine that was killed, and no engine could start."""
+    code = _HOLD.replace("sys.stdin.read()", "import ctypes; ctypes.CDLL(None).fork(); sys.stdin.read()")
+    first = hold(path, code)
+    forked = eventually(lambda: psutil.Process(first.pid).children())[0]
+    first.kill()
+    first.wait(10)
+    assert forked.is_running()
+    assert holder(path) is None
+    lock = InstanceLock(path)
+    lock.acquire()
+    assert end_forks(path, code) == [forked.pid]
+    assert holder(path) == str(os.getpid())
+    lock.release()
+
+
+def test_lock_is_still_held_after_the_holder_looked_at_it_and_tried_to_take_it_twice(path: Path) -> None:
+    code = _HOLD.replace("print(", "import mytrading.runtime.lock as l; l.holder(lock.path); twice(lock.path); print(")
+    code = (
+        """
+def twice(path):
+    try: InstanceLock(path).acquire()
+    except l.AlreadyRunning: return
+    raise SystemExit("taken twice")
+"""
+        + code
+    )
+    first = hold(path, code)
+    assert holder(path) == str(first.pid)
+    first.kill()
+    first.communicate()
 
 
 def test_lock_that_nobody_made_has_no_holder(path: Path) -> None:
