@@ -16,7 +16,8 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.view import StackView
 from mytrading.daemons.answers import Answers, UsageError
 from mytrading.daemons.gateway_alerts import Silences
-from mytrading.daemons.hung_watchdog import FIRST_NS, WatchdogGuard
+from mytrading.daemons.hung_supervisor import SupervisorGuard
+from mytrading.daemons.hung_watchdog import BEHIND_NS, FIRST_NS, WatchdogGuard
 from mytrading.messages.codec import MAX_FRAME, UNREADABLE, Frame
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
 from mytrading.messages.enums import Severity
@@ -79,6 +80,7 @@ class Gateway(MachineDaemon):
         self.every(SILENCE_S, self._end_silent, "silences")
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
         self.every(WATCH_S, self._watchdog.look, "watchdog")
+        self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).look, "supervisor")
         self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(

@@ -13,6 +13,7 @@ import signal
 from contextlib import suppress
 from typing import NamedTuple
 
+from mytrading.daemons.hung_supervisor import SupervisorGuard
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
@@ -64,6 +65,7 @@ class Watchdog(Daemon):
         self._last_look = machine_now()
         self._killed = 0
         self._supervisor = supervision.Ended(config)
+        self._guard = SupervisorGuard(config, SILENCE_NS)
         self._given_up: set[str] = set()
         self._savepoints = Keeper(config)
         self._command: AlertCommand | None = None
@@ -75,6 +77,7 @@ class Watchdog(Daemon):
             self._command = AlertCommand(self.config.alert_command, self.wake)
             self.on_wake(self._command.look)
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
+        self.every(LOOK_S, self._guard.look, "supervisor")
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
         self.every(SAVEPOINT_S, self._keep_savepoints, "savepoints")

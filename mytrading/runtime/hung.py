@@ -31,6 +31,15 @@ def waited_for_core(pid: int) -> int:
     return total
 
 
+def waits_begun(pid: int) -> int:
+    """How often the first thread of a process has begun to wait for something; 0 where Linux does not say."""
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                return int(line.split()[1])
+    return 0
+
+
 class Silence:
     """How long a process of one name has not said what it could have said."""
 

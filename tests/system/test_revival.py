@@ -1,4 +1,4 @@
-"""Who starts whom again: supervisor and watchdog killed together, an engine that ends as if asked, and forks of it."""
+"""Who starts whom again: supervisor killed or frozen, an engine that ends as if asked, and forks of it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 CODE = (
     HEAD
     + '''
+import ctypes
 import multiprocessing
 import os
 import subprocess
+import time
 from pathlib import Path
 
 FOLDER = Path(os.environ["MYTRADING_HOME"])
@@ -55,6 +57,19 @@ class Forks(BaseStrategy):
         return None
 
 
+class Splits(BaseStrategy):
+    """Forks once in a way that Python does not see; the copy stays in its handler."""
+
+    def on_data(self, data: Bar) -> Signal | None:
+        if (FOLDER / "split").exists():
+            (FOLDER / "split").unlink()
+            child = ctypes.CDLL(None).fork()
+            if not child:
+                time.sleep(3600)
+            note(f"split {child}")
+        return None
+
+
 class Leaves(BaseStrategy):
     """Ends the engine with code 0, once."""
 
@@ -71,7 +86,7 @@ SETTINGS = 'name = "{name}"\nsymbols = ["SBIN"]\ntimeframes = ["1m"]\n'
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("revival")
-    settings = {name: SETTINGS.format(name=name) for name in ("Forks", "Leaves")}
+    settings = {name: SETTINGS.format(name=name) for name in ("Forks", "Leaves", "Splits")}
     command = f"sh -c 'echo $ALERT_CODE $ALERT_SUBJECT $ALERT_STATE >> {folder / 'told'}'"
     home = make_project(folder / "home", CODE, settings, WIDE, ALERT_COMMAND=command, **RICH)
     with Stack(folder, **home) as running:
@@ -115,6 +130,18 @@ def test_engine_that_ends_with_code_0_is_started_again_and_alerted(stack: Stack)
     assert eventually(lambda: "DAEMON_RESTARTED engine raised" in told(stack), 30)
 
 
+def test_engine_starts_again_beside_a_fork_made_past_python_and_ends_it(stack: Stack) -> None:
+    """The fork held the lock of the engine that was killed, and its connections: no engine could start."""
+    (Path(stack.environment["MYTRADING_HOME"]) / "split").touch()
+    line = eventually(lambda: next((line for line in noted(stack) if line.startswith("split ")), ""), 60)
+    fork, before = int(line.split()[1]), stack.pid("engine")
+    assert psutil.Process(fork).ppid() == before
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: stack.pid("engine") not in (0, before, fork) and stack.is_ready(), 40)
+    assert not psutil.pid_exists(fork) or psutil.Process(fork).status() == psutil.STATUS_ZOMBIE
+    assert engines(stack) == [stack.pid("engine")]
+
+
 def test_supervisor_and_watchdog_killed_together_are_started_again_and_alerted(stack: Stack) -> None:
     """Every daemon ended, and nothing started or said anything."""
     old = {name: stack.pid(name) for name in (*PROGRAMS, "supervisord")}
@@ -124,6 +151,17 @@ def test_supervisor_and_watchdog_killed_together_are_started_again_and_alerted(s
     eventually(lambda: all(holder(locks / f"{name}.lock") not in (None, str(pid)) for name, pid in old.items()), 30)
     eventually(stack.is_ready, 40)
     assert eventually(lambda: "SUPERVISOR_LOST supervisor raised" in told(stack), 10)
+
+
+def test_frozen_supervisor_is_ended_and_a_new_one_starts_what_died_meanwhile(stack: Stack) -> None:
+    """An engine that was killed while supervisor was stopped stayed away for good."""
+    eventually(stack.is_ready, 40)
+    old = {name: stack.pid(name) for name in ("engine", "supervisord")}
+    os.kill(old["supervisord"], signal.SIGSTOP)
+    os.kill(old["engine"], signal.SIGKILL)
+    eventually(lambda: stack.pid("supervisord") not in (0, old["supervisord"]), 20)
+    eventually(lambda: stack.pid("engine") not in (0, old["engine"]) and stack.is_ready(), 40)
+    assert "supervisor.hung" in "".join(path.read_text() for path in Path(stack.config.log_dir).glob("*.log"))
 
 
 @pytest.mark.long
