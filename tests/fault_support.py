@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ class Bench:
 
     def visit(self) -> Visit:
         """One read of all books by the reconciler's reader."""
-        return BookReader(self.client, "main", self.mode.value, time.monotonic_ns).visit(ALL_BOOKS)
+        beside = OpenAlgoClient(self.simulator.rest, self.simulator.api_key, time.monotonic_ns, DEADLINES)
+        with closing(beside):
+            return BookReader(self.client, beside, "main", self.mode.value, time.monotonic_ns).visit(ALL_BOOKS)
 
     def rows(self, order: Order) -> list[BrokerOrder]:
         """The book's rows that can be this order: quantities are all different."""

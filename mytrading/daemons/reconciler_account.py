@@ -67,8 +67,10 @@ class AccountListener:
         self._stream.start()
 
     def _reader(self) -> BookReader:
-        client = OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now, self._deadlines)
-        return BookReader(client, self.name, self._expected, machine_now)
+        client, beside = (
+            OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now, self._deadlines) for _ in range(2)
+        )
+        return BookReader(client, beside, self.name, self._expected, machine_now)
 
     def _failed(self, job: ReadJob, error: Exception) -> Visit:
         now = machine_now()

@@ -334,9 +334,12 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     edge = Listened()
     job = ReadJob(id="r", orders=True, trades=True, positions=True, funds=True)
     bodies = {name: each([base]) for name, base in BOOKS.items()}
-    reader = BookReader(
-        cast(Any, SimpleNamespace(call=lambda name, *_: answered(next(bodies[name])))), "main", "analyze", lambda: 5
+    client = SimpleNamespace(
+        call=lambda name, *_: answered(next(bodies[name])),
+        begin=lambda *_: Started("POST", 1.0, 1),
+        finish=lambda _: answered(next(bodies["analyzer"])),
     )
+    reader = BookReader(cast(Any, client), cast(Any, client), "main", "analyze", lambda: 5)
     try:
         for number, body in enumerate(each(UPDATES)):
             edge.listener._stream._socket.events.put(Frame(body, number))

@@ -122,8 +122,8 @@ def test_exits_cancel_each_stop_once_and_follow_the_read_that_proves_it(
     _, state = simulator.get("/sim/state")
     calls = {name: count for name, count in state["data"]["requests"].items() if name.startswith("cancelorder")}
     assert calls == {"cancelorder 200": len(owners)}
-    assert len(waits) == len(owners) and waits[1] < 0.4 * PATIENCE, (
-        "order book, mode and trade book, a tenth of a second each"
+    assert len(waits) == len(owners) and waits[1] < 0.3 * PATIENCE, (
+        "order book, then mode and trade book, a tenth of a second each"
     )
 
 

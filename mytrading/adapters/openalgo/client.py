@@ -146,6 +146,13 @@ class OpenAlgoClient:
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
+    def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
+        """Send what `call` would, over a new connection if none is idle; `finish` reads its answer. Raises `NotSent`.
+
+        Nothing else may be called in between.
+        """
+        return self._begin(self.write(endpoint, payload), "POST", deadline)
+
     def idle(self) -> bool:
         """True if a connection is open, its peer holds it, and nothing waits there."""
         connection = self._socket
@@ -170,10 +177,13 @@ class OpenAlgoClient:
             self._socket = None
 
     def _exchange(self, request: bytes, method: str, deadline: Deadline) -> Answer:
+        return self.finish(self._begin(request, method, deadline))
+
+    def _begin(self, request: bytes, method: str, deadline: Deadline) -> Started:
         began = self._now()
         seconds = self._deadlines[deadline]
         connection = self._connection(min(CONNECT_S, seconds), began)
-        return self._answer(connection, self._send(connection, request, method, began, seconds))
+        return self._send(connection, request, method, began, seconds)
 
     def _send(self, connection: socket.socket, request: bytes, method: str, began: int, seconds: float) -> Started:
         try:

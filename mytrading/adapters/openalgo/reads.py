@@ -1,8 +1,10 @@
 """One visit to the server: order book, mode, trade book, positions and funds, read in an order that proves something.
 
 Used by the reconciler's worker thread. The mode is asked between the two book reads, so that neither can have come
-from the other mode unnoticed. The one rule: what failed is None with a reason, and does not stop the rest,
-unless so much hangs that whoever waits for a fill is better served by the next visit.
+from the other mode unnoticed. The trade book is asked once the order book has come, so that it holds all that this
+shows; for the mode's answer, which comes over a connection of its own, it does not wait. The one rule: what failed is
+None with a reason, and does not stop the rest, unless so much hangs that whoever waits for a fill is better served by
+the next visit.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
 from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
 from mytrading.adapters.openalgo.outcomes import mode_of
 from mytrading.adapters.openalgo.patience import retry_after_ns
@@ -45,12 +47,20 @@ class Visit(NamedTuple):
 
 
 class BookReader:
-    """Reads at one account's server, which must be in `expected_mode` (analyze or live)."""
+    """Reads at one account's server, which must be in `expected_mode` (analyze or live).
+
+    `beside` is a second client of the same server, for what is asked while `client` waits.
+    """
 
     def __init__(
-        self, client: OpenAlgoClient, account: str, expected_mode: str, machine_now: Callable[[], int]
+        self,
+        client: OpenAlgoClient,
+        beside: OpenAlgoClient,
+        account: str,
+        expected_mode: str,
+        machine_now: Callable[[], int],
     ) -> None:
-        self._client = client
+        self._client, self._beside = client, beside
         self._account = account
         self._expected = expected_mode
         self._now = machine_now
@@ -70,8 +80,7 @@ class BookReader:
         self._realised = None
         began = self._now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
-        self._ask_mode()
-        trades = self._book("tradebook", books.parse_trades) if job.trades and self._reachable(job.orders) else None
+        trades = self._mode_and_trades(job)
         totals = job.funds and self._expected == ServerMode.ANALYZE
         positions = None
         if (job.positions or totals) and self._answers:
@@ -92,6 +101,16 @@ class BookReader:
         )
         refused = bool(self._refused) and not self._books
         return Visit(job, read, mode, money, self._answers > 0, tuple(self._problems), self._patience, refused)
+
+    def _mode_and_trades(self, job: ReadJob) -> Any:
+        """Ask for the mode, then for the trade book; for both at once where the order book was answered."""
+        if not job.trades or not self._answers:
+            self._take_mode(self._call("analyzer"))
+            return self._book("tradebook", books.parse_trades) if job.trades and self._reachable(job.orders) else None
+        begun = self._begin("analyzer")
+        trades = self._book("tradebook", books.parse_trades)
+        self._take_mode(self._call("analyzer", begun))
+        return trades
 
     def _reachable(self, tried: bool) -> bool:
         return not tried or self._answers > 0
@@ -128,8 +147,7 @@ class BookReader:
             return found
         return msgspec.structs.replace(found, realised=self._realised)
 
-    def _ask_mode(self) -> None:
-        answer = self._call("analyzer")
+    def _take_mode(self, answer: Answer | None) -> None:
         if answer is None:
             return
         try:
@@ -158,14 +176,27 @@ class BookReader:
             message=message if wrong else "",
         )
 
-    def _call(self, endpoint: str) -> Answer | None:
-        """A complete answer. A read is tried twice, since a lost connection is no news; of those that hang only one."""
+    def _begin(self, endpoint: str) -> Started | None:
+        """A request that is on its way; None if it could not be sent, so that it is called for later."""
+        try:
+            return self._beside.begin(endpoint, {}, Deadline.BOOK)
+        except NotSent:
+            return None
+
+    def _call(self, endpoint: str, begun: Started | None = None) -> Answer | None:
+        """A complete answer, first to what was `begun`, whose time counts from now on.
+
+        A read is tried twice, since a lost connection is no news; of those that hang only one.
+        """
         for attempt in (1, 2):
             if self._silent >= _SILENT_MOST:
                 self._problems.append(f"{endpoint}: not asked, {self._silent} calls before had no answer in time")
                 break
             try:
-                answer = self._client.call(endpoint, {}, Deadline.BOOK)
+                if begun is not None and attempt == 1:
+                    answer = self._beside.finish(begun._replace(began_ns=self._now()))
+                else:
+                    answer = self._client.call(endpoint, {}, Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer

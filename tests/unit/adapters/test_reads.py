@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +14,7 @@ import pytest
 from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.reads import BookReader
 from mytrading.core.reconcile import ReadJob
+from tests.support import eventually
 
 JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=True)
 PATIENCE_S = 0.4
@@ -29,6 +31,10 @@ class _Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.answers = {"analyzer": ANALYZE}
         self.drops = drops
+        self.waits = {name: threading.Event() for name in ("orderbook", "analyzer", "tradebook")}
+        """An answer of these waits until its event is set."""
+        for event in self.waits.values():
+            event.set()
         self.leave = threading.Event()
 
 
@@ -46,6 +52,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answer is None:
             self.server.leave.wait(30)
             return
+        if name in self.server.waits:
+            self.server.waits[name].wait(30)
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
@@ -71,8 +79,10 @@ def serving(drops: int = 0) -> Iterator[_Server]:
 
 def reader(server: _Server, expected: str = "analyze") -> BookReader:
     deadlines = {**SECONDS, Deadline.BOOK: PATIENCE_S}
-    client = OpenAlgoClient(f"http://127.0.0.1:{server.server_port}", "key", time.monotonic_ns, deadlines)
-    return BookReader(client, "main", expected, time.monotonic_ns)
+    client, beside = (
+        OpenAlgoClient(f"http://127.0.0.1:{server.server_port}", "key", time.monotonic_ns, deadlines) for _ in range(2)
+    )
+    return BookReader(client, beside, "main", expected, time.monotonic_ns)
 
 
 def test_visit_to_a_server_whose_books_hang_ends_after_three_calls() -> None:
@@ -90,6 +100,53 @@ def test_read_whose_connection_is_lost_is_tried_again() -> None:
     with serving(drops=1) as server:
         reader(server).visit(JOB._replace(trades=False, positions=False, funds=False))
     assert server.asked == ["orderbook", "orderbook", "analyzer"]
+
+
+BOOK = b'{"status": "success", "data": {"orders": []}, "mode": "analyze"}'
+TRADES = b'{"status": "success", "data": [], "mode": "analyze"}'
+PROOF = JOB._replace(positions=False, funds=False)
+
+
+def test_trade_book_waits_for_the_order_book_and_for_the_answer_of_the_mode_it_does_not() -> None:
+    """Each waited for the one before, so that an exit past a stop took three calls of its server."""
+    with serving() as server, ThreadPoolExecutor(1) as pool:
+        server.answers |= {"orderbook": BOOK, "tradebook": TRADES}
+        server.waits["orderbook"].clear()
+        server.waits["analyzer"].clear()
+        visit = pool.submit(reader(server).visit, PROOF)
+        eventually(lambda: server.asked == ["orderbook"])
+        server.waits["orderbook"].set()
+        eventually(lambda: sorted(server.asked) == ["analyzer", "orderbook", "tradebook"])
+        assert not visit.done(), "without the mode nothing is known"
+        server.waits["analyzer"].set()
+        done = visit.result(10)
+    assert (done.books.orders, done.books.trades, done.problems) == ((), (), ())
+    assert done.mode is not None and done.mode.expected
+
+
+def test_wrong_mode_that_comes_after_the_books_makes_them_void() -> None:
+    with serving() as server:
+        server.answers |= {"orderbook": BOOK, "tradebook": TRADES, "analyzer": ANALYZE.replace(b'"analyze"', b'"live"')}
+        visit = reader(server).visit(PROOF)
+    assert (visit.books.orders, visit.books.trades) == (None, None)
+    assert visit.mode is not None and not visit.mode.expected
+
+
+def test_mode_is_known_although_the_trade_book_beside_it_hangs() -> None:
+    with serving() as server:
+        server.answers["orderbook"] = BOOK
+        visit = reader(server).visit(PROOF)
+    assert (visit.books.orders, visit.books.trades) == ((), None)
+    assert [problem.partition(":")[0] for problem in visit.problems] == ["tradebook"]
+
+
+def test_mode_that_hangs_beside_the_trade_book_is_asked_for_again() -> None:
+    with serving() as server:
+        server.answers |= {"orderbook": BOOK, "tradebook": TRADES}
+        del server.answers["analyzer"]
+        visit = reader(server).visit(PROOF)
+    assert sorted(server.asked) == ["analyzer", "analyzer", "orderbook", "tradebook"]
+    assert visit.books.trades == ()
 
 
 @pytest.mark.parametrize(("mode", "realised"), [("analyze", -8347.70), ("live", -1576.60)])
