@@ -315,7 +315,8 @@ class RiskBooks:
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
         for order in self.orders.of(strategy) if self.orders else ():
-            if order.account == account and order.purpose is Purpose.ENTRY and order.side is Side.SELL:
+            sold = order.purpose is Purpose.ENTRY and order.side is Side.SELL
+            if sold and order.account == account and self.arriving(order):
                 return True
         if wish is not None and not wish.settled:
             for leg in wish.legs:
@@ -335,7 +336,8 @@ class RiskBooks:
     def _legs(self, account: str, strategy: str, watch: str, wish: Wish | None) -> dict[str, int]:
         """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.
 
-        A sold leg counts until it is known to be gone, a bought one as far as it is sighted.
+        A sold leg counts until it is known to be gone, a bought one as far as it is sighted; one that was lost on its
+        way counts once it appears.
         """
         units: dict[str, int] = {}
         for held in self.positions.of(strategy):
@@ -344,7 +346,7 @@ class RiskBooks:
                 units[held.instrument] = units.get(held.instrument, 0) + size
         for order in self.orders.of(strategy):
             if order.account == account and order.purpose is Purpose.ENTRY:
-                units[order.instrument] = units.get(order.instrument, 0) + self.remaining(order) * order.side.sign
+                units[order.instrument] = units.get(order.instrument, 0) + self.arriving(order) * order.side.sign
         wish = wish or self.wishes.get((strategy, watch))
         if wish is not None and not wish.settled and account not in wish.ended:
             here = wish.in_account(account)
@@ -442,12 +444,12 @@ class RiskBooks:
                 yield waiting
 
     def run_of(self, strategy: str) -> str:
-        """The run a strategy is in; empty when it is flat with nothing on the way."""
+        """The run a strategy is in; empty when it is flat with nothing on the way, whatever was lost there."""
         for position in self.positions.of(strategy):
             if position.quantity or position.quantity_seen:
                 return self.runs.get(strategy, "")
         for order in self.orders.of(strategy):
-            if order.purpose is Purpose.ENTRY:
+            if order.purpose is Purpose.ENTRY and self.arriving(order):
                 return self.runs.get(strategy, "")
         return ""
 

@@ -195,8 +195,8 @@ class RunBooks:
                 del run.legs[key]
                 self._reindex(position.instrument)
         else:
-            if run is None or (not run.legs and run.id != run_id_of(position)):
-                run = self.runs[position.strategy] = self._begun(position)
+            if run is None:
+                run = self._begin(position, run_id_of(position))
             if leg is None:
                 leg = run.legs[key] = self._leg(key, position)
                 self._reindex(position.instrument)
@@ -204,11 +204,16 @@ class RunBooks:
         self._realised[key] = (day_of(position.updated_ns), position.realised)
         return self._ordered(position.strategy)
 
-    def _begun(self, position: Position) -> Run:
+    def _begin(self, position: Position, name: str) -> Run:
+        """The run that a position begins; one of an earlier run that fills late is in the run that is there.
+
+        Entries that follow are of this run, whichever was the newest before.
+        """
         rules = self._rules(position.strategy)
         opened_ns = position.opened_ns or position.updated_ns
         trails = bool(rules.trailing.value) and self._scene.limits.trailing_stop_enabled
-        run = Run(strategy=position.strategy, id=run_id_of(position), rules=rules, opened_ns=opened_ns, trails=trails)
+        run = Run(strategy=position.strategy, id=name, rules=rules, opened_ns=opened_ns, trails=trails)
+        self.runs[position.strategy], self._state.runs[position.strategy] = run, name
         bound(run)
         return run
 
@@ -345,7 +350,11 @@ class RunBooks:
         self.runs.clear()
         self._holding.clear()
         self._state.leaving.clear()
+        carried = {name.split(" ", 2)[1] for name in row.levels if name.startswith(PREFIX)}
         for position in row.positions:
+            name = row.runs.get(position.strategy, "")
+            if name in carried and position.strategy not in self.runs:
+                self._begin(position, name)
             self._position(position)
         for name, value in row.levels.items():
             self._level(name, value)

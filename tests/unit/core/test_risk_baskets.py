@@ -13,6 +13,7 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, Wit
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import (
+    GoalChanged,
     Order,
     OrderChanged,
     Position,
@@ -25,6 +26,7 @@ from mytrading.messages.reports import AccountHealth, Funds
 from mytrading.messages.runconfig import OrphanLegs
 from mytrading.messages.signals import Leg, Signal
 from tests.unit.core.test_risk_machine import CALL, LIMITS, NEAR, PUT, SECOND, WATCH, Desk
+from tests.unit.core.test_risk_stops import done
 
 ROOMY = replace(LIMITS, max_position_size=10_000_000, max_order_size=10_000_000)
 HEDGE, SOLD = Leg(instrument=CALL, lots=1), Leg(instrument=NEAR, lots=-1)
@@ -468,3 +470,60 @@ def test_last_entries_are_known_on_the_next_day_so_that_a_long_cooldown_goes_on(
     opened, other = desk.machine.snapshot("2026-03-19"), Basket()
     other.machine.apply(opened)
     assert other.machine.state.last_entry == known == {("S", WATCH): desk.now}
+
+
+def lost_leg(orphans: OrphanLegs = OrphanLegs.REPORT) -> tuple[Basket, PlaceEntry]:
+    """A basket whose hedge is held and whose sold leg was lost on its way."""
+    desk = Basket(orphans=orphans)
+    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    (sold,) = entries(desk.filled(hedge))
+    desk.tell(sold, OrderState.UNKNOWN)
+    desk.tell(sold, OrderState.LOST)
+    desk.pass_time(1)
+    return desk, sold
+
+
+def goals(rows: tuple[Any, ...]) -> list[str]:
+    return [row.instrument for row in rows if isinstance(row, CloseGoal)]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_bought_leg_of_which_the_sold_one_is_lost_has_its_own_stop(restarted: bool) -> None:
+    desk, _ = lost_leg()
+    desk = desk.again() if restarted else desk
+    assert [key[1] for key in desk.machine.state.stop_levels] == [CALL]
+    assert goals(desk.quote(CALL, 71.0)) == []
+    assert goals(desk.quote(CALL, 70.0)) == [CALL]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_bought_leg_is_a_hedge_again_once_the_lost_sold_one_fills(restarted: bool) -> None:
+    desk, sold = lost_leg()
+    desk.filled(sold)
+    desk.pass_time(1)
+    desk = desk.again() if restarted else desk
+    assert desk.machine.state.stop_levels == {}
+    assert [key[1] for key in desk.machine.state.guarded_positions()] == [NEAR]
+    assert goals(desk.quote(CALL, 20.0)) == []
+    assert [(one.instrument, units) for one, units in desk.machine.hedges()] == [(CALL, 65)]
+
+
+def test_bought_leg_of_which_the_sold_one_is_lost_is_unwound_and_so_is_what_fills_late() -> None:
+    desk, sold = lost_leg(OrphanLegs.UNWIND)
+    assert goals(tuple(desk.rows)) == [CALL]
+    desk.held("main", CALL, 0)
+    desk.filled(sold)
+    assert goals(tuple(desk.rows)) == [CALL, NEAR]
+
+
+def test_directional_buy_beside_a_lost_sold_leg_has_an_armed_stop() -> None:
+    desk, _ = lost_leg(OrphanLegs.UNWIND)
+    desk.held("main", CALL, 0)
+    (goal,) = (row for row in desk.rows if isinstance(row, CloseGoal))
+    desk.give(GoalChanged(goal=done(goal), at_ns=desk.now))
+    desk.pass_time(1)
+    desk.quote()
+    (entry,) = entries(desk.wish("b", HEDGE))
+    assert entry.stop_trigger == 70.0, "it hedges nothing, so its stop rests at the broker"
+    desk.filled(entry)
+    assert [key[1] for key in desk.machine.state.guarded_positions()] == [CALL]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from mytrading.messages.commands import PlaceEntry, SignalDenied, WithdrawEntries
-from mytrading.messages.enums import Action, OrderState, Side
+import pytest
+from msgspec.structs import replace
+
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
+from mytrading.messages.enums import Action, OrderState, Product, Side
+from mytrading.messages.orders import GoalChanged, Position, PositionChanged
+from mytrading.messages.risk_events import RiskEventRecorded, RiskKind
 from mytrading.messages.signals import Leg
+from mytrading.messages.strategy_rules import StrategyRules
+from tests.unit.core.run_desks import RunDesk
 from tests.unit.core.test_risk_machine import SHARE, Desk
+from tests.unit.core.test_risk_stops import done
 
 BUY, SELL = Leg(instrument=SHARE, lots=10), Leg(instrument=SHARE, lots=-10)
 
@@ -79,3 +87,107 @@ def test_wish_that_waits_for_an_entry_which_becomes_lost_is_entered_then(desk: D
     desk.wish("b", SELL, action=Action.SELL)
     (entry,) = desk.order(doubted, OrderState.LOST)
     assert isinstance(entry, PlaceEntry) and (entry.side, entry.quantity) == (Side.SELL, 10)
+
+
+class LostDesk(RunDesk):
+    """A desk with a limit of ₹2,000 a run, whose positions are told with the fills of entries."""
+
+    def __init__(self, auto_exit: bool = True) -> None:
+        super().__init__(StrategyRules(max_loss=2_000.0, auto_exit=auto_exit), product=Product.MIS)
+        self.realised = 0.0
+        """Rupees of the day, in the share."""
+        self.quote(SHARE, 800.0)
+
+    def ordered(self, name: str, leg: Leg) -> PlaceEntry:
+        rows = self.wish(name, leg, action=Action.BUY if leg.lots > 0 else Action.SELL)
+        (entry,) = (row for row in rows if isinstance(row, PlaceEntry))
+        return entry
+
+    def filled(self, entry: PlaceEntry, price: float = 800.0) -> None:
+        self.order(entry, OrderState.FILLED, entry.quantity)
+        self.take_in(entry, entry.quantity * entry.side.sign, price)
+
+    def flat(self, entry: PlaceEntry, realised: float) -> None:
+        """What an entry brought is closed, and the router says that this is done."""
+        self.realised += realised
+        self.take_in(entry, 0, 0.0)
+        for goal in [row for row in self.rows if isinstance(row, CloseGoal)]:
+            self.give(GoalChanged(goal=done(goal), at_ns=self.now))
+
+    def go_on(self, how: str) -> None:
+        """As it is, killed and replayed, or over the turn of a day; the price is known again then."""
+        if how == "replayed":
+            self.again(list(self.rows))
+        elif how == "day":
+            self.next_day()
+            self.realised = 0.0
+        self.pass_time(1)
+        self.at(SHARE, 800.0)
+
+    def take_in(self, entry: PlaceEntry, units: int, price: float) -> tuple[Any, ...]:
+        position = Position(
+            account="main", instrument=entry.instrument, product=entry.product, strategy="S", run=entry.run,
+            quantity=units, quantity_seen=units, average_price=price, realised=self.realised, opened_ns=self.now,
+            updated_ns=self.now, trip_quantity=abs(units), trip_value=abs(units) * price,
+        )  # fmt: skip
+        fill = PositionChanged(
+            position=position, client_order_id=entry.id, fill_quantity=units, fill_price=price, at_ns=self.now
+        )
+        return self.give(fill)
+
+    def fired(self, instrument: str, price: float) -> list[str]:
+        """The runs of which the limit speaks at two quotes."""
+        self.pass_time(1)
+        return [row.run for row in (*self.at(instrument, price), *self.at(instrument, price)) if is_event(row)]
+
+
+def is_event(row: Any) -> bool:
+    return isinstance(row, RiskEventRecorded) and row.kind is RiskKind.MAX_LOSS
+
+
+@pytest.mark.parametrize("how", ["", "replayed", "day"])
+@pytest.mark.parametrize("auto_exit", [True, False])
+def test_run_ends_beside_a_lost_entry_and_its_limit_holds_for_the_next(auto_exit: bool, how: str) -> None:
+    desk = LostDesk(auto_exit)
+    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    desk.order(lost, OrderState.LOST)
+    for name in ("b", "c"):
+        sold = desk.ordered(name, Leg(instrument=SHARE, lots=-50))
+        desk.filled(sold)
+        assert desk.fired(SHARE, 860.0) == [sold.run]
+        desk.wish(f"{name}-end", action=Action.EXIT)
+        desk.flat(sold, -3_000.0)
+        assert (desk.machine.state.leaving, desk.machine.runs.books.runs) == ({}, {})
+        desk.go_on(how)
+
+
+def test_lost_entry_that_fills_after_its_run_ended_begins_one_that_has_its_limit() -> None:
+    desk = LostDesk()
+    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    desk.order(lost, OrderState.LOST)
+    sold = desk.ordered("b", Leg(instrument=SHARE, lots=-50))
+    desk.filled(sold)
+    assert desk.fired(SHARE, 860.0) == [sold.run]
+    desk.flat(sold, -3_000.0)
+    desk.at(SHARE, 800.0)
+    desk.filled(lost)
+    (run,) = desk.machine.runs.books.runs.values()
+    assert (run.id, run.leaving, run.fired) == (lost.run, "", set())
+    assert desk.machine.state.run_of("S") == lost.run, "what is entered beside it is of its run"
+    assert desk.fired(SHARE, 740.0) == [lost.run]
+
+
+@pytest.mark.parametrize("how", ["", "replayed", "day"])
+def test_lost_entry_that_fills_beside_another_run_is_in_that_run_whose_limit_spoke(how: str) -> None:
+    desk = LostDesk(auto_exit=False)
+    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    desk.order(lost, OrderState.LOST)
+    sold = desk.ordered("b", Leg(instrument=SHARE, lots=-50))
+    desk.filled(sold)
+    assert desk.fired(SHARE, 860.0) == [sold.run] != [lost.run]
+    desk.order(replace(sold, id="more", quantity=5), OrderState.ACCEPTED)
+    desk.flat(sold, -3_000.0)
+    desk.filled(lost)
+    desk.go_on(how)
+    (run,) = desk.machine.runs.books.runs.values()
+    assert (run.id, run.fired, run.realised) == (sold.run, {"max_loss"}, -3_000.0)
