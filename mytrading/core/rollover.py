@@ -48,7 +48,7 @@ NEEDED = frozenset(
         "NOT_READY", "WRONG_MODE", "HALTED", "REDUCING", "DISK_LOW", "INSTRUMENT_HALTED", "POSITION_IN_DOUBT",
         "UNKNOWN_INSTRUMENT", "INSTRUMENTS_REFUSED", "WHOLE_LOTS", "FREEZE", "NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL",
         "MARKET_CLOSED", "OPPOSED", "IMPLAUSIBLE_QUOTE", "PRICE_COLLAR", "PRICE_BAND", "MARGIN_UNKNOWN",
-        "INSUFFICIENT_MARGIN",
+        "INSUFFICIENT_MARGIN", "RESERVED",
     }
 )  # fmt: skip
 """Rules that hold for a roll too: it is no new risk, so limits of sizes, counts and times do not."""

@@ -517,3 +517,15 @@ def test_run_that_its_rule_closes_is_not_rolled_on() -> None:
     for _ in range(3):
         rows = (*rows, *desk.tick())
     assert not kinds(rows, PlaceEntry)
+
+
+def test_roll_whose_far_leg_was_lost_waits_for_a_person_and_then_goes_on() -> None:
+    desk = RollDesk("far")
+    desk.turn(DUE)
+    desk.tick()
+    (entry,) = kinds(desk.tick(), PlaceEntry)
+    rows = (*desk.end_order(entry, OrderState.UNKNOWN), *desk.end_order(entry, OrderState.LOST), *desk.tick())
+    (alert,) = kinds(rows, Alert)
+    assert f"mytrading orders resolve {entry.id} --not-placed" in alert.message
+    assert orders((*rows, *desk.tick())) == [], "each order of that side would be denied by the router"
+    assert orders((*desk.end_order(entry, OrderState.GHOST), *desk.tick())) == [("order", FAR, 2 * LOT)]
