@@ -57,7 +57,9 @@ def who_holds(case: Case) -> StopPlan:
     if case.covers:
         return _ENGINE
     entry = _BUY if case.units > 0 else _SELL
-    return _BROKER if rests(case.instrument, entry, _level_of(case, entry), *_prices(case)) else _ENGINE
+    level, furthest = _level_of(case, entry), furthest_rest(case.instrument, entry, *_prices(case))
+    inside = level >= furthest - _EPSILON if entry is _BUY else level <= furthest + _EPSILON
+    return _BROKER if inside else _ENGINE
 
 
 def stop_of(case: Case) -> Levels | str:

@@ -22,6 +22,7 @@ from mytrading.messages.signals import Leg, Signal
 
 _NEVER = 1 << 62
 _NO_COVER = (0, 0, False)
+_NO_GUARD = (None, 0.0)
 _NOTHING = Leg(instrument="", lots=0)
 _NOBODYS = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
 
@@ -54,7 +55,8 @@ class Cases:
         stopped_out = self.stopped_out(wish, account)
         sells = leg.lots > 0 and state.sells(account, signal.strategy, wish)
         hedges, beyond, covers = self._cover(wish, leg, account, there + units) if sells else _NO_COVER
-        guard, guard_level = state.guard_of((account, leg.instrument, product.value, signal.strategy), units)
+        owner = (account, leg.instrument, product, signal.strategy)
+        guard, guard_level = state.guard_of(owner, units) if there else _NO_GUARD
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
         return Case(
             signal=signal,

@@ -71,7 +71,7 @@ def uncover(books: RiskBooks, key: Key, closed: Position) -> None:
 
 def settle(books: RiskBooks, strategy: str) -> None:
     """Forget what was sold beside a position that a stop closed as it goes; sold again, it is another decision."""
-    for key, (closed, names) in list(books.uncovered.items()) if books.uncovered else ():
+    for key, (closed, names) in list(books.uncovered.items()):
         if closed.strategy != strategy:
             continue
         now = books.positions.get(key)

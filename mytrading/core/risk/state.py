@@ -240,7 +240,8 @@ class RiskState(RiskBooks):
         self._take_from_replaced(order)
         self.orders[order.client_order_id] = order
         self._forget_booked(order)
-        risk_orphans.settle(self, order.strategy)
+        if self.uncovered:
+            risk_orphans.settle(self, order.strategy)
         if before is None or counts(before) != counts(order):
             self._looked_at.discard(order.strategy)
         self._look_at_wishes(order.strategy)
@@ -309,7 +310,8 @@ class RiskState(RiskBooks):
                 risk_orphans.uncover(self, key, before)
             self._spend(before, row.at_ns, protected=protected)
             self.margin.closed(position.account, position.strategy, position.instrument)
-        risk_orphans.settle(self, position.strategy)
+        if self.uncovered:
+            risk_orphans.settle(self, position.strategy)
         for wish in self.wishes.values():
             if wish.signal.strategy == position.strategy:
                 self._settle_if_met(wish)
