@@ -27,7 +27,7 @@ from mytrading.daemons.answers_orders import OrderVerbs
 from mytrading.daemons.answers_person import PersonVerbs
 from mytrading.daemons.answers_risk import RiskVerbs
 from mytrading.daemons.answers_strategies import StrategyVerbs
-from mytrading.daemons.usage import UsageError
+from mytrading.daemons.usage import UsageError, number, whole
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import Heartbeat, OpsRequest
@@ -362,11 +362,11 @@ class Answers(OrderVerbs, PersonVerbs, LookVerbs, RiskVerbs, StrategyVerbs):
         if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
             raise UsageError("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
         name, instrument = arguments.get("id", ""), arguments.get("instrument", "")
-        quantity, price = arguments.get("quantity", "0"), arguments.get("price", "0")
-        if not (name and instrument and quantity.isdigit() and price.replace(".", "", 1).isdigit()):
-            raise UsageError(f"probe: expected id, instrument, quantity and price; found {arguments}")
+        if not (name and instrument):
+            raise UsageError(f"probe: expected id, instrument, quantity and price; found {', '.join(arguments)}")
+        quantity, price = whole("quantity", arguments.get("quantity", "0")), number(arguments, "price")
         now = self._clock.now()
-        rows = self._control.probe(name, venue.account, instrument, now, int(quantity), float(price))
+        rows = self._control.probe(name, venue.account, instrument, now, quantity, price)
         self._order(rows)
         return msgspec.to_builtins(rows[0])
 
@@ -419,7 +419,5 @@ def _since(row: Signal | WishDenied) -> int:
 
 
 def _last(rows: list[Any], arguments: dict[str, str]) -> list[Any]:
-    text = arguments.get("limit", "200")
-    if not text.isdigit():
-        raise UsageError(f"limit: expected a whole number, found {text!r}")
-    return rows[-int(text) :] if int(text) else rows
+    limit = whole("limit", arguments.get("limit", "200"))
+    return rows[-limit:] if limit else rows

@@ -18,7 +18,7 @@ from mytrading.core.oms.person import forced_only, new_terms, why_not_modify
 from mytrading.core.order import live
 from mytrading.core.order_requests import result_of
 from mytrading.core.view import StackView
-from mytrading.daemons.usage import UsageError
+from mytrading.daemons.usage import UsageError, number
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import Order
@@ -57,8 +57,8 @@ class OrderVerbs:
     def _verb_order_modify(self, arguments: dict[str, str]) -> Any:
         """Change `price`, `trigger` or `quantity` of `order`."""
         order = self._named(arguments)
-        price, trigger = _number(arguments, "price"), _number(arguments, "trigger")
-        quantity = int(_number(arguments, "quantity"))
+        price, trigger = number(arguments, "price"), number(arguments, "trigger")
+        quantity = int(number(arguments, "quantity"))
         wanted = new_terms(order, price, trigger, quantity)
         why = why_not_modify(order, wanted) or self._off_grid(order, wanted)
         if why:
@@ -106,18 +106,6 @@ class OrderVerbs:
             if value != before and (why := _off_tick(name, value, instrument)):
                 return why
         return _broken_lots(wanted.quantity, instrument) if wanted.quantity != order.quantity else ""
-
-
-def _number(arguments: dict[str, str], name: str) -> float:
-    text = arguments.get(name) or "0"
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e12 or (name == "quantity" and value != int(value)):
-        wanted = "a whole number of units" if name == "quantity" else "rupees above 0"
-        raise UsageError(f"{name}: expected {wanted}, found {text!r}")
-    return value
 
 
 def _off_tick(name: str, value: float, instrument: Instrument) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from math import isfinite
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.order import TERMINAL, in_words
 from mytrading.core.slicing import Sizes
 from mytrading.core.view import StackView
-from mytrading.daemons.usage import UsageError
+from mytrading.daemons.usage import UsageError, number
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested
 from mytrading.messages.enums import Product, TradingLevel
@@ -29,6 +28,7 @@ from mytrading.runtime.clock import MarketClock, machine_now
 MANUAL = "manual"
 """The owner of what a person claims only to close it."""
 DEADLINE_S = 60.0
+MOST_DEADLINE_S = 86_400.0
 
 
 class PersonVerbs:
@@ -94,10 +94,10 @@ class PersonVerbs:
             product=found.product,
             strategy=strategy,
             at_ns=self._clock.now(),
-            quantity=int(_number(arguments, "quantity")),
-            price=_number(arguments, "price") or self._fallback_price(found, strategy),
-            stop=_number(arguments, "stop"),
-            stop_limit=_number(arguments, "stop_limit"),
+            quantity=int(number(arguments, "quantity")),
+            price=number(arguments, "price") or self._fallback_price(found, strategy),
+            stop=number(arguments, "stop"),
+            stop_limit=number(arguments, "stop_limit"),
             reason=arguments.get("reason", ""),
             lot=sizes.lot,
             freeze=sizes.freeze,
@@ -192,7 +192,7 @@ class PersonVerbs:
         instrument: str = "",
         product: Product | None = None,
     ) -> FlattenRequested:
-        seconds = _number(arguments, "deadline") or DEADLINE_S
+        seconds = number(arguments, "deadline", MOST_DEADLINE_S) or DEADLINE_S
         held = sorted({found.instrument for found in self._view.open_positions() if found.account == account})
         return FlattenRequested(
             id=f"flatten-{machine_now()}-{account}",
@@ -265,15 +265,3 @@ def _in(level: Flatten, thing: Order | Position) -> bool:
     if thing.account != level.account or level.instrument not in ("", thing.instrument):
         return False
     return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
-
-
-def _number(arguments: dict[str, str], name: str) -> float:
-    text = arguments.get(name) or "0"
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not isfinite(value) or value < 0 or (name == "quantity" and value != int(value)):
-        wanted = "a whole number of units" if name == "quantity" else "a number above 0"
-        raise UsageError(f"{name}: expected {wanted}, found {text!r}")
-    return value

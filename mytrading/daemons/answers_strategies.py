@@ -13,7 +13,7 @@ from mytrading.core.control import ControlMachine
 from mytrading.core.order import PROVEN
 from mytrading.core.spelling import nearest, plain
 from mytrading.core.view import StackView
-from mytrading.daemons.usage import UsageError
+from mytrading.daemons.usage import UsageError, whole
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.runconfig import RunConfig, StrategyRun
@@ -36,9 +36,7 @@ class StrategyVerbs:
 
     def _verb_strategy(self, arguments: dict[str, str]) -> Any:
         """Orders, round trips, positions and sums of `strategy`; it need not run any more."""
-        name, limit = arguments.get("strategy", ""), arguments.get("limit", "200")
-        if not limit.isdigit():
-            raise UsageError(f"limit: expected a whole number, found {limit!r}")
+        name, limit = arguments.get("strategy", ""), whole("limit", arguments.get("limit", "200"))
         known = self._known_strategies()
         if name not in known:
             raise UsageError(
@@ -55,9 +53,9 @@ class StrategyVerbs:
             **self._strategy_row(name, self._config.strategy(name)),
             "accounts": self._accounts_of(name, held, orders),
             "positions": shown,
-            "orders": [_order_row(order) for order in _newest(orders, int(limit))],
+            "orders": [_order_row(order) for order in _newest(orders, limit)],
             "live": [_order_row(order) for order in orders if order.state not in PROVEN and not order.purpose.reduces],
-            "trades": _newest(trades, int(limit)),
+            "trades": _newest(trades, limit),
         } | {"open": sum(1 for row in held if row.quantity or row.quantity_seen)}
 
     def _own_name(self, word: str) -> str:

@@ -42,7 +42,16 @@ def test_trial_order_at_a_live_venue_is_refused(tmp_path: Path) -> None:
         ask(tmp_path, ARGUMENTS, expected_mode=ServerMode.LIVE)
 
 
-@pytest.mark.parametrize("wrong", [{"id": ""}, {"instrument": ""}, {"quantity": "-1"}, {"price": "1.2.3"}])
-def test_trial_order_without_its_parts_is_refused(tmp_path: Path, wrong: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="expected id, instrument, quantity and price"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"id": ""}, "probe: expected id, instrument, quantity and price"),
+        ({"instrument": ""}, "probe: expected id, instrument, quantity and price"),
+        ({"quantity": "-1"}, "quantity: expected a whole number of at most 9 digits, found '-1'"),
+        ({"quantity": "\u00b2"}, "quantity: expected a whole number of at most 9 digits, found '\u00b2'"),
+        ({"price": "1.2.3"}, "price: expected a number above 0, below 1e[+]12, found '1.2.3'"),
+    ],
+)
+def test_trial_order_without_its_parts_is_refused(tmp_path: Path, wrong: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
         ask(tmp_path, {**ARGUMENTS, **wrong})
