@@ -41,7 +41,7 @@ def _of_other_programs(names: Sequence[str]) -> list[str]:
     """One hint for all variables of the environment that other programs on this machine may need."""
     if not names:
         return []
-    return [f"in the environment, of other programs and without effect here: {', '.join(names)}; {_INSTEAD}"]
+    return [f"ignored, since these environment variables belong to other programs: {', '.join(names)}; {_INSTEAD}"]
 
 
 @app.command()

@@ -79,10 +79,10 @@ def _not_left_behind(stack: TradingOrchestrator, view: View) -> Iterator[None]:
         raise
     finally:
         if not in_order and view.seconds:
-            say("the watching failed: stopping the stack")
+            say("this view failed: stopping the stack")
             _stop(stack, view)
         elif not in_order:
-            say("the watching failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
+            say("this view failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
 
 
 def _mute_broken() -> None:

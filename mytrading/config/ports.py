@@ -38,7 +38,7 @@ def port_problems(messaging: MessagingSettings) -> Iterator[str]:
     """Ports that cannot work, or must not, each with what to change."""
     if messaging.transport == "tcp" and not messaging.insecure:
         yield (
-            "MYTRADING_TRANSPORT=tcp: expected ipc, found tcp: its ports ask nobody who he is, so every user of this "
+            "MYTRADING_TRANSPORT=tcp: expected ipc, found tcp: its ports check no user, so every user of this "
             "machine could read positions, halt and place orders; set ipc, or MYTRADING_TRANSPORT_INSECURE=yes where "
             "you are the only user"
         )

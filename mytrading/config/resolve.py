@@ -215,7 +215,9 @@ class _Loader:
         if name in FOREIGN and not from_file:
             self._foreign.append(name)
         elif name in FOREIGN:
-            self.problems.append(f"{value.where}: a variable of another program; here {FOREIGN[name]}")
+            self.problems.append(
+                f"{value.where}: this variable belongs to another program; remove it ({FOREIGN[name]})"
+            )
         elif name.startswith("STRATEGY_"):
             self._apply_strategy_variable(name, value)
         elif from_file or name.startswith(OWN_PREFIXES) or self._is_slip(name):

@@ -3,7 +3,7 @@
 Used by the router, which also tells that risk, which holds stops itself, is away. An entry that rests while nobody
 judges, listens or prices may fill unseen, so it is cancelled when a guardian is unwell for ten seconds; stops and exits
 stay. The reconciler is as ready as it is for the account that strategies trade, and its stream is that one's, so of
-other accounts the reads that come tell. The one rule: all times are machine nanoseconds, and what was never heard
+other accounts the reads that come tell. The one rule: all times are machine nanoseconds, and what never reported
 counts as unwell since the watch began.
 """
 

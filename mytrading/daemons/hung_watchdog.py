@@ -1,7 +1,7 @@
 """The watchdog watches all others, and these watch the watchdog: the gateway, and behind it the feed.
 
 Used by both. A watchdog and a gateway that hang together would be noticed by nobody; the feed gives the gateway time
-to act first, and a watchdog that starts anew finds the gateway by its lock. The one rule: they watch nobody else.
+to act first, and a watchdog that starts again finds the gateway by its lock. The one rule: they watch nobody else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ ABSENT = 4
 """A start of it takes less than so many times the silence for which it is killed."""
 FIRST_NS = SILENCE_NS
 BEHIND_NS = 9 * SECOND
-"""The gateway would have killed it after five seconds, and its successor be heard after two or three."""
+"""The gateway would have killed it after five seconds, and its successor would send a heartbeat after two or three."""
 
 
 class WatchdogGuard:
-    """Kills a watchdog that was heard and is silent for `silence_ns` of machine time, with an alert."""
+    """Kills a watchdog that sent a heartbeat and is silent for `silence_ns` of machine time, with an alert."""
 
     def __init__(self, lock_dir: Path, alerts: Alerts, silence_ns: int) -> None:
         self._lock = lock_dir / f"{NAME}.lock"

@@ -29,7 +29,7 @@ from mytrading.runtime.process import main
 from mytrading.runtime.savepoint_keeper import Keeper
 
 UNHEARD_NS = 30_000_000_000
-"""A process that was never heard may still be starting: it has this long from when it was first seen, and twice as long
+"""A process without a heartbeat may still be starting: it has this long from when it was first seen, and twice as long
 after each time that this was not enough: another start is more work for a machine that is slow because of its work."""
 DOUBLED = 3
 """So often at most."""
@@ -44,7 +44,7 @@ DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
 
 
 class _Heard(NamedTuple):
-    """When a process was heard last, or seen first, and for how long it may be silent."""
+    """When the last heartbeat of a process came, or it was seen first, and for how long it may be silent."""
 
     pid: int
     at_ns: int
@@ -191,7 +191,7 @@ class Watchdog(Daemon):
         self.alerts.raise_("DAEMON_STOPPED", Severity.CRITICAL, name, text)
 
     def _kill(self, name: str, heard: _Heard, machine_ns: int) -> None:
-        """Kill by the pid that was heard or seen, if that process still holds the daemon's lock."""
+        """Kill by the pid of the heartbeat or the lock, if that process still holds the daemon's lock."""
         del self._heard[name]
         if holder(self.config.lock_dir / f"{name}.lock") != str(heard.pid):
             return

@@ -1,4 +1,4 @@
-"""The edge of a daemon to a server: a message that cannot be handled is counted, dropped and told.
+"""The edge of a daemon to a server: a message that cannot be handled is counted, dropped and alerted.
 
 Used by the feed and the reconciler, whose inputs are refreshed by what comes next or read from the books; never around
 what a machine decides, whose errors end the daemon. The one rule: whatever a server sends ends no process.

@@ -42,7 +42,7 @@ class Options:
     With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
     With `every_day` there are neither weekends nor holidays, so that the market's date is the machine's. Pages of the
     origin `cors` may read answers (`*`: of any).
-    The key is told on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
+    The key is printed on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
     Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
     whose `status` streams are named by `daemons`; a market at another speed begins when they are ready.
     """

@@ -1,6 +1,6 @@
 """The exchange's books on disk: SQLite in WAL mode, one transaction per change.
 
-Used by `Venue`. What a client was told survives `kill -9`, because `save` commits before the answer is sent. The log
+Used by `Venue`. What a client received survives `kill -9`, because `save` commits before the answer is sent. The log
 has room of its own for fills on a full disk. The one rule: rows are replaced by key, so saving the same change twice
 changes nothing.
 """

@@ -80,5 +80,5 @@ def test_up_for_seconds_whose_view_fails_stops_the_stack(tmp_path: Path) -> None
         give_away(log, 0o600)
         assert process.wait(60 * PATIENCE) == 1
         said = process.stderr.read()
-        assert "the watching failed: stopping the stack" in said and f"{log}: Permission denied" in said
+        assert "this view failed: stopping the stack" in said and f"{log}: Permission denied" in said
         assert stack.pid("supervisord") == 0

@@ -115,7 +115,7 @@ def _turn(ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
 
 
 ENDINGS = tuple(status.value for status in BrokerStatus if status.ended and status is not BrokerStatus.COMPLETE)
-"""What an order that was told to have ended, unproven, has in `ending`."""
+"""The values of `ending`: the broker reported such an end of the order, and it is not proven yet."""
 
 ENTRIES = 3
 """The rank of entries that have not left."""

@@ -24,7 +24,7 @@ class Wish(msgspec.Struct, kw_only=True):
     the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
     were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
     `entered`: an entry was ordered for it, in whichever account, so that it is counted among the entries. `begun_as`:
-    earlier wishes of several legs, the same in value and terms, that ordered some and were said anew before they had
+    earlier wishes of several legs, the same in value and terms, that ordered some and were repeated before they had
     them all: it goes on with theirs.
     """
 

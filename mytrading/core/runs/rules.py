@@ -234,7 +234,7 @@ class StrategyRisk:
         return rows
 
     def _late(self, run: Run, now: int) -> list[Any]:
-        """A breach that one quote alone told, to which no second one came: the last price decides."""
+        """A breach shown by one quote alone, which no second one confirmed: the last price decides."""
         breach = self._breach(run, now)
         return [*self.events.end(run, breach, now, 0), *self._tell_trail(run, now, acts=True)] if breach else []
 

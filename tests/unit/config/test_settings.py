@@ -530,7 +530,7 @@ def test_value_that_sets_two_things_wrongly_is_refused_in_one_sentence(home: Pat
 @pytest.mark.parametrize("name", FOREIGN)
 def test_variable_of_another_program_is_refused_in_env_file_with_what_to_set_instead(home: Path, name: str) -> None:
     said = refusal(home, KEY, file=f"{name}=1\n")
-    assert said == f"{name} (.env:1): a variable of another program; here {FOREIGN[name]}"
+    assert said == f"{name} (.env:1): this variable belongs to another program; remove it ({FOREIGN[name]})"
     instead = [word for word in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", FOREIGN[name]) if word in VARIABLES]
     assert instead or FOREIGN[name].startswith("no setting: ")
 
@@ -546,7 +546,7 @@ def test_variables_of_other_programs_in_the_environment_are_passed_over_with_one
     assert load(home, {**KEY, **dict.fromkeys(FOREIGN, "1")}).warnings == load(home, KEY).warnings
     with pytest.raises(SystemExit) as ended:
         run(["config", "check"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if "of other programs" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "other programs" in line]
     assert (ended.value.code, len(lines)) == (0, 1)
     assert all(name in lines[0] for name in FOREIGN)
 
