@@ -21,6 +21,7 @@ from mytrading.runtime.supervision import PROGRAMS
 from tests.full_disk import fill
 from tests.support import eventually
 from tests.system.home import ALTERNATING, HEAD, LONG, RICH, WIDE, make_project, named
+from tests.system.in_process import asked
 from tests.system.stack import Stack
 from tests.system.test_limits_kept import push
 
@@ -79,6 +80,24 @@ def processes(stack: Stack) -> dict[str, int]:
     return {name: stack.pid(name) for name in (*PROGRAMS, "supervisord")}
 
 
+def start_after_kill(stack: Stack, name: str) -> int:
+    """Kill a daemon; the pid of its successor, once it has come to run."""
+    killed = stack.kill(name)
+    return eventually(lambda: (pid := stack.pid(name)) not in (0, killed) and pid, 30)
+
+
+def works(stack: Stack) -> bool:
+    """True if all daemons run; while the disk is full not all are ready."""
+    done = asked(stack.environment, "status", "--json")
+    rows = json.loads(done.stdout)["daemons"] if done.returncode == 0 else []
+    return bool(rows) and all(row["state"] in ("RUNNING", "DEGRADED") for row in rows)
+
+
+def all_new(now: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    """The processes, if all run and none of them did before."""
+    return now if all(now.values()) and not set(now.values()) & set(before.values()) else {}
+
+
 def stay_alive(stack: Stack, seconds: float) -> dict[str, int]:
     """The processes, which are to be the same for so long."""
     before, until = processes(stack), time.monotonic() + seconds
@@ -98,21 +117,27 @@ def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
         eventually(lambda: "NSE:SBIN" not in stack.broker_net(), 60)
         eventually(lambda: denied(stack), 60)
         resting = [row["order_status"] for row in stack.rest("orderbook")["orders"] if row["pricetype"] == "SL"]
-        killed = stack.kill("router")
-        running["router"] = eventually(lambda: (pid := stack.pid("router")) not in (0, killed) and pid, 30)
-        stay_alive(stack, seconds)
+        for name in ("router", "feed", "risk", "engine"):
+            running[name] = start_after_kill(stack, name)
+        stack.kill("supervisord")
+        running = eventually(lambda: all_new(processes(stack), running), 60)
+        eventually(lambda: works(stack), 60)
+        running = stay_alive(stack, seconds)
         push(stack, ltp=round(price * 0.95, 1), hold=True, depth=100_000)
         eventually(lambda: not stack.broker_net(), 60)
         free = os.statvfs(folder).f_bavail
         ended = sorted(name for name, pid in processes(stack).items() if pid != running[name])
+        alerts = {row["code"] for row in stack.ask("alerts")} & {"DAEMON_GIVEN_UP", "DAEMON_STOPPED"}
         while_full = entries(stack) - before
     push(stack, ltp=price, release=True)
     eventually(lambda: "DISK_LOW" not in {row["code"] for row in stack.ask("alerts")}, 60)
     stack.run("resume")
+    eventually(lambda: works(stack) and stack.is_ready(), 60)
     eventually(lambda: bool(stack.broker_net()), 90)
     verified = stack.run("journal", "verify")
     return {
         "resting": resting, "entries_while_full": while_full, "free": free, "ended": ended,
+        "alerts": sorted(alerts),
         "verify": verified.returncode,
     }  # fmt: skip
 

@@ -20,12 +20,12 @@ ALLOWED = {
     "messages": {"messages"},
     "core": {"messages", "core"},
     "strategies": {"messages", "core", "strategies"},
-    "runtime": {"messages", "core", "runtime", "adapters.bar_store"},
+    "runtime": {"messages", "core", "runtime", "adapters.bar_store", "adapters.shared_database"},
     "adapters": {"messages", "core", "adapters"},
     "config": {"messages", "core", "config"},
     "utils": {"runtime"},
     "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
-    "simulator": {"messages", "core", "runtime", "simulator", "adapters.instrument_store"},
+    "simulator": {"messages", "core", "runtime", "simulator", "adapters.instrument_store", "adapters.shared_database"},
     "backtest": {"messages", "core", "strategies", "runtime", "adapters", "config", "backtest"},
 }
 """What each package of ours may import of ours. All other packages may import everything."""

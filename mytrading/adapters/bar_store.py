@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mytrading.adapters.shared_database import open_to_read, open_to_write
 from mytrading.messages.market import Bar
 
 FILE = "bars.sqlite"
@@ -44,7 +45,7 @@ class BarStore:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db = open_to_write(self.path)
             self._db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -119,7 +120,7 @@ class BarStore:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._db.leave()
 
 
 class BarReader:
@@ -149,7 +150,7 @@ class BarReader:
 
     def _connection(self) -> sqlite3.Connection | None:
         if self._db is None and self._path.exists():
-            db = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, isolation_level=None)
+            db = open_to_read(self._path)
             db.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
             # The file may exist for a moment before its table does.
             if db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'bars'").fetchone()[0]:

@@ -19,7 +19,7 @@ from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import ALL
-from mytrading.runtime import supervision
+from mytrading.runtime import free_space, supervision
 from mytrading.runtime.alert_command import AlertCommand
 from mytrading.runtime.clock import SECOND, machine_now
 from mytrading.runtime.daemon import Daemon
@@ -119,6 +119,7 @@ class Watchdog(Daemon):
         starting = beat.state is DaemonState.STARTING
         if not starting:
             self._slow.pop(beat.daemon, None)
+            self._supervisor.full.discard(beat.daemon)
         limit = self._time_to_start(beat.daemon) if starting else SILENCE_NS
         self._heard[beat.daemon] = _Heard(beat.pid, beat.machine_ns, limit)
         self.alerts.clear("DAEMON_HUNG", beat.daemon)
@@ -173,21 +174,25 @@ class Watchdog(Daemon):
 
     def _tell_absent(self, name: str, absent: bool, machine_ns: int) -> None:
         """One that should run and does not is an alert, at once where supervisor says that it will not start it."""
-        if not absent:
+        full = name in self._supervisor.full
+        if not absent and not full:
             self._absent.pop(name, None)
             self._told.discard(name)
             self.alerts.clear("DAEMON_STOPPED", name)
             return
         since = self._absent.setdefault(name, machine_ns)
-        late = name in self._supervisor.stopped or machine_ns - since > UNHEARD_NS
+        stopped = name in self._supervisor.stopped
+        late = full or stopped or machine_ns - since > UNHEARD_NS
         if not late or name in (*self._told, *self._given_up) or supervision.is_stopping(self.config.state):
             return
         self._told.add(name)
-        said = supervision.last_words(self.config, name) or "no word"
-        text = (
-            f"{name} does not run and is not started again; its last words: {said}; see `mytrading logs {name}`, mend "
-            "the cause, then `mytrading down` and `up`"
-        )
+        text = f"{name} has no room on the disk: free space; it is tried again every {supervision.FULL_WAIT_S:.0f} s"
+        if stopped or not (full or free_space.is_used_up(self.config)):
+            said = supervision.last_words(self.config, name) or "no word"
+            text = (
+                f"{name} does not run and is not started again; its last words: {said}; see `mytrading logs {name}`, "
+                "mend the cause, then `mytrading down` and `up`"
+            )
         self.alerts.raise_("DAEMON_STOPPED", Severity.CRITICAL, name, text)
 
     def _kill(self, name: str, heard: _Heard, machine_ns: int) -> None:

@@ -6,13 +6,13 @@ rule: it opens read-only, and a file counts as done only by what stands in it an
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.records import RunStarted
 from mytrading.messages.runconfig import RunConfig
@@ -62,7 +62,7 @@ def day_files(config: RunConfig) -> list[DayFile]:
 def look(daemon: str, path: Path) -> DayFile:
     """What stands in one file."""
     size = sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(open_to_read(path)) as db:
         layout = db.execute("PRAGMA user_version").fetchone()[0]
         meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
         last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or int(meta.get("seq", 0))
@@ -145,7 +145,7 @@ def removable(config: RunConfig, before: str) -> list[DayFile]:
 
 def waited_for(config: RunConfig, file: DayFile) -> list[str]:
     """Which readers have not read a file to its end, in words."""
-    with closing(sqlite3.connect(f"file:{file.path}?mode=ro", uri=True)) as db:
+    with closing(open_to_read(file.path)) as db:
         ends = dict(db.execute("SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 GROUP BY stream").fetchall())
     waiting = []
     for stream, end in ends.items():
@@ -158,7 +158,7 @@ def waited_for(config: RunConfig, file: DayFile) -> list[str]:
 
 def _cursor(path: Path, writer: str, stream: str) -> int:
     """How far a reader has come in a writer's stream, by its newest file."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(open_to_read(path)) as db:
         read = db.execute(
             "SELECT max(source_seq) FROM rows WHERE kind = 0 AND source = ? AND stream = ?", (writer, stream)
         ).fetchone()[0]

@@ -15,6 +15,8 @@ from mytrading.messages.enums import Severity
 from mytrading.messages.runconfig import RunConfig
 from mytrading.runtime.alerts import Alerts
 
+USED_UP_BYTES = 1 << 20
+
 
 def is_low(config: RunConfig) -> bool:
     """True while too little space is left to journal in comfort: where the state lies, or where the journals do."""
@@ -39,7 +41,24 @@ def tell(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) ->
         alerts.clear("DISK_LOW", config.state_dir)
 
 
-def is_full(error: Exception) -> bool:
-    """True if a disk without room is why something failed."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return full or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+def is_used_up(config: RunConfig) -> bool:
+    """True while there is no room for a file of any use, where the state lies or where the journals do."""
+    return min(_free(config.state), _free(config.journal_dir(""))) < USED_UP_BYTES
+
+
+def is_full(error: BaseException, config: RunConfig) -> bool:
+    """True if a disk without room is why something failed, whatever exception was made of it.
+
+    SQLite says so only of a commit; of its other files it says that they cannot be read, written or opened.
+    """
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or getattr(cause, "errno", 0) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and is_used_up(config):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

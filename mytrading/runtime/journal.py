@@ -13,6 +13,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from mytrading.adapters.shared_database import is_low
 from mytrading.messages.codec import NO_HASH
 from mytrading.runtime.journal_database import JournalDatabase
 from mytrading.runtime.journal_files import Head, first_file, next_file
@@ -337,16 +338,19 @@ class Journal:
         self._db.checkpoint()
 
     def close(self) -> None:
-        """Move what was noted, checkpoint and close. On a full disk the front stays, and the next start takes it in."""
-        try:
+        """Move what was noted, checkpoint and close.
+
+        While the disk is low, log and front stay for the next start: whatever else writes would have their room.
+        """
+        with suppress(JournalDamaged, JournalFull, sqlite3.Error):
             self.move()
             self.checkpoint()
-            self._end_front()
-        except (JournalDamaged, JournalFull, sqlite3.Error):
-            if self._front is not None:
-                self._front.close()
-                self._front = None
-        self._db.close()
+            if not is_low(self.path):
+                self._end_front()
+        if self._front is not None:
+            self._front.close()
+            self._front = None
+        self._db.leave()
 
     def watch_disk(self) -> bool:
         """Look how much disk is left, and set a spent reserve aside again once there is room; true if all is well.

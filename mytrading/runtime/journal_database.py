@@ -79,5 +79,9 @@ class JournalDatabase:
             self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Nothing more is written."""
+        """Nothing more is written to this file ever; its log goes."""
         self.connection.close()
+
+    def leave(self) -> None:
+        """This process writes no more; the next one finds the log where it is if the disk is low."""
+        self.connection.leave()

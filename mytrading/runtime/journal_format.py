@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from mytrading.adapters.shared_database import Writer, open_to_write
 from mytrading.messages.codec import NO_HASH
 
 INPUT, OUTPUT, RECORD = 0, 1, 2
@@ -135,10 +136,10 @@ def problem_of(path: Path, error: sqlite3.DatabaseError) -> JournalDamaged:
     return JournalDamaged(f"{path}: {error}; the writer's next start will move the file aside")
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> Writer:
     """A writing connection to a day file, made if it is not there; raises `JournalDamaged`."""
     try:
-        db = sqlite3.connect(path, isolation_level=None)
+        db = open_to_write(path)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute("PRAGMA busy_timeout=5000")

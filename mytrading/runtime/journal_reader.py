@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import NO_HASH
 from mytrading.runtime.journal_format import (
     COLUMNS,
@@ -163,7 +164,7 @@ class JournalReader:
         inode = path.stat().st_ino
         if self._db is None or path != self._path or inode != self._inode:
             self.close()
-            self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+            self._db = open_to_read(path)
             self._path, self._inode = path, inode
         return self._db
 
@@ -173,7 +174,7 @@ def read_segment(path: Path, known: Known | None = None) -> Iterator[Row]:
 
     The last ones may still stand in the file's front. With `known`, whose row must be in the file, those behind it.
     """
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+    db = open_to_read(path)
     try:
         known = known or beginning_of(db)
         yield from _checked(path, known, _moved_and_not(db, path, known.seq, known.hash))
@@ -190,7 +191,7 @@ def read_on(path: Path, known: Known | None, limit: int) -> list[Row]:
     `JournalDamaged`, also if the file does not hold the row of `known`.
     """
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+        with closing(open_to_read(path)) as db:
             if known is not None and not holds(db, known):
                 raise JournalDamaged(f"{path}: expected row {known.seq} as it was read, found another or none")
             known = known or beginning_of(db)
@@ -250,7 +251,7 @@ def written_rows(path: Path, stream: str) -> Iterator[Row]:
     """What a day file's writer wrote to a stream, oldest first, no chain checked; raises `JournalDamaged`."""
     sql = f"SELECT {COLUMNS} FROM rows WHERE kind = 1 AND stream = ? ORDER BY seq"
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+        with closing(open_to_read(path)) as db:
             for row in db.execute(sql, (stream,)):
                 yield Row._make(row)
             yield from (row for row in unmoved(path, *end_of(db)) if (row.kind, row.stream) == (OUTPUT, stream))
@@ -262,7 +263,7 @@ def opening_rows(path: Path) -> list[Row]:
     """The records that a day file begins with: what its writer carried into the day is among them."""
     sql = f"SELECT {COLUMNS} FROM rows WHERE kind = ? ORDER BY seq LIMIT {_OPENING}"
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+        with closing(open_to_read(path)) as db:
             found = [Row._make(row) for row in db.execute(sql, (RECORD,))]
             return found or [row for row in unmoved(path, *end_of(db)) if row.kind == RECORD][:_OPENING]
     except sqlite3.DatabaseError as error:
@@ -271,7 +272,7 @@ def opening_rows(path: Path) -> list[Row]:
 
 def begun_ns(path: Path) -> int:
     """When the first row of a day file was written, machine ns; 0 if it has none, or cannot be read."""
-    with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with suppress(sqlite3.DatabaseError), closing(open_to_read(path)) as db:
         row = db.execute("SELECT machine_ns FROM rows ORDER BY seq LIMIT 1").fetchone()
         return int(row[0]) if row else 0
     return 0
@@ -282,7 +283,7 @@ def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tupl
     found: list[tuple[int, bytes]] = []
     for path in reversed(segments(folder)):
         try:
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as db:
+            with closing(open_to_read(path)) as db:
                 left = [
                     (row.source_seq, row.source_hash)
                     for row in reversed(unmoved(path, *end_of(db)))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.clock import MarketClock, machine_now
@@ -29,6 +30,13 @@ EXIT_CONFIG = 78
 EXIT_BROKEN = 70
 EXIT_RUNNING = 75
 EXIT_FULL = 74
+_ENDS: tuple[tuple[type[Exception], str, int], ...] = (
+    (JournalUnavailable, "journal.unavailable", EXIT_FULL),
+    (JournalDamaged, "journal.damaged", EXIT_BROKEN),  # the next start moves the file aside and goes on
+    (JournalSetAside, "journal.set_aside", EXIT_BROKEN),
+    (JournalOfAnotherVersion, "journal.of_another_version", EXIT_CONFIG),
+    (JournalFull, "journal.full", EXIT_FULL),
+)
 NICENESS = {"gateway": 5}
 """Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
 
@@ -89,21 +97,15 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     except RunConfigError as error:
         log.critical("daemon.refused", problem=str(error))
         return EXIT_CONFIG
-    except JournalUnavailable as error:
-        log.critical("journal.unavailable", problem=str(error))
-        return EXIT_FULL
-    except JournalDamaged as error:
-        log.critical("journal.damaged", problem=str(error))
-        return EXIT_BROKEN  # the next start moves the file aside and goes on
-    except JournalSetAside as error:
-        log.critical("journal.set_aside", problem=str(error))
-        return EXIT_BROKEN
-    except JournalOfAnotherVersion as error:
-        log.critical("journal.of_another_version", problem=str(error))
-        return EXIT_CONFIG
-    except JournalFull as error:
-        log.critical("journal.full", problem=str(error))
-        return EXIT_FULL
-    except Exception as error:
-        log.critical("daemon.crashed", exc_info=True)
-        return EXIT_FULL if is_full(error) else EXIT_BROKEN
+    except Exception as error:  # noqa: BLE001  (it is logged, and its cause is the exit code)
+        return _end_of(error, config, log)
+
+
+def _end_of(error: Exception, config: RunConfig, log: Any) -> int:
+    """Log what ended a daemon, and find the exit code."""
+    event, code = next(((said, code) for kind, said, code in _ENDS if isinstance(error, kind)), ("", EXIT_BROKEN))
+    if event:
+        log.critical(event, problem=str(error))
+    else:
+        log.critical("daemon.crashed", exc_info=error)
+    return EXIT_FULL if is_full(error, config) else code

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import NO_HASH
 from mytrading.messages.runconfig import RunConfig
 from mytrading.messages.streams import STREAMS
@@ -106,9 +107,8 @@ def _free_name(folder: Path, path: Path) -> Path:
 def _salvage(path: Path) -> Path | None:
     """The rows before the first bad one, in a file that nobody reads yet; None if there are none."""
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        with closing(open_to_read(path)) as database:
             meta = database.execute("SELECT key, value FROM meta WHERE key != 'sealed'").fetchall()
-        database.close()
     except sqlite3.DatabaseError:
         return None
     rows = list(_readable(path))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.records import FileTaken
 from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime import savepoint as savepoints
@@ -175,7 +176,7 @@ def rows_since(config: RunConfig, daemon: str) -> int:
     if not files:
         return 0
     try:
-        with closing(sqlite3.connect(f"file:{files[-1]}?mode=ro", uri=True)) as db:
+        with closing(open_to_read(files[-1])) as db:
             begin, end = beginning_of(db).seq, end_of(db)[0]
     except sqlite3.Error:
         return 0

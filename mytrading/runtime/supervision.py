@@ -34,6 +34,9 @@ STOPPING = "stopping"
 EXITS, WINDOW_S = 5, 60.0
 """A program that ends so often within so many seconds, unexpectedly, is not started again."""
 
+EXIT_FULL, FULL_WAIT_S = 74, 5.0
+"""The disk took nothing: a program that ends so is tried again after so many seconds, however long there is no room."""
+
 GAVE_UP = "gave up: "
 """How supervisor's log begins a line about such a program, before its name."""
 
@@ -42,6 +45,7 @@ NOT_STARTED = "not started: "
 
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
 _STOPPED, _EXITED, _EXPECTED = "stopped: ", "exited: ", "; expected)"
+_FULL = f"exit status {EXIT_FULL};"
 OPEN_FILES = 256
 """What supervisor asks for (`minfds` of `supervisord.conf`); raised to by itself where the hard limit allows it."""
 START_SECONDS = 10.0
@@ -292,7 +296,8 @@ class Ended:
     """The programs that supervisor does not start any more, followed in its log, which never waits for anybody.
 
     `stopped` are those that ended as if it had been expected of them, or that a person stopped; `began` counts how
-    often supervisor itself was started since `up`.
+    often supervisor itself was started since `up`. `full` are those that last ended for want of room on the disk;
+    who is heard from again is to be taken off.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -300,6 +305,7 @@ class Ended:
         self._position = 0
         self._given_up: set[str] = set()
         self.stopped: set[str] = set()
+        self.full: set[str] = set()
         self.began = 0
 
     def look(self) -> set[str]:
@@ -314,10 +320,14 @@ class Ended:
         return set(self._given_up)
 
     def _take(self, line: str) -> None:
+        if _EXITED in line:
+            kept = self.full.add if _FULL in line else self.full.discard
+            kept(line.partition(_EXITED)[2].split(maxsplit=1)[0])
         if _BEGAN in line:
             self.began += 1
             self._given_up.clear()
             self.stopped.clear()
+            self.full.clear()
         elif _SPAWNED in line:
             name = line.partition(_SPAWNED)[2].partition("'")[0]
             self._given_up.discard(name)

@@ -24,12 +24,9 @@ from supervisor.supervisord import Supervisor
 
 from mytrading.runtime.lock import AlreadyRunning, InstanceLock
 from mytrading.runtime.run_info import SUPERVISOR
-from mytrading.runtime.supervision import EXITS, GAVE_UP, NOT_STARTED, WINDOW_S
+from mytrading.runtime.supervision import EXIT_FULL, EXITS, FULL_WAIT_S, GAVE_UP, NOT_STARTED, WINDOW_S
 
 EXIT_RUNNING = 75
-EXIT_FULL = 74
-"""The disk took nothing: the program can work again when there is room, however long that takes."""
-FULL_WAIT_S = 5.0
 RUNNING_WAIT_S = 5.0
 """Before the next try at a lock that another process holds, which may be in a call that the kernel does not end."""
 _LONGEST_WAIT_S = 0.1

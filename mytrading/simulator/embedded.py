@@ -89,6 +89,10 @@ def main() -> int:
     os.nice(5)  # an exchange elsewhere would take no core from the stack
     try:
         config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))
+    except RunConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    try:
         lock = InstanceLock(config.lock_dir / "simulator.lock")
         lock.acquire(wait_s=6.0)
         threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
@@ -96,13 +100,16 @@ def main() -> int:
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING
-    except (RunConfigError, BadOption, ValueError) as error:
+    except (RunConfigError, BadOption) as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
-    except (OSError, sqlite3.Error) as error:
-        if not is_full(error):
+    except (ValueError, OSError, sqlite3.Error) as error:
+        sys.stderr.write(f"{error}\n")
+        if is_full(error, config):
+            return EXIT_FULL
+        if not isinstance(error, ValueError):
             raise
-        return EXIT_FULL
+        return EXIT_CONFIG
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from mytrading.adapters.shared_database import Writer, open_to_write
 from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding, Trigger
 from mytrading.runtime.journal_reserve import Reserve
 from mytrading.simulator.chronicle import Chronicle
@@ -54,7 +55,7 @@ class BookStore:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._db = sqlite3.connect(str(path) if path else ":memory:", isolation_level=None)
+            self._db = open_to_write(path) if path else sqlite3.connect(":memory:", isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=0")
@@ -129,8 +130,8 @@ class BookStore:
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file; while the disk is low its log stays for the next start."""
+        self._db.leave() if isinstance(self._db, Writer) else self._db.close()
 
     def _put(self, into: str, *values: object) -> None:
         marks = ", ".join("?" * len(values))

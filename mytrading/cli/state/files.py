@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mytrading import __version__
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.runconfig import RUN_FILE, RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
 from mytrading.runtime.day_files import day_files
@@ -134,7 +135,7 @@ def _pictures(config: RunConfig, paths: list[Path], opened: ExitStack) -> dict[P
 
 
 def _fixed(config: RunConfig, path: Path, opened: ExitStack) -> _Picture:
-    db = opened.enter_context(closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)))
+    db = opened.enter_context(closing(open_to_read(path)))
     try:
         return _fix(config, path, db)
     except sqlite3.DatabaseError as error:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
+from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder, encode_body
 from mytrading.messages.records import RunStarted
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION
@@ -87,7 +88,7 @@ def _raised(row: Row, schema: int, steps: Mapping[int, Step]) -> bytes:
 
 
 def _start(path: Path) -> bytes:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+    with closing(open_to_read(path)) as db:
         found = db.execute("SELECT value FROM meta WHERE key = 'hash'").fetchone()
     return bytes.fromhex(found[0]) if found else NO_HASH
 
@@ -104,7 +105,7 @@ def _write(file: DayFile, rows: list[Row], start: bytes) -> Path:
     made = file.path.with_name(f".{file.path.name}")
     for suffix in ("", "-wal", "-shm"):
         made.with_name(made.name + suffix).unlink(missing_ok=True)
-    with closing(sqlite3.connect(f"file:{file.path}?mode=ro", uri=True)) as old:
+    with closing(open_to_read(file.path)) as old:
         meta = dict(old.execute("SELECT key, value FROM meta").fetchall())
     meta |= {"hash": start.hex()} if "hash" in meta else {}
     with closing(connect(made)) as db:

@@ -14,7 +14,7 @@ from mytrading.daemons.watchdog import UNHEARD_NS, Watchdog, _Heard
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.control import Heartbeat, ModeCleared
 from mytrading.messages.enums import DaemonState
-from mytrading.runtime import hung
+from mytrading.runtime import free_space, hung
 from mytrading.runtime.clock import MarketClock, machine_now
 from mytrading.runtime.following import STILL_HERE_ROWS
 from mytrading.runtime.hung import MOST_NS, SILENCE_NS
@@ -138,6 +138,29 @@ def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(d
     dog._on_status(beat(8, DaemonState.RUNNING, "engine"))
     look_for(dog, S)
     assert dog.alerts.standing == ()
+
+
+def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it_runs(dog: Watchdog) -> None:
+    """One that was tried again every five seconds was called stopped, with the advice to take the stack down."""
+    log = dog.config.state / "supervisord.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("INFO exited: router (exit status 74; not expected)\nINFO spawned: 'router' with pid 8\n")
+    look_for(dog, S)
+    standing = {alert.subject: alert for alert in dog.alerts.standing}
+    assert standing["router"].code == "DAEMON_STOPPED"
+    assert "free space; it is tried again every 5 s" in standing["router"].message
+    assert "mytrading" not in standing["router"].message
+    dog._on_status(beat(8, DaemonState.RUNNING))
+    look_for(dog, S)
+    assert dog.alerts.standing == ()
+
+
+def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Supervisor's log takes no line then, so that nobody can read why."""
+    monkeypatch.setattr(free_space, "USED_UP_BYTES", 1 << 62)
+    look_for(dog, UNHEARD_NS + 2 * S)
+    texts = {alert.message for alert in dog.alerts.standing if alert.subject == "feed"}
+    assert texts == {"feed has no room on the disk: free space; it is tried again every 5 s"}
 
 
 def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_path: Path) -> None:

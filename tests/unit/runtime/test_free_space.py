@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
+from mytrading.adapters.bar_store import BarStoreDamaged
 from mytrading.messages.runconfig import ProcessRules
 from mytrading.runtime import free_space
 from tests.unit.cli.stacks import run_config
@@ -33,3 +36,38 @@ def test_journals_on_a_disk_of_their_own_count_like_the_state(
 def test_folder_that_is_not_there_yet_has_what_the_one_above_it_has(tmp_path: Path) -> None:
     config = replace(run_config(tmp_path), state_dir=str(tmp_path / "not" / "there"))
     assert not free_space.is_low(replace(config, process=ProcessRules(min_free_bytes=1)))
+
+
+def failed(code: int) -> sqlite3.OperationalError:
+    """What SQLite says, in words that tell nothing of the disk."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
+def wrapped(cause: Exception) -> BarStoreDamaged:
+    error = BarStoreDamaged("move the file aside")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "used_up", "full"),
+    [
+        (OSError(errno.ENOSPC, "no room"), False, True),
+        (failed(sqlite3.SQLITE_FULL), False, True),
+        (failed(sqlite3.SQLITE_IOERR_SHMSIZE), True, True),
+        (failed(sqlite3.SQLITE_CANTOPEN), True, True),
+        (failed(sqlite3.SQLITE_IOERR_SHMSIZE), False, False),
+        (failed(sqlite3.SQLITE_CORRUPT), True, False),
+        (ValueError("a defect"), True, False),
+    ],
+)
+def test_want_of_room_is_found_behind_whatever_exception_was_made_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: Exception, used_up: bool, full: bool
+) -> None:
+    """The feed ended five times as if its bars had been damaged, and stayed down when there was room again."""
+    monkeypatch.setattr(free_space, "USED_UP_BYTES", 1 << 62 if used_up else 0)
+    config = run_config(tmp_path)
+    assert free_space.is_full(wrapped(cause), config) is full
+    assert free_space.is_full(cause, config) is full

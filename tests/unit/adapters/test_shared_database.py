@@ -1,0 +1,141 @@
+"""Databases that a full disk must not cost their log or its index: over a close, a start, and an end by an error."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from mytrading.adapters import shared_database
+from mytrading.adapters.bar_store import BarStore
+from mytrading.adapters.shared_database import INDEX_BYTES, open_to_read, open_to_write
+from mytrading.runtime.journal import OUTPUT, Entry, Journal
+from tests.support import ROOT
+
+RESERVE = 1 << 20
+_ENDS = """
+import sys
+from pathlib import Path
+from mytrading.adapters import shared_database
+from mytrading.runtime.journal import Journal
+shared_database.ROOM = 1 << 62
+journal = Journal(Path(sys.argv[1]), "risk", "2026-11-23", 1 << 20)
+raise SystemExit(74)
+"""
+
+
+@pytest.fixture
+def low(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk with less room than a log may be given back to."""
+    monkeypatch.setattr(shared_database, "ROOM", 1 << 62)
+
+
+def beside(path: Path) -> dict[str, tuple[int, int]]:
+    """Inode and blocks of what lies beside a database."""
+    found = {item.name.removeprefix(path.name): item.stat() for item in path.parent.glob(f"{path.name}-*")}
+    return {name: (status.st_ino, status.st_blocks) for name, status in found.items()}
+
+
+def journal_in(folder: Path) -> Journal:
+    return Journal(folder, "risk", "2026-11-23", RESERVE, fronted=True)
+
+
+@pytest.mark.usefixtures("low")
+def test_journal_closed_on_a_low_disk_keeps_log_index_and_front_and_the_next_start_takes_no_block(
+    tmp_path: Path,
+) -> None:
+    """The last close gave the reserve back, and the next start had no byte to work with."""
+    journal = journal_in(tmp_path)
+    journal.note([Entry(OUTPUT, "commands", b"a")], 1, 1)
+    before = beside(journal.path)
+    journal.close()
+    assert beside(journal.path) == before
+    assert set(before) == {"-wal", "-shm", "-front"}
+    again = journal_in(tmp_path)
+    again.append([Entry(OUTPUT, "commands", b"b")], 2, 2)
+    assert [row.body for row in again.rows()] == [b"a", b"b"]
+    assert beside(journal.path) == before
+
+
+def test_journal_closed_with_room_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    journal.append([Entry(OUTPUT, "commands", b"a")], 1, 1)
+    journal.close()
+    assert beside(journal.path) == {}
+
+
+@pytest.mark.usefixtures("low")
+def test_day_rolled_on_a_low_disk_leaves_nothing_beside_the_sealed_file(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path)
+    sealed = journal.path
+    journal.roll("2026-11-24", {}, seal=Entry(OUTPUT, "commands", b"seal"))
+    assert beside(sealed) == {}
+
+
+@pytest.mark.usefixtures("low")
+def test_store_of_bars_closed_on_a_low_disk_keeps_its_log(tmp_path: Path) -> None:
+    store = BarStore(tmp_path)
+    before = beside(store.path)
+    store.close()
+    assert beside(store.path) == before != {}
+
+
+def test_process_that_ends_by_an_error_on_a_low_disk_keeps_the_log(tmp_path: Path) -> None:
+    """Nothing is closed on that way; the interpreter does it, and SQLite removed the log."""
+    done = subprocess.run([sys.executable, "-c", _ENDS, str(tmp_path)], cwd=ROOT)
+    assert done.returncode == 74
+    assert beside(tmp_path / "2026-11-23.sqlite")["-wal"][1] * 512 >= RESERVE
+
+
+@pytest.mark.usefixtures("low")
+@pytest.mark.parametrize("opened", [open_to_read, open_to_write])
+def test_index_that_is_opened_first_is_not_cut_down(tmp_path: Path, opened: type) -> None:
+    """SQLite cuts it to three bytes and asks the disk for the rest again."""
+    path = tmp_path / "a.sqlite"
+    index = Path(f"{path}-shm")
+    made = open_to_write(path)
+    made.execute("PRAGMA journal_mode=WAL")
+    made.execute("CREATE TABLE t (x)")
+    made.leave()
+    os.truncate(index, 2 * INDEX_BYTES)
+    with closing(opened(path)) as db:
+        assert db.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        assert index.stat().st_size == 2 * INDEX_BYTES
+
+
+@pytest.mark.usefixtures("low")
+def test_index_of_a_dead_process_is_not_believed(tmp_path: Path) -> None:
+    """After a crash of the machine it may say more than the log holds."""
+    path = tmp_path / "a.sqlite"
+    made = open_to_write(path)
+    made.execute("PRAGMA journal_mode=WAL")
+    made.execute("CREATE TABLE t (x)")
+    made.execute("INSERT INTO t VALUES (1)")
+    made.leave()
+    Path(f"{path}-wal").write_bytes(b"")
+    with closing(open_to_read(path)) as db, pytest.raises(sqlite3.OperationalError, match="no such table"):
+        db.execute("SELECT count(*) FROM t")
+
+
+def test_connection_that_is_closed_takes_no_lock_from_another_of_its_process(tmp_path: Path) -> None:
+    """A process that closes any descriptor of a file loses all its locks on it."""
+    path = tmp_path / "a.sqlite"
+    writer = open_to_write(path)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("CREATE TABLE t (x)")
+    before = descriptors(path)
+    open_to_read(path).close()
+    assert descriptors(path) == before
+    writer.close()
+    assert descriptors(path) == 0
+
+
+def descriptors(path: Path) -> int:
+    """How often this process has the index open."""
+    links = (item.readlink().name for item in Path("/proc/self/fd").iterdir() if item.is_symlink())
+    return sum(name.startswith(f"{path.name}-shm") for name in links)
