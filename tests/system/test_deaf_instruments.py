@@ -90,7 +90,7 @@ def test_option_that_comes_back_or_whose_feed_was_restarted_gives_quotes_again(
         assert feed.alert("QUOTES_DROPPED") is None
 
 
-@pytest.mark.parametrize("server", ["paper"], indirect=True)
+@pytest.mark.parametrize("server", ["sandbox", "paper"], indirect=True)
 def test_book_of_another_client_that_ends_leaves_our_quotes_flowing(
     server: RunningSimulator, config: RunConfig
 ) -> None:
