@@ -35,13 +35,27 @@ LOT = 75
 """Of the server; the stack's own table of contracts has another."""
 
 SPEED = 10.0
-READS = {"history", "instruments", "quotes", "multiquotes", "ping", "symbol", "search", "expiry", "/api/v1"}
-"""All that may be asked of the server (the last tells its clock): no order, no book, no mode."""
+READS = {"history", "instruments", "quotes", "multiquotes", "ping", "symbol", "search", "expiry", "/api/v1", "other"}
+"""All that may be asked of the server: no order, no book, no mode. `/api/v1` tells its clock, and one of them
+counts it as `other`, being no route of its; orders and books are routes of both."""
+
+
+AS_SERVED = {"personality": "live", "broker": "zerodha"}
+"""A live server whose quotes have no bid, ask or open interest, as zerodha's."""
+WHOLE = {"personality": "paper"}
+"""One whose quotes have them all."""
+
+
+@pytest.fixture(scope="module", params=[AS_SERVED, pytest.param(WHOLE, marks=pytest.mark.long)], ids=["live", "paper"])
+def kind(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Which server gives the quotes."""
+    chosen: dict[str, str] = request.param
+    return chosen
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the server."""
+def place(tmp_path_factory: pytest.TempPathFactory, kind: dict[str, str]) -> Path:
+    """The folder of the server, one for each kind."""
     return tmp_path_factory.mktemp("server")
 
 
@@ -52,17 +66,15 @@ def clock(place: Path, server: RunningSimulator) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(place: Path) -> Iterator[RunningSimulator]:
-    """What stands for the real server: live, at ten in the morning, with lots of its own and, as zerodha's, no bid,
-    ask or open interest in quotes."""
+def server(place: Path, kind: dict[str, str]) -> Iterator[RunningSimulator]:
+    """What stands for the real server: at ten in the morning, with lots of its own."""
     shutil.copytree(ROOT / "config", place / "config")
     facts = place / "config" / "instruments.toml"
     told = facts.read_text(encoding="utf-8")
     changed = told.replace("value = 65 }", f"value = {LOT} }}")
     assert changed != told
     facts.write_text(changed, encoding="utf-8")
-    options = {"personality": "live", "broker": "zerodha", "speed": SPEED}
-    with start_simulator(place, config_dir=place / "config", **options) as running:
+    with start_simulator(place, config_dir=place / "config", speed=SPEED, **kind) as running:
         yield running
 
 
