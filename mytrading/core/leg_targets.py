@@ -35,7 +35,10 @@ def hold(books: RiskBooks, entry: PlaceEntry, now: int) -> tuple[LevelMoved, ...
 
     Nothing if it adds to a leg that has its target.
     """
-    key, level = key_of(entry), entry.held_target
+    level = entry.held_target
+    if not (level or books.target_levels):
+        return ()
+    key = key_of(entry)
     known = key in books.target_levels
     if (known and adds(books, entry)) or not (known or level):
         return ()

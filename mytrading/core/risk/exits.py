@@ -56,7 +56,8 @@ class RiskExits:
             position = state.positions.get(key)
             if position is None:
                 continue
-            level = risk_stops.level_at(state, key)
+            armed = key in state.stop_levels and position.held_stop
+            level = armed or risk_stops.level_at(state, key)
             held = position.quantity or position.quantity_seen
             if latest.ltp <= level if held > 0 else latest.ltp >= level:
                 quote = risk_stops.crossed(state, position, level, now, self.limits.stale_quote_seconds)
