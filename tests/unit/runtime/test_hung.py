@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
+from mytrading.daemons.hung_supervisor import SupervisorGuard
 from mytrading.daemons.hung_watchdog import BEHIND_NS
-from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung, Silence, waited_for_core
+from mytrading.runtime import supervision
+from mytrading.runtime.clock import machine_now
+from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung, Silence, waited_for_core, waits_begun
 from mytrading.runtime.lock import holder
 from tests.support import eventually
+from tests.unit.cli.stacks import run_config
 
 SECOND = 1_000_000_000
 _HOLD = """
@@ -98,3 +104,31 @@ def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[by
         for process in (starved, greedy):
             process.kill()
             process.wait()
+
+
+def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_stopped_is_not(tmp_path: Path) -> None:
+    config = run_config(tmp_path)
+    path = supervision.lock_path(config)
+    loop = _HOLD.replace("sys.stdin.read()", "\nimport time\nwhile True: time.sleep(0.02)")
+    supervisor = subprocess.Popen([sys.executable, "-c", loop, str(path)])
+    try:
+        eventually(lambda: holder(path) == str(supervisor.pid), 20)
+        guard, at = SupervisorGuard(config, SILENCE_NS), machine_now()
+        for _ in range(8):  # a second of machine time passes with each look
+            before = waits_begun(supervisor.pid)
+            eventually(lambda seen=before: waits_begun(supervisor.pid) > seen, 20)
+            guard.look(at := at + SECOND)
+        assert supervisor.poll() is None
+        supervisor.send_signal(signal.SIGSTOP)
+        eventually(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, 20)
+        (config.state / supervision.STOPPING).touch()
+        for _ in range(8):
+            guard.look(at := at + SECOND)
+        assert supervisor.poll() is None
+        (config.state / supervision.STOPPING).unlink()
+        for _ in range(8):
+            guard.look(at := at + SECOND)
+        assert supervisor.wait(20) == -signal.SIGKILL
+    finally:
+        supervisor.kill()
+        supervisor.wait()
