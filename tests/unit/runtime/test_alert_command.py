@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import threading
 from ast import literal_eval
@@ -20,6 +21,7 @@ ALERT = Alert(
     code="FEED_DOWN", severity=Severity.CRITICAL, subject="feed", message="no data; look", daemon="feed",
     first_ns=1, last_ns=2,
 )  # fmt: skip
+PYTHON = shlex.quote(sys.executable)
 
 
 def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Path) -> None:
@@ -30,7 +32,7 @@ def test_command_gets_the_alert_on_its_input_and_in_its_environment(tmp_path: Pa
         "json.dump([json.load(sys.stdin), facts, sys.argv[2:]], open(sys.argv[1], 'w'))\n"
     )
     woken = threading.Event()
-    command = AlertCommand(f"{sys.executable} {script} {out} 'two words'", woken.set)
+    command = AlertCommand(f"{PYTHON} {script} {out} 'two words'", woken.set)
     command.hand_over(ALERT)
     assert woken.wait(60)
     told, facts, words = json.loads(out.read_text())
@@ -45,7 +47,7 @@ def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> 
     out = tmp_path / "told"
     script = tmp_path / "tell.py"
     script.write_text("import os, sys\nopen(sys.argv[1], 'a').write(ascii(os.environ['ALERT_MESSAGE']) + '\\n')\n")
-    command = AlertCommand(f"{sys.executable} {script} {out}", lambda: None)
+    command = AlertCommand(f"{PYTHON} {script} {out}", lambda: None)
     for text in ("zero \0 here", "lone \ud800 half", "long " + "ü" * 100_000, "\x1b]0;title\x07bell"):
         command.hand_over(replace(ALERT, message=text))
     eventually(lambda: out.exists() and len(out.read_text().splitlines()) == 4, 30)
@@ -59,7 +61,7 @@ def test_command_runs_whatever_a_server_wrote_into_the_alert(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "timeout_s", "expected"),
     [
-        (f"{sys.executable} -c 'import sys; sys.exit(\"broken pager\")'", 60.0, "broken pager"),
+        (f"{PYTHON} -c 'import sys; sys.exit(\"broken pager\")'", 60.0, "broken pager"),
         ("/nowhere/pager", 60.0, "No such file"),
         ("sleep 600", 0.2, "did not end within"),
     ],
