@@ -220,10 +220,10 @@ class TradingOrchestrator:
         raise TimedOut(f"not ready after {took:.0f} s: {waiting}; see `mytrading logs`")
 
     def _check(self, programs: Iterable[supervision.Program]) -> None:
+        unstarted = supervision.not_started(self.config)
         for program in programs:
-            if program.state in ("BACKOFF", "FATAL") and program.problem:
-                why = f"{program.name} could not be started: {program.problem}"
-                raise StackFailed(f"{why}; see `mytrading logs supervisord`")
+            if program.state in ("BACKOFF", "FATAL") and (problem := unstarted.get(program.name)):
+                raise StackFailed(f"{program.name} could not be started: {problem}; see `mytrading logs supervisord`")
             failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
             if failed:
                 said = supervision.last_words(self.config, program.name)

@@ -65,7 +65,6 @@ class Program(NamedTuple):
     state: str
     pid: int
     exit_code: int
-    problem: str
 
 
 def socket_path(config: RunConfig) -> Path:
@@ -231,10 +230,7 @@ def programs(config: RunConfig) -> dict[str, Program]:
         found: Any = connect(config).supervisor.getAllProcessInfo()
     except (OSError, http.client.HTTPException, xmlrpc.client.Error):
         return {}
-    return {
-        row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"], row["spawnerr"])
-        for row in found
-    }
+    return {row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"]) for row in found}
 
 
 def shut_down(config: RunConfig) -> None:

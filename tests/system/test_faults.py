@@ -20,6 +20,7 @@ from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, Re
 from mytrading.messages.runconfig import ServerMode
 from mytrading.runtime.clock import machine_now
 from mytrading.simulator.faults import FAULTS
+from mytrading.simulator.hostile import FRAMES
 from tests.fault_support import SBIN, Bench, start_bench
 from tests.feed_support import NIFTY, RunningFeed
 from tests.support import ROOT, eventually
@@ -344,6 +345,31 @@ def test_update_duplicated_is_passed_on_once(bench: Bench) -> None:
     bench.wait_told(order, bool)
     bench.wait_told(bench.rested(), bool)
     assert len(bench.told(order)) == 1
+
+
+@BOTH
+def test_update_hostile_hides_no_update_and_ends_nobody(bench: Bench) -> None:
+    bench.fault("update_hostile")
+    orders = [bench.rested() for _ in FRAMES]
+    bench.clear()
+    for order in orders:
+        bench.wait_told(order, bool)
+    assert {row.quantity for order in orders for row in bench.told(order)} == {order.quantity for order in orders}
+    assert bench.reconciler.process.poll() is None
+
+
+@BOTH
+def test_book_hostile_hides_no_order_of_ours_and_ends_nobody(bench: Bench) -> None:
+    order = bench.rested()
+    bench.fault("book_hostile", count=-1)
+    visits = [bench.visit() for _ in FRAMES]
+    read = [visit.books.orders for visit in visits if visit.books.orders is not None]
+    assert all([row.quantity for row in rows].count(order.quantity) == 1 for rows in read)
+    assert all(visit.problems for visit in visits if visit.books.orders is None)
+    bench.reconciler.reads.send("router", ReadRequest(id=order.client_order_id, account="main", positions=True))
+    bench.clear()
+    bench.reconciler.wait_newest(BooksRead, lambda found: found.orders is not None, 20)
+    assert bench.reconciler.process.poll() is None
 
 
 @BOTH

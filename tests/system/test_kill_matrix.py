@@ -100,8 +100,8 @@ def trapped_home(home: Path) -> dict[str, str]:
     launcher = ROOT / "tests" / "system" / "kill_launcher.py"
     text = conf.read_text()
     for program in (*BOUNDARIES, "gateway"):
-        text = text.replace(f"-m mytrading.daemons.{program}\n", f"{launcher} {program}\n")
-    conf.write_text(text.replace("-m mytrading.simulator.embedded\n", f"{launcher} simulator\n"))
+        text = text.replace(f"-m mytrading.daemons.{program}\n", f'"{launcher}" {program}\n')
+    conf.write_text(text.replace("-m mytrading.simulator.embedded\n", f'"{launcher}" simulator\n'))
     return environment
 
 

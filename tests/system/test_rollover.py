@@ -68,7 +68,7 @@ def make_home(home: Path) -> dict[str, str]:
     conf = (ROOT / "supervisord.conf").read_text()
     for name in ("router", "risk"):
         assert f"-m mytrading.daemons.{name}\n" in conf
-        conf = conf.replace(f"-m mytrading.daemons.{name}\n", f"{launcher} {name}\n")
+        conf = conf.replace(f"-m mytrading.daemons.{name}\n", f'"{launcher}" {name}\n')
     (home / "supervisord.conf").write_text(conf)
     return {**environment, "KILL_PERSONALITY": "sandbox", "KILL_TRAPS": str(home)}
 

@@ -105,7 +105,7 @@ def test_daemon_of_which_no_heartbeat_came_is_not_called_ready(tmp_path: Path, m
     stack = TradingOrchestrator(config)
     heard = [beat(name) for name in ALL if name not in ("router", "reconciler")]
     monkeypatch.setattr(stack, "ask", lambda _verb: status(config, *heard))
-    running = {name: Program(name, "RUNNING", 1, 0, "") for name in ("simulator", *ALL)}
+    running = {name: Program(name, "RUNNING", 1, 0) for name in ("simulator", *ALL)}
     monkeypatch.setattr("mytrading.runtime.supervision.programs", lambda _config: running)
     monkeypatch.setattr("mytrading.runtime.supervision.spawns", lambda _config: {})
     monkeypatch.setattr("mytrading.runtime.supervision.supervisor_pid", lambda _config: 1)
