@@ -117,11 +117,16 @@ class Stack:
         return pid
 
     def kill_all(self) -> None:
-        """Kill every process, supervisor first; none of them sees another end."""
+        """Kill every process; none of them sees another end.
+
+        Supervisor is stopped first and killed last: its end would let the stopped ones go on (the kernel continues the
+        stopped members of a process group that is orphaned), and one of them would start another supervisor.
+        """
         pids = [pid for name in PROCESSES if (pid := self.pid(name))]
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for pid in pids:
-                os.kill(pid, number)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGKILL)
         eventually(lambda: not any(self.pid(name) for name in PROCESSES), 20)
 
     def held(self) -> dict[str, int]:
