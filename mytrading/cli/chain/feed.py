@@ -40,13 +40,14 @@ class ChainFeed(Looking):
 
     def fill(self, seconds: float) -> int:
         """Poll until all options shown have a quote and open interest, at most so long; how many have no quote."""
-        until = time.monotonic() + seconds
-        while (missing := self._missing()) and time.monotonic() < until:
+        until, complete = time.monotonic() + seconds, 0.0
+        while True:
+            now, missing = time.monotonic(), self._missing()
+            complete = complete if complete or missing else now
+            waited = bool(complete) and now >= complete + INTEREST_S
+            if now >= until or (not missing and (waited or not self._lacks_interest())):
+                return missing
             self.poll(0.1)
-        until = min(until, time.monotonic() + INTEREST_S)
-        while self._lacks_interest() and time.monotonic() < until:
-            self.poll(0.1)
-        return missing
 
     def _missing(self) -> int:
         view = self.view()
