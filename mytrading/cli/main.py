@@ -5,6 +5,7 @@ The one rule: nothing loads at the top, and `version` never reaches typer, which
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -88,7 +89,11 @@ def _refused(error: OSError) -> int:
 def _named(error: OSError) -> str:
     """What the machine refused, and about which file; what is printed has no name."""
     what = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {what}" if error.filename else f"cannot write what is to be said: {what}"
+    if error.filename:
+        return f"{error.filename}: {what}"
+    if error.errno == errno.ENOSPC:
+        return f"{what}: free some MB where state, logs and this output go, and try again"
+    return f"cannot write the output: {what}"
 
 
 def _write_no_more() -> None:

@@ -88,7 +88,9 @@ def test_what_a_command_makes_is_not_writable_by_others_whatever_the_umask(
     assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o022] == []
 
 
-NOTHING_WRITTEN = "mytrading: cannot write what is to be said: No space left on device\n"
+NOTHING_WRITTEN = (
+    "mytrading: No space left on device: free some MB where state, logs and this output go, and try again\n"
+)
 
 
 def test_full_disk_behind_the_output_ends_the_process_with_1_and_a_line() -> None:
