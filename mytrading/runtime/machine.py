@@ -158,6 +158,7 @@ class MachineDaemon(RecoveringDaemon):
         now, machine_ns = self.clock.moment()
         if now >= self._day_ends:
             self._keep_day(now)
+            now, machine_ns = self.clock.moment()  # no earlier than the rows of the new day, or `verify` differs
         self.machine.notice(machine_ns)
         self.machine.apply(message)
         rows = self.machine.decide(message, now) if decide else ()

@@ -76,7 +76,10 @@ def test_message_of_a_new_day_is_taken_after_the_day_was_opened(sleeper: Sleeper
     assert (first, opened.day, second) == (TAKEN, "2026-11-21", TAKEN)
     assert sleeper.journal.day == "2026-11-21" and sleeper.noticed >= woken, "the day is turned at the time of now"
     assert [path.stem for path in segments(sleeper.journal.folder)] == ["2026-11-20", "2026-11-21"]
-    assert [row.stream for row in sleeper.journal.rows()].count("commands") == 1, "each is in the file of its day"
+    rows = list(sleeper.journal.rows())
+    assert [row.stream for row in rows].count("commands") == 1, "each is in the file of its day"
+    times = [row.machine_ns for row in rows]
+    assert times == sorted(times), "decided again, an input older than its day's first row leads to other times"
 
 
 def test_day_that_the_disk_does_not_take_goes_on_and_is_tried_again_each_second(
