@@ -1,8 +1,9 @@
 """How old are the data of each instrument, and how much of what should be known is.
 
 Part of the feed. An instrument that gives nothing is healthy while its source ticks and the server acknowledged it:
-many trade once an hour. One of which frames come and none is taken is deaf, and not healthy. The one rule: what
-somebody holds must have a price of its own, from the stream or asked for, and ages from the moment it was subscribed.
+many trade once an hour. An instrument whose frames arrive and are all dropped is deaf, and not healthy. The one rule:
+what somebody holds must have a price of its own, from the stream or asked for, and ages from the moment it was
+subscribed.
 """
 
 from __future__ import annotations
