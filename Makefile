@@ -4,13 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Three at a time. Of stacks a worker takes whole files, those with the most tests first, since a file shares a stack;
-# of the fast ones each takes a third and then what others have left.
+# Of stacks, which wait more than they compute, five run at a time, those that take longest first (tests/kit/schedule.py);
+# of the fast tests each of three workers takes a third and then what others have left.
 FAST := tests/property tests/contract tests/unit
 # What starves the machine on purpose runs after the others, by itself.
 ALONE := tests/system/test_chaos.py
 STACKS := --ignore=tests/unit --ignore=tests/property --ignore=tests/contract --ignore=$(ALONE) tests
-BY_FILE := -n 3 --dist loadfile
+BY_STACK := -n 5 --dist loadscope --no-loadscope-reorder
 BY_TEST := -n 3 --dist worksteal
 # Compiled modules are kept whatever the environment says: a run of the tests starts hundreds of processes.
 PYTEST := PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= MYTRADING_TEST_PATIENCE=3 $(BIN)/python -m pytest
@@ -52,7 +52,7 @@ help:
 	@echo 'make coverage    what the unit tests reach, line by line, in htmlcov/'
 	@echo 'make soak        the order machine against a lying broker, thousands of days; EXAMPLES=2000'
 	@echo 'make fuzz        whatever may come from outside, to every parser and daemon; CASES=100000, SEED=2'
-	@echo 'make flood       10,000 wishes in 60 s: no limit exceeded, none lost; WISHES=, SECONDS='
+	@echo 'make flood       10,000 signals in 60 s: no limit exceeded, none lost; SIGNALS=, SECONDS='
 	@echo 'make chaos       kill, stop and starve a stack of its own for 30 minutes; ARGS="--minutes 120 --runs 24"'
 	@echo 'make bench       measure latency, start and memory; ARGS="--json"'
 	@echo 'make bench-peers the same work by others, in .venv-bench; PEER_PYTHON=python3.12, ARGS="vectorbt polars"'
@@ -93,7 +93,7 @@ test-fast: $(STAMP)
 	@$(PYTEST) -q $(BY_TEST) $(FAST) $(ARGS); $(call TWICE,-q $(FAST) $(ARGS))
 
 test-stacks: $(STAMP)
-	@$(PYTEST) $(BY_FILE) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
+	@$(PYTEST) $(BY_STACK) $(STACKS) $(ARGS); $(call TWICE,$(STACKS) $(ARGS))
 	@$(PYTEST) $(ALONE) $(ARGS) || test $$? -eq 5 # none of it chosen by ARGS
 
 test-all: lint
@@ -109,7 +109,7 @@ fuzz: $(STAMP)
 	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q --timeout=0 tests/property/test_fuzz_parsers.py tests/property/test_fuzz_daemons.py $(ARGS)
 
 flood: $(STAMP)
-	FLOOD_WISHES=$(or $(WISHES),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)
+	FLOOD_SIGNALS=$(or $(SIGNALS),10000) FLOOD_SECONDS=$(or $(SECONDS),60) $(BIN)/python -m pytest -q -s tests/system/test_flood.py $(ARGS)
 
 chaos: $(STAMP)
 	$(BIN)/mytrading chaos --minutes 30 --runs 6 --personality all $(ARGS)
@@ -119,7 +119,7 @@ bench: $(STAMP)
 
 bench-peers: $(STAMP)
 	-@$(MAKE) --no-print-directory $(PEERS)/.installed
-	$(BIN)/python -m mytrading.bench.peers $(PEERS)/bin/python $(ARGS)
+	$(BIN)/python -m lab.bench.peers $(PEERS)/bin/python $(ARGS)
 
 $(PEERS)/.installed: requirements-bench.lock
 	@test -x $(PEERS)/bin/python || "$(PEER_PYTHON)" -m venv $(PEERS)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.sdk import ExtendedOpenAlgoAPI
     from mytrading.config import StrategyConfig, SymbolConfig, TradingSettings
-    from mytrading.daemons.engine import StrategyEngine
-    from mytrading.daemons.feed import DataManager
-    from mytrading.daemons.reconciler import Reconciler
-    from mytrading.daemons.risk import RiskManager
-    from mytrading.daemons.router import TradeManager
+    from mytrading.daemons.engine.daemon import StrategyEngine
+    from mytrading.daemons.feed.daemon import DataManager
+    from mytrading.daemons.reconciler.daemon import Reconciler
+    from mytrading.daemons.risk.daemon import RiskManager
+    from mytrading.daemons.router.daemon import TradeManager
     from mytrading.orchestrator import TradingOrchestrator
-    from mytrading.runtime.metrics import get_performance_monitor
-    from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
+    from mytrading.runtime.observability.metrics import get_performance_monitor
+    from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
     from mytrading.strategies.base_strategy import BaseStrategy
 
 __all__ = [
@@ -43,19 +43,19 @@ __all__ = [
 
 _HOMES = {
     "BaseStrategy": "strategies.base_strategy",
-    "DataManager": "daemons.feed",
+    "DataManager": "daemons.feed.daemon",
     "ExtendedOpenAlgoAPI": "adapters.openalgo.sdk",
-    "Reconciler": "daemons.reconciler",
-    "RiskManager": "daemons.risk",
+    "Reconciler": "daemons.reconciler.daemon",
+    "RiskManager": "daemons.risk.daemon",
     "StrategyConfig": "config",
-    "StrategyEngine": "daemons.engine",
+    "StrategyEngine": "daemons.engine.daemon",
     "SymbolConfig": "config",
-    "TradeManager": "daemons.router",
+    "TradeManager": "daemons.router.daemon",
     "TradingOrchestrator": "orchestrator",
     "TradingSettings": "config",
-    "ZMQPublisher": "runtime.streams",
-    "ZMQSubscriber": "runtime.streams",
-    "get_performance_monitor": "runtime.metrics",
+    "ZMQPublisher": "runtime.streams.zmq_streams",
+    "ZMQSubscriber": "runtime.streams.zmq_streams",
+    "get_performance_monitor": "runtime.observability.metrics",
 }
 
 

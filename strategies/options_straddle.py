@@ -37,6 +37,6 @@ class OptionsStraddle(BaseStrategy):
         return None
 
     def straddle(self) -> list:
-        """Legs by rule: the engine chooses the contracts when the wish is made, and keeps them."""
+        """Legs by rule: the engine chooses the contracts when the signal is made, and keeps them."""
         wings = [option(f"OTM {self.wings} {right}", lots=1) for right in ("CE", "PE")] if self.wings else []
         return wings + [option(f"ATM {right}", lots=-1, stop_pct=self.leg_stop_pct) for right in ("CE", "PE")]

@@ -5,8 +5,8 @@ from mytrading.strategies import (
     BaseStrategy,
     Signal,
     StrategyError,
+    VectorSignals,
     WholeBars,
-    Wishes,
     crosses_above,
     crosses_below,
 )
@@ -15,7 +15,7 @@ from mytrading.strategies import (
 class SmaCrossover(BaseStrategy):
     """Two simple moving averages of the close.
 
-    A signal comes on crossing bars only. With `join_trend` a flat strategy also wishes to be where the averages
+    A signal comes on crossing bars only. With `join_trend` a flat strategy also signals to be where the averages
     already are, so it does not wait for the next crossing after a start.
     """
 
@@ -40,12 +40,12 @@ class SmaCrossover(BaseStrategy):
             return self.create_signal("SELL", confidence=0.8, reason=f"fast average {-gap:.2f} below slow")
         return None
 
-    def positions(self, bars: WholeBars) -> Wishes:
-        """The same wishes for all bars at once, so that a search can screen many periods quickly."""
+    def positions(self, bars: WholeBars) -> VectorSignals:
+        """The same signals for all bars at once, so that a search can screen many periods quickly."""
         if self.join_trend:
             raise StrategyError("join_trend depends on what is held, which a screening does not know; switch it off")
         fast, slow = bars.indicator("SMA", period=self.fast_period), bars.indicator("SMA", period=self.slow_period)
-        return bars.wishes(long=crosses_above(fast - slow), short=crosses_below(fast - slow))
+        return bars.signals(long=crosses_above(fast - slow), short=crosses_below(fast - slow))
 
     def gap(self, back: int) -> float:
         return self.get_indicator_value("fast", back) - self.get_indicator_value("slow", back)

@@ -4,7 +4,7 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class SupertrendTrend(BaseStrategy):
-    """The stop of each wish is the Supertrend's line, which lies below a rising market and above a falling one."""
+    """The stop of each signal is the Supertrend's line, which lies below a rising market and above a falling one."""
 
     name = "Supertrend_Trend"
 

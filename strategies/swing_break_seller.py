@@ -5,6 +5,7 @@ Watches many options of one underlying and rests at most one stop-limit entry am
 
 from dataclasses import dataclass
 
+from mytrading.core.time import SECOND
 from mytrading.strategies import Bar, BaseStrategy, EntryView, Signal, StrategyError
 
 NEW_LOW, LOWER_LOW = 1, 3
@@ -96,7 +97,7 @@ class SwingBreakSeller(BaseStrategy):
 
     def note_held(self, instrument: str) -> None:
         """Swings are not followed while their option is held. Bars do not tell when that was: a restart needs it."""
-        today = self.now_ns - 24 * 3600 * 1_000_000_000
+        today = self.now_ns - 24 * 3600 * SECOND
         held = {name: at for name, at in self.memory.get("held", {}).items() if at > today}
         self.memory["held"] = {**held, instrument: self.now_ns}
 
@@ -186,7 +187,7 @@ class SwingBreakSeller(BaseStrategy):
         return round(moved, 2) > self.reprice_from
 
     def has_room(self, right: str, placed: int) -> bool:
-        """The entry of this side counts as none, it is to be placed; `placed` are those the other side just wished."""
+        """The entry of this side counts as none, it is to be placed; `placed` are those the other side just wanted."""
         held = [self.right_of(name) for name in self.instruments if not self.position_of(name).is_flat]
         coming = max(len(self.entries("PE" if right == "CE" else "CE")), placed)
         return len(held) + coming < self.max_positions and held.count(right) < self.max_per_side

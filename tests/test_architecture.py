@@ -5,30 +5,34 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from mytrading.messages.streams import ALL, STREAMS
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 PACKAGE = ROOT / "mytrading"
 
+STORES = {"adapters.storage"}
 ALLOWED = {
     "messages": {"messages"},
     "core": {"messages", "core"},
+    "core.engine": {"messages", "core", "strategies"},
     "strategies": {"messages", "core", "strategies"},
-    "runtime": {"messages", "core", "runtime", "adapters.bar_store", "adapters.shared_database"},
+    "runtime": {"messages", "core", "runtime", *STORES},
     "adapters": {"messages", "core", "adapters"},
     "config": {"messages", "core", "config"},
     "utils": {"runtime"},
     "daemons": {"messages", "core", "strategies", "runtime", "adapters", "daemons"},
-    "simulator": {"messages", "core", "runtime", "simulator", "adapters.instrument_store", "adapters.shared_database"},
-    "backtest": {"messages", "core", "strategies", "runtime", "adapters", "config", "backtest"},
+    "simulator": {"messages", "core", "runtime", "simulator", *STORES},
+    "backtest": {"messages", "core", "strategies", "runtime", "adapters", "config", "reports", "backtest"},
+    "reports": {"core", "reports"},
+    "operations": {"messages", "core", "runtime", "adapters", "daemons", "operations"},
 }
-"""What each package of ours may import of ours. All other packages may import everything."""
+"""What each package of ours may import of ours. All other packages may import everything but `lab`."""
 
 PURE = {"core", "strategies"}
 IMPURE = {"time", "os", "zmq", "logging", "structlog", "pandas", "pydantic", "sqlite3", "socket", "threading", "random"}
@@ -72,6 +76,12 @@ def imports(path: Path, top_level_only: bool = False) -> frozenset[str]:
     return frozenset(found)
 
 
+def layer_of(module: str) -> str:
+    """The row of the table that a module falls under: the longest that its name begins with."""
+    inside = module.removeprefix("mytrading.")
+    return max((row for row in ALLOWED if f"{inside}.".startswith(f"{row}.")), key=len, default="")
+
+
 def package_of(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
@@ -81,7 +91,7 @@ def package_of(module: str) -> str:
 def test_package_imports_only_layers_below(package: str) -> None:
     wrong = []
     for name, path in modules():
-        if package_of(name) != package:
+        if layer_of(name) != package:
             continue
         for found in imports(path):
             if not found.startswith("mytrading.") or found == "mytrading.__version__":
@@ -107,14 +117,95 @@ def test_pure_package_touches_no_clock_file_or_socket(package: str) -> None:
 def test_daemons_do_not_import_each_other() -> None:
     wrong = []
     for name, path in modules():
-        own = name.removeprefix("mytrading.daemons.").split("_")[0]
-        if package_of(name) != "daemons" or own == "mytrading":
+        parts = name.split(".")
+        if package_of(name) != "daemons" or len(parts) < 3:
             continue
         for found in imports(path):
-            other = found.removeprefix("mytrading.daemons.").split(".")[0].split("_")[0]
-            if found.startswith("mytrading.daemons.") and other in ALL and other != own:
+            other = found.removeprefix("mytrading.daemons.").split(".")[0]
+            if found.startswith("mytrading.daemons.") and other in ALL and other != parts[2]:
                 wrong.append(f"{name} imports {found}")
     assert wrong == []
+
+
+def test_package_imports_nothing_of_the_lab() -> None:
+    wrong = [name for name, path in modules() for found in imports(path) if found.split(".")[0] == "lab"]
+    assert wrong == []
+
+
+def hard_imports(path: Path) -> frozenset[str]:
+    """What a module imports when it runs, inside functions too; not what only a type checker reads."""
+    tree = parsed(path)
+    soft = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in soft:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def folder_imports() -> dict[str, dict[str, str]]:
+    """For each folder the other folders that its modules import, each with one module that does."""
+    homes = {name: name if path.name == "__init__.py" else name.rpartition(".")[0] for name, path in modules()}
+    packages = {name for name, path in modules() if path.name == "__init__.py"}
+    graph: dict[str, dict[str, str]] = {home: {} for home in homes.values()}
+    for name, path in modules():
+        for found in hard_imports(path):
+            parent = found in packages and name.startswith(f"{found}.")  # is loaded anyway, and leads nowhere
+            if found in homes and not parent and homes[found] != homes[name]:
+                graph[homes[name]].setdefault(homes[found], f"{name} imports {found}")
+    return graph
+
+
+def cycles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Groups of nodes that reach each other: Tarjan's strongly connected components of more than one."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in graph.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in stack:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(group) > 1:
+                found.append(sorted(group))
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def test_no_folder_imports_in_a_circle() -> None:
+    """At every depth: `core/oms/exits` may need `core/oms/placing`, or the other way, but not both."""
+    graph = folder_imports()
+    wrong = [
+        [why for folder in group for other, why in graph[folder].items() if other in group] for group in cycles(graph)
+    ]
+    assert wrong == []
+
+
+def test_circle_of_folders_is_found() -> None:
+    assert cycles({"a": ["b"], "b": ["c"], "c": ["a"], "d": ["a"]}) == [["a", "b", "c"]]
+    assert cycles({"a": ["b", "c"], "b": ["c"], "c": []}) == []
 
 
 def test_no_module_imports_in_a_circle() -> None:
@@ -146,7 +237,7 @@ def test_no_module_imports_in_a_circle() -> None:
 
 @pytest.mark.parametrize("daemon", ALL)
 def test_daemon_loads_nothing_heavy(daemon: str) -> None:
-    script = f"import sys, mytrading.daemons.{daemon}; print([n for n in {HEAVY!r} if n in sys.modules])"
+    script = f"import sys, mytrading.daemons.{daemon}.daemon; print([n for n in {HEAVY!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 
@@ -156,7 +247,7 @@ def test_daemon_reads_the_streams_of_the_table(daemon: str) -> None:
     """What a daemon subscribes to, pulls or follows is what the table says it reads, and nothing else."""
     calls: set[str] = set()
     for _, path in modules():
-        if path.parent.name != "daemons" or path.stem.split("_")[0] != daemon:
+        if path.parent != PACKAGE / "daemons" / daemon:
             continue
         for node in ast.walk(parsed(path)):
             if (

@@ -1,7 +1,7 @@
 """Benchmarks: what the stack reaches, beside what the machine could do, measured in the same run.
 
-Used by `mytrading bench`. Ratios count, not figures: every goal is held against a limit measured moments before on the
-same machine. The one rule: nothing is subtracted and nothing is left out of the way that is measured.
+Ratios count, not figures: every goal is held against a limit measured moments before on the same machine. Nothing is
+subtracted and nothing is left out of the way that is measured.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 
-from mytrading.bench.figures import Figure
+from lab.bench.results import Figure
 
 
 def run_bench(names: list[str], as_json: bool) -> int:
@@ -21,22 +21,21 @@ def run_bench(names: list[str], as_json: bool) -> int:
 
     SIGTERM and SIGINT end it, with 128 and the signal's number, after what it started has been stopped.
     """
-    from mytrading.bench.authors import measure_authors
-    from mytrading.bench.backtest import measure_backtest
-    from mytrading.bench.bare import measure_hop
-    from mytrading.bench.breach import measure_breach
-    from mytrading.bench.cancel import measure_exit_after_cancel
-    from mytrading.bench.client import measure_client
-    from mytrading.bench.compiled import measure_compiled
-    from mytrading.bench.feed import measure_burst, measure_frame, measure_subscribe
-    from mytrading.bench.isolation import measure_isolation
-    from mytrading.bench.recovery import measure_recovery
-    from mytrading.bench.risk import measure_risk
-    from mytrading.bench.risk_quote import measure_risk_quote
-    from mytrading.bench.screen import measure_screen
-    from mytrading.bench.stack import measure_latency, measure_start
-    from mytrading.bench.subscribe import measure_subscribe_simulator
-    from mytrading.runtime.ending import unwound_by_signals
+    from lab.bench.backtest import measure_backtest
+    from lab.bench.bare_chain import measure_hop
+    from lab.bench.client import measure_client
+    from lab.bench.compiled import measure_compiled
+    from lab.bench.exit_after_cancel import measure_exit_after_cancel
+    from lab.bench.exit_latency import measure_breach
+    from lab.bench.feed import measure_burst, measure_frame, measure_subscribe
+    from lab.bench.isolation import measure_isolation
+    from lab.bench.risk import measure_risk
+    from lab.bench.risk_quote import measure_risk_quote
+    from lab.bench.screen import measure_screen
+    from lab.bench.stack import measure_latency, measure_start
+    from lab.bench.strategies import measure_authors
+    from lab.bench.subscribe import measure_subscribe_simulator
+    from mytrading.runtime.supervision.signals import unwound_by_signals
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,
@@ -56,7 +55,6 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
-        "recovery": measure_recovery,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:

@@ -1,7 +1,7 @@
 """The event backtest beside a bare Python event loop on the same bars: bars a second, cost of a fill, memory.
 
 The bare loop makes a bar object, keeps two running sums, fills at the next open and charges a rate: no risk, no orders,
-no books. `python -m mytrading.bench.backtest FOLDER` is the process whose memory is measured.
+no books. `python -m lab.bench.backtest FOLDER` is the process whose memory is measured.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mytrading.backtest.columns import MINUTE_NS, Columns, checked
-from mytrading.backtest.runner import Spec, run, unlimited
-from mytrading.bench.figures import Figure
+from lab.bench.results import Figure
+from mytrading.backtest.data.columns import Columns, checked
+from mytrading.backtest.run import Spec, run, unlimited
+from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.money.fees import FeeSchedule
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.market import Bar
-from mytrading.messages.runconfig import RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 from mytrading.strategies import BaseStrategy, Signal
 
 BARS = 1_000_000
@@ -53,7 +54,7 @@ class Crossing(BaseStrategy):
         self.add_indicator("SMA", period=50, name="slow")
 
     def on_data(self, data: Bar) -> Signal | None:  # noqa: ARG002
-        """A wish where the position is not what the averages say."""
+        """A signal where the position is not what the averages say."""
         fast, slow = self.get_indicator_value("fast"), self.get_indicator_value("slow")
         if fast > slow and not self.position.is_long:
             return self.create_signal("BUY")
@@ -101,8 +102,8 @@ class Restless(Crossing):
     """In and out again every second bar."""
 
     def on_data(self, data: Bar) -> Signal | None:
-        """A wish at every bar that begins on an even minute."""
-        if data.start_ns // MINUTE_NS % 2:
+        """A signal at every bar that begins on an even minute."""
+        if data.start_ns // MINUTE % 2:
             return None
         return self.create_signal("EXIT" if self.position.is_long else "BUY")
 
@@ -208,7 +209,7 @@ def made(count: int, seed: int = 1) -> Columns:
     while size < count:
         session = calendar.session("NSE", day)
         if session is not None:
-            parts.append(np.arange(session.open_ns, session.close_ns, MINUTE_NS))
+            parts.append(np.arange(session.open_ns, session.close_ns, MINUTE))
             size += len(parts[-1])
         day += timedelta(days=1)
     close = np.round(1000.0 * np.exp(np.cumsum(random.normal(0.0, 0.0004, count))) / 0.05) * 0.05
@@ -261,7 +262,7 @@ def memory_share(columns: Columns) -> float:
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
         np.save(Path(folder) / "start.npy", columns.start_ns)
         np.save(Path(folder) / "table.npy", columns.table)
-        command = [sys.executable, "-m", "mytrading.bench.backtest", folder]
+        command = [sys.executable, "-m", "lab.bench.backtest", folder]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: float = json.loads(done.stdout)
     return found

@@ -1,7 +1,7 @@
 """The bare chain: the same hops as a quote takes to an order, and nothing else. It is the limit that we are held to.
 
 A WebSocket frame, three pyzmq hops over ipc with msgspec in between, one SQLite commit with a full sync, one POST over
-a keep-alive connection, each in the process in which the stack has it. `python -m mytrading.bench.bare ROLE DIR`
+a keep-alive connection, each in the process in which the stack has it. `python -m lab.bench.bare_chain ROLE DIR`
 is one of these processes.
 """
 
@@ -24,11 +24,11 @@ from urllib.request import urlopen
 import msgspec
 import zmq
 
-from mytrading.bench.figures import Figure, below, percentile
+from lab.bench.results import Figure, below, percentile
 from mytrading.messages.codec import NO_HASH, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.market import Quote
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, Entry, Journal
 
 HOP_S = 0.002
 QUIET_S = 0.05
@@ -70,7 +70,7 @@ def bare_chain() -> Iterator[BareChain]:
 
 
 def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
-    """A journaled hop as daemons make it: note and push here, receive and note in another one; beside a bare hop."""
+    """A journaled hop as daemons make it: append and push here, receive and append in another; beside a bare hop."""
     count = 400
     progress(f"journaled hop, {count} messages")
     with tempfile.TemporaryDirectory(prefix="mtb") as folder:
@@ -79,15 +79,14 @@ def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
         reader = _spawn("hop", folder)
         out: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.PUSH)
         out.connect(f"ipc://{folder}/hop")
-        journal = Journal(Path(folder, "writer"), "writer", "2026-01-01", fronted=True)
+        journal = Journal(Path(folder, "writer"), "writer", "2026-01-01")
         values, bare = [], []
         for number in range(count):
             sent = machine_now()
             body = encode_body(Quote("NSE:SBIN", sent, sent, 800.0 + number))
-            row = journal.note([Entry(OUTPUT, "signals", body)], sent, sent)[0]
+            row = journal.append([Entry(OUTPUT, "signals", body)], sent, sent)[0]
             out.send(encode_frame("writer", row.epoch, row.stream_seq, row.hash, sent, row.body))
             values.append((int(back.recv()) - sent) / 1e6)
-            journal.move()
             time.sleep(HOP_S)
             sent = machine_now()
             out.send(encode_frame(_BARE, 1, 1, NO_HASH, sent, encode_body(Quote("NSE:SBIN", sent, sent, 800.0))))
@@ -102,7 +101,7 @@ def measure_hop(progress: Callable[[str], None]) -> list[Figure]:
 
 
 def _spawn(role: str, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "mytrading.bench.bare", role, *arguments]
+    command = [sys.executable, "-m", "lab.bench.bare_chain", role, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
@@ -213,7 +212,7 @@ def _router(folder: str, port: str) -> None:
 
 def _hop(folder: str) -> None:
     pull, back, decoder = _pull(f"{folder}/hop"), _push(f"{folder}/back"), StreamDecoder("market")
-    journal = Journal(Path(folder, "reader"), "reader", "2026-01-01", fronted=True)
+    journal = Journal(Path(folder, "reader"), "reader", "2026-01-01")
     while True:
         frame = decoder.frame(pull.recv())
         if frame.topic == _BARE:
@@ -222,9 +221,8 @@ def _hop(folder: str) -> None:
         now = machine_now()
         header = frame.header
         place = (header.epoch, header.sequence, header.hash)
-        journal.note([Entry(INPUT, "signals", frame.body, "writer", *place)], now, now)
+        journal.append([Entry(INPUT, "signals", frame.body, "writer", *place)], now, now)
         back.send(str(machine_now()).encode())
-        journal.move()
 
 
 def _push(path: str) -> zmq.Socket[bytes]:

@@ -1,8 +1,8 @@
 """A chain of 400 quoted contracts, and implied volatility with greeks written out plainly for the benchmarks.
 
-Used by `compiled` and `peers_compiled`. The loop is what a reader of a textbook would write: Black's formula by `erfc`,
-Newton's steps on the logarithm of the out-of-the-money price, the greeks by their definitions. The one rule: it calls
-nothing of ours, so that a ratio to it says what ours costs.
+The loop is what a reader of a textbook would write: Black's formula by `erfc`, Newton's steps on the logarithm of the
+out-of-the-money price, the greeks by their definitions. It calls nothing of ours, so that a ratio to it says what ours
+costs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def made_chain() -> Chain:
 
     Every contract has a volatility, from 11 % at the money to 43 % where a tick is left.
     """
-    from mytrading.core.options.volatility import prices
+    from mytrading.core.options.black76 import prices
 
     forward, years, rate = 26_000.0, 7 / 365, 0.065
     strikes = np.repeat(np.arange(CONTRACTS // 2) * 50.0 + 21_000.0, 2)

@@ -1,7 +1,7 @@
 """One order call to the simulator and back: ours, the same request by a bare `http.client`, and the plain SDK's.
 
 The three take turns at the pace that the exchange's rate limit allows. The SDK has a process of its own, because
-importing it loads pandas. `python -m mytrading.bench.client URL KEY` is that process. Both are measured at a server
+importing it loads pandas. `python -m lab.bench.client URL KEY` is that process. Both are measured at a server
 that answers at once besides, where nothing but the client takes time.
 """
 
@@ -18,16 +18,15 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.orders import place_payload
-from mytrading.adapters.openalgo.venue import OpenAlgoVenue
-from mytrading.bench.canned import canned
-from mytrading.bench.exchange import Exchange, exchange
-from mytrading.bench.figures import Figure, against_limit, percentile
+from lab.bench.results import Figure, against_limit, percentile
+from lab.bench.simulator_process import Exchange, exchange
+from lab.bench.stub_server import canned
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.venues.openalgo import OpenAlgoVenue, place_payload
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
-from mytrading.messages.runconfig import ServerMode
-from mytrading.runtime.clock import machine_now
+from mytrading.messages.run_config import ServerMode
+from mytrading.runtime.host.clock import machine_now
 
 CALLS = 60
 SDK_CALLS = 20
@@ -129,7 +128,7 @@ class _Bare:
 
 def _plain_sdk(rest: str, api_key: str) -> tuple[list[float], str]:
     """Milliseconds of the plain SDK's calls, and which SDK it is."""
-    command = [sys.executable, "-m", "mytrading.bench.client", rest, api_key]
+    command = [sys.executable, "-m", "lab.bench.client", rest, api_key]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return [float(line) for line in done.stdout.splitlines()[-SDK_CALLS:]], metadata.version("openalgo")
 

@@ -1,7 +1,7 @@
 """Compiled kernels beside bare loops over the same columns: Supertrend, implied volatility with greeks, bars of ticks.
 
 The bare loops are written out here, without anything of ours around them. openalgo's Supertrend runs in a process of
-its own, since importing that library replaces numba's `jit`. The one rule: both sides read and write the same arrays.
+its own, since importing that library replaces numba's `jit`. Both sides read and write the same arrays.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mytrading.bench.chain import CONTRACTS, bare_chain, made_chain
-from mytrading.bench.figures import Figure, against_limit, beside_peer, unmeasured
+from lab.bench.chain import CONTRACTS, bare_chain, made_chain
+from lab.bench.results import Figure, against_limit, beside_peer, unmeasured
+from mytrading.core.time import MINUTE
 
 Floats = NDArray[np.float64]
 BARS = 1_000_000
 TICKS = 10_000_000
 ROUNDS = 7
-MINUTE = 60_000_000_000
 _CLOSE_TO = 1e-9
 _THEIRS = """
 import json, sys, time
@@ -104,7 +104,7 @@ def _of_openalgo(high: Floats, low: Floats, close: Floats) -> tuple[float, Float
 
 
 def _greeks(progress: Callable[[str], None]) -> Figure:
-    from mytrading.core.options.volatility import greeks, implied
+    from mytrading.core.options.black76 import greeks, implied
 
     progress(f"implied volatility and greeks of {CONTRACTS} contracts, beside a bare loop")
     chain = made_chain()
@@ -120,7 +120,7 @@ def _greeks(progress: Callable[[str], None]) -> Figure:
 
 
 def _ticks(progress: Callable[[str], None]) -> Figure:
-    from mytrading.core.bars.ticks import bars_of_ticks
+    from mytrading.core.bars.from_ticks import bars_of_ticks
 
     progress(f"{TICKS:,} ticks into one-minute bars, beside a bare loop")
     at, prices, volumes = made_ticks(TICKS)

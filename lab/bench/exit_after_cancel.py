@@ -2,8 +2,7 @@
 
 A stack of its own in real processes; a strategy goes long and flat in turns, with its stop at the broker, while the
 simulator takes 100 ms for every call. The way is read from the router's journal; its limit is what the calls of one
-read of the books took just then by themselves, side by side where that proves as much. The one rule: nothing is
-subtracted.
+read of the books took just then by themselves, side by side where that proves as much. Nothing is subtracted.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.bench.figures import Figure, percentile, within
-from mytrading.bench.stack import TURN_S, Lab, lab
+from lab.bench.results import Figure, percentile, within
+from lab.bench.stack import TURN_S, Lab, lab
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.enums import Purpose
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.runconfig import RUN_FILE, decode_run_config
-from mytrading.runtime.journal import read_segment, segments
+from mytrading.messages.run_config import RUN_FILE, decode_run_config
+from mytrading.runtime.journal.journal import read_segment, segments
 
 EXITS, WARM_UP = 20, 2
 CALL_MS = 100.0
@@ -91,7 +90,7 @@ def _ways(stack: Lab) -> Iterator[int]:
         if not isinstance(message, OrderChanged):
             continue
         if message.event == "cancel_accepted":
-            answered = message.order.evidence_machine_ns
+            answered = message.order.evidence.seen_machine_ns
         elif answered and message.event == "submitted" and message.order.purpose is Purpose.EXIT:
-            yield message.order.began_machine_ns - answered
+            yield message.order.call.began_machine_ns - answered
             answered = 0

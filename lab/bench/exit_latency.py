@@ -2,7 +2,7 @@
 
 A stack of its own in real processes; a strategy goes long and short in turns with `stop = "engine"`, and each time a
 price is pushed beyond its stop. The way runs from the moment in which risk takes that quote up, which is written in its
-journal, to the arrival of the exit order at the simulator. The one rule: journals are on, and nothing is subtracted.
+journal, to the arrival of the exit order at the simulator. Journals are on, and nothing is subtracted.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from mytrading.bench.bare import BareChain, bare_chain
-from mytrading.bench.figures import Figure, below, percentile
-from mytrading.bench.stack import TURN_S, Lab, lab
+from lab.bench.bare_chain import BareChain, bare_chain
+from lab.bench.results import Figure, below, percentile
+from lab.bench.stack import TURN_S, Lab, lab
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.runconfig import RUN_FILE, decode_run_config
-from mytrading.runtime.journal import INPUT, read_segment, segments
+from mytrading.messages.run_config import RUN_FILE, decode_run_config
+from mytrading.runtime.journal.journal import INPUT, read_segment, segments
 
 EXITS, WARM_UP = 40, 4
 WAIT_S = 20.0
@@ -34,7 +34,7 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class BenchBreach(BaseStrategy):
-    """Long at one price and short at the other; it never wishes an exit."""
+    """Long at one price and short at the other; it never signals an exit."""
 
     subscribe_quotes = True
 

@@ -1,7 +1,7 @@
 """The feed under measurement: one frame's way to the bus, thousands of subscriptions, and a burst.
 
-A server, the feed, a reader of the bus and a bare client are a process each. The one rule: what the feed is held
-against was measured in the same run, from the same server.
+A server, the feed, a reader of the bus and a bare client are a process each. What the feed is held against was measured
+in the same run, from the same server.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mytrading.bench.exchange import Exchange
-from mytrading.bench.figures import Figure, against_limit, below, percentile
+from lab.bench.results import Figure, against_limit, below, percentile
+from lab.bench.simulator_process import Exchange
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     DataRules,
     LogRules,
     RiskLimits,
     RunConfig,
     ServerMode,
-    Venue,
     VenueKind,
+    VenueSettings,
     write_run_config,
 )
-from mytrading.runtime.clock import MarketClock
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.places import project_home
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.host.paths import project_home
+from mytrading.runtime.streams.endpoints import endpoint
 
 PACE_S = 0.005
-SECOND = 1_000_000_000
 _MORNING = 1_795_149_030 * SECOND
 """Friday 2026-11-20, 10:00:30 in India: in session, and half a minute before the next bar begins."""
 _LIMITS = RiskLimits(
@@ -50,7 +50,7 @@ class Child:
     """A process that says a line when it is ready, and answers each line with one of JSON."""
 
     def __init__(self, module: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", f"mytrading.bench.{module}", *arguments]
+        command = [sys.executable, "-m", f"lab.bench.{module}", *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def answer(self) -> Any:
@@ -144,14 +144,14 @@ def _lab(count: int) -> Iterator[FeedLab]:
 
 def feed_config(folder: Path, server: Exchange, watch: tuple[str, ...]) -> RunConfig:
     """A run of the feed alone at this server, without history, its state in `folder`."""
-    venue = Venue(
+    venue = VenueSettings(
         kind=VenueKind.OPENALGO, account="bench", rest_url=server.rest, ws_url=server.ws, api_key=server.api_key,
         expected_mode=ServerMode.ANALYZE,
     )  # fmt: skip
     return RunConfig(
         profile="bench", mode=Mode.PAPER, system_name="bench", home=str(project_home()), state_dir=str(folder),
         runtime_dir=str(folder), log_dir=str(folder / "logs"), venue=venue, strategies=(), risk=_LIMITS,
-        data=DataRules(watch=watch, history=False), logging=LogRules(console=False),
+        data=DataRules(watch=watch, historical=False), logging=LogRules(console=False),
     )  # fmt: skip
 
 

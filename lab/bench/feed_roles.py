@@ -1,7 +1,7 @@
 """The processes beside the feed in its benchmarks: a bare client, and a reader of what the feed publishes.
 
-`python -m mytrading.bench.feed_roles ROLE ARGUMENTS` is one of them. The one rule: the bare client does what the limit
-names and nothing else: `websocket-client` receive, `msgspec` decode.
+`python -m lab.bench.feed_roles ROLE ARGUMENTS` is one of them. The bare client does what the limit names and nothing
+else: `websocket-client` receive, `msgspec` decode.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sys
 import msgspec
 import zmq
 
-from mytrading.bench.tick_server import FIRST
+from lab.bench.tick_server import FIRST
 from mytrading.messages.market import Bar, Quote
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.streams import ZMQSubscriber
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
 KEPT = 10_000
 """Times are told one by one up to so many."""
@@ -66,7 +66,7 @@ class _Seen:
 
 
 def reader(endpoint: str) -> None:
-    """Decode the market stream; a line on standard input is answered with what has been seen, `reset` begins anew.
+    """Decode the market stream; a line on standard input is answered with what has been seen, `reset` begins again.
 
     It says that it is ready once it is connected: what the feed sends before is lost.
     """

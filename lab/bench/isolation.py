@@ -2,9 +2,9 @@
 
 Several strategies hold the same shares, each with a stop a little below the one before, and risk watches them. A quote
 beyond one of them leads to one exit, timed from before the simulator writes the quote's frame to the arrival of the
-order request. Another strategy of the same engine is good for
-a moment, spins at full CPU for the next, and takes a gigabyte and holds it in the one after that. The one rule: the
-three take turns in one stack, so that all of them find the machine in the same state.
+order request. Another strategy of the same engine is good for a moment, spins at full CPU for the next, and takes a
+gigabyte and holds it in the one after that. The three take turns in one stack, so that all of them find the machine in
+the same state.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mytrading.bench.figures import Figure, against_limit, percentile
-from mytrading.bench.stack import Lab, lab
+from lab.bench.results import Figure, against_limit, percentile
+from lab.bench.stack import Lab, lab
 
 MOMENTS = 30
 """Of each kind."""

@@ -1,8 +1,8 @@
 """vectorbt, opengreeks and polars on whole arrays: run by path in the peers' own environment, without anything of ours.
 
 `python peer_arrays.py NAME FOLDER` reads `FOLDER/given.npz`, writes what it found to `FOLDER/NAME.npz` and prints one
-JSON object: seconds of the best run, or of the only one, version, megabytes above the imports where they count. The one
-rule: a peer is used as its manual shows, in the way that was fastest, compiled and warm before it is timed.
+JSON object: seconds of the best run, or of the only one, version, megabytes above the imports where they count. A peer
+is used as its manual shows, in the way that was fastest, compiled and warm before it is timed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SMA 20/50 in another backtester: run by path in the peers' own environment, where nothing of ours is installed.
 
 `python peer_runs.py NAME BARS.npz` prints one JSON object: processor seconds of the run, bars, round trips, net profit
-where it is told, version. The one rule: this file imports nothing but the standard library before it knows its peer.
+where it is told, version. This file imports nothing but the standard library before it knows its peer.
 """
 
 from __future__ import annotations

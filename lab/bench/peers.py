@@ -1,8 +1,8 @@
 """Ours beside peers: the event backtest here, what is compiled in `peers_compiled`, on the same data and costs.
 
 `make bench-peers` makes the peers' own environment and runs this; they are not installed beside us. Each run has a
-process of its own, ours as well, and they take turns. The one rule: a peer that did not make the same round trips is no
-peer; its figure is then marked as missed.
+process of its own, ours as well, and they take turns. A peer that did not make the same round trips is no peer; its
+figure is then marked as missed.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.runner import run
-from mytrading.bench.backtest import INSTRUMENT, made, spec_of
-from mytrading.bench.figures import Figure, unmeasured
-from mytrading.bench.peer_process import NotThereError, told
-from mytrading.bench.peers_compiled import flat_costs, measure_chain, measure_sweep, measure_ticks
+from lab.bench.backtest import INSTRUMENT, made, spec_of
+from lab.bench.peer_process import NotThereError, told
+from lab.bench.peers_compiled import flat_costs, measure_chain, measure_sweep, measure_ticks
+from lab.bench.results import Figure, unmeasured
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.run import run
 
 BARS = 100_000
 """Of each run; nautilus_trader and backtrader take a minute or two for ten times as many."""
@@ -52,7 +52,7 @@ def measure_event(python: str, names: list[str], bars: int = BARS, rounds: int =
     with tempfile.TemporaryDirectory(prefix="mtp") as folder:
         file = str(Path(folder) / "bars.npz")
         np.savez(file, start=columns.start_ns, table=columns.table)
-        ours = [sys.executable, "-m", "mytrading.bench.peers", "--own", file]
+        ours = [sys.executable, "-m", "lab.bench.peers", "--own", file]
         found = []
         for name in names:
             peer: list[dict[str, Any]] = []
@@ -113,7 +113,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "--own":
         print(json.dumps(_own(sys.argv[2])))
     else:
-        from mytrading.bench import describe_machine, show_figure
+        from lab.bench import describe_machine, show_figure
 
         asked = [word for word in sys.argv[2:] if word != "--json"]
         for figure in measure_peers(sys.argv[1], asked):

@@ -1,7 +1,7 @@
 """The compiled parts beside vectorbt, opengreeks and polars: a sweep of parameters, a chain's greeks, bars of ticks.
 
-Used by `make bench-peers`. The data are made once and read by both sides, each in a process of its own; ours runs
-before and after the peer. The one rule: values are compared, and a peer that found others is not counted as one.
+The data are made once and read by both sides, each in a process of its own; ours runs before and after the peer. Values
+are compared, and a peer that found others is not counted as one.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace as changed
 
-from mytrading.backtest.columns import Columns
+from lab.bench.backtest import INSTRUMENT, made, spec_of
+from lab.bench.chain import Chain, made_chain
+from lab.bench.compiled import TICKS, made_ticks
+from lab.bench.peer_arrays import best_of, held_bytes
+from lab.bench.peer_process import NotThereError, told
+from lab.bench.results import Figure, beside_peer, unmeasured
+from lab.bench.screen import BARS, FASTS, SLOWS, Averages
+from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.search.screen import sweep
-from mytrading.bench.backtest import INSTRUMENT, made, spec_of
-from mytrading.bench.chain import Chain, made_chain
-from mytrading.bench.compiled import MINUTE, TICKS, made_ticks
-from mytrading.bench.figures import Figure, beside_peer, unmeasured
-from mytrading.bench.peer_arrays import best_of, held_bytes
-from mytrading.bench.peer_process import NotThereError, told
-from mytrading.bench.screen import BARS, FASTS, SLOWS, Averages
-from mytrading.core.bars.ticks import bars_of_ticks
-from mytrading.core.money.fees import SEGMENTS, FeeSchedule
-from mytrading.core.options.volatility import greeks, implied
+from mytrading.core.accounting.fees import SEGMENTS, FeeSchedule
+from mytrading.core.bars.from_ticks import bars_of_ticks
+from mytrading.core.options.black76 import greeks, implied
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 
 RATE = 0.0003
 """Of the value of each fill, on both sides."""
 LEAST = {"sweep_vectorbt": 30.0, "greeks_opengreeks": 2.5, "ticks_polars": 5.0}
 MEMORY = 0.2
 _SCRIPT = Path(__file__).with_name("peer_arrays.py")
-_DAY, _IST = 86_400_000_000_000, 19_800_000_000_000
+_DAY, _IST = DAY, IST_OFFSET
 _TRIPS = 1e-3
 """Of all round trips, and of profits: ties of two averages fall differently between running sums."""
 _OUTSIDE, _INSIDE = 1e-11, 1e-8

@@ -1,6 +1,6 @@
-"""What risk's own work costs: one wish through all pre-trade rules, one quote through the limits of what is held.
+"""What risk's own work costs: one signal through all pre-trade rules, one quote through the limits of what is held.
 
-The one rule: nothing is warmed up that would be cold in a running stack; the value is the median of many rounds.
+Nothing is warmed up that would be cold in a running stack; the value is the median of many rounds.
 """
 
 from __future__ import annotations
@@ -11,21 +11,23 @@ from collections.abc import Callable
 from datetime import time as clock
 from pathlib import Path
 
-from mytrading.bench.figures import Figure, below, percentile
-from mytrading.config.resolve import load_settings
+from msgspec.structs import replace
+
+from lab.bench.results import Figure, below, percentile
+from mytrading.config.loading import load_settings
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.risk.case import Case
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.rules.table import judge
-from mytrading.core.square_off import SquareOff
+from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.pretrade.rule_table import judge
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Leg, Signal
-from mytrading.runtime.places import project_home
+from mytrading.runtime.host.paths import project_home
 
 ROUNDS, BATCH = 400, 25
 NOW = 1_773_811_800_000_000_000
@@ -35,10 +37,10 @@ POSITIONS, STRATEGIES, IN_ONE = 50, 20, 5
 
 
 def measure_risk(progress: Callable[[str], None]) -> list[Figure]:
-    """One wish through all rules, and one quote through the limits with 50 positions of 20 strategies held."""
+    """One signal through all rules, and one quote through the limits with 50 positions of 20 strategies held."""
     progress("pre-trade rules, and limits on a quote")
     case = _case()
-    assert judge(case) == (), "the wish that is measured must be admitted"
+    assert judge(case) == (), "the signal that is measured must be admitted"
     rules = _median(lambda _: judge(case))
     risk, quotes = _held()
     limits = _median(lambda n: risk.limits.on_quote(_learnt(risk, quotes[n % len(quotes)]), NOW))
@@ -60,9 +62,9 @@ def _median(work: Callable[[int], object]) -> float:
 
 
 def _limits() -> RiskLimits:
-    found = load_settings(project_home(), "paper", {}).risk.model_dump()
+    found = load_settings(project_home(), "paper", {}).risk
     kinds = ("EQ", "FUT", "CE", "PE")
-    return RiskLimits(**found, enabled_exchanges=("NSE", "NFO"), enabled_kinds=kinds, enabled_timeframes=("1m",))
+    return replace(found, enabled_exchanges=("NSE", "NFO"), enabled_kinds=kinds, enabled_timeframes=("1m",))
 
 
 def _option(number: int = 0) -> Instrument:
@@ -80,14 +82,14 @@ def _option(number: int = 0) -> Instrument:
     )
 
 
-def _case() -> Case:
+def _case() -> PreTradeContext:
     option = _option()
     leg = Leg(instrument=option.id, lots=1)
     signal = Signal(
         id="s", strategy="S", watch="NSE_INDEX:NIFTY", action=Action.BUY, legs=(leg,), created_ns=NOW,
         expires_ns=NOW + HOUR, expires_machine_ns=HOUR,
     )  # fmt: skip
-    return Case(
+    return PreTradeContext(
         signal=signal,
         leg=leg,
         now=NOW,

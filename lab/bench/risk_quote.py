@@ -11,23 +11,22 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from mytrading.bench.figures import Figure, below, percentile
+from lab.bench.results import Figure, below, percentile
 from mytrading.core.calendar import Calendar
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.square_off import SquareOff
 from mytrading.messages.enums import Product
+from mytrading.messages.exit_rules import LevelRule, StrategyRules, TrailRule
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
-from mytrading.messages.records import LevelMoved
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
-from mytrading.messages.strategy_rules import LevelRule, StrategyRules, TrailRule
-from mytrading.runtime.places import project_home
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
+from mytrading.runtime.host.paths import project_home
 
 STRATEGIES, POSITIONS, SHARED = 20, 50, 5
 NOW = 1_773_811_800_000_000_000  # Wednesday 2026-03-18, 11:00 in India
-SECOND = 1_000_000_000
 COUNT = 20_000
 _LIMITS = RiskLimits(
     max_position_size=1e9, max_order_size=1e9, min_order_size=0, max_positions_per_symbol=50, max_total_positions=500,

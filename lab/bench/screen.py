@@ -16,11 +16,11 @@ import numba
 import numpy as np
 from msgspec.structs import replace as changed
 
-from mytrading.backtest.runner import Spec
+from lab.bench.backtest import made, spec_of
+from lab.bench.results import Figure
+from mytrading.backtest.run import Spec
 from mytrading.backtest.search.screen import sweep
-from mytrading.bench.backtest import made, spec_of
-from mytrading.bench.figures import Figure
-from mytrading.strategies import BaseStrategy, WholeBars, Wishes, crosses_above, crosses_below
+from mytrading.strategies import BaseStrategy, VectorSignals, WholeBars, crosses_above, crosses_below
 
 BARS, RUNS = 100_000, 3
 FASTS, SLOWS = range(5, 30), range(40, 240, 5)
@@ -33,10 +33,10 @@ class Averages(BaseStrategy):
     fast: int = 20
     slow: int = 50
 
-    def positions(self, bars: WholeBars) -> Wishes:
-        """A wish at each crossing."""
+    def positions(self, bars: WholeBars) -> VectorSignals:
+        """A signal at each crossing."""
         gap = bars.indicator("SMA", period=self.fast) - bars.indicator("SMA", period=self.slow)
-        return bars.wishes(long=crosses_above(gap), out=crosses_below(gap))
+        return bars.signals(long=crosses_above(gap), out=crosses_below(gap))
 
 
 @numba.njit(parallel=True)

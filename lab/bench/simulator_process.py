@@ -1,6 +1,6 @@
 """The real simulator as a process of a benchmark, its market at ten in the morning of a trading day.
 
-The one rule: it is the program that users start, with nothing left out.
+It is the program that users start, with nothing left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import urlopen
 
-from mytrading.runtime.places import project_home
+from mytrading.runtime.host.paths import project_home
 
 API_KEY = "bench-key"
 

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from mytrading.bench.bare import QUIET_S, BareChain, bare_chain
-from mytrading.bench.figures import Figure, against_limit, below, percentile
-from mytrading.messages.runconfig import RUN_FILE, decode_run_config
+from lab.bench.bare_chain import QUIET_S, BareChain, bare_chain
+from lab.bench.results import Figure, against_limit, below, percentile
+from mytrading.messages.run_config import RUN_FILE, decode_run_config
 from mytrading.messages.streams import ALL
-from mytrading.runtime.places import project_home
+from mytrading.runtime.host.paths import project_home
 
 ORDERS = 60
 WARM_UP = 6
@@ -38,7 +38,7 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 
 
 class BenchToggle(BaseStrategy):
-    """Long and flat in turns, one wish for every quote."""
+    """Long and flat in turns, one signal for every quote."""
 
     subscribe_quotes = True
 

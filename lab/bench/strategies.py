@@ -1,6 +1,6 @@
 """What strategies cost: a bar's close to the signals of 50 of them, and the import of what authors import.
 
-The one rule: the strategies wish something new on every bar, so that the way measured ends in signals.
+The strategies want something new on every bar, so that the way measured ends in signals.
 """
 
 from __future__ import annotations
@@ -11,29 +11,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.bench.figures import Figure, below, percentile
-from mytrading.core.instruments import InstrumentBook
+from lab.bench.results import Figure, below, percentile
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import DAY, MINUTE
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
-from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Signal
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.signals import StrategySignal
 
 STRATEGIES = 50
 HISTORY = 2_250
 LIVE = 200
 IMPORTS = 7
-_MINUTE = 60_000_000_000
 _OPEN = 1_767_584_700_000_000_000
-_DAY = 86_400_000_000_000
 _NAME = "NSE:SBIN"
 
 
 class FiveIndicators(BaseStrategy):
-    """Five indicators, and a wish of the other side on every bar."""
+    """Five indicators, and a signal of the other side on every bar."""
 
     def initialize(self) -> None:
         self.add_indicator("SMA", period=225, name="slow")
@@ -43,7 +42,7 @@ class FiveIndicators(BaseStrategy):
         self.add_indicator("SUPERTREND.line", period=10, name="trend")
         self.side = 0
 
-    def on_data(self, data: Bar) -> Wish | None:  # noqa: ARG002  (the author's signature)
+    def on_data(self, data: Bar) -> StrategySignal | None:  # noqa: ARG002  (the author's signature)
         values = [self.get_indicator_value(name) for name in ("slow", "fast", "RSI", "ATR", "trend")]
         self.side += 1
         return self.create_signal("BUY" if self.side % 2 else "SELL", reason=f"{values[0]:.2f} {values[1]:.2f}")
@@ -90,9 +89,9 @@ def _check(rows: tuple[Any, ...]) -> None:
 
 def _bar(n: int) -> Bar:
     """The n-th minute, 375 a day."""
-    start = _OPEN + n // 375 * _DAY + n % 375 * _MINUTE
+    start = _OPEN + n // 375 * DAY + n % 375 * MINUTE
     price = 800.0 + (n * 7919 % 101) / 10
-    return Bar(_NAME, "1m", start, start + _MINUTE, price, price + 1, price - 1, price, 100 + n % 9, 0, start + _MINUTE)
+    return Bar(_NAME, "1m", start, start + MINUTE, price, price + 1, price - 1, price, 100 + n % 9, 0, start + MINUTE)
 
 
 def import_seconds() -> float:

@@ -1,7 +1,7 @@
 """A server that answers every order call at once with the same success, so that what is measured is the client.
 
-Used by `bench.client`. `python -m mytrading.bench.canned` prints its port and serves until it is ended. The one rule:
-it does nothing but read a request and answer it.
+`python -m lab.bench.stub_server` prints its port and serves until it is ended. It does nothing but read a request and
+answer it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 @contextmanager
 def canned() -> Iterator[str]:
     """The address of such a server in a process of its own."""
-    command = [sys.executable, "-m", "mytrading.bench.canned"]
+    command = [sys.executable, "-m", "lab.bench.stub_server"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -1,6 +1,6 @@
 """Thousands of instruments subscribed at the real simulator, until each has shown a tick on the bus.
 
-The one rule: what is watched is all that the simulator lists, whatever it is.
+What is watched is all that the simulator lists, whatever it is.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from mytrading.bench.exchange import Exchange, exchange
-from mytrading.bench.feed import WatchedFeed, feed_config
-from mytrading.bench.figures import Figure, below
+from lab.bench.feed import WatchedFeed, feed_config
+from lab.bench.results import Figure, below
+from lab.bench.simulator_process import Exchange, exchange
 
 EXCHANGES = ("NSE_INDEX", "BSE_INDEX", "NSE", "BSE", "NFO", "BFO")
 

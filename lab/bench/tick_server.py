@@ -1,8 +1,8 @@
 """A market-data server that is as fast as a socket: what the feed's benchmarks send from, in a process of its own.
 
 It speaks the WebSocket frames of OpenAlgo's proxy over plain sockets. Commands come as JSON lines on standard input,
-each answered by one on standard output. The one rule: a frame is complete before the clock is read, so that building it
-is nobody's time.
+each answered by one on standard output. A frame is complete before the clock is read, so that building it is nobody's
+time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.host.clock import machine_now
 
 FIRST = 100_000_000
 """Frames are numbered from here in their volume, so that every number has nine digits."""

@@ -1,8 +1,7 @@
 """The machine that breaks the stack, to prove that no order is doubled, none lost and no position left bare.
 
-Used by `mytrading chaos` and `make chaos`. It starts a stack of its own on a simulator of its own, kills, stops and
-starves its processes, lets the simulator misbehave, and judges by the simulator's records. The one rule: it touches no
-process that it did not start.
+It starts a stack of its own on a simulator of its own, kills, stops and starves its processes, lets the simulator
+misbehave, and judges by the simulator's records. It touches no process that it did not start.
 """
 
 from __future__ import annotations
@@ -33,11 +32,11 @@ def run_chaos(asked: Asked) -> int:
 
     SIGTERM and SIGINT end it, with 128 and the signal's number, after the stack of the run has been stopped.
     """
-    from mytrading.chaos.campaign import new_folder, run
-    from mytrading.chaos.disk import in_own_namespace
-    from mytrading.chaos.ground import PERSONALITIES, Wanted
-    from mytrading.chaos.summary import summed, table, write_report
-    from mytrading.runtime.ending import unwound_by_signals
+    from lab.chaos.campaign import new_folder, run
+    from lab.chaos.disk_filler import in_own_namespace
+    from lab.chaos.environment import PERSONALITIES, Wanted
+    from lab.chaos.summary import summed, table, write_report
+    from mytrading.runtime.supervision.signals import unwound_by_signals
 
     if asked.disk and (problem := in_own_namespace(sys.argv[1:])):
         _progress(problem)
@@ -65,7 +64,7 @@ def run_chaos(asked: Asked) -> int:
 
 def show_summary(folder: Path, as_json: bool) -> int:
     """Bring the page of a folder of reports up to date and print the totals; 1 if a run failed or there is none."""
-    from mytrading.chaos.summary import summed, table, write_page
+    from lab.chaos.summary import summed, table, write_page
 
     reports = write_page(folder)
     if not reports:

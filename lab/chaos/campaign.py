@@ -1,7 +1,7 @@
 """A run of chaos from beginning to end: ground, schedule, breaking, settling, verdict, report; and several in a row.
 
-Used by `mytrading chaos`. The one rule: whatever happens, the stack that was started here is stopped, and what a failed
-run left behind stays where the report says.
+Whatever happens, the stack that was started here is stopped, and what a failed run left behind stays where the report
+says.
 """
 
 from __future__ import annotations
@@ -16,23 +16,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mytrading.chaos import records
-from mytrading.chaos.beats import Beats
-from mytrading.chaos.breaker import Breaker
-from mytrading.chaos.evidence import Evidence, concerning
-from mytrading.chaos.ground import Ground, Wanted, prepare
-from mytrading.chaos.judge import Bounds, Verdict, judge
-from mytrading.chaos.pauses import Pauses
-from mytrading.chaos.schedule import plan
-from mytrading.chaos.settling import holding, unsettled
-from mytrading.cli.journal.files import verify
-from mytrading.messages.runconfig import RunConfig, StopPlan
+from lab.chaos import records
+from lab.chaos.environment import Ground, Wanted, prepare
+from lab.chaos.evidence import Evidence, concerning
+from lab.chaos.heartbeat_log import Beats
+from lab.chaos.host_pauses import Pauses
+from lab.chaos.injector import Breaker
+from lab.chaos.quiescence import holding, unsettled
+from lab.chaos.schedule import plan
+from lab.chaos.verdict import Bounds, Verdict, judge
+from mytrading.messages.ops import HaltCommand
+from mytrading.messages.run_config import RunConfig, StopPlan
+from mytrading.operations.journal_verify import verify
 from mytrading.orchestrator import NotRunning, StackFailed, TimedOut
-from mytrading.runtime import supervision
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
-from mytrading.runtime.places import project_home
-from mytrading.runtime.supervision import SupervisorFailed
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.paths import project_home
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut, new_request_id
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.control import SupervisorFailed
 
 Progress = Callable[[str], None]
 
@@ -108,7 +109,7 @@ def _settle(ground: Ground, breaker: Breaker, progress: Progress) -> list[str]:
     while time.monotonic() < until:
         with suppress(OpsTimedOut, OpsRefused, NotRunning, StackFailed):
             if not halted:
-                ground.stack.ask("halt", reason="chaos is over", level="halt")
+                ground.stack.ask(HaltCommand(request_id=new_request_id(), reason="chaos is over"))
                 halted = True
         breaker.decide()
         time.sleep(_LOOK_S)
@@ -128,7 +129,7 @@ def _stop(ground: Ground, breaker: Breaker, progress: Progress) -> None:
         return
     except StackFailed as error:
         progress(f"{error}; its processes are ended")
-        supervision.end(ground.config, supervision.PROGRAMS)
+        control.end(ground.config, control.PROGRAMS)
 
 
 def _evidence(ground: Ground, folder: Path, end_ns: int) -> dict[str, Evidence]:

@@ -1,7 +1,7 @@
 """A small file system of the run's own for state and logs, which is filled to its last byte and freed again.
 
-Used by `ground` and `breaker`. It needs Linux and a mount namespace of the run's own, which `in_own_namespace` enters.
-Rule: the file system is really full, and every byte that is freed while it is to be full is taken again.
+It needs Linux and a mount namespace of the run's own, which `in_own_namespace` enters. Rule: the file system is really
+full, and every byte that is freed while it is to be full is taken again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ground that is broken: a home and a state of its own, strategies that trade much, a stack on its own simulator.
 
-Used by `campaign`. Nothing here is shared with any other stack: folders, sockets, ports and keys are the run's. The one
-rule: windows, polls and the simulator's longest delay are made small together, never one without the others.
+Nothing here is shared with any other stack: folders, sockets, ports and keys are the run's. Windows, polls and the
+simulator's longest delay are made small together, never one without the others.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.chaos.cast import Cast, write_cast
-from mytrading.chaos.disk import SmallDisk
-from mytrading.chaos.mischief import Trouble
-from mytrading.chaos.server import Place, SecondServer
+from lab.chaos.disk_filler import SmallDisk
+from lab.chaos.fault_draws import Trouble
+from lab.chaos.server import Place, SecondServer
+from lab.chaos.strategies import Cast, write_cast
 from mytrading.core.calendar import Calendar
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, Windows
+from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, Windows
 from mytrading.orchestrator import TradingOrchestrator, free_port
-from mytrading.runtime.clock import SECOND, ClockFile, Segment, machine_now, write_clock_file
-from mytrading.runtime.endpoints import runtime_dir
-from mytrading.runtime.places import project_home
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
+from mytrading.runtime.host.paths import project_home
+from mytrading.runtime.streams.endpoints import runtime_dir
 
 PERSONALITIES = ("paper", "sandbox", "live")
 SHORT_WINDOWS = Windows(
@@ -264,5 +265,5 @@ def _set_clock(config: RunConfig) -> None:
     with (Path(config.home) / "config" / "calendar.toml").open("rb") as file:
         calendar = Calendar.from_dict(tomllib.load(file))
     begins = calendar.next_open("NSE", machine_now()) + _AFTER_OPEN_NS
-    segment = Segment(machine_now() + _HOLD_NS, begins, 1.0)
+    segment = ClockSegment(machine_now() + _HOLD_NS, begins, 1.0)
     write_clock_file(config.clock_path, ClockFile(segments=(segment,), last_seen_machine_ns=segment.machine_ns))

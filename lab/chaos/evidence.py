@@ -1,7 +1,7 @@
 """What a verdict is made from: the records of both sides of one account, and what was broken meanwhile.
 
-Used by `judge`, `figures` and `campaign`. The one rule: an account is judged by what was done to its own server and to
-the stack, never excused by the trouble of another account's server.
+An account is judged by what was done to its own server and to the stack, never excused by the trouble of another
+account's server.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mytrading.chaos.records import Beat, Broken, Broker, Ours
-from mytrading.simulator.chronicle import FAULT, Event
+from lab.chaos.records import Beat, Broken, Broker, Ours
+from mytrading.simulator.venue.event_log import FAULT, LoggedEvent
 
 HARMLESS = frozenset(
     {
@@ -34,7 +34,7 @@ class Evidence(NamedTuple):
     crashes: tuple[str, ...] = ()
 
 
-def concerning(account: str, broken: Iterable[Broken], events: Iterable[Event] = ()) -> tuple[Broken, ...]:
+def concerning(account: str, broken: Iterable[Broken], events: Iterable[LoggedEvent] = ()) -> tuple[Broken, ...]:
     """What was done to the stack, and to the server of this account, whose record `events` are.
 
     A fault that the server did not confirm counts only if its record shows that it altered something in that time.

@@ -1,7 +1,7 @@
 """Which faults of the simulator a storm draws from, and with which parameters.
 
-Used by `schedule`. Every fault of the registry is here: a new one is drawn with its defaults until it has a line of its
-own. The one rule: no drawn setting outlasts what `Trouble` allows, by which the windows of the run are made.
+Every fault of the registry is here: a new one is drawn with its defaults until it has a line of its own. No drawn
+setting outlasts what `Trouble` allows, by which the windows of the run are made.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from mytrading.simulator.faults import BOOK_ROUTES, FAULTS
+from mytrading.simulator.faults.registry import BOOK_ROUTES, FAULTS
 
 Row = dict[str, Any]
 
@@ -19,7 +19,8 @@ Row = dict[str, Any]
 class Trouble(NamedTuple):
     """The longest delay of an answer and the longest hang of the simulator, in seconds, and what may be parked.
 
-    Only an entry may be parked, since nothing but a person ends that: `parkable` are instruments that are only bought.
+    Only an entry may be parked, since nothing but an operator ends that: `parkable` are instruments that are only
+    bought.
     """
 
     longest_delay: float = 3.0

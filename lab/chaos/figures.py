@@ -1,6 +1,6 @@
 """The figures of a run beside the verdict: what was done, what came of it, and how long things took.
 
-Used by `judge`. Pure. The one rule: times in which something stood in the way are told apart, never left out.
+Pure. Times in which something stood in the way are told apart, never left out.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mytrading.bench.figures import percentile
-from mytrading.chaos.bare import Stretch
-from mytrading.chaos.evidence import HARMLESS, Evidence
-from mytrading.chaos.pauses import PAUSE
-from mytrading.chaos.records import Beat, Broken, Moved, Ours
-from mytrading.chaos.requests import counted
-from mytrading.core.order import UNRESOLVED
-from mytrading.simulator.chronicle import FAULT, STARTED
+from lab.bench.results import percentile
+from lab.chaos.evidence import HARMLESS, Evidence
+from lab.chaos.host_pauses import PAUSE
+from lab.chaos.operator_audit import counted
+from lab.chaos.records import Beat, Broken, Moved, Ours
+from lab.chaos.unprotected_time import Stretch
+from mytrading.core.orders.state_machine import UNRESOLVED
+from mytrading.core.time import SECOND
+from mytrading.simulator.venue.event_log import FAULT, STARTED
 
-_S = 1_000_000_000
 _KILLS = frozenset({"kill", "leave"})
 _ENDS = frozenset({"kill", "leave", "restart"})
 _SECOND_STARTS_S = 6.0
@@ -45,13 +45,13 @@ def figures(sides: Sequence[tuple[Evidence, Sequence[Stretch]]]) -> dict[str, An
     return {
         "kills": sum(acts[kind] for kind in _KILLS),
         "acts": {kind: count for kind, count in sorted(acts.items()) if kind not in faults},
-        "paused_s": round(sum(thing.end_ns - thing.begin_ns for thing in broken if thing.what == PAUSE) / _S, 1),
+        "paused_s": round(sum(thing.end_ns - thing.begin_ns for thing in broken if thing.what == PAUSE) / SECOND, 1),
         "faults": sum(faults.values()),
         "faults_by_kind": dict(sorted(faults.items())),
         "accounts": len(sides),
         "orders": sum(len(evidence.broker.orders) for evidence, _ in sides),
         "filled": dict(sorted(sum((_filled(evidence) for evidence, _ in sides), Counter[str]()).items())),
-        "of_slices": sum(bool(order.parent) for evidence, _ in sides for order in evidence.ours.orders.values()),
+        "of_slices": sum(bool(order.links.parent) for evidence, _ in sides for order in evidence.ours.orders.values()),
         "limits_reached": sum(len(evidence.ours.losses) for evidence, _ in sides),
         "flattens": sum(len(evidence.ours.flattens) for evidence, _ in sides),
         "requests": dict(sorted(sum((counted(evidence.ours) for evidence, _ in sides), Counter[str]()).items())),
@@ -106,7 +106,7 @@ def in_doubt(moves: Iterable[Moved], end_ns: int) -> float:
             since[name] = move.machine_ns
         elif not doubtful and name in since:
             total += move.machine_ns - since.pop(name)
-    return (total + sum(end_ns - begin for begin in since.values())) / _S
+    return (total + sum(end_ns - begin for begin in since.values())) / SECOND
 
 
 def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> tuple[list[float], list[float], list[float]]:
@@ -127,8 +127,8 @@ def recoveries(broken: Iterable[Broken], beats: Sequence[Beat]) -> tuple[list[fl
         meanwhile = [other for other in near if other.end_ns >= thing.begin_ns]
         if any(other.target in (thing.target, "supervisord") for other in meanwhile):
             continue
-        since = thing.begin_ns - round(_SECOND_STARTS_S * _S)
-        seconds = (back - thing.begin_ns) / _S
+        since = thing.begin_ns - round(_SECOND_STARTS_S * SECOND)
+        seconds = (back - thing.begin_ns) / SECOND
         if any(other.what in _AWAY and other.target in ("", "simulator") for other in meanwhile):
             disturbed.append(seconds)
         elif any(other.what in _ENDS and other.begin_ns >= since for other in near):
@@ -151,9 +151,9 @@ def _fill_to_stop(evidence: Evidence, bare: Sequence[Stretch]) -> tuple[list[flo
     for stretch in bare:
         if stretch.opened:
             touched = any(
-                thing.begin_ns <= stretch.end_ns and thing.end_ns >= stretch.begin_ns - 2 * _S
+                thing.begin_ns <= stretch.end_ns and thing.end_ns >= stretch.begin_ns - 2 * SECOND
                 for thing in evidence.broken
                 if thing.what not in HARMLESS
             )
-            (rest if touched else clean).append((stretch.end_ns - stretch.begin_ns) / _S)
+            (rest if touched else clean).append((stretch.end_ns - stretch.begin_ns) / SECOND)
     return clean, rest

@@ -1,6 +1,6 @@
 """Listens to the heartbeats of a stack and notes when each daemon came, became ready, and was replaced.
 
-Used by `campaign`, for the time that recovery takes. The one rule: it only listens.
+It only listens.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import zmq
 
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import ALL
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.streams import ZMQSubscriber
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
 _WAIT_MS = 100
 

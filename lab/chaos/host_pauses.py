@@ -1,8 +1,8 @@
 """Notices when the machine itself stands still: a thread that wakes ten times a second and did not for seconds.
 
-Used by `campaign`. Whoever else uses the machine may stop all that runs here, simulator and judge included; what takes
-long then says nothing of the stack. The one rule: a pause is noted with its length, told in the report, and excuses
-no more than a machine that is starved on purpose.
+Whoever else uses the machine may stop all that runs here, simulator and judge included; what takes long then says
+nothing of the stack. A pause is noted with its length, told in the report, and excuses no more than a machine that is
+starved on purpose.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.host.clock import machine_now
 
 PAUSE = "pause"
 _EVERY_S = 0.1

@@ -1,7 +1,7 @@
 """Carries out a schedule against a running stack: signals by pid, faults by the simulator's own routes, all noted down.
 
-Used by `campaign`. The one rule: a process is only ever reached by the pid that holds its lock at that moment, and
-whatever was stopped, starved or slowed here is let go at the end, whatever happened in between.
+A process is only ever reached by the pid that holds its lock at that moment, and whatever was stopped, starved or
+slowed here is let go at the end, whatever happened in between.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from mytrading.chaos.fates import BY_HAND
-from mytrading.chaos.ground import Ground
-from mytrading.chaos.pauses import PAUSE, Running
-from mytrading.chaos.person import Person
-from mytrading.chaos.schedule import SIMULATOR, SUPERVISOR, Act, Kind
-from mytrading.runtime import supervision
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.supervision import SupervisorFailed
+from lab.chaos.environment import Ground
+from lab.chaos.host_pauses import PAUSE, Running
+from lab.chaos.operator import Person
+from lab.chaos.order_audit import BY_HAND
+from lab.chaos.schedule import SIMULATOR, SUPERVISOR, Act, Kind
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.control import SupervisorFailed
 
 _STEP_S = 0.02
 _ADMIN_S = 2.0
@@ -88,7 +88,7 @@ class Breaker:
             helper.join(_MENDS_S + _CALMS_S)
 
     def decide(self) -> None:
-        """Somebody looks once more at what the server holds for approval."""
+        """Someone looks once more at what the server holds for approval."""
         self._person.decide()
 
     def close(self) -> None:
@@ -101,16 +101,16 @@ class Breaker:
 
     def mend(self) -> list[str]:
         """Start what stays down; returns the programs that supervisor had given up, with their last words."""
-        if not supervision.supervisor_pid(self._stack.config):
+        if not control.supervisor_pid(self._stack.config):
             self._note("revived", SUPERVISOR)
             with suppress(SupervisorFailed):
                 self._stack.revive()
         told = []
-        for name, program in supervision.programs(self._stack.config).items():
+        for name, program in control.programs(self._stack.config).items():
             if program.state in ("RUNNING", "STARTING", "BACKOFF"):
                 continue
             if program.state == "FATAL" or program.exit_code == 78:
-                told.append(f"{name}: {supervision.last_words(self._stack.config, name)}")
+                told.append(f"{name}: {control.last_words(self._stack.config, name)}")
             self._note("started", name, was=program.state)
             self._begin(name)
         return told
@@ -203,7 +203,7 @@ class Breaker:
 
     def _restart(self, name: str, account: str) -> None:
         with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
-            supervision.connect(self._stack.config).supervisor.stopProcess(name)
+            control.connect(self._stack.config).supervisor.stopProcess(name)
         self._begin(name)
         self._note("restarted", name, account=account)
 
@@ -212,7 +212,7 @@ class Breaker:
         until = time.monotonic() + _MENDS_S
         while time.monotonic() < until:
             try:
-                supervision.connect(self._stack.config).supervisor.startProcess(name, False)
+                control.connect(self._stack.config).supervisor.startProcess(name, False)
                 return
             except xmlrpc.client.Fault as fault:
                 if "ALREADY_STARTED" in fault.faultString:
@@ -226,7 +226,7 @@ class Breaker:
         self._note(Kind.FAULT.value, act.fault["kind"], fault=act.fault, told=told, account=act.account)
 
     def _by_hand(self, act: Act) -> None:
-        """Somebody buys a little of what we trade too."""
+        """Someone buys a little of what we trade too."""
         exchange, _, symbol = act.target.partition(":")
         order = {"strategy": BY_HAND, "symbol": symbol, "exchange": exchange, "action": "BUY", "quantity": "7"}
         began = machine_now()
@@ -234,7 +234,7 @@ class Breaker:
         self._note(Kind.BY_HAND.value, act.target, began_ns=began, told=told, account=act.account)
 
     def _calm(self, act: Act = NOTHING) -> None:
-        """All faults end but those of `act`, the brokers are logged in to, and a person resumes what was halted."""
+        """All faults end but those of `act`, the brokers are logged in to, and an operator resumes what was halted."""
         for account in self._ground.books:
             rows = act.rows if account == act.account else ()
             self._beside(self._calm_down, account, rows)
@@ -255,7 +255,7 @@ class Breaker:
         return self._call(f"/sim/{route}", fields, account)
 
     def _call(self, path: str, fields: dict[str, Any], account: str) -> bool:
-        served = self._stack.config.served
+        served = self._stack.config.order_accounts
         server = next((one for one in served if one.id == account), served[0])
         body = json.dumps({"apikey": server.api_key, **fields}).encode()
         request = Request(f"{server.rest_url}{path}", body, {"Content-Type": "application/json"})
@@ -273,8 +273,8 @@ class Breaker:
         if act.account in self._ground.servers:
             return self._ground.servers[act.account].pid
         if name == SUPERVISOR:
-            return supervision.supervisor_pid(config)
-        return supervision.holders(config).get(name, 0)
+            return control.supervisor_pid(config)
+        return control.holders(config).get(name, 0)
 
     def _later(self, seconds: float, do: Callable[[], None]) -> None:
         self._due.append((time.monotonic() + seconds, do))

@@ -1,7 +1,7 @@
 """Entries that the broker got although a limit had been reached, by the simulator's own record.
 
-Used by `judge`. The one rule: what was on its way when a limit was reached may still arrive, for a moment; what an
-order was worth is told by the simulator, not by us.
+What was on its way when a limit was reached may still arrive, for a moment; what an order was worth is told by the
+simulator, not by us.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from mytrading.chaos.records import Broken, Held, Ours
-from mytrading.core.calendar import day_of
-from mytrading.core.matching import BookOrder
+from lab.chaos.records import Broken, Held, Ours
+from mytrading.core.exchange import BookOrder
+from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Purpose, TradingLevel
 from mytrading.messages.orders import Order
-from mytrading.simulator.chronicle import ORDER, Event
+from mytrading.simulator.venue.event_log import ORDER, LoggedEvent
 
-_S = 1_000_000_000
 _ON_ITS_WAY_S = 3.0
 """Machine time in which an entry that left before a limit was reached still arrives."""
 _BEFORE_S = 10.0
@@ -62,7 +61,7 @@ class _Books:
             self._entries.setdefault(entry, {})[placed.order_id] = units * price
 
 
-def limit_breaches(events: Iterable[Event], ours: Ours, most: Most, broken: Sequence[Broken] = ()) -> list[str]:
+def limit_breaches(events: Iterable[LoggedEvent], ours: Ours, most: Most, broken: Sequence[Broken] = ()) -> list[str]:
     """A line for each entry that the broker got after trading was halted, the day's loss or a size was reached."""
     found: dict[str, str] = {}
     seen: set[str] = set()
@@ -80,7 +79,7 @@ def limit_breaches(events: Iterable[Event], ours: Ours, most: Most, broken: Sequ
                 name = f"{entry.client_order_id} positions"
                 found[name] = f"entry {entry.client_order_id} opened one more than {most.positions} positions"
         seen.add(placed.order_id)
-        name = (entry.parent or entry.client_order_id) if entry is not None else ""
+        name = (entry.links.parent or entry.client_order_id) if entry is not None else ""
         if order is not None:
             books.take(placed, name)
         if entry is not None:
@@ -96,10 +95,10 @@ def _when_placed(entry: Order, at_ns: int, ours: Ours, broken: Sequence[Broken])
         for loss in ours.losses
         if loss.machine_ns <= at_ns
         and loss.strategy in ("", entry.strategy)
-        and day_of(entry.created_ns) == day_of(loss.market_ns)
+        and ist_date(entry.created_ns) == ist_date(loss.market_ns)
     ]
     for since, by_risk, what in reached:
-        late = by_risk and ours.commanded.get(entry.parent or entry.client_order_id, since) > since
+        late = by_risk and ours.commanded.get(entry.links.parent or entry.client_order_id, since) > since
         if late or not _was_on_its_way(entry, since, at_ns, ours, broken):
             lines.append(f"{what} at {since}, entry {entry.client_order_id} came at {at_ns}")
     return lines[:1]
@@ -113,10 +112,10 @@ def _was_on_its_way(entry: Order, since: int, at_ns: int, ours: Ours, broken: Se
     """
     trouble = [
         thing.end_ns for thing in broken
-        if thing.target in _ITS_WAY and thing.begin_ns <= at_ns and thing.end_ns >= since - round(_BEFORE_S * _S)
+        if thing.target in _ITS_WAY and thing.begin_ns <= at_ns and thing.end_ns >= since - round(_BEFORE_S * SECOND)
     ]  # fmt: skip
-    until = max([since, *trouble]) + round(_ON_ITS_WAY_S * _S)
-    commanded = ours.commanded.get(entry.parent or entry.client_order_id, since)
+    until = max([since, *trouble]) + round(_ON_ITS_WAY_S * SECOND)
+    commanded = ours.commanded.get(entry.links.parent or entry.client_order_id, since)
     return at_ns <= until and commanded <= until
 
 

@@ -1,7 +1,7 @@
-"""Plays a person at the command line in the middle of a storm: reduces, flattens, closes, cancels, changes prices.
+"""Plays an operator at the command line in the middle of a storm: reduces, flattens, closes, cancels, changes prices.
 
-Used by `breaker`. What there is to act on is asked of the stack at that moment, so only the choice among it follows
-from the seed. The one rule: it asks through the gateway like every command, and takes no for an answer.
+What there is to act on is asked of the stack at that moment, so only the choice among it follows from the seed. It asks
+through the gateway like every command, and takes no for an answer.
 """
 
 from __future__ import annotations
@@ -11,9 +11,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from mytrading.messages.enums import OrderState
+from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.ops import (
+    CancelCommand,
+    CloseCommand,
+    FlattenCommand,
+    HaltCommand,
+    ModifyCommand,
+    OrdersQuery,
+    PositionsQuery,
+    ResolveCommand,
+    ResumeCommand,
+    SwitchCommand,
+)
 from mytrading.orchestrator import NotRunning, StackFailed, TradingOrchestrator
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut, new_request_id
 
 FAILURES = (OpsTimedOut, OpsRefused, NotRunning, StackFailed)
 VERBS = {"reduce": 1, "flatten": 1, "close": 3, "cancel": 3, "modify": 4}
@@ -45,9 +57,9 @@ class Person:
     def look(self) -> None:
         """After a storm: trading goes on, for everybody."""
         with suppress(*FAILURES):
-            self._stack.ask("resume", reason="chaos: looked at")
+            self._stack.ask(ResumeCommand(request_id=new_request_id(), reason="chaos: looked at"))
             for strategy in sorted(self._flattened):
-                self._stack.ask("switch", strategy=strategy, enabled="true")
+                self._stack.ask(SwitchCommand(request_id=new_request_id(), strategy=strategy, enabled=True))
                 self._flattened.discard(strategy)
         self.decide()
 
@@ -59,34 +71,42 @@ class Person:
         with suppress(*FAILURES):
             for name in self._parked():
                 reason = "chaos: turned down at the server"
-                self._stack.ask("resolve", order=name, not_placed="true", reason=reason)
+                self._stack.ask(ResolveCommand(request_id=new_request_id(), order=name, not_placed=True, reason=reason))
                 self._note("person", "decide", what=name, told=True)
 
     def _reduce(self, _: float) -> str:
-        self._stack.ask("halt", reason="chaos: a person reduces", level="reduce")
+        self._stack.ask(HaltCommand(request_id=new_request_id(), reason="chaos: a person reduces", reduce=True))
         time.sleep(_REDUCED_S)
-        self._stack.ask("resume", reason="chaos: a person goes on")
+        self._stack.ask(ResumeCommand(request_id=new_request_id(), reason="chaos: a person goes on"))
         return f"reduced for {_REDUCED_S:g} s"
 
     def _flatten(self, pick: float) -> str:
         if pick < 0.3:
-            accounts = [account.id for account in self._stack.config.served]
+            accounts = [account.id for account in self._stack.config.order_accounts]
             account: str = _choice(accounts, pick / 0.3)
-            self._stack.ask("flatten", account=account, reason="chaos: a person flattens")
+            self._stack.ask(
+                FlattenCommand(request_id=new_request_id(), account=account, reason="chaos: a person flattens")
+            )
             return f"account {account}"
         names = [run.name for run in self._stack.config.strategies]
         strategy: str = _choice(names, (pick - 0.3) / 0.7)
         self._flattened.add(strategy)
-        self._stack.ask("flatten", strategy=strategy, reason="chaos: a person flattens")
+        self._stack.ask(
+            FlattenCommand(request_id=new_request_id(), strategy=strategy, reason="chaos: a person flattens")
+        )
         return strategy
 
     def _close(self, pick: float) -> str:
-        held = [row for row in self._stack.ask("positions") if row["quantity"] and row["strategy"][0] != "("]
+        held = [row for row in self._stack.ask(PositionsQuery()) if row["quantity"] and row["strategy"][0] != "("]
         if not held:
             return ""
         row = _choice(held, pick)
-        where = {name: row[name] for name in ("instrument", "account", "strategy", "product")}
-        self._stack.ask("close", **where, reason="chaos: a person closes")
+        self._stack.ask(
+            CloseCommand(
+                request_id=new_request_id(), instrument=row["instrument"], account=row["account"],
+                strategy=row["strategy"], product=Product(row["product"]), reason="chaos: a person closes",
+            )
+        )  # fmt: skip
         return f"{row['instrument']} of {row['strategy']} in {row['account']}"
 
     def _cancel(self, pick: float) -> str:
@@ -94,7 +114,7 @@ class Person:
         if not found:
             return ""
         name: str = _choice(found, pick)["client_order_id"]
-        self._stack.ask("order_cancel", order=name, reason="chaos: a person cancels")
+        self._stack.ask(CancelCommand(request_id=new_request_id(), order=name, reason="chaos: a person cancels"))
         return name
 
     def _modify(self, pick: float) -> str:
@@ -103,20 +123,24 @@ class Person:
             return ""
         row = _choice(found, pick)
         moved = {
-            name: f"{row[field] - _TICK:.2f}"
+            name: round(row[field] - _TICK, 2)
             for name, field in (("price", "price"), ("trigger", "trigger_price"))
             if row.get(field)
         }
-        self._stack.ask("order_modify", order=row["client_order_id"], reason="chaos: a person changes it", **moved)
+        self._stack.ask(
+            ModifyCommand(
+                request_id=new_request_id(), order=row["client_order_id"], reason="chaos: a person changes it", **moved
+            )
+        )
         return f"{row['client_order_id']} {moved}"
 
     def _parked(self) -> list[str]:
-        rows: list[Row] = self._stack.ask("orders", limit="0", live="true")
+        rows: list[Row] = self._stack.ask(OrdersQuery(limit=0, live=True))
         orders = [order for row in rows for order in row.get("slices") or [row]]
         return [order["client_order_id"] for order in orders if order["state"] == OrderState.PARKED]
 
     def _resting(self, purpose: str) -> list[Row]:
-        rows: list[Row] = self._stack.ask("orders", limit="0", live="true")
+        rows: list[Row] = self._stack.ask(OrdersQuery(limit=0, live=True))
         return [row for row in rows if row["state"] in _RESTING and row["purpose"] == purpose and row.get("price")]
 
 

@@ -1,7 +1,7 @@
-"""What became of a person's wishes for single orders: each ended in what was asked, or in a recorded refusal.
+"""What became of an operator's signals for single orders: each ended in what was asked, or in a recorded refusal.
 
-Used by `judge` and `figures`. The rows of an order tell it: they name the request that they take up, answer or turn
-down. The one rule: a request that no row answers is a finding, whatever became of its order.
+The rows of an order tell it: they name the request that they take up, answer or turn down. A request that no row
+answers is a finding, whatever became of its order.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mytrading.chaos.records import Moved, Ours
-from mytrading.core.oms.person import new_terms
-from mytrading.core.order import live
+from lab.chaos.records import Moved, Ours
+from mytrading.core.oms.operator.order_requests import new_terms
+from mytrading.core.orders.state_machine import live
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.orders import Order
 
@@ -32,7 +32,7 @@ def counted(ours: Ours) -> Counter[str]:
         if asked.order in ours.orders:
             found["cancel" if isinstance(asked, CancelRequested) else "modify"] += 1
             found["refused"] += any(
-                row.event == "request_refused" and row.order.request == asked.id for row in ours.moves
+                row.event == "request_refused" and row.order.links.request == asked.id for row in ours.moves
             )
     return found
 
@@ -41,7 +41,7 @@ def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
     if asked.order not in ours.orders or asked.order in ours.unheard_of:
         return ""  # of another account, or not in the router's memory any more, which it said
     rows = [row for row in ours.moves if row.order.client_order_id == asked.order]
-    begin = next((place for place, row in enumerate(rows) if row.order.request == asked.id), None)
+    begin = next((place for place, row in enumerate(rows) if row.order.links.request == asked.id), None)
     what = f"{asked.id} of a person for order {asked.order}"
     if begin is None:
         return f"{what} was never answered"
@@ -51,19 +51,21 @@ def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
     if not any(met(row) for row in _until_the_next(asked.id, rows[begin:])):
         return f"{what} was taken up and nothing followed"
     last = ours.orders[asked.order]
-    if live(last) and (last.pending_modify or last.pending_cancel or isinstance(asked, CancelRequested)):
+    if live(last) and (
+        last.evidence.modify.wanted or last.evidence.cancel.wanted or isinstance(asked, CancelRequested)
+    ):
         return f"{what} has not come to an end: the order is {last.state}"
     return ""
 
 
 def _until_the_next(request: str, rows: Sequence[Moved]) -> list[Moved]:
     """The rows of an order until the one that takes up a later request, that one included: it is over then."""
-    place = next((at for at, row in enumerate(rows) if row.order.request != request), len(rows))
+    place = next((at for at, row in enumerate(rows) if row.order.links.request != request), len(rows))
     return list(rows[: place + 1])
 
 
 def _is_cancelling(row: Moved) -> bool:
-    return row.order.pending_cancel or not live(row.order)
+    return row.order.evidence.cancel.wanted or not live(row.order)
 
 
 class _TermsMet:
@@ -71,15 +73,16 @@ class _TermsMet:
 
     def __init__(self, asked: ModifyRequested, order: Order) -> None:
         self._request = asked.id
-        self._wanted = new_terms(order, asked.price, asked.trigger_price, asked.quantity)
+        wanted = new_terms(order, asked.price, asked.trigger_price, asked.quantity)
+        self._wanted = (wanted.price, wanted.trigger_price, wanted.quantity)
 
     def __call__(self, row: Moved) -> bool:
         order = row.order
-        if order.request != self._request or row.event in _REFUSED or _is_cancelling(row):
+        if order.links.request != self._request or row.event in _REFUSED or _is_cancelling(row):
             return True
         has = (order.price, order.trigger_price, order.quantity)
-        wants = (order.wanted_price, order.wanted_trigger, order.wanted_quantity)
-        return self._is(has) or (order.pending_modify and self._is(wants))
+        wants = order.evidence.modify.wanted
+        return self._is(has) or (wants is not None and self._is((wants.price, wants.trigger_price, wants.quantity)))
 
     def _is(self, terms: tuple[float, float, int]) -> bool:
         return all(abs(one - other) < _SAME for one, other in zip(terms, self._wanted, strict=True))

@@ -1,7 +1,7 @@
 """What became of every order and command: doubled, lost, or as it should be.
 
-Used by `judge`. Our orders carry their client order id to the simulator as its tag, which the simulator keeps whatever
-it shows. The one rule: an order of ours that one side believes in and the other does not is a finding.
+Our orders carry their client order id to the simulator as its tag, which the simulator keeps whatever it shows. An
+order of ours that one side believes in and the other does not is a finding.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Set
 
-from mytrading.chaos.records import Ours
-from mytrading.core.matching import BookOrder
-from mytrading.core.order import RESTING
+from lab.chaos.records import Ours
+from mytrading.core.exchange import BookOrder
+from mytrading.core.orders.state_machine import RESTING
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import BrokerStatus, OrderState
 from mytrading.messages.orders import Order
@@ -48,7 +48,7 @@ def duplicated(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
 
 def lost(placed: Iterable[BookOrder], ours: Ours) -> list[str]:
     """A line for each command or order whose fate is not known, or not what it is at the broker."""
-    taken_up = {*ours.orders, *(order.parent for order in ours.orders.values())}
+    taken_up = {*ours.orders, *(order.links.parent for order in ours.orders.values())}
     found = [line for command in ours.commands if (line := _unheard(command, ours, taken_up))]
     found += [
         f"exit {goal.id} of {goal.strategy} in {goal.instrument} is {goal.state} after {goal.attempts} attempts"

@@ -1,16 +1,16 @@
 """Whether a stack that is left in peace has come to rest: every fate known, nothing on its way, both sides agreeing.
 
-Used by `campaign` before the verdict. The one rule: it reads the journals and books on disk, like the judge.
+It reads the journals and books on disk, like the judge.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
-from mytrading.chaos import fates, records
-from mytrading.chaos.ground import Ground
-from mytrading.chaos.judge import differences
-from mytrading.core.order import RESTING
+from lab.chaos import order_audit, records
+from lab.chaos.environment import Ground
+from lab.chaos.verdict import differences
+from mytrading.core.orders.state_machine import RESTING
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Goal, Order
 
@@ -36,7 +36,7 @@ def unsettled(ground: Ground) -> list[str]:
 
 def disagreeing(broker: records.Broker, ours: records.Ours) -> list[str]:
     """Where the two sides differ still, in positions or in orders: what we wrongly hold for ended is taken up later."""
-    return [*differences(broker.net, ours.net, ours.unmanaged), *fates.disagreements(broker.orders, ours)]
+    return [*differences(broker.net, ours.net, ours.unmanaged), *order_audit.disagreements(broker.orders, ours)]
 
 
 def holding(ground: Ground) -> bool:
@@ -51,4 +51,6 @@ def _open(ours: records.Ours) -> list[tuple[str, Goal]]:
 def _moves(order: Order) -> bool:
     if order.state in _ON_THEIR_WAY or order.filled_seen > order.filled:
         return True
-    return order.state in RESTING and (order.purpose is not Purpose.STOP or order.pending_cancel or bool(order.ending))
+    return order.state in RESTING and (
+        order.purpose is not Purpose.STOP or order.evidence.cancel.wanted or bool(order.evidence.end)
+    )

@@ -1,7 +1,6 @@
 """What a run left behind, read once it is over: the simulator's books and record, our journals, what was broken when.
 
-Used by `campaign`, which hands it to `judge`. The one rule: nothing here asks a running process; all that counts
-survived the kills on disk.
+Nothing here asks a running process; all that counts survived the kills on disk.
 """
 
 from __future__ import annotations
@@ -16,14 +15,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.core.matching import BookOrder, BookPosition
-from mytrading.core.risk.day import STRATEGY
-from mytrading.core.risk.memory import fired_name
+from mytrading.core.exchange import BookOrder, BookPosition
+from mytrading.core.risk.pnl.day_pnl import STRATEGY
+from mytrading.core.risk.pnl.equity_memory import fired_name
+from mytrading.core.time import SECOND
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal, CommandMessage, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, CancelRequested, FlattenRequested, ModifyRequested, TradingState
 from mytrading.messages.enums import LimitKind, Product
+from mytrading.messages.journal_rows import DayOpened, LevelMoved
 from mytrading.messages.orders import (
     Flatten,
     FlattenChanged,
@@ -34,11 +35,10 @@ from mytrading.messages.orders import (
     PositionAdjusted,
     PositionChanged,
 )
-from mytrading.messages.records import DayOpened, LevelMoved
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import OUTPUT, RECORD, JournalDamaged, Row, read_segment, segments
-from mytrading.simulator.chronicle import Event, read_events
+from mytrading.runtime.journal.journal import OUTPUT, RECORD, JournalDamaged, Row, read_segment, segments
+from mytrading.simulator.venue.event_log import LoggedEvent, read_events
 
 Held = tuple[str, Product]
 """An instrument under a product: what the simulator nets."""
@@ -49,7 +49,7 @@ class Broker(NamedTuple):
 
     orders: tuple[BookOrder, ...]
     net: dict[Held, int]
-    events: tuple[Event, ...]
+    events: tuple[LoggedEvent, ...]
 
 
 class Moved(NamedTuple):
@@ -131,7 +131,7 @@ def _rows(db: sqlite3.Connection, query: str, kind: Any) -> list[Any]:
 
 def read_ours(config: RunConfig) -> dict[str, Ours]:
     """Our side by account, from the journals of the run's state folder."""
-    folds = {account.id: Fold(account.id) for account in config.served}
+    folds = {account.id: Fold(account.id) for account in config.order_accounts}
     for daemon, streams in (
         ("router", ("orders", "records", "status")),
         ("risk", ("commands", "records")),
@@ -256,9 +256,6 @@ class Fold:
         )
 
 
-_NANO = 1_000_000_000
-
-
 def read_broken(log: Path) -> tuple[Broken, ...]:
     """What was done to the stack, from the breaker's log. A fault lasts until the next calm that was answered."""
     found: list[Broken] = []
@@ -277,7 +274,7 @@ def read_broken(log: Path) -> tuple[Broken, ...]:
         elif "began_ns" in row:
             found.append(Broken(int(row["began_ns"]), at, act, target, account))
         elif act != "missed":
-            found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * _NANO), act, target, account))
+            found.append(Broken(at, at + round(float(row.get("seconds", 0.0)) * SECOND), act, target, account))
     found += [_fault(fault, last) for fault in faults]
     return tuple(sorted(found))
 

@@ -1,8 +1,7 @@
 """What is broken when: kills, hangs, restarts, starving and faults of the simulator, in storms with quiet between them.
 
-Used by `breaker`, which carries it out. Pure: the same seed and length give the same schedule. The one rule: whatever
-a storm switches on ends with it, and no program is ended so often that supervisor would rightly give it up, so that
-what does not settle afterwards is the stack's doing.
+Pure: the same seed and length give the same schedule. Whatever a storm switches on ends with it, and no program is
+ended so often that supervisor would rightly give it up, so that what does not settle afterwards is the stack's doing.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from enum import StrEnum
 from random import Random
 from typing import Any, NamedTuple
 
-from mytrading.chaos.mischief import Trouble, fault_row, hiss_rows, noise_rows
-from mytrading.chaos.person import VERBS
+from lab.chaos.fault_draws import Trouble, fault_row, hiss_rows, noise_rows
+from lab.chaos.operator import VERBS
 
 WATCHED = ("feed", "engine", "risk", "router", "reconciler", "gateway")
 """Daemons that the watchdog kills when they hang."""

@@ -1,7 +1,7 @@
 """The server of a second account: a simulator of its own beside the stack, started again whenever it was killed.
 
-Used by `ground`. It has the seed and a copy of the clock of the first, so that both see one market, and books of its
-own. The one rule: it is ended with the run, whatever happened in between.
+It has the seed and a copy of the clock of the first, so that both see one market, and books of its own. It is ended
+with the run, whatever happened in between.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mytrading.simulator.options import CAPITAL_VARIABLE
+from mytrading.simulator.settings.options import CAPITAL_VARIABLE
 
 _LOOK_S = 0.3
 _NICE = 5

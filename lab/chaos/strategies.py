@@ -1,7 +1,7 @@
 """Who trades on the ground that is broken: the strategies, their files, and the shares they trade.
 
-Used by `ground`. Everything goes by market time and by prices on a coarse grid, so that a restart changes nothing. The
-one rule: no two strategies trade one instrument, so that what the broker nets is what one of them holds.
+Everything goes by market time and by prices on a coarse grid, so that a restart changes nothing. No two strategies
+trade one instrument, so that what the broker nets is what one of them holds.
 """
 
 from __future__ import annotations

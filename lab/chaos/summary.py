@@ -1,6 +1,6 @@
-"""Several runs as one object, as a table for a person, and as files for docs/chaos.
+"""Several runs as one object, as a table for an operator, and as files.
 
-Used by `run_chaos`. The one rule: figures are added up or spread over all runs, never averaged away.
+Figures are added up or spread over all runs, never averaged away.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mytrading.chaos.figures import spread
+from lab.chaos.figures import spread
 
 Body = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """How long positions lay bare at the broker: a walk through the simulator's record, order by order.
 
-Used by `judge`. A stretch is bare while what one owner holds at the broker is more than its live stops and exits there
-could close. The one rule: only what the broker recorded counts; what we believed at the time does not.
+A stretch is bare while what one owner holds at the broker is more than its live stops and exits there could close. Only
+what the broker recorded counts; what we believed at the time does not.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mytrading.core.matching import BookOrder
+from mytrading.core.exchange import BookOrder
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.orders import Order
-from mytrading.simulator.chronicle import ORDER, Event
+from mytrading.simulator.venue.event_log import ORDER, LoggedEvent
 
 Owner = tuple[str, Product, str]
 """Instrument, product and strategy."""
@@ -57,7 +57,7 @@ class _Book:
 
 
 def stretches(
-    events: Iterable[Event], ours: Mapping[str, Order], guarded: frozenset[str], end_ns: int
+    events: Iterable[LoggedEvent], ours: Mapping[str, Order], guarded: frozenset[str], end_ns: int
 ) -> list[Stretch]:
     """All bare stretches of owners in `guarded` (strategies with a stop at the broker), by their begin.
 

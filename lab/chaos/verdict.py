@@ -1,7 +1,7 @@
 """The verdict on a run: what must be zero, and what else is worth knowing, from the records of both sides.
 
-Used by `campaign`. Pure: records in, figures out. The one rule: the simulator's own records are the truth; our journals
-are what is judged by it, and every figure that is not zero comes with a line that says where.
+Pure: records in, figures out. The simulator's own records are the truth; our journals are what is judged by it, and
+every figure that is not zero comes with a line that says where.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from mytrading.chaos import fates
-from mytrading.chaos.bare import Stretch, stretches
-from mytrading.chaos.evidence import HARMLESS, Evidence
-from mytrading.chaos.figures import figures
-from mytrading.chaos.limits import Most, limit_breaches
-from mytrading.chaos.pauses import PAUSE
-from mytrading.chaos.records import Broken, Held
-from mytrading.chaos.requests import unanswered
-from mytrading.simulator.chronicle import CALL, STARTED, Event
+from lab.chaos import order_audit
+from lab.chaos.evidence import HARMLESS, Evidence
+from lab.chaos.figures import figures
+from lab.chaos.host_pauses import PAUSE
+from lab.chaos.limit_audit import Most, limit_breaches
+from lab.chaos.operator_audit import unanswered
+from lab.chaos.records import Broken, Held
+from lab.chaos.unprotected_time import Stretch, stretches
+from mytrading.core.time import SECOND
+from mytrading.simulator.venue.event_log import CALL, STARTED, LoggedEvent
 
-_S = 1_000_000_000
 _GATHERED_S = 1.5
 """After the simulator was stopped, what had gathered at its door comes in at once, whenever it was sent."""
 _UP_S = 30
@@ -77,8 +77,8 @@ def judge(evidence: Evidence | Mapping[str, Evidence], bounds: Bounds) -> Verdic
 def _found(evidence: Evidence, bounds: Bounds) -> tuple[dict[str, float], list[str], list[Stretch], int]:
     """Of one account: what must be zero, a line for each thing found, its bare stretches, and calls that gathered."""
     broker, ours = evidence.broker, evidence.ours
-    doubled = fates.duplicated(broker.orders, ours)
-    lost = [*fates.lost(broker.orders, ours), *unanswered(ours)]
+    doubled = order_audit.duplicated(broker.orders, ours)
+    lost = [*order_audit.lost(broker.orders, ours), *unanswered(ours)]
     differing = differences(broker.net, ours.net, ours.unmanaged)
     bare = stretches(broker.events, ours.orders, bounds.guarded, evidence.end_ns)
     beyond = [(stretch, over) for stretch in bare if (over := beyond_allowance(stretch, evidence.broken, bounds))]
@@ -118,18 +118,18 @@ def beyond_allowance(stretch: Stretch, broken: Iterable[Broken], bounds: Bounds)
     It may last `healthy` seconds. What is broken before that is over, or the time it earns, earns time until its own
     end plus what settling, recovery and one poll take.
     """
-    grace = round((bounds.settle + bounds.recovery + bounds.poll) * _S)
-    until = stretch.begin_ns + round(bounds.healthy * _S)
+    grace = round((bounds.settle + bounds.recovery + bounds.poll) * SECOND)
+    until = stretch.begin_ns + round(bounds.healthy * SECOND)
     for thing in sorted(broken):
         excuses = thing.what not in HARMLESS and thing.target in _ON_THE_WAY
         if excuses and thing.end_ns + grace > stretch.begin_ns and thing.begin_ns <= until:
             until = max(until, thing.end_ns + grace)
-    return round(max(0, stretch.end_ns - until) / _S, 3)
+    return round(max(0, stretch.end_ns - until) / SECOND, 3)
 
 
 def _bare_line(stretch: Stretch, over: float) -> str:
     instrument, product, strategy = stretch.owner
-    lasted = (stretch.end_ns - stretch.begin_ns) / _S
+    lasted = (stretch.end_ns - stretch.begin_ns) / SECOND
     what = f"{strategy} in {instrument} {product} lay bare for {lasted:.1f} s from {stretch.begin_ns}"
     return f"{what}, {over:.1f} s too long"
 
@@ -137,7 +137,7 @@ def _bare_line(stretch: Stretch, over: float) -> str:
 def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
     """Order calls beyond the most of a rolling or a calendar second, and how many came in gathered by a stop."""
     stopped = [
-        (thing.begin_ns, thing.end_ns + round(_GATHERED_S * _S))
+        (thing.begin_ns, thing.end_ns + round(_GATHERED_S * SECOND))
         for thing in evidence.broken
         if thing.what in ("hang", "stutter", "starve", "nice", PAUSE) and thing.target in ("", "simulator")
     ]
@@ -149,23 +149,23 @@ def rate_breaches(evidence: Evidence, most: int) -> tuple[list[str], int]:
     plain = [at for at in times if not any(begin <= at <= end for begin, end in stopped)]
     found = []
     for place, at in enumerate(plain):
-        rolling = sum(1 for other in plain[max(0, place - 4 * most) : place + 1] if at - other < _S)
-        calendar = sum(1 for other in plain[max(0, place - 4 * most) : place + 1] if other // _S == at // _S)
+        rolling = sum(1 for other in plain[max(0, place - 4 * most) : place + 1] if at - other < SECOND)
+        calendar = sum(1 for other in plain[max(0, place - 4 * most) : place + 1] if other // SECOND == at // SECOND)
         if max(rolling, calendar) > most:
             found.append(f"order call at {at}: {rolling} in a rolling, {calendar} in a calendar second, {most} allowed")
     return found, len(times) - len(plain)
 
 
-def _after_starting(events: Sequence[Event]) -> list[tuple[int, int]]:
+def _after_starting(events: Sequence[LoggedEvent]) -> list[tuple[int, int]]:
     """When a simulator that had just come up began to answer, after it had done nothing for seconds.
 
     It makes up its day first, and whoever calls meanwhile waits at its door.
     """
     found = []
-    started = -_UP_S * _S
+    started = -_UP_S * SECOND
     for before, after in pairwise(events):
         started = before.machine_ns if before.kind == STARTED else started
-        silent = after.machine_ns - before.machine_ns > _GATHERED_S * _S
-        if silent and after.machine_ns - started < _UP_S * _S:
-            found.append((after.machine_ns, after.machine_ns + round(_GATHERED_S * _S)))
+        silent = after.machine_ns - before.machine_ns > _GATHERED_S * SECOND
+        if silent and after.machine_ns - started < _UP_S * SECOND:
+            found.append((after.machine_ns, after.machine_ns + round(_GATHERED_S * SECOND)))
     return found

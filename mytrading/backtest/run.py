@@ -1,7 +1,6 @@
 """One backtest: what goes in, and what comes out.
 
-Used by `mytrading backtest`, by sweeps and by tests. The one rule: a run depends on its `Spec` alone, so the same spec
-gives the same trades.
+A run depends on its `Spec` alone, so the same spec gives the same trades.
 """
 
 from __future__ import annotations
@@ -14,34 +13,33 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mytrading.backtest.columns import Columns, DataError
-from mytrading.backtest.equity import Curve, curve_of
-from mytrading.backtest.feeds import Feed
-from mytrading.backtest.ledger import ChargeOf, Ledger
-from mytrading.backtest.loop import Exercise, Loop, Progress
-from mytrading.backtest.machines import Machines
-from mytrading.backtest.models import Models
-from mytrading.backtest.option_loop import OptionLoop, OptionWorld, Priced
-from mytrading.backtest.option_market import OptionMarket
-from mytrading.backtest.option_terms import OptionTerms
-from mytrading.backtest.plain import Terms, terms_of
-from mytrading.backtest.trips import Trips
-from mytrading.backtest.venue import Venue
-from mytrading.backtest.world import ACCOUNT, World
-from mytrading.core.calendar import Calendar, day_of
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.money.fees import FeeSchedule
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.assumptions.market_context import ACCOUNT, MarketContext
+from mytrading.backtest.data.columns import Columns, DataError
+from mytrading.backtest.data.feeds import Feed
+from mytrading.backtest.engine.fast_path import Trips
+from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, terms_of
+from mytrading.backtest.engine.ledger import ChargeOf, Curve, Ledger, curve_of
+from mytrading.backtest.engine.loop import Exercise, Loop, Progress
+from mytrading.backtest.engine.machines import Machines
+from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
+from mytrading.backtest.options.market import OptionMarket, OptionTerms
+from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.calendar import Calendar
+from mytrading.core.engine.leg_strategy import leg_strategy
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.hosted import Fault
-from mytrading.strategies.leg_strategy import leg_strategy
 from mytrading.strategies.parameters import Parameter
 
 _MANY = 1_000_000
@@ -49,7 +47,7 @@ _NEVER = 1 << 62
 _ENDLESS = 1e15
 
 
-class Changes(Protocol):
+class RunChanges(Protocol):
     """A file of legs, and what it is with other values in it (`leg_numbers`)."""
 
     def name_of(self, key: str) -> str:
@@ -89,7 +87,7 @@ class Spec:
     """Given, contracts that the data is not of are listed, priced and traded."""
     tables: RiskTables = field(default_factory=RiskTables)
     """What futures and sold options need in margin."""
-    legs: Changes | None = None
+    legs: RunChanges | None = None
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
@@ -102,7 +100,7 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What a run led to. `seconds` are those of the loop; `bars` those walked through, of all instruments."""
 
     spec: Spec
@@ -137,27 +135,27 @@ def unlimited(limits: RiskLimits) -> RiskLimits:
     )
 
 
-def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> Result:
+def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> RunResult:
     """Walk a strategy through history; raises `DataError` for data that does not fit it.
 
     `machine` hosts the strategy; a check gives one that writes down what it learns.
     """
     _check(spec)
     world = _world(spec)
-    world.open_day(day_of(min(int(columns.start_ns[0]) for columns in spec.data)))
+    world.open_day(ist_date(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
     walked = _walk(spec, world, ledger, progress, machine)
     bars = sum(len(columns) for columns in spec.data) if walked.seconds else 0
     contracts, exits = (walked.priced.columns, walked.priced.exits) if walked.priced is not None else ((), None)
     curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills, exits)
     stand_ins = tuple(sorted(world.stand_ins))
-    return Result(spec, bars, walked.seconds, ledger, curve, stand_ins, walked.fault, walked.quick, walked.priced)
+    return RunResult(spec, bars, walked.seconds, ledger, curve, stand_ins, walked.fault, walked.quick, walked.priced)
 
 
-def _world(spec: Spec) -> World:
+def _world(spec: Spec) -> MarketContext:
     names = tuple(columns.instrument for columns in spec.data)
     if spec.options is None:
-        return World(spec.calendar, spec.facts, names)
+        return MarketContext(spec.calendar, spec.facts, names)
     return OptionWorld(
         spec.calendar, spec.facts, OptionMarket(spec.options, spec.data, spec.calendar, spec.facts), names
     )
@@ -172,18 +170,22 @@ class _Walked(NamedTuple):
     priced: Priced | None = None
 
 
-def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress, machine: type[EngineMachine]) -> _Walked:
+def _walk(
+    spec: Spec, world: MarketContext, ledger: Ledger, progress: Progress, machine: type[EngineMachine]
+) -> _Walked:
     """The loop. Indicators end with it."""
     strategy_run = replace(spec.run, accounts=())
     engine = machine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
-    hosted = engine.hosted[0]
-    if hosted.fault is not None:
-        return _Walked(fault=hosted.fault)
-    venue = Venue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain)
+    host = engine.hosts[0]
+    if host.fault is not None:
+        return _Walked(fault=host.fault)
+    venue = BacktestVenue(
+        spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain
+    )
     machines = Machines(
         engine, _risk(spec, strategy_run, world), order_machine(spec.rates, spec.calendar), venue, ACCOUNT, ledger.hear
     )
-    feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
+    feeds = [Feed(columns, host, spec.calendar) for columns in spec.data]
     engine.run_at(0)
     engine.open(())
     kind = OptionLoop if isinstance(world, OptionWorld) else Loop
@@ -198,12 +200,12 @@ def _walk(spec: Spec, world: World, ledger: Ledger, progress: Progress, machine:
     started = time.perf_counter()
     loop.run(trips.walk if trips is not None else None)
     seconds = time.perf_counter() - started
-    hosted.desk.close()
+    host.workspace.close()
     priced = loop.outcome(ledger.fills) if isinstance(loop, OptionLoop) else None
-    return _Walked(seconds, hosted.fault, trips.quick if trips is not None else 0, priced)
+    return _Walked(seconds, host.fault, trips.quick if trips is not None else 0, priced)
 
 
-def _terms(spec: Spec, run: StrategyRun, world: World) -> Terms | None:
+def _terms(spec: Spec, run: StrategyRun, world: MarketContext) -> FastPathTerms | None:
     """The terms of trips that need no machine, if the run is one of those that can have them."""
     name = spec.data[0].instrument
     if spec.plain or not spec.quick or name in world.stand_ins or spec.options is not None:
@@ -224,9 +226,9 @@ def _check(spec: Spec) -> None:
         raise DataError(f"expected bars of one timeframe, found {found}; resample them to the finest common one")
 
 
-def _risk(spec: Spec, run: StrategyRun, world: World) -> RiskMachine:
+def _risk(spec: Spec, run: StrategyRun, world: MarketContext) -> RiskMachine:
     found = RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
-    found.tables = spec.tables
+    found.environment.tables = spec.tables
     return found
 
 
@@ -260,7 +262,7 @@ def _exercise(spec: Spec) -> Exercise:
     return cost
 
 
-def _charges(spec: Spec, world: World) -> ChargeOf:
+def _charges(spec: Spec, world: MarketContext) -> ChargeOf:
     def charge(name: str, product: Product, units: int, price: float, at_ns: int) -> float:
         instrument = world.instrument(name)
         if spec.fees is None or instrument is None:

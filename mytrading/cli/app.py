@@ -1,46 +1,41 @@
 """The typer application: every command, registered from its group's file.
 
-The one rule: `mytrading --help` answers within 0.4 s, so modules of commands load only typer at their top.
+`mytrading --help` answers within 0.4 s, so modules of commands load only typer at their top.
 """
 
 from __future__ import annotations
 
 import typer
 
-from mytrading.cli import (
-    books,
-    broker_books,
-    calendar,
-    configuration,
-    control,
-    day,
-    flatten,
-    history,
-    indicators,
-    instruments,
-    logs,
-    margin,
-    new_strategy,
-    order_commands,
-    orders_resolve,
-    parity,
-    positions_commands,
-    risk,
-    risk_events,
-    running,
-    strategies,
-    strategy_chart,
-    streams,
-    symbol_chart,
-    tools,
-)
 from mytrading.cli.accounts import command as accounts
-from mytrading.cli.chain import command as chain
 from mytrading.cli.doctor import command as doctor
 from mytrading.cli.journal import command as journal
+from mytrading.cli.journal import streams
 from mytrading.cli.legs import command as legs
-from mytrading.cli.research import backtest, check, optimize, walk_forward
+from mytrading.cli.market import calendar, chain, history, instruments
+from mytrading.cli.research import (
+    backtest,
+    check,
+    indicators,
+    new_strategy,
+    optimize,
+    parity,
+    strategy_chart,
+    symbol_chart,
+    walk_forward,
+)
+from mytrading.cli.stack import commands, config, day, extra_commands, logs, strategies
 from mytrading.cli.state import command as state
+from mytrading.cli.trading import (
+    broker,
+    levels,
+    margin,
+    orders,
+    positions,
+    risk,
+    risk_events,
+    tables,
+)
 from mytrading.cli.why import command as why
 
 app = typer.Typer(
@@ -50,7 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-running.add_to(app)
+commands.add_to(app)
 backtest.add_to(app)
 optimize.add_to(app)
 walk_forward.add_to(app)
@@ -59,22 +54,20 @@ parity.add_to(app)
 symbol_chart.add_to(app)
 logs.add_to(app)
 streams.add_to(app)
-books.add_to(app)
-broker_books.add_to(app)
+tables.add_to(app)
+broker.add_to(app)
 chain.add_to(app)
-control.add_to(app)
+levels.add_to(app)
 doctor.add_to(app)
-flatten.add_to(app)
 indicators.add_to(app)
 new_strategy.add_to(app)
 risk.add_to(app)
 why.add_to(app)
-app.add_typer(order_commands.app, name="orders")
-orders_resolve.add_to(order_commands.app)
-app.add_typer(positions_commands.app, name="positions")
+app.add_typer(orders.app, name="orders")
+app.add_typer(positions.app, name="positions")
 risk_events.add_to(risk.app)
 app.add_typer(accounts.app, name="account")
-app.add_typer(configuration.app, name="config")
+app.add_typer(config.app, name="config")
 app.add_typer(journal.app, name="journal")
 app.add_typer(day.app, name="day")
 app.add_typer(state.app, name="state")
@@ -85,4 +78,4 @@ margin.add_to(app)
 app.add_typer(legs.app, name="legs")
 strategy_chart.add_to(strategies.app)
 app.add_typer(strategies.app, name="strategies")
-tools.add_to(app)
+extra_commands.add_to(app)

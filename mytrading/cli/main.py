@@ -1,6 +1,6 @@
 """The entry point: `mytrading …`, `python -m mytrading …` and `python main.py …`; turns failures into exit codes.
 
-The one rule: nothing loads at the top, and `version` never reaches typer, which loads pydantic for any command it runs.
+Nothing loads at the top, and `version` never reaches typer, which loads pydantic for any command it runs.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import Any
 
 _INTERRUPTED = 130
 """As shells have it: 128 and the number of SIGINT."""
@@ -56,9 +57,8 @@ def _all_said(code: int | str | None) -> int | str | None:
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
-    from mytrading.cli.misplaced import misplaced
-    from mytrading.cli.output import OK, USAGE, Failure
-    from mytrading.cli.terminal import guard
+    from mytrading.cli.shell.output import OK, USAGE, Failure
+    from mytrading.cli.shell.terminal import guard
 
     guard()
     if refusal := misplaced(arguments):
@@ -79,7 +79,7 @@ def _code(arguments: Sequence[str]) -> int:
 
 def _refused(error: OSError) -> int:
     """Say what the machine refused; the exit code."""
-    from mytrading.cli.output import ERROR
+    from mytrading.cli.shell.output import ERROR
 
     print(f"mytrading: {_named(error)}", file=sys.stderr)
     _write_no_more()
@@ -100,6 +100,49 @@ def _write_no_more() -> None:
     """What is still to be flushed at the end goes nowhere, instead of failing again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def misplaced(arguments: Sequence[str]) -> str:
+    """Why a line that begins with `up` is refused, with what to type; empty if nothing is known to be wrong."""
+    if not arguments or arguments[0] != "up":
+        return ""
+    commands = _commands()
+    at = _first_word(arguments, _with_value(commands["up"]))
+    if not at:
+        return ""
+    word = arguments[at]
+    if word not in commands:
+        return f"up: expected options only, found {word!r}; see `mytrading up --help`"
+    import shlex
+
+    return (
+        f"up: expected options only, found the command {word!r}; `up` and main.py start the stack, type "
+        f"`mytrading {shlex.join(arguments[at:])}`"
+    )
+
+
+def _first_word(arguments: Sequence[str], with_value: Collection[str]) -> int:
+    """Where the first word stands that is neither an option nor its value; 0 if there is none, or help is asked for."""
+    before = ""
+    for at, word in enumerate(arguments[1:], 1):
+        if word in ("--", "--help"):
+            return 0
+        if word and not word.startswith("-") and before not in with_value:
+            return at
+        before = "" if before in with_value else word
+    return 0
+
+
+def _with_value(up: Any) -> frozenset[str]:
+    return frozenset(name for option in up.params if not getattr(option, "is_flag", False) for name in option.opts)
+
+
+def _commands() -> dict[str, Any]:
+    from typer.main import get_command
+
+    from mytrading.cli.app import app
+
+    return dict(getattr(get_command(app), "commands", {}))
 
 
 if __name__ == "__main__":

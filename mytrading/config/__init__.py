@@ -1,7 +1,7 @@
 """Settings: `.env`, `config/*.toml` and the environment become one validated `TradingSettings`.
 
-Only the human edge imports this package; daemons read the run file. Names load lazily, so that importing the package
-costs nothing.
+Daemons do not import this package; they read the run file. Names load lazily, so that importing the package costs
+nothing.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mytrading.config.build import build_run_config
-    from mytrading.config.checks import start_problems
-    from mytrading.config.discover import KnownStrategy
+    from mytrading.config.cross_checks import start_problems
+    from mytrading.config.loading import load_settings
     from mytrading.config.problems import ConfigurationError
-    from mytrading.config.resolve import load_settings
+    from mytrading.config.run_config import build_run_config
     from mytrading.config.settings import TradingSettings
     from mytrading.config.strategies import StrategyConfig
+    from mytrading.config.strategy_files import KnownStrategy
     from mytrading.config.symbols import SymbolConfig
 
 __all__ = [
@@ -32,13 +32,13 @@ __all__ = [
 
 _HOMES = {
     "ConfigurationError": "problems",
-    "KnownStrategy": "discover",
+    "KnownStrategy": "strategy_files",
     "StrategyConfig": "strategies",
     "SymbolConfig": "symbols",
     "TradingSettings": "settings",
-    "build_run_config": "build",
-    "load_settings": "resolve",
-    "start_problems": "checks",
+    "build_run_config": "run_config",
+    "load_settings": "loading",
+    "start_problems": "cross_checks",
 }
 
 

@@ -1,8 +1,7 @@
 """The accounts of `config/accounts.toml`: read, checked, and written whole.
 
-Used by `resolve`, `build` and `mytrading account`. API keys stand in it as Fernet tokens (`vault`). The one rule: what
-is written has exactly one primary account, and what is read without one is a problem; it is read and written anew
-while `held`.
+API keys stand in it as Fernet tokens (`key_vault`). The file has exactly one primary account; it is changed only under
+the lock of `accounts_lock`.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mytrading.config.problems import ConfigurationError, hint, plain
+from mytrading.config.key_vault import write_private
+from mytrading.config.problems import ConfigurationError, hint, name_key
 from mytrading.config.sources import TOO_DEEP
-from mytrading.config.vault import write_private
 from mytrading.messages.enums import Product
-from mytrading.messages.files import text_of
-from mytrading.messages.runconfig import AccountRole
+from mytrading.messages.files import read_text
+from mytrading.messages.run_config import AccountRole
 
 FILE = Path("config") / "accounts.toml"
 WS_PORT = 8765
 WAIT_S = 60.0
-"""A command that changes accounts asks their servers first, which may take that long when one of them is slow."""
+"""A command that changes accounts calls their servers first, which may take so long when one of them is slow."""
 _PAUSE_S = 0.05
 
 BROKERS = (
@@ -67,14 +66,14 @@ class AccountConfig(BaseModel):
 
 
 def ws_url_of(host: str) -> str:
-    """Where a server's WebSocket proxy listens unless told otherwise."""
+    """Where a server's WebSocket proxy listens by default."""
     parts = urlsplit(host)
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.hostname or ''}:{WS_PORT}"
 
 
 def broker_named(word: str) -> str:
     """OpenAlgo's name of a broker, however it is spelt; `ValueError` with the nearest one if it is not known."""
-    name = _ALIASES.get(plain(word), plain(word))
+    name = _ALIASES.get(name_key(word), name_key(word))
     if name not in BROKERS:
         raise ValueError(f"expected a broker's name, found {word!r}{hint(word, BROKERS) or '; leave it out'}")
     return name
@@ -86,7 +85,7 @@ def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
     if not path.exists():
         return ()
     try:
-        tables = tomllib.loads(text_of(path))
+        tables = tomllib.loads(read_text(path))
     except (ValueError, OSError) as error:
         problems.append(f"{FILE}: expected TOML, found: {error}")
         return ()
@@ -148,7 +147,7 @@ def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountC
     return tuple(changed)
 
 
-def without(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
+def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
     """The same without this account; if it was the primary, the first backup (else the first left) becomes it."""
     left = tuple(account for account in accounts if account.id != name)
     if not left or any(account.role is AccountRole.PRIMARY for account in left):
@@ -158,7 +157,7 @@ def without(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig
 
 
 @contextmanager
-def held(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
+def accounts_lock(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
     """No other process changes the accounts meanwhile; `ConfigurationError` if one still does after so many seconds.
 
     The folder is what is locked: the file is replaced when it is written, and the lock would go with the old one.

@@ -1,38 +1,45 @@
-"""What no single setting can see: whether settings fit each other, and whether this set may be started.
+"""Checks across settings: whether they fit together, are unwise, or keep a stack from starting.
 
-`problems_of` holds for every use; `start_problems` are reasons not to start a stack. The one rule: a message says which
-setting to change.
+`contradictions` holds for every use; `start_problems` are reasons not to start a stack; warnings stop nothing. A
+message says which setting to change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.leg_checks import leg_problems, profile_problems
 from mytrading.config.market_files import risk_tables
-from mytrading.config.ports import port_problems
-from mytrading.config.problems import ConfigurationError, hint, plain
+from mytrading.config.problems import ConfigurationError, hint, name_key
+from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
-from mytrading.config.strategies import StrategyConfig
-from mytrading.config.strategy_risk import risk_problems
+from mytrading.config.sources import Value
+from mytrading.config.strategies import StrategyConfig, risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
-from mytrading.config.vault import key_environment, open_vault
-from mytrading.core.live_gate import confirmed
-from mytrading.core.money.margin_table import BY_RISK, FIXED
-from mytrading.core.risk.rules.order import product_refusal
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED
+from mytrading.core.orders.live_gate import confirmed
+from mytrading.core.risk.pretrade.rules_order import product_refusal
 from mytrading.messages.enums import Mode, Product, Side
-from mytrading.messages.runconfig import AccountRole, StopPlan, TradeKind, TradeRule
+from mytrading.messages.run_config import AccountRole, ProcessRules, StopPlan, TradeKind, TradeRule
+from mytrading.messages.streams import STREAMS, Pattern
 
 INDEX_ITSELF = "is an index, which cannot be bought"
-"""Said of a strategy that trades the index which it watches."""
+"""Why a strategy cannot trade the index that it watches."""
+
+OPENALGO_PORT = 5555
+_HIGHEST_PORT = 65_535
+_JOURNALS = 5
+"""Processes that reserve room for exits."""
+_SERVER = ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account")
 
 DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
 
-def problems_of(settings: TradingSettings) -> list[str]:
+def contradictions(settings: TradingSettings) -> list[str]:
     """Everything that contradicts, in the order of the settings."""
-    judged = (strategy for strategy in settings.strategies if not settings.stands_idle(strategy.name))
+    judged = (strategy for strategy in settings.strategies if not settings.is_unusable(strategy.name))
     own = (problem for strategy in judged for problem in _strategy_problems(settings, strategy))
     return list(dict.fromkeys((*_symbol_problems(settings), *_r_problems(settings), *own)))
 
@@ -72,7 +79,7 @@ def _start_problems(settings: TradingSettings) -> Iterator[str]:
 
 def live_problems(settings: TradingSettings) -> Iterator[str]:
     """What is missing of the two settings that confirm live money beside TRADING_MODE=live."""
-    system, names = settings.system, settings.traded
+    system, names = settings.system, settings.traded_accounts
     if not system.enable_trade_execution:
         yield (
             f"ENABLE_TRADE_EXECUTION = false ({settings.origin('system.enable_trade_execution')}): "
@@ -104,7 +111,7 @@ def _server_problems(settings: TradingSettings) -> Iterator[str]:
     if settings.on_live_quotes and SIMULATOR_ACCOUNT in _names_of_sources(settings):
         yield (
             f"{venue}: an account is called {SIMULATOR_ACCOUNT}, as the one at the simulator is; expected another "
-            "name in OPENALGO_ACCOUNT and config/accounts.toml (`mytrading account add` it anew)"
+            "name in OPENALGO_ACCOUNT and config/accounts.toml (remove it and `mytrading account add` it again)"
         )
 
 
@@ -128,10 +135,10 @@ def _key_problems(settings: TradingSettings) -> Iterator[str]:
             yield from error.problems
 
 
-def watched(settings: TradingSettings) -> tuple[str, ...]:
+def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
     """The instrument ids to subscribe: ENABLED_SYMBOLS, then what strategies watch.
 
-    A default list is bounded by ENABLED_EXCHANGES; one that was given is not, `problems_of` judges it.
+    A default list is bounded by ENABLED_EXCHANGES; one that was given is not, `contradictions` judges it.
     """
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
@@ -267,7 +274,7 @@ def _rule_problems(
     if rule.kind is TradeKind.SAME:
         if kind_of(instrument) == "INDEX":
             stem = Path(settings.file_of(strategy.name)).stem
-            own = stem if plain(stem) == plain(strategy.name) else strategy.name.lower()
+            own = stem if name_key(stem) == name_key(strategy.name) else strategy.name.lower()
             yield (
                 f"{label}: {instrument} {INDEX_ITSELF}; write what to trade instead into "
                 f'config/strategies/{own}.toml, say: trade = "NIFTY ATM CE nearest"'
@@ -285,7 +292,7 @@ def _rule_problems(
 
 
 def _denial(settings: TradingSettings, strategy: StrategyConfig, instrument: str, rule: TradeRule) -> Iterator[str]:
-    """What risk would deny every time, in its own words."""
+    """A denial that risk would repeat for every signal, in its own words."""
     kind, name = _traded(instrument, rule)
     sold = rule.side is Side.SELL
     if kind != "INDEX" and (why := product_refusal(name, product_of(settings, strategy), kind != "EQ", sold=sold)):
@@ -301,12 +308,12 @@ def _traded(instrument: str, rule: TradeRule) -> tuple[str, str]:
 
 
 def _wrong_way(label: str, side: str, rule: TradeRule) -> Iterator[str]:
-    """A bought call gains when the price rises and a bought put when it falls: one rule cannot serve both wishes."""
+    """A bought call gains when the price rises and a bought put when it falls: one rule cannot serve both signals."""
     expected = "CE" if side == "long" else "PE"
     if rule.kind is TradeKind.OPTION and rule.side is Side.BUY and rule.right != expected:
         moves = "rises" if rule.right == "CE" else "falls"
         yield (
-            f"{label}: a {side} wish would buy a {rule.right}, which gains when the price {moves}; write "
+            f"{label}: a {side} signal would buy a {rule.right}, which gains when the price {moves}; write "
             f"long and short each under [trade], with {expected} or 'none' for {side}, or set direction"
         )
 
@@ -321,3 +328,77 @@ def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
     """The strategy's own product, else the default of the primary account."""
     own = settings.origin(f"strategies.{strategy.name}.product") != "default"
     return settings.primary.product if settings.primary is not None and not own else strategy.product
+
+
+def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
+    """A port for each stream, by `stream`, or by `stream-writer` where several daemons write it; none without TCP."""
+    if messaging.transport != "tcp":
+        return {}
+    named = {
+        "market": messaging.market_data_port,
+        "signals": messaging.strategy_signals_port,
+        "commands": messaging.trade_commands_port,
+    }
+    several = [row for row in STREAMS.values() if row.pattern is Pattern.FAN_OUT and len(row.writers) > 1]
+    ports: dict[str, int] = {}
+    for offset, stream in enumerate((*STREAMS, "ops")):
+        if stream not in [row.name for row in several]:
+            ports[stream] = named.get(stream) or messaging.base_port + offset
+    for row in several:
+        first = messaging.system_status_port or messaging.base_port + 20
+        ports.update({f"{row.name}-{writer}": first + n for n, writer in enumerate(row.writers)})
+    return ports
+
+
+def port_problems(messaging: MessagingSettings) -> Iterator[str]:
+    """Ports that cannot work, or must not, each with what to change."""
+    if messaging.transport == "tcp" and not messaging.insecure:
+        yield (
+            "MYTRADING_TRANSPORT=tcp: expected ipc, found tcp: its ports check no user, so every user of this "
+            "machine could read positions, halt and place orders; set ipc, or MYTRADING_TRANSPORT_INSECURE=yes where "
+            "you are the only user"
+        )
+    taken: dict[int, str] = {}
+    for stream, port in stream_ports(messaging).items():
+        if port == OPENALGO_PORT:
+            yield f"{stream} would use port {port}, which OpenAlgo binds itself; set ZMQ_BASE_PORT=5600"
+        if port > _HIGHEST_PORT:
+            yield f"{stream} would use port {port}, beyond {_HIGHEST_PORT}; choose a lower one"
+        if port in taken:
+            yield f"{taken[port]} and {stream} would both use port {port}; see the ZMQ_…_PORT variables"
+        taken[port] = stream
+
+
+def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:
+    """Beside accounts.toml: settings of a server that do not count, or a key that puts the file out of force."""
+    if key := values.get("openalgo.api_key"):
+        yield f"{key.where} is set: the stack uses that account alone, config/accounts.toml not at all"
+        return
+    for path in _SERVER:
+        if value := values.get(path):
+            yield f"{value.where} has no effect: the primary account of config/accounts.toml counts"
+
+
+def deadline_warnings(values: Mapping[str, Value]) -> Iterator[str]:
+    """A short deadline of order calls: servers have frozen for 12 s and placed the order then."""
+    value = values.get("openalgo.timeout")
+    usual = OpenAlgoSettings().timeout
+    try:
+        short = value is not None and float(str(value.raw)) < usual
+    except ValueError:
+        return
+    if value is not None and short:
+        yield (
+            f"{value.where} is below {usual:g} s: an order call that takes longer leaves the fate of its order "
+            f"unknown, which blocks entries; use {usual:g} or more"
+        )
+
+
+def free_space_warnings(value: Value | None, process: ProcessRules) -> Iterator[str]:
+    """A bound on free disk below the reserves of the journals, which are released only when the disk is full."""
+    kept = _JOURNALS * process.journal_reserve_bytes
+    if value is not None and process.min_free_bytes < kept:
+        yield (
+            f"{value.where} is below the {kept // 1_000_000} MB that the journals keep aside for exits: entries go on "
+            "until the disk is full; use ten times as much or more"
+        )

@@ -1,7 +1,7 @@
 """The key that opens the API keys of `config/accounts.toml`: where it is kept, and Fernet over it.
 
-Used by the command line and by `build`; never by a daemon. `cryptography` and `keyring` load when they are needed. The
-one rule: neither an API key nor the key to them is ever part of a message, a `repr` or a file beside the key's own.
+No daemon imports it; `cryptography` and `keyring` load when they are needed. Neither an API key nor the key to them is
+ever part of a message, a `repr` or a file beside the key's own.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Vault:
                 ]
             ) from None
 
-    def again(self, token: str, account: str) -> str:
+    def reseal(self, token: str, account: str) -> str:
         """The same secret under the newest key."""
         return self.seal(self.open(token, account))
 
@@ -112,11 +112,11 @@ def make_key(environ: Mapping[str, str], store: str) -> KeyMaterial:
 
     source = "keyring" if store == "keyring" else str(key_file(environ))
     material = KeyMaterial(source, (Fernet.generate_key().decode(),))
-    keep(material)
+    store_keys(material)
     return material
 
 
-def keep(material: KeyMaterial) -> None:
+def store_keys(material: KeyMaterial) -> None:
     """Keep these keys where they were found; the environment is not ours to write."""
     text = "\n".join(material.keys) + "\n"
     if material.source == "keyring":
@@ -125,7 +125,7 @@ def keep(material: KeyMaterial) -> None:
         _write_private(Path(material.source), text)
 
 
-def next_keys(material: KeyMaterial) -> KeyMaterial:
+def rotated_keys(material: KeyMaterial) -> KeyMaterial:
     """The keys with a new one before the old; those of `MYTRADING_KEY` must have it there already."""
     from cryptography.fernet import Fernet
 

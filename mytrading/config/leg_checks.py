@@ -1,6 +1,6 @@
 """Whether the legs of a plan fit the rest of the settings: enabled exchanges and types, the product, the risk file.
 
-Used by `checks`. The one rule: what risk would deny at every entry is refused before the start.
+A leg that risk would deny at every entry is refused before the start.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from mytrading.config.problems import nearest
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
-from mytrading.core.hedges import cover_of_rules
-from mytrading.core.money.margin_table import FIXED, RiskTables, Source, share_word
-from mytrading.core.risk.rules.order import product_refusal, short_lived_hedge
+from mytrading.core.accounting.margin_tables import FIXED, RiskTables, Source, share_word
+from mytrading.core.risk.books.hedges import cover_of_rules
+from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
 from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 

@@ -1,7 +1,6 @@
 """Files of legs: `config/strategies/NAME.toml` with `[[legs]]`, a strategy without code.
 
-Used by `resolve`, `mytrading legs` and the published schema. Other keys of such a file are those of every strategy. The
-one rule: whatever is wrong is told with file, line, key, value and what may stand there; nothing is guessed.
+Other keys of such a file are those of every strategy. A problem names file, line, key, value and what is allowed.
 """
 
 from __future__ import annotations
@@ -14,15 +13,22 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from mytrading.config.leg_words import comparisons_of, seconds_of, stop_of
 from mytrading.config.problems import hint
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
-from mytrading.core.hedges import cover_of_rules, hedging
-from mytrading.core.options.strikes import parse_strike, within_reach
+from mytrading.config.validation import model_of
+from mytrading.core.options.leg_grammar import (
+    clamp_strike_offset,
+    normalize_word,
+    parse_conditions,
+    parse_stop,
+    parse_strike,
+    parse_time_of_day,
+)
+from mytrading.core.risk.books.hedges import cover_of_rules, hedging
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
-from mytrading.messages.runconfig import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule
 
 MOST_LEGS = 20
 NOT_OF_LEGS = ("symbols", "trade", "trade_long", "trade_short", "direction", "lots")
@@ -33,12 +39,8 @@ def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
 
 
-def _word(value: Any) -> Any:
-    return value.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(value, str) else value
-
-
 def _time(value: Any) -> Any:
-    seconds = seconds_of(value)
+    seconds = parse_time_of_day(value)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}" if seconds else ""
 
 
@@ -60,13 +62,15 @@ class LegConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Annotated[LegKind, BeforeValidator(_word)] = Field(default=LegKind.OPTION, description="What is traded.")
+    kind: Annotated[LegKind, BeforeValidator(normalize_word)] = Field(
+        default=LegKind.OPTION, description="What is traded."
+    )
     action: Annotated[Literal["BUY", "SELL"], BeforeValidator(_upper)] = Field(description="Bought or sold.")
     instrument: str = Field(default="", description="NIFTY, NSE:RELIANCE …; the file's underlying if left out.")
-    expiry: Annotated[ExpiryRule, BeforeValidator(_word)] = Field(
+    expiry: Annotated[ExpiryRule, BeforeValidator(normalize_word)] = Field(
         default=ExpiryRule.NEAREST, description="nearest, next, monthly or next_monthly."
     )
-    strike: Annotated[str, BeforeValidator(_readable(lambda text: parse_strike(within_reach(text))))] = Field(
+    strike: Annotated[str, BeforeValidator(_readable(lambda text: parse_strike(clamp_strike_offset(text))))] = Field(
         default="ATM", description="ATM, ITM n, OTM n (1 to 20), STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
     )
     right: Annotated[Literal["CE", "PE", ""], BeforeValidator(_upper)] = Field(
@@ -85,13 +89,13 @@ class LegConfig(BaseModel):
     order_type: Annotated[Literal["MARKET", "LIMIT"], BeforeValidator(_upper)] = Field(
         default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
     )
-    limit: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+    limit: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
         default="", description="Where a LIMIT leg rests: 'price 150', or '5%' or '3 points' better than its price."
     )
-    stop: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+    stop: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
         default="", description="The leg's own stop: '30%', '20 points' or 'price 150'."
     )
-    target: Annotated[str, BeforeValidator(_readable(stop_of))] = Field(
+    target: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
         default="", description="Where the leg is closed with its profit: '50%', '40 points' or 'price 60'."
     )
 
@@ -124,14 +128,14 @@ class LegConfig(BaseModel):
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
             kind=self.kind,
-            strike=parse_strike(within_reach(self.strike)) if option else "",
+            strike=parse_strike(clamp_strike_offset(self.strike)) if option else "",
             right=self.right,
             expiry=self.expiry.value,
             watch=watch,
-            stop=stop_of(self.stop),
-            target=stop_of(self.target),
+            stop=parse_stop(self.stop),
+            target=parse_stop(self.target),
             order_type=OrderType(self.order_type),
-            limit=stop_of(self.limit),
+            limit=parse_stop(self.limit),
             profile=self.profile,
             product=Product(self.product) if self.product else None,
         )
@@ -142,15 +146,15 @@ class LegPlanConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    underlying: str = Field(default="NIFTY", description="What strikes are counted from, and whose bars tell the time.")
+    underlying: str = Field(default="NIFTY", description="What strikes are counted from, and whose bars are the clock.")
     entry_time: DayTime = Field(description="From then on the legs are entered, once a day: 09:20.")
     entry_minutes: int = Field(default=15, ge=1, le=375, description="So long after entry_time it may still enter.")
     exit_time: DayTime = Field(default="", description="Closing begins then.")
     square_off_time: DayTime = Field(default="", description="To be flat by then: closing begins 3 minutes before.")
-    days: Annotated[DayKind, BeforeValidator(_word)] = Field(
+    days: Annotated[DayKind, BeforeValidator(normalize_word)] = Field(
         default=DayKind.ANY, description="any, expiry or non_expiry: of the first leg that expires."
     )
-    when: Annotated[str, BeforeValidator(_readable(comparisons_of))] = Field(
+    when: Annotated[str, BeforeValidator(_readable(parse_conditions))] = Field(
         default="always", description="always, or 'close above SMA(20) and RSI(14) below 70'."
     )
     legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
@@ -183,12 +187,12 @@ class LegPlanConfig(BaseModel):
         """The plan as the run file has it; `UnknownSymbol` names an instrument that nothing stands for."""
         return LegPlan(
             legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
-            entry_time=seconds_of(self.entry_time),
+            entry_time=parse_time_of_day(self.entry_time),
             entry_minutes=self.entry_minutes,
-            exit_time=seconds_of(self.exit_time),
-            square_off_time=seconds_of(self.square_off_time),
+            exit_time=parse_time_of_day(self.exit_time),
+            square_off_time=parse_time_of_day(self.square_off_time),
             days=self.days,
-            when=comparisons_of(self.when),
+            when=parse_conditions(self.when),
         )
 
     def symbols(self) -> tuple[str, ...]:
@@ -200,7 +204,7 @@ OWN_KEYS = tuple(LegPlanConfig.model_fields)
 
 
 def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
-    """The plan among a file's top-level values; None with problems told. Keys of every strategy are left alone."""
+    """The plan among a file's top-level values; None if there are problems. Keys of every strategy are left alone."""
     before = len(problems)
     lines = key_lines(text)
     problems += [
@@ -216,8 +220,8 @@ def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[st
     try:
         found = LegPlanConfig.model_validate({key: values[key] for key in OWN_KEYS if key in values})
     except ValidationError as error:
-        told = [detail for detail in error.errors() if detail["type"] != "too_short" or not values.get("legs")]
-        problems += [_said(detail, file, lines) for detail in told]
+        found_wrong = [detail for detail in error.errors() if detail["type"] != "too_short" or not values.get("legs")]
+        problems += [_said(detail, file, lines) for detail in found_wrong]
         return None
     return found if len(problems) == before else None
 
@@ -226,7 +230,7 @@ def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
     """What is said of strikes that are not those which the file names, as their offset lies outside 1 to 20."""
     lines, found = key_lines(text), []
     for number, leg in enumerate(plan.legs, 1):
-        taken = within_reach(leg.strike)
+        taken = clamp_strike_offset(leg.strike)
         if taken.split() != leg.strike.upper().split():
             place = _place(file, lines, ("legs", number - 1, "strike"))
             found.append(f"{place}: legs[{number}].strike = {leg.strike!r} is taken as {taken!r}: offsets are 1 to 20")
@@ -303,7 +307,7 @@ def key_lines(text: str) -> dict[tuple[str | int, ...], int]:
 def schema() -> dict[str, Any]:
     """The JSON schema of a file of legs, for completion in an editor."""
     body = LegPlanConfig.model_json_schema()
-    of_all = StrategyConfig.model_json_schema()
+    of_all = model_of(StrategyConfig).model_json_schema()
     shared = {key: value for key, value in of_all["properties"].items() if key not in (*NOT_OF_LEGS, "parameters")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",

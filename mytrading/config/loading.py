@@ -1,55 +1,59 @@
 """From all sources to one `TradingSettings`: defaults, config/*.toml, profile, .env, environment, command line.
 
-Later sources win; each value keeps its origin. Used by the command line and `build`. The one rule: everything wrong is
-collected and reported together, naming variable or key, value, and what may stand there.
+Later sources win; each value keeps its origin. All problems are collected and reported together, each with variable or
+key, value, and what is allowed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence, Set
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from mytrading.config import checks, notices
+from mytrading.config import cross_checks
 from mytrading.config.accounts import AccountConfig, read_accounts
-from mytrading.config.discover import KnownStrategy, discover, namesakes
-from mytrading.config.findings import problem_of, said
-from mytrading.config.legs import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
-from mytrading.config.market_files import market_file_problems
-from mytrading.config.problems import ConfigurationError, hint, nearest, plain
-from mytrading.config.profiles import Profile, profile_named
-from mytrading.config.settings import SECTIONS, TradingSettings
-from mytrading.config.sources import Value, parse_toml, read_env_file, read_environment, read_toml
-from mytrading.config.strategies import FIELDS, StrategyConfig, convert, split_names
-from mytrading.config.symbols import SymbolConfig
-from mytrading.config.variables import (
-    FOREIGN,
+from mytrading.config.env_variables import (
     LIKELY_PREFIXES,
     OWN_PREFIXES,
+    REMOVED_KEYS,
+    RENAMED,
     STRATEGY_PATH,
+    UNUSED,
     VARIABLES,
-    State,
-    reserved_keys,
 )
-
-_Model = TypeVar("_Model", bound=BaseModel)
-
-_PATHS = frozenset(
-    f"{section}.{name}"
-    for section in SECTIONS
-    for name in type(TradingSettings.model_fields[section].get_default()).model_fields
+from mytrading.config.leg_plan import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
+from mytrading.config.market_files import market_file_problems
+from mytrading.config.problems import ConfigurationError, expected_of, hint, name_key, nearest, problem_of
+from mytrading.config.sections import SECTIONS
+from mytrading.config.settings import TradingSettings
+from mytrading.config.sources import (
+    Profile,
+    Value,
+    parse_toml,
+    profile_named,
+    read_env_file,
+    read_environment,
+    read_toml,
 )
+from mytrading.config.strategies import FIELDS, StrategyConfig, convert, strategy_config
+from mytrading.config.strategy_files import KnownStrategy, discover_strategies, duplicate_names
+from mytrading.config.symbols import SymbolConfig
+from mytrading.config.validation import declarations, split_names, validated
+
+_T = TypeVar("_T")
+
+_PATHS = frozenset(f"{section}.{name}" for section, kind in SECTIONS.items() for name in declarations(kind))
 _WORDS = {"trade.long": "trade_long", "trade.short": "trade_short"}
 
 
 @cache
 def _settings_of(parameters: tuple[str, ...]) -> Mapping[str, str]:
     """What can be set of a strategy with these parameters, as it is compared, and as it is called."""
-    return {plain(name): name for name in (*FIELDS, *parameters)}
+    return {name_key(name): name for name in (*FIELDS, *parameters)}
 
 
 def load_settings(
@@ -59,15 +63,16 @@ def load_settings(
     overrides: Mapping[str, Any] | None = None,
     known: Sequence[KnownStrategy] | None = None,
     *,
-    judged: bool = True,
+    checked: bool = True,
 ) -> TradingSettings:
     """The settings of the project in `home`; `ConfigurationError` lists every problem.
 
     `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
-    variable name. `known` defaults to what the files in `strategies/` declare. Unless `judged`, values are taken that
+    variable name. `known` defaults to what the files in `strategies/` declare. Unless `checked`, values are taken that
     do not go together.
     """
-    loader = _Loader(home, profile_named(profile), known if known is not None else discover(home / "strategies"))
+    found = known if known is not None else discover_strategies(home / "strategies")
+    loader = _Loader(home, profile_named(profile), found)
     loader.read_files()
     loader.read_profile()
     if loader.profile.simulated:
@@ -76,7 +81,7 @@ def load_settings(
         loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
     loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
     loader.apply_overrides(overrides or {})
-    return loader.finish(judged)
+    return loader.finish(checked)
 
 
 class _Loader:
@@ -87,16 +92,15 @@ class _Loader:
         self.profile = profile
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self._reserved = reserved_keys()
-        self._known = {plain(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
-        self._namesakes = namesakes(known)
+        self._known = {name_key(item.name): item for item in sorted(known, key=lambda item: not item.fault)}
+        self._namesakes = duplicate_names(known)
         self._faults: dict[str, str] = {}
         self._values: dict[str, Value] = {}
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
-        self._hidden = notices.Hidden(profile.name)
-        self._foreign: list[str] = []
+        self._overruled = _Overruled(profile.name)
+        self._unused: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
 
     # sources
@@ -105,7 +109,8 @@ class _Loader:
         for path, value in read_toml(self.home / "config" / "settings.toml", self.home, self.problems).items():
             if path in _PATHS:
                 self._values[path] = value
-                self._warn_if_reserved(path, value)
+            elif path in REMOVED_KEYS:
+                self.problems.append(_removed(path, value))
             else:
                 self.problems.append(f"{value.where}: no such setting{hint(path, _PATHS)}")
         for key, value in read_toml(self.home / "config" / "symbols.toml", self.home, self.problems).items():
@@ -126,7 +131,7 @@ class _Loader:
         name = str(named.raw) if named else file.stem
         if "legs" in values:
             values = self._take_legs(file, name, values)
-        if plain(name) not in self._known:
+        if name_key(name) not in self._known:
             where = named.where if named else str(file.relative_to(self.home))
             names = [item.name for item in self._known.values()]
             self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
@@ -134,44 +139,44 @@ class _Loader:
         for key, value in values.items():
             word = _WORDS.get(key, key.removeprefix("parameters.").replace("risk.", "risk_", 1))
             for target in ("trade_long", "trade_short") if key == "trade" else (word,):
-                self._set_strategy(plain(name), target, value)
+                self._set_strategy(name_key(name), target, value)
 
     def _take_legs(self, file: Path, name: str, values: dict[str, Value]) -> dict[str, Value]:
         """Note a strategy of legs; what is left are the settings that every strategy has."""
         place = str(file.relative_to(self.home))
-        if (other := self._known.get(plain(name))) is not None:
+        if (other := self._known.get(name_key(name))) is not None:
             self.problems.append(f"{place}: {other.file} has a strategy {other.name} already; give one another name")
             return {}
         text, parsed = parse_toml(file, self.home, []) or ("", {})
         found = read_plan(parsed, text, place, self.problems)
-        self._known[plain(name)] = KnownStrategy(name=name, file=place)
-        self._strategies[plain(name)] = {}
+        self._known[name_key(name)] = KnownStrategy(name=name, file=place)
+        self._strategies[name_key(name)] = {}
         if found is None:
             return {}
         self._plans[name] = found
         self.warnings += clamped_strikes(found, text, place)
         for word, raw in (("symbols", list(found.symbols())), ("trade_long", "none"), ("trade_short", "none")):
-            self._set_strategy(plain(name), word, Value(raw, word, place))
+            self._set_strategy(name_key(name), word, Value(raw, word, place))
         for word in ("exit_time", "square_off_time"):  # risk closes by them too, should the engine be away
-            if told := getattr(found, word):
-                self._set_strategy(plain(name), f"risk_{word}", Value(told, word, place))
+            if text := getattr(found, word):
+                self._set_strategy(name_key(name), f"risk_{word}", Value(text, word, place))
         return {key: value for key, value in values.items() if key not in OWN_KEYS}
 
     def read_profile(self) -> None:
         origin = f"profile {self.profile.name}"
         for path, raw in self.profile.settings.items():
             value = Value(raw, path, origin)
-            self._hidden.note(self._values.get(path), value)
+            self._overruled.note(self._values.get(path), value)
             self._values[path] = value
         for name, settings in self.profile.strategies.items():
             for word, raw in settings.items():
-                if plain(name) in self._known:
+                if name_key(name) in self._known:
                     value = Value(raw, f"{name}.{word}", origin)
-                    self._hidden.note(self._strategies[plain(name)].get(word), value)
-                    self._set_strategy(plain(name), word, value)
+                    self._overruled.note(self._strategies[name_key(name)].get(word), value)
+                    self._set_strategy(name_key(name), word, value)
 
     def note_unread_env_file(self) -> None:
-        """A person who edits `.env` must hear that this profile does not look at it."""
+        """Warn that this profile does not read `.env`."""
         if (self.home / ".env").exists():
             self.warnings.append(
                 f".env is not read with profile {self.profile.name}, which must not reach a server; set variables in "
@@ -193,14 +198,12 @@ class _Loader:
         if variable is None:
             self._apply_unlisted(name, value, from_file)
             return
-        if variable.state is not State.HONOURED and (from_file or variable.path):
-            self.warnings.append(f"{value.where} has no effect ({variable.state}): {variable.note}")
-        if variable.is_outside and from_file:
+        if variable.outside and from_file:
             self.problems.append(f"{value.where} = {value.raw!r}: expected in the environment, say `export {name}=…`")
         elif variable.path.startswith(STRATEGY_PATH):
             strategy, _, parameter = variable.path.removeprefix(STRATEGY_PATH).partition(".")
-            if plain(strategy) in self._known:
-                self._set_strategy(plain(strategy), parameter, value)
+            if name_key(strategy) in self._known:
+                self._set_strategy(name_key(strategy), parameter, value)
             else:
                 self.problems.append(f"{value.where}: no file in strategies/ has the strategy {strategy} it is for")
         elif variable.path:
@@ -212,12 +215,13 @@ class _Loader:
             self._values[variable.path] = value
 
     def _apply_unlisted(self, name: str, value: Value, from_file: bool) -> None:
-        if name in FOREIGN and not from_file:
-            self._foreign.append(name)
-        elif name in FOREIGN:
-            self.problems.append(
-                f"{value.where}: this variable belongs to another program; remove it ({FOREIGN[name]})"
-            )
+        if name in RENAMED:
+            text = f"{value.where} has no effect: it is called {RENAMED[name]} now; set that instead"
+            (self.problems if from_file else self.warnings).append(text)
+        elif name in UNUSED and not from_file:
+            self._unused.append(name)
+        elif name in UNUSED:
+            self.problems.append(f"{value.where}: nothing here reads this variable; remove it ({UNUSED[name]})")
         elif name.startswith("STRATEGY_"):
             self._apply_strategy_variable(name, value)
         elif from_file or name.startswith(OWN_PREFIXES) or self._is_slip(name):
@@ -227,7 +231,7 @@ class _Loader:
         return name.startswith(LIKELY_PREFIXES) and bool(nearest(name, VARIABLES, cutoff=0.9))
 
     def _apply_strategy_variable(self, name: str, value: Value) -> None:
-        rest = plain(name.removeprefix("STRATEGY_"))
+        rest = name_key(name.removeprefix("STRATEGY_"))
         owner = max((key for key in self._known if rest.startswith(key)), key=len, default="")
         if not owner:
             names = [f"STRATEGY_{item.name.upper()}_…" for item in self._known.values()]
@@ -246,50 +250,54 @@ class _Loader:
     def _set_strategy(self, key: str, word: str, value: Value) -> None:
         item = self._known[key]
         fields = _settings_of(tuple(item.parameters))
-        name = fields.get(plain(word))
+        name = fields.get(name_key(word))
+        if name is None and f"strategy.{name_key(word)}" in REMOVED_KEYS:
+            self.problems.append(_removed(f"strategy.{name_key(word)}", value))
+            return
         if name is None and item.fault:
             return  # its parameters are not known
         if name is None:
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
             return
         self._strategies[key][name] = value
-        self._warn_if_reserved(f"strategy.{name}" if name in FIELDS else "", value)
-
-    def _warn_if_reserved(self, path: str, value: Value) -> None:
-        if why := self._reserved.get(path):
-            self.warnings.append(f"{value.where} has no effect ({State.RESERVED}): {why}")
 
     # result
 
-    def finish(self, judged: bool = True) -> TradingSettings:
-        """Validate what was collected, and if `judged` how it goes together."""
+    def finish(self, checked: bool = True) -> TradingSettings:
+        """Validate what was collected, and if `checked` how it goes together."""
         debug = self._values.get("system.debug")
         if debug and str(debug.raw).lower() in ("true", "yes", "on", "1"):
             self._values.setdefault("logging.level", Value("DEBUG", "DEBUG_MODE", "DEBUG_MODE"))
-        self.warnings += notices.of_accounts(self._values) if self._accounts else ()
-        self.warnings += notices.of_deadline(self._values)
+        self.warnings += cross_checks.account_warnings(self._values) if self._accounts else ()
+        self.warnings += cross_checks.deadline_warnings(self._values)
         symbols = self._build_symbols()
         sections = self._build_sections()
-        self.warnings += notices.of_free_space(self._values.get("process.min_free_bytes"), sections["process"])
+        self.warnings += cross_checks.free_space_warnings(
+            self._values.get("process.min_free_bytes"), sections["process"]
+        )
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
-            self.problems += check_symbols(plan, symbols, self._known[plain(name)].file)
+            self.problems += check_symbols(plan, symbols, self._known[name_key(name)].file)
         self.problems += market_file_problems(self.home, sections["data"].exchanges)
-        running = [value for item in strategies for value in self._strategies[plain(item.name)].values()]
-        self.warnings += self._hidden.told([*self._values.values(), *running])
+        running = [value for item in strategies for value in self._strategies[name_key(item.name)].values()]
+        self.warnings += self._overruled.warnings([*self._values.values(), *running])
         if self.problems:
             raise ConfigurationError(self.problems)
         settings = TradingSettings(
-            profile=self.profile.name, symbols=symbols, accounts=self._accounts, strategies=strategies, **sections
+            profile=self.profile.name,
+            symbols=symbols,
+            accounts=self._accounts,
+            strategies=strategies,
+            home=self.home,
+            warnings=tuple(self.warnings),
+            unused=tuple(sorted(self._unused)),
+            origins=self._all_origins(strategies),
+            files={item.name: item.file for item in self._known.values()},
+            plans={name: plan.plan(symbols) for name, plan in self._plans.items()},
+            faults_by_name=self._faults,
+            **sections,
         )
-        settings._origins.update(self._all_origins(strategies))
-        settings._files.update({item.name: item.file for item in self._known.values()})
-        settings._plans.update({name: plan.plan(symbols) for name, plan in self._plans.items()})
-        settings._home = self.home
-        settings._warnings = tuple(self.warnings)
-        settings._foreign = tuple(sorted(self._foreign))
-        settings._faults.update(self._faults)
-        if judged and (problems := checks.problems_of(settings)):
+        if checked and (problems := cross_checks.contradictions(settings)):
             raise ConfigurationError(problems)
         return settings
 
@@ -298,25 +306,24 @@ class _Loader:
         try:
             return SymbolConfig(names={**SymbolConfig().names, **names})
         except ValidationError as error:
-            self.problems.extend(f"config/symbols.toml: {said(detail)}" for detail in error.errors())
+            self.problems.extend(f"config/symbols.toml: {expected_of(detail)}" for detail in error.errors())
             return SymbolConfig()
 
     def _build_sections(self) -> dict[str, Any]:
         sections: dict[str, Any] = {}
-        for section in SECTIONS:
-            model = type(TradingSettings.model_fields[section].get_default())
+        for section, kind in SECTIONS.items():
             prefix = f"{section}."
             found = {path.removeprefix(prefix): v for path, v in self._values.items() if path.startswith(prefix)}
-            sections[section] = self._validated(model, found) or model()
+            sections[section] = self._judged(found, partial(validated, kind)) or kind()
         return sections
 
     def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
         built = []
         enabled = dict.fromkeys(self._enabled(sections))
-        self._judge_idle({plain(name) for name in enabled})
-        self._judge_namesakes({plain(name) for name in enabled})
+        self._judge_idle({name_key(name) for name in enabled})
+        self._judge_namesakes({name_key(name) for name in enabled})
         for name in enabled:
-            item = self._known.get(plain(name))
+            item = self._known.get(name_key(name))
             if item is None:
                 value = self._values.get("system.enabled_strategies")
                 where = value.where if value else "ENABLED_STRATEGIES (default)"
@@ -326,7 +333,7 @@ class _Loader:
                 built.append(config)
                 if item.fault:
                     self._faults[item.name] = f"{item.name} cannot run: {item.fault}"
-        self._warn_of_files([self._known[plain(config.name)].file for config in built])
+        self._warn_of_files([self._known[name_key(config.name)].file for config in built])
         return tuple(built)
 
     def _judge_idle(self, enabled: set[str]) -> None:
@@ -343,7 +350,7 @@ class _Loader:
             (self.problems if key in enabled else self.warnings).append(text)
 
     def _warn_of_files(self, running: Sequence[str]) -> None:
-        """Name the files in strategies/ that cannot be used, except those whose fault is told as a strategy's."""
+        """Name the files in strategies/ that cannot be used, except those whose fault is reported as a strategy's."""
         faults = {item.file: item.fault for item in self._known.values() if item.fault}
         self.warnings.extend(fault for file, fault in sorted(faults.items()) if file not in running)
 
@@ -354,7 +361,7 @@ class _Loader:
         return tuple(str(name) for name in names) if isinstance(names, tuple | list) else ()
 
     def _build_strategy(self, item: KnownStrategy) -> StrategyConfig | None:
-        given = self._strategies[plain(item.name)]
+        given = self._strategies[name_key(item.name)]
         own = {name: value for name, value in given.items() if name in FIELDS}
         parameters: dict[str, Any] = {}
         for name, value in given.items():
@@ -363,17 +370,17 @@ class _Loader:
                     parameters[name] = convert(item.parameters[name], value.raw)
                 except ValueError as error:
                     self.problems.append(f"{value.where} = {value.raw!r}: expected {error} for {item.name}.{name}")
-        fixed = {"name": item.name, "parameters": {**item.defaults, **parameters}}
+        idle: dict[str, Any] = {}
         if item.fault:  # it trades nothing, so that what it would trade need not be said
-            fixed |= {name: "none" for name in ("trade_long", "trade_short") if name not in own}
-        return self._validated(StrategyConfig, own, fixed)
+            idle = {name: "none" for name in ("trade_long", "trade_short") if name not in own}
+        given_or_default = {**item.defaults, **parameters}
+        return self._judged(own, lambda raw: strategy_config(item.name, {**raw, **idle}, given_or_default))
 
-    def _validated(
-        self, model: type[_Model], values: Mapping[str, Value], fixed: Mapping[str, Any] | None = None
-    ) -> _Model | None:
+    def _judged(self, values: Mapping[str, Value], build: Callable[[dict[str, Any]], _T]) -> _T | None:
+        """What `build` makes of the values; None if it cannot, and why is a problem."""
         raw = {name: tuple(value.raw) if isinstance(value.raw, list) else value.raw for name, value in values.items()}
         try:
-            return model.model_validate({**raw, **(fixed or {})})
+            return build(raw)
         except ValidationError as error:
             self.problems.extend(problem_of(detail, values) for detail in error.errors())
             return None
@@ -381,6 +388,39 @@ class _Loader:
     def _all_origins(self, strategies: Sequence[StrategyConfig]) -> dict[str, str]:
         origins = {path: value.where for path, value in self._values.items()}
         for strategy in strategies:
-            for name, value in self._strategies[plain(strategy.name)].items():
+            for name, value in self._strategies[name_key(strategy.name)].items():
                 origins[f"strategies.{strategy.name}.{name}"] = value.where
         return origins
+
+
+def _removed(path: str, value: Value) -> str:
+    return f"{value.where}: this setting is gone, remove it: {REMOVED_KEYS[path]}"
+
+
+class _Overruled:
+    """Values of files that the profile replaces, for a warning where the profile's value is the one that counts."""
+
+    def __init__(self, profile: str) -> None:
+        self._profile = profile
+        self._pairs: list[tuple[Value, Value]] = []
+
+    def note(self, written: Value | None, value: Value) -> None:
+        """Note that the profile's `value` replaces what a file says, if the two differ."""
+        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
+            self._pairs.append((written, value))
+
+    def warnings(self, counting: Sequence[Value]) -> Iterator[str]:
+        """A line for each file, without settings that a later source sets again; `counting` are the values in force."""
+        files: dict[str, list[str]] = {}
+        for written, value in self._pairs:
+            if any(value is other for other in counting):
+                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
+        for file, shown in files.items():
+            yield (
+                f"profile {self._profile} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
+                "of the environment beat it"
+            )
+
+
+def _plain_text(raw: object) -> str:
+    return ",".join(map(str, raw)) if isinstance(raw, list) else str(raw)

@@ -1,6 +1,6 @@
 """The files about the market that people edit: `config/calendar.toml`, `config/instruments.toml`, `config/risk.toml`.
 
-Used by `resolve`. The one rule: what a daemon could not read must not pass here; its own readers judge.
+The daemons' own readers judge them, so that a file which passes here is one that a daemon can read.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mytrading.config.sources import parse_toml
+from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
-from mytrading.core.calendar.file import CalendarError
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.money.fees import FeeSchedule
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.calendar.calendar_file import CalendarError
+from mytrading.core.instruments.contract_specs import ContractFacts
 
 
 def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
@@ -50,7 +50,7 @@ def fee_file_problems(home: Path) -> list[str]:
 
 
 def risk_tables(home: Path) -> RiskTables | None:
-    """What `config/risk.toml` says; None where it cannot be read, which `market_file_problems` tells."""
+    """What `config/risk.toml` says; None where it cannot be read, which `market_file_problems` reports."""
     found = _parsed(home / "config" / "risk.toml", home, [])
     try:
         return RiskTables.from_dict(found) if found is not None else None

@@ -1,29 +1,50 @@
-"""How configuration says no: every problem at once, each with what was found, what was expected and a near word.
+"""How configuration reports problems: all at once, each with what was found, what was expected and a near word.
 
-Used by everything in `mytrading.config`. The one rule: a wrong setting stops the start; it is never dropped.
+A wrong setting stops the start; it is never dropped. A message never shows a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from mytrading.core.spelling import nearest, plain
+from mytrading.core.text.spelling import hint, name_key, nearest
 
-__all__ = ["ConfigurationError", "hint", "nearest", "plain"]
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from mytrading.config.sources import Value
+
+__all__ = ["ConfigurationError", "expected_of", "hint", "name_key", "nearest", "problem_of"]
 
 
 class ConfigurationError(Exception):
-    """Mend these settings and start again; `problems` lists all of them."""
+    """Settings that must be corrected before a start; `problems` lists all of them."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(dict.fromkeys(problems))  # one value may set two things
         super().__init__("\n".join(self.problems))
 
 
-def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or the known words when none is near and they are few."""
-    names = sorted(known)
-    near = nearest(word, names)
-    if near:
-        return f"; did you mean {near}?"
-    return f"; known: {', '.join(names)}" if 0 < len(names) <= 16 else ""
+def problem_of(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
+    """One of pydantic's findings in our words, naming variable or key, value, and what may stand there."""
+    name = str(detail["loc"][0]) if detail["loc"] else ""
+    value = values.get(name)
+    if value is None:
+        found = [value for value in values.values() if _mentions(detail, value)]
+        value = found[0] if found else None
+    shown = "***" if name == "api_key" else repr(value.raw) if value else ""
+    return f"{value.where} = {shown}: {expected_of(detail)}" if value else expected_of(detail)
+
+
+def _mentions(detail: ErrorDetails, value: Value) -> bool:
+    parts = value.raw if isinstance(value.raw, list) else str(value.raw).split(",")
+    return any(str(part).strip() and str(part).strip().upper() in detail["msg"].upper().split() for part in parts)
+
+
+def expected_of(detail: ErrorDetails) -> str:
+    """What is wrong, with the nearest of the words that may stand there."""
+    text = detail["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    words = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ").split(", ")
+    choices = [word.strip("'") for word in words if word]
+    return text + (hint(str(detail["input"]), choices) if choices and isinstance(detail["input"], str) else "")

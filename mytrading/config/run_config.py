@@ -1,48 +1,48 @@
 """From valid settings to the run file's content.
 
-Used by whoever starts a stack. The one rule: nothing is decided here that a user could want to set; settings say it.
+Nothing is decided here that a user could want to set.
 """
 
 from __future__ import annotations
 
 import secrets
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from mytrading.config.accounts import AccountConfig
-from mytrading.config.checks import product_of, start_problems, watched
-from mytrading.config.ports import stream_ports
+from mytrading.config.cross_checks import product_of, start_problems, stream_ports, watched_instruments
+from mytrading.config.key_vault import Vault, key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
+from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
-from mytrading.config.strategies import StrategyConfig
-from mytrading.config.strategy_risk import rules_of
-from mytrading.config.vault import Vault, key_environment, open_vault
+from mytrading.config.strategies import StrategyConfig, rules_of
 from mytrading.messages.enums import Mode, Product
 from mytrading.messages.leg_plan import LegPlan
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
+    ORDER_WORKERS,
     AccountRole,
     AccountRun,
     AlertRules,
     DataRules,
     LogRules,
     Messaging,
-    ProcessRules,
-    RateLimits,
     RiskLimits,
     RollRule,
     RunConfig,
     ServerMode,
+    ServerRules,
     SimulatorRules,
     StrategyRun,
-    Venue,
     VenueKind,
+    VenueSettings,
     Windows,
     seal,
 )
 
-_ORDER_WORKERS = 4
+_S = TypeVar("_S", bound=msgspec.Struct)
 # A quote is never called stale within this much machine time, however fast the market clock runs.
 _STALE_FLOOR_SECONDS = 2.0
 
@@ -76,21 +76,21 @@ def build_run_config(
             runtime_dir=str(runtime_dir),
             log_dir=str(home / settings.logging.directory / (log_name or settings.profile)),
             venue=venue,
-            data=_data(settings),
+            data=part_of(DataRules, settings.data, watch=watched_instruments(settings)),
             strategies=tuple(strategy_run(settings, strategy) for strategy in settings.running),
             risk=risk_limits(settings),
-            rates=RateLimits(**settings.rates.model_dump()),
-            messaging=_messaging(settings.messaging),
-            logging=_logging(settings),
+            rates=settings.rates,
+            messaging=part_of(Messaging, settings.messaging, ports=stream_ports(settings.messaging)),
+            logging=part_of(LogRules, settings.logging),
             simulator=_simulator(settings),
-            process=ProcessRules(**settings.process.model_dump()),
+            process=settings.process,
             alert_command=settings.alerts.command,
             accounts=accounts,
             source=source,
             trade_execution=settings.system.enable_trade_execution,
             live_confirm=settings.system.live_confirm,
             rules=settings.system.enabled_rules,
-            alert_rules=AlertRules(**settings.alerts.model_dump(exclude={"command"})),
+            alert_rules=part_of(AlertRules, settings.alerts),
             windows=Windows(orders_every=settings.openalgo.order_book_seconds),
         )
     )
@@ -98,13 +98,19 @@ def build_run_config(
 
 def _simulator(settings: TradingSettings) -> SimulatorRules:
     """On live quotes time is real, and nothing is replayed."""
-    rules = SimulatorRules(**settings.simulator.model_dump())
+    rules = settings.simulator
     return replace(rules, followed=True, speed=1.0, replay="") if settings.on_live_quotes else rules
+
+
+def part_of(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
+    """What the run file has of a section: its fields that `kind` has, and fields of `kind` alone."""
+    shared = [name for name in kind.__struct_fields__ if name not in own]
+    return kind(**{name: getattr(section, name) for name in shared}, **own)
 
 
 def _servers(
     settings: TradingSettings, rest_url: str, ws_url: str, api_key: str
-) -> tuple[Venue, AccountRun | None, tuple[AccountRun, ...]]:
+) -> tuple[VenueSettings, AccountRun | None, tuple[AccountRun, ...]]:
     """The venue, the account that gives it quotes if it has none of its own, and all accounts.
 
     The venue is the primary account. An embedded simulator is a venue without any; one on live quotes has the primary
@@ -160,46 +166,17 @@ def _primary_first(account: AccountRun) -> bool:
     return account.role is not AccountRole.PRIMARY
 
 
-def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str) -> Venue:
+def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str) -> VenueSettings:
     server = settings.openalgo
-    return Venue(
+    return VenueSettings(
         kind=VenueKind.DRY_RUN if settings.system.mode is Mode.DRY_RUN else VenueKind.OPENALGO,
         account=account,
         rest_url=rest_url,
         ws_url=ws_url,
         api_key=api_key,
         expected_mode=ServerMode.LIVE if settings.system.mode is Mode.LIVE else ServerMode.ANALYZE,
-        timeout=server.timeout,
-        max_retries=server.max_retries,
-        retry_delay=server.retry_delay,
-        registered_ips=server.registered_ips,
-        egress_url=server.egress_url,
-        ping_seconds=server.ping_seconds,
-        ping_failures=server.ping_failures,
-        order_workers=min(_ORDER_WORKERS, server.max_concurrent_requests),
-    )
-
-
-def _data(settings: TradingSettings) -> DataRules:
-    data = settings.data
-    return DataRules(
-        watch=watched(settings),
-        tick_data=data.tick_data,
-        depth_data=data.depth_data,
-        depth_levels=data.depth_levels,
-        max_subscriptions=data.max_subscriptions,
-        batch_size=data.batch_size,
-        batch_delay=data.batch_delay,
-        buffer_size=data.buffer_size,
-        history=data.historical,
-        history_days=data.history_days,
-        validate=data.validation,
-        max_price_change_percent=data.max_price_change_percent,
-        mode=data.mode,
-        mute_seconds=data.mute_seconds,
-        down_seconds=data.down_seconds,
-        failback_seconds=data.failback_seconds,
-        fallback_seconds=data.fallback_seconds,
+        order_workers=min(ORDER_WORKERS, server.max_concurrent_requests),
+        **msgspec.structs.asdict(part_of(ServerRules, server)),
     )
 
 
@@ -224,36 +201,17 @@ def run_of(
     plan: LegPlan | None,
 ) -> StrategyRun:
     """One strategy's own settings, with what the rest of the settings makes of them."""
-    return StrategyRun(
-        name=strategy.name,
+    return part_of(
+        StrategyRun,
+        strategy,
         file=file,
         symbols=symbols,
-        long=strategy.long,
-        short=strategy.short,
-        timeframes=strategy.timeframes,
-        direction=strategy.direction,
         product=product,
-        lots=strategy.lots,
-        min_confidence=strategy.min_confidence,
-        cooldown=strategy.signal_cooldown,
-        stop=strategy.stop,
-        stop_loss=strategy.stop_loss_pct,
-        take_profit=strategy.take_profit_pct,
-        max_position_size=strategy.max_position_size,
-        intraday=strategy.intraday if strategy.intraday is not None else ends_daily(product, plan),
-        group=strategy.group,
         accounts=accounts,
-        orphan_legs=strategy.orphan_legs,
-        orphan_tries=strategy.orphan_tries,
+        intraday=strategy.intraday if strategy.intraday is not None else ends_daily(product, plan),
         sizing=strategy.sizing_rule,
         roll=RollRule(days=strategy.roll_days, first=strategy.roll_first),
-        max_daily_loss=strategy.max_daily_loss,
-        max_drawdown=strategy.max_drawdown,
-        daily_stop_r=strategy.daily_stop_r,
-        daily_target_r=strategy.daily_target_r,
-        limit_action=strategy.limit_action,
         square_off=strategy.square_off_named,
-        parameters=dict(strategy.parameters),
         rules=rules_of(strategy, symbols[0]),
         plan=plan,
         options=strategy.option_range,
@@ -269,36 +227,11 @@ def ends_daily(product: Product, plan: LegPlan | None) -> bool:
 def risk_limits(settings: TradingSettings) -> RiskLimits:
     """What risk judges by under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
-    limits = settings.risk.model_dump()
-    limits["stale_quote_seconds"] = max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed)
     kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
-    return RiskLimits(
-        **limits,
+    return replace(
+        settings.risk,
+        stale_quote_seconds=max(settings.risk.stale_quote_seconds, _STALE_FLOOR_SECONDS * speed),
         enabled_exchanges=settings.data.exchanges,
         enabled_kinds=kinds,
         enabled_timeframes=settings.data.timeframes,
-    )
-
-
-def _messaging(messaging: MessagingSettings) -> Messaging:
-    return Messaging(
-        transport=messaging.transport,
-        address=messaging.bind_address,
-        high_water_mark=messaging.high_water_mark,
-        message_timeout=messaging.message_timeout / 1000,
-        ports=stream_ports(messaging),
-    )
-
-
-def _logging(settings: TradingSettings) -> LogRules:
-    log = settings.logging
-    return LogRules(
-        level=log.level,
-        console=log.console,
-        files=log.files,
-        trade=log.trade,
-        performance=log.performance,
-        error=log.error,
-        max_bytes=log.max_file_size,
-        retention_days=log.retention_days,
     )

@@ -1,6 +1,7 @@
-"""The sections of the settings, validated: one class per table of settings.toml.
+"""The sections of settings.toml: those of the run file, extended by what no daemon reads.
 
-Put together by `settings.TradingSettings`. The one rule: a default stands here and nowhere else.
+Each setting is declared once, as an annotated field of a section (`messages.run_settings.setting`). `SECTIONS` lists
+them; variables, documents and validation derive from it.
 """
 
 from __future__ import annotations
@@ -8,314 +9,228 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-from ipaddress import AddressValueError, IPv4Address
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+import msgspec
+from pydantic import SecretStr
 
-from mytrading.config.problems import hint, nearest
-from mytrading.config.strategies import TIMEFRAMES, Names
 from mytrading.config.symbols import EXCHANGES
-from mytrading.messages.enums import LimitAction, Mode, Product
-from mytrading.messages.runconfig import STARTING_CASH, UnknownExit
+from mytrading.messages.enums import Mode
+from mytrading.messages.run_settings import (
+    AlertRules,
+    DataRules,
+    LogRules,
+    Messaging,
+    ProcessRules,
+    RateLimits,
+    RiskLimits,
+    ServerRules,
+    SimulatorRules,
+    Windows,
+    setting,
+)
+from mytrading.messages.strategy_settings import TIMEFRAMES
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
-
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_PORT = {"ge": 0, "le": 65535}
 
 
-def parse_size(value: object) -> object:
-    """`"100 MB"` in bytes; a bare number counts bytes."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
-    if match is None:
-        raise ValueError("expected a size such as 100 MB")
+def _check_host(value: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", value):
+        raise ValueError("expected a host name or address alone, say 127.0.0.1; the port is OPENALGO_WS_PORT")
+
+
+def _check_url(url: str) -> None:
+    if not re.fullmatch(r"https?://[^/\s]+", url):
+        raise ValueError("expected http://host:port without a path")
+
+
+def _check_command(value: str) -> None:
     try:
-        return int(float(match[1]) * _UNITS[match[2] or ""])
-    except (ValueError, OverflowError):
-        raise ValueError("expected a size such as 100 MB") from None
+        words = shlex.split(value)
+    except ValueError as error:
+        raise ValueError(f"expected a command line, found {value!r}: {error}") from error
+    if words and shutil.which(words[0]) is None:
+        raise ValueError(f"expected a command that can be run, found {words[0]!r}; give its full path")
 
 
-def parse_days(value: object) -> object:
-    """`"30 days"` as 30."""
-    return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
+def parse_iv(text: str) -> float:
+    """The volatility at the money that `0.14`, `14%` or `realised` says, 0 for the realised one; `ValueError`."""
+    word = text.strip().lower()
+    if word in ("realised", "realized"):
+        return 0.0
+    try:
+        level = float(word.removesuffix("%")) / (100.0 if word.endswith("%") else 1.0)
+    except ValueError:
+        level = -1.0
+    if not 0.01 <= level <= 3.0:
+        raise ValueError(f"expected realised, or a volatility of a year such as 0.14 or 14%, found {text!r}")
+    return level
 
 
-def lower(value: object) -> object:
-    """Words in lower case; whatever else is left for the type to refuse."""
-    return value.lower() if isinstance(value, str) else value
-
-
-def upper(value: object) -> object:
-    """Text in capitals."""
-    return value.upper() if isinstance(value, str) else value
-
-
-def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words, if there are some and all are allowed; `ValueError` names the wrong ones."""
-    unknown = [word for word in words if word not in allowed]
-    if unknown or not words:
-        raise ValueError(
-            f"expected some of {', '.join(allowed)}; found {', '.join(unknown) or 'none'}"
-            f"{hint(unknown[0], allowed) if unknown and nearest(unknown[0], allowed) else ''}"
-        )
-    return words
-
-
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Section(BaseModel):
-    """One table of settings.toml."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-
-class SystemSettings(Section):
+class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What runs, and how."""
 
-    name: str = "MyTrading"
-    mode: Mode = Mode.PAPER
-    paper_venue: Literal["openalgo", "simulator"] = "openalgo"
-    enabled_strategies: Names = ("SMA_Crossover",)
-    enabled_rules: Names = ()
-    enable_strategy_engine: bool = True
-    enable_trade_execution: bool = False
-    live_confirm: str = ""
-    enable_websocket: bool = True
-    debug: bool = False
+    name: Annotated[str, setting("SYSTEM_NAME", "shown by `status` and above the live screen")] = "MyTrading"
+    mode: Annotated[Mode, setting("TRADING_MODE", "paper, dry_run, or live behind the two settings below")] = Mode.PAPER
+    enable_trade_execution: Annotated[
+        bool, setting("ENABLE_TRADE_EXECUTION", "live trading needs true; paper needs nothing")
+    ] = False
+    live_confirm: Annotated[
+        str, setting("LIVE_CONFIRM", "live trading needs the accounts that take orders named here")
+    ] = ""
+    paper_venue: Annotated[
+        Literal["openalgo", "simulator"],
+        setting(
+            "PAPER_VENUE",
+            "openalgo: the server's sandbox, in analyze mode; simulator: our own exchange, at the server's quotes",
+        ),
+    ] = "openalgo"
+    enabled_strategies: Annotated[tuple[str, ...], setting("ENABLED_STRATEGIES", "names of classes in strategies/")] = (
+        "SMA_Crossover",
+    )
+    enabled_rules: Annotated[
+        tuple[str, ...], setting("ENABLED_RULES", "your own rules in strategies/rules/, which can only deny")
+    ] = ()
+    enable_strategy_engine: Annotated[bool, setting("ENABLE_STRATEGY_ENGINE", "false runs no strategy")] = True
+    debug: Annotated[bool, setting("DEBUG_MODE", "true means LOG_LEVEL=DEBUG where that is not set")] = False
 
-    @field_validator("enable_websocket")
-    @classmethod
-    def _only_source(cls, on: bool) -> bool:
-        if not on:
-            raise ValueError("expected true: quotes come by WebSocket alone")
-        return on
 
-
-class OpenAlgoSettings(Section):
+class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
     """The server; times in seconds."""
 
-    api_key: SecretStr = SecretStr("")
-    host: str = "http://127.0.0.1:5000"
-    ws_host: str = "127.0.0.1"
-    ws_port: int = Field(default=8765, ge=1, le=65535)
-    account: str = Field(default="main", pattern=r"^[A-Za-z0-9_-]+$")
-    timeout: float = Field(default=30.0, gt=0)
-    max_retries: int = Field(default=3, ge=1)
-    retry_delay: float = Field(default=2.0, gt=0)
-    max_concurrent_requests: int = Field(default=10, ge=1)
-    registered_ips: Names = ()
-    egress_url: str = Field(default="https://api.ipify.org", pattern=r"^https?://\S+$")
-    ping_seconds: float = Field(default=30.0, ge=1)
-    ping_failures: int = Field(default=3, ge=1)
-    order_book_seconds: float = Field(default=10.0, ge=1, le=20)
-
-    @field_validator("ws_host")
-    @classmethod
-    def _bare_host(cls, value: str) -> str:
-        if not _HOST.fullmatch(value):
-            raise ValueError("expected a host name or address alone, say 127.0.0.1; the port is OPENALGO_WS_PORT")
-        return value
-
-    @field_validator("host")
-    @classmethod
-    def _is_an_address(cls, url: str) -> str:
-        if not re.fullmatch(r"https?://[^/\s]+", url):
-            raise ValueError("expected http://host:port without a path")
-        return url
+    api_key: Annotated[SecretStr, setting("OPENALGO_API_KEY", "secret; needed unless the embedded simulator runs")] = (
+        SecretStr("")
+    )
+    host: Annotated[str, setting("OPENALGO_API_HOST", check=_check_url)] = "http://127.0.0.1:5000"
+    ws_host: Annotated[str, setting("OPENALGO_WS_HOST", check=_check_host)] = "127.0.0.1"
+    ws_port: Annotated[int, setting("OPENALGO_WS_PORT", ge=1, le=65535)] = 8765
+    account: Annotated[
+        str, setting("OPENALGO_ACCOUNT", "the account's name in journals and on screens", pattern=r"^[A-Za-z0-9_-]+$")
+    ] = "main"
+    max_concurrent_requests: Annotated[
+        int, setting("MAX_CONCURRENT_REQUESTS", "bounds the four order workers", ge=1)
+    ] = 10
+    order_book_seconds: Annotated[
+        float,
+        setting(
+            "ORDER_BOOK_SECONDS",
+            "between reads of an account's order book while order updates come; every 2 s while they do not",
+            ge=1,
+            le=20,
+        ),
+    ] = Windows().orders_every
 
 
-class MessagingSettings(Section):
-    """How daemons reach each other; `message_timeout` is in ms.
+class MessagingSettings(Messaging, frozen=True, kw_only=True):
+    """How daemons reach each other. Ports count only with transport tcp, which `insecure` has to allow."""
 
-    Ports count only with transport tcp, which knows nobody and therefore has to be allowed by `insecure`.
-    """
-
-    transport: Literal["ipc", "tcp"] = "ipc"
-    insecure: bool = False
-    bind_address: str = "127.0.0.1"
-    base_port: int = Field(default=5600, ge=1024, le=65000)
-    market_data_port: Port = 0
-    strategy_signals_port: Port = 0
-    trade_commands_port: Port = 0
-    system_status_port: Port = 0
-    high_water_mark: int = Field(default=10_000, ge=1)
-    message_timeout: int = Field(default=5000, ge=1)
-
-    @field_validator("bind_address")
-    @classmethod
-    def _stays_on_this_machine(cls, value: str) -> str:
-        try:
-            own = IPv4Address(value).is_loopback
-        except AddressValueError:
-            own = False
-        if not own:
-            raise ValueError(
-                f"expected a loopback address such as 127.0.0.1, found {value!r}: streams are not encrypted, so they "
-                "do not leave this machine; forward a port through ssh instead"
-            )
-        return value
+    insecure: Annotated[
+        bool, setting("MYTRADING_TRANSPORT_INSECURE", "yes allows tcp, where every local user can order")
+    ] = False
+    base_port: Annotated[
+        int, setting("ZMQ_BASE_PORT", "transport tcp only; OpenAlgo itself binds 5555", ge=1024, le=65000)
+    ] = 5600
+    market_data_port: Annotated[
+        int, setting("ZMQ_MARKET_DATA_PORT", "transport tcp only; 0: from the base port", **_PORT)
+    ] = 0
+    strategy_signals_port: Annotated[int, setting("ZMQ_STRATEGY_SIGNALS_PORT", "transport tcp only", **_PORT)] = 0
+    trade_commands_port: Annotated[int, setting("ZMQ_TRADE_COMMANDS_PORT", "transport tcp only", **_PORT)] = 0
+    system_status_port: Annotated[
+        int, setting("ZMQ_SYSTEM_STATUS_PORT", "transport tcp only; first of seven", **_PORT)
+    ] = 0
 
 
-class DataSettings(Section):
+class DataSettings(DataRules, frozen=True, kw_only=True):
     """What may be watched and traded, and how the feed treats it."""
 
-    symbols: Names = ("NIFTY", "BANKNIFTY", "SENSEX")
-    exchanges: Annotated[Names, BeforeValidator(upper)] = ("NSE", "BSE", "NFO", "BFO", "NSE_INDEX", "BSE_INDEX")
-    instrument_types: Annotated[Names, BeforeValidator(upper)] = INSTRUMENT_TYPES
-    timeframes: Names = ("tick", "1m", "5m", "15m", "1h", "1d")
-    tick_data: bool = True
-    depth_data: bool = True
-    depth_levels: int = Field(default=5, ge=1, le=200)
-    historical: bool = True
-    history_days: int = Field(default=30, ge=1, le=3650)
-    validation: bool = True
-    max_price_change_percent: float = Field(default=10.0, gt=0)
-    max_subscriptions: int = Field(default=3000, ge=1)
-    batch_size: int = Field(default=50, ge=1)
-    batch_delay: float = Field(default=0.05, ge=0)
-    buffer_size: int = Field(default=10_000, ge=100)
-    mode: Annotated[Literal["ltp", "quote", "depth"], BeforeValidator(lower)] = "quote"
-    mute_seconds: float = Field(default=13.0, gt=0)
-    down_seconds: float = Field(default=5.0, gt=0)
-    failback_seconds: float = Field(default=300.0, ge=60)
-    fallback_seconds: float = Field(default=3.0, ge=0)
-
-    @field_validator("exchanges")
-    @classmethod
-    def _known_exchanges(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        return some_of(EXCHANGES, words)
-
-    @field_validator("instrument_types")
-    @classmethod
-    def _known_types(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        return some_of(INSTRUMENT_TYPES, words)
-
-    @field_validator("timeframes")
-    @classmethod
-    def _known_timeframes(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        return some_of(TIMEFRAMES, words)
+    symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "watched besides the strategies' own")] = (
+        "NIFTY",
+        "BANKNIFTY",
+        "SENSEX",
+    )
+    exchanges: Annotated[tuple[str, ...], setting("ENABLED_EXCHANGES", case="upper", among=EXCHANGES)] = (
+        "NSE",
+        "BSE",
+        "NFO",
+        "BFO",
+        "NSE_INDEX",
+        "BSE_INDEX",
+    )
+    instrument_types: Annotated[
+        tuple[str, ...], setting("ENABLED_INSTRUMENT_TYPES", case="upper", among=INSTRUMENT_TYPES)
+    ] = INSTRUMENT_TYPES
+    timeframes: Annotated[
+        tuple[str, ...], setting("ENABLED_TIMEFRAMES", "those that strategies may use", among=TIMEFRAMES)
+    ] = ("tick", "1m", "5m", "15m", "1h", "1d")
 
 
-class RiskSettings(Section):
-    """Limits: rupees of premium for bought options, of value for shares, of margin for the rest; fractions of 1."""
-
-    max_position_size: float = Field(default=100_000.0, gt=0)
-    max_order_size: float = Field(default=10_000.0, gt=0)
-    min_order_size: float = Field(default=100.0, ge=0)
-    max_positions_per_symbol: int = Field(default=5, ge=1)
-    max_total_positions: int = Field(default=50, ge=1)
-    max_daily_loss: float = Field(default=10_000.0, gt=0)
-    max_drawdown: Fraction = 0.05
-    default_stop_loss: Fraction = 0.02
-    default_stop_loss_options: Fraction = 0.25
-    trailing_stop_enabled: bool = True
-    trailing_stop_distance: Fraction = 0.01
-    avoid_first_minutes: int = Field(default=5, ge=0)
-    avoid_last_minutes: int = Field(default=15, ge=0)
-    stale_quote_seconds: float = Field(default=5.0, gt=0)
-    signal_validity_seconds: float = Field(default=60.0, gt=0)
-    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
-    stop_limit_buffer: Fraction = 0.01
-    stop_limit_buffer_options: float = Field(default=3.0, ge=0)
-    bare_seconds: float = Field(default=5.0, gt=0)
-    doubt_seconds: float = Field(default=60.0, gt=0)
-    enabled_products: Annotated[Names, BeforeValidator(upper)] = tuple(product.value for product in Product)
-    price_collar: Fraction = 0.03
-    price_collar_options: Fraction = 0.25
-    min_data_coverage: float = Field(default=0.9, ge=0, le=1)
-    max_entries_per_session: int = Field(default=0, ge=0, le=250)
-    max_active_orders: int = Field(default=100, ge=1)
-    max_cancels_per_day: int = Field(default=500, ge=1)
-    max_consecutive_losses: int = Field(default=0, ge=0)
-    loss_pause_minutes: int = Field(default=30, ge=1)
-    max_daily_loss_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.NO_ENTRIES
-    max_drawdown_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.HALT
-    r_value: float = Field(default=0.0, ge=0)
-    daily_stop_r: float = Field(default=0.0, ge=0)
-    daily_target_r: float = Field(default=0.0, ge=0)
-    daily_r_action: Annotated[LimitAction, BeforeValidator(lower)] = LimitAction.CLOSE_LEGS
-
-    @field_validator("enabled_products")
-    @classmethod
-    def _known_products(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        return some_of(tuple(product.value for product in Product), words)
-
-
-class RateSettings(Section):
-    """The router's budget of calls; the exchange allows ten orders a second."""
-
-    orders_per_second: int = Field(default=8, ge=1, le=10)
-    smart_orders_per_second: int = Field(default=1, ge=1, le=10)
-    entries_per_minute: int = Field(default=10, ge=1)
-    modifies_per_order: int = Field(default=20, ge=1, le=25)
-    churn_per_instrument: int = Field(default=2, ge=1)
-    churn_per_account: int = Field(default=5, ge=1)
-    reads_per_minute: int = Field(default=100, ge=1)
-
-
-class LoggingSettings(Section):
+class LoggingSettings(LogRules, frozen=True, kw_only=True):
     """What is logged and how long it is kept."""
 
-    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(upper)] = "INFO"
-    console: bool = True
-    files: bool = True
-    directory: str = Field(default="logs", min_length=1)
-    max_file_size: Annotated[int, BeforeValidator(parse_size), Field(ge=10_000)] = 100_000_000
-    retention_days: Annotated[int, BeforeValidator(parse_days), Field(ge=1)] = 30
-    performance: bool = True
-    trade: bool = True
-    error: bool = True
+    directory: Annotated[
+        str,
+        setting(
+            "LOG_DIRECTORY",
+            "relative to the project folder; each profile has a folder in it",
+            alias="MYTRADING_LOG_DIR",
+            min_length=1,
+        ),
+    ] = "logs"
 
 
-class AlertSettings(Section):
-    """What is told of an alert besides screen and log, and from when on latency and refusals are alerts; 0: never."""
+class AlertSettings(AlertRules, frozen=True, kw_only=True):
+    """Who is informed of an alert besides screen and log, and which latency and rejections raise one."""
 
-    command: str = ""
-    quote_latency_ms: float = Field(default=1000.0, ge=0)
-    order_latency_ms: float = Field(default=5000.0, ge=0)
-    rejections: int = Field(default=5, ge=0)
-    rejection_minutes: float = Field(default=5.0, gt=0)
-    cooldown_seconds: float = Field(default=60.0, gt=0)
-
-    @field_validator("command")
-    @classmethod
-    def _is_a_command_line(cls, value: str) -> str:
-        try:
-            words = shlex.split(value)
-        except ValueError as error:
-            raise ValueError(f"expected a command line, found {value!r}: {error}") from error
-        if words and shutil.which(words[0]) is None:
-            raise ValueError(f"expected a command that can be run, found {words[0]!r}; give its full path")
-        return value
+    command: Annotated[str, setting("ALERT_COMMAND", "run for each alert", check=_check_command)] = ""
 
 
-class SimulatorSettings(Section):
-    """The embedded simulator; `speed` in market seconds a second, 0 for lock-step."""
+class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What options cost in a backtest without recorded quotes: the surface of `core/options/surface`, and its level.
 
-    embedded: bool = False
-    rest_port: Port = 0
-    ws_port: Port = 0
-    seed: int = Field(default=7, ge=0)
-    speed: float = Field(default=1.0, ge=0)
-    replay: str = ""
-    capital: float = Field(default=STARTING_CASH, gt=0)
-    commission: float = Field(default=0.0003, ge=0)
-
-
-class ProcessSettings(Section):
-    """How each process runs; with less free disk than `min_free_bytes` entries halt.
-
-    Each journal keeps `journal_reserve_bytes` aside for exits; its files stay for `journal_keep_days`.
+    `iv` is a fraction of a year, or `realised`: of the underlying's own last `iv_sessions` days times `iv_factor`.
     """
 
-    memory_optimization: bool = True
-    gc_threshold: int = Field(default=1_000_000, ge=700)
-    monitoring: bool = True
-    min_free_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=0, le=1 << 62)] = 2 << 30
-    journal_reserve_bytes: Annotated[int, BeforeValidator(parse_size), Field(ge=1 << 20, le=1 << 30)] = 8 << 20
-    journal_keep_days: Annotated[int, BeforeValidator(parse_days), Field(ge=2)] = 30
+    iv: Annotated[str, setting("BACKTEST_IV", "volatility at the money: realised, 0.14 or 14%", check=parse_iv)] = (
+        "realised"
+    )
+    iv_sessions: Annotated[int, setting("BACKTEST_IV_SESSIONS", "days of the realised one", ge=1, le=500)] = 20
+    iv_factor: Annotated[float, setting("BACKTEST_IV_FACTOR", "times the realised one", ge=0.1, le=10)] = 1.0
+    iv_least_sessions: Annotated[
+        int, setting("BACKTEST_IV_LEAST_SESSIONS", "before them config/instruments.toml's", ge=1, le=500)
+    ] = 5
+    skew: Annotated[float, setting("BACKTEST_SKEW", ge=-0.5, le=0.5)] = -0.12
+    smile: Annotated[float, setting("BACKTEST_SMILE", ge=0, le=0.5)] = 0.05
+    near: Annotated[float, setting("BACKTEST_NEAR", "more volatility of short-lived options", ge=-0.5, le=2)] = 0.08
+    near_days: Annotated[float, setting("BACKTEST_NEAR_DAYS", gt=0)] = 10.0
+    carry: Annotated[float, setting("BACKTEST_CARRY", "a year, from spot to forward", ge=-0.2, le=0.5)] = 0.065
+    rate: Annotated[float, setting("BACKTEST_RATE", "a year, discounts", ge=-0.2, le=0.5)] = 0.065
+    spread_ticks: Annotated[
+        float, setting("BACKTEST_SPREAD_TICKS", "half of bid to ask, at the money", ge=0, le=1000)
+    ] = 2.0
+    wing_ticks: Annotated[float, setting("BACKTEST_WING_TICKS", "more of it a deviation", ge=0, le=1000)] = 1.0
+    settle_minutes: Annotated[int, setting("BACKTEST_SETTLE_MINUTES", "of closes, at an expiry", ge=1, le=400)] = 30
+    bhavcopy: Annotated[
+        Literal["before", "same_day"],
+        setting("BACKTEST_BHAVCOPY", "before, or same_day, which knows the day's close", case="lower"),
+    ] = "before"
+
+
+SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
+    {
+        "system": SystemSettings,
+        "openalgo": OpenAlgoSettings,
+        "messaging": MessagingSettings,
+        "data": DataSettings,
+        "risk": RiskLimits,
+        "rates": RateLimits,
+        "logging": LoggingSettings,
+        "alerts": AlertSettings,
+        "simulator": SimulatorRules,
+        "process": ProcessRules,
+        "backtest": BacktestSettings,
+    }
+)
+"""The tables of settings.toml."""

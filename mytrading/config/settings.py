@@ -1,91 +1,78 @@
 """The settings of the whole system, validated: `TradingSettings`, with a section for each table of settings.toml.
 
-Built by `resolve.load_settings`; read by the command line and by `build`, which turns it into the run file. The one
-rule: a default stands in its section and nowhere else.
+Built by `loading.load_settings`; read by the command line and by `run_config`, which turns it into the run file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import PrivateAttr, SecretStr
+import msgspec
+from pydantic import SecretStr
 
 from mytrading.config.accounts import AccountConfig
-from mytrading.config.backtest import BacktestSettings
 from mytrading.config.sections import (
+    SECTIONS,
     AlertSettings,
+    BacktestSettings,
     DataSettings,
     LoggingSettings,
     MessagingSettings,
     OpenAlgoSettings,
-    ProcessSettings,
-    RateSettings,
-    RiskSettings,
-    Section,
-    SimulatorSettings,
     SystemSettings,
 )
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.symbols import SymbolConfig
+from mytrading.config.validation import settings_of
 from mytrading.messages.enums import Mode
 from mytrading.messages.leg_plan import LegPlan
-from mytrading.messages.runconfig import AccountRole
+from mytrading.messages.run_config import AccountRole, ProcessRules, RateLimits, RiskLimits, SimulatorRules
 
 SIMULATOR_ACCOUNT = "simulator"
-"""How the account of the stack's own simulator is called where quotes are those of an account."""
+"""Name of the account of the stack's own simulator where quotes are those of an account."""
 
 
-class TradingSettings(Section):
-    """Everything resolved and valid. `effective_rows()` lists each value with its origin, secrets masked."""
+class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything resolved and valid. `effective_rows()` lists each value with its origin, secrets masked.
+
+    `home` is the project folder, `warnings` are settings without effect or unwise, each with why, and `unused` the
+    variables of the environment that nothing here reads. `origins` are by dotted path; `files`, `plans` and
+    `faults_by_name` by strategy.
+    """
 
     profile: str = "default"
     system: SystemSettings = SystemSettings()
     openalgo: OpenAlgoSettings = OpenAlgoSettings()
     messaging: MessagingSettings = MessagingSettings()
     data: DataSettings = DataSettings()
-    risk: RiskSettings = RiskSettings()
-    rates: RateSettings = RateSettings()
+    risk: RiskLimits = RiskLimits()
+    rates: RateLimits = RateLimits()
     logging: LoggingSettings = LoggingSettings()
     alerts: AlertSettings = AlertSettings()
-    simulator: SimulatorSettings = SimulatorSettings()
+    simulator: SimulatorRules = SimulatorRules()
+    process: ProcessRules = ProcessRules()
     backtest: BacktestSettings = BacktestSettings()
-    process: ProcessSettings = ProcessSettings()
     symbols: SymbolConfig = SymbolConfig()
     accounts: tuple[AccountConfig, ...] = ()
     strategies: tuple[StrategyConfig, ...] = ()
-
-    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
-    _warnings: tuple[str, ...] = PrivateAttr(default=())
-    _foreign: tuple[str, ...] = PrivateAttr(default=())
-    _faults: dict[str, str] = PrivateAttr(default_factory=dict)
-    _files: dict[str, str] = PrivateAttr(default_factory=dict)
-    _home: Path = PrivateAttr(default=Path())
-    _plans: dict[str, LegPlan] = PrivateAttr(default_factory=dict)
-
-    @property
-    def home(self) -> Path:
-        """The project folder whose files these settings were read from."""
-        return self._home
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Settings that were given and have no effect yet, or none any more, each with why."""
-        return self._warnings
-
-    @property
-    def foreign(self) -> tuple[str, ...]:
-        """Variables of other programs that the environment has, and that have no effect here (`variables.FOREIGN`)."""
-        return self._foreign
+    home: Path = Path()
+    warnings: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    origins: Mapping[str, str] = {}
+    files: Mapping[str, str] = {}
+    plans: Mapping[str, LegPlan] = {}
+    faults_by_name: Mapping[str, str] = {}
 
     @property
     def faults(self) -> tuple[str, ...]:
         """Why strategies that ENABLED_STRATEGIES names cannot run, with file and line; the others can."""
-        return tuple(self._faults.values())
+        return tuple(self.faults_by_name.values())
 
-    def stands_idle(self, strategy: str) -> bool:
-        """True of a strategy that cannot run and of which nothing is set: there is nothing to judge but its file."""
+    def is_unusable(self, strategy: str) -> bool:
+        """True of a strategy that cannot run and has no settings: only its file can be judged."""
         own = f"strategies.{strategy}."
-        return strategy in self._faults and not any(path.startswith(own) for path in self._origins)
+        return strategy in self.faults_by_name and not any(path.startswith(own) for path in self.origins)
 
     @property
     def running(self) -> tuple[StrategyConfig, ...]:
@@ -111,7 +98,7 @@ class TradingSettings(Section):
         return next((account for account in self.accounts if account.role is AccountRole.PRIMARY), None)
 
     @property
-    def traded(self) -> tuple[str, ...]:
+    def traded_accounts(self) -> tuple[str, ...]:
         """The names of the accounts that orders may go to, the primary first."""
         if self.primary is None:
             return (self.openalgo.account,)
@@ -120,37 +107,31 @@ class TradingSettings(Section):
 
     def origin(self, path: str) -> str:
         """Where the value of `risk.max_order_size` came from."""
-        return self._origins.get(path, "default")
+        return self.origins.get(path, "default")
 
     def file_of(self, strategy: str) -> str:
         """The file that holds a strategy's class, below the project folder."""
-        return self._files.get(strategy, "")
+        return self.files.get(strategy, "")
 
     def plan_of(self, strategy: str) -> LegPlan | None:
         """The legs of a strategy without code, None of any other."""
-        return self._plans.get(strategy)
+        return self.plans.get(strategy)
 
     def effective_rows(self) -> list[tuple[str, str, str]]:
         """(dotted name, value, origin) of every setting and every running strategy's."""
         rows = [(name, shown, self.origin(name)) for name, shown in _section_rows(self)]
         for account in self.accounts:
-            shown = [(name, "***" if name == "key" else show(value)) for name, value in account if name != "id"]
+            shown = [(name, "***" if name == "key" else format_value(value)) for name, value in account if name != "id"]
             rows.extend((f"accounts.{account.id}.{name}", value, "config/accounts.toml") for name, value in shown)
         for strategy in self.strategies:
             for name, value in _strategy_values(strategy):
                 path = f"strategies.{strategy.name}.{name}"
-                rows.append((path, show(value), self.origin(path)))
+                rows.append((path, format_value(value), self.origin(path)))
         return rows
 
 
-SECTIONS: tuple[str, ...] = (
-    "system", "openalgo", "messaging", "data", "risk", "rates", "logging", "alerts", "simulator", "process",
-    "backtest",
-)  # fmt: skip
-
-
-def show(value: object) -> str:
-    """A value as a person would write it."""
+def format_value(value: object) -> str:
+    """A value as it is written in a file."""
     if isinstance(value, SecretStr):
         return "***" if value.get_secret_value() else "(not set)"
     if isinstance(value, bool):
@@ -165,10 +146,11 @@ def show(value: object) -> str:
 def _section_rows(settings: TradingSettings) -> list[tuple[str, str]]:
     rows = [("profile", settings.profile)]
     for section in SECTIONS:
-        rows.extend((f"{section}.{name}", show(value)) for name, value in getattr(settings, section))
+        rows.extend(
+            (f"{section}.{name}", format_value(value)) for name, value in settings_of(getattr(settings, section))
+        )
     return rows
 
 
 def _strategy_values(strategy: StrategyConfig) -> list[tuple[str, object]]:
-    own = [(name, value) for name, value in strategy if name not in ("name", "parameters")]
-    return [*own, *strategy.parameters.items()]
+    return [*settings_of(strategy), *strategy.parameters.items()]

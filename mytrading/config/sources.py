@@ -1,6 +1,7 @@
-"""Where settings are written: TOML files, `.env` and the process environment, each value with its origin.
+"""Where settings come from: TOML files, `.env`, the process environment and profiles; each value has its origin.
 
-Used by `resolve`. The one rule: a value never travels without the place it came from.
+A profile is a ready-made set: `paper` and `replay` run on the embedded simulator. They read no `.env` and nothing that
+names a server or a mode, so that `make paper` works on any machine and can never reach a broker.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ import io
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
 
-from mytrading.messages.files import bytes_of
+from mytrading.messages.files import read_bytes
 
 TOO_DEEP = "expected tables and arrays of a few levels, found thousands within each other; correct the file"
 
@@ -45,7 +46,7 @@ def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
         origin = f"{path.name}:{binding.original.line + skipped}"
         if not (binding.value or "").replace("\t", " ").isprintable():
             problems.append(
-                f"{origin}: expected text, found an invisible character in {binding.key}; type its value anew"
+                f"{origin}: expected text, found an invisible character in {binding.key}; type its value again"
             )
         elif binding.error:
             problems.append(f"{origin}: expected NAME=value, found {binding.original.string.strip()!r}")
@@ -101,7 +102,7 @@ def parse_toml(path: Path, home: Path, problems: list[str]) -> tuple[str, dict[s
 
 def _text_of(path: Path, name: str, problems: list[str]) -> str | None:
     try:
-        raw = bytes_of(path)
+        raw = read_bytes(path)
     except OSError as error:
         problems.append(f"{name}: cannot be read: {error.strerror}")
         return None
@@ -133,3 +134,51 @@ def _key_lines(text: str) -> dict[str, int]:
         elif key := re.match(r'\s*"?([\w.-]+)"?\s*=', line):
             found.setdefault(section + key[1], number)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """`settings` by dotted path, `strategies` by name and setting; they beat files and lose to the environment."""
+
+    name: str
+    simulated: bool
+    settings: dict[str, Any] = field(default_factory=dict)
+    strategies: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def ignores(self, variable: str) -> bool:
+        """True for a variable of the process that does not count in this profile."""
+        return self.simulated and (variable.startswith("OPENALGO_") or variable in _OF_A_SERVER)
+
+
+_OF_A_SERVER = frozenset({"TRADING_MODE", "PAPER_VENUE", "ENABLE_TRADE_EXECUTION", "LIVE_CONFIRM"})
+
+_SIMULATED = {
+    "system.mode": "paper",
+    "system.enabled_strategies": "SMA_Crossover",
+    "openalgo.account": "paper",
+    "data.symbols": "NIFTY",
+    "simulator.embedded": True,
+    "simulator.speed": 60,
+    "risk.avoid_first_minutes": 0,
+    "risk.avoid_last_minutes": 0,
+}
+
+# Short averages that join the trend they find, so that a newcomer sees a trade within seconds at speed 60.
+_QUICK_SMA = {
+    "symbols": "NIFTY",
+    "timeframes": "1m",
+    "fast_period": 3,
+    "slow_period": 8,
+    "join_trend": True,
+    "trade_long": "NIFTY ATM CE nearest",
+    "trade_short": "none",
+    "direction": "long",
+    "lots": 1,
+}
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of this name; any other name is a profile of its own state folder with nothing preset."""
+    if name in ("paper", "replay"):
+        return Profile(name, True, dict(_SIMULATED), {"SMA_Crossover": dict(_QUICK_SMA)})
+    return Profile(name, False)

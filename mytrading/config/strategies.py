@@ -1,35 +1,42 @@
-"""What an operator says about one strategy: `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`.
+"""The settings of one strategy: `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`.
 
-Used by `resolve` and `build`. The one rule: a strategy's own parameters live in `parameters` and are those of its
-class; everything else here is ours and has the same meaning for every strategy.
+A strategy's own parameters are those of its class; the settings here mean the same for every strategy. A setting that
+could never act is refused with the reason, since a limit that does not hold is worse than none.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import time
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator
-
-from mytrading.config.strategy_risk import StrategyRiskFields
-from mytrading.messages.enums import LimitAction, Product, Side
-from mytrading.messages.runconfig import (
-    Allocation,
-    Direction,
+from mytrading.config.validation import declarations, validated
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.exit_rules import (
+    LevelKind,
+    LevelRule,
+    StrategyRules,
+    TrailKind,
+    TrailRule,
+    TrendExit,
+    TrendRule,
+    TrendSource,
+)
+from mytrading.messages.run_settings import setting
+from mytrading.messages.strategy_settings import (
+    AllocationMode,
     ExpiryRule,
-    OrphanLegs,
+    OptionRange,
+    Parameter,
     SizingRule,
-    StopPlan,
+    StrategySettings,
     TradeKind,
     TradeRule,
 )
-from mytrading.messages.strategy_run import OptionRange
 
-TIMEFRAMES = ("tick", "1m", "3m", "5m", "15m", "30m", "1h", "1d")
-BAR_TIMEFRAMES = TIMEFRAMES[1:]
-"""Those that have bars; a strategy that wants each tick says `subscribe_quotes = True` in its class."""
-
+_MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 _EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"
 _OPTION = re.compile(
     r"(?:(?P<side>BUY|SELL)\s+)?(?:(?P<underlying>(?!ATM|ITM|OTM|STRIKE)[A-Z][A-Z0-9&-]*)\s+)?"
@@ -43,14 +50,6 @@ _EXPECTED = (
     "expected same, future [nearest|next|monthly|next monthly], none, or an option such as 'NIFTY ATM CE nearest', "
     "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
 )
-
-
-def split_names(value: object) -> object:
-    """`"a, b"` as a tuple of names; anything but text as it is."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(split_names)]
 
 
 def parse_trade(text: str, long: bool) -> TradeRule | None:
@@ -105,81 +104,108 @@ def parse_factors(words: Iterable[str]) -> dict[str, float]:
     return factors
 
 
-class StrategyConfig(StrategyRiskFields):
-    """How one strategy runs. `trade_long` and `trade_short` are rules in words, see `parse_trade`.
+def _day_time(value: Any) -> Any:
+    """`15:10`, quoted or not, as text; `ValueError` for what is no time of day."""
+    if isinstance(value, time):
+        return value.strftime("%H:%M:%S")
+    text = str(value).strip()
+    if not text:
+        return ""
+    try:
+        time.fromisoformat(text if ":" in text else "no time")
+    except ValueError:
+        raise ValueError(f"expected a time of day in India, say 15:10; found {text!r}") from None
+    return text
 
-    `options` ("ATM 20 nearest") are watched besides `symbols`: calls and puts so many strikes about the first symbol's
-    last close before the day. `accounts` are those it trades in, each the same lots; none means the primary one.
-    `orphan_legs` says what follows when a leg of several cannot be had: retry (`orphan_tries` times, then unwind),
-    unwind or report.
-    `sizing` is fixed (the lots as they are), risk (`risk_per_trade` rupees at the stop), or a profile or grade of
-    config/risk.toml; `allocation` spreads lots over accounts, custom by `allocation_factors` such as second=0.5.
-    Futures held overnight move to the next contract `roll_days` trading days before expiry, the far or near leg first.
-    By `square_off`, which is `square_off_time` under [risk], all that it holds is closed, of every product;
-    empty: MIS by the venue's time only.
-    Sizes in rupees, `stop_loss_pct` and `take_profit_pct` fractions of the entry price, `signal_cooldown` seconds.
-    What is `intraday` is closed by the venue's square-off whatever its product; not given, that is MIS alone.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+def _check_symbols(symbols: tuple[str, ...]) -> None:
+    if not symbols:
+        raise ValueError("expected at least one instrument, say NIFTY or NSE:SBIN; ENABLED_STRATEGIES switches off")
+
+
+def _check_trade(text: str) -> None:
+    parse_trade(text, long=True)
+
+
+_LEVEL = "percentage or points from the entry price, or premium: a price itself"
+
+
+class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
+    """How one strategy runs; the keys `risk_…` stand in its table `[risk]`. A zero or nothing switches a rule off."""
 
     name: str
-    enabled: bool = True
-    symbols: Names = ("NIFTY",)
-    options: str = ""
-    trade_long: str = "same"
-    trade_short: str = "same"
-    timeframes: Names = ("1m",)
-    direction: Direction = Direction.LONG
-    product: Product = Product.MIS
-    lots: int = Field(default=1, ge=1)
-    min_confidence: float = Field(default=0.0, ge=0, le=1)
-    signal_cooldown: float = Field(default=0.0, ge=0)
-    max_position_size: float = Field(default=0.0, ge=0)
-    stop: StopPlan = StopPlan.BROKER
-    stop_loss_pct: float = Field(default=0.0, ge=0, lt=1)
-    take_profit_pct: float = Field(default=0.0, ge=0)
-    intraday: bool | None = None
-    group: str = Field(default="main", pattern=r"^[a-z][a-z0-9_]*$")
-    accounts: Names = ()
-    orphan_legs: OrphanLegs = OrphanLegs.UNWIND
-    orphan_tries: int = Field(default=2, ge=0, le=10)
-    sizing: str = "fixed"
-    risk_per_trade: float = Field(default=0.0, ge=0)
-    max_lots: int = Field(default=0, ge=0)
-    confidence_scaling: bool = False
-    allocation: Allocation = Allocation.EQUAL
-    allocation_factors: Names = ()
-    roll_days: int = Field(default=0, ge=0, le=20)
-    roll_first: Literal["far", "near"] = "far"
-    max_daily_loss: float = Field(default=0.0, ge=0)
-    max_drawdown: float = Field(default=0.0, ge=0, lt=1)
-    daily_stop_r: float = Field(default=0.0, ge=0)
-    daily_target_r: float = Field(default=0.0, ge=0)
-    limit_action: LimitAction = LimitAction.NO_ENTRIES
-    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict)
-
-    @field_validator("trade_long", "trade_short")
-    @classmethod
-    def _rule(cls, text: str) -> str:
-        parse_trade(text, long=True)
-        return text
-
-    @field_validator("options")
-    @classmethod
-    def _range(cls, text: str) -> str:
-        parse_options(text)
-        return text
-
-    @field_validator("allocation_factors")
-    @classmethod
-    def _factors(cls, words: tuple[str, ...]) -> tuple[str, ...]:
-        parse_factors(words)
-        return words
+    parameters: dict[str, Parameter]
+    enabled: Annotated[bool, setting(note="false: it does not run, though ENABLED_STRATEGIES names it")] = True
+    symbols: Annotated[tuple[str, ...], setting(note="what it watches", check=_check_symbols)] = ("NIFTY",)
+    options: Annotated[
+        str,
+        setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_options),
+    ] = ""
+    trade_long: Annotated[str, setting(note="what a long signal trades", check=_check_trade)] = "same"
+    trade_short: Annotated[str, setting(note="what a short signal trades", check=_check_trade)] = "same"
+    intraday: Annotated[
+        bool | None, setting(note="closed by the venue's square-off whatever its product; not set: MIS alone")
+    ] = None
+    sizing: Annotated[
+        str, setting(note="fixed, risk (risk_per_trade at the stop), or a profile or grade of config/risk.toml")
+    ] = "fixed"
+    risk_per_trade: Annotated[float, setting(note="rupees", ge=0)] = 0.0
+    max_lots: Annotated[int, setting(note="of a leg; 0: the limit of config/risk.toml alone", ge=0)] = 0
+    confidence_scaling: Annotated[bool, setting(note="fewer lots for a signal of less confidence")] = False
+    allocation: Annotated[
+        AllocationMode, setting(note="of lots over accounts: equal, proportional to free margin, or custom")
+    ] = AllocationMode.EQUAL
+    allocation_factors: Annotated[
+        tuple[str, ...], setting(note="of a custom allocation, say second=0.5", check=parse_factors)
+    ] = ()
+    roll_days: Annotated[
+        int, setting(note="trading days before expiry when held futures move to the next contract", ge=0, le=20)
+    ] = 0
+    roll_first: Annotated[Literal["far", "near"], setting(note="the leg of a roll that is traded first")] = "far"
+    square_off: Annotated[str, setting(note="the older name of risk_square_off_time", read=_day_time)] = ""
+    risk_max_loss: Annotated[float, setting(note="rupees of a run", ge=0)] = 0.0
+    risk_max_profit: Annotated[float, setting(note="rupees of a run", ge=0)] = 0.0
+    risk_auto_exit: Annotated[bool, setting(note="false: a breach raises an alert and closes nothing")] = True
+    risk_auto_exit_on_max_loss: Annotated[bool, setting(note="the same, of risk_max_loss alone")] = True
+    risk_auto_exit_on_max_profit: Annotated[bool, setting(note="the same, of risk_max_profit alone")] = True
+    risk_trailing: Annotated[float, setting(note="how far the stop on a run's profit stays behind", ge=0)] = 0.0
+    risk_trailing_type: Annotated[
+        TrailKind, setting(note="percentage of the peak, points per unit, or amount in rupees")
+    ] = TrailKind.PERCENTAGE
+    risk_trailing_activation: Annotated[float, setting(note="rupees of profit from which it trails", ge=0)] = 0.0
+    risk_trailing_from_entry: Annotated[bool, setting(note="true: from the entry on, below its cost")] = False
+    risk_leg_stop_loss: Annotated[float, setting(note="the stop of each leg", ge=0)] = 0.0
+    risk_leg_stop_loss_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
+    risk_leg_take_profit: Annotated[float, setting(note="the profit at which a leg is closed", ge=0)] = 0.0
+    risk_leg_take_profit_type: Annotated[LevelKind, setting(note=_LEVEL)] = LevelKind.PERCENTAGE
+    risk_leg_trailing_enabled: Annotated[
+        bool, setting(note="legs trail, by TRAILING_STOP_DISTANCE unless risk_leg_trailing says otherwise")
+    ] = False
+    risk_leg_trailing: Annotated[float, setting(note="how far the stop of a leg stays behind", ge=0)] = 0.0
+    risk_leg_trailing_type: Annotated[
+        Literal["percentage", "points"], setting(note="percentage of the best price, or points")
+    ] = "percentage"
+    risk_supertrend: Annotated[
+        Literal["off", "breakout", "breakdown"], setting(note="the turn of the Supertrend that ends a run")
+    ] = "off"
+    risk_supertrend_period: Annotated[int, setting(ge=2, le=100)] = 7
+    risk_supertrend_multiplier: Annotated[float, setting(gt=0, le=20)] = 3.0
+    risk_supertrend_timeframe: Annotated[Literal["3m", "5m", "10m", "15m", "30m", "1h"], setting()] = "5m"
+    risk_supertrend_on: Annotated[
+        TrendSource, setting(note="underlying: bars of the watched symbol; premium: of what is held")
+    ] = TrendSource.UNDERLYING
+    risk_supertrend_require_cross: Annotated[
+        bool, setting(note="false: the trend's direction is enough, without a turn after the entry")
+    ] = True
+    risk_entry_time: Annotated[str, setting(note="no entry before this time of day in India", read=_day_time)] = ""
+    risk_exit_time: Annotated[str, setting(note="closing begins then", read=_day_time)] = ""
+    risk_square_off_time: Annotated[
+        str, setting(note="all is flat by then, of every product; empty: MIS by the venue's time", read=_day_time)
+    ] = ""
 
     @property
     def sizing_rule(self) -> SizingRule:
-        """How many lots a wish gets."""
+        """How many lots a signal gets."""
         return SizingRule(
             by=self.sizing.strip(),
             risk_per_trade=self.risk_per_trade,
@@ -189,21 +215,6 @@ class StrategyConfig(StrategyRiskFields):
             factors=parse_factors(self.allocation_factors),
         )
 
-    @field_validator("symbols")
-    @classmethod
-    def _some(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        if not symbols:
-            raise ValueError("expected at least one instrument, say NIFTY or NSE:SBIN; ENABLED_STRATEGIES switches off")
-        return symbols
-
-    @field_validator("timeframes")
-    @classmethod
-    def _frames(cls, frames: tuple[str, ...]) -> tuple[str, ...]:
-        if not frames or any(frame not in BAR_TIMEFRAMES for frame in frames):
-            ticks = "; for every quote write `subscribe_quotes = True` in the class" if "tick" in frames else ""
-            raise ValueError(f"expected some of {', '.join(BAR_TIMEFRAMES)}{ticks}")
-        return frames
-
     @property
     def option_range(self) -> OptionRange | None:
         """Options that are watched by rule."""
@@ -211,16 +222,124 @@ class StrategyConfig(StrategyRiskFields):
 
     @property
     def long(self) -> TradeRule | None:
-        """What a long wish trades."""
+        """What a long signal trades."""
         return parse_trade(self.trade_long, long=True)
 
     @property
     def short(self) -> TradeRule | None:
-        """What a short wish trades."""
+        """What a short signal trades."""
         return parse_trade(self.trade_short, long=False)
 
+    @property
+    def square_off_named(self) -> str:
+        """The time by which all is flat, under whichever of its two names it was given; empty: none."""
+        return self.risk_square_off_time or self.square_off
 
-FIELDS: tuple[str, ...] = tuple(name for name in StrategyConfig.model_fields if name not in ("name", "parameters"))
+
+FIELDS: tuple[str, ...] = tuple(declarations(StrategyConfig))
+
+
+def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> StrategyConfig:
+    """A strategy with these settings; pydantic's `ValidationError` lists what is wrong."""
+    return validated(StrategyConfig, values, name=name, parameters=dict(parameters))
+
+
+def rules_of(given: StrategyConfig, underlying: str) -> StrategyRules:
+    """The rules as the run file has them; `underlying` is the instrument whose bars may make the Supertrend."""
+    return StrategyRules(
+        max_loss=given.risk_max_loss,
+        max_profit=given.risk_max_profit,
+        auto_exit=given.risk_auto_exit,
+        auto_exit_on_max_loss=given.risk_auto_exit_on_max_loss,
+        auto_exit_on_max_profit=given.risk_auto_exit_on_max_profit,
+        trailing=TrailRule(
+            kind=given.risk_trailing_type,
+            value=given.risk_trailing,
+            activation=given.risk_trailing_activation,
+            from_entry=given.risk_trailing_from_entry,
+        ),
+        leg_stop_loss=LevelRule(kind=given.risk_leg_stop_loss_type, value=given.risk_leg_stop_loss),
+        leg_take_profit=LevelRule(kind=given.risk_leg_take_profit_type, value=given.risk_leg_take_profit),
+        leg_trailing=LevelRule(kind=LevelKind(given.risk_leg_trailing_type), value=given.risk_leg_trailing),
+        leg_trailing_enabled=given.risk_leg_trailing_enabled,
+        trend=_trend_of(given, underlying),
+        entry_time=_seconds(given.risk_entry_time),
+        exit_time=_seconds(given.risk_exit_time),
+        square_off_time=_seconds(given.square_off_named),
+    )
+
+
+def _trend_of(given: StrategyConfig, underlying: str) -> TrendRule:
+    if given.risk_supertrend == "off":
+        return TrendRule()
+    return TrendRule(
+        exit=TrendExit(given.risk_supertrend),
+        period=given.risk_supertrend_period,
+        multiplier=given.risk_supertrend_multiplier,
+        minutes=_MINUTES[given.risk_supertrend_timeframe],
+        instrument=underlying if given.risk_supertrend_on is TrendSource.UNDERLYING else "",
+        require_cross=given.risk_supertrend_require_cross,
+    )
+
+
+def _seconds(text: str) -> int:
+    at = time.fromisoformat(text) if text else time(0)
+    return at.hour * 3600 + at.minute * 60 + at.second
+
+
+def risk_problems(
+    given: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
+) -> Iterator[tuple[str, str]]:
+    """(key of StrategyConfig, what is wrong) for settings of a strategy that contradict each other."""
+    yield from _share_problems(given)
+    yield from _time_problems(given)
+    trailing = given.risk_trailing or given.risk_leg_trailing or given.risk_leg_trailing_enabled
+    if trailing and not trailing_enabled:
+        name = "risk_trailing" if given.risk_trailing else "risk_leg_trailing"
+        yield name, "expected TRAILING_STOP_ENABLED = true beside it, found false: no stop would trail"
+    for name in ("risk_trailing_activation", "risk_trailing_from_entry"):
+        if getattr(given, name) and not given.risk_trailing:
+            yield name, "expected a value for risk.trailing beside it: without one nothing trails"
+    if given.risk_trailing_from_entry and given.risk_trailing_activation:
+        yield "risk_trailing_activation", "a stop from entry needs none: expected one of the two"
+    on_underlying = given.risk_supertrend != "off" and given.risk_supertrend_on is TrendSource.UNDERLYING
+    if on_underlying and symbols > 1:
+        yield (
+            "risk_supertrend",
+            f"expected one watched symbol whose bars count, found {symbols}; name one, "
+            'or set supertrend_on = "premium"',
+        )
+    if intraday is False and product is Product.MIS:
+        yield "intraday", "the broker squares MIS off every day: expected product NRML or CNC for intraday = false"
+
+
+def _share_problems(given: StrategyConfig) -> Iterator[tuple[str, str]]:
+    """A loss of 100 % or more is never reached, nor is a stop so far behind."""
+    shares = (
+        ("risk_trailing", given.risk_trailing, given.risk_trailing_type.value),
+        ("risk_leg_stop_loss", given.risk_leg_stop_loss, given.risk_leg_stop_loss_type.value),
+        ("risk_leg_trailing", given.risk_leg_trailing, given.risk_leg_trailing_type),
+    )
+    for name, value, kind in shares:
+        if kind == "percentage" and value >= 100:
+            yield name, f"expected less than 100 per cent, found {value:g}; for points set {_key(name)}_type"
+
+
+def _time_problems(given: StrategyConfig) -> Iterator[tuple[str, str]]:
+    own, other = given.risk_square_off_time, given.square_off
+    if own and other and _seconds(own) != _seconds(other):
+        text = f"expected the same time as risk.square_off_time {own}, or one of the two alone; found {other}"
+        yield "square_off", text
+    last = "risk_square_off_time" if own or not other else "square_off"
+    times = [(name, getattr(given, name)) for name in ("risk_entry_time", "risk_exit_time", last)]
+    found = [(name, _seconds(text), text) for name, text in times if text]
+    for (earlier, first, text), (name, second, later) in pairwise(found):
+        if second <= first:
+            yield name, f"expected a time after {_key(earlier)} {text}, found {later}"
+
+
+def _key(name: str) -> str:
+    return f"risk.{name.removeprefix('risk_')}"
 
 
 def convert(kind: type, raw: Any) -> int | float | str | bool:

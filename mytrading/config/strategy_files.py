@@ -1,7 +1,7 @@
 """Which strategies the files in `strategies/` offer, read from their syntax without running them.
 
-Used while settings are checked, so that the human edge runs no author code. The one rule: a file that offers nothing
-is never passed over in silence: it comes back as strategies that cannot run, with file, line and why.
+The command line runs no author code. A file that offers no strategy is reported as strategies that cannot run, with
+file, line and why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mytrading.config.problems import plain
+from mytrading.config.problems import name_key
 
 Parameter = int | float | str | bool
 
@@ -34,7 +34,7 @@ class KnownStrategy:
     fault: str = ""
 
 
-def discover(folder: Path) -> tuple[KnownStrategy, ...]:
+def discover_strategies(folder: Path) -> tuple[KnownStrategy, ...]:
     """The strategies of all files in `folder` that do not begin with an underscore, in order of file name.
 
     A file that offers none is there under its own name and those of its classes, with its fault.
@@ -46,12 +46,12 @@ def discover(folder: Path) -> tuple[KnownStrategy, ...]:
     return tuple(found)
 
 
-def namesakes(known: Iterable[KnownStrategy]) -> dict[str, str]:
+def duplicate_names(known: Iterable[KnownStrategy]) -> dict[str, str]:
     """By plain name, what is wrong where several files that can be used declare a strategy of one name."""
     files: dict[str, dict[str, str]] = {}
     for item in known:
         if not item.fault:
-            files.setdefault(plain(item.name), {})[item.file] = item.name
+            files.setdefault(name_key(item.name), {})[item.file] = item.name
     return {
         key: f"{' and '.join(mine)} both declare a strategy {next(iter(mine.values()))}; give one another `name`"
         for key, mine in files.items()

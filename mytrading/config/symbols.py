@@ -1,6 +1,6 @@
 """Short names of instruments: what `NIFTY` means, from `config/symbols.toml`.
 
-Used wherever a person writes a symbol. The one rule: inside, an instrument is always `EXCHANGE:SYMBOL`.
+Everything but files, variables and command lines identifies an instrument by `EXCHANGE:SYMBOL`.
 """
 
 from __future__ import annotations

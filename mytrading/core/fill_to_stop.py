@@ -1,7 +1,7 @@
 """How long what was filled stood without its stop: from the first sighting of a fill to the acceptance that covers it.
 
-Used by whoever judges a run by the router's journal. The one rule: times are those of the journal's rows (machine ns),
-so the figure is what the router knew and when, not what a clock elsewhere says.
+Times are those of the journal's rows (machine ns), so the figure is what the router knew and when, not what a clock
+elsewhere says.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, ProtectionChanged
-
-Owner = tuple[str, str, str, str]
 
 _RESTS = frozenset((OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
@@ -45,31 +44,31 @@ class FillToStop:
 
     def __init__(self) -> None:
         self.covered: list[Covered] = []
-        self._orders: dict[Owner, dict[str, Order]] = {}
-        self._seen: dict[Owner, int] = {}
-        self._guarded: set[Owner] = set()
-        self._since: dict[Owner, tuple[int, str]] = {}
+        self._orders: dict[OwnerKey, dict[str, Order]] = {}
+        self._seen: dict[OwnerKey, int] = {}
+        self._guarded: set[OwnerKey] = set()
+        self._since: dict[OwnerKey, tuple[int, str]] = {}
 
     def fold(self, machine_ns: int, message: Any) -> None:
         """Learn one row, written at this machine time."""
         if isinstance(message, OrderChanged):
             order = message.order
-            owner = (order.account, order.instrument, order.product.value, order.strategy)
+            owner = order.owner
             if order.purpose.reduces:
                 self._orders.setdefault(owner, {})[order.client_order_id] = order
         elif isinstance(message, PositionChanged | PositionAdjusted):
             position = message.position
-            owner = (position.account, position.instrument, position.product.value, position.strategy)
+            owner = position.owner
             self._seen[owner] = abs(position.quantity_seen)
         elif isinstance(message, ProtectionChanged):
             level = message.protection
-            owner = (level.account, level.instrument, level.product.value, level.strategy)
+            owner = level.owner
             (self._guarded.discard if level.state == "done" else self._guarded.add)(owner)
         else:
             return
         self._measure(owner, machine_ns, "fill" if isinstance(message, PositionChanged) else "stop ended")
 
-    def _measure(self, owner: Owner, machine_ns: int, after: str) -> None:
+    def _measure(self, owner: OwnerKey, machine_ns: int, after: str) -> None:
         seen = self._seen.get(owner, 0)
         bare = owner in self._guarded and self._live(owner) < seen
         if bare:
@@ -79,7 +78,7 @@ class FillToStop:
             how = "stop" if seen else "flat"
             self.covered.append(Covered(account, instrument, strategy, found[0], machine_ns, found[1], how))
 
-    def _live(self, owner: Owner) -> int:
+    def _live(self, owner: OwnerKey) -> int:
         """Units that are covered: by stops that rest, or by an exit that has begun to close them."""
         orders = self._orders.get(owner, {}).values()
         return sum(
@@ -92,6 +91,6 @@ class FillToStop:
         """The lengths of the stretches that a fill began and a stop ended, sorted."""
         return sorted(found.seconds for found in self.covered if (found.after, found.how) == ("fill", "stop"))
 
-    def open(self, machine_ns: int) -> list[tuple[Owner, float]]:
+    def open(self, machine_ns: int) -> list[tuple[OwnerKey, float]]:
         """Who is uncovered still, and for how many seconds."""
         return [(owner, (machine_ns - began) / 1e9) for owner, (began, _) in sorted(self._since.items())]

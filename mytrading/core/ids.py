@@ -1,7 +1,7 @@
 """Client order ids: the name of an order, derived from why it exists.
 
-Used by risk for entries and by the order machine for exits. The one rule: an id comes from content and market time,
-never from a counter, so that the same decision made twice names the same order.
+An id comes from content and market time, never from a counter, so that the same decision made twice names the same
+order.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Compiled functions that are kept on disk, and compiled anew when anything that they call is another.
+"""Compiled functions that are kept on disk, and compiled again when anything that they call is another.
 
-Used by every kernel in place of `numba.njit(cache=True)`, which looks at the function's own file alone: after an
-upgrade that changed only what a kernel calls in another file, it went on with the old numbers. It loads numba. The one
-rule: what is kept is found by what the kernel and all that it reaches say, never by when a file was written.
+It loads numba. What is kept is found by what the kernel and all that it reaches say, never by when a file was written.
 """
 
 from __future__ import annotations
@@ -26,10 +24,19 @@ def kernel(**options: Any) -> Callable[[Kernel], Kernel]:
         made: Any = njit(**options)(function)
         if hasattr(made, "enable_caching"):  # else numba is switched off
             made.enable_caching()
-            made._cache = _Kept(function)  # type: ignore[no-untyped-call]
+            made._cache = _CachedKernel(function)  # type: ignore[no-untyped-call]
         return cast(Kernel, made)
 
     return compiled
+
+
+def compiled_together(*functions: Any, **options: Any) -> dict[str, Any]:
+    """The compiled forms, by name, of functions of one module that call each other; the module's own stay plain."""
+    names = dict(functions[0].__globals__)
+    for function in functions:
+        copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+        names[function.__name__] = kernel(**options)(copy)
+    return {function.__name__: names[function.__name__] for function in functions}
 
 
 def stamp(function: Any) -> str:
@@ -44,7 +51,7 @@ def stamp(function: Any) -> str:
     return found.hexdigest()
 
 
-class _Kept(FunctionCache):
+class _CachedKernel(FunctionCache):
     """Numba's cache of one function, whose keys carry the stamp. It is taken when first asked, with all names bound."""
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.messages.enums import Product
+from mytrading.messages.keys import NetKeyed
 from mytrading.messages.reports import BrokerOrder
 
 
-class UnmanagedChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
+class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
     """What the broker holds beyond what anybody here owns: shown, never touched unless claimed.
 
     `since_ns` is when there first was something, `average_price` what the broker's book says it cost (0: nothing).
@@ -27,7 +28,7 @@ class UnmanagedChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     average_price: float = 0.0
 
 
-class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
+class InstrumentHalted(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
     """Entries in one instrument are stopped, or allowed again.
 
     Reasons: an illegal transition, a disputed book, an unknown fate.
@@ -44,7 +45,7 @@ class InstrumentHalted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
 class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="account_mode"):
     """The account's server answered in the expected mode (or not): while wrong, no order of any purpose is sent.
 
-    `mode` is what it was seen in, as expected, for the first time since the router began or a person cleared it.
+    `mode` is what it was seen in, as expected, for the first time since the router began or an operator cleared it.
     """
 
     account: str
@@ -54,7 +55,7 @@ class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_default
     mode: str = ""
 
 
-class MismatchSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
+class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
     """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees.
 
     `contradicted`: the next read agreed, but its trade book says otherwise, so that nothing was done. So it is for a
@@ -106,7 +107,7 @@ class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
     """The churn breaker: no entries of an instrument, or (empty) of the account, or again some (`stopped` false).
 
-    `until_ns` is the market time at which it ends by itself; 0: when a person resumes.
+    `until_ns` is the market time at which it ends by itself; 0: when an operator resumes.
     """
 
     account: str

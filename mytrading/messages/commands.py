@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
+from mytrading.messages.keys import OwnerKeyed
 
 
-class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
+class PlaceEntry(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
     """Open or add: one order, already sized and admitted. `id` is its client order id.
 
     It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
@@ -52,8 +56,8 @@ class PlaceEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     held_target: float = 0.0
 
 
-class CloseGoal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
-    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or a person is needed.
+class CloseGoal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
+    """Bring one owner's quantity of one instrument to zero, and keep at it until it is or an operator is needed.
 
     `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
     With a `price` (rupees) its orders are LIMIT, moved by `price_step` as long as they rest unfilled, at last MARKET.
@@ -85,10 +89,14 @@ class WithdrawEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     instrument: str = ""
 
 
-class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
-    """Risk refused a wish, or part of one: a coded reason with numbers in it. The router only passes over it.
+FORMER_CODES: Mapping[str, str] = MappingProxyType({"SIGNAL_SPENT": "WISH_SPENT"})
+"""Codes of denials and the names they had in 0.1: screens and JSON show both in 0.2."""
 
-    `unwinds`: what the wish led to in the account is taken back as well. `codes` are those of all rules that spoke.
+
+class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
+    """Risk refused a signal, or part of one: a coded reason with numbers in it. The router only passes over it.
+
+    `unwinds`: what the signal led to in the account is taken back as well. `codes` are those of all rules that spoke.
     """
 
     signal: str
@@ -103,7 +111,7 @@ class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class SignalExpired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_expired"):
-    """A wish arrived after its time and was not judged."""
+    """A signal arrived after its time and was not judged."""
 
     signal: str
     strategy: str

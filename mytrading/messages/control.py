@@ -1,11 +1,11 @@
-"""Streams `control` and `status`, and the questions of the command line to the gateway (`ops`)."""
+"""Streams `control` (requests of operators) and `status`."""
 
 from __future__ import annotations
 
 import msgspec
 
 from mytrading.messages.enums import DaemonState, Product, Severity, TradingLevel
-from mytrading.messages.risk_picture import RiskPicture
+from mytrading.messages.risk_snapshot import RiskPicture
 
 KILL = "KILL file"
 """In place of an account: the level that the file KILL of the state directory asks for. No account is called so."""
@@ -37,23 +37,25 @@ class StrategySwitch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class WithdrawRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_requested"):
-    """Somebody asked that resting entries be cancelled (`down`, `halt`); an empty account means all."""
+    """Cancel resting entries (`down`, `halt`); an empty account means all."""
 
     id: str
     reason: str
     at_ns: int
     account: str = ""
+    by: str = ""
 
 
 class ModeCleared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_cleared"):
-    """A person says that an account marked WRONG_MODE is in order again."""
+    """An account marked WRONG_MODE is in order again, says an operator."""
 
     account: str
     at_ns: int
+    by: str = ""
 
 
 class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="probe_requested"):
-    """A trial order of `mytrading doctor`, at a paper venue only: a limit buy far from the market, or its end."""
+    """The paper order of `mytrading doctor`, at a paper venue only: a limit buy far from the market, or its end."""
 
     id: str
     account: str
@@ -63,20 +65,22 @@ class ProbeRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     quantity: int = 0
     price: float = 0.0
     withdraw: bool = False
+    by: str = ""
 
 
 class CancelRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cancel_requested"):
-    """A person wants an order cancelled; a stop or an exit only with `force` and a reason."""
+    """Cancel an order; a stop or an exit only with `force` and a reason. `by` is the operator, here and below."""
 
     id: str
     order: str
     at_ns: int
     reason: str = ""
     force: bool = False
+    by: str = ""
 
 
 class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="modify_requested"):
-    """A person wants another price or trigger (rupees), or fewer units; what is 0 stays as it is."""
+    """Change price, trigger (rupees) or units of an order; a field that is 0 stays as it is."""
 
     id: str
     order: str
@@ -85,13 +89,14 @@ class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     trigger_price: float = 0.0
     quantity: int = 0
     reason: str = ""
+    by: str = ""
 
 
 class ResolveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resolve_requested"):
-    """A person ends an order of unknown fate (`order`, our id).
+    """End an order of unknown fate (`order`, our id).
 
-    With a `broker_order_id` it is that order of the broker, without one it was never placed. `force` overrules what
-    speaks against it.
+    With a `broker_order_id` it is that order of the broker, without one it was never placed. `force` overrules
+    evidence against it.
     """
 
     id: str
@@ -100,10 +105,11 @@ class ResolveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     broker_order_id: str = ""
     force: bool = False
     reason: str = ""
+    by: str = ""
 
 
 class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_requested"):
-    """A person gives unmanaged units to a strategy; quantity 0 is all of them, price 0 the broker's average.
+    """Give unmanaged units to a strategy; quantity 0 is all of them, price 0 the broker's average.
 
     With a `stop` (trigger, rupees) they are guarded by a stop-limit order with `stop_limit` as its price.
     `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them. `to_close` says
@@ -124,10 +130,11 @@ class ClaimRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     lot: int = 0
     freeze: int = 0
     to_close: bool = False
+    by: str = ""
 
 
 class FlattenRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_requested"):
-    """A person wants an account flat by a machine time; strategy, instrument and product narrow it, empty is all.
+    """Bring an account to flat by a machine time; strategy, instrument and product narrow it, empty is all.
 
     `sizes` holds today's lot and freeze quantity (units) of what was held, by instrument.
     """
@@ -194,7 +201,7 @@ class ClockTick(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag="tick")
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="alert"):
-    """Something a person should know; one per (code, subject) until it clears, with a count of repeats."""
+    """Something an operator should know; one per (code, subject) until it clears, with a count of repeats."""
 
     code: str
     severity: Severity
@@ -269,19 +276,3 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | BarsLacking | CallBudget | StepDone | RiskPicture
-
-
-class OpsRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ops"):
-    """A question or an order of the command line: a verb and its arguments, all strings as typed."""
-
-    verb: str
-    arguments: dict[str, str] = {}
-
-
-class OpsReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reply"):
-    """The gateway's answer: `body` is JSON ready for the screen, `error` says what to do when not ok."""
-
-    ok: bool
-    body: bytes = b"null"
-    error: str = ""
-    code: int = 0

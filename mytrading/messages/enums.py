@@ -22,7 +22,7 @@ class Side(StrEnum):
 
 
 class Action(StrEnum):
-    """What a strategy wishes for its own position."""
+    """What a strategy wants its own position."""
 
     BUY = "BUY"
     SELL = "SELL"
@@ -62,7 +62,7 @@ class Purpose(StrEnum):
 
 
 class OrderState(StrEnum):
-    """The life of an order as we know it; `core/order.py` holds the table of legal moves."""
+    """The life of an order as we know it; `core/orders/state_machine.py` holds the table of legal moves."""
 
     INITIALIZED = "INITIALIZED"
     SUBMITTED = "SUBMITTED"
@@ -148,7 +148,7 @@ class DaemonState(StrEnum):
 
 
 class Severity(StrEnum):
-    """How soon a person should look at an alert."""
+    """How soon an operator should look at an alert."""
 
     INFO = "info"
     WARNING = "warning"
@@ -176,7 +176,7 @@ class LimitAction(StrEnum):
     """What follows once a limit is reached; all but an alert also end the entries of the day.
 
     `close_legs` closes each position by a goal of its own, `flatten` has the router close all and prove it by reads,
-    `halt` ends entries until a person resumes.
+    `halt` ends entries until an operator resumes.
     """
 
     ALERT = "alert"

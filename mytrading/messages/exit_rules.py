@@ -1,6 +1,6 @@
-"""What one strategy's runs are ended by: its `[risk]` table as the run file holds it.
+"""The exit rules of one strategy: its `[risk]` table as the run file holds it.
 
-Used by risk, per run of a strategy over all its accounts. The one rule: a zero, or an empty word, switches a rule off.
+They count per run of a strategy, over all its accounts. A zero, or an empty word, switches a rule off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class TrailKind(StrEnum):
-    """How far a trailing stop stays behind: a part of the peak in per cent, points per unit, or rupees."""
+    """The distance of a trailing stop: a part of the peak in per cent, points per unit, or rupees."""
 
     PERCENTAGE = "percentage"
     POINTS = "points"
@@ -77,8 +77,8 @@ class TrendRule(msgspec.Struct, frozen=True, kw_only=True):
 class StrategyRules(msgspec.Struct, frozen=True, kw_only=True):
     """All of them. Losses and profits in positive rupees, times in seconds after midnight in India (0: none).
 
-    Without the matching `auto_exit…` a breach is told, and nothing closed. A leg's stop trails if it has a value, or is
-    enabled without one, at the risk section's distance.
+    Without the matching `auto_exit…` a breach raises an alert and closes nothing. A leg's stop trails if it has a
+    value, or is enabled without one, at the risk section's distance.
     """
 
     max_loss: float = 0.0

@@ -1,7 +1,6 @@
-"""Reading small files of a person: settings, calendars, the kill switch.
+"""Bounded reads of small files that an operator edits: settings, calendars, the kill switch.
 
-Used by whoever reads what somebody may have replaced. The one rule: a pipe or a device, which may wait or give for
-ever, is not read, and no file is read beyond a bound.
+A pipe or a device, which may block or never end, is refused, and no file is read beyond a bound.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ MOST = 4 << 20
 """Bytes; a calendar of ten years has some 50,000."""
 
 
-def beginning(path: Path, most: int) -> bytes:
+def read_head(path: Path, most: int) -> bytes:
     """At most so many bytes of a regular file; `OSError` for anything else."""
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(opened, "rb") as file:
@@ -24,14 +23,14 @@ def beginning(path: Path, most: int) -> bytes:
         return file.read(most)
 
 
-def text_of(path: Path, most: int = MOST) -> str:
+def read_text(path: Path, most: int = MOST) -> str:
     """A whole file in UTF-8; `OSError` if it is larger, or no regular file, `UnicodeDecodeError` for other bytes."""
-    return bytes_of(path, most).decode("utf-8")
+    return read_bytes(path, most).decode("utf-8")
 
 
-def bytes_of(path: Path, most: int = MOST) -> bytes:
-    """As `text_of`, undecoded."""
-    found = beginning(path, most + 1)
+def read_bytes(path: Path, most: int = MOST) -> bytes:
+    """As `read_text`, undecoded."""
+    found = read_head(path, most + 1)
     if len(found) > most:
         raise OSError(errno.EFBIG, f"expected at most {most:,} bytes, found more", str(path))
     return found

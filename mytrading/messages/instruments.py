@@ -1,8 +1,8 @@
 """What can be watched and traded: one `Instrument` per listed index, share, future or option.
 
-Made from a server's master contract (adapters) or from the dated contract facts (`core/contracts.py`); read by
-everybody who has to know a lot, a tick or an expiry. The one rule: lots and freeze quantities change over time, so
-they are read here, per contract and day, and never written as a constant.
+Made from a server's master contract (adapters) or from the dated contract facts (`core/instruments/contract_specs.py`);
+read by everybody who has to know a lot, a tick or an expiry. Lots and freeze quantities change over time, so they are
+read here, per contract and day, and never written as a constant.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class InstrumentRefusal(msgspec.Struct, frozen=True):
     """Why nothing may be opened in the contracts of `subject` (an underlying, or empty for all) today."""
 
     subject: str
@@ -66,6 +66,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     day: str
     fetched_ns: int
     instruments: tuple[Instrument, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[InstrumentRefusal, ...] = ()
     notes: tuple[str, ...] = ()
     good_day: str = ""

@@ -13,6 +13,7 @@ from mytrading.messages.account_events import (
 )
 from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Product
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.risk_events import RiskEventRecorded
@@ -72,8 +73,8 @@ class StrategyMemory(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     at_ns: int
 
 
-class WishSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_sized"):
-    """Signed lots of each leg (by instrument) that a wish gets in an account, and how they came about, in words."""
+class IntentSized(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="intent_sized"):
+    """Signed lots of each leg (by instrument) that a signal gets in an account, and how they came about, in words."""
 
     signal: str
     account: str
@@ -105,6 +106,30 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     note: str = ""
     goal: str = ""
 
+    @property
+    def near_owner(self) -> OwnerKey:
+        """Owner of the position that moves."""
+        return OwnerKey(self.account, self.near, self.product, self.strategy)
+
+    @property
+    def far_owner(self) -> OwnerKey:
+        """Owner of the position that it moves to."""
+        return OwnerKey(self.account, self.far, self.product, self.strategy)
+
+
+class OperatorRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="operator_request_taken"):
+    """An operator's command was executed, once: `digest` is of its content, `reply` its answer (msgpack).
+
+    In one transaction with the rows that the command led to.
+    """
+
+    request_id: str
+    verb: str
+    digest: str
+    reply: bytes
+    at_ns: int
+    by: str = ""
+
 
 class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="control_opened"):
     """First row of a day's journal of the gateway."""
@@ -113,10 +138,12 @@ class ControlOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     trading: tuple[TradingState, ...] = ()
     switches: tuple[StrategySwitch, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    requests: tuple[OperatorRequestTaken, ...] = ()
+    """Those of the day before."""
 
 
 class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_opened"):
-    """First row of a day's journal of risk: standing wishes, what they led to, and what the router told.
+    """First row of a day's journal of risk: active signals, what they led to, and what the router told.
 
     `sizes` holds lot and freeze quantity by instrument, `goals` the exits that are open, for a router whose own journal
     is lost. `covers` is of journals from before hedges had levels of their own, `entered` when by market time each
@@ -126,7 +153,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     """
 
     day: str
-    wishes: tuple[Signal, ...] = ()
+    intents: tuple[Signal, ...] = ()
     settled: tuple[str, ...] = ()
     spent: tuple[tuple[str, str], ...] = ()
     bound: tuple[tuple[str, str, str], ...] = ()
@@ -146,7 +173,7 @@ class RiskOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     given_up: tuple[tuple[str, str], ...] = ()
     claimed: tuple[tuple[str, str, str, str], ...] = ()
     lost: tuple[tuple[str, str, str, int], ...] = ()
-    sized: tuple[WishSized, ...] = ()
+    sized: tuple[IntentSized, ...] = ()
     rolls: tuple[Rolled, ...] = ()
     bars: tuple[Bar, ...] = ()
     sizes: dict[str, tuple[int, int]] = {}
@@ -169,7 +196,7 @@ class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class Doubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="doubted"):
-    """A journal is in doubt, our own or an upstream's, until a person resumes; then the same, `cleared`.
+    """A journal is in doubt, our own or an upstream's, until an operator resumes; then the same, `cleared`.
 
     `code` is the alert that says so.
     """
@@ -216,7 +243,7 @@ RecordMessage = (
     | ControlOpened
     | RiskOpened
     | LevelMoved
-    | WishSized
+    | IntentSized
     | Rolled
     | DaySealed
     | Doubted
@@ -225,4 +252,5 @@ RecordMessage = (
     | RiskEventRecorded
     | StrategyMemory
     | FileTaken
+    | OperatorRequestTaken
 )

@@ -1,7 +1,7 @@
 """A strategy made of legs, as the run file holds it: what is traded by rule, when it is entered, and when it ends.
 
-Made from `config/strategies/NAME.toml` with `[[legs]]`, read by the engine; authors' code wishes single `LegRule`s too.
-The one rule: a rule names no contract; contracts are chosen from the listed ones at the moment of the wish.
+Made from `config/strategies/NAME.toml` with `[[legs]]`, read by the engine; authors' code signals single `LegRule`s
+too. A rule names no contract; contracts are chosen from the listed ones at the moment of the signal.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class LegRule(msgspec.Struct, frozen=True, kw_only=True):
 
     `strike` is ATM, ITM n, OTM n, STRIKE n, PREMIUM n (rupees) or DELTA n (0.3 is a 30-delta call or put). `expiry` is
     the word of an `ExpiryRule`. `watch` is the instrument whose price strikes are counted from, empty for the one that
-    the wish is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold. With
-    a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1. `product` is
-    what this leg is entered as, None for the product of its wish.
+    the signal is about. `limit` is where a LIMIT entry rests: so far below its price if it is bought, above if sold.
+    With a `profile` the lots are what its share of an account's free margin pays for, and `lots` is 1 or -1. `product`
+    is what this leg is entered as, None for the product of its signal.
     """
 
     lots: int

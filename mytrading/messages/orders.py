@@ -19,28 +19,62 @@ from mytrading.messages.account_events import (
     UnmanagedChanged,
 )
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.keys import OwnerKeyed
+from mytrading.messages.order_evidence import OrderEvidence
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
 """How the message of a stop begins that was refused because the price had passed its trigger already."""
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlacingCall(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The newest call that placed the order, between two machine times; `trace_ns` is that of the quote behind it."""
+
+    attempt: int = 0
+    began_machine_ns: int = 0
+    ended_machine_ns: int = 0
+    not_before_machine_ns: int = 0
+    trace_ns: int = 0
+
+
+class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an entry was decided with: its reference price, its validity, and the prices that protect what it opens.
+
+    The broker keeps a stop at `stop_trigger` and `stop_limit`; risk itself closes at `held_stop` and `held_target`.
+    Unsent it expires by both clocks; what rests of it is withdrawn at `rests_until_ns` (market time).
+    """
+
+    reference_price: float = 0.0
+    stop_trigger: float = 0.0
+    stop_limit: float = 0.0
+    held_stop: float = 0.0
+    held_target: float = 0.0
+    rests_until_ns: int = 0
+    expires_ns: int = 0
+    expires_machine_ns: int = 0
+
+
+class OrderLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an order belongs to: an exit goal, the parent it is slice number `slice` of, the order it replaces.
+
+    `replaced` counts replacements in a row. `request` is the operator's newest request that was taken up.
+    """
+
+    goal: str = ""
+    parent: str = ""
+    slice: int = 0
+    replaces: str = ""
+    replaced: int = 0
+    request: str = ""
+
+
+NO_EVIDENCE, NO_CALL, NO_PLAN, NO_LINKS = OrderEvidence(), PlacingCall(), EntryPlan(), OrderLinks()
+
+
+class Order(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     """One order, whole. `client_order_id` is ours; `broker_order_id` is empty until the broker named one.
 
-    `filled` is confirmed by two sources and counts for P&L and exits; `filled_seen` has been sighted once and counts
-    for protection. The three `*_filled` fields hold what each source last said, cumulative. `began_machine_ns` and
-    `ended_machine_ns` bound the placing call. `ending` is an end the broker has told but that is not yet proven, with
-    `evidence` for it; `pending_cancel` is the wish to cancel, `cancelling` a cancel call that is out. A slice carries
-    the id of what it is cut from as `parent`, and its number from 1 as `slice`; a parent is no order itself.
-
-    `pending_modify` is the wish for other prices or fewer units, the `wanted_*` fields, whole, as long as it stands;
-    `modifying` is a modify call that is out, `modify_asked` one whose effect no read has proven yet, and `modify_reads`
-    counts reads since `modify_machine_ns` that showed the old values. No modify call before `modify_wait_ns`;
-    `modify_doubt_ns` is when one was given up that may still take effect.
-    `replacing` says that the wish is met by cancelling this order and placing another, whose `replaces` names this one.
-    `request` is the last wish of a person that was taken up. What the stream told up to `stream_void` units was
-    withdrawn: the books never showed it. `held_stop` and `held_target` are prices at which risk itself closes what an
-    entry opened, `rests_until_ns` the market time at which what rests of an entry is withdrawn.
+    `filled` is confirmed by two sources and counts for P&L and exits; `filled_seen` was reported by one and counts for
+    protection. A parent of slices is no order itself.
     """
 
     client_order_id: str
@@ -59,55 +93,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     updated_ns: int
     price: float = 0.0
     trigger_price: float = 0.0
-    reference_price: float = 0.0
-    attempt: int = 0
-    goal: str = ""
     broker_order_id: str = ""
     filled: int = 0
     filled_seen: int = 0
     average_price: float = 0.0
-    stream_filled: int = 0
-    book_filled: int = 0
-    trade_filled: int = 0
-    trade_value: float = 0.0
-    pending_cancel: bool = False
-    cancel_calls: int = 0
-    cancel_machine_ns: int = 0
-    pending_modify: bool = False
-    began_machine_ns: int = 0
-    ended_machine_ns: int = 0
-    not_before_machine_ns: int = 0
-    expires_ns: int = 0
-    expires_machine_ns: int = 0
-    evidence: int = 0
-    evidence_machine_ns: int = 0
-    candidate: str = ""
     message: str = ""
-    trace_ns: int = 0
-    ending: str = ""
-    cancelling: bool = False
-    stop_trigger: float = 0.0
-    stop_limit: float = 0.0
-    parent: str = ""
-    slice: int = 0
-    wanted_price: float = 0.0
-    wanted_trigger: float = 0.0
-    wanted_quantity: int = 0
-    modifying: bool = False
-    modify_asked: bool = False
-    modify_calls: int = 0
-    modify_machine_ns: int = 0
-    modify_wait_ns: int = 0
-    modify_reads: int = 0
-    modify_doubt_ns: int = 0
-    replacing: bool = False
-    replaces: str = ""
-    replaced: int = 0
-    request: str = ""
-    stream_void: int = 0
-    held_stop: float = 0.0
-    rests_until_ns: int = 0
-    held_target: float = 0.0
+    call: PlacingCall = NO_CALL
+    plan: EntryPlan = NO_PLAN
+    links: OrderLinks = NO_LINKS
+    evidence: OrderEvidence = NO_EVIDENCE
 
 
 class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order"):
@@ -118,7 +112,7 @@ class OrderChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     machine_ns: int
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Position(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     """What one owner holds of one (account, instrument, product). Signed units; `realised` in rupees, of the day.
 
     The `trip_*` fields sum the present round trip: units entered, and rupees of what was entered and what has left.
@@ -170,7 +164,7 @@ class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     at_ns: int
 
 
-class TradeClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trade"):
+class TradeClosed(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="trade"):
     """A round trip: an owner's position went from flat to flat."""
 
     account: str
@@ -187,8 +181,8 @@ class TradeClosed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     closed_ns: int
 
 
-class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An exit in progress: `state` is open, done or stuck (a person is needed).
+class Goal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
+    """An exit in progress: `state` is open, done or stuck (an operator is needed).
 
     With a `price` its orders are LIMIT, moved by `price_step` (rupees, towards the market) each time one rests too
     long; `reprices` counts that. Without a price they are MARKET.
@@ -224,12 +218,12 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     elsewhere: int = 0
 
 
-class Protection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Protection(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     """The stop that guards what one owner holds of one (account, instrument, product), from first fill to flat.
 
     `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
-    made, `failures` those that ended without our wish, `order` is the newest. `triggered_machine_ns` is when one was
-    first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (a person
+    made, `failures` those that ended without our request, `order` is the newest. `triggered_machine_ns` is when one was
+    first seen triggered and unfilled. `state` is open, done, handed (an exit goal took over), or released (an operator
     took the stop away and answers for the position until it is flat). `ghosts` counts stops of unknown fate that were
     given up, the first of them at `ghost_machine_ns`: what is placed after that is not given up again.
 
@@ -272,7 +266,8 @@ class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An account, or a part of it, on its way to flat by the wish of a person, until two reads of the books show it.
+    """An account, or a part of it, on its way to flat at the request of an operator, until two reads of the books show
+    it.
 
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
@@ -306,7 +301,7 @@ class FlattenChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class RequestAnswered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answered"):
-    """What became of a person's request to the router: done, or refused with the reason and the next step."""
+    """What became of an operator's request to the router: done, or refused with the reason and the next step."""
 
     id: str
     ok: bool

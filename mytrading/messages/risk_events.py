@@ -1,7 +1,7 @@
 """What risk did by itself, and why: append-only rows of its hash-chained journal, which outlive the strategy.
 
-Written by risk, read by `mytrading risk events`. The one rule: a row is never changed; orders that are learnt later
-come as a second row that names the first.
+Written by risk, read by `mytrading risk events`. A row is never changed; orders that are learnt later come as a second
+row that names the first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RiskKind(StrEnum):
 
 
 class RiskAction(StrEnum):
-    """What followed: all of the run closed, one leg in one account, or a person told.
+    """What followed: all of the run closed, one leg in one account, or an operator told.
 
     Of a limit of the day also that nothing more is entered, that the router makes it flat, or that trading is halted.
     """

@@ -1,6 +1,6 @@
 """How risk stands, once a second on `status`: limits, money, stops, runs. A level: the next one repeats it.
 
-Written by risk, read by the gateway for `mytrading risk`. The one rule: nothing that trades reads it.
+Written by risk, read by the gateway for `mytrading risk`. Nothing that trades reads it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
-    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused wishes.
+    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused signals.
 
     `closed` says why no entry of the traded account is admitted, trading hours left out, empty while some may be.
     """

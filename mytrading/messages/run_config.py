@@ -1,20 +1,21 @@
-"""What a run was started with: `up` resolves and checks the settings, writes `run.msgpack`, every daemon reads that.
+"""The configuration of a run: `up` resolves and checks the settings, writes `run.msgpack`, every daemon reads that.
 
-Daemons decode it with msgspec alone, so that none of them loads pydantic or reads `.env`. The one rule: a value that
-stands here is already valid, and a daemon never looks for a setting anywhere else.
+Daemons decode it with msgspec alone: none of them loads pydantic, reads `.env` or looks for a setting anywhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from mytrading.messages.enums import Mode, Product
-from mytrading.messages.run_rules import (
+from mytrading.messages.run_settings import (
     STARTING_CASH,
     AlertRules,
     DataRules,
@@ -23,12 +24,13 @@ from mytrading.messages.run_rules import (
     ProcessRules,
     RateLimits,
     RiskLimits,
+    ServerRules,
     SimulatorRules,
     UnknownExit,
     Windows,
 )
-from mytrading.messages.strategy_run import (
-    Allocation,
+from mytrading.messages.strategy_settings import (
+    AllocationMode,
     Direction,
     ExpiryRule,
     OrphanLegs,
@@ -42,14 +44,48 @@ from mytrading.messages.strategy_run import (
 )
 
 __all__ = [
-    "RUN_FILE", "STARTING_CASH", "AccountRole", "AccountRun", "AlertRules", "Allocation", "DataRules", "Direction",
-    "ExpiryRule", "LogRules", "Messaging", "OrphanLegs", "Parameter", "ProcessRules", "RateLimits", "RiskLimits",
-    "RollRule", "RunConfig", "RunConfigError", "ServerMode", "SimulatorRules", "SizingRule", "StopPlan",
-    "StrategyRun", "TradeKind", "TradeRule", "UnknownExit", "Venue", "VenueKind", "Windows", "decode_run_config",
-    "encode_run_config", "seal", "write_run_config",
+    "ORDER_WORKERS",
+    "RUN_FILE",
+    "STARTING_CASH",
+    "AccountRole",
+    "AccountRun",
+    "AlertRules",
+    "AllocationMode",
+    "DataRules",
+    "Direction",
+    "ExpiryRule",
+    "LogRules",
+    "Messaging",
+    "OrphanLegs",
+    "Parameter",
+    "ProcessRules",
+    "RateLimits",
+    "RiskLimits",
+    "RollRule",
+    "RunConfig",
+    "RunConfigError",
+    "ServerMode",
+    "ServerRules",
+    "SimulatorRules",
+    "SizingRule",
+    "StopPlan",
+    "StrategyRun",
+    "TradeKind",
+    "TradeRule",
+    "UnknownExit",
+    "VenueKind",
+    "VenueSettings",
+    "Windows",
+    "decode_run_config",
+    "decode_run_folders",
+    "encode_run_config",
+    "seal",
+    "write_run_config",
 ]  # fmt: skip
 
 RUN_FILE = "run.msgpack"
+ORDER_WORKERS = 4
+"""Connections for order calls, unless MAX_CONCURRENT_REQUESTS is lower."""
 
 
 class RunConfigError(Exception):
@@ -64,7 +100,7 @@ class VenueKind(StrEnum):
 
 
 class ServerMode(StrEnum):
-    """What the server must say of itself before an order is sent."""
+    """The mode that the server must report before an order is sent."""
 
     LIVE = "live"
     ANALYZE = "analyze"
@@ -78,15 +114,11 @@ class AccountRole(StrEnum):
     TRADING = "trading"
 
 
-class Venue(msgspec.Struct, frozen=True, kw_only=True):
+class VenueSettings(ServerRules, frozen=True, kw_only=True):
     """The server that gives quotes and, unless `kind` is dry_run, takes orders.
 
-    `registered_ips` are the addresses the broker takes orders from, `egress_url` tells a caller its own. Times in
-    seconds of machine time. `max_retries` and `retry_delay` concern reading calls only: how often one is tried in all,
-    and the pause between; a placing call is never repeated. The primary and the accounts that stand by are pinged every
-    `ping_seconds` and are down after `ping_failures` in a row. In the run file
-    `api_key` is encrypted (`runtime.run_key`); only the key of the stack's own simulator, made up for the run, stands
-    there as it is.
+    In the run file `api_key` is encrypted (`runtime.host.run_key`); only the key of the stack's own simulator, made up
+    for the run, is written in clear.
     """
 
     kind: VenueKind
@@ -95,18 +127,12 @@ class Venue(msgspec.Struct, frozen=True, kw_only=True):
     ws_url: str
     api_key: str
     expected_mode: ServerMode
-    timeout: float = 30.0
-    retry_delay: float = 2.0
-    order_workers: int = 4
-    registered_ips: tuple[str, ...] = ()
-    egress_url: str = ""
-    ping_seconds: float = 30.0
-    ping_failures: int = 3
-    max_retries: int = 3
+    order_workers: int = ORDER_WORKERS
 
 
 class AccountRun(msgspec.Struct, frozen=True, kw_only=True):
-    """An account that this run may use, the primary first; keys as in `Venue`. `product` is its orders' default."""
+    """An account that this run may use, the primary first; keys as in `VenueSettings`. `product` is its orders'
+    default."""
 
     id: str
     rest_url: str
@@ -127,7 +153,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str
     runtime_dir: str
     log_dir: str
-    venue: Venue
+    venue: VenueSettings
     data: DataRules
     strategies: tuple[StrategyRun, ...]
     risk: RiskLimits
@@ -150,7 +176,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def data_server(self) -> AccountRun:
         """The account whose server is asked for quotes, history and instruments first."""
-        return self.source or self.served[0]
+        return self.source or self.order_accounts[0]
 
     @property
     def sources(self) -> tuple[AccountRun, ...]:
@@ -158,7 +184,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
         return (self.data_server, *self.standby)
 
     @property
-    def served(self) -> tuple[AccountRun, ...]:
+    def order_accounts(self) -> tuple[AccountRun, ...]:
         """The accounts that orders may go to, the venue's first: all but those that only stand by for the feed."""
         first = AccountRun(
             id=self.venue.account, rest_url=self.venue.rest_url, ws_url=self.venue.ws_url, api_key=self.venue.api_key
@@ -252,15 +278,73 @@ def write_run_config(path: Path, config: RunConfig) -> None:
     temporary.replace(path)
 
 
+_RENAMED: Mapping[str, Mapping[str, str]] = {
+    "data": {"history": "historical", "validate": "validation"},
+    "logging": {"max_bytes": "max_file_size"},
+    "messaging": {"address": "bind_address"},
+    "strategies": {"cooldown": "signal_cooldown", "stop_loss": "stop_loss_pct", "take_profit": "take_profit_pct"},
+}
+"""Names that fields had until 0.2.0, when `message_timeout` was in seconds, by the part of the run file."""
+
+
+def _with_names_of_today(found: Any) -> Any:
+    """The content of a run file, also of one that an earlier version wrote and whose stack may still run."""
+    if not isinstance(found, dict) or "address" not in found.get("messaging", {}):
+        return found
+    renamed = dict(found)
+    for part, names in _RENAMED.items():
+        if part not in found:
+            continue
+        several = isinstance(found[part], list)
+        tables = found[part] if several else [found[part]]
+        made = [{names.get(key, key): value for key, value in table.items()} for table in tables]
+        renamed[part] = made if several else made[0]
+    renamed["messaging"]["message_timeout"] = round(1000 * renamed["messaging"]["message_timeout"])
+    return renamed
+
+
+class _Folders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run file of any version tells of where its state lies."""
+
+    profile: str
+    home: str
+    state_dir: str
+    runtime_dir: str
+    log_dir: str
+
+
+def decode_run_folders(path: Path) -> RunConfig:
+    """The run file's content, or only profile and folders where it is of another version; all else is then default."""
+    try:
+        return decode_run_config(path)
+    except RunConfigError as error:
+        try:
+            found = msgspec.msgpack.decode(path.read_bytes(), type=_Folders)
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            raise error from None
+    nowhere = VenueSettings(
+        kind=VenueKind.DRY_RUN, account="", rest_url="", ws_url="", api_key="", expected_mode=ServerMode.ANALYZE
+    )
+    return RunConfig(
+        **msgspec.structs.asdict(found),
+        mode=Mode.DRY_RUN,
+        system_name="",
+        venue=nowhere,
+        data=DataRules(),
+        strategies=(),
+        risk=RiskLimits(),
+    )
+
+
 def decode_run_config(path: Path) -> RunConfig:
     """The run file's content; `RunConfigError` when it is missing, damaged or of another version."""
     try:
-        return msgspec.msgpack.decode(path.read_bytes(), type=RunConfig)
+        return msgspec.convert(_with_names_of_today(msgspec.msgpack.decode(path.read_bytes())), RunConfig)
     except FileNotFoundError as error:
         raise RunConfigError(
             f"{path} does not exist: expected the file that `mytrading up` writes; start the stack with it"
         ) from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise RunConfigError(
-            f"{path} is not a run file of this version ({error}); `mytrading down`, then `mytrading up` writes it anew"
+            f"{path} is not a run file of this version ({error}); `mytrading down`, then `mytrading up` writes it again"
         ) from error

@@ -1,4 +1,4 @@
-"""Stream `signals`: what strategies and outside callers wish for their own positions. Risk alone reads it."""
+"""Stream `signals`: what strategies and outside callers want their own positions. Risk alone reads it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from mytrading.messages.enums import Action, OrderType, Product
 
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One instrument of a wish: hold `lots` of it (signed; 0 is flat) when the wish is a target.
+    """One instrument of a signal: hold `lots` of it (signed; 0 is flat) when the signal is a target.
 
     A LIMIT entry rests at `limit_price`, an SL entry becomes one when the price comes to `trigger_price` (rupees, on
-    the tick). Either ends after `valid_seconds` of market time (0: with the day); a wish for other terms replaces it.
+    the tick). Either ends after `valid_seconds` of market time (0: with the day); a signal for other terms replaces it.
     `target_price` is where risk closes the leg with its profit, 0 for nowhere. The limit of its stop lies `stop_buffer`
     rupees beyond the stop's level, 0 for as far as the risk limits say. With a `profile` (or grade) of the risk file
     risk finds the lots, in each account by itself, and `lots` says bought (1) or sold (-1). `product` is that of this
-    leg alone, None for that of the wish.
+    leg alone, None for that of the signal.
     """
 
     instrument: str
@@ -32,16 +32,16 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal"):
-    """A wish of one strategy about its own position in what it trades for one watched instrument.
+    """A signal of one strategy about its own position in what it trades for one watched instrument.
 
-    `legs` is the whole position wished for: an instrument the strategy holds for `watch` and does not name is to be
-    flat, so an EXIT has no legs. `id` is derived from content and market time, so the same wish made twice has the
+    `legs` is the whole position wanted: an instrument the strategy holds for `watch` and does not name is to be
+    flat, so an EXIT has no legs. `id` is derived from content and market time, so the same signal made twice has the
     same id. `trace_ns` is the machine time at which the quote behind it was received.
 
-    `otherwise` are legs to be wished for one after the other, each in place of a single leg whose entry the broker
-    rejected; `instead_of` are the legs that such a wish stands for. `rearmed`: since the position behind the same wish
-    was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and leaves
-    alone what is held.
+    `otherwise` are legs to be wanted one after the other, each in place of a single leg whose entry the broker
+    rejected; `instead_of` are the legs that such a signal stands for. `rearmed`: since the position behind the same
+    signal was closed, a completed bar has passed without it. An EXIT that `keeps` withdraws what is not filled, and
+    leaves alone what is held.
     """
 
     id: str
@@ -65,14 +65,14 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     keeps: bool = False
 
     def product_of(self, leg: Leg) -> Product:
-        """What a leg of this wish is entered as: its own product, else that of the wish."""
+        """What a leg of this signal is entered as: its own product, else that of the signal."""
         return leg.product or self.product
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):
     """A strategy raised, looped or returned nonsense: it gets no more data; its positions stay managed.
 
-    `gone`: it did nothing wrong, a person removed its file.
+    `gone`: it did nothing wrong, an operator removed its file.
     """
 
     strategy: str
@@ -92,10 +92,11 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     at_ns: int
 
 
-class WishDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="wish_denied"):
-    """A rule of the user kept a wish from leaving the engine; `faulted` if the rule itself failed. Risk passes over it.
+class SignalVetoed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_vetoed"):
+    """A rule of the user kept a signal from leaving the engine; `faulted` if the rule itself failed. Risk passes over
+    it.
 
-    `signal` is the id that the wish would have had, `bar_ns` the time of what it was about. Without a `rule` it was
+    `signal` is the id that the signal would have had, `bar_ns` the time of what it was about. Without a `rule` it was
     dropped because that came too late.
     """
 
@@ -110,4 +111,4 @@ class WishDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     bar_ns: int = 0
 
 
-SignalMessage = Signal | StrategyFaulted | StrategyStarted | WishDenied
+SignalMessage = Signal | StrategyFaulted | StrategyStarted | SignalVetoed

@@ -1,7 +1,7 @@
 """THE table of streams: who writes, who reads, what may be in them and what happens to a slow reader.
 
 The daemons wire themselves from this table, the docs are held against it by a test, and the codec takes its decoders
-from it. The one rule: a stream has one kind of delivery and one union of messages, for ever.
+from it. A stream has one kind of delivery and one union of messages, for ever.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from mytrading.messages.commands import CommandMessage
 from mytrading.messages.control import ControlMessage, StatusMessage
+from mytrading.messages.journal_rows import RecordMessage
 from mytrading.messages.market import MarketMessage
 from mytrading.messages.orders import CallOutcome, OrderMessage, TimerFired
-from mytrading.messages.records import RecordMessage
 from mytrading.messages.reports import AccountMessage, ReadMessage, ReportMessage
 from mytrading.messages.signals import SignalMessage
 
-SCHEMA_VERSION = 1
-OLDEST_SCHEMA = 1
+SCHEMA_VERSION = 2
+OLDEST_SCHEMA = 2
 """Journals from this schema on are applied as they are; older ones are refused until `mytrading state upgrade`."""
 
 

@@ -1,7 +1,6 @@
 """Text of others (servers, files) made fit to be shown: no control sequences, no surrogates, no endless length.
 
-Used by alerts, by the command line and by whoever hands texts on. The one rule: what leaves here can do nothing to a
-terminal, can be encoded, and fits the environment of a process.
+What leaves here can do nothing to a terminal, can be encoded, and fits the environment of a process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Closing a day: what happened in it, whether it may be closed, its seal, its export, and what is kept no longer.
 
-Used by `mytrading day`. The one rule: nothing is removed that was not exported and read by everybody who follows it.
+Nothing is removed that was not exported and read by everybody who follows it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from typing import Any
 
 import msgspec
 
-from mytrading.cli.journal.files import decoded_file, export
-from mytrading.core.calendar import Calendar, day_of
-from mytrading.core.order import live
+from mytrading.core.calendar import Calendar
+from mytrading.core.orders.state_machine import live
+from mytrading.core.time import ist_date
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
 from mytrading.messages.enums import Product
+from mytrading.messages.journal_rows import DayOpened, DaySealed
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
-from mytrading.messages.records import DayOpened, DaySealed
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.day_files import (
+from mytrading.messages.run_config import RunConfig
+from mytrading.operations.journal_verify import decoded_file, export
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.journal.day_files import (
     DayFile,
     Exported,
     note_of,
@@ -33,7 +35,7 @@ from mytrading.runtime.day_files import (
     to_export,
     waited_for,
 )
-from mytrading.runtime.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
+from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
 
 Progress = Callable[[str], None]
 
@@ -44,10 +46,10 @@ class DayBook:
     def __init__(self, day: str) -> None:
         self.day = day
         self.orders: dict[str, Order] = {}
-        self.positions: dict[tuple[str, str, str, str], Position] = {}
+        self.positions: dict[OwnerKey, Position] = {}
         self.trades: list[TradeClosed] = []
-        self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
-        self.mismatches: dict[tuple[str, str, str], MismatchSeen] = {}
+        self.unmanaged: dict[NetKey, UnmanagedChanged] = {}
+        self.mismatches: dict[NetKey, MismatchSeen] = {}
         self.adjusted: list[PositionAdjusted] = []
 
     def fold(self, message: Any) -> None:
@@ -57,15 +59,15 @@ class DayBook:
         elif isinstance(message, OrderChanged):
             self.orders[message.order.client_order_id] = message.order
         elif isinstance(message, PositionChanged | PositionAdjusted):
-            self.positions[_key(message.position)] = message.position
+            self.positions[message.position.owner] = message.position
             if isinstance(message, PositionAdjusted):
                 self.adjusted.append(message)
         elif isinstance(message, TradeClosed):
             self.trades.append(message)
         elif isinstance(message, UnmanagedChanged):
-            self.unmanaged[message.account, message.instrument, message.product] = message
+            self.unmanaged[message.net] = message
         elif isinstance(message, MismatchSeen):
-            key = (message.account, message.instrument, message.product)
+            key = message.net
             self.mismatches.pop(key, None)
             if not message.cleared:
                 self.mismatches[key] = message
@@ -73,7 +75,7 @@ class DayBook:
     def _open(self, opened: DayOpened) -> None:
         self.trades, self.adjusted, self.unmanaged, self.mismatches = [], [], {}, {}
         self.orders = {order.client_order_id: order for order in opened.orders}
-        self.positions = {_key(position): position for position in opened.positions}
+        self.positions = {position.owner: position for position in opened.positions}
         for part in (*opened.unmanaged, *opened.mismatches):
             self.fold(part)
 
@@ -102,10 +104,6 @@ class DayBook:
                 "disputed": [_plain(row) for row in self.mismatches.values()],
             },
         }
-
-
-def _key(position: Position) -> tuple[str, str, str, str]:
-    return position.account, position.instrument, position.product, position.strategy
 
 
 def _plain(row: msgspec.Struct) -> dict[str, Any]:
@@ -156,8 +154,8 @@ def still_open(config: RunConfig, book: DayBook) -> str:
     day = book.day
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     now = market_ns(config)
-    if day > day_of(now).isoformat():
-        return f"the market is at {day_of(now)}"
+    if day > ist_date(now).isoformat():
+        return f"the market is at {ist_date(now)}"
     for exchange in sorted(_exchanges(config, book) & set(calendar.exchanges)):
         session = calendar.session(exchange, date.fromisoformat(day))
         if session is not None and session.close_ns > now:
@@ -225,7 +223,7 @@ def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]
 
 def remove_old(config: RunConfig) -> list[str]:
     """Remove journal files that are older than the retention, exported, and read by all; returns their paths."""
-    before = (day_of(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
+    before = (ist_date(market_ns(config)) - timedelta(days=config.process.journal_keep_days)).isoformat()
     gone = []
     for file in removable(config, before):
         for part in file.path.parent.glob(f"{file.path.name}*"):

@@ -1,8 +1,7 @@
 """Deciding again: a journal's inputs go through the machine once more, and its decisions must come out.
 
-Used by `mytrading journal verify`, for the router: all that its machine reads are rows of its journal and the two
-times that each of them carries. The one rule: only rows that this code wrote under this configuration are judged; the
-others are applied, so that what follows them is judged on the state that they left.
+Only rows that this code wrote under this configuration are judged; the others are applied, so that what follows them is
+judged on the state that they left.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import msgspec
 
 from mytrading import __version__
 from mytrading.messages.codec import StreamDecoder, encode_body
-from mytrading.messages.records import JournalRebuilt, JournalRelearned, RunStarted
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.journal_rows import JournalRebuilt, JournalRelearned, RunStarted
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION, unions
-from mytrading.runtime.journal import INPUT, JournalDamaged, Row, read_segment
+from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment
 
 AGAIN = ("router",)
 """Daemons whose decisions can be made again; what the others read is not wholly in their journals."""
@@ -41,7 +40,7 @@ class _Step(NamedTuple):
 
 def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
     """Decide the router's day files again, oldest first; ends before a row that `read_segment` refuses."""
-    from mytrading.daemons.router_setup import order_machine
+    from mytrading.daemons.router.setup import order_machine
 
     again = _Again(order_machine(config), config.config_hash)
     judged: dict[Path, Judged] = {}

@@ -1,6 +1,6 @@
 """Reading the journals of a state folder: every row decoded, the chains and the cursors between daemons checked.
 
-Used by `mytrading journal`. The one rule: it opens read-only and works while the stack runs, and when it does not.
+It opens read-only and works while the stack runs, and when it does not.
 """
 
 from __future__ import annotations
@@ -8,23 +8,24 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.cli.journal.again import AGAIN, Judged, judge
-from mytrading.cli.journal.kept import differing
+from mytrading.core.orders.flat_order import flatten_orders
 from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import INPUT, OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
+from mytrading.operations.journal_redecide import AGAIN, Judged, judge
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
 
 KINDS = ("input", "output", "record")
 _IDS = frozenset({"id", "client_order_id", "cause", "signal", "command", "goal", "order", "broker_order_id", "target"})
 
 
-class Finding(NamedTuple):
+class JournalFinding(NamedTuple):
     """What `verify` has to say of one journal file; no problem if the text is empty.
 
     `decided_again` counts the inputs that went through the machine once more.
@@ -62,7 +63,7 @@ def decoded_file(daemon: str, path: Path) -> Iterator[Decoded]:
     """All rows of one file; raises `JournalDamaged` naming the row."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     for row in read_segment(path):
-        yield Decoded(daemon, row, _plain(path, row, decoders))
+        yield Decoded(daemon, row, flatten_orders(_plain(path, row, decoders)))
 
 
 def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str, Any]:
@@ -75,7 +76,7 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
     return {"type": body[0], "values": body[1:]}
 
 
-def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
+def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
     """Check every chain, decode every row, hold every input against its writer's row, and decide again what can be."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     written: dict[tuple[str, str, int], set[bytes]] = {}
@@ -90,14 +91,12 @@ def verify(config: RunConfig, daemon: str = "") -> list[Finding]:
                 _note(name, str(path), row, written, read)
         except JournalDamaged as error:
             problem = str(error)
-        findings.append(Finding(name, str(path), count, problem))
+        findings.append(JournalFinding(name, str(path), count, problem))
     findings = [*_decided_again(config, findings), *_crossed(config, written, read)]
-    kept = differing(config)
-    findings = [each._replace(problem=each.problem or kept.pop(Path(each.file), "")) for each in findings]
     return [finding for finding in findings if daemon in ("", finding.daemon)]
 
 
-def _decided_again(config: RunConfig, findings: list[Finding]) -> Iterator[Finding]:
+def _decided_again(config: RunConfig, findings: list[JournalFinding]) -> Iterator[JournalFinding]:
     judged: dict[Path, Judged] = {}
     for name in AGAIN:
         judged |= judge(config, [Path(finding.file) for finding in findings if finding.daemon == name])
@@ -121,7 +120,7 @@ def _note(
 
 def _crossed(
     config: RunConfig, written: dict[tuple[str, str, int], set[bytes]], read: dict[tuple[str, str], list[Row]]
-) -> Iterator[Finding]:
+) -> Iterator[JournalFinding]:
     """Inputs whose row in the writer's journal is missing or another."""
     first: dict[tuple[str, str], int] = {}
     for name, stream, seq in written:
@@ -133,7 +132,7 @@ def _crossed(
             hashes = written.get((row.source, row.stream, row.source_seq), set())
             if row.source_hash not in hashes and (hashes or not _written_since(config, row)):
                 found = "another row" if hashes else "none"
-                yield Finding(
+                yield JournalFinding(
                     name,
                     path,
                     len(rows),
@@ -146,10 +145,10 @@ def _crossed(
 def _written_since(config: RunConfig, row: Row) -> bool:
     """True if the writer's journal has by now what a reader's had that was looked at later, as in a running stack."""
     reader = JournalReader(config.journal_dir(row.source), row.stream)
-    try:
+    found = None
+    with suppress(JournalDamaged):  # said of the file itself
         found = reader.row(row.source_seq)
-    finally:
-        reader.close()
+    reader.close()
     return found is not None and found.hash == row.source_hash
 
 

@@ -1,6 +1,6 @@
 """The state folder of a stack as a whole: what is in it, and a consistent copy of it.
 
-Used by `mytrading state`. The one rule: the originals are only read, and no copy holds an API key, encrypted or not.
+The originals are only read, and no copy holds an API key, encrypted or not.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mytrading import __version__
-from mytrading.adapters.shared_database import open_to_read
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
+from mytrading.adapters.storage.shared_database import open_to_read
+from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
-from mytrading.runtime.day_files import day_files
-from mytrading.runtime.journal_format import INPUT, INSERT, LAYOUT, OUTPUT, Row
-from mytrading.runtime.journal_front import unmoved
-from mytrading.runtime.journal_reader import end_of
-from mytrading.runtime.rebuild import ASIDE
+from mytrading.runtime.journal.day_files import day_files, journal_names
+from mytrading.runtime.journal.format import LAYOUT, JournalDamaged, JournalOfAnotherVersion, segments
+from mytrading.runtime.journal.reader import Extent, extent_of
+from mytrading.runtime.recovery.journal_rebuild import ASIDE
 
 Progress = Callable[[str], None]
 LEFT_OUT = ("lock", "metrics", RUN_FILE, "supervisord.log", "supervisord.err", ".reserve", "left.msgpack", "savepoints")
@@ -82,11 +81,13 @@ def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any
     part = target.with_name(f".{target.name}.part")
     try:
         with ExitStack() as opened, tarfile.open(part, "w:gz") as archive:
-            databases = _pictures(config, [path for path in paths if _is_database(path)], opened)
+            reach = _reach(config)
+            databases = {path: opened.enter_context(_fixed(path)) for path in paths if _is_database(path)}
             pieces = []
             for path in paths:
                 progress(f"copying {path.relative_to(config.state)}")
-                pieces.append(_add(archive, config.state, path, databases.get(path)))
+                data = _copied(databases[path]) if path in databases else _beginning(path, reach.get(path))
+                pieces.append(_add_bytes(archive, f"state/{path.relative_to(config.state)}", data))
             manifest = _manifest(config, pieces)
             _add_bytes(archive, "manifest.json", json.dumps(manifest, indent=1).encode())
         part.replace(target)
@@ -98,10 +99,58 @@ def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any
 def _wanted(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
-        passing = path.name.endswith(("-wal", "-shm", "-front", ".part")) and ASIDE not in inside
+        passing = path.name.endswith(("-wal", "-shm", ".part")) and ASIDE not in inside
         if not path.is_file() or set(inside) & set(LEFT_OUT) or passing:
             continue
         yield path
+
+
+# journals: how much of each file is copied
+
+
+def _reach(config: RunConfig) -> dict[Path, int]:
+    """How many bytes of each journal's newest file to copy, so that no reader is ahead of its writer."""
+    newest = {}
+    for name in journal_names(config):
+        with suppress(JournalOfAnotherVersion):  # before `state upgrade`, which copies the files as they lie there
+            if files := segments(config.journal_dir(name)):
+                newest[name] = files[-1]
+    found = {name: _extent(path) for name, path in newest.items()}
+    for _ in range(_TRIES):
+        behind = _behind(found)
+        if not behind:
+            return {newest[name]: extent.end for name, extent in found.items()}
+        found |= {name: _extent(newest[name]) for name in behind}
+    raise StateInMotion(
+        "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
+    )
+
+
+def _extent(path: Path) -> Extent:
+    try:
+        return extent_of(path)
+    except JournalDamaged:  # it is copied whole
+        return Extent(path.stat().st_size, {}, {})
+
+
+def _behind(found: dict[str, Extent]) -> set[str]:
+    """Writers whose file was looked at before their readers had read on in it."""
+    behind = set()
+    for name, stream in STREAMS.items():
+        for writer in stream.writers if stream.journaled else ():
+            readers = [found[reader] for reader in stream.readers if reader in found]
+            read = max((reader.read.get((writer, name), 0) for reader in readers), default=0)
+            if writer in found and read > found[writer].written.get(name, 0):
+                behind.add(writer)
+    return behind
+
+
+def _beginning(path: Path, size: int | None) -> bytes:
+    with path.open("rb") as file:
+        return file.read() if size is None else file.read(size)
+
+
+# databases: the feed's bars, the simulator's books
 
 
 def _is_database(path: Path) -> bool:
@@ -112,97 +161,23 @@ def _is_database(path: Path) -> bool:
         return file.read(len(_SQLITE)) == _SQLITE
 
 
-class _Picture(NamedTuple):
-    """A database as it was at one moment, and the rows that a journal's writer had not moved into it."""
-
-    db: sqlite3.Connection
-    unmoved: list[Row]
-
-
-def _pictures(config: RunConfig, paths: list[Path], opened: ExitStack) -> dict[Path, _Picture]:
-    """A connection to each database, all of them fixed on a moment in which no reader is ahead of its writer."""
-    found = {path: _fixed(config, path, opened) for path in paths}
-    for _ in range(_TRIES):
-        behind = _behind(config, found)
-        if not behind:
-            return found
-        for path in behind:
-            found[path].db.rollback()
-            found[path] = _fix(config, path, found[path].db)
-    raise StateInMotion(
-        "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
-    )
+@contextmanager
+def _fixed(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection to a database that sees it as it is now."""
+    with closing(open_to_read(path)) as db:
+        try:
+            db.execute("BEGIN")
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StateInMotion(f"{path}: expected a database that can be read, found: {error}; try again") from error
+        yield db
 
 
-def _fixed(config: RunConfig, path: Path, opened: ExitStack) -> _Picture:
-    db = opened.enter_context(closing(open_to_read(path)))
-    try:
-        return _fix(config, path, db)
-    except sqlite3.DatabaseError as error:
-        raise StateInMotion(
-            f"{path}: expected a database that can be read, found: {error}; try again, and if it stays so see "
-            "`mytrading journal verify`"
-        ) from error
-
-
-def _fix(config: RunConfig, path: Path, db: sqlite3.Connection) -> _Picture:
-    """From here on the connection sees the database as it is now."""
-    db.execute("BEGIN")
-    db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    return _Picture(db, unmoved(path, *end_of(db)) if _is_journal(config, path) else [])
-
-
-def _is_journal(config: RunConfig, path: Path) -> bool:
-    return path.parent.parent == config.state / "journal"
-
-
-def _behind(config: RunConfig, found: dict[Path, _Picture]) -> list[Path]:
-    """Journals of writers whose picture is older than what their readers, in theirs, have read."""
-    newest: dict[str, Path] = {}
-    for path in sorted(found):
-        if _is_journal(config, path):
-            newest[path.parent.name] = path
-    behind = []
-    for name, stream in STREAMS.items():
-        for writer in stream.writers if stream.journaled else ():
-            read = max((_read(found[newest[r]], writer, name) for r in stream.readers if r in newest), default=0)
-            if writer in newest and read > _written(found[newest[writer]], name):
-                behind.append(newest[writer])
-    return behind
-
-
-def _read(picture: _Picture, writer: str, stream: str) -> int:
-    for row in reversed(picture.unmoved):
-        if (row.kind, row.source, row.stream) == (INPUT, writer, stream):
-            return row.source_seq
-    query = "SELECT max(source_seq) FROM rows WHERE kind = 0 AND source = ? AND stream = ?"
-    return int(picture.db.execute(query, (writer, stream)).fetchone()[0] or 0)
-
-
-def _written(picture: _Picture, stream: str) -> int:
-    for row in reversed(picture.unmoved):
-        if (row.kind, row.stream) == (OUTPUT, stream):
-            return row.stream_seq
-    db = picture.db
-    seq = db.execute("SELECT max(stream_seq) FROM rows WHERE kind = 1 AND stream = ?", (stream,)).fetchone()[0]
-    carried = db.execute("SELECT value FROM meta WHERE key = ?", (f"written:{stream}",)).fetchone()
-    return max(int(seq or 0), int(carried[0]) if carried else 0)
-
-
-def _add(archive: tarfile.TarFile, folder: Path, path: Path, picture: _Picture | None) -> Piece:
-    name = str(path.relative_to(folder))
-    data = path.read_bytes() if picture is None else _copied(picture)
-    return _add_bytes(archive, f"state/{name}", data)
-
-
-def _copied(picture: _Picture) -> bytes:
+def _copied(db: sqlite3.Connection) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "copy.sqlite"
         with closing(sqlite3.connect(copy)) as target:
-            picture.db.backup(target)
-            if picture.unmoved:
-                target.executemany(INSERT, picture.unmoved)
-                target.commit()
+            db.backup(target)
             target.execute("PRAGMA journal_mode=DELETE")
         return copy.read_bytes()
 

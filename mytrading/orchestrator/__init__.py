@@ -1,8 +1,8 @@
 """The orchestrator: starts a stack, waits until it is ready, talks to it, and stops it without losing anything.
 
-Used by the command line. It writes the run file and the clock, then leaves all processes to supervisor, so that it may
-die or hang up and the stack goes on. The one rule: `stop` first has resting entries cancelled while everybody still
-runs, and returns what it could not confirm.
+It writes the run file and the clock, then leaves all processes to supervisor, so that it may die or hang up and the
+stack goes on. `stop` first has resting entries cancelled while everybody still runs, and returns what it
+could not confirm.
 """
 
 from __future__ import annotations
@@ -16,18 +16,14 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from mytrading.messages.enums import DaemonState
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
-from mytrading.runtime import supervision
-from mytrading.runtime.endpoints import name_runtime_dir, runtime_dir
-from mytrading.runtime.hung import waited_for_core
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock, end_forks, holder
-from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
-from mytrading.runtime.places import (
+from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, SummaryQuery, WithdrawCommand
+from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
+from mytrading.runtime.host.paths import (
     account_lock_path,
     of_others,
     owner,
@@ -36,7 +32,14 @@ from mytrading.runtime.places import (
     started_states,
     state_dir,
 )
-from mytrading.runtime.run_key import needs_sealing, new_run_key, seal_keys
+from mytrading.runtime.host.run_key import needs_sealing, new_run_key, seal_keys
+from mytrading.runtime.journal.day_files import journal_names
+from mytrading.runtime.journal.format import segments
+from mytrading.runtime.streams.endpoints import name_runtime_dir, runtime_dir
+from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut, new_request_id
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.hang_check import waited_for_core
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, end_forks, holder
 
 if TYPE_CHECKING:
     from mytrading.config import TradingSettings
@@ -53,6 +56,7 @@ _LOOK_S = 0.5
 _PORTS = range(20_000, 30_000)
 
 Progress = Callable[[str], None]
+Reply = TypeVar("Reply")
 
 
 class StackFailed(Exception):
@@ -81,19 +85,21 @@ class TradingOrchestrator:
         self.stops_left: list[dict[str, Any]] = []
 
     @classmethod
-    def find(cls, profile: str | None = None) -> TradingOrchestrator:
+    def find(
+        cls, profile: str | None = None, read: Callable[[Path], RunConfig] = decode_run_config
+    ) -> TradingOrchestrator:
         """The stack that runs, or of those that ran the latest; `NotRunning` if there never was one.
 
         With a profile only that one counts. Raises `SeveralRun` when several run and none is named, and
-        `RunConfigError` when the one that runs, or is named, has a run file that cannot be read.
+        `RunConfigError` when the one that runs, or is named, has a run file that cannot be `read`.
         """
         started = started_states()
         stacks = []
         for folder in started if profile is None else {state_dir(profile)}.intersection(started):
             try:
-                stacks.append(cls(decode_run_config(folder / RUN_FILE)))
+                stacks.append(cls(read(folder / RUN_FILE)))
             except RunConfigError as error:
-                pid = supervision.supervisor_in(folder)
+                pid = control.supervisor_in(folder)
                 if pid or profile is not None:
                     raise RunConfigError(_unreadable(error, pid)) from error
         running = [stack for stack in stacks if stack.is_running()]
@@ -107,7 +113,7 @@ class TradingOrchestrator:
     @property
     def pid(self) -> int:
         """The pid of supervisor, or of any process that was left without one; 0 if nothing runs."""
-        return supervision.supervisor_pid(self.config) or next(iter(supervision.holders(self.config).values()), 0)
+        return control.supervisor_pid(self.config) or next(iter(control.holders(self.config).values()), 0)
 
     def is_running(self) -> bool:
         """True while supervisor or any process of this stack lives."""
@@ -143,14 +149,17 @@ class TradingOrchestrator:
     def start(self, set_clock: Callable[[RunConfig], None] | None = None) -> None:
         """Write the run file, let `set_clock` write the market clock, and start supervisor with all programs.
 
-        Raises `AlreadyRunning` with the pid of the first, and `SupervisorFailed`.
+        Raises `AlreadyRunning` with the pid of the first, `SupervisorFailed`, and `JournalOfAnotherVersion` where
+        journals have to be upgraded first.
         """
         self.config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in journal_names(self.config):
+            segments(self.config.journal_dir(name))
         starting = InstanceLock(self.config.lock_dir / "up.lock")
         starting.acquire()
         try:
             if pid := self.pid:
-                raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
+                raise AlreadyRunning(control.lock_path(self.config), str(pid))
             self.config = seal(with_ports(self.config))
             self._refuse_accounts_in_use()
             self._tidy()
@@ -158,7 +167,7 @@ class TradingOrchestrator:
                 set_clock(self.config)
             write_run_config(self.config.state / RUN_FILE, self._for_the_disk())
             name_runtime_dir(self.config)
-            supervision.revive(self.config, self._run_key)
+            control.revive(self.config, self._run_key)
         finally:
             starting.release()
 
@@ -170,14 +179,14 @@ class TradingOrchestrator:
         return seal_keys(self.config, self._run_key)
 
     def _refuse_accounts_in_use(self) -> None:
-        for account in self.config.served:
+        for account in self.config.order_accounts:
             lock = account_lock_path(self.config, account)
             if trading := holder(lock):
                 raise AlreadyRunning(lock, trading)
 
     def _tidy(self) -> None:
-        (self.config.state / supervision.STOPPING).unlink(missing_ok=True)
-        supervision.log_path(self.config).unlink(missing_ok=True)
+        (self.config.state / control.STOPPING).unlink(missing_ok=True)
+        control.log_path(self.config).unlink(missing_ok=True)
         shutil.rmtree(self.config.metrics_dir, ignore_errors=True)
         for left in Path(self.config.runtime_dir).glob("*"):
             left.unlink(missing_ok=True)
@@ -185,7 +194,7 @@ class TradingOrchestrator:
     def forget(self) -> None:
         """Empty the state folder, if a stack was ever started from it; raises `AlreadyRunning` while the stack runs."""
         if pid := self.pid:
-            raise AlreadyRunning(supervision.lock_path(self.config), str(pid))
+            raise AlreadyRunning(control.lock_path(self.config), str(pid))
         if not (self.config.state / RUN_FILE).exists():
             return
         for path in self.config.state.iterdir():
@@ -204,13 +213,13 @@ class TradingOrchestrator:
         with Ops(self.config) as ops:
             while time.monotonic() < deadline:
                 with suppress(OpsTimedOut):
-                    status: dict[str, Any] = ops.ask("status", timeout_s=0.5)
+                    status: dict[str, Any] = ops.ask(StatusQuery(), timeout_s=0.5)
                     if status["ready"]:
                         return status
                     waiting = ", ".join(_describe(row) for row in status["daemons"] if not row["ready"])
                     waiting = waiting or status["wrong_mode"]
                 if time.monotonic() > look:
-                    programs = supervision.programs(self.config).values()
+                    programs = control.programs(self.config).values()
                     self._check(programs)
                     look = time.monotonic() + _LOOK_S
                     deadline = max(deadline, min(began + timeout_s + _starved_s(programs), latest))
@@ -219,14 +228,14 @@ class TradingOrchestrator:
         took = time.monotonic() - began
         raise TimedOut(f"not ready after {took:.0f} s: {waiting}; see `mytrading logs`")
 
-    def _check(self, programs: Iterable[supervision.Program]) -> None:
-        unstarted = supervision.not_started(self.config)
+    def _check(self, programs: Iterable[control.Program]) -> None:
+        unstarted = control.not_started(self.config)
         for program in programs:
             if program.state in ("BACKOFF", "FATAL") and (problem := unstarted.get(program.name)):
                 raise StackFailed(f"{program.name} could not be started: {problem}; see `mytrading logs supervisord`")
             failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
             if failed:
-                said = supervision.last_words(self.config, program.name)
+                said = control.last_words(self.config, program.name)
                 raise StackFailed(
                     f"{program.name} gave up (exit {program.exit_code}): {said or 'no word'}; "
                     f"`mytrading logs {program.name}`"
@@ -234,28 +243,26 @@ class TradingOrchestrator:
 
     # talking
 
-    def ask(self, verb: str, **arguments: str) -> Any:
-        """A question to the gateway; raises `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
+    def ask(self, request: Query[Reply] | Command[Reply]) -> Reply:
+        """The gateway's reply to a request; raises `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
         if not self.is_running():
             raise NotRunning(f"the {self.config.profile} stack is not running; `{self.start_command}` starts it")
         with Ops(self.config) as ops:
-            return ops.ask(verb, None, **arguments)
+            return ops.ask(request)
 
     def status(self) -> dict[str, Any]:
         """The gateway's status, with what supervisor says of each process, and the pids of those without heartbeat."""
-        body: dict[str, Any] = self.ask("status")
-        programs, spawned = supervision.programs(self.config), supervision.spawns(self.config)
+        body: dict[str, Any] = self.ask(StatusQuery())
+        programs, spawned = control.programs(self.config), control.spawns(self.config)
         simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
         for row in (*simulated, *body["daemons"]):
             self._add_process(row, programs, spawned)
         body["daemons"] = [*simulated, *body["daemons"]]
         body["system"] = self.config.system_name
-        body["supervisor"] = {"pid": supervision.supervisor_pid(self.config)}
+        body["supervisor"] = {"pid": control.supervisor_pid(self.config)}
         return body
 
-    def _add_process(
-        self, row: dict[str, Any], programs: dict[str, supervision.Program], spawned: dict[str, int]
-    ) -> None:
+    def _add_process(self, row: dict[str, Any], programs: dict[str, control.Program], spawned: dict[str, int]) -> None:
         name = row["daemon"]
         program = programs.get(name)
         row["restarts"] = max(spawned.get(name, 1) - 1, 0)
@@ -264,7 +271,7 @@ class TradingOrchestrator:
         row["process"] = program.state
         if "pid" not in row:
             runs = program.state == "RUNNING"
-            if name != "simulator" and runs:  # all else beats, and until then nobody knows how it is
+            if name != "simulator" and runs:  # every daemon beats, and its state is unknown until then
                 runs, row["state"] = False, DaemonState.STARTING.value
             else:
                 row["state"] = program.state
@@ -272,7 +279,7 @@ class TradingOrchestrator:
 
     def summary(self) -> dict[str, Any]:
         """What this run did, as `up --json` prints it at its end."""
-        body: dict[str, Any] = self.ask("summary")
+        body: dict[str, Any] = self.ask(SummaryQuery())
         rows = {row["daemon"]: row for row in self.status()["daemons"]}
         for name, row in rows.items():
             entry = body["daemons"].setdefault(name, {key: row.get(key) for key in ("state", "rss_mb", "cpu_s")})
@@ -281,11 +288,11 @@ class TradingOrchestrator:
 
     def archive(self) -> int:
         """Have closed days exported by a process of their own, if there are any; returns its pid, or 0."""
-        return supervision.export_days(self.config)
+        return control.export_days(self.config)
 
     def revive(self) -> int:
         """Start supervisor again if it was killed and the stack is not being stopped; returns its pid, or 0."""
-        return supervision.revive(self.config, self._run_key)
+        return control.revive(self.config, self._run_key)
 
     # stopping
 
@@ -301,24 +308,24 @@ class TradingOrchestrator:
             raise NotRunning(f"the {self.config.profile} stack is not running")
         unconfirmed = self._withdraw(progress)
         withdrawn()
-        supervision.forbid_starts(self.config)
+        control.forbid_starts(self.config)
         progress("stopping the processes")
-        supervision.shut_down(self.config)
+        control.shut_down(self.config)
         deadline = time.monotonic() + STOP_S
-        while supervision.supervisor_pid(self.config) and time.monotonic() < deadline:
+        while control.supervisor_pid(self.config) and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        left = tuple(supervision.holders(self.config))
+        left = tuple(control.holders(self.config))
         if left:
             progress(f"ending {', '.join(left)}, left without supervisor")
-            supervision.end(self.config, left)
-        for name in supervision.PROGRAMS:
+            control.end(self.config, left)
+        for name in control.PROGRAMS:
             end_forks(self.config.lock_dir / f"{name}.lock", f"mytrading.daemons.{name}")
         if pid := self.pid:
             raise StackFailed(f"pid {pid} does not end; look at it, then `mytrading down` again")
         return unconfirmed
 
     def _withdraw(self, progress: Progress) -> list[dict[str, Any]]:
-        if "gateway" not in supervision.holders(self.config):
+        if "gateway" not in control.holders(self.config):
             progress("the gateway is gone: the router cancels resting entries as it stops")
             return []
         entries: list[dict[str, Any]] = []
@@ -326,26 +333,26 @@ class TradingOrchestrator:
         deadline = time.monotonic() + WITHDRAW_S
         with Ops(self.config, timeout_s=3.0) as ops:
             try:
-                entries = ops.ask("withdraw", reason="down")["entries"]
+                entries = ops.ask(WithdrawCommand(request_id=new_request_id(), reason="down")).entries
                 while entries and time.monotonic() < deadline:
                     progress(f"cancelling {len(entries)} resting entries, {deadline - time.monotonic():.0f} s left")
                     time.sleep(0.2)
-                    entries = ops.ask("resting")["entries"]
-                self.stops_left = ops.ask("resting")["stops"]
+                    entries = ops.ask(RestingQuery())["entries"]
+                self.stops_left = ops.ask(RestingQuery())["stops"]
             except (OpsTimedOut, OpsRefused) as error:
-                progress(f"resting entries could not be asked for: {error}")
-        for told in stops_told(self.stops_left):
-            progress(told)
+                progress(f"the cancel of resting entries could not be requested: {error}")
+        for line in stop_lines(self.stops_left):
+            progress(line)
         return entries
 
 
-def _starved_s(programs: Iterable[supervision.Program]) -> float:
+def _starved_s(programs: Iterable[control.Program]) -> float:
     """How long that program waited for a core which waited longest."""
     return max((waited_for_core(program.pid) for program in programs if program.pid), default=0) / 1e9
 
 
-def stops_told(rows: list[dict[str, Any]]) -> list[str]:
-    """What is said of the stops that stay, each in a line; with its account where they are of several."""
+def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each stop that stays, with its account where they are of several."""
     several = len({row["account"] for row in rows}) > 1
     lines = []
     for row in rows:
@@ -367,7 +374,7 @@ def _unreadable(error: RunConfigError, pid: int) -> str:
     if not pid:
         return str(error)
     runs = f"that stack runs: `kill {pid}` ends it, cancels resting entries and keeps its stops at the broker"
-    return f"{str(error).partition(';')[0]}; {runs}; then `mytrading up` writes it anew"
+    return f"{str(error).partition(';')[0]}; {runs}; then `mytrading up` writes it again"
 
 
 def _run_config(settings: TradingSettings) -> RunConfig:
@@ -391,7 +398,7 @@ def with_ports(config: RunConfig) -> RunConfig:
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on, below those the system hands to outgoing connections."""
+    """A free loopback port, below those the system hands to outgoing connections."""
     for port in random.Random(os.urandom(8)).sample(_PORTS, 100):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

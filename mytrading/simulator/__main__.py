@@ -8,10 +8,10 @@ import secrets
 import sys
 from pathlib import Path
 
-from mytrading.simulator.fault_settings import from_file, from_option
-from mytrading.simulator.faults import Setting, table
+from mytrading.simulator.faults.registry import table
+from mytrading.simulator.faults.settings import from_file, from_option
 from mytrading.simulator.main import run
-from mytrading.simulator.options import Options
+from mytrading.simulator.settings.options import FaultSetting, SimulatorOptions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _parse() -> Options:
+def _parse() -> SimulatorOptions:
     given = vars(parser().parse_args())
     if given.pop("list_faults"):
         sys.stdout.write(table() + "\n")
@@ -54,7 +54,7 @@ def _parse() -> Options:
     given["faults_file"] = given["faults"]
     given["faults"] = _faults(given["faults_file"], given.pop("fault"))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
-    return Options(**given)
+    return SimulatorOptions(**given)
 
 
 def _port(text: str) -> int:
@@ -63,7 +63,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _faults(path: Path | None, wanted: list[str]) -> tuple[Setting, ...]:
+def _faults(path: Path | None, wanted: list[str]) -> tuple[FaultSetting, ...]:
     """The file's faults, then those of the options, which win."""
     return (*(from_file(path) if path is not None else ()), *(from_option(text) for text in wanted))
 

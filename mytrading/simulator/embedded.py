@@ -1,7 +1,7 @@
 """The simulator as a program of the stack: options from the run file, one instance, gone when its parent is.
 
-Started by supervisord.conf for `up --simulator` and `up --replay`, and with PAPER_VENUE=simulator. The one rule: an
-orphan ends itself within a second, so that the port is free for the simulator that a new supervisor starts.
+Started by supervisord.conf for `up --simulator` and `up --replay`, and with PAPER_VENUE=simulator. An orphan ends
+itself within a second, so that the port is free for the simulator that a new supervisor starts.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import sys
 import threading
 from pathlib import Path
 
-from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
+from mytrading.messages.run_config import RunConfig, RunConfigError, decode_run_config
 from mytrading.messages.streams import ALL
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.free_space import is_full
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock
-from mytrading.runtime.run_info import supervisor_of_this
-from mytrading.runtime.run_key import take_run_key
+from mytrading.runtime.daemon.disk_space import is_full
+from mytrading.runtime.host.run_info import supervisor_of_this
+from mytrading.runtime.host.run_key import take_run_key
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 from mytrading.simulator.main import run
-from mytrading.simulator.options import BadOption, Options
-from mytrading.simulator.performance import PerformanceReport
+from mytrading.simulator.settings.options import BadOption, SimulatorOptions
+from mytrading.simulator.venue.metrics import PerformanceReport
 
 EXIT_CONFIG = 78
 EXIT_RUNNING = 75
@@ -30,12 +30,12 @@ EXIT_FULL = 74
 _LOOK_SECONDS = 0.5
 
 
-def options_of(config: RunConfig) -> Options:
+def options_of(config: RunConfig) -> SimulatorOptions:
     """What the run file says of the simulator."""
     rules = config.simulator
     if rules.followed:
         return _following(config)
-    return Options(
+    return SimulatorOptions(
         api_key=config.venue.api_key,
         tells_key=False,
         rest_port=rules.rest_port,
@@ -54,10 +54,10 @@ def options_of(config: RunConfig) -> Options:
     )
 
 
-def _following(config: RunConfig) -> Options:
+def _following(config: RunConfig) -> SimulatorOptions:
     """A venue at the quotes of this very stack, in real time."""
     rules = config.simulator
-    return Options(
+    return SimulatorOptions(
         api_key=config.venue.api_key,
         tells_key=False,
         rest_port=rules.rest_port,

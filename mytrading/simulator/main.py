@@ -1,7 +1,7 @@
 """The simulator process: an OpenAlgo-compatible server with a market of its own.
 
 `run` is called by `python -m mytrading.simulator` and by the command line; it returns when told to stop by SIGTERM or
-SIGINT. The one rule: nothing is announced before both ports serve.
+SIGINT. Nothing is announced before both ports serve.
 """
 
 from __future__ import annotations
@@ -21,44 +21,41 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from mytrading.core.calendar import IST, Calendar, day_of, to_ns
-from mytrading.core.contracts import ContractFacts, list_instruments
-from mytrading.messages.runconfig import RUN_FILE, RunConfigError, decode_run_config
-from mytrading.runtime.clock import MarketClock
-from mytrading.runtime.edited import read_edited, taken_folder
-from mytrading.simulator.driver import Driver
-from mytrading.simulator.edited_file import CalendarFile
-from mytrading.simulator.fault_file import FaultFile
-from mytrading.simulator.fault_settings import route_problem
-from mytrading.simulator.faults import Setting
-from mytrading.simulator.lockstep import LockStep
-from mytrading.simulator.market.crowd import MOST, with_crowd
-from mytrading.simulator.market.followed import FollowedWorld
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts, list_instruments
+from mytrading.core.time import IST, MINUTE, ist_date, to_ns
+from mytrading.messages.run_config import RUN_FILE, RunConfigError, decode_run_config
+from mytrading.runtime.daemon.live_files import read_edited, taken_folder
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.simulator.faults.settings import FaultFile, route_problem
+from mytrading.simulator.market.live_world import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
-from mytrading.simulator.market.world import World
-from mytrading.simulator.options import BadOption, Options
-from mytrading.simulator.personality import personality
-from mytrading.simulator.rest import API_ROUTES, Dispatcher
-from mytrading.simulator.socket import FeedServer
-from mytrading.simulator.store import BookStore, Origin
-from mytrading.simulator.venue import Venue
+from mytrading.simulator.market.world import MOST, SimulatedWorld, with_crowd
+from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
+from mytrading.simulator.settings.live_files import CalendarFile
+from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
+from mytrading.simulator.settings.personality import personality
+from mytrading.simulator.venue.lockstep import LockStep
+from mytrading.simulator.venue.market_driver import Driver
+from mytrading.simulator.venue.store import BookStore, Origin
+from mytrading.simulator.venue.venue import SimulatedVenue
+from mytrading.simulator.websocket_server import FeedServer
 
 if TYPE_CHECKING:
-    from mytrading.simulator.follower import Follower
-    from mytrading.simulator.performance import PerformanceReport
+    from mytrading.simulator.venue.live_quotes import Follower
+    from mytrading.simulator.venue.metrics import PerformanceReport
 
-_MINUTE = 60_000_000_000
 _CALENDAR = "calendar.toml"
 _BOOKS = Path("simulator") / "books.sqlite"
 _CLOCK = Path("simulator") / "clock.json"
 
 
-def run(options: Options, report: PerformanceReport | None = None) -> None:
+def run(options: SimulatorOptions, report: PerformanceReport | None = None) -> None:
     """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock."""
     asyncio.run(_serve(options, report))
 
 
-async def _serve(options: Options, report: PerformanceReport | None) -> None:
+async def _serve(options: SimulatorOptions, report: PerformanceReport | None) -> None:
     options = followed(options)
     venue, driver = build(options)
     stop = asyncio.Event()
@@ -97,7 +94,7 @@ async def _serve(options: Options, report: PerformanceReport | None) -> None:
             report.close()
 
 
-def build(options: Options) -> tuple[Venue, Driver]:
+def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
     """The venue and its driver, ready for `Driver.begin`."""
     calendar = _calendar(options)
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
@@ -124,7 +121,7 @@ def build(options: Options) -> tuple[Venue, Driver]:
         clock.append_segment(stopped, options.speed)
     elif not options.follow and (own is not None or not clock.segments):
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
-    venue = Venue(clock, world, store, options.capital, personality(options.personality, options.broker))
+    venue = SimulatedVenue(clock, world, store, options.capital, personality(options.personality, options.broker))
     venue.routes = API_ROUTES
     for setting in options.faults:
         if problem := _route_problem(setting, venue):
@@ -136,40 +133,40 @@ def build(options: Options) -> tuple[Venue, Driver]:
     return venue, Driver(venue, clock, jumps=jumps, daemons=options.daemons)
 
 
-def _own_clock(options: Options) -> Path | None:
+def _own_clock(options: SimulatorOptions) -> Path | None:
     """The clock of a simulator without a stack, kept with its books, so that its market goes on where it stopped."""
     if options.clock is not None or options.state_dir is None or options.follow:
         return None
     return options.state_dir / _CLOCK
 
 
-def _stopped_at(clock: MarketClock, options: Options, files: tuple[TickFile, ...]) -> int | None:
+def _stopped_at(clock: MarketClock, options: SimulatorOptions, files: tuple[TickFile, ...]) -> int | None:
     """Where the market was last seen; None if it never ran, is to begin elsewhere, or was that of other files."""
     stopped = clock.resume_point()
-    if stopped is None or options.start or (files and day_of(stopped) not in {file.day for file in files}):
+    if stopped is None or options.start or (files and ist_date(stopped) not in {file.day for file in files}):
         return None
     return stopped
 
 
-def _route_problem(setting: Setting, venue: Venue) -> str:
+def _route_problem(setting: FaultSetting, venue: SimulatedVenue) -> str:
     problem = route_problem(setting, venue.routes)
     return f"route: {problem} Found: {setting.parameters['route']!r}" if problem else ""
 
 
 def _world(
-    options: Options, calendar: Calendar, facts: ContractFacts, origin: Origin, files: tuple[TickFile, ...]
-) -> World:
+    options: SimulatorOptions, calendar: Calendar, facts: ContractFacts, origin: Origin, files: tuple[TickFile, ...]
+) -> SimulatedWorld:
     anchor = date.fromisoformat(origin.anchor)
     if not options.follow:
-        return World(calendar, facts, origin.seed, anchor, files, options.underlying)
+        return SimulatedWorld(calendar, facts, origin.seed, anchor, files, options.underlying)
     return FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
 
 
-def followed(options: Options) -> Options:
+def followed(options: SimulatorOptions) -> SimulatorOptions:
     """The options with the state folder of a stack put as its endpoint and clock; `BadOption` if none ran there."""
     if not options.follow or "://" in options.follow:
         return options
-    from mytrading.runtime.endpoints import endpoint_of
+    from mytrading.runtime.streams.endpoints import endpoint_of
 
     try:
         config = decode_run_config(Path(options.follow) / RUN_FILE)
@@ -179,14 +176,14 @@ def followed(options: Options) -> Options:
     return replace(options, follow=endpoint_of(config, "market"), clock=clock, master=config.state)
 
 
-def follower(venue: Venue, options: Options) -> Follower:
+def follower(venue: SimulatedVenue, options: SimulatorOptions) -> Follower:
     """What brings the quotes of the stream that is followed."""
-    from mytrading.simulator.follower import Follower
+    from mytrading.simulator.venue.live_quotes import Follower
 
     return Follower(venue, options.follow)
 
 
-def _calendar(options: Options) -> Calendar:
+def _calendar(options: SimulatorOptions) -> Calendar:
     """What the file says, or, where it is broken by an edit, what the stack of this state folder last took of it."""
     path = options.config_dir / _CALENDAR
     if options.every_day:
@@ -225,7 +222,7 @@ def _check_days(files: tuple[TickFile, ...], calendar: Calendar) -> None:
             raise BadOption(f"--replay: expected ticks of a trading day, found {file.day}; see config/calendar.toml")
 
 
-def _check_underlying(options: Options, facts: ContractFacts) -> None:
+def _check_underlying(options: SimulatorOptions, facts: ContractFacts) -> None:
     if options.underlying not in facts.underlyings:
         known = ", ".join(facts.underlyings)
         raise BadOption(
@@ -243,7 +240,7 @@ def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) ->
 
 
 def _origin(
-    options: Options, store: BookStore, clock: MarketClock, calendar: Calendar, ticks: TickFile | None
+    options: SimulatorOptions, store: BookStore, clock: MarketClock, calendar: Calendar, ticks: TickFile | None
 ) -> Origin:
     """What the market grows from: what these books recorded, so that a restart goes on in the same market."""
     recorded = store.origin()
@@ -252,7 +249,7 @@ def _origin(
     if recorded is not None:
         return recorded
     started = clock.segments[0].market_ns if clock.segments else _first_moment(options, calendar, ticks)
-    anchor = day_of(started)
+    anchor = ist_date(started)
     if not calendar.is_trading_day("NSE", anchor):
         anchor = calendar.next_trading_day("NSE", anchor)
     origin = Origin(seed=options.seed, anchor=anchor.isoformat())
@@ -260,14 +257,14 @@ def _origin(
     return origin
 
 
-def _first_moment(options: Options, calendar: Calendar, ticks: TickFile | None) -> int:
+def _first_moment(options: SimulatorOptions, calendar: Calendar, ticks: TickFile | None) -> int:
     """Where market time starts: as asked, else just before a replayed open, else at the next trading day's open."""
     if options.start:
         return _asked_start(options.start)
     if ticks is not None:
         session = calendar.session("NSE", ticks.day)
         assert session is not None
-        return max(session.open_ns - _MINUTE, int(ticks.times[0]))
+        return max(session.open_ns - MINUTE, int(ticks.times[0]))
     today = datetime.now(IST).date()
     day = today if calendar.is_trading_day("NFO", today) else calendar.next_trading_day("NFO", today)
     session = calendar.session("NFO", day)
@@ -299,7 +296,7 @@ async def _listen(runner: web.BaseRunner, host: str, port: int) -> _Listener:
     return _Listener(runner, int(runner.addresses[0][1]))
 
 
-def _announce(options: Options, rest: str, feed: str) -> None:
+def _announce(options: SimulatorOptions, rest: str, feed: str) -> None:
     text = json.dumps({"rest": rest, "ws": feed, "api_key": options.api_key})
     if options.ready_file is not None:
         options.ready_file.parent.mkdir(parents=True, exist_ok=True)

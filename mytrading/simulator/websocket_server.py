@@ -1,7 +1,6 @@
 """The WebSocket side: authenticate, subscribe, order updates, ping, in the frames of OpenAlgo's proxy.
 
-Used by `main`; quotes and updates reach the clients through `Hub`. The one rule: error frames have no `type`, as on
-the real server.
+Error frames have no `type`, as on the real server.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from typing import Any
 import msgspec
 from aiohttp import WSMsgType, web
 
-from mytrading.core.symbology import instrument_id
+from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.codec import UNREADABLE
-from mytrading.runtime.clock import machine_now
-from mytrading.simulator.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
-from mytrading.simulator.hub import Client
-from mytrading.simulator.venue import Venue
+from mytrading.runtime.host.clock import machine_now
+from mytrading.simulator.formats.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
+from mytrading.simulator.venue.venue import SimulatedVenue
+from mytrading.simulator.ws.hub import Client
 
 Body = dict[str, Any]
 
@@ -30,7 +29,7 @@ _LARGEST_MESSAGE = 1 << 20
 _MODES = {"ltp": LTP, "quote": QUOTE, "depth": DEPTH}
 
 
-class Refused(Exception):
+class FrameRefused(Exception):
     """A message answered with an error frame."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -41,7 +40,7 @@ class Refused(Exception):
 class FeedServer:
     """Serves one venue's quotes and order updates under one key."""
 
-    def __init__(self, venue: Venue, api_key: str) -> None:
+    def __init__(self, venue: SimulatedVenue, api_key: str) -> None:
         self._venue = venue
         self._hub = venue.hub
         self._api_key = api_key
@@ -96,22 +95,22 @@ class FeedServer:
                     {"type": "supported_brokers", "status": "success", "brokers": [self._venue.broker], "count": 1}
                 )
             elif not client.authenticated:
-                raise Refused("NOT_AUTHENTICATED", "You must authenticate first")
+                raise FrameRefused("NOT_AUTHENTICATED", "You must authenticate first")
             elif not isinstance(verb, str) or verb not in self._verbs:
-                raise Refused("INVALID_ACTION", f"Invalid action: {verb}")
+                raise FrameRefused("INVALID_ACTION", f"Invalid action: {verb}")
             else:
                 self._verbs[verb](client, message)
-        except Refused as refused:
+        except FrameRefused as refused:
             client.send(refused.frame)
 
     def _authenticate(self, client: Client, message: Body) -> None:
         key = message.get("api_key") or message.get("apikey")
         if not key:
-            raise Refused("AUTHENTICATION_ERROR", "API key is required")
+            raise FrameRefused("AUTHENTICATION_ERROR", "API key is required")
         if key != self._api_key:
-            raise Refused("AUTHENTICATION_ERROR", "Invalid API key")
+            raise FrameRefused("AUTHENTICATION_ERROR", "Invalid API key")
         if self._venue.session.refuses_sockets:
-            raise Refused("BROKER_ERROR", "No broker configuration found for user")
+            raise FrameRefused("BROKER_ERROR", "No broker configuration found for user")
         client.authenticated = True
         client.admitted_ns = machine_now()
         client.send(
@@ -128,10 +127,10 @@ class FeedServer:
     def _subscribe(self, client: Client, message: Body) -> None:
         entries = _entries(message)
         if not entries:
-            raise Refused("INVALID_PARAMETERS", "At least one symbol must be specified")
+            raise FrameRefused("INVALID_PARAMETERS", "At least one symbol must be specified")
         mode = _mode(message.get("mode", QUOTE))
         if self._venue.session.rolled_over:
-            raise Refused("BROKER_ERROR", f"No active broker session for {self._venue.broker}; log in again")
+            raise FrameRefused("BROKER_ERROR", f"No active broker session for {self._venue.broker}; log in again")
         depth = message.get("depth", 5)
         rows, fresh = [], []
         for entry in entries:
@@ -166,7 +165,7 @@ class FeedServer:
         listed = isinstance(message.get("symbols"), list)
         entries = _entries(message)
         if not entries:
-            raise Refused("INVALID_PARAMETERS", "Either symbols or unsubscribe_all is required")
+            raise FrameRefused("INVALID_PARAMETERS", "Either symbols or unsubscribe_all is required")
         done = []
         for entry in entries:
             symbol, exchange = str(entry.get("symbol")), str(entry.get("exchange"))
@@ -220,9 +219,9 @@ def _parse(raw: str | bytes) -> Body:
     try:
         message = msgspec.json.decode(raw)
     except UNREADABLE:
-        raise Refused("INVALID_JSON", "Invalid JSON message") from None
+        raise FrameRefused("INVALID_JSON", "Invalid JSON message") from None
     if not isinstance(message, dict):
-        raise Refused("SERVER_ERROR", f"'{type(message).__name__}' object has no attribute 'get'")
+        raise FrameRefused("SERVER_ERROR", f"'{type(message).__name__}' object has no attribute 'get'")
     return message
 
 
@@ -232,7 +231,7 @@ def _entries(message: Body) -> list[Body]:
     if isinstance(symbols, list):
         for entry in symbols:
             if not isinstance(entry, dict):
-                raise Refused("SERVER_ERROR", f"'{type(entry).__name__}' object has no attribute 'get'")
+                raise FrameRefused("SERVER_ERROR", f"'{type(entry).__name__}' object has no attribute 'get'")
         return symbols
     if message.get("symbol") and message.get("exchange"):
         return [message]
@@ -243,10 +242,12 @@ def _mode(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         if value in MODE_NAMES:
             return value
-        raise Refused("INVALID_MODE", f"Invalid mode {value}; expected 1 (LTP), 2 (Quote), or 3 (Depth)")
+        raise FrameRefused("INVALID_MODE", f"Invalid mode {value}; expected 1 (LTP), 2 (Quote), or 3 (Depth)")
     if isinstance(value, str) and value.lower() in _MODES:
         return _MODES[value.lower()]
-    raise Refused("INVALID_MODE", f"Invalid mode {value!r}; expected 'LTP', 'Quote', or 'Depth' (case-insensitive)")
+    raise FrameRefused(
+        "INVALID_MODE", f"Invalid mode {value!r}; expected 'LTP', 'Quote', or 'Depth' (case-insensitive)"
+    )
 
 
 def _echo(body: Body, message: Body) -> Body:

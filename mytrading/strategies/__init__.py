@@ -6,17 +6,19 @@ from mytrading.strategies import Bar, BaseStrategy, Signal
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.signals import Leg
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.desk import IndicatorHandle
 from mytrading.strategies.errors import ParameterError, StrategyError
-from mytrading.strategies.leg_words import future, option
+from mytrading.strategies.legs import future, option
+from mytrading.strategies.rules import Outgoing, SignalRule
+from mytrading.strategies.signals import StrategySignal
 from mytrading.strategies.technical_indicators import Indicator
+from mytrading.strategies.vectorized import VectorSignals, WholeBars, crosses_above, crosses_below
 from mytrading.strategies.views import EntryView, PositionView
-from mytrading.strategies.whole_bars import WholeBars, Wishes, crosses_above, crosses_below
-from mytrading.strategies.wish_rules import Outgoing, WishRule
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.workspace import IndicatorHandle
 
-Signal = Wish
+Signal = StrategySignal
 """What `create_signal` returns, as authors call it."""
+Wish, WishRule, Wishes = StrategySignal, SignalRule, VectorSignals
+"""Names of version 0.1, for one release."""
 
 __all__ = [
     "Bar",
@@ -30,7 +32,10 @@ __all__ = [
     "PositionView",
     "Quote",
     "Signal",
+    "SignalRule",
     "StrategyError",
+    "StrategySignal",
+    "VectorSignals",
     "WholeBars",
     "Wish",
     "WishRule",

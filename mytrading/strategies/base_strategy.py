@@ -15,8 +15,8 @@
             if fast < slow and self.position.is_long:
                 return self.create_signal("EXIT", reason="fast below slow")
 
-The same class runs in live, paper and dry-run trading and in backtests. The one rule: a strategy has no clock, no
-files and no network; what it knows comes through `on_data` and the methods here.
+The same class runs in live, paper and dry-run trading and in backtests. A strategy has no clock, no files and no
+network; what it knows comes through `on_data` and the methods here.
 """
 
 from __future__ import annotations
@@ -25,23 +25,27 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any, ClassVar
 
-from mytrading.core.calendar import day_of
 from mytrading.core.indicators import Indicator
+from mytrading.core.time import IST_OFFSET_SECONDS, SECOND, ist_date
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.signals import Leg
-from mytrading.strategies.desk import Desk, IndicatorHandle
+from mytrading.strategies.bar_series import BarColumns
 from mytrading.strategies.errors import StrategyError, hint
-from mytrading.strategies.hints import NO_HINTS, entry_level, read_hints
+from mytrading.strategies.order_hints import NO_HINTS, entry_level, parse_order_hints
 from mytrading.strategies.parameters import Parameter, resolve_parameters
-from mytrading.strategies.series import BarColumns
-from mytrading.strategies.timers import due_ns
+from mytrading.strategies.signals import (
+    StrategySignal,
+    check_action,
+    check_confidence,
+    check_duplicate_legs,
+    check_stop,
+)
 from mytrading.strategies.views import FLAT, EntryView, PositionView
-from mytrading.strategies.wishes import Wish, check_action, check_confidence, check_stop, check_twins
+from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
 
-_IST_SECONDS = 19_800
 _NAN = float("nan")
 _NEWEST = 0
 
@@ -58,8 +62,8 @@ class BaseStrategy:
     subscribe_quotes: ClassVar[bool] = False
     indicators: ClassVar[tuple[Indicator, ...]] = ()
 
-    def __init__(self, desk: Desk, parameters: Mapping[str, Parameter] | None = None) -> None:
-        self._desk = desk
+    def __init__(self, workspace: StrategyWorkspace, parameters: Mapping[str, Parameter] | None = None) -> None:
+        self._workspace = workspace
         self.parameters = resolve_parameters(type(self), BaseStrategy, parameters or {})
         for name, value in self.parameters.items():
             setattr(self, name, value)
@@ -69,15 +73,15 @@ class BaseStrategy:
     def initialize(self) -> None:
         """Called once, before any data: declare indicators here."""
 
-    def on_data(self, data: Any) -> Wish | None:  # noqa: ARG002  (the author's signature)
+    def on_data(self, data: Any) -> StrategySignal | None:  # noqa: ARG002  (the author's signature)
         """Called per completed bar of each watched instrument, once its indicators have values."""
         return None
 
-    def generate_signals(self) -> Wish | Iterable[Wish | None] | None:
+    def generate_signals(self) -> StrategySignal | Iterable[StrategySignal | None] | None:
         """Called once per bar time after every instrument's `on_data`: ranking, pairs, several legs."""
         return None
 
-    def on_timer(self, name: str) -> Wish | None:  # noqa: ARG002  (the author's signature)
+    def on_timer(self, name: str) -> StrategySignal | None:  # noqa: ARG002  (the author's signature)
         """Called when the time of `set_timer(name, …)` has come, whether indicators have values or not."""
         return None
 
@@ -98,61 +102,65 @@ class BaseStrategy:
     @property
     def instruments(self) -> tuple[str, ...]:
         """The ids of the watched instruments."""
-        return self._desk.instruments
+        return self._workspace.instruments
 
     @property
     def instrument(self) -> str:
         """The id of the instrument that `on_data` was called for."""
-        return self._desk.current
+        return self._workspace.current
 
     @property
     def now_ns(self) -> int:
         """Market time of the data at hand, ns UTC."""
-        return self._desk.now
+        return self._workspace.now
 
     @property
     def position(self) -> PositionView:
         """The strategy's own position for the instrument at hand."""
-        desk = self._desk
-        return desk.positions.get(desk.current, FLAT)
+        workspace = self._workspace
+        return workspace.positions.get(workspace.current, FLAT)
 
     @property
     def time_of_day(self) -> str:
         """The time in India of the data at hand, as 09:20; such texts compare as times do."""
-        second = self._desk.now // 1_000_000_000 + _IST_SECONDS
+        second = self._workspace.now // SECOND + IST_OFFSET_SECONDS
         return f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}"
 
     @property
     def today(self) -> date:
         """The day in India of the data at hand."""
-        return day_of(self._desk.now)
+        return ist_date(self._workspace.now)
 
     @property
     def traded_today(self) -> bool:
         """True if a fill has moved the strategy's position on the day of the data at hand; restarts keep it."""
-        filled = self._desk.last_fill_ns
-        return bool(filled) and day_of(filled) == day_of(self._desk.now)
+        filled = self._workspace.last_fill_ns
+        return bool(filled) and ist_date(filled) == ist_date(self._workspace.now)
 
     def position_of(self, instrument: str) -> PositionView:
         """The strategy's own position for a watched instrument."""
-        if instrument not in self._desk.instruments:
-            raise StrategyError(f"position_of: {instrument} is not watched{hint(instrument, self._desk.instruments)}")
-        return self._desk.positions.get(instrument, FLAT)
+        if instrument not in self._workspace.instruments:
+            raise StrategyError(
+                f"position_of: {instrument} is not watched{hint(instrument, self._workspace.instruments)}"
+            )
+        return self._workspace.positions.get(instrument, FLAT)
 
     @property
     def pending(self) -> EntryView | None:
-        """The strategy's entry on its way for the instrument at hand: wished for, resting or in part filled."""
-        return self.pending_of(self._desk.current)
+        """The strategy's entry on its way for the instrument at hand: wanted, resting or in part filled."""
+        return self.pending_of(self._workspace.current)
 
     def pending_of(self, instrument: str) -> EntryView | None:
         """The strategy's entry on its way for a watched instrument; it stays until its order has ended."""
-        if instrument not in self._desk.instruments:
-            raise StrategyError(f"pending_of: {instrument} is not watched{hint(instrument, self._desk.instruments)}")
-        return self._desk.around.entry(self._desk.owner, instrument, self._desk.now)
+        if instrument not in self._workspace.instruments:
+            raise StrategyError(
+                f"pending_of: {instrument} is not watched{hint(instrument, self._workspace.instruments)}"
+            )
+        return self._workspace.services.entry(self._workspace.strategy, instrument, self._workspace.now)
 
     def contract(self, instrument: str = "") -> Instrument | None:
         """Lot size, tick, strike, right and expiry of an instrument; None if it is not in the day's list."""
-        return self._desk.around.contract(instrument or self._desk.current)
+        return self._workspace.services.contract(instrument or self._workspace.current)
 
     @property
     def memory(self) -> dict[str, Any]:
@@ -161,7 +169,7 @@ class BaseStrategy:
         Whatever can be worked out of bars need not stand here: a restart walks the strategy through them again, and
         what it writes here meanwhile is dropped.
         """
-        return self._desk.memory
+        return self._workspace.memory
 
     def set_timer(self, name: str, seconds: float = 0.0, at: str = "") -> None:
         """Have `on_timer(name)` called once: in so many seconds of market time, or `at` a time in India (15:10).
@@ -169,16 +177,16 @@ class BaseStrategy:
         A time that is over today means tomorrow's. A timer that was set under this name before is replaced; one that
         is set before there are any bars counts from the start of the first.
         """
-        due = due_ns(self._desk.now, name, seconds, at)
-        if self._desk.now:
-            self._desk.timers[name] = due
+        due = timer_due_ns(self._workspace.now, name, seconds, at)
+        if self._workspace.now:
+            self._workspace.timers[name] = due
         else:
-            self._desk.early_timers[name] = (seconds, at)
+            self._workspace.early_timers[name] = (seconds, at)
 
     def cancel_timer(self, name: str) -> None:
         """Forget a timer; one that is not set is no error."""
-        self._desk.timers.pop(name, None)
-        self._desk.early_timers.pop(name, None)
+        self._workspace.timers.pop(name, None)
+        self._workspace.early_timers.pop(name, None)
 
     def add_indicator(
         self,
@@ -197,18 +205,18 @@ class BaseStrategy:
         `timeframe`. Without `name` it is called by its kind, and by kind and period (`SMA_20`) where the kind alone is
         ambiguous.
         """
-        return self._desk.add(kind, name, timeframe, source, parameters, instrument)
+        return self._workspace.add_indicator(kind, name, timeframe, source, parameters, instrument)
 
     def get_indicator_value(self, indicator: str | IndicatorHandle, back: int = 0, instrument: str = "") -> float:
         """The indicator's value at the newest bar, or `back` bars earlier (NaN before its first value)."""
-        desk = self._desk
+        workspace = self._workspace
         if back is _NEWEST and not instrument:
-            slot = desk.slots.get(indicator)
+            slot = workspace.slots.get(indicator)
             if slot is not None:
-                return desk.newest[slot]
-        found = desk.sources.get((indicator, instrument or desk.current))
+                return workspace.newest[slot]
+        found = workspace.sources.get((indicator, instrument or workspace.current))
         if found is None:
-            return desk.value(indicator, back, instrument)
+            return workspace.indicator_value(indicator, back, instrument)
         line, series = found
         if line.version != series.version:
             return line.value(series, back)
@@ -217,7 +225,7 @@ class BaseStrategy:
 
     def bars(self, n: int, instrument: str = "", timeframe: str = "") -> BarColumns:
         """The newest `n` completed bars as columns, oldest first: `self.bars(3).close[-1]`."""
-        return self._desk.series(instrument, timeframe).newest(n)
+        return self._workspace.series(instrument, timeframe).newest(n)
 
     def create_signal(
         self,
@@ -230,33 +238,33 @@ class BaseStrategy:
         legs: Iterable[Leg | LegRule] = (),
         otherwise: Iterable[Leg] = (),
         **hints: Any,
-    ) -> Wish:
-        """Build a wish: BUY for long, SELL for short, EXIT for flat, WITHDRAW to take back what is not filled, HOLD.
+    ) -> StrategySignal:
+        """Build a signal: BUY for long, SELL for short, EXIT for flat, WITHDRAW to take back what is not filled, HOLD.
 
         Returning it makes it act. `confidence` is 0 to 1. `stop_price` is the level of the protective stop in the price
         of the watched instrument, where that or its future is traded; else the configured stop holds.
 
-        Hints say how the entry is made: `limit_price`, or `trigger_price` with `buffer` (or `limit_price`) for a
+        OrderHints say how the entry is made: `limit_price`, or `trigger_price` with `buffer` (or `limit_price`) for a
         stop-limit order, either resting for `valid_seconds`; `lots`, `target_price`, `product`, `stop_buffer` (rupees
-        from the stop's level to its limit). A wish with other terms replaces the entry that rests.
+        from the stop's level to its limit). A signal with other terms replaces the entry that rests.
 
-        Legs carry terms of their own; a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the wish is
+        Legs carry terms of their own; a leg by rule (`option("ATM CE", lots=-1)`) gets its contract when the signal is
         made and keeps it. `otherwise` are the next candidates of a single leg: when the broker rejects its entry, the
-        first of them is wished for in its place, and so on; of several accounts all must have rejected it.
+        first of them is wanted in its place, and so on; of several accounts all must have rejected it.
         """
-        desk = self._desk
-        watched = instrument or desk.current
-        if watched not in desk.instruments:
-            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, desk.instruments)}")
-        word, data = check_action(action), desk.data.get(watched)
+        workspace = self._workspace
+        watched = instrument or workspace.current
+        if watched not in workspace.instruments:
+            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, workspace.instruments)}")
+        word, data = check_action(action), workspace.data.get(watched)
         price = 0.0 if data is None else data.close if isinstance(data, Bar) else data.ltp
         chosen = tuple(legs)
         if chosen:
-            check_twins(chosen)
-        read = read_hints(word, price, stop_price, hints) if hints else NO_HINTS
+            check_duplicate_legs(chosen)
+        read = parse_order_hints(word, price, stop_price, hints) if hints else NO_HINTS
         if chosen and read != NO_HINTS:
             raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")
-        return Wish(
+        return StrategySignal(
             action=word,
             instrument=watched,
             confidence=check_confidence(confidence),

@@ -1,110 +1,51 @@
-"""From a wish to the contracts it is about, by the trade rules of the strategy's configuration, and back.
+"""Legs by rule in authors' code: `option("ATM CE", lots=-1)`; the engine selects the contract for the signal.
 
-Used by the engine's machine when a wish is made, and when a position has to be read as long or short. The one rule: a
-contract whose last session is over is never chosen.
+Words are those of `core/options/leg_grammar`; a misspelt one is refused where it is written.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from mytrading.core.options.leg_grammar import parse_contract_product, parse_expiry, parse_lots, parse_option
+from mytrading.messages.leg_plan import LegKind, LegRule, LegStop, StopKind
+from mytrading.strategies.errors import StrategyError
 
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.symbology import split_id
-from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import StrategyRun, TradeKind, TradeRule
-from mytrading.messages.signals import Leg
-from mytrading.strategies.hints import NO_HINTS, Hints
+_NO_STOP = LegStop()
 
 
-class Meaning(NamedTuple):
-    """What a held contract means to a strategy: for which watched instrument, and whether long (+1) or short (−1)."""
+def option(
+    what: str, lots: int, expiry: str = "nearest", *, watch: str = "", stop_pct: float = 0.0, product: str = ""
+) -> LegRule:
+    """An option by rule, `lots` below 0 sold: `option("OTM 2 PE", lots=-1)`. `stop_pct`: per cent of its premium.
 
-    watch: str
-    side: int
-
-
-def resolve_leg(
-    run: StrategyRun,
-    rule: TradeRule,
-    watch: str,
-    price: float,
-    stop_price: float,
-    book: InstrumentBook,
-    now: int,
-    hints: Hints = NO_HINTS,
-) -> Leg:
-    """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed.
-
-    A stop is a level of the watched price: one that an option's price never has is refused, not guessed.
+    `product`: MIS or NRML of this leg alone; without one it is that of the signal.
     """
-    if rule.kind is TradeKind.OPTION and (stop_price or hints.has_prices):
-        what = f"stop_price {stop_price:g} is a level" if stop_price else "the prices of the wish are levels"
-        raise NoSuchContract(
-            f"{what} of {watch}, but an option is traded; set stop_loss_pct (of the premium) in the strategy's config, "
-            "or give legs with prices of their own"
-        )
-    return Leg(
-        instrument=_contract(rule, watch, price, book, now),
-        lots=rule.side.sign * (hints.lots or run.lots),
-        order_type=hints.order_type,
-        limit_price=hints.limit_price,
-        trigger_price=hints.trigger_price,
-        stop_price=stop_price,
-        valid_seconds=hints.valid_seconds,
-        target_price=hints.target_price,
-        stop_buffer=hints.stop_buffer,
-    )
+    try:
+        strike, right = parse_option(what)
+    except ValueError as error:
+        raise StrategyError(f"option: {error}") from None
+    stop = LegStop(kind=StopKind.PERCENT, value=stop_pct)
+    return _rule(LegKind.OPTION, lots, expiry, watch, product, strike, right, stop)
 
 
-def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:
-    if rule.kind is TradeKind.SAME:
-        return watch
-    underlying = rule.underlying or underlying_of(watch, book)
-    if rule.kind is TradeKind.FUTURE:
-        expiry = book.expiry(rule.expiry, underlying, InstrumentKind.FUT, now)
-        return book.future(underlying, book.expiries(underlying, InstrumentKind.FUT).index(expiry)).id
-    right = InstrumentKind(rule.right)
-    expiry = book.expiry(rule.expiry, underlying, right, now)
-    return book.option(underlying, expiry, rule.strike, right, price).id
+def future(lots: int, expiry: str = "nearest", *, watch: str = "", product: str = "") -> LegRule:
+    """The future of the underlying, `lots` below 0 sold; `product` as for `option`."""
+    return _rule(LegKind.FUTURE, lots, expiry, watch, product)
 
 
-def underlying_of(watch: str, book: InstrumentBook) -> str:
-    """The underlying of a listed instrument; of an unlisted one its symbol."""
-    listed = book.get(watch)
-    return listed.underlying if listed is not None else split_id(watch)[1]
-
-
-def tradable(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], now: int) -> tuple[str, ...]:
-    """What the strategy would trade at these prices of its watched instruments; unlisted contracts are left out."""
-    found = []
-    for watch in run.symbols:
-        for rule in (run.long, run.short):
-            if rule is None or (rule.kind is TradeKind.OPTION and watch not in prices):
-                continue
-            try:
-                found.append(_contract(rule, watch, prices.get(watch, 0.0), book, now))
-            except NoSuchContract:
-                continue
-    return tuple(dict.fromkeys(found))
-
-
-def meaning_of(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
-    """How a position the strategy holds is to be read; None if no rule of its could have opened it."""
-    listed = book.get(instrument)
-    sign = 1 if quantity > 0 else -1
-    for watch in run.symbols:
-        for side, rule in ((1, run.long), (-1, run.short)):
-            if rule is not None and rule.side.sign == sign and _fits(rule, watch, instrument, listed, book):
-                return Meaning(watch, side)
-    for watch in run.symbols:
-        if instrument == watch or (listed is not None and listed.underlying == underlying_of(watch, book)):
-            return Meaning(watch, sign)
-    return None
-
-
-def _fits(rule: TradeRule, watch: str, instrument: str, listed: Instrument | None, book: InstrumentBook) -> bool:
-    if rule.kind is TradeKind.SAME:
-        return instrument == watch
-    if listed is None or listed.underlying != (rule.underlying or underlying_of(watch, book)):
-        return False
-    return listed.kind == (InstrumentKind.FUT if rule.kind is TradeKind.FUTURE else InstrumentKind(rule.right))
+def _rule(
+    kind: LegKind,
+    lots: int,
+    expiry: str,
+    watch: str,
+    product: str,
+    strike: str = "",
+    right: str = "",
+    stop: LegStop = _NO_STOP,
+) -> LegRule:
+    try:
+        return LegRule(
+            lots=parse_lots(lots), kind=kind, strike=strike, right=right, expiry=parse_expiry(expiry).value,
+            watch=watch, stop=stop, product=parse_contract_product(product),
+        )  # fmt: skip
+    except ValueError as error:
+        raise StrategyError(str(error)) from None

@@ -1,7 +1,7 @@
 """How an entry is to be made, where the author says so: order type, prices, size, validity, target, product.
 
-Made by `BaseStrategy.create_signal`, read by the engine when it makes the leg of a wish. The one rule: a hint that can
-mean nothing is refused where it is written, with what may stand there.
+Made by `BaseStrategy.create_signal`, read by the engine when it makes the leg of a signal. A hint that can mean nothing
+is refused where it is written, with what may stand there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLACES = 4
 """Decimals of a price in rupees: sums of prices on the tick stay on it."""
 
 
-class Hints(msgspec.Struct, frozen=True, kw_only=True):
+class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
     """Prices in rupees, `lots` without a sign; what is 0 or None is as configured.
 
     A `trigger_price` makes a stop-limit order, a `limit_price` alone a limit order. Either rests `valid_seconds` of
@@ -48,17 +48,17 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names_entry(self) -> bool:
-        """True if the entry differs from the configured one, so that other terms are another wish."""
+        """True if the entry differs from the configured one, so that other terms are another signal."""
         return self.has_prices or bool(self.lots)
 
 
-NO_HINTS = Hints()
+NO_HINTS = OrderHints()
 NAMES = ("lots", "limit_price", "trigger_price", "buffer", "stop_buffer", "target_price", "valid_seconds", "product")
 """As `create_signal` takes them; `buffer` becomes the limit of a stop-limit order."""
 
 
-def read_hints(action: str, price: float, stop_price: float, given: dict[str, Any]) -> Hints:
-    """The hints of a wish; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
+def parse_order_hints(action: str, price: float, stop_price: float, given: dict[str, Any]) -> OrderHints:
+    """The hints of a signal; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
     said: dict[str, Any] = {}
     numbers: dict[str, float] = {}
     for name, value in given.items():
@@ -74,7 +74,7 @@ def read_hints(action: str, price: float, stop_price: float, given: dict[str, An
         if name not in ("lots", "product"):
             numbers[name] = _number(name, value)
     trigger, limit = numbers.get("trigger_price", 0.0), _limit(action, numbers)
-    made = Hints(
+    made = OrderHints(
         lots=_lots(said["lots"]) if "lots" in said else 0,
         limit_price=limit,
         trigger_price=trigger,
@@ -88,7 +88,7 @@ def read_hints(action: str, price: float, stop_price: float, given: dict[str, An
     return made
 
 
-def entry_level(hints: Hints, price: float) -> float:
+def entry_level(hints: OrderHints, price: float) -> float:
     """Rupees at which the entry is thought of: its trigger, its limit, else the last price."""
     return hints.trigger_price or hints.limit_price or price
 
@@ -115,7 +115,7 @@ def _limit(action: str, numbers: dict[str, float]) -> float:
     return limit
 
 
-def _check_target(action: str, hints: Hints, level: float, stop_price: float) -> None:
+def _check_target(action: str, hints: OrderHints, level: float, stop_price: float) -> None:
     way = 1 if action == "BUY" else -1
     for base, what in ((level, "the price"), (stop_price, "the stop")):
         if hints.target_price and base and way * (hints.target_price - base) <= 0:

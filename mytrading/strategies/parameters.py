@@ -1,7 +1,6 @@
 """A strategy's parameters: its class attributes, typed by annotation or default, overridden from configuration.
 
-Used by `BaseStrategy` and by whoever checks a configuration before the start. The one rule: an override that is
-unknown or of the wrong type stops the strategy, it is never dropped.
+An override that is unknown or of the wrong type stops the strategy, it is never dropped.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, get_origin, get_type_hints
 
-from mytrading.strategies.errors import ParameterError, hint, plain
+from mytrading.core.text.spelling import name_key
+from mytrading.strategies.errors import ParameterError, hint
 
 Parameter = int | float | str | bool
 
@@ -30,10 +30,10 @@ def declared_parameters(strategy: type, base: type) -> dict[str, Parameter]:
 def resolve_parameters(strategy: type, base: type, overrides: Mapping[str, Parameter]) -> dict[str, Parameter]:
     """The parameters a strategy runs with; `ParameterError` names what is unknown or of the wrong type."""
     resolved = declared_parameters(strategy, base)
-    by_plain = {plain(name): name for name in resolved}
+    by_key = {name_key(name): name for name in resolved}
     hints = _hints(strategy)
     for given, value in overrides.items():
-        name = by_plain.get(plain(given))
+        name = by_key.get(name_key(given))
         if name is None:
             raise ParameterError(f"{strategy.__name__} has no parameter {given}{hint(given, resolved)}")
         wanted = hints.get(name, type(resolved[name]))

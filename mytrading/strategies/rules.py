@@ -1,11 +1,11 @@
-"""The class that a rule of one's own is written as: a filter on the wishes that leave the engine, which can only deny.
+"""The class that a rule of one's own is written as: a filter on the signals that leave the engine, which can only deny.
 
     class NotOnMondays(WishRule):
-        def deny(self, wish):
-            return "it is Monday" if wish.weekday == 0 else ""
+        def deny(self, signal):
+            return "it is Monday" if signal.weekday == 0 else ""
 
-It stands in a file of `strategies/rules/` and runs where ENABLED_RULES names it. The one rule: an exit is never shown
-to it, and nothing it does changes a wish.
+It stands in a file of `strategies/rules/` and runs where ENABLED_RULES names it. An exit is never shown to it, and
+nothing it does changes a signal.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import ClassVar
 
 import msgspec
 
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.signals import Leg, Signal
 from mytrading.strategies.views import PositionView
 
 _IST = timedelta(hours=5, minutes=30)
-_SECOND = 1_000_000_000
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish that would enter something: what is to be held, why, and what its strategy holds for `watch` now.
+    """A signal that would enter something: what is to be held, why, and what its strategy holds for `watch` now.
 
     `now_ns` is market time (ns UTC), `price` the last price of what is watched, in rupees. `sent_today` counts the
-    wishes of the strategy that went out today before this one. `product` is that of the legs that name none.
+    signals of the strategy that went out today before this one. `product` is that of the legs that name none.
     """
 
     strategy: str
@@ -45,7 +45,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def time(self) -> datetime:
         """Market time in India (without a zone)."""
-        return datetime.fromtimestamp(self.now_ns // _SECOND, UTC).replace(tzinfo=None) + _IST
+        return datetime.fromtimestamp(self.now_ns // SECOND, UTC).replace(tzinfo=None) + _IST
 
     @property
     def minutes_of_day(self) -> int:
@@ -63,18 +63,18 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
         return self.time.strftime("%d%b%y").upper()
 
 
-class WishRule:
-    """Inherit from it and write `deny`. One object judges the wishes of all strategies, for the life of the engine."""
+class SignalRule:
+    """Inherit from it and write `deny`. One object judges the signals of all strategies, for the life of the engine."""
 
     name: ClassVar[str] = ""
     """What ENABLED_RULES calls it; the class's name without one. Case and underscores do not count."""
 
-    def deny(self, wish: Outgoing) -> str:  # noqa: ARG002  (the author's signature)
-        """Why the wish must not go out, in a sentence with numbers; empty if it may."""
+    def deny(self, signal: Outgoing) -> str:  # noqa: ARG002  (the author's signature)
+        """Why the signal must not go out, in a sentence with numbers; empty if it may."""
         return ""
 
 
-def rule_name(rule: type[WishRule]) -> str:
+def rule_name(rule: type[SignalRule]) -> str:
     """The `name` attribute, else the class name."""
     return rule.name or rule.__name__
 

@@ -1,7 +1,7 @@
-"""What a strategy may return: a wish about its own position, built by `create_signal`.
+"""What a strategy may return: a signal about its own position, built by `create_signal`.
 
-Authors know it as `Signal`; the host turns it into the message of that name. The one rule: building a wish does
-nothing, returning it does.
+Authors know it as `Signal`; the host turns it into the message of that name. Building a signal does nothing, returning
+it does.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from mytrading.messages.enums import Action
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.signals import Leg
 from mytrading.strategies.errors import StrategyError, hint
-from mytrading.strategies.hints import NO_HINTS, Hints
+from mytrading.strategies.order_hints import NO_HINTS, OrderHints
 
 ACTIONS = ("BUY", "SELL", "EXIT", "WITHDRAW", "HOLD")
 _SIDES = {**{action.value: action for action in Action}, "WITHDRAW": Action.EXIT}
 
 
-class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """BUY wishes long, SELL short, EXIT flat, WITHDRAW nothing beyond what is held, HOLD nothing.
+class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
+    """BUY signals long, SELL short, EXIT flat, WITHDRAW nothing beyond what is held, HOLD nothing.
 
     `legs` only where the strategy chooses them itself: contracts, or rules by which contracts are chosen once, when the
-    wish is made; elsewhere `hints` say how the entry is made. `instrument` is the watched instrument it is about.
+    signal is made; elsewhere `hints` say how the entry is made. `instrument` is the watched instrument it is about.
     `stop_price` is the level of a protective stop, 0 for the configured one. `price` is the last price the strategy
     saw. `otherwise` are tried after a rejection.
     """
@@ -38,7 +38,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: float = 0.0
     legs: tuple[Leg | LegRule, ...] = ()
     otherwise: tuple[Leg, ...] = ()
-    hints: Hints = NO_HINTS
+    hints: OrderHints = NO_HINTS
 
     @property
     def side(self) -> Action:
@@ -62,7 +62,7 @@ def check_action(action: str) -> str:
     return word
 
 
-def twins(legs: Iterable[Leg | LegRule]) -> str:
+def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
     """Why legs cannot stand side by side: two of one instrument; empty if none are. Rules have no contract yet."""
     names: set[str] = set()
     for leg in legs:
@@ -74,9 +74,9 @@ def twins(legs: Iterable[Leg | LegRule]) -> str:
     return ""
 
 
-def check_twins(legs: Iterable[Leg | LegRule]) -> None:
+def check_duplicate_legs(legs: Iterable[Leg | LegRule]) -> None:
     """`StrategyError` if two legs name one instrument: a leg says what is to be held of it, and cannot say it twice."""
-    if problem := twins(legs):
+    if problem := duplicate_leg(legs):
         raise StrategyError(f"create_signal: {problem}")
 
 

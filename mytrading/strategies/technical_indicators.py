@@ -6,7 +6,7 @@
     class Mine(BaseStrategy):
         indicators = (Indicator("MIDPOINT", midpoint, lambda period: period - 1, ("high", "low"), {"period": 10}),)
 
-The one rule: a kernel is causal; its value at a bar may not depend on later bars.
+A kernel is causal; its value at a bar may not depend on later bars.
 """
 
 from mytrading.core.indicators import BUILT_IN, FloatArray, Indicator

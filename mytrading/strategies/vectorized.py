@@ -1,7 +1,7 @@
-"""Whole columns of bars for a strategy that can say all its wishes at once, for a quick screening of parameters.
+"""Whole columns of bars for a strategy that can say all its signals at once, for a quick screening of parameters.
 
-Handed to `positions(self, bars)` by `mytrading optimize --screen` and `mytrading check`. The one rule: a strategy may
-read any column at any bar, and nothing here says whether it looks ahead; `mytrading check` does.
+Handed to `positions(self, bars)` by `mytrading optimize --screen` and `mytrading check`. A strategy may read any column
+at any bar, and nothing here says whether it looks ahead; `mytrading check` does.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import BUILT_IN, FloatArray
+from mytrading.core.time import DAY_SECONDS, IST_OFFSET_SECONDS
 from mytrading.strategies.errors import StrategyError, hint
 
 Mask = NDArray[np.bool_]
-Wishes = FloatArray
-"""One wish a bar: 1 long, −1 short, 0 out, NaN for none (what is held stays)."""
-NO_WISH = float("nan")
-_DAY_S = 86_400
-_IST_S = 19_800
+VectorSignals = FloatArray
+"""One signal a bar: 1 long, −1 short, 0 out, NaN for none (what is held stays)."""
+NO_SIGNAL = float("nan")
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,14 @@ class WholeBars:
 
     def _column(self, name: str) -> FloatArray:
         if name == "day":
-            days: FloatArray = np.floor((self.start_s + _IST_S) / _DAY_S)
+            days: FloatArray = np.floor((self.start_s + IST_OFFSET_SECONDS) / DAY_SECONDS)
             return days
         column: FloatArray = getattr(self, name)
         return column
 
-    def wishes(self, long: Mask | None = None, short: Mask | None = None, out: Mask | None = None) -> Wishes:
-        """An array of wishes: 1 where `long`, −1 where `short`, 0 where `out`, NaN (what is held stays) elsewhere."""
-        found = np.full(len(self), NO_WISH)
+    def signals(self, long: Mask | None = None, short: Mask | None = None, out: Mask | None = None) -> VectorSignals:
+        """An array of signals: 1 where `long`, −1 where `short`, 0 where `out`, NaN (what is held stays) elsewhere."""
+        found = np.full(len(self), NO_SIGNAL)
         for mask, value in ((out, 0.0), (short, -1.0), (long, 1.0)):
             if mask is not None:
                 np.copyto(found, value, where=mask)

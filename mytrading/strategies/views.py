@@ -1,6 +1,6 @@
 """What a strategy sees of its own trading: what it holds, and what is on its way.
 
-Made by the host, read by authors. The one rule: a view is a value; nothing follows from changing one.
+Made by the host, read by authors. A view is a value; nothing follows from changing one.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class PositionView(NamedTuple):
 
     @property
     def is_long(self) -> bool:
-        """In the position that BUY wishes."""
+        """In the position that BUY signals."""
         return self.side == _LONG
 
     @property
     def is_short(self) -> bool:
-        """In the position that SELL wishes."""
+        """In the position that SELL signals."""
         return self.side == _SHORT
 
     @property
@@ -43,7 +43,7 @@ FLAT = PositionView()
 
 
 class EntryView(NamedTuple):
-    """An entry that may still fill: signed `lots` as wished, signed `units` not yet filled (0 while only wished for).
+    """An entry that may still fill: signed `lots` as wanted, signed `units` not yet filled (0 while only wanted).
 
     Prices in rupees, 0 where it has none. It `rests` once the broker has it.
     """

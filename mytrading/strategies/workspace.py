@@ -1,14 +1,16 @@
-"""What a strategy instance works with: bars, indicators and positions of everything it watches.
+"""Strategy workspace: bars, indicators, positions, timers and memory of one strategy instance.
 
-The host moves the desk along; `BaseStrategy` reads it. The one rule: a strategy sees nothing but completed bars and
-its own positions.
+The host updates it; `BaseStrategy` reads it. A strategy sees completed bars and its own positions, nothing else. Timers
+run by market time, so that a backtest and a restart's walk through history fire the same ones.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -17,15 +19,18 @@ from numpy.typing import NDArray
 
 from mytrading.core.indicators import BUILT_IN, Indicator
 from mytrading.core.indicators.kernels import MAX_PERIOD
+from mytrading.core.text.spelling import name_key
+from mytrading.core.time import DAY, IST_OFFSET, SECOND
+from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar, Quote
-from mytrading.strategies.errors import StrategyError, hint, plain
-from mytrading.strategies.lines import line_key
-from mytrading.strategies.series import BarSeries, Line
-from mytrading.strategies.surroundings import Surroundings
-from mytrading.strategies.views import PositionView
+from mytrading.strategies.bar_series import BarSeries
+from mytrading.strategies.errors import StrategyError, hint
+from mytrading.strategies.indicator_values import IndicatorCache, IndicatorSeries, indicator_key
+from mytrading.strategies.views import EntryView, PositionView
 
 SOURCES = ("open", "high", "low", "close", "volume", "start_s", "day")
 """Columns of bars that an indicator may be computed from."""
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 
 
 class IndicatorHandle(NamedTuple):
@@ -44,7 +49,24 @@ class IndicatorHandle(NamedTuple):
     instruments: tuple[str, ...] = ()
 
 
-class Desk:
+def _no_contract(_instrument: str) -> Instrument | None:
+    return None
+
+
+def _no_entry(_strategy: str, _watch: str, _now: int) -> EntryView | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class HostServices:
+    """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values."""
+
+    contract: Callable[[str], Instrument | None] = _no_contract
+    entry: Callable[[str, str, int], EntryView | None] = _no_entry
+    indicator_cache: IndicatorCache = field(default_factory=IndicatorCache)
+
+
+class StrategyWorkspace:
     """The data of one strategy. `instruments` are watched, `timeframes` kept, the first one drives `on_data`."""
 
     def __init__(
@@ -52,34 +74,35 @@ class Desk:
         instruments: tuple[str, ...],
         timeframes: tuple[str, ...],
         custom: Iterable[Indicator],
-        owner: str = "",
-        around: Surroundings | None = None,
+        strategy: str = "",
+        services: HostServices | None = None,
     ) -> None:
         self.instruments = instruments
         self.timeframes = timeframes
-        self.owner = owner
-        self.around = around or Surroundings()
+        self.strategy = strategy
+        self.services = services or HostServices()
         self.memory: dict[str, Any] = {}
         self.timers: dict[str, int] = {}
         self.early_timers: dict[str, tuple[float, str]] = {}
-        """Those that were set before there was any time to count from."""
+        """Seconds and clock time of timers that were set before the first bar."""
         self.current = instruments[0] if instruments else ""
         self.now = 0
         self.last_fill_ns = 0
-        self.taken_back_ns = 0
+        self.last_operator_cancel_ns = 0
+        """Market time at which an operator last cancelled an entry of the strategy, 0 if never."""
         self.positions: dict[str, PositionView] = {}
         self.data: dict[str, Bar | Quote] = {}
         self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]
         self._handles: list[IndicatorHandle] = []
-        self._found: dict[str, IndicatorHandle] = {}
+        self._handle_of: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
-        self._lines: dict[tuple[IndicatorHandle, str], Line] = {}
-        self.sources: dict[tuple[str | IndicatorHandle, str], tuple[Line, BarSeries]] = {}
+        self._values: dict[tuple[IndicatorHandle, str], IndicatorSeries] = {}
+        self.sources: dict[tuple[str | IndicatorHandle, str], tuple[IndicatorSeries, BarSeries]] = {}
         self.slots: dict[str | IndicatorHandle, int] = {}
-        """Where in `newest` the value of an indicator stands, by the words that it was asked for with before: of the
-        instrument at hand, and only while somebody walks through filled bars and moves `newest` with the cursor."""
+        """Index in `newest` by indicator as the strategy named it, for the current instrument; filled only while a loop
+        walks through filled bars and moves `newest` with the cursor."""
         self.newest: tuple[float, ...] = ()
-        self._checks: dict[str, list[tuple[Line, BarSeries, bool]]] = {}
+        self._checks: dict[str, list[tuple[IndicatorSeries, BarSeries, bool]]] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
     @property
@@ -87,12 +110,12 @@ class Desk:
         """Bars of its timeframe before the slowest indicator has a value."""
         return max((handle.lookback for handle in self._handles), default=0)
 
-    def lines(self) -> list[tuple[IndicatorHandle, str, Line]]:
-        """Each indicator's line with the instrument it is of: for who looks at a strategy from outside."""
-        return [(handle, instrument, line) for (handle, instrument), line in self._lines.items()]
+    def indicator_series(self) -> list[tuple[IndicatorHandle, str, IndicatorSeries]]:
+        """Each indicator with its instrument and values, for tools that look at a strategy from outside."""
+        return [(handle, instrument, values) for (handle, instrument), values in self._values.items()]
 
     def open_series(self, days: int) -> None:
-        """Make the empty series, keeping `days` trading days before the newest; called once `initialize` is done."""
+        """Create empty series that keep `days` trading days before the newest; called once after `initialize`."""
         self.sources.clear()
         self._checks.clear()
         for instrument in self.instruments:
@@ -101,14 +124,16 @@ class Desk:
             for handle, (indicator, inputs, parameters) in self._specs.items():
                 if handle.instruments and instrument not in handle.instruments:
                     continue
-                key = line_key(indicator.kernel, inputs, parameters, instrument, handle.timeframe, days)
-                self._lines[handle, instrument] = Line(indicator, inputs, parameters, self.around.lines, key)
+                key = indicator_key(indicator.kernel, inputs, parameters, instrument, handle.timeframe, days)
+                self._values[handle, instrument] = IndicatorSeries(
+                    indicator, inputs, parameters, self.services.indicator_cache, key
+                )
 
     def close(self) -> None:
-        """Let bars and values go: a run is over, and its engine may be held by itself for a while."""
-        for table in (self._series, self._lines, self.sources, self._checks, self.slots):
+        """Release bars and values after a run, whose engine may stay in memory for a while."""
+        for table in (self._series, self._values, self.sources, self._checks, self.slots):
             table.clear()
-        self.around.lines.clear()
+        self.services.indicator_cache.clear()
 
     def kernels(self) -> list[Callable[[], object]]:
         """Each indicator's kernel with its parameters, bound to made-up columns."""
@@ -143,7 +168,7 @@ class Desk:
             raise StrategyError(f"add_indicator: expected one output of {kind!r}, which are {names}")
         raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
 
-    def add(
+    def add_indicator(
         self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float], instrument: str = ""
     ) -> IndicatorHandle:
         """Declare an indicator for every watched instrument or for one; `StrategyError` says what is wrong with it."""
@@ -187,7 +212,7 @@ class Desk:
         if isinstance(period, bool) or int(period) != period or not 2 <= period <= most:
             span = f"from 2 to {most}" if indicator.group == "Own" else "from 2 on"
             raise StrategyError(f"add_indicator: {indicator.name} period must be a whole number {span}: {period!r}")
-        if name and any(plain(name) == plain(other.name) for other in self._handles if other.named):
+        if name and any(name_key(name) == name_key(other.name) for other in self._handles if other.named):
             raise StrategyError(f"add_indicator: there is already an indicator named {name!r}; give another name=")
         handle = IndicatorHandle(
             name=name or self._default_name(indicator.name, parameters),
@@ -199,7 +224,7 @@ class Desk:
             named=bool(name),
             instruments=instruments,
         )
-        self._found.clear()
+        self._handle_of.clear()
         known = self._specs.get(handle)
         if known is not None and known[2] != parameters:
             raise StrategyError(f"add_indicator: there is another {handle.name}; give each of them a name=")
@@ -213,19 +238,19 @@ class Desk:
         period = parameters.get("period")
         return kind if period is None else f"{kind}_{int(period)}"
 
-    def find(self, wanted: str | IndicatorHandle) -> IndicatorHandle:
-        """The declared indicator of this name, or the only one of this kind; `StrategyError` lists what there is."""
+    def find_indicator(self, wanted: str | IndicatorHandle) -> IndicatorHandle:
+        """The declared indicator of this name, or the only one of this kind; `StrategyError` lists the others."""
         if isinstance(wanted, IndicatorHandle):
             return wanted
-        known = self._found.get(wanted)
+        known = self._handle_of.get(wanted)
         if known is None:
-            known = self._found[wanted] = self._look_up(wanted)
+            known = self._handle_of[wanted] = self._look_up(wanted)
         return known
 
     def _look_up(self, wanted: str) -> IndicatorHandle:
-        word = plain(wanted)
-        exact = [handle for handle in self._handles if plain(handle.name) == word]
-        of_kind = [handle for handle in self._handles if plain(handle.kind) == word]
+        word = name_key(wanted)
+        exact = [handle for handle in self._handles if name_key(handle.name) == word]
+        of_kind = [handle for handle in self._handles if name_key(handle.kind) == word]
         for matches in (exact, of_kind):
             if len(matches) == 1:
                 return matches[0]
@@ -234,7 +259,7 @@ class Desk:
             raise StrategyError(f"indicator {wanted} is ambiguous: ask for {' or '.join(names)}, or give each a name=")
         raise StrategyError(f"no indicator {wanted!r}{hint(wanted, names)}; add_indicator() in initialize() makes one")
 
-    def value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
+    def indicator_value(self, wanted: str | IndicatorHandle, back: int, instrument: str) -> float:
         """An indicator's value at the newest bar of an instrument, or `back` bars before."""
         key = (wanted, instrument or self.current)
         found = self.sources.get(key)
@@ -242,50 +267,50 @@ class Desk:
             found = self._source(wanted, instrument)
         return found[0].value(found[1], back)
 
-    def held(self, instrument: str, first: int, after: int) -> list[list[float]]:
-        """What the strategy reads of an instrument from rows `first` to before `after`, a list for each of `slots`."""
+    def slot_values(self, instrument: str, first: int, after: int) -> list[list[float]]:
+        """Values from row `first` to before `after` of each indicator read so far; fills `slots` and `newest`."""
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
-        self.newest = tuple(line.value(series) for _, line, series in read)
+        self.newest = tuple(values.value(series) for _, values, series in read)
         self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}
-        return [line.whole(series)[first:after].tolist() for _, line, series in read]
+        return [values.whole(series)[first:after].tolist() for _, values, series in read]
 
-    def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[Line, BarSeries]:
-        """Where to read an indicator; one of one instrument is read there, whatever instrument is at hand."""
-        handle = self.find(wanted)
+    def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[IndicatorSeries, BarSeries]:
+        """The series of an indicator; one added for a single instrument is read there, whatever the current one is."""
+        handle = self.find_indicator(wanted)
         place = handle.instruments[0] if handle.instruments else instrument or self.current
         if instrument and place != instrument:
             raise StrategyError(f"indicator {handle.name} was added for {place} alone, not for {instrument}")
-        found = (self._lines[handle, place], self.series(place, handle.timeframe))
+        found = (self._values[handle, place], self.series(place, handle.timeframe))
         if not handle.instruments:
             self.sources[wanted, place] = found
         return found
 
     def warm_rows(self, instrument: str) -> NDArray[np.bool_]:
-        """For each filled bar of the driving timeframe, whether every indicator has a value; all must be of it."""
+        """True for each filled bar at which every indicator has a value; all must be of the driving timeframe."""
         warm = np.ones(self.series(instrument, "").filled, dtype=bool)
         for handle in self._needed(instrument):
-            values = self._lines[handle, instrument].whole(self.series(instrument, handle.timeframe))
+            values = self._values[handle, instrument].whole(self.series(instrument, handle.timeframe))
             warm &= ~np.isnan(values)
         return warm
 
     def is_warm(self, instrument: str) -> bool:
-        """True once every indicator has a value for this instrument, and those of one instrument have theirs."""
+        """True once every indicator has a value for this instrument, those of one instrument included."""
         checks = self._checks.get(instrument)
         if checks is None:
             checks = self._checks[instrument] = self._checks_of(instrument)
         warm = True
-        for line, series, needed in checks:
-            if math.isnan(line.value(series)) and needed:
+        for values, series, needed in checks:
+            if math.isnan(values.value(series)) and needed:
                 warm = False
         return warm
 
-    def _checks_of(self, instrument: str) -> list[tuple[Line, BarSeries, bool]]:
-        """Where the values stand that an instrument's bars wait for; those that may be missing are computed all the
-        same, so that a kernel's mistake shows at once."""
+    def _checks_of(self, instrument: str) -> list[tuple[IndicatorSeries, BarSeries, bool]]:
+        """Each indicator of an instrument, and whether it must have a value; all are computed, so that a kernel's error
+        shows at once."""
         found = []
         for handle in self._handles:
             place = handle.instruments[0] if handle.instruments else instrument
-            found.append((self._lines[handle, place], self.series(place, handle.timeframe), bool(handle.lookback)))
+            found.append((self._values[handle, place], self.series(place, handle.timeframe), bool(handle.lookback)))
         return found
 
     def _needed(self, instrument: str) -> list[IndicatorHandle]:
@@ -295,3 +320,26 @@ class Desk:
             for handle in self._handles
             if handle.lookback and (not handle.instruments or instrument in handle.instruments)
         ]
+
+
+def timer_due_ns(now: int, name: str, seconds: float, at: str) -> int:
+    """Market time at which a timer set at `now` is due; `StrategyError` says what was expected."""
+    if bool(at) == bool(seconds):
+        raise StrategyError(
+            f'set_timer({name!r}): expected seconds, say 30, or at, say at="15:10"; found {seconds!r} and {at!r}'
+        )
+    if at:
+        return _next_clock_time(now, name, at)
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
+        raise StrategyError(f"set_timer({name!r}): seconds must be a number above 0, found {seconds!r}")
+    return now + max(1, round(seconds * SECOND))
+
+
+def _next_clock_time(now: int, name: str, at: str) -> int:
+    found = _CLOCK.fullmatch(at.strip())
+    if found is None:
+        raise StrategyError(f"set_timer({name!r}): at must be a time in India like 15:10 or 15:10:30, found {at!r}")
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    midnight = (now + IST_OFFSET) // DAY * DAY - IST_OFFSET
+    due = midnight + ((hour * 60 + minute) * 60 + second) * SECOND
+    return due if due > now else due + DAY

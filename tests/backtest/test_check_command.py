@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.backtest.check import chance
-from mytrading.backtest.check.ahead import mirrored
-from mytrading.backtest.check.source import source
-from mytrading.backtest.columns import checked
+from mytrading.backtest.checks import monte_carlo
+from mytrading.backtest.checks.lookahead import mirrored
+from mytrading.backtest.checks.source_lint import source
+from mytrading.backtest.data.columns import checked
 from mytrading.cli.app import app
-from mytrading.cli.output import Failure
-from tests.backtest_support import bars_of, begin_of
-from tests.support import ROOT
+from mytrading.cli.shell.output import Failure
+from tests.kit.backtest_specs import bars_of, begin_of
+from tests.kit.project import ROOT
 
 DATA = str(ROOT / "tests" / "data" / "bars-wild.csv.gz")
 WITH = ["--data", DATA, "--instrument", "NSE:SBIN", "--timeframe", "1m", "--to", "2024-03-12"]
@@ -77,8 +77,8 @@ def test_mirrored_bars_keep_the_past_and_stay_bars() -> None:
 
 
 def test_deepest_drawdown_of_a_row_of_trades() -> None:
-    assert chance.deepest(np.array([5.0, -3.0, -4.0, 6.0, -2.0])) == 7.0
-    assert chance.deepest(np.array([1.0, 2.0])) == 0.0
+    assert monte_carlo.deepest(np.array([5.0, -3.0, -4.0, 6.0, -2.0])) == 7.0
+    assert monte_carlo.deepest(np.array([1.0, 2.0])) == 0.0
 
 
 def test_effect_of_a_parameter_is_said_without_the_noise_of_binary_numbers() -> None:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mytrading.backtest.check.elsewhere import Elsewhere
-from mytrading.backtest.check.examine import Asked, examine
-from mytrading.backtest.columns import Columns
-from mytrading.messages.runconfig import Direction, StopPlan
-from mytrading.runtime.loader import load_file
+from mytrading.backtest.checks.run_all import CheckRequest, examine
+from mytrading.backtest.checks.subprocess_run import Elsewhere
+from mytrading.backtest.data.columns import Columns
+from mytrading.messages.run_config import Direction, StopPlan
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy
-from tests.backtest_support import bars_of, begin_of, shipped, spec_of
-from tests.support import ROOT
+from tests.kit.backtest_specs import bars_of, begin_of, shipped, spec_of
+from tests.kit.project import ROOT
 
 CORPUS = ROOT / "tests" / "corpus"
 FILES = sorted(CORPUS.glob("bad_*.py"))
@@ -52,7 +52,7 @@ def test_corpus_holds_enough_bad_strategies() -> None:
 def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], elsewhere: Elsewhere) -> None:
     wanted: str = strategy.caught_by  # type: ignore[attr-defined]
     spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
-    found = examine(spec, Asked(file, (wanted,), BUDGET_US), elsewhere)
+    found = examine(spec, CheckRequest(file, (wanted,), BUDGET_US), elsewhere)
     fails: bool = getattr(strategy, "fails", True)
     caught = [one for one in found.findings if one.check == wanted and one.must is fails]
     assert caught, [outcome.body() for outcome in found.outcomes]
@@ -77,7 +77,7 @@ GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_break
 @pytest.mark.parametrize("name", GOOD)
 def test_shipped_strategy_raises_no_alarm(name: str, elsewhere: Elsewhere) -> None:
     spec = spec_of(shipped(name), begin_of(bars_of("wild"), 1125))
-    found = examine(spec, Asked(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
+    found = examine(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
     assert found.findings == []
     assert found.holds
 
@@ -98,7 +98,7 @@ def test_seller_of_many_options_raises_no_alarm(elsewhere: Elsewhere) -> None:
     )
     seller = shipped("swing_break_seller")
     spec = spec_of(seller, *options, direction=Direction.SHORT, stop=StopPlan.BROKER, capital=5_000_000.0)
-    found = examine(spec, Asked(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), elsewhere)
+    found = examine(spec, CheckRequest(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), elsewhere)
     assert found.findings == []
     assert not [one.check for one in found.outcomes if one.skipped and one.check != "agreement"]
     assert found.whole.result is not None and len(found.whole.result.ledger.trades) > 4
@@ -108,7 +108,7 @@ def test_seller_of_many_options_raises_no_alarm(elsewhere: Elsewhere) -> None:
 def test_pair_that_agrees_trade_by_trade_raises_no_alarm() -> None:
     file = CORPUS / "bad_pairs.py"
     (fine,) = (item for item in load_file(file, BaseStrategy).classes if item.__name__ == "FinePair")
-    found = examine(spec_of(fine, begin_of(bars_of("wild"), 1125)), Asked(file, ("agreement",)), None)
+    found = examine(spec_of(fine, begin_of(bars_of("wild"), 1125)), CheckRequest(file, ("agreement",)), None)
     (_, agreement) = found.outcomes
     assert agreement.findings == []
     assert agreement.figures["engine"] == agreement.figures["screening"] > 20

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.output import Failure
-from tests.support import ROOT
+from mytrading.cli.shell.output import Failure
+from tests.kit.project import ROOT
 
 DATA = str(ROOT / "tests" / "data" / "bars-wild.csv.gz")
 RUN = ["backtest", "SMA_Crossover", "--data", DATA, "--instrument", "NSE:SBIN"]

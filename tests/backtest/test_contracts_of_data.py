@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.backtest.runner import Result, run
-from tests.backtest_support import Cross, Script, bars, bars_of, begin_of, flat, spec_of
+from mytrading.backtest.run import RunResult, run
+from tests.kit.backtest_specs import Cross, Script, bars, bars_of, begin_of, flat, spec_of
 
 FUTURE, CALL = "NFO:NIFTY28MAR24FUT", "NFO:NIFTY14MAR2422000CE"
 
 
-def result_of(instrument: str, plan: str, capital: float) -> Result:
+def result_of(instrument: str, plan: str, capital: float) -> RunResult:
     columns = bars(flat(200.0, 10), instrument=instrument)
     return run(spec_of(Script, columns, parameters={"plan": plan}, capital=capital))
 

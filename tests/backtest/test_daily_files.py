@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.backtest.columns import DataError
-from mytrading.backtest.daily_files import load_days
+from mytrading.backtest.data.columns import DataError
+from mytrading.backtest.data.load import load_days
 from mytrading.cli.app import app
-from mytrading.cli.output import Failure
-from tests.support import ROOT
+from mytrading.cli.shell.output import Failure
+from tests.kit.project import ROOT
 
 NEW = (
     "TradDt,BizDt,Sgmt,Src,FinInstrmTp,TckrSymb,SctySrs,XpryDt,StrkPric,OptnTp,OpnPric,HghPric,LwPric,ClsPric,"

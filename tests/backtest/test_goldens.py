@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from mytrading.backtest.models import Models, SlippageTicks
-from mytrading.backtest.runner import run
+from mytrading.backtest.assumptions.fill_models import Models, SlippageTicks
+from mytrading.backtest.run import run
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import StopPlan
-from tests.backtest_support import Cross, bars_of, begin_of, fees, shipped, spec_of
+from mytrading.messages.run_config import StopPlan
+from tests.kit.backtest_specs import Cross, bars_of, begin_of, fees, shipped, spec_of
 
-STOP: dict[str, Any] = {"stop": StopPlan.BROKER, "stop_loss": 0.004}
-ENGINE: dict[str, Any] = {"stop": StopPlan.ENGINE, "stop_loss": 0.003}
+STOP: dict[str, Any] = {"stop": StopPlan.BROKER, "stop_loss_pct": 0.004}
+ENGINE: dict[str, Any] = {"stop": StopPlan.ENGINE, "stop_loss_pct": 0.003}
 DELIVERY: dict[str, Any] = {"product": Product.CNC, "short": None}
 SLIPS: dict[str, Any] = {"models": Models(slippage=SlippageTicks(2))}
 GOLDENS: dict[str, tuple[str, str, dict[str, Any], int, str]] = {
@@ -48,11 +48,11 @@ def test_stop_that_risk_holds_trades_as_one_at_the_broker_through_many_reversals
     temper: str, share: float, spent: int
 ) -> None:
     """At one level both fill there, or at the open beyond it; a level of the side before would end what is new."""
-    data, given = begin_of(bars_of(temper), 750), {"stop_loss": share, "parameters": {"fast": 3, "slow": 8}}
+    data, given = begin_of(bars_of(temper), 750), {"stop_loss_pct": share, "parameters": {"fast": 3, "slow": 8}}
     held, resting = (run(spec_of(Cross, data, stop=stop, **given)) for stop in (StopPlan.ENGINE, StopPlan.BROKER))
     trades = held.ledger.trades
     assert trades == resting.ledger.trades
     assert held.ledger.counts == resting.ledger.counts
     turns = sum(one.exit_ns == two.entry_ns for one, two in pairwise(trades))
     assert len(trades) > 60 and turns > 20
-    assert held.ledger.counts["WISH_SPENT"] >= spent, "some were stopped out"
+    assert held.ledger.counts["SIGNAL_SPENT"] >= spent, "some were stopped out"

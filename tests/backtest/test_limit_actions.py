@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.backtest.runner import run
+from mytrading.backtest.run import run
 from mytrading.messages.enums import LimitAction
 from mytrading.strategies import Bar, BaseStrategy, Signal
-from tests.backtest_support import bars, spec_of
+from tests.kit.backtest_specs import bars, spec_of
 
 
 class BuysOnce(BaseStrategy):

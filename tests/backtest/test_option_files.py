@@ -15,22 +15,22 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.adapters.bar_store import BarStore
-from mytrading.adapters.bhavcopy import BhavcopyError, read_bhavcopy
-from mytrading.backtest.data import load
-from mytrading.backtest.option_market import OptionMarket
-from mytrading.backtest.output import options_line, options_of
-from mytrading.backtest.report import options_table
-from mytrading.backtest.runner import run
-from mytrading.backtest.setup import Asked, AskedWrongly, prepare
+from mytrading.adapters.nse.bhavcopy import BhavcopyError, read_bhavcopy
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.backtest.data.load import load
+from mytrading.backtest.options.market import OptionMarket
+from mytrading.backtest.results.output import options_line, options_of
+from mytrading.backtest.results.report import option_tables
+from mytrading.backtest.run import run
+from mytrading.backtest.setup.prepare import AskedWrongly, RunRequest, prepare
 from mytrading.cli.app import app
-from mytrading.cli.output import Failure
-from mytrading.core.calendar import day_of
-from mytrading.core.options.surface import premium
+from mytrading.cli.shell.output import Failure
+from mytrading.core.options import black76
+from mytrading.core.time import ist_date
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Bar
-from tests.backtest_support import calendar, facts
-from tests.support import ROOT
+from tests.kit.backtest_specs import calendar, facts
+from tests.kit.project import ROOT
 
 NIFTY = "NSE_INDEX:NIFTY"
 FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
@@ -53,7 +53,7 @@ def true_iv(strike: float) -> float:
 def worth(strike: float, right: str, day: date = DAY) -> float:
     years = np.array([(EXPIRY - day) / timedelta(days=365)])
     forward = spot_on(day) * np.exp(0.05 * years)
-    value = premium(forward, strike, years, np.array([true_iv(strike)]), RATE, right == "CE")
+    value = black76.prices(forward, strike, years, np.array([true_iv(strike)]), RATE, right == "CE")
     return max(round(float(value[0]) / 0.05) * 0.05, 0.05)
 
 
@@ -100,8 +100,8 @@ def write(folder: Path, text: str, kind: str) -> Path:
     return path
 
 
-def asked(*options: str, **given: Any) -> Asked:
-    return Asked("Options_Straddle", (f"NIFTY={FILE}",), first=DAY, options=options, **given)
+def asked(*options: str, **given: Any) -> RunRequest:
+    return RunRequest("Options_Straddle", (f"NIFTY={FILE}",), first=DAY, options=options, **given)
 
 
 @pytest.mark.parametrize("form", [new_form, old_form])
@@ -203,7 +203,7 @@ def test_gaps_between_recorded_bars_are_counted_and_said(tmp_path: Path) -> None
     assert found is not None
     assert found["gaps"] == {name: 3}
     assert f"3 of these bars lie in gaps of what was recorded and were not, most of {name} (3)" in options_line(found)
-    assert f"gap in the record of {name}" in options_table(found)
+    assert f"gap in the record of {name}" in str(option_tables(found))
 
 
 def test_bars_that_a_stack_has_kept_are_recorded_prices(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_a_run_on_a_bhavcopy_says_how_much_of_it_was_calibrated(tmp_path: Path) 
     assert result.ledger.trades
     assert found is not None
     assert 0 < found["bars"]["calibrated"] < 1
-    on_its_day = [trade for trade in result.ledger.trades if day_of(trade.entry_ns) == DAY]
+    on_its_day = [trade for trade in result.ledger.trades if ist_date(trade.entry_ns) == DAY]
     assert {trade.instrument[9:16] for trade in on_its_day} == {"08FEB24"}
     assert {trade.quantity for trade in on_its_day} == {75}
 

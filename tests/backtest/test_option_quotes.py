@@ -18,20 +18,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.ledger import Fill
-from mytrading.backtest.option_quotes import Recorded, around, quotes_before, sane_quotes
-from mytrading.backtest.output import options_line, options_of
-from mytrading.backtest.report import options_table
-from mytrading.backtest.runner import Result, run
-from mytrading.backtest.setup import Asked, prepare
-from mytrading.messages.strategy_rules import StrategyRules
-from tests.examples import examples
-from tests.support import ROOT
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.ledger import Fill
+from mytrading.backtest.options.market import Recorded, around, quotes_before, sane_quotes
+from mytrading.backtest.results.output import options_line, options_of
+from mytrading.backtest.results.report import option_tables
+from mytrading.backtest.run import RunResult, run
+from mytrading.backtest.setup.prepare import RunRequest, prepare
+from mytrading.core.time import MINUTE
+from mytrading.messages.exit_rules import StrategyRules
+from tests.kit.hypothesis_budget import examples
+from tests.kit.project import ROOT
 
 FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
 DAY = date(2024, 1, 30)
-MINUTE = 60_000_000_000
 TICK = 0.05
 Quoted = tuple[float, float]
 QuoteOf = Callable[[int, float], tuple[Any, Any]]
@@ -39,16 +39,16 @@ QuoteOf = Callable[[int, float], tuple[Any, Any]]
 PRICES = st.one_of(st.floats(-1, 500), st.sampled_from([0.0, math.nan, math.inf]))
 
 
-def asked(*options: str, **given: Any) -> Asked:
-    return Asked("Options_Straddle", (f"NIFTY={FILE}",), first=DAY, last=DAY, options=options, **given)
+def asked(*options: str, **given: Any) -> RunRequest:
+    return RunRequest("Options_Straddle", (f"NIFTY={FILE}",), first=DAY, last=DAY, options=options, **given)
 
 
-def straddle(*options: str, **given: Any) -> Result:
+def straddle(*options: str, **given: Any) -> RunResult:
     return run(prepare(ROOT, asked(*options, **given)).spec)
 
 
 @cache
-def modelled() -> Result:
+def modelled() -> RunResult:
     return straddle("model")
 
 
@@ -76,7 +76,7 @@ def write(folder: Path, quote: QuoteOf | None, name: str = "options.csv") -> str
     return str(path)
 
 
-def met(result: Result, fills: Sequence[Fill], quote: QuoteOf) -> list[tuple[float, float]]:
+def met(result: RunResult, fills: Sequence[Fill], quote: QuoteOf) -> list[tuple[float, float]]:
     """The price of each fill at a bar's open, and what was quoted for its side a moment before."""
     assert result.priced is not None
     by_name = {one.instrument: one for one in result.priced.columns}
@@ -109,7 +109,7 @@ def test_a_run_on_recorded_quotes_says_how_many_fills_met_them(tmp_path: Path) -
     assert found["quotes"]["bars"] > 0
     fills = len(result.ledger.fills)
     assert f"{fills} of {fills} fills met a recorded bid and ask" in options_line(found)
-    assert "with a recorded bid and ask" in options_table(found)
+    assert "with a recorded bid and ask" in str(option_tables(found))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_quotes_that_cannot_be_believed_change_nothing_and_are_counted(tmp_path:
     assert found["quotes"]["fills"] == found["quotes"]["bars"] == 0
     assert "recorded bars had none that could be believed" in options_line(found)
     assert "had none" not in options_line(before)
-    assert f"no bid and ask of {next(iter(found['quotes']['missing']))}" in options_table(found)
+    assert f"no bid and ask of {next(iter(found['quotes']['missing']))}" in str(option_tables(found))
 
 
 def test_a_lone_column_of_bids_is_no_quote(tmp_path: Path) -> None:

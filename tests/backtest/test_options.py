@@ -12,21 +12,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mytrading.backtest.check import examine as checks
-from mytrading.backtest.columns import Columns, DataError
-from mytrading.backtest.data import load
-from mytrading.backtest.option_market import OptionMarket
-from mytrading.backtest.option_terms import OptionTerms
-from mytrading.backtest.output import options_of, summary
-from mytrading.backtest.report import price_figure, shares_table, write_report
-from mytrading.backtest.runner import Result, Spec, run
-from mytrading.backtest.setup import Asked, AskedWrongly, prepare
+from mytrading.backtest.checks import run_all as checks
+from mytrading.backtest.data.columns import Columns, DataError
+from mytrading.backtest.data.load import load
+from mytrading.backtest.options.market import OptionMarket, OptionTerms
+from mytrading.backtest.results.output import options_of, summary
+from mytrading.backtest.results.report import price_figure, share_tables, write_report
+from mytrading.backtest.run import RunResult, Spec, run
+from mytrading.backtest.setup.prepare import AskedWrongly, RunRequest, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
-from mytrading.config.variables import VARIABLES, Variable
-from mytrading.core.calendar import day_of
+from mytrading.config.env_variables import VARIABLES, Variable
+from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from tests.backtest_support import calendar, facts
-from tests.support import ROOT, copy_project
+from tests.kit.backtest_specs import calendar, facts
+from tests.kit.project import ROOT, copy_project
 
 NIFTY = "NSE_INDEX:NIFTY"
 FILE = str(ROOT / "tests" / "data" / "index-1m.csv.gz")
@@ -72,8 +71,8 @@ def write_legs(
     (folder / "config" / "strategies" / f"{name.lower()}.toml").write_text(text, encoding="utf-8")
 
 
-def asked(name: str, **given: Any) -> Asked:
-    return Asked(name, (f"NIFTY={FILE}",), **given)
+def asked(name: str, **given: Any) -> RunRequest:
+    return RunRequest(name, (f"NIFTY={FILE}",), **given)
 
 
 @cache
@@ -82,7 +81,7 @@ def bars() -> Columns:
 
 
 @cache
-def straddle() -> Result:
+def straddle() -> RunResult:
     return run(prepare(ROOT, asked("Options_Straddle")).spec)
 
 
@@ -93,7 +92,7 @@ def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
 
 
 def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_chance() -> None:
-    found = checks.examine(straddle().spec, checks.Asked(None, ("chance",)), None)
+    found = checks.examine(straddle().spec, checks.CheckRequest(None, ("chance",)), None)
     (outcome,) = (one for one in found.outcomes if one.check == "chance")
     assert found.entries is None
     assert found.orders is not None
@@ -111,8 +110,8 @@ def test_seller_of_options_without_bars_of_one_is_told_what_it_needs() -> None:
 def test_condor_of_a_file_of_legs_has_the_pinned_trades(home: Path) -> None:
     result = run(prepare(home, asked("Of_iron_condor", last=date(2024, 2, 2))).spec)
     assert (len(result.ledger.trades), result.ledger.hash()) == (20, "47538169bb365bae")
-    page = shares_table(result)
-    assert all(f"Of_iron_condor · leg {number}</td>" in page for number in range(1, 5))
+    page = str(share_tables(result))
+    assert all(f"Of_iron_condor · leg {number}'" in page for number in range(1, 5))
     assert "leg 5" not in page
     by_leg = [sum(one.net for one in result.ledger.trades if one.leg == number) for number in range(1, 5)]
     assert all(f"{net:,.2f}" in page for net in by_leg)
@@ -159,13 +158,13 @@ def test_legs_held_to_expiry_settle_at_the_mean_of_the_last_half_hour(home: Path
     write_legs(home, "To_Expiry", (("SELL", "ATM", "CE"), ("SELL", "ATM", "PE")), "", "NRML", "none")
     result = run(prepare(home, asked("To_Expiry", first=date(2024, 1, 29), last=date(2024, 2, 1))).spec)
     assert not summary(result)["open"]
-    closes = bars().close[[day_of(int(start)) == date(2024, 2, 1) for start in bars().start_ns]]
+    closes = bars().close[[ist_date(int(start)) == date(2024, 2, 1) for start in bars().start_ns]]
     spot = round(float(np.mean(closes[-30:])), 2)
     assert len(result.ledger.trades) == 2
     for trade in result.ledger.trades:
         strike, call = float(trade.instrument[-7:-2]), trade.instrument.endswith("CE")
         assert trade.exit_price == pytest.approx(max(spot - strike if call else strike - spot, 0.0), abs=1e-9)
-        assert day_of(trade.exit_ns) == date(2024, 2, 1)
+        assert ist_date(trade.exit_ns) == date(2024, 2, 1)
     assert result.priced is not None
     assert result.priced.fills["settled"] == 2
 
@@ -183,7 +182,7 @@ def test_cutting_the_future_off_changes_no_fill_before_it() -> None:
 def test_cutting_the_future_off_changes_no_price_before_it(rows: int) -> None:
     contract = option(21_700.0, InstrumentKind.PE)
     whole, part = (OptionMarket(OptionTerms(), (columns,), calendar(), facts()) for columns in (bars(), begin(rows)))
-    for day in {day_of(int(start)) for start in bars().start_ns[:rows]}:
+    for day in {ist_date(int(start)) for start in bars().start_ns[:rows]}:
         full, cut = whole.prices(contract, day), part.prices(contract, day)
         assert full is not None
         assert cut is not None

@@ -17,25 +17,24 @@ import pytest
 from msgspec.structs import replace
 from typer.testing import CliRunner
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.runner import Spec, run
-from mytrading.backtest.search import overfit, screen, walk
-from mytrading.backtest.search.payload import packed
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.run import Spec, run
+from mytrading.backtest.search import screen, trials, walk_forward
 from mytrading.backtest.search.report import heat_map
 from mytrading.backtest.search.space import Space, parse
-from mytrading.backtest.search.study import FILE, Plan, Record, StudyError, fingerprint, search
+from mytrading.backtest.search.study import FILE, Record, StudyError, StudyPlan, fingerprint, search
 from mytrading.backtest.search.trials import Trial, evaluate, ranked
-from mytrading.backtest.search.workers import local, on_cluster
+from mytrading.backtest.search.workers import local, on_cluster, packed
 from mytrading.cli.app import app
+from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
-from mytrading.core.money.fees import FeeSchedule
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import Direction, StopPlan
-from mytrading.runtime.loader import load_file
+from mytrading.messages.run_config import Direction, StopPlan
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.parameters import Parameter
-from tests.backtest_support import bars_of, begin_of, fees, spec_of
-from tests.support import ROOT
+from tests.kit.backtest_specs import bars_of, begin_of, fees, spec_of
+from tests.kit.project import ROOT
 
 FILE_OF = ROOT / "strategies" / "sma_crossover.py"
 SMA: type[BaseStrategy] = load_file(FILE_OF, BaseStrategy).classes[0]
@@ -70,14 +69,14 @@ def space() -> Space:
 
 
 def searched(
-    crew: Any, plan: Plan, before: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda _: None
+    crew: Any, plan: StudyPlan, before: Sequence[Trial] = (), keep: Callable[[Trial], None] = lambda _: None
 ) -> Any:
     return search(plan, crew, before, keep, lambda *_: None)
 
 
 def test_grid_tries_every_point_once_and_ranks_the_best_first() -> None:
     crew = Here(spec(bars=400))
-    trials = searched(crew, Plan(space(), "net"))
+    trials = searched(crew, StudyPlan(space(), "net"))
     assert [trial.parameters for trial in trials] == list(space().points())
     best = ranked(trials, "net")[0]
     assert best.net == max(trial.net for trial in trials)
@@ -88,7 +87,7 @@ def test_grid_tries_every_point_once_and_ranks_the_best_first() -> None:
 
 @pytest.mark.parametrize("method", ["random", "tpe", "nsga"])
 def test_sampler_tries_no_point_twice_and_the_same_ones_with_one_seed(method: str) -> None:
-    plan = Plan(space(), "net", method, trials=5, seed=3)
+    plan = StudyPlan(space(), "net", method, trials=5, seed=3)
     first, second = Here(spec(bars=400)), Here(spec(bars=400))
     trials = searched(first, plan)
     searched(second, plan)
@@ -98,7 +97,7 @@ def test_sampler_tries_no_point_twice_and_the_same_ones_with_one_seed(method: st
 
 
 def test_strategy_that_refuses_its_parameters_is_a_trial_with_a_problem() -> None:
-    trials = searched(Here(spec(bars=400)), Plan(parse(SMA, ["fast_period=5:25:20", "slow_period=20"]), "net"))
+    trials = searched(Here(spec(bars=400)), StudyPlan(parse(SMA, ["fast_period=5:25:20", "slow_period=20"]), "net"))
     refused = trials[1]
     assert not refused.counts
     assert "must be below slow_period" in refused.problem
@@ -106,7 +105,7 @@ def test_strategy_that_refuses_its_parameters_is_a_trial_with_a_problem() -> Non
 
 
 def test_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
-    plan, name = Plan(space(), "net"), fingerprint(spec(), "text", Plan(space(), "net"))
+    plan, name = StudyPlan(space(), "net"), fingerprint(spec(), "text", StudyPlan(space(), "net"))
     record = Record(tmp_path, name)
     record.read()
     whole = searched(Here(spec(bars=400)), plan, keep=record.add)
@@ -135,17 +134,17 @@ def test_folder_of_another_search_is_refused_until_begun_anew(tmp_path: Path) ->
 
 
 def test_fingerprint_changes_with_data_text_and_options() -> None:
-    plan = Plan(space(), "net")
+    plan = StudyPlan(space(), "net")
     same = fingerprint(spec(), "text", plan)
     assert same == fingerprint(spec(), "text", plan)
     assert same != fingerprint(spec(), "other", plan)
     assert same != fingerprint(spec("wild"), "text", plan)
     assert same != fingerprint(dataclasses.replace(spec(), capital=5.0), "text", plan)
-    assert same != fingerprint(spec(), "text", Plan(space(), "sharpe"))
+    assert same != fingerprint(spec(), "text", StudyPlan(space(), "sharpe"))
 
 
 def test_fingerprint_changes_with_limits_hours_and_the_fewest_trades() -> None:
-    plan, made = Plan(space(), "net"), spec()
+    plan, made = StudyPlan(space(), "net"), spec()
     same = fingerprint(made, "text", plan, 1)
     assert same == fingerprint(spec(), "text", plan, 1)
     assert same != fingerprint(made, "text", plan, 30)
@@ -155,7 +154,7 @@ def test_fingerprint_changes_with_limits_hours_and_the_fewest_trades() -> None:
 
 
 def test_fingerprint_changes_with_the_content_of_fees_calendar_and_contracts() -> None:
-    plan, made = Plan(space(), "net"), dataclasses.replace(spec(), fees=fees())
+    plan, made = StudyPlan(space(), "net"), dataclasses.replace(spec(), fees=fees())
     same = fingerprint(made, "text", plan)
     assert same == fingerprint(dataclasses.replace(spec(), fees=fees()), "text", plan)
     dearer = FeeSchedule(replace(fees().file, sebi=()))
@@ -174,17 +173,17 @@ def test_fingerprint_changes_with_the_content_of_fees_calendar_and_contracts() -
 def test_search_with_other_ranges_keeps_only_the_trials_that_lie_in_them(ranges: list[str], method: str) -> None:
     of = spec(bars=400)
     before = [trial(n, float(n), **point) for n, point in enumerate(space().points())]
-    plan, crew = Plan(parse(SMA, ranges), "net", method), Here(of)
+    plan, crew = StudyPlan(parse(SMA, ranges), "net", method), Here(of)
     found = searched(crew, plan, before)
     assert len(found) == len(plan.space)
     assert all(plan.space.holds(one.parameters) for one in found)
-    assert overfit.stability(ranked(found, "net")[0], found, plan.space, "net").neighbours > 0
+    assert trials.stability(ranked(found, "net")[0], found, plan.space, "net").neighbours > 0
 
 
 def test_screened_points_run_though_the_folder_holds_other_trials() -> None:
     before = [trial(n, float(n), **point) for n, point in enumerate(space().points())]
     *others, best = space().points()
-    plan, crew = Plan(space(), "net", "grid", 1), Here(spec(bars=400))
+    plan, crew = StudyPlan(space(), "net", "grid", 1), Here(spec(bars=400))
     found = search(plan, crew, before[: len(others)], lambda _: None, lambda *_: None, [best])
     assert crew.ran == [best]
     assert [one.parameters for one in found] == [best]
@@ -216,7 +215,7 @@ def scheduler() -> Iterator[str]:
     "kind", ["processes", "dask at an address", pytest.param("dask of its own", marks=pytest.mark.long)]
 )
 def test_workers_give_what_this_process_gives(kind: str) -> None:
-    plan = Plan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
+    plan = StudyPlan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
     with crews(kind) as crew:
         found = searched(crew, plan)
     expected = searched(Here(spec(bars=400)), plan)
@@ -275,7 +274,7 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     made = dataclasses.replace(made, run=chosen)
     result = run(made)
     on = screen.ground(made)
-    figures, _, trips = screen.walked(on, screen.wishes(SMA, chosen.parameters, on), 10_000)
+    figures, _, trips = screen.walked(on, screen.signals(SMA, chosen.parameters, on), 10_000)
     starts = made.data[0].start_ns
     rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
     expected = [
@@ -288,18 +287,18 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
 
 
 def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
-    from tests.backtest_support import fees
+    from tests.kit.backtest_specs import fees
 
     made = dataclasses.replace(spec(), fees=fees())
     made = dataclasses.replace(made, run=replace(made.run, parameters={"fast_period": 3, "slow_period": 8}))
     result, on = run(made), screen.ground(made)
-    figures, _, _ = screen.walked(on, screen.wishes(SMA, made.run.parameters, on))
+    figures, _, _ = screen.walked(on, screen.signals(SMA, made.run.parameters, on))
     assert figures["costs"] == pytest.approx(result.ledger.costs, rel=0.1)
 
 
 def test_sweep_ranks_as_the_engine_does() -> None:
     made = spec("wild", bars=700)
-    plan = Plan(parse(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
+    plan = StudyPlan(parse(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
     swept = screen.sweep(made, plan.space.points(), "net", 1, 2)
     engine = searched(Here(made), plan)
     assert [trial.parameters for trial in ranked(swept, "net")] == [trial.parameters for trial in ranked(engine, "net")]
@@ -322,23 +321,23 @@ def trial(number: int, objective: float, returns: Sequence[float] = (), **parame
 
 def test_expected_best_of_worthless_trials_is_what_simulation_shows() -> None:
     drawn = np.random.default_rng(1).standard_normal((20_000, 50)).max(axis=1).mean()
-    assert overfit.best_of_luck(1.0, 50) == pytest.approx(drawn, rel=0.02)
-    assert overfit.best_of_luck(1.0, 1) == 0.0
+    assert trials.best_of_luck(1.0, 50) == pytest.approx(drawn, rel=0.02)
+    assert trials.best_of_luck(1.0, 1) == 0.0
 
 
 def test_deflated_sharpe_of_luck_is_low_and_of_merit_high() -> None:
     random = np.random.default_rng(7)
     noise = [trial(n, 0.0, random.normal(0, 0.01, 250)) for n in range(200)]
     lucky = max(noise, key=lambda one: np.mean(one.returns) / np.std(one.returns))
-    assert overfit.deflated_sharpe(lucky, noise).probability < 0.9
+    assert trials.deflated_sharpe(lucky, noise).probability < 0.9
     good = trial(999, 0.0, random.normal(0.004, 0.01, 250))
-    assert overfit.deflated_sharpe(good, [*noise, good]).probability > 0.95
-    assert math.isnan(overfit.deflated_sharpe(trial(1, 1.0, (0.0, 0.0)), noise).probability)
+    assert trials.deflated_sharpe(good, [*noise, good]).probability > 0.95
+    assert math.isnan(trials.deflated_sharpe(trial(1, 1.0, (0.0, 0.0)), noise).probability)
 
 
 def test_probabilistic_sharpe_equals_the_published_example() -> None:
     """Bailey and López de Prado (2012): 24 months, ratio 0.458, skew −2.448, kurtosis 10.164: 0.9130 above 0."""
-    assert overfit.above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
+    assert trials.above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
 
 
 def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
@@ -348,8 +347,8 @@ def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
     plateau = [trial(n, -abs(p["fast_period"] - 3.0) - abs(p["slow_period"] - 13.0), **p)
                for n, p in enumerate(grid.points())]  # fmt: skip
     best = {name: ranked(trials, "net")[0] for name, trials in (("spike", spike), ("plateau", plateau))}
-    low = overfit.stability(best["spike"], spike, grid, "net")
-    high = overfit.stability(best["plateau"], plateau, grid, "net")
+    low = trials.stability(best["spike"], spike, grid, "net")
+    high = trials.stability(best["plateau"], plateau, grid, "net")
     assert (low.neighbours, high.neighbours) == (8, 8)
     assert low.rank < 0.6 < high.rank
 
@@ -379,14 +378,14 @@ def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
 
 def test_folds_judge_every_later_day_once_and_never_on_days_of_the_choice() -> None:
     days = np.array([1, 2, 3, 6, 7, 8, 9, 10, 13])
-    rolling, anchored = walk.folds(days, 4, 2, anchored=False), walk.folds(days, 4, 2, anchored=True)
+    rolling, anchored = walk_forward.folds(days, 4, 2, anchored=False), walk_forward.folds(days, 4, 2, anchored=True)
     assert [(fold.first, fold.chosen, fold.end) for fold in rolling] == [(1, 7, 9), (3, 9, 13), (7, 13, 14)]
     assert [fold.first for fold in anchored] == [1, 1, 1]
     judged = [int(day) for fold in rolling for day in days if fold.chosen <= day < fold.end]
     assert judged == [7, 8, 9, 10, 13]
     assert [fold.judged_days for fold in rolling] == [2, 2, 1]
-    with pytest.raises(walk.WalkError, match="found 9 days"):
-        walk.folds(days, 9, 1, anchored=False)
+    with pytest.raises(walk_forward.WalkError, match="found 9 days"):
+        walk_forward.folds(days, 9, 1, anchored=False)
 
 
 # commands

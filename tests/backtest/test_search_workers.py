@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from mytrading.backtest.search.study import FILE
-from tests.support import ROOT, eventually
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
 
 DATA = ROOT / "tests" / "data" / "bars-wild.csv.gz"
 MANY = ("-p", "fast_period=2:40:1", "-p", "slow_period=50:250:1", "--objective", "net", "--workers", "2")

@@ -7,10 +7,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from mytrading.backtest.runner import Spec, run
+from mytrading.backtest.run import Spec, run
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import StopPlan
-from tests.backtest_support import LIMITS, Cross, bars_of, begin_of, fees, shipped, spec_of
+from mytrading.messages.run_config import StopPlan
+from tests.kit.backtest_specs import LIMITS, Cross, bars_of, begin_of, fees, shipped, spec_of
 
 
 def both_ways(spec: Spec) -> tuple[str, str, int]:
@@ -23,7 +23,7 @@ def both_ways(spec: Spec) -> tuple[str, str, int]:
 @pytest.mark.parametrize("stop", list(StopPlan))
 @pytest.mark.parametrize("temper", ["trend", "wild"])
 def test_short_way_with_each_stop_plan_trades_as_the_plain_one(stop: StopPlan, temper: str) -> None:
-    short, plain, trades = both_ways(spec_of(Cross, begin_of(bars_of(temper), 420), stop=stop, stop_loss=0.004))
+    short, plain, trades = both_ways(spec_of(Cross, begin_of(bars_of(temper), 420), stop=stop, stop_loss_pct=0.004))
     assert short == plain
     assert trades > 8
 

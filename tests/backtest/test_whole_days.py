@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from mytrading.backtest.columns import DataError
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import run
-from mytrading.backtest.setup import Asked, prepare
+from mytrading.backtest.data.columns import DataError
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import run
+from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
-from tests.support import ROOT, copy_project
+from tests.kit.project import ROOT, copy_project
 
 EXPIRY = date(2024, 2, 1)
 STRANGLE = '''
@@ -69,7 +69,7 @@ def share(folder: Path, at: str) -> str:
 @pytest.mark.parametrize("at", ["00:00", "09:15"])
 def test_daily_bars_trade_alike_however_they_are_stamped_and_walked(tmp_path: Path, at: str) -> None:
     given = {"timeframe": "1d", "product": "CNC", "parameters": {"fast_period": "3", "slow_period": "8"}}
-    prepared = prepare(ROOT, Asked("SMA_Crossover", (f"NSE:SBIN={share(tmp_path, at)}",), **given))
+    prepared = prepare(ROOT, RunRequest("SMA_Crossover", (f"NSE:SBIN={share(tmp_path, at)}",), **given))
     assert any("each day counts as a session" in note for note in prepared.notes)
     results = [run(dataclasses.replace(prepared.spec, **way)) for way in ({}, {"quick": False}, {"plain": True})]
     assert [dict(result.ledger.counts) for result in results] == [{}] * 3
@@ -106,7 +106,7 @@ def chain(folder: Path, when: list[date]) -> tuple[str, str]:
 def fills_of(folder: Path, *, exits: bool, **given: Any) -> list[tuple[str, str, int, float]]:
     index, options = chain(folder, [*days(date(2024, 1, 25), 5), EXPIRY])
     home = home_of(folder / "home", exits=exits)
-    result = run(prepare(home, Asked("Day_Strangle", (f"NIFTY={index}",), options=(options,), **given)).spec)
+    result = run(prepare(home, RunRequest("Day_Strangle", (f"NIFTY={index}",), options=(options,), **given)).spec)
     assert result.fault is None
     return [(ist(fill.at_ns)[:10], fill.instrument, fill.units, fill.price) for fill in result.ledger.fills]
 
@@ -144,4 +144,4 @@ def test_legs_by_the_clock_are_refused_on_whole_days(tmp_path: Path) -> None:
     (home / "config" / "strategies" / "condor.toml").write_text(text, encoding="utf-8")
     index, _ = chain(tmp_path, days(date(2024, 1, 25), 5))
     with pytest.raises(DataError, match="comes in bars of whole days, which have no times; give bars of minutes"):
-        prepare(home, Asked("Condor", (f"NIFTY={index}",), timeframe="1d"))
+        prepare(home, RunRequest("Condor", (f"NIFTY={index}",), timeframe="1d"))

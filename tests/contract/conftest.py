@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mytrading.cli.main import run
-from tests.support import API_KEY, ROOT, RunningSimulator, start_simulator
-
-Command = Callable[..., tuple[int, str, str]]
-"""Runs `mytrading` with these words; returns the exit code, what was printed and what was said beside it."""
+from tests.kit.in_process_command import Command
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
 
 @pytest.fixture(scope="module")

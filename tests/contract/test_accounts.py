@@ -14,16 +14,18 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from mytrading.cli.accounts.book import AccountBook
+from mytrading.cli.accounts.accounts import AccountBook
 from mytrading.cli.main import run
-from mytrading.cli.output import Failure
+from mytrading.cli.shell.output import Failure
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionChanged
-from mytrading.messages.runconfig import AccountRun, write_run_config
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
-from tests.feed_support import feed_config
-from tests.support import API_KEY, PATIENCE, ROOT, RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import AccountRun, write_run_config
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
+from tests.kit.feed_process import feed_config
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 
 class Done(NamedTuple):

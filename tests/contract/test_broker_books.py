@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.broker_books import BOOKS
-from mytrading.cli.broker_read import collect
 from mytrading.cli.main import run
-from mytrading.messages.runconfig import AccountRun
-from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
+from mytrading.cli.trading.broker import BOOKS, collect
+from mytrading.messages.run_config import AccountRun
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from mytrading.cli.main import run as main
-from tests.support import API_KEY, RunningSimulator, copy_project, start_simulator
+from tests.kit.project import copy_project
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
 Check = Callable[[], tuple[int, dict[str, Any]]]
 HOLIDAY = '2026-04-03 = "Good Friday"\n'

@@ -17,9 +17,10 @@ from cryptography.fernet import Fernet
 
 from mytrading.cli.main import run as main
 from mytrading.config.accounts import AccountConfig, write_accounts
-from mytrading.config.vault import key_environment, open_vault
-from mytrading.messages.runconfig import AccountRole
-from tests.support import API_KEY, ROOT, RunningSimulator, copy_project, start_simulator
+from mytrading.config.key_vault import key_environment, open_vault
+from mytrading.messages.run_config import AccountRole
+from tests.kit.project import ROOT, copy_project
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
 HERE = ("disk", "ports", "permissions")
 Doctor = Callable[..., tuple[int, dict[str, dict[str, str]]]]
@@ -68,7 +69,7 @@ def assert_failed(found: tuple[int, dict[str, dict[str, str]]], check: str, caus
 def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.case.Patient.is_open", lambda *_: False)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: False)
     code, rows = doctor()
     assert code == 0, json.dumps(rows, indent=1)
     untested = {"paper order", "egress address"}
@@ -85,7 +86,7 @@ def test_healthy_server_passes_and_the_paper_order_waits_for_the_session(
 def test_paper_order_without_a_stack_is_placed_and_cancelled_by_doctor_itself(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.case.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
     code, rows = doctor()
     assert (code, rows["paper order"]["verdict"]) == (0, "ok"), rows["paper order"]
     assert "and cancelled, by doctor itself since no stack runs" in rows["paper order"]["found"]
@@ -109,7 +110,7 @@ def trials(simulator: RunningSimulator) -> list[str]:
 def test_paper_order_that_goes_wrong_fails_and_leaves_nothing(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], said: str
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.case.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
     simulator.call("/sim/fault", count=1, **fault)
     assert_failed(doctor(), "paper order", said, "server")
     assert set(trials(simulator)) <= {"cancelled"}
@@ -178,8 +179,8 @@ def test_key_that_a_search_still_admits_is_right(doctor: Doctor, simulator: Runn
 def test_mute_market_socket_is_a_failure_in_session(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.stack.TICK_S", 1.0)
-    monkeypatch.setattr("mytrading.cli.doctor.case.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.stream_checks.TICK_S", 1.0)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
     simulator.call("/sim/fault", kind="ws_mute", count=-1)
     try:
         found = doctor()
@@ -189,7 +190,7 @@ def test_mute_market_socket_is_a_failure_in_session(
 
 
 def test_tick_is_awaited_in_session(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.case.Patient.is_open", lambda *_: True)
+    monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
     assert "ticked at" in doctor()[1]["WebSocket"]["found"]
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from mytrading.adapters.openalgo.market_feed import (
+from mytrading.adapters.openalgo.ws.market_frames import (
     Acknowledged,
     FeedMode,
     FrameParser,
-    Malformed,
+    MalformedFrame,
     ServerError,
     Tick,
     depth_of,
@@ -217,5 +217,5 @@ def test_frame_that_concerns_nobody_is_nothing(data: dict[str, object]) -> None:
 )
 def test_malformed_frame_is_a_value_with_a_reason_never_an_exception(data: bytes) -> None:
     parsed = parse(data)
-    assert isinstance(parsed, Malformed)
+    assert isinstance(parsed, MalformedFrame)
     assert parsed.reason

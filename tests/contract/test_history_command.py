@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.contract.conftest import Command
+from tests.kit.in_process_command import Command
 
 DAYS = ("--from", "2026-11-18", "--to", "2026-11-19")
 

@@ -10,16 +10,22 @@ from datetime import date
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.errors import ReadFailed
-from mytrading.adapters.openalgo.instruments import fetch_freeze, fetch_instruments, fetch_prices, search_instruments
-from mytrading.adapters.openalgo.lookup import ContractLookup
-from mytrading.adapters.openalgo.master import Known, fetch_master
-from mytrading.adapters.openalgo.refusals import SymbolNotFound
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.master import Need
+from mytrading.adapters.openalgo.instruments.instruments import (
+    ContractLookup,
+    fetch_freeze,
+    fetch_instruments,
+    fetch_prices,
+    search_instruments,
+)
+from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import SymbolNotFound
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.master_contract import Need
 from mytrading.messages.instruments import InstrumentKind
-from tests.support import ROOT, RunningSimulator, start_simulator
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import RunningSimulator, start_simulator
 
 TODAY = date(2026, 11, 20)
 NIFTY = frozenset({"NIFTY"})
@@ -60,7 +66,7 @@ def broken(client: OpenAlgoClient, status: int, monkeypatch: pytest.MonkeyPatch)
     """The list of NFO answers with this status."""
     sound = client.get
 
-    def get(endpoint: str, query: Mapping[str, str], deadline: Deadline) -> Answer:
+    def get(endpoint: str, query: Mapping[str, str], deadline: Deadline) -> HttpReply:
         answer = sound(endpoint, query, deadline)
         return answer._replace(status=status, body=b"oops") if query["exchange"] == "NFO" else answer
 

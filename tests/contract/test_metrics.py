@@ -11,8 +11,8 @@ import json
 import numpy as np
 import pytest
 
-from mytrading.core.money import performance
-from tests.support import ROOT
+from mytrading.core.accounting import performance
+from tests.kit.project import ROOT
 
 PINNED = json.loads((ROOT / "tests" / "golden" / "metrics.json").read_text(encoding="utf-8"))["figures"]
 NAMES = sorted(PINNED["0"])

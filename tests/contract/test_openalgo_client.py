@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.openalgo.again import Retries, read
-from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, ReadFailed
-from mytrading.adapters.openalgo.instruments import fetch_instruments
-from mytrading.adapters.openalgo.venue import OpenAlgoVenue
+from mytrading.adapters.openalgo.instruments.instruments import fetch_instruments
+from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent, ReadFailed
+from mytrading.adapters.openalgo.rest.retry import Retries, read
+from mytrading.adapters.venues.openalgo import OpenAlgoVenue
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.orders import Order
-from mytrading.messages.runconfig import ServerMode
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import ServerMode
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 BODY = b'{"status":"success","orderid":"1","mode":"analyze"}'
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY

@@ -8,13 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import account, market, orders
-from mytrading.adapters.openalgo.refusals import BrokerDisconnected, InvalidRequest, RateLimited, SymbolNotFound
-from mytrading.daemons.reconciler_margin import answer_of
+from mytrading.adapters.openalgo.api import account, market, orders
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import BrokerDisconnected, InvalidRequest, RateLimited, SymbolNotFound
+from mytrading.daemons.reconciler.margin_queries import answer_of
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.reports import MarginLine, MarginRequest
-from tests.support import eventually, start_simulator
+from tests.kit.simulator_process import start_simulator
+from tests.kit.waiting import eventually
 
 
 def test_endpoints_give_types_over_one_connection(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.once import once
-from tests.support import API_KEY, start_simulator
+from tests.kit.shared_fixtures import once
+from tests.kit.simulator_process import API_KEY, start_simulator
 
 SCRIPT = """
 import json, sys

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 import pytest
 import websocket
 
+from mytrading.core.time import SECOND
 from tests.golden.openalgo.make import shape
 from tests.golden.openalgo.sequences.make import MAKERS, WORDS, told
-from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 FOLDER = Path(__file__).parents[1] / "golden" / "openalgo" / "sequences"
 RECORDED: dict[str, Any] = {name: json.loads((FOLDER / f"{name}.json").read_text()) for name in MAKERS}
-SECOND = 1_000_000_000
 SHARE = {"symbol": "SBIN", "exchange": "NSE"}
 INDEX = {"symbol": "NIFTY", "exchange": "NSE_INDEX"}
 CONTRACT = {"symbol": "NIFTY29DEC2626200CE", "exchange": "NFO"}

@@ -13,9 +13,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mytrading.simulator.rest import API_ROUTES
+from mytrading.simulator.rest.dispatcher import API_ROUTES
 from tests.golden.openalgo.make import shape
-from tests.support import RunningSimulator, eventually, start_simulator
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 FOLDER = Path(__file__).parents[1] / "golden" / "openalgo"
 CALLS = [

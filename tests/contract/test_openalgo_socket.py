@@ -14,11 +14,19 @@ from pathlib import Path
 from queue import Empty
 from typing import Any, TypeVar
 
-from mytrading.adapters.openalgo.order_updates import OrderUpdates
-from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused, SocketRules
+from mytrading.adapters.openalgo.ws.connection import (
+    Connected,
+    Disconnected,
+    FeedSocket,
+    SocketFrame,
+    SocketRefused,
+    SocketRules,
+)
+from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.reports import OrderReport
-from tests.support import API_KEY, eventually, start_simulator
+from tests.kit.simulator_process import API_KEY, start_simulator
+from tests.kit.waiting import eventually
 
 E = TypeVar("E")
 QUICK = SocketRules(early_s=0.0, first_delay_s=0.02, refused_delay_s=0.05, longest_delay_s=0.2, authenticate_s=1.0)
@@ -100,7 +108,7 @@ def test_simulator_admits_answers_and_a_dropped_connection_comes_back(tmp_path: 
         first = expect(feed, Connected)
         assert (first.number, feed.connected) == (1, True)
         assert feed.send({"action": "ping", "timestamp": 5})
-        assert json.loads(expect(feed, Frame).data)["type"] == "pong"
+        assert json.loads(expect(feed, SocketFrame).data)["type"] == "pong"
         feed.reconnect("no ticks")
         assert expect(feed, Disconnected).reason == "no ticks"
         assert expect(feed, Connected).number == 2
@@ -111,7 +119,7 @@ def test_simulator_admits_answers_and_a_dropped_connection_comes_back(tmp_path: 
 
 def test_wrong_key_is_refused_with_the_servers_words_and_growing_delays(tmp_path: Path) -> None:
     with start_simulator(tmp_path) as simulator, connecting(simulator.ws, "wrong") as feed:
-        refusals = [expect(feed, Refused) for _ in range(4)]
+        refusals = [expect(feed, SocketRefused) for _ in range(4)]
         assert refusals[0].code == "AUTHENTICATION_ERROR"
         assert [round(found.retry_s, 3) for found in refusals] == [0.05, 0.1, 0.2, 0.2]
         assert not feed.send({"action": "ping"})
@@ -221,8 +229,8 @@ def test_fragmented_message_arrives_whole_and_bad_utf8_is_passed_on() -> None:
 
     with bare(behave) as server, connecting(server.url) as feed:
         expect(feed, Connected)
-        assert expect(feed, Frame).data == b"one two"
-        assert expect(feed, Frame).data == b"\xff\xfe"
+        assert expect(feed, SocketFrame).data == b"one two"
+        assert expect(feed, SocketFrame).data == b"\xff\xfe"
 
 
 def test_nonsense_on_the_wire_is_a_lost_connection() -> None:

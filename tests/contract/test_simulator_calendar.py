@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mytrading.runtime.edited import taken_folder
-from tests.support import ROOT, RunningSimulator, eventually, start_simulator
+from mytrading.runtime.daemon.live_files import taken_folder
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 NEW = '2026-11-25 = "A day of rest"'
 

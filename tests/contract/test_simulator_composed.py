@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import IST
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.core.time import IST
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 LOT = 65
 NIFTY = {"underlying": "NIFTY", "exchange": "NSE_INDEX", "expiry_date": "23NOV26"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import RunningSimulator, start_simulator
+from tests.kit.simulator_process import RunningSimulator, start_simulator
 
 OPTION = {"symbol": "NIFTY23NOV2626000CE", "exchange": "NFO"}
 

@@ -11,9 +11,10 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from mytrading.simulator.fault_command import Server, fault_main
-from mytrading.simulator.faults import FAULTS
-from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
+from mytrading.simulator.faults.command import Server, fault_main
+from mytrading.simulator.faults.registry import FAULTS
+from tests.kit.simulator_process import RunningSimulator, refused_simulator, start_simulator
+from tests.kit.waiting import eventually
 
 FILE = """
 [[fault]]

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import to_ns
 from mytrading.messages.market import Bar, Quote
-from mytrading.runtime.clock import ClockFile, Segment, machine_now, read_clock_file, write_clock_file
-from mytrading.runtime.streams import ZMQPublisher
-from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, read_clock_file, write_clock_file
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
+from tests.kit.simulator_process import RunningSimulator, refused_simulator, start_simulator
+from tests.kit.waiting import eventually
 
 TEN = to_ns(date(2026, 11, 20), time(10))
 INDEX = "NSE_INDEX:NIFTY"
@@ -31,7 +32,7 @@ class Stream:
         self.set_clock(TEN)
 
     def set_clock(self, market_ns: int, speed: float = 0.001) -> None:
-        segment = Segment(machine_now(), market_ns, speed)
+        segment = ClockSegment(machine_now(), market_ns, speed)
         write_clock_file(self.clock, ClockFile(segments=(segment,), last_seen_machine_ns=7))
 
     def tell(self, instrument: str, ltp: float, **fields: Any) -> None:

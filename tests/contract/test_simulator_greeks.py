@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support import RunningSimulator, start_simulator
+from tests.kit.simulator_process import RunningSimulator, start_simulator
 
 CALL, PUT = ({"symbol": f"NIFTY29DEC2626000{right}", "exchange": "NFO"} for right in ("CE", "PE"))
 CHAIN = {"underlying": "NIFTY", "exchange": "NSE_INDEX", "expiry_date": "29DEC26"}

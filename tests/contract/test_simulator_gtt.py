@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import RunningSimulator, eventually, start_simulator
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 SHARE = {"strategy": "T", "exchange": "NSE", "symbol": "SBIN", "product": "CNC", "quantity": 5}
 BELOW = {**SHARE, "action": "BUY", "trigger_type": "SINGLE", "price": 975, "triggerprice_sl": 976}

@@ -12,7 +12,8 @@ import pytest
 
 from tests.golden.openalgo.live.make import SHAPES
 from tests.golden.openalgo.make import shape
-from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
+from tests.kit.simulator_process import RunningSimulator, refused_simulator, start_simulator
+from tests.kit.waiting import eventually
 
 RECORDED = json.loads(SHAPES.read_text())
 ELEVEN = {

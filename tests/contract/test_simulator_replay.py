@@ -6,7 +6,8 @@ from pathlib import Path
 
 import duckdb
 
-from tests.support import RunningSimulator, eventually, refused_simulator, start_simulator
+from tests.kit.simulator_process import RunningSimulator, refused_simulator, start_simulator
+from tests.kit.waiting import eventually
 
 BARS = """timestamp,open,high,low,close
 2024-03-13 09:15:00,22000,22010,21990,22005

@@ -15,7 +15,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.support import PATIENCE, RunningSimulator, eventually, launch_simulator, refused_simulator, start_simulator
+from tests.kit.simulator_process import RunningSimulator, launch_simulator, refused_simulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 OPTION_LOT = 65
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from mytrading.messages.runconfig import STARTING_CASH
-from tests.once import once
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import STARTING_CASH
+from tests.kit.shared_fixtures import once
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 NEEDS_2X = pytest.mark.skipif(sys.version_info < (3, 12), reason="SDK 2.x needs Python 3.12")
 

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 import websocket
 
-from tests.support import API_KEY, PATIENCE, ROOT, RunningSimulator, eventually, start_simulator
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 TICKS = ROOT / "tests" / "data" / "ticks-2024-03-13.csv.gz"
 NIFTY = {"symbol": "NIFTY", "exchange": "NSE_INDEX"}

@@ -14,10 +14,10 @@ import pytest
 import zmq
 
 from mytrading.messages.market import Quote
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.feed_support import runtime_folder
-from tests.support import eventually
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
+from tests.kit.feed_process import runtime_folder
+from tests.kit.waiting import eventually
 
 HIGH_WATER_MARK = 1000
 BURST = 60_000
@@ -25,7 +25,7 @@ BATCH = 500
 """Fewer than the mark: who reads each batch before the next loses nothing."""
 READER = """
 import sys
-from mytrading.runtime.streams import ZMQSubscriber
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 reader = ZMQSubscriber("market", [sys.argv[1]], high_water_mark=int(sys.argv[2]))
 read = 0
 while True:

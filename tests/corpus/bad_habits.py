@@ -60,10 +60,10 @@ class BadLoopOverAllBars(BaseStrategy):
 
     def on_data(self, data: Bar) -> Signal | None:
         total = 0.0
-        for _ in range(20):
+        for _ in range(60):
             for close in self.bars(700).close:
                 total += float(close)
-        return self.create_signal("BUY" if data.close > total / 14_000 else "SELL")
+        return self.create_signal("BUY" if data.close > total / 42_000 else "SELL")
 
 
 class BadNowAndThenSlow(BaseStrategy):

@@ -129,17 +129,17 @@ class BadEntryPriceOfItsOwn(Rhythm):
         return self.entry > 0 and abs(data.close / self.entry - 1) > 0.0015
 
 
-class BadPriceOfTheWish(Rhythm):
-    """Remembers the close at which it wished; while it holds, a walk through history wishes again at later ones."""
+class BadPriceOfTheSignal(Rhythm):
+    """Remembers the close at which it wanted; while it holds, a walk through history signals again at later ones."""
 
     def prepare(self) -> None:
-        self.wished = 0.0
+        self.signalled = 0.0
 
     def on_data(self, data: Bar) -> Signal | None:
         if self.position.is_flat and data.end_ns // 60_000_000_000 % 15 == 0:
-            self.wished = data.close
+            self.signalled = data.close
             return self.create_signal("BUY")
-        away = abs(data.close / self.wished - 1) if self.wished else 0.0
+        away = abs(data.close / self.signalled - 1) if self.signalled else 0.0
         return self.create_signal("EXIT") if not self.position.is_flat and away > 0.004 else None
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mytrading.strategies import Bar, BaseStrategy, Signal, WholeBars, Wishes
+from mytrading.strategies import Bar, BaseStrategy, Signal, VectorSignals, WholeBars
 
 
 class Pair(BaseStrategy):
@@ -21,27 +21,27 @@ class Pair(BaseStrategy):
 
 
 class FinePair(Pair):
-    def positions(self, bars: WholeBars) -> Wishes:
-        return bars.wishes(long=bars.close > bars.open + 0.3, out=bars.close < bars.open - 0.3)
+    def positions(self, bars: WholeBars) -> VectorSignals:
+        return bars.signals(long=bars.close > bars.open + 0.3, out=bars.close < bars.open - 0.3)
 
 
 class BadPairThatPeeks(Pair):
-    def positions(self, bars: WholeBars) -> Wishes:
+    def positions(self, bars: WholeBars) -> VectorSignals:
         rises = np.append(bars.close[1:] > bars.open[1:] + 0.3, False)
-        return bars.wishes(long=rises, out=~rises)
+        return bars.signals(long=rises, out=~rises)
 
 
 class BadPairThatNeverLeaves(Pair):
-    def positions(self, bars: WholeBars) -> Wishes:
-        return bars.wishes(long=bars.close > bars.open + 0.3)
+    def positions(self, bars: WholeBars) -> VectorSignals:
+        return bars.signals(long=bars.close > bars.open + 0.3)
 
 
 class BadPairWithAnotherRule(Pair):
-    def positions(self, bars: WholeBars) -> Wishes:
-        return bars.wishes(long=bars.close > bars.open + 0.6, out=bars.close < bars.open - 0.3)
+    def positions(self, bars: WholeBars) -> VectorSignals:
+        return bars.signals(long=bars.close > bars.open + 0.6, out=bars.close < bars.open - 0.3)
 
 
 class BadPairThatIsLate(Pair):
-    def positions(self, bars: WholeBars) -> Wishes:
+    def positions(self, bars: WholeBars) -> VectorSignals:
         rises = np.append(False, bars.close[:-1] > bars.open[:-1] + 0.3)
-        return bars.wishes(long=rises, out=bars.close < bars.open - 0.3)
+        return bars.signals(long=rises, out=bars.close < bars.open - 0.3)

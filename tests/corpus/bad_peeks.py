@@ -138,7 +138,7 @@ class BadPrivateSeries(BaseStrategy):
     caught_by: ClassVar[str] = "look-ahead"
 
     def on_data(self, data: Bar) -> Signal | None:
-        series = self._desk.series("", "")
+        series = self._workspace.series("", "")
         later = series.column("close")[series.cursor : series.cursor + 3]
         return self.create_signal("BUY" if len(later) and later.mean() > data.close else "EXIT")
 
@@ -160,5 +160,5 @@ class BadLengthOfTheData(BaseStrategy):
     caught_by: ClassVar[str] = "look-ahead"
 
     def on_data(self, data: Bar) -> Signal | None:
-        series = self._desk.series("", "")
+        series = self._workspace.series("", "")
         return self.create_signal("EXIT" if series.filled - series.cursor < 40 else "BUY")

@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.columns import MINUTE_NS, Columns, checked
-from mytrading.backtest.data import load
-from mytrading.backtest.runner import Spec, unlimited
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.money.fees import FeeSchedule
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.backtest.data.columns import Columns, checked
+from mytrading.backtest.data.load import load
+from mytrading.backtest.run import Spec, unlimited
+from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import Direction, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
-from mytrading.runtime.loader import load_file
+from mytrading.messages.run_config import Direction, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import Bar, BaseStrategy, Signal
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 SBIN = "NSE:SBIN"
 DAY = date(2024, 3, 13)
@@ -91,7 +92,7 @@ def begin_of(columns: Columns, count: int) -> Columns:
 
 def bars(rows: Sequence[Sequence[float]], at: time = time(10, 0), day: date = DAY, instrument: str = SBIN) -> Columns:
     """One-minute bars from `at` on: open, high, low, close, and if there is one volume."""
-    start = to_ns(day, at) + np.arange(len(rows), dtype=np.int64) * MINUTE_NS
+    start = to_ns(day, at) + np.arange(len(rows), dtype=np.int64) * MINUTE
     table = np.array([[*row, 1000.0][:5] for row in rows], dtype=np.float64).T.copy()
     return checked(instrument, start, table, "test")
 
@@ -101,18 +102,18 @@ def flat(price: float, count: int) -> list[tuple[float, float, float, float]]:
 
 
 class Script(BaseStrategy):
-    """Wishes at given minutes: `"3 BUY, 7 EXIT"`, counted in bars from 0, with a stop's level after a slash."""
+    """Signals at given minutes: `"3 BUY, 7 EXIT"`, counted in bars from 0, with a stop's level after a slash."""
 
     plan: str = ""
 
     def initialize(self) -> None:
         self.count = -1
         parts = [part.split() for part in self.plan.split(",") if part.strip()]
-        self.wishes = {int(number): word for number, word in parts}
+        self.signals = {int(number): word for number, word in parts}
 
     def on_data(self, data: Bar) -> Signal | None:
         self.count += 1
-        word = self.wishes.get(self.count, "")
+        word = self.signals.get(self.count, "")
         if not word:
             return None
         action, _, stop = word.partition("/")
@@ -162,3 +163,6 @@ def spec_of(strategy: type[BaseStrategy], *data: Columns, **given: Any) -> Spec:
     return Spec(
         run=replace(run, **fields), strategy=strategy, data=tuple(data), calendar=calendar(), facts=facts(), **given
     )
+
+
+OPEN_NS = to_ns(DAY, time(10, 0))

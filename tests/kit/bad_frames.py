@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mytrading.messages.codec import MAX_FRAME, NO_HASH, encode_body, encode_frame
 from mytrading.messages.market import Quote
-from mytrading.runtime.clock import machine_now
+from mytrading.runtime.host.clock import machine_now
 
 
 def bad_frames(stream: str = "") -> Iterator[bytes]:

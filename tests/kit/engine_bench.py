@@ -7,20 +7,21 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
-from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
-from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged
+from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Signal
 from mytrading.strategies import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.hosted import Fault
+from tests.kit.order_samples import order_of
 
 NIFTY = "NSE_INDEX:NIFTY"
 SBIN = "NSE:SBIN"
-MINUTE = 60_000_000_000
 OPEN = 1_764_560_700_000_000_000
 """2025-12-01 09:15 IST."""
 
@@ -102,7 +103,7 @@ def step(machine: EngineMachine, message: Any, now: int | None = None) -> tuple[
 
 
 def drive(machine: EngineMachine, bars: Iterable[Bar], fills: bool = True) -> list[tuple[Bar, Signal]]:
-    """Run bars through a machine; with `fills` every wish becomes the position it names before the next bar."""
+    """Run bars through a machine; with `fills` every signal becomes the position it names before the next bar."""
     signals = []
     held: dict[tuple[str, str], int] = {}
     for bar in bars:
@@ -135,9 +136,23 @@ def order_event(
     signal: Signal, state: OrderState, filled: int = 0, purpose: Purpose = Purpose.ENTRY, account: str = "main"
 ) -> OrderChanged:
     name = "o" + signal.id + account.removeprefix("main")
-    order = Order(
+    order = order_of(
         client_order_id=name, account=account, instrument=SBIN, product=Product.MIS, strategy=signal.strategy,
         run="r1", cause=signal.id, purpose=purpose, side=Side.BUY, quantity=1, order_type=OrderType.MARKET, state=state,
         created_ns=OPEN, updated_ns=OPEN, filled=filled, filled_seen=filled,
     )  # fmt: skip
     return OrderChanged(event=state.value.lower(), order=order, machine_ns=0)
+
+
+UP, DOWN, OUT, NOTHING = 110.0, 90.0, 100.0, 95.0
+
+
+class Level(BaseStrategy):
+    """Signals by the close: above 105 long, below 92 short, at 100 flat."""
+
+    def on_data(self, data):
+        if data.close > 105:
+            return self.create_signal("BUY")
+        if data.close < 92:
+            return self.create_signal("SELL")
+        return self.create_signal("EXIT") if data.close == 100 else None

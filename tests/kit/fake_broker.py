@@ -12,7 +12,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.order import as_wanted
+from mytrading.core.orders.state_machine import as_wanted
+from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import (
     Alert,
@@ -34,9 +35,9 @@ from mytrading.messages.reports import (
     OrderReport,
     ReadRequest,
 )
+from tests.kit.state_digest import state_digest
 
 MS = 1_000_000
-SECOND = 1_000 * MS
 ACCOUNT = "main"
 NEVER = 10**18
 
@@ -252,10 +253,10 @@ class OrderBench:
     def step(self, message: Any) -> list[Any]:
         """One turn of the harness."""
         self.machine.apply(message)
-        before = self.machine.state_digest() if self.check_purity else b""
+        before = state_digest(self.machine) if self.check_purity else b""
         rows = self.machine.decide(message, self.now)
         if self.check_purity:
-            assert self.machine.state_digest() == before, "decide changed the machine"
+            assert state_digest(self.machine) == before, "decide changed the machine"
         if rows or isinstance(message, JOURNALED):
             self.journal.append(message)
         return self._commit(rows)
@@ -416,9 +417,9 @@ class OrderBench:
         never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
     ) -> list[Any]:
         """The process dies with its calls; another one applies the journal and recovers, at market time `now`."""
-        before = self.machine.state_digest()
+        before = state_digest(self.machine)
         self.machine = self.replayed()
-        assert self.machine.state_digest() == before, "the journal does not give the state back"
+        assert state_digest(self.machine) == before, "the journal does not give the state back"
         self.calls.clear()
         self.time += 10 * MS
         return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
@@ -430,3 +431,13 @@ class OrderBench:
     def entry_type(self, name: str) -> OrderType:
         """The type of an order."""
         return self.order(name).order_type
+
+
+def time_out(bench: OrderBench, *, placed: bool) -> OpenCall:
+    """The open call ends without an answer."""
+    call = bench.calls[0]
+    if placed:
+        bench.broker.place(call.order, bench.time)
+    bench.tick(1 * SECOND)
+    bench.end(call, Outcome.UNKNOWN, message="timed out")
+    return call

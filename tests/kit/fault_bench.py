@@ -11,18 +11,20 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.order_updates import OrderUpdates
-from mytrading.adapters.openalgo.reads import BookReader, Visit
-from mytrading.adapters.openalgo.venue import OpenAlgoVenue
-from mytrading.core.reconcile import ReadJob
+from mytrading.adapters.openalgo.rest.book_reader import BookReader, Visit
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
+from mytrading.adapters.venues.openalgo import OpenAlgoVenue
+from mytrading.core.reconciler.read_plan import ReadJob
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import BrokerOrder, OrderReport
-from mytrading.messages.runconfig import ServerMode
-from tests.feed_support import RunningFeed, feed_config, runtime_folder, start_feed
-from tests.reconciler_support import Running, reconciler
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import ServerMode
+from tests.kit.feed_process import RunningFeed, feed_config, runtime_folder, start_feed
+from tests.kit.order_samples import order_of
+from tests.kit.reconciler_process import Running, reconciler
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 SBIN = "NSE:SBIN"
 NIFTY = "NSE_INDEX:NIFTY"
@@ -68,7 +70,7 @@ class Bench:
             "quantity": 1000 + self.placed, "order_type": OrderType.LIMIT, "price": 900.0,
             "state": OrderState.INITIALIZED, "created_ns": 1, "updated_ns": 1,
         }  # fmt: skip
-        return Order(**(fields | changes))
+        return order_of(**(fields | changes))
 
     def place(self, order: Order) -> CallOutcome:
         """Place it as soon as the server's own rate limit lets it through."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,20 +17,23 @@ import zmq
 from mytrading.messages.control import Alert, BarsLacking, Heartbeat
 from mytrading.messages.enums import Mode
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     AlertRules,
     DataRules,
     LogRules,
     RiskLimits,
     RunConfig,
     ServerMode,
-    Venue,
     VenueKind,
+    VenueSettings,
     write_run_config,
 )
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.support import API_KEY, ROOT, eventually
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
+from tests.kit.fork_server import Process, start
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY
+from tests.kit.waiting import eventually
 
 NIFTY, SBIN = "NSE_INDEX:NIFTY", "NSE:SBIN"
 
@@ -48,7 +50,7 @@ def feed_config(folder: Path, runtime: Path, rest: str, ws: str, watch: tuple[st
 
     Alerts have a short cool-down: one that comes back in a later test ends in that test.
     """
-    venue = Venue(
+    venue = VenueSettings(
         kind=VenueKind.OPENALGO, account="main", rest_url=rest, ws_url=ws, api_key=API_KEY,
         expected_mode=ServerMode.ANALYZE,
     )  # fmt: skip
@@ -64,7 +66,7 @@ def feed_config(folder: Path, runtime: Path, rest: str, ws: str, watch: tuple[st
 class RunningFeed:
     """A feed process, with subscriptions to its market and status streams."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     config: RunConfig
     market: ZMQSubscriber
     status: ZMQSubscriber
@@ -119,9 +121,7 @@ def start_feed(config: RunConfig) -> Iterator[RunningFeed]:
         status = ZMQSubscriber("status", [endpoint(config.runtime_dir, "status", "feed")], context=context)
         asker = ZMQPublisher(endpoint(config.runtime_dir, "status", "risk"), context=context)
         environment = {**os.environ, "MYTRADING_RUN": str(folder / "run.msgpack")}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mytrading.daemons.feed"], env=environment, stdout=output, stderr=output
-        )
+        process = start([sys.executable, "-m", "mytrading.daemons.feed"], env=environment, stdout=output, stderr=output)
         try:
             yield RunningFeed(process, config, market, status, asker, log)
         finally:

@@ -1,4 +1,4 @@
-"""A router whose journal lies on a small file system of its own that fills up: `python -m tests.full_disk FOLDER`.
+"""A router whose journal lies on a small file system of its own that fills up: `python -m tests.kit.full_disk FOLDER`.
 
 Run by `tests/system/test_full_disk.py` in a mount namespace of its own, where FOLDER/run/journal/router is a tmpfs.
 Prints what was seen, as JSON. The one rule: the file system is really full; nothing is pretended.
@@ -16,10 +16,11 @@ import msgspec
 
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
-from mytrading.messages.runconfig import ProcessRules, RunConfig, write_run_config
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import ProcessRules, RunConfig, write_run_config
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 RESERVE = 2 << 20
 
@@ -60,8 +61,8 @@ def orders(simulator: RunningSimulator) -> int:
     return len(body["data"]["orders"])
 
 
-def use_up_the_front(bench: Bench) -> None:
-    """Order entries until neither the reserve nor the journal's front, both on the disk since the start, has room."""
+def use_up_the_reserve(bench: Bench) -> None:
+    """Order entries until the reserve, which is on the disk since the start, has no room."""
     for number in range(3000):
         bench.command(market_entry(f"f{number}"))
         if number % 100 == 99 and (bench.said("journal.full") or bench.said("journal.unavailable")):
@@ -86,7 +87,7 @@ def scenario(bench: Bench, simulator: RunningSimulator, folder: Path) -> dict[st
     closed = orders(simulator)
     fill(folder)
     bench.command(exit_goal("g2"))
-    use_up_the_front(bench)
+    use_up_the_reserve(bench)
     assert denied is not None
     return {
         "denied": denied.message,

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mytrading.runtime.supervision import PROGRAMS
-from tests.full_disk import fill
-from tests.support import eventually
-from tests.system.home import ALTERNATING, HEAD, LONG, RICH, WIDE, make_project, named
-from tests.system.in_process import asked
-from tests.system.stack import Stack
-from tests.system.test_limits_kept import push
+from mytrading.runtime.supervision.control import PROGRAMS
+from tests.kit.full_disk import fill
+from tests.kit.in_process_command import asked
+from tests.kit.limit_stack import push
+from tests.kit.stack import Stack
+from tests.kit.stack_project import ALTERNATING, HEAD, LONG, RICH, WIDE, make_project, named
+from tests.kit.waiting import eventually
 
 CODE = HEAD + LONG + ALTERNATING + named("Long", "AtBroker", "Armed") + named("Alternating", "Closes")
 SETTINGS = """
@@ -144,7 +144,7 @@ def scenario(stack: Stack, folder: Path, seconds: float) -> dict[str, Any]:
 
 def main(folder: Path, seconds: float) -> None:
     """The whole of it."""
-    with Stack(folder, **make_home(folder / "home")) as stack:
+    with Stack(folder, forked=False, **make_home(folder / "home")) as stack:
         try:
             seen = scenario(stack, folder, seconds)
         except BaseException:

@@ -13,32 +13,34 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from mytrading.core.time import MINUTE
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Mode, Purpose, Side
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import OrderReport
-from mytrading.messages.runconfig import RunConfig, ServerMode
+from mytrading.messages.run_config import RunConfig, ServerMode
 from mytrading.messages.signals import Signal
-from mytrading.runtime import process as harness
-from mytrading.runtime.journal import Journal
-from mytrading.runtime.machine import MachineDaemon
+from mytrading.runtime.daemon import process as harness
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.journal.journal import Journal
 
-MINUTE = 60_000_000_000
 BOUNDARIES = {
     "feed": ("received", "decided", "committed", "sent"),
-    "engine": ("received", "decided", "committed", "sent", "moved"),
-    "risk": ("received", "decided", "committed", "sent", "moved"),
-    "router": ("received", "decided", "committed", "sent", "moved", "answered"),
+    "engine": ("received", "decided", "torn", "committed", "sent"),
+    "risk": ("received", "decided", "torn", "committed", "sent"),
+    "router": ("received", "decided", "torn", "committed", "sent", "answered"),
     "reconciler": ("received", "decided", "sent", "answered"),
 }
-"""What a daemon passes. The feed's commit is that of a bar; the reconciler keeps no journal; only the last two call."""
+"""What a daemon passes; `torn` is half a frame of its journal. The feed's commit is that of a bar; the reconciler keeps
+no journal; only the last two call."""
 
 
 class Trap:
@@ -46,7 +48,7 @@ class Trap:
 
     def __init__(self, daemon: str) -> None:
         self._path = Path(os.environ["KILL_TRAPS"]) / daemon
-        self.hot = self.moves = False
+        self.hot = False
 
     @property
     def phase(self) -> str:
@@ -68,6 +70,19 @@ class Trap:
             else:
                 self._path.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def tear(self) -> None:
+        """Here the process ends in the middle of its next write, if this is the boundary."""
+        with suppress(FileNotFoundError, IndexError):
+            if self._path.read_text().split()[0] == "torn":
+                write = os.pwrite
+
+                def half(file: int, data: bytes, at: int) -> int:
+                    write(file, data[: len(data) // 2], at)
+                    self.spring("torn")
+                    return 0
+
+                os.pwrite = half
 
     def minute(self, ns: int) -> bool:
         """True for the end of a minute that the strategy enters or leaves on, as the trap wants it."""
@@ -99,23 +114,17 @@ def trap_machine(trap: Trap, machine: type, of_interest: Callable[[Any], bool]) 
             trap.spring("decided")
         return rows
 
-    def note(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+    def append(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if trap.hot:
+            trap.tear()
         rows = original(self, *args, **kwargs)
         if trap.hot:
-            trap.moves = True
             trap.spring("committed")
         return rows
 
-    def move(original: Any, self: Any) -> None:
-        original(self)
-        if trap.moves:
-            trap.spring("moved")
-            trap.moves = False
-
     wrap(MachineDaemon, "step", step)
     wrap(machine, "decide", decide)
-    wrap(Journal, "note", note)
-    wrap(Journal, "move", move)
+    wrap(Journal, "append", append)
 
 
 def trap_sending(trap: Trap) -> None:
@@ -130,7 +139,7 @@ def trap_sending(trap: Trap) -> None:
 
 
 def trap_engine(trap: Trap) -> None:
-    from mytrading.strategies.engine_machine import EngineMachine
+    from mytrading.core.engine.machine import EngineMachine
 
     def of_interest(message: Any) -> bool:
         if isinstance(message, Bar):
@@ -155,8 +164,8 @@ def trap_risk(trap: Trap) -> None:
 
 def trap_router(trap: Trap) -> None:
     from mytrading.core.oms.machine import OrderMachine
-    from mytrading.daemons.router import TradeManager
-    from mytrading.daemons.router_accounts import AccountPools
+    from mytrading.daemons.router.account_pools import AccountPools
+    from mytrading.daemons.router.daemon import TradeManager
 
     def of_interest(message: Any) -> bool:
         if isinstance(message, OrderChanged):
@@ -188,9 +197,9 @@ def trap_router(trap: Trap) -> None:
 
 
 def trap_feed(trap: Trap) -> None:
-    from mytrading.adapters.bar_store import BarStore
-    from mytrading.daemons.feed_bars import BarDesk
-    from mytrading.daemons.feed_outlet import Outlet
+    from mytrading.adapters.storage.bar_store import BarStore
+    from mytrading.daemons.feed.bars import BarPublisher
+    from mytrading.daemons.feed.publisher import MarketPublisher
 
     def add(original: Any, self: Any, quote: Quote) -> None:
         if trap.minute(quote.market_ns):
@@ -210,16 +219,16 @@ def trap_feed(trap: Trap) -> None:
         if trap.minute(bar.end_ns):
             trap.spring("sent")
 
-    wrap(BarDesk, "add", add)
+    wrap(BarPublisher, "add", add)
     wrap(BarStore, "add", store)
-    wrap(Outlet, "send_bar", send_bar)
+    wrap(MarketPublisher, "send_bar", send_bar)
 
 
 def trap_reconciler(trap: Trap) -> None:
-    from mytrading.adapters.openalgo.order_updates import OrderUpdates
-    from mytrading.core.reconcile import OrderLevels
-    from mytrading.runtime.streams import PushSocket
-    from mytrading.runtime.worker import WorkerPool
+    from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
+    from mytrading.core.reconciler.read_plan import OrderLevels
+    from mytrading.runtime.daemon.workers import WorkerPool
+    from mytrading.runtime.streams.zmq_streams import PushSocket
 
     def take(original: Any, self: Any) -> Any:
         reports = original(self)
@@ -263,7 +272,7 @@ CLASSES = {
 
 def at_a_live_server(config: RunConfig) -> RunConfig:
     """The same run at a server that plays a live one, with every gate open."""
-    names = ",".join(account.id for account in config.served)
+    names = ",".join(account.id for account in config.order_accounts)
     venue = msgspec.structs.replace(config.venue, expected_mode=ServerMode.LIVE)
     return msgspec.structs.replace(config, mode=Mode.LIVE, trade_execution=True, live_confirm=names, venue=venue)
 
@@ -285,7 +294,7 @@ def start(name: str, personality: str) -> int:
         decode = harness.decode_run_config
         harness.decode_run_config = lambda path: at_a_live_server(decode(path))
     kind, set_trap = CLASSES[name]
-    module = __import__(f"mytrading.daemons.{name}", fromlist=[kind])
+    module = __import__(f"mytrading.daemons.{name}.daemon", fromlist=[kind])
     if set_trap is not None:
         set_trap(Trap(name))
     return harness.main(getattr(module, kind), name)

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from mytrading.core.time import MINUTE
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, TradeClosed
-from mytrading.runtime.tail import JournalTail
-from tests.support import eventually
-from tests.system.home import DAY, OPENS, make_project, write_ticks
-from tests.system.stack import Stack
+from mytrading.runtime.journal.tail import JournalTail
+from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, OPENS, make_project, write_ticks
+from tests.kit.waiting import eventually
 
-MINUTE = 60_000_000_000
 STRATEGY = '''
 from mytrading.strategies import Bar, BaseStrategy, Signal
 

@@ -13,14 +13,15 @@ from functools import partial
 from typing import NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.oms.state import CALLS
-from mytrading.core.order import ModifyRules, live
+from mytrading.core.oms.state.state import CALLS
+from mytrading.core.orders.state_machine import ModifyRules, live
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
 from mytrading.messages.reports import BrokerOrder, OrderReport
-from tests.fake_broker import ACCOUNT, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.state_digest import state_digest
 
 STEP = 250 * MS
 NIGHT = 17 * 3600 * SECOND
@@ -244,7 +245,7 @@ class Storm:
 
     def _act_enter(self, instrument: str, owner: str) -> None:
         until = self.bench.time + 20 * SECOND
-        side, plan = self._wish(instrument, owner)
+        side, plan = self._signal(instrument, owner)
         self.bench.enter(
             self._name("e"),
             self.rng.choice((50, 75, 150)),
@@ -257,7 +258,7 @@ class Storm:
             **plan,
         )
 
-    def _wish(self, instrument: str, owner: str) -> tuple[Side, dict[str, float]]:
+    def _signal(self, instrument: str, owner: str) -> tuple[Side, dict[str, float]]:
         """Side and plan of the next entry; of the other side than what is held or under way it closes that first."""
         if instrument != EITHER:
             return SIDES[instrument], PLANS[instrument]
@@ -270,7 +271,7 @@ class Storm:
         return side, EITHER_PLANS[side]
 
     def _act_limit(self, instrument: str, owner: str) -> None:
-        side, plan = self._wish(instrument, owner)
+        side, plan = self._signal(instrument, owner)
         terms = {"order_type": OrderType.LIMIT, "price": 100.0, **plan}
         self.bench.enter(
             self._name("l"), 50, instrument=instrument, strategy=owner, side=side, reference_price=100.0, **terms
@@ -439,7 +440,7 @@ class Storm:
         sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALLS]
         for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"
-        assert bench.replayed().state_digest() == bench.machine.state_digest()
+        assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
     def _guarded(self, instrument: str, held: dict[int, int]) -> None:
         """What is held is guarded by stops of the other side at the broker, unit for unit; `held` by sign."""

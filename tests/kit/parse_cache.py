@@ -17,7 +17,7 @@ import pytest
 import typer.main
 import typer.testing
 
-from mytrading.config import discover
+from mytrading.config import strategy_files
 
 Found = TypeVar("Found")
 
@@ -28,7 +28,7 @@ def remember(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typer.main, "get_command", built)
     monkeypatch.setattr(typer.testing, "_get_command", built)
     monkeypatch.setattr(tomllib, "loads", copied(tomllib.loads))
-    monkeypatch.setattr(discover, "_scan", by_content(discover._scan))
+    monkeypatch.setattr(strategy_files, "_scan", by_content(strategy_files._scan))
 
 
 def copied(read: Callable[..., Found]) -> Callable[..., Found]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.support import ROOT, copy_project
+from tests.kit.project import ROOT, copy_project
 
 
 def follow_readme(home: Path) -> dict[str, str]:

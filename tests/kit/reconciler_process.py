@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,17 +12,18 @@ from typing import Any
 
 import zmq
 
-from mytrading.messages.runconfig import RunConfig, write_run_config
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
-from tests.support import PATIENCE, eventually
+from mytrading.messages.run_config import RunConfig, write_run_config
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from tests.kit.fork_server import Process, start
+from tests.kit.waiting import PATIENCE, eventually
 
 
 @dataclass
 class Running:
     """The process, and what it has said so far."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     reports: PullSocket
     account: ZMQSubscriber
     status: ZMQSubscriber
@@ -69,7 +69,7 @@ def reconciler(config: RunConfig) -> Iterator[Running]:
             PushSocket(endpoint(where, "reads"), context),
             ZMQPublisher(endpoint(where, "orders", "router"), context=context),
         )
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", "mytrading.daemons.reconciler"],
             env={**os.environ, "MYTRADING_RUN": str(folder / "run.msgpack")},
             stdout=output,

@@ -1,4 +1,4 @@
-"""A desk whose strategy has rules of its own and may trade in several accounts."""
+"""A bench whose strategy has rules of its own and may trade in several accounts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
+from mytrading.messages.orders import OrderChanged, Position, PositionChanged
 from mytrading.messages.risk_events import RiskEventRecorded
-from mytrading.messages.runconfig import RiskLimits
-from mytrading.messages.strategy_rules import StrategyRules
-from tests.unit.core.test_risk_machine import LIMITS, Desk
+from mytrading.messages.run_config import RiskLimits
+from tests.kit.order_samples import order_of
+from tests.kit.risk_bench import LIMITS, RiskBench
 
 TRAILING_ON = replace(LIMITS, trailing_stop_enabled=True, max_daily_loss=1e9, max_drawdown=0.9)
 """Limits of the day stay out of the way of what is tested."""
@@ -24,8 +25,8 @@ APART = 0.1
 """Seconds between quotes that confirm one another."""
 
 
-class RunDesk(Desk):
-    """As `Desk`, for strategy S with these rules; `again` is the desk after a crash, from its journaled rows."""
+class RunBench(RiskBench):
+    """As `RiskBench`, for strategy S with these rules; `again` is the bench after a crash, from its journaled rows."""
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class RunDesk(Desk):
 
     def exit_order(self, goal: CloseGoal, name: str) -> tuple[Any, ...]:
         """The router tells of an exit order for a goal."""
-        order = Order(
+        order = order_of(
             client_order_id=name, account=goal.account, instrument=goal.instrument, product=goal.product, strategy="S",
             run=goal.run, cause=goal.cause, purpose=Purpose.EXIT, side=Side.SELL, quantity=65, goal=goal.id,
             order_type=OrderType.MARKET, state=OrderState.SUBMITTED, created_ns=self.now, updated_ns=self.now,

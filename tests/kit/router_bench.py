@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,14 +15,16 @@ from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import GoalChanged, Order, OrderChanged
-from mytrading.messages.runconfig import RunConfig, write_run_config
-from mytrading.runtime.clock import MarketClock, Segment, machine_now
-from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader, Row
-from tests.feed_support import feed_config, runtime_folder
+from mytrading.messages.run_config import RunConfig, write_run_config
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal, JournalReader, Row
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.fork_server import Process, start
+from tests.kit.simulator_process import RunningSimulator
 
 
 @contextmanager
-def router_bench(folder: Path, rest: str, ws: str, segment: Segment | None = None) -> Iterator[Bench]:
+def router_bench(folder: Path, rest: str, ws: str, segment: ClockSegment | None = None) -> Iterator[Bench]:
     """A bench in `folder` at the server with these addresses, its market clock begun with `segment` if one is given."""
     with runtime_folder() as runtime, ExitStack() as stack:
         config = feed_config(folder / "run", runtime, rest, ws, ("NSE:SBIN",))
@@ -44,9 +45,9 @@ class Bench:
         self._stack = stack
         self.risk = Journal(config.journal_dir("risk"), "risk", "2026-11-20")
 
-    def start(self, daemon: str) -> subprocess.Popen[bytes]:
+    def start(self, daemon: str) -> Process:
         output = self._stack.enter_context(self.log.open("ab"))
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", f"mytrading.daemons.{daemon}"],
             env={**os.environ, "MYTRADING_RUN": str(self._run)},
             stdout=output,
@@ -117,9 +118,9 @@ class Bench:
         found, answered = [], 0
         for row in self._orders():
             if isinstance(row, OrderChanged) and row.event == "cancel_accepted":
-                answered = row.order.evidence_machine_ns
+                answered = row.order.evidence.seen_machine_ns
             elif answered and isinstance(row, OrderChanged) and row.event == "submitted":
-                found.append((row.order.began_machine_ns - answered) / 1e9)
+                found.append((row.order.call.began_machine_ns - answered) / 1e9)
                 answered = 0
         return found
 
@@ -133,3 +134,8 @@ class Bench:
 
 def _decode(row: Row) -> object:
     return StreamDecoder("orders").body(row.body)
+
+
+def statuses(simulator: RunningSimulator) -> list[str]:
+    _, body = simulator.call("orderbook")
+    return [row["order_status"] for row in body["data"]["orders"]]

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from mytrading.config import build_run_config, load_settings
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.endpoints import runtime_dir
-from tests.support import ROOT
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.streams.endpoints import runtime_dir
+from tests.kit.project import ROOT
 
 
 def run_config(folder: Path, replay: str = "") -> RunConfig:

@@ -1,70 +1,32 @@
-"""Helpers that several kinds of tests share: waiting on a condition, and a real simulator process."""
+"""A simulator as a process of its own."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from mytrading.messages.runconfig import STARTING_CASH
-from tests.forked_simulator import ForkedSimulator
+from mytrading.messages.run_config import STARTING_CASH
+from tests.kit.fork_server import PIPE, Forked, start
+from tests.kit.project import ROOT
+from tests.kit.waiting import PATIENCE
 
-ROOT = Path(__file__).resolve().parent.parent
 API_KEY = "simulator-test-key"
-
-PATIENCE = float(os.environ.get("MYTRADING_TEST_PATIENCE", "1"))
-"""How much longer than on a quiet machine to wait for what must come about, where several stacks share the cores."""
-
-T = TypeVar("T")
-
-
-def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
-    """The first true value of `condition`, asked for `seconds` times PATIENCE; fails with the last value."""
-    seconds *= PATIENCE
-    deadline = time.monotonic() + seconds
-    pause = 0.005
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {seconds} s; last value: {value!r}")
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
-    return value
-
-
-def copy_project(folder: Path) -> Path:
-    """Make `folder` a project that a test may change: what is shipped of settings and strategies, and no account."""
-    for name in ("config", "strategies"):
-        without = shutil.ignore_patterns("accounts.toml", "__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=without, dirs_exist_ok=True)
-    shutil.copy(ROOT / "supervisord.conf", folder)
-    return folder
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    """Take a tar.gz of ours apart; Python before 3.11.4 knows no filters."""
-    with tarfile.open(archive) as opened:
-        if hasattr(tarfile, "data_filter"):
-            opened.extractall(folder, filter="data")
-        else:
-            opened.extractall(folder)
 
 
 @dataclass
 class RunningSimulator:
     """A simulator process that serves."""
 
-    process: ForkedSimulator | subprocess.Popen[str]
+    process: Forked
     rest: str
     ws: str
     api_key: str = API_KEY
@@ -109,7 +71,7 @@ def _exchange(request: Request) -> tuple[int, dict[str, Any]]:
 @contextmanager
 def start_simulator(folder: Path, **options: Any) -> Iterator[RunningSimulator]:
     """A simulator process with its books and clock in `folder`; `rest_port=5001` becomes `--rest-port 5001`."""
-    process = ForkedSimulator(*_asked(folder, **options))
+    process = _forked(folder, **options)
     try:
         line = process.stdout.readline()
         if not line:
@@ -122,7 +84,7 @@ def start_simulator(folder: Path, **options: Any) -> Iterator[RunningSimulator]:
 
 def refused_simulator(folder: Path, **options: Any) -> tuple[int, str]:
     """Exit code and words of a simulator that cannot start with such options."""
-    process = ForkedSimulator(*_asked(folder, **options))
+    process = _forked(folder, **options)
     try:
         return process.wait(20 * PATIENCE), process.stderr.read()
     finally:
@@ -131,17 +93,19 @@ def refused_simulator(folder: Path, **options: Any) -> tuple[int, str]:
 
 def launch_simulator(folder: Path, **options: Any) -> subprocess.Popen[str]:
     """The command itself, which may still be starting or may fail to."""
-    arguments, folder, environment = _asked(folder, **options)
-    command = [sys.executable, "-m", "mytrading.simulator", *arguments]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
-    )
+    command, environment = _asked(folder, **options)
+    return subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True, cwd=folder, env=environment)
 
 
-def _asked(
-    folder: Path, *, capital: float = STARTING_CASH, **options: object
-) -> tuple[list[str], Path, dict[str, str]]:
-    """Arguments, folder and environment of a simulator; `capital` in rupees."""
+def _forked(folder: Path, **options: Any) -> Forked:
+    command, environment = _asked(folder, **options)
+    process = start(command, stdout=PIPE, stderr=PIPE, text=True, cwd=folder, env=environment)
+    assert isinstance(process, Forked)
+    return process
+
+
+def _asked(folder: Path, *, capital: float = STARTING_CASH, **options: object) -> tuple[list[str], dict[str, str]]:
+    """Command and environment of a simulator; `capital` in rupees."""
     given: dict[str, object] = {
         "api_key": API_KEY,
         "seed": 7,
@@ -151,12 +115,12 @@ def _asked(
         "config_dir": ROOT / "config",
         **options,
     }
-    arguments = ["--json"]
+    command = [sys.executable, "-m", "mytrading.simulator", "--json"]
     for name, value in given.items():
         if value is True:
-            arguments.append(f"--{name.replace('_', '-')}")
+            command.append(f"--{name.replace('_', '-')}")
         elif value not in (None, ""):
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
+            command += [f"--{name.replace('_', '-')}", str(value)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PAPER_")}
     environment["PAPER_TRADING_INITIAL_CAPITAL"] = str(capital)
-    return arguments, folder, environment
+    return command, environment

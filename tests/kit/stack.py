@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from mytrading.core.order import waits_for_its_trigger
-from mytrading.messages.runconfig import RunConfig, decode_run_config
-from mytrading.runtime.lock import holder
-from mytrading.runtime.tail import JournalTail
-from tests.support import ROOT, eventually
-from tests.system.in_process import asked
+from mytrading.core.orders.state_machine import waits_for_its_trigger
+from mytrading.messages.run_config import RunConfig, decode_run_config
+from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.supervision.instance_lock import holder
+from tests.kit import fork_server
+from tests.kit.fork_server import COMMAND
+from tests.kit.in_process_command import asked
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
 
-COMMAND = str(Path(sys.executable).with_name("mytrading"))
+SHORT_WINDOWS = Path(__file__).with_name("short_windows.py")
 STARTING = ("up", "down")
 """What starts and stops processes is a process itself."""
 SHOWING = ("status", "orders", "positions", "trades", "signals", "alerts", "perf", "risk")
@@ -34,11 +37,16 @@ def _is_busy(done: subprocess.CompletedProcess[str]) -> bool:
 
 
 class Stack:
-    """Starts and stops a stack in `folder`, and asks it through the command line."""
+    """Starts and stops a stack in `folder`, and asks it through the command line.
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    Its processes are forked from one that has loaded the package (`tests.kit.fork_server`) unless `forked` is False.
+    With `short_windows` it concludes sooner and reads books oftener (`tests.kit.short_windows`).
+    """
+
+    def __init__(self, folder: Path, *, forked: bool = True, short_windows: bool = False, **environment: str) -> None:
+        self.forked = forked
         self.base = folder / "state"
-        self.command = [COMMAND]
+        self.command = [sys.executable, str(SHORT_WINDOWS)] if short_windows else [COMMAND]
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("MYTRADING_", "OPENALGO_"))},
             "MYTRADING_HOME": str(ROOT),
@@ -49,9 +57,15 @@ class Stack:
 
     def run(self, *arguments: str, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
-        return subprocess.run(
-            [*self.command, *arguments], env=self.environment, capture_output=True, text=True, timeout=seconds, cwd=ROOT
-        )
+        command = [*self.command, *arguments]
+        if self.forked:
+            return fork_server.run(command, env=self.environment, text=True, timeout=seconds, cwd=ROOT)
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=seconds, cwd=ROOT)
+
+    def start(self, *arguments: str, **streams: Any) -> Any:
+        """One command that goes on beside the test, as `subprocess.Popen` starts it."""
+        started = fork_server.start if self.forked else subprocess.Popen
+        return started([*self.command, *arguments], env=self.environment, cwd=ROOT, text=True, **streams)
 
     def ask(self, *arguments: str) -> Any:
         """The JSON that a command prints; fails with its errors."""
@@ -70,12 +84,10 @@ class Stack:
         done = self.run("up", "--detach", *arguments)
         assert done.returncode == 0, f"up {arguments}: exit {done.returncode}: {done.stderr}\n{self.log()}"
 
-    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start without waiting for what may never be ready."""
+    def begin(self, *arguments: str) -> Any:
+        """Start without waiting for what may never be ready; the command that waits."""
         nowhere = subprocess.DEVNULL
-        started = subprocess.Popen(
-            [COMMAND, "up", "--detach", *arguments], env=self.environment, cwd=ROOT, stdout=nowhere, stderr=nowhere
-        )
+        started = self.start("up", "--detach", *arguments, stdout=nowhere, stderr=nowhere)
         eventually(lambda: asked(self.environment, "status").returncode == 0, 30)
         return started
 

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 DAY = "2026-11-20"
 """The date of ticks that are replayed, a Friday."""
@@ -36,6 +36,19 @@ class Alternating(BaseStrategy):
     def on_data(self, data: Bar) -> Signal | None:
         return self.create_signal("EXIT" if data.end_ns // 60_000_000_000 % 2 else "BUY", confidence=1.0)
 '''
+BUSY = """
+name = "Alternating"
+symbols = ["NIFTY"]
+timeframes = ["1m"]
+direction = "long"
+product = "MIS"
+lots = 1
+signal_cooldown = 0
+
+[trade]
+long = "NIFTY ATM CE nearest"
+"""
+"""Settings of `Alternating` with an option at the money: an order each minute."""
 WIDE: Mapping[str, object] = {
     "max_order_size": 20_000_000,
     "max_position_size": 20_000_000,
@@ -74,6 +87,11 @@ def make_project(
         lines = ["[risk]", *(f"{key} = {json.dumps(value)}" for key, value in risk.items())]
         (home / "config" / "settings.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return {"MYTRADING_HOME": str(home), "ENABLED_STRATEGIES": ",".join(settings), **environment}
+
+
+def make_busy_project(home: Path, **environment: str) -> dict[str, str]:
+    """Make the folder of one strategy that trades each minute; returns the environment of a stack on it."""
+    return make_project(home, HEAD + ALTERNATING, {"Alternating": BUSY}, WIDE, **environment)
 
 
 def write_ticks(path: Path, days: Mapping[str, Iterable[tuple[int, float]]]) -> Path:

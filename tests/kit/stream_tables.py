@@ -1,4 +1,4 @@
-"""The tables of docs/streams.md, from the structs themselves: `python -m tests.stream_tables` writes them.
+"""The tables of docs/streams.md, from the structs themselves: `python -m tests.kit.stream_tables` writes them.
 
 A test holds the document against them. The one rule: nobody edits by hand what stands between the marks.
 """
@@ -17,10 +17,10 @@ from msgspec.structs import FieldInfo, fields
 
 from mytrading.messages import codec
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 DOCUMENT = ROOT / "docs" / "streams.md"
-BEGIN, END = "<!-- written by tests.stream_tables: {} -->", "<!-- end -->"
+BEGIN, END = "<!-- written by tests.kit.stream_tables: {} -->", "<!-- end -->"
 SHOWN = ("market", "status", "orders", "account", "control", "signals")
 """Streams that a program of others can read: by subscription, or in a journal."""
 

@@ -11,15 +11,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.backtest.columns import MINUTE_NS, Columns, checked
-from mytrading.backtest.models import Models, SlippageFraction, SlippageTicks
-from mytrading.backtest.runner import Result, Spec, run
-from mytrading.core.calendar import to_ns
+from mytrading.backtest.assumptions.fill_models import Models, SlippageFraction, SlippageTicks
+from mytrading.backtest.data.columns import Columns, checked
+from mytrading.backtest.run import RunResult, Spec, run
+from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import Direction, StopPlan
+from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.strategies import Bar, BaseStrategy, Signal
-from tests.backtest_support import SBIN, fees, spec_of
-from tests.examples import examples
+from tests.kit.backtest_specs import SBIN, fees, spec_of
+from tests.kit.hypothesis_budget import examples
 
 DAYS = (date(2024, 3, 13), date(2024, 3, 14), date(2024, 3, 15))
 OPEN, CLOSE = time(9, 15), time(15, 30)
@@ -27,7 +27,7 @@ _SEEN: list[tuple[int, Any, int, str]] = []
 
 
 class Fickle(BaseStrategy):
-    """Wishes at random, and writes down what it holds at every bar."""
+    """Signals at random, and writes down what it holds at every bar."""
 
     seed: int = 0
     often: float = 0.1
@@ -37,7 +37,7 @@ class Fickle(BaseStrategy):
         self.random = np.random.default_rng(self.seed)
 
     def on_data(self, data: Bar) -> Signal | None:
-        _SEEN.append((data.end_ns, self.position, self._desk.last_fill_ns, self.time_of_day))
+        _SEEN.append((data.end_ns, self.position, self._workspace.last_fill_ns, self.time_of_day))
         draw, kind, odd = self.random.random(3)
         if draw > self.often:
             return None
@@ -51,8 +51,8 @@ def bars_like(seed: int, wild: float, late: int, every: int) -> Columns:
     random = np.random.default_rng(seed)
     starts = []
     for day in DAYS:
-        first, last = to_ns(day, OPEN), to_ns(day, CLOSE) - (late if random.random() < 0.3 else 0) * MINUTE_NS
-        minutes = np.arange(first, last, MINUTE_NS)
+        first, last = to_ns(day, OPEN), to_ns(day, CLOSE) - (late if random.random() < 0.3 else 0) * MINUTE
+        minutes = np.arange(first, last, MINUTE)
         keep = np.ones(len(minutes), dtype=bool)
         keep[30:-40] = False
         keep &= (np.arange(len(minutes)) % every == 0) | (random.random(len(minutes)) < 0.7)
@@ -67,7 +67,7 @@ def bars_like(seed: int, wild: float, late: int, every: int) -> Columns:
     return checked(SBIN, start, np.vstack((table, np.full(len(start), 1000.0))), "made")
 
 
-def both(spec: Spec) -> tuple[Result, Result, list[Any], list[Any]]:
+def both(spec: Spec) -> tuple[RunResult, RunResult, list[Any], list[Any]]:
     found = []
     for quick in (True, False):
         _SEEN.clear()
@@ -96,7 +96,7 @@ def test_quick_trips_are_those_of_the_machines(
 ) -> None:  # fmt: skip
     spec = spec_of(
         Fickle, bars_like(seed, wild, late, 2), direction=Direction.LONG, short=None, product=product, stop=stop,
-        stop_loss=share, lots=lots, models=Models(slippage=slips), fees=fees(), capital=capital,
+        stop_loss_pct=share, lots=lots, models=Models(slippage=slips), fees=fees(), capital=capital,
         parameters={"seed": seed, "often": often, "odd": odd},
     )  # fmt: skip
     quickly, slowly, seen, wanted = both(spec)
@@ -120,7 +120,7 @@ def test_stop_that_risk_holds_makes_the_trips_of_one_at_the_broker(
 ) -> None:
     """Reversals, exits and entries again at random, with a target too: each position has the stop of its own entry."""
     spec = spec_of(
-        Fickle, bars_like(seed, wild, 0, 2), stop=StopPlan.ENGINE, stop_loss=share, take_profit=profit,
+        Fickle, bars_like(seed, wild, 0, 2), stop=StopPlan.ENGINE, stop_loss_pct=share, take_profit_pct=profit,
         parameters={"seed": seed, "often": often},
     )  # fmt: skip
     held, plainly = run(spec).ledger, run(replace(spec, plain=True)).ledger

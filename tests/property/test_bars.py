@@ -8,13 +8,12 @@ from itertools import groupby
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.bars.building import Aggregator, BarBuilder
-from mytrading.core.calendar import IST, Calendar
+from mytrading.core.bars.builder import Aggregator, BarBuilder
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import IST, MINUTE, SECOND
 from mytrading.messages.market import Bar, Quote
-from tests.examples import examples
+from tests.kit.hypothesis_budget import examples
 
-SECOND = 1_000_000_000
-MINUTE = 60 * SECOND
 GRACE = 2 * SECOND
 OPEN = int(datetime(2026, 11, 20, 9, 15, tzinfo=IST).timestamp()) * SECOND
 CLOSE = OPEN + 100 * MINUTE

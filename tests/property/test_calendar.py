@@ -8,11 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.calendar import IST, Calendar
-from tests.examples import examples
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import DAY, IST, MINUTE
+from tests.kit.hypothesis_budget import examples
 
-MINUTE = 60_000_000_000
-DAY = 1440 * MINUTE
 FIRST = (date(2026, 7, 29) - date(1970, 1, 1)).days * DAY
 
 

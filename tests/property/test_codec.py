@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from mytrading.messages.codec import MAX_FRAME, FrameError, Header, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, unions
-from tests.examples import examples
 from tests.golden.make import example
+from tests.kit.hypothesis_budget import examples
 
 topics = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 counts = st.integers(min_value=0, max_value=2**31)

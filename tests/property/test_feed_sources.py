@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core.feed.sources import ChoiceRules, Condition, Reason, SourceChoice, Switch
+from mytrading.core.feed.source_failover import ChoiceRules, Condition, SourceChoice, Switch, SwitchReason
+from mytrading.core.time import SECOND
 
-SECOND = 1_000_000_000
 RULES = ChoiceRules(
     steady_ns=2 * SECOND, failback_ns=60 * SECOND, longest_steady_ns=16 * SECOND, longest_failback_ns=240 * SECOND
 )
@@ -34,7 +34,7 @@ def play(seconds: list[list[Condition]]) -> list[tuple[int, Switch]]:
 def test_switch_goes_only_to_a_source_that_was_well_long_enough(spells: list[list[tuple[Condition, int]]]) -> None:
     seconds = day(spells)
     for at, switch in play(seconds):
-        wait = 2 if switch.reason is Reason.TAKEOVER else 60
+        wait = 2 if switch.reason is SwitchReason.TAKEOVER else 60
         assert at >= wait
         assert all(conditions[switch.to] is Condition.WELL for conditions in seconds[at - wait : at + 1])
 
@@ -43,8 +43,8 @@ def test_switch_goes_only_to_a_source_that_was_well_long_enough(spells: list[lis
 def test_source_that_is_not_sick_is_left_only_for_a_better_one(spells: list[list[tuple[Condition, int]]]) -> None:
     seconds = day(spells)
     for at, switch in play(seconds):
-        assert (switch.reason is Reason.TAKEOVER) == (seconds[at][switch.previous] is Condition.SICK)
-        assert switch.reason is Reason.TAKEOVER or switch.to < switch.previous
+        assert (switch.reason is SwitchReason.TAKEOVER) == (seconds[at][switch.previous] is Condition.SICK)
+        assert switch.reason is SwitchReason.TAKEOVER or switch.to < switch.previous
 
 
 @given(st.lists(SPELLS, min_size=2, max_size=3))

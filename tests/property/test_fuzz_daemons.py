@@ -9,43 +9,57 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.outcomes import judge
-from mytrading.adapters.openalgo.socket import Connected, Frame
-from mytrading.daemons.feed import DataManager
-from mytrading.daemons.gateway import Gateway
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.ws.connection import Connected, SocketFrame
+from mytrading.daemons.feed.daemon import DataManager
+from mytrading.daemons.gateway.daemon import Gateway
+from mytrading.daemons.gateway.ops_server import EXIT_USAGE
 from mytrading.messages.account_events import UnmanagedChanged
-from mytrading.messages.codec import encode_body
-from mytrading.messages.control import OpsReply
+from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.enums import Call, OrderType, Product
-from mytrading.messages.runconfig import ServerMode
-from mytrading.runtime.clock import machine_now
-from tests.fake_broker import ACCOUNT, OrderBench
-from tests.feed_support import SBIN, feed_config, runtime_folder
-from tests.hostile import cases
-from tests.property.test_fuzz_parsers import ANSWERS, CASES, FRAMES, SEED
+from mytrading.messages.journal_rows import OperatorRequestTaken
+from mytrading.messages.ops import VERBS, ErrorReply, OpsReply
+from mytrading.messages.run_config import ServerMode
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import read_segment, segments
+from tests.kit.fake_broker import ACCOUNT, OrderBench
+from tests.kit.feed_process import SBIN, feed_config, runtime_folder
+from tests.kit.hostile_input import cases
+from tests.kit.server_answers import ANSWERS, CASES, FRAMES, SEED
 
 HELD = "NFO:A"
 TYPED = (
     "", "5", "0.05", "-1", "1e300", "1e308", "nan", "inf", "9" * 5000, "\u00b2", "\u0665", "true", "false", "main",
     HELD, "NFO:B", "s1", "o1", "x" * 9000, "\x00\x1b[2J", "1e9", "99999999999", "manual", "MIS", "reduce", ",,,", "1_0",
 )  # fmt: skip
-"""What may stand in an argument."""
-NAMES = (
-    "order", "broker_order", "not_placed", "force", "reason", "id", "instrument", "strategy", "quantity", "price",
-    "stop", "stop_limit", "to_close", "account", "product", "claimed", "deadline", "ids", "trigger", "request", "kind",
-    "who", "instruments", "live", "all", "limit", "level", "by", "enabled",
-)  # fmt: skip
-MEANT = {
+"""Hostile texts of a field."""
+VALUES = (None, True, False, 0, 5, -1, 1 << 62, 0.05, 1e300, float("nan"), float("inf"), [], ["a", HELD], {}, b"x")
+NAMES = ("type", "limt", *dict.fromkeys(name for kind in VERBS.values() for name in kind.__struct_fields__))
+MEANT: dict[str, tuple[Any, ...]] = {
     "instrument": (HELD, "NFO:B"), "strategy": ("", "s1", "manual"), "order": ("o1",), "account": ("", "main"),
-    "product": ("",), "id": ("a",), "quantity": ("5", "0"), "price": ("99.5",), "limit": ("2",), "claimed": ("true",),
-    "force": ("true",), "reason": ("why",), "deadline": ("5",), "stop": ("90",), "trigger": ("0",),
+    "product": (None,), "id": ("a",), "quantity": (5, 0), "price": (99.5,), "limit": (2,), "claimed": (True,),
+    "force": (True,), "reason": ("why",), "deadline": (5.0,), "stop": (90.0,), "trigger": (0.0,), "who": ("w",),
+    "instruments": ([], [HELD]), "ids": ([], ["flatten-1-main"]), "request": ("cancel-r1",), "enabled": (True, False),
+    "by": ("me",), "stop_limit": (0.0,), "broker_order": ("",), "not_placed": (True,),
 }  # fmt: skip
-"""Arguments with which a verb comes to something."""
+"""Fields with which a verb comes to something."""
+
+
+def request(random: Random, verb: str, number: int) -> dict[str, Any]:
+    """A request of this verb: mostly one that makes sense, often with fields that do not."""
+    fields = VERBS[verb].__struct_fields__ if verb in VERBS else ()
+    made = {name: random.choice(MEANT[name]) for name in fields if name in MEANT}
+    if "request_id" in fields:
+        made["request_id"] = random.choice((f"r{number}", f"r{number // 2}", "r1", ""))
+    if random.random() < 0.6:
+        made |= {name: random.choice(TYPED + VALUES) for name in random.sample(NAMES, random.choice((1, 1, 3)))}
+    return made | {"type": verb}
 
 
 @pytest.fixture
@@ -58,18 +72,18 @@ def test_feed_takes_any_frame_of_its_socket(tmp_path: Path, runtime: Path) -> No
     nowhere = ("http://127.0.0.1:9", "ws://127.0.0.1:9")
     feed = DataManager(feed_config(tmp_path, runtime, *nowhere, (SBIN,), depth_data=True))
     feed.setup()
-    line = feed.lines.active
-    line.socket.stop(0.1)
+    connection = feed.connections.active
+    connection.socket.stop(0.1)
     for first in range(0, CASES, 100):
-        feed._on_events(line, [Connected(first, machine_now(), "zerodha")])
+        feed.frames.handle(connection, [Connected(first, machine_now(), "zerodha")])
         bodies = cases(FRAMES if first % 500 else FRAMES[:2], SEED + first, min(100, CASES - first))
-        feed._on_events(line, [Frame(body, first + number) for number, body in enumerate(bodies)])
+        feed.frames.handle(connection, [SocketFrame(body, first + number) for number, body in enumerate(bodies)])
         feed._run_later()
         feed._on_second(first)
     feed.teardown()
     feed.context.destroy(linger=0)
     assert feed.intake.quotes > CASES / 50
-    assert feed._edge.count == 0, "what cannot be read is known before it is handled"
+    assert feed.edge.count == 0, "what cannot be read is known before it is handled"
 
 
 def test_router_takes_any_answer_to_any_call() -> None:
@@ -87,7 +101,7 @@ def test_router_takes_any_answer_to_any_call() -> None:
         elif kind is Call.MODIFY:
             bench.ask_modify("e1", price=98.5)
         for call in list(bench.calls):
-            answer = Answer(random.choice((200, 200, 400, 403, 429, 500)), body, 1, 2)
+            answer = HttpReply(random.choice((200, 200, 400, 403, 429, 500)), body, 1, 2)
             verdict = judge(call.call, answer, ServerMode.ANALYZE)
             bench.end(
                 call, verdict.outcome, verdict.broker_order_id, message=verdict.message,
@@ -115,16 +129,25 @@ def gateway(tmp_path: Path, runtime: Path) -> Iterator[Gateway]:
 
 def test_gateway_answers_any_request(gateway: Gateway) -> None:
     """A limit of "\u00b2" or of 5000 digits, and a deadline of 1e300 seconds, ended the gateway."""
-    random, answered = Random(SEED), 0
+    random, answered, executed = Random(SEED), 0, 0
     reply = msgspec.msgpack.Decoder(OpsReply)
-    verbs = [*gateway._answers._verbs, "", "nothing", "x" * 300]
-    for _ in range(CASES):
-        given = {name: random.choice(values) for name, values in MEANT.items()} if random.random() < 0.8 else {}
-        given |= {name: random.choice(TYPED) for name in random.sample(NAMES, random.choice((0, 1, 1, 3, 6)))}
-        body = bytearray(encode_body({"type": "ops", "verb": random.choice(verbs), "arguments": given}))
+    verbs = [*VERBS, *VERBS, "", "nothing", "x" * 300]
+    for number in range(CASES):
+        body = bytearray(encode_body(request(random, random.choice(verbs), number)))
         if random.random() < 0.2:
             body[random.randrange(len(body))] = random.randrange(256)
-        said = reply.decode(msgspec.msgpack.encode(gateway._reply(bytes(body))))
-        assert said.ok or said.error
-        answered += said.ok
-    assert answered > CASES / 50
+        found = reply.decode(encode_body(gateway.reply(bytes(body))))
+        if isinstance(found, ErrorReply):
+            assert found.error and found.code == EXIT_USAGE, found.error
+        answered += not isinstance(found, ErrorReply)
+        executed = len(gateway.control.requests)
+    assert answered > CASES / 20 and executed > CASES / 100
+    taken = [row for row in written(gateway) if isinstance(row, OperatorRequestTaken)]
+    assert len({row.request_id for row in taken}) == len(taken) == executed, "each id is executed once"
+
+
+def written(gateway: Gateway) -> list[Any]:
+    """What the gateway has journaled for itself."""
+    decoder = StreamDecoder("records")
+    rows = read_segment(segments(gateway.journal.folder)[-1])
+    return [decoder.body(row.body) for row in rows if row.stream == "records"]

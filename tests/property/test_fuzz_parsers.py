@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -17,71 +16,31 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.endpoints import account, market
-from mytrading.adapters.openalgo.errors import MaybeSent, ReadFailed, error_text
-from mytrading.adapters.openalgo.history import fetch_history
-from mytrading.adapters.openalgo.instruments import fetch_instruments, fetch_prices
-from mytrading.adapters.openalgo.market_feed import FrameParser, Tick, depth_of
-from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE
-from mytrading.adapters.openalgo.outcomes import judge
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.adapters.openalgo.socket import Frame
-from mytrading.daemons.feed_fallback import quote_of
-from mytrading.daemons.reconciler_margin import answer_of
+from mytrading.adapters.openalgo.api import account, market
+from mytrading.adapters.openalgo.instruments.instruments import fetch_instruments, fetch_prices
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import MaybeSent, ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.history import fetch_history
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE
+from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.ws.connection import SocketFrame
+from mytrading.adapters.openalgo.ws.market_frames import FrameParser, Tick, depth_of
+from mytrading.daemons.feed.rest_quotes import quote_of
+from mytrading.daemons.reconciler.margin_queries import answer_of
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.enums import Call, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import CallOutcome
 from mytrading.messages.reports import MarginLine, MarginRequest
-from mytrading.messages.runconfig import AccountRun, ServerMode, Windows
+from mytrading.messages.run_config import AccountRun, ServerMode, Windows
 from mytrading.messages.text import short
 from tests.golden.make import example, kinds
-from tests.hostile import cases
+from tests.kit.hostile_input import cases
+from tests.kit.server_answers import ANSWERS, BOOKS, CASES, FRAMES, SEED, UPDATES
 
-CASES = int(os.environ.get("FUZZ_CASES", "1500"))
-SEED = int(os.environ.get("FUZZ_SEED", "1"))
-
-LEVELS = [{"price": 985.35, "quantity": 16, "orders": 3}, {"price": 985.3, "quantity": 28, "orders": 4}]
-TICK = {
-    "type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": 3, "broker": "zerodha",
-    "data": {"ltp": 985.4, "ltt": 1795149570645, "timestamp": 1795149570, "volume": 24256, "oi": 7, "open": 984.85,
-             "high": 988.5, "low": 974.0, "close": 986.65, "bid": 985.3, "ask": 985.4, "bid_qty": 5, "ask_quantity": 6,
-             "depth": {"buy": LEVELS, "sell": LEVELS}},
-}  # fmt: skip
-FRAMES = [
-    TICK,
-    {**TICK, "data": {"ltp": 985.0, "bid_price": 1.0, "ask_price": 2.0, "bid_quantity": 3, "open_interest": 9}},
-    {"type": "subscribe", "status": "success", "request_id": "1",
-     "subscriptions": [{"symbol": "SBIN", "exchange": "NSE", "status": "success", "mode": 2, "message": "no"}]},
-    {"status": "error", "code": "NO", "message": "no"},
-    {"type": "step", "mark": 3},
-]  # fmt: skip
-ROW = {
-    "orderid": "260001", "symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 10, "price": 100.5,
-    "trigger_price": 0, "pricetype": "LIMIT", "product": "MIS", "order_status": "open", "filled_quantity": "5",
-    "average_price": 100.0, "timestamp": "2026-11-20 10:00:00", "strategy": "tag", "rejection_reason": "no",
-    "tradeid": "7", "pnl": 1.5,
-}  # fmt: skip
-UPDATES = [{"type": "order_update", "mode": "analyze", **ROW}, {"type": "subscribe_orders", "status": "success"},
-           {"status": "error", "code": "NO", "message": "no"}, {"type": "step", "mark": 3}]  # fmt: skip
-FUNDS = {"availablecash": "100.0", "utiliseddebits": "0", "collateral": 5, "m2mrealized": "1", "m2munrealized": 2}
-HEAD = {"status": "success", "mode": "analyze"}
-BOOKS = {
-    "orderbook": {**HEAD, "data": {"orders": [ROW, ROW]}},
-    "tradebook": {**HEAD, "data": [ROW, ROW]},
-    "positionbook": {**HEAD, "data": [ROW, {**ROW, "quantity": -5}]},
-    "funds": {**HEAD, "data": FUNDS},
-    "analyzer": {**HEAD, "data": {"mode": "analyze", "analyze_mode": True, "total_logs": 1}},
-}
-ANSWERS = [
-    {"status": "success", "orderid": "260001", "mode": "analyze"},
-    {"status": "success", "pending_order_id": 5, "mode": "semi_auto"},
-    {"status": "error", "message": {"quantity": ["no"]}, "mode": "analyze", "errors": {"a": ["b"]}, "code": "NO"},
-    {"message": "10 per 1 second", "retry_after": 3},
-]
 PRICES = {
     "ltp": 1.0,
     "open": 1.0,
@@ -103,9 +62,9 @@ CANDLE = {"timestamp": 1795149570, "open": 1.0, "high": 2.0, "low": 0.5, "close"
 class Given(NamedTuple):
     """A client whose every call ends with this answer."""
 
-    answer: Answer
+    answer: HttpReply
 
-    def call(self, *_: Any) -> Answer:
+    def call(self, *_: Any) -> HttpReply:
         return self.answer
 
     get = call
@@ -115,8 +74,8 @@ def each(bases: list[Any]) -> Iterator[bytes]:
     yield from cases(bases, SEED, CASES)
 
 
-def answered(body: bytes, status: int = 200) -> Answer:
-    return Answer(status, body, 1, 2)
+def answered(body: bytes, status: int = 200) -> HttpReply:
+    return HttpReply(status, body, 1, 2)
 
 
 def client(body: bytes, status: int = 200) -> Any:
@@ -151,12 +110,12 @@ def test_frames_of_the_market_socket_become_possible_quotes_or_say_why_not() -> 
 
 @pytest.mark.parametrize("name", BOOKS)
 def test_books_are_read_or_refused_and_what_was_read_can_be_told(name: str) -> None:
-    parse: Callable[[Answer], Any] = {
-        "orderbook": books.parse_orders,
-        "tradebook": books.parse_trades,
-        "positionbook": books.parse_positions,
-        "funds": lambda answer: books.parse_funds(answer, "main", 1),
-        "analyzer": books.parse_analyzer,
+    parse: Callable[[HttpReply], Any] = {
+        "orderbook": book_parsers.parse_orders,
+        "tradebook": book_parsers.parse_trades,
+        "positionbook": book_parsers.parse_positions,
+        "funds": lambda answer: book_parsers.parse_funds(answer, "main", 1),
+        "analyzer": book_parsers.parse_analyzer,
     }[name]
     read = 0
     for body in each([BOOKS[name]]):
@@ -306,9 +265,9 @@ class Listened:
     """An account's listener without its server: what comes is put into its queues."""
 
     def __init__(self) -> None:
-        from mytrading.daemons.reconciler_account import AccountListener
-        from mytrading.runtime.alerts import Alerts
-        from mytrading.runtime.metrics import get_performance_monitor
+        from mytrading.daemons.reconciler.account import AccountListener
+        from mytrading.runtime.observability.alerts import Alerts
+        from mytrading.runtime.observability.metrics import get_performance_monitor
 
         self.told: list[Any] = []
         alerts = Alerts("reconciler", lambda: 1, self._tell)
@@ -332,8 +291,8 @@ class Listened:
 
 
 def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
-    from mytrading.adapters.openalgo.reads import BookReader
-    from mytrading.core.reconcile import ReadJob
+    from mytrading.adapters.openalgo.rest.book_reader import BookReader
+    from mytrading.core.reconciler.read_plan import ReadJob
 
     edge = Listened()
     job = ReadJob(id="r", orders=True, trades=True, positions=True, funds=True)
@@ -346,7 +305,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     reader = BookReader(cast(Any, client), cast(Any, client), "main", "analyze", lambda: 5)
     try:
         for number, body in enumerate(each(UPDATES)):
-            edge.listener._stream._socket.events.put(Frame(body, number))
+            edge.listener._stream._socket.events.put(SocketFrame(body, number))
             edge.listener.take()
             edge.listener._take_visit(reader.visit(job))
             if not number % 50:

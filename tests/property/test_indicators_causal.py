@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.indicators.kernels import OWN
-from tests.examples import examples
+from tests.kit.hypothesis_budget import examples
 
 prices = st.lists(st.floats(0.05, 1e6, allow_nan=False), min_size=1, max_size=80)
 

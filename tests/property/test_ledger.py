@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from mytrading.core.money.positions import book, reprice
+from mytrading.core.accounting.position_ledger import book, reprice
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position
 

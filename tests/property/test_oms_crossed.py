@@ -8,13 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
-from mytrading.core.order import RESTING
-from mytrading.core.slicing import Sizes, closing_slices
+from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.state_machine import RESTING
 from mytrading.messages.enums import OrderType
-from tests.examples import examples
-from tests.fake_broker import SECOND, Placed
-from tests.property.test_oms_changes import TradingWithChanges
-from tests.property.test_oms_machine import PACE, PICK, SOAK
+from tests.kit.fake_broker import SECOND, Placed
+from tests.kit.hypothesis_budget import examples
+from tests.kit.oms_histories import PACE, PICK, SOAK, TradingWithChanges
 
 
 class TradingWithAll(TradingWithChanges):

@@ -13,8 +13,8 @@ from hypothesis.stateful import precondition, rule
 
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose
 from mytrading.messages.orders import Order
-from tests.examples import examples
-from tests.property.test_oms_machine import INSTRUMENTS, OWNERS, PACE, PICK, SIDES, SOAK, TradingWithStops
+from tests.kit.hypothesis_budget import examples
+from tests.kit.oms_histories import INSTRUMENTS, OWNERS, PACE, PICK, SIDES, SOAK, TradingWithStops
 
 
 class TradingWithLies(TradingWithStops):
@@ -44,7 +44,7 @@ class TradingWithLies(TradingWithStops):
     def _waits_for_a_person(self, order: Order) -> bool:
         """A stop whose call got lost for a fill that never was: a book that lists no position tells nothing of it."""
         listed = (order.instrument, order.product) in self.bench.broker.net
-        lost = order.purpose is Purpose.STOP and order.state is OrderState.UNKNOWN and order.pending_cancel
+        lost = order.purpose is Purpose.STOP and order.state is OrderState.UNKNOWN and order.evidence.cancel.wanted
         return (lost and not listed) or super()._waits_for_a_person(order)
 
 

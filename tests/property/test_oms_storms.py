@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mytrading.messages.account_events import CarriedShown
-from tests.property.storms import ACTS, Storm
+from tests.kit.oms_storms import ACTS, Storm
 
 SEEDS = range(int(os.environ.get("STORM_FIRST", "1")), int(os.environ.get("STORM_LAST", "8")) + 1)
 """More by hand: `STORM_FIRST=100 STORM_LAST=400 pytest tests/property/test_oms_storms.py`."""

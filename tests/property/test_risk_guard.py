@@ -10,9 +10,9 @@ from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.reports import BrokerHeld, BrokerPosition, LiveOrder
-from tests.examples import examples
-from tests.unit.core.test_risk_guard import Guarded
-from tests.unit.core.test_risk_machine import SECOND, SHARE
+from tests.kit.hypothesis_budget import examples
+from tests.kit.risk_bench import SECOND, SHARE
+from tests.kit.risk_guard_bench import Guarded
 
 T = 5.0
 
@@ -26,70 +26,70 @@ class Watching(RuleBasedStateMachine):
         self.made.stop()
         self.there = 10
         self.past: list[tuple[int, int]] = [(0, 10)]
-        self.event_ns = self.made.desk.machine_ns
+        self.event_ns = self.made.bench.machine_ns
         self.agreeing: list[tuple[int, int]] = []
 
     @rule(units=st.sampled_from([0, 5, 10, 15]), told=st.booleans())
     def stop_changes(self, units: int, told: bool) -> None:
         """The broker's stop is another now; the router hears of it, or does not."""
         self.there = units
-        self.past.append((self.made.desk.machine_ns, units))
+        self.past.append((self.made.bench.machine_ns, units))
         if told:
             self.made.stop(OrderState.ACCEPTED if units else OrderState.CANCELLED)
-            self.event_ns = self.made.desk.machine_ns
+            self.event_ns = self.made.bench.machine_ns
             self.agreeing.clear()
 
     @rule(seconds=st.sampled_from([0.25, 1.0, 4.0, 6.0]))
     def time(self, seconds: float) -> None:
-        self.made.desk.pass_time(seconds)
+        self.made.bench.pass_time(seconds)
 
     @rule(age=st.sampled_from([0.0, 0.5, 2.0]))
     def read(self, age: float) -> None:
         """A reading that shows the books as they were when it began."""
-        desk = self.made.desk
-        began = desk.machine_ns - int(age * SECOND)
+        bench = self.made.bench
+        began = bench.machine_ns - int(age * SECOND)
         units = [units for at, units in self.past if at <= began][-1]
         stop = LiveOrder(broker_order_id="B2", instrument=SHARE, side=Side.SELL, quantity=units)
         held = BrokerPosition(instrument=SHARE, product=Product.MIS, quantity=10)
-        desk.give(
+        bench.give(
             BrokerHeld(
-                account="main", began_machine_ns=began, ended_machine_ns=desk.machine_ns, at_ns=desk.now,
+                account="main", began_machine_ns=began, ended_machine_ns=bench.machine_ns, at_ns=bench.now,
                 orders=(stop,) if units else (), positions=(held,),
             )
         )  # fmt: skip
         # a cancelled stop of ours is nobody's: it covers nothing even where an old book still shows it
-        counted = units if "stop-B2" in desk.machine.state.orders else 0
+        counted = units if "stop-B2" in bench.machine.state.orders else 0
         if began <= self.event_ns or counted == 10:
             self.agreeing.clear()
         elif self.agreeing and self.agreeing[-1][1] != counted:
-            self.agreeing = [(desk.machine_ns, counted)]
+            self.agreeing = [(bench.machine_ns, counted)]
         else:
-            self.agreeing.append((desk.machine_ns, counted))
+            self.agreeing.append((bench.machine_ns, counted))
 
     def _told(self) -> list[str]:
-        rows = [row for row in self.made.desk.rows if isinstance(row, Alert | CloseGoal)]
+        rows = [row for row in self.made.bench.rows if isinstance(row, Alert | CloseGoal)]
         return ["alarm" if isinstance(row, Alert) else "close" for row in rows]
 
     @invariant()
     def nothing_is_said_but_of_two_readings_that_agree(self) -> None:
         told = self._told()
-        self.made.desk.rows.clear()
+        self.made.bench.rows.clear()
         if told:
             assert len(self.agreeing) >= 2, told
-            since = (self.made.desk.machine_ns - self.agreeing[1][0]) / SECOND
+            since = (self.made.bench.machine_ns - self.agreeing[1][0]) / SECOND
             assert since >= (2 * T if "close" in told else T)
 
     def teardown(self) -> None:
         """A position that is bare, and stays so, is closed within 2T and a few readings."""
-        desk = self.made.desk
-        if desk.machine.state.closing:
+        bench = self.made.bench
+        if bench.machine.state.closing:
             return
-        desk.rows.clear()
+        bench.rows.clear()
         self.stop_changes(0, told=True)
         for _ in range(int(2 * T) + 3):
-            desk.pass_time(1)
+            bench.pass_time(1)
             self.read(0.0)
-        desk.pass_time(1)
+        bench.pass_time(1)
         assert self._told() == ["alarm", "close"]
 
 

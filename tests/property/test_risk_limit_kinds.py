@@ -10,9 +10,9 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.enums import LimitAction, LimitKind
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
-from tests.examples import examples
-from tests.unit.core.limit_desks import KeptDesk
-from tests.unit.core.test_risk_machine import CALL, LIMITS, SECOND
+from tests.kit.hypothesis_budget import examples
+from tests.kit.risk_bench import CALL, LIMITS, SECOND
+from tests.kit.risk_limit_bench import JournaledBench
 
 CAPITAL = 100_000.0
 FALL, LOSS, R_VALUE, STOP_R, TARGET_R = 0.05, 4_000.0, 1_000.0, 3.0, 5.0
@@ -31,7 +31,7 @@ STEPS = st.lists(
 
 
 class Ledger:
-    """Drives a desk, and knows by itself what was reached."""
+    """Drives a bench, and knows by itself what was reached."""
 
     def __init__(self, action: LimitAction) -> None:
         self.limits = replace(
@@ -41,13 +41,13 @@ class Ledger:
         self.action = action
         self.price, self.units, self.realised, self.serial = 100.0, 0, 0.0, 0
         self.peak, self.best, self.reached = CAPITAL, 0.0, dict.fromkeys(KINDS, False)
-        self.desk = self.fresh()
-        self.desk.give(Funds(account="main", available=CAPITAL, used=0.0))
+        self.bench = self.fresh()
+        self.bench.give(Funds(account="main", available=CAPITAL, used=0.0))
         self.quote(self.price)
-        self.desk.pass_time(0.1)
+        self.bench.pass_time(0.1)
 
-    def fresh(self) -> KeptDesk:
-        made = KeptDesk(self.limits)
+    def fresh(self) -> JournaledBench:
+        made = JournaledBench(self.limits)
         (run,) = made.parts[2]
         own = replace(run, max_daily_loss=LOSS, max_drawdown=2 * FALL, limit_action=self.action)
         made.machine = RiskMachine(*made.parts[:2], (own,), *made.parts[3:])
@@ -56,36 +56,36 @@ class Ledger:
 
     def do(self, what: str, value: float) -> None:
         self.serial += 1
-        self.desk.now += 2 * SECOND
-        self.desk.machine_ns += 2 * SECOND
-        self.desk.beat()
+        self.bench.now += 2 * SECOND
+        self.bench.machine_ns += 2 * SECOND
+        self.bench.beat()
         getattr(self, what)(value)
-        self.desk.pass_time(0.5)
+        self.bench.pass_time(0.5)
         self.judge()
 
     def quote(self, value: float) -> None:
         self.price = value
-        self.desk.twice(CALL, value)
+        self.bench.twice(CALL, value)
 
     def decided(self, value: float) -> None:
         self.price = value
-        self.desk.twice(CALL, value)
-        self.desk.later(0.1)
-        self.desk.at(CALL, value, journaled=True)
+        self.bench.twice(CALL, value)
+        self.bench.later(0.1)
+        self.bench.at(CALL, value, journaled=True)
 
     def fill(self, units: float) -> None:
         self.units = int(units)
-        self.desk.hold(CALL, self.units, realised=self.realised, order=f"f{self.serial}")
+        self.bench.hold(CALL, self.units, realised=self.realised, order=f"f{self.serial}")
 
     def book(self, rupees: float) -> None:
         self.realised += rupees
-        self.desk.hold(CALL, self.units, realised=self.realised, order=f"b{self.serial}")
+        self.bench.hold(CALL, self.units, realised=self.realised, order=f"b{self.serial}")
 
     def restart(self, blind: float) -> None:
         """Killed at once after its last row, some time before the first quote: those that led to nothing are gone."""
-        self.desk.restart()
+        self.bench.restart()
         if blind:
-            assert not any(isinstance(row, RiskEventRecorded) for row in self.desk.pass_time(blind))
+            assert not any(isinstance(row, RiskEventRecorded) for row in self.bench.pass_time(blind))
         self.quote(self.price)
 
     def judge(self) -> None:
@@ -109,9 +109,9 @@ def test_limit_of_any_kind_is_told_once_when_it_is_reached_and_kept_through_rest
     ledger = Ledger(action)
     for what, value in steps:
         ledger.do(what, value)
-        told = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.desk.journal
+        told = [f"{'strategy ' * bool(row.strategy)}{row.kind.value}" for row in ledger.bench.journal
                 if isinstance(row, RiskEventRecorded)]  # fmt: skip
         assert sorted(told) == sorted(name for name in KINDS if ledger.reached[name])
-        kept = ledger.desk.machine.limits.reached("main", "S")
+        kept = ledger.bench.machine.limits.reached("main", "S")
         wanted = {LimitKind(name.removeprefix("strategy ").upper()) for name in KINDS if ledger.reached[name]}
         assert set(kept) == {kind.value for kind in wanted}

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mytrading.core.risk.times import DAY, day_of
+from mytrading.core.time import DAY, iso_day
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import Action, LimitAction
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.signals import Leg
-from tests.examples import examples
-from tests.unit.core.limit_desks import KeptDesk
-from tests.unit.core.test_risk_machine import CALL, LIMITS, PUT, SECOND
+from tests.kit.hypothesis_budget import examples
+from tests.kit.risk_bench import CALL, LIMITS, PUT, SECOND
+from tests.kit.risk_limit_bench import JournaledBench
 
 MOST = 5_000.0
 STEPS = st.lists(
@@ -26,75 +26,78 @@ STEPS = st.lists(
         st.tuples(st.just("decided"), st.sampled_from([40.0, 92.4, 100.0, 130.0])),
         st.tuples(st.just("restart"), st.sampled_from([0.0, 0.25, 5.0])),
         st.tuples(st.just("day"), st.sampled_from([0.0, 0.25])),
-        st.tuples(st.just("wish"), st.just(0.0)),
+        st.tuples(st.just("intent"), st.just(0.0)),
     ),
     max_size=25,
 )
 
 
 class Book:
-    """Drives a desk, and knows what the account really lost."""
+    """Drives a bench, and knows what the account really lost."""
 
     def __init__(self, action: LimitAction) -> None:
         sizes = {"max_position_size": 1e9, "max_order_size": 1e9, "min_order_size": 0, "stale_quote_seconds": 1e6}
         self.limits = replace(LIMITS, max_daily_loss=MOST, max_daily_loss_action=action, max_drawdown=0.9, **sizes)
-        self.desk = KeptDesk(self.limits)
-        self.desk.quote()
-        self.desk.give(Funds(account="main", available=1e6, used=0.0))
+        self.bench = JournaledBench(self.limits)
+        self.bench.quote()
+        self.bench.give(Funds(account="main", available=1e6, used=0.0))
         self.price, self.units, self.realised, self.serial = 100.0, 0, 0.0, 0
         self.carried, self.reached, self.halted = 0.0, False, False
         """Rupees of what is open that are of earlier days; what was reached today; a halt of an earlier day."""
 
     def do(self, what: str, value: float) -> None:
         self.serial += 1
-        self.desk.now += SECOND
-        self.desk.machine_ns += SECOND
-        self.desk.beat()
+        self.bench.now += SECOND
+        self.bench.machine_ns += SECOND
+        self.bench.beat()
         getattr(self, what)(value)
         self.reached = self.reached or self.lost <= -MOST
 
     def quote(self, value: float) -> None:
+        """Two quotes that agree: a limit needs both."""
         self.price = value
-        self.desk.at(CALL, value)
+        self.bench.twice(CALL, value)
 
     def decided(self, value: float) -> None:
         self.price = value
-        self.desk.at(CALL, value, journaled=True)
+        self.bench.at(CALL, value, journaled=True)
+        self.bench.later(0.1)
+        self.bench.at(CALL, value, journaled=True)
 
     def fill(self, units: float) -> None:
         self.units = int(units)
-        self.desk.hold(CALL, self.units, realised=self.realised, order=f"f{self.serial}")
+        self.bench.hold(CALL, self.units, realised=self.realised, order=f"f{self.serial}")
 
     def book(self, rupees: float) -> None:
         self.realised += rupees
-        self.desk.hold(CALL, self.units, realised=self.realised, order=f"b{self.serial}")
+        self.bench.hold(CALL, self.units, realised=self.realised, order=f"b{self.serial}")
 
     def time(self, seconds: float) -> None:
-        self.desk.pass_time(seconds)
+        self.bench.pass_time(seconds)
 
     def restart(self, blind: float, day: str = "") -> None:
         """Time passes before the first quote: what was last known of prices leads to nothing."""
-        self.desk.restart(day)
+        self.bench.restart(day)
         if blind:
-            assert not any(isinstance(row, RiskEventRecorded) for row in self.desk.pass_time(blind))
-        self.desk.at(CALL, self.price)
+            assert not any(isinstance(row, RiskEventRecorded) for row in self.bench.pass_time(blind))
+        self.bench.twice(CALL, self.price)
 
     def day(self, blind: float) -> None:
         """The stack is stopped in the evening, when the last prices have been noted, and started in the morning."""
-        self.desk.later(61)
+        self.bench.later(61)
         self.quote(self.price)
-        self.desk.pass_time(0.25)
+        self.bench.pass_time(0.25)
         self.halted = self.halted or (self.ends and self.limits.max_daily_loss_action is LimitAction.HALT)
         self.carried, self.realised, self.reached = self.units * (self.price - 100.0), 0.0, False
-        self.desk.later(DAY / SECOND)
-        self.restart(blind, day_of(self.desk.now))
+        self.bench.later(DAY / SECOND)
+        self.restart(blind, iso_day(self.bench.now))
 
-    def wish(self, _: float) -> None:
-        self.desk.quote(PUT)
-        rows = self.desk.wish(f"w{self.serial}", Leg(instrument=CALL, lots=10), Leg(instrument=PUT, lots=1))
+    def intent(self, _: float) -> None:
+        self.bench.quote(PUT)
+        rows = self.bench.intent(f"w{self.serial}", Leg(instrument=CALL, lots=10), Leg(instrument=PUT, lots=1))
         if self.lost <= -MOST and self.limits.max_daily_loss_action is not LimitAction.ALERT:
             assert not any(isinstance(row, PlaceEntry) for row in rows)
-        flat = self.desk.wish(f"x{self.serial}", action=Action.EXIT)
+        flat = self.bench.intent(f"x{self.serial}", action=Action.EXIT)
         assert not any(isinstance(row, SignalDenied) for row in flat)
 
     @property
@@ -115,8 +118,8 @@ def test_day_that_lost_its_limit_enters_nothing_more_and_says_so_once(
     book = Book(action)
     for what, value in steps:
         book.do(what, value)
-        told = [row for row in book.desk.journal if isinstance(row, RiskEventRecorded)]
+        told = [row for row in book.bench.journal if isinstance(row, RiskEventRecorded)]
         assert len(told) == (book.reached and not book.halted)
-        assert bool(book.desk.machine.limits.reached("main", "S")) == book.ends
+        assert bool(book.bench.machine.limits.reached("main", "S")) == book.ends
         if book.ends and action is LimitAction.CLOSE_LEGS and book.units:
-            assert any(isinstance(row, CloseGoal) for row in book.desk.journal)
+            assert any(isinstance(row, CloseGoal) for row in book.bench.journal)

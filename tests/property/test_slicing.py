@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mytrading.core.slicing import Sizes, Unsliceable, closing_slices, slices
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slices
 
 SIZES = st.builds(lambda lot, lots, over: Sizes(lot, lot * lots + over % lot), st.integers(1, 75), st.integers(1, 40),
                   st.integers(0, 74)).filter(lambda sizes: sizes.freeze > 1)  # fmt: skip

@@ -7,11 +7,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mytrading.messages.exit_rules import LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.market import Quote
-from mytrading.messages.strategy_rules import LevelRule, StrategyRules, TrailKind, TrailRule
-from tests.examples import examples
-from tests.unit.core.run_desks import RunDesk, events, goals
-from tests.unit.core.test_risk_machine import SHARE
+from tests.kit.hypothesis_budget import examples
+from tests.kit.risk_bench import SHARE
+from tests.kit.risk_run_bench import RunBench, events, goals
 
 STEPS = st.lists(st.one_of(st.floats(900.0, 1100.0), st.sampled_from(["kill", "day", "time"])), max_size=12)
 
@@ -32,27 +32,27 @@ def test_no_order_of_prices_and_kills_loosens_a_stop_or_repeats_an_event(
     rules = StrategyRules(
         max_loss=3000, max_profit=6000, trailing=trailing, leg_trailing=LevelRule(value=5), auto_exit=acts
     )
-    desk = RunDesk(rules)
-    desk.take(SHARE, quantity, 1000.0)
+    bench = RunBench(rules)
+    bench.take(SHARE, quantity, 1000.0)
     stop, closed = None, False
     for step in steps:
         if step == "kill":
-            desk.again([row for row in desk.rows if not isinstance(row, Quote)])
+            bench.again([row for row in bench.rows if not isinstance(row, Quote)])
         elif step == "day":
-            desk.next_day()
-            desk.rows.clear()
-            desk.rows.append(desk.machine.snapshot("2026-03-19"))
-            desk.give(desk.rows.pop())
+            bench.next_day()
+            bench.rows.clear()
+            bench.rows.append(bench.machine.snapshot("2026-03-19"))
+            bench.give(bench.rows.pop())
         elif step == "time":
-            desk.pass_time(1.1)
+            bench.pass_time(1.1)
         else:
-            rows = desk.at(SHARE, float(step), seconds=1.1)
+            rows = bench.at(SHARE, float(step), seconds=1.1)
             assert not (closed and goals(rows)), "a run was closed twice"
             closed = closed or bool(goals(rows))
-        run = desk.machine.runs.books.runs["S"]
+        run = bench.machine.runs.books.runs["S"]
         assert stop is None or (run.trail.stop is not None and run.trail.stop >= stop - 0.011)
         stop = run.trail.stop
-        assert closed == bool(desk.machine.state.closing)
-    counts = Counter((event.kind, event.leg) for event in events(desk.rows))
+        assert closed == bool(bench.machine.state.closing)
+    counts = Counter((event.kind, event.leg) for event in events(bench.rows))
     assert not counts or max(counts.values()) == 1
     assert acts or not closed

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import Call, Outcome
-from tests.examples import examples
-from tests.fake_broker import MS, SECOND, OrderBench
+from tests.kit.fake_broker import MS, SECOND, OrderBench
+from tests.kit.hypothesis_budget import examples
 
 LIMIT = 3
 STEPS = st.lists(
@@ -16,7 +16,7 @@ STEPS = st.lists(
     min_size=5,
     max_size=25,
 )
-"""Entries wished for, ms until the next step, ms that their calls last, when within it the server counts, a crash."""
+"""Entries wanted, ms until the next step, ms that their calls last, when within it the server counts, a crash."""
 
 
 @settings(max_examples=examples(40), deadline=None)
@@ -29,8 +29,8 @@ def test_no_rolling_or_calendar_second_of_the_server_holds_more_calls_than_allow
     ends: dict[int, int] = {}
     counted: list[int] = []
     serial = 0
-    for wishes, pause, lasts, share, crashes in steps:
-        for _ in range(wishes):
+    for signals, pause, lasts, share, crashes in steps:
+        for _ in range(signals):
             serial += 1
             bench.enter(f"e{serial}", instrument=f"NFO:{serial}")
         for call in bench.calls:

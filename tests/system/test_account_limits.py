@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually
-from tests.system.home import ALTERNATING, HEAD, WIDE, make_project, named
-from tests.system.stack import Stack
-from tests.system.test_limits_kept import RECORDED, push
+from tests.kit.limit_stack import RECORDED, push
+from tests.kit.stack import Stack
+from tests.kit.stack_project import ALTERNATING, HEAD, WIDE, make_project, named
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -50,7 +50,7 @@ def entries(stack: Stack) -> int:
 
 
 def denied(stack: Stack, kind: str, since_ns: int) -> set[str]:
-    """Strategies of which a wish made later than that was denied for the limit."""
+    """Strategies of which a signal made later than that was denied for the limit."""
     rows = json.loads(stack.run("signals", "--json", "-n", "60").stdout)
     return {row["strategy"] for row in rows if row["created_ns"] > since_ns and kind in json.dumps(row)}
 
@@ -75,7 +75,7 @@ def test_limit_of_an_account_acts_on_all_its_strategies_and_is_in_force_after_a_
         price = float(stack.rest("quotes", symbol="INFY", exchange="NSE")["ltp"])
         push(stack, ltp=round(price * 0.97, 1), hold=True, depth=100_000)
         eventually(lambda: reached(stack) == {kind}, 30)
-        assert events(stack) == [(kind.lower(), RECORDED[action])]
+        eventually(lambda: events(stack) == [(kind.lower(), RECORDED[action])], 5)
         if action in ("close_legs", "flatten"):
             eventually(lambda: not stack.held() and not stack.broker_net(), 30)
         push(stack, ltp=price, release=True)

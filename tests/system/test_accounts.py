@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.messages.runconfig import decode_run_config
-from mytrading.runtime.run_key import is_sealed
-from tests.support import API_KEY, copy_project, eventually, start_simulator
-from tests.system.stack import COMMAND, Stack
+from mytrading.messages.run_config import decode_run_config
+from mytrading.runtime.host.run_key import is_sealed
+from tests.kit.project import copy_project
+from tests.kit.simulator_process import API_KEY, start_simulator
+from tests.kit.stack import COMMAND, Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -24,7 +26,7 @@ def own_project(folder: Path) -> Iterator[Stack]:
     home = folder / "home"
     copy_project(home)
     places = {"MYTRADING_HOME": str(home), "MYTRADING_KEY_FILE": str(folder / "keys" / "key")}
-    with start_simulator(folder) as simulator, Stack(folder, **places, LOG_LEVEL="DEBUG") as stack:
+    with start_simulator(folder) as simulator, Stack(folder, forked=False, **places, LOG_LEVEL="DEBUG") as stack:
         stack.environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
         given = ("--host", simulator.rest, "--ws-url", simulator.ws, "--key-stdin")
         subprocess.run(

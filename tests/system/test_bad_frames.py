@@ -11,10 +11,11 @@ import pytest
 import zmq
 
 from mytrading.messages.streams import ALL, STREAMS, Pattern
-from mytrading.runtime.endpoints import endpoint
-from tests.bad_frames import bad_frames
-from tests.support import PATIENCE, eventually
-from tests.system.stack import Stack
+from mytrading.runtime.streams.endpoints import endpoint
+from tests.kit.bad_frames import bad_frames
+from tests.kit.stack import Stack
+from tests.kit.stack_project import make_busy_project
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
@@ -23,7 +24,8 @@ PIPES = {name: stream.readers[0] for name, stream in STREAMS.items() if stream.p
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("bad")) as running:
+    folder = tmp_path_factory.mktemp("bad")
+    with Stack(folder, **make_busy_project(folder / "home")) as running:
         running.up("--simulator")
         yield running
 

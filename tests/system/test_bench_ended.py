@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.messages.runconfig import decode_run_config
-from mytrading.runtime.lock import holder
-from tests.support import ROOT, eventually
-from tests.system.stack import COMMAND
+from mytrading.messages.run_config import decode_run_config
+from mytrading.runtime.supervision.instance_lock import holder
+from tests.kit.project import ROOT
+from tests.kit.stack import COMMAND
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
@@ -75,7 +76,7 @@ def _processes_in(folder: Path) -> list[int]:
 
 _HELD = """
 import signal, sys, time
-from mytrading.runtime.ending import unwound_by_signals
+from mytrading.runtime.supervision.signals import unwound_by_signals
 with unwound_by_signals():
     try:
         print("begun", flush=True)

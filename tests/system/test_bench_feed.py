@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mytrading.adapters.openalgo.market_feed import FeedMode, FrameParser, Tick
-from mytrading.bench.feed import Burst, measure_burst, measure_frame, measure_subscribe
-from mytrading.bench.subscribe import measure_subscribe_simulator
-from mytrading.bench.tick_server import FIRST, Template
+from lab.bench.feed import Burst, measure_burst, measure_frame, measure_subscribe
+from lab.bench.subscribe import measure_subscribe_simulator
+from lab.bench.tick_server import FIRST, Template
+from mytrading.adapters.openalgo.ws.market_frames import FeedMode, FrameParser, Tick
 
 
 def quiet(_: str) -> None:

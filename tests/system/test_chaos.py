@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support import ROOT
-from tests.system.stack import COMMAND
+from tests.golden.json_commands import lacking, paths
+from tests.kit.in_process_command import asked
+from tests.kit.project import ROOT
+from tests.kit.stack import COMMAND
 
 pytestmark = pytest.mark.timeout(400)
 SEEDS = {"sandbox": 11, "live": 12}
@@ -27,9 +31,9 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Two minutes of chaos, one for each personality, side by side; the campaign of docs/chaos is the long one."""
+    """Two minutes of chaos, one for each personality, side by side; docs/chaos-runs.md lists longer ones."""
     folder = tmp_path_factory.mktemp("chaos")
-    options = ("--minutes", "1", "--json", "--keep", str(folder))
+    options = ("--minutes", "1", "--json", "--keep", str(folder), "--report", str(folder / "reports"))
     started = {
         name: subprocess.Popen(
             [COMMAND, "chaos", "--seed", str(seed), "--personality", name, *options],
@@ -43,6 +47,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subp
         process.wait()
 
 
+@functools.cache
 def ended(process: subprocess.Popen[str]) -> Ended:
     said, troubles = process.communicate(timeout=380)
     assert said, troubles
@@ -58,8 +63,16 @@ def test_short_chaos_leaves_nothing_doubled_lost_or_bare(
     told = f"seed {body['seed']}\n{findings}"
     assert {name: value for name, value in body["must_be_zero"].items() if value} == {}, told
     assert body["problems"] == [], told
+    assert lacking("chaos", set(paths(body))) == []
     assert code == 0
     assert body["kills"] >= 1
     assert body["faults"] >= 20
     assert body["accounts"] == 2
     assert body["filled"]["entry"] >= 1  # a busy machine spends most of the minute starting processes
+
+
+def test_summary_of_both_has_the_keys_of_a_campaign(running: dict[str, subprocess.Popen[str]]) -> None:
+    kept = {Path(ended(process).body["kept"]).parent for process in running.values()}
+    done = asked(dict(os.environ), "chaos", "--summary", str(kept.pop() / "reports"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert lacking("chaos --summary", set(paths(json.loads(done.stdout)))) == []

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.warehouse import Warehouse
-from tests.support import PATIENCE, ROOT, copy_project, eventually
-from tests.system.stack import COMMAND, Stack
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.warehouse import Warehouse
+from tests.golden.json_commands import lacking, paths
+from tests.kit.project import ROOT, copy_project
+from tests.kit.stack import Stack
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.system
 
@@ -39,7 +41,7 @@ SUMMARY = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("cli")) as stack:
+    with Stack(tmp_path_factory.mktemp("cli"), forked=False) as stack:
         stack.up("--simulator")
         eventually(lambda: stack.ask("orders"), 40)
         yield stack
@@ -112,14 +114,12 @@ def test_logs_of_a_process_and_of_trades_have_lines(running: Stack) -> None:
     assert running.run("logs", "nosuch").returncode == 2
 
 
-def command(stack: Stack, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+def command(stack: Stack, *arguments: str, **streams: Any) -> Any:
     """A command that goes on beside the test, and hears Ctrl-C also where a shell in the background runs the tests."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return subprocess.Popen(
-        [COMMAND, *arguments],
-        env=stack.environment, cwd=ROOT, text=True, **pipes,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    if not stack.forked:
+        pipes["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return stack.start(*arguments, **pipes)
 
 
 def test_tail_prints_each_stream_as_objects_by_name(running: Stack) -> None:
@@ -200,11 +200,9 @@ def test_second_up_and_fresh_are_refused_with_the_pid(running: Stack) -> None:
         assert str(running.pid("supervisord")) in done.stderr
 
 
-def viewer(stack: Stack, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+def viewer(stack: Stack, *arguments: str, **streams: Any) -> Any:
     """`up --simulator` in the foreground."""
-    return subprocess.Popen(
-        [COMMAND, "up", "--simulator", *arguments], env=stack.environment, cwd=ROOT, text=True, **streams
-    )
+    return stack.start("up", "--simulator", *arguments, **streams)
 
 
 def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> None:
@@ -214,6 +212,7 @@ def test_up_for_seconds_ends_with_the_summary_as_last_line(tmp_path: Path) -> No
         assert len(done.stdout.splitlines()) == 1
         body = json.loads(done.stdout)
         assert set(body) >= SUMMARY
+        assert lacking("up --for", set(paths(body))) == []
         assert set(body["orders"]) == {"placed", "filled", "rejected", "cancelled", "unknown", "denied", "recorded"}
         assert all(set(row) >= {"state", "restarts", "rss_mb", "cpu_s"} for row in body["daemons"].values())
         assert stack.run("status").returncode == 3
@@ -232,7 +231,7 @@ def test_newcomer_with_an_empty_home_sees_a_first_fill_within_twenty_seconds(tmp
     copy_project(folder / "a project")
     (folder / "a project" / ".venv").symlink_to(sys.prefix)
     here = {"HOME": str(folder / "home"), "MYTRADING_HOME": str(folder / "a project")}
-    with Stack(folder, **here, XDG_STATE_HOME="", XDG_RUNTIME_DIR="") as stack:
+    with Stack(folder, forked=False, **here, XDG_STATE_HOME="", XDG_RUNTIME_DIR="") as stack:
         stack.command = [str(folder / "a project" / ".venv" / "bin" / "python"), "-m", "mytrading"]
         done = stack.run("up", "--simulator", "--for", "20", "--json")
         assert done.returncode == 0, done.stderr
@@ -278,7 +277,7 @@ def test_up_whose_reader_goes_away_stops_the_stack(tmp_path: Path, shared: bool)
         assert "paper stack" in "".join(process.stdout.readline() for _ in range(3))
         process.stdout.close()
         assert process.wait(45 * PATIENCE) == 0
-        assert process.stderr is None or "nobody reads any more: stopping the stack" in process.stderr.read()
+        assert process.stderr is None or "the reader of the output is gone: stopping the stack" in process.stderr.read()
         assert stack.run("status").returncode == 3
         assert stack.pid("supervisord") == 0
 
@@ -293,7 +292,7 @@ def test_up_hang_up_leaves_the_stack_running(tmp_path: Path) -> None:
 
 
 def test_up_on_a_terminal_shows_the_processes_and_stops_on_q(tmp_path: Path) -> None:
-    with Stack(tmp_path, TERM="xterm", COLUMNS="140", LINES="45") as stack:
+    with Stack(tmp_path, forked=False, TERM="xterm", COLUMNS="140", LINES="45") as stack:
         ours, theirs = pty.openpty()
         process = viewer(stack, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)

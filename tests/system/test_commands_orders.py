@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually
-from tests.system.in_process import asked
-from tests.system.stack import Stack
+from tests.kit.in_process_command import asked
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
@@ -20,7 +20,7 @@ FAULT = ("simulator", "fault")
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("commands")) as stack:
+    with Stack(tmp_path_factory.mktemp("commands"), short_windows=True) as stack:
         stack.up("--simulator", "--speed", "20")
         yield stack
 

@@ -16,9 +16,9 @@ import websocket
 
 from mytrading.messages.control import WantInstruments
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import RunConfig
-from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
-from tests.support import API_KEY, RunningSimulator, start_simulator
+from mytrading.messages.run_config import RunConfig
+from tests.kit.feed_process import NIFTY, SBIN, RunningFeed, feed_config, start_feed
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 OPTION = "NFO:NIFTY23NOV2626000CE"
@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningSi
 
 @pytest.fixture
 def config(server: RunningSimulator, tmp_path: Path, runtime: Path) -> RunConfig:
-    return feed_config(tmp_path, runtime, server.rest, server.ws, (NIFTY, SBIN), history=False, keep_seconds=0.5)
+    return feed_config(tmp_path, runtime, server.rest, server.ws, (NIFTY, SBIN), historical=False, keep_seconds=0.5)
 
 
 @contextmanager

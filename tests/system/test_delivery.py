@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.journal.files import decoded
-from mytrading.core.calendar import IST
-from tests.support import eventually
-from tests.system.home import OPENS, WIDE, make_project, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from mytrading.core.time import IST
+from mytrading.operations.journal_verify import decoded
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.stack import Stack
+from tests.kit.stack_project import OPENS, WIDE, make_project, write_ticks
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import eventually
-from tests.system.stack import Stack
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.system
 

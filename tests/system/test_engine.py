@@ -9,20 +9,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
 
-from mytrading.adapters.bar_store import BarStore
-from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, DaemonState, Mode
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     RUN_FILE,
     DataRules,
     Direction,
@@ -30,18 +30,17 @@ from mytrading.messages.runconfig import (
     RunConfig,
     ServerMode,
     StrategyRun,
-    Venue,
     VenueKind,
+    VenueSettings,
     write_run_config,
 )
 from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.journal import JournalReader
-from mytrading.runtime.streams import PullSocket, ZMQPublisher, ZMQSubscriber
-from tests.support import ROOT, eventually
-from tests.unit.strategies.desks import (
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
+from mytrading.runtime.journal.journal import JournalReader
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import PullSocket, ZMQPublisher, ZMQSubscriber
+from tests.kit.engine_bench import (
     BUY_CALL,
     BUY_PUT,
     MINUTE,
@@ -52,6 +51,9 @@ from tests.unit.strategies.desks import (
     make_book,
     make_run,
 )
+from tests.kit.fork_server import Process, start
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.system
 
@@ -91,17 +93,17 @@ class Bench:
         self.rows: list[Any] = []
         self.beat: Heartbeat | None = None
         self.wants: tuple[str, ...] = ()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self._next_beat = 0.0
 
     def set_clock(self, market_ns: int, speed: float = 1.0) -> None:
-        segment = Segment(machine_now(), market_ns, speed)
+        segment = ClockSegment(machine_now(), market_ns, speed)
         write_clock_file(self.config.clock_path, ClockFile(segments=(segment,)))
 
-    def start(self) -> None:
+    def start(self, started: Callable[..., Process] = start) -> None:
         self.beat = None
         environment = {**os.environ, "MYTRADING_RUN": str(self.run_file)}
-        self.process = subprocess.Popen(
+        self.process = started(
             [sys.executable, "-m", "mytrading.daemons.engine"], env=environment, cwd=ROOT,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -174,7 +176,7 @@ def make_config(home: Path, state: Path, runtime: Path, runs: tuple[StrategyRun,
         state_dir=str(state),
         runtime_dir=str(runtime),
         log_dir=str(home / "logs"),
-        venue=Venue(
+        venue=VenueSettings(
             kind=VenueKind.OPENALGO, account="main", rest_url="", ws_url="", api_key="k",
             expected_mode=ServerMode.ANALYZE,
         ),
@@ -213,11 +215,11 @@ def past(bars: list[float]) -> list[Bar]:
     return [make_bar(k, close) for k, close in enumerate(bars)]
 
 
-def start_ready(bench: Bench, bars: list[float]) -> None:
+def start_ready(bench: Bench, bars: list[float], started: Callable[..., Process] = start) -> None:
     """History in the store, the clock just after it, the engine running on it."""
     bench.store.add(past(bars))
     bench.set_clock(OPEN + len(bars) * MINUTE + MINUTE // 2)
-    bench.start()
+    bench.start(started)
     bench.until(bench.ready)
 
 
@@ -367,7 +369,7 @@ def test_engine_wants_what_it_watches_and_would_trade(short_folder: Path) -> Non
 
 
 def test_engine_loads_no_pandas_and_stays_small(bench: Bench) -> None:
-    start_ready(bench, FLAT_THEN_UP[:-1])
+    start_ready(bench, FLAT_THEN_UP[:-1], subprocess.Popen)
     assert bench.beat is not None
     maps = Path(f"/proc/{bench.beat.pid}/maps").read_text(encoding="utf-8")
     assert "/talib/" in maps

@@ -8,22 +8,23 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.endpoints import account, market
-from mytrading.adapters.openalgo.errors import MaybeSent
-from mytrading.adapters.openalgo.refusals import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
-from mytrading.core.reconcile import OrderLevels
+from mytrading.adapters.openalgo.api import account, market
+from mytrading.adapters.openalgo.rest.error_types import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
+from mytrading.adapters.openalgo.rest.errors import MaybeSent
+from mytrading.core.reconciler.read_plan import OrderLevels
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
-from mytrading.messages.runconfig import ServerMode
-from mytrading.runtime.clock import machine_now
-from mytrading.simulator.faults import FAULTS
-from mytrading.simulator.hostile import FRAMES
-from tests.fault_support import SBIN, Bench, start_bench
-from tests.feed_support import NIFTY, RunningFeed
-from tests.support import ROOT, eventually
+from mytrading.messages.run_config import ServerMode
+from mytrading.runtime.host.clock import machine_now
+from mytrading.simulator.faults.hostile import FRAMES
+from mytrading.simulator.faults.registry import FAULTS
+from tests.kit.fault_bench import SBIN, Bench, start_bench
+from tests.kit.feed_process import NIFTY, RunningFeed
+from tests.kit.project import ROOT
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 BOTH = pytest.mark.parametrize("bench", ["sandbox", "live"], indirect=True)
@@ -510,5 +511,5 @@ def test_every_fault_has_a_test_of_its_name() -> None:
     text = (ROOT / "tests" / "system" / "test_faults.py").read_text(encoding="utf-8")
     renamed = {"delay_ms": "delay_within"}
     untold = [name for name in FAULTS if f"def test_{renamed.get(name, name)}" not in text]
-    frames = (ROOT / "tests" / "unit" / "simulator" / "test_faults.py").read_text(encoding="utf-8")
+    frames = (ROOT / "tests" / "unit" / "simulator" / "faults" / "test_faults.py").read_text(encoding="utf-8")
     assert [name for name in untold if f'"{name}"' not in frames] == [], "altered frames: see the simulator's tests"

@@ -16,21 +16,23 @@ import msgspec
 import pytest
 import zmq
 
-from mytrading.adapters.bar_store import BarReader
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.tape import read_tape
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.tape import read_tape
+from mytrading.core.time import MINUTE
 from mytrading.messages.control import ClockTick, WantInstruments
 from mytrading.messages.enums import Product
-from mytrading.messages.instruments import Refusal
+from mytrading.messages.instruments import InstrumentRefusal
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.streams import shown_topic
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
-from tests.support import API_KEY, PATIENCE, ROOT, RunningSimulator, eventually, start_simulator
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
+from tests.kit.feed_process import NIFTY, SBIN, RunningFeed, feed_config, start_feed
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 SIMULATOR = {"speed": 60}
-MINUTE = 60_000_000_000
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def test_bars_join_history_without_gap_or_double(feed: RunningFeed, tmp_path: Pa
 def test_instruments_of_the_day_are_written_with_freeze_and_compared_with_those_before(
     simulator: RunningSimulator, tmp_path: Path, runtime: Path
 ) -> None:
-    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN), history=False)
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, SBIN), historical=False)
     store = InstrumentFile(tmp_path)
     with start_feed(config) as feed:
         feed.wait_ready()
@@ -114,7 +116,7 @@ def test_index_share_future_and_option_are_each_subscribed_and_give_quotes_and_b
     _, options = simulator.call("expiry", symbol="NIFTY", exchange="NFO", instrumenttype="options")
     future, expiry = (body["data"][0].replace("-", "") for body in (futures, options))
     watch = (NIFTY, SBIN, f"NFO:NIFTY{future}FUT", f"NFO:NIFTY{expiry}26000CE")
-    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, watch, history=False)
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, watch, historical=False)
     with start_feed(config) as feed:
         feed.wait(lambda seen: {quote.instrument for quote in seen.quotes} == set(watch))
         feed.wait(lambda seen: {bar.instrument for bar in seen.bars} == set(watch))
@@ -208,13 +210,15 @@ def test_wrong_key_is_named_and_the_feed_is_not_ready(
 def test_unknown_symbol_is_alerted_and_keeps_nobody_else_waiting(
     simulator: RunningSimulator, tmp_path: Path, runtime: Path
 ) -> None:
-    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, "NSE:NOSUCH"), history=False)
+    config = feed_config(tmp_path, runtime, simulator.rest, simulator.ws, (NIFTY, "NSE:NOSUCH"), historical=False)
     with start_feed(config) as feed:
         feed.wait(lambda seen: any(quote.instrument == NIFTY for quote in seen.quotes))
         feed.wait(lambda seen: "Token not found for NOSUCH" in seen.log.read_text())
         refused = feed.wait(lambda seen: seen.alert("INSTRUMENTS_REFUSED"))
         assert "NSE:NOSUCH is not listed" in refused.message
-        assert InstrumentFile(tmp_path).snapshot().refusals == (Refusal("NOSUCH", "NSE:NOSUCH is not listed"),)
+        assert InstrumentFile(tmp_path).snapshot().refusals == (
+            InstrumentRefusal("NOSUCH", "NSE:NOSUCH is not listed"),
+        )
         feed.wait(lambda seen: bool(seen.beats) and seen.beats[-1].ready)
 
 

@@ -17,16 +17,17 @@ from mytrading.messages.enums import Product, Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.runconfig import AccountRole, AccountRun
-from mytrading.runtime import audit
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import ZMQPublisher
-from tests.feed_support import NIFTY, SBIN, RunningFeed, feed_config, start_feed
-from tests.reconciler_support import reconciler
-from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import AccountRole, AccountRun
+from mytrading.runtime.observability import audit
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
+from tests.kit.feed_process import NIFTY, SBIN, RunningFeed, feed_config, start_feed
+from tests.kit.reconciler_process import reconciler
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 SIMULATOR = {"speed": 60}
-QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "history": False}
+QUICK = {"mute_seconds": 1.0, "down_seconds": 0.5, "failback_seconds": 3.0, "historical": False}
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.first_strategy import follow_readme
-from tests.support import eventually
-from tests.system.stack import Stack
+from tests.kit.readme_strategy import follow_readme
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 
 def test_first_strategy_of_the_readme_trades(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""A flood of wishes through the signals door: no limit at the exchange is exceeded, no exit waits behind an entry,
-and every wish ends as an order, a denial, an expiry or a newer wish.
+"""A flood of signals through the signals door: no limit at the exchange is exceeded, no exit waits behind an entry,
+and every signal ends as an order, a denial, an expiry or a newer signal.
 
 The engine's place is taken by an injector that writes the engine's journal and door; everything behind it is real.
-`make flood` runs the whole: FLOOD_WISHES=10000 in FLOOD_SECONDS=60.
+`make flood` runs the whole: FLOOD_SIGNALS=10000 in FLOOD_SECONDS=60.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,29 +22,31 @@ import msgspec
 import pytest
 import zmq
 
-from mytrading.core.order import LIVE
+from mytrading.core.orders.state_machine import LIVE
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, OrderState, Purpose
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
-from mytrading.messages.runconfig import RateLimits, RunConfig, StopPlan, StrategyRun, write_run_config
+from mytrading.messages.run_config import RateLimits, RunConfig, StopPlan, StrategyRun, write_run_config
 from mytrading.messages.signals import Leg, Signal
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.journal import OUTPUT, Entry, Journal, JournalReader
-from mytrading.runtime.streams import PushSocket, ZMQPublisher, ZMQSubscriber
-from tests.feed_support import LIMITS, feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal, JournalReader
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import PushSocket, ZMQPublisher, ZMQSubscriber
+from tests.kit.feed_process import LIMITS, feed_config, runtime_folder
+from tests.kit.fork_server import start
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 SECONDS = float(os.environ.get("FLOOD_SECONDS", "20"))
-WISHES = int(os.environ.get("FLOOD_WISHES", "3400"))
+SIGNALS = int(os.environ.get("FLOOD_SIGNALS", "3400"))
 SHARES, STRATEGIES, LISTED = 100, 5, 1000
 LIMIT = 8
-SECOND = 1_000_000_000
 DAEMONS = ("feed", "reconciler", "router", "risk")
 WANTS = (Action.BUY, Action.BUY, Action.BUY, Action.EXIT)
 
@@ -57,7 +58,7 @@ class Flood:
         self.config = config
         self.clock = MarketClock.load(config.clock_path)
         self.log = Path(config.state_dir) / "daemons.log"
-        self.wishes: list[Signal] = []
+        self.signals: list[Signal] = []
         self.journal = Journal(config.journal_dir("engine"), "engine", "2026-11-20")
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         stack.callback(context.destroy, linger=0)
@@ -73,14 +74,14 @@ class Flood:
     def _start(self, daemon: str, stack: ExitStack) -> None:
         output = stack.enter_context(self.log.open("ab"))
         environment = {**os.environ, "MYTRADING_RUN": str(Path(self.config.state_dir) / "run.msgpack")}
-        process = subprocess.Popen(
+        process = start(
             [sys.executable, "-m", f"mytrading.daemons.{daemon}"], env=environment, stdout=output, stderr=output
         )
         stack.callback(process.wait)
         stack.callback(process.kill)
 
     def announce(self) -> None:
-        """As the engine does each second: these are the instruments that wishes will be about."""
+        """As the engine does each second: these are the instruments that wants will be about."""
         self.wants.send("engine", WantInstruments(daemon="engine", instruments=self.config.data.watch))
 
     def ready(self) -> bool:
@@ -91,32 +92,32 @@ class Flood:
                 self.beats[frame.message.daemon] = frame.message
         return len(self.beats) == len(DAEMONS) and all(beat.ready for beat in self.beats.values())
 
-    def wish(self, strategy: str, watch: str, action: Action) -> None:
-        """One wish, journaled and pushed as the engine does it."""
+    def signal(self, strategy: str, watch: str, action: Action) -> None:
+        """One signal, journaled and pushed as the engine does it."""
         now, machine_ns = self.clock.now(), machine_now()
         made = Signal(
-            id=f"w{len(self.wishes)}", strategy=strategy, watch=watch, action=action, created_ns=now,
+            id=f"w{len(self.signals)}", strategy=strategy, watch=watch, action=action, created_ns=now,
             legs=(Leg(instrument=watch, lots=1),) if action is Action.BUY else (),
             expires_ns=now + 3 * SECOND, expires_machine_ns=machine_ns + 3 * SECOND,
         )  # fmt: skip
         (row,) = self.journal.append([Entry(OUTPUT, "signals", encode_body(made))], now, machine_ns)
         self.door.send_row("engine", row)
-        self.wishes.append(made)
+        self.signals.append(made)
 
     def run(self, pairs: list[tuple[str, str]]) -> None:
-        """All wishes, spread over the time; a pair wants a position three times of four, then none."""
+        """All signals, spread over the time; a pair wants a position three times of four, then none."""
         dice, began, sent, announced = random.Random(7), time.monotonic(), 0, 0.0
-        while sent < WISHES:
-            due = min(WISHES, int((time.monotonic() - began) / SECONDS * WISHES) + 1)
+        while sent < SIGNALS:
+            due = min(SIGNALS, int((time.monotonic() - began) / SECONDS * SIGNALS) + 1)
             for _ in range(sent, due):
-                self.wish(*pairs[sent % len(pairs)], dice.choice(WANTS))
+                self.signal(*pairs[sent % len(pairs)], dice.choice(WANTS))
                 sent += 1
             if time.monotonic() - announced > 1.0:
                 announced = time.monotonic()
                 self.announce()
             time.sleep(0.005)  # the pace of the flood, not a wait for anything
         for pair in pairs:
-            self.wish(*pair, Action.EXIT)
+            self.signal(*pair, Action.EXIT)
 
     def written(self, writer: str, stream: str) -> list[Any]:
         """All messages of a stream in its writer's journal, in order."""
@@ -156,13 +157,13 @@ def shares_of(simulator: RunningSimulator) -> tuple[str, ...]:
 
 
 def flood_config(folder: Path, runtime: Path, simulator: RunningSimulator) -> RunConfig:
-    config = feed_config(folder, runtime, simulator.rest, simulator.ws, shares_of(simulator), history=False)
+    config = feed_config(folder, runtime, simulator.rest, simulator.ws, shares_of(simulator), historical=False)
     runs = tuple(
         StrategyRun(name=f"F{n}", file="f.py", symbols=config.data.watch, long=None, short=None, stop=StopPlan.NONE)
         for n in range(STRATEGIES)
     )
     limits = msgspec.structs.replace(LIMITS, max_total_positions=1000, stale_quote_seconds=30.0)
-    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=WISHES * 9 // 200)
+    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=SIGNALS * 9 // 200)
     return msgspec.structs.replace(config, strategies=runs, risk=limits, rates=rates)
 
 
@@ -181,23 +182,23 @@ def flood(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Flood]:
         yield Flood(config, stack)
 
 
-def test_flood_of_wishes_exceeds_no_limit_and_loses_none(flood: Flood, simulator: RunningSimulator) -> None:
+def test_flood_of_signals_exceeds_no_limit_and_loses_none(flood: Flood, simulator: RunningSimulator) -> None:
     eventually(flood.ready, 60)
     pairs = [(f"F{n % STRATEGIES}", share) for n, share in enumerate(flood.config.data.watch)]
     flood.run(pairs)
     eventually(flood.calm, 60)
     rows, commands = flood.written("router", "orders"), flood.written("risk", "commands")
-    told = tally(flood.wishes, commands)
+    told = tally(flood.signals, commands)
     print(f"flood: {dict(told)}; {Counter(row.event for row in rows if isinstance(row, OrderChanged))}")
     within_limits(simulator)
     no_exit_behind_an_entry(rows)
-    assert told["lost"] == 0 and sum(told.values()) == len(flood.wishes)
+    assert told["lost"] == 0 and sum(told.values()) == len(flood.signals)
     assert told["ordered"] > 50 and told["exited"] > 20 and told["denied"] > 0
     every_command_has_an_end(commands, levels(rows)[0])
 
 
-def tally(wishes: list[Signal], commands: list[Any]) -> Counter[str]:
-    """What became of each wish: told by risk, or met by what was there, or replaced by a newer one of its pair."""
+def tally(signals: list[Signal], commands: list[Any]) -> Counter[str]:
+    """What became of each signal: told by risk, or met by what was there, or replaced by a newer one of its pair."""
     ends: dict[str, str] = {}
     words = {PlaceEntry: "ordered", CloseGoal: "exited", WithdrawEntries: "withdrew"}
     for row in commands:
@@ -205,11 +206,11 @@ def tally(wishes: list[Signal], commands: list[Any]) -> Counter[str]:
             ends.setdefault(row.signal, "denied" if isinstance(row, SignalDenied) else "expired")
         else:
             ends.setdefault(row.cause, words[type(row)])
-    last = {(wish.strategy, wish.watch): wish for wish in wishes}
+    last = {(signal.strategy, signal.watch): signal for signal in signals}
     found: Counter[str] = Counter()
-    for wish in wishes:
-        final = last[wish.strategy, wish.watch]
-        found[ends.get(wish.id, "folded" if wish is not final else "met" if not wish.legs else "lost")] += 1
+    for sent in signals:
+        final = last[sent.strategy, sent.watch]
+        found[ends.get(sent.id, "folded" if sent is not final else "met" if not sent.legs else "lost")] += 1
     return found
 
 

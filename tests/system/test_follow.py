@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import eventually, start_simulator
-from tests.system.stack import Stack
+from tests.kit.simulator_process import start_simulator
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
 

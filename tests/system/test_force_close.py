@@ -1,6 +1,6 @@
 """A quarter past three on a stack: what is intraday is closed before it, in parts, over faults; the positional stays.
 
-One stack goes through it in lock-step, with every fill in parts. The others run at speed 6 and refuse every sale from
+One stack goes through it in lock-step, with every fill in parts. The others run at speed 12 and refuse every sale from
 twelve minutes past three on, so that the venue squares off what is MIS itself while risk or the router hangs.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually
-from tests.system.home import DAY, HEAD, LONG, RICH, WIDE, make_project, named, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, HEAD, LONG, RICH, WIDE, make_project, named, write_ticks
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -48,9 +48,9 @@ def make_home(home: Path) -> dict[str, str]:
     return make_project(home, CODE, settings, WIDE, **RICH)
 
 
-def make_ticks(path: Path, seconds: int) -> Path:
-    """From five past three to half past, a tick every so many seconds."""
-    times = range((15 * 60 + 5) * 60, (15 * 60 + 30) * 60, seconds)
+def make_ticks(path: Path, seconds: int, first_minute: int = 5) -> Path:
+    """From this minute past three to half past, a tick every so many seconds."""
+    times = range((15 * 60 + first_minute) * 60, (15 * 60 + 30) * 60, seconds)
     return write_ticks(path, {DAY: [(at, 26_000 + count % 8) for count, at in enumerate(times)]})
 
 
@@ -75,7 +75,7 @@ def test_intraday_is_closed_before_a_quarter_past_three_in_parts_and_positional_
         market.run_to("15:14:45", 120)
         assert stack.held() == {"Stays": UNITS}
         market.run_to("15:20:00", 120)
-        assert stack.held() == {"Stays": UNITS}, "closed is closed, though both wish the same with each bar"
+        assert stack.held() == {"Stays": UNITS}, "closed is closed, though both signal the same with each bar"
         assert exits(stack) == {name: [("FILLED", UNITS)] for name in ("Daily", "Marked")}
         assert stack.disagreements() == []
         assert stack.run("journal", "verify").returncode == 0
@@ -90,7 +90,7 @@ def test_what_could_not_be_sold_is_squared_off_by_the_venue_or_later_though_a_da
     tmp_path: Path, victim: str
 ) -> None:
     with Stack(tmp_path, **make_home(tmp_path / "home")) as stack:
-        stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 3)), "--speed", "6")
+        stack.up("--replay", str(make_ticks(tmp_path / "ticks.csv", 3, first_minute=9)), "--speed", "12")
         market = LockStepped(stack)
         eventually(lambda: stack.held() == ALL, 60)
         market.sim("fault", kind="reject", count=-1, side="SELL")

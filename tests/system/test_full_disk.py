@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import PATIENCE, ROOT
+from tests.kit.project import ROOT
+from tests.kit.waiting import PATIENCE
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 _MOUNT = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
@@ -39,7 +40,7 @@ def seen_on_a_small_disk(
 
 def test_exit_goes_out_on_a_full_disk_and_entries_do_not(tmp_path: Path) -> None:
     mounted = tmp_path / "run" / "journal" / "router"
-    seen = seen_on_a_small_disk("tests.full_disk", mounted, "8m", str(tmp_path))
+    seen = seen_on_a_small_disk("tests.kit.full_disk", mounted, "8m", str(tmp_path))
     assert seen["denied"].startswith("DISK_LOW")
     assert (seen["orders"], seen["after_exit"]) == (1, 2)
     assert seen["after_nothing_could_be_written"] == 2
@@ -52,7 +53,7 @@ def test_positions_are_closed_and_nobody_ends_while_the_disk_of_a_whole_stack_is
     """Each process died of the figures that it leaves, once a second, and supervisor of its own log; and whoever ended
     gave the reserve of its journal back, so that no other could start."""
     arguments = (str(tmp_path), str(seconds))
-    seen = seen_on_a_small_disk("tests.full_disk_stack", tmp_path, "200m", *arguments, timeout=200 + seconds)
+    seen = seen_on_a_small_disk("tests.kit.full_disk_stack", tmp_path, "200m", *arguments, timeout=200 + seconds)
     assert seen == {
         "resting": ["trigger pending"],
         "entries_while_full": 0,

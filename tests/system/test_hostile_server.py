@@ -16,11 +16,11 @@ from aiohttp import WSMsgType, web
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.market import Quote
 from mytrading.messages.reports import BooksRead, OrderReport
-from mytrading.runtime.clock import machine_now
-from tests.feed_support import SBIN, feed_config, runtime_folder, start_feed
-from tests.hostile import cases
-from tests.property.test_fuzz_parsers import BOOKS, FRAMES, HEAD, ROW, UPDATES
-from tests.reconciler_support import reconciler
+from mytrading.runtime.host.clock import machine_now
+from tests.kit.feed_process import SBIN, feed_config, runtime_folder, start_feed
+from tests.kit.hostile_input import cases
+from tests.kit.reconciler_process import reconciler
+from tests.kit.server_answers import BOOKS, FRAMES, HEAD, ROW, UPDATES
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 

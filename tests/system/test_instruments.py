@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import copy_project, eventually
-from tests.system.stack import Stack
+from tests.kit.project import copy_project
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.system
 

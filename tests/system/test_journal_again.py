@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,17 +11,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.cli.journal.files import verify
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.enums import OrderState
+from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.records import RunStarted
-from mytrading.messages.runconfig import RunConfig, write_run_config
-from mytrading.runtime.journal import Row, chain, read_segment, segments
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import PATIENCE, eventually, start_simulator
-from tests.system.test_router_daemon import statuses
+from mytrading.messages.run_config import RunConfig, write_run_config
+from mytrading.operations.journal_verify import verify
+from mytrading.runtime.journal.journal import Row, chain, read_segment, segments
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.journal_surgery import rebuild, remove
+from tests.kit.router_bench import Bench, statuses
+from tests.kit.simulator_process import start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -71,14 +71,14 @@ def rewrite(path: Path, change: Any) -> int:
     """Change the body of the first row for which `change(message)` is not None, and make the chain whole again."""
     decoders = {name: StreamDecoder(name) for name in ("orders", "records", "internal", "commands", "reports", "reads")}
     decoders["status"] = StreamDecoder("status")
-    rows, forged, previous = list(read_segment(path)), 0, bytes(8)
-    with sqlite3.connect(path) as database:
-        for row in rows:
-            new = None if forged else change(decoders[row.stream].body(row.body))
-            forged = forged or (row.seq if new is not None else 0)
-            body = row.body if new is None else encode_body(new)
-            previous = chain(previous, row.seq, row.stream, body)
-            database.execute("UPDATE rows SET body = ?, hash = ? WHERE seq = ?", (body, previous, row.seq))
+    written, forged, previous = [], 0, bytes(8)
+    for row in read_segment(path):
+        new = None if forged else change(decoders[row.stream].body(row.body))
+        forged = forged or (row.seq if new is not None else 0)
+        body = row.body if new is None else encode_body(new)
+        previous = chain(previous, row.seq, row.stream, body)
+        written.append(row._replace(body=body, hash=previous))
+    rebuild(path, written)
     return forged
 
 
@@ -112,8 +112,7 @@ def test_decision_that_was_left_out_is_named(config: RunConfig) -> None:
     while _kind(last) != "OrderChanged":
         rows.pop()
         last = rows[-1]
-    with sqlite3.connect(path) as database:
-        database.execute("DELETE FROM rows WHERE seq >= ?", (last.seq,))
+    remove(path, lambda row: row.seq >= last.seq)
     (problem, *_) = problems(config)
     assert "none there, order here" in problem
 

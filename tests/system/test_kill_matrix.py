@@ -13,15 +13,16 @@ from typing import Any
 
 import pytest
 
-from mytrading.runtime import supervision
-from tests.support import ROOT, eventually
-from tests.system.kill_launcher import BOUNDARIES
-from tests.system.lockstep_home import LockStepped, make_home, make_ticks
-from tests.system.stack import Stack
+from mytrading.runtime.supervision import control
+from tests.kit.kill_launcher import BOUNDARIES
+from tests.kit.lockstep_stack import LockStepped, make_home, make_ticks
+from tests.kit.project import ROOT
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-ORDER = ("received", "decided", "committed", "sent", "moved", "answered")
+ORDER = ("received", "decided", "torn", "committed", "sent", "answered")
 CELLS = [(daemon, boundary) for boundary in ORDER for daemon in BOUNDARIES if boundary in BOUNDARIES[daemon]]
 """By boundary first, so that a daemon does not die several times in a row."""
 
@@ -62,9 +63,9 @@ class Matrix:
     def _is_back(self, daemon: str, old: int) -> bool:
         """True if another process has taken over; one that died five times within a minute is started by hand."""
         config = self.market.stack.config
-        program = supervision.programs(config).get(daemon)
+        program = control.programs(config).get(daemon)
         if program is not None and program.state == "FATAL":
-            supervision.connect(config).supervisor.startProcess(daemon, False)
+            control.connect(config).supervisor.startProcess(daemon, False)
         return self.market.stack.pid(daemon) not in (0, old)
 
 
@@ -97,7 +98,7 @@ def trapped_home(home: Path) -> dict[str, str]:
     """A project folder whose processes start with a trap."""
     environment = make_home(home, FIRST)
     conf = home / "supervisord.conf"
-    launcher = ROOT / "tests" / "system" / "kill_launcher.py"
+    launcher = ROOT / "tests" / "kit" / "kill_launcher.py"
     text = conf.read_text()
     for program in (*BOUNDARIES, "gateway"):
         text = text.replace(f"-m mytrading.daemons.{program}\n", f'"{launcher}" {program}\n')

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import copy_project, eventually
-from tests.system.in_process import asked
-from tests.system.stack import Stack
+from tests.kit.in_process_command import asked
+from tests.kit.project import copy_project
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -49,7 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("legs")
     with Stack(folder, MYTRADING_HOME=str(home), ENABLED_STRATEGIES=f"{CALL},{PUT}") as found:
-        found.up("--simulator", "--speed", "5")
+        found.up("--simulator", "--speed", "20")
         yield found
 
 
@@ -151,6 +152,6 @@ def test_strategy_that_holds_is_removed_by_force_and_keeps_its_stop(stack: Stack
 
 def test_removed_strategy_is_not_started_again(stack: Stack) -> None:
     stack.down()
-    done = stack.run("up", "--detach", "--simulator", "--speed", "5")
+    done = stack.run("up", "--detach", "--simulator", "--speed", "20")
     assert done.returncode == 4, done.stdout + done.stderr
     assert f"no file in strategies/ has a strategy {CALL!r}; did you mean {PUT}?" in done.stderr

@@ -8,18 +8,19 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
-from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
-from tests.support import copy_project, eventually
-from tests.system.stack import Stack
+from mytrading.core.time import to_ns
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
+from tests.kit.project import copy_project
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 TRADED = date(2026, 11, 20)
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 FILE = """name = "Strangle"
-entry_time = "09:20"
-entry_minutes = 60
-exit_time = "10:05"
+entry_time = "09:18"
+entry_minutes = 30
+exit_time = "09:30"
 stop = "none"
 
 [[legs]]
@@ -71,12 +72,12 @@ def test_strangle_is_entered_at_its_time_and_closed_at_its_exit_time(tmp_path: P
 
 def test_entry_window_that_passed_before_the_start_is_said_by_up_and_as_an_alert(tmp_path: Path) -> None:
     home, clock = make_home(tmp_path / "home"), tmp_path / "state" / "paper" / "clock.json"
-    stopped = Segment(machine_now(), to_ns(TRADED, time(11)), 1.0)
+    stopped = ClockSegment(machine_now(), to_ns(TRADED, time(11)), 1.0)
     write_clock_file(clock, ClockFile(segments=(stopped,), last_seen_machine_ns=stopped.machine_ns))
     with Stack(tmp_path, MYTRADING_HOME=str(home), ENABLED_STRATEGIES="Strangle") as stack:
         done = stack.run("up", "--detach", "--simulator")
         assert done.returncode == 0, done.stderr
-        text = "entry window 09:20-10:20 missed: no quotes of NSE_INDEX:NIFTY came then; the next one is on another day"
+        text = "entry window 09:18-09:48 missed: no quotes of NSE_INDEX:NIFTY came then; the next one is on another day"
         assert f"alert WINDOW_MISSED Strangle: {text}" in done.stdout
         assert missed_by(stack) == {"Strangle": text}
 

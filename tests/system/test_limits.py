@@ -10,17 +10,15 @@ from threading import Timer
 
 import pytest
 
-from tests.support import PATIENCE, ROOT, eventually
-from tests.system.stack import COMMAND, Stack
+from tests.kit.stack import Stack
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 def assert_watched(stack: Stack) -> None:
     """`risk --watch` prints a line a second, each of a newer moment."""
-    shown = subprocess.Popen(
-        [COMMAND, "risk", "--watch", "--json"], env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+    shown = stack.start("risk", "--watch", "--json", stdout=subprocess.PIPE)
     assert shown.stdout is not None
     too_long = Timer(60 * PATIENCE, shown.kill)
     too_long.start()

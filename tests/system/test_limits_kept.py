@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support import eventually
-from tests.system.home import ALTERNATING, HEAD, RICH, WIDE, make_project, named
-from tests.system.stack import Stack
+from tests.kit.limit_stack import RECORDED, push
+from tests.kit.stack import Stack
+from tests.kit.stack_project import ALTERNATING, HEAD, RICH, WIDE, make_project, named
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 ACTIONS = {"AlertsOnly": "alert", "EntersNoMore": "no_entries", "Closes": "close_legs", "GoesFlat": "flatten",
            "Halts": "halt"}  # fmt: skip
-RECORDED = {"alert": "alert_only", "no_entries": "no_entries", "close_legs": "close_all", "flatten": "flatten",
-            "halt": "halt"}  # fmt: skip
 ENDED = ACTIONS.keys() - {"AlertsOnly"}
 CODE = HEAD + ALTERNATING + named("Alternating", *ACTIONS)
 SETTINGS = """
@@ -39,11 +37,6 @@ def make_home(home: Path) -> dict[str, str]:
     return make_project(home, CODE, settings, WIDE, **RICH)
 
 
-def push(stack: Stack, **fields: Any) -> None:
-    """Make a quote of the share the market."""
-    stack.sim("market", symbol="INFY", exchange="NSE", **fields)
-
-
 def reached(stack: Stack) -> set[str]:
     return {row["name"] for row in stack.ask("risk")["limits"] if row["scope"] == "strategy" and row["reached"]}
 
@@ -55,7 +48,7 @@ def entries(stack: Stack) -> dict[str, int]:
 
 
 def denied(stack: Stack) -> set[str]:
-    """Strategies of which a wish of this session was denied for the limit."""
+    """Strategies of which a signal of this session was denied for the limit."""
     done = stack.run("signals", "--json", "-n", "60")
     return {row["strategy"] for row in json.loads(done.stdout) if "DAILY_LOSS" in json.dumps(row)}
 

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.start import Wanted, prepare
-from mytrading.messages.runconfig import RunConfig
+from mytrading.cli.shell.start import Wanted, prepare
+from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import TradingOrchestrator
-from mytrading.runtime.clock import ClockFile, read_clock_file, write_clock_file
-from tests.support import API_KEY, ROOT, RunningSimulator, eventually, start_simulator
-from tests.system.home import HEAD, LONG, make_project, named
-from tests.system.stack import Stack
+from mytrading.runtime.host.clock import ClockFile, read_clock_file, write_clock_file
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.stack import Stack
+from tests.kit.stack_project import HEAD, LONG, make_project, named
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

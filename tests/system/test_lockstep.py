@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import eventually
-from tests.system.lockstep_home import LockStepped, make_home
-from tests.system.stack import Stack
+from tests.kit.lockstep_stack import LockStepped, make_home
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

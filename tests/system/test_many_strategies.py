@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import copy_project, eventually
-from tests.system.in_process import asked
-from tests.system.stack import Stack
+from tests.kit.in_process_command import asked
+from tests.kit.project import copy_project
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from mytrading.messages.enums import Mode, OrderState
-from mytrading.messages.runconfig import ServerMode, write_run_config
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually
+from mytrading.messages.run_config import ServerMode, write_run_config
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import RunningSimulator
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.timeout(240)
 

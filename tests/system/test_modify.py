@@ -12,19 +12,21 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import to_ns
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import write_run_config
-from mytrading.runtime.clock import MarketClock, Segment, machine_now
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
-from mytrading.runtime.ops import Ops
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import eventually, start_simulator
-from tests.system.stack import COMMAND, ROOT, Stack
+from mytrading.messages.ops import PaperOrderCommand
+from mytrading.messages.run_config import write_run_config
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
+from mytrading.runtime.streams.ops_client import Ops
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import start_simulator
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 SBIN = "NSE:SBIN"
@@ -42,7 +44,7 @@ def rest(stack: Stack, name: str) -> tuple[str, float]:
     ltp = float(stack.rest("quotes", symbol="SBIN", exchange="NSE")["ltp"])
     price = round(round(ltp * 0.97 / 0.05) * 0.05, 2)
     with Ops(stack.config) as gateway:
-        gateway.ask("probe", None, id=name, instrument=SBIN, quantity="10", price=f"{price:.2f}")
+        gateway.ask(PaperOrderCommand(request_id=name, id=name, instrument=SBIN, quantity=10, price=price))
     eventually(lambda: level(stack, name).get("state") == "ACCEPTED", 20)
     return name, price
 
@@ -88,8 +90,7 @@ def test_unknown_order_is_a_usage_error(stack: Stack) -> None:
 def test_fill_that_comes_before_the_cancel_is_told_and_booked(stack: Stack) -> None:
     name, price = rest(stack, "filled-first")
     stack.sim("fault", kind="rate_limited", route="cancelorder", count=-1)
-    command = [COMMAND, "orders", "cancel", name, "--json", "--timeout", "30"]
-    asking = subprocess.Popen(command, env=stack.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    asking = stack.start("orders", "cancel", name, "--json", "--timeout", "30", stdout=subprocess.PIPE)
     eventually(lambda: level(stack, name).get("pending_cancel"), 20)
     stack.sim("market", symbol="SBIN", exchange="NSE", ltp=price - 2, hold=True)
     said, _ = asking.communicate(timeout=60)
@@ -114,7 +115,7 @@ def bench(tmp_path: Path) -> Iterator[tuple[Bench, Any]]:
         Path(config.state_dir).mkdir(parents=True, exist_ok=True)
         write_run_config(Path(config.state_dir) / "run.msgpack", config)
         in_session = to_ns(date(2026, 11, 20), time(11, 0))
-        MarketClock((Segment(machine_now(), in_session, 1.0),), config.clock_path).mark_seen()
+        MarketClock((ClockSegment(machine_now(), in_session, 1.0),), config.clock_path).mark_seen()
         made = Bench(config, closing)
         made.start("reconciler")
         made.start("router")
@@ -139,15 +140,15 @@ def test_stop_is_moved_in_place_by_a_call_that_answers_500_and_kept_without_forc
     stop = eventually(lambda: open_stop(simulator), 30)
     simulator.call("/sim/fault", kind="place_500_but_placed", route="modifyorder", count=1)
     gateway = Journal(stack.config.journal_dir("gateway"), "gateway", "2026-11-20")
-    wishes = (
+    signals = (
         ModifyRequested(id="m1", order=stop["strategy"], at_ns=1, trigger_price=970.0),
         CancelRequested(id="c1", order=stop["strategy"], at_ns=2),
     )
-    for wish in wishes:
-        gateway.append([Entry(OUTPUT, "control", encode_body(wish))], machine_now(), machine_now())
+    for signal in signals:
+        gateway.append([Entry(OUTPUT, "control", encode_body(signal))], machine_now(), machine_now())
     gateway.close()
     moved = eventually(lambda: (found := open_stop(simulator)).get("trigger_price") == 970.0 and found, 30)
     assert (moved["orderid"], moved["price"], int(moved["quantity"])) == (stop["orderid"], 965.0, 10)
     eventually(lambda: (order := stack.order(stop["strategy"])) and order.trigger_price == 970.0, 20)
-    order = eventually(lambda: (found := stack.order(stop["strategy"])) and found.request == "c1" and found, 20)
-    assert (order.request, order.modify_calls, order.pending_cancel) == ("c1", 1, False)
+    order = eventually(lambda: (found := stack.order(stop["strategy"])) and found.links.request == "c1" and found, 20)
+    assert (order.links.request, order.evidence.modify.calls, order.evidence.cancel.wanted) == ("c1", 1, False)

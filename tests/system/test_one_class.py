@@ -11,17 +11,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mytrading.adapters.bar_store import BarReader
-from mytrading.backtest.parity.record import days_of, read_day
-from mytrading.backtest.parity.sides import DaySide, SignalSeen
-from mytrading.backtest.runner import run
-from mytrading.backtest.setup import Asked, prepare
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.backtest.parity.recorded_day import days_of, read_day
+from mytrading.backtest.parity.side import DaySide, SignalSeen
+from mytrading.backtest.run import run
+from mytrading.backtest.setup.prepare import RunRequest, prepare
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Action, OrderState
-from mytrading.strategies.engine_machine import EngineMachine
-from tests.support import eventually
-from tests.system.home import DAY, OPENS, make_project, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, OPENS, make_project, write_ticks
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -79,13 +80,12 @@ begins = "09:23"
 """
 FIRST_NS = 1_795_146_300_000_000_000
 """The open of the replayed day, 09:15 in India."""
-MINUTE = 60_000_000_000
 BARS = 16
 LAST_NS = FIRST_NS + BARS * MINUTE
 END = "09:31:30"
-SPEED = "10"
-VALID_SECONDS = "300"
-"""Half a minute at this speed, in which a busy machine must come to a wish."""
+SPEED = "30"
+VALID_SECONDS = "900"
+"""Half a minute at this speed, in which a busy machine must come to a signal."""
 
 
 class Decision(NamedTuple):
@@ -163,7 +163,7 @@ def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
             side.hear(row)
             super().apply(row)
 
-    spec = prepare(home, Asked(name="TwoMeans", data=(f"NIFTY={bars}",), options=("model",))).spec
+    spec = prepare(home, RunRequest(name="TwoMeans", data=(f"NIFTY={bars}",), options=("model",))).spec
     return side, run(dataclasses.replace(spec, quick=False), machine=Noting).ledger.hash()
 
 
@@ -196,11 +196,11 @@ def test_one_class_decides_the_same_in_paper_dry_run_and_backtest(
         bars = write_bars(tmp_path / "bars.csv", stack)
         told = stack.run("backtest", "TwoMeans", "--data", f"NIFTY={bars}", "--options", "model", "--json")
 
-    wished = decisions(paper)
-    entered = [one for one in wished if one.action is not Action.EXIT]
+    signalled = decisions(paper)
+    entered = [one for one in signalled if one.action is not Action.EXIT]
     with Stack(tmp_path / "dry", **environment) as stack:
         stack.up("--replay", ticks, "--speed", SPEED, "--dry-run")
-        eventually(lambda: stack.market_time() >= END and len(recorded(did(stack))) >= len(entered), 150)
+        eventually(lambda: stack.market_time() >= END and len(recorded(did(stack))) >= len(entered), 60)
         at_the_exchange = stack.rest("orderbook")["orders"], stack.rest("tradebook"), stack.broker_net()
         assert stack.down().returncode == 0
         dry = did(stack)
@@ -210,8 +210,8 @@ def test_one_class_decides_the_same_in_paper_dry_run_and_backtest(
     backtest, trades = backtested(tmp_path / "home", bars)
     assert json.loads(told.stdout.splitlines()[-1])["trade_hash"] == trades
 
-    assert min(Counter(one.action for one in wished)[action] for action in Action) >= 2
-    assert decisions(backtest) == wished
+    assert min(Counter(one.action for one in signalled)[action] for action in Action) >= 2
+    assert decisions(backtest) == signalled
     assert traded(backtest) == traded(paper)
     assert paper_parity["differences"] == []
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.system.lockstep_home import LockStepped, make_home, make_ticks
-from tests.system.stack import Stack
+from tests.kit.lockstep_stack import LockStepped, make_home, make_ticks
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -68,10 +69,10 @@ def test_day_in_lock_step_trades_as_its_backtest_does(tmp_path: Path) -> None:
     with Stack(tmp_path, **environment) as stack:
         stack.up("--replay", ticks, "--speed", "0")
         LockStepped(stack).run_to("09:32:30")
-        while_it_runs = told(stack, "--within-ms", "0")
+        assert eventually(lambda: told(stack, "--within-ms", "0")[0] == 0, 20), "once the tape has the last quotes"
         assert stack.down().returncode == 0
     code, found = told(stack, "--within-ms", "0", "--report", str(tmp_path / "report"))
-    assert while_it_runs[0] == code == 0
+    assert code == 0
     assert found["differences"] == []
     assert found["trades_equal"]
     assert found["equal"] == {kind: found["stack"][kind] for kind in found["equal"]}

@@ -16,10 +16,10 @@ from typing import Any, TypeVar
 import pytest
 
 from mytrading.core.fill_to_stop import FillToStop
-from mytrading.runtime.tail import JournalTail
-from tests.support import PATIENCE, eventually
-from tests.system.home import WIDE, make_project
-from tests.system.stack import Stack
+from mytrading.runtime.journal.tail import JournalTail
+from tests.kit.stack import Stack
+from tests.kit.stack_project import WIDE, make_project
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 

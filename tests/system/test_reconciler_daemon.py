@@ -13,10 +13,12 @@ from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Severity, Side
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ModeSeen, OrderReport, ReadRequest
-from mytrading.messages.runconfig import RunConfig, VenueKind
-from tests.feed_support import feed_config
-from tests.reconciler_support import Running, reconciler
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import RunConfig, VenueKind
+from tests.kit.feed_process import feed_config
+from tests.kit.order_samples import order_of
+from tests.kit.reconciler_process import Running, reconciler
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 
 def config_of(simulator: RunningSimulator, tmp_path: Path, runtime: Path, **venue: Any) -> RunConfig:
@@ -79,7 +81,7 @@ def test_level_is_repeated_until_the_router_shows_it(running: Running, simulator
 
 
 def our_order(broker_order_id: str) -> Order:
-    return Order(
+    return order_of(
         client_order_id="c", account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="s", run="r",
         cause="x", purpose=Purpose.ENTRY, side=Side.BUY, quantity=10, order_type=OrderType.MARKET,
         state=OrderState.FILLED, created_ns=1, updated_ns=1, broker_order_id=broker_order_id, stream_filled=10,

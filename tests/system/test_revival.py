@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 import pytest
 
-from mytrading.runtime.lock import holder
-from mytrading.runtime.supervision import PROGRAMS
-from tests.support import eventually
-from tests.system.home import HEAD, RICH, WIDE, make_project
-from tests.system.stack import Stack
+from mytrading.runtime.supervision.control import PROGRAMS
+from mytrading.runtime.supervision.instance_lock import holder
+from tests.kit.stack import Stack
+from tests.kit.stack_project import HEAD, RICH, WIDE, make_project
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.journal.files import decoded
-from mytrading.core.calendar import IST
-from mytrading.core.rollover import TRIES
-from tests.support import ROOT, eventually
-from tests.system.home import HEAD, LONG, OPENS, RICH, WIDE, make_project, named, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from mytrading.core.risk.rollover.rollover import TRIES
+from mytrading.core.time import IST
+from mytrading.operations.journal_verify import decoded
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.project import ROOT
+from tests.kit.stack import Stack
+from tests.kit.stack_project import HEAD, LONG, OPENS, RICH, WIDE, make_project, named, write_ticks
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -64,7 +65,7 @@ def make_home(home: Path) -> dict[str, str]:
         for name, symbol, lots, days, first in ROLLS
     }
     environment = make_project(home, CODE, settings, WIDE, ALERT_COOLDOWN="1", **RICH)
-    launcher = ROOT / "tests" / "system" / "kill_launcher.py"
+    launcher = ROOT / "tests" / "kit" / "kill_launcher.py"
     conf = (ROOT / "supervisord.conf").read_text()
     for name in ("router", "risk"):
         assert f"-m mytrading.daemons.{name}\n" in conf
@@ -172,7 +173,7 @@ def test_future_is_kept_until_its_days_before_expiry_have_come(rolling: Rolling)
     assert rolling.rolls() == {}
 
 
-def test_first_wish_in_lock_step_waits_for_the_funds(rolling: Rolling) -> None:
+def test_first_signal_in_lock_step_waits_for_the_funds(rolling: Rolling) -> None:
     rows = [row.body for row in decoded(rolling.stack.config, "risk")]
     assert [row for row in rows if row.get("type") == "signal_denied" and row["code"] == "MARGIN_UNKNOWN"] == []
 
@@ -212,7 +213,7 @@ def test_router_killed_between_the_legs_and_in_the_second_moves_the_future_once(
 def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_and_not_tried_on(
     rolling: Rolling,
 ) -> None:
-    """The strategy wishes the same with each bar, on a later day than that of its position."""
+    """The strategy wants the same with each bar, on a later day than that of its position."""
     bought, gone, *there = rolling.orders("RollsInVain")
     assert (bought[:3], gone[:3]) == (("BUY", BANK_NEAR, BANK_LOT), ("SELL", BANK_NEAR, BANK_LOT))
     assert there == [("BUY", BANK_FAR, 0, "REJECTED")] * TRIES

@@ -13,10 +13,11 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderType, Product, Purpose
 from mytrading.messages.orders import GoalChanged, Order, OrderChanged, TimerFired
-from mytrading.runtime.clock import Segment, machine_now
-from mytrading.runtime.journal import JournalReader, read_segment
-from tests.router_bench import Bench, router_bench
-from tests.support import RunningSimulator, eventually
+from mytrading.runtime.host.clock import ClockSegment, machine_now
+from mytrading.runtime.journal.journal import JournalReader, read_segment
+from tests.kit.router_bench import Bench, router_bench
+from tests.kit.simulator_process import RunningSimulator
+from tests.kit.waiting import eventually
 
 TEN_O_CLOCK = 1_795_199_400_000_000_000 - 14 * 3_600_000_000_000
 """2026-11-20 10:00 in India, a trading day."""
@@ -25,13 +26,13 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
-    with router_bench(tmp_path, simulator.rest, simulator.ws, Segment(machine_now(), TEN_O_CLOCK, 1.0)) as made:
+    with router_bench(tmp_path, simulator.rest, simulator.ws, ClockSegment(machine_now(), TEN_O_CLOCK, 1.0)) as made:
         yield made
 
 
 def lost(bench: Bench) -> bool:
     """Whether the router last told its machine that the books are lost."""
-    (day,) = bench.config.journal_dir("router").glob("????-??-??.sqlite")
+    (day,) = bench.config.journal_dir("router").glob("????-??-??.journal")
     rows = [StreamDecoder(row.stream).body(row.body) for row in read_segment(day)]
     told = [row.name for row in rows if isinstance(row, TimerFired) and row.name.startswith("books_")]
     return told[-1:] == ["books_lost main"]
@@ -67,7 +68,7 @@ def test_exit_keeps_its_stop_while_the_order_book_fails_and_closes_when_it_is_ba
     )  # fmt: skip
     eventually(lambda: [row for row in written(bench) if isinstance(row, GoalChanged)], 15)
     resting = stop(bench)
-    assert resting is not None and not resting.pending_cancel
+    assert resting is not None and not resting.evidence.cancel.wanted
     assert simulator.status(resting.broker_order_id) == "trigger pending"
     simulator.call("/sim/fault", kind="clear")
     eventually(lambda: [row for row in written(bench) if isinstance(row, GoalChanged) and row.goal.state == "done"], 40)

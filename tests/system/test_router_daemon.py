@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.enums import OrderState, Side
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.records import DayOpened
-from mytrading.runtime.clock import SECOND, MarketClock, Segment, machine_now
-from mytrading.runtime.journal import JournalReader, Row, read_segment
-from tests.router_bench import Bench, router_bench
-from tests.support import PATIENCE, RunningSimulator, eventually
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
+from mytrading.runtime.journal.journal import JournalReader, Row, read_segment
+from tests.kit.router_bench import Bench, router_bench, statuses
+from tests.kit.simulator_process import RunningSimulator
+from tests.kit.waiting import PATIENCE, eventually
 
 MIDNIGHT = 1_795_199_400_000_000_000
 """2026-11-21 00:00 in India."""
@@ -27,11 +29,6 @@ pytestmark = pytest.mark.timeout(240)
 def bench(tmp_path: Path, simulator: RunningSimulator) -> Iterator[Bench]:
     with router_bench(tmp_path, simulator.rest, simulator.ws) as made:
         yield made
-
-
-def statuses(simulator: RunningSimulator) -> list[str]:
-    _, body = simulator.call("orderbook")
-    return [row["order_status"] for row in body["data"]["orders"]]
 
 
 def test_resting_entry_is_cancelled_when_its_guardians_are_away(bench: Bench, simulator: RunningSimulator) -> None:
@@ -69,20 +66,20 @@ def test_router_that_cannot_cancel_says_which_entry_may_rest(bench: Bench, simul
 
 def test_unsent_entry_of_yesterday_ends_with_a_record_before_the_new_day_opens(tmp_path: Path) -> None:
     """Nobody serves, so no book is read and the entry cannot leave; then the market's clock goes on to midnight."""
-    evening = Segment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
+    evening = ClockSegment(machine_now(), MIDNIGHT - 3600 * SECOND, 1.0)
     with router_bench(tmp_path, "http://127.0.0.1:9", "ws://127.0.0.1:9", evening) as bench:
         config = bench.config
         bench.command_a_resting_entry()
         router = bench.start("router")
         folder = config.journal_dir("router")
         eventually(lambda: states_in(folder) == [OrderState.INITIALIZED], 20)
-        MarketClock((evening, Segment(machine_now(), MIDNIGHT - SECOND, 1.0)), config.clock_path).mark_seen()
+        MarketClock((evening, ClockSegment(machine_now(), MIDNIGHT - SECOND, 1.0)), config.clock_path).mark_seen()
         eventually(lambda: len(states_in(folder)) == 2, 20)
-        eventually((folder / "2026-11-21.sqlite").exists, 20)
+        eventually((folder / "2026-11-21.journal").exists, 20)
         router.send_signal(signal.SIGTERM)
         router.wait(6 * PATIENCE)
         states = states_in(folder)
-        (day,) = opened(folder / "2026-11-21.sqlite")
+        (day,) = opened(folder / "2026-11-21.journal")
     assert states == [OrderState.INITIALIZED, OrderState.EXPIRED]
     assert (day.day, day.orders) == ("2026-11-21", ())
 
@@ -108,7 +105,7 @@ def test_exits_cancel_each_stop_once_and_follow_the_read_that_proves_it(
 ) -> None:
     """At a server that takes 100 ms for every call: no second cancel that it would refuse, no wait for a later read."""
     assert simulator.call("/sim/fault", kind="delay_ms", ms=100.0)[0] == 200
-    ten = Segment(machine_now(), MIDNIGHT - 14 * 3600 * SECOND, 1.0)
+    ten = ClockSegment(machine_now(), MIDNIGHT - 14 * 3600 * SECOND, 1.0)
     with router_bench(tmp_path, simulator.rest, simulator.ws, ten) as bench:
         bench.start("reconciler")
         bench.start("router")

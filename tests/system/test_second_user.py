@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import PATIENCE, ROOT, copy_project, eventually
-from tests.system.stack import COMMAND, Stack
+from tests.kit.project import ROOT, copy_project
+from tests.kit.stack import COMMAND, Stack
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.system,

@@ -14,12 +14,13 @@ import zmq
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.enums import OrderState
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.runconfig import AccountRole, AccountRun, write_run_config
-from mytrading.runtime.endpoints import endpoint
-from mytrading.runtime.streams import ZMQSubscriber
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import API_KEY, RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import AccountRole, AccountRun, write_run_config
+from mytrading.runtime.streams.endpoints import endpoint
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.timeout(240)
 

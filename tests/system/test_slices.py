@@ -9,17 +9,18 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.parents import grouped
+from mytrading.core.orders.parent_orders import grouped
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.orders import Order, OrderChanged
-from mytrading.messages.runconfig import write_run_config
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.journal import OUTPUT, Entry, JournalReader
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import write_run_config
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import OUTPUT, Entry, JournalReader
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import RunningSimulator, start_simulator
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(200)]
 
@@ -51,7 +52,7 @@ def slices(bench: Bench) -> list[tuple[Order, tuple[Order, ...]]]:
     rows = [decoder.body(row.body) for row in reader.read(0)]
     reader.close()
     levels = {row.order.client_order_id: row.order for row in rows if isinstance(row, OrderChanged)}
-    return grouped(sorted(levels.values(), key=lambda order: (order.created_ns, order.slice)))
+    return grouped(sorted(levels.values(), key=lambda order: (order.created_ns, order.links.slice)))
 
 
 def whole(bench: Bench, number: int, quantity: int) -> bool:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.runtime.endpoints import endpoint
-from tests.support import PATIENCE, eventually
-from tests.system.stack import Stack
+from mytrading.runtime.streams.endpoints import endpoint
+from tests.kit.stack import Stack
+from tests.kit.stack_project import make_busy_project
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
@@ -31,7 +32,7 @@ STALLED_S = 15.0
 
 
 def test_stalled_reader_of_the_feed_costs_nobody_anything(tmp_path: Path) -> None:
-    with Stack(tmp_path, ZMQ_HIGH_WATER_MARK="1000") as stack:
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home", ZMQ_HIGH_WATER_MARK="1000")) as stack:
         stack.up("--simulator")
         market = endpoint(stack.config.runtime_dir, "market", "feed")
         reader = subprocess.Popen([sys.executable, "-c", READER, market], stdout=subprocess.PIPE, text=True)

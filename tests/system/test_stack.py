@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.streams import ALL
-from mytrading.runtime import supervision
-from mytrading.runtime.clock import read_clock_file
-from tests.support import API_KEY, ROOT, eventually, start_simulator
-from tests.system.stack import Stack
+from mytrading.runtime.host.clock import read_clock_file
+from mytrading.runtime.supervision import control
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY, start_simulator
+from tests.kit.stack import Stack
+from tests.kit.stack_project import make_busy_project
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(420)]
 
@@ -29,7 +32,7 @@ def tick_files() -> list[Path]:
 @pytest.mark.parametrize("ticks", tick_files(), ids=lambda path: path.name.split(".")[0])
 def test_replayed_day_ends_with_round_trips_and_equal_books(tmp_path: Path, ticks: Path) -> None:
     with Stack(tmp_path) as stack:
-        stack.up("--replay", str(ticks), "--speed", "600")
+        stack.up("--replay", str(ticks), "--speed", "1200")
         last = eventually(lambda: stack.market_time() >= "15:31" and stack.is_settled(), 90)
         assert last
         summary = json.loads(json.dumps(stack.ask("status")))
@@ -49,7 +52,7 @@ VICTIMS = [
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed_process_comes_back_and_books_stay_equal(tmp_path: Path, victim: str) -> None:
-    with Stack(tmp_path) as stack:
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
         stack.up("--simulator")
         eventually(lambda: len(stack.ask("orders")) >= 1, 60)
         old = stack.kill(victim)
@@ -66,7 +69,7 @@ BROKEN_ENGINE = """
 import sys
 
 if "mytrading.daemons.engine" in sys.orig_argv:
-    from mytrading.strategies.engine_machine import EngineMachine
+    from mytrading.core.engine.machine import EngineMachine
 
     def broken(*_, **__):
         raise RuntimeError("no engine today")
@@ -84,7 +87,7 @@ def test_daemon_that_dies_before_its_first_heartbeat_is_given_up_and_fails_the_s
         assert "engine gave up (exit 70): RuntimeError: no engine today" in done.stderr
         assert "the stack runs" not in done.stdout
         assert "the start failed; what did start is still there; `mytrading status`" in done.stdout
-        assert supervision.spawns(stack.config)["engine"] == supervision.EXITS
+        assert control.spawns(stack.config)["engine"] == control.EXITS
         (alert,) = eventually(lambda: [row for row in stack.ask("alerts") if row["code"] == "DAEMON_GIVEN_UP"], 15)
         assert (alert["subject"], "no engine today" in alert["message"]) == ("engine", True)
 
@@ -156,7 +159,7 @@ def test_down_leaves_no_process_behind(tmp_path: Path) -> None:
 
 
 def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
-    with Stack(tmp_path) as stack:
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
         stack.up("--simulator")
         assert stack.run("halt", "looking into it").returncode == 0
         eventually(lambda: any("HALTED" in text for row in stack.ask("signals") for text in row["denied"]), 60)
@@ -166,7 +169,7 @@ def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:
 
 
 def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -> None:
-    with Stack(tmp_path) as stack:
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
         stack.up("--simulator", "--dry-run")
         rows = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "RECORDED"], 60)
         assert all("would send" in row["message"] for row in rows)
@@ -180,7 +183,8 @@ def test_dry_run_places_nothing_and_records_what_it_would_send(tmp_path: Path) -
 def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
     told = tmp_path / "told"
     command = f"sh -c 'echo $ALERT_CODE $ALERT_STATE >> {told}'"
-    with Stack(tmp_path, MYTRADING_MIN_FREE_BYTES=str(1 << 60), ALERT_COMMAND=command) as stack:
+    settings = {"MYTRADING_MIN_FREE_BYTES": str(1 << 60), "ALERT_COMMAND": command}
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home", **settings)) as stack:
         stack.up("--simulator")
         eventually(lambda: any("DISK_LOW" in text for row in stack.ask("signals") for text in row["denied"]), 60)
         assert stack.ask("orders") == []
@@ -189,7 +193,7 @@ def test_full_disk_stops_entries_and_says_so(tmp_path: Path) -> None:
 
 
 def test_second_start_continues_where_the_first_stopped(tmp_path: Path) -> None:
-    with Stack(tmp_path) as stack:
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
         stack.up("--simulator")
         eventually(lambda: len(stack.ask("orders")) >= 1 and stack.is_settled(), 60)
         placed = {row["client_order_id"] for row in stack.ask("orders")}

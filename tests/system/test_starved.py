@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.runtime import supervision
-from tests.support import ROOT, eventually
-from tests.system.stack import COMMAND, Stack
+from mytrading.runtime.supervision import control
+from tests.kit.project import ROOT
+from tests.kit.stack import COMMAND, Stack
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(1200)]
 
@@ -38,5 +39,5 @@ def test_stack_that_others_leave_a_tenth_of_the_machine_starts_and_nobody_is_kil
         done = subprocess.run(command, env=stack.environment, cwd=ROOT, capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stderr
         eventually(lambda: len(stack.ask("orders")) >= 1 and stack.is_settled(), 200)
-        assert {name: count for name, count in supervision.spawns(stack.config).items() if count > 1} == {}
+        assert {name: count for name, count in control.spawns(stack.config).items() if count > 1} == {}
         assert [row for row in stack.ask("alerts", "--all") if row["code"] == "DAEMON_HUNG"] == []

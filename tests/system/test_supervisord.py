@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,13 +17,14 @@ import msgspec
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
+from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.orchestrator import StackFailed, TradingOrchestrator
-from mytrading.runtime import supervision
-from mytrading.runtime.supervision import EXITS, Ended, SupervisorFailed
-from tests.feed_support import runtime_folder
-from tests.support import ROOT, eventually
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.control import EXITS, Ended, SupervisorFailed
+from tests.kit.feed_process import runtime_folder
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
 HEAD = """
 [supervisord]
@@ -64,10 +68,51 @@ def supervised(tmp_path: Path, commands: Mapping[str, str]) -> Iterator[RunConfi
             shell = command if command.startswith("/") else f"sh -c '{command}'"
             text += PROGRAM.format(name=name, command=shell, logs="%(ENV_MYTRADING_LOG_DIR)s")
         (tmp_path / "supervisord.conf").write_text(text)
-        assert supervision.revive(made)
+        assert control.revive(made)
         yield made
-        supervision.shut_down(made)
-        eventually(lambda: not supervision.supervisor_pid(made), 15)
+        control.shut_down(made)
+        eventually(lambda: not control.supervisor_pid(made), 15)
+
+
+def supervisorctl(folder: Path, *words: str) -> str:
+    """What `supervisorctl` prints when it is typed in the folder, with nothing of ours in the environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MYTRADING_")}
+    command = [str(Path(sys.executable).with_name("supervisorctl")), "-c", "supervisord.conf", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return done.stdout + done.stderr
+
+
+def as_shipped(section: str) -> str:
+    """A section of the shipped `supervisord.conf`."""
+    text = (ROOT / "supervisord.conf").read_text(encoding="utf-8")
+    return re.search(rf"^\[{section}\].*?(?=^\[|\Z)", text, re.DOTALL | re.MULTILINE)[0]  # type: ignore[index]
+
+
+def test_supervisorctl_by_hand_shows_the_stack_of_the_project_folder(tmp_path: Path) -> None:
+    with supervised(tmp_path, {"risk": "sleep 600"}):
+        with (tmp_path / "supervisord.conf").open("a") as conf:
+            conf.write(f"\n{as_shipped('supervisorctl')}")
+        assert re.search(r"risk +RUNNING", supervisorctl(tmp_path, "status"))
+    assert "no such file" in supervisorctl(tmp_path, "status")
+
+
+def test_supervisorctl_by_hand_reads_the_shipped_file_without_a_stack(tmp_path: Path) -> None:
+    copied = tmp_path / "supervisord.conf"
+    copied.write_text((ROOT / "supervisord.conf").read_text(encoding="utf-8"))
+    assert "logs/supervisor.sock no such file" in supervisorctl(tmp_path, "status")
+
+
+def test_default_stack_takes_the_link_of_supervisorctl_and_no_other_takes_it_from_one_that_runs(tmp_path: Path) -> None:
+    link = tmp_path / control.LINK
+    with supervised(tmp_path, {"risk": "sleep 600"}) as first:
+        assert first.profile == "paper" and link.resolve() == control.socket_path(first)
+        other = msgspec.structs.replace(first, runtime_dir=str(tmp_path))
+        control._link_socket(other)
+        assert link.resolve() == control.socket_path(first)
+        control._link_socket(msgspec.structs.replace(other, profile="default-live"))
+        assert link.resolve() == control.socket_path(other)
+    control._link_socket(first)
+    assert link.resolve() == control.socket_path(first), "nobody answers behind the other"
 
 
 @pytest.fixture
@@ -78,7 +123,7 @@ def config(tmp_path: Path) -> Iterator[RunConfig]:
 
 
 def state(config: RunConfig, name: str) -> str:
-    found = supervision.programs(config).get(name)
+    found = control.programs(config).get(name)
     return found.state if found else ""
 
 
@@ -86,35 +131,35 @@ def test_program_that_ends_at_once_is_started_ever_later_and_given_up_at_the_fif
     began = time.monotonic()
     assert eventually(lambda: state(config, "engine") == "FATAL", 20)
     assert time.monotonic() - began > 1.0
-    assert supervision.spawns(config)["engine"] == EXITS
-    assert supervision.programs(config)["engine"].exit_code == 70
-    assert supervision.last_words(config, "engine") == "boom"
+    assert control.spawns(config)["engine"] == EXITS
+    assert control.programs(config)["engine"].exit_code == 70
+    assert control.last_words(config, "engine") == "boom"
     assert state(config, "risk") == "RUNNING"
 
 
 def test_program_that_ends_with_0_unasked_is_started_again_and_counted(config: RunConfig) -> None:
     """An engine whose strategy called `os._exit(0)` stayed down, and nobody said so."""
     assert eventually(lambda: state(config, "gateway") == "FATAL", 20)
-    assert supervision.spawns(config)["gateway"] == EXITS
+    assert control.spawns(config)["gateway"] == EXITS
 
 
 def test_program_that_found_the_disk_full_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
-    assert eventually(lambda: supervision.spawns(config).get("reconciler", 0) == 2, 20)
-    assert supervision.programs(config)["reconciler"].exit_code == 74
+    assert eventually(lambda: control.spawns(config).get("reconciler", 0) == 2, 20)
+    assert control.programs(config)["reconciler"].exit_code == 74
     assert state(config, "engine") == "FATAL", "five ends took less time than the wait for room"
 
 
 def test_program_that_found_its_lock_taken_is_tried_again_later_and_never_given_up(config: RunConfig) -> None:
     """It was started again without a pause for as long as the other process held the lock."""
     assert eventually(lambda: state(config, "engine") == "FATAL", 20)
-    assert supervision.spawns(config)["router"] == 1, "five ends took less time than the wait for the lock"
-    assert eventually(lambda: supervision.spawns(config)["router"] == 2, 20)
+    assert control.spawns(config)["router"] == 1, "five ends took less time than the wait for the lock"
+    assert eventually(lambda: control.spawns(config)["router"] == 2, 20)
     assert state(config, "router") != "FATAL"
 
 
 def test_expected_end_stays_ended(config: RunConfig) -> None:
     assert eventually(lambda: state(config, "feed") == "EXITED", 20)
-    assert (state(config, "feed"), supervision.spawns(config)["feed"]) == ("EXITED", 1)
+    assert (state(config, "feed"), control.spawns(config)["feed"]) == ("EXITED", 1)
     ended = Ended(config)
     ended.look()
     assert (ended.stopped, ended.began) == ({"feed"}, 1)
@@ -123,10 +168,10 @@ def test_expected_end_stays_ended(config: RunConfig) -> None:
 def test_given_up_follows_the_log_and_forgets_a_program_started_by_hand(config: RunConfig) -> None:
     given_up = Ended(config)
     assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
-    supervision.connect(config).supervisor.startProcess("engine", False)
+    control.connect(config).supervisor.startProcess("engine", False)
     assert eventually(lambda: given_up.look() == {"gateway"}, 10)
     assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
-    assert supervision.spawns(config)["engine"] == 2 * EXITS
+    assert control.spawns(config)["engine"] == 2 * EXITS
 
 
 def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_path: Path) -> None:
@@ -136,8 +181,8 @@ def test_program_runs_and_is_started_again_where_no_console_can_be_written(tmp_p
         console = Path(config.log_dir) / "risk.out"
         console.unlink()
         console.mkdir()
-        os.kill(supervision.programs(config)["risk"].pid, signal.SIGKILL)
-        assert eventually(lambda: supervision.spawns(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
+        os.kill(control.programs(config)["risk"].pid, signal.SIGKILL)
+        assert eventually(lambda: control.spawns(config)["risk"] == 2 and state(config, "risk") == "RUNNING", 20)
         assert "risk runs without a console" in (config.state / "supervisord.log").read_text()
 
 
@@ -146,7 +191,7 @@ def test_program_that_cannot_be_started_fails_the_start_at_once_and_logs_say_why
 ) -> None:
     """A minute passed in silence, and `mytrading logs` had no lines."""
     with supervised(tmp_path, {"engine": "/no such place/python -m engine", "risk": "sleep 600"}) as config:
-        eventually(lambda: supervision.not_started(config), 20)
+        eventually(lambda: control.not_started(config), 20)
         began = time.monotonic()
         with pytest.raises(StackFailed, match="engine could not be started: can't find command '/no'; see `mytrading"):
             TradingOrchestrator(config).wait_ready(60.0)
@@ -185,5 +230,5 @@ def test_shell_that_allows_too_few_open_files_is_told_so(tmp_path: Path, monkeyp
     """Supervisor ended with an AttributeError of its own."""
     monkeypatch.setattr(resource, "getrlimit", lambda _which: (64, 64))
     with pytest.raises(SupervisorFailed, match=r"allows 64 open files, expected 256 .*ulimit -n 1024"):
-        supervision.revive(run_config(tmp_path))
-    assert f"minfds={supervision.OPEN_FILES}\n" in (ROOT / "supervisord.conf").read_text()
+        control.revive(run_config(tmp_path))
+    assert f"minfds={control.OPEN_FILES}\n" in (ROOT / "supervisord.conf").read_text()

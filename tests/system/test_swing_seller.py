@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
-from tests.system.home import DAY, OPENS, RICH, make_project, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.project import ROOT
+from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, OPENS, RICH, make_project, write_ticks
 
 pytestmark = [pytest.mark.system, pytest.mark.long, pytest.mark.timeout(400)]
 

@@ -1,4 +1,4 @@
-"""A wish in ten accounts: risk sizes each in one decision, and the router calls for all of them at the same time."""
+"""A signal in ten accounts: risk sizes each in one decision, and the router calls for all of them at the same time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from mytrading.messages.enums import OrderState
-from mytrading.messages.runconfig import AccountRole, AccountRun, write_run_config
-from tests.feed_support import feed_config, runtime_folder
-from tests.router_bench import Bench
-from tests.support import API_KEY, PATIENCE, RunningSimulator, eventually, start_simulator
+from mytrading.messages.run_config import AccountRole, AccountRun, write_run_config
+from tests.kit.feed_process import feed_config, runtime_folder
+from tests.kit.router_bench import Bench
+from tests.kit.simulator_process import API_KEY, RunningSimulator, start_simulator
+from tests.kit.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -67,7 +68,7 @@ def test_orders_of_ten_accounts_start_within_a_second_however_slow_the_server_is
     for order in wave:
         eventually(lambda order=order: _is_placed(bench, order), 60)  # type: ignore[misc]
     orders = [bench.order(order) for order in wave]
-    called = [order.began_machine_ns for order in orders if order is not None]
+    called = [order.call.began_machine_ns for order in orders if order is not None]
     served = [int(row["received_ns"]) for row in server.get("/sim/orders")[1]["data"] if row["strategy"] in wave]
     assert len(served) == len(called) == len(TEN) and all(called)
     assert _seconds_between(called) < LIMIT_S, "the calls overlap: no account waits for another's"

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from mytrading.messages.streams import ALL
-from tests.support import eventually
-from tests.system.stack import Stack
+from tests.kit.stack import Stack
+from tests.kit.waiting import eventually
 
 SPAN = 30
 """Ports from the base port on that a stack may use."""

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mytrading.core.calendar import IST
 from mytrading.core.indicators.supertrend import supertrend
-from tests.support import eventually
-from tests.system.home import DAY, HEAD, OPENS, RICH, WIDE, make_project, named, write_ticks
-from tests.system.lockstep_home import LockStepped
-from tests.system.stack import Stack
+from mytrading.core.time import IST
+from tests.kit.lockstep_stack import LockStepped
+from tests.kit.stack import Stack
+from tests.kit.stack_project import DAY, HEAD, OPENS, RICH, WIDE, make_project, named, write_ticks
+from tests.kit.waiting import eventually
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -157,7 +157,7 @@ def test_runs_end_on_confirmed_turns_of_the_trend_alone_though_risk_is_killed(tm
         assert first < clock((625 - 555) * 60) < found["LateStanding"] <= clock((628 - 555) * 60), "the next bar's end"
         assert found["LateCrossing"] == second
         assert first <= found["OnPremium"] < second
-        assert stack.held().keys() <= {"OnPremium", "Turns"}, "it wishes for another strike, and so for something else"
+        assert stack.held().keys() <= {"OnPremium", "Turns"}, "it wants another strike, and so for something else"
         turns = [row for row in stack.ask("trades") if row["strategy"] == "Turns"]
         assert sorted(row["side"] for row in turns) == ["BUY", "SELL"], "each position lived until the next reversal"
         assert stack.held()["Turns"] > 0

@@ -12,13 +12,12 @@ import pytest
 
 from mytrading.cli.app import app
 from mytrading.config import TradingSettings
-from mytrading.config.variables import reserved_keys
-from mytrading.messages.runconfig import STARTING_CASH, SimulatorRules
+from mytrading.messages.run_config import STARTING_CASH, SimulatorRules
 from mytrading.messages.streams import ALL, STREAMS, Stream
-from mytrading.runtime.supervision import PROGRAMS
-from mytrading.simulator.options import Options
-from tests import state_picture
-from tests.support import ROOT
+from mytrading.runtime.supervision.control import PROGRAMS
+from mytrading.simulator.settings.options import SimulatorOptions
+from tests.kit import order_state_diagram
+from tests.kit.project import ROOT
 
 
 def stream_row(stream: Stream) -> str:
@@ -35,22 +34,13 @@ def test_architecture_stream_table_equals_the_code() -> None:
     assert written == [stream_row(stream) for stream in STREAMS.values()]
 
 
-def test_readme_names_every_command() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_page_of_commands_names_every_command_and_the_readme_the_page() -> None:
+    assert "docs/commands.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     commands = [str(info.name or getattr(info.callback, "__name__", "")) for info in app.registered_commands]
     groups = [str(group.name) for group in app.registered_groups]
     missing = [name for name in (*commands, *groups) if f"`{name}" not in text and f"mytrading {name}" not in text]
     assert missing == []
-
-
-def test_readme_calls_missing_in_risk_only_what_is_reserved() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What it does not do yet")[2]
-    for word, key in (
-        ("daily loss", "max_daily_loss"),
-        ("drawdown", "max_drawdown"),
-        ("trailing", "trailing_stop_enabled"),
-    ):
-        assert (word in text.lower()) == (f"risk.{key}" in reserved_keys()), word
 
 
 def test_supervisord_conf_has_exactly_the_known_programs_in_order() -> None:
@@ -75,14 +65,17 @@ def test_lock_file_pins_hashes_and_names_no_address() -> None:
 
 def test_starting_cash_is_the_same_in_a_stack_and_in_a_simulator_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PAPER_TRADING_INITIAL_CAPITAL", raising=False)
-    alone, in_a_stack = Options(api_key="k").capital, TradingSettings().simulator.capital
+    alone, in_a_stack = SimulatorOptions(api_key="k").capital, TradingSettings().simulator.capital
     assert alone == in_a_stack == SimulatorRules().capital == STARTING_CASH
     text = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
     assert f"the starting cash (default {STARTING_CASH:.0f} rupees" in text
 
 
 def test_picture_of_the_order_states_is_that_of_the_table() -> None:
-    assert state_picture.written() == state_picture.picture(), "write it anew: python -m tests.state_picture"
+    again = "write it again: python -m tests.kit.order_state_diagram"
+    assert order_state_diagram.written() == order_state_diagram.picture(), again
+    marks = order_state_diagram.DECISIONS, order_state_diagram.END_DECISIONS
+    assert order_state_diagram.written(*marks) == order_state_diagram.decisions(), again
 
 
 def test_every_hard_case_names_a_test_that_exists() -> None:

@@ -14,8 +14,9 @@ import typer.main
 
 from mytrading.cli.app import app
 from mytrading.simulator.__main__ import parser
-from mytrading.simulator.fault_command import _parser
-from tests.support import ROOT
+from mytrading.simulator.faults.command import _parser
+from tests.kit import command_page
+from tests.kit.project import ROOT
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 INLINE = re.compile(r"`([^`]+)`")
@@ -89,11 +90,22 @@ def test_what_does_not_exist_is_found() -> None:
     assert problem("orders resolve ID --not-placed") == ""
     assert problem("orders resolve ID --not-there") == "resolve has no --not-there"
     assert problem("order resolve") == "mytrading has no command order"
-    assert len(shown(ROOT / "README.md")) > 20
+    assert len(shown(ROOT / "README.md")) > 10
 
 
 def test_readme_shows_a_command_in_each_row_of_its_table() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Watch and stop")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
-    assert len(rows) > 30
+    assert len(rows) > 10
     assert [row for row in rows if not SHOWN.search(row.replace("`", " "))] == []
+
+
+def test_page_of_commands_is_that_of_the_commands() -> None:
+    assert command_page.DOCUMENT.read_text(encoding="utf-8") == command_page.page(), "python -m tests.kit.command_page"
+
+
+def test_page_of_commands_has_each_command_in_one_chapter() -> None:
+    page = command_page.page()
+    words = [" ".join(words) for words, _ in command_page.leaves(tree())]
+    assert len(words) > 70
+    assert [name for name in words if len(re.findall(rf"^### `mytrading {name}[ `]", page, re.MULTILINE)) < 1] == []

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 LAYERS = (
-    "messages", "core", "strategies", "runtime", "adapters", "config", "daemons", "simulator", "backtest", "cli",
-    "bench", "chaos", "utils",
+    "messages", "core", "strategies", "runtime", "adapters", "config", "daemons", "simulator", "backtest", "operations",
+    "cli", "utils",
 )  # fmt: skip
 OPERATORS = ("strategies/", "config/")
 """Folders of the project that have the names of layers: files in there an operator makes, and examples name them."""
@@ -21,7 +21,9 @@ OPERATORS = ("strategies/", "config/")
 ELSEWHERE = ("mytrading/key",)
 """In the folder of the user's own configuration files."""
 
-PATH = re.compile(rf"(?<![\w./~<-])(?:mytrading|tests|docs|{'|'.join(LAYERS)})(?:/\w[\w-]*)+(?:\.\w+)*/?(?![\w*{{<…])")
+PATH = re.compile(
+    rf"(?<![\w./~<-])(?:mytrading|lab|tests|docs|{'|'.join(LAYERS)})(?:/\w[\w-]*)+(?:\.\w+)*/?(?![\w*{{<…])"
+)
 MODULE = re.compile(r"\bmytrading(?:\.[a-z]\w*)+")
 LINK = re.compile(r"\]\(([^)#\s:]+)(?:#[^)]*)?\)")
 

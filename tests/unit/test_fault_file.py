@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.simulator.fault_file import FaultFile
-from mytrading.simulator.fault_settings import from_file
-from mytrading.simulator.faults import Faults
+from mytrading.simulator.faults.registry import Faults
+from mytrading.simulator.faults.settings import FaultFile, from_file
 
 
 def followed(path: Path) -> tuple[FaultFile, Faults]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 LEAVES = """
 import subprocess, sys
@@ -24,7 +24,17 @@ def test_that_leaves_a_process_behind():
 def run(folder: Path) -> subprocess.CompletedProcess[str]:
     test = folder / "test_inner.py"
     test.write_text(LEAVES)
-    options = ("-q", "-p", "tests.leftovers", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(folder))
+    options = (
+        "-q",
+        "-p",
+        "tests.kit.process_leaks",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        str(folder),
+    )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(test)],

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 PATTERNS = {
     "an API key": r"(?i)(api_?key|secret|password|auth_?token)[\"']?\s*[:=]\s*[\"']?[0-9a-f]{32,}\b",

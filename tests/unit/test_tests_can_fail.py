@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 RAISING = {"raises", "warns", "fail"}
 

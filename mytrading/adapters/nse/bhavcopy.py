@@ -1,7 +1,7 @@
 """The exchange's end-of-day file of futures and options: the form used since July 2024 (UDiFF), and the one before.
 
-Read by `mytrading chain` and by backtests. Files may be plain, gzipped or zipped. The one rule: a file is read as it is
-or refused with its line, what was expected and what was found.
+Read by `mytrading chain` and by backtests. Files may be plain, gzipped or zipped. A file is read as it is or refused
+with its line, what was expected and what was found.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One instrument's day in an exchange's end-of-day file: a share of the cash segment, a contract of the other.
 
-Read by backtests that take bhavcopies as their data. The form used since July 2024 is known, and the one before.
-The one rule: what did not trade that day has no bar; no price of another day stands in for it.
+Read by backtests that take bhavcopies as their data. The form used since July 2024 is known, and the one before. What
+did not trade that day has no bar; no price of another day stands in for it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from mytrading.adapters.bhavcopy import BhavcopyError, day_in, is_bhavcopy, names_in, number_in, opened
-from mytrading.core.symbology import ParsedSymbol, parse_symbol, split_id
+from mytrading.adapters.nse.bhavcopy import BhavcopyError, day_in, is_bhavcopy, names_in, number_in, opened
+from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.messages.instruments import InstrumentKind
 
 _OLD_SHARES = ("SYMBOL", "SERIES", "OPEN", "HIGH", "LOW", "CLOSE", "TOTTRDQTY", "TIMESTAMP")

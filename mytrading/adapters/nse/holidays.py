@@ -1,7 +1,6 @@
 """Holidays of a year from the library `exchange_calendars`, which is kept by many and knows the Bombay exchange.
 
-Used by `mytrading calendar write` alone: NSE and BSE close on the same days. The one rule: no daemon loads it; they
-read `config/calendar.toml`.
+No daemon loads it; they read `config/calendar.toml`.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import importlib
 from datetime import date
 
-from mytrading.core.calendar.edit import weekdays_off
+from mytrading.core.calendar.holiday_edits import weekdays_off
 
 SOURCE = "exchange_calendars"
 _BOMBAY = "XBOM"

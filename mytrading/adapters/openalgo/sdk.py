@@ -3,8 +3,8 @@
 For authors, notebooks and tests; imported on demand and never by a daemon, since the SDK costs 160 MB. Its methods keep
 their names and dictionaries; those added here give types and raise `OpenAlgoError`, under SDK 1.x and 2.x alike, so
 that a notebook survives a newer Python. Scripts written for other clients find their words too (`get_account`,
-`search_symbol`, `positions`, `orderbook(order_id)`, `SL-L`), with answers as dictionaries. The one rule: all POST calls
-take the one keep-alive connection, so an object belongs to one thread.
+`search_symbol`, `positions`, `orderbook(order_id)`, `SL-L`), with answers as dictionaries. All POST calls take the one
+keep-alive connection, so an object belongs to one thread.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 import msgspec
 from openalgo import api  # type: ignore[import-untyped,unused-ignore]
 
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import account, gtt, market, options
-from mytrading.adapters.openalgo.endpoints.ask import Row
-from mytrading.adapters.openalgo.errors import NotSent, TransportFailed
-from mytrading.adapters.openalgo.vocabulary import STATUSES
+from mytrading.adapters.openalgo.api import account, gtt, market, options
+from mytrading.adapters.openalgo.api.request import Row
+from mytrading.adapters.openalgo.rest.broker_quirks import STATUSES
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import NotSent, TransportFailed
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import BrokerStatus
 
@@ -75,21 +75,21 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
     def _make_request(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
         """What every POST method of the SDK goes through; failures come as the SDK's dictionaries."""
         answer = self._asked(endpoint, payload)
-        if isinstance(answer, Answer) and answer.status != 200:
+        if isinstance(answer, HttpReply) and answer.status != 200:
             text = f"HTTP {answer.status}: {answer.body.decode(errors='replace')}"
             return {"status": "error", "message": text, "code": answer.status, "error_type": "http_error"}
-        return _object(answer) if isinstance(answer, Answer) else answer
+        return _object(answer) if isinstance(answer, HttpReply) else answer
 
     def _post(self, endpoint: str, payload: Mapping[str, Any]) -> Row:
         """What SDK 2.x's `strategy...` methods go through: a refusal keeps the server's fields, as its legs."""
         answer = self._asked(endpoint, payload)
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpReply):
             return answer
         if answer.status != 200:
             return {"status": "error", **_object(answer), "code": answer.status}
         return _object(answer)
 
-    def _asked(self, endpoint: str, payload: Mapping[str, Any]) -> Answer | Row:
+    def _asked(self, endpoint: str, payload: Mapping[str, Any]) -> HttpReply | Row:
         deadline = Deadline.ORDER if endpoint in _ORDER_CALLS else Deadline.BULK
         try:
             return self.rest.call(endpoint, _with_price_types(payload), deadline)
@@ -178,7 +178,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return gtt.place(self.rest, **_named_as_on_the_wire(fields))
 
     def modifygttorder(self, **fields: Any) -> gtt.Triggered:
-        """Replace a trigger; every field is sent anew."""
+        """Replace a trigger; every field is sent again."""
         return gtt.modify(self.rest, **_named_as_on_the_wire(fields))
 
     def cancelgttorder(self, trigger_id: str, strategy: str = "Python") -> gtt.Triggered:
@@ -189,7 +189,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         """All triggers."""
         return gtt.book(self.rest)
 
-    def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[options.Greeks]:
+    def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[options.ServerGreeks]:
         """Greeks of at most 50 options in one call."""
         return options.multi_greeks(self.rest, symbols, **fields)
 
@@ -204,7 +204,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return account.pnl_by_symbol(self.rest)
 
 
-def _object(answer: Answer) -> Row:
+def _object(answer: HttpReply) -> Row:
     try:
         return msgspec.json.decode(answer.body, type=Row)
     except UNREADABLE:

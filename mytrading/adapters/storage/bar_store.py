@@ -1,7 +1,7 @@
 """The bar store: completed one-minute bars in SQLite, written by the feed, read by engines and screens.
 
-Live bars and fetched history meet here. The one rule: a bar that is in the store is never replaced, so whoever saw it
-will always find the same one again.
+Live bars and fetched history meet here. A bar that is in the store is never replaced, so whoever saw it will always
+find the same one again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mytrading.adapters.shared_database import open_to_read, open_to_write
+from mytrading.adapters.storage.shared_database import open_to_read, open_to_write
 from mytrading.messages.market import Bar
 
 FILE = "bars.sqlite"
@@ -111,7 +111,7 @@ class BarStore:
     def drop_after(self, ns: int) -> int:
         """Remove bars that end after market time `ns`, and forget that history was fetched so far; returns how many.
 
-        For a replay that begins anew: what lies ahead of the market clock has not happened.
+        For a replay that begins again: what lies ahead of the market clock has not happened.
         """
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount

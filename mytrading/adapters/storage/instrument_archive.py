@@ -1,7 +1,7 @@
-"""Puts the instruments of each day into the warehouse: `python -m mytrading.adapters.instrument_keeper STATE`.
+"""Puts the instruments of each day into the warehouse: `python -m mytrading.adapters.storage.instrument_archive STATE`.
 
 Run by the feed as a child that ends by itself whenever it has fetched a day's list, and called by `mytrading
-instruments save`. The one rule: no daemon imports this, since it loads DuckDB; it holds the warehouse for a moment.
+instruments save`. No daemon imports this, since it loads DuckDB; it holds the warehouse for a moment.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from mytrading.adapters.instrument_store import KEPT, InstrumentFile
-from mytrading.adapters.warehouse import Warehouse, WarehouseBusy
+from mytrading.adapters.storage.instrument_store import KEPT, InstrumentFile
+from mytrading.adapters.storage.warehouse import Warehouse, WarehouseBusy
 from mytrading.messages.instruments import Snapshot
 
 
 def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
-    """Save the days that the warehouse lacks, and the newest, which may have been fetched anew; returns their counts.
+    """Save the days that the warehouse lacks, and the newest, which may have been fetched again; returns their counts.
 
     `everything` saves all days again. Copies older than the newest ten are removed once they are in. Raises
     `WarehouseBusy`, and at the end `ValueError` with the copies that do not decode.

@@ -1,7 +1,7 @@
 """The day's instruments in one file of the state folder: written by the feed, read by engine, risk and screens.
 
-Beside it lies a copy for each day, for the comparison with the day before and for the warehouse. The one rule: a file
-is replaced in one step, so that no reader ever sees half of it.
+Beside it lies a copy for each day, for the comparison with the day before and for the warehouse. A file is replaced in
+one step, so that no reader ever sees half of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.core.expiries import Ends, end_of_day
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.calendar.expiries import Ends, end_of_day
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.instruments import Snapshot
 
 FILE = "master.msgpack"
@@ -30,7 +30,7 @@ class InstrumentFile:
 
     def __init__(self, state: Path, ends: Ends = end_of_day) -> None:
         self.path = state / FILE
-        self._name = str(self.path)  # risk looks before each wish, and a path makes its name anew each time
+        self._name = str(self.path)  # risk looks before each signal, and a path makes its name anew each time
         self.folder = state / FOLDER
         self._ends = ends
         self._read_at = 0
@@ -45,7 +45,7 @@ class InstrumentFile:
             temporary.replace(path)
 
     def exists(self) -> bool:
-        """True once somebody wrote it."""
+        """True once someone wrote it."""
         return bool(self._written())
 
     def changed(self) -> bool:
@@ -53,7 +53,7 @@ class InstrumentFile:
         return self._written() != self._read_at
 
     def snapshot(self) -> Snapshot:
-        """What the file holds; nothing if it is damaged or of another version: the feed writes it anew."""
+        """What the file holds; nothing if it is damaged or of another version: the feed writes it again."""
         self._read_at = self._written()
         try:
             return _read(self.path) if self._read_at else NOTHING

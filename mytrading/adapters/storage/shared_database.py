@@ -2,8 +2,7 @@
 
 SQLite removes the log of a database (`-wal`) when the last connection is closed, and cuts its index (`-shm`) down when
 the first one is opened; on a full disk whoever writes first has these blocks. Here the log is left where it is while
-the disk is low, and the index is kept at its size. Used for journals, bars and the simulator's books. The one rule: a
-start needs no byte that the run before it had.
+the disk is low, and the index is kept at its size. A start needs no byte that the run before it had.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What is kept for years, in one DuckDB file of the state folder: each day's instruments.
 
-Used by the command line and by `instrument_keeper`: no daemon loads DuckDB. The one rule: a day is replaced as a whole,
-so that importing it twice changes nothing.
+A day is replaced as a whole, so that importing it twice changes nothing.
 """
 
 from __future__ import annotations

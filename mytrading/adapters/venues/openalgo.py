@@ -1,19 +1,64 @@
 """The venue that is an OpenAlgo-compatible server: an order in, the outcome of its call out.
 
-Used by the router's workers, one per thread. The one rule: one request per call, never repeated here.
+One request per call, never repeated here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.errors import TransportFailed
-from mytrading.adapters.openalgo.orders import cancel_payload, modify_payload, place_payload
-from mytrading.adapters.openalgo.outcomes import Verdict, judge, judge_failure
-from mytrading.messages.enums import Call
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
+from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo.rest.order_outcomes import CallVerdict, judge, judge_failure
+from mytrading.core.instruments.symbology import split_id
+from mytrading.messages.enums import Call, OrderType
 from mytrading.messages.orders import CallOutcome, Order
-from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.run_config import ServerMode
+
+STRATEGY_LENGTH = 100
+
+
+def place_payload(order: Order) -> dict[str, Any]:
+    """For `placeorder`; JSON writes the words of our enums as they are."""
+    exchange, symbol = split_id(order.instrument)
+    return {
+        "strategy": order.client_order_id[:STRATEGY_LENGTH],
+        "symbol": symbol,
+        "exchange": exchange,
+        "action": order.side,
+        "product": order.product,
+        "pricetype": order.order_type,
+        "quantity": order.quantity,
+        "price": _price(order),
+        "trigger_price": _trigger(order),
+        "disclosed_quantity": 0,
+    }
+
+
+def modify_payload(order: Order) -> dict[str, Any]:
+    """For `modifyorder`: a full replacement by what `order` now says, so every field is required."""
+    return place_payload(order) | {"orderid": order.broker_order_id}
+
+
+def cancel_payload(order: Order) -> dict[str, Any]:
+    """For `cancelorder`."""
+    return {"strategy": order.client_order_id[:STRATEGY_LENGTH], "orderid": order.broker_order_id}
+
+
+def _price(order: Order) -> float:
+    """A limit, or 0: a price sent with SL-M is refused by the sandbox."""
+    return _rupees(order.price) if order.order_type in (OrderType.LIMIT, OrderType.SL) else 0
+
+
+def _trigger(order: Order) -> float:
+    return _rupees(order.trigger_price) if order.order_type in (OrderType.SL, OrderType.SL_M) else 0
+
+
+def _rupees(price: float) -> float:
+    """Without the digits that float arithmetic adds: the finest tick has four decimals."""
+    return round(price, 4)
+
 
 _ENDPOINTS = {Call.PLACE: "placeorder", Call.CANCEL: "cancelorder", Call.MODIFY: "modifyorder"}
 _PAYLOADS = {Call.PLACE: place_payload, Call.CANCEL: cancel_payload, Call.MODIFY: modify_payload}
@@ -61,7 +106,7 @@ class OpenAlgoVenue:
         """Close the connection."""
         self._client.close()
 
-    def _judged(self, call: Call, order: Order, answer_of: Callable[[], Answer]) -> CallOutcome:
+    def _judged(self, call: Call, order: Order, answer_of: Callable[[], HttpReply]) -> CallOutcome:
         try:
             answer = answer_of()
         except TransportFailed as failure:
@@ -69,7 +114,7 @@ class OpenAlgoVenue:
         return _outcome(call, order, judge(call, answer, self._expected), answer.began_ns, answer.ended_ns)
 
 
-def _outcome(call: Call, order: Order, verdict: Verdict, began_ns: int, ended_ns: int) -> CallOutcome:
+def _outcome(call: Call, order: Order, verdict: CallVerdict, began_ns: int, ended_ns: int) -> CallOutcome:
     return CallOutcome(
         client_order_id=order.client_order_id,
         account=order.account,

@@ -1,6 +1,6 @@
 """How orders meet the market in a backtest, as objects that can be mixed: when, at what price, how much.
 
-Used by the venue. The one rule: a model sees the present bar and nothing after it.
+A model sees the present bar and nothing after it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class VolumeCap:
 
 
 @dataclass(frozen=True)
-class Limits:
+class FillLimits:
     """A resting limit fills when the price touches it (`through_ticks` 0) or goes so many ticks through it."""
 
     through_ticks: int = 0
@@ -73,4 +73,4 @@ class Models:
     latency_ns: int = 0
     slippage: Slippage = SlippageTicks()
     volume: VolumeCap = VolumeCap()
-    limits: Limits = Limits()
+    limits: FillLimits = FillLimits()

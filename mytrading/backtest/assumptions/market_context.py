@@ -1,8 +1,7 @@
 """What surrounds a run: sessions, and which contracts exist on a day with which lot.
 
-Used by the loop. An index cannot be traded; where a strategy trades "the same" as an index it watches, the index stands
-in for its nearest future: at its own price, in the future's lots of the day. The one rule: every fact is asked for a
-day.
+An index cannot be traded; where a strategy trades "the same" as an index it watches, the index stands in for its
+nearest future: at its own price, in the future's lots of the day. Every fact is asked for a day.
 """
 
 from __future__ import annotations
@@ -11,16 +10,15 @@ from collections.abc import Iterable
 from datetime import date
 
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.contracts import ContractFacts, Underlying, dated
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.square_off import SquareOff
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, dated
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 ACCOUNT = "backtest"
 """The one account of a run."""
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
 _NO_FACTS = Underlying(exchange="NSE", reference_price=0.0)
 
 
@@ -28,11 +26,11 @@ class EveryDay(Calendar):
     """For data of no exchange's hours: every day is a session from midnight to midnight, in India."""
 
     def _session(self, exchange: str, number: int) -> Session | None:  # noqa: ARG002
-        begins = number * _DAY - _IST
-        return Session(begins, begins + _DAY, begins + _DAY, "")
+        begins = number * DAY - IST_OFFSET
+        return Session(begins, begins + DAY, begins + DAY, "")
 
 
-class World:
+class MarketContext:
     """Calendar and contract facts, for the instruments that a run trades."""
 
     def __init__(self, calendar: Calendar, facts: ContractFacts, traded: Iterable[str]) -> None:

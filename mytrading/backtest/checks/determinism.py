@@ -1,27 +1,29 @@
 """Determinism: the same bars lead to the same decisions, in this process and in another one.
 
-The one rule: if they do not, no other check that compares runs means anything, and none is made.
+If they do not, no other check that compares runs means anything, and none is made.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from mytrading.backtest.check.ahead import first_difference, told
-from mytrading.backtest.check.elsewhere import HASH_SEED, Elsewhere, ElsewhereFailed
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import Decision, Log, Observer, method_place
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.lookahead import first_difference, told
+from mytrading.backtest.checks.observer import Decision, Log, Observer, method_place
+from mytrading.backtest.checks.subprocess_run import HASH_SEED, Elsewhere, ElsewhereFailed
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import Spec
 
 NAME = "determinism"
 _STATE = "keep what it remembers in self (made anew in initialize) or in self.memory, not in the module or the class"
 _SEED = "use no clock, no chance, no order of sets, no hash() or id(); sort what comes out of a set"
 
 
-def determinism(spec: Spec, file: Path | None, observer: Observer, whole: Log, elsewhere: Elsewhere | None) -> Outcome:
+def determinism(
+    spec: Spec, file: Path | None, observer: Observer, whole: Log, elsewhere: Elsewhere | None
+) -> CheckOutcome:
     """Run it again here, and in a process of its own. Leaves the faster time of each call in `whole`."""
-    found = Outcome(NAME, "do the same bars lead to the same decisions every time?")
+    found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.again(spec, whole)
     _tell(spec, found, whole, again.decisions, "a second run in the same process", _STATE)
     if len(again.took_ns) == len(whole.took_ns):
@@ -46,7 +48,7 @@ def determinism(spec: Spec, file: Path | None, observer: Observer, whole: Log, e
     return found
 
 
-def _tell(spec: Spec, found: Outcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
+def _tell(spec: Spec, found: CheckOutcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
     pair = first_difference(whole.decisions, decisions)
     if pair is None:
         return

@@ -1,7 +1,7 @@
 """What a check says: findings, each with what is wrong, where, and what to do.
 
-Made by every check of this package, shown by `mytrading check`. The one rule: a finding with `must` fails the command,
-and whatever was not judged says why.
+Made by every check of this package, shown by `mytrading check`. A finding with `must` fails the command, and whatever
+was not judged says why.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """`where` is `folder/file.py:line` when it is known; without `must` it is advice."""
 
     check: str
@@ -22,12 +22,12 @@ class Finding:
 
 
 @dataclass
-class Outcome:
+class CheckOutcome:
     """One check: its findings, its figures by name, and why it was not judged (empty if it was)."""
 
     check: str
     asks: str
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CheckFinding] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
     skipped: str = ""
 
@@ -38,7 +38,7 @@ class Outcome:
 
     def find(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
         """Add a finding."""
-        self.findings.append(Finding(self.check, what, where, cure, must))
+        self.findings.append(CheckFinding(self.check, what, where, cure, must))
 
     def body(self) -> dict[str, Any]:
         """For `--json`."""

@@ -1,7 +1,7 @@
 """Look-ahead: what was decided up to a bar may not change when the bars after it are taken away, or become others.
 
 Whole runs are compared with runs that end at a sampled bar, and with runs whose later bars are mirrored; indicators are
-compared value by value. The one rule: samples lie where the strategy decides, for that is where a peek shows.
+compared value by value. Samples lie where the strategy decides, for that is where a peek shows.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import (
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.observer import (
     Decision,
     Log,
     Observer,
@@ -23,13 +23,13 @@ from mytrading.backtest.check.observe import (
     method_place,
     short,
 )
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.feeds import Feed
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.data.feeds import Feed
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import Spec
+from mytrading.core.engine.strategy_host import NoCallGuard, StrategyHost
 from mytrading.core.indicators import FloatArray, Indicator
-from mytrading.strategies.hosted import Hosted, NoGuard
-from mytrading.strategies.series import Line
+from mytrading.strategies.indicator_values import IndicatorSeries
 
 NAME = "look-ahead"
 _SAMPLES = 8
@@ -37,13 +37,13 @@ _TOLD = 4
 _CLOSE = 1e-9
 _TODO = (
     "let nothing depend on bars that are not complete yet: no negative shifts, no centred windows, no figures of the "
-    "whole sample, no private data of the desk"
+    "whole sample, no private data of the workspace"
 )
 
 
-def look_ahead(spec: Spec, observer: Observer, whole: Log) -> Outcome:
+def look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Compare decisions and indicators with and without the bars that follow."""
-    found = Outcome(NAME, "are decisions the same without the bars that come after them?")
+    found = CheckOutcome(NAME, "are decisions the same without the bars that come after them?")
     _indicators(spec, found)
     ends = sample_ends(spec, whole)
     for number, end in enumerate(ends):
@@ -59,7 +59,7 @@ def look_ahead(spec: Spec, observer: Observer, whole: Log) -> Outcome:
 
 def _compare(
     spec: Spec, observer: Observer, whole: Log, end: int, word: str, way: Callable[[Columns, int], Columns],
-    found: Outcome,
+    found: CheckOutcome,
 ) -> bool:  # fmt: skip
     again = observer.again(changed(spec, (way(columns, end) for columns in spec.data)), whole, end)
     if again.fault is not None and whole.fault is None and word == "without":
@@ -137,7 +137,7 @@ def _on_tick(prices: FloatArray) -> FloatArray:
 # indicators
 
 
-def _indicators(spec: Spec, found: Outcome) -> None:
+def _indicators(spec: Spec, found: CheckOutcome) -> None:
     judged = 0
     for indicator, name, columns, parameters in indicators_of(spec):
         judged += 1
@@ -163,19 +163,19 @@ def _indicators(spec: Spec, found: Outcome) -> None:
 
 def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any]], dict[str, float]]]:
     """Each declared indicator with its name, the columns it is computed from, and its parameters."""
-    hosted = Hosted(spec.run, spec.strategy, NoGuard())
-    if hosted.fault is not None:
+    host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
+    if host.fault is not None:
         return
     for columns in spec.data:
-        Feed(columns, hosted, spec.calendar)
-    desk = hosted.desk
-    for handle, instrument, line in desk.lines():
-        series = desk.series(instrument, handle.timeframe)
+        Feed(columns, host, spec.calendar)
+    workspace = host.workspace
+    for handle, instrument, line in workspace.indicator_series():
+        series = workspace.series(instrument, handle.timeframe)
         if series.filled > 2:
             yield line.indicator, handle.name, inputs_of(line, series), line.parameters
 
 
-def inputs_of(line: Line, series: Any) -> list[NDArray[Any]]:
+def inputs_of(line: IndicatorSeries, series: Any) -> list[NDArray[Any]]:
     """The columns of a line."""
     return [series.column(name) for name in line.inputs]
 

@@ -1,7 +1,7 @@
 """Could it have been luck: entries against random ones, and drawdowns of the same round trips in other orders.
 
-Figures for a report, nothing here fails a check. Both draw from a generator with a fixed seed. The one rule: random
-entries are as many, as long and on the same side as the strategy's own, and inside a day where those were.
+Figures for a report, nothing here fails a check. Both draw from a generator with a fixed seed. Random entries are as
+many, as long and on the same side as the strategy's own, and inside a day where those were.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.ledger import Trade
-from mytrading.backtest.runner import Result
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.ledger import Trade
+from mytrading.backtest.run import RunResult
 from mytrading.core.indicators import FloatArray
+from mytrading.core.time import DAY, IST_OFFSET
 
 _SEED = 20_240_101
-_IST = 19_800_000_000_000
-_DAY = 86_400_000_000_000
 DRAWS = 1000
 MOST_TRIPS = 1000
 LEAST_TRIPS = 5
 
 
 @dataclass(frozen=True)
-class Entries:
+class RandomEntries:
     """`own` is the mean return of a round trip (before costs), `random` those of the draws, both as shares of price.
 
     `p` is the share of draws that did at least as well.
@@ -39,7 +38,7 @@ class Entries:
 
 
 @dataclass(frozen=True)
-class Orders:
+class ShuffledOrders:
     """Rupees: the deepest drawdown of the round trips as they were, and in other orders."""
 
     trips: int
@@ -47,7 +46,7 @@ class Orders:
     shuffled: FloatArray
 
 
-def entries(result: Result, draws: int = DRAWS) -> Entries | None:
+def entries(result: RunResult, draws: int = DRAWS) -> RandomEntries | None:
     """The strategy's entries against random ones; None if too few round trips are of instruments with bars."""
     data = {columns.instrument: columns for columns in result.spec.data}
     known = [trade for trade in result.ledger.trades if trade.entry_price > 0 and trade.instrument in data]
@@ -63,7 +62,7 @@ def entries(result: Result, draws: int = DRAWS) -> Entries | None:
         total += sign * _drawn(columns, trade, draw, draws)
     means = total / len(trades)
     own /= len(trades)
-    return Entries(len(trades), own, means, float((np.sum(means >= own) + 1) / (draws + 1)))
+    return RandomEntries(len(trades), own, means, float((np.sum(means >= own) + 1) / (draws + 1)))
 
 
 def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int) -> FloatArray:
@@ -75,7 +74,7 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
     if room <= 0:
         return np.zeros(draws)
     rows: NDArray[np.int64] = np.arange(room)
-    days = (start + _IST) // _DAY
+    days = (start + IST_OFFSET) // DAY
     if days[first] == days[min(last, len(days) - 1)]:
         inside = rows[days[:room] == days[held:]]
         rows = inside if len(inside) else rows
@@ -84,14 +83,14 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
     return found
 
 
-def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Orders | None:
+def orders(trades: Sequence[Trade], draws: int = DRAWS) -> ShuffledOrders | None:
     """Drawdowns of the same round trips in random orders; None if there are too few."""
     net = np.array([trade.net for trade in trades])[-MOST_TRIPS:]
     if len(net) < LEAST_TRIPS:
         return None
     draw = np.random.default_rng(_SEED)
     shuffled = np.array([deepest(draw.permutation(net)) for _ in range(draws)])
-    return Orders(len(net), deepest(net), shuffled)
+    return ShuffledOrders(len(net), deepest(net), shuffled)
 
 
 def deepest(net: FloatArray) -> float:

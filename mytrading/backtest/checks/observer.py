@@ -3,7 +3,7 @@
 The strategy itself is not changed: a subclass of it passes every call on. One whole backtest is made; every run that is
 compared with it is a replay: other bars, parameters or beginnings, but the orders and fills of the whole run. Up to the
 first decision that differs those are the ones that it would have had, so a replay finds the same first difference as a
-backtest would, without its machines. The one rule: what is written down may not depend on anything but the calls.
+backtest would, without its machines. What is written down may not depend on anything but the calls.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.feeds import SHOWN, Feed, merged
-from mytrading.backtest.runner import Result, Spec, run
-from mytrading.backtest.world import ACCOUNT, World
-from mytrading.core.calendar import day_of
+from mytrading.backtest.assumptions.market_context import ACCOUNT, MarketContext
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.data.feeds import SHOWN, Feed, merged
+from mytrading.backtest.run import RunResult, Spec, run
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.engine.strategy_host import Fault, NoCallGuard, StrategyHost
+from mytrading.core.engine.strategy_memory import encode_memory
+from mytrading.core.time import ist_date
+from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.market import Bar
-from mytrading.messages.records import StrategyMemory
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
-from mytrading.strategies.engine_machine import EngineMachine
 from mytrading.strategies.errors import StrategyError
-from mytrading.strategies.hosted import Fault, Hosted, NoGuard
-from mytrading.strategies.remembered import encode_memory
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.signals import StrategySignal
 
 _PLACES = 6
 
 
 class Decision(NamedTuple):
-    """What a strategy wished at a market time (ns); `where` is the line that made the wish, no part of equality."""
+    """What a strategy wanted at a market time (ns); `where` is the line that made the signal, no part of equality."""
 
     at_ns: int
     instrument: str
@@ -50,7 +50,7 @@ class Decision(NamedTuple):
         return self[:4]
 
 
-class Shown(NamedTuple):
+class ObservedDecision(NamedTuple):
     """A bar was given to the strategy."""
 
     instrument: str
@@ -67,7 +67,8 @@ class Kept(NamedTuple):
 class Log:
     """Of one run: decisions in order, ns that each `on_data` took, and all that the engine learnt.
 
-    `events` holds `Shown`, `Kept` and rows of the engine; `story` the same with every bar that was shown in its place.
+    `events` holds `ObservedDecision`, `Kept` and rows of the engine; `story` the same with every bar that was shown in
+    its place.
     """
 
     decisions: list[Decision] = field(default_factory=list)
@@ -76,9 +77,9 @@ class Log:
     events: list[Any] = field(default_factory=list)
     story: list[Any] = field(default_factory=list)
     memory: str = "{}"
-    place: tuple[Wish | None, str] = (None, "")
+    place: tuple[StrategySignal | None, str] = (None, "")
     fault: Fault | None = None
-    result: Result | None = None
+    result: RunResult | None = None
 
     def until(self, end_ns: int) -> list[Decision]:
         """Decisions at or before a time."""
@@ -105,26 +106,26 @@ class Observer:
         """Walk through a spec's bars up to a time, with the rows of a whole run."""
         log = self.log = Log()
         machine = machine_of(spec, self.watched)
-        hosted = machine.hosted[0]
-        if hosted.fault is None:
+        host = machine.hosts[0]
+        if host.fault is None:
             for columns in spec.data:
-                Feed(columns, hosted, spec.calendar)
+                Feed(columns, host, spec.calendar)
             machine.open(())
             for event in whole.story:
                 if type(event) is Bar:
                     if event.end_ns > end_ns:
                         break
-                    hosted.show(event)
+                    host.on_loaded_bar(event)
                 elif not isinstance(event, Kept | StrategyMemory):
                     machine.apply(event)
-        log.fault = hosted.fault
+        log.fault = host.fault
         return log
 
 
 def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
     """The engine of a spec with the contracts of its first day, not opened."""
-    world = World(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
-    book = world.open_day(day_of(int(spec.data[0].start_ns[0])))
+    world = MarketContext(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
+    book = world.open_day(ist_date(int(spec.data[0].start_ns[0])))
     machine = EngineMachine([replace(spec.run, accounts=())], {spec.run.name: strategy}, book, ACCOUNT)
     machine.run_at(0)
     return machine
@@ -134,7 +135,7 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
     """What the engine learnt, in order, with every bar in its place."""
     bars = iter(_bars(spec))
     for event in log.events:
-        if not isinstance(event, Shown):
+        if not isinstance(event, ObservedDecision):
             yield event
             continue
         for bar in bars:
@@ -146,10 +147,10 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
 
 def _bars(spec: Spec) -> Iterator[Bar]:
     """All bars that the strategy sees, in the order in which it sees them; none if it fails before the first."""
-    hosted = Hosted(spec.run, spec.strategy, NoGuard())
-    if hosted.fault is not None:
+    host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
+    if host.fault is not None:
         return
-    feeds = [Feed(columns, hosted, spec.calendar) for columns in spec.data]
+    feeds = [Feed(columns, host, spec.calendar) for columns in spec.data]
     for phase, feed, frame, row, _ in merged(feeds):
         if phase == SHOWN:
             yield feed.shown_bar(frame, row)
@@ -165,7 +166,7 @@ def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStra
         log.took_ns.append(time.perf_counter_ns() - began)
         log.calls_ns.append(self.now_ns)
         if type(data) is Bar:
-            log.events.append(Shown(data.instrument, data.end_ns))
+            log.events.append(ObservedDecision(data.instrument, data.end_ns))
         _note(log, self, () if found is None else (found,))
         return found
 
@@ -176,11 +177,11 @@ def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStra
 
     def generate_signals(self: Any) -> Any:
         found = strategy.generate_signals(self)
-        many = list(found) if isinstance(found, Iterable) and not isinstance(found, Wish) else [found]
+        many = list(found) if isinstance(found, Iterable) and not isinstance(found, StrategySignal) else [found]
         _note(observer.log, self, many)
         return many
 
-    def create_signal(self: Any, *given: Any, **named: Any) -> Wish:
+    def create_signal(self: Any, *given: Any, **named: Any) -> StrategySignal:
         made = strategy.create_signal(self, *given, **named)
         frame = sys._getframe(1)
         observer.log.place = (made, short(frame.f_code.co_filename, frame.f_lineno))
@@ -193,24 +194,24 @@ def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStra
     return type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})
 
 
-def _note(log: Log, strategy: BaseStrategy, wishes: Iterable[Any]) -> None:
-    for wish in wishes:
-        if isinstance(wish, Wish) and wish.action != "HOLD":
-            where = log.place[1] if log.place[0] is wish else ""
-            log.decisions.append(Decision(strategy.now_ns, wish.instrument, wish.action, _terms(wish), where))
+def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
+    for signal in signals:
+        if isinstance(signal, StrategySignal) and signal.action != "HOLD":
+            where = log.place[1] if log.place[0] is signal else ""
+            log.decisions.append(Decision(strategy.now_ns, signal.instrument, signal.action, _terms(signal), where))
     if strategy.memory or log.memory != "{}":
         try:
             text = encode_memory(strategy.memory)
         except StrategyError:
-            return  # the host says so at the next wish
+            return  # the host says so at the next signal
         if text != log.memory:
             log.memory = text
             log.events.append(Kept(text))
 
 
-def _terms(wish: Wish) -> tuple[Any, ...]:
-    numbers = (round(wish.confidence, _PLACES), round(wish.stop_price, _PLACES))
-    return (*numbers, repr(wish.hints), repr(wish.legs), repr(wish.otherwise))
+def _terms(signal: StrategySignal) -> tuple[Any, ...]:
+    numbers = (round(signal.confidence, _PLACES), round(signal.stop_price, _PLACES))
+    return (*numbers, repr(signal.hints), repr(signal.legs), repr(signal.otherwise))
 
 
 def _noting(log: Log) -> type[EngineMachine]:

@@ -1,8 +1,8 @@
 """Restart equivalence: a strategy that is stopped in the middle of a day and recovered decides what it would have.
 
-The rows that the engine learnt up to the stop are applied to a machine made anew, as recovery does, which then walks
+The rows that the engine learnt up to the stop are applied to a machine made again, as recovery does, which then walks
 through the stored bars of the days that the engine keeps; from there on it is fed the same bars and the same rows as
-the run that was not stopped. The one rule: a restart has nothing else than that: bars, positions, memory.
+the run that was not stopped. A restart has nothing else than that: bars, positions, memory.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.check.ahead import first_difference, told
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import Kept, Log, Observer, machine_of, method_place
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.lookahead import first_difference, told
+from mytrading.backtest.checks.observer import Kept, Log, Observer, machine_of, method_place
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import Spec
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.time import day_number
+from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionChanged
-from mytrading.messages.records import StrategyMemory
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.series import ist_day
 
 NAME = "restart"
 _STOPS = 3
@@ -34,9 +34,9 @@ _TODO = (
 )
 
 
-def restart(spec: Spec, observer: Observer, whole: Log) -> Outcome:
+def restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Stop and recover at a few bars, in a position where there was one, and compare what is decided afterwards."""
-    found = Outcome(NAME, "does it decide the same after a restart in the middle of a day?")
+    found = CheckOutcome(NAME, "does it decide the same after a restart in the middle of a day?")
     stops = _stops(whole)
     found.figures["restarts"] = len(stops)
     if not stops:
@@ -75,7 +75,7 @@ def _held_since(story: Sequence[Any]) -> list[int]:
     since, found = -1, []
     for place, event in enumerate(story):
         if isinstance(event, PositionChanged):
-            key = (event.position.account, event.position.instrument, event.position.product)
+            key = event.position.net
             (held.add if event.position.quantity else held.discard)(key)
             since = -1 if not held else place if since < 0 else since
         found.append(since)
@@ -109,13 +109,13 @@ def _bar_after(events: Sequence[Any], place: int, count: int) -> int:
     return 0
 
 
-def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: Outcome) -> bool:
+def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: CheckOutcome) -> bool:
     again = observer.log = Log()
     machine = machine_of(spec, observer.watched)
     stopped = _recovered(spec, machine, whole.story[:stop])
     again.decisions.clear()
     last = _go_on(spec, machine, whole.story[stop:])
-    fault = machine.hosted[0].fault
+    fault = machine.hosts[0].fault
     if fault is not None and whole.fault is None:
         found.find(f"fails after a restart at {ist(stopped)}: {fault.error}", fault.where, _TODO)
         return True
@@ -145,8 +145,8 @@ def _recovered(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int
             machine.apply(event)
     if kept:
         machine.apply(StrategyMemory(strategy=spec.run.name, text=kept, at_ns=bars[-1].end_ns))
-    days = sorted({ist_day(bar.start_ns) for bar in bars})[-machine.hosted[0].days - 1 :]
-    machine.open([bar for bar in bars if ist_day(bar.start_ns) >= days[0]])
+    days = sorted({day_number(bar.start_ns) for bar in bars})[-machine.hosts[0].history_days - 1 :]
+    machine.open([bar for bar in bars if day_number(bar.start_ns) >= days[0]])
     return bars[-1].end_ns
 
 

@@ -1,6 +1,6 @@
-"""All checks of a strategy on data, in their order. Used by `mytrading check` and by tests.
+"""All checks of a strategy on data, in their order.
 
-The one rule: what cannot be judged is skipped with a reason, never passed in silence.
+What cannot be judged is skipped with a reason, never passed in silence.
 """
 
 from __future__ import annotations
@@ -12,15 +12,34 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.check import again, agreement, ahead, chance, restart, source, warm
-from mytrading.backtest.check import parameters as used
-from mytrading.backtest.check.elsewhere import Elsewhere
-from mytrading.backtest.check.findings import Finding, Outcome
-from mytrading.backtest.check.observe import Log, Observer, method_place
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.checks import (
+    determinism,
+    lookahead,
+    monte_carlo,
+    restart,
+    source_lint,
+    vectorized_agreement,
+    warm_up,
+)
+from mytrading.backtest.checks import unused_parameters as used
+from mytrading.backtest.checks.findings import CheckFinding, CheckOutcome
+from mytrading.backtest.checks.observer import Log, Observer, method_place
+from mytrading.backtest.checks.subprocess_run import Elsewhere
+from mytrading.backtest.run import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
-CHECKS = (RUNS, source.NAME, again.NAME, ahead.NAME, warm.NAME, restart.NAME, SPEED, used.NAME, agreement.NAME, CHANCE)
+CHECKS = (
+    RUNS,
+    source_lint.NAME,
+    determinism.NAME,
+    lookahead.NAME,
+    warm_up.NAME,
+    restart.NAME,
+    SPEED,
+    used.NAME,
+    vectorized_agreement.NAME,
+    CHANCE,
+)
 BUDGET_US = 500.0
 """Microseconds that a call of `on_data` may take at the 99th percentile: fifty strategies on one bar take 25 ms."""
 Progress = Callable[[str], None]
@@ -32,12 +51,12 @@ class Examined:
 
     spec: Spec
     whole: Log
-    outcomes: list[Outcome] = field(default_factory=list)
-    entries: chance.Entries | None = None
-    orders: chance.Orders | None = None
+    outcomes: list[CheckOutcome] = field(default_factory=list)
+    entries: monte_carlo.RandomEntries | None = None
+    orders: monte_carlo.ShuffledOrders | None = None
 
     @property
-    def findings(self) -> list[Finding]:
+    def findings(self) -> list[CheckFinding]:
         """All findings, in the order of the checks."""
         return [finding for outcome in self.outcomes for finding in outcome.findings]
 
@@ -48,7 +67,7 @@ class Examined:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CheckRequest:
     """What to examine: the strategy's file (None if it has none), which checks, µs of the budget."""
 
     file: Path | None = None
@@ -56,15 +75,19 @@ class Asked:
     budget_us: float = BUDGET_US
 
 
-def examine(spec: Spec, asked: Asked, elsewhere: Elsewhere | None, told: Progress = lambda _check: None) -> Examined:
+def examine(
+    spec: Spec, asked: CheckRequest, elsewhere: Elsewhere | None, told: Progress = lambda _check: None
+) -> Examined:
     """Run a strategy and all that is asked for; `elsewhere` runs it in another process, None leaves that out."""
     observer = Observer(spec.strategy)
     told(RUNS)
     whole = observer.whole(spec)
     found = Examined(spec, whole)
     found.outcomes.append(_runs(spec, asked.file, whole))
-    told(again.NAME)
-    steady = again.determinism(spec, asked.file, observer, whole, elsewhere if again.NAME in asked.only else None)
+    told(determinism.NAME)
+    steady = determinism.determinism(
+        spec, asked.file, observer, whole, elsewhere if determinism.NAME in asked.only else None
+    )
     for name, check in _checks(spec, asked, observer, found, steady):
         if name not in asked.only:
             continue
@@ -74,32 +97,33 @@ def examine(spec: Spec, asked: Asked, elsewhere: Elsewhere | None, told: Progres
 
 
 def _checks(
-    spec: Spec, asked: Asked, observer: Observer, found: Examined, steady: Outcome
-) -> list[tuple[str, Callable[[], Outcome]]]:
+    spec: Spec, asked: CheckRequest, observer: Observer, found: Examined, steady: CheckOutcome
+) -> list[tuple[str, Callable[[], CheckOutcome]]]:
     whole = found.whole
 
-    def compared(name: str, asks: str, check: Callable[[], Outcome]) -> Callable[[], Outcome]:
-        return check if steady.holds else lambda: Outcome(name, asks, skipped="two equal runs differ already")
+    def compared(name: str, asks: str, check: Callable[[], CheckOutcome]) -> Callable[[], CheckOutcome]:
+        return check if steady.holds else lambda: CheckOutcome(name, asks, skipped="two equal runs differ already")
 
     return [
-        (source.NAME, lambda: source.source(asked.file)),
-        (again.NAME, lambda: steady),
-        (ahead.NAME, compared(ahead.NAME, "are decisions the same without the bars that come after them?",
-                              lambda: ahead.look_ahead(spec, observer, whole))),
-        (warm.NAME, compared(warm.NAME, "does it decide the same when history begins later?",
-                             lambda: warm.recursion(spec, observer, whole))),
+        (source_lint.NAME, lambda: source_lint.source(asked.file)),
+        (determinism.NAME, lambda: steady),
+        (lookahead.NAME, compared(lookahead.NAME, "are decisions the same without the bars that come after them?",
+                              lambda: lookahead.look_ahead(spec, observer, whole))),
+        (warm_up.NAME, compared(warm_up.NAME, "does it decide the same when history begins later?",
+                             lambda: warm_up.recursion(spec, observer, whole))),
         (restart.NAME, compared(restart.NAME, "does it decide the same after a restart in the middle of a day?",
                                 lambda: restart.restart(spec, observer, whole))),
         (SPEED, lambda: _speed(spec, whole, asked.budget_us)),
         (used.NAME, compared(used.NAME, "does every parameter change something?",
                              lambda: used.parameters(spec, asked.file, observer, whole))),
-        (agreement.NAME, compared(agreement.NAME, agreement.ASKS, lambda: agreement.agreement(spec))),
+        (vectorized_agreement.NAME, compared(vectorized_agreement.NAME, vectorized_agreement.ASKS,
+                                              lambda: vectorized_agreement.agreement(spec))),
         (CHANCE, lambda: _chance(found)),
     ]  # fmt: skip
 
 
-def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> Outcome:
-    found = Outcome(RUNS, "does it go through the data without an error?")
+def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> CheckOutcome:
+    found = CheckOutcome(RUNS, "does it go through the data without an error?")
     assert whole.result is not None
     found.figures = {
         "bars": whole.result.bars,
@@ -120,8 +144,8 @@ def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> Outcome:
     return found
 
 
-def _speed(spec: Spec, whole: Log, budget_us: float) -> Outcome:
-    found = Outcome(SPEED, f"does a call of on_data take at most {budget_us:g} µs?")
+def _speed(spec: Spec, whole: Log, budget_us: float) -> CheckOutcome:
+    found = CheckOutcome(SPEED, f"does a call of on_data take at most {budget_us:g} µs?")
     if not whole.took_ns:
         found.skipped = "on_data was never called"
         return found
@@ -136,13 +160,13 @@ def _speed(spec: Spec, whole: Log, budget_us: float) -> Outcome:
     return found
 
 
-def _chance(found: Examined) -> Outcome:
-    outcome = Outcome(CHANCE, "could entries and drawdown have been luck? (for reading, fails nothing)")
+def _chance(found: Examined) -> CheckOutcome:
+    outcome = CheckOutcome(CHANCE, "could entries and drawdown have been luck? (for reading, fails nothing)")
     assert found.whole.result is not None
-    found.entries = chance.entries(found.whole.result)
-    found.orders = chance.orders(found.whole.result.ledger.trades)
+    found.entries = monte_carlo.entries(found.whole.result)
+    found.orders = monte_carlo.orders(found.whole.result.ledger.trades)
     if found.orders is None:
-        outcome.skipped = f"fewer than {chance.LEAST_TRIPS} round trips"
+        outcome.skipped = f"fewer than {monte_carlo.LEAST_TRIPS} round trips"
         return outcome
     spread = np.percentile(found.orders.shuffled, (50, 95, 100))
     outcome.figures = {"round_trips": found.orders.trips}

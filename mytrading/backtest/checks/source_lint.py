@@ -1,6 +1,6 @@
 """What the text of a strategy's file gives away: clocks, chance, files, state outside of the instance, NaN compared.
 
-Runs can agree by luck; these lines cannot. The one rule: a line is only named where the habit is wrong in any strategy.
+Runs can agree by luck; these lines cannot. A line is only named where the habit is wrong in any strategy.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import short
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.observer import short
 
 NAME = "source"
 _CLOCK = "use self.now_ns, self.today or self.time_of_day: market time is the same in a backtest and a restart"
@@ -44,9 +44,9 @@ _CHANGES = ("append", "add", "update", "extend", "pop", "popleft", "appendleft",
             "setdefault", "discard")  # fmt: skip
 
 
-def source(file: Path | None) -> Outcome:
+def source(file: Path | None) -> CheckOutcome:
     """Read the file for habits that are wrong in any strategy."""
-    found = Outcome(NAME, "does its text keep to bars, parameters and the instance?")
+    found = CheckOutcome(NAME, "does its text keep to bars, parameters and the instance?")
     if file is None:
         found.skipped = "it has no file of its own"
         return found
@@ -165,8 +165,8 @@ def _read(node: ast.Attribute | ast.Name, names: _Names) -> Iterator[tuple[str, 
         yield "reads what is not the market's: os.environ", _OUTSIDE
     if isinstance(node, ast.Name):
         return
-    if node.attr == "_desk":
-        yield "reads the private data of its host (self._desk)", _PRIVATE
+    if node.attr == "_workspace":
+        yield "reads the private data of its host (self._workspace)", _PRIVATE
     if node.attr == "base" and isinstance(node.value, ast.Attribute) and node.value.attr in _COLUMNS:
         yield "looks behind a column (.base)", _PRIVATE
 

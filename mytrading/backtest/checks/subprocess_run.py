@@ -1,8 +1,8 @@
 """The same run in another process, with another seed of Python's hashes: what is decided there must be the same.
 
-Used by the determinism check. The process is `python -m mytrading.backtest.check.elsewhere`: runs come in on stdin as
-pickled frames, decisions go out on stdout. It serves one run after the other, each with a freshly loaded file. The one
-rule: what the author prints there goes to stderr, never among the answers.
+The process is `python -m mytrading.backtest.checks.subprocess_run`: runs come in on stdin as pickled frames, decisions
+go out on stdout. It serves one run after the other, each with a freshly loaded file. What the author prints there goes
+to stderr, never among the answers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from mytrading.backtest.check.observe import Decision, Observer
-from mytrading.backtest.runner import Spec
-from mytrading.runtime.loader import load_file
+from mytrading.backtest.checks.observer import Decision, Observer
+from mytrading.backtest.run import Spec
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy
 
 HASH_SEED = "4711"
@@ -67,7 +67,7 @@ class Elsewhere:
         return decisions, fault
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "mytrading.backtest.check.elsewhere"]
+        command = [sys.executable, "-m", "mytrading.backtest.checks.subprocess_run"]
         environment = {**os.environ, "PYTHONHASHSEED": self._seed}
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 

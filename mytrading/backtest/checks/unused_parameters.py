@@ -1,8 +1,8 @@
 """Parameters that do nothing: declared and never read, or read and without any effect.
 
 Every parameter is varied widely on its own; the first variation that changes a decision, or is refused, acquits it. One
-that is read and has no effect may have one on other data: that is advice, unless the strategy overwrites it. The one
-rule: a parameter is only accused where the strategy decided something in the run.
+that is read and has no effect may have one on other data: that is advice, unless the strategy overwrites it. A
+parameter is only accused where the strategy decided something in the run.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import Log, Observer, parameterised, short
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.observer import Log, Observer, parameterised, short
+from mytrading.backtest.run import Spec
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter, declared_parameters, resolve_parameters
 
 NAME = "parameters"
 
 
-def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> Outcome:
+def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
     """Look for parameters without use, then for parameters without effect."""
-    found = Outcome(NAME, "does every parameter change something?")
+    found = CheckOutcome(NAME, "does every parameter change something?")
     names = list(declared_parameters(spec.strategy, BaseStrategy))
     text = _Text(file)
     effects: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Agreement: a strategy that gives its wishes bar by bar and all at once means the same with both.
+"""Agreement: a strategy that gives its signals bar by bar and all at once means the same with both.
 
 The compiled walk over `positions(bars)` is compared with the event engine, round trip by round trip, without costs and
-stops, and the array itself with the arrays of runs that end earlier. The one rule: both walk the same spec.
+stops, and the array itself with the arrays of runs that end earlier. Both walk the same spec.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.check.ahead import cuts_of
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import changed, cut, method_place
-from mytrading.backtest.ledger import Trade
-from mytrading.backtest.models import Models
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import Spec, run
-from mytrading.backtest.search.screen import Ground, ScreenError, can_screen, ground, walked, wishes
-from mytrading.messages.runconfig import StopPlan
+from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.lookahead import cuts_of
+from mytrading.backtest.checks.observer import changed, cut, method_place
+from mytrading.backtest.engine.ledger import Trade
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import Spec, run
+from mytrading.backtest.search.screen import Ground, ScreenError, can_screen, ground, signals, walked
+from mytrading.core.time import SECOND
+from mytrading.messages.run_config import StopPlan
 from mytrading.strategies.errors import StrategyError
 
 NAME = "agreement"
@@ -29,9 +30,9 @@ ASKS = "do on_data and positions(bars) lead to the same round trips?"
 _TOLERANCE = 1e-6
 
 
-def agreement(spec: Spec) -> Outcome:
+def agreement(spec: Spec) -> CheckOutcome:
     """Walk both ways and compare; a strategy without `positions` is not judged."""
-    found = Outcome(NAME, ASKS)
+    found = CheckOutcome(NAME, ASKS)
     if not can_screen(spec.strategy):
         found.skipped = "it has no positions(self, bars)"
         return found
@@ -41,16 +42,16 @@ def agreement(spec: Spec) -> Outcome:
     place = method_place(spec.strategy, "positions")
     try:
         on = ground(bare)
-        wished = wishes(bare.strategy, bare.run.parameters, on)
+        signalled = signals(bare.strategy, bare.run.parameters, on)
     except (ScreenError, StrategyError) as error:
         found.skipped = str(error)
         return found
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
         found.find(f"positions(bars) fails: {type(error).__name__}: {error}", place, "mend it")
         return found
-    _ahead(bare, on, wished, found, place)
+    _ahead(bare, on, signalled, found, place)
     result = run(bare)
-    _, _, rows = walked(on, wished, len(wished))
+    _, _, rows = walked(on, signalled, len(signalled))
     starts = bare.data[0].start_ns
     screened = [_trip(starts, row) for row in rows.tolist()]
     made = [_made(trade) for trade in result.ledger.trades]
@@ -61,27 +62,27 @@ def agreement(spec: Spec) -> Outcome:
                 f"round trip {number + 1} is {_told(there)} in the event engine, {_told(here)} in the screening"
                 + _denials(result.ledger.counts),
                 place,
-                "let both come to the same wishes at every bar, and never depend on what is held in only one of them",
+                "let both come to the same signals at every bar, and never depend on what is held in only one of them",
             )
             break
     return found
 
 
-def _ahead(spec: Spec, on: Ground, wished: np.ndarray[Any, Any], found: Outcome, place: str) -> None:
+def _ahead(spec: Spec, on: Ground, signalled: np.ndarray[Any, Any], found: CheckOutcome, place: str) -> None:
     """The array of the first k bars is the beginning of the array of all."""
-    for k in cuts_of(wished):
+    for k in cuts_of(signalled):
         end = int(on.ends_ns[k - 1])
         part = changed(spec, (cut(columns, end_ns=end) for columns in spec.data))
-        here = wishes(part.strategy, part.run.parameters, ground(part))
-        rows = np.flatnonzero(~((wished[:k] == here) | (np.isnan(wished[:k]) & np.isnan(here))))
+        here = signals(part.strategy, part.run.parameters, ground(part))
+        rows = np.flatnonzero(~((signalled[:k] == here) | (np.isnan(signalled[:k]) & np.isnan(here))))
         if len(rows):
             row = int(rows[-1])
-            moment = ist(round(on.bars.start_s[row]) * 1_000_000_000)
+            moment = ist(round(on.bars.start_s[row]) * SECOND)
             found.find(
-                f"positions(bars) wishes {wished[row]:g} at {moment} with the bars that follow, "
+                f"positions(bars) signals {signalled[row]:g} at {moment} with the bars that follow, "
                 f"{here[row]:g} without those after bar {k}",
                 place,
-                "work out each wish from its own bar and those before it",
+                "work out each signal from its own bar and those before it",
             )
             return
 

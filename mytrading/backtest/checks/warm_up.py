@@ -2,7 +2,7 @@
 
 A live strategy begins with as much history as its indicators ask for (`warm_bars`), never with all there ever was. So
 an indicator must have forgotten its beginning by then, and decisions must become those of the run that began earlier.
-The one rule: runs begin with a trading day, as live history does.
+Runs begin with a trading day, as live history does.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.check.ahead import indicators_of, kernel_place
-from mytrading.backtest.check.findings import Outcome
-from mytrading.backtest.check.observe import Decision, Log, Observer, changed, cut, ends_of, method_place
-from mytrading.backtest.output import ist
-from mytrading.backtest.runner import Spec
-from mytrading.strategies.hosted import WARM_FACTOR
-from mytrading.strategies.series import ist_day
+from mytrading.backtest.checks.findings import CheckOutcome
+from mytrading.backtest.checks.lookahead import indicators_of, kernel_place
+from mytrading.backtest.checks.observer import Decision, Log, Observer, changed, cut, ends_of, method_place
+from mytrading.backtest.results.output import ist
+from mytrading.backtest.run import Spec
+from mytrading.core.engine.strategy_host import WARM_FACTOR
+from mytrading.core.time import DAY, IST_OFFSET, day_number
 
 NAME = "recursion"
 _FORGOTTEN = 1e-6
@@ -25,9 +25,9 @@ _LAST_PART = 0.75
 _LEAST_BARS = 20
 
 
-def recursion(spec: Spec, observer: Observer, whole: Log) -> Outcome:
+def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Start later, at two days' first bars, and see after how many bars the decisions are the same."""
-    found = Outcome(NAME, "does it decide the same when history begins later?")
+    found = CheckOutcome(NAME, "does it decide the same when history begins later?")
     starts = _starts(spec)
     if not starts:
         found.skipped = "the data holds fewer than three days"
@@ -58,11 +58,7 @@ def recursion(spec: Spec, observer: Observer, whole: Log) -> Outcome:
 def _starts(spec: Spec) -> list[int]:
     """First bars of two days, about a quarter and a half into the data."""
     start = spec.data[0].start_ns
-    days = (
-        np.array([ist_day(int(ns)) for ns in start])
-        if len(start) < 5000
-        else (start + 19_800_000_000_000) // 86_400_000_000_000
-    )
+    days = np.array([day_number(int(ns)) for ns in start]) if len(start) < 5000 else (start + IST_OFFSET) // DAY
     firsts = np.flatnonzero(np.concatenate(([True], days[1:] != days[:-1])))
     if len(firsts) < 3:
         return []
@@ -87,7 +83,7 @@ def _converges(spec: Spec, whole: Log, late: Log, start: int) -> tuple[int | Non
     return (at - first + 1 if at - first < _LAST_PART * span else None), last
 
 
-def _indicators(spec: Spec, found: Outcome) -> None:
+def _indicators(spec: Spec, found: CheckOutcome) -> None:
     """Values after `warm_bars` of history against values of all history."""
     figures: dict[str, Any] = {}
     for indicator, name, columns, parameters in indicators_of(spec):
@@ -119,7 +115,7 @@ def _day_begin(spec: Spec, columns: list[Any], begins: int) -> int:
     start = spec.data[0].start_ns
     if not columns or len(columns[0]) != len(start):
         return begins
-    days = (start[: begins + 1] + 19_800_000_000_000) // 86_400_000_000_000
+    days = (start[: begins + 1] + IST_OFFSET) // DAY
     first = int(np.searchsorted(days, days[-1]))
     return first or begins
 
@@ -127,7 +123,7 @@ def _day_begin(spec: Spec, columns: list[Any], begins: int) -> int:
 def _day_bars(spec: Spec) -> int:
     """Bars that a day has: what is worked out of the day alone, a restart has from the day's first bar on."""
     start = spec.data[0].start_ns
-    _, counts = np.unique((start + 19_800_000_000_000) // 86_400_000_000_000, return_counts=True)
+    _, counts = np.unique((start + IST_OFFSET) // DAY, return_counts=True)
     return int(np.max(counts))
 
 

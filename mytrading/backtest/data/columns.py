@@ -1,7 +1,7 @@
 """Bars of one instrument as columns, checked once.
 
-Made by `data`, read by the loop and the report. The one rule: what is in a `Columns` is sorted, has no holes inside a
-bar and never changes; whatever is wrong with a file is said before a run begins.
+Made by `data`, read by the loop and the report. What is in a `Columns` is sorted, has no holes inside a bar and never
+changes; whatever is wrong with a file is said before a run begins.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import FloatArray
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
-MINUTE_NS = 60_000_000_000
 SPANS = {
-    "1m": MINUTE_NS,
-    "3m": 3 * MINUTE_NS,
-    "5m": 5 * MINUTE_NS,
-    "10m": 10 * MINUTE_NS,
-    "15m": 15 * MINUTE_NS,
-    "30m": 30 * MINUTE_NS,
-    "1h": 60 * MINUTE_NS,
-    "1d": 1440 * MINUTE_NS,
+    "1m": MINUTE,
+    "3m": 3 * MINUTE,
+    "5m": 5 * MINUTE,
+    "10m": 10 * MINUTE,
+    "15m": 15 * MINUTE,
+    "30m": 30 * MINUTE,
+    "1h": 60 * MINUTE,
+    "1d": 1440 * MINUTE,
 }
 CHUNK = 16_384
 _FIRST_CHUNK = 256

@@ -1,7 +1,7 @@
 """What a strategy sees of an instrument's bars: its own timeframes, in the order of time.
 
-Used by the loop. Indicators are computed once over whole columns, which the strategy's series take over uncopied. The
-one rule: a longer bar is shown when it is complete, never before.
+Indicators are computed once over whole columns, which the strategy's series take over uncopied. A longer bar is shown
+when it is complete, never before.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import CHUNK, Columns, Row, resampled
+from mytrading.backtest.data.columns import CHUNK, Columns, Row, resampled
 from mytrading.core.calendar import Calendar
+from mytrading.core.engine.strategy_host import StrategyHost
+from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.market import Bar
-from mytrading.strategies.hosted import Hosted
-from mytrading.strategies.series import BarSeries
+from mytrading.strategies.bar_series import BarSeries
 
 MOVED, SHOWN, OPENED = 0, 1, 2
 """Phases of one moment, in their order: bars that end, what is shown then, bars that begin."""
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-class Frame(NamedTuple):
+class BarFrame(NamedTuple):
     """Bars of one timeframe, and the row of the feed's own bars that completes each; None if they are those bars."""
 
     columns: Columns
     lasts: NDArray[np.int64] | None
 
 
-class Tape:
+class BarTape:
     """The bars of one instrument, and the one at hand."""
 
     def __init__(self, columns: Columns) -> None:
@@ -51,24 +50,24 @@ class Tape:
         return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
 
 
-class Feed(Tape):
+class Feed(BarTape):
     """The bars of one instrument, and the strategy that watches it."""
 
-    def __init__(self, columns: Columns, hosted: Hosted, calendar: Calendar) -> None:
+    def __init__(self, columns: Columns, host: StrategyHost, calendar: Calendar) -> None:
         super().__init__(columns)
-        self.hosted = hosted
+        self.host = host
         self.quiet_ns = 0
-        """The end of the newest bar on which the strategy wished nothing."""
+        """The end of the newest bar on which the strategy wanted nothing."""
         self._calendar = calendar
         self._ends: dict[int, NDArray[np.int64]] = {}
-        self.frames = self._frames() if columns.instrument in hosted.desk.instruments else []
+        self.frames = self._frames() if columns.instrument in host.workspace.instruments else []
 
-    def _frames(self) -> list[Frame]:
+    def _frames(self) -> list[BarFrame]:
         found = []
-        for timeframe in self.hosted.desk.timeframes:
+        for timeframe in self.host.workspace.timeframes:
             frame = frame_of(self.columns, timeframe, self._calendar)
             found.append(frame)
-            series = self.hosted.desk.series(self.columns.instrument, timeframe)
+            series = self.host.workspace.series(self.columns.instrument, timeframe)
             if len(frame.columns):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
         return found
@@ -82,36 +81,36 @@ class Feed(Tape):
     @property
     def series(self) -> BarSeries:
         """What the strategy sees in its driving timeframe."""
-        return self.hosted.desk.series(self.columns.instrument, "")
+        return self.host.workspace.series(self.columns.instrument, "")
 
     @cached_property
     def warm(self) -> bytes:
         """A byte for each bar of the driving timeframe: 1 where every indicator has a value."""
-        return self.hosted.desk.warm_rows(self.columns.instrument).tobytes()
+        return self.host.workspace.warm_rows(self.columns.instrument).tobytes()
 
     def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
-        """The bars that drive alone, a chunk at a time: the row behind each, the bar, what `desk.newest` is at it.
+        """The bars that drive alone, a chunk at a time: the row behind each, the bar, what `workspace.newest` is at it.
 
-        Who walks moves the cursor and `newest` together, before the strategy is called, and lets go of `desk.slots`.
+        The loop moves the cursor and `newest` together before it calls the strategy, and clears `slots` at last.
         """
-        desk, name = self.hosted.desk, self.columns.instrument
+        workspace, name = self.host.workspace, self.columns.instrument
         for rows, bars in self.columns.bars(first, last):
-            columns = desk.held(name, rows.start, rows.stop)
+            columns = workspace.slot_values(name, rows.start, rows.stop)
             values = zip(*columns, strict=True) if columns else repeat(())
             yield zip(range(rows.start + 1, rows.stop + 1), bars, values, strict=False)
 
     @property
     def drives_alone(self) -> bool:
         """True if the strategy sees these very bars and nothing else."""
-        only = self.hosted.desk.timeframes == (self.columns.timeframe,)
-        return only and self.hosted.calls_per_bar_only and self.hosted.desk.instruments == (self.columns.instrument,)
+        only = self.host.workspace.timeframes == (self.columns.timeframe,)
+        return only and self.host.calls_per_bar_only and self.host.workspace.instruments == (self.columns.instrument,)
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """A bar as the strategy gets it."""
         return self.frames[frame].columns.bar_until(row, int(self.ends(frame)[row]))
 
 
-class Step(NamedTuple):
+class BarStep(NamedTuple):
     """Something happens: to row `row` of a feed's bars, or of its `frame`-th timeframe."""
 
     phase: int
@@ -121,7 +120,7 @@ class Step(NamedTuple):
     at_ns: int
 
 
-def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
+def merged(feeds: Sequence[Feed]) -> Iterator[BarStep]:
     """All that happens, by time; at one moment bars end, then longer bars are shown before shorter ones, then open."""
     parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
     for number, feed in enumerate(feeds):
@@ -139,17 +138,17 @@ def merged(feeds: Sequence[Feed]) -> Iterator[Step]:
         part = order[begin : begin + CHUNK]
         columns = (column[part].tolist() for column in (phase, source, frame, row, at))
         for what, number, which, place, moment in zip(*columns, strict=True):
-            yield Step(what, feeds[number], which, place, moment)
+            yield BarStep(what, feeds[number], which, place, moment)
 
 
-def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> Frame:
+def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> BarFrame:
     """Bars of a timeframe made of an instrument's own; `DataError` if they cannot be."""
     if timeframe == columns.timeframe:
-        return Frame(columns, None)
-    return Frame(*resampled(columns, timeframe, sessions(columns, calendar)[0]))
+        return BarFrame(columns, None)
+    return BarFrame(*resampled(columns, timeframe, sessions(columns, calendar)[0]))
 
 
-def frame_ends(columns: Columns, frame: Frame, calendar: Calendar) -> NDArray[np.int64]:
+def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray[np.int64]:
     """When each bar of a frame of these columns is complete: at its end or the session's, never before its last bar's.
 
     int64 ns UTC, one a bar of the frame.
@@ -165,9 +164,9 @@ def frame_ends(columns: Columns, frame: Frame, calendar: Calendar) -> NDArray[np
 def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The open and the close of each bar's session; midnight to midnight on days without one."""
     exchange = columns.instrument.partition(":")[0]
-    days = (columns.start_ns + _IST) // _DAY
+    days = (columns.start_ns + IST_OFFSET) // DAY
     unique, inverse = np.unique(days, return_inverse=True)
-    opens, closes = unique * _DAY - _IST, (unique + 1) * _DAY - _IST
+    opens, closes = unique * DAY - IST_OFFSET, (unique + 1) * DAY - IST_OFFSET
     for index, number in enumerate(unique.tolist()):
         known = exchange in calendar.exchanges
         session = calendar.session(exchange, date.fromordinal(_EPOCH + number)) if known else None

@@ -1,8 +1,8 @@
 """History from where it lies: CSV, Parquet, DuckDB files, or the server's history endpoint.
 
-Used by `mytrading backtest` and sweeps. Times without a zone are Indian ones; whole numbers are seconds, milliseconds,
-microseconds or nanoseconds since 1970, by their size. The one rule: a file is read as it is or refused with what was
-expected, found and to be done; nothing is guessed into it.
+Times without a zone are Indian ones; whole numbers are seconds, milliseconds, microseconds or nanoseconds since 1970,
+by their size. A file is read as it is or refused with what was expected, found and to be done; nothing is guessed into
+it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,65 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns, DataError, checked
-from mytrading.core.calendar import day_of, to_ns
+from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError
+from mytrading.adapters.nse.bhavcopy_days import DayBar, day_bar, is_daily_file
+from mytrading.backtest.data.columns import Columns, DataError, checked
 from mytrading.core.indicators import FloatArray
+from mytrading.core.time import IST_OFFSET, SECOND, ist_date, to_ns
 
 if TYPE_CHECKING:
     import duckdb
+
+
+class AskedWrongly(ValueError):
+    """An option that cannot be met; the message says what was expected, what was found and what to do."""
+
+
+def are_daily_files(path: Path) -> bool:
+    """True of a folder, which can be nothing else, and of a single bhavcopy."""
+    return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_daily_file(path))
+
+
+def load_days(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+    """The days of an instrument in a bhavcopy or a folder of them, from `first` to `last`, as bars of whole days."""
+    files = _files(path)
+    found: dict[date, tuple[DayBar, Path]] = {}
+    try:
+        for file in files:
+            bar = day_bar(file, instrument)
+            if bar is None:
+                continue
+            if bar.day in found:
+                raise DataError(f"{found[bar.day][1]} and {file} both tell of {bar.day}; keep one of them")
+            found[bar.day] = bar, file
+    except BhavcopyError as error:
+        raise DataError(str(error)) from error
+    if not found:
+        raise DataError(
+            f"{path}: {instrument} did not trade in any of its {len(files)} bhavcopies; shares stand in those of the "
+            "cash segment (…CM…), futures and options in those of F&O (…FO…)"
+        )
+    days = [day for day in sorted(found) if (first is None or day >= first) and (last is None or day <= last)]
+    if not days:
+        raise DataError(f"{path}: no days from {first} to {last}; it holds {min(found)} to {max(found)}")
+    start = np.array([to_ns(day, time.min) for day in days], dtype=np.int64)
+    table = np.array([found[day][0][1:] for day in days], dtype=np.float64).T.copy()
+    return checked(instrument, start, table, str(path), "1d")
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    found = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name.lower().endswith(SUFFIXES)]
+    if files := [item for item in found if is_daily_file(item)]:
+        return files
+    raise DataError(f"{path}: no bhavcopy in this folder; --data takes a folder of them, or one file of bars")
+
 
 _TIMES = ("timestamp", "datetime", "start_ns", "time", "date", "ts")
 _NAMES = ("instrument", "symbol")
 _PRICES = ("open", "high", "low", "close")
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
-_IST_NS = 19_800_000_000_000
 _ZONE = r"\d:\d\d(:\d\d([.]\d+)?)? ?(Z|z|[+-]\d\d(:?\d\d)?)$"
 """How a text with a time of day ends that names its zone."""
 Rows = dict[str, tuple[NDArray[np.int64], FloatArray]]
@@ -38,7 +85,7 @@ Where the bid and the ask at each bar's end were recorded too it has shape (7, n
 _BIDS, _ASKS = (("bid", "bid_price", "best_bid", "bidprice"), ("ask", "ask_price", "best_ask", "askprice"))
 NameOf = Callable[[str], str]
 """The id of what a file calls so; empty of what is not wanted."""
-_UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, 1_000_000_000))
+_UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, SECOND))
 
 
 def load(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
@@ -144,7 +191,7 @@ def _cut(columns: Columns, first: date | None, last: date | None, source: str) -
     high = to_ns(date.fromordinal(last.toordinal() + 1), time.min) if last is not None else 1 << 62
     found = columns.between(low, high)
     if not len(found):
-        begin, end = (day_of(int(columns.start_ns[place])) for place in (0, -1))
+        begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
         raise DataError(f"{source}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
     return found
 
@@ -233,7 +280,7 @@ def _time(column: str, kind: str) -> str:
         return f'epoch_ns("{column}"::{"TIMESTAMPTZ" if "ZONE" in kind else "TIMESTAMP"})'
     if kind == "VARCHAR":  # a time with a zone is made Indian, which texts are taken for
         zoned = f"""regexp_matches("{column}", '{_ZONE}')"""
-        told = f'epoch_ns("{column}"::TIMESTAMPTZ) + {_IST_NS}'
+        told = f'epoch_ns("{column}"::TIMESTAMPTZ) + {IST_OFFSET}'
         return f'CASE WHEN {zoned} THEN {told} ELSE epoch_ns("{column}"::TIMESTAMP) END'
     return f'"{column}"::BIGINT'
 
@@ -245,6 +292,6 @@ def _ns(values: NDArray[np.int64], kind: str, missing: NDArray[np.bool_]) -> NDA
     if "ZONE" in kind or not len(values):
         return values
     if kind.startswith(("TIMESTAMP", "DATE", "VARCHAR")):
-        return values - _IST_NS
+        return values - IST_OFFSET
     unit = next(scale for least, scale in _UNITS if float(values[0]) > least or not least)
     return values * unit

@@ -1,26 +1,25 @@
-"""Plain round trips on the quick way: bought at the open after the wish, sold at the open after the next.
+"""Plain round trips on the quick way: bought at the open after the signal, sold at the open after the next.
 
-Used by the loop, for a strategy that sees the bars of one share and trades it long. Of most wishes no rule of risk can
-say anything and no order can go wrong: what comes of them stands in the bars. The one rule: whatever is not plain goes
-to the machines, which are first brought to where they would stand; and no trip is walked this way before the machines
-themselves have made one that came out exactly as this module says.
+Of most signals no rule of risk can say anything and no order can go wrong: what comes of them stands in the bars.
+Whatever is not plain goes to the machines, which are first brought to where they would stand; and no trip is walked
+this way before the machines themselves have made one that came out exactly as this module says.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.backtest.feeds import Feed
-from mytrading.backtest.ledger import Fill, Ledger, Trade
-from mytrading.backtest.loop import TOLD_EVERY, Loop, Progress
-from mytrading.backtest.machines import Machines
-from mytrading.backtest.plain import Hours, Terms, hours_of
-from mytrading.backtest.venue import Venue
+from mytrading.backtest.data.feeds import Feed
+from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, OpenHours, hours_of
+from mytrading.backtest.engine.ledger import Fill, Ledger, Trade
+from mytrading.backtest.engine.loop import TOLD_EVERY, Loop, Progress
+from mytrading.backtest.engine.machines import Machines
+from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.core.time import day_number
 from mytrading.messages.enums import Side
-from mytrading.strategies.hints import NO_HINTS
-from mytrading.strategies.series import ist_day
+from mytrading.strategies.order_hints import NO_HINTS
+from mytrading.strategies.signals import StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
-from mytrading.strategies.wishes import Wish
 
 _NOWHERE = -float("inf")
 _WAYS = {"BUY": 1, "SELL": -1, "EXIT": -1, "HOLD": 0}
@@ -32,7 +31,14 @@ class Trips:
     """The walk of one run through its bars. `quick` counts the round trips that needed no machine."""
 
     def __init__(
-        self, terms: Terms, loop: Loop, feed: Feed, machines: Machines, venue: Venue, ledger: Ledger, progress: Progress
+        self,
+        terms: FastPathTerms,
+        loop: Loop,
+        feed: Feed,
+        machines: Machines,
+        venue: BacktestVenue,
+        ledger: Ledger,
+        progress: Progress,
     ) -> None:
         self._terms = terms
         self._loop = loop
@@ -41,9 +47,9 @@ class Trips:
         self._venue = venue
         self._ledger = ledger
         self._progress = progress
-        self._desk = feed.hosted.desk
-        self._name, self._strategy = feed.columns.instrument, feed.hosted.run.name
-        self._hours: Hours = hours_of(feed.columns, terms)
+        self._workspace = feed.host.workspace
+        self._name, self._strategy = feed.columns.instrument, feed.host.run.name
+        self._hours: OpenHours = hours_of(feed.columns, terms)
         self._fill: Fill | None = None
         self._cash = 0.0
         self._gross = 0.0
@@ -66,13 +72,13 @@ class Trips:
         try:
             return self._walk_plainly(first)
         finally:
-            self._desk.slots.clear()
+            self._workspace.slots.clear()
 
     def _walk_plainly(self, first: int) -> int:
-        feed, hosted, desk, hours = self._feed, self._feed.hosted, self._desk, self._hours
-        name, series, warm, data, on_data = self._name, feed.series, feed.warm, desk.data, hosted.strategy.on_data
+        feed, host, workspace, hours = self._feed, self._feed.host, self._workspace, self._hours
+        name, series, warm, data, on_data = self._name, feed.series, feed.warm, workspace.data, host.strategy.on_data
         self._count_gross()
-        row, begin, last_row, way, level, wish, wakes = first, first, hours.never, 0, _NOWHERE, None, False
+        row, begin, last_row, way, level, signal, wakes = first, first, hours.never, 0, _NOWHERE, None, False
         for bars in feed.walked(first):
             all_warm = warm.find(0, row) < 0
             for after, bar, values in bars:
@@ -80,36 +86,36 @@ class Trips:
                     if way > 0:
                         level, last_row = self._terms.level(float(feed.columns.table[3, begin])), hours.last_row(row)
                     if way >= 0 and (bar.low <= level or row >= last_row):
-                        self._hand_over(begin, row, wish)
+                        self._hand_over(begin, row, signal)
                         return row
                     if way > 0:
                         self._enter(bar.start_ns, bar.open)
                         wakes = level > _NOWHERE or last_row < hours.never
                     elif way < 0:
                         self._leave(bar.start_ns, bar.open)
-                        level, last_row, wish, wakes = _NOWHERE, hours.never, None, False
+                        level, last_row, signal, wakes = _NOWHERE, hours.never, None, False
                     way = 0
                 series.cursor = row = after
-                desk.newest = values
+                workspace.newest = values
                 if all_warm or warm[row - 1]:
-                    desk.now = bar.end_ns
+                    workspace.now = bar.end_ns
                     data[name] = bar
                     try:
                         result = on_data(bar)
                     except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-                        self._hand_over(row - 1 if wish is None else begin, row, wish)
-                        hosted.raised(error)
-                        self._loop.wish(feed, bar, [], bar.end_ns)
+                        self._hand_over(row - 1 if signal is None else begin, row, signal)
+                        host.record_exception(error)
+                        self._loop.signal(feed, bar, [], bar.end_ns)
                         return row
                     if result is not None:
-                        way = self._way(result, wish is not None)
+                        way = self._way(result, signal is not None)
                         if way and not (self._is_plain(result, bar.close) and hours.plain[row - 1]):
-                            self._hand_over(row - 1 if wish is None else begin, row, wish)
+                            self._hand_over(row - 1 if signal is None else begin, row, signal)
                             feed.quiet_ns = bar.start_ns
-                            self._loop.wish(feed, bar, hosted.answered(result), bar.end_ns)
+                            self._loop.signal(feed, bar, host.drafts_of(result), bar.end_ns)
                             return row
                         if way > 0:
-                            begin, wish = row - 1, result
+                            begin, signal = row - 1, result
                         wakes = wakes or way != 0
             if not row & TOLD_EVERY:
                 self._progress(row)
@@ -118,9 +124,14 @@ class Trips:
     def _way(self, result: Any, holding: bool) -> int:
         """1 where a result asks to enter, −1 where to leave, 0 where it changes nothing.
 
-        1 also of what is no wish or none that can be met, and where there is memory: the engine looks at it then.
+        1 also of what is no signal or none that can be met, and where there is memory: the engine looks at it then.
         """
-        if type(result) is not Wish or result.instrument != self._name or result.legs or self._desk.memory:
+        if (
+            type(result) is not StrategySignal
+            or result.instrument != self._name
+            or result.legs
+            or self._workspace.memory
+        ):
             return 1
         if type(result.confidence) is not float or not 0.0 <= result.confidence <= 1.0:
             return 1
@@ -129,27 +140,33 @@ class Trips:
             return 1
         return 0 if way == (1 if holding else -1) else way
 
-    def _is_plain(self, wish: Any, close: float) -> bool:
-        """True of a wish whose order, if any, is at the market, without a stop of its own, and can be paid."""
-        if type(wish) is not Wish or wish.legs or wish.otherwise or wish.stop_price or wish.instrument != self._name:
+    def _is_plain(self, signal: Any, close: float) -> bool:
+        """True of a signal whose order, if any, is at the market, without a stop of its own, and can be paid."""
+        if (
+            type(signal) is not StrategySignal
+            or signal.legs
+            or signal.otherwise
+            or signal.stop_price
+            or signal.instrument != self._name
+        ):
             return False
-        if wish.hints != NO_HINTS or wish.action not in _WAYS or self._desk.memory:
+        if signal.hints != NO_HINTS or signal.action not in _WAYS or self._workspace.memory:
             return False
-        if type(wish.confidence) is not float or not 0.0 <= wish.confidence <= 1.0:
+        if type(signal.confidence) is not float or not 0.0 <= signal.confidence <= 1.0:
             return False
         terms = self._terms
-        if wish.action == "BUY" and _DEAR * terms.units * close > terms.capital + min(0.0, self._gross):
+        if signal.action == "BUY" and _DEAR * terms.units * close > terms.capital + min(0.0, self._gross):
             self._over = True
             return False
-        return wish.action != "BUY" or terms.has_room(close)
+        return signal.action != "BUY" or terms.has_room(close)
 
     def _enter(self, start: int, opens: float) -> None:
         units = self._terms.units
         price = self._price(opens, Side.BUY)
         self._ledger.filled(start, self._name, self._strategy, self._terms.product, units, price)
         self._fill = self._ledger.fills[-1]
-        self._desk.positions[self._name] = PositionView(units, price * units / units, 1)
-        self._desk.last_fill_ns = start
+        self._workspace.positions[self._name] = PositionView(units, price * units / units, 1)
+        self._workspace.last_fill_ns = start
 
     def _leave(self, start: int, opens: float) -> None:
         assert self._fill is not None
@@ -160,8 +177,8 @@ class Trips:
         self._ledger.closed(trade)
         self._cash += trade.gross
         self._count_gross()
-        self._desk.positions[self._name] = FLAT
-        self._desk.last_fill_ns = start
+        self._workspace.positions[self._name] = FLAT
+        self._workspace.last_fill_ns = start
         self.quick += 1
 
     def _count_gross(self) -> None:
@@ -186,37 +203,37 @@ class Trips:
 
     # to the machines and back
 
-    def _hand_over(self, begin: int, row: int, wish: Wish | None) -> None:
-        """Bring the machines to the end of the bar before `row`, from the bar at whose close `wish` was made.
+    def _hand_over(self, begin: int, row: int, signal: StrategySignal | None) -> None:
+        """Bring the machines to the end of the bar before `row`, from the bar at whose close `signal` was made.
 
         Trips that ended before are over: of them only the cash counts. What the ledger has heard is not told again.
         """
         loop, feed, machines, columns = self._loop, self._feed, self._machines, self._feed.columns
         self._venue.earn(self._cash)
         self._cash = 0.0
-        self._desk.positions[self._name] = FLAT
+        self._workspace.positions[self._name] = FLAT
         first = self._hours.first_row(begin)
-        if first and ist_day(int(columns.start_ns[first])) != loop.day:
+        if first and day_number(int(columns.start_ns[first])) != loop.day:
             feed.last, feed.last_ns = (
                 float(columns.table[3, first - 1]),
                 int(columns.start_ns[first - 1]) + columns.span_ns,
             )
             loop.clock(int(columns.start_ns[first]))
-        wished_ns = int(columns.start_ns[begin]) + columns.span_ns
+        signalled_ns = int(columns.start_ns[begin]) + columns.span_ns
         heard, machines.heard = machines.heard, _deaf
-        memory, self._desk.memory = self._desk.memory, {}
+        memory, self._workspace.memory = self._workspace.memory, {}
         try:
-            loop.alone(feed, begin, row, told=lambda bar: wish if bar.end_ns == wished_ns else None)
+            loop.alone(feed, begin, row, told=lambda bar: signal if bar.end_ns == signalled_ns else None)
         finally:
-            machines.heard, self._desk.memory = heard, memory
+            machines.heard, self._workspace.memory = heard, memory
 
     def _is_at_rest(self) -> bool:
         """True where nothing that the machines know can have a say in the trips to come."""
         if (
             self._over
-            or self._desk.memory
-            or not self._desk.positions.get(self._name, FLAT).is_flat
-            or self._feed.hosted.fault is not None
+            or self._workspace.memory
+            or not self._workspace.positions.get(self._name, FLAT).is_flat
+            or self._feed.host.fault is not None
         ):
             return False
         return self._loop.is_still and self._machines.are_idle(self._strategy, self._name)

@@ -1,7 +1,7 @@
 """When a round trip is plain: what a run must be, and at which bars, for nothing but its bars to decide what it does.
 
-Used by `trips`. Each term names what could otherwise deny an entry, end a position or move a fill. The one rule: what
-is not known here to be harmless makes a run, or a bar, not plain.
+Each term names what could otherwise deny an entry, end a position or move a fill. What is not known here to be harmless
+makes a run, or a bar, not plain.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.models import Models
+from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.data.columns import Columns
 from mytrading.core.calendar import Calendar
-from mytrading.core.square_off import SquareOff
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.enums import Product, Side
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     Direction,
     RateLimits,
     RiskLimits,
@@ -30,12 +32,8 @@ from mytrading.messages.runconfig import (
     TradeKind,
     TradeRule,
 )
-from mytrading.messages.strategy_rules import StrategyRules
 from mytrading.strategies.base_strategy import BaseStrategy
 
-_MINUTE = 60_000_000_000
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
 _EPOCH = date(1970, 1, 1).toordinal()
 _ENDLESS = 1e15
 _MOST_TRIPS = 400
@@ -49,7 +47,7 @@ _LONG = TradeRule(kind=TradeKind.SAME, side=Side.BUY)
 
 
 @dataclass(frozen=True)
-class Terms:
+class FastPathTerms:
     """Of a run whose trips can be plain. `stop` is a share of the price, 0 for none; `units` of each entry."""
 
     units: int
@@ -63,7 +61,7 @@ class Terms:
     last_minutes: int
 
     def level(self, price: float) -> float:
-        """A price at or above the trigger of the stop of an entry that was wished for at this price."""
+        """A price at or above the trigger of the stop of an entry that was wanted at this price."""
         return price * (1 - self.stop) + self.tick if self.stop else -float("inf")
 
     def has_room(self, price: float) -> bool:
@@ -81,16 +79,16 @@ def terms_of(
     capital: float,
     calendar: Calendar,
     square_off: SquareOff,
-) -> Terms | None:
+) -> FastPathTerms | None:
     """The terms of a run; None if something of it can lead to more than plain trips."""
     if instrument is None or not (_is_share(instrument) and _is_simple(run) and _is_unlimited(limits, rates)):
         return None
     if models.at_close or models.latency_ns or models.volume.share or _listens(strategy):
         return None
-    stop = (run.stop_loss or limits.default_stop_loss) if run.stop is StopPlan.BROKER else 0.0
+    stop = (run.stop_loss_pct or limits.default_stop_loss) if run.stop is StopPlan.BROKER else 0.0
     if stop < 0 or stop > _WIDEST or (run.stop is StopPlan.BROKER and not stop):
         return None
-    return Terms(
+    return FastPathTerms(
         run.lots, run.product, capital, stop, instrument.tick_size, calendar, square_off,
         limits.avoid_first_minutes, limits.avoid_last_minutes,
     )  # fmt: skip
@@ -102,9 +100,9 @@ def _is_share(instrument: Instrument) -> bool:
 
 
 def _is_simple(run: StrategyRun) -> bool:
-    """Long only, by the market, in one account, with nothing that ends a position but its wish, its stop, the clock."""
-    ends = (run.take_profit, run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)
-    holds = (run.min_confidence, run.cooldown, run.max_position_size)
+    """Long only, by the market, in one account; only its signal, its stop and the clock end a position."""
+    ends = (run.take_profit_pct, run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)
+    holds = (run.min_confidence, run.signal_cooldown, run.max_position_size)
     plans = run.rules == StrategyRules() and run.roll == RollRule() and run.sizing == SizingRule() and run.plan is None
     long_only = run.long == _LONG and (run.direction is Direction.LONG or run.short is None)
     timed = run.intraday or run.square_off or run.stop not in (StopPlan.NONE, StopPlan.BROKER)
@@ -132,9 +130,10 @@ def _listens(strategy: type[BaseStrategy]) -> bool:
 
 
 @dataclass(frozen=True)
-class Hours:
-    """Of the rows of a run: `plain` has a byte for each, 1 where a wish at its end is judged in open hours, and met at
-    once by the open of the next bar; `ends` are the rows, ascending, before which the clock closes what is intraday."""
+class OpenHours:
+    """Of the rows of a run: `plain` has a byte for each, 1 where a signal at its end is judged in open hours, and met
+    at once by the open of the next bar; `ends` are the rows, ascending, before which the clock closes what is
+    intraday."""
 
     plain: bytes
     firsts: NDArray[np.int64]
@@ -155,7 +154,7 @@ class Hours:
         return self.ends[at] if at < len(self.ends) else self.never
 
 
-def hours_of(columns: Columns, terms: Terms) -> Hours:
+def hours_of(columns: Columns, terms: FastPathTerms) -> OpenHours:
     """The hours of all rows, a day at a time, so that little memory is needed."""
     start, count = columns.start_ns, len(columns)
     plain = np.zeros(count, dtype=np.uint8)
@@ -163,16 +162,16 @@ def hours_of(columns: Columns, terms: Terms) -> Hours:
     ends: list[int] = []
     row = 0
     while row < count:
-        day = (int(start[row]) + _IST) // _DAY
-        after = int(start.searchsorted((day + 1) * _DAY - _IST))
+        day = (int(start[row]) + IST_OFFSET) // DAY
+        after = int(start.searchsorted((day + 1) * DAY - IST_OFFSET))
         firsts.append(row)
         _mark_day(columns, terms, day, row, after, plain, ends)
         row = after
-    return Hours(plain.tobytes(), np.array(firsts, dtype=np.int64), ends)
+    return OpenHours(plain.tobytes(), np.array(firsts, dtype=np.int64), ends)
 
 
 def _mark_day(
-    columns: Columns, terms: Terms, day: int, row: int, after: int, plain: NDArray[np.uint8], ends: list[int]
+    columns: Columns, terms: FastPathTerms, day: int, row: int, after: int, plain: NDArray[np.uint8], ends: list[int]
 ) -> None:
     part, span, exchange = columns.start_ns[row:after], columns.span_ns, columns.instrument.partition(":")[0]
     known = exchange in terms.calendar.exchanges
@@ -182,8 +181,8 @@ def _mark_day(
         ends.append(row + int(part.searchsorted(begins)))
     if session is None or (terms.product is Product.MIS and not begins):
         return
-    closes = session.close_ns - terms.last_minutes * _MINUTE
+    closes = session.close_ns - terms.last_minutes * MINUTE
     last = int(part.searchsorted(min(closes, begins) if begins else closes))
-    first = int(part.searchsorted(session.open_ns + terms.first_minutes * _MINUTE - span))
+    first = int(part.searchsorted(session.open_ns + terms.first_minutes * MINUTE - span))
     last = max(first, last - 1)
     plain[row + first : row + last] = np.diff(part[first : last + 1]) == span

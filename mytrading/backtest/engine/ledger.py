@@ -1,15 +1,22 @@
 """What a run did: fills, round trips with their costs, denials, and a hash over all trades.
 
-Fed with the rows of the machines. The one rule: nothing is worked out here that the order machine has not booked.
+Fed with the rows of the machines. Nothing is worked out here that the order machine has not booked.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.backtest.data.columns import Columns
+from mytrading.core.indicators import FloatArray
+from mytrading.core.time import DAY, IST_OFFSET
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Product
@@ -34,7 +41,7 @@ class Fill(NamedTuple):
 class Trade(NamedTuple):
     """A round trip, flat to flat. `side` is that of the entry, `gross` and `costs` are rupees.
 
-    `leg` is the place in its wish, from 1, of what was one of several legs; 0 for what was wished alone.
+    `leg` is the place in its signal, from 1, of what was one of several legs; 0 for what was wanted alone.
     """
 
     entry_ns: int
@@ -55,8 +62,8 @@ class Trade(NamedTuple):
         return self.gross - self.costs
 
 
-class Event(NamedTuple):
-    """Something a person should read: a denial, an alert, a fault."""
+class RunEvent(NamedTuple):
+    """Something an operator should read: a denial, an alert, a fault."""
 
     at_ns: int
     code: str
@@ -77,7 +84,7 @@ class Ledger:
         self._legs: dict[tuple[str, str], int] = {}
         self.fills: list[Fill] = []
         self.trades: list[Trade] = []
-        self.events: list[Event] = []
+        self.events: list[RunEvent] = []
         self.counts: Counter[str] = Counter()
 
     def hear(self, row: Any) -> None:
@@ -86,7 +93,7 @@ class Ledger:
         if handler is not None:
             handler(self, row)
 
-    def _wished(self, row: Signal) -> None:
+    def _signalled(self, row: Signal) -> None:
         """Which leg a contract is; what is held stays the leg as which it was bought or sold."""
         several = len(row.legs) > 1
         for number, leg in enumerate(row.legs, 1):
@@ -150,7 +157,7 @@ class Ledger:
 
     def _denied(self, row: SignalDenied | SignalExpired) -> None:
         code = row.code if isinstance(row, SignalDenied) else "EXPIRED"
-        text = row.message if isinstance(row, SignalDenied) else "the wish was too late"
+        text = row.message if isinstance(row, SignalDenied) else "the signal was too late"
         self.note(row.at_ns, code, row.strategy, text)
 
     def _alert(self, row: Alert) -> None:
@@ -163,7 +170,7 @@ class Ledger:
         """Count an event, and keep its words as long as there are not too many."""
         self.counts[code] += 1
         if len(self.events) < MOST_EVENTS:
-            self.events.append(Event(at_ns, code, subject, text))
+            self.events.append(RunEvent(at_ns, code, subject, text))
 
     @property
     def costs(self) -> float:
@@ -185,5 +192,82 @@ _HANDLERS: dict[type, Callable[[Ledger, Any], None]] = {
     SignalExpired: Ledger._denied,
     Alert: Ledger._alert,
     StrategyFaulted: Ledger._fault,
-    Signal: Ledger._wished,
+    Signal: Ledger._signalled,
 }
+
+
+@dataclass(frozen=True)
+class Curve:
+    """`equity` (rupees after costs) and `exposure` (rupees of what is held), one a bar time.
+
+    Bar times are `start_ns` plus `span_ns`: what the columns have is not copied.
+    """
+
+    start_ns: NDArray[np.int64]
+    span_ns: int
+    equity: FloatArray
+    exposure: FloatArray
+
+    @property
+    def end_ns(self) -> NDArray[np.int64]:
+        """When each bar was complete."""
+        return self.start_ns + self.span_ns
+
+    def daily(self) -> tuple[NDArray[np.int64], FloatArray]:
+        """Days (since 1970, Indian dates) and the equity at the end of each."""
+        if not len(self.start_ns):
+            return np.empty(0, dtype=np.int64), np.empty(0)
+        days = (self.start_ns + (self.span_ns - 1 + IST_OFFSET)) // DAY
+        lasts = np.concatenate((np.flatnonzero(days[1:] != days[:-1]), [len(days) - 1]))
+        return days[lasts], self.equity[lasts]
+
+
+def curve_of(
+    capital: float, data: Sequence[Columns], fills: Sequence[Fill], exits: Mapping[str, FloatArray] | None = None
+) -> Curve:
+    """The equity curve over the bar times of all instruments together.
+
+    `exits` are bid and ask at the end of each bar of an instrument, of shape (2, n): what is held is then worth what it
+    could be closed at, and its close where they are NaN.
+    """
+    if not data:
+        return Curve(np.empty(0, dtype=np.int64), 0, np.array([capital]), np.empty(0))
+    starts = data[0].start_ns
+    if len(data) > 1:
+        starts = np.unique(np.concatenate([columns.start_ns for columns in data]))
+    equity = np.full(len(starts), capital)
+    exposure = np.zeros(len(starts))
+    for columns in data:
+        mine = [fill for fill in fills if fill.instrument == columns.instrument]
+        if mine:
+            _add(columns, mine, starts, equity, exposure, (exits or {}).get(columns.instrument))
+    return Curve(starts, data[0].span_ns, equity, exposure)
+
+
+def _add(
+    columns: Columns, fills: list[Fill], starts: NDArray[np.int64], equity: FloatArray, exposure: FloatArray,
+    exits: FloatArray | None,
+) -> None:  # fmt: skip
+    at = np.searchsorted(starts, np.array([fill.at_ns for fill in fills]) - columns.span_ns, side="right")
+    at = np.minimum(at, len(starts) - 1)
+    change = np.zeros(len(starts))
+    np.add.at(change, at, np.array([-fill.units * fill.price - fill.cost for fill in fills]))
+    equity += np.cumsum(change, out=change)
+    change[:] = 0.0
+    np.add.at(change, at, np.array([float(fill.units) for fill in fills]))
+    units = np.cumsum(change, out=change)
+    if len(starts) == len(columns):
+        units *= columns.close if exits is None else _worth(units, columns.close, exits)
+    else:
+        row = np.searchsorted(columns.start_ns, starts, side="right") - 1
+        at = np.maximum(row, 0)
+        worth = columns.close[at] if exits is None else _worth(units, columns.close[at], exits[:, at])
+        units *= np.where(row >= 0, worth, 0.0)
+    equity += units
+    exposure += np.abs(units, out=units)
+
+
+def _worth(units: FloatArray, close: FloatArray, exits: FloatArray) -> FloatArray:
+    """What a unit can be closed at: the bid of what was bought, the ask of what was sold, else the close."""
+    side = np.where(units > 0, exits[0], exits[1])
+    return np.where(np.isnan(side), close, side)

@@ -1,42 +1,130 @@
-"""The for-loop: bars in order, prices to the venue, completed bars to the strategy, wishes to the machines.
+"""The for-loop: bars in order, prices to the venue, completed bars to the strategy, signals to the machines.
 
-Used by `runner`. At a bar the market moves first (what waited for its open, then what its path touches), then the
-strategy hears the completed bar, and what it wishes waits for the next one. The one rule: a machine is left alone only
-where nothing could follow; `plain` calls them all at every bar, and must lead to the same trades.
+At a bar the market moves first (what waited for its open, then what its path touches), then the strategy hears the
+completed bar, and what it wants waits for the next one. A machine is left alone only where nothing could follow;
+`plain` calls them all at every bar, and must lead to the same trades.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import date
+from math import ceil, floor
 
-from mytrading.backtest.bar_path import BarPath
-from mytrading.backtest.feeds import MOVED, SHOWN, Feed, Tape, merged
-from mytrading.backtest.ledger import Ledger
-from mytrading.backtest.machines import Machines
-from mytrading.backtest.venue import Venue
-from mytrading.backtest.world import World
-from mytrading.core.calendar import Session, day_of
-from mytrading.core.money import positions
+from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merged
+from mytrading.backtest.engine.ledger import Ledger
+from mytrading.backtest.engine.machines import Machines
+from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.core.accounting import position_ledger
+from mytrading.core.calendar import Session
+from mytrading.core.engine.machine import TIME
+from mytrading.core.engine.strategy_host import StrategyHost
+from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.time import DAY, IST_OFFSET, day_number, ist_date
 from mytrading.messages.enums import LimitKind, Product
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionAdjusted, TimerFired
-from mytrading.messages.strategy_rules import StrategyRules
-from mytrading.strategies.engine_machine import TIME
-from mytrading.strategies.hosted import Hosted
-from mytrading.strategies.series import ist_day
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.signals import StrategySignal
 
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
+
+class BarPath:
+    """The prices of bars, told to the venue and the machines."""
+
+    def __init__(self, machines: Machines, venue: BacktestVenue) -> None:
+        self._machines = machines
+        self._risk = machines.risk
+        self._venue = venue
+        self.listens: Collection[str] = frozenset()
+        """Instruments whose every price risk is told, besides those that it holds levels for."""
+
+    def open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
+        """A bar begins: what waited for it arrives, and what rests meets its first price."""
+        venue, machines = self._venue, self._machines
+        venue.now, venue.moving = start, True
+        venue.set_volume(name, volume)
+        if venue.waiting:
+
+            def price_at(instrument: str, due_ns: int) -> float | None:
+                if instrument != name:
+                    return None
+                return opens + (close - opens) * max(0, due_ns - start) / (end - start)
+
+            if venue.deliver(end, price_at):
+                machines.settle(start)
+        touch = venue.touch.get(name)
+        if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
+            machines.settle(start)
+        if self._is_heard(name):
+            venue.mark(name, opens)
+            machines.quote(name, opens, start)
+        venue.moving = False
+
+    def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
+        """From the open to the extreme that hurts what is held, the other one, and the close; true if anyone met it."""
+        venue = self._venue
+        touch = venue.touch.get(name)
+        touched = touch is not None and (low <= touch[0] or high >= touch[1])
+        if not (touched or self._is_heard(name)):
+            return False
+        held, third = venue.held(name), (end - start) // 3
+        falls_first = held > 0 or (held == 0 and close >= opens)
+        first, second = (low, high) if falls_first else (high, low)
+        at, venue.moving = opens, True
+        for target, now in ((first, start + third), (second, start + 2 * third), (close, end - 1)):
+            venue.now = now
+            self._leg(name, at, target, now)
+            at = target
+        venue.moving, venue.now = False, end
+        return True
+
+    def _leg(self, name: str, begin: float, target: float, now: int) -> None:
+        venue, machines, at = self._venue, self._machines, begin
+        while levels := sorted(
+            [*venue.crossed(name, at, target), *self._held_levels(name, at, target)], reverse=target < begin
+        ):
+            at, slips = levels[0]
+            if venue.trade(name, at, slips=slips):
+                machines.settle(now)
+            if self._is_heard(name):
+                machines.quote(name, at, now)
+        if self._is_heard(name):
+            venue.mark(name, target)
+            machines.quote(name, target, now)
+
+    def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
+        """Levels that risk holds for positions in an instrument, or a rule of a leg ends it at, between two prices."""
+        low, high, state = min(begin, end), max(begin, end), self._risk.state
+        held = (*state.stop_levels.items(), *state.target_levels.items())
+        levels = [level for key, level in held if key[1] == name]
+        legs = [leg for _, legs in self._risk.runs.books.holding(name) for leg in legs]
+        if legs:
+            found = self._risk.environment.instruments.get(name)
+            tick = found.tick_size if found is not None else 0.0
+            levels += [_on_tick(leg.floor, tick, floor) for leg in legs if leg.floor >= low]
+            levels += [_on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
+        return [(level, True) for level in levels if low <= level <= high and level != begin]
+
+    def _is_heard(self, name: str) -> bool:
+        """True while risk itself ends what is held there when a price comes."""
+        state = self._risk.state
+        aims = any(key[1] == name for key in state.target_levels)
+        return aims or name in state.stop_instruments or name in self.listens
+
+
+def _on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
+    """The first price in ticks that is there or beyond."""
+    return round(to(round(price / tick, 6)) * tick, 6) if tick else price
+
+
 _EPOCH = date(1970, 1, 1).toordinal()
 TOLD_EVERY = 16_383
 _ENDLESS = 1e15
 Progress = Callable[[int], None]
-Told = Callable[[Bar], Wish | None]
+Told = Callable[[Bar], StrategySignal | None]
 Rests = Callable[[], bool]
 Exercise = Callable[[Instrument, int, float, int], float]
 """Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
@@ -48,8 +136,8 @@ class Loop:
     def __init__(
         self,
         machines: Machines,
-        venue: Venue,
-        world: World,
+        venue: BacktestVenue,
+        world: MarketContext,
         ledger: Ledger,
         feeds: list[Feed],
         most_loss: float,
@@ -62,13 +150,13 @@ class Loop:
         self._path = BarPath(machines, venue)
         self._world = world
         self._ledger = ledger
-        self._feeds: dict[str, Tape] = {feed.columns.instrument: feed for feed in feeds}
+        self._feeds: dict[str, BarTape] = {feed.columns.instrument: feed for feed in feeds}
         self._watched = feeds
         names = (split_id(feed.columns.instrument) for feed in feeds)
         self._by_margin = any(parse_symbol(symbol, exchange).kind.is_derivative for exchange, symbol in names)
         self._exercise = exercise
         self._progress = progress
-        self._square_off = machines.risk.square_off
+        self._square_off = machines.risk.environment.square_off
         self._most_loss = most_loss
         self.day = -1
         self._begins = 0
@@ -104,14 +192,14 @@ class Loop:
         the row that was reached.
         """
         try:
-            return self._alone(feed, first, last, told or feed.hosted.strategy.on_data, rests)
+            return self._alone(feed, first, last, told or feed.host.strategy.on_data, rests)
         finally:
-            feed.hosted.desk.slots.clear()
+            feed.host.workspace.slots.clear()
 
     def _alone(self, feed: Feed, first: int, last: int, on_data: Told, rests: Rests | None) -> int:
         venue, path, columns, name = self._venue, self._path, feed.columns, feed.columns.instrument
-        hosted, desk, series, warm = feed.hosted, feed.hosted.desk, feed.series, feed.warm
-        desk.current, data, touch, index, acted = name, desk.data, venue.touch, first, True
+        host, workspace, series, warm = feed.host, feed.host.workspace, feed.series, feed.warm
+        workspace.current, data, touch, index, acted = name, workspace.data, venue.touch, first, True
         for bars in feed.walked(first, last):
             for after, bar, values in bars:
                 if bar.start_ns >= self._next_clock:
@@ -126,23 +214,23 @@ class Loop:
                     if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
                         self._note()
                 series.cursor = index = after
-                desk.newest = values
+                workspace.newest = values
                 feed.last, feed.last_ns = bar.close, end
                 if self.restless or self._loses:
                     self._moment(end)
                     acted = True
-                if warm[index - 1] and hosted.fault is None:
-                    desk.now = end
+                if warm[index - 1] and host.fault is None:
+                    workspace.now = end
                     data[name] = bar
                     try:
                         result = on_data(bar)
                     except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-                        hosted.raised(error)
-                        self.wish(feed, bar, [], end)
+                        host.record_exception(error)
+                        self.signal(feed, bar, [], end)
                         acted = True
                     else:
                         if result is not None:
-                            self.wish(feed, bar, hosted.answered(result), end)
+                            self.signal(feed, bar, host.drafts_of(result), end)
                             acted = True
                         else:
                             feed.quiet_ns = end
@@ -160,7 +248,7 @@ class Loop:
         return not (self._venue.waiting or self._venue.touch or self.restless or self._path.listens or self._loses)
 
     def _together(self, feeds: list[Feed]) -> None:
-        """Several instruments or timeframes, merged by time: at one moment opens come last and wishes before them."""
+        """Several instruments or timeframes, merged by time: at one moment opens come last and signals before them."""
         done = 0
         for phase, feed, frame, row, at_ns in merged(feeds):
             if phase == SHOWN:
@@ -171,7 +259,7 @@ class Loop:
                     self._progress(done)
                 self._moved(feed, at_ns)
             else:
-                while 0 < (due := feed.hosted.waits_until()) <= at_ns:
+                while 0 < (due := feed.host.next_timer_ns()) <= at_ns:
                     self._pass_time(feed, due)
                 if at_ns >= self._next_clock:
                     self.clock(at_ns)
@@ -180,24 +268,24 @@ class Loop:
 
     def _pass_time(self, feed: Feed, now: int) -> None:
         """A timer of the strategy is due, or a slice ends in which some instrument did not trade."""
-        wishes = feed.hosted.pass_time(now, now)
-        if wishes or feed.hosted.fault is not None:
+        signals = feed.host.pass_time(now, now)
+        if signals or feed.host.fault is not None:
             row = TimerFired(name=TIME, machine_ns=now, market_ns=now)
             self._venue.now = now
             self._tell_prices()
-            self._look(feed.hosted, wishes, now)
-            self._machines.engine.timed(row, [(feed.hosted, wish) for wish in wishes])
-            self._machines.wish(row, now)
+            self._look(feed.host, signals, now)
+            self._machines.engine.take_timer_drafts(row, [(feed.host, signal) for signal in signals])
+            self._machines.signal(row, now)
             self._note()
 
-    def _opened(self, feed: Tape, start: int) -> None:
+    def _opened(self, feed: BarTape, start: int) -> None:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.present
             self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
             self._note()
 
-    def _walked(self, feed: Tape, end: int) -> None:
+    def _walked(self, feed: BarTape, end: int) -> None:
         """A bar's prices have been walked through."""
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
@@ -222,33 +310,33 @@ class Loop:
     def _show(self, feed: Feed, frame: int, row: int, end: int) -> None:
         """A bar of some timeframe is complete: the strategy sees it."""
         bar = feed.shown_bar(frame, row)
-        wishes = feed.hosted.show(bar)
-        if not wishes:
+        signals = feed.host.on_loaded_bar(bar)
+        if not signals:
             feed.quiet_ns = end
-        if wishes or feed.hosted.fault is not None or self.plain:
-            self.wish(feed, bar, wishes, end)
+        if signals or feed.host.fault is not None or self.plain:
+            self.signal(feed, bar, signals, end)
 
     # the strategy
 
-    def wish(self, feed: Feed, bar: Bar, wishes: list[Wish], end: int) -> None:
-        """What the strategy wishes at a bar's end goes the way of all wishes."""
+    def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
+        """What the strategy wants at a bar's end goes the way of all signals."""
         machines, venue = self._machines, self._venue
         venue.now = end
-        if wishes and feed.quiet_ns:
-            machines.engine.passed(feed.hosted, bar.instrument, feed.quiet_ns - 1, feed.quiet_ns)
-        machines.engine.wished(bar, [(feed.hosted, wish) for wish in wishes])
+        if signals and feed.quiet_ns:
+            machines.engine.bar_shown(feed.host, bar.instrument, feed.quiet_ns - 1, feed.quiet_ns)
+        machines.engine.take_drafts(bar, [(feed.host, signal) for signal in signals])
         for other in self._feeds.values():
             if other.last_ns:
                 machines.learn_price(other.columns.instrument, other.last, other.last_ns)
                 if self._at_close:
                     venue.mark(other.columns.instrument, other.last)
-        self._look(feed.hosted, wishes, end)
-        machines.wish(bar, end)
+        self._look(feed.host, signals, end)
+        machines.signal(bar, end)
         self._note()
 
-    def _look(self, hosted: Hosted, wishes: Sequence[Wish], now: int) -> None:  # noqa: ARG002  (for loops that price)
-        """What is wished for is about to be judged: contracts by what the account has free for margin."""
-        if wishes and self._by_margin:
+    def _look(self, host: StrategyHost, signals: Sequence[StrategySignal], now: int) -> None:  # noqa: ARG002  (for loops that price)
+        """What is wanted is about to be judged: contracts by what the account has free for margin."""
+        if signals and self._by_margin:
             self._risk.apply(self._venue.funds())
 
     # the clock
@@ -285,7 +373,7 @@ class Loop:
         state = self._risk.state
         self._holding = bool(state.open_positions())
         self._loses = self._holding and self._most_loss < _ENDLESS
-        self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_wishes())
+        self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_intents())
         self._path.listens = self._heard() if self._holding or self.plain else frozenset()
 
     def _heard(self) -> Collection[str]:
@@ -296,9 +384,9 @@ class Loop:
 
     def clock(self, start: int) -> None:
         """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
-        if ist_day(start) != self.day:
+        if day_number(start) != self.day:
             self._turn_day(start)
-        midnight = (self.day + 1) * _DAY - _IST
+        midnight = (self.day + 1) * DAY - IST_OFFSET
         if not self._begins or start < self._begins:
             self._next_clock = min(self._begins or midnight, midnight)
             return
@@ -312,11 +400,12 @@ class Loop:
     def _turn_day(self, start: int) -> None:
         if self.day >= 0:
             self._end_day(start)
-        self.day = ist_day(start)
-        day = day_of(start)
+        self.day = day_number(start)
+        day = ist_date(start)
         machines = self._machines
         book = self._world.open_day(day)
-        machines.engine.book = machines.risk.instruments = book
+        machines.engine.book = book
+        machines.risk.take_contracts(book)
         machines.open_day(day.isoformat(), start)
         exchanges = {name.partition(":")[0] for name in self._feeds}
         begins = [at for exchange in exchanges if (at := self._square_off.begins(exchange, start))]
@@ -335,7 +424,7 @@ class Loop:
         last = max(feed.last_ns for feed in self._feeds.values())
         for feed in self._feeds.values():
             venue.mark(feed.columns.instrument, feed.last)
-        if venue.waiting and start > last and self._watched[0].columns.span_ns < _DAY:
+        if venue.waiting and start > last and self._watched[0].columns.span_ns < DAY:
             venue.now = last
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
@@ -358,13 +447,13 @@ class Loop:
 
     def _expire(self) -> None:
         """Positions in contracts whose last day this was end at the settlement price."""
-        today = day_of(self._venue.now - 1).isoformat()
+        today = ist_date(self._venue.now - 1).isoformat()
         for position in self._risk.state.open_positions():
             instrument = self._world.instrument(position.instrument)
             if instrument is None or not instrument.expiry or instrument.expiry > today:
                 continue
             now = self._venue.now
-            flat = positions.correct(position, 0, now)
+            flat = position_ledger.correct(position, 0, now)
             price = self._settlement(instrument)
             row = PositionAdjusted(position=flat, cause="expiry", quantity=-position.quantity, price=price, at_ns=now)
             self._machines.adjust(row)
@@ -386,4 +475,6 @@ def _has_rules(risk: RiskMachine) -> bool:
     """True if anything beside stops may end what is held at a price: rules of a run, or a limit that is one."""
     endless = {LimitKind.DAILY_LOSS: _ENDLESS, LimitKind.DRAWDOWN: 1.0}
     limited = any(limit.most < endless.get(limit.kind, float("inf")) for limit in risk.limits.all)
-    return limited or any(run.take_profit or run.rules != StrategyRules() for run in risk.strategies.values())
+    return limited or any(
+        run.take_profit_pct or run.rules != StrategyRules() for run in risk.environment.strategies.values()
+    )

@@ -1,7 +1,7 @@
 """The live machines wired to each other and to the venue: what streams and journals do between processes.
 
-Used by the loop. A row that one machine decides is applied there first, then read by who follows it, in the order in
-which it was decided. The one rule: a machine learns nothing here that its daemon would not have told it.
+A row that one machine decides is applied there first, then read by who follows it, in the order in which it was
+decided. A machine learns nothing here that its daemon would not have told it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -26,7 +27,6 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import AccountHealth
 from mytrading.messages.signals import Signal
-from mytrading.strategies.engine_machine import EngineMachine
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
 _COMMANDS = (PlaceEntry, CloseGoal, WithdrawEntries, FlattenRequested)
@@ -41,7 +41,7 @@ Heard = Callable[[Any], None]
 Sides = Callable[[str, float], tuple[float | None, float | None]]
 
 
-class Broker(Protocol):
+class BacktestBroker(Protocol):
     """Whom the order machine calls. `answers` fills up with what it is to be told; `now` is market time."""
 
     now: int
@@ -80,7 +80,13 @@ class Machines:
     """Engine, risk, orders and venue of one run. `heard` gets every row of risk and of the order machine."""
 
     def __init__(
-        self, engine: EngineMachine, risk: RiskMachine, orders: OrderMachine, venue: Broker, account: str, heard: Heard
+        self,
+        engine: EngineMachine,
+        risk: RiskMachine,
+        orders: OrderMachine,
+        venue: BacktestBroker,
+        account: str,
+        heard: Heard,
     ) -> None:
         self.engine = engine
         self.risk = risk
@@ -90,7 +96,7 @@ class Machines:
         self.sides: Sides = _no_sides
         """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
         self._plain = self._opened = False
-        risk.lock_step = True
+        risk.environment.lock_step = True
         risk.state.memory.money.trusts = True
         self._assure()
         self.trust(account)
@@ -137,8 +143,8 @@ class Machines:
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
-    def wish(self, source: Bar | Quote | TimerFired, now: int) -> None:
-        """Judge what the engine was given with this bar or quote, or at this time."""
+    def signal(self, source: Bar | Quote | TimerFired, now: int) -> None:
+        """SignalGate what the engine was given with this bar or quote, or at this time."""
         rows = self.engine.decide(source, now)
         if not rows:
             return
@@ -188,7 +194,7 @@ class Machines:
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
     def are_idle(self, strategy: str, watch: str) -> bool:
-        """True if nothing is held, on its way or held against entries, and a wish would be judged like a first one."""
+        """True if nothing is held, on its way or held against entries, and a signal would be judged as a first one."""
         orders = self.orders
         if orders.waits_for_time or orders.unsettled() or not self.venue.is_idle:
             return False

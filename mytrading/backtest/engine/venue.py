@@ -1,8 +1,8 @@
 """The broker of a backtest: calls of the order machine in, answers and reads of single orders out.
 
-Used by `machines`. `core/matching` keeps the books; this says which prices a bar shows them, and in which order: the
-open, the extreme that hurts what is held, the other extreme, the close. The one rule: a call reaches the exchange at a
-price that was there after the call was made.
+`core/exchange` keeps the books; this says which prices a bar shows them, and in which order: the open, the extreme that
+hurts what is held, the other extreme, the close. A call reaches the exchange at a price that was there after the call
+was made.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.backtest.models import Models
+from mytrading.backtest.assumptions.fill_models import Models
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
-from mytrading.core.matching.fill_rules import FillRules, exchange_price
-from mytrading.core.order import as_wanted
+from mytrading.core.exchange import Account, BookOrder, Books, Exchange, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.fill_rules import FillRules, exchange_price
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.orders.state_machine import as_wanted
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import CallOutcome, Order
@@ -30,7 +30,7 @@ _PROVING = 3
 """Reads of the books after which the order machine believes an end that nobody asked for."""
 
 
-class Waiting(NamedTuple):
+class WaitingOrder(NamedTuple):
     """A call on its way, and when it is there."""
 
     due_ns: int
@@ -38,7 +38,7 @@ class Waiting(NamedTuple):
     call: Call
 
 
-class Venue:
+class BacktestVenue:
     """One account at one exchange. `answers` fills up with what the order machine is to be told.
 
     With `plain` every answer is told as a live server would, one by one and in whole books; else in as few words as
@@ -61,7 +61,7 @@ class Venue:
         self._account = account
         self._plain = plain
         self._room: dict[str, int | None] = {}
-        self.waiting: list[Waiting] = []
+        self.waiting: list[WaitingOrder] = []
         self._names: dict[str, str] = {}
         self.marks: dict[str, Mark] = {}
         self.touch: dict[str, tuple[float, float]] = {}
@@ -132,7 +132,7 @@ class Venue:
         if self.moving or self.fills_at_close:
             self._do(order, call)
         else:
-            self.waiting.append(Waiting(self.now + self._models.latency_ns, order, call))
+            self.waiting.append(WaitingOrder(self.now + self._models.latency_ns, order, call))
 
     def deliver(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
         """Make the calls that are there before `until_ns`, each at the price of its moment; true if there was one.
@@ -188,7 +188,7 @@ class Venue:
             strategy=order.strategy,
         )
         found, _ = self.exchange.place(request, self.marks.get(order.instrument), self.now)
-        if isinstance(found, Refusal):
+        if isinstance(found, ExchangeRefusal):
             self._answer(order, Call.PLACE, Outcome.REFUSED, found.order_id, found.reason)
             return
         self._names[found.order_id] = order.client_order_id
@@ -199,7 +199,7 @@ class Venue:
 
     def _cancel(self, order: Order) -> None:
         found, _ = self.exchange.cancel(order.broker_order_id, self.now)
-        if isinstance(found, Refusal):
+        if isinstance(found, ExchangeRefusal):
             self._answer(order, Call.CANCEL, Outcome.REFUSED, message=found.reason)
             self._show_again(order.broker_order_id)
         else:
@@ -211,7 +211,7 @@ class Venue:
         found, _ = self.exchange.modify(
             order.broker_order_id, order.quantity, order.price, order.trigger_price, mark, self.now
         )
-        if isinstance(found, Refusal):
+        if isinstance(found, ExchangeRefusal):
             self._answer(order, Call.MODIFY, Outcome.REFUSED, message=found.reason)
             self._show_again(order.broker_order_id)
         else:
@@ -254,7 +254,7 @@ class Venue:
                 account=self._account,
                 call=call,
                 outcome=outcome,
-                began_machine_ns=max(order.began_machine_ns, self.clock()),
+                began_machine_ns=max(order.call.began_machine_ns, self.clock()),
                 ended_machine_ns=self.clock(),
                 broker_order_id=broker_id,
                 message=message,

@@ -1,7 +1,7 @@
 """Recorded prices and listings of options: bhavcopies, files of bars, and what a stack has kept.
 
-Used by `option_setup`. The one rule: a source that holds nothing of the underlyings of the run is refused, since a
-result must not be taken for one on recorded prices when it is not.
+A source that holds nothing of the underlyings of the run is refused, since a result must not be taken for one on
+recorded prices when it is not.
 """
 
 from __future__ import annotations
@@ -14,30 +14,27 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mytrading.adapters.bar_store import FILE as BARS
-from mytrading.adapters.bhavcopy import SUFFIXES, Bhavcopy, BhavcopyError, BhavRow, is_bhavcopy, read_bhavcopy
-from mytrading.adapters.warehouse import FILE as WAREHOUSE
-from mytrading.adapters.warehouse import Warehouse
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.columns import SPANS, Columns, DataError, resampled
-from mytrading.backtest.data import NameOf, Rows, load_many
-from mytrading.backtest.option_quotes import Recorded, sane_quotes
-from mytrading.backtest.option_terms import ListedDay
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.calibration import Pair, smile_of
-from mytrading.core.contracts import ContractFacts, Underlying, dated
-from mytrading.core.expiries import session_ends
+from mytrading.adapters.nse.bhavcopy import SUFFIXES, Bhavcopy, BhavcopyError, BhavRow, is_bhavcopy, read_bhavcopy
+from mytrading.adapters.storage.bar_store import FILE as BARS
+from mytrading.adapters.storage.warehouse import FILE as WAREHOUSE
+from mytrading.adapters.storage.warehouse import Warehouse
+from mytrading.backtest.data.columns import SPANS, Columns, DataError, resampled
+from mytrading.backtest.data.load import AskedWrongly, NameOf, Rows, load_many
+from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.indicators import FloatArray
-from mytrading.core.options.surface import Smile
-from mytrading.core.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
+from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, dated
+from mytrading.core.instruments.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
+from mytrading.core.options.surface import Pair, Smile, smile_of
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
-_YEAR = 365 * 86_400_000_000_000
+_YEAR = 365 * DAY
 _DEFAULT_TICK = 0.05
-_MINUTES = 60_000_000_000
 
 
-class Found(NamedTuple):
+class FoundOptionFiles(NamedTuple):
     """Bars by contract, the bid and ask at their ends, days by file, and what was read, in words."""
 
     recorded: dict[str, Columns]
@@ -46,7 +43,7 @@ class Found(NamedTuple):
     said: tuple[str, ...]
 
 
-class Options(NamedTuple):
+class OptionRecords(NamedTuple):
     """What a reader of sources has to know of the run: the days in question, and the bars of its underlyings."""
 
     data: Sequence[Columns]
@@ -59,7 +56,7 @@ class Options(NamedTuple):
         return {columns.instrument.partition(":")[2]: columns for columns in self.data}
 
 
-def read_sources(sources: Iterable[str], run: Options) -> Found:
+def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles:
     """All that the sources hold of the run's underlyings; `AskedWrongly`, `DataError` say what cannot be used."""
     bars = Recorded({}, {})
     recorded = bars.columns
@@ -79,7 +76,7 @@ def read_sources(sources: Iterable[str], run: Options) -> Found:
         asked = f" ({quoted} of them with bid and ask)" if quoted else ""
         what = [f"bars of {more} contracts{asked}"] * bool(more) + [f"the contracts of {listed} days"] * bool(listed)
         said.append(f"{' and '.join(what)} from {source}")
-    return Found(recorded, bars.quotes, tuple(days), tuple(said))
+    return FoundOptionFiles(recorded, bars.quotes, tuple(days), tuple(said))
 
 
 def _files(path: Path) -> list[Path]:
@@ -93,7 +90,7 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _read(path: Path, run: Options, recorded: Recorded, days: list[ListedDay]) -> None:
+def _read(path: Path, run: OptionRecords, recorded: Recorded, days: list[ListedDay]) -> None:
     if path.name == BARS:
         _take(_of_stack(path, run), run, recorded, str(path))
     elif path.name == WAREHOUSE:
@@ -109,7 +106,7 @@ def _read(path: Path, run: Options, recorded: Recorded, days: list[ListedDay]) -
         _take(load_many(path, _names(run)), run, recorded, str(path))
 
 
-def _names(run: Options) -> NameOf:
+def _names(run: OptionRecords) -> NameOf:
     """The id of a contract of one of the run's underlyings, by the name that a file has of it; else empty."""
     known = run.underlyings()
 
@@ -127,7 +124,7 @@ def _exchange(columns: Columns) -> str:
     return "BFO" if columns.instrument.startswith("BSE") else "NFO"
 
 
-def _take(found: Rows, run: Options, recorded: Recorded, source: str) -> None:
+def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> None:
     """Put bars beside those there are, in the timeframe of the run's data."""
     wanted = run.data[0]
     spans = np.concatenate([np.diff(start) for start, _ in found.values() if len(start) > 1] or [np.zeros(0, np.int64)])
@@ -149,12 +146,12 @@ def _take(found: Rows, run: Options, recorded: Recorded, source: str) -> None:
 
 def _opens(start: np.ndarray[tuple[int], np.dtype[np.int64]], span: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Anchors of longer bars: 09:15 of each day, or its midnight for whole days."""
-    day, ist = 86_400_000_000_000, 19_800_000_000_000
-    anchor = 0 if span >= day else 555 * _MINUTES
+    day, ist = DAY, IST_OFFSET
+    anchor = 0 if span >= day else 555 * MINUTE
     return np.asarray((start + ist) // day * day - ist + anchor)
 
 
-def _of_stack(path: Path, run: Options) -> Rows:
+def _of_stack(path: Path, run: OptionRecords) -> Rows:
     """The one-minute bars that a stack's feed has kept."""
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
@@ -175,7 +172,7 @@ def _of_stack(path: Path, run: Options) -> Rows:
     }
 
 
-def _of_warehouse(path: Path, run: Options) -> list[ListedDay]:
+def _of_warehouse(path: Path, run: OptionRecords) -> list[ListedDay]:
     """The lists of contracts that a stack has kept by day."""
     kept, names = Warehouse(path.parent), run.underlyings()
     found = []
@@ -190,14 +187,14 @@ def _of_warehouse(path: Path, run: Options) -> list[ListedDay]:
 # bhavcopies
 
 
-def listed_days(file: Bhavcopy, run: Options) -> list[ListedDay]:
+def listed_days(file: Bhavcopy, run: OptionRecords) -> list[ListedDay]:
     """The contracts of the run's underlyings in a file, with the volatilities that its prices hold."""
     return [
         _listed(file, name, run, columns) for name, columns in run.underlyings().items() if name in file.underlyings()
     ]
 
 
-def _listed(file: Bhavcopy, name: str, run: Options, columns: Columns) -> ListedDay:
+def _listed(file: Bhavcopy, name: str, run: OptionRecords, columns: Columns) -> ListedDay:
     rows = file.of(name)
     facts = run.facts.underlyings.get(name)
     contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
@@ -262,7 +259,7 @@ def _last_close(columns: Columns, day: date) -> float:
     return float(columns.close[end - 1]) if end > begin else 0.0
 
 
-def _as_bars(file: Bhavcopy, run: Options) -> Rows:
+def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
     """Where the data is of days, a file's own open, high, low and close are recorded bars."""
     if run.data[0].timeframe != "1d":
         return {}

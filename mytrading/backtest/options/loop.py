@@ -1,7 +1,7 @@
-"""The loop of a run whose contracts are not in its data: they are priced as they are wished for, and walked like data.
+"""The loop of a run whose contracts are not in its data: they are priced as they are wanted, and walked like data.
 
-Used by `runner`. A contract has bars at those of its underlying from the moment on at which a wish names it until it is
-flat and a day ends. The one rule: contracts are listed, quoted and chosen as on the day of the bar.
+A contract has bars at those of its underlying from the moment on at which a signal names it until it is flat and a day
+ends. Contracts are listed, quoted and chosen as on the day of the bar.
 """
 
 from __future__ import annotations
@@ -14,30 +14,29 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.feeds import Feed, Tape
-from mytrading.backtest.ledger import Fill
-from mytrading.backtest.loop import Loop
-from mytrading.backtest.option_market import DayPrices, OptionMarket
-from mytrading.backtest.option_quotes import Sides, around
-from mytrading.backtest.option_terms import RECORDED, SOURCES
-from mytrading.backtest.world import World
-from mytrading.core.calendar import Calendar, day_of
-from mytrading.core.contracts import ContractFacts
+from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.data.feeds import BarTape, Feed
+from mytrading.backtest.engine.ledger import Fill
+from mytrading.backtest.engine.loop import Loop
+from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, around
+from mytrading.core.calendar import Calendar
+from mytrading.core.engine.leg_selection import candidate_contracts
+from mytrading.core.engine.strategy_host import StrategyHost
+from mytrading.core.engine.trade_rules import tradable_contracts
 from mytrading.core.indicators import FloatArray
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.leg_rules import candidates
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Quote
 from mytrading.messages.signals import Leg, Signal
-from mytrading.strategies.hosted import Hosted
-from mytrading.strategies.legs import tradable
-from mytrading.strategies.wishes import Wish
+from mytrading.strategies.signals import StrategySignal
 
 
 class Priced(NamedTuple):
-    """The bars of the contracts that a run wished for, and how many bars and fills had their price from where."""
+    """The bars of the contracts that a run wanted, and how many bars and fills had their price from where."""
 
     columns: tuple[Columns, ...]
     bars: dict[str, int]
@@ -66,7 +65,7 @@ class QuoteCounts(NamedTuple):
     """By contract, recorded bars that had none that could be believed."""
 
 
-class OptionWorld(World):
+class OptionWorld(MarketContext):
     """A world that also lists contracts of what the data is of; `held` stay listed whatever the price does."""
 
     def __init__(self, calendar: Calendar, facts: ContractFacts, market: OptionMarket, data: Iterable[str]) -> None:
@@ -89,7 +88,7 @@ class OptionWorld(World):
         return replace(found, kind=InstrumentKind.INDEX, lot_size=1, freeze_qty=0)
 
 
-class LegTape(Tape):
+class LegTape(BarTape):
     """A contract's bars of the present day, and all that it had before."""
 
     def __init__(self, contract: Instrument, underlying: str) -> None:
@@ -206,7 +205,7 @@ class OptionLoop(Loop):
         """The others among them, of contracts that bid and ask were recorded of."""
         self._venue.sides = self._sides
         self._machines.sides = self._quoted
-        self._risk.tables = self._market.terms.tables
+        self._risk.environment.tables = self._market.terms.tables
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
         """All bars, one moment after the other; what expires on the last day is settled if that day is complete."""
@@ -233,7 +232,7 @@ class OptionLoop(Loop):
 
     # the market
 
-    def _opened(self, feed: Tape, start: int) -> None:
+    def _opened(self, feed: BarTape, start: int) -> None:
         mine = [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.step(start)]
         for leg in mine:
             self._venue.mark(leg.contract.id, leg.present[1])
@@ -275,25 +274,29 @@ class OptionLoop(Loop):
                 total += position.quantity * (sides[position.quantity < 0] - leg.last)
         return total
 
-    # what is wished for
+    # what is wanted
 
-    def _look(self, hosted: Hosted, wishes: Sequence[Wish], now: int) -> None:
-        """Quote what the wishes may lead to, as the feed would by now."""
+    def _look(self, host: StrategyHost, signals: Sequence[StrategySignal], now: int) -> None:
+        """Quote what the signals may lead to, as the feed would by now."""
         for feed in self._watched:
             if feed.last_ns:
                 self._machines.engine.prices[feed.columns.instrument] = feed.last
-        wanted = [name for wish in wishes for name in self._candidates(hosted, wish, now)]
+        wanted = [name for signal in signals for name in self._candidates(host, signal, now)]
         if wanted:
             self._quote(dict.fromkeys(wanted), now)
             self._risk.apply(self._venue.funds())
 
-    def _candidates(self, hosted: Hosted, wish: Wish, now: int) -> Sequence[str]:
+    def _candidates(self, host: StrategyHost, signal: StrategySignal, now: int) -> Sequence[str]:
         engine = self._machines.engine
-        if not wish.legs:
-            return tradable(hosted.run, engine.book, engine.prices, now) if wish.action in ("BUY", "SELL") else ()
-        rules = [leg for leg in wish.legs if isinstance(leg, LegRule)]
-        named = [leg.instrument for leg in wish.legs if isinstance(leg, Leg)]
-        return (*named, *candidates(rules, wish.instrument, engine.prices, engine.book, now))
+        if not signal.legs:
+            return (
+                tradable_contracts(host.run, engine.book, engine.prices, now)
+                if signal.action in ("BUY", "SELL")
+                else ()
+            )
+        rules = [leg for leg in signal.legs if isinstance(leg, LegRule)]
+        named = [leg.instrument for leg in signal.legs if isinstance(leg, Leg)]
+        return (*named, *candidate_contracts(rules, signal.instrument, engine.prices, engine.book, now))
 
     def _quote(self, names: Iterable[str], now: int) -> None:
         found = [self._contracts.instrument(name) for name in names]
@@ -319,7 +322,7 @@ class OptionLoop(Loop):
             return
         leg = self._past.pop(name, None) or LegTape(contract, underlying)
         now = self._venue.now
-        leg.open_day(self._market.prices(contract, day_of(now - 1)))
+        leg.open_day(self._market.prices(contract, ist_date(now - 1)))
         self._legs[name] = self._feeds[name] = leg
         moment = self._market.moment([contract], now).get(name)
         if moment is not None:
@@ -344,7 +347,7 @@ class OptionLoop(Loop):
     def _turn_day(self, start: int) -> None:
         super()._turn_day(start)
         for leg in self._legs.values():
-            leg.open_day(self._market.prices(leg.contract, day_of(start)))
+            leg.open_day(self._market.prices(leg.contract, ist_date(start)))
 
     def _end_whole_day(self) -> None:
         """The last day has no day after it that would end it."""
@@ -356,6 +359,6 @@ class OptionLoop(Loop):
 
     def _settlement(self, instrument: Instrument) -> float:
         """What the underlying's end of the day makes of a contract that expires."""
-        if self._market.underlying(instrument) and instrument.expiry <= day_of(self._venue.now - 1).isoformat():
+        if self._market.underlying(instrument) and instrument.expiry <= ist_date(self._venue.now - 1).isoformat():
             return self._market.settlement(instrument)
         return super()._settlement(instrument)

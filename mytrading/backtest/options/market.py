@@ -1,36 +1,173 @@
 """What options and futures of an underlying cost at each of its bars, and which of them are listed on a day.
 
-Used by the loop of backtests that trade contracts which the data is not of. A price is the recorded one where there is
-one, else follows from the underlying by volatilities that were read off prices, else by the surface's shape. The one
-rule: a bar's prices follow from that bar of the underlying and from what was before it, from nothing later.
+A price is the recorded one where there is one, else follows from the underlying by volatilities that were read off
+prices, else by the surface's shape. A bar's prices follow from that bar of the underlying and from what was before it,
+from nothing later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns, DataError
-from mytrading.backtest.option_listing import contracts_on
-from mytrading.backtest.option_quotes import no_quotes, quotes_before
-from mytrading.backtest.option_terms import CALIBRATED, MODELLED, RECORDED, ListedDay, OptionTerms
+from mytrading.backtest.data.columns import Columns, DataError
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts, Underlying
-from mytrading.core.expiries import Ends, session_ends
-from mytrading.core.options.surface import Floats, Smile, forward_of, in_ticks, levels, premium, realised
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, split_id
+from mytrading.core.calendar.expiries import Ends, session_ends
+from mytrading.core.indicators import FloatArray
+from mytrading.core.instruments.contract_specs import (
+    ContractFacts,
+    Underlying,
+    make_derivative,
+    monthly_expiries,
+    weekly_expiries,
+)
+from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, split_id
+from mytrading.core.options import black76
+from mytrading.core.options.surface import Floats, Shape, Smile, in_ticks, levels, realised
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
-_YEAR = 365 * _DAY
-_MINUTE = 60_000_000_000
+Sides = tuple[float, float]
+"""Bid and ask, rupees."""
+_EPSILON = 1e-6
+
+
+def sane_quotes(quotes: FloatArray) -> FloatArray:
+    """Bid and ask of shape (2, n); both NaN where one is missing, not above 0, or the bid lies above the ask."""
+    bid, ask = quotes
+    good = np.isfinite(bid) & np.isfinite(ask) & (bid > 0) & (ask >= bid)
+    return np.where(good, quotes, np.nan)
+
+
+def no_quotes(count: int) -> FloatArray:
+    """`count` moments at which nobody recorded bid and ask."""
+    return np.full((2, count), np.nan)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Bars by contract, and bid and ask at the end of each where they were recorded; grows by `add`."""
+
+    columns: dict[str, Columns]
+    quotes: dict[str, FloatArray]
+
+    def add(self, new: Columns, quotes: FloatArray | None) -> None:
+        """Put bars beside those there are; of two that start together the first one stays."""
+        name = new.instrument
+        before = self.columns.get(name)
+        if before is None:
+            self.columns[name] = new
+            if quotes is not None:
+                self.quotes[name] = quotes
+            return
+        start = np.concatenate([before.start_ns, new.start_ns])
+        order = np.argsort(start, kind="stable")
+        keep = order[np.concatenate(([True], np.diff(start[order]) > 0))]
+        table = np.concatenate([before.table, new.table], axis=1)
+        self.columns[name] = Columns(name, new.timeframe, start[keep], table[:, keep])
+        known = self.quotes.get(name)
+        if known is not None or quotes is not None:
+            parts = (
+                no_quotes(len(before)) if known is None else known,
+                no_quotes(len(new)) if quotes is None else quotes,
+            )
+            self.quotes[name] = np.concatenate(parts, axis=1)[:, keep]
+
+
+def quotes_before(start_ns: NDArray[np.int64], span_ns: int, quotes: FloatArray) -> FloatArray:
+    """Of bars of one day, what was quoted as each began: at the end of the bar in front of it, if that ended then."""
+    found = no_quotes(len(start_ns))
+    found[:, 1:] = np.where(np.diff(start_ns) == span_ns, quotes[:, :-1], np.nan)
+    return found
+
+
+def around(price: float, sides: Sides, tick: float) -> Sides:
+    """Bid and ask around a price, as far apart as those last recorded; each half in whole ticks, rounded up."""
+    half = math.ceil((sides[1] - sides[0]) / 2 / tick - _EPSILON) * tick
+    return max(price - half, min(price, tick)), price + half
+
+
+MODELLED, CALIBRATED, RECORDED = 0, 1, 2
+"""Where a price came from: the surface's own shape, volatilities read off prices, or a price that was made."""
+SOURCES = ("modelled", "calibrated", "recorded")
+
+
+@dataclass(frozen=True, eq=False)
+class ListedDay:
+    """The contracts of one underlying on one day, as its exchange listed them, and what they say at its close.
+
+    `smiles` by expiry (ISO date); `spot` is the underlying's close, 0 where the file has none.
+    """
+
+    day: date
+    underlying: str
+    contracts: tuple[Instrument, ...]
+    smiles: Mapping[str, Smile] = field(default_factory=dict)
+    spot: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class OptionTerms:
+    """`level` is the volatility at the money; 0 for `factor` times the realised one of the last `sessions` days.
+
+    Until `least` days are over it is that of `config/instruments.toml`. `recorded` are bars by contract, and `quotes`
+    the bid and ask at the end of each, of shape (2, n), NaN where there was none; a contract that nobody recorded them
+    of is not in it. With
+    `same_day` a day's file shapes the prices of its own day: it knows the close. Without `legs_only` an index that is
+    watched may stand in for its future. `tables` say what sold options need in margin.
+    """
+
+    shape: Shape = field(default_factory=Shape)
+    level: float = 0.0
+    sessions: int = 20
+    factor: float = 1.0
+    least: int = 5
+    settle_minutes: int = 30
+    recorded: Mapping[str, Columns] = field(default_factory=dict)
+    quotes: Mapping[str, FloatArray] = field(default_factory=dict)
+    days: tuple[ListedDay, ...] = ()
+    same_day: bool = False
+    legs_only: bool = True
+    tables: RiskTables = field(default_factory=RiskTables)
+
+
+WEEKS, MONTHS, EACH = 2, 3, 40
+"""Weekly and monthly expiries, and strikes each side of the money."""
+_RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
+
+
+def expiries_on(calendar: Calendar, facts: Underlying, day: date) -> tuple[list[date], list[date]]:
+    """The expiries of options and of futures that are listed on a day, ascending."""
+    months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
+    weeks = list(islice(weekly_expiries(calendar, facts, day), WEEKS))
+    return sorted({*weeks, *months}), months
+
+
+def contracts_on(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
+    """Futures and options on `name`, strikes around a price in rupees."""
+    expiries, months = expiries_on(calendar, facts, day)
+    step = facts.strike_step
+    middle = round(price / step)
+    strikes = [number * step for number in range(max(middle - EACH, 1), middle + EACH + 1)]
+    futures = [make_derivative(name, facts, InstrumentKind.FUT, month, 0.0, day) for month in months]
+    return futures + [
+        make_derivative(name, facts, right, expiry, strike, day)
+        for expiry in expiries
+        for right in _RIGHTS
+        for strike in strikes
+    ]
+
+
+_YEAR = 365 * DAY
 _EPOCH = date(1970, 1, 1).toordinal()
 _KEPT_DAYS = 5
 """So many days after it a file's volatilities still say something."""
@@ -50,7 +187,7 @@ class DayPrices(NamedTuple):
     """The same as each bar begins."""
 
 
-class Moment(NamedTuple):
+class OptionMoment(NamedTuple):
     """What a contract costs at a moment, its bid and its ask, rupees, and whether those two were recorded."""
 
     price: float
@@ -60,7 +197,7 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Tape:
+class OptionTape:
     """The bars of an underlying, and by day (since 1970, India) their rows and the level of volatility."""
 
     columns: Columns
@@ -73,7 +210,7 @@ class Tape:
     @cached_property
     def days(self) -> NDArray[np.int64]:
         """The day that each bar is of."""
-        return np.asarray((self.columns.start_ns + _IST) // _DAY)
+        return np.asarray((self.columns.start_ns + IST_OFFSET) // DAY)
 
     @cached_property
     def levels(self) -> dict[int, float]:
@@ -108,13 +245,13 @@ class OptionMarket:
         self._calendar = calendar
         self._facts = facts
         self.ends: Ends = session_ends(calendar)
-        self._tapes: dict[str, Tape] = {}
+        self._tapes: dict[str, OptionTape] = {}
         for columns in data:
             exchange, name = split_id(columns.instrument)
             underlying = facts.underlyings.get(name)
             if exchange in DERIVATIVE_EXCHANGES and underlying is not None and underlying.lot:
                 first = underlying.volatility
-                self._tapes[name] = Tape(columns, terms.sessions, terms.least, first, terms.level, terms.factor)
+                self._tapes[name] = OptionTape(columns, terms.sessions, terms.least, first, terms.level, terms.factor)
         if not self._tapes:
             names = ", ".join(columns.instrument for columns in data)
             raise DataError(f"no options are known of {names}; give the underlying's bars, say --data NIFTY=FILE")
@@ -138,7 +275,7 @@ class OptionMarket:
             found.update((item.id, item) for item in contracts)
         return list(found.values())
 
-    def _by_facts(self, name: str, tape: Tape, day: date) -> list[Instrument]:
+    def _by_facts(self, name: str, tape: OptionTape, day: date) -> list[Instrument]:
         rows = tape.rows(day)
         before = float(tape.columns.close[rows.start - 1]) if rows.start else float(tape.columns.table[0, 0])
         facts: Underlying = self._facts.underlyings[name]
@@ -191,9 +328,9 @@ class OptionMarket:
             found[:, same] = quotes[:, at[same]]
         return found
 
-    def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, Moment]:
+    def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
         """What contracts cost at the end of the last bar of their underlying."""
-        found: dict[str, Moment] = {}
+        found: dict[str, OptionMoment] = {}
         groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         for contract in contracts:
             groups.setdefault((contract.underlying, contract.expiry, contract.kind), []).append(contract)
@@ -201,7 +338,7 @@ class OptionMarket:
             found.update(self._group(self._tapes[name], group, now))
         return found
 
-    def _group(self, tape: Tape, group: Sequence[Instrument], now: int) -> dict[str, Moment]:
+    def _group(self, tape: OptionTape, group: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
         row = tape.row_at(now)
         if row < 0:
             return {}
@@ -214,10 +351,10 @@ class OptionMarket:
         found = {}
         for contract, price, spread in zip(group, worth.tolist(), half.tolist(), strict=True):
             made = self._recorded(contract, int(tape.columns.start_ns[row]), spread)
-            found[contract.id] = Moment(price, price - spread, price + spread) if made is None else made
+            found[contract.id] = OptionMoment(price, price - spread, price + spread) if made is None else made
         return found
 
-    def _recorded(self, contract: Instrument, start: int, half: float) -> Moment | None:
+    def _recorded(self, contract: Instrument, start: int, half: float) -> OptionMoment | None:
         recorded, quotes = self.terms.recorded.get(contract.id), self.terms.quotes.get(contract.id)
         if recorded is None:
             return None
@@ -226,8 +363,8 @@ class OptionMarket:
             return None
         price = float(recorded.close[at])
         if quotes is None or np.isnan(quotes[0, at]):
-            return Moment(price, price - half, price + half)
-        return Moment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
+            return OptionMoment(price, price - half, price + half)
+        return OptionMoment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
 
     def settlement(self, contract: Instrument) -> float:
         """What a contract is worth at its end: the underlying's close of that day, or the mean of its last closes.
@@ -243,13 +380,13 @@ class OptionMarket:
             return price
         return max(price - contract.strike if contract.kind is InstrumentKind.CE else contract.strike - price, 0.0)
 
-    def _last_mean(self, tape: Tape, end: int) -> float:
+    def _last_mean(self, tape: OptionTape, end: int) -> float:
         last = tape.row_at(end)
         if last < 0:
             return 0.0
         ends = tape.columns.start_ns + tape.columns.span_ns
         newest = min(int(ends[last]), end)
-        first = int(np.searchsorted(ends, newest - self.terms.settle_minutes * _MINUTE, side="right"))
+        first = int(np.searchsorted(ends, newest - self.terms.settle_minutes * MINUTE, side="right"))
         return round(float(np.mean(tape.columns.close[min(first, last) : last + 1])), 2)
 
     # the surface
@@ -269,10 +406,10 @@ class OptionMarket:
 
     def _forward(self, contract: Instrument, day: date, spot: Floats, years: Floats) -> Floats:
         smile = self._smile(contract, day)
-        return forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
+        return black76.forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
 
     def _worth(
-        self, contract: Instrument, tape: Tape, day: date, spot: Floats, at: NDArray[np.int64],
+        self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64],
         strikes: Floats | None = None,
     ) -> Floats:  # fmt: skip
         """Unrounded prices, elementwise over moments or over strikes."""
@@ -283,10 +420,10 @@ class OptionMarket:
         strike = contract.strike if strikes is None else strikes
         smile = self._smile(contract, day)
         volatility = shape.volatility(tape.level(day), forward, strike, years) if smile is None else smile.at(strike)
-        return premium(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
+        return black76.prices(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
 
     def _half(
-        self, contract: Instrument, tape: Tape, day: date, spot: Floats, at: NDArray[np.int64], prices: Floats,
+        self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64], prices: Floats,
         strikes: Floats | None = None,
     ) -> Floats:  # fmt: skip
         """Half of bid to ask in rupees; the bid is a tick at least."""

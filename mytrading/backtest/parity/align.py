@@ -1,7 +1,7 @@
 """Which signal, order and fill of one side is which of the other.
 
 Ids come from content and market time, so what both sides decided alike has the same id; what is left over is matched by
-what it is and by when it was. The one rule: each thing is in exactly one pair, alone where the other side has none.
+what it is and by when it was. Each thing is in exactly one pair, alone where the other side has none.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, TypeVar
 
-from mytrading.backtest.parity.sides import DaySide, FillSeen, OrderSeen, SignalSeen
+from mytrading.backtest.parity.side import DaySide, FillSeen, OrderSeen, SignalSeen
 
 NEAR_NS = 300_000_000_000
 """Orders without a namesake are one and the same if they are not further apart than this in market time."""
@@ -18,7 +18,7 @@ T = TypeVar("T", SignalSeen, OrderSeen)
 
 
 class SignalPair(NamedTuple):
-    """A wish of both sides, or of one."""
+    """A signal of both sides, or of one."""
 
     stack: SignalSeen | None
     backtest: SignalSeen | None
@@ -47,7 +47,7 @@ class Aligned(NamedTuple):
 
 def align(stack: DaySide, backtest: DaySide) -> Aligned:
     """Pair everything."""
-    signals = _matched(stack.signals, backtest.signals, _wish_of)
+    signals = _matched(stack.signals, backtest.signals, _signal_of)
     orders = _matched(stack.orders, backtest.orders, _duty_of)
     return Aligned(
         tuple(sorted((SignalPair(*pair) for pair in signals), key=_time_of)),
@@ -64,8 +64,8 @@ def _with_fills(one: OrderSeen | None, other: OrderSeen | None, stack: DaySide, 
     )
 
 
-def _wish_of(signal: SignalSeen) -> Hashable:
-    """Two wishes of one bar for the same thing, in other legs."""
+def _signal_of(signal: SignalSeen) -> Hashable:
+    """Two signals of one bar for the same thing, in other legs."""
     return signal.strategy, signal.watch, signal.action, signal.bar_ns
 
 

@@ -1,8 +1,8 @@
 """Why a day and its backtest differ: each difference gets one cause, or is left unexplained.
 
 Pure: what both sides did and the day's facts in, differences out. A difference that follows from an earlier one (the
-position was another by then) has that one's cause. The one rule: a cause is named only where a record shows it, so
-what is left over is worth a look.
+position was another by then) has that one's cause. A cause is named only where a record shows it, so what is left over
+is worth a look.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mytrading.backtest.parity.align import Aligned, OrderPair, SignalPair, align
-from mytrading.backtest.parity.cause import Agreement, Cause, Difference, Found
-from mytrading.backtest.parity.facts import Facts
+from mytrading.backtest.parity.facts import Agreement, Cause, DayFacts, ParityDifference, ParityFindings
 from mytrading.backtest.parity.fills import fills_agree, judge_fills, judge_terms, same_price, terms_differ
-from mytrading.backtest.parity.sides import (
+from mytrading.backtest.parity.side import (
     EXPIRED,
     LATE,
     RULE,
@@ -36,16 +35,16 @@ _NOT_THE_VENUES = ("claim", "correction", "conversion", "foreign_fill")
 class Explainer:
     """Goes through a day's pairs in the order of time, and sorts them into `differences` and `agreed`."""
 
-    def __init__(self, stack: DaySide, backtest: DaySide, facts: Facts, aligned: Aligned | None = None) -> None:
+    def __init__(self, stack: DaySide, backtest: DaySide, facts: DayFacts, aligned: Aligned | None = None) -> None:
         self._stack = stack
         self._backtest = backtest
         self._facts = facts
         self._pairs = aligned or align(stack, backtest)
-        self._found: dict[str, Difference] = {}
-        self.differences: list[Difference] = []
+        self._found: dict[str, ParityDifference] = {}
+        self.differences: list[ParityDifference] = []
         self.agreed: list[Agreement] = []
 
-    def run(self) -> list[Difference]:
+    def run(self) -> list[ParityDifference]:
         """All differences, in the order of time."""
         pairs: list[SignalPair | OrderPair] = [*self._pairs.signals, *self._pairs.orders]
         for pair in sorted(pairs, key=_place):
@@ -68,46 +67,46 @@ class Explainer:
             if same:
                 self._agree("signal", one.id, one.at_ns, ("", one.strategy, one.watch), _signal_words(one))
             else:
-                self._tell_signal(pair, one, self._other_wish(one, other))
+                self._tell_signal(pair, one, self._other_signal(one, other))
             return
         seen = one or other
         assert seen is not None
         self._tell_signal(pair, seen, self._lone_signal(seen, by_stack=one is not None))
 
-    def _tell_signal(self, pair: SignalPair, seen: SignalSeen, found: Found) -> None:
+    def _tell_signal(self, pair: SignalPair, seen: SignalSeen, found: ParityFindings) -> None:
         owner = ("", seen.strategy, seen.watch)
         sides = (_signal_words(pair.stack), _signal_words(pair.backtest))
         self._tell("signal", seen.id, found, seen.at_ns, owner, sides)
 
-    def _other_wish(self, one: SignalSeen, other: SignalSeen) -> Found:
-        """The same wish at the same bar, of other legs or at another price."""
+    def _other_signal(self, one: SignalSeen, other: SignalSeen) -> ParityFindings:
+        """The same signal at the same bar, of other legs or at another price."""
         wrong = self._facts.bars.get((one.watch, one.bar_ns), "")
         if wrong:
-            return Found(Cause.DATA, wrong)
+            return ParityFindings(Cause.DATA, wrong)
         if not same_price(one.price, other.price):
-            return Found(Cause.DATA, f"the price was {one.price:g} there, {other.price:g} here")
+            return ParityFindings(Cause.DATA, f"the price was {one.price:g} there, {other.price:g} here")
         if one.at_ns != other.at_ns:
-            return Found(Cause.LATENCY, "other legs: the price by which they are chosen moved between")
-        return Found(Cause.UNEXPLAINED, "other legs at the same price")
+            return ParityFindings(Cause.LATENCY, "other legs: the price by which they are chosen moved between")
+        return ParityFindings(Cause.UNEXPLAINED, "other legs at the same price")
 
-    def _lone_signal(self, seen: SignalSeen, by_stack: bool) -> Found:
+    def _lone_signal(self, seen: SignalSeen, by_stack: bool) -> ParityFindings:
         if seen.person:
-            return Found(Cause.PERSON, "it was sent from outside, by a person or a webhook")
+            return ParityFindings(Cause.PERSON, "it was sent from outside, by a person or a webhook")
         other = self._backtest if by_stack else self._stack
         bar = seen.watch, seen.action, seen.bar_ns
         denials = [item for item in other.denials if item.strategy == seen.strategy]
         if (
             denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None)
         ) is not None:
-            return Found(Cause.DENIAL, f"{denial.code}: {denial.message}")
+            return ParityFindings(Cause.DENIAL, f"{denial.code}: {denial.message}")
         if (late := next((item for item in denials if item.bar == bar and item.code == LATE), None)) is not None:
-            return Found(Cause.LATENCY, late.message)
+            return ParityFindings(Cause.LATENCY, late.message)
         if not by_stack and (found := self._was_kept_from(seen)) is not None:
             return found
         wrong = self._facts.bars.get((seen.watch, seen.bar_ns), "")
         if wrong:
-            return Found(Cause.DATA, wrong)
-        follows = self._follows_of_wish(seen)
+            return ParityFindings(Cause.DATA, wrong)
+        follows = self._follows_of_signal(seen)
         if follows is not None:
             return follows
         behind = None if by_stack else self._repeated(seen) or self._lagged(("engine",), seen.at_ns)
@@ -117,44 +116,48 @@ class Explainer:
             (item for item in other.faults if item.strategy == seen.strategy and item.at_ns <= seen.at_ns), None
         )
         if fault is not None:
-            return Found(Cause.UNEXPLAINED, f"the strategy had faulted on this side alone: {fault.message}")
-        return Found(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
+            return ParityFindings(Cause.UNEXPLAINED, f"the strategy had faulted on this side alone: {fault.message}")
+        return ParityFindings(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
 
-    def _was_kept_from(self, seen: SignalSeen) -> Found | None:
+    def _was_kept_from(self, seen: SignalSeen) -> ParityFindings | None:
         """What kept the stack's engine from making a signal."""
         for act in self._facts.persons:
             if act.signals and act.covers(seen.at_ns, "", seen.strategy):
-                return Found(Cause.PERSON, act.what)
+                return ParityFindings(Cause.PERSON, act.what)
         for away in self._facts.absences:
             if away.daemon == "engine" and away.covers(seen.at_ns):
-                return Found(Cause.PERSON, "the engine was away: it was stopped or restarted")
+                return ParityFindings(Cause.PERSON, "the engine was away: it was stopped or restarted")
         return None
 
-    def _lagged(self, daemons: Collection[str], at_ns: int) -> Found | None:
+    def _lagged(self, daemons: Collection[str], at_ns: int) -> ParityFindings | None:
         """A daemon that read late what lay there at a time."""
         lag = self._facts.lag_of(daemons, at_ns)
         if lag is None:
             return None
         behind = (lag.until_ns - lag.from_ns) / 1e9
-        return Found(Cause.LATENCY, f"{lag.daemon} was behind: what came in {behind:.0f} s was read at their end")
+        return ParityFindings(
+            Cause.LATENCY, f"{lag.daemon} was behind: what came in {behind:.0f} s was read at their end"
+        )
 
-    def _repeated(self, seen: SignalSeen) -> Found | None:
-        """The same wish once more, before the stack's time was over in which it still stands."""
-        last = self._stack.wished(seen.strategy, seen.watch, seen.bar_ns)
+    def _repeated(self, seen: SignalSeen) -> ParityFindings | None:
+        """The same signal once more, before the stack's time was over in which it still stands."""
+        last = self._stack.signalled(seen.strategy, seen.watch, seen.bar_ns)
         if last is None or not _alike(last, seen):
             return None
         stood = seen.at_ns - last.bar_ns
-        if last.at_ns - last.bar_ns + self._facts.wish_ns <= stood:
+        if last.at_ns - last.bar_ns + self._facts.signal_ns <= stood:
             return None
-        return Found(Cause.LATENCY, f"the wish of {stood / 1e9:.0f} s before still stood there, as it came later")
+        return ParityFindings(
+            Cause.LATENCY, f"the signal of {stood / 1e9:.0f} s before still stood there, as it came later"
+        )
 
-    def _follows_of_wish(self, seen: SignalSeen) -> Found | None:
-        """A wish follows from an earlier difference if something else was held or wished before its bar."""
+    def _follows_of_signal(self, seen: SignalSeen) -> ParityFindings | None:
+        """A signal follows from an earlier difference if something else was held or wanted before its bar."""
         for at_ns in (seen.at_ns, seen.bar_ns):
             if (found := self._follows(seen.strategy, at_ns)) is not None:
                 return found
-        there = self._stack.wished(seen.strategy, seen.watch, seen.bar_ns)
-        here = self._backtest.wished(seen.strategy, seen.watch, seen.bar_ns)
+        there = self._stack.signalled(seen.strategy, seen.watch, seen.bar_ns)
+        here = self._backtest.signalled(seen.strategy, seen.watch, seen.bar_ns)
         if _alike(there, here):
             return None
         told = (one for one in reversed(self.differences) if one.kind == "signal" and one.at_ns < seen.at_ns)
@@ -171,7 +174,7 @@ class Explainer:
             found = self._lone_order(seen, by_stack=one is not None)
             self._tell_order(pair, seen, found)
             if pair.has_fill:
-                self._tell_fill(pair, seen, Found(found.cause, "as its order", found.follows or seen.id))
+                self._tell_fill(pair, seen, ParityFindings(found.cause, "as its order", found.follows or seen.id))
             return
         names = terms_differ(one, other)
         if names:
@@ -191,12 +194,12 @@ class Explainer:
             return
         found = judge_fills(pair, self._facts)
         if other_terms:
-            found = Found(self._found[order.id].cause, "as the terms of its order", order.id)
+            found = ParityFindings(self._found[order.id].cause, "as the terms of its order", order.id)
         elif found.cause is Cause.UNEXPLAINED:
             found = self._follows_of(order) or found
         self._tell_fill(pair, order, found)
 
-    def _lone_order(self, order: OrderSeen, by_stack: bool) -> Found:
+    def _lone_order(self, order: OrderSeen, by_stack: bool) -> ParityFindings:
         """Why one side ordered and the other did not."""
         if order.cause in self._found:
             return self._as(order.cause)
@@ -206,20 +209,20 @@ class Explainer:
             return _denied(denial)
         act = self._act_behind(order, by_stack)
         if act:
-            return Found(Cause.PERSON, act)
+            return ParityFindings(Cause.PERSON, act)
         follows = self._follows_of(order)
         if follows is not None:
             return follows
         if not by_stack:
             for away in self._facts.absences:
                 if away.covers(order.at_ns):
-                    return Found(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
+                    return ParityFindings(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
             if (late := self._lagged(("engine", "risk", "router"), order.at_ns)) is not None:
                 return late
-        return Found(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
+        return ParityFindings(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
 
     def _act_behind(self, order: OrderSeen, by_stack: bool) -> str:
-        """What a person did that led to an order of the stack, or kept it from one."""
+        """What an operator did that led to an order of the stack, or kept it from one."""
         if by_stack and order.request:
             return "a person asked for it"
         for act in self._facts.persons:
@@ -230,11 +233,11 @@ class Explainer:
                 return act.what
         return ""
 
-    def _tell_order(self, pair: OrderPair, seen: OrderSeen, found: Found) -> None:
+    def _tell_order(self, pair: OrderPair, seen: OrderSeen, found: ParityFindings) -> None:
         sides = (_order_words(pair.stack), _order_words(pair.backtest))
         self._tell("order", seen.id, found, seen.at_ns, seen.owner, sides)
 
-    def _tell_fill(self, pair: OrderPair, order: OrderSeen, found: Found) -> None:
+    def _tell_fill(self, pair: OrderPair, order: OrderSeen, found: ParityFindings) -> None:
         fills = [fill for fill in (pair.stack_fill, pair.backtest_fill) if fill is not None]
         at_ns = min(fill.at_ns for fill in fills)
         sides = (_fill_words(pair.stack_fill), _fill_words(pair.backtest_fill))
@@ -242,7 +245,7 @@ class Explainer:
 
     # what follows from what
 
-    def _follows_of(self, order: OrderSeen) -> Found | None:
+    def _follows_of(self, order: OrderSeen) -> ParityFindings | None:
         """An order that follows from one that differs, or from a position that is another by now.
 
         What closes a position may go out in the moment in which the other side's position moved; what it gets itself
@@ -255,17 +258,17 @@ class Explainer:
             return before
         return self._follows(order.strategy, order.at_ns + 1)
 
-    def _follows(self, strategy: str, before_ns: int) -> Found | None:
+    def _follows(self, strategy: str, before_ns: int) -> ParityFindings | None:
         """The newest difference of a strategy before a time, if it held something else on the two sides by then."""
         if self._stack.held(strategy, before_ns) == self._backtest.held(strategy, before_ns):
             return None
         earlier = [one for one in self.differences if one.strategy == strategy and one.at_ns < before_ns]
         return self._as(earlier[-1].id) if earlier else None
 
-    def _as(self, name: str) -> Found:
+    def _as(self, name: str) -> ParityFindings:
         """The cause of a difference, which others have too."""
         root = self._found[name]
-        return Found(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
+        return ParityFindings(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
 
     # adjustments
 
@@ -279,15 +282,22 @@ class Explainer:
         words = f"{move.units:+d} at {move.price:g} ({move.cause})"
         sides = (words, NOTHING) if by_stack else (NOTHING, words)
         name = f"{move.cause} {move.owner[2]} {move.at_ns}"
-        self._tell("adjustment", name, Found(cause, why), move.at_ns, move.owner, sides)
+        self._tell("adjustment", name, ParityFindings(cause, why), move.at_ns, move.owner, sides)
 
     def _agree(self, kind: str, name: str, at_ns: int, owner: Owner, what: str) -> None:
         self.agreed.append(Agreement(kind, name, at_ns, *owner, what))
 
     def _tell(
-        self, kind: str, name: str, found: Found, at_ns: int, owner: Owner, sides: tuple[str, str], cost: float = 0.0
+        self,
+        kind: str,
+        name: str,
+        found: ParityFindings,
+        at_ns: int,
+        owner: Owner,
+        sides: tuple[str, str],
+        cost: float = 0.0,
     ) -> None:
-        difference = Difference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
+        difference = ParityDifference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
         self.differences.append(difference)
         self._found.setdefault(name, difference)
 
@@ -301,7 +311,7 @@ def _place(pair: SignalPair | OrderPair) -> tuple[int, bool]:
 
 
 def _alike(one: SignalSeen | None, other: SignalSeen | None) -> bool:
-    """True of two wishes for the same thing."""
+    """True of two signals for the same thing."""
     return (one and (one.action, one.legs)) == (other and (other.action, other.legs))
 
 
@@ -321,13 +331,13 @@ def _denial_of(order: OrderSeen, other: DaySide) -> DenialSeen | None:
     return None
 
 
-def _denied(denial: DenialSeen) -> Found:
+def _denied(denial: DenialSeen) -> ParityFindings:
     why = f"{denial.code}: {denial.message}"
     if denial.code == EXPIRED:
-        return Found(Cause.LATENCY, why)
+        return ParityFindings(Cause.LATENCY, why)
     if denial.code in _BY_PERSON:
-        return Found(Cause.PERSON, why)
-    return Found(Cause.DATA if denial.code in _FOR_WANT_OF_DATA else Cause.DENIAL, why)
+        return ParityFindings(Cause.PERSON, why)
+    return ParityFindings(Cause.DATA if denial.code in _FOR_WANT_OF_DATA else Cause.DENIAL, why)
 
 
 def _signal_words(signal: SignalSeen | None) -> str:

@@ -1,6 +1,6 @@
 """What is known of a day besides what the two sides did: quotes, bars, what people did, and who was away.
 
-Gathered by the command, read by `causes`. The one rule: a fact is what a record says; what it explains is said there.
+Gathered by the command, read by `causes`. A fact is what a record says; what it explains is said there.
 """
 
 from __future__ import annotations
@@ -8,9 +8,67 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple
 
 from mytrading.messages.market import Quote
+
+
+class Cause(StrEnum):
+    """Why the two sides differ.
+
+    `latency`: the stack came to it later. `model`: a venue fills otherwise than a backtest does. `data`: one side did
+    not see a quote or bar, or saw it late. `denial`: one side was denied. `person`: someone did something that a
+    backtest does not know of.
+    """
+
+    LATENCY = "latency"
+    MODEL = "model"
+    DATA = "data"
+    DENIAL = "denial"
+    PERSON = "person"
+    UNEXPLAINED = "unexplained"
+
+
+class ParityFindings(NamedTuple):
+    """A cause, and why it is that one, in words. `follows` is the id of the difference that it comes from."""
+
+    cause: Cause
+    why: str
+    follows: str = ""
+
+
+class ParityDifference(NamedTuple):
+    """One thing (a signal, order, fill or adjustment) that is not the same on both sides; sides in words.
+
+    `cost` is what a fill cost the stack more than the backtest, in rupees; 0 where only one side has it.
+    """
+
+    kind: str
+    id: str
+    cause: Cause
+    at_ns: int
+    account: str
+    strategy: str
+    instrument: str
+    stack: str
+    backtest: str
+    why: str
+    follows: str = ""
+    cost: float = 0.0
+
+
+class Agreement(NamedTuple):
+    """One thing that is the same on both sides, in words."""
+
+    kind: str
+    id: str
+    at_ns: int
+    account: str
+    strategy: str
+    instrument: str
+    what: str
+
 
 _ENDLESS = 1 << 62
 
@@ -51,9 +109,9 @@ def _time_of(quote: Quote) -> int:
 
 
 class Interference(NamedTuple):
-    """Something that a person did, from when to when it counted; an empty account or strategy means all.
+    """Something that an operator did, from when to when it counted; an empty account or strategy means all.
 
-    `id` is the cause of what it led to. `entries` if it kept wishes from being entered, `signals` if from being made.
+    `id` is the cause of what it led to. `entries` if it kept signals from being entered, `signals` if from being made.
     """
 
     what: str
@@ -66,7 +124,7 @@ class Interference(NamedTuple):
     signals: bool = False
 
     def covers(self, at_ns: int, account: str, strategy: str) -> bool:
-        """True if it concerns somebody at a time."""
+        """True if it concerns someone at a time."""
         return (
             self.at_ns <= at_ns <= self.until_ns
             and self.account in ("", account)
@@ -87,12 +145,12 @@ class Absence(NamedTuple):
 
 
 @dataclass
-class Facts:
+class DayFacts:
     """`bars` says of each bar (instrument, end in market ns) what was wrong with it, in words; most have none.
 
     `within_ns`: fills at one price that are no further apart are the same. `our_venue` if the stack's orders went to
     the project's own exchange, which fills as a backtest does. `behind`: when a daemon had not yet read what lay there.
-    `wish_ns`: market time for which a wish stands on the stack at least.
+    `signal_ns`: market time for which a signal stands on the stack at least.
     """
 
     quotes: Quotes = field(default_factory=Quotes)
@@ -102,7 +160,7 @@ class Facts:
     within_ns: int = 0
     our_venue: bool = True
     behind: Sequence[Absence] = ()
-    wish_ns: int = 0
+    signal_ns: int = 0
 
     def lag_of(self, daemons: Collection[str], at_ns: int) -> Absence | None:
         """The span for which one of these daemons was behind at a market time."""

@@ -1,7 +1,6 @@
 """Why two orders that are one and the same got different fills, or went out on different terms.
 
-Used by `causes`. The one rule: a price is explained by quotes that stand in the record between the order and its fill,
-never by how near it is.
+A price is explained by quotes that stand in the record between the order and its fill, never by how near it is.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mytrading.backtest.parity.align import OrderPair
-from mytrading.backtest.parity.cause import Cause, Found
-from mytrading.backtest.parity.facts import Facts
-from mytrading.backtest.parity.sides import FillSeen, OrderSeen
+from mytrading.backtest.parity.facts import Cause, DayFacts, ParityFindings
+from mytrading.backtest.parity.side import FillSeen, OrderSeen
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderState, OrderType, Side
 from mytrading.messages.market import Quote
 
@@ -40,19 +39,19 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def judge_terms(stack: OrderSeen, backtest: OrderSeen, names: Sequence[str], facts: Facts) -> Found:
+def judge_terms(stack: OrderSeen, backtest: OrderSeen, names: Sequence[str], facts: DayFacts) -> ParityFindings:
     """Why two orders for one purpose have other terms, where nothing before them differs."""
     said = ", ".join(f"{name} {getattr(stack, name)} there, {getattr(backtest, name)} here" for name in names)
     if not set(names) <= set(_PRICES):
-        return Found(Cause.UNEXPLAINED, said)
+        return ParityFindings(Cause.UNEXPLAINED, said)
     begin, end = sorted((stack.at_ns, backtest.at_ns))
     moved = _moved(facts.quotes.between(stack.instrument, begin, end))
     if begin != end and moved:
-        return Found(Cause.LATENCY, f"{said}: the price moved in the {_ms(end - begin)} between")
-    return Found(Cause.UNEXPLAINED, said)
+        return ParityFindings(Cause.LATENCY, f"{said}: the price moved in the {_ms(end - begin)} between")
+    return ParityFindings(Cause.UNEXPLAINED, said)
 
 
-def fills_agree(pair: OrderPair, facts: Facts) -> bool:
+def fills_agree(pair: OrderPair, facts: DayFacts) -> bool:
     """True if both got the same, at one price and one time (within what the facts allow), or neither got anything."""
     one, other = pair.stack_fill, pair.backtest_fill
     if one is None or other is None:
@@ -61,41 +60,43 @@ def fills_agree(pair: OrderPair, facts: Facts) -> bool:
     return one.units == other.units and same_price(one.price, other.price) and near
 
 
-def judge_fills(pair: OrderPair, facts: Facts) -> Found:
+def judge_fills(pair: OrderPair, facts: DayFacts) -> ParityFindings:
     """Why the fills of two orders on the same terms differ."""
     if pair.stack is None or pair.backtest is None:
-        return Found(Cause.UNEXPLAINED, "there is no order on the other side")
+        return ParityFindings(Cause.UNEXPLAINED, "there is no order on the other side")
     if pair.stack_fill is None or pair.backtest_fill is None:
         return _one_filled(pair.stack, pair.backtest, pair.stack_fill, pair.backtest_fill, facts)
     return _both_filled(pair.stack, pair.backtest, pair.stack_fill, pair.backtest_fill, facts)
 
 
 def _one_filled(
-    stack: OrderSeen, backtest: OrderSeen, there: FillSeen | None, here: FillSeen | None, facts: Facts
-) -> Found:
+    stack: OrderSeen, backtest: OrderSeen, there: FillSeen | None, here: FillSeen | None, facts: DayFacts
+) -> ParityFindings:
     other, fill = (stack, here) if there is None else (backtest, there)
     assert fill is not None
     whose = "the stack's" if other is stack else "the backtest's"
     if other.request:
-        return Found(Cause.PERSON, f"{whose} order was withdrawn or changed by a person")
+        return ParityFindings(Cause.PERSON, f"{whose} order was withdrawn or changed by a person")
     if other.state in REFUSED:
-        return Found(Cause.MODEL, f"the venue refused {whose} order: {other.message or other.state.value}")
+        return ParityFindings(Cause.MODEL, f"the venue refused {whose} order: {other.message or other.state.value}")
     if other.state in DOUBTED:
-        return Found(Cause.MODEL, f"the venue's answer left the fate of {whose} order open ({other.state.value})")
+        return ParityFindings(
+            Cause.MODEL, f"the venue's answer left the fate of {whose} order open ({other.state.value})"
+        )
     if other.state is OrderState.RECORDED:
-        return Found(Cause.MODEL, "it was recorded and not sent: a dry run fills nothing")
+        return ParityFindings(Cause.MODEL, "it was recorded and not sent: a dry run fills nothing")
     if not other.sent:
-        return Found(Cause.LATENCY, f"{whose} order had expired before it was sent")
+        return ParityFindings(Cause.LATENCY, f"{whose} order had expired before it was sent")
     act = _act_between(other, fill, facts)
     if act:
-        return Found(Cause.PERSON, act)
+        return ParityFindings(Cause.PERSON, act)
     if other.order_type in RESTING:
         return _rested(other, fill, fill is there, facts)
-    return Found(Cause.UNEXPLAINED, f"{whose} order is {other.state.value} and got nothing")
+    return ParityFindings(Cause.UNEXPLAINED, f"{whose} order is {other.state.value} and got nothing")
 
 
-def _act_between(order: OrderSeen, fill: FillSeen, facts: Facts) -> str:
-    """What a person did that ended an order before it could be filled."""
+def _act_between(order: OrderSeen, fill: FillSeen, facts: DayFacts) -> str:
+    """What an operator did that ended an order before it could be filled."""
     if order.state is not OrderState.CANCELLED:
         return ""
     for act in facts.persons:
@@ -105,15 +106,15 @@ def _act_between(order: OrderSeen, fill: FillSeen, facts: Facts) -> str:
     return ""
 
 
-def _rested(order: OrderSeen, fill: FillSeen, by_stack: bool, facts: Facts) -> Found:
+def _rested(order: OrderSeen, fill: FillSeen, by_stack: bool, facts: DayFacts) -> ParityFindings:
     level = order.trigger_price or order.price
     seen = facts.quotes.between(order.instrument, order.at_ns, fill.at_ns)
     if any(_touches(quote, order.side, order.order_type, level) for quote in seen):
         filled = "the stack's venue" if by_stack else "the backtest"
-        return Found(Cause.MODEL, f"{level:g} was touched, and only {filled} fills at a touch")
+        return ParityFindings(Cause.MODEL, f"{level:g} was touched, and only {filled} fills at a touch")
     if by_stack:
-        return Found(Cause.DATA, f"the venue saw {level:g}, which no recorded quote came to")
-    return Found(Cause.UNEXPLAINED, f"filled at {fill.price:g} though no recorded quote came to {level:g}")
+        return ParityFindings(Cause.DATA, f"the venue saw {level:g}, which no recorded quote came to")
+    return ParityFindings(Cause.UNEXPLAINED, f"filled at {fill.price:g} though no recorded quote came to {level:g}")
 
 
 def _touches(quote: Quote, side: Side, kind: OrderType, level: float) -> bool:
@@ -123,37 +124,43 @@ def _touches(quote: Quote, side: Side, kind: OrderType, level: float) -> bool:
     return min(prices) <= level + PAISA if falls else max(prices) >= level - PAISA
 
 
-def _both_filled(stack: OrderSeen, backtest: OrderSeen, there: FillSeen, here: FillSeen, facts: Facts) -> Found:
+def _both_filled(
+    stack: OrderSeen, backtest: OrderSeen, there: FillSeen, here: FillSeen, facts: DayFacts
+) -> ParityFindings:
     if there.units != here.units:
-        return Found(Cause.MODEL, f"the venue filled {abs(there.units)} units, the backtest {abs(here.units)}")
+        return ParityFindings(Cause.MODEL, f"the venue filled {abs(there.units)} units, the backtest {abs(here.units)}")
     if same_price(there.price, here.price):
         return _other_time(stack, there, here)
     return _other_price(stack, backtest, there, here, facts)
 
 
-def _other_time(order: OrderSeen, there: FillSeen, here: FillSeen) -> Found:
+def _other_time(order: OrderSeen, there: FillSeen, here: FillSeen) -> ParityFindings:
     later = there.at_ns - here.at_ns
     if later > 0:
-        return Found(Cause.LATENCY, f"at the same price, {_ms(later)} later")
+        return ParityFindings(Cause.LATENCY, f"at the same price, {_ms(later)} later")
     if order.order_type in RESTING:
-        return Found(Cause.MODEL, f"at the same price, {_ms(-later)} earlier: the venue filled it at an earlier touch")
-    return Found(Cause.UNEXPLAINED, f"at the same price, {_ms(-later)} before the backtest")
+        return ParityFindings(
+            Cause.MODEL, f"at the same price, {_ms(-later)} earlier: the venue filled it at an earlier touch"
+        )
+    return ParityFindings(Cause.UNEXPLAINED, f"at the same price, {_ms(-later)} before the backtest")
 
 
-def _other_price(stack: OrderSeen, backtest: OrderSeen, there: FillSeen, here: FillSeen, facts: Facts) -> Found:
+def _other_price(
+    stack: OrderSeen, backtest: OrderSeen, there: FillSeen, here: FillSeen, facts: DayFacts
+) -> ParityFindings:
     by = f"{there.price - here.price:+.2f}"
     seen = facts.quotes.between(stack.instrument, min(stack.at_ns, backtest.at_ns), max(there.at_ns, here.at_ns))
     if not seen:
-        return Found(Cause.DATA, f"{by}: no quote of {stack.instrument} is recorded between order and fill")
+        return ParityFindings(Cause.DATA, f"{by}: no quote of {stack.instrument} is recorded between order and fill")
     moved = _moved(seen)
     at_fill = facts.quotes.between(stack.instrument, there.first_ns, there.at_ns)
     if there.at_ns > here.at_ns and moved and _within(there.price, seen):
-        return Found(Cause.LATENCY, f"{by}: the price moved in the {_ms(there.at_ns - here.at_ns)} between")
+        return ParityFindings(Cause.LATENCY, f"{by}: the price moved in the {_ms(there.at_ns - here.at_ns)} between")
     if not facts.our_venue or there.parts > 1 or here.parts > 1:
-        return Found(Cause.MODEL, f"{by}: the venue filled it {_where(there.price, at_fill)}")
+        return ParityFindings(Cause.MODEL, f"{by}: the venue filled it {_where(there.price, at_fill)}")
     if _within(there.price, seen) and (moved or not same_price(*_reach(seen))):
-        return Found(Cause.MODEL, f"{by}: both inside the quotes, where the venue took another price")
-    return Found(Cause.UNEXPLAINED, f"{by}: no recorded quote shows {there.price:g}")
+        return ParityFindings(Cause.MODEL, f"{by}: both inside the quotes, where the venue took another price")
+    return ParityFindings(Cause.UNEXPLAINED, f"{by}: no recorded quote shows {there.price:g}")
 
 
 def _where(price: float, quotes: Sequence[Quote]) -> str:
@@ -185,4 +192,4 @@ def _within(price: float, quotes: Sequence[Quote]) -> bool:
 
 
 def _ms(ns: int) -> str:
-    return f"{ns / 1e9:,.1f} s" if ns >= 1_000_000_000 else f"{ns / 1e6:,.0f} ms"
+    return f"{ns / 1e9:,.1f} s" if ns >= SECOND else f"{ns / 1e6:,.0f} ms"

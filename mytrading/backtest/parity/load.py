@@ -1,6 +1,6 @@
 """From a stack's state folder and a day to what `parity` compares: the record, the market's moments, the machines.
 
-Used by `mytrading parity`. The one rule: nothing in the folder is changed, and what is missing there is said.
+Nothing in the folder is changed, and what is missing there is said.
 """
 
 from __future__ import annotations
@@ -12,31 +12,38 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from mytrading.adapters.bar_store import BarReader
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.tape import SUFFIX, read_tape
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.parity.facts import Facts, Quotes
-from mytrading.backtest.parity.moments import Heard, Moment, heard, joined, market_time, of_bars, of_tape, with_pauses
-from mytrading.backtest.parity.record import DayRecord, days_of, read_day
-from mytrading.backtest.parity.replay import World
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.tape import SUFFIX, read_tape
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.parity.facts import DayFacts, Quotes
+from mytrading.backtest.parity.market_events import (
+    MarketMoment,
+    ReceivedEvent,
+    heard,
+    joined,
+    market_time,
+    of_bars,
+    of_tape,
+    with_pauses,
+)
+from mytrading.backtest.parity.recorded_day import DayRecord, days_of, read_day
+from mytrading.backtest.parity.replay import ReplayContext
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.expiries import session_ends
-from mytrading.core.feed.quotes import PriceCheck
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.engine.signal_gate import FLOOR_NS
+from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.engine.user_rules import LoadedRule
+from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import DAY, IST_OFFSET, SECOND
 from mytrading.messages.market import Bar
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.hosted import Fault
-from mytrading.strategies.judging import FLOOR_NS
-from mytrading.strategies.ruling import LoadedRule
 
-SECOND = 1_000_000_000
 BARS_PER_DAY = 900
-_DAY_NS = 86_400 * SECOND
-_IST_NS = 19_800 * SECOND
 _PLENTY = 1e12
 """Rupees of an account whose broker is not ours: what it had is not on record."""
 Classes = Mapping[str, type[BaseStrategy] | Fault]
@@ -47,20 +54,20 @@ class NothingThere(ValueError):
 
 
 @dataclass
-class Case:
+class ParityCase:
     """A day that is ready to be compared. `notes` say what a reader of the result has to know."""
 
     config: RunConfig
     record: DayRecord
-    world: World
-    moments: Sequence[Moment]
-    facts: Facts
+    world: ReplayContext
+    moments: Sequence[MarketMoment]
+    facts: DayFacts
     quotes: int
     bars: int
     source: str
     notes: list[str]
 
-    def walk(self) -> Iterable[Moment]:
+    def walk(self) -> Iterable[MarketMoment]:
         """The moments, and those in which only time passes."""
         if not self.record.speed:
             return self.moments
@@ -75,7 +82,7 @@ def prepare(
     rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None,
     within_ns: int = SECOND,
-) -> Case:
+) -> ParityCase:
     """Read a day (ISO; empty: the newest). `data` gives bars of an instrument in place of what the stack saw."""
     day = _day(config, day)
     frames = _frames(config, day)
@@ -103,11 +110,11 @@ def prepare(
     if not quotes.instruments:
         quotes = Quotes(quote for moment in moments for quote in moment.quotes)
     ours = config.simulator.runs
-    facts = Facts(
-        quotes, wrong, record.persons, record.absences, within_ns, ours, record.behind, _wish_ns(config, record.speed)
+    facts = DayFacts(
+        quotes, wrong, record.persons, record.absences, within_ns, ours, record.behind, _signal_ns(config, record.speed)
     )
     count = sum(len(quotes.of(name)) for name in quotes.instruments)
-    return Case(config, record, world, moments, facts, count, len(given), source, notes)
+    return ParityCase(config, record, world, moments, facts, count, len(given), source, notes)
 
 
 def _day(config: RunConfig, day: str) -> str:
@@ -142,23 +149,28 @@ def _notes(config: RunConfig, record: DayRecord) -> list[str]:
 # the market
 
 
-def _frames(config: RunConfig, day: str) -> list[Heard]:
+def _frames(config: RunConfig, day: str) -> list[ReceivedEvent]:
     path = config.tape_dir / f"{day}{SUFFIX}"
     if not path.exists():
         return []
     speed = config.simulator.speed if config.simulator.embedded else 1.0
-    check = PriceCheck(config.data.max_price_change_percent, config.data.validate)
+    check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
     return list(heard(read_tape(path), check, speed))
 
 
-def _silent_since(frames: Sequence[Heard], ns: int) -> int:
+def _silent_since(frames: Sequence[ReceivedEvent], ns: int) -> int:
     """The market time of the last frame at or before a time; that time itself where there is none."""
     return max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
 
 
 def _seen(
-    config: RunConfig, day: str, frames: Sequence[Heard], watched: Sequence[str], record: DayRecord, notes: list[str]
-) -> tuple[list[Moment], str]:
+    config: RunConfig,
+    day: str,
+    frames: Sequence[ReceivedEvent],
+    watched: Sequence[str],
+    record: DayRecord,
+    notes: list[str],
+) -> tuple[list[MarketMoment], str]:
     """The moments that the stack saw, and what they are made of."""
     begin, end = _span(day)
     reader = BarReader(config.bars_dir)
@@ -176,7 +188,7 @@ def _span(day: str) -> tuple[int, int]:
     """Midnight to midnight in India, market ns."""
     moment = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(seconds=19_800)
     begin = int(moment.timestamp()) * SECOND
-    return begin, begin + _DAY_NS
+    return begin, begin + DAY
 
 
 def _bars_of(columns: Columns, day: str) -> list[Bar]:
@@ -188,7 +200,7 @@ def _bars_of(columns: Columns, day: str) -> list[Bar]:
     return [part.bar(row) for row in range(len(part))]
 
 
-def _stored(config: RunConfig, watched: Sequence[str], record: DayRecord, moments: Sequence[Moment]) -> list[Bar]:
+def _stored(config: RunConfig, watched: Sequence[str], record: DayRecord, moments: Sequence[MarketMoment]) -> list[Bar]:
     reader = BarReader(config.bars_dir)
     end = moments[-1].now if moments else record.first_ns
     found = [bar for name in watched for bar in reader.bars(name, since=record.first_ns, until=end)]
@@ -214,11 +226,11 @@ def _unlike(stack: Iterable[Bar], given: Iterable[Bar]) -> dict[tuple[str, int],
 
 
 def _late(
-    bars: Iterable[Bar], frames: Sequence[Heard], config: RunConfig, record: DayRecord
+    bars: Iterable[Bar], frames: Sequence[ReceivedEvent], config: RunConfig, record: DayRecord
 ) -> dict[tuple[str, int], str]:
-    """Bars that the stack had from the history, or when half of the time in which a wish about them counts was over."""
+    """Bars that the stack had from the history, or after half of the time in which a signal about them counts."""
     opened = record.openings[0].at_ns
-    valid = _wish_ns(config, record.speed)
+    valid = _signal_ns(config, record.speed)
     received, market = [frame.received_ns for frame in frames], [frame.market_ns for frame in frames]
     wrong = {}
     for bar in bars:
@@ -235,14 +247,14 @@ def _late(
     return wrong
 
 
-def _wish_ns(config: RunConfig, speed: float) -> int:
-    """Market time for which a wish stands at least: its validity, or the machine's floor of it."""
+def _signal_ns(config: RunConfig, speed: float) -> int:
+    """Market time for which a signal stands at least: its validity, or the machine's floor of it."""
     return max(int(config.risk.signal_validity_seconds * SECOND), int(FLOOR_NS * speed))
 
 
 def _called(key: tuple[str, int]) -> str:
     name, end = key
-    minutes = (end + _IST_NS) // (60 * SECOND) % 1440
+    minutes = (end + IST_OFFSET) // (60 * SECOND) % 1440
     return f"the bar of {name} that ends at {minutes // 60:02d}:{minutes % 60:02d}"
 
 
@@ -255,9 +267,9 @@ def _world(
     classes: Classes,
     rules: Sequence[LoadedRule],
     watched: Sequence[str],
-    moments: Sequence[Moment],
+    moments: Sequence[MarketMoment],
     notes: list[str],
-) -> World:
+) -> ReplayContext:
     calendar = Calendar.from_dict(_toml(config.calendar_path))
     facts = ContractFacts.from_dict(_toml(config.calendar_path.with_name("instruments.toml")))
     tables = RiskTables.from_dict(_toml(config.calendar_path.with_name("risk.toml")))
@@ -272,7 +284,7 @@ def _world(
     )
     capital = config.simulator.capital if config.simulator.runs else _PLENTY
     speed = record.speed
-    return World(
+    return ReplayContext(
         engine=engine,
         strategies=config.strategies,
         limits=config.risk,
@@ -281,7 +293,7 @@ def _world(
         facts=facts,
         tables=tables,
         book=book,
-        capitals={account.id: capital for account in config.served},
+        capitals={account.id: capital for account in config.order_accounts},
         openings=record.openings,
         history=_history(config, engine, watched, moments[0].now),
         master=master,
@@ -293,7 +305,7 @@ def _world(
 
 def _history(config: RunConfig, engine: EngineMachine, watched: Sequence[str], until: int) -> list[Bar]:
     """Minutes that were complete before the first moment, as many as the strategies look back on."""
-    most = (max((hosted.days for hosted in engine.hosted), default=1) + 1) * BARS_PER_DAY
+    most = (max((host.history_days for host in engine.hosts), default=1) + 1) * BARS_PER_DAY
     reader = BarReader(config.bars_dir)
     bars = [bar for name in watched for bar in reader.bars(name, until=until, limit=most) if bar.end_ns <= until]
     reader.close()

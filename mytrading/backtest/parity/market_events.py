@@ -1,7 +1,7 @@
 """What the market said on a day, moment after moment: quotes as they came, and the bars that were complete by then.
 
-Made from a tape, or from bars where there is none; walked through by `replay`. The one rule: nothing is shown before
-the moment in which the stack could have seen it.
+Made from a tape, or from bars where there is none; walked through by `replay`. Nothing is shown before the moment in
+which the stack could have seen it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.market_feed import FrameParser, StepMark, Tick
-from mytrading.adapters.tape import TapeFrame
-from mytrading.core.feed.quotes import PriceCheck, Verdict
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.adapters.openalgo.ws.market_frames import FrameParser, StepMark, Tick
+from mytrading.adapters.storage.tape import TapeFrame
+from mytrading.core.feed.quote_checks import PriceCheck, QuoteVerdict
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.time import SECOND
 from mytrading.messages.market import Bar, Quote
 
-SECOND = 1_000_000_000
 _STAMP_TOLERANCE_NS = 2 * SECOND
 
 
-class Heard(NamedTuple):
+class ReceivedEvent(NamedTuple):
     """A frame that counted: when it came (machine and market ns), and its quote, if it is one."""
 
     received_ns: int
@@ -31,7 +31,7 @@ class Heard(NamedTuple):
     quote: Quote | None
 
 
-class Moment(NamedTuple):
+class MarketMoment(NamedTuple):
     """One market time: quotes that came, one-minute bars that were complete, in this order."""
 
     now: int
@@ -39,22 +39,22 @@ class Moment(NamedTuple):
     bars: tuple[Bar, ...] = ()
 
 
-def heard(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[Heard]:
+def heard(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
     """The frames of a tape as the feed takes them: parsed, and without prices that it did not believe."""
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
     for frame in frames:
         parsed = parser.parse(frame.data, frame.received_ns, frame.market_ns)
         if isinstance(parsed, StepMark):
-            yield Heard(frame.received_ns, frame.market_ns, None)
+            yield ReceivedEvent(frame.received_ns, frame.market_ns, None)
         elif isinstance(parsed, Tick):
             quote = parsed.quote
             name = quote.instrument
             if name not in options:
                 options[name] = _is_option(name)
             verdict = check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close)
-            if verdict is Verdict.GOOD:
-                yield Heard(frame.received_ns, frame.market_ns, quote)
+            if verdict is QuoteVerdict.GOOD:
+                yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
 
 
 def _is_option(instrument: str) -> bool:
@@ -62,7 +62,7 @@ def _is_option(instrument: str) -> bool:
     return parse_symbol(symbol, exchange).kind.is_option
 
 
-def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) -> list[Moment]:
+def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
     """Moments of a tape. In lock-step all that came at one market time is one moment, else each frame is its own.
 
     A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
@@ -79,7 +79,7 @@ def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) ->
             clocked.setdefault(index, []).append((at_ns, bar))
         elif index < len(frames):
             given.setdefault(places[index], []).append(bar)
-    made: list[Moment] = []
+    made: list[MarketMoment] = []
     for index, frame in enumerate(frames):
         quotes = () if frame.quote is None else (frame.quote,)
         if made and index and places[index] == places[index - 1]:
@@ -87,13 +87,13 @@ def of_tape(frames: Sequence[Heard], bars: Iterable[Bar], *, lock_step: bool) ->
             made[-1] = last._replace(quotes=(*last.quotes, *quotes))
         else:
             now = max(frame.market_ns, made[-1].now if made else 0)
-            made.append(Moment(now, quotes, tuple(given.get(places[index], ()))))
+            made.append(MarketMoment(now, quotes, tuple(given.get(places[index], ()))))
         for at_ns, bar in sorted(clocked.get(index, ()), key=lambda one: one[0]):
-            made.append(Moment(max(at_ns, made[-1].now), (), (bar,)))
+            made.append(MarketMoment(max(at_ns, made[-1].now), (), (bar,)))
     return made
 
 
-def _places(frames: Sequence[Heard], lock_step: bool) -> list[int]:
+def _places(frames: Sequence[ReceivedEvent], lock_step: bool) -> list[int]:
     """For each frame the number of its moment."""
     places: list[int] = []
     for index, frame in enumerate(frames):
@@ -128,7 +128,7 @@ def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int])
     return market[last] + (market[last + 1] - market[last]) * passed // between
 
 
-def of_bars(bars: Iterable[Bar]) -> list[Moment]:
+def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
     """Moments made of bars alone: the open, then low and high, the worse for nobody in particular, then the close."""
     at: dict[int, tuple[list[Quote], list[Bar]]] = {}
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.instrument)):
@@ -138,33 +138,35 @@ def of_bars(bars: Iterable[Bar]) -> list[Moment]:
         for ns, price in zip(times, (bar.open, first, second, bar.close), strict=True):
             at.setdefault(ns, ([], []))[0].append(Quote(bar.instrument, ns, ns, price))
         at.setdefault(bar.end_ns, ([], []))[1].append(bar)
-    return [Moment(ns, tuple(quotes), tuple(done)) for ns, (quotes, done) in sorted(at.items())]
+    return [MarketMoment(ns, tuple(quotes), tuple(done)) for ns, (quotes, done) in sorted(at.items())]
 
 
-def joined(one: Iterable[Moment], other: Iterable[Moment]) -> list[Moment]:
+def joined(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) -> list[MarketMoment]:
     """The moments of both, in the order of time; what is at one time is one moment."""
-    made: list[Moment] = []
+    made: list[MarketMoment] = []
     for moment in sorted((*one, *other), key=lambda item: item.now):
         if made and made[-1].now == moment.now:
             last = made[-1]
-            made[-1] = Moment(moment.now, (*last.quotes, *moment.quotes), (*last.bars, *moment.bars))
+            made[-1] = MarketMoment(moment.now, (*last.quotes, *moment.quotes), (*last.bars, *moment.bars))
         else:
             made.append(moment)
     return made
 
 
-def with_pauses(moments: Sequence[Moment], begin: int, end: int, every_ns: int = SECOND) -> Iterator[Moment]:
+def with_pauses(
+    moments: Sequence[MarketMoment], begin: int, end: int, every_ns: int = SECOND
+) -> Iterator[MarketMoment]:
     """The same, with bare moments where nothing came for a while: time passes for who waits for it."""
     now = begin
     for moment in moments:
         while moment.now - now > every_ns:
             now += every_ns
-            yield Moment(now)
+            yield MarketMoment(now)
         yield moment
         now = max(now, moment.now)
     while end - now > every_ns:
         now += every_ns
-        yield Moment(now)
+        yield MarketMoment(now)
 
 
 def stamped(bar: Bar, now: int) -> Bar:

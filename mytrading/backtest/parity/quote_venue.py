@@ -1,7 +1,7 @@
 """The venue of a replay: quotes with bid and ask meet the orders, as at the stack's own paper exchange.
 
-Used by `replay`. One for each account, all on one clock. The one rule: an order meets the quotes of the moment in which
-it is made, since nothing here takes time.
+One for each account, all on one clock. An order meets the quotes of the moment in which it is made, since nothing here
+takes time.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mytrading.backtest.models import Models
-from mytrading.backtest.venue import Venue
+from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.matching import BookOrder, BookPosition, Mark
+from mytrading.core.exchange import BookOrder, BookPosition, Mark
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.messages.enums import Call, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, Position
 
 
-class QuotedVenue(Venue):
+class QuotedVenue(BacktestVenue):
     """One account. `clock` is the machine time of all of them."""
 
     def __init__(

@@ -1,29 +1,67 @@
 """A day of a stack as its journals have it: what it did, what people did to it, and who was away.
 
-Read-only, while the stack runs or when it is down. Used by `prepare`. The one rule: only what a daemon wrote itself
-counts; what it read of others stands in their journals.
+Read-only, while the stack runs or when it is down. Only what a daemon wrote itself counts; what it read of others
+stands in their journals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mytrading.backtest.parity.behind import behind
 from mytrading.backtest.parity.facts import Absence, Interference
 from mytrading.backtest.parity.replay import Opening
-from mytrading.backtest.parity.sides import DaySide
+from mytrading.backtest.parity.side import DaySide
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import TradingLevel
-from mytrading.messages.records import DayOpened, RiskOpened, RunStarted, StrategyMemory
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.journal_rows import DayOpened, RiskOpened, RunStarted, StrategyMemory
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import INPUT, JournalDamaged, Row, read_segment, segments
+from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment, segment_path, segments
 
-SECOND = 1_000_000_000
+BEHIND_NS = 500_000_000
+"""Machine time from writing to reading from which on a daemon counts as behind; a hop takes a thousandth of it."""
+
+Place = tuple[str, str, int, int]
+"""Daemon, stream, epoch, place in the stream."""
+
+
+def behind(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
+    """Spans of market time in which a daemon had not yet read what lay there, by daemon; those that meet are one."""
+    written: dict[Place, tuple[int, int]] = {}
+    read: dict[str, list[tuple[Place, int, int]]] = {}
+    for daemon, given in rows.items():
+        for row in given:
+            if row.kind != INPUT:
+                written[daemon, row.stream, row.epoch, row.stream_seq] = row.market_ns, row.machine_ns
+            elif row.source:
+                place = row.source, row.stream, row.source_epoch, row.source_seq
+                read.setdefault(daemon, []).append((place, row.market_ns, row.machine_ns))
+    found: list[Absence] = []
+    for daemon, places in read.items():
+        spans = []
+        for place, market_ns, machine_ns in places:
+            wrote_ns, wrote_machine_ns = written.get(place, (market_ns, machine_ns))
+            if machine_ns - wrote_machine_ns >= BEHIND_NS:
+                spans.append((wrote_ns, market_ns))
+        found += [Absence(daemon, *span) for span in _joined(spans)]
+    return found
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    made: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if made and begin <= made[-1][1]:
+            made[-1] = made[-1][0], max(end, made[-1][1])
+        else:
+            made.append((begin, end))
+    return made
+
+
 DECIDES = ("engine", "risk", "router")
 _READ = (*DECIDES, "gateway")
 AWAY_NS = 60 * SECOND
@@ -34,7 +72,7 @@ Silence = Callable[[int], int]
 """Market time since when the market had been silent at a market time, that time itself if it was not."""
 
 
-class Written(NamedTuple):
+class RecordedRows(NamedTuple):
     """A row that a daemon wrote itself, decoded; `place` is its number in the file, `before_ns` when the last one was.
 
     Times are market ns.
@@ -88,14 +126,14 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
 
 
 def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
-    path = config.journal_dir(daemon) / f"{day}.sqlite"
+    path = segment_path(config.journal_dir(daemon), day)
     if path.exists():
         yield from read_segment(path)
 
 
-def written(config: RunConfig, daemon: str, day: str) -> Iterator[Written]:
+def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRows]:
     """The rows of a day that a daemon wrote itself, oldest first."""
-    path = config.journal_dir(daemon) / f"{day}.sqlite"
+    path = segment_path(config.journal_dir(daemon), day)
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
     for place, row in enumerate(_rows(config, daemon, day)):
@@ -104,11 +142,11 @@ def written(config: RunConfig, daemon: str, day: str) -> Iterator[Written]:
                 message = decoders[row.stream].body(row.body)
             except (FrameError, KeyError) as error:
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
-            yield Written(daemon, place, row.market_ns, before or row.market_ns, message)
+            yield RecordedRows(daemon, place, row.market_ns, before or row.market_ns, message)
         before = row.market_ns
 
 
-def _openings(engine: Sequence[Written], first_ns: int) -> list[Opening]:
+def _openings(engine: Sequence[RecordedRows], first_ns: int) -> list[Opening]:
     """When the strategies opened; at the day's beginning where the engine ran on from the day before."""
     found: dict[int, dict[str, tuple[str, ...]]] = {}
     for row in engine:
@@ -119,7 +157,7 @@ def _openings(engine: Sequence[Written], first_ns: int) -> list[Opening]:
     return [Opening(at_ns, watches) for at_ns, watches in sorted(found.items())]
 
 
-def _ran_on(engine: Sequence[Written]) -> bool:
+def _ran_on(engine: Sequence[RecordedRows]) -> bool:
     """True if the day turned while the engine ran: it carried over, and did not start at once after that."""
     if not any(isinstance(row.message, DayOpened) for row in engine):
         return False
@@ -128,7 +166,7 @@ def _ran_on(engine: Sequence[Written]) -> bool:
     return len(starts) < 2 or starts[1].at_ns - starts[0].at_ns > soon
 
 
-def _carried(rows: Sequence[Written]) -> list[Any]:
+def _carried(rows: Sequence[RecordedRows]) -> list[Any]:
     """What stands at the head of a day: all that was carried over from the one before."""
     head: list[Any] = []
     for row in rows:
@@ -142,7 +180,7 @@ def _carried(rows: Sequence[Written]) -> list[Any]:
 # people
 
 
-def _persons(rows: Sequence[Written]) -> list[Interference]:
+def _persons(rows: Sequence[RecordedRows]) -> list[Interference]:
     """What was ordered by people, and how long it counted."""
     levels: dict[tuple[str, int], TradingState] = {}
     switches: list[StrategySwitch] = []
@@ -187,7 +225,7 @@ def _switched_off(switches: Sequence[StrategySwitch]) -> Iterator[Interference]:
         yield act if until is None else act._replace(until_ns=until)
 
 
-def _absences(runs: Sequence[Written], openings: Sequence[Opening], silence: Silence) -> list[Absence]:
+def _absences(runs: Sequence[RecordedRows], openings: Sequence[Opening], silence: Silence) -> list[Absence]:
     """When who was away: before each start but the first of the day, until it decides again."""
     found: list[Absence] = []
     for row in runs:

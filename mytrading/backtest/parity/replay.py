@@ -1,8 +1,8 @@
 """The live machines walked through the very moments that a stack saw: no sockets, no latency, no people.
 
-Used by `mytrading parity`. Engine, risk, order machine and paper exchange are those of a backtest; prices are quotes
-instead of bars, and all strategies run together as in the stack. The one rule: time moves from moment to moment, and
-within one everything that follows has followed before the next.
+Engine, risk, order machine and paper exchange are those of a backtest; prices are quotes instead of bars, and all
+strategies run together as in the stack. Time moves from moment to moment, and within one everything that follows has
+followed before the next.
 """
 
 from __future__ import annotations
@@ -11,24 +11,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mytrading.backtest.machines import Machines
-from mytrading.backtest.parity.exchange import Venues
-from mytrading.backtest.parity.moments import Moment, stamped
-from mytrading.backtest.parity.sides import DaySide
-from mytrading.backtest.runner import order_machine
-from mytrading.core.bars.building import Aggregator, timeframe_minutes
+from mytrading.backtest.engine.machines import Machines
+from mytrading.backtest.parity.market_events import MarketMoment, stamped
+from mytrading.backtest.parity.quote_venue import Venues
+from mytrading.backtest.parity.side import DaySide
+from mytrading.backtest.run import order_machine
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.square_off import SquareOff
+from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Snapshot
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StrategyRun
-from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 
 TOLD_EVERY = 2_000
 Progress = Callable[[int], None]
@@ -42,7 +43,7 @@ class Opening(NamedTuple):
 
 
 @dataclass
-class World:
+class ReplayContext:
     """What a day's replay runs on. `carried` are the rows by which each machine learns what stood before the day.
 
     `capitals` are rupees by account; `history` one-minute bars of before the first opening; `speed` that of the stack's
@@ -69,7 +70,7 @@ class World:
 class Replay:
     """One day. `side` holds what came of it; `heard` gets every row as well."""
 
-    def __init__(self, world: World, heard: Callable[[Any], None] = lambda _row: None) -> None:
+    def __init__(self, world: ReplayContext, heard: Callable[[Any], None] = lambda _row: None) -> None:
         self._world = world
         self._account = next(iter(world.capitals))
         self.side = DaySide()
@@ -104,10 +105,10 @@ class Replay:
         risk = RiskMachine(
             world.limits, world.rates, world.strategies, self._account, world.calendar, world.book, square_off
         )
-        risk.master, risk.tables = world.master, world.tables
+        risk.environment.master, risk.environment.tables = world.master, world.tables
         return risk
 
-    def run(self, moments: Iterable[Moment], progress: Progress = lambda _done: None) -> DaySide:
+    def run(self, moments: Iterable[MarketMoment], progress: Progress = lambda _done: None) -> DaySide:
         """Walk through a day's moments."""
         self._carry()
         for number, moment in enumerate(moments):
@@ -115,8 +116,8 @@ class Replay:
             if not number % TOLD_EVERY:
                 progress(number)
         self.engine.stop()
-        for hosted in self.engine.hosted:
-            hosted.desk.close()
+        for host in self.engine.hosts:
+            host.workspace.close()
         return self.side
 
     def _carry(self) -> None:
@@ -133,7 +134,7 @@ class Replay:
 
     # a moment
 
-    def _moment(self, moment: Moment) -> None:
+    def _moment(self, moment: MarketMoment) -> None:
         now = moment.now
         self._venues.now = now
         if not self._second:
@@ -166,22 +167,22 @@ class Replay:
             self._give(bar, now)
 
     def _give(self, data: Bar | Quote | TimerFired, now: int) -> None:
-        """The strategies see it, and what they wish goes its way."""
+        """The strategies see it, and what they want goes its way."""
         self.engine.apply(data)
-        self._machines.wish(data, now)
+        self._machines.signal(data, now)
 
     def _pass_time(self, now: int) -> None:
         if self._opened:
             for longer in self._aggregator.advance(now, 0, now):
                 self._give(longer, now)
-            waits = self.engine.waits_until()
+            waits = self.engine.next_timer_ns()
             if waits and now >= waits:
                 self._give(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
         if now - self._ticked >= self._world.tick_ns:
             self._ticked = now
             self._machines.tick(now)
-        if now // 1_000_000_000 != self._second:
-            self._second = now // 1_000_000_000
+        if now // SECOND != self._second:
+            self._second = now // SECOND
             self._venues.pass_time()
             self._machines.settle(now)
 
@@ -196,7 +197,7 @@ class Replay:
 
         One that opens again for the same instruments (a restart) goes on here as if nothing had been.
         """
-        watched = {hosted.run.name: hosted.run.symbols for hosted in self.engine.hosted}
+        watched = {host.run.name: host.run.symbols for host in self.engine.hosts}
         changed = {name: symbols for name, symbols in opening.watches.items() if watched.get(name) != symbols}
         if self._opened and not changed:
             return
@@ -221,7 +222,7 @@ class Replay:
 
     def _known(self, now: int) -> list[Bar]:
         """Minutes of what is watched and longer bars of them, in the order of their ends."""
-        watched = {symbol for hosted in self.engine.hosted for symbol in hosted.run.symbols}
+        watched = {symbol for host in self.engine.hosts for symbol in host.run.symbols}
         bars: list[Bar] = []
         for minute in self._minutes:
             if minute.instrument in watched and minute.end_ns <= now:
@@ -229,7 +230,7 @@ class Replay:
         return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
 
     def _new_aggregator(self) -> Aggregator:
-        frames = {frame for hosted in self.engine.hosted for frame in hosted.run.timeframes}
+        frames = {frame for host in self.engine.hosts for frame in host.run.timeframes}
         return Aggregator(self._world.calendar, sorted(frames, key=timeframe_minutes, reverse=True))
 
 

@@ -1,7 +1,7 @@
 """What one side did on a day: its signals, orders, fills and denials, folded from the messages that daemons exchange.
 
-A stack's journals and a backtest's machines speak the same messages, so both sides are made here. The one rule: nothing
-is worked out that a message did not say.
+A stack's journals and a backtest's machines speak the same messages, so both sides are made here. Nothing is worked out
+that a message did not say.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged
-from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
 EXPIRED = "EXPIRED"
 FAULT = "FAULT"
@@ -24,7 +24,7 @@ Owner = tuple[str, str, str]
 
 
 class SignalSeen(NamedTuple):
-    """A wish: what was asked for at the close of which bar (market ns), signed lots by instrument."""
+    """A signal: what was asked for at the close of which bar (market ns), signed lots by instrument."""
 
     id: str
     strategy: str
@@ -86,7 +86,7 @@ class FillSeen(NamedTuple):
 
 
 class DenialSeen(NamedTuple):
-    """A wish, or a part of one, that led to nothing: a coded reason. An empty account or instrument means all."""
+    """A signal, or a part of one, that led to nothing: a coded reason. An empty account or instrument means all."""
 
     signal: str
     strategy: str
@@ -96,7 +96,7 @@ class DenialSeen(NamedTuple):
     account: str = ""
     instrument: str = ""
     bar: tuple[str, Action, int] = ("", Action.EXIT, 0)
-    """What was watched, what was wished, and for which bar, where the engine itself kept it back."""
+    """What was watched, what was wanted, and for which bar, where the engine itself kept it back."""
 
 
 class MoveSeen(NamedTuple):
@@ -154,8 +154,8 @@ class DaySide:
                 units[account, instrument] = units.get((account, instrument), 0) + move.units
         return {key: held for key, held in units.items() if held}
 
-    def wished(self, strategy: str, watch: str, bar_ns: int) -> SignalSeen | None:
-        """The wish of a strategy that stood before a bar (its end, market ns): the last one of an earlier bar."""
+    def signalled(self, strategy: str, watch: str, bar_ns: int) -> SignalSeen | None:
+        """The signal of a strategy that stood before a bar (its end, market ns): the last one of an earlier bar."""
         return max(
             (
                 one
@@ -207,7 +207,7 @@ class DaySide:
         late = (row.at_ns - row.expired_ns) / 1e9
         self.denials.append(DenialSeen(row.signal, row.strategy, EXPIRED, f"it came {late:.1f} s too late", row.at_ns))
 
-    def _ruled_out(self, row: WishDenied) -> None:
+    def _ruled_out(self, row: SignalVetoed) -> None:
         code, text = (RULE, f"{row.rule}: {row.message}") if row.rule else (LATE, row.message)
         bar = row.watch, row.action, row.bar_ns
         self.denials.append(DenialSeen(row.signal, row.strategy, code, text, row.at_ns, bar=bar))
@@ -220,7 +220,7 @@ def _seen(order: Order) -> OrderSeen:
     return OrderSeen(
         order.client_order_id, order.account, order.strategy, order.instrument, order.purpose, order.side,
         order.quantity, order.order_type, order.price, order.trigger_price, order.product, order.cause,
-        order.created_ns, order.state, order.message, order.request,
+        order.created_ns, order.state, order.message, order.links.request,
         bool(order.broker_order_id) or order.state is not OrderState.EXPIRED,
     )  # fmt: skip
 
@@ -231,6 +231,6 @@ _HANDLERS: dict[type, Callable[[DaySide, Any], None]] = {
     PositionAdjusted: DaySide._adjusted,
     SignalDenied: DaySide._denied,
     SignalExpired: DaySide._expired,
-    WishDenied: DaySide._ruled_out,
+    SignalVetoed: DaySide._ruled_out,
     StrategyFaulted: DaySide._faulted,
 }

@@ -1,6 +1,6 @@
 """What a comparison came to: counts, differences, and the object that `--json` prints.
 
-Used by `mytrading parity` and its report. The one rule: every count is of the very lists that are shown.
+Every count is of the very lists that are shown.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from mytrading.backtest.output import ist
-from mytrading.backtest.parity.cause import Agreement, Cause, Difference
-from mytrading.backtest.parity.causes import Explainer
-from mytrading.backtest.parity.prepare import Case
+from mytrading.backtest.parity.explain import Explainer
+from mytrading.backtest.parity.facts import Agreement, Cause, ParityDifference
+from mytrading.backtest.parity.load import ParityCase
 from mytrading.backtest.parity.replay import Replay
-from mytrading.backtest.parity.sides import DaySide
+from mytrading.backtest.parity.side import DaySide
+from mytrading.backtest.results.output import ist
 
 KINDS = ("signal", "order", "fill")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ParityVerdict:
     """A day compared. `agreed` are the pairs that are equal; `seconds` those of the walk."""
 
-    case: Case
+    case: ParityCase
     strategies: tuple[str, ...]
     stack: DaySide
     backtest: DaySide
-    differences: tuple[Difference, ...]
+    differences: tuple[ParityDifference, ...]
     agreed: tuple[Agreement, ...]
     seconds: float
 
@@ -55,7 +55,9 @@ class Verdict:
         return not any(one.kind == "fill" for one in self.differences)
 
 
-def compare(case: Case, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None) -> Verdict:
+def compare(
+    case: ParityCase, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None
+) -> ParityVerdict:
     """Walk the machines through the day and explain what differs, of these strategies (none: of all)."""
     began = time.perf_counter()
     backtest = Replay(case.world).run(case.walk(), progress)
@@ -66,10 +68,10 @@ def compare(case: Case, strategies: Collection[str] = (), progress: Callable[[in
     explainer = Explainer(stack, backtest, case.facts)
     differences = explainer.run()
     names = tuple(strategies) or tuple(run.name for run in case.config.strategies)
-    return Verdict(case, names, stack, backtest, tuple(differences), tuple(explainer.agreed), seconds)
+    return ParityVerdict(case, names, stack, backtest, tuple(differences), tuple(explainer.agreed), seconds)
 
 
-def summary(verdict: Verdict) -> dict[str, Any]:
+def summary(verdict: ParityVerdict) -> dict[str, Any]:
     """The object of `--json`."""
     case = verdict.case
     return {
@@ -102,18 +104,18 @@ def counts(side: DaySide) -> dict[str, int]:
     }
 
 
-def equal(verdict: Verdict) -> dict[str, int]:
+def equal(verdict: ParityVerdict) -> dict[str, int]:
     """How many pairs are equal."""
     found = Counter(one.kind for one in verdict.agreed)
     return {f"{kind}s": found[kind] for kind in KINDS}
 
 
-def counted(verdict: Verdict) -> list[tuple[str, int, int, int]]:
+def counted(verdict: ParityVerdict) -> list[tuple[str, int, int, int]]:
     """For signals, orders and fills: how many the stack had, the backtest had, and how many are equal."""
     there, here, same = counts(verdict.stack), counts(verdict.backtest), equal(verdict)
     return [(kind, there[kind], here[kind], same[kind]) for kind in same]
 
 
-def plain(one: Difference) -> dict[str, Any]:
+def plain(one: ParityDifference) -> dict[str, Any]:
     """A difference as JSON has it."""
     return {**one._asdict(), "cause": one.cause.value, "time": ist(one.at_ns)}

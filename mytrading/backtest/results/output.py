@@ -1,6 +1,6 @@
 """Results as files and numbers: metrics, `trades.csv`, `metrics.json`, and the object that `--json` ends with.
 
-Used by `mytrading backtest` and the report. The one rule: every figure comes from the ledger or the equity curve.
+Every figure comes from the ledger or the equity curve.
 """
 
 from __future__ import annotations
@@ -8,17 +8,66 @@ from __future__ import annotations
 import csv
 import json
 import math
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.option_loop import Priced
-from mytrading.backtest.option_setup import described
-from mytrading.backtest.runner import Result
-from mytrading.core.calendar import day_of
-from mytrading.core.money import performance
+from mytrading.backtest.options.loop import Priced
+from mytrading.backtest.run import RunResult
+from mytrading.backtest.setup.options import described
+from mytrading.core.accounting import performance
+from mytrading.core.time import format_ist, ist_date
+
+_OF = {
+    "total_return": ("%", "of the capital, over all days"),
+    "annual_return": ("%", "a year, compounded"),
+    "annual_volatility": ("%", "a year"),
+    "sharpe": ("", "ratio, of a year"),
+    "sortino": ("", "ratio, of a year"),
+    "max_drawdown": ("%", "below the highest equity before"),
+    "calmar": ("", "ratio: annual return to max drawdown"),
+    "omega": ("", "ratio: gains to losses, of days"),
+    "tail_ratio": ("", "ratio: 95th percentile of days to the 5th"),
+    "value_at_risk": ("%", "of a day: one of twenty was worse"),
+    "conditional_value_at_risk": ("%", "of a day: mean of the worst of twenty"),
+    "downside_risk": ("%", "a year"),
+    "stability": ("", "0 to 1: how straight equity grew or fell"),
+    "win_rate": ("%", "of trades"),
+    "profit_factor": ("", "ratio: gross profit to gross loss"),
+    "average_trade": ("₹", "a trade, after costs"),
+    "average_win": ("₹", "a winning trade"),
+    "average_loss": ("₹", "a losing trade"),
+    "best_trade": ("₹", "after costs"),
+    "worst_trade": ("₹", "after costs"),
+    "exposure": ("%", "of bars with a position"),
+    "days": ("days", "with bars"),
+}
+"""By name: the unit (empty of a ratio), and what the figure is of."""
+NAMES = tuple(_OF)
+
+
+def shown(name: str, value: float | None) -> str:
+    """The value with its unit: `-2.68%`, `₹-85.20`, `0.233`, `79`; a dash where there is none."""
+    unit, _ = _OF[name]
+    if value is None or value != value:
+        return "–"
+    if unit == "%":
+        return f"{value:.2%}"
+    if unit == "₹":
+        return f"₹{value:,.2f}"
+    return f"{value:,.0f}" if unit == "days" else f"{value:,.3f}"
+
+
+def meaning(name: str) -> str:
+    """What the figure is of, in a few words."""
+    return _OF[name][1]
+
+
+def row(name: str, value: float | None) -> list[str]:
+    """Name, value with its unit, and what it is of: a line of a table."""
+    return [name.replace("_", " "), shown(name, value), meaning(name)]
+
 
 TRADE_COLUMNS = (
     "entry_time", "exit_time", "instrument", "strategy", "side", "quantity", "entry_price", "exit_price", "gross",
@@ -28,17 +77,16 @@ TRADE_COLUMNS = (
 
 def ist(ns: int) -> str:
     """A time in India, ISO with its zone."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ns // 1000)
-    return (moment + timedelta(hours=5, minutes=30)).strftime("%Y-%m-%d %H:%M:%S") + "+05:30"
+    return format_ist(ns) + "+05:30"
 
 
-def daily_returns(result: Result) -> np.ndarray[Any, np.dtype[np.float64]]:
+def daily_returns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
     """The simple return of each day with data."""
     equity = np.concatenate(([result.spec.capital], result.curve.daily()[1]))
     return np.asarray(np.diff(equity) / equity[:-1])
 
 
-def metrics(result: Result) -> dict[str, float]:
+def metrics(result: RunResult) -> dict[str, float]:
     """Ratios of daily returns, figures of the round trips, and the share of bars with a position."""
     net = np.array([trade.net for trade in result.ledger.trades])
     exposure = result.curve.exposure
@@ -50,7 +98,7 @@ def metrics(result: Result) -> dict[str, float]:
     }
 
 
-def open_positions(result: Result) -> dict[str, int]:
+def open_positions(result: RunResult) -> dict[str, int]:
     """Signed units by instrument that are held at the end."""
     units: dict[str, int] = {}
     for fill in result.ledger.fills:
@@ -58,7 +106,7 @@ def open_positions(result: Result) -> dict[str, int]:
     return {name: held for name, held in units.items() if held}
 
 
-def summary(result: Result) -> dict[str, Any]:
+def summary(result: RunResult) -> dict[str, Any]:
     """The object that `--json` ends with."""
     ledger, spec = result.ledger, result.spec
     net = result.gross - ledger.costs
@@ -67,8 +115,8 @@ def summary(result: Result) -> dict[str, Any]:
         "strategy": spec.run.name,
         "instruments": list(spec.run.symbols),
         "timeframe": spec.run.timeframes[0],
-        "from": day_of(min(span[0] for span in spans)).isoformat(),
-        "to": day_of(max(span[1] for span in spans)).isoformat(),
+        "from": ist_date(min(span[0] for span in spans)).isoformat(),
+        "to": ist_date(max(span[1] for span in spans)).isoformat(),
         "bars": result.bars,
         "seconds": round(result.seconds, 6),
         "bars_per_second": round(result.bars / result.seconds) if result.seconds else 0,
@@ -87,7 +135,7 @@ def summary(result: Result) -> dict[str, Any]:
     }
 
 
-def options_of(result: Result) -> dict[str, Any] | None:
+def options_of(result: RunResult) -> dict[str, Any] | None:
     """Where the prices of contracts are from, None of a run that trades none."""
     if result.priced is None or result.spec.options is None:
         return None
@@ -134,7 +182,7 @@ def _plain(value: float) -> float | None:
     return round(value, 10) if math.isfinite(value) else None
 
 
-def write_files(result: Result, folder: Path) -> None:
+def write_files(result: RunResult, folder: Path) -> None:
     """`trades.csv` and `metrics.json` in a folder, which is made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "trades.csv").open("w", encoding="utf-8", newline="") as file:

@@ -1,10 +1,9 @@
-"""The compiled walk of a screening: wishes of one instrument to fills, round trips and daily equity.
+"""The compiled walk of a screening: signals of one instrument to fills, round trips and daily equity.
 
-Used by `screen` and `mytrading check`. It follows the event engine where both can say the same: a wish fills at the
-next bar's open, a turn closes and enters at one open, what was wished for at the last bar of a session enters nothing,
-an exit that was wished for then goes out after the next session's first bar, and intraday positions are closed at the
-square-off. It knows no stops, no margin and no limits: those are the event engine's. The one rule: a bar's numbers are
-read at or after its own time only.
+It follows the event engine where both can say the same: a signal fills at the next bar's open, a turn closes and enters
+at one open, what was wanted at the last bar of a session enters nothing, an exit that was wanted then goes out after
+the next session's first bar, and intraday positions are closed at the square-off. It knows no stops, no margin and no
+limits: those are the event engine's. A bar's numbers are read at or after its own time only.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import FloatArray
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 
 ENTRY_OK, BEGINS, SQUARE_OFF, LATE = 1, 2, 4, 8
 """Marks of a bar: its close may lead to an entry; a session begins with it; intraday positions are closed at its open;
@@ -27,7 +26,7 @@ _NET, _COUNT, _WINS, _GAINED, _LOST, _BEST, _WORST, _BARS, _COSTS = range(len(FI
 
 @kernel(nogil=True)
 def walk(
-    wishes: FloatArray,
+    signals: FloatArray,
     opens: FloatArray,
     closes: FloatArray,
     marks: NDArray[np.uint8],
@@ -42,12 +41,12 @@ def walk(
     equity: FloatArray,
     trips: FloatArray,
 ) -> FloatArray:
-    """The `FIGURES` of one array of wishes (1, −1, 0, NaN for none).
+    """The `FIGURES` of one array of signals (1, −1, 0, NaN for none).
 
     `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
-    such a wish is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill.
+    such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill.
     Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
-    entry price, exit price) as far as it has rows. Most bars wish nothing and find nothing waiting: they are passed
+    entry price, exit price) as far as it has rows. Most bars signal nothing and find nothing waiting: they are passed
     over at once.
     """
     book = np.zeros(len(FIGURES))
@@ -57,10 +56,10 @@ def walk(
     for day in range(len(ends)):
         while bar < ends[day]:
             if not leaving and entering == 0.0:
-                bar = _next(wishes, marks, bar, ends[day], SQUARE_OFF if held != 0.0 else 0)
+                bar = _next(signals, marks, bar, ends[day], SQUARE_OFF if held != 0.0 else 0)
                 if bar == ends[day]:
                     break
-            wish, mark = wishes[bar], marks[bar]
+            signal, mark = signals[bar], marks[bar]
             leaving, entering = _due(mark, held, leaving, entering)
             waits = leaving and mark & BEGINS != 0
             if leaving and held != 0.0 and not waits:
@@ -74,7 +73,7 @@ def walk(
                 paid = fixed + abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
                 book[_NET] -= paid
                 book[_COSTS] += paid
-            leaving, entering = _wished(wish, mark, held, leaving, longs, shorts)
+            leaving, entering = _signalled(signal, mark, held, leaving, longs, shorts)
             bar += 1
         equity[day] = book[_NET] + held * (closes[bar - 1] - price)
     if held != 0.0:
@@ -84,10 +83,10 @@ def walk(
 
 
 @kernel(nogil=True)
-def _next(wishes: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int) -> int:
-    """The first bar from `bar` on that wishes something or has a watched mark; `end` if there is none before it."""
+def _next(signals: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int) -> int:
+    """The first bar from `bar` on that wants something or has a watched mark; `end` if there is none before it."""
     for at in range(np.uint64(bar), np.uint64(end)):
-        if wishes[at] == wishes[at] or marks[at] & watched:
+        if signals[at] == signals[at] or marks[at] & watched:
             return int(np.int64(at))
     return end
 
@@ -103,17 +102,17 @@ def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, 
 
 
 @kernel(nogil=True)
-def _wished(wish: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
+def _signalled(signal: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
     """What is to happen at the next open: whether it leaves, and the side it enters on (0: none)."""
-    if wish != wish:
+    if signal != signal:
         return leaving, 0.0
-    if (wish > 0.0 and not longs) or (wish < 0.0 and not shorts):
-        wish = 0.0
-    if wish * held > 0.0:
+    if (signal > 0.0 and not longs) or (signal < 0.0 and not shorts):
+        signal = 0.0
+    if signal * held > 0.0:
         return leaving, 0.0
     entering = 0.0
-    if wish != 0.0 and mark & ENTRY_OK:
-        entering = 1.0 if wish > 0.0 else -1.0
+    if signal != 0.0 and mark & ENTRY_OK:
+        entering = 1.0 if signal > 0.0 else -1.0
     return leaving or held != 0.0, entering
 
 

@@ -1,8 +1,8 @@
-"""Screening: a strategy's wishes for all bars at once, walked by a compiled loop.
+"""Screening: a strategy's signals for all bars at once, walked by a compiled loop.
 
-Used by `mytrading optimize --screen` and `mytrading check`. A strategy takes part by `positions(self, bars)`. Costs are
-a fraction of turnover taken from the fee schedule at the middle price and first lot, slippage is in ticks. The one
-rule: a screening only chooses what the event engine then runs; its own figures are never the result.
+A strategy takes part by `positions(self, bars)`. Costs are a fraction of turnover taken from the fee schedule at the
+middle price and first lot, slippage is in ticks. A screening only chooses what the event engine then runs; its own
+figures are never the result.
 """
 
 from __future__ import annotations
@@ -19,27 +19,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.columns import Columns, DataError
-from mytrading.backtest.feeds import Frame, frame_ends, frame_of, sessions
-from mytrading.backtest.models import SlippageTicks
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.assumptions.fill_models import SlippageTicks
+from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.data.columns import Columns, DataError
+from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
+from mytrading.backtest.run import Spec
 from mytrading.backtest.search import kernel
 from mytrading.backtest.search.trials import NET, Trial, judged
-from mytrading.backtest.world import World
+from mytrading.core.accounting import performance
 from mytrading.core.indicators import FloatArray
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.money import performance
-from mytrading.core.risk.rules.order import product_refusal
-from mytrading.core.risk.scene import Scene
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.pretrade.rules_order import product_refusal
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.runconfig import Direction
+from mytrading.messages.run_config import Direction
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter
-from mytrading.strategies.whole_bars import WholeBars
+from mytrading.strategies.vectorized import WholeBars
 
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
-_MINUTE = 60_000_000_000
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
 SCREENED = ("sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
@@ -54,7 +52,7 @@ class ScreenError(ValueError):
 class Ground:
     """What all trials share: the bars, what may happen at each, and what a fill costs.
 
-    Wishes are one a bar of `bars`, in the strategy's timeframe. What is walked are the bars of the data, from which
+    Signals are one a bar of `bars`, in the strategy's timeframe. What is walked are the bars of the data, from which
     those are made: `marks`, `opens` and `closes` are theirs.
     """
 
@@ -84,7 +82,7 @@ class Ground:
 
 
 def can_screen(strategy: type[BaseStrategy]) -> bool:
-    """True if a strategy says its wishes for all bars at once."""
+    """True if a strategy says its signals for all bars at once."""
     return callable(getattr(strategy, "positions", None))
 
 
@@ -92,13 +90,13 @@ def ground(spec: Spec) -> Ground:
     """The ground of a spec; `ScreenError` if it cannot be screened."""
     if not can_screen(spec.strategy):
         raise ScreenError(
-            f"{spec.run.name} has no `positions(self, bars)`; write one that returns its wish for every bar, or leave "
+            f"{spec.run.name} has no `positions(self, bars)`; write one that returns a signal for every bar, or leave "
             "--screen out"
         )
     columns, frame = _frame(spec)
     ends = frame_ends(columns, frame, spec.calendar)
-    world = World(spec.calendar, spec.facts, (columns.instrument,))
-    days, firsts = np.unique((columns.start_ns + _IST) // _DAY, return_index=True)
+    world = MarketContext(spec.calendar, spec.facts, (columns.instrument,))
+    days, firsts = np.unique((columns.start_ns + IST_OFFSET) // DAY, return_index=True)
     units = np.array([_units(spec, world, columns.instrument, int(day)) for day in days])
     slippage = spec.models.slippage
     traded = world.instrument(columns.instrument)
@@ -123,7 +121,7 @@ def ground(spec: Spec) -> Ground:
     )
 
 
-def _frame(spec: Spec) -> tuple[Columns, Frame]:
+def _frame(spec: Spec) -> tuple[Columns, BarFrame]:
     """The bars of the data, and those of the strategy's timeframe that the event engine would make of them."""
     names, timeframes = [one.instrument for one in spec.data], spec.run.timeframes
     if len(names) != 1 or len(timeframes) != 1:
@@ -137,8 +135,8 @@ def _frame(spec: Spec) -> tuple[Columns, Frame]:
         raise ScreenError(f"--screen: {error}, or name their timeframe with --timeframe") from error
 
 
-def _shown(columns: Columns, frame: Frame, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """When what each bar of the data leads to is wished for: a bar that completes a longer one may end before it."""
+def _shown(columns: Columns, frame: BarFrame, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """When what each bar of the data leads to is wanted: a bar that completes a longer one may end before it."""
     shown = columns.start_ns + columns.span_ns
     if frame.lasts is not None:
         shown[frame.lasts] = ends
@@ -151,13 +149,13 @@ def bars_of(columns: Columns) -> WholeBars:
     return WholeBars(opens, high, low, close, volume, columns.start_ns / 1e9)
 
 
-def _units(spec: Spec, world: World, name: str, day: int) -> float:
+def _units(spec: Spec, world: MarketContext, name: str, day: int) -> float:
     world.open_day(date.fromordinal(date(1970, 1, 1).toordinal() + day))
     instrument = world.instrument(name)
     return float(spec.run.lots * (instrument.lot_size if instrument is not None else 1))
 
 
-def _rates(spec: Spec, world: World, columns: Columns, units: float) -> tuple[float, float, float]:
+def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> tuple[float, float, float]:
     """What a buy and a sale cost as fractions of turnover, and rupees a fill (brokerage and its tax)."""
     instrument = world.instrument(columns.instrument)
     if spec.fees is None or instrument is None:
@@ -172,16 +170,16 @@ def _rates(spec: Spec, world: World, columns: Columns, units: float) -> tuple[fl
     return found[0].total / turnover, found[1].total / turnover, 0.0
 
 
-def _marks(spec: Spec, world: World, columns: Columns, end: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """The marks of the walked bars, of which each leads to what is wished for at `end`."""
+def _marks(spec: Spec, world: MarketContext, columns: Columns, end: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The marks of the walked bars, of which each leads to what is wanted at `end`."""
     opens, closes = sessions(columns, spec.calendar)
     start = columns.start_ns
     limits = spec.limits
     entry = (start >= opens) & (end < closes)
     known = columns.instrument.partition(":")[0] in spec.calendar.exchanges
     if known:
-        entry &= end - opens >= limits.avoid_first_minutes * _MINUTE
-        entry &= closes - end > limits.avoid_last_minutes * _MINUTE
+        entry &= end - opens >= limits.avoid_first_minutes * MINUTE
+        entry &= closes - end > limits.avoid_last_minutes * MINUTE
     marks = np.zeros(len(start), dtype=np.uint8)
     begins = np.concatenate(([True], opens[1:] != opens[:-1]))
     patience = int(min(limits.signal_validity_seconds, limits.stale_quote_seconds) * 1e9)
@@ -195,17 +193,21 @@ def _marks(spec: Spec, world: World, columns: Columns, end: NDArray[np.int64]) -
     return marks
 
 
-def _square_off(spec: Spec, world: World, columns: Columns, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _square_off(spec: Spec, world: MarketContext, columns: Columns, begins: NDArray[np.bool_]) -> NDArray[np.int64]:
     """When closing begins on each bar's day; 0 where the clock closes nothing."""
     run, name = spec.run, columns.instrument
-    scene = Scene(spec.limits, spec.rates, [run], "", spec.calendar, InstrumentBook(()), world.square_off())
+    environment = RiskEnvironment(
+        spec.limits, spec.rates, [run], "", spec.calendar, InstrumentBook(()), world.square_off()
+    )
     firsts = np.flatnonzero(begins)
-    found = [scene.square_off_begins(run.name, name, run.product, int(columns.start_ns[place])) for place in firsts]
+    found = [
+        environment.square_off_begins(run.name, name, run.product, int(columns.start_ns[place])) for place in firsts
+    ]
     return np.repeat(np.array(found, dtype=np.int64), np.diff(np.append(firsts, len(columns))))
 
 
 def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
-    """True if the strategy's wishes to be long, or short, lead to an entry."""
+    """True if the strategy's signals to be long, or short, lead to an entry."""
     run = spec.run
     if instrument is None or (run.short if sold else run.long) is None:
         return False
@@ -214,8 +216,8 @@ def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
     return not product_refusal(instrument.id, run.product, instrument.kind.is_derivative, sold=sold)
 
 
-def wishes(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: Ground) -> FloatArray:
-    """The strategy's wish for every bar; `ScreenError` if it is not one number a bar. Parameters by their own names."""
+def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: Ground) -> FloatArray:
+    """The strategy's signal for every bar; `ScreenError` if it is not one number a bar. Parameters by name."""
     instance = strategy.__new__(strategy)
     for name, value in parameters.items():
         setattr(instance, name, value)
@@ -223,31 +225,31 @@ def wishes(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on
     found = np.asarray(positions(on.bars), dtype=np.float64)
     if found.shape != (len(on.bars),):
         raise ScreenError(
-            f"{strategy.__name__}.positions: expected {len(on.bars)} wishes, one a bar; found shape {found.shape}"
+            f"{strategy.__name__}.positions: expected {len(on.bars)} signals, one a bar; found shape {found.shape}"
         )
     return found
 
 
-def walked(on: Ground, wished: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
+def walked(on: Ground, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
     """Figures, profit so far at each day's end (rupees), and up to so many round trips.
 
     A round trip names the bars of the data at which it begins and ends.
     """
     equity, rows = np.zeros(on.day_count), np.empty((trips, 5))
     figures = kernel.walk(
-        _placed(on, wished), on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
+        _placed(on, signalled), on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
         on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
     )  # fmt: skip
     found = dict(zip(kernel.FIGURES, figures.tolist(), strict=True))
     return found, equity, rows[: int(found["trades"])]
 
 
-def _placed(on: Ground, wished: FloatArray) -> FloatArray:
-    """Wishes at the bars that are walked: none inside a longer bar."""
+def _placed(on: Ground, signalled: FloatArray) -> FloatArray:
+    """Signals at the bars that are walked: none inside a longer bar."""
     if on.lasts is None:
-        return wished
+        return signalled
     placed = np.full(len(on.opens), np.nan)
-    placed[on.lasts] = wished
+    placed[on.lasts] = signalled
     return placed
 
 
@@ -256,7 +258,7 @@ def screened(
 ) -> Trial:
     """One set of parameters, screened. Its figures are estimates, for ranking only."""
     try:
-        figures, profit, _ = walked(on, wishes(spec.strategy, {**spec.run.parameters, **parameters}, on))
+        figures, profit, _ = walked(on, signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
         raise
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
@@ -317,7 +319,7 @@ def sweep(
 def _keep_freed_memory() -> None:
     """Let the C library reuse what a trial has freed for the next one.
 
-    By default glibc hands arrays of this size back to the kernel, which then clears each page anew: a third of the
+    By default glibc hands arrays of this size back to the kernel, which then clears each page again: a third of the
     time of a screening. Elsewhere nothing is changed.
     """
     with suppress(OSError, AttributeError):

@@ -1,8 +1,7 @@
 """The space of a search: which parameters are tried, and with which values.
 
-Used by `mytrading optimize` and `mytrading walk-forward`. An axis is written `fast=5:50:5` (both ends included) or
-`side=long,short`. The one rule: every value is one that the strategy itself takes, and what is not is said before the
-first trial.
+An axis is written `fast=5:50:5` (both ends included) or `side=long,short`. Every value is one that the strategy itself
+takes, and what is not is said before the first trial.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from mytrading.backtest.runner import Changes
+from mytrading.backtest.run import RunChanges
+from mytrading.core.text.spelling import name_key
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.errors import plain
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 
 MOST_VALUES = 10_000
@@ -69,7 +68,7 @@ def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
     )
 
 
-def parse_legs(legs: Changes, texts: Sequence[str]) -> Space:
+def parse_legs(legs: RunChanges, texts: Sequence[str]) -> Space:
     """The space of values of a file of legs: `leg1.stop=20%:40%:10%`, `leg1.strike=OTM 1:5`, `entry_time=09:20,09:45`.
 
     `SpaceError` or `AskedWrongly` says what cannot be met.
@@ -110,7 +109,7 @@ def _resolved(strategy: type[BaseStrategy], given: str, value: str) -> tuple[str
     """The parameter's own name, and the value as the strategy takes it."""
     defaults = resolve_parameters(strategy, BaseStrategy, {})
     taken = resolve_parameters(strategy, BaseStrategy, {given: value})
-    name = next(key for key in defaults if plain(key) == plain(given))
+    name = next(key for key in defaults if name_key(key) == name_key(given))
     return name, taken[name]
 
 

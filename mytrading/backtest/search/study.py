@@ -1,8 +1,7 @@
 """A search: which sets of parameters are tried next, until enough are, and what is kept of each.
 
-Used by `mytrading optimize` and, fold by fold, by `mytrading walk-forward`. Every finished trial is one line of a file,
-so a search that was stopped goes on where it was. The one rule: the file is only ever added to, and only by the search
-whose fingerprint its first line names.
+Every finished trial is one line of a file, so a search that was stopped goes on where it was. The file is only ever
+added to, and only by the search whose fingerprint its first line names.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import msgspec
 import optuna
 from msgspec.structs import replace
 
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.run import Spec
 from mytrading.backtest.search.space import Axis, Parameters, Space
 from mytrading.backtest.search.trials import Trial, better
 from mytrading.backtest.search.workers import Workers, WorkersError
@@ -40,7 +39,7 @@ class StudyError(ValueError):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     """How to search. `trials` 0 means all points of a grid, or 100 of another method."""
 
     space: Space
@@ -57,7 +56,7 @@ class Plan:
         return min(self.trials or 100, len(self.space))
 
 
-def fingerprint(spec: Spec, source: str, plan: Plan, least_trades: int = 1) -> str:
+def fingerprint(spec: Spec, source: str, plan: StudyPlan, least_trades: int = 1) -> str:
     """Names what a trial depends on: the strategy's text, the bars, how they are traded, and what gives a figure.
 
     How they are traded includes the content of calendar, contracts and fees: edited files make another search.
@@ -172,7 +171,7 @@ def _known(line: _Line) -> Trial:
     return Trial(**body)
 
 
-def fitting(plan: Plan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
+def fitting(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
     """Those trials of before that are of the plan's space, or of the given `points`: its ranges may be others now."""
     found = [trial for trial in before if plan.space.holds(trial.parameters)]
     if points is None:
@@ -182,7 +181,7 @@ def fitting(plan: Plan, before: Sequence[Trial], points: Sequence[Parameters] | 
 
 
 def search(
-    plan: Plan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], told: Progress,
+    plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], told: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Run what is missing of a plan, or of the given `points`; returns all, with those of `before` that fit."""
@@ -224,7 +223,7 @@ def _key(parameters: Parameters, space: Space) -> tuple[Parameter, ...]:
 class _Grid:
     """Every point once; a part of them, where fewer trials are wanted, spread by a seeded shuffle."""
 
-    def __init__(self, plan: Plan, only: Sequence[Parameters] | None) -> None:
+    def __init__(self, plan: StudyPlan, only: Sequence[Parameters] | None) -> None:
         self._space = plan.space
         self._seen: set[tuple[Parameter, ...]] = set()
         self._left: Iterator[Parameters] = plan.space.points() if only is None else iter(only)
@@ -248,7 +247,7 @@ class _Grid:
 class _Sampled:
     """Points that an optuna sampler thinks worth trying, none of them twice."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StudyPlan) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._seen: set[tuple[Parameter, ...]] = set()
@@ -292,7 +291,7 @@ class _Sampled:
             )
 
 
-def _sampler(plan: Plan) -> Any:
+def _sampler(plan: StudyPlan) -> Any:
     samplers = optuna.samplers
     if plan.method == "tpe":
         return samplers.TPESampler(seed=plan.seed, multivariate=True, constant_liar=True)

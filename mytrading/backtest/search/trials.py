@@ -1,7 +1,7 @@
 """One trial of a search: a backtest with other parameters, and what it came to.
 
-Used by every way of searching, here and on other machines. The one rule: a trial is a value that can be written down;
-a strategy that refuses its parameters or faults is a trial with a `problem`, never the end of the search.
+A trial is a value that can be written down; a strategy that refuses its parameters or faults is a trial with a
+`problem`, never the end of the search.
 """
 
 from __future__ import annotations
@@ -9,13 +9,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.columns import DataError
-from mytrading.backtest.output import daily_returns, metrics
-from mytrading.backtest.runner import Result, Spec, run
+from mytrading.backtest.data.columns import DataError
+from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.results.output import daily_returns, metrics
+from mytrading.backtest.run import RunResult, Spec, run
+from mytrading.backtest.search.space import Space
 from mytrading.strategies.parameters import Parameter
 
 LESS_IS_BETTER = frozenset(("annual_volatility", "downside_risk"))
@@ -68,7 +73,7 @@ def judged(value: float, trips: int, least: int, objective: str, why: str = "") 
 
 
 def _trial(
-    result: Result, number: int, parameters: Mapping[str, Parameter], objective: str, least: int, seconds: float
+    result: RunResult, number: int, parameters: Mapping[str, Parameter], objective: str, least: int, seconds: float
 ) -> Trial:
     if result.fault is not None:
         said = f"{result.fault.error} ({result.fault.where})"
@@ -95,7 +100,7 @@ def _trial(
     )
 
 
-def _denied(result: Result) -> str:
+def _denied(result: RunResult) -> str:
     """What was denied most often, in the words of its first time: why a run trades so little."""
     if not result.ledger.counts:
         return ""
@@ -115,3 +120,90 @@ def ranked(trials: Sequence[Trial], objective: str) -> list[Trial]:
     return sorted(
         (trial for trial in trials if trial.counts), key=lambda trial: (-sign * trial.objective, trial.number)
     )
+
+
+_EULER = 0.5772156649015329
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Deflated:
+    """Sharpe ratios by period (day), not by year. `probability` that the true one is above `luck`."""
+
+    sharpe: float
+    luck: float
+    trials: int
+    probability: float
+
+
+def best_of_luck(deviation: float, trials: int) -> float:
+    """The Sharpe ratio to be expected of the best of `trials` without merit whose ratios deviate by `deviation`."""
+    if trials < 2:
+        return 0.0
+    first, second = _NORMAL.inv_cdf(1 - 1 / trials), _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
+    return deviation * ((1 - _EULER) * first + _EULER * second)
+
+
+def probabilistic_sharpe(returns: NDArray[np.float64], benchmark: float) -> float:
+    """The chance that the true Sharpe ratio (by period) is above `benchmark`, by skew and tails; NaN if unknowable."""
+    count = len(returns)
+    deviation = float(np.std(returns, ddof=1)) if count > 2 else 0.0
+    if not deviation > 0:
+        return math.nan
+    z = (returns - np.mean(returns)) / float(np.std(returns))
+    skew, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
+    ratio = float(np.mean(returns)) / deviation
+    return above(ratio, benchmark, skew, kurtosis, count)
+
+
+def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
+    """The chance that a Sharpe ratio seen over `count` periods is truly above `benchmark`; NaN if unknowable."""
+    variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
+    if not variance > 0:
+        return math.nan
+    return _NORMAL.cdf((ratio - benchmark) * math.sqrt(count - 1) / math.sqrt(variance))
+
+
+def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
+    """The best trial's Sharpe ratio against the luck of all that were tried."""
+    ratios = [ratio for trial in trials if math.isfinite(ratio := _by_period(np.asarray(trial.returns)))]
+    returns = np.asarray(best.returns)
+    luck = best_of_luck(float(np.std(ratios, ddof=1)), len(ratios)) if len(ratios) > 1 else 0.0
+    return Deflated(_by_period(returns), luck, len(ratios), probabilistic_sharpe(returns, luck))
+
+
+def _by_period(returns: NDArray[np.float64]) -> float:
+    deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
+    return float(np.mean(returns)) / deviation if deviation > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class Stability:
+    """The best trial among its neighbours, one step away on any axes: their median against it, by rank among all.
+
+    `rank` is the share of all trials that the median neighbour beats: near 1 on a plateau, 0.5 on a lone spike.
+    """
+
+    neighbours: int
+    median: float
+    rank: float
+
+
+def stability(best: Trial, trials: Sequence[Trial], space: Space, objective: str) -> Stability:
+    """How the sets of parameters next to the best fare; neighbours that gave no figure count as the worst."""
+    sign = better(objective)
+    here = space.index_of(best.parameters)
+    worth = {
+        space.index_of(trial.parameters): sign * trial.objective if trial.counts else -math.inf for trial in trials
+    }
+    near = [value for place, value in worth.items() if place != here and _is_next(place, here)]
+    if not near:
+        return Stability(0, math.nan, math.nan)
+    middle = float(np.median(near)) if all(map(math.isfinite, near)) else sorted(near)[len(near) // 2]
+    everything = sorted(worth.values())
+    rank = sum(value < middle for value in everything) / len(everything)
+    return Stability(len(near), sign * middle, rank)
+
+
+def _is_next(place: tuple[int, ...], here: tuple[int, ...]) -> bool:
+    return all(abs(a - b) <= 1 for a, b in zip(place, here, strict=True))

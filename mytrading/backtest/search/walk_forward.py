@@ -1,8 +1,7 @@
 """Walk-forward: parameters are chosen on one stretch of days and judged on the days that follow, again and again.
 
-Used by `mytrading walk-forward`. The chosen parameters run over both stretches, so that indicators are warm and what is
-held is held; only the days after the choice are counted. The one rule: no day is judged with parameters that it helped
-to choose.
+The chosen parameters run over both stretches, so that indicators are warm and what is held is held; only the days after
+the choice are counted. No day is judged with parameters that it helped to choose.
 """
 
 from __future__ import annotations
@@ -15,13 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.runner import Spec
+from mytrading.backtest.run import Spec
 from mytrading.backtest.search.trials import Trial
-from mytrading.core.calendar import day_of
-from mytrading.core.money import performance
-
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
+from mytrading.core.accounting import performance
+from mytrading.core.time import DAY, IST_OFFSET
 
 
 class WalkError(ValueError):
@@ -40,7 +36,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Step:
+class WalkForwardStep:
     """One fold walked: what was chosen, what it showed then, and what it came to afterwards."""
 
     fold: Fold
@@ -53,7 +49,7 @@ class Step:
 
 def days_of(spec: Spec) -> NDArray[np.int64]:
     """Every day with a bar."""
-    return np.unique(np.concatenate([(columns.start_ns + _IST) // _DAY for columns in spec.data]))
+    return np.unique(np.concatenate([(columns.start_ns + IST_OFFSET) // DAY for columns in spec.data]))
 
 
 def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
@@ -74,11 +70,11 @@ def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> lis
 
 def part(spec: Spec, first: int, end: int) -> Spec:
     """The spec over the days from `first` to before `end`."""
-    low, high = first * _DAY - _IST, end * _DAY - _IST
+    low, high = first * DAY - IST_OFFSET, end * DAY - IST_OFFSET
     return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))
 
 
-def efficiency(steps: Sequence[Step]) -> float:
+def efficiency(steps: Sequence[WalkForwardStep]) -> float:
     """The mean return after the choice over that before it, of all folds; above 0.5 is usually called robust."""
     walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
     before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
@@ -88,16 +84,11 @@ def efficiency(steps: Sequence[Step]) -> float:
     return float(np.mean(after)) / float(np.mean(before))
 
 
-def stitched(steps: Sequence[Step]) -> NDArray[np.float64]:
+def stitched(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
     """The returns of all judged days in order; a fold without a choice stays out of the market."""
     return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.judged_days)])
 
 
-def summary(steps: Sequence[Step]) -> dict[str, float]:
+def summary(steps: Sequence[WalkForwardStep]) -> dict[str, float]:
     """The metrics of the judged days together."""
     return performance.of_returns(stitched(steps))
-
-
-def day_text(day: int) -> str:
-    """An Indian date."""
-    return day_of(day * _DAY).isoformat()

@@ -1,7 +1,6 @@
 """Values of a file of legs that a run changes: `leg1.stop=30%`, `legs.stop=20%`, `risk.max_loss=5000`.
 
-Used by `mytrading backtest`, `optimize` and `walk-forward`, in whose workers these values make a run. The one rule: a
-key is written as in the file, and what the file itself could not say is refused.
+A key is written as in the file, and what the file itself could not say is refused.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from typing import Any
 from msgspec.structs import asdict, replace
 from pydantic import ValidationError
 
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.config.build import run_of
-from mytrading.config.legs import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
-from mytrading.config.strategies import FIELDS, StrategyConfig
+from mytrading.backtest.data.load import AskedWrongly
+from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
+from mytrading.config.run_config import run_of
+from mytrading.config.strategies import FIELDS, StrategyConfig, strategy_config
 from mytrading.config.symbols import SymbolConfig
-from mytrading.messages.runconfig import StrategyRun
+from mytrading.config.validation import settings_of
+from mytrading.messages.run_config import StrategyRun
 from mytrading.strategies.errors import hint
 from mytrading.strategies.parameters import Parameter
 
@@ -113,7 +113,7 @@ class LegNumbers:
                 changed[name] = value
             elif key in _TIMES:  # risk closes by them too
                 changed[f"risk_{key}"] = value
-        return StrategyConfig.model_validate({**self.config.model_dump(), **changed})
+        return strategy_config(self.config.name, {**dict(settings_of(self.config)), **changed}, self.config.parameters)
 
 
 def _meant(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """From the options of the command to what options of a run are priced by.
 
-Used by `setup`. The one rule: what the prices are made of is said in one sentence with the result.
+What the prices are made of is said in one sentence with the result.
 """
 
 from __future__ import annotations
@@ -10,25 +10,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 from pydantic import ValidationError
 
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.option_files import Options, read_sources
-from mytrading.backtest.option_terms import OptionTerms
-from mytrading.config.backtest import BacktestSettings, parse_iv
-from mytrading.core.calendar import Calendar, day_of
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.options.files import OptionRecords, read_sources
+from mytrading.backtest.options.market import OptionTerms
+from mytrading.config.sections import BacktestSettings, parse_iv
+from mytrading.config.validation import declarations, validated
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.options.surface import Shape
-from mytrading.messages.runconfig import StrategyRun, TradeKind
+from mytrading.core.time import ist_date
+from mytrading.messages.run_config import StrategyRun, TradeKind
 from mytrading.strategies.errors import hint
 
 MODEL = "model"
 _SHAPE = ("skew", "smile", "near", "near_days", "carry", "rate", "spread_ticks", "wing_ticks")
 
 
-class Wanted(Protocol):
+class OptionDataRequest(Protocol):
     """What the command was given."""
 
     @property
@@ -80,14 +83,14 @@ def trades_contracts(run: StrategyRun, options: tuple[str, ...]) -> bool:
 
 
 def terms_of(
-    asked: Wanted, settings: BacktestSettings, run: StrategyRun, market: Market
+    asked: OptionDataRequest, settings: BacktestSettings, run: StrategyRun, market: Market
 ) -> tuple[OptionTerms, tuple[str, ...]]:
     """The terms that options of the command and the settings make, and what a reader of the result has to know.
 
     `AskedWrongly` and `DataError` say what was expected.
     """
     chosen = _settled(settings, {**asked.surface, **({"iv": asked.iv} if asked.iv else {})})
-    about = Options(market.data, market.calendar, market.facts, chosen.rate)
+    about = OptionRecords(market.data, market.calendar, market.facts, chosen.rate)
     found = read_sources((source for source in asked.options if source != MODEL), about)
     terms = OptionTerms(
         shape=Shape(**{name: getattr(chosen, name) for name in _SHAPE}),
@@ -112,7 +115,7 @@ def _warned(terms: OptionTerms, data: Sequence[Columns]) -> list[str]:
         return []
     if terms.same_day:
         return ["the volatilities of a day are those of its own close: what is shown no trader could have known"]
-    first = min(day_of(int(columns.start_ns[0])) for columns in data)
+    first = min(ist_date(int(columns.start_ns[0])) for columns in data)
     if any(item.smiles and item.day < first for item in terms.days):
         return []
     return ["no file of a day before the first: that day is modelled (--surface bhavcopy=same_day uses its own close)"]
@@ -124,12 +127,12 @@ def _is_same(run: StrategyRun) -> tuple[bool, ...]:
 
 def _settled(settings: BacktestSettings, given: Mapping[str, str]) -> BacktestSettings:
     """The settings with those of the command; checked like those of the file."""
-    known = list(BacktestSettings.model_fields)
+    known = list(declarations(BacktestSettings))
     for name in given:
         if name not in known:
             raise AskedWrongly(f"--surface: expected one of {', '.join(known)}, found {name!r}{hint(name, known)}")
     try:
-        return BacktestSettings.model_validate({**settings.model_dump(), **given})
+        return validated(BacktestSettings, {**msgspec.structs.asdict(settings), **given})
     except ValidationError as error:
         first = error.errors()[0]
         said = str(first["msg"]).removeprefix("Value error, ")

@@ -1,57 +1,116 @@
-"""From what a person asks for to a `Spec`: the project's settings, the strategy's file, the data, the models.
+"""From what an operator asks for to a `Spec`: the project's settings, the strategy's file, the data, the models.
 
-Used by `mytrading backtest` and by sweeps. The one rule: a strategy runs here with the settings it would trade with,
-and what differs is said in `notes`.
+A strategy runs here with the settings it would trade with, and what differs is said in `notes`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.columns import Columns, DataError, checked
-from mytrading.backtest.feeds import sessions
-from mytrading.backtest.leg_numbers import LegNumbers
-from mytrading.backtest.models import Limits, Models, Slippage, SlippageFraction, SlippageTicks, VolumeCap
-from mytrading.backtest.option_setup import Market, leg_files, names_contracts, terms_of, trades_contracts
-from mytrading.backtest.runner import Spec, unlimited
-from mytrading.backtest.sources import Fetch, Wanted, data_of, notes_on
-from mytrading.backtest.world import EveryDay
-from mytrading.config.build import ends_daily, risk_limits, strategy_run
-from mytrading.config.checks import INDEX_ITSELF
+from mytrading.backtest.assumptions.fill_models import (
+    FillLimits,
+    Models,
+    Slippage,
+    SlippageFraction,
+    SlippageTicks,
+    VolumeCap,
+)
+from mytrading.backtest.assumptions.market_context import EveryDay
+from mytrading.backtest.data.columns import Columns, DataError, checked
+from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.load import AskedWrongly, are_daily_files, load, load_days
+from mytrading.backtest.run import Spec, unlimited
+from mytrading.backtest.setup.leg_overrides import LegNumbers
+from mytrading.backtest.setup.options import Market, leg_files, names_contracts, terms_of, trades_contracts
+from mytrading.config.cross_checks import INDEX_ITSELF
+from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.resolve import load_settings
+from mytrading.config.run_config import ends_daily, risk_limits, strategy_run
 from mytrading.config.settings import TradingSettings
+from mytrading.config.symbols import SymbolConfig
+from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.money.fees import FeeSchedule
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.core.engine.leg_strategy import leg_strategy
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.text.spelling import name_key
+from mytrading.core.time import DAY, IST_OFFSET, hhmm, ist_date
 from mytrading.messages.enums import Product, Side
-from mytrading.messages.runconfig import RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
-from mytrading.runtime.loader import load_file
+from mytrading.messages.run_config import StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
-from mytrading.strategies.errors import hint, plain
-from mytrading.strategies.leg_strategy import clock, leg_strategy
+from mytrading.strategies.errors import hint
 from mytrading.strategies.parameters import resolve_parameters
 
-__all__ = ["Asked", "AskedWrongly", "Fetch", "Prepared", "prepare", "source_file", "strategy_file"]
+OPENALGO = "openalgo"
+Fetch = Callable[[str, str, date | None, date | None], Columns]
+"""Bars of an instrument and timeframe from the server."""
+
+
+class SourceRequest(NamedTuple):
+    """`sources` as they were given, each perhaps INSTRUMENT=SOURCE; `names` are ids of what the others are of."""
+
+    sources: tuple[str, ...]
+    names: tuple[str, ...]
+    timeframe: str
+    first: date | None = None
+    last: date | None = None
+
+
+def data_of(wanted: SourceRequest, symbols: SymbolConfig, fetch: Fetch | None) -> list[Columns]:
+    """The bars of each source, for each instrument that it is asked for; `AskedWrongly` and `DataError` say why not."""
+    found = []
+    for text in wanted.sources:
+        before, equals, after = text.partition("=")
+        name, source = (symbols.resolve(before), after) if equals else ("", text)
+        names = [name] if name else list(wanted.names) or [_guess(source)]
+        found += [_one(wanted, source, one, fetch) for one in names]
+    if not found:
+        raise AskedWrongly("--data: expected a file, a folder of bhavcopies or `openalgo`, found nothing")
+    return found
+
+
+def notes_on(wanted: SourceRequest, data: Sequence[Columns]) -> Iterator[str]:
+    """What an operator should know of these sources."""
+    sources = [text.partition("=")[2] or text for text in wanted.sources]
+    if OPENALGO in sources and wanted.first is None:
+        last = ist_date(int(data[0].start_ns[-1]))
+        yield f"the server was asked for the 30 days before {last} (--from asks for more)"
+    if any(source != OPENALGO and are_daily_files(Path(source)) for source in sources):
+        yield "prices of bhavcopies are those of the day: splits and bonuses are not taken out of them"
+
+
+def _guess(source: str) -> str:
+    """What a file is of that nobody named: a share called like the file."""
+    stem = Path(source).name.partition(".")[0].upper()
+    return f"NSE:{stem}"
+
+
+def _one(wanted: SourceRequest, source: str, name: str, fetch: Fetch | None) -> Columns:
+    if source != OPENALGO:
+        read = load_days if are_daily_files(Path(source)) else load
+        return read(Path(source), name, wanted.first, wanted.last)
+    if fetch is None:
+        raise AskedWrongly("--data openalgo: expected a server; start the stack, or name a file")
+    return fetch(name, wanted.timeframe, wanted.first, wanted.last)
+
+
+__all__ = ["AskedWrongly", "Fetch", "Prepared", "RunRequest", "prepare", "source_file", "strategy_file"]
 
 COSTS = ("none", "india")
 SESSIONS = ("auto", "exchange", "data")
-_DAY = 86_400_000_000_000
-_IST = 19_800_000_000_000
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunRequest:
     """The options of the command. `data` are files, folders of bhavcopies or `openalgo`.
 
     Each may be INSTRUMENT=FILE. Shares are fractions of 1.
@@ -91,7 +150,7 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
+def prepare(home: Path, asked: RunRequest, fetch: Fetch | None = None) -> Prepared:
     """The run that is asked for; `AskedWrongly`, `DataError` and `ConfigurationError` say what cannot be met."""
     strategy, name, settings = _found(home, asked.name)
     notes: list[str] = []
@@ -101,7 +160,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         run = legs.changed(run, {legs.name_of(key): value for key, value in asked.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
     names = (settings.symbols.resolve(asked.instrument),) if asked.instrument else run.symbols
-    wanted = Wanted(asked.data, names, asked.timeframe or run.timeframes[0], asked.first, asked.last)
+    wanted = SourceRequest(asked.data, names, asked.timeframe or run.timeframes[0], asked.first, asked.last)
     found = data_of(wanted, settings.symbols, fetch)
     notes += notes_on(wanted, found)
     notes += _without_options(run, asked.data, found)
@@ -132,7 +191,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
         calendar=calendar,
         facts=facts,
         limits=limits,
-        rates=RateLimits(**settings.rates.model_dump()),
+        rates=settings.rates,
         capital=asked.capital,
         models=_models(asked),
         fees=fees,
@@ -147,7 +206,7 @@ def prepare(home: Path, asked: Asked, fetch: Fetch | None = None) -> Prepared:
 def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
     """The class that runs, its name, and the settings it would trade with: of a file of code, or of one of legs."""
     legs = leg_files(home)
-    if (name := next((name for name in legs if plain(name) == plain(asked)), "")) or asked.endswith(".toml"):
+    if (name := next((name for name in legs if name_key(name) == name_key(asked)), "")) or asked.endswith(".toml"):
         if not name:
             known = ", ".join(legs) or "none"
             raise AskedWrongly(f"{asked}: legs are run by name from config/strategies; found there: {known}")
@@ -171,16 +230,16 @@ def _settings(home: Path, name: str) -> TradingSettings:
         return load_settings(home, "default", overrides=wanted)
     except ConfigurationError as error:
         if all(text.startswith(f"{name}.trade_") and INDEX_ITSELF in text for text in error.problems):
-            return load_settings(home, "default", overrides=wanted, judged=False)
-        if (home / "strategies" / f"{plain(name)}.py").exists() or _is_known(home, name):
+            return load_settings(home, "default", overrides=wanted, checked=False)
+        if (home / "strategies" / f"{name_key(name)}.py").exists() or _is_known(home, name):
             raise
         return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": ""})
 
 
 def _is_known(home: Path, name: str) -> bool:
-    from mytrading.config.discover import discover
+    from mytrading.config.strategy_files import discover_strategies
 
-    return any(plain(item.name) == plain(name) for item in discover(home / "strategies"))
+    return any(name_key(item.name) == name_key(name) for item in discover_strategies(home / "strategies"))
 
 
 def strategy_file(home: Path, asked: str) -> Path:
@@ -197,7 +256,7 @@ def leg_numbers(home: Path, settings: TradingSettings, name: str) -> LegNumbers:
 
 def source_file(home: Path, asked: str) -> Path:
     """The file that says what a strategy does: its code, or its legs. `AskedWrongly` if there is none."""
-    name = next((name for name in leg_files(home) if plain(name) == plain(asked)), "")
+    name = next((name for name in leg_files(home) if name_key(name) == name_key(asked)), "")
     if not name:
         return strategy_file(home, asked)
     files = sorted((home / "config" / "strategies").glob("*.toml"))
@@ -213,7 +272,7 @@ def _toml_name(path: Path) -> str:
 
 def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
     """The file of a strategy and its name, given by name or by file."""
-    from mytrading.config.discover import discover, namesakes
+    from mytrading.config.strategy_files import discover_strategies, duplicate_names
 
     if asked.endswith(".py"):
         path = Path(asked)
@@ -223,14 +282,14 @@ def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
         if loaded.fault is not None:
             raise AskedWrongly(f"{loaded.fault.where}: {loaded.fault.message}")
         return path, strategy_name(loaded.classes[0])
-    known = discover(home / "strategies")
-    if (twice := namesakes(known).get(plain(asked))) is not None:
+    known = discover_strategies(home / "strategies")
+    if (twice := duplicate_names(known).get(name_key(asked))) is not None:
         raise AskedWrongly(twice)
     for item in known:
-        if plain(item.name) == plain(asked):
+        if name_key(item.name) == name_key(asked):
             return home / "strategies" / Path(item.file).name, item.name
     legs = leg_files(home)
-    if any(plain(name) == plain(asked) for name in legs):
+    if any(name_key(name) == name_key(asked) for name in legs):
         raise AskedWrongly(f"{asked} is a file of legs, which has no code: `mytrading backtest {asked}` runs it")
     names = [*(item.name for item in known), *legs]
     raise AskedWrongly(f"no strategy is called {asked}{hint(asked, names)}")
@@ -238,15 +297,15 @@ def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
 
 def _class_of(classes: tuple[type, ...], name: str, file: Path) -> type[BaseStrategy]:
     for item in classes:
-        if plain(strategy_name(item)) == plain(name):
+        if name_key(strategy_name(item)) == name_key(name):
             return item
     raise AskedWrongly(f"{file.name} holds no strategy called {name}")
 
 
 def _run(
-    settings: TradingSettings, strategy: type[BaseStrategy], name: str, asked: Asked, notes: list[str]
+    settings: TradingSettings, strategy: type[BaseStrategy], name: str, asked: RunRequest, notes: list[str]
 ) -> StrategyRun:
-    config = next((item for item in settings.running if plain(item.name) == plain(name)), None)
+    config = next((item for item in settings.running if name_key(item.name) == name_key(name)), None)
     if config is not None:
         run = strategy_run(settings, config)
     else:
@@ -288,11 +347,11 @@ def _product(text: str) -> Product:
 def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[str, Any]:
     """The given parameters by their own names, of their types; `ParameterError` says what is wrong with one."""
     resolved = resolve_parameters(strategy, BaseStrategy, dict(given))
-    asked = {plain(name) for name in given}
-    return {name: value for name, value in resolved.items() if plain(name) in asked}
+    asked = {name_key(name) for name in given}
+    return {name: value for name, value in resolved.items() if name_key(name) in asked}
 
 
-def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: Asked) -> StrategyRun:
+def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: RunRequest) -> StrategyRun:
     """The run over the instruments that there is data of, in a timeframe that they can give."""
     base = data[0]
     frames = (asked.timeframe,) if asked.timeframe else run.timeframes
@@ -304,7 +363,7 @@ def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: Asked) -> Strate
 
 
 def _without_options(run: StrategyRun, given: Sequence[str], data: Sequence[Columns]) -> list[str]:
-    """A word where options are watched by rule and there are bars of none: nothing would be wished."""
+    """A word where options are watched by rule and there are bars of none: nothing would be wanted."""
     if run.options is None or any(columns.instrument[-2:] in ("CE", "PE") for columns in data):
         return []
     return [
@@ -314,7 +373,7 @@ def _without_options(run: StrategyRun, given: Sequence[str], data: Sequence[Colu
 
 
 def _check_frame(frame: str, base: Columns) -> None:
-    from mytrading.backtest.columns import SPANS
+    from mytrading.backtest.data.columns import SPANS
 
     if frame not in SPANS:
         raise AskedWrongly(f"--timeframe: expected one of {', '.join(SPANS)}, found {frame!r}")
@@ -327,21 +386,21 @@ def _check_frame(frame: str, base: Columns) -> None:
 
 def _whole_days(columns: Columns, session: str) -> Columns:
     """Bars of whole days begin at midnight in India, however a file stamps them; any others are left as they are."""
-    if columns.span_ns < _DAY or session == "exchange":
+    if columns.span_ns < DAY or session == "exchange":
         return columns
-    start = (columns.start_ns + _IST) // _DAY * _DAY - _IST
+    start = (columns.start_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
     return checked(columns.instrument, start, columns.table, columns.instrument)
 
 
 def _check_times(run: StrategyRun, base: Columns) -> None:
-    if run.plan is not None and base.span_ns >= _DAY:
+    if run.plan is not None and base.span_ns >= DAY:
         raise DataError(
-            f"{run.name} enters its legs at {clock(run.plan.entry_time)}, but {base.instrument} comes in bars of whole "
+            f"{run.name} enters its legs at {hhmm(run.plan.entry_time)}, but {base.instrument} comes in bars of whole "
             "days, which have no times; give bars of minutes"
         )
 
 
-def _models(asked: Asked) -> Models:
+def _models(asked: RunRequest) -> Models:
     if asked.slippage and asked.slippage_ticks:
         raise AskedWrongly("--slippage and --slippage-ticks: expected one of them, found both")
     slippage: Slippage = SlippageFraction(asked.slippage) if asked.slippage else SlippageTicks(asked.slippage_ticks)
@@ -350,7 +409,7 @@ def _models(asked: Asked) -> Models:
         latency_ns=round(asked.latency_ms * 1e6),
         slippage=slippage,
         volume=VolumeCap(asked.volume_share),
-        limits=Limits(asked.limits_through),
+        limits=FillLimits(asked.limits_through),
     )
 
 
@@ -366,7 +425,7 @@ def _toml(home: Path, name: str) -> dict[str, Any]:
 
 def _in_session(spec: Spec, asked: str, notes: list[str]) -> Prepared:
     """The run in the hours of the exchanges, or of the data where most of it lies outside of them."""
-    if asked != "exchange" and spec.data[0].span_ns >= _DAY:
+    if asked != "exchange" and spec.data[0].span_ns >= DAY:
         notes.append(
             "bars of whole days: each day counts as a session, the first and last minutes of one are not avoided"
         )
@@ -396,4 +455,4 @@ def _outside(columns: Columns, calendar: Calendar) -> int:
     """Bars that start when the exchange does not trade."""
     opens, closes = sessions(columns, calendar)
     start = columns.start_ns
-    return int(((start < opens) | (start >= closes) | (closes - opens >= _DAY)).sum())
+    return int(((start < opens) | (start >= closes) | (closes - opens >= DAY)).sum())

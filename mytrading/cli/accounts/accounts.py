@@ -1,7 +1,6 @@
 """What the commands of `mytrading account` do: the file of accounts, its keys, and the servers behind it.
 
-Used by `cli.accounts.command`. The one rule: nothing is written before the server knew the key, and every change is
-audited.
+Nothing is written before the server knew the key, and every change is audited.
 """
 
 from __future__ import annotations
@@ -15,22 +14,22 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from mytrading.cli.accounts.checks import Pinged, at_broker, ping, running_with, tracked
-from mytrading.cli.output import ERROR, USAGE, fail
+from mytrading.cli.shell.output import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,
+    accounts_lock,
     broker_named,
-    held,
     load_accounts,
     with_primary,
-    without,
+    without_account,
     write_accounts,
     ws_url_of,
 )
-from mytrading.config.problems import ConfigurationError, hint, plain
-from mytrading.config.vault import Vault, find_key, keep, key_environment, make_key, next_keys, open_vault
-from mytrading.messages.runconfig import AccountRole
-from mytrading.runtime import audit
-from mytrading.runtime.places import project_home, state_base, state_dir
+from mytrading.config.key_vault import Vault, find_key, key_environment, make_key, open_vault, rotated_keys, store_keys
+from mytrading.config.problems import ConfigurationError, hint, name_key
+from mytrading.messages.run_config import AccountRole
+from mytrading.runtime.host.paths import project_home, state_base, state_dir
+from mytrading.runtime.observability import audit
 
 STORES = ("file", "keyring")
 
@@ -44,7 +43,7 @@ class Tried(NamedTuple):
 
 @dataclass
 class AccountBook:
-    """The accounts of the project in `home`; each change is written before it is told."""
+    """The accounts of the project in `home`; each change is written before it is printed."""
 
     home: Path
     accounts: tuple[AccountConfig, ...]
@@ -58,9 +57,9 @@ class AccountBook:
     @classmethod
     @contextmanager
     def changing(cls) -> Iterator[AccountBook]:
-        """As they are now, and nobody else changes them before the end; not to be held while a person types."""
+        """As they are now, locked until the end; not to be held while the operator types."""
         home = project_home()
-        with held(home):
+        with accounts_lock(home):
             yield cls(home, load_accounts(home))
 
     def find(self, name: str) -> AccountConfig:
@@ -76,7 +75,7 @@ class AccountBook:
         return [_row(account) for account in self.accounts]
 
     def notes(self) -> list[str]:
-        """What a person should know beside the result."""
+        """Notes for the operator beside the result."""
         from mytrading.config.sources import read_env_file
 
         notes = [
@@ -156,7 +155,7 @@ class AccountBook:
         if reasons and not force:
             audit.record(_audited(), "account.remove", name, "refused", reasons=reasons)
             fail(ERROR, f"account {name} stays: {'; '.join(reasons)}; close it first, or --force")
-        self.accounts = without(self.accounts, name)
+        self.accounts = without_account(self.accounts, name)
         write_accounts(self.home, self.accounts)
         primary = next((one.id for one in self.accounts if one.role is AccountRole.PRIMARY), "")
         promoted = account.role is AccountRole.PRIMARY and bool(primary)
@@ -170,18 +169,18 @@ class AccountBook:
         return self._done("set-primary", name)
 
     def rotate(self) -> dict[str, Any]:
-        """Encrypt every key anew; broken off at any point, the file still opens."""
+        """Encrypt every key again; broken off at any point, the file still opens."""
         material = find_key(key_environment(self.home))
         if material is None or not self.accounts:
             fail(USAGE, "no account is kept yet, so there is no key to rotate; `mytrading account add` makes one")
-        both = next_keys(material)
+        both = rotated_keys(material)
         vault = Vault(both)
         renewed = tuple(
-            account.model_copy(update={"key": vault.again(account.key, account.id)}) for account in self.accounts
+            account.model_copy(update={"key": vault.reseal(account.key, account.id)}) for account in self.accounts
         )
-        keep(both)
+        store_keys(both)
         write_accounts(self.home, renewed)
-        keep(type(both)(both.source, both.keys[:1]))
+        store_keys(type(both)(both.source, both.keys[:1]))
         audit.record(_audited(), "account.rotate-key", "all", "done", accounts=len(renewed), key=both.source)
         return {"accounts": len(renewed), "key": both.source}
 
@@ -273,13 +272,13 @@ def _tested(account: AccountConfig, pong: Pinged) -> dict[str, Any]:
 
 def _broker(given: str, reported: str) -> str:
     """The broker's name as the server reports it; one given by hand must not contradict it."""
-    if not given or plain(given) == plain(reported):
+    if not given or name_key(given) == name_key(reported):
         return reported
     try:
         name = broker_named(given)
     except ValueError as error:
         fail(USAGE, f"--broker: {error}")
-    if reported and plain(reported) != name:
+    if reported and name_key(reported) != name:
         fail(ERROR, f"--broker: the server is logged in at {reported}, found {given}; leave the option out")
     return reported or name
 

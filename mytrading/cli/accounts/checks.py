@@ -1,6 +1,6 @@
 """What is asked before an account is changed: does its server know the key, and is anything open on it.
 
-Used by `cli/accounts/book`. The one rule: what cannot be found out counts as open, never as flat.
+What cannot be found out counts as open, never as flat.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import BadServerUrl, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import account as endpoint
-from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, RunConfigError, decode_run_config
-from mytrading.runtime import supervision
-from mytrading.runtime.places import started_states
-from mytrading.runtime.tail import JournalTail
+from mytrading.adapters.openalgo.api import account as endpoint
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.host.paths import started_states
+from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.supervision import control
 
 
 class Pinged(NamedTuple):
@@ -55,7 +55,7 @@ def _mode(client: OpenAlgoClient) -> str:
 
 def running_with(account: str) -> list[str]:
     """The profiles of stacks that run and use this account."""
-    return [config.profile for config in _started(account) if supervision.holders(config)]
+    return [config.profile for config in _started(account) if control.holders(config)]
 
 
 def tracked(account: str) -> list[str]:
@@ -101,7 +101,7 @@ def at_broker(host: str, api_key: str) -> list[str]:
     """What the broker's position book shows open, in words; a book that cannot be read is one such line."""
     try:
         client = OpenAlgoClient(host, api_key, time.monotonic_ns)
-        book = books.parse_positions(client.call("positionbook", {}, Deadline.BOOK))
+        book = book_parsers.parse_positions(client.call("positionbook", {}, Deadline.BOOK))
         client.close()
     except (BadServerUrl, TransportFailed, ReadFailed) as error:
         return [f"the broker's positions cannot be read: {error}"]

@@ -1,7 +1,7 @@
 """`mytrading account`: the accounts of config/accounts.toml, their keys encrypted.
 
-What the commands do stands in `cli.accounts.book`. The one rule: an API key is asked for without echo or read from
-stdin, never given on the command line, and never printed.
+What the commands do stands in `cli.accounts.book`. An API key is asked for without echo or read from stdin, never given
+on the command line, and never printed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
 
 app = typer.Typer(help="Accounts at OpenAlgo servers: add, list, test, edit, remove, keys.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def add(
 ) -> None:
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
         from mytrading.cli.accounts.environment import forget_key, written_account
 
         opened = AccountBook.open()
@@ -65,7 +65,7 @@ def add(
 def list_(as_json: bool = JSON_OPTION) -> None:
     """The accounts, without their keys."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         book = AccountBook.open()
         rows = book.rows()
@@ -78,7 +78,7 @@ def list_(as_json: bool = JSON_OPTION) -> None:
 def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: bool = JSON_OPTION) -> None:
     """Ping one account's server, or all: key, broker session and mode. Exit 1 if one of them does not answer well."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         rows = AccountBook.open().test(name)
     print_rows(rows, ("id", "ok", "broker", "message", "mode", "ms"), as_json, "no accounts")
@@ -103,7 +103,7 @@ def edit(
     if not any(given.values()) and not new_key and not key_stdin:
         fail(USAGE, "nothing to change: name an option, say --new-key; `mytrading account edit --help` lists them")
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         opened = AccountBook.open()
         opened.find(name)
@@ -123,7 +123,7 @@ def remove(
 ) -> None:
     """Forget an account and its key. Refused while it holds open quantity, here or at the broker."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         with AccountBook.changing() as book:
             row = book.remove(name, force)
@@ -139,7 +139,7 @@ def audit(
 ) -> None:
     """Who changed accounts, and when another account's server took the market data over; of all profiles."""
     with failures():
-        from mytrading.cli.accounts.book import audited_rows
+        from mytrading.cli.accounts.accounts import audited_rows
 
         rows = audited_rows()
     columns = ("time", "profile", "user", "action", "subject", "result", "details")
@@ -150,7 +150,7 @@ def audit(
 def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
     """Take quotes from this account and trade it; the one before becomes a backup."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         with AccountBook.changing() as book:
             row = book.set_primary(name)
@@ -162,7 +162,7 @@ def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
 def rotate_key(as_json: bool = JSON_OPTION) -> None:
     """Encrypt all API keys under a new key; the old one opens nothing afterwards."""
     with failures():
-        from mytrading.cli.accounts.book import AccountBook
+        from mytrading.cli.accounts.accounts import AccountBook
 
         with AccountBook.changing() as book:
             row = book.rotate()

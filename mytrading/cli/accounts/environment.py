@@ -1,7 +1,6 @@
 """The account that `.env` or the environment names, for moving its key into the encrypted file.
 
-Used by `mytrading account add --from-env`. The one rule: the line with the key leaves `.env` only when the account is
-kept, and every other line stays as it is.
+The line with the key leaves `.env` only when the account is kept, and every other line stays as it is.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import NamedTuple
 
 from dotenv.parser import parse_stream
 
-from mytrading.cli.output import USAGE, fail
+from mytrading.cli.shell.output import USAGE, fail
+from mytrading.config.key_vault import write_private
 from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.sources import read_env_file
-from mytrading.config.vault import write_private
 
 KEY = "OPENALGO_API_KEY"
 

@@ -1,6 +1,6 @@
 """What `mytrading doctor` looks at, and what it finds: one finding for each check, with cause and cure.
 
-Used by the checks beside it. The one rule: a check that could not be made says so and why; it never counts as passed.
+A check that could not be made says so and why; it never counts as passed.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from mytrading.core.calendar import Calendar, day_of
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Snapshot
-from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
+from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
-from mytrading.runtime.clock import MarketClock, machine_now
+from mytrading.runtime.host.clock import MarketClock, machine_now
 
 if TYPE_CHECKING:
-    from mytrading.adapters.openalgo.client import OpenAlgoClient
+    from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
 
 
 class Verdict(StrEnum):
@@ -58,7 +59,7 @@ def ok(check: str, found: str) -> Finding:
 
 
 def warning(check: str, found: str, cure: str) -> Finding:
-    """It works, and a person should look at it."""
+    """It works, and needs a look."""
     return Finding(check, Verdict.WARNING, found, cure)
 
 
@@ -133,7 +134,7 @@ class Patient:
     @cached_property
     def client(self) -> OpenAlgoClient:
         """A connection to the server."""
-        from mytrading.adapters.openalgo.client import OpenAlgoClient
+        from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
 
         return OpenAlgoClient(self.config.venue.rest_url, self.config.venue.api_key, machine_now)
 
@@ -145,7 +146,7 @@ class Patient:
     @property
     def today(self) -> date:
         """The day of the market in India."""
-        return day_of(self.now)
+        return ist_date(self.now)
 
     @cached_property
     def watched(self) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """`mytrading doctor`: every condition of a trading day checked in one go, each with its cause and cure.
 
-Used by a person before the session, and in part by `up`. The one rule: doctor changes nothing that stays, and never the
-mode.
+Doctor changes nothing that stays, and never the mode.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
 
 if TYPE_CHECKING:
-    from mytrading.cli.doctor.case import Checks, Finding, Patient
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.cli.doctor.checks import Checks, Finding, Patient
+    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 _WORDS = {"ok": "ok", "warning": "look", "failed": "FAILED", "not tested": "–"}
@@ -36,8 +35,8 @@ def doctor(
     if simulator and profile:
         fail(USAGE, "--simulator tries a stack of its own: leave --profile out")
     with failures():
-        from mytrading.cli.doctor.case import Finding, Patient, Verdict
-        from mytrading.cli.server import stack_of
+        from mytrading.cli.doctor.checks import Finding, Patient, Verdict
+        from mytrading.cli.shell.target import stack_of
         from mytrading.config.problems import ConfigurationError
 
         if simulator:
@@ -60,7 +59,7 @@ def doctor(
 
 
 def _look(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
-    from mytrading.cli.doctor.case import examine, examine_others
+    from mytrading.cli.doctor.checks import examine, examine_others
 
     source = patient.of_source()
     if source is None:
@@ -93,14 +92,18 @@ def print_finding(row: Finding) -> None:
 
 def local_checks() -> Checks:
     """What needs no server; a millisecond. Name, what must pass first, check."""
-    from mytrading.cli.doctor import here
+    from mytrading.cli.doctor import host_checks
 
-    return (("disk", (), here.disk), ("ports", (), here.ports), ("permissions", (), here.permissions))
+    return (
+        ("disk", (), host_checks.disk),
+        ("ports", (), host_checks.ports),
+        ("permissions", (), host_checks.permissions),
+    )
 
 
 def quick_checks() -> Checks:
     """What `up` looks at: some milliseconds against a server that answers."""
-    from mytrading.cli.doctor import server as there
+    from mytrading.cli.doctor import server_checks as there
 
     return (
         *local_checks(),
@@ -114,8 +117,9 @@ def quick_checks() -> Checks:
 
 def all_checks() -> Checks:
     """Everything, in the order in which one thing needs the other."""
-    from mytrading.cli.doctor import here, stack, trial
-    from mytrading.cli.doctor import server as there
+    from mytrading.cli.doctor import host_checks, test_order
+    from mytrading.cli.doctor import server_checks as there
+    from mytrading.cli.doctor import stream_checks as stack
 
     needs = ("broker session",)
     return (
@@ -125,16 +129,17 @@ def all_checks() -> Checks:
         ("instruments", needs, there.instruments),
         ("history", needs, there.history),
         ("funds", needs, there.funds),
-        ("margin", needs, trial.margin),
-        ("egress address", (), here.egress),
-        ("paper order", ("mode",), trial.paper_order),
+        ("margin", needs, test_order.margin),
+        ("egress address", (), host_checks.egress),
+        ("paper order", ("mode",), test_order.paper_order),
     )
 
 
 def simulator_checks(quick: bool) -> Checks:
     """What is asked of the stack's own simulator, where its quotes are those of another server."""
-    from mytrading.cli.doctor import server as there
-    from mytrading.cli.doctor import stack, trial
+    from mytrading.cli.doctor import server_checks as there
+    from mytrading.cli.doctor import stream_checks as stack
+    from mytrading.cli.doctor import test_order
 
     first: Checks = (
         *local_checks(),
@@ -148,8 +153,8 @@ def simulator_checks(quick: bool) -> Checks:
         *first,
         ("order stream", ("mode",), stack.order_stream),
         ("funds", ("mode",), there.funds),
-        ("margin", ("mode",), trial.margin),
-        ("paper order", ("mode",), trial.paper_order),
+        ("margin", ("mode",), test_order.margin),
+        ("paper order", ("mode",), test_order.paper_order),
     )
 
 
@@ -168,7 +173,7 @@ def start_checks() -> Checks:
 
 def account_checks(quick: bool) -> Checks:
     """What is asked of every further account's server."""
-    from mytrading.cli.doctor import server as there
+    from mytrading.cli.doctor import server_checks as there
 
     checks: Checks = (
         ("server", (), there.server),
@@ -180,7 +185,7 @@ def account_checks(quick: bool) -> Checks:
 
 def before_start(stack: TradingOrchestrator) -> None:
     """What is wrong before the processes start, on stderr; a simulated stack has no server to ask yet."""
-    from mytrading.cli.doctor.case import Patient, Verdict, examine, examine_at_once, examine_others
+    from mytrading.cli.doctor.checks import Patient, Verdict, examine, examine_at_once, examine_others
 
     patient = Patient(stack, hurried=True)
     source = patient.of_source()
@@ -202,9 +207,9 @@ def _trial_stack() -> Iterator[TradingOrchestrator]:
     """A simulated stack in a folder of its own, stopped and removed afterwards."""
     import msgspec
 
-    from mytrading.cli.start import Wanted, prepare, set_clock
+    from mytrading.cli.shell.start import Wanted, prepare, set_clock
     from mytrading.orchestrator import TradingOrchestrator
-    from mytrading.runtime.endpoints import runtime_dir
+    from mytrading.runtime.streams.endpoints import runtime_dir
 
     with tempfile.TemporaryDirectory(prefix="mytrading-doctor-") as folder:
         state = Path(folder) / "state"

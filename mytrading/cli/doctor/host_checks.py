@@ -1,6 +1,6 @@
 """What doctor looks at on this machine: disk, ports, permissions, and the address it has towards the broker.
 
-The one rule: nothing is created and nothing stays open.
+Nothing is created and nothing stays open.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
 from mytrading.config.accounts import FILE as ACCOUNTS
-from mytrading.config.vault import key_environment, key_file
-from mytrading.runtime.places import existing
+from mytrading.config.key_vault import key_environment, key_file
+from mytrading.runtime.host.paths import existing
 
 GIB = 1 << 30
 LONGEST_PATH = 100
@@ -44,7 +44,7 @@ def ports(patient: Patient) -> Finding:
     if len(config.runtime_dir) > LONGEST_PATH:
         cure = "set XDG_RUNTIME_DIR to a shorter folder"
         return failed("ports", f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
-    address = config.messaging.address
+    address = config.messaging.bind_address
     wanted = dict(config.messaging.ports) if config.messaging.transport == "tcp" else {}
     if config.simulator.runs:
         wanted |= {"simulator REST": config.simulator.rest_port, "simulator WebSocket": config.simulator.ws_port}
@@ -106,7 +106,7 @@ def egress(patient: Patient) -> Finding:
             found = str(ipaddress.ip_address(answer.read(100).decode().strip()))
     except (URLError, OSError, ValueError) as error:
         return warning(
-            "egress address", f"{venue.egress_url} did not tell it: {error}", "set EGRESS_CHECK_URL to another"
+            "egress address", f"{venue.egress_url} did not give it: {error}", "set EGRESS_CHECK_URL to another"
         )
     if found not in venue.registered_ips:
         registered = ", ".join(venue.registered_ips)

@@ -1,6 +1,6 @@
 """What doctor asks the server over REST: is it there, does it know the key, is the broker behind it, and what has it.
 
-The one rule: everything here reads; the mode is compared and never changed.
+Everything here reads; the mode is compared and never changed.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import tomllib
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Deadline
-from mytrading.adapters.openalgo.endpoints import account, market
-from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed, error_text
-from mytrading.adapters.openalgo.history import fetch_history, span_ns
-from mytrading.adapters.openalgo.master import Known, fetch_master
-from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
-from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
-from mytrading.core.bars.completeness import completeness
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.master import need_of
-from mytrading.core.symbology import split_id
+from mytrading.adapters.openalgo.api import account, market
+from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import Deadline
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError, SymbolNotFound
+from mytrading.adapters.openalgo.rest.errors import NotSent, ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.core.bars.gaps import completeness
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.master_contract import need_of
+from mytrading.core.instruments.symbology import split_id
 
 SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
 ENOUGH = 0.9
@@ -159,7 +159,7 @@ def instruments(patient: Patient) -> Finding:
             return failed("instruments", str(error), "download the master contract on the OpenAlgo page")
     if snapshot.refusals:
         reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
-        cure = "download the master contract anew, or correct `symbols` in config/strategies"
+        cure = "download the master contract again, or correct `symbols` in config/strategies"
         return failed("instruments", f"{len(snapshot.refusals)} refused: {reasons}", cure)
     patient.snapshot = snapshot
     return ok("instruments", f"{len(snapshot.instruments)} of {snapshot.day}, in order")
@@ -193,7 +193,7 @@ def funds(patient: Patient) -> Finding:
     """The broker says how much is free."""
     try:
         answer = patient.client.call("funds", {}, Deadline.BOOK)
-        book = books.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
+        book = book_parsers.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
     except (ReadFailed, TransportFailed) as error:
         return failed("funds", str(error), _LOGIN)
     if book.rows is None:

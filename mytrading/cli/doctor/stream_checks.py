@@ -1,7 +1,7 @@
 """What doctor asks of streams: ticks and order updates.
 
-With a stack that runs, its own feed and order stream are looked at. The one rule: no second connection beside those of
-a stack, which it could disturb.
+With a stack that runs, its own feed and order stream are looked at. No second connection beside those of a stack, which
+it could disturb.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused
-from mytrading.cli.doctor.case import Finding, Patient, failed, ok, warning
-from mytrading.core.symbology import split_id
+from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
+from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, warning
+from mytrading.core.instruments.symbology import split_id
 from mytrading.orchestrator import NotRunning
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 TICK_S = 10.0
 ENOUGH = 0.9
@@ -114,9 +114,9 @@ def _converse(
                     connection.send(request)
                 elif isinstance(event, Disconnected):
                     return f"{venue.ws_url}: {event.reason}"
-                elif isinstance(event, Refused):
+                elif isinstance(event, SocketRefused):
                     return f"{venue.ws_url}: {event.code}: {event.message}"
-                elif isinstance(event, Frame) and is_answer(body := _decoded(event.data)):
+                elif isinstance(event, SocketFrame) and is_answer(body := _decoded(event.data)):
                     return body
         return None
     finally:

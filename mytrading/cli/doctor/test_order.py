@@ -2,7 +2,7 @@
 
 With a stack that runs the order goes through gateway and router; without one doctor sends it by the same venue adapter
 and by the router's rules: under the account's lock, no call repeated, the mode of each answer compared, what is unclear
-read from the order book. The one rule: it is made at paper venues only, and is gone before doctor ends.
+read from the order book. It is made at paper venues only, and is gone before doctor ends.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Deadline
-from mytrading.adapters.openalgo.endpoints import account as endpoint
-from mytrading.adapters.openalgo.endpoints import market
-from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed
-from mytrading.adapters.openalgo.instruments import instrument_of
-from mytrading.adapters.openalgo.refusals import NotSupported, OpenAlgoError
-from mytrading.adapters.openalgo.venue import OpenAlgoVenue
-from mytrading.cli.doctor.case import Finding, Patient, failed, ok, skipped, warning
-from mytrading.cli.looking import Looking
-from mytrading.core.instruments import NoSuchContract
-from mytrading.core.symbology import split_id
+from mytrading.adapters.openalgo.api import account as endpoint
+from mytrading.adapters.openalgo.api import market
+from mytrading.adapters.openalgo.instruments.instruments import instrument_of
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import Deadline
+from mytrading.adapters.openalgo.rest.error_types import NotSupported, OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.venues.openalgo import OpenAlgoVenue
+from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.market.quote_lease import Looking
+from mytrading.core.instruments.book import NoSuchContract
+from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.ops import OrdersQuery, PaperOrderCommand
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BrokerOrder
-from mytrading.messages.runconfig import VenueKind
+from mytrading.messages.run_config import VenueKind
 from mytrading.orchestrator import NotRunning
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
-from mytrading.runtime.places import account_lock_path
+from mytrading.runtime.host.paths import account_lock_path
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
 ORDER_S = 60.0
 """At most: an order on a busy machine takes its time, and any other is over within a second."""
@@ -60,7 +61,7 @@ def margin(patient: Patient) -> Finding:
                    "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
             total = endpoint.margin(patient.client, [row]).total_margin_required
     except NotSupported as error:
-        return warning("margin", f"the broker tells none: {error.message}", "entries are judged by funds and limits")
+        return warning("margin", f"the broker gives none: {error.message}", "entries are judged by funds and limits")
     except (OpenAlgoError, TransportFailed) as error:
         return failed("margin", str(error), "see the broker session above, and the server's log")
     text = f"₹{total:,.2f} for {chosen.lot_size} {chosen.id}"
@@ -110,9 +111,13 @@ def _trial(patient: Patient, chosen: Instrument) -> Finding:
     name = f"doctor-{uuid.uuid4().hex[:16]}"
     price = _price(patient, chosen)
     shown = f"{chosen.lot_size} {chosen.id} at {price:g}"
-    patient.stack.ask("probe", id=name, instrument=chosen.id, quantity=str(chosen.lot_size), price=f"{price:.2f}")
+    patient.stack.ask(
+        PaperOrderCommand(
+            request_id=f"{name}.place", id=name, instrument=chosen.id, quantity=chosen.lot_size, price=round(price, 2)
+        )
+    )
     placed = _until(patient, name, lambda row: row["state"] in ("ACCEPTED", *_ENDED))
-    patient.stack.ask("probe", id=name, instrument=chosen.id)
+    patient.stack.ask(PaperOrderCommand(request_id=f"{name}.withdraw", id=name, instrument=chosen.id))
     ended = _until(patient, name, lambda row: row["state"] in _ENDED)
     state = ended.get("state", "nowhere")
     if state == "CANCELLED" and placed.get("broker_order_id"):
@@ -167,7 +172,7 @@ def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bo
     deadline = time.monotonic() + ORDER_S
     row: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        rows = patient.stack.ask("orders", limit="0")
+        rows = patient.stack.ask(OrdersQuery(limit=0))
         row = next((item for item in rows if item["client_order_id"] == name), row)
         if row and condition(row):
             break
@@ -179,8 +184,8 @@ def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bo
 
 
 def _direct(patient: Patient, chosen: Instrument) -> Finding:
-    """The same by doctor itself; nobody else may trade the account meanwhile."""
-    lock = InstanceLock(account_lock_path(patient.config, patient.config.served[0]))
+    """The same by doctor itself; no other process may trade the account meanwhile."""
+    lock = InstanceLock(account_lock_path(patient.config, patient.config.order_accounts[0]))
     try:
         lock.acquire()
     except AlreadyRunning as error:
@@ -232,7 +237,7 @@ def _row(
     deadline = time.monotonic() + ORDER_S
     found: BrokerOrder | None = None
     while True:
-        book = books.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
+        book = book_parsers.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
         ids = {broker_order_id} - {""}
         mine = (row for row in book.rows or () if row.broker_order_id in ids or row.tag == order.client_order_id)
         found = next(mine, found)

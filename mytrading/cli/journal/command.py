@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
 
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
 _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
@@ -18,8 +19,8 @@ _DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
 
 def _judge_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
-    from mytrading.cli.journal.files import journals
     from mytrading.messages.streams import ALL
+    from mytrading.operations.journal_verify import journals
 
     if daemon and daemon not in ALL and not journals(config, daemon):
         fail(USAGE, f"no daemon is called {daemon!r}: expected one of {', '.join(ALL)}")
@@ -30,7 +31,7 @@ def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PR
     """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
     inputs still lead to its decisions; exit 1 if not."""
     with stack(profile) as found:
-        from mytrading.cli.journal.files import verify as check
+        from mytrading.operations.journal_verify import verify as check
 
         _judge_name(found.config, daemon)
         findings = check(found.config, daemon)
@@ -58,7 +59,7 @@ def show(
 ) -> None:
     """Show rows: what a daemon read and what it decided."""
     with stack(profile) as found:
-        from mytrading.cli.journal.files import KINDS, decoded, traced
+        from mytrading.operations.journal_verify import KINDS, decoded, traced
 
         _judge_name(found.config, daemon)
         rows = list(decoded(found.config, daemon))
@@ -77,7 +78,7 @@ def show(
                         "stream_seq": row.stream_seq, "source": row.source, "market_ns": row.market_ns,
                         "machine_ns": row.machine_ns, "body": entry.body})  # fmt: skip
         else:
-            moment = clock_time(row.market_ns, "%m-%d %H:%M:%S")
+            moment = format_ist(row.market_ns, "%m-%d %H:%M:%S")
             body = " ".join(f"{key}={value}" for key, value in entry.body.items() if key != "type")
             print(f"{moment} {entry.daemon:<10} {row.seq:>6} {kind:<6} {row.stream:<8} "
                   f"{entry.body.get('type', '')} {body}"[:400])  # fmt: skip
@@ -92,8 +93,8 @@ def export(
 ) -> None:
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
-        from mytrading.cli.journal.files import decoded
-        from mytrading.cli.journal.files import export as write
+        from mytrading.operations.journal_verify import decoded
+        from mytrading.operations.journal_verify import export as write
 
         _judge_name(found.config, daemon)
         try:

@@ -1,7 +1,7 @@
 """`mytrading tail` and `mytrading endpoints`: the streams of a stack as any program on this machine may read them.
 
 Fan-out streams are subscribed to, which costs their writer nothing that it waits for; what goes through a pipe to its
-one reader is read from the writers' journals. The one rule: nothing here binds, sends, or takes from a pipe.
+one reader is read from the writers' journals. Nothing here binds, sends, or takes from a pipe.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     JSON_OPTION,
     NOT_RUNNING,
     PROFILE_OPTION,
     TIMED_OUT,
     USAGE,
-    clock_time,
     fail,
     nobody_reads,
     print_json,
@@ -29,9 +28,10 @@ from mytrading.cli.output import (
     say,
     stack,
 )
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 _TURN_S = 0.1
@@ -120,8 +120,8 @@ def _show(
 def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generator[Said | None]:
     """Messages of a fan-out stream from now on, None whenever none waits."""
     from mytrading.messages.streams import STREAMS
-    from mytrading.runtime.endpoints import endpoint_of
-    from mytrading.runtime.streams import ZMQSubscriber
+    from mytrading.runtime.streams.endpoints import endpoint_of
+    from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
     endpoints = sorted({endpoint_of(config, stream, writer) for writer in STREAMS[stream].writers})
     subscriber, missed = ZMQSubscriber(stream, endpoints, topics or ("",), _BACKLOG), 0
@@ -149,7 +149,7 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
     """Messages of a pipe, from the journals of those who write it, from now on; None whenever there is none."""
     from mytrading.messages.codec import FrameError, StreamDecoder
     from mytrading.messages.streams import STREAMS
-    from mytrading.runtime.journal import JournalReader
+    from mytrading.runtime.journal.journal import JournalReader
 
     decoder = StreamDecoder(stream)
     chosen = writers or STREAMS[stream].writers
@@ -185,6 +185,11 @@ def named(value: Any) -> Any:
     """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
     from msgspec import Struct, to_builtins
 
+    from mytrading.core.orders.flat_order import whole_order
+    from mytrading.messages.orders import Order
+
+    if isinstance(value, Order):
+        return whole_order(value)
     if isinstance(value, Struct):
         tag = value.__struct_config__.tag
         own = {name: named(getattr(value, name)) for name in value.__struct_fields__}
@@ -199,7 +204,7 @@ def named(value: Any) -> Any:
 def line_of(said: Said) -> str:
     """A message in one line: time of day in India, topic, what it is, and the fields that are not as by default."""
     kind = type(said.message).__name__
-    moment = f"{clock_time(said.sent_ns, '%H:%M:%S')}.{said.sent_ns // 1_000_000 % 1000:03}"
+    moment = f"{format_ist(said.sent_ns, '%H:%M:%S')}.{said.sent_ns // 1_000_000 % 1000:03}"
     text = f"{moment} {said.topic:<12} {kind} {' '.join(_pairs(said.message))}"
     return "".join(letter if letter.isprintable() else "?" for letter in text).rstrip()
 
@@ -209,10 +214,16 @@ def _pairs(message: Any) -> Iterator[str]:
     from msgspec import NODEFAULT, Struct
     from msgspec.structs import fields
 
+    from mytrading.core.orders.flat_order import flat_order
+    from mytrading.messages.orders import Order
+
     for field in fields(message):
         value = getattr(message, field.name)
         usual = field.default if field.default is not NODEFAULT else None
-        if isinstance(value, Struct):
+        if isinstance(value, Order):
+            flat = flat_order(value)
+            yield from (f"{name.removesuffix('_ns')}={_text(name, each)}" for name, each in flat.items() if each != "")
+        elif isinstance(value, Struct):
             yield from _pairs(value)
         elif value not in (usual, (), {}, ""):
             yield f"{field.name.removesuffix('_ns')}={_text(field.name, value)}"
@@ -222,7 +233,7 @@ def _text(name: str, value: Any) -> str:
     from msgspec import Struct
 
     if name.endswith("_ns") and isinstance(value, int) and value > _LEAST_TIME:
-        return clock_time(value, "%H:%M:%S")
+        return format_ist(value, "%H:%M:%S")
     if isinstance(value, float):
         return f"{value:g}" if abs(value) < 1000 else f"{value:.2f}"
     if isinstance(value, tuple):
@@ -247,7 +258,7 @@ def endpoints(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> Non
 def places_of(found: TradingOrchestrator) -> dict[str, Any]:
     """Everything that a program needs to know of a stack to read its streams."""
     from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
-    from mytrading.runtime.endpoints import endpoint_of, named_dir
+    from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
 
     config = found.config
     rows = [

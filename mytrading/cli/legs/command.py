@@ -1,6 +1,6 @@
 """`mytrading legs`: strategies of legs, without code: made from templates, checked, shown at present prices.
 
-The one rule: nothing that is there is ever overwritten.
+Nothing that is there is ever overwritten.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     CONFIGURATION,
     ERROR,
     JSON_OPTION,
@@ -51,7 +51,7 @@ def template_names(incomplete: str) -> list[str]:
 def leg_names(incomplete: str) -> list[str]:
     """Files of legs for completion."""
     from mytrading.config.problems import ConfigurationError
-    from mytrading.runtime.places import NoProject, project_home
+    from mytrading.runtime.host.paths import NoProject, project_home
 
     try:
         folder = project_home() / "config" / "strategies"
@@ -97,13 +97,13 @@ def new(
 
 def _refuse_taken(home: Path, name: str) -> None:
     """A name that another strategy answers to is refused, whatever its file is called."""
-    from mytrading.config.discover import discover
-    from mytrading.config.problems import plain
+    from mytrading.config.problems import name_key
+    from mytrading.config.strategy_files import discover_strategies
 
-    taken = {plain(item.name): item.file for item in discover(home / "strategies")}
+    taken = {name_key(item.name): item.file for item in discover_strategies(home / "strategies")}
     for path in sorted((home / "config" / "strategies").glob("*.toml")):
-        taken.setdefault(plain(_name_in(path)), str(path.relative_to(home)))
-    if (file := taken.get(plain(name))) is not None:
+        taken.setdefault(name_key(_name_in(path)), str(path.relative_to(home)))
+    if (file := taken.get(name_key(name))) is not None:
         fail(ERROR, f"{file} has a strategy of the name {name} already; choose another, or remove it first")
 
 
@@ -121,18 +121,18 @@ def _copy(home: Path, source: str, name: str) -> str:
 
 
 def _file_of(home: Path, name: str) -> Path:
-    from mytrading.config.problems import hint, plain
+    from mytrading.config.problems import hint, name_key
 
-    found = {plain(_name_in(path)): path for path in sorted((home / "config" / "strategies").glob("*.toml"))
+    found = {name_key(_name_in(path)): path for path in sorted((home / "config" / "strategies").glob("*.toml"))
              if "[[legs]]" in path.read_text(encoding="utf-8", errors="replace")}  # fmt: skip
-    if plain(name) not in found:
+    if name_key(name) not in found:
         names = [_name_in(path) for path in found.values()]
         fail(USAGE, f"no file of legs in config/strategies is called {name!r}{hint(name, names)}")
-    return found[plain(name)]
+    return found[name_key(name)]
 
 
 def _home() -> Path:
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
 
     with failures():
         return project_home()
@@ -163,7 +163,7 @@ def check(
 ) -> None:
     """Whether a file of legs can run: every mistake with line, key and value, and what guards each leg."""
     from mytrading.cli.legs.guards import guards_of_plan, stop_rules
-    from mytrading.config.checks import product_of
+    from mytrading.config.cross_checks import product_of
 
     home = _home()
     settings = _settings(home, name, profile)
@@ -218,7 +218,7 @@ def _left_over(plan: LegPlan, product: Product) -> Iterator[str]:
 
 def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
     """Whether more is sold than bought above and below the market; legs of one profile cover none of another size."""
-    from mytrading.core.money.margin_table import share_word
+    from mytrading.core.accounting.margin_tables import share_word
 
     above = below = False
     for word in {share_word(leg.profile) for leg in plan.legs}:
@@ -242,12 +242,11 @@ def show(
         if not found.is_running():
             fail(NOT_RUNNING, f"legs are chosen by quotes, and no stack is running; `{found.start_command}` starts it")
         from mytrading.cli.legs.guards import stop_rules
-        from mytrading.cli.legs.quotes import LegQuotes
-        from mytrading.cli.legs.show import picture_of
-        from mytrading.cli.legs.sizes import Sizes, purses_of
-        from mytrading.cli.margin import risk_tables
-        from mytrading.config.checks import product_of
-        from mytrading.core.instruments import NoSuchContract
+        from mytrading.cli.legs.show import LegQuotes, picture_of
+        from mytrading.cli.legs.sizes import LegSizes, purses_of
+        from mytrading.cli.trading.margin import risk_tables
+        from mytrading.config.cross_checks import product_of
+        from mytrading.core.instruments.book import NoSuchContract
 
         settings = _settings(home, name, found.config.profile)
         (config,) = settings.strategies
@@ -257,7 +256,7 @@ def show(
         with failures():
             tables = risk_tables(home)
         accounts = config.accounts or (found.config.venue.account,)
-        sizes = Sizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
+        sizes = LegSizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
         try:
             with LegQuotes(found.config) as quotes:
                 body = {
@@ -293,7 +292,7 @@ def schema(
     write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FILE} instead of printing it."),
 ) -> None:
     """The JSON schema of files of legs, for completion in an editor (`#:schema` line, taplo)."""
-    from mytrading.config.legs import schema as made
+    from mytrading.config.leg_plan import schema as made
 
     text = json.dumps(made(), indent=2, ensure_ascii=False)
     if not write:

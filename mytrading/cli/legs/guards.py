@@ -1,7 +1,6 @@
 """What guards each leg of a plan: a stop at the broker, one that the engine holds, or the sold leg it hedges.
 
-Used by `mytrading legs check`, before contracts are chosen, and by `legs show`. The one rule: it asks what risk asks,
-`core/hedges` and `core/stop_plan`.
+It asks what risk asks, `core/risk/books/hedges` and `core/risk/pretrade/stop_plan`.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from typing import NamedTuple
 
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
-from mytrading.core.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
-from mytrading.core.leg_rules import level_of
-from mytrading.core.stop_plan import (
+from mytrading.core.engine.leg_selection import price_level
+from mytrading.core.options.leg_grammar import spell_stop
+from mytrading.core.risk.books.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
+from mytrading.core.risk.pretrade.stop_plan import (
     FUTURE_BAND,
     OPTION_BAND,
     OPTION_REACH,
@@ -25,7 +25,7 @@ from mytrading.core.stop_plan import (
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind
-from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg
 
 _BANDS = {LegKind.OPTION: OPTION_BAND * OPTION_ROOM, LegKind.FUTURE: FUTURE_BAND, LegKind.EQUITY: SHARE_BAND}
@@ -67,7 +67,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
     if leg.lots > 0 and hedging(covers, name) >= leg.lots:
         return f"hedges {sold}, and needs no stop until that is gone"
     stop = rules.of_leg(leg.stop, option=leg.kind is LegKind.OPTION)
-    what = f"its stop ({_words(stop)})"
+    what = f"its stop ({spell_stop(stop)})"
     if mine:
         return f"{what} is held by the engine, since it covers {sold}, which is bought back first"
     if rules.plan is StopPlan.ENGINE:
@@ -81,12 +81,6 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
     if stop.value <= band * 100:
         return f"{what} rests at the broker"
     return f"{what} is held by the engine: it lies beyond what the exchange takes ({limit})"
-
-
-def _words(stop: LegStop) -> str:
-    if stop.kind is StopKind.PERCENT:
-        return f"{stop.value:g} %"
-    return f"₹{stop.value:g} away" if stop.kind is StopKind.POINTS else f"at ₹{stop.value:g}"
 
 
 def guards_of_legs(
@@ -108,7 +102,7 @@ def _held(
         return f"hedge of {', '.join(mine)}"
     price = leg.limit_price or prices[contract.id]
     default = rules.of_leg(LegStop(), option=contract.kind.is_option)
-    level = leg.stop_price or level_of(default, -leg.lots, price)
+    level = leg.stop_price or price_level(default, -leg.lots, price)
     side = Side.BUY if units > 0 else Side.SELL
     engine = bool(mine) or rules.plan is StopPlan.ENGINE or not rests(contract, side, level, price, None)
     return f"{'engine' if engine else 'broker'} {level:,.2f}"

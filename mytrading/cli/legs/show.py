@@ -1,32 +1,30 @@
-"""What `mytrading legs show` says: the contracts of the legs at present, what they cost, and their payoff.
-
-The one rule: everything shown is made from one look at the market.
-"""
+"""`mytrading legs show`: the contracts of the legs now, their prices, margin and payoff, all from one set of quotes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from mytrading.cli.legs.guards import StopRules, guards_of_legs
-from mytrading.cli.legs.payoff_chart import GAIN, LOSS, chart, spots
-from mytrading.cli.legs.quotes import LegQuotes
-from mytrading.cli.legs.sizes import Sizes
-from mytrading.core.calendar import day_of
-from mytrading.core.instruments import NoSuchContract
-from mytrading.core.leg_rules import candidates, resolve_legs
-from mytrading.core.money.margin import MarginLeg, Requirement, requirement
-from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.options.chain import YEAR_NS
+from mytrading.cli.legs.sizes import LegSizes
+from mytrading.cli.market.quote_lease import Looking
+from mytrading.core.accounting.margin import MarginLeg, Requirement, requirement
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.engine.contract_selection import RATE, OptionChains
+from mytrading.core.engine.leg_selection import candidate_contracts, resolve_legs
+from mytrading.core.instruments.book import NoSuchContract
+from mytrading.core.options.black76 import implied_one
+from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
-from mytrading.core.options.volatility import implied_one
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegPlan
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import Leg
-from mytrading.strategies.chains import RATE
 
 WIDTH = 72
 
@@ -37,7 +35,7 @@ def picture_of(
     quotes: LegQuotes,
     wait: float,
     tables: RiskTables,
-    sizes: Sizes,
+    sizes: LegSizes,
     stops: StopRules,
 ) -> dict[str, Any]:
     """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
@@ -49,12 +47,12 @@ def picture_of(
         raise NoSuchContract(
             f"no quote of {', '.join(missing)} came within {wait:g} s; `mytrading status` shows the feed"
         )
-    quotes.fill(candidates(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
+    quotes.fill(candidate_contracts(plan.legs, watch, quotes.prices, quotes.book, quotes.now), wait)
     legs = resolve_legs(plan.legs, watch, quotes.prices, quotes.book, quotes.now, quotes.chain)
     if missing := quotes.fill([leg.instrument for leg in legs], wait):
         raise NoSuchContract(f"no quote of {', '.join(missing)} came within {wait:g} s; is it traded?")
     contracts = [contract for leg in legs if (contract := quotes.book.get(leg.instrument)) is not None]
-    day, product = day_of(quotes.now), sizes.product
+    day, product = ist_date(quotes.now), sizes.product
     legs, sized = sizes.fit(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
@@ -166,3 +164,58 @@ def draw(body: dict[str, Any]) -> None:
     place = min(max(round((body["spot"] - low) / (high - low) * (WIDTH - 1)), 0), WIDTH - 1)
     console.print(Text(" " * place + "▲ " + f"{body['spot']:,.2f}", style="bold"))
     console.print(Text(f"{low:,.0f}".ljust(WIDTH - len(f"{high:,.0f}")) + f"{high:,.0f}", style="dim"))
+
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+GAIN, LOSS = "gain", "loss"
+
+
+def chart(values: Sequence[float], height: int = 7) -> list[tuple[str, str]]:
+    """(gain, loss or axis; line) from the top: `height` lines for gains, the axis, as many for losses."""
+    most = max((abs(value) for value in values), default=0.0) or 1.0
+    up = [_bars_above(values, most, height, level) for level in range(height - 1, -1, -1)]
+    down = [_bars_below(values, most, height, level) for level in range(height)]
+    return [*((GAIN, row) for row in up), ("axis", "─" * len(values)), *((LOSS, row) for row in down)]
+
+
+def _bars_above(values: Sequence[float], most: float, height: int, level: int) -> str:
+    return "".join(BLOCKS[max(0, min(8, round((max(value, 0.0) / most * height - level) * 8)))] for value in values)
+
+
+def _bars_below(values: Sequence[float], most: float, height: int, level: int) -> str:
+    """Blocks grow from their foot, so below the axis a cell is full, half or empty."""
+    cells = [max(-value, 0.0) / most * height - level for value in values]
+    return "".join("█" if cell >= 0.75 else "▀" if cell >= 0.25 else " " for cell in cells)
+
+
+def spots(low: float, high: float, width: int) -> list[float]:
+    """`width` prices from `low` to `high`."""
+    step = (high - low) / max(width - 1, 1)
+    return [low + step * k for k in range(width)]
+
+
+class LegQuotes(Looking):
+    """`prices` by instrument, in rupees; use it in a `with` block."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__(config, "legs")
+        self.prices: dict[str, float] = {}
+        self._chains = OptionChains()
+        self._wanted: set[str] = set()
+
+    def fill(self, instruments: Iterable[str], seconds: float) -> list[str]:
+        """Wait until all have a price, at most so long; returns those that have none."""
+        wanted = set(instruments)
+        self._wanted |= wanted
+        until = time.monotonic() + seconds
+        while (missing := sorted(wanted - self.prices.keys())) and time.monotonic() < until:
+            self.look(self._wanted)
+            for quote in self.quotes(0.1):
+                self._chains.apply(quote)
+                if (price := fair_price(quote)) is not None:
+                    self.prices[quote.instrument] = price
+        return missing
+
+    def chain(self, underlying: str, expiry: str) -> ChainView | None:
+        """The chain as it stands."""
+        return self._chains.view(self.book, underlying, expiry, self.now)

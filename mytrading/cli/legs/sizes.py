@@ -1,6 +1,6 @@
 """The lots that legs with a profile would get now, in each account of a strategy, for `mytrading legs show`.
 
-The one rule: it asks what risk asks, `core/leg_sizing`, with the money that risk counts as free.
+It asks what risk asks, `core/risk/sizing/margin_profiles`, with the money that risk counts as free.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.leg_sizing import Purse, plan_profiles
-from mytrading.core.money.margin import MarginLeg
-from mytrading.core.money.margin_table import RiskTables, share_word
-from mytrading.core.sizing import Plan, trimmed
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import RiskTables, share_word
+from mytrading.core.risk.sizing.lots import LotMultiple, trimmed
+from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.runconfig import SizingRule
+from mytrading.messages.run_config import SizingRule
 from mytrading.messages.signals import Leg
 
 Priced = Sequence[tuple[Leg, Instrument]]
 
 
-def purses_of(status: Mapping[str, Any]) -> dict[str, Purse]:
-    """What is free by account, as risk tells it with its heartbeat."""
+def purses_of(status: Mapping[str, Any]) -> dict[str, FreeFunds]:
+    """What is free by account, as risk publishes it with its heartbeat."""
     rows = status["daemons"]
     figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
     names = [name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:")]
     return {
-        name: Purse(
+        name: FreeFunds(
             figures.get(f"margin_cash:{name}", 0.0),
             figures[f"margin_free:{name}"],
             figures.get(f"margin_buffer:{name}", 0.0),
@@ -38,13 +38,13 @@ def purses_of(status: Mapping[str, Any]) -> dict[str, Purse]:
     }
 
 
-class Sizes(NamedTuple):
+class LegSizes(NamedTuple):
     """How a strategy is sized, as what its legs trade if they do not say, in which accounts, and what is free there."""
 
     product: Product
     rule: SizingRule
     accounts: tuple[str, ...]
-    purses: Mapping[str, Purse]
+    purses: Mapping[str, FreeFunds]
 
     def fit(
         self,
@@ -87,7 +87,7 @@ class Sizes(NamedTuple):
         fixed = groups.pop("", [])
         most = min(self.rule.max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
 
-        def trim(plan: Plan) -> Plan:
+        def trim(plan: LotMultiple) -> LotMultiple:
             return trimmed(plan, self.rule, account, 1.0, most)
 
         plans = plan_profiles(fixed, groups, purse, account, tables, day, trim)

@@ -1,6 +1,6 @@
 """Templates of `mytrading legs new`: well-known option strategies as files of legs.
 
-The one rule: a template is copied, never referred to, so that what is made of it is the user's own.
+A template is copied, never referred to, so that what is made of it is the user's own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`mytrading calendar [DATE]`: sessions, holidays and expiries; `calendar write` adds a year's holidays to the file.
 
-The one rule: all but `--source openalgo` and `--check` read files alone, and work while no stack runs.
+All but `--source openalgo` and `--check` read files alone, and work while no stack runs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     PROFILE_OPTION,
@@ -24,6 +24,7 @@ from mytrading.cli.output import (
     print_rows,
     say,
 )
+from mytrading.core.time import SECOND
 
 if TYPE_CHECKING:
     from mytrading.core.calendar import Calendar
@@ -55,13 +56,13 @@ def show(
 ) -> None:
     """Open or closed, which holiday it is, the next session, and the next expiries."""
     with failures():
-        from mytrading.core.calendar import day_of
-        from mytrading.core.calendar.report import WEEKDAYS, day_report, expiry_report
+        from mytrading.core.instruments.day_report import WEEKDAYS, day_report, expiry_report
+        from mytrading.core.time import ist_date
 
         home = _home()
         calendar, moment = _calendar(home), _moment(when, profile)
         names = _names(calendar, exchange)
-        day = day_of(moment)
+        day = ist_date(moment)
         try:
             rows = day_report(calendar, names, moment)
             expiries = expiry_report(calendar, _facts(home), day)
@@ -111,11 +112,11 @@ def write(
     if source not in ("library", "openalgo"):
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
     with failures():
-        from mytrading.core.calendar import day_of
-        from mytrading.core.calendar.edit import compare
+        from mytrading.core.calendar.holiday_edits import compare
+        from mytrading.core.time import ist_date
 
         home = _home()
-        wanted = year or day_of(_moment("", profile)).year
+        wanted = year or ist_date(_moment("", profile)).year
         calendar = _calendar(home)
         listed = calendar.holidays("NSE")
         if check:
@@ -160,13 +161,13 @@ def _asked(
 
 def _hours_there(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that the server gives otherwise, in words."""
-    from mytrading.adapters.openalgo.endpoints.market import timings
-    from mytrading.adapters.openalgo.errors import TransportFailed
-    from mytrading.adapters.openalgo.refusals import OpenAlgoError
-    from mytrading.cli.server import client_of, stack_of
-    from mytrading.core.calendar import day_of
+    from mytrading.adapters.openalgo.api.market import timings
+    from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+    from mytrading.adapters.openalgo.rest.errors import TransportFailed
+    from mytrading.cli.shell.target import client_of, stack_of
+    from mytrading.core.time import ist_date
 
-    day = day_of(calendar.next_session("NSE", day_of(market_now(profile))).open_ns)
+    day = ist_date(calendar.next_session("NSE", ist_date(market_now(profile))).open_ns)
     try:
         rows = timings(client_of(stack_of(profile).config), day.isoformat())
     except (OpenAlgoError, TransportFailed) as error:
@@ -208,16 +209,16 @@ def _tell(found: dict[str, Any], year: int, written: dict[date, str]) -> None:
 def _days(source: str, year: int, profile: str) -> dict[date, str]:
     """The holidays of NSE that a source names. A source that cannot be asked ends the command."""
     if source == "library":
-        from mytrading.adapters.exchange_days import DaysUnknown, holidays_of
+        from mytrading.adapters.nse.holidays import DaysUnknown, holidays_of
 
         try:
             return holidays_of(year)
         except DaysUnknown as error:
             fail(ERROR, str(error))
-    from mytrading.adapters.openalgo.endpoints.market import holidays
-    from mytrading.adapters.openalgo.errors import TransportFailed
-    from mytrading.adapters.openalgo.refusals import OpenAlgoError
-    from mytrading.cli.server import client_of, stack_of
+    from mytrading.adapters.openalgo.api.market import holidays
+    from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+    from mytrading.adapters.openalgo.rest.errors import TransportFailed
+    from mytrading.cli.shell.target import client_of, stack_of
 
     try:
         rows = holidays(client_of(stack_of(profile).config), year)
@@ -233,7 +234,7 @@ def _write(path: Path, days: dict[date, str]) -> None:
     import tomllib
 
     from mytrading.core.calendar import Calendar
-    from mytrading.core.calendar.edit import add_holidays
+    from mytrading.core.calendar.holiday_edits import add_holidays
 
     text = add_holidays(path.read_text(encoding="utf-8"), "NSE", days)
     Calendar.from_dict(tomllib.loads(text))
@@ -251,7 +252,7 @@ def _names(calendar: Calendar, exchange: str) -> tuple[str, ...]:
 
 def _moment(text: str, profile: str) -> int:
     """Market ns of what was typed; a date alone is its noon, so that the day's session shows; else now."""
-    from mytrading.core.calendar import IST
+    from mytrading.core.time import IST
 
     if not text:
         return market_now(profile)
@@ -262,7 +263,7 @@ def _moment(text: str, profile: str) -> int:
     if "T" not in text and " " not in text:
         found = found.replace(hour=12)
     found = found if found.tzinfo is not None else found.replace(tzinfo=IST)
-    return round(found.timestamp()) * 1_000_000_000
+    return round(found.timestamp()) * SECOND
 
 
 def market_now(profile: str) -> int:
@@ -270,7 +271,7 @@ def market_now(profile: str) -> int:
     import time
 
     from mytrading.orchestrator import NotRunning, TradingOrchestrator
-    from mytrading.runtime.clock import MarketClock
+    from mytrading.runtime.host.clock import MarketClock
 
     try:
         found = TradingOrchestrator.find(profile or None)
@@ -280,13 +281,13 @@ def market_now(profile: str) -> int:
 
 
 def _clock(ns: int) -> str:
-    from mytrading.cli.output import clock_time
+    from mytrading.core.time import format_ist
 
-    return clock_time(ns, " %H:%M")
+    return format_ist(ns, " %H:%M")
 
 
 def _home() -> Path:
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
 
     return project_home()
 
@@ -296,7 +297,7 @@ def _calendar(home: Path) -> Calendar:
 
     from mytrading.config.problems import ConfigurationError
     from mytrading.core.calendar import Calendar
-    from mytrading.core.calendar.file import CalendarError
+    from mytrading.core.calendar.calendar_file import CalendarError
 
     try:
         return Calendar.from_dict(tomllib.loads((home / "config" / "calendar.toml").read_text(encoding="utf-8")))
@@ -309,6 +310,6 @@ def _calendar(home: Path) -> Calendar:
 def _facts(home: Path) -> Any:
     import tomllib
 
-    from mytrading.core.contracts import ContractFacts
+    from mytrading.core.instruments.contract_specs import ContractFacts
 
     return ContractFacts.from_dict(tomllib.loads((home / "config" / "instruments.toml").read_text(encoding="utf-8")))

@@ -1,7 +1,7 @@
 """`mytrading chain`: the option chain of an underlying, live from the running stack.
 
-Reads quotes off the stack's own `market` stream and asks the gateway to have them subscribed. The one rule: it only
-looks; when it ends, what it asked for is let go.
+Reads quotes off the stack's own `market` stream and asks the gateway to have them subscribed. It only looks; when it
+ends, what it asked for is let go.
 """
 
 from __future__ import annotations
@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.complete import underlyings
-from mytrading.cli.output import JSON_OPTION, NOT_RUNNING, PROFILE_OPTION, TIMED_OUT, USAGE, fail, print_json, stack
+from mytrading.cli.shell.completion import underlyings
+from mytrading.cli.shell.output import (
+    JSON_OPTION,
+    NOT_RUNNING,
+    PROFILE_OPTION,
+    TIMED_OUT,
+    USAGE,
+    fail,
+    print_json,
+    stack,
+)
 
 if TYPE_CHECKING:
-    from mytrading.cli.chain.feed import ChainFeed
+    from mytrading.cli.market.chain_sources import ChainFeed
 
 _STRIKES_HELP = "Listed strikes each side of the money; of a stack ratios and max pain are over what is quoted of them."
 _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
@@ -49,7 +58,7 @@ def chain(
     if bhavcopy is not None:
         if watch:
             fail(USAGE, "--watch follows a running stack, and --bhavcopy shows a day that is over: use one of them")
-        from mytrading.cli.chain_file import show_file
+        from mytrading.cli.market.chain_sources import show_file
 
         show_file(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
         return
@@ -58,9 +67,9 @@ def chain(
     with stack(profile) as found:
         if not found.is_running():
             fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
-        from mytrading.cli.chain.feed import ChainFeed
-        from mytrading.core.expiries import NoSuchExpiry
-        from mytrading.core.instruments import NoSuchContract
+        from mytrading.cli.market.chain_sources import ChainFeed
+        from mytrading.core.calendar.expiries import NoSuchExpiry
+        from mytrading.core.instruments.book import NoSuchContract
 
         try:
             with ChainFeed(found.config, underlying.upper(), expiry, strikes, rate) as feed:
@@ -72,7 +81,7 @@ def chain(
 def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bool) -> None:
     import msgspec
 
-    from mytrading.cli.chain.screen import print_chain, watch_chain
+    from mytrading.cli.market.chain_screen import print_chain, watch_chain
 
     if watch:
         watch_chain(feed, seconds)

@@ -1,6 +1,6 @@
 """How an option chain looks on a terminal: calls left, puts right, the money marked, open interest as bars.
 
-Used by `mytrading chain`. The one rule: a figure that is not known is a dot, never a zero.
+A figure that is not known is a dot, never a zero.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.terminal import screen_of
 from mytrading.core.options.chain import ChainSide, ChainView
 
 REDRAW_S = 0.1

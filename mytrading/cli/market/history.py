@@ -1,6 +1,6 @@
 """`mytrading history fetch`: past bars of an instrument from the server, with what is missing in them.
 
-The one rule: the bars go to the file or screen that was asked for, never into the store of a feed, which is its own.
+The bars go to the file or screen that was asked for, never into the store of a feed, which is its own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, failures, print_json, say
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.shell.terminal import screen_of
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
-    from mytrading.core.bars.completeness import Completeness
+    from mytrading.core.bars.gaps import Completeness
     from mytrading.messages.market import Bar
 
 app = typer.Typer(help="Past bars of an instrument.", no_args_is_help=True)
@@ -48,17 +49,17 @@ def fetch(
     if out is not None and out.suffix not in (".csv", ".parquet"):
         fail(USAGE, f"--out: expected a file ending in .csv or .parquet, found {out}")
     with failures():
-        from mytrading.adapters.openalgo.again import Retries
-        from mytrading.adapters.openalgo.history import Gate, fetch_range, span_ns
-        from mytrading.cli.server import client_of, stack_of
-        from mytrading.core.calendar import day_of
-        from mytrading.runtime.clock import MarketClock, machine_now
+        from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range, span_ns
+        from mytrading.adapters.openalgo.rest.retry import Retries
+        from mytrading.cli.shell.target import client_of, stack_of
+        from mytrading.core.time import ist_date
+        from mytrading.runtime.host.clock import MarketClock, machine_now
 
         config = stack_of(profile).config
         client = client_of(config)
     now = MarketClock.load(config.clock_path).now()
     instrument = resolved(symbol, config.home)
-    end = _day("--to", last) or day_of(now)
+    end = _day("--to", last) or ist_date(now)
     start = _day("--from", first) or end - timedelta(days=30)
     if start > end:
         fail(USAGE, f"--from {start} lies after --to {end}: expected the earlier day first")
@@ -67,7 +68,7 @@ def fetch(
     except ValueError as error:
         fail(USAGE, f"--interval: {error}")
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-    gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
+    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
     with fetching(instrument, as_json) as progress:
         found = fetch_range(client, instrument, interval, start, end, now, gate, progress, retries)
     whole = _completeness(config.calendar_path, found.bars, instrument, span, start, end, now)
@@ -80,7 +81,7 @@ def fetch(
 
 
 def resolved(symbol: str, home: str) -> str:
-    """The instrument that a person means, by the names of the project's symbols; ends the command if there is none."""
+    """The instrument of this name, by the names of the project's symbols; ends the command if there is none."""
     import tomllib
 
     from mytrading.config.symbols import SymbolConfig
@@ -119,7 +120,7 @@ def _completeness(
 ) -> Completeness | None:
     import tomllib
 
-    from mytrading.core.bars.completeness import completeness
+    from mytrading.core.bars.gaps import completeness
     from mytrading.core.calendar import Calendar
 
     calendar = Calendar.from_dict(tomllib.loads(calendar_path.read_text(encoding="utf-8")))
@@ -148,7 +149,7 @@ def _report(
     share = f", {whole.share:.2%} of {whole.expected} expected" if whole is not None else ""
     print(f"{len(found.bars)} bars of {interval} of {instrument}, {start} to {end}{share}")
     for gap in gaps[:_SHOWN]:
-        print(f"missing {gap.bars:>5} from {clock_time(gap.start_ns)} to {clock_time(gap.end_ns)} IST")
+        print(f"missing {gap.bars:>5} from {format_ist(gap.start_ns)} to {format_ist(gap.end_ns)} IST")
     if len(gaps) > _SHOWN:
         print(f"… and {len(gaps) - _SHOWN} more gaps; --json lists them")
     if out is not None:

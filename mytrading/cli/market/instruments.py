@@ -1,6 +1,6 @@
 """`mytrading instruments show|search|diff|save`: the day's master contract, what changed in it, and its history.
 
-The one rule: all but `search --server` read files alone, and work while the stack runs and when it does not.
+All but `search --server` read files alone, and work while the stack runs and when it does not.
 """
 
 from __future__ import annotations
@@ -10,17 +10,8 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.output import (
-    ERROR,
-    JSON_OPTION,
-    PROFILE_OPTION,
-    USAGE,
-    clock_time,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-)
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, print_rows
+from mytrading.core.time import format_ist
 
 app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
 _COLUMNS = ("id", "kind", "expiry", "strike", "lot_size", "tick_size", "freeze_qty", "token")
@@ -48,7 +39,7 @@ def show(name: str = _CONTRACT, as_json: bool = JSON_OPTION, profile: str = PROF
                     "count": len(items), "underlyings": rows, "refusals": refusals,
                     "notes": snapshot.notes})  # fmt: skip
     else:
-        print(f"{len(items)} instruments of {snapshot.day}, fetched {clock_time(snapshot.fetched_ns)} IST")
+        print(f"{len(items)} instruments of {snapshot.day}, fetched {format_ist(snapshot.fetched_ns)} IST")
         print_rows(rows, ("underlying", "exchange", "kind", "count", "expiries", "lots", "ticks", "freeze"), False, "")
         for note in snapshot.notes:
             print(f"note: {note}")
@@ -108,10 +99,10 @@ def search(
 
 def _asked(words: str, exchange: str, profile: str) -> list[Any]:
     with failures():
-        from mytrading.adapters.openalgo.errors import TransportFailed
-        from mytrading.adapters.openalgo.lookup import ContractLookup
-        from mytrading.adapters.openalgo.refusals import OpenAlgoError
-        from mytrading.cli.server import client_of, stack_of
+        from mytrading.adapters.openalgo.instruments.instruments import ContractLookup
+        from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+        from mytrading.adapters.openalgo.rest.errors import TransportFailed
+        from mytrading.cli.shell.target import client_of, stack_of
 
         try:
             return ContractLookup(client_of(stack_of(profile).config)).search(words, exchange or None)
@@ -127,7 +118,7 @@ def diff(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """What came, went, and changed its lot, tick or freeze quantity between two days."""
-    from mytrading.core.master import changes, told
+    from mytrading.core.instruments.master_contract import changes, told
 
     store, warehouse = _store(profile), _warehouse(profile)
     days = sorted({*store.days(), *warehouse.instrument_days()})
@@ -154,8 +145,8 @@ def diff(
 @app.command()
 def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
-    from mytrading.adapters.instrument_keeper import keep
-    from mytrading.adapters.warehouse import WarehouseBusy
+    from mytrading.adapters.storage.instrument_archive import keep
+    from mytrading.adapters.storage.warehouse import WarehouseBusy
 
     warehouse = _warehouse(profile)
     try:
@@ -170,15 +161,15 @@ def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
 
 def _store(profile: str) -> Any:
     with failures():
-        from mytrading.adapters.instrument_store import InstrumentFile
-        from mytrading.cli.server import started_config
+        from mytrading.adapters.storage.instrument_store import InstrumentFile
+        from mytrading.cli.shell.target import started_config
 
         return InstrumentFile(started_config(profile).state)
 
 
 def _warehouse(profile: str) -> Any:
     with failures():
-        from mytrading.adapters.warehouse import Warehouse
-        from mytrading.cli.server import started_config
+        from mytrading.adapters.storage.warehouse import Warehouse
+        from mytrading.cli.shell.target import started_config
 
         return Warehouse(started_config(profile).state)

@@ -1,7 +1,6 @@
 """Quotes off a running stack for a command that looks: subscribed while it shows, let go when it ends.
 
-Used by `mytrading chain` and `mytrading legs show`. The one rule: the gateway is told every few seconds what is looked
-at, and at the end that nothing is.
+A command renews its lease every few seconds, and ends it at its end.
 """
 
 from __future__ import annotations
@@ -13,14 +12,15 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
-from mytrading.core.expiries import session_ends
+from mytrading.core.calendar.expiries import session_ends
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.ops import Ops
-from mytrading.runtime.streams import ZMQSubscriber
+from mytrading.messages.ops import QuoteLeaseQuery, StatusQuery
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.streams.ops_client import Ops
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
 LOOK_AGAIN_S = 3.0
 
@@ -33,7 +33,7 @@ class Looking:
         self.ends = session_ends(calendar)
         self.book = InstrumentFile(config.state, self.ends).book()
         self._ops = Ops(config)
-        self.now = int(self._ops.ask("status", None)["market_ns"])
+        self.now = int(self._ops.ask(StatusQuery())["market_ns"])
         self._market = ZMQSubscriber("market", [endpoint_of(config, "market", "feed")], topics=())
         self._looked_at: set[str] = set()
         self._asked_at = 0.0
@@ -46,7 +46,7 @@ class Looking:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._ops.ask("look", None, who=self._who, instruments="")
+            self._ops.ask(QuoteLeaseQuery(who=self._who))
         finally:
             self._ops.__exit__(None, None, None)
             self._market.close()
@@ -58,7 +58,7 @@ class Looking:
         for name in self._looked_at - wanted:
             self._market.unsubscribe(name)
         if wanted != self._looked_at or time.monotonic() - self._asked_at > LOOK_AGAIN_S:
-            self._ops.ask("look", None, who=self._who, instruments=",".join(sorted(wanted)))
+            self._ops.ask(QuoteLeaseQuery(who=self._who, instruments=tuple(sorted(wanted))))
             self._asked_at = time.monotonic()
         self._looked_at = set(wanted)
 

@@ -1,6 +1,6 @@
 """`mytrading backtest`: a strategy walked through history by the live machines.
 
-The one rule: what a run prints last is the same for a person and, with `--json`, for a program.
+What a run prints last is the same for an operator and, with `--json`, for a program.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
 from mytrading.cli.research.bundles import spread
 from mytrading.cli.research.run_options import Parameters, RunOptions, read_parameters
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.shell.terminal import screen_of
 
 if TYPE_CHECKING:
-    from mytrading.backtest.columns import Columns
-    from mytrading.backtest.runner import Result
-    from mytrading.backtest.setup import Asked, Prepared
+    from mytrading.backtest.data.columns import Columns
+    from mytrading.backtest.run import RunResult
+    from mytrading.backtest.setup.prepare import Prepared, RunRequest
 
 
 @spread
@@ -55,12 +55,12 @@ def backtest(
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
 
 
-def prepare_run(asked: Asked, profile: str) -> Prepared:
+def prepare_run(asked: RunRequest, profile: str) -> Prepared:
     """The run that is asked for; ends the command where it cannot be had."""
-    from mytrading.backtest.columns import DataError
-    from mytrading.backtest.setup import AskedWrongly, prepare
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.setup.prepare import AskedWrongly, prepare
     from mytrading.config.symbols import UnknownSymbol
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
     from mytrading.strategies.errors import StrategyError
 
     with failures():
@@ -75,19 +75,19 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     import time
     from datetime import timedelta
 
-    from mytrading.adapters.openalgo.again import Retries
-    from mytrading.adapters.openalgo.history import Gate, fetch_range
-    from mytrading.backtest.columns import DataError
-    from mytrading.backtest.data import from_bars
-    from mytrading.cli.history import fetching
-    from mytrading.cli.server import client_of, stack_of
-    from mytrading.core.calendar import day_of
-    from mytrading.runtime.clock import MarketClock, machine_now
+    from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
+    from mytrading.adapters.openalgo.rest.retry import Retries
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.data.load import from_bars
+    from mytrading.cli.market.history import fetching
+    from mytrading.cli.shell.target import client_of, stack_of
+    from mytrading.core.time import ist_date
+    from mytrading.runtime.host.clock import MarketClock, machine_now
 
     config = stack_of(profile).config
     now = MarketClock.load(config.clock_path).now()
-    end = last or day_of(now)
-    gate = Gate(machine_now, lambda ns: time.sleep(ns / 1e9))
+    end = last or ist_date(now)
+    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
     start = first or end - timedelta(days=30)
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
     with fetching(instrument, not sys.stderr.isatty()) as progress:
@@ -97,9 +97,9 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     return from_bars(found.bars, instrument, f"openalgo {instrument}")
 
 
-def _run(prepared: Prepared, as_json: bool) -> Result:
-    from mytrading.backtest.columns import DataError
-    from mytrading.backtest.runner import run
+def _run(prepared: Prepared, as_json: bool) -> RunResult:
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.run import run
 
     try:
         with _progress(sum(len(columns) for columns in prepared.spec.data), as_json) as progress:
@@ -122,9 +122,9 @@ def _progress(bars: int, as_json: bool) -> Iterator[Callable[[int], None]]:
         yield lambda done: shown.update(task, completed=done)
 
 
-def _write(result: Result, prepared: Prepared, folder: Path) -> None:
-    from mytrading.backtest.output import write_files
-    from mytrading.backtest.report import write_report
+def _write(result: RunResult, prepared: Prepared, folder: Path) -> None:
+    from mytrading.backtest.results.output import write_files
+    from mytrading.backtest.results.report import write_report
 
     try:
         write_files(result, folder)
@@ -133,8 +133,8 @@ def _write(result: Result, prepared: Prepared, folder: Path) -> None:
         fail(ERROR, f"--report {folder}: cannot be written: {error.strerror}")
 
 
-def _show(result: Result, prepared: Prepared, report: Path | None, as_json: bool) -> None:
-    from mytrading.backtest.output import summary
+def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: bool) -> None:
+    from mytrading.backtest.results.output import summary
 
     body = summary(result)
     notes = [*prepared.notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
@@ -150,7 +150,7 @@ def _show(result: Result, prepared: Prepared, report: Path | None, as_json: bool
 
 
 def _lines(body: dict[str, Any]) -> Iterator[str]:
-    from mytrading.backtest import metric_words
+    from mytrading.backtest.results import output
 
     found, money = body["metrics"], body["pnl"]
     yield f"{body['strategy']} on {', '.join(body['instruments'])} {body['timeframe']}, {body['from']} to {body['to']}"
@@ -159,25 +159,25 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
     for name, value in found.items():
         if value is not None:
-            yield f"{name.replace('_', ' '):<30}{metric_words.shown(name, value):<16}{metric_words.meaning(name)}"
+            yield f"{name.replace('_', ' '):<30}{output.shown(name, value):<16}{output.meaning(name)}"
     if body["options"] is not None:
-        from mytrading.backtest.output import options_line
+        from mytrading.backtest.results.output import options_line
 
         yield options_line(body["options"])
     for instrument, units in body["open"].items():
         yield f"still open: {units:+d} {instrument}, valued at the last close"
 
 
-def _denials(result: Result) -> Iterator[str]:
+def _denials(result: RunResult) -> Iterator[str]:
     """How often something was denied or went wrong, and the first time of each kind in words."""
-    from mytrading.backtest.output import ist
+    from mytrading.backtest.results.output import ist
 
     first = {event.code: event for event in reversed(result.ledger.events)}
     for code, count in sorted(result.ledger.counts.items()):
         said = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
         yield f"{code:<30}{count:,}{said}"
     if not result.ledger.trades and not result.ledger.counts:
-        yield "no round trip: the strategy wished for none, and nothing was denied"
+        yield "no round trip: the strategy wanted none, and nothing was denied"
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
 """Options that several commands share, written once as a dataclass, whose fields become options of each command.
 
-Used by the commands that run strategies over history. The one rule: a field is annotated as typer wants an option, so
-that help, completion and checks of it come from the one place where it is written.
+A field is annotated as typer wants an option, so that help, completion and checks of it come from the one place where
+it is written.
 """
 
 from __future__ import annotations

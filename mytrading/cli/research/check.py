@@ -1,6 +1,6 @@
 """`mytrading check`: what can be wrong with a strategy that its backtest does not show.
 
-The one rule: it exits 1 when something that must hold does not, and says where.
+It exits 1 when something that must hold does not, and says where.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
 from mytrading.cli.research.backtest import prepare_run
 from mytrading.cli.research.bundles import spread
 from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
+from mytrading.cli.shell.terminal import screen_of
 
 if TYPE_CHECKING:
-    from mytrading.backtest.check.examine import Examined
-    from mytrading.backtest.setup import Prepared
+    from mytrading.backtest.checks.run_all import Examined
+    from mytrading.backtest.setup.prepare import Prepared
 
 
 @spread
@@ -37,7 +37,7 @@ def check(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Look for what a backtest hides: look-ahead, memory of the past, chance, restarts, slowness, idle parameters."""
-    from mytrading.backtest.check.examine import CHECKS
+    from mytrading.backtest.checks.run_all import CHECKS
 
     for one in only:
         expect("--only", one, CHECKS)
@@ -51,17 +51,17 @@ def check(
 
 
 def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: float, quiet: bool) -> Examined:
-    from mytrading.backtest.check.elsewhere import Elsewhere
-    from mytrading.backtest.check.examine import Asked, examine
-    from mytrading.backtest.columns import DataError
-    from mytrading.backtest.setup import strategy_file
-    from mytrading.runtime.places import project_home
+    from mytrading.backtest.checks.run_all import CheckRequest, examine
+    from mytrading.backtest.checks.subprocess_run import Elsewhere
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.setup.prepare import strategy_file
+    from mytrading.runtime.host.paths import project_home
 
     with failures():
         file = strategy_file(project_home(), name)
         try:
-            with Elsewhere() as elsewhere, _progress(len(only), quiet) as told:
-                return examine(prepared.spec, Asked(file, only, budget_us), elsewhere, told)
+            with Elsewhere() as elsewhere, _progress(len(only), quiet) as progress:
+                return examine(prepared.spec, CheckRequest(file, only, budget_us), elsewhere, progress)
         except DataError as error:
             fail(USAGE, str(error))
 
@@ -81,7 +81,7 @@ def _progress(checks: int, quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _write(found: Examined, prepared: Prepared, folder: Path) -> None:
-    from mytrading.backtest.check.page import write_report
+    from mytrading.backtest.checks.report import write_report
 
     try:
         write_report(found, prepared.notes, folder / "report.html")
@@ -90,8 +90,8 @@ def _write(found: Examined, prepared: Prepared, folder: Path) -> None:
 
 
 def _show(found: Examined, prepared: Prepared, report: Path | None, as_json: bool) -> None:
-    from mytrading.backtest.check.examine import body
-    from mytrading.backtest.check.page import figures_of, word_of
+    from mytrading.backtest.checks.report import figures_of, word_of
+    from mytrading.backtest.checks.run_all import body
 
     if as_json:
         notes = list(prepared.notes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.output import JSON_OPTION, USAGE, fail, print_rows
+from mytrading.cli.shell.output import JSON_OPTION, USAGE, fail, print_rows
 
 
 def names(incomplete: str) -> list[str]:

@@ -1,6 +1,6 @@
 """`mytrading new-strategy`: a working strategy with its configuration and a test, to be changed by its author.
 
-The one rule: nothing that is there is ever overwritten.
+Nothing that is there is ever overwritten.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json
 
 _STRATEGY = '''"""{title}: say here in one line when it is long, and when it is out."""
 
@@ -37,7 +37,7 @@ class {cls}(BaseStrategy):
         return None
 '''
 _CONFIG = """# How {name} runs once ENABLED_STRATEGIES names it. What it watches and what it trades are two things:
-# an index cannot be bought, so a long wish buys a call here.
+# an index cannot be bought, so a long signal buys a call here.
 name = "{name}"
 symbols = ["NIFTY"]
 timeframes = ["1m"]
@@ -56,7 +56,7 @@ _TEST = '''"""{name}, tried on closes."""
 
 from pathlib import Path
 
-from mytrading.runtime.loader import load_file
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
 from mytrading.strategies.testing import StrategyTester
 
@@ -80,7 +80,7 @@ def new_strategy(
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,60}", name):
         fail(USAGE, f"expected a name of letters, digits and _ that begins with a letter, found {name!r}")
     with failures():
-        from mytrading.runtime.places import project_home
+        from mytrading.runtime.host.paths import project_home
 
         home = project_home()
     _refuse_known(home, name)
@@ -97,7 +97,7 @@ def new_strategy(
 
 
 def _refuse_known(home: Path, name: str) -> None:
-    from mytrading.runtime.loader import load_folder
+    from mytrading.runtime.host.author_files import load_folder
     from mytrading.strategies import BaseStrategy
 
     plain = name.replace("_", "").lower()

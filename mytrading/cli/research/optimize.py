@@ -1,6 +1,6 @@
 """`mytrading optimize`: many sets of parameters, tried side by side, and what the best is worth.
 
-The one rule: a search that is stopped goes on where it was when the same command is given again.
+A search that is stopped goes on where it was when the same command is given again.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say
 from mytrading.cli.research import search_options as given
 from mytrading.cli.research.bundles import spread
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say
 
 if TYPE_CHECKING:
-    from mytrading.backtest.search.study import Plan
+    from mytrading.backtest.search.study import StudyPlan
     from mytrading.backtest.search.trials import Trial
-    from mytrading.backtest.setup import Prepared
+    from mytrading.backtest.setup.prepare import Prepared
 
 _SHOWN = 10
 
@@ -50,7 +50,7 @@ def optimize(
 
 
 def _screen(
-    found: Prepared, plan: Plan, least: int, top: int, threads: int, as_json: bool
+    found: Prepared, plan: StudyPlan, least: int, top: int, threads: int, as_json: bool
 ) -> tuple[list[Trial], list[Trial]]:
     """All points screened, and the best of them."""
     import os
@@ -75,7 +75,7 @@ def _screen(
 def _search(
     found: Prepared,
     source: str,
-    plan: Plan,
+    plan: StudyPlan,
     least: int,
     folder: Path,
     fresh: bool,
@@ -101,24 +101,23 @@ def _search(
         sign = better(plan.objective)
         with given.progress("trials", plan.wanted, as_json) as shown, opened() as crew:
 
-            def told(done: int, _wanted: int, trial: Trial) -> None:
+            def on_trial(done: int, _wanted: int, trial: Trial) -> None:
                 if trial.counts and (not best or sign * trial.objective > sign * best[0]):
                     best[:] = [trial.objective]
                 shown(done, f"best {plan.objective} {best[0]:.4f}" if best else "")
 
             try:
-                return search(plan, crew, before, record.add, told, points)
+                return search(plan, crew, before, record.add, on_trial, points)
             except KeyboardInterrupt:
                 say(f"stopped; what is done is kept in {folder}: the same command goes on")
                 raise
 
 
 def _end(
-    found: Prepared, plan: Plan, trials: list[Trial], screened: list[Trial] | None, folder: Path, as_json: bool
+    found: Prepared, plan: StudyPlan, trials: list[Trial], screened: list[Trial] | None, folder: Path, as_json: bool
 ) -> None:
-    from mytrading.backtest.search.overfit import deflated_sharpe, stability
     from mytrading.backtest.search.report import write_search
-    from mytrading.backtest.search.trials import ranked
+    from mytrading.backtest.search.trials import deflated_sharpe, ranked, stability
 
     best = ranked(trials, plan.objective)
     everything = screened if screened is not None else trials
@@ -131,7 +130,7 @@ def _end(
     if as_json:
         print_json(_body(found, plan, trials, best, screened, worth, folder))
     else:
-        given.told(found.notes)
+        given.print_notes(found.notes)
         _print(plan, trials, best, worth, folder)
     if not best:
         said = trials[0].problem if trials else "there was none"
@@ -140,7 +139,7 @@ def _end(
 
 def _body(
     found: Prepared,
-    plan: Plan,
+    plan: StudyPlan,
     trials: list[Trial],
     best: list[Trial],
     screened: list[Trial] | None,
@@ -181,8 +180,8 @@ def _number(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def _print(plan: Plan, trials: list[Trial], best: list[Trial], worth: Any, folder: Path) -> None:
-    from mytrading.cli.output import print_rows
+def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, folder: Path) -> None:
+    from mytrading.cli.shell.output import print_rows
 
     rows = [
         {**trial.parameters, plan.objective: round(trial.objective, 4), "net": round(trial.net), "trades": trial.trades}

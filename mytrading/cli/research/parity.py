@@ -1,6 +1,6 @@
 """`mytrading parity`: a day of a stack against a backtest of the very quotes it saw; each difference with its cause.
 
-The one rule: the state folder is only read, whether the stack runs or not.
+The state folder is only read, whether the stack runs or not.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.complete import journal_days, strategy_names
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, say, stack
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.completion import journal_days, strategy_names
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
+from mytrading.cli.shell.terminal import screen_of
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
-    from mytrading.backtest.columns import Columns
-    from mytrading.backtest.parity.cause import Agreement, Difference
-    from mytrading.backtest.parity.prepare import Case
-    from mytrading.backtest.parity.verdict import Verdict
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.backtest.data.columns import Columns
+    from mytrading.backtest.parity.facts import Agreement, ParityDifference
+    from mytrading.backtest.parity.load import ParityCase
+    from mytrading.backtest.parity.verdict import ParityVerdict
+    from mytrading.messages.run_config import RunConfig
 
 _SHOWN = 40
 _HEAD = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
@@ -46,7 +47,7 @@ def parity(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Compare a day of a stack with a backtest of the quotes it saw: signals, orders, fills. Exit 1 if a difference
-    is not explained by latency, the fill model, data, a denial or a person."""
+    is not explained by latency, the fill model, data, a denial or an operator."""
     wanted = _day(day)
     with stack(profile) as found:
         config = found.config
@@ -72,19 +73,20 @@ def _day(text: str) -> str:
 
 def _known(config: RunConfig, names: list[str]) -> tuple[str, ...]:
     """Strategies by the names they run under; ends the command for one that does not run."""
-    from mytrading.strategies.errors import hint, plain
+    from mytrading.core.text.spelling import name_key
+    from mytrading.strategies.errors import hint
 
-    known = {plain(run.name): run.name for run in config.strategies}
+    known = {name_key(run.name): run.name for run in config.strategies}
     for name in names:
-        if plain(name) not in known:
+        if name_key(name) not in known:
             fail(USAGE, f"no strategy of {config.profile} is called {name}{hint(name, list(known.values()))}")
-    return tuple(known[plain(name)] for name in names)
+    return tuple(known[name_key(name)] for name in names)
 
 
-def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, profile: str) -> Case:
-    from mytrading.backtest.columns import DataError
-    from mytrading.backtest.parity.prepare import NothingThere, prepare
-    from mytrading.daemons.engine_files import find_rules, find_strategies
+def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, profile: str) -> ParityCase:
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.parity.load import NothingThere, prepare
+    from mytrading.daemons.engine.strategy_files import find_rules, find_strategies
 
     given = _given(config, data, profile) if data else None
     try:
@@ -101,8 +103,8 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
         sources[_instrument(config, name) if equals else ""] = source
 
     def load(instrument: str) -> Columns:
-        from mytrading.backtest.data import load as read
-        from mytrading.backtest.sources import OPENALGO
+        from mytrading.backtest.data.load import load as read
+        from mytrading.backtest.setup.prepare import OPENALGO
         from mytrading.cli.research.backtest import fetched
 
         source = sources.get(instrument, sources.get("", ""))
@@ -119,11 +121,11 @@ def _instrument(config: RunConfig, name: str) -> str:
     return next((one for one in watched if name.upper() in (one, one.partition(":")[2])), name)
 
 
-def _compared(case: Case, names: tuple[str, ...], quiet: bool) -> Verdict:
+def _compared(case: ParityCase, names: tuple[str, ...], quiet: bool) -> ParityVerdict:
     from mytrading.backtest.parity.verdict import compare
 
-    with _progress(len(case.moments), quiet) as told:
-        return compare(case, names, told)
+    with _progress(len(case.moments), quiet) as progress:
+        return compare(case, names, progress)
 
 
 @contextmanager
@@ -140,10 +142,10 @@ def _progress(moments: int, quiet: bool) -> Iterator[Callable[[int], None]]:
         yield lambda done: shown.update(task, completed=done)
 
 
-def _written(verdict: Verdict, report: Path | None) -> Path | None:
+def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
     if report is None:
         return None
-    from mytrading.backtest.parity.picture import write_picture
+    from mytrading.backtest.parity.report import write_picture
 
     try:
         return write_picture(verdict, report)
@@ -151,13 +153,13 @@ def _written(verdict: Verdict, report: Path | None) -> Path | None:
         fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
 
 
-def _print_json(verdict: Verdict, written: Path | None) -> None:
+def _print_json(verdict: ParityVerdict, written: Path | None) -> None:
     from mytrading.backtest.parity.verdict import summary
 
     print_json({**summary(verdict), "report": str(written) if written is not None else None})
 
 
-def _show(verdict: Verdict, every: bool) -> None:
+def _show(verdict: ParityVerdict, every: bool) -> None:
     from mytrading.backtest.parity.verdict import counted
 
     case = verdict.case
@@ -174,21 +176,21 @@ def _show(verdict: Verdict, every: bool) -> None:
     left = len(verdict.differences) - len(shown)
     if left > 0:
         print(f"and {left:,} more; --all or --json shows them")
-    told = ", ".join(f"{count} {cause}" for cause, count in verdict.causes.items() if count)
-    print(f"differences: {told or 'none'}")
+    differences = ", ".join(f"{count} {cause}" for cause, count in verdict.causes.items() if count)
+    print(f"differences: {differences or 'none'}")
     if verdict.cost:
         print(f"fills cost ₹{verdict.cost:,.2f} more than in the backtest")
     for note in case.notes:
         say(f"note: {note}")
 
 
-def _cells(one: Difference) -> tuple[str, ...]:
-    at = clock_time(one.at_ns, "%H:%M:%S")
+def _cells(one: ParityDifference) -> tuple[str, ...]:
+    at = format_ist(one.at_ns, "%H:%M:%S")
     return at, one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest, one.why
 
 
 def _equal_cells(one: Agreement) -> tuple[str, ...]:
-    at = clock_time(one.at_ns, "%H:%M:%S")
+    at = format_ist(one.at_ns, "%H:%M:%S")
     return at, one.kind, "equal", one.strategy, one.instrument, one.what, one.what, "–"
 
 

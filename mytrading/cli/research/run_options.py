@@ -1,7 +1,6 @@
 """What every command that runs a strategy over history asks alike: which, on what, with what money and which rules.
 
-Used by `backtest`, `check`, `optimize` and `walk-forward`. The one rule: an option of the same name means the same in
-all of them.
+An option of the same name means the same in all of them.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mytrading.cli.complete import strategy_classes
-from mytrading.cli.output import USAGE, fail
+from mytrading.cli.shell.completion import strategy_classes
+from mytrading.cli.shell.output import USAGE, fail
 
 if TYPE_CHECKING:
-    from mytrading.backtest.setup import Asked
+    from mytrading.backtest.setup.prepare import RunRequest
 
 Name = Annotated[
     str, typer.Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
@@ -85,15 +84,15 @@ class RunOptions:
     iv: Volatility = ""
     surface: Surface = field(default_factory=list)
 
-    def asked(self, **more: Any) -> Asked:
+    def asked(self, **more: Any) -> RunRequest:
         """The options as a backtest takes them, with those that only some commands have."""
-        from mytrading.backtest.setup import Asked
+        from mytrading.backtest.setup.prepare import RunRequest
 
         expect("--costs", self.costs, ("none", "india"))
         expect("--risk", self.risk, ("capital", "config"))
         expect("--session", self.session, ("auto", "exchange", "data"))
         expect("--stop", self.stop or "none", ("broker", "engine", "none"))
-        return Asked(
+        return RunRequest(
             self.name, tuple(self.data), day("--from", self.first), day("--to", self.last), self.instrument,
             self.timeframe, self.capital, self.lots or 0, self.costs, self.slippage_ticks, product=self.product,
             risk=self.risk, session=self.session, stop=self.stop, options=tuple(self.options), iv=self.iv,

@@ -1,6 +1,6 @@
 """What `mytrading optimize` and `mytrading walk-forward` ask alike, and how they get from there to trials.
 
-The one rule: what both ask is asked here once.
+What both ask is asked here once.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, fail, failures, say
 from mytrading.cli.research.backtest import fetched
 from mytrading.cli.research.run_options import RunOptions, expect
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.output import CONFIGURATION, ERROR, USAGE, fail, failures, say
+from mytrading.cli.shell.terminal import screen_of
 
 if TYPE_CHECKING:
-    from mytrading.backtest.search.payload import Payload
     from mytrading.backtest.search.space import Space
-    from mytrading.backtest.search.study import Plan
-    from mytrading.backtest.search.workers import Workers
-    from mytrading.backtest.setup import Asked, Prepared
+    from mytrading.backtest.search.study import StudyPlan
+    from mytrading.backtest.search.workers import Payload, Workers
+    from mytrading.backtest.setup.prepare import Prepared, RunRequest
 
 Param = Annotated[
     list[str],
@@ -65,20 +64,20 @@ class SearchOptions(RunOptions):
         expect("--objective", self.objective, OBJECTIVES)
         expect("--method", self.method, METHODS)
 
-    def plan(self, space: Space) -> Plan:
+    def plan(self, space: Space) -> StudyPlan:
         """How to search a space."""
-        from mytrading.backtest.search.study import Plan
+        from mytrading.backtest.search.study import StudyPlan
 
-        return Plan(space, self.objective, self.method, self.trials, self.seed)
+        return StudyPlan(space, self.objective, self.method, self.trials, self.seed)
 
 
-def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, Space, Payload]:
+def prepared(given: RunRequest, params: list[str], profile: str) -> tuple[Prepared, Space, Payload]:
     """The run, the space of its parameters, and what its workers need."""
-    from mytrading.backtest.search.payload import packed
     from mytrading.backtest.search.space import SpaceError, parse, parse_legs
-    from mytrading.backtest.setup import AskedWrongly, prepare, source_file
+    from mytrading.backtest.search.workers import packed
+    from mytrading.backtest.setup.prepare import AskedWrongly, prepare, source_file
     from mytrading.config.symbols import UnknownSymbol
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
     from mytrading.strategies.errors import StrategyError
 
     with failures():
@@ -94,8 +93,7 @@ def prepared(given: Asked, params: list[str], profile: str) -> tuple[Prepared, S
 @contextmanager
 def workers(payload: Payload, objective: str, least: int, count: int, on: str) -> Iterator[Workers]:
     """Those that were asked for."""
-    from mytrading.backtest.search.payload import PayloadError
-    from mytrading.backtest.search.workers import WorkersError, local, on_cluster
+    from mytrading.backtest.search.workers import PayloadError, WorkersError, local, on_cluster
 
     try:
         opened = on_cluster(payload, objective, least, on, count) if on else local(payload, objective, least, count)
@@ -110,7 +108,7 @@ def folder_of(report: Path | None, what: str, name: str) -> Path:
     return report if report is not None else Path("runs") / f"{what}-{Path(name).stem}"
 
 
-def told(notes: Sequence[str]) -> None:
+def print_notes(notes: Sequence[str]) -> None:
     """What a reader of the results has to know, as a backtest says it."""
     for note in notes:
         say(f"note: {note}")

@@ -1,27 +1,24 @@
 """`mytrading strategies chart`: a strategy's combined premium with its Supertrend, as a page that needs no network.
 
-The one rule: it is drawn from the bars that the feed stored of the legs themselves; there is no stand-in for a missing
-one.
+It is drawn from the bars that the feed stored of the legs themselves; there is no stand-in for a missing one.
 """
 
 from __future__ import annotations
 
-import html
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.complete import owner_names
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
+from mytrading.cli.shell.completion import owner_names
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
-    from mytrading.core.premium_bars import HeldLeg
+    from mytrading.core.bars.premium import HeldLeg
     from mytrading.messages.market import Bar
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
 
 TIMEFRAMES = ("1m", "3m", "5m", "10m", "15m", "30m", "1h")
 _SIGNALS = {1: "BUY", -1: "SELL", 0: "NEUTRAL"}
@@ -40,9 +37,11 @@ def chart(
     """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
     if timeframe and timeframe not in TIMEFRAMES:
         fail(USAGE, f"--timeframe: expected one of {', '.join(TIMEFRAMES)}, found {timeframe!r}")
+    from mytrading.messages.ops import StatusQuery, StrategyQuery
+
     with stack(profile) as found:
-        body = found.ask("strategy", strategy=name, limit="0")
-        now = int(found.ask("status")["market_ns"])
+        body = found.ask(StrategyQuery(strategy=name, limit=0))
+        now = int(found.ask(StatusQuery())["market_ns"])
         rule = _rule(found.config, body["name"], timeframe, period, multiplier)
         legs, is_open = legs_of(body)
         if not legs:
@@ -50,22 +49,22 @@ def chart(
         bars = _bars(found.config, legs, rule["timeframe"], now)
     rows = with_trend(bars, rule["period"], rule["multiplier"])
     entered = min((leg["opened_ns"] for leg in _entered(body)), default=0)
-    told = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
+    content = {"strategy": body["name"], **rule, "open": is_open, "legs": [leg._asdict() for leg in legs],
             "entered_ns": entered, "bars": rows}  # fmt: skip
     if as_json:
-        print_json(told)
+        print_json(content)
         return
     if not rows:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
     path = Path(out or f"{body['name']}_premium.html")
-    path.write_text(page(told), encoding="utf-8")
+    path.write_text(page(content), encoding="utf-8")
     last = rows[-1]
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
 
 
 def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
-    from mytrading.core.bars.building import timeframe_name
-    from mytrading.messages.strategy_rules import TrendRule
+    from mytrading.core.bars.builder import timeframe_name
+    from mytrading.messages.exit_rules import TrendRule
 
     run = config.strategy(name)
     trend = run.rules.trend if run is not None else TrendRule()
@@ -86,8 +85,8 @@ def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
-    """The legs of a strategy as `strategies show` tells it, over all accounts, and whether they are held now."""
-    from mytrading.core.premium_bars import HeldLeg
+    """The legs of a strategy as `strategies show` has them, over all accounts, and whether they are held now."""
+    from mytrading.core.bars.premium import HeldLeg
 
     rows = _entered(body)
     is_open = any(row["quantity"] for row in body["positions"])
@@ -98,9 +97,9 @@ def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
 
 
 def _bars(config: RunConfig, legs: list[HeldLeg], timeframe: str, now: int) -> list[Bar]:
-    from mytrading.adapters.bar_store import BarReader
+    from mytrading.adapters.storage.bar_store import BarReader
+    from mytrading.core.bars.premium import one_set, premium_bars
     from mytrading.core.calendar import Calendar
-    from mytrading.core.premium_bars import one_set, premium_bars
 
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     units = one_set(legs)
@@ -123,7 +122,7 @@ def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str
     return [
         {
             "start_ns": bar.start_ns,
-            "at": clock_time(bar.start_ns),
+            "at": format_ist(bar.start_ns),
             "open": round(bar.open, 2),
             "high": round(bar.high, 2),
             "low": round(bar.low, 2),
@@ -136,41 +135,26 @@ def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str
     ]
 
 
-def page(told: dict[str, Any]) -> str:
+def page(content: dict[str, Any]) -> str:
     """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
-    from mytrading.backtest.report import chart as drawn
-    from mytrading.backtest.report import page_of
+    from mytrading.reports.charts import candles, embed
+    from mytrading.reports.page import Page, PageSection, render
 
-    rows = told["bars"]
+    rows = content["bars"]
     figure = candles(rows, "premium")
-    entered = next((row["at"] for row in rows if row["start_ns"] + 1 > told["entered_ns"]), None)
+    entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
     if entered is not None:
         figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
-    legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in told["legs"])
-    head = (
-        f"<h1>{html.escape(told['strategy'])}: combined premium</h1><p class='note'>{html.escape(legs)}; "
-        f"{told['timeframe']} bars, Supertrend {told['period']}, {told['multiplier']:g}"
-        f"{'' if told['open'] else '; closed'}. Minutes that a leg lacks are left out.</p>"
+    legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
+    return render(
+        Page(
+            title=f"{content['strategy']} premium",
+            heading=f"{content['strategy']}: combined premium",
+            subtitle=f"{legs}; {content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
+            f"{'' if content['open'] else '; closed'}. Minutes without a bar of every leg are left out.",
+            sections=[PageSection("", [embed(figure)])],
+        )
     )
-    return page_of(f"{told['strategy']} premium", [head, drawn(figure)])
-
-
-def candles(rows: list[dict[str, Any]], name: str) -> Figure:
-    """Bars as candles, with their Supertrend in two colours; rows as `with_trend` gives them."""
-    from plotly import graph_objects as go
-
-    times = [row["at"] for row in rows]
-    figure = go.Figure(
-        go.Candlestick(x=times, name=name, **{key: [row[key] for row in rows] for key in _PRICES}),
-        layout={"height": 560, "xaxis": {"rangeslider": {"visible": False}, "type": "category", "nticks": 12}},
-    )
-    for direction, colour, what in ((1, "#1a7f47", "Supertrend up"), (-1, "#b3261e", "Supertrend down")):
-        line = [row["line"] if row["direction"] == direction else None for row in rows]
-        figure.add_scatter(x=times, y=line, mode="lines", name=what, line={"color": colour})
-    return figure
-
-
-_PRICES = ("open", "high", "low", "close")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,24 +1,23 @@
 """`mytrading chart`: the stored bars of one instrument as a page that needs no network.
 
-The one rule: it is drawn from the bars that the feed stored; minutes that it did not see are left out.
+It is drawn from the bars that the feed stored; minutes that it did not see are left out.
 """
 
 from __future__ import annotations
 
-import html
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.history import resolved
-from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
-from mytrading.cli.strategy_chart import TIMEFRAMES, candles, with_trend
+from mytrading.cli.market.history import resolved
+from mytrading.cli.research.strategy_chart import TIMEFRAMES, with_trend
+from mytrading.cli.shell.output import JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
 
 if TYPE_CHECKING:
     from mytrading.messages.market import Bar
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
 
 _ROWS = 2000
 
@@ -35,9 +34,11 @@ def chart(
     """Draw the newest bars of an index, share, future or option, with the Supertrend."""
     if timeframe not in TIMEFRAMES:
         fail(USAGE, f"--timeframe: expected one of {', '.join(TIMEFRAMES)}, found {timeframe!r}")
+    from mytrading.messages.ops import StatusQuery
+
     with stack(profile) as found:
         instrument = resolved(symbol, found.config.home)
-        now = int(found.ask("status")["market_ns"])
+        now = int(found.ask(StatusQuery())["market_ns"])
         bars = stored_bars(found.config, instrument, timeframe, now)
     if not bars:
         fail(
@@ -46,19 +47,25 @@ def chart(
             f"or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`",
         )
     rows = with_trend(bars, period, multiplier)
-    told = {"instrument": instrument, "timeframe": timeframe, "period": period, "multiplier": multiplier, "bars": rows}
+    content = {
+        "instrument": instrument,
+        "timeframe": timeframe,
+        "period": period,
+        "multiplier": multiplier,
+        "bars": rows,
+    }
     if as_json:
-        print_json(told)
+        print_json(content)
         return
     path = Path(out or f"{instrument.partition(':')[2]}.html")
-    path.write_text(page(told), encoding="utf-8")
+    path.write_text(page(content), encoding="utf-8")
     print(f"{path}: {len(rows)} bars, last {rows[-1]['close']:,.2f}, {rows[-1]['signal']}")
 
 
 def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
     """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
-    from mytrading.adapters.bar_store import BarReader
-    from mytrading.core.bars.building import aggregate
+    from mytrading.adapters.storage.bar_store import BarReader
+    from mytrading.core.bars.builder import aggregate
     from mytrading.core.calendar import Calendar
 
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
@@ -70,16 +77,17 @@ def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) ->
     return aggregate(minutes, timeframe, calendar, now)
 
 
-def page(told: dict[str, Any]) -> str:
+def page(content: dict[str, Any]) -> str:
     """The page: candles, and the Supertrend in two colours."""
-    from mytrading.backtest.report import chart as drawn
-    from mytrading.backtest.report import page_of
+    from mytrading.reports.charts import candles, embed
+    from mytrading.reports.page import Page, PageSection, render
 
-    head = (
-        f"<h1>{html.escape(told['instrument'])}</h1><p class='note'>{told['timeframe']} bars as the feed stored them, "
-        f"Supertrend {told['period']}, {told['multiplier']:g}. Minutes that it did not see are left out.</p>"
+    subtitle = (
+        f"{content['timeframe']} bars as the feed stored them, "
+        f"Supertrend {content['period']}, {content['multiplier']:g}. Minutes without a stored bar are left out."
     )
-    return page_of(told["instrument"], [head, drawn(candles(told["bars"], "price"))])
+    chart = embed(candles(content["bars"], "price"))
+    return render(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))
 
 
 def add_to(app: typer.Typer) -> None:

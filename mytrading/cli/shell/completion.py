@@ -1,6 +1,6 @@
 """What the shell offers when Tab is pressed behind a command that asks for an id or a name of the running stack.
 
-Used as `autocompletion` of arguments. The one rule: it never fails and never waits; without a stack it offers nothing.
+It never fails and never waits; without a stack it offers nothing.
 """
 
 from __future__ import annotations
@@ -13,16 +13,20 @@ LOGS = ("supervisord", "main", "trade", "error", "performance")
 """What `logs` shows besides the processes."""
 
 
-def _rows(verb: str, **arguments: str) -> list[dict[str, Any]]:
-    from mytrading.cli.output import Failure, stack
-    from mytrading.runtime.ops import Ops
+def _rows(verb: str) -> list[dict[str, Any]]:
+    """The rows that a query without fields answers, all of them; none without a stack."""
+    from mytrading.cli.shell.output import Failure, stack
+    from mytrading.messages.ops import OrdersQuery, PositionsQuery, StrategiesQuery
+    from mytrading.runtime.streams.ops_client import Ops
+
+    queries = {"orders": OrdersQuery(limit=0), "positions": PositionsQuery(), "strategies": StrategiesQuery()}
 
     try:
         with stack() as found:
             if not found.is_running():
                 return []
             with Ops(found.config, WAIT_S) as ops:
-                rows: list[dict[str, Any]] = ops.ask(verb, None, **arguments)
+                rows: list[dict[str, Any]] = ops.ask(queries[verb])
                 return rows
     except Failure:
         return []
@@ -34,12 +38,12 @@ def _names(values: list[str], begun: str) -> list[str]:
 
 def order_ids(incomplete: str) -> list[str]:
     """Ids of today's orders, ours."""
-    return _names([row["client_order_id"] for row in _rows("orders", limit="0")], incomplete)
+    return _names([row["client_order_id"] for row in _rows("orders")], incomplete)
 
 
 def unresolved_ids(incomplete: str) -> list[str]:
-    """Ids of orders that a person may have to end."""
-    rows = _rows("orders", limit="0")
+    """Ids of orders that an operator may have to resolve."""
+    rows = _rows("orders")
     fates = ("UNKNOWN", "PARKED", "LOST", "GHOST")
     return _names([row["client_order_id"] for row in rows if row["state"] in fates], incomplete)
 
@@ -56,7 +60,7 @@ def owner_names(incomplete: str) -> list[str]:
 
 def strategy_names(incomplete: str) -> list[str]:
     """Strategies of the stack, whether it runs or not."""
-    from mytrading.cli.output import Failure, stack
+    from mytrading.cli.shell.output import Failure, stack
 
     try:
         with stack() as found:
@@ -67,34 +71,34 @@ def strategy_names(incomplete: str) -> list[str]:
 
 def strategy_classes(incomplete: str) -> list[str]:
     """Strategies in the project's folder with code, enabled or not."""
-    from mytrading.config.discover import discover
     from mytrading.config.problems import ConfigurationError
-    from mytrading.runtime.places import NoProject, project_home
+    from mytrading.config.strategy_files import discover_strategies
+    from mytrading.runtime.host.paths import NoProject, project_home
 
     try:
-        return _names([item.name for item in discover(project_home() / "strategies")], incomplete)
+        return _names([item.name for item in discover_strategies(project_home() / "strategies")], incomplete)
     except (NoProject, ConfigurationError, OSError, SyntaxError):
         return []
 
 
 def log_names(incomplete: str) -> list[str]:
     """Processes and logs."""
-    from mytrading.runtime.supervision import PROGRAMS
+    from mytrading.runtime.supervision.control import PROGRAMS
 
     return _names([*PROGRAMS, *LOGS], incomplete)
 
 
 def profile_names(incomplete: str) -> list[str]:
     """Profiles that come with the program, and those that were started."""
-    from mytrading.runtime.places import started_states
+    from mytrading.runtime.host.paths import started_states
 
     return _names(["paper", "replay", "default", *(folder.name for folder in started_states())], incomplete)
 
 
 def journal_days(incomplete: str) -> list[str]:
     """Days that the stack has a journal of."""
-    from mytrading.cli.output import Failure, stack
-    from mytrading.runtime.journal import segments
+    from mytrading.cli.shell.output import Failure, stack
+    from mytrading.runtime.journal.journal import segments
 
     try:
         with stack() as found:
@@ -105,19 +109,19 @@ def journal_days(incomplete: str) -> list[str]:
 
 def account_names(incomplete: str) -> list[str]:
     """Accounts of the stack."""
-    from mytrading.cli.output import Failure, stack
+    from mytrading.cli.shell.output import Failure, stack
 
     try:
         with stack() as found:
-            return _names([account.id for account in found.config.served], incomplete)
+            return _names([account.id for account in found.config.order_accounts], incomplete)
     except Failure:
         return []
 
 
 def underlyings(incomplete: str) -> list[str]:
     """Underlyings that have options in the stack's list of instruments."""
-    from mytrading.adapters.instrument_store import InstrumentFile
-    from mytrading.cli.output import Failure, stack
+    from mytrading.adapters.storage.instrument_store import InstrumentFile
+    from mytrading.cli.shell.output import Failure, stack
 
     try:
         with stack() as found:

@@ -1,6 +1,6 @@
-"""What commands print, and how they fail: exit codes, JSON or a table, IST times.
+"""Output of all commands: JSON or a table, IST times, failures and their exit codes.
 
-Used by every command. The one rule: this loads nothing but the standard library and typer, since `--help` loads it.
+`--help` loads this module: nothing but the standard library and typer at its top.
 """
 
 from __future__ import annotations
@@ -8,24 +8,28 @@ from __future__ import annotations
 import json
 import select
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 
-from mytrading.cli.complete import profile_names
+from mytrading.cli.shell.completion import profile_names
+from mytrading.cli.shell.table_layout import Column, aligned_lines, draw
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
 OK, ERROR, USAGE, NOT_RUNNING, CONFIGURATION, TIMED_OUT = 0, 1, 2, 3, 4, 5
 
-IST_SECONDS = 19_800
 JSON_OPTION = typer.Option(False, "--json", help="Print JSON.")
 PROFILE_OPTION = typer.Option(
     "", "--profile", help="Which stack: paper, replay, default; else the one that runs.", autocompletion=profile_names
+)
+
+REQUEST_ID_OPTION = typer.Option(
+    "", "--request-id", help="Your own id of this request: repeated with it, it is executed once."
 )
 
 
@@ -46,13 +50,13 @@ def fail(code: int, message: str) -> NoReturn:
 def failures() -> Iterator[None]:
     """Turn what the stack raises into exit codes."""
     from mytrading.config.problems import ConfigurationError
-    from mytrading.messages.runconfig import RunConfigError
+    from mytrading.messages.run_config import RunConfigError
     from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
-    from mytrading.runtime.journal import JournalDamaged
-    from mytrading.runtime.lock import AlreadyRunning
-    from mytrading.runtime.ops import OpsRefused, OpsTimedOut
-    from mytrading.runtime.places import BadProfile, NoProject
-    from mytrading.runtime.supervision import SupervisorFailed
+    from mytrading.runtime.host.paths import BadProfile, NoProject
+    from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
+    from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+    from mytrading.runtime.supervision.control import SupervisorFailed
+    from mytrading.runtime.supervision.instance_lock import AlreadyRunning
 
     try:
         yield
@@ -64,7 +68,7 @@ def failures() -> Iterator[None]:
         fail(TIMED_OUT, str(error))
     except (BadProfile, OpsRefused, SeveralRun) as error:
         fail(USAGE, str(error))
-    except (AlreadyRunning, JournalDamaged, StackFailed, SupervisorFailed) as error:
+    except (AlreadyRunning, JournalDamaged, JournalOfAnotherVersion, StackFailed, SupervisorFailed) as error:
         fail(ERROR, str(error))
 
 
@@ -77,8 +81,15 @@ def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
         yield TradingOrchestrator.find(profile or None)
 
 
+def request_id(given: str) -> str:
+    """The id that a command line was given for its request, or a new one."""
+    from mytrading.runtime.streams.ops_client import new_request_id
+
+    return given or new_request_id()
+
+
 def say(text: str) -> None:
-    """A line for the person, never for a program: on stderr."""
+    """A line for the operator, on stderr: programs read stdout."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -102,13 +113,28 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: 
     if not rows:
         print(nothing)
         return
-    cells = [[cell(column, row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(name), *(len(row[n]) for row in cells)) for n, name in enumerate(columns)]
-    print(
-        "  ".join(name.removesuffix("_ns").ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()
-    )
-    for row in cells:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    _print_table([_column(name, [row.get(name) for row in rows]) for name in columns])
+
+
+def _column(name: str, values: list[Any]) -> Column:
+    texts = [cell(name, value).replace("\n", " ") for value in values]
+    return Column(name.removesuffix("_ns"), texts, _numbers(name, values))
+
+
+def _numbers(name: str, values: list[Any]) -> bool:
+    """True if a column holds numbers alone."""
+    there = [value for value in values if value is not None and value != ""]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
+    return bool(there) and numbers and not name.endswith("_ns")
+
+
+def _print_table(columns: list[Column]) -> None:
+    if not sys.stdout.isatty():
+        print("\n".join(aligned_lines(columns)))
+        return
+    from rich.console import Console
+
+    draw(columns, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
 
 
 def cell(column: str, value: Any) -> str:
@@ -116,14 +142,9 @@ def cell(column: str, value: Any) -> str:
     if value is None or value == "":
         return "–"
     if column.endswith("_ns"):
-        return clock_time(value)
+        return format_ist(value)
     if isinstance(value, float):
         return f"{value:,.2f}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "–"
     return str(value)
-
-
-def clock_time(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """A time in India."""
-    return time.strftime(pattern, time.gmtime(ns // 1_000_000_000 + IST_SECONDS))

@@ -1,6 +1,6 @@
 """From the options of `up` to a stack that can start: settings, state folder, market clock.
 
-Used by `cli.running`. The one rule: a stack on the simulator reads no `.env`, and each kind of run keeps its own state.
+A stack on the simulator reads no `.env`, and each kind of run keeps its own state.
 """
 
 from __future__ import annotations
@@ -12,14 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mytrading.cli.output import ERROR, USAGE, clock_time, fail, say
+from msgspec.structs import replace
+
+from mytrading.cli.shell.output import ERROR, USAGE, fail, say
 from mytrading.config import TradingSettings, load_settings
-from mytrading.core.calendar import IST, Calendar, to_ns
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import IST, SECOND, format_ist, to_ns
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
+from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.orchestrator import READY_S, STRETCH, TradingOrchestrator
-from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
-from mytrading.runtime.places import project_home, state_dir
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
+from mytrading.runtime.host.paths import project_home, state_dir
 
 HOLD_NS = round(STRETCH * READY_S * SECOND)
 """A simulated market stands for as long as `up` waits at most: it begins when all processes are ready, so that none of
@@ -76,7 +79,7 @@ def with_own_state(settings: TradingSettings) -> TradingSettings:
     own = _ON_LIVE_QUOTES if settings.on_live_quotes else _OWN_STATE.get(settings.system.mode)
     if own is None or settings.profile.endswith(f"-{own}"):
         return settings
-    return settings.model_copy(update={"profile": f"{settings.profile}-{own}"})
+    return replace(settings, profile=f"{settings.profile}-{own}")
 
 
 def _check(wanted: Wanted) -> None:
@@ -116,13 +119,13 @@ def begin(stack: TradingOrchestrator, fresh: bool) -> str:
         keep_previous(stack)
     if fresh or replay:
         stack.forget()
-    told: list[str] = []
-    stack.start(lambda config: told.append(set_clock(config)))
-    return told[0]
+    begun: list[str] = []
+    stack.start(lambda config: begun.append(set_clock(config)))
+    return begun[0]
 
 
 def keep_previous(stack: TradingOrchestrator) -> None:
-    """A replay always begins anew; what the one before left moves aside, so that it can still be looked at."""
+    """Move the state of the last replay aside: a replay always starts from an empty one."""
     state = stack.config.state
     if stack.is_running() or not (state / RUN_FILE).is_file() or state != state_dir(stack.config.profile):
         return
@@ -143,11 +146,11 @@ def set_clock(config: RunConfig) -> str:
     resume = clock.resume_point()
     start = first_moment(config) if resume is None else resume
     hold = HOLD_NS if config.simulator.speed else 0
-    segment = Segment(machine_now() + hold, start, config.simulator.speed)
+    segment = ClockSegment(machine_now() + hold, start, config.simulator.speed)
     write_clock_file(
         config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
     )
-    shown = clock_time(start, "%a %d %b %Y %H:%M:%S")
+    shown = format_ist(start, "%a %d %b %Y %H:%M:%S")
     pace = f"speed {config.simulator.speed:g}, when all is ready" if config.simulator.speed else "in lock-step"
     return f"{'begins at' if resume is None else 'continues at'} {shown} IST, {pace}"
 

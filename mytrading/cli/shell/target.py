@@ -1,7 +1,6 @@
 """Which stack and which server a command is about: those of a run, or those that the settings describe.
 
-Used by commands that work without a running stack. The one rule: with a stack that runs, its own configuration counts,
-not what the settings say by now.
+With a stack that runs, its own configuration counts, not what the settings say by now.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.cli.output import ERROR, NOT_RUNNING, fail
-from mytrading.messages.runconfig import RunConfig
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.cli.shell.output import ERROR, NOT_RUNNING, fail
+from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.run_key import is_sealed
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.run_key import is_sealed
 
 
 def stack_of(profile: str) -> TradingOrchestrator:
@@ -27,9 +26,9 @@ def stack_of(profile: str) -> TradingOrchestrator:
             return found
     except NotRunning:
         pass
-    from mytrading.cli.start import with_own_state
+    from mytrading.cli.shell.start import with_own_state
     from mytrading.config import load_settings
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
 
     return TradingOrchestrator(with_own_state(load_settings(project_home(), profile or "default")))
 
@@ -41,7 +40,7 @@ def _with_own_keys(config: RunConfig) -> RunConfig:
     from mytrading.config import load_settings
 
     own = TradingOrchestrator(load_settings(Path(config.home), config.profile)).config
-    keys = {account.rest_url: account.api_key for account in (*own.served, *own.sources)}
+    keys = {account.rest_url: account.api_key for account in (*own.order_accounts, *own.sources)}
     needed = config.data_server.rest_url
     if needed not in keys:
         what = "trades" if config.source is None else "has its quotes from"

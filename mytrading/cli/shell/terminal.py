@@ -1,7 +1,7 @@
 """What commands print, on its way to a terminal: text of servers can colour it, and do nothing else to it.
 
-Used by `cli.main`. Screens that draw themselves take `screen_of`, with text that `runtime/ops` has cleaned. The one
-rule: what goes to a file or a pipe is left as it is.
+Screens that draw themselves take `screen_of`, with text that `runtime/streams/ops_client` has cleaned. What goes to a
+file or a pipe is left as it is.
 """
 
 from __future__ import annotations

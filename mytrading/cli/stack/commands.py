@@ -7,15 +7,13 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.flatten import DEADLINE_OPTION, flat_before_down
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     NOT_RUNNING,
     PROFILE_OPTION,
     TIMED_OUT,
     USAGE,
-    clock_time,
     fail,
     failures,
     print_json,
@@ -23,7 +21,9 @@ from mytrading.cli.output import (
     say,
     stack,
 )
-from mytrading.cli.recovered import recovery_lines
+from mytrading.cli.stack.summary import recovery_lines
+from mytrading.cli.trading.levels import DEADLINE_OPTION, flat_before_down
+from mytrading.core.time import format_ist
 
 _SPEED_HELP = "Market seconds a second, of a simulated market; 0: the market waits for the stack at every step."
 
@@ -34,7 +34,7 @@ def up(
     simulator: bool = typer.Option(False, "--simulator", help="Paper money at the built-in exchange; reads no .env."),
     replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
     speed: float | None = typer.Option(None, "--speed", help=_SPEED_HELP),
-    fresh: bool = typer.Option(False, "--fresh", help="Begin anew instead of continuing (simulated stacks)."),
+    fresh: bool = typer.Option(False, "--fresh", help="Start from an empty state (simulated stacks)."),
     as_json: bool = JSON_OPTION,
     dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
     log_level: str = typer.Option("", "--log-level", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
@@ -49,8 +49,8 @@ def up(
         fail(USAGE, "--detach returns at once and --for watches: use one of them")
     with failures():
         from mytrading.cli.doctor.command import before_start
-        from mytrading.cli.start import Wanted, begin, prepare
-        from mytrading.cli.viewer import View, show
+        from mytrading.cli.shell.start import Wanted, begin, prepare
+        from mytrading.cli.stack.viewer import View, show
 
         wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
         orchestrator = prepare(wanted)
@@ -94,12 +94,12 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
     with stack(profile) as found:
         if not found.is_running():
-            from mytrading.runtime.kill_file import KillFile
+            from mytrading.runtime.supervision.kill_file import KillFile
 
             kill = KillFile(found.config.state).look()
             if as_json:
-                told = {"profile": found.config.profile, "running": False, "daemons": []}
-                print_json({**told, "kill": kill._asdict() if kill is not None else None})
+                idle = {"profile": found.config.profile, "running": False, "daemons": []}
+                print_json({**idle, "kill": kill._asdict() if kill is not None else None})
             word = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
             what = f"the {found.config.profile} stack is not running{word}"
             fail(NOT_RUNNING, f"{what}; `{found.start_command}` starts it")
@@ -166,7 +166,7 @@ def headline(body: dict[str, Any]) -> str:
         for row in body.get("switched_off", [])
     )
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
-    moment = clock_time(body["market_ns"], "%a %d %b %Y %H:%M:%S")
+    moment = format_ist(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""
     where = f"{body['system']} · {body['profile']} · {body['mode']}{quotes}"
     pace = f"×{body['speed']:g}" if body["speed"] else "in lock-step"
@@ -179,7 +179,7 @@ def who_when_why(row: dict[str, Any], why: str, when: str) -> str:
     """Why a level or a switch stands, who set it and since when, as far as that is known."""
     said = [row[why]] if row.get(why) else []
     said += [f"by {row['by']}"] if row.get("by") else []
-    said += [f"since {clock_time(row[when], '%d %b %H:%M:%S')}"] if said and row.get(when) else []
+    said += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if said and row.get(when) else []
     return f" ({', '.join(said)})" if said else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mytrading.cli.output import CONFIGURATION, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
+from mytrading.cli.shell.output import CONFIGURATION, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
 _INSTEAD = "docs/configuration.md says what to set instead"
@@ -22,7 +22,7 @@ def show(
     """Print every value and where it came from, secrets masked."""
     with failures():
         from mytrading.config import load_settings
-        from mytrading.runtime.places import project_home
+        from mytrading.runtime.host.paths import project_home
 
         settings = load_settings(project_home(), profile)
     rows = [
@@ -37,28 +37,28 @@ def show(
         say(f"note: {warning}")
 
 
-def _of_other_programs(names: Sequence[str]) -> list[str]:
+def _unread(names: Sequence[str]) -> list[str]:
     """One hint for all variables of the environment that other programs on this machine may need."""
     if not names:
         return []
-    return [f"ignored, since these environment variables belong to other programs: {', '.join(names)}; {_INSTEAD}"]
+    return [f"ignored, since nothing here reads these environment variables: {', '.join(names)}; {_INSTEAD}"]
 
 
 @app.command()
 def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with failures():
-        from mytrading.cli.trial import refusals
+        from mytrading.cli.stack.strategy_trial import refusals
         from mytrading.config import ConfigurationError, load_settings, start_problems
-        from mytrading.config.build import strategy_run
         from mytrading.config.market_files import fee_file_problems
-        from mytrading.runtime.places import project_home
+        from mytrading.config.run_config import strategy_run
+        from mytrading.runtime.host.paths import project_home
 
         home = project_home()
         try:
             settings = load_settings(home, profile)
             problems = [*start_problems(settings), *settings.faults]
-            warnings = [*settings.warnings, *_of_other_programs(settings.foreign)]
+            warnings = [*settings.warnings, *_unread(settings.unused)]
             if not problems:
                 runs = [strategy_run(settings, strategy) for strategy in settings.running]
                 problems += [str(found) for found in refusals(home, runs)]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
+from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
-    from mytrading.runtime.day_files import DayFile
+    from mytrading.runtime.journal.day_files import DayFile
 
 app = typer.Typer(help="The end of a trading day: close, export.", no_args_is_help=True)
 
@@ -28,8 +28,8 @@ def close(
     Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
     """
     with stack(profile) as found:
-        from mytrading.cli.day_close import day_book, export_closed, folder_of, remove_old, seal, unread
-        from mytrading.runtime.day_files import day_files
+        from mytrading.operations.day_close import day_book, export_closed, folder_of, remove_old, seal, unread
+        from mytrading.runtime.journal.day_files import day_files
 
         files = day_files(found.config)
         wanted = _day(files, day)
@@ -60,7 +60,7 @@ def _day(files: list[DayFile], day: str) -> str:
 
 def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
     """End the command unless the day may be closed; returns problems that were overruled."""
-    from mytrading.cli.day_close import day_book, must_be_flat, problems, still_open
+    from mytrading.operations.day_close import day_book, must_be_flat, problems, still_open
 
     bad = list(problems(files, day))
     book = day_book(files, day, whole=False)
@@ -81,8 +81,8 @@ def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bo
 def export(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Export all closed days that are not in the archive, and remove journals that are kept no longer."""
     with stack(profile) as found:
-        from mytrading.cli.day_close import export_closed, remove_old
-        from mytrading.runtime.lock import AlreadyRunning, InstanceLock
+        from mytrading.operations.day_close import export_closed, remove_old
+        from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
         lock = InstanceLock(found.config.lock_dir / "export.lock")
         try:

@@ -1,23 +1,90 @@
-"""What the live screen of `up` draws of the gateway's answers, fitted to the terminal.
+"""The live screen of `up`: processes, feed, positions and P&L, last orders, events, and the stop key.
 
-Used by `screen`. The one rule: whatever the size, the head, what is not well and the line with the stop key are seen,
-and no instrument is cut; a small terminal has fewer columns and rows instead.
+Redrawn twice a second from the gateway's replies. Whatever the size of the terminal, head, problems and the line with
+the stop key are seen and no instrument is cut: a small one has fewer columns and rows.
 """
 
 from __future__ import annotations
 
+import sys
+import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mytrading.cli.output import cell, clock_time
-from mytrading.cli.running import headline
-from mytrading.runtime.supervision import Program
+from mytrading.cli.shell.output import cell
+from mytrading.cli.shell.terminal import screen_of
+from mytrading.cli.stack.commands import headline
+from mytrading.core.time import format_ist
+from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery
+from mytrading.orchestrator import NotRunning, TradingOrchestrator
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.control import Program
+
+_EVERY_S = 0.5
+
+_QUERIES = {
+    "positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery(),
+}  # fmt: skip
+
+
+class Screen:
+    """Shows one stack; use it in a `with` block and call `refresh` in turns."""
+
+    def __init__(self, stack: TradingOrchestrator, deadline: float | None) -> None:
+        self._stack = stack
+        self._deadline = deadline
+        self._live = Live(Text("…"), console=Console(file=screen_of(sys.stdout)), screen=True, auto_refresh=False)
+        self._asked_at = 0.0
+        self._quotes: deque[tuple[float, float]] = deque(maxlen=10)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def refresh(self) -> bool:
+        """Ask and draw, if the last picture is half a second old; false, since a picture never ends the watching."""
+        if time.monotonic() - self._asked_at >= _EVERY_S:
+            self._asked_at = time.monotonic()
+            self._live.update(self._picture(), refresh=True)
+        return False
+
+    def _picture(self) -> Group:
+        try:
+            status = self._stack.status()
+            rows = {verb: self._stack.ask(query) for verb, query in _QUERIES.items()}
+            summary = self._stack.ask(SummaryQuery())
+        except (OpsTimedOut, OpsRefused, NotRunning) as error:
+            programs = control.programs(self._stack.config).values()
+            return Group(Panel(Text(str(error), "yellow"), title="the gateway does not answer"), program_rows(programs))
+        size = self._live.console.size
+        return picture(ScreenData(status, rows, summary, self._rate(status), self._footer()), size.width, size.height)
+
+    def _rate(self, status: dict[str, Any]) -> float:
+        """Quotes a second over the last pictures."""
+        count = feed_figures(status).get("quotes_in", 0.0)
+        self._quotes.append((time.monotonic(), float(count)))
+        (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
+        return max((latest - before) / (now - then), 0.0) if now > then else 0.0
+
+    def _footer(self) -> str:
+        left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
+        return f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
+
 
 _COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPPING": "yellow"}
 _DONE = {"FILLED": "green", "RECORDED": "cyan", "REJECTED": "red", "DENIED": "red", "UNKNOWN": "yellow", "LOST": "red"}
@@ -41,7 +108,7 @@ _TROUBLES = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "
 
 
 @dataclass(frozen=True)
-class Told:
+class ScreenData:
     """The gateway's answers: its status, rows by verb, what the run did; quotes a second, and the last line."""
 
     status: dict[str, Any]
@@ -51,13 +118,13 @@ class Told:
     footer: str
 
 
-def picture(told: Told, width: int, height: int) -> Group:
+def picture(data: ScreenData, width: int, height: int) -> Group:
     """All of it in at most `height` lines of `width`; panels that have no room are left out, the last first."""
-    daemons = told.status["daemons"]
-    positions, orders = told.rows["positions"], told.rows["orders"]
-    lines = event_lines(told.rows["signals"], told.rows["alerts"])
-    head = f" {headline(told.status)}"
-    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(feed_words(told.status, told.rate))]
+    daemons = data.status["daemons"]
+    positions, orders = data.rows["positions"], data.rows["orders"]
+    lines = event_lines(data.rows["signals"], data.rows["alerts"])
+    head = f" {headline(data.status)}"
+    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(feed_words(data.status, data.rate))]
     wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
     room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
     if room >= len(daemons) + 1 + wanted + _FRAME + 1:
@@ -69,16 +136,16 @@ def picture(told: Told, width: int, height: int) -> Group:
         room -= len(brief)
     kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
     if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
-        shown.append(positions_panel(positions[:kept], len(positions), told.summary["pnl"], width))
+        shown.append(positions_panel(positions[:kept], len(positions), data.summary["pnl"], width))
         room -= taken
     told_of = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
     ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - told_of)
     if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + told_of):
-        shown.append(orders_panel(orders[-ordered:] if ordered else [], told.summary["orders"], width))
+        shown.append(orders_panel(orders[-ordered:] if ordered else [], data.summary["orders"], width))
         room -= _FRAME + 1 + ordered
     if room > _FRAME:
         shown.append(events_panel(_fitted(lines, width - _FRAME, room - _FRAME)))
-    return Group(*shown, _line(told.footer, "dim"))
+    return Group(*shown, _line(data.footer, "dim"))
 
 
 def _fitted(lines: list[Text], width: int, room: int) -> list[Text]:
@@ -125,8 +192,8 @@ def daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
     table, names = _table(_DAEMONS, width)
     for row in rows:
         state = str(row["state"])
-        told = {**row, "notes": "; ".join(row.get("notes") or ())}
-        cells: list[str | Text] = [cell(name, told.get(name)) if name != "notes" else told["notes"] for name in names]
+        data = {**row, "notes": "; ".join(row.get("notes") or ())}
+        cells: list[str | Text] = [cell(name, data.get(name)) if name != "notes" else data["notes"] for name in names]
         cells[names.index("state")] = Text(state if row.get("ready") else f"{state}…", _COLOURS.get(state, "red"))
         table.add_row(*cells)
     return table
@@ -158,12 +225,12 @@ def orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int)
     """The last orders, the newest first."""
     table, names = _table(_ORDERS, width)
     for row in reversed(rows):
-        told = {
+        data = {
             **row,
-            "created_ns": clock_time(row["created_ns"], "%H:%M:%S"),
+            "created_ns": format_ist(row["created_ns"], "%H:%M:%S"),
             "price": cell("price", row.get("average_price") or row.get("price")),
         }
-        cells: list[str | Text] = [str(told[name]) for name in names]
+        cells: list[str | Text] = [str(data[name]) for name in names]
         cells[names.index("state")] = Text(str(row["state"]), _DONE.get(str(row["state"]), ""))
         table.add_row(*cells)
     title = "orders " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
@@ -171,11 +238,11 @@ def orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int)
 
 
 def event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
-    """Standing alerts, then the last signals."""
+    """Active alerts, then the last signals."""
     lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in alerts[-4:]]
     for row in reversed(signals[-5:]):
         denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
-        moment = clock_time(row["created_ns"], "%H:%M:%S")
+        moment = format_ist(row["created_ns"], "%H:%M:%S")
         lines.append(
             _line(f"{moment} {row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}{denied}")
         )
@@ -183,7 +250,7 @@ def event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> 
 
 
 def events_panel(lines: list[Text]) -> Panel:
-    """What a person should know."""
+    """Active alerts and the last signals."""
     return Panel(Group(*lines) if lines else Text(" nothing yet"), title="events", title_align="left", padding=0)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.complete import LOGS, log_names
-from mytrading.cli.output import PROFILE_OPTION, USAGE, fail, say, stack
+from mytrading.cli.shell.completion import LOGS, log_names
+from mytrading.cli.shell.output import PROFILE_OPTION, USAGE, fail, say, stack
 
 _POLL_S = 0.2
 _TAIL_BYTES = 1 << 20
@@ -50,24 +50,24 @@ def logs(
 
 def _not_started(config: Any, component: str) -> list[str]:
     """Lines, as those of the structured log, about processes that supervisor could not start."""
-    from mytrading.runtime import supervision
+    from mytrading.runtime.supervision import control
 
     known = {"level": "error", "component": "supervisord", "event": "process.not_started"}
-    rows = supervision.not_started(config).items()
+    rows = control.not_started(config).items()
     return [json.dumps({**known, "process": name, "why": why}) for name, why in rows if component in ("", name)]
 
 
 def _choose(config: Any, name: str) -> tuple[Path, str]:
     """The file to read, and which component's lines of it (empty is all)."""
-    from mytrading.runtime import supervision
+    from mytrading.runtime.supervision import control
 
     folder = Path(config.log_dir)
     if name == "supervisord":
-        return supervision.log_path(config), ""
+        return control.log_path(config), ""
     if name in ("", "main", "trade", "error", "performance"):
         return folder / f"{name or 'main'}.log", ""
-    if name not in supervision.PROGRAMS:
-        known = ", ".join((*supervision.PROGRAMS, *LOGS))
+    if name not in control.PROGRAMS:
+        known = ", ".join((*control.PROGRAMS, *LOGS))
         fail(USAGE, f"logs: expected one of {known}; found {name!r}")
     return folder / "main.log", name
 
@@ -129,7 +129,7 @@ def _parse(line: str) -> dict[str, Any]:
 
 
 def render(line: str) -> str:
-    """A structured line as a person reads it; any other line as it is."""
+    """A structured line as text; any other line as it is."""
     entry = _parse(line)
     if "event" not in entry:
         return line

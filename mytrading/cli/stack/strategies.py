@@ -1,6 +1,6 @@
 """`mytrading strategies`: those that run, each with its own books, and the switch of their entries.
 
-The one rule: a switch or a removal touches entries alone; stops and exits of what is held go on.
+A switch or a removal touches entries alone; stops and exits of what is held go on.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.complete import owner_names
-from mytrading.cli.output import (
+from mytrading.cli.shell.completion import owner_names
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     NOT_RUNNING,
     PROFILE_OPTION,
+    REQUEST_ID_OPTION,
     Failure,
     fail,
     failures,
     print_json,
     print_rows,
+    request_id,
     stack,
 )
 
@@ -56,8 +58,10 @@ def list_(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
 
 
 def _list(as_json: bool, profile: str) -> None:
+    from mytrading.messages.ops import StrategiesQuery
+
     with stack(profile) as found:
-        rows: list[dict[str, Any]] = found.ask("strategies")
+        rows: list[dict[str, Any]] = found.ask(StrategiesQuery())
     if not as_json:
         rows = [{**row, "switched": _who_why(row["switched"])} for row in rows]
     print_rows(rows, _COLUMNS, as_json, "no strategies")
@@ -65,7 +69,7 @@ def _list(as_json: bool, profile: str) -> None:
 
 def _who_why(switched: dict[str, Any] | None) -> str:
     """Who switched it, why and when, as far as that is known."""
-    from mytrading.cli.running import who_when_why
+    from mytrading.cli.stack.commands import who_when_why
 
     return who_when_why(switched, "reason", "at_ns")[2:-1] if switched else ""
 
@@ -78,8 +82,10 @@ def show(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Its orders, positions, round trips and result over all accounts, also of one that was removed."""
+    from mytrading.messages.ops import StrategyQuery
+
     with stack(profile) as found:
-        body: dict[str, Any] = found.ask("strategy", strategy=name, limit=str(limit))
+        body: dict[str, Any] = found.ask(StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)
         return
@@ -107,29 +113,43 @@ def _tables(body: dict[str, Any]) -> None:
 
 @app.command()
 def enable(
-    name: str = _NAME, reason: str = _REASON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+    name: str = _NAME,
+    reason: str = _REASON,
+    request: str = REQUEST_ID_OPTION,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
 ) -> None:
     """Let it enter again."""
-    _switch(name, True, reason, as_json, profile)
+    _switch(name, True, reason, request, as_json, profile)
 
 
 @app.command()
 def disable(
-    name: str = _NAME, reason: str = _REASON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+    name: str = _NAME,
+    reason: str = _REASON,
+    request: str = REQUEST_ID_OPTION,
+    as_json: bool = JSON_OPTION,
+    profile: str = PROFILE_OPTION,
 ) -> None:
     """Let it enter nothing more, within a second. Its stops and exits go on; `flatten --strategy` closes."""
-    _switch(name, False, reason, as_json, profile)
+    _switch(name, False, reason, request, as_json, profile)
 
 
-def _switch(name: str, enabled: bool, reason: str, as_json: bool, profile: str) -> None:
+def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, profile: str) -> None:
+    import msgspec
+
+    from mytrading.messages.ops import SwitchCommand
+
     with stack(profile) as found:
         if enabled:
             _refuse_removed(found, name)
-        body = found.ask("switch", strategy=name, enabled=str(enabled).lower(), reason=reason)
+        switch = found.ask(
+            SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
+        ).switch
     if as_json:
-        print_json(body)
+        print_json(msgspec.to_builtins(switch))
     else:
-        print(f"entries of {body['strategy']} are {'allowed' if enabled else 'off; stops and exits go on'}")
+        print(f"entries of {switch.strategy} are {'allowed' if enabled else 'off; stops and exits go on'}")
 
 
 def _refuse_removed(found: TradingOrchestrator, name: str) -> None:
@@ -174,29 +194,31 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
     if not force:
         fail(ERROR, f"no stack runs, so what {name} holds is not known; start it with `mytrading up`, or --force")
     with failures():
-        from mytrading.runtime.places import project_home
+        from mytrading.runtime.host.paths import project_home
 
         return name, project_home(), []
 
 
 def _own_name(found: TradingOrchestrator, word: str) -> str:
     """The name of the strategy that is meant: case, `_`, `-` and blanks do not matter."""
-    from mytrading.config.problems import plain
+    from mytrading.config.problems import name_key
 
     known = _known(found)
-    like = [name for name in known if plain(name) == plain(word)]
+    like = [name for name in known if name_key(name) == name_key(word)]
     return like[0] if word not in known and len(like) == 1 else word
 
 
 def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]:
     """Entries off, unless something is open. What was entered meanwhile keeps the files where they are as well."""
+    from mytrading.messages.ops import SwitchCommand
+
     open_ = _held(found, name)
     if open_ and not force:
         fail(ERROR, f"{name} holds {'; '.join(open_)}. {_TO_CLOSE.format(name=name)}, --force removes anyway")
     _files_of(Path(found.config.home), name)
     if not any(run.name == name for run in found.config.strategies):
         return open_
-    found.ask("switch", strategy=name, enabled="false", reason="removed")
+    found.ask(SwitchCommand(request_id=request_id(""), strategy=name, enabled=False, reason="removed"))
     time.sleep(_SETTLES_S)
     late = _held(found, name)
     if late and not force:
@@ -206,12 +228,16 @@ def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]
 
 
 def _held(found: TradingOrchestrator, name: str) -> list[str]:
-    return _open_of(found.ask("strategy", strategy=name, limit="0")) if name in _known(found) else []
+    from mytrading.messages.ops import StrategyQuery
+
+    return _open_of(found.ask(StrategyQuery(strategy=name, limit=0))) if name in _known(found) else []
 
 
 def _known(found: TradingOrchestrator) -> set[str]:
     """Names that run or have traded."""
-    rows = [*found.ask("strategies"), *({"name": row["strategy"]} for row in found.ask("positions", all="true"))]
+    from mytrading.messages.ops import PositionsQuery, StrategiesQuery
+
+    rows = [*found.ask(StrategiesQuery()), *({"name": row["strategy"]} for row in found.ask(PositionsQuery(all=True)))]
     return {row["name"] for row in rows}
 
 
@@ -244,26 +270,26 @@ def _files_of(home: Path, name: str) -> list[Path]:
 
 def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]:
     """The files of a strategy; those of them that hold others too; the names of all strategies there are."""
-    from mytrading.config.discover import discover
-    from mytrading.config.problems import plain
+    from mytrading.config.problems import name_key
+    from mytrading.config.strategy_files import discover_strategies
 
     named = _named(home / "config" / "strategies")
-    known = discover(home / "strategies")
-    mine = {item.file for item in known if plain(item.name) == plain(name)}
-    shared = {item.file for item in known if item.file in mine and plain(item.name) != plain(name)}
-    found = [file for file, own in named.items() if plain(own) == plain(name)]
+    known = discover_strategies(home / "strategies")
+    mine = {item.file for item in known if name_key(item.name) == name_key(name)}
+    shared = {item.file for item in known if item.file in mine and name_key(item.name) != name_key(name)}
+    found = [file for file, own in named.items() if name_key(own) == name_key(name)]
     return found + [home / file for file in sorted(mine)], shared, {*named.values(), *(item.name for item in known)}
 
 
 def _removed(home: Path, name: str) -> list[Path]:
     """Files of a strategy that was removed: of its settings, and of its class as far as they are called alike."""
-    from mytrading.config.problems import plain
+    from mytrading.config.problems import name_key
 
     settings = _named(home / "config" / "strategies" / "removed")
-    found = [file for file, own in settings.items() if plain(own) == plain(name)]
-    stems = {plain(file.stem) for file in found} | {plain(name)}
+    found = [file for file, own in settings.items() if name_key(own) == name_key(name)]
+    stems = {name_key(file.stem) for file in found} | {name_key(name)}
     return found + [
-        file for file in sorted((home / "strategies" / "removed").glob("*.py")) if plain(file.stem) in stems
+        file for file in sorted((home / "strategies" / "removed").glob("*.py")) if name_key(file.stem) in stems
     ]
 
 

@@ -1,7 +1,8 @@
-"""What a start found, in lines for a person: printed by `up` and `status`."""
+"""Lines that `up` and `status` print: recovery of each account, faulted strategies, active alerts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 _KINDS = (
@@ -27,3 +28,16 @@ def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
         lines.append(f"recovery of {row['account']}: {counts}{foreign}{agree}")
         lines += [f"  {words}: {text}" for name, words in _KINDS for text in row.get(name, ())]
     return lines
+
+
+def troubles(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each, in the words of the gateway's rows; empty when all is well."""
+    faulted = [row for row in strategies if row["state"] == "FAULTED"]
+    return [
+        *(f"strategy {row['name']} is faulted and does nothing: {row['problem']}" for row in faulted),
+        *(
+            f"alert {row['code']} {row['subject']}: {row['message']}"
+            for row in alerts
+            if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in {fault["name"] for fault in faulted}
+        ),
+    ]

@@ -1,7 +1,7 @@
 """The foreground of `up`: waits until the stack is ready, shows it, and stops it on q, Ctrl-C or after its time.
 
-The stack does not need this process: hanging up leaves it running. The one rule: whatever ends the watching, either
-the stack is stopped properly or it is said that it goes on.
+The stack does not need this process: hanging up leaves it running. Whatever ends the watching, either the stack is
+stopped properly or it is said that it goes on.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mytrading.cli.logs import new_lines, render
-from mytrading.cli.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
-from mytrading.cli.recovered import recovery_lines
-from mytrading.cli.troubles import troubles
+from mytrading.cli.shell.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
+from mytrading.cli.stack.logs import new_lines, render
+from mytrading.cli.stack.summary import recovery_lines, troubles
+from mytrading.messages.ops import AlertsQuery, PositionsQuery, StrategiesQuery
 from mytrading.orchestrator import READY_S, STRETCH, NotRunning, StackFailed, TimedOut, TradingOrchestrator
-from mytrading.runtime import supervision
-from mytrading.runtime.ops import OpsRefused, OpsTimedOut
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+from mytrading.runtime.supervision import control
 
 _TURN_S = 0.25
 _REVIVE_AFTER_S = 2.0
@@ -34,7 +34,7 @@ _REVIVE_AFTER_S = 2.0
 
 @dataclass
 class View:
-    """How to watch: for how long (0: until told), in JSON, or not at all; `story` says how the market begins."""
+    """How to watch: for how long (0: until stopped), in JSON, or not at all; `story` says how the market begins."""
 
     seconds: float
     as_json: bool
@@ -62,7 +62,7 @@ def show(stack: TradingOrchestrator, view: View) -> int:
         if view.detach or view.ending == "hang up":
             return OK
         with suppress(BrokenPipeError):
-            say("nobody reads any more: stopping the stack")
+            say("the reader of the output is gone: stopping the stack")
         _mute_broken()
         return _stop(stack, view)
 
@@ -93,30 +93,30 @@ def _mute_broken() -> None:
 
 
 def _show(stack: TradingOrchestrator, view: View) -> int:
-    tell = say if view.as_json else _print
-    tell(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
-    code = _await_ready(stack, view, tell)
-    told = _books(stack) if code == OK and not view.ending else {}
-    for line in troubles(told.get("strategies", ()), told.get("alerts", ())):
-        tell(line)
+    report = say if view.as_json else _print
+    report(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
+    code = _await_ready(stack, view, report)
+    books = _books(stack) if code == OK and not view.ending else {}
+    for line in troubles(books.get("strategies", ()), books.get("alerts", ())):
+        report(line)
     if view.detach:
         ready = code == OK and not view.ending
-        tell(f"{left_running(code, ready)}; `mytrading status` shows it, `mytrading down` stops it")
+        report(f"{left_running(code, ready)}; `mytrading status` shows it, `mytrading down` stops it")
         if view.as_json:
-            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": ready, **told})
+            print_json({"profile": stack.config.profile, "pid": stack.pid, "ready": ready, **books})
         return code
     if code != ERROR and not view.ending:
-        _watch(stack, view, tell)
+        _watch(stack, view, report)
     if view.ending == "hang up":
         return OK
     if view.ending == "gone":
-        tell("the stack was stopped from elsewhere")
+        report("the stack was stopped from elsewhere")
         return OK
     return _stop(stack, view) or code
 
 
 def left_running(code: int, ready: bool) -> str:
-    """What `up --detach` leaves behind, in words; nobody may take a start that failed for one that worked."""
+    """What `up --detach` leaves behind, in words; a failed start never reads like one that worked."""
     if ready:
         return "the stack runs"
     if code == ERROR:
@@ -128,7 +128,7 @@ def _print(text: str) -> None:
     print(text, flush=True)
 
 
-def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
+def _await_ready(stack: TradingOrchestrator, view: View, report: Any) -> int:
     started = time.monotonic()
 
     def interrupted(_: str) -> None:
@@ -147,44 +147,44 @@ def _await_ready(stack: TradingOrchestrator, view: View, tell: Any) -> int:
             say(f"mytrading: {error}" + (late if rules.embedded and rules.speed else ""))
         return TIMED_OUT if not view.ending else OK
     held = _held(stack)
-    tell(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
+    report(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
     for line in recovery_lines(status.get("recovery", [])):
-        tell(line)
+        report(line)
     stack.archive()
     return OK
 
 
 def _held(stack: TradingOrchestrator) -> int:
     with suppress(OpsTimedOut, OpsRefused, NotRunning):
-        return sum(1 for row in stack.ask("positions") if row.get("quantity"))
+        return sum(1 for row in stack.ask(PositionsQuery()) if row.get("quantity"))
     return 0
 
 
 def _books(stack: TradingOrchestrator) -> dict[str, Any]:
-    """The rows of strategies and standing alerts; empty if the gateway does not answer."""
+    """The rows of strategies and active alerts; empty if the gateway does not answer."""
     with suppress(OpsTimedOut, OpsRefused, NotRunning):
-        return {verb: stack.ask(verb) for verb in ("strategies", "alerts")}
+        return {"strategies": stack.ask(StrategiesQuery()), "alerts": stack.ask(AlertsQuery())}
     return {}
 
 
-def _watch(stack: TradingOrchestrator, view: View, tell: Any) -> None:
+def _watch(stack: TradingOrchestrator, view: View, report: Any) -> None:
     deadline = time.monotonic() + view.seconds if view.seconds else float("inf")
     if sys.stdout.isatty() and not view.as_json:
-        from mytrading.cli.screen import Screen
+        from mytrading.cli.stack.live_screen import Screen
 
         with _keys() as pressed, Screen(stack, deadline if view.seconds else None) as screen:
             _turns(stack, view, deadline, lambda: screen.refresh() or pressed(_TURN_S))
         return
-    tell("Ctrl-C stops the stack" if not view.seconds else f"stops after {view.seconds:g} s")
+    report("Ctrl-C stops the stack" if not view.seconds else f"stops after {view.seconds:g} s")
     lines = new_lines(Path(stack.config.log_dir) / "main.log")
-    _turns(stack, view, deadline, lambda: _print_news(lines, tell) or _pause(_TURN_S))
+    _turns(stack, view, deadline, lambda: _print_news(lines, report) or _pause(_TURN_S))
 
 
-def _print_news(lines: Iterator[str | None], tell: Any) -> bool:
+def _print_news(lines: Iterator[str | None], report: Any) -> bool:
     for line in lines:
         if line is None:
             return False
-        tell(render(line))
+        report(render(line))
     return False
 
 
@@ -194,14 +194,14 @@ def _pause(seconds: float) -> bool:
 
 
 def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Any) -> None:
-    """Turn until time is up, somebody ends it, or the stack is gone; a lost supervisor is brought back."""
+    """Turn until time is up, the operator ends it, or the stack is gone; a lost supervisor is brought back."""
     lost_at = 0.0
     while not view.ending and time.monotonic() < deadline:
         if turn():
             view.ending = "stop"
-        if supervision.supervisor_pid(stack.config):
+        if control.supervisor_pid(stack.config):
             lost_at = 0.0
-        elif (stack.config.state / supervision.STOPPING).exists():
+        elif (stack.config.state / control.STOPPING).exists():
             view.ending = "gone"
         elif not lost_at:
             lost_at = time.monotonic()
@@ -267,7 +267,7 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
 
 
 def closing_words(body: dict[str, Any]) -> str:
-    """The summary for a person."""
+    """The summary as text."""
     orders, pnl = body["orders"], body["pnl"]
     recorded = f"{orders['recorded']} recorded and not sent, " if orders["recorded"] else ""
     names = ", ".join(f"{row['name']} {row['state'].lower()}" for row in body["strategies"]) or "none"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     PROFILE_OPTION,
     USAGE,
     fail,
+    failures,
     print_json,
     print_rows,
     say,
@@ -21,7 +22,7 @@ from mytrading.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_args_is_help=True)
@@ -31,7 +32,7 @@ app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_arg
 def show(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Files, sizes, versions and days of a stack's state."""
     with stack(profile) as found:
-        from mytrading.cli.state.files import described
+        from mytrading.operations.state_backup import described
 
         rows = described(found.config)
     if as_json:
@@ -57,8 +58,8 @@ def backup(
 
 def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
     """Write a backup and check it; ends the command when it cannot."""
-    from mytrading.cli.state.files import StateInMotion, verified
-    from mytrading.cli.state.files import backup as write
+    from mytrading.operations.state_backup import StateInMotion, verified
+    from mytrading.operations.state_backup import backup as write
 
     name = f"{config.profile}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.tar.gz"
     path = target or config.state.parent / "backups" / name
@@ -74,16 +75,16 @@ def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[s
 
 
 def _told_slowly() -> Any:
-    """Progress for a person: a line every two seconds."""
+    """A line of progress every two seconds."""
     last = time.monotonic()
 
-    def tell(text: str) -> None:
+    def show(text: str) -> None:
         nonlocal last
         if time.monotonic() - last > 2:
             last = time.monotonic()
             say(text)
 
-    return tell
+    return show
 
 
 @app.command()
@@ -106,20 +107,22 @@ def reset(
 
 
 def _judge_reset(found: TradingOrchestrator, force: bool) -> None:
-    from mytrading.cli.day_close import day_book
-    from mytrading.runtime.day_files import day_files
-    from mytrading.runtime.journal import JournalDamaged
+    from mytrading.operations.day_close import day_book
+    from mytrading.runtime.journal.day_files import day_files
+    from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
 
     if found.is_running():
         fail(ERROR, f"state reset: the {found.config.profile} stack runs; `mytrading down` first")
-    files = day_files(found.config)
-    days = [file.day for file in files if file.daemon == "router"]
     try:
+        files = day_files(found.config)
+        days = [file.day for file in files if file.daemon == "router"]
         book = day_book(files, days[-1]) if days else None
         known = [f"{p.quantity:+d} {p.instrument} of {p.strategy}" for p in book.held] if book else []
         known += [f"order {order.client_order_id} ({order.state})" for order in book.live_orders()] if book else []
     except JournalDamaged as error:
         known = [f"a damaged journal ({error})"]
+    except JournalOfAnotherVersion as error:
+        known = [f"a journal that this version cannot read ({error})"]
     if known and not force:
         fail(ERROR, f"state reset: expected nothing held or live, found {', '.join(known[:5])}; close it, or --force")
 
@@ -127,21 +130,28 @@ def _judge_reset(found: TradingOrchestrator, force: bool) -> None:
 @app.command()
 def upgrade(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
-    with stack(profile) as found:
+    with failures():
         from mytrading import __version__
-        from mytrading.cli.state.upgrade import newer, outdated
-        from mytrading.cli.state.upgrade import upgrade as raise_all
-        from mytrading.runtime.day_files import day_files
+        from mytrading.messages.run_config import decode_run_folders
+        from mytrading.operations.state_upgrade import newer, outdated, remove_left_behind, stored_days
+        from mytrading.operations.state_upgrade import upgrade as raise_all
+        from mytrading.orchestrator import TradingOrchestrator
+        from mytrading.runtime.journal.journal import JournalFull
 
+        found = TradingOrchestrator.find(profile or None, decode_run_folders)
         if found.is_running():
             fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
-        files = day_files(found.config)
+        files = stored_days(found.config)
         if ahead := newer(files):
             text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
             fail(ERROR, f"state upgrade: {text}, newer than this version {__version__}; install that version")
         old = outdated(files)
         path = _backup(found.config)[0] if old else None
-        rows = raise_all(files, say) if old else 0
+        try:
+            rows = raise_all(files, say) if old else 0
+        except (JournalFull, OSError) as error:
+            fail(ERROR, f"state upgrade: {error}; nothing was changed")
+        remove_left_behind(found.config)
     body = {"files": len(old), "rows": rows, "backup": str(path) if path else ""}
     if as_json:
         print_json(body)

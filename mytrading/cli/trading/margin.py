@@ -1,6 +1,6 @@
-"""`mytrading margin` and `mytrading size`: what accounts have free, and the sums by which risk sizes a wish.
+"""`mytrading margin` and `mytrading size`: what accounts have free, and the sums by which risk sizes a signal.
 
-The one rule: the calculators read files alone and work while no stack runs; only the list of accounts asks the stack.
+The calculators read files alone and work while no stack runs; only the list of accounts asks the stack.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     PROFILE_OPTION,
@@ -25,8 +25,8 @@ from mytrading.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from mytrading.core.money.calculator import Lot
-    from mytrading.core.money.margin_table import RiskTables
+    from mytrading.core.accounting.margin_tables import RiskTables
+    from mytrading.core.risk.sizing.size_calculator import Lot
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
@@ -56,8 +56,8 @@ def margin(
         home = _home()
         tables, when = risk_tables(home), _day(day, profile)
         lot = _lot(home, instrument, when, tables, profile)
-        from mytrading.core.money.calculator import lots_for_margin
-        from mytrading.core.money.margin_table import TradeType
+        from mytrading.core.accounting.margin_tables import TradeType
+        from mytrading.core.risk.sizing.size_calculator import lots_for_margin
 
         try:
             trade = TradeType(TYPES.get(kind.lower(), kind))
@@ -157,7 +157,7 @@ def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tu
         fail(USAGE, f"--lots: expected at most {most} a leg (max_lots_per_leg in config/risk.toml), found {lots}")
     if lots:
         return lots, "as given"
-    from mytrading.core.sizing import lots_at_risk
+    from mytrading.core.risk.sizing.lots import lots_at_risk
 
     if not distance:
         fail(USAGE, "--risk: expected --entry and --stop, at different prices")
@@ -166,7 +166,7 @@ def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tu
 
 
 def _scaled(lots: int, confidence: float, why: str) -> tuple[int, str]:
-    from mytrading.core.sizing import scaled
+    from mytrading.core.risk.sizing.lots import scaled
 
     if confidence == 1.0:
         return lots, why
@@ -174,7 +174,7 @@ def _scaled(lots: int, confidence: float, why: str) -> tuple[int, str]:
 
 
 def _shared(lots: int, shares: list[str]) -> dict[str, int]:
-    from mytrading.core.sizing import shared
+    from mytrading.core.risk.sizing.lots import shared
 
     weights = {}
     for word in shares:
@@ -190,7 +190,7 @@ def _shared(lots: int, shares: list[str]) -> dict[str, int]:
 
 def _orders(units: int, lot: Lot) -> list[int]:
     """Units of each order, as the router slices them."""
-    from mytrading.core.slicing import Unsliceable, slices
+    from mytrading.core.orders.slicing import Unsliceable, slices
 
     try:
         return list(slices(units, lot.sizes)) if units else []
@@ -206,17 +206,17 @@ def _tell_lot(lot: Lot, orders: Any) -> None:
 
 
 def _home() -> Path:
-    from mytrading.runtime.places import project_home
+    from mytrading.runtime.host.paths import project_home
 
     return project_home()
 
 
 def _day(text: str, profile: str) -> date:
-    from mytrading.cli.calendar import market_now
-    from mytrading.core.calendar import day_of
+    from mytrading.cli.market.calendar import market_now
+    from mytrading.core.time import ist_date
 
     if not text:
-        return day_of(market_now(profile))
+        return ist_date(market_now(profile))
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -228,7 +228,7 @@ def risk_tables(home: Path) -> RiskTables:
     import tomllib
 
     from mytrading.config.problems import ConfigurationError
-    from mytrading.core.money.margin_table import RiskTables
+    from mytrading.core.accounting.margin_tables import RiskTables
 
     try:
         return RiskTables.from_dict(tomllib.loads((home / "config" / "risk.toml").read_text(encoding="utf-8")))
@@ -239,10 +239,10 @@ def risk_tables(home: Path) -> RiskTables:
 def _lot(home: Path, name: str, day: date, tables: RiskTables, profile: str) -> Lot:
     import tomllib
 
-    from mytrading.adapters.instrument_store import NOTHING, InstrumentFile
-    from mytrading.cli.server import started_config
-    from mytrading.core.contracts import ContractFacts
-    from mytrading.core.money.calculator import UnknownLot, lot_on
+    from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
+    from mytrading.cli.shell.target import started_config
+    from mytrading.core.instruments.contract_specs import ContractFacts
+    from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
     from mytrading.orchestrator import NotRunning
 
     facts = ContractFacts.from_dict(tomllib.loads((home / "config" / "instruments.toml").read_text(encoding="utf-8")))

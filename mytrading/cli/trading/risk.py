@@ -1,6 +1,6 @@
 """`mytrading risk`: limits and their use, money of the day, stops; and `mytrading kill`, the switch that is a file.
 
-The one rule: the switch works whether or not anything runs.
+The switch works whether or not anything runs.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from typing import Any
 
 import typer
 
-from mytrading.cli.output import (
+from mytrading.cli.shell.output import (
     ERROR,
     JSON_OPTION,
     PROFILE_OPTION,
     USAGE,
     cell,
-    clock_time,
     fail,
     failures,
     print_json,
     print_rows,
     stack,
 )
-from mytrading.cli.terminal import screen_of
+from mytrading.cli.shell.terminal import screen_of
+from mytrading.core.time import format_ist
 
 app = typer.Typer(
     help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
@@ -43,14 +43,16 @@ def risk(
     """Limits, what is used of them and what is left, profit of the day, equity, and each position's stop."""
     if context.invoked_subcommand is not None:
         return
+    from mytrading.messages.ops import RiskQuery
+
     with stack(profile) as found:
         if not watch:
-            _show(found.ask("risk"), as_json)
+            _show(found.ask(RiskQuery()), as_json)
             return
         try:
             while True:
                 began = time.monotonic()
-                body = found.ask("risk")
+                body = found.ask(RiskQuery())
                 if not as_json:
                     print(_CLEAR, end="", file=screen_of(sys.stdout))
                 _show(body, as_json)
@@ -69,7 +71,7 @@ def _show(body: dict[str, Any], as_json: bool) -> None:
         print("risk has not said anything yet; see `mytrading status`")
         return
     late = f", {body['age_s']:.0f} s ago" if body["age_s"] > 3 else ""
-    print(f"{clock_time(body['at_ns'])}{late}: {body['entries']} entries admitted, {body['denied']} wishes denied\n")
+    print(f"{format_ist(body['at_ns'])}{late}: {body['entries']} entries admitted, {body['denied']} signals denied\n")
     columns = ("scope", "name", "kind", "value", "limit", "used", "left", "action")
     print_rows([_limit(row) for row in body["limits"]], columns, False, "no limits")
     for row in body["limits"]:
@@ -87,7 +89,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     """Each run with what ends it, and the levels of its legs where they have any."""
     if not runs:
         return
-    rows = [{**row, "since": clock_time(row["opened_ns"]), "closes_from": _time_of(row["closes_ns"])} for row in runs]
+    rows = [{**row, "since": format_ist(row["opened_ns"]), "closes_from": _time_of(row["closes_ns"])} for row in runs]
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
     print_rows(rows, ("strategy", "since", "profit", "realised", *ends), False, "")
     print()
@@ -100,25 +102,25 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
 
 
 def _time_of(ns: int) -> str:
-    return clock_time(ns) if ns else ""
+    return format_ist(ns) if ns else ""
 
 
 def _held_back(body: dict[str, Any]) -> list[str]:
     """Why nothing may be entered, a line each."""
     lines = [
-        f"{row['level']} for {row['account']} since {clock_time(row['at_ns'])}: {row['reason']}"
+        f"{row['level']} for {row['account']} since {format_ist(row['at_ns'])}: {row['reason']}"
         + (f" (by {row['by']})" if row["by"] else "")
         for row in body["levels"]
     ]
     for row in body.get("flattens", []):
         what = " ".join(word for word in (row["account"], row["strategy"], row["instrument"]) if word)
         asked = f" (by {row['by']})" if row["by"] else ""
-        lines.append(f"flatten of {what} since {clock_time(row['at_ns'])} is {row['state']}: {row['reason']}{asked}")
+        lines.append(f"flatten of {what} since {format_ist(row['at_ns'])} is {row['state']}: {row['reason']}{asked}")
     kill = body["kill"]
     if kill is not None:
         why = f": {kill['why']}" if kill["why"] else ""
         lines.append(
-            f"the file KILL says {kill['word']}{why} (by {kill['by']}, {clock_time(kill['written_ns'])}); "
+            f"the file KILL says {kill['word']}{why} (by {kill['by']}, {format_ist(kill['written_ns'])}); "
             "`mytrading kill --remove` ends it"
         )
     if body.get("waits"):
@@ -156,7 +158,7 @@ def kill(
     profile: str = PROFILE_OPTION,
 ) -> None:
     """Write the file KILL, which risk and router obey by themselves though nothing else answers; flatten closes all."""
-    from mytrading.runtime.kill_file import WORDS, KillFile
+    from mytrading.runtime.supervision.kill_file import WORDS, KillFile
 
     if word not in WORDS:
         fail(USAGE, f"kill: expected {', '.join(WORDS)}; found {word!r}")
@@ -182,8 +184,8 @@ def kill(
 def _state_of(profile: str) -> Path:
     """The state folder: of the profile named, of the stack that runs or ran last, else of the default profile."""
     from mytrading.orchestrator import NotRunning, TradingOrchestrator
-    from mytrading.runtime.places import started_states, state_dir
-    from mytrading.runtime.supervision import supervisor_in
+    from mytrading.runtime.host.paths import started_states, state_dir
+    from mytrading.runtime.supervision.control import supervisor_in
 
     started = started_states()
     if profile:

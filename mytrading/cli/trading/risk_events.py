@@ -1,6 +1,6 @@
 """`mytrading risk events`: what risk did by itself and why, from its journals, whatever became of the strategy.
 
-The one rule: it reads the hash-chained rows themselves, so it works while the stack runs and when it does not.
+It reads the hash-chained rows themselves, so it works while the stack runs and when it does not.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, clock_time, print_json, print_rows, stack
+from mytrading.cli.shell.output import JSON_OPTION, PROFILE_OPTION, print_json, print_rows, stack
+from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.messages.risk_events import RiskEventRecorded
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
 
 _COLUMNS = ("at_ns", "strategy", "kind", "limit", "value", "action", "instruments", "accounts", "exit_orders")
 _TIMED = ("exit_time", "square_off")
@@ -53,7 +54,7 @@ def risk_events(config: RunConfig) -> list[dict[str, Any]]:
 def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
     from mytrading.messages.codec import StreamDecoder
     from mytrading.messages.risk_events import RiskEventRecorded
-    from mytrading.runtime.journal import read_segment, segments
+    from mytrading.runtime.journal.journal import read_segment, segments
 
     decoder = StreamDecoder("records")
     for path in segments(config.journal_dir("risk")):
@@ -67,8 +68,8 @@ def _archived(config: RunConfig) -> Iterator[RiskEventRecorded]:
     import msgspec
 
     from mytrading.messages.risk_events import RiskEventRecorded
-    from mytrading.runtime.day_files import parquet_of
-    from mytrading.runtime.journal import segments
+    from mytrading.runtime.journal.day_files import parquet_of
+    from mytrading.runtime.journal.journal import segments
 
     there = {path.stem for path in segments(config.journal_dir("risk"))}
     pattern = parquet_of(config, "risk", "*")
@@ -87,7 +88,7 @@ def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
     return {
         "id": event.id,
         "at_ns": event.at_ns,
-        "at": clock_time(event.at_ns),
+        "at": format_ist(event.at_ns),
         "strategy": event.strategy,
         "run": event.run,
         "kind": event.kind.value,
@@ -103,10 +104,10 @@ def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """A row for the table: seconds of the day as times."""
-    from mytrading.core.runs.times import clock
+    from mytrading.core.time import hhmm
 
     timed = row["kind"] in _TIMED
-    limit, value = (clock(int(row[name])) if timed else row[name] for name in ("threshold", "value"))
+    limit, value = (hhmm(int(row[name])) if timed else row[name] for name in ("threshold", "value"))
     return {**row, "limit": limit, "value": value}
 
 

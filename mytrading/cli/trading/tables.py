@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, print_rows, stack
+from mytrading.cli.shell.output import JSON_OPTION, PROFILE_OPTION, print_rows, stack
+
+if TYPE_CHECKING:
+    from mytrading.messages.ops import Query
 
 LIMIT_OPTION = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")
 
 
-def _ask(profile: str, verb: str, **arguments: str) -> list[dict[str, Any]]:
+def _ask(profile: str, query: Query[Any]) -> list[dict[str, Any]]:
     with stack(profile) as found:
-        rows: list[dict[str, Any]] = found.ask(verb, **arguments)
+        rows: list[dict[str, Any]] = found.ask(query)
         return rows
 
 
@@ -27,7 +30,9 @@ def _columns(rows: list[dict[str, Any]], *names: str) -> tuple[str, ...]:
 
 def orders(live: bool, limit: int, as_json: bool, profile: str) -> None:
     """Orders, oldest first, one above the freeze quantity with its slices; a group of its own has the command."""
-    rows = _ask(profile, "orders", limit=str(limit), live=str(live).lower())
+    from mytrading.messages.ops import OrdersQuery
+
+    rows = _ask(profile, OrdersQuery(limit=limit, live=live))
     if not as_json:
         rows = [each for row in rows for each in (row, *_slices(row))]
     columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type")
@@ -42,8 +47,10 @@ def _slices(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def positions(everything: bool, as_json: bool, profile: str) -> None:
-    """What each owner holds, its stop, and what nobody here owns; a group has the command."""
-    rows = _ask(profile, "positions", all=str(everything).lower())
+    """What each owner holds, with its stop, and unmanaged units; a group has the command."""
+    from mytrading.messages.ops import PositionsQuery
+
+    rows = _ask(profile, PositionsQuery(all=everything))
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised")
     shown = [{**row, "age": age(row.get("age_s"))} for row in rows]
     print_rows(
@@ -65,28 +72,32 @@ def age(seconds: float | None) -> str:
 
 
 def trades(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """Completed round trips."""
+    """Completed trades."""
+    from mytrading.messages.ops import TradesQuery
+
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
-    rows = _ask(profile, "trades", limit=str(limit))
-    print_rows(rows, _columns(rows, *columns), as_json, "no round trips yet")
+    rows = _ask(profile, TradesQuery(limit=limit))
+    print_rows(rows, _columns(rows, *columns), as_json, "no trades yet")
 
 
 def signals(limit: int = LIMIT_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
-    """What strategies wished for, what it came to in each account, and what was denied."""
+    """Signals of strategies, their outcome in each account, and denials."""
+    from mytrading.messages.ops import SignalsQuery
+
     columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
-    rows = _ask(profile, "signals", limit=str(limit))
+    rows = _ask(profile, SignalsQuery(limit=limit))
     if not as_json:
         rows = [each for row in rows for each in (row, *_by_account(row))]
     print_rows(rows, columns, as_json, "no signals yet")
 
 
 def _by_account(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a wish in several accounts came to in each, as rows of their own under it, which then have the reasons."""
-    told = row.get("accounts", [])
-    if len(told) < 2:
+    """What a signal in several accounts came to in each, as rows of their own under it, which then have the reasons."""
+    accounts = row.get("accounts", [])
+    if len(accounts) < 2:
         return []
     row["denied"] = ""
-    return [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in told]
+    return [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in accounts]
 
 
 def alerts(
@@ -95,8 +106,10 @@ def alerts(
     as_json: bool = JSON_OPTION,
     profile: str = PROFILE_OPTION,
 ) -> None:
-    """What a person should know."""
-    rows = _ask(profile, "alerts", limit=str(limit), all=str(everything).lower())
+    """Alerts of all processes, active ones unless --all."""
+    from mytrading.messages.ops import AlertsQuery
+
+    rows = _ask(profile, AlertsQuery(limit=limit, all=everything))
     columns = ("first_ns", "severity", "code", "subject", "message", "count")
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
 

@@ -1,7 +1,7 @@
 """The chain behind an order: from quote and signal through decision, command, send, outcome and reports to the stop.
 
-Used by `mytrading why`. It reads the journals of all daemons, read-only, whether the stack runs or not. The one rule:
-only ancestors and descendants of what was asked for are shown, never what merely shares a signal with it.
+It reads the journals of all daemons, read-only, whether the stack runs or not. Only ancestors and descendants of what
+was asked for are shown, never what merely shares a signal with it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.cli.journal.files import journals
-from mytrading.cli.why.words import words
+from mytrading.cli.why.wording import words
+from mytrading.core.orders.flat_order import flatten_orders
 from mytrading.messages.codec import FrameError, StreamDecoder
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import unions
-from mytrading.runtime.journal import INPUT, JournalDamaged, Row, read_segment
+from mytrading.operations.journal_verify import journals
+from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment
 
 MS = 1_000_000
 _LEVELS = {"order": "order", "goal": "goal", "protection": "protection", "flatten": "flatten"}
@@ -25,7 +26,7 @@ _LINKS = ("cause", "goal", "signal")
 _ROUNDS = 8
 
 
-class Entry(NamedTuple):
+class ChainEntry(NamedTuple):
     """A row of a journal, decoded, and its place among those of its daemon."""
 
     daemon: str
@@ -58,9 +59,9 @@ class Journals:
             try:
                 kept.extend(read_segment(path))
             except JournalDamaged:
-                continue  # `journal verify` tells of it; what can be read is shown
+                continue  # `journal verify` reports it; what can be read is shown
 
-    def naming(self, ids: Iterable[str]) -> list[Entry]:
+    def naming(self, ids: Iterable[str]) -> list[ChainEntry]:
         """Rows in whose bytes one of the ids stands."""
         wanted = [name.encode() for name in ids if name]
         return [
@@ -71,7 +72,7 @@ class Journals:
             if (entry := self._decoded(daemon, index)) is not None
         ]
 
-    def input_of(self, entry: Entry) -> Entry | None:
+    def input_of(self, entry: ChainEntry) -> ChainEntry | None:
         """The input that led to a decision: decisions carry its very times."""
         rows = self._rows[entry.daemon]
         for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
@@ -82,15 +83,15 @@ class Journals:
                 return self._decoded(entry.daemon, index)
         return None
 
-    def _decoded(self, daemon: str, index: int) -> Entry | None:
+    def _decoded(self, daemon: str, index: int) -> ChainEntry | None:
         row = self._rows[daemon][index]
         try:
-            body = msgspec.to_builtins(self._decoders[row.stream].body(row.body))
+            body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].body(row.body)))
         except (FrameError, KeyError):
             return None
         if not isinstance(body, dict):
             body = {"type": body[0], "values": body[1:]}
-        return Entry(daemon, index, row, body)
+        return ChainEntry(daemon, index, row, body)
 
 
 def subject_of(body: dict[str, Any]) -> str:
@@ -128,7 +129,7 @@ def chain(config: RunConfig, wanted: str) -> list[Step]:
     return _steps(list(entries.values()))
 
 
-def _roots(entries: list[Entry], wanted: str) -> set[str]:
+def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
     roots = {subject for entry in entries if (subject := subject_of(entry.body)) == wanted}
     by_broker = {
         str(entry.body["order"]["client_order_id"])
@@ -152,23 +153,23 @@ def _closure(source: Journals, roots: set[str]) -> set[str]:
     return up | down
 
 
-def _steps(entries: list[Entry]) -> list[Step]:
-    told = sorted(entries, key=lambda e: (e.row.machine_ns, e.row.kind, e.place))
-    rows = [step for entry in told if (step := _step(entry)) is not None]
-    quote = _quote_behind(told)
+def _steps(entries: list[ChainEntry]) -> list[Step]:
+    ordered = sorted(entries, key=lambda e: (e.row.machine_ns, e.row.kind, e.place))
+    rows = [step for entry in ordered if (step := _step(entry)) is not None]
+    quote = _quote_behind(ordered)
     if quote is not None:
         rows = sorted([quote, *rows], key=lambda step: step.machine_ns)
     return _timed(rows)
 
 
-def _step(entry: Entry) -> Step | None:
+def _step(entry: ChainEntry) -> Step | None:
     said = words(entry.body, reading=entry.row.kind == INPUT)
     if said is None:
         return None
     return Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *said, subject_of(entry.body))
 
 
-def _quote_behind(entries: list[Entry]) -> Step | None:
+def _quote_behind(entries: list[ChainEntry]) -> Step | None:
     """The quote that the signal was made of: its machine time travels with everything that follows from it.
 
     A signal of the first moments comes from bars that were asked for: there is no quote behind it.

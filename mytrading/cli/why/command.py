@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli.complete import order_ids
-from mytrading.cli.output import JSON_OPTION, PROFILE_OPTION, USAGE, clock_time, fail, print_json, stack
+from mytrading.cli.shell.completion import order_ids
+from mytrading.cli.shell.output import JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.core.time import format_ist
 
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}
 
@@ -39,7 +40,7 @@ def why(
 
 
 def _moment(market_ns: int) -> str:
-    return f"{clock_time(market_ns, '%H:%M:%S')}.{market_ns // 1_000_000 % 1000:03d}"
+    return f"{format_ist(market_ns, '%H:%M:%S')}.{market_ns // 1_000_000 % 1000:03d}"
 
 
 def add_to(app: typer.Typer) -> None:

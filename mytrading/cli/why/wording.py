@@ -1,6 +1,6 @@
 """What a journal row says, in a few words, for the chain that `mytrading why` prints.
 
-Used by `why_chain`. The one rule: a row that others only pass on is told once, where it was written.
+A row that others pass on appears once, where it was written.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def words(body: dict[str, Any], *, reading: bool) -> Said | None:
 def _signal(body: dict[str, Any]) -> str:
     legs = ", ".join(f"{leg['lots']:+d} lots {leg['instrument']}" for leg in body.get("legs", ())) or "flat"
     reason = f": {body['reason']}" if body.get("reason") else ""
-    return f"{body['strategy']} wishes {body['action']} ({legs}){reason}"
+    return f"{body['strategy']} signals {body['action']} ({legs}){reason}"
 
 
 def _order(body: dict[str, Any]) -> Said:
@@ -57,7 +57,7 @@ def _denied(body: dict[str, Any]) -> Said:
 
 
 def _expired(body: dict[str, Any]) -> Said:
-    return "denied", f"EXPIRED: {body['strategy']}'s wish came too late"
+    return "denied", f"EXPIRED: {body['strategy']}'s signal came too late"
 
 
 def _outcome(body: dict[str, Any]) -> Said:
@@ -97,7 +97,7 @@ def _flatten(body: dict[str, Any]) -> Said:
 def _person(body: dict[str, Any]) -> Said:
     kind = str(body["type"]).removesuffix("_requested")
     reason = f": {body['reason']}" if body.get("reason") else ""
-    return "person", f"{kind} asked for{reason}"
+    return "person", f"{kind} requested{reason}"
 
 
 def _answer(body: dict[str, Any]) -> Said:

@@ -1,7 +1,7 @@
 """What a fill costs in India: brokerage, STT, exchange and SEBI charges, GST and stamp duty, as they were on its day.
 
-Read from `config/fees.toml`; used by backtests and by whoever explains a contract note. The one rule: every rate is
-asked for a date and a segment, never written here.
+Read from `config/fees.toml`; used by backtests and by whoever explains a contract note. Every rate is asked for a date
+and a segment, never written here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.calendar import day_number
-from mytrading.core.unknown_keys import made_of
+from mytrading.core.text.unknown_keys import made_of
+from mytrading.core.time import day_number
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 

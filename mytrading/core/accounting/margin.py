@@ -1,8 +1,8 @@
 """What legs need in margin, what an account has free, and what working orders have reserved of it.
 
-Used by risk for every entry, and by the calculators. Free is cash and collateral as the broker reports it: what is
-used was taken off by the broker already and is never subtracted again. The one rule: an allocation counts until a
-report of the broker that began after the order was known there, so that nothing is spent twice in between.
+Free is cash and collateral as the broker reports it: what is used was taken off by the broker already and is never
+subtracted again. An allocation counts until a report of the broker that began after the order was known there, so that
+nothing is spent twice in between.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.money.margin_table import BufferRule, RiskTables, TradeType, expires_on, trade_type
-from mytrading.core.order import FREED
+from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType, expires_on, trade_type
+from mytrading.core.orders.state_machine import FREED
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Order
@@ -116,7 +116,7 @@ def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     return paired + rest
 
 
-class Allocation(msgspec.Struct):
+class MarginShare(msgspec.Struct):
     """What one entry reserves: rupees for so many units, and its orders by id with quantity, filled units and state.
 
     `owner` is the strategy and the instrument it is for.
@@ -146,7 +146,7 @@ class MarginTracker:
 
     def __init__(self) -> None:
         self.funds: dict[str, Funds] = {}
-        self._allocated: dict[str, dict[str, Allocation]] = {}
+        self._allocated: dict[str, dict[str, MarginShare]] = {}
 
     def refresh(self, funds: Funds) -> None:
         """A report of the broker: what was known there before it was asked for is in it."""
@@ -161,7 +161,7 @@ class MarginTracker:
     ) -> None:
         """Reserve rupees for an entry of so many units (unsigned); a repeat changes nothing."""
         if rupees > 0:
-            made = Allocation(rupees, units, (strategy, instrument))
+            made = MarginShare(rupees, units, (strategy, instrument))
             self._allocated.setdefault(account, {}).setdefault(name, made)
 
     def release(self, account: str, name: str) -> None:
@@ -181,7 +181,7 @@ class MarginTracker:
 
     def shown(self, order: Order, machine_ns: int) -> None:
         """An order moved: what it did not fill at its end is released."""
-        name = order.parent or order.client_order_id
+        name = order.links.parent or order.client_order_id
         found = self._allocated.get(order.account, {}).get(name)
         if found is None:
             return

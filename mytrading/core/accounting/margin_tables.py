@@ -1,7 +1,6 @@
 """What positions cost in margin, as `config/risk.toml` lists it: figures per lot by date, shares, profiles and grades.
 
-Used by `core/money/margin` and `core/sizing`, by risk and by the calculators. The one rule: a figure is asked for with
-a day, and the expiry column counts for contracts that expire that day, for no others.
+A figure is asked for with a day, and the expiry column counts for contracts that expire that day, for no others.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mytrading.core.unknown_keys import made_of
+from mytrading.core.text.unknown_keys import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 FIXED, BY_RISK = "fixed", "risk"
@@ -94,7 +93,7 @@ class BufferRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Source(StrEnum):
-    """What a share is taken of: cash and collateral, which is for sellers, or cash alone; `fitting` is by the wish."""
+    """What a share is taken of: cash and collateral (for sellers), or cash alone; `fitting` is by the intent."""
 
     FITTING = "fitting"
     AVAILABLE = "available"

@@ -1,7 +1,6 @@
 """What a series of returns says of a strategy: return, risk and their ratios, as empyrical defines them.
 
-Used by backtests and their reports. Returns are simple returns of equal periods (0.01 is 1 %). The one rule: a figure
-that the returns cannot give is NaN, never 0.
+Returns are simple returns of equal periods (0.01 is 1 %). A figure that the returns cannot give is NaN, never 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Profit and loss of positions from quotes, in rupees.
 
-Used by risk for its limits and figures, and by whoever shows money. The one rule: a price that is old, not positive or
-not finite never moves profit or loss; what was last known stays.
+A price that is old, not positive or not finite never moves profit or loss; what was last known stays.
 """
 
 from __future__ import annotations

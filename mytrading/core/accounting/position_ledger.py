@@ -1,7 +1,6 @@
 """The ledger's arithmetic: what a fill does to one owner's position.
 
-Used by the order machine, the backtest and everybody who folds fills. The one rule: money is conserved; what is
-realised plus what is open at the average price always equals the sum of all fills.
+Money is conserved; what is realised plus what is open at the average price always equals the sum of all fills.
 """
 
 from __future__ import annotations
@@ -140,4 +139,4 @@ def with_levels(position: Position, entry: Order | None) -> Position:
     """A position with the levels at which risk closes what this entry opens; with none if nothing does any more."""
     if entry is None:
         return replace(position, held_stop=0.0, held_target=0.0)
-    return replace(position, held_stop=entry.held_stop, held_target=entry.held_target)
+    return replace(position, held_stop=entry.plan.held_stop, held_target=entry.plan.held_target)

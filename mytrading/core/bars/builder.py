@@ -1,8 +1,7 @@
 """Bars from quotes, and longer bars from one-minute bars, both anchored to the session's open.
 
-The feed builds one-minute bars of all that it receives; feed, engine and backtest make longer ones of those with the
-same `Aggregator`. Time comes in with quotes and clock ticks. The one rule: a bar that was handed out is final, so
-whatever arrives for it later is counted, never built in.
+The feed builds one-minute bars from quotes; feed, engine and backtest aggregate longer ones with `Aggregator`. A bar
+that was handed out is final: a quote or minute that arrives for it later is counted, never built in.
 
 A minute without a quote has no bar. Quotes outside continuous trading make none either, but move the volume counter.
 """
@@ -13,9 +12,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mytrading.core.calendar import Calendar, Session
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar, Quote
 
-MINUTE = 60_000_000_000
 _UNITS = {"m": 1, "h": 60}
 _WHOLE_SESSION = 24 * 60
 _NEVER = 1 << 62
@@ -38,14 +37,14 @@ def bucket(session: Session, ns: int, span_ns: int) -> tuple[int, int]:
 
 
 class Closed(NamedTuple):
-    """A bar that ended. Not `whole`: we came too late to see its beginning."""
+    """A bar that ended; not `whole` if quotes from its beginning are missing."""
 
     bar: Bar
     whole: bool
 
 
 class _Build:
-    """The bar in the making of one instrument, and what is known of its volume counter."""
+    """The unfinished bar of one instrument, and its volume counter."""
 
     __slots__ = (
         "close", "closed_until", "counter", "end", "exchange", "high",
@@ -66,9 +65,9 @@ class _Build:
         self.volume = self.ticks = 0
 
     def count(self, volume: int | None) -> int:
-        """Units traded since the last quote. First sight counts nothing; a lower counter began anew from zero.
+        """Units traded since the last quote. The first counter counts nothing; a lower one restarted from zero.
 
-        Zero is what servers send for "not known".
+        Servers send zero for "not known".
         """
         if not volume:
             return 0
@@ -95,7 +94,7 @@ class BarBuilder:
         self.outside = 0
 
     def watch(self, instrument: str, since_ns: int) -> None:
-        """Quotes are complete from `since_ns` on: a bar that began before is not whole. What was built stays."""
+        """Note that quotes are complete from `since_ns` on: a bar that began before is not whole."""
         build = self._builds.get(instrument)
         if build is None:
             self._builds[instrument] = _Build(instrument.partition(":")[0], since_ns)
@@ -103,21 +102,21 @@ class BarBuilder:
             build.since = since_ns
 
     def price(self, instrument: str) -> float:
-        """The last price of the bar in the making; 0 if there is none."""
+        """The last price of the unfinished bar; 0 if there is none."""
         build = self._builds.get(instrument)
         return build.close if build is not None and build.end else 0.0
 
     def interrupt(self) -> None:
-        """Quotes stopped coming: no bar is whole until `watch` says from when on they are complete again."""
+        """Mark all bars as not whole until `watch` says from when on quotes are complete again."""
         for build in self._builds.values():
             build.since = _NEVER
 
-    def forget(self, instrument: str) -> None:
-        """Drop an instrument with the bar in the making."""
+    def drop(self, instrument: str) -> None:
+        """Drop an instrument with its unfinished bar."""
         self._builds.pop(instrument, None)
 
     def add(self, quote: Quote) -> Closed | None:
-        """Build a quote in; returns the bar that it ended, if any."""
+        """Add a quote; returns the bar that it ended, if any."""
         build = self._builds.get(quote.instrument)
         if build is None:
             build = self._builds[quote.instrument] = _Build(quote.instrument.partition(":")[0], quote.market_ns)
@@ -195,7 +194,7 @@ class Aggregator:
         self.late = 0
 
     def add(self, minute: Bar) -> list[Bar]:
-        """Build a one-minute bar in; returns the longer bars that are complete now, in time order per timeframe."""
+        """Add a one-minute bar; returns the longer bars that are complete now, in time order per timeframe."""
         exchange = minute.instrument.partition(":")[0]
         session = self._calendar.session(exchange, self._calendar.trading_day(minute.start_ns))
         if session is None or not session.open_ns <= minute.start_ns < session.close_ns:

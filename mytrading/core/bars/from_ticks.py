@@ -1,8 +1,7 @@
 """Bars of recorded ticks, whole columns at a time.
 
-Used by backtests of tick files; live bars are built a quote at a time by `core/bars/building`. It loads numba, so it is
-imported where ticks are read and nowhere else. The one rule: ticks come in time order, and a minute without any has no
-bar.
+It loads numba, so it is imported where ticks are read and nowhere else. Ticks come in time order, and a minute without
+any has no bar.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 
 FloatArray = NDArray[np.float64]
 

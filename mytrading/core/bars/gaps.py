@@ -1,7 +1,6 @@
 """How much of a range of bars is there: the bars a calendar lets one expect, against those found.
 
-Used by the feed and by `mytrading history`. The one rule: a missing minute is reported, never filled; of an option that
-hardly trades it may mean that nobody traded.
+A missing minute is reported, never filled; of an option that hardly trades it may mean that nobody traded.
 """
 
 from __future__ import annotations
@@ -10,10 +9,9 @@ from collections.abc import Iterable, Iterator
 from datetime import date, time, timedelta
 from typing import NamedTuple
 
-from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import DAY, to_ns
 from mytrading.messages.market import Bar
-
-DAY_NS = 86_400_000_000_000
 
 
 class Gap(NamedTuple):
@@ -64,9 +62,9 @@ def _expected(calendar: Calendar, exchange: str, span_ns: int, start: date, end:
         session = calendar.session(exchange, day)
         if session is None:
             continue
-        if span_ns == DAY_NS:
+        if span_ns == DAY:
             midnight = to_ns(day, time.min)
-            yield midnight, midnight + DAY_NS
+            yield midnight, midnight + DAY
             continue
         for begin in range(session.open_ns, session.close_ns, span_ns):
             yield begin, begin + span_ns

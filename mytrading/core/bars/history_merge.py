@@ -1,9 +1,8 @@
-"""Where live bars join fetched history: no gap, no bar twice, none that missed the beginning of its minute.
+"""History merge: joins live bars with fetched history, without gaps, duplicates or bars that miss their beginning.
 
-Used by the feed for the instruments it keeps history of. After a start or a loss of the socket the live bars of an
-instrument are held until history has filled what was missed, the minute in which data came back included. What is
-given up leaves a hole, which is known until history has filled it after all. The one rule: bars leave here in the order
-of their start.
+After a start or a lost connection the live bars of an instrument are held back until history has filled what was
+missed, the minute in which data came back included. A wait that is given up leaves a hole, which is reported until
+history fills it. Bars leave in the order of their start.
 """
 
 from __future__ import annotations
@@ -11,26 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.bars.building import MINUTE, Closed
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.bars.builder import Closed
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
 TRIES = 3
 PATIENCE_NS = 10_000_000_000
-"""Machine time for which live bars wait for history at most, once it is their turn to be asked for."""
+"""Machine time for which live bars wait for history at most, once their request is due."""
 EACH_NS = 400_000_000
-"""Machine time by which that is later for each question asked before: a server answers three a second."""
+"""Machine time added for each earlier request: a server answers three a second."""
 LAG_NS = 3 * MINUTE
-"""How much later than a minute's end history has it at the latest; what it still lacks then was not traded."""
+"""Delay after a minute's end by which history has it; a minute missing then had no trade."""
 
 
 CLOSE_NS = 5 * MINUTE
 APART = 0.02
-"""A bar that ended less than `CLOSE_NS` before a quote is of the same market if its price lies within this share."""
+"""A bar that ended less than `CLOSE_NS` before a quote is of the same market if their prices are this close."""
 
 
 class Fetch(NamedTuple):
-    """History of an instrument is wanted, of bars that end by `upto_ns` (market), `days` of it (0: as configured).
+    """A request for history of bars that end by `upto_ns` (market), `days` of it (0: as configured).
 
     `price` is the last quote's at that time, 0 if there is none.
     """
@@ -42,9 +42,9 @@ class Fetch(NamedTuple):
 
 
 def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
-    """Why the newest fetched bar is not of the market that quotes show; empty if it may be, or nothing tells.
+    """Why the newest fetched bar contradicts the quotes; empty if it does not, or cannot be compared.
 
-    A contract would be chosen by such a bar that is hundreds of points away. Prices of options do move that fast.
+    Strikes would be chosen by a bar that is hundreds of points away. Prices of options do move that fast.
     """
     newest = max(fetched, key=lambda bar: bar.end_ns, default=None)
     if newest is None or not fetch.price or fetch.upto_ns - newest.end_ns >= CLOSE_NS:
@@ -58,32 +58,34 @@ def contradiction(fetch: Fetch, fetched: Sequence[Bar]) -> str:
     )
 
 
-def told_until(fetched: Sequence[Bar], upto_ns: int) -> int:
-    """Up to when (market ns) an answer says how an instrument traded: a server's newest minutes may lag."""
+def covered_until(fetched: Sequence[Bar], upto_ns: int) -> int:
+    """Market ns up to which an answer is complete: a server's newest minutes may lag."""
     last = max((bar.end_ns for bar in fetched), default=0)
     return last if upto_ns - last < LAG_NS else upto_ns
 
 
 class _Join:
-    __slots__ = ("asked", "covered_ns", "deadline", "due_ns", "given", "held", "holding", "hole", "tries", "upto_ns")
+    __slots__ = (
+        "covered_ns", "deadline", "due_ns", "given", "held", "holding", "hole", "requested", "tries", "upto_ns",
+    )  # fmt: skip
 
     def __init__(self, covered_ns: int) -> None:
         self.covered_ns = covered_ns
         self.given = self.hole = False
         self.held: list[Closed] = []
         self.holding = True
-        self.asked = False
+        self.requested = False
         self.due_ns: int | None = None
         self.upto_ns = 0
         self.deadline = 0
         self.tries = 0
 
 
-class Fusion:
-    """One join per instrument. `gaps` counts minutes that neither we nor history saw from their beginning."""
+class HistoryMerge:
+    """One join per instrument. `gaps` counts minutes for which neither quotes nor history give a whole bar."""
 
     def __init__(self, margin_ns: int) -> None:
-        """History is asked for `margin_ns` of market time after the minute it is wanted for."""
+        """History is requested `margin_ns` of market time after the minute it is needed for."""
         self.margin_ns = margin_ns
         self._joins: dict[str, _Join] = {}
         self.gaps = 0
@@ -98,11 +100,11 @@ class Fusion:
 
     @property
     def holes(self) -> tuple[str, ...]:
-        """Instruments of which a bar was delivered, or stored before, though one ahead of it is still missing."""
+        """Instruments with a delivered or stored bar before which one is still missing."""
         return tuple(name for name, join in self._joins.items() if join.hole)
 
     def behind(self, now_ns: int) -> tuple[str, ...]:
-        """Instruments of which a minute is over, and neither stored nor told by history yet, so that no more come."""
+        """Instruments whose bars are held back since a minute that is over is neither stored nor covered by history."""
         return tuple(
             name
             for name, join in self._joins.items()
@@ -110,14 +112,14 @@ class Fusion:
         )
 
     def add(self, instrument: str, covered_ns: int = 0) -> None:
-        """Keep history of an instrument; its bars are held until `resume` and a fetch.
+        """Keep history of an instrument; its bars are held back until `resume` and a fetch.
 
-        Without a hole all of them that ended by `covered_ns` (market, 0: none) are in the store.
+        All bars that ended by `covered_ns` (market, 0: none) are in the store.
         """
         self._joins.setdefault(instrument, _Join(covered_ns))
 
     def cover(self, until_ns: int) -> list[str]:
-        """Every bar that ended by then was delivered where none is held; returns where that is news, and known."""
+        """Mark instruments without held bars or holes as complete until then; returns those that changed."""
         news = []
         for name, join in self._joins.items():
             if join.covered_ns and not join.holding and not join.hole and join.covered_ns < until_ns:
@@ -126,19 +128,19 @@ class Fusion:
         return news
 
     def interrupt(self) -> None:
-        """The socket is lost: whatever comes next has a gap before it."""
+        """Hold back bars of all instruments: the connection is lost, and the next bar has a gap before it."""
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
     def resume(self, instrument: str, upto_ns: int) -> None:
-        """Data of the instrument flow again, and are whole from `upto_ns` (market, the end of a minute) on."""
+        """Note that quotes of an instrument are complete again from `upto_ns` (market, the end of a minute) on."""
         join = self._joins.get(instrument)
         if join is not None:
-            join.holding, join.asked, join.tries, join.deadline = True, False, 0, 0
+            join.holding, join.requested, join.tries, join.deadline = True, False, 0, 0
             join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
 
     def offer(self, closed: Closed) -> list[Bar]:
-        """A live bar closed; returns what may be delivered now."""
+        """Add a closed live bar; returns bars to deliver now."""
         join = self._joins.get(closed.bar.instrument)
         if join is not None and join.holding:
             join.held.append(closed)
@@ -151,31 +153,31 @@ class Fusion:
         return []
 
     def due(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
-        """Fetches to begin now; so many that were begun before are not answered yet."""
+        """Requests to start now, with `ahead` earlier ones not answered yet."""
         fetches: list[Fetch] = []
         for name, join in self._joins.items():
-            if join.holding and not join.asked and join.due_ns is not None and now_ns >= join.due_ns:
-                join.asked = True
+            if join.holding and not join.requested and join.due_ns is not None and now_ns >= join.due_ns:
+                join.requested = True
                 join.deadline = join.deadline or machine_ns + PATIENCE_NS + (ahead + len(fetches)) * EACH_NS
                 fetches.append(Fetch(name, join.upto_ns))
         return fetches
 
-    def filled(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
-        """History answered: `fetched` in all, of which `new` were not in the store; returns what may be delivered."""
-        self._told(fetch, told_until(fetched, fetch.upto_ns))
+    def apply_history(self, fetch: Fetch, fetched: Sequence[Bar], new: Sequence[Bar], now_ns: int) -> list[Bar]:
+        """Merge an answer, of which `new` bars were not in the store; returns bars to deliver."""
+        self._extend_cover(fetch, covered_until(fetched, fetch.upto_ns))
         join = self._waiting(fetch)
         if join is None:
             return []
         known = {bar.start_ns for bar in fetched}
         missing = any(not closed.whole and closed.bar.start_ns not in known for closed in join.held)
-        if missing and self._again(join, now_ns):
+        if missing and self._retry(join, now_ns):
             return []
         if not (missing or join.hole):
             join.covered_ns = max(join.covered_ns, join.upto_ns)
         return self._release(join, {bar.start_ns: bar for bar in new}, known)
 
-    def _told(self, fetch: Fetch, until_ns: int) -> None:
-        """History says how the instrument traded until then: of what ended before, nothing is missing any more."""
+    def _extend_cover(self, fetch: Fetch, until_ns: int) -> None:
+        """Mark an instrument as complete until then, and close its hole if that is before."""
         join = self._joins.get(fetch.instrument)
         if join is None:
             return
@@ -184,15 +186,15 @@ class Fusion:
         if not join.hole and (join.holding or not join.covered_ns):
             join.covered_ns = max(join.covered_ns, until_ns)
 
-    def failed(self, fetch: Fetch, now_ns: int) -> list[Bar]:
-        """History did not answer; it is asked again, and after the last time the live bars go on alone."""
+    def apply_failure(self, fetch: Fetch, now_ns: int) -> list[Bar]:
+        """Retry a failed request; after the last try returns the live bars held back."""
         join = self._waiting(fetch)
-        if join is None or self._again(join, now_ns):
+        if join is None or self._retry(join, now_ns):
             return []
         return self._release(join, {}, set())
 
     def overdue(self, machine_ns: int) -> list[Bar]:
-        """Live bars that have waited long enough."""
+        """Live bars whose wait has ended, to deliver now."""
         bars: list[Bar] = []
         for join in self._joins.values():
             if join.holding and join.deadline and machine_ns >= join.deadline:
@@ -200,16 +202,16 @@ class Fusion:
         return bars
 
     def _waiting(self, fetch: Fetch) -> _Join | None:
-        """The join a fetch was for, unless it was given up or interrupted since."""
+        """The join of a request, unless it was given up or interrupted since."""
         join = self._joins.get(fetch.instrument)
-        asked = join is not None and join.holding and join.asked and join.upto_ns == fetch.upto_ns
-        return join if asked and join is not None and join.due_ns is not None else None
+        waiting = join is not None and join.holding and join.requested and join.upto_ns == fetch.upto_ns
+        return join if waiting and join is not None and join.due_ns is not None else None
 
-    def _again(self, join: _Join, now_ns: int) -> bool:
+    def _retry(self, join: _Join, now_ns: int) -> bool:
         join.tries += 1
         if join.tries >= TRIES:
             return False
-        join.asked, join.due_ns = False, now_ns + self.margin_ns
+        join.requested, join.due_ns = False, now_ns + self.margin_ns
         return True
 
     def _release(self, join: _Join, repaired: dict[int, Bar], known: set[int]) -> list[Bar]:
@@ -223,5 +225,5 @@ class Fusion:
                 self.gaps += 1
         join.hole = join.hole or (join.covered_ns < join.upto_ns and bool(join.covered_ns or join.given))
         join.given = join.given or bool(bars)
-        join.held, join.holding, join.asked, join.due_ns, join.deadline = [], False, False, None, 0
+        join.held, join.holding, join.requested, join.due_ns, join.deadline = [], False, False, None, 0
         return bars

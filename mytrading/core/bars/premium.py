@@ -1,7 +1,7 @@
 """The combined premium of a strategy's legs as bars, from the one-minute bars of each leg.
 
-Used by `mytrading strategies chart`. Highs of legs do not occur together, so a minute's high and low are those of the
-combined open and close. The one rule: a minute that one leg lacks is left out; nothing is filled in.
+Highs of legs do not occur together, so a minute's high and low are those of the combined open and close. A minute that
+one leg lacks is left out; nothing is filled in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
 from typing import NamedTuple
 
-from mytrading.core.bars.building import aggregate
+from mytrading.core.bars.builder import aggregate
 from mytrading.core.calendar import Calendar
 from mytrading.messages.market import Bar
 

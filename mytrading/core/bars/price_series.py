@@ -1,7 +1,7 @@
 """Bars of one series of prices, anchored to the session's open: what an exit on a trend is judged by.
 
-Used by `core/runs/series`. A bar is handed out by `due`, which changes nothing, and is history once `keep` learns it,
-so that history is what is journaled. The one rule: a bar that was kept is final, and prices for it are passed over.
+A bar is handed out by `due`, which changes nothing, and is history once `keep` learns it, so that history is what is
+journaled. A bar that was kept is final, and prices for it are passed over.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 
-from mytrading.core.bars.building import MINUTE, bucket, timeframe_name
+from mytrading.core.bars.builder import bucket, timeframe_name
 from mytrading.core.calendar import Calendar
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
 GRACE_NS = 300_000_000

@@ -1,7 +1,7 @@
 """The shape of `config/calendar.toml`: a parsed TOML mapping becomes a `CalendarSpec`, or a list of problems.
 
-Used by `core.calendar` only. The one rule: every problem is collected, and each says where, what was found, and what
-was expected, since an operator edits this file by hand once a year.
+Every problem is collected, and each says where, what was found, and what was expected, since an operator edits this
+file by hand once a year.
 """
 
 from __future__ import annotations

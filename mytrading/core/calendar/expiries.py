@@ -1,7 +1,7 @@
 """Which expiry a rule names at a moment: this week's, next week's, this month's, next month's.
 
-Used by the instrument book for strategies, and by screens. The one rule: an expiry is past from the close of its own
-session on, not from midnight: at 15:45 on the day of an expiry the nearest contract is the next one.
+An expiry is past from the close of its own session on, not from midnight: at 15:45 on the day of an expiry the nearest
+contract is the next one.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, time, timedelta
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.messages.runconfig import ExpiryRule
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import to_ns
+from mytrading.messages.run_config import ExpiryRule
 
 Ends = Callable[[str, str], int]
 """From exchange and expiry (ISO date) to the moment (market ns) from which the contract is past."""

@@ -1,6 +1,6 @@
 """Adding holidays to the text of `config/calendar.toml`, so that its comments and its order stay.
 
-Used by `mytrading calendar write`. The one rule: what stands there is never changed or removed; a person does that.
+What stands there is never changed or removed; an operator does that.
 """
 
 from __future__ import annotations

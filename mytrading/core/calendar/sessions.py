@@ -1,25 +1,18 @@
 """When each exchange trades: dated sessions, holidays and special sessions, as `config/calendar.toml` lists them.
 
-Used by risk (trading hours), the feed and the bar builder (session bounds), the simulator (jump from a close to the
-next open) and the symbol rules (which day a weekly option expires). Days are IST dates, moments are ns UTC. The one
-rule: nothing here asks what time it is; the caller passes market ns.
+Days are IST dates, moments are ns UTC. Nothing here asks what time it is; the caller passes market ns.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import date, time, timedelta
 from typing import NamedTuple
 
-from mytrading.core.calendar.file import CalendarSpec, ExchangeSpec, read_calendar
+from mytrading.core.calendar.calendar_file import CalendarSpec, ExchangeSpec, read_calendar
+from mytrading.core.time import DAY, IST_OFFSET, day_number, ist_date, to_ns
 
-# India has had one zone and no summer time since 1945.
-IST = timezone(timedelta(hours=5, minutes=30), "IST")
-
-_SECOND = 1_000_000_000
-_DAY = 86_400 * _SECOND
-_IST_OFFSET = 19_800 * _SECOND
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _HORIZON_DAYS = 400
 _CACHE_LIMIT = 4096
@@ -42,22 +35,6 @@ class Session(NamedTuple):
     name: str = ""
 
 
-def day_number(ns: int) -> int:
-    """The IST date of a moment as days since 1970-01-01: a key that costs little to make."""
-    return (ns + _IST_OFFSET) // _DAY
-
-
-def day_of(ns: int) -> date:
-    """The IST date of a moment."""
-    return date.fromordinal(_EPOCH_ORDINAL + day_number(ns))
-
-
-def to_ns(day: date, at: time) -> int:
-    """The moment (ns UTC) of a wall-clock time in India."""
-    moment = datetime.combine(day, at, tzinfo=IST).astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (moment.days * 86_400 + moment.seconds) * _SECOND + moment.microseconds * 1000
-
-
 class Calendar:
     """Sessions and holidays of all exchanges.
 
@@ -67,7 +44,7 @@ class Calendar:
     def __init__(self, spec: CalendarSpec) -> None:
         self._spec = spec
         self._cache: dict[tuple[str, int], Session | None] = {}
-        self._day: tuple[int, date] = (0, day_of(0))
+        self._day: tuple[int, date] = (0, ist_date(0))
         self.edition = 0
         """Counts how often another calendar was taken over; what is derived from this one is stale after that."""
 
@@ -102,15 +79,15 @@ class Calendar:
 
     def is_open(self, exchange: str, ns: int) -> bool:
         """Whether the exchange trades continuously at market time `ns`."""
-        session = self._session(exchange, (ns + _IST_OFFSET) // _DAY)
+        session = self._session(exchange, (ns + IST_OFFSET) // DAY)
         return session is not None and session.open_ns <= ns < session.close_ns
 
     def trading_day(self, ns: int) -> date:
         """The IST date of market time `ns`: the day that journals, bars and daily limits are kept by."""
-        number = (ns + _IST_OFFSET) // _DAY
+        number = (ns + IST_OFFSET) // DAY
         known = self._day
         if number != known[0]:
-            self._day = known = (number, day_of(ns))
+            self._day = known = (number, ist_date(ns))
         return known[1]
 
     def is_trading_day(self, exchange: str, day: date) -> bool:
@@ -144,10 +121,10 @@ class Calendar:
 
     def next_open(self, exchange: str, ns: int) -> int:
         """The first open strictly after market time `ns`, in ns UTC."""
-        today = self._session(exchange, (ns + _IST_OFFSET) // _DAY)
+        today = self._session(exchange, day_number(ns))
         if today is not None and today.open_ns > ns:
             return today.open_ns
-        return self.next_session(exchange, day_of(ns)).open_ns
+        return self.next_session(exchange, ist_date(ns)).open_ns
 
     def previous_trading_day(self, exchange: str, day: date) -> date:
         """The last day before `day` on which the exchange trades."""
@@ -158,7 +135,7 @@ class Calendar:
 
     def next_trading_day(self, exchange: str, day: date) -> date:
         """The first day after `day` on which the exchange trades."""
-        return day_of(self.next_session(exchange, day).open_ns)
+        return ist_date(self.next_session(exchange, day).open_ns)
 
     def _session(self, exchange: str, number: int) -> Session | None:
         """`number` counts days from 1970-01-01."""

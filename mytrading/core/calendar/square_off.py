@@ -1,7 +1,6 @@
 """When closing of intraday positions begins, and from when on the venue closes them itself.
 
-Pure. Used by risk, which closes, and by the router, which then keeps still. The one rule: done before the venue does
-it.
+Pure. Done before the venue does it.
 """
 
 from __future__ import annotations
@@ -10,9 +9,9 @@ from collections.abc import Mapping
 from datetime import time
 from typing import NamedTuple
 
-from mytrading.core.calendar import Calendar, Session, day_number, to_ns
+from mytrading.core.calendar import Calendar, Session
+from mytrading.core.time import SECOND, day_number, to_ns
 
-SECOND = 1_000_000_000
 LEAD_NS = 180 * SECOND
 MACHINE_LEAD_NS = 10 * SECOND
 BEFORE_CLOSE_NS = 300 * SECOND

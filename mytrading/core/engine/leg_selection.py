@@ -1,8 +1,7 @@
-"""From the rules of legs to contracts: expiry, strike and stop level, chosen from what is listed and quoted.
+"""Leg selection: the contract, limit, stop and target of a leg by rule, from what is listed and quoted.
 
-Used by the engine's machine when a wish with rules is made, and by `mytrading legs show`. The one rule: what cannot be
-chosen as it is written is refused with the reason; there is no second best, such as the strike at the money for a
-premium that nobody quotes.
+A leg that cannot be selected as written is refused with the reason; there is no second best, such as the strike at the
+money for a premium that no quote has.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from mytrading.core.calendar import day_of
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.symbology import split_id
+from mytrading.core.engine.trade_rules import underlying_of
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
-from mytrading.messages.runconfig import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule
 from mytrading.messages.signals import Leg
 
 if TYPE_CHECKING:
@@ -27,22 +26,15 @@ if TYPE_CHECKING:
 BY_QUOTES = ("PREMIUM", "DELTA")
 """Strike rules that need the chain's quotes."""
 AROUND = 20
-"""Listed strikes each side of the money among which a premium or delta is looked for."""
+"""Listed strikes each side of the money that are searched for a premium or delta."""
 
 Chain = Callable[[str, str], "ChainView | None"]
-"""From underlying and expiry to the chain as it stands; None while there is none."""
+"""The chain of an underlying and expiry; None while there is none."""
 
 
 def needs_chain(rule: LegRule) -> bool:
-    """True if the strike is chosen by what options cost."""
+    """True if the strike is selected by premium or delta."""
     return rule.strike.partition(" ")[0] in BY_QUOTES
-
-
-def underlying_of(rule: LegRule, watch: str, book: InstrumentBook) -> str:
-    """The underlying whose contracts a leg trades, `watch` being what the wish is about."""
-    name = rule.watch or watch
-    listed = book.get(name)
-    return listed.underlying if listed is not None else split_id(name)[1]
 
 
 def expiry_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> str:
@@ -50,7 +42,7 @@ def expiry_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> str:
     if rule.kind is LegKind.EQUITY:
         return ""
     kind = InstrumentKind.FUT if rule.kind is LegKind.FUTURE else InstrumentKind(rule.right)
-    return book.expiry(ExpiryRule(rule.expiry), underlying_of(rule, watch, book), kind, now)
+    return book.expiry(ExpiryRule(rule.expiry), underlying_of(rule.watch or watch, book), kind, now)
 
 
 def contract_of(
@@ -59,7 +51,7 @@ def contract_of(
     """The listed contract a leg names at these prices; raises `NoSuchContract`."""
     if rule.kind is LegKind.EQUITY:
         return _share(rule.watch or watch, book)
-    underlying, expiry = underlying_of(rule, watch, book), expiry_of(rule, watch, book, now)
+    underlying, expiry = underlying_of(rule.watch or watch, book), expiry_of(rule, watch, book, now)
     if rule.kind is LegKind.FUTURE:
         return book.future(underlying, book.expiries(underlying, InstrumentKind.FUT).index(expiry))
     right = InstrumentKind(rule.right)
@@ -81,7 +73,7 @@ def _share(name: str, book: InstrumentBook) -> Instrument:
 def _by_quotes(
     rule: LegRule, underlying: str, expiry: str, right: InstrumentKind, book: InstrumentBook, chain: Chain
 ) -> Instrument:
-    from mytrading.core.options.chain import nearest_delta, nearest_premium  # numba, for rules that need it alone
+    from mytrading.core.options.chain import nearest_delta, nearest_premium  # numpy, for rules that need it alone
 
     word, _, number = rule.strike.partition(" ")
     view = chain(underlying, expiry)
@@ -97,14 +89,14 @@ def _by_quotes(
 def resolve_legs(
     rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
 ) -> tuple[Leg, ...]:
-    """The legs of a wish, all chosen at the same prices; `NoSuchContract` names the leg that cannot be had."""
+    """The legs of a signal, all at the same prices; `NoSuchContract` names the leg that cannot be selected."""
     legs: list[Leg] = []
     for number, rule in enumerate(rules, 1):
         try:
             contract = contract_of(rule, watch, prices, book, now, chain)
-            limit = limit_of(rule, contract, prices.get(contract.id, 0.0))
+            limit = limit_price_of(rule, contract, prices.get(contract.id, 0.0))
             price = limit or prices.get(contract.id, 0.0)
-            stop, target = (level_of(rule.stop, -rule.lots, price), level_of(rule.target, rule.lots, price))
+            stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
         except NoSuchContract as error:
             raise NoSuchContract(f"leg {number}: {error}") from None
         same = [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]
@@ -125,11 +117,11 @@ def resolve_legs(
     return tuple(legs)
 
 
-def limit_of(rule: LegRule, contract: Instrument, price: float) -> float:
-    """Rupees at which a LIMIT leg rests, on the tick and never worse than the rule says; 0 for a MARKET leg."""
+def limit_price_of(rule: LegRule, contract: Instrument, price: float) -> float:
+    """Limit price of a LIMIT leg, rounded to the tick in its favour; 0 for a MARKET leg."""
     if rule.order_type is not OrderType.LIMIT:
         return 0.0
-    level = level_of(rule.limit, -rule.lots, price)
+    level = price_level(rule.limit, -rule.lots, price)
     tick = contract.tick_size or 0.05
     ticks = level / tick
     whole = math.floor(ticks + 1e-6) if rule.lots > 0 else math.ceil(ticks - 1e-6)
@@ -138,8 +130,8 @@ def limit_of(rule: LegRule, contract: Instrument, price: float) -> float:
     return round(whole * tick, 4)
 
 
-def level_of(at: LegStop, way: int, price: float) -> float:
-    """The level so far from `price`, above it with a `way` above 0, else below; 0 where none is asked for."""
+def price_level(at: LegStop, way: int, price: float) -> float:
+    """The level at a distance from `price`, above it if `way` is positive, else below; 0 where the rule has none."""
     if not at.value:
         return 0.0
     if at.kind is StopKind.PRICE:
@@ -150,10 +142,10 @@ def level_of(at: LegStop, way: int, price: float) -> float:
     return round(max(price + away if way > 0 else price - away, 0.0), 4)
 
 
-def candidates(
+def candidate_contracts(
     rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int
 ) -> tuple[str, ...]:
-    """What to have quotes of before a wish: the contract where it is known, else all among which it is looked for."""
+    """Contracts to quote before a signal: the one a rule names, else all among which it is searched."""
     found: list[str] = []
     for rule in rules:
         try:
@@ -166,7 +158,7 @@ def candidates(
 def _candidates(rule: LegRule, watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int) -> list[str]:
     if not needs_chain(rule):
         return [contract_of(rule, watch, prices, book, now, lambda _underlying, _expiry: None).id]
-    underlying, expiry = underlying_of(rule, watch, book), expiry_of(rule, watch, book, now)
+    underlying, expiry = underlying_of(rule.watch or watch, book), expiry_of(rule, watch, book, now)
     spot = prices.get(rule.watch or watch, 0.0)
     if not spot:
         return []
@@ -177,10 +169,10 @@ def _candidates(rule: LegRule, watch: str, prices: Mapping[str, float], book: In
     return [item.id for item in book.options(underlying, expiry) if item.strike in wanted]
 
 
-def is_its_day(days: DayKind, rules: Sequence[LegRule], watch: str, book: InstrumentBook, now: int) -> bool:
-    """Whether a plan for such days is entered on the day of `now`: the first leg that expires decides."""
+def is_entry_day(days: DayKind, rules: Sequence[LegRule], watch: str, book: InstrumentBook, now: int) -> bool:
+    """True if a plan for such days enters on the day of `now`; its first leg with an expiry decides."""
     dated = next((rule for rule in rules if rule.kind is not LegKind.EQUITY), None)
     if days is DayKind.ANY or dated is None:
         return True
-    expires = date.fromisoformat(expiry_of(dated, watch, book, now)) == day_of(now)
+    expires = date.fromisoformat(expiry_of(dated, watch, book, now)) == ist_date(now)
     return expires == (days is DayKind.EXPIRY)

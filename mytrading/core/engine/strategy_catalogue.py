@@ -1,26 +1,26 @@
-"""The strategies that author files offer, found by name, and the check of a run against them.
+"""Strategy catalogue: the classes of author files by name, and the check of a run against them.
 
-Used by the engine, by `mytrading strategies` and by the check before a start. The one rule: names are compared without
-case and underscores, and two strategies that would answer to one name are both refused.
+Names are compared without case and underscores; two classes of one name are both refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mytrading.messages.runconfig import StrategyRun
+from mytrading.core.text.spelling import name_key
+from mytrading.messages.run_config import StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
-from mytrading.strategies.errors import ParameterError, StrategyError, hint, plain
+from mytrading.strategies.errors import ParameterError, StrategyError, hint
 from mytrading.strategies.parameters import Parameter, declared_parameters, resolve_parameters
 
 
-class Catalogue:
-    """Classes by plain name."""
+class StrategyCatalogue:
+    """Classes by normalized name."""
 
     def __init__(self, classes: Iterable[type[BaseStrategy]]) -> None:
         self._classes: dict[str, list[type[BaseStrategy]]] = {}
         for item in classes:
-            self._classes.setdefault(plain(strategy_name(item)), []).append(item)
+            self._classes.setdefault(name_key(strategy_name(item)), []).append(item)
 
     @property
     def names(self) -> list[str]:
@@ -28,8 +28,8 @@ class Catalogue:
         return sorted(strategy_name(items[0]) for items in self._classes.values())
 
     def find(self, name: str) -> type[BaseStrategy]:
-        """The class that answers to a name; `StrategyError` says what there is instead."""
-        found = self._classes.get(plain(name), [])
+        """The class of a name; `StrategyError` suggests others."""
+        found = self._classes.get(name_key(name), [])
         if not found:
             raise StrategyError(f"no strategy is called {name}{hint(name, self.names)}")
         if len(found) > 1:
@@ -38,7 +38,7 @@ class Catalogue:
         return found[0]
 
     def check(self, run: StrategyRun) -> None:
-        """Raise `StrategyError` (`ParameterError`) if this run could not start."""
+        """Raise `StrategyError` (`ParameterError`) if this run cannot start."""
         parameters_of(self.find(run.name), run.parameters)
 
 
@@ -52,4 +52,4 @@ def defaults_of(strategy: type[BaseStrategy]) -> dict[str, Parameter]:
     return declared_parameters(strategy, BaseStrategy)
 
 
-__all__ = ["Catalogue", "ParameterError", "StrategyError", "defaults_of", "parameters_of"]
+__all__ = ["ParameterError", "StrategyCatalogue", "StrategyError", "defaults_of", "parameters_of"]

@@ -1,6 +1,6 @@
-"""A strategy's memory as text, and back. Used by the host; the engine journals it with the wishes of the same step.
+"""A strategy's memory as JSON text and back; the engine journals it with the signals of the same step.
 
-The one rule: what cannot come back equal is refused when it is put in, not missed after a restart.
+A value that would not decode equal is refused when it is stored.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ import msgspec
 from mytrading.strategies.errors import StrategyError
 
 EMPTY = "{}"
-MOST = 65_536
-"""Bytes: memory is written whole whenever it changed."""
+MAX_BYTES = 65_536
+"""Memory is written whole whenever it changes."""
 
 
 def encode_memory(memory: Any) -> str:
-    """Memory as JSON; `StrategyError` names what may not stand in it."""
+    """Memory as JSON; `StrategyError` names a value that is not allowed."""
     if not isinstance(memory, dict):
         raise StrategyError(f"memory: expected a dict, found {type(memory).__name__}; write self.memory[name] = value")
     _check(memory, "memory")
     text = msgspec.json.encode(memory, enc_hook=float).decode()
-    if len(text) > MOST:
+    if len(text) > MAX_BYTES:
         raise StrategyError(
-            f"memory holds {len(text):,} bytes as JSON, at most {MOST:,} may be kept; keep less, and work out of bars "
-            "what can be"
+            f"memory holds {len(text):,} bytes as JSON, at most {MAX_BYTES:,} may be kept; keep less, and work "
+            "out of bars what can be"
         )
     return text
 
 
 def decode_memory(text: str) -> dict[str, Any]:
-    """Memory as it was."""
+    """The memory of a JSON text."""
     return msgspec.json.decode(text, type=dict[str, Any])
 
 

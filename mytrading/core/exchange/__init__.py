@@ -1,20 +1,20 @@
 """The paper exchange: one implementation of matching and books, used by the simulator and the backtest."""
 
-from mytrading.core.matching.checks import order_problem
-from mytrading.core.matching.exchange import SQUARE_OFF_OWNER, Exchange
-from mytrading.core.matching.model import (
+from mytrading.core.exchange.exchange import SQUARE_OFF_OWNER, Exchange
+from mytrading.core.exchange.gtt import Trigger, TriggerBook, TriggerLeg, TriggerStatus
+from mytrading.core.exchange.model import (
     Account,
     BookOrder,
     BookPosition,
     Books,
     BookTrade,
-    Changes,
+    ExchangeChanges,
+    ExchangeRefusal,
     Holding,
     Mark,
     OrderRequest,
-    Refusal,
 )
-from mytrading.core.matching.triggers import Trigger, TriggerBook, TriggerLeg, TriggerStatus
+from mytrading.core.exchange.order_checks import order_problem
 
 __all__ = [
     "SQUARE_OFF_OWNER",
@@ -23,12 +23,12 @@ __all__ = [
     "BookPosition",
     "BookTrade",
     "Books",
-    "Changes",
     "Exchange",
+    "ExchangeChanges",
+    "ExchangeRefusal",
     "Holding",
     "Mark",
     "OrderRequest",
-    "Refusal",
     "Trigger",
     "TriggerBook",
     "TriggerLeg",

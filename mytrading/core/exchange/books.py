@@ -1,7 +1,6 @@
 """The exchange's books: orders, trades, positions, holdings and cash, and the bookings that keep them consistent.
 
-Used by `Exchange` only, which decides what happens; the desk writes it down. The one rule: everything that is written
-is also remembered as a change, until `take_changes` hands it out.
+Everything that is written is also remembered as a change, until `take_changes` hands it out.
 """
 
 from __future__ import annotations
@@ -10,19 +9,19 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from mytrading.core.contracts import MarginRates
-from mytrading.core.matching.funds import blocked_for
-from mytrading.core.matching.model import (
+from mytrading.core.exchange.funds import blocked_for
+from mytrading.core.exchange.model import (
     BookOrder,
     BookPosition,
     Books,
     BookTrade,
-    Changes,
+    ExchangeChanges,
     Holding,
     Mark,
     OrderRequest,
 )
-from mytrading.core.matching.positions import fill
+from mytrading.core.exchange.position_math import fill
+from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.messages.enums import BrokerStatus, Product, Side
 from mytrading.messages.instruments import Instrument
 
@@ -58,9 +57,9 @@ class Desk:
             holdings=tuple(self.holdings.values()),
         )
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> ExchangeChanges:
         """What was written since the last call."""
-        changes = Changes(
+        changes = ExchangeChanges(
             orders=tuple(self._orders),
             trades=tuple(self._trades),
             positions=tuple(self._positions),

@@ -1,9 +1,9 @@
 """The paper exchange: orders on bid and ask, positions, cash, square-off and expiry. One for simulator and backtest.
 
-A BUY executes at the ask and a SELL at the bid; a marketable LIMIT gets that better price, a resting one its own
-limit when the other side touches it; SL and SL-M wait for LTP to reach the trigger. Fills are whole. Time, marks and
-settlement prices are arguments. The one rule: each call answers a `Changes` with everything it changed, which the
-caller stores before telling anybody.
+A BUY executes at the ask and a SELL at the bid; a marketable LIMIT gets that better price, a resting one its own limit
+when the other side touches it; SL and SL-M wait for LTP to reach the trigger. Fills are whole. Time, marks and
+settlement prices are arguments. Each call answers a `ExchangeChanges` with everything it changed, which the caller
+stores before telling anybody.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from datetime import date, time
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.matching.checks import band_problem, order_problem, price_problem
-from mytrading.core.matching.desk import Desk
-from mytrading.core.matching.fill_rules import EXCHANGE, FillRules, triggered
-from mytrading.core.matching.funds import blocked_for, shortage
-from mytrading.core.matching.model import BookOrder, Books, Changes, Mark, OrderRequest, Refusal
-from mytrading.core.matching.positions import opening_part
+from mytrading.core.calendar import Calendar
+from mytrading.core.exchange.books import Desk
+from mytrading.core.exchange.fill_rules import EXCHANGE, FillRules, triggered
+from mytrading.core.exchange.funds import blocked_for, shortage
+from mytrading.core.exchange.model import BookOrder, Books, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.order_checks import band_problem, order_problem, price_problem
+from mytrading.core.exchange.position_math import opening_part
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument
 
@@ -62,23 +63,23 @@ class Exchange:
 
     def place(
         self, request: OrderRequest, mark: Mark | None, now: int, late_rejection: str = ""
-    ) -> tuple[BookOrder | Refusal, Changes]:
-        """Accept an order, and fill it if the mark allows; a `Refusal` leaves the books as they were.
+    ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
+        """Accept an order, and fill it if the mark allows; a `ExchangeRefusal` leaves the books as they were.
 
         Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id. With
         `late_rejection` the order is accepted and then rejected, as a broker's risk desk does.
         """
         desk = self.desk
         if problem := self._problem(request, mark, now):
-            return Refusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), desk.take_changes()
         assert mark is not None
         signed = request.side.sign * request.quantity
         if problem := self._delivery_problem(request):
             order = desk.open_order(request, BrokerStatus.REJECTED, now, mark.ltp, 0.0, problem)
-            return Refusal(problem, order.order_id), desk.take_changes()
+            return ExchangeRefusal(problem, order.order_id), desk.take_changes()
         required = self._required(request, signed, mark)
         if problem := shortage(required, desk.available()):
-            return Refusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), desk.take_changes()
         waits = request.order_type in _STOPS
         status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
         order = desk.open_order(request, status, now, mark.ltp, required)
@@ -90,46 +91,46 @@ class Exchange:
 
     def modify(
         self, order_id: str, quantity: int, price: float, trigger_price: float, mark: Mark | None, now: int
-    ) -> tuple[BookOrder | Refusal, Changes]:
+    ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
         """Change what an order still asks for; type, side and product stay."""
         desk = self.desk
         order = desk.orders.get(order_id)
         if order is None:
-            return Refusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
         if not order.live:
-            return Refusal(f"Cannot modify order in {order.status} status"), desk.take_changes()
+            return ExchangeRefusal(f"Cannot modify order in {order.status} status"), desk.take_changes()
         request = _modified(order.request, quantity, price, trigger_price)
         if self._rules.strict and mark is not None and (problem := band_problem(request, mark)):
-            return Refusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), desk.take_changes()
         instrument = self._instrument_of(request.instrument)
         if instrument is None or mark is None:
-            return Refusal(f"{request.instrument} is no longer listed"), desk.take_changes()
+            return ExchangeRefusal(f"{request.instrument} is no longer listed"), desk.take_changes()
         problem = _unfit_for_type(order.request.order_type, price, trigger_price)
         strict = self._rules.strict
         problem = problem or order_problem(request, instrument, strict) or price_problem(request, instrument, strict)
         if not problem and quantity <= order.filled:
             problem = f"quantity must be above the {order.filled} that are filled, found {quantity}; cancel the rest"
         if problem:
-            return Refusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), desk.take_changes()
         required = self._required(request, request.side.sign * (quantity - order.filled), mark)
         if problem := shortage(required, desk.available() + order.blocked):
-            return Refusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), desk.take_changes()
         order = desk.keep(replace(order, request=request, blocked=required, updated_ns=now))
         if self._works(instrument.id, now):
             order = self._work(order, mark, now, fresh=self._rules.strict)
         return order, desk.take_changes()
 
-    def cancel(self, order_id: str, now: int) -> tuple[BookOrder | Refusal, Changes]:
+    def cancel(self, order_id: str, now: int) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
         """Take a live order out of the market."""
         desk = self.desk
         order = desk.orders.get(order_id)
         if order is None:
-            return Refusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
         if not order.live:
-            return Refusal(f"Cannot cancel order in {order.status} status"), desk.take_changes()
+            return ExchangeRefusal(f"Cannot cancel order in {order.status} status"), desk.take_changes()
         return desk.end_order(order, BrokerStatus.CANCELLED, now), desk.take_changes()
 
-    def on_mark(self, instrument: str, mark: Mark, now: int) -> Changes | None:
+    def on_mark(self, instrument: str, mark: Mark, now: int) -> ExchangeChanges | None:
         """Work the live orders of an instrument at a new mark, oldest first; None if it has none."""
         resting = self.desk.resting.get(instrument)
         if not resting or not self._works(instrument, now):
@@ -140,7 +141,7 @@ class Exchange:
                 self._work(order, mark, now, fresh=False)
         return self.desk.take_changes()
 
-    def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> Changes | None:
+    def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> ExchangeChanges | None:
         """What the venue does by the clock: new day, square-off, expiry at the close, end of day orders.
 
         Call it about once a market minute or more; each thing happens once a day. None if nothing was due.

@@ -1,7 +1,7 @@
 """When an order executes and at what price: as exchanges do it, and as OpenAlgo's analyzer does.
 
-Used by `Exchange`, which takes one set of rules for its life. The one rule: pure functions of an order, a mark and
-whether the order meets the market for the first time (`fresh`: placed, modified or triggered just now).
+Pure functions of an order, a mark and whether the order meets the market for the first time (`fresh`: placed, modified
+or triggered just now).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mytrading.core.matching.model import Mark, OrderRequest
+from mytrading.core.exchange.model import Mark, OrderRequest
 from mytrading.messages.enums import OrderType, Side
 
 

@@ -1,13 +1,13 @@
 """What the paper exchange blocks for an order or a position, in rupees.
 
 Bought options block their premium, sold options a share of strike times quantity, futures and shares a share of their
-value. Used by `Exchange`. The one rule: no offsets between instruments, so the answer never depends on other
-positions; risk has a margin model of its own.
+value. No offsets between instruments, so the answer never depends on other positions; risk has a margin model of its
+own.
 """
 
 from __future__ import annotations
 
-from mytrading.core.contracts import MarginRates
+from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 

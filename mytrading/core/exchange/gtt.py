@@ -1,7 +1,6 @@
 """Orders that wait for a price for days (GTT): which wait, and which are due.
 
-Used by the simulator, which keeps them on disk and places what is due. The one rule: a trigger is over before its
-order is placed, so that no restart places it twice.
+A trigger is over before its order is placed, so that no restart places it twice.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from zlib import crc32
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.core.matching.model import OrderRequest
+from mytrading.core.exchange.model import OrderRequest
 from mytrading.messages.enums import OrderType
 
 

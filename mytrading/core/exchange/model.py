@@ -1,7 +1,7 @@
 """The values of the paper exchange: what is asked, what it keeps, what it answers.
 
-Used by `Exchange`, the simulator's store and row shapes, and the backtest. The one rule: every value is frozen; a
-change of an order or position is a new value, so that what was stored or published can never change behind it.
+Every value is frozen; a change of an order or position is a new value, so that what was stored or published can never
+change behind it.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     holdings: tuple[Holding, ...] = ()
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class ExchangeChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What a call changed: the new values, in order, and the keys that are gone. Store them in one transaction."""
 
     orders: tuple[BookOrder, ...] = ()
@@ -150,7 +150,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.orders or self.trades or self.positions or self.gone or self.holdings)
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class ExchangeRefusal(msgspec.Struct, frozen=True):
     """A definitive no. `order_id` is set where the books keep a rejected row of it."""
 
     reason: str

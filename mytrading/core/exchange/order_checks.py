@@ -1,12 +1,12 @@
 """What the exchange refuses at the door: price grid, lots, freeze, products, sessions. Each check is a pure function.
 
-Used by `Exchange` for new and modified orders. A check answers the reason for a refusal, or an empty string. The one
-rule: a reason says what was expected, what was found and what would pass.
+A check answers the reason for a refusal, or an empty string. A reason says what was expected, what was found and what
+would pass.
 """
 
 from __future__ import annotations
 
-from mytrading.core.matching.model import Mark, OrderRequest
+from mytrading.core.exchange.model import Mark, OrderRequest
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 

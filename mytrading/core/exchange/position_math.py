@@ -1,14 +1,14 @@
-"""How a fill changes a position: adding averages, reducing realises, passing through zero starts anew at the price.
+"""How a fill changes a position: adding averages, reducing realises, passing through zero starts again at the price.
 
-Used by `Exchange`. The one rule: cash and quantities only come from fills and settlements, so that realised P&L of
-all positions equals the cash they moved.
+Cash and quantities only come from fills and settlements, so that realised P&L of all positions equals the cash they
+moved.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.matching.model import BookPosition
+from mytrading.core.exchange.model import BookPosition
 
 
 def fill(position: BookPosition, signed: int, price: float) -> tuple[BookPosition, float]:

@@ -1,6 +1,6 @@
 """Which list of wanted instruments a daemon sent and another dealt with, as one number.
 
-Used by engine, risk and feed in lock-step. The one rule: equal lists have equal numbers, in every process.
+Equal lists have equal numbers, in every process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Whether an account's server answers: pings at intervals, and how many may fail before it counts as down.
 
-Pure: machine time comes in as an argument. Used by the reconciler for every account; of backup accounts, whose books
-nobody reads, it is all that is known. The one rule: one failure is no news, and one answer is all well again.
+Pure: machine time comes in as an argument. One failure is no news, and one answer is all well again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What happens to quotes between the socket and the bus: is the price believable, is it the newest, is it fresh.
+"""Quote checks of the feed: is a price believable, is it the newest, is it fresh.
 
-Used by the feed alone. The one rule: nothing here can lock an instrument out: a price that is held is believed once it
-persists, and after a bounded time and number of quotes whatever it is.
+Invariant: no check locks an instrument out. A held price is believed once it persists, and any price after a bounded
+time and number of quotes.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import math
 from enum import Enum
 from typing import NamedTuple
 
+from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
 
 OPTION_FACTOR = 10.0
 """An option may multiply or divide its price by this between two quotes before it needs a confirmation."""
 
 
-class Verdict(Enum):
+class QuoteVerdict(Enum):
     """`held`: believed only if later quotes confirm it."""
 
     GOOD = "good"
@@ -27,12 +28,12 @@ class Verdict(Enum):
 class PriceRules(NamedTuple):
     """When a price that jumped is believed. Machine ns.
 
-    It must be met again by a quote near it at least `settle_ns` later: a wrong tick may come in several frames at
+    It must be confirmed by a quote near it at least `settle_ns` later: a wrong tick may come in several frames at
     once. Prices that agree with nothing are believed with the `most`-th quote in a row, or the first one later than
     `patience_ns`, whichever is later.
     """
 
-    settle_ns: int = 1_000_000_000
+    settle_ns: int = SECOND
     patience_ns: int = 5_000_000_000
     most: int = 3
 
@@ -69,14 +70,14 @@ class PriceCheck:
 
     def judge(
         self, instrument: str, price: float, option: bool, now_ns: int, reference: float | None = None
-    ) -> Verdict:
+    ) -> QuoteVerdict:
         """What to do with a price that arrived at machine time `now_ns`; remembers it.
 
         The first price of an instrument is held against `reference`, say the previous close, if there is one.
         """
         if not 0.0 < price < math.inf:
             self.refused += 1
-            return Verdict.REFUSED
+            return QuoteVerdict.REFUSED
         known = self._prices.get(instrument)
         if known is None:
             known = self._prices[instrument] = _Price(reference or price)
@@ -84,16 +85,16 @@ class PriceCheck:
         near = self._near(good, price, option) if option else abs(price - good) <= self._share * good
         if near or self._persists(known, price, option, now_ns):
             known.good, known.held, known.count = price, 0.0, 0
-            return Verdict.GOOD
+            return QuoteVerdict.GOOD
         self.held += 1
-        return Verdict.HELD
+        return QuoteVerdict.HELD
 
     def forget(self, instrument: str) -> None:
-        """Start anew with the next quote."""
+        """Forget the last good price."""
         self._prices.pop(instrument, None)
 
     def _persists(self, known: _Price, price: float, option: bool, now_ns: int) -> bool:
-        """Take a jump in; true if it has been met again late enough, or nothing has been believed for too long."""
+        """Count a jump; true if a later quote confirms it, or if nothing has been believed for too long."""
         rules = self._rules
         if not known.count:
             known.jumped_ns = now_ns
@@ -111,14 +112,14 @@ class PriceCheck:
 
 
 class Conflator:
-    """Keeps the newest quote of each instrument between two drains; `replaced` counts what was overtaken."""
+    """Keeps the newest quote of each instrument between two drains; `replaced` counts the older ones."""
 
     def __init__(self) -> None:
         self._newest: dict[str, Quote] = {}
         self.replaced = 0
 
     def offer(self, quote: Quote) -> None:
-        """A quote that arrived; it takes the place of an older one of its instrument."""
+        """Add a quote; it replaces an older one of its instrument."""
         if quote.instrument in self._newest:
             self.replaced += 1
         self._newest[quote.instrument] = quote
@@ -156,29 +157,29 @@ class Freshness:
         self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
 
     def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """A price came, or the count begins."""
+        """Record a price, or the start of the age."""
         self._seen[instrument] = (market_ns, machine_ns)
 
     def dropped(self, instrument: str, machine_ns: int) -> None:
-        """A frame of it came and was not taken. Budget: 1 µs."""
+        """Record a dropped frame. Budget: 1 µs."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         count = known[1] + 1 if known is not None and known[0] is seen else 1
         self._dropped[instrument] = (seen, count, machine_ns)
 
     def deaf(self, instrument: str, for_ns: int) -> int:
-        """How many frames came since its last price, where they went on coming for so long (machine time); else 0."""
+        """Dropped frames since its last price, if they kept coming for so long (machine time); else 0."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
             return 0
         return known[1]
 
     def forget(self, instrument: str) -> None:
-        """The instrument is not subscribed any more."""
+        """Drop an unsubscribed instrument."""
         self._seen.pop(instrument, None)
         self._dropped.pop(instrument, None)
 
     def age(self, instrument: str, machine_ns: int) -> int:
-        """Machine time since it was last touched; all of it if it never was."""
+        """Machine time since its last price; all of it if it has none."""
         seen = self._seen.get(instrument)
         return machine_ns - (seen[1] if seen is not None else 0)
 

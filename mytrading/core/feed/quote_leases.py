@@ -1,7 +1,6 @@
-"""Instruments that screens look at for a while: leases, renewed while somebody looks and gone by themselves.
+"""Quote leases of screens: instruments that the feed must quote while a screen shows them.
 
-Used by the gateway, which wants their quotes of the feed. The one rule: a screen that vanished without a word costs
-nothing after its lease.
+A lease ends by itself, so a screen that vanished costs nothing after it.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ MOST = 1000
 """Instruments of one screen; a chain of 41 strikes has 83."""
 
 
-class Lookers:
-    """Who looks at what until when, machine time."""
+class QuoteLeases:
+    """Instruments by screen, each until a machine time."""
 
     def __init__(self) -> None:
         self._leases: dict[str, tuple[tuple[str, ...], int]] = {}
 
-    def look(self, who: str, instruments: Iterable[str], machine_ns: int) -> None:
-        """`who` looks at these for the next ten seconds, in place of what it looked at before; none ends it."""
+    def renew(self, who: str, instruments: Iterable[str], machine_ns: int) -> None:
+        """Lease these to `who` for the next ten seconds, in place of the ones before; none ends the lease."""
         wanted = tuple(dict.fromkeys(instruments))
         if wanted:
             self._leases[who] = wanted, machine_ns + LEASE_NS
@@ -28,6 +27,6 @@ class Lookers:
             self._leases.pop(who, None)
 
     def wanted(self, machine_ns: int) -> tuple[str, ...]:
-        """All that is looked at now, sorted."""
+        """All leased instruments, sorted."""
         self._leases = {who: lease for who, lease in self._leases.items() if lease[1] > machine_ns}
         return tuple(sorted({name for names, _ in self._leases.values() for name in names}))

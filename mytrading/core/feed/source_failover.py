@@ -1,9 +1,8 @@
-"""Which of several sources gives the market data: is each alive, and when does another one take over.
+"""Source failover: whether each market data source is alive, and when another one takes over.
 
-Used by the feed. A source is one account's connection. It proves itself by its own ticks alone: counting those of
-another source as its own once made a feed change over every 25 seconds. The one rule: a source is left only when it is
-sick, or for a better one that has been well for minutes, and each time it fails in service it must be well for longer
-before it serves again. All times are machine ns.
+A source is one account's connection, judged by its own ticks alone: counting those of another source once made a feed
+change over every 25 seconds. A source is left only when it is sick, or for a better one that has been well for minutes;
+each failure in service doubles the time it must be well before it serves again. All times are machine ns.
 """
 
 from __future__ import annotations
@@ -12,13 +11,14 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
-SECOND = 1_000_000_000
+from mytrading.core.time import SECOND
+
 LONGEST_PATIENCE = 16
-"""A fresh connection that stays mute is given up less and less often, at last after this many times the first wait."""
+"""Mute connections are renewed at growing intervals, at most this many times the first one."""
 
 
 class Pulse:
-    """Is one source alive. Budget of `ticked`: 1 µs.
+    """Liveness of one source. Budget of `ticked`: 1 µs.
 
     `mute_ns` is how long it may be connected and give nothing while something is expected, `down_ns` how long it may be
     without a connection before it counts as sick. Servers were seen to freeze for 10.3 s and recover.
@@ -35,23 +35,23 @@ class Pulse:
         self.is_connected = False
 
     def connected(self, now_ns: int) -> None:
-        """A new connection; it has proved nothing yet."""
+        """Record a new connection, not proved yet."""
         self.is_connected, self._proved = True, False
         self._since_ns = now_ns
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """Record the loss of the connection."""
         self.is_connected = self._proved = False
 
     def ticked(self, now_ns: int) -> None:
-        """It gave a quote of whatever instrument."""
+        """Record a quote of any instrument."""
         self._good_ns = now_ns
         self._proved = True
         if self._patience > 1 and now_ns - self._since_ns > 2 * self._mute_ns * self._patience:
             self._patience = 1
 
     def expect(self, factor: int, now_ns: int) -> None:
-        """How patient to be: 0 when nothing should tick (the market is closed), 1 normally, more for what is quiet."""
+        """Set the patience: 0 when nothing should tick (closed market), 1 normally, more for quiet instruments."""
         if not factor and self.is_connected:
             self._good_ns = now_ns
         self._expects = factor
@@ -61,21 +61,21 @@ class Pulse:
         return now_ns - self._good_ns
 
     def is_well(self, now_ns: int) -> bool:
-        """True if it is connected and, where quotes are expected, gives them: it may be relied on."""
+        """True if it is connected and, where quotes are expected, delivers them."""
         if not self.is_connected or not self._expects:
             return self.is_connected
         return self._proved and self.age(now_ns) <= self._mute_ns * self._expects
 
     def is_mute(self, now_ns: int) -> bool:
-        """True if it is connected and has given nothing for too long."""
+        """True if it is connected and has delivered nothing for too long."""
         return self.is_connected and bool(self._expects) and self.age(now_ns) > self._mute_ns * self._expects
 
     def is_sick(self, now_ns: int) -> bool:
-        """True if it has been mute, or without a connection, for longer than may be waited."""
+        """True if it has been mute or disconnected for too long."""
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
     def wants_fresh_connection(self, now_ns: int) -> bool:
-        """True once per silence when a new connection may cure it; those that do not help come at growing intervals."""
+        """True once per silence when a new connection may help, at growing intervals."""
         limit = self._mute_ns * self._expects * self._patience
         if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:
             return False
@@ -92,7 +92,7 @@ class Condition(Enum):
     SICK = "sick"
 
 
-class Reason(Enum):
+class SwitchReason(Enum):
     """Why the source changed."""
 
     TAKEOVER = "takeover"
@@ -104,7 +104,7 @@ class Switch(NamedTuple):
 
     previous: int
     to: int
-    reason: Reason
+    reason: SwitchReason
 
 
 class ChoiceRules(NamedTuple):
@@ -139,14 +139,14 @@ class SourceChoice:
         self.switches = 0
 
     def look(self, conditions: Sequence[Condition], now_ns: int) -> Switch | None:
-        """Judge anew, with every source's condition by rank; a switch has happened when one is returned."""
+        """Choose the serving source by the conditions of all; returns a switch if it changed."""
         for record, condition in zip(self._records, conditions, strict=True):
             self._learn(record, condition, now_ns)
         if conditions[self.active] is Condition.SICK:
             ready = [rank for rank in range(len(conditions)) if self._is_ready(rank, self.steady_ns(rank), now_ns)]
-            return self._to(ready, Reason.TAKEOVER)
+            return self._to(ready, SwitchReason.TAKEOVER)
         ready = [rank for rank in range(self.active) if self._is_ready(rank, self.failback_ns(rank), now_ns)]
-        return self._to(ready, Reason.FAILBACK)
+        return self._to(ready, SwitchReason.FAILBACK)
 
     def steady_ns(self, rank: int) -> int:
         """How long a source must have been well to take over from a sick one."""
@@ -168,10 +168,10 @@ class SourceChoice:
         since = self._records[rank].well_since
         return since is not None and now_ns - since >= wait_ns
 
-    def _to(self, ready: Sequence[int], reason: Reason) -> Switch | None:
+    def _to(self, ready: Sequence[int], reason: SwitchReason) -> Switch | None:
         if not ready:
             return None
-        if reason is Reason.TAKEOVER:
+        if reason is SwitchReason.TAKEOVER:
             self._records[self.active].failures += 1
         switch = Switch(self.active, ready[0], reason)
         self.active = ready[0]

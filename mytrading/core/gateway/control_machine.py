@@ -1,36 +1,31 @@
-"""The gateway's machine: trading levels, strategy switches and alerts, as levels with growing generations.
+"""The gateway's machine: trading levels, strategy switches, alerts, and the commands that were executed.
 
-Used by the gateway alone. The one rule: a level stands until the next generation; nothing here expires by itself.
+Levels and switches hold until the next generation; nothing here expires by itself.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from mytrading.messages.control import (
-    Alert,
-    ModeCleared,
-    ProbeRequested,
-    StrategySwitch,
-    TradingState,
-    WithdrawRequested,
-)
+from mytrading.messages.control import Alert, StrategySwitch, TradingState
 from mytrading.messages.enums import Severity, TradingLevel
-from mytrading.messages.records import ControlOpened
+from mytrading.messages.journal_rows import ControlOpened, OperatorRequestTaken
 
 
 class ControlMachine:
-    """Folds what people asked for and what daemons complained of."""
+    """Folds commands of operators and alerts of daemons."""
 
     def __init__(self) -> None:
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
         self.alerts: dict[tuple[str, str, str], Alert] = {}
+        self.requests: dict[str, OperatorRequestTaken] = {}
+        """Commands executed today, by request id."""
         self.generation = 0
-        self._heard: dict[tuple[str, str, str], Alert] = {}
+        self._earlier_requests: dict[str, OperatorRequestTaken] = {}
+        self._repeats: dict[tuple[str, str, str], Alert] = {}
 
     def apply(self, row: Any) -> None:
         """Learn a control row or an alert."""
@@ -42,16 +37,19 @@ class ControlMachine:
             self.generation = max(self.generation, row.generation)
         elif isinstance(row, Alert):
             self.alerts[row.daemon, row.code, row.subject] = row
+        elif isinstance(row, OperatorRequestTaken):
+            self.requests[row.request_id] = row
         elif isinstance(row, ControlOpened):
+            self.requests, self._earlier_requests = {}, {past.request_id: past for past in row.requests}
             for part in (*row.trading, *row.switches, *row.alerts):
                 self.apply(part)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
-        """An alert that is new, or changed its standing, is kept; repeats are not."""
+        """Nothing follows from a row here: commands come from operators."""
         return ()
 
     def notice(self, machine_ns: int) -> None:
-        """Nothing here waits for machine time."""
+        """Nothing here depends on machine time."""
 
     def is_news(self, alert: Alert) -> bool:
         """True if an alert says something that is not known yet: a rise, an end, or tenfold repetition."""
@@ -59,89 +57,61 @@ class ControlMachine:
         return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
 
     def is_change(self, alert: Alert) -> bool:
-        """True if an alert rises, grows worse or ends, and so is worth a message to a person."""
+        """True if an alert rises, grows worse or ends, and so is worth a message to the operator."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True
         return alert.severity is Severity.CRITICAL and known.severity is not alert.severity
 
-    def heard(self, alert: Alert) -> None:
-        """A repetition: its words, count and time are shown, and kept by nobody."""
-        self._heard[alert.daemon, alert.code, alert.subject] = alert
+    def repeat(self, alert: Alert) -> None:
+        """Note a repetition: its text, count and time are shown but not journaled."""
+        self._repeats[alert.daemon, alert.code, alert.subject] = alert
 
     def shown(self) -> list[Alert]:
-        """All alerts as they were told last, in the order of their rise."""
+        """All alerts with their newest text, in the order of their rise."""
         found = (self._newest(key, kept) for key, kept in self.alerts.items())
         return sorted(found, key=lambda alert: alert.first_ns)
 
     def _newest(self, key: tuple[str, str, str], kept: Alert) -> Alert:
-        heard = self._heard.get(key, kept)
-        same = (heard.first_ns, heard.cleared) == (kept.first_ns, kept.cleared)
-        return heard if same and heard.count >= kept.count else kept
+        repeat = self._repeats.get(key, kept)
+        same = (repeat.first_ns, repeat.cleared) == (kept.first_ns, kept.cleared)
+        return repeat if same and repeat.count >= kept.count else kept
 
-    def level(
-        self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = ""
-    ) -> tuple[TradingState, ...]:
-        """The row that sets a trading level for one account, or for all; `by` says who."""
+    def level(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
+        """The row that sets a trading level for one account, or for all."""
         generation = self.generation + 1
-        return (TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by),)
+        return TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by)
 
     def resume(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
         """The rows that allow trading again: for one account, or for all and each that was halted by itself."""
-        first = self.level(TradingLevel.NORMAL, reason, now, account, by)[0]
+        first = self.level(TradingLevel.NORMAL, reason, now, account, by)
         held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
         names = [] if account else [name for name in held if name]
         others = (replace(first, account=name, generation=first.generation + n) for n, name in enumerate(names, 1))
         return (first, *others)
 
-    def switch(
-        self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = ""
-    ) -> tuple[StrategySwitch, ...]:
-        """The row that allows or blocks one strategy's entries; `by` says who."""
+    def switch(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
+        """The row that allows or blocks one strategy's entries."""
         generation = self.generation + 1
-        return (
-            StrategySwitch(strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by),
+        return StrategySwitch(
+            strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by
         )
 
-    def withdraw(self, reason: str, now: int) -> tuple[WithdrawRequested, ...]:
-        """The row that has resting entries cancelled."""
-        return (WithdrawRequested(id=f"withdraw-{now}", reason=reason, at_ns=now),)
-
-    def probe(
-        self, name: str, account: str, instrument: str, now: int, quantity: int = 0, price: float = 0.0
-    ) -> tuple[ProbeRequested, ...]:
-        """The row that has a trial order placed (product MIS), or without a quantity withdrawn."""
-        return (
-            ProbeRequested(
-                id=name,
-                account=account,
-                instrument=instrument,
-                at_ns=now,
-                quantity=quantity,
-                price=price,
-                withdraw=not quantity,
-            ),
-        )
-
-    def clear_mode(self, account: str, now: int) -> tuple[ModeCleared, ...]:
-        """The row by which a person declares an account's mode right again."""
-        return (ModeCleared(account=account, at_ns=now),)
+    def taken(self, request_id: str) -> OperatorRequestTaken | None:
+        """The command of today or of the day before that had this request id."""
+        return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 
     def current(self) -> TradingState:
         """The level for all accounts."""
         return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
     def snapshot(self, day: str) -> ControlOpened:
-        """What the next day's journal begins with."""
-        standing = tuple(alert for alert in self.alerts.values() if not alert.cleared)
+        """The first row of the next day's journal."""
+        active = tuple(alert for alert in self.alerts.values() if not alert.cleared)
         return ControlOpened(
             day=day,
             trading=tuple(self.trading.values()),
             switches=tuple(self.switches.values()),
-            alerts=standing,
+            alerts=active,
+            requests=tuple(self.requests.values()),
         )
-
-
-def to_builtins(message: msgspec.Struct) -> Any:
-    """A message as plain dicts and lists for JSON."""
-    return msgspec.to_builtins(message)

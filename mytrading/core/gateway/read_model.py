@@ -1,7 +1,4 @@
-"""What the screens show of orders, positions, trades and signals: a fold of the streams, nothing more.
-
-Used by the gateway. The one rule: it answers questions; nothing that trades reads it.
-"""
+"""Read model of the screens, folded from the streams: orders, positions, trades, signals. No trading reads it."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar.sessions import day_number
-from mytrading.core.order import PROVEN, RESTING
+from mytrading.core.orders.state_machine import PROVEN, RESTING
+from mytrading.core.time import day_number
 from mytrading.messages.account_events import (
     EntriesStopped,
     InstrumentHalted,
@@ -22,6 +19,8 @@ from mytrading.messages.account_events import (
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.control import CallBudget, Heartbeat
 from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import (
     Flatten,
@@ -38,10 +37,9 @@ from mytrading.messages.orders import (
     RequestAnswered,
     TradeClosed,
 )
-from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import AccountHealth, Funds
-from mytrading.messages.risk_picture import RiskPicture
-from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted, WishDenied
+from mytrading.messages.risk_snapshot import RiskPicture
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 
 KEPT = 5000
 
@@ -52,22 +50,22 @@ class StackView:
     def __init__(self, since_machine_ns: int = 0) -> None:
         self.since_machine_ns = since_machine_ns
         self.orders: dict[str, Order] = {}
-        self.positions: dict[tuple[str, str, str, str], Position] = {}
+        self.positions: dict[OwnerKey, Position] = {}
         self.goals: dict[str, Goal] = {}
-        self.protections: dict[tuple[str, str, str, str], Protection] = {}
-        self.unmanaged: dict[tuple[str, str, str], UnmanagedChanged] = {}
-        self.mismatches: dict[tuple[str, str, str], MismatchSeen] = {}
+        self.protections: dict[OwnerKey, Protection] = {}
+        self.unmanaged: dict[NetKey, UnmanagedChanged] = {}
+        self.mismatches: dict[NetKey, MismatchSeen] = {}
         self.flattens: dict[str, Flatten] = {}
         self.answers: dict[str, RequestAnswered] = {}
-        self.adjusted: set[tuple[str, str, str, str]] = set()
+        self.adjusted: set[OwnerKey] = set()
         """Owners' positions that moved without an order of ours."""
-        self.halted: dict[tuple[str, str, str], InstrumentHalted] = {}
+        self.halted: dict[NetKey, InstrumentHalted] = {}
         self.stopped: dict[tuple[str, str], EntriesStopped] = {}
         self.recoveries: dict[str, RecoveryChanged] = {}
         self.trades: deque[TradeClosed] = deque(maxlen=KEPT)
         self.signals: deque[Signal] = deque(maxlen=KEPT)
         self.denials: deque[SignalDenied | SignalExpired] = deque(maxlen=KEPT)
-        self.held_back: deque[WishDenied] = deque(maxlen=KEPT)
+        self.held_back: deque[SignalVetoed] = deque(maxlen=KEPT)
         self.strategies: dict[str, StrategyStarted] = {}
         self.faults: dict[str, StrategyFaulted] = {}
         self.quotes: dict[str, Quote] = {}
@@ -84,8 +82,7 @@ class StackView:
         day = day_number(market_ns)
         if day > self._day > 0:
             self.positions = {
-                _owner(position): replace(position, realised=0.0, bought=0, sold=0)
-                for position in self.open_positions()
+                position.owner: replace(position, realised=0.0, bought=0, sold=0) for position in self.open_positions()
             }
             self.adjusted &= self.positions.keys()
         self._day = max(self._day, day)
@@ -99,12 +96,12 @@ class StackView:
     def _opened(self, message: DayOpened, _: bool) -> None:
         """What the router carried into a day; orders of the day before stay, for who looks at them."""
         self.orders.update((order.client_order_id, order) for order in message.orders)
-        self.positions = {_owner(position): position for position in message.positions}
-        self.protections = {_owner(level): level for level in message.protections}
+        self.positions = {position.owner: position for position in message.positions}
+        self.protections = {level.owner: level for level in message.protections}
         self.goals = {goal.id: goal for goal in message.goals}
-        self.unmanaged = {(row.account, row.instrument, row.product): row for row in message.unmanaged}
-        self.mismatches = {(row.account, row.instrument, row.product): row for row in message.mismatches}
-        self.halted = {(row.account, row.instrument, row.product): row for row in message.halted}
+        self.unmanaged = {row.net: row for row in message.unmanaged}
+        self.mismatches = {row.net: row for row in message.mismatches}
+        self.halted = {row.net: row for row in message.halted}
         self.stopped = {(row.account, row.instrument): row for row in message.stopped}
         self.flattens.update((level.id, level) for level in message.flattens)
 
@@ -122,7 +119,7 @@ class StackView:
 
     def _position(self, message: PositionChanged | PositionAdjusted, _: bool) -> None:
         position = message.position
-        key = (position.account, position.instrument, position.product.value, position.strategy)
+        key = position.owner
         self.positions[key] = position
         if isinstance(message, PositionAdjusted) and message.quantity:
             self.adjusted.add(key)
@@ -138,13 +135,13 @@ class StackView:
 
     def _protection(self, message: ProtectionChanged, _: bool) -> None:
         level = message.protection
-        self.protections[level.account, level.instrument, level.product, level.strategy] = level
+        self.protections[level.owner] = level
 
     def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
-        self.unmanaged[message.account, message.instrument, message.product] = message
+        self.unmanaged[message.net] = message
 
     def _mismatch(self, message: MismatchSeen, _: bool) -> None:
-        key = (message.account, message.instrument, message.product)
+        key = message.net
         self.mismatches[key] = message
         if message.cleared:
             del self.mismatches[key]
@@ -159,7 +156,7 @@ class StackView:
         self.recoveries[message.account] = message
 
     def _halt(self, message: InstrumentHalted, _: bool) -> None:
-        self.halted[message.account, message.instrument, message.product] = message
+        self.halted[message.net] = message
 
     def _stop(self, message: EntriesStopped, _: bool) -> None:
         self.stopped[message.account, message.instrument] = message
@@ -172,7 +169,7 @@ class StackView:
         self.denials.append(message)
         self.counts["denials"] += counted
 
-    def _wish_denied(self, message: WishDenied, counted: bool) -> None:
+    def _signal_vetoed(self, message: SignalVetoed, counted: bool) -> None:
         self.held_back.append(message)
         self.counts["denials"] += counted
 
@@ -230,7 +227,7 @@ class StackView:
             for order in self.orders.values()
             if order.purpose is Purpose.STOP
             and order.state in RESTING
-            and (position is None or _owner(order) == _owner(position))
+            and (position is None or order.owner == position.owner)
         ]
 
     def stop_of(self, position: Position) -> dict[str, Any]:
@@ -240,12 +237,12 @@ class StackView:
         """
         live = self.stop_orders(position)
         covered = sum(order.quantity - order.filled_seen for order in live)
-        level = self.protections.get(_owner(position))
+        level = self.protections.get(position.owner)
         found = {"stop": level.trigger if level and level.state != "done" else None, "stop_covers": covered}
         return {**found, "stop_state": self._stop_state(position, level, live, covered)}
 
     def _stop_state(self, position: Position, level: Protection | None, live: list[Order], covered: int) -> str:
-        if any(_owner(goal) == _owner(position) for goal in self.goals.values()):
+        if any(goal.owner == position.owner for goal in self.goals.values()):
             return "closing"
         if level is None or level.state == "done":
             return "none"
@@ -270,10 +267,6 @@ class StackView:
         }
 
 
-def _owner(thing: Order | Position | Goal | Protection) -> tuple[str, str, str, str]:
-    return thing.account, thing.instrument, thing.product, thing.strategy
-
-
 _HANDLERS: dict[type, Any] = {
     DayOpened: StackView._opened,
     OrderChanged: StackView._order,
@@ -293,7 +286,7 @@ _HANDLERS: dict[type, Any] = {
     SignalDenied: StackView._denial,
     SignalExpired: StackView._denial,
     StrategyStarted: StackView._started,
-    WishDenied: StackView._wish_denied,
+    SignalVetoed: StackView._signal_vetoed,
     StrategyFaulted: StackView._fault,
     Quote: StackView._quote,
     Heartbeat: StackView._beat,

@@ -1,7 +1,7 @@
 """Indicators: one causal kernel each, over whole arrays, used live and in backtests alike.
 
 `f(x[:k + 1])[k] == f(x)[k]` holds bit for bit for every kernel, so a backtest computes an indicator once and live
-trading recomputes it from the same first bar. The one rule: a kernel never looks ahead and never keeps state.
+trading recomputes it from the same first bar. A kernel never looks ahead and never keeps state.
 """
 
 from mytrading.core.indicators.catalogue import BUILT_IN

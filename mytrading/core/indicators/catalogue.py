@@ -1,9 +1,8 @@
 """Every indicator by its name: our own, and TA-Lib's whole catalogue under TA-Lib's names.
 
-Used by the strategies' desk and by `mytrading indicators`. One that has several outputs is asked for by output:
-`MACD.macdsignal`, `BBANDS.upperband`. TA-Lib's parameters keep their names, but `timeperiod`, which is `period` here.
-Each is looked up when somebody asks for it. The one rule: what stands here is causal; a test computes every one of them
-on the beginnings of a series and on the whole.
+One that has several outputs is asked for by output: `MACD.macdsignal`, `BBANDS.upperband`. TA-Lib's parameters keep
+their names, but `timeperiod`, which is `period` here. Each is looked up when someone asks for it. What stands here is
+causal; a test computes every one of them on the beginnings of a series and on the whole.
 """
 
 from __future__ import annotations

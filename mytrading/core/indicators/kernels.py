@@ -1,7 +1,6 @@
 """The indicators known by name, and the type with which an author adds one of his own.
 
-Used by the strategies' desk and later by backtests and charts. The one rule: a kernel takes whole columns and returns
-an array of the same length, NaN where it has no value yet.
+A kernel takes whole columns and returns an array of the same length, NaN where it has no value yet.
 """
 
 from __future__ import annotations

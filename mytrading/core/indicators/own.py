@@ -1,7 +1,7 @@
 """Indicators that TA-Lib lacks, or has differently: session and anchored VWAP, Supertrend as Pine draws it, swings.
 
 Part of the catalogue. Kernels in compiled code are imported when they are first called, so that a process that needs
-none of them does not load numba. The one rule: a value belongs to the bar on which it was known.
+none of them does not load numba. A value belongs to the bar on which it was known.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def anchored_vwap(
 def _weighted(
     high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, firsts: NDArray[np.intp]
 ) -> FloatArray:
-    """Running averages that begin anew at `firsts`; each piece is summed by itself, so that none depends on others."""
+    """Running averages that begin again at `firsts`; each piece is summed by itself, so that none depends on others."""
     found = np.full(len(close), np.nan)
     typical = (high + low + close) / 3.0
     for begin, end in zip(firsts, np.append(firsts[1:], len(close)), strict=False):

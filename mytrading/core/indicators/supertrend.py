@@ -1,8 +1,7 @@
 """Supertrend: a band of true ranges that the close must break for the trend to turn.
 
-Used by risk's exits; it loads numba, so it is imported where a strategy asks for it and nowhere else. Seeded as Pine
-does: the first average true range is the mean of the first `period` ranges, the first being high less low; TA-Lib's
-begins a bar later. The one rule: causal, `f(x[:k + 1])[k] == f(x)[k]` bit for bit.
+Seeded as Pine does: the first average true range is the mean of the first `period` ranges, the first being high less
+low; TA-Lib's begins a bar later. Causal, `f(x[:k + 1])[k] == f(x)[k]` bit for bit.
 
 Source of the recurrence: TradingView's `ta.supertrend`; its sign is the opposite of `direction` here.
 """
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 
 FloatArray = NDArray[np.float64]
 

@@ -1,12 +1,12 @@
 """Swing highs and lows of a day, each confirmed by two later bars: the newest swing as known on every bar.
 
-Used by strategies that sell the break of a swing. Bar i is *above* bar j if both its high and its close are higher, and
-*below* if both its low and its close are lower. A low is confirmed by the second bar above one of the bars since the
-last swing, a high by the second bar below one; highs and lows alternate, and a swing that is exceeded before the next
-one is confirmed moves with it. Each day begins anew. Budget: 2 ms for a day of 375 bars.
+Bar i is *above* bar j if both its high and its close are higher, and *below* if both its low and its close are lower. A
+low is confirmed by the second bar above one of the bars since the last swing, a high by the second bar below one; highs
+and lows alternate, and a swing that is exceeded before the next one is confirmed moves with it. Each day begins again.
+Budget: 2 ms for a day of 375 bars.
 
 Source: the rules of the option-selling system whose behaviour is described in the documentation of
-`Swing_Break_Seller`. The one rule: causal, a swing shows on the bar that confirmed it and not on its extreme.
+`Swing_Break_Seller`. Causal, a swing shows on the bar that confirmed it and not on its extreme.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 
 FloatArray = NDArray[np.float64]
 

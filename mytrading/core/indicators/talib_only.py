@@ -1,6 +1,6 @@
 """TA-Lib's functions without pandas and polars, which its package would load (160 MB) just to recognise their types.
 
-The only module that imports talib. The one rule: nothing else imports it, or the first import decides for all.
+The only module that imports talib. Nothing else imports it, or the first import decides for all.
 """
 
 from __future__ import annotations

@@ -1,18 +1,17 @@
 """The instruments listed on a day, found by id, by underlying and by strike rule.
 
-Used by the engine (which contract a strategy trades), risk and router (lot, tick, freeze) and the simulator. Prices
-come in as arguments. The one rule: strikes are counted along the listed strikes, never computed from a step, because
-listed strikes are not evenly spaced.
+Prices come in as arguments. Strikes are counted along the listed strikes, never computed from a step, because listed
+strikes are not evenly spaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mytrading.core.expiries import Ends, NoSuchExpiry, end_of_day, pick
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id
+from mytrading.core.calendar.expiries import Ends, NoSuchExpiry, end_of_day, pick
+from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, instrument_id
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule
 
 _RULES = "ATM, ITM n, OTM n or STRIKE n"
 

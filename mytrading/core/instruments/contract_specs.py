@@ -1,7 +1,7 @@
 """Dated contract facts: which contracts of an underlying exist on a day, with the lot, freeze and tick of that day.
 
-Read from `config/instruments.toml`; used by the simulator and backtests to list a market day. The one rule: every
-fact is asked for a date, so that a replay of 2022 trades lots of 50 and Thursday expiries.
+Read from `config/instruments.toml`; used by the simulator and backtests to list a market day. Every fact is asked for a
+date, so that a replay of 2022 trades lots of 50 and Thursday expiries.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import islice
 import msgspec
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
-from mytrading.core.unknown_keys import made_of
+from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
+from mytrading.core.text.unknown_keys import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3

@@ -1,6 +1,6 @@
 """What a calendar says of one moment: open or closed, why, when next, and which contracts expire.
 
-Used by `mytrading calendar`. The one rule: a moment is market ns; nothing here asks what time it is.
+A moment is market ns; nothing here asks what time it is.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
-from mytrading.core.calendar import IST, Calendar, Session, day_of
-from mytrading.core.contracts import ContractFacts, DatedWeekday, Underlying, monthly_expiries, weekly_expiries
+from mytrading.core.calendar import Calendar, Session
+from mytrading.core.instruments.contract_specs import (
+    ContractFacts,
+    DatedWeekday,
+    Underlying,
+    monthly_expiries,
+    weekly_expiries,
+)
+from mytrading.core.time import IST, SECOND, ist_date
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_SECOND = 1_000_000_000
 
 
 def day_report(calendar: Calendar, exchanges: Iterable[str], ns: int) -> list[dict[str, Any]]:
@@ -28,7 +34,7 @@ def expiry_report(calendar: Calendar, facts: ContractFacts, day: date) -> list[d
 
 
 def _exchange(calendar: Calendar, name: str, ns: int) -> dict[str, Any]:
-    day = day_of(ns)
+    day = ist_date(ns)
     session = calendar.session(name, day)
     later = calendar.next_session(name, day)
     following = session if session is not None and ns < session.open_ns else later
@@ -46,7 +52,7 @@ def _exchange(calendar: Calendar, name: str, ns: int) -> dict[str, Any]:
 
 def _why(calendar: Calendar, name: str, session: Session | None, ns: int) -> str:
     """In words why the exchange is closed, or which session it has."""
-    day = day_of(ns)
+    day = ist_date(ns)
     if session is None:
         return calendar.holiday_name(name, day) or ("weekend" if day.weekday() >= 5 else "no session listed")
     if ns < session.open_ns:
@@ -60,7 +66,7 @@ def _session(session: Session | None) -> dict[str, str] | None:
     if session is None:
         return None
     told = {
-        "date": day_of(session.open_ns).isoformat(),
+        "date": ist_date(session.open_ns).isoformat(),
         "open": _clock(session.open_ns),
         "close": _clock(session.close_ns),
         "name": session.name,
@@ -69,7 +75,7 @@ def _session(session: Session | None) -> dict[str, str] | None:
 
 
 def _clock(ns: int) -> str:
-    return datetime.fromtimestamp(ns / _SECOND, IST).strftime("%H:%M")
+    return datetime.fromtimestamp(ns / SECOND, IST).strftime("%H:%M")
 
 
 def _expiries(calendar: Calendar, name: str, facts: Underlying, day: date) -> dict[str, Any]:

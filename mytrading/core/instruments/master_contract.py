@@ -1,8 +1,7 @@
 """The day's master contract judged: what must be listed, what is wrong with it, and what changed since yesterday.
 
-Used by the feed before it hands out a snapshot, and by risk and screens that read one. The one rule: what cannot be
-shown to be in order is refused with a reason that names the contract, what was found and what was expected; what was
-known of it before stays for what is held.
+What cannot be shown to be in order is refused with a reason that names the contract, what was found and what was
+expected; what was known of it before stays for what is held.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.contracts import ContractFacts, dated
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, home_of, parse_symbol, split_id
-from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
-from mytrading.messages.runconfig import RunConfig, TradeKind
+from mytrading.core.instruments.contract_specs import ContractFacts, dated
+from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, home_of, parse_symbol, split_id
+from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal, Snapshot
+from mytrading.messages.run_config import RunConfig, TradeKind
 
 SHRUNK = 0.5
 """Fewer contracts of an underlying than this share of yesterday's: the download was cut short."""
@@ -50,7 +49,7 @@ class BadRow(NamedTuple):
     reason: str
 
 
-class Fetched(NamedTuple):
+class FetchedMaster(NamedTuple):
     """What was fetched for a day: contracts, rows left out, and prices (rupees) of underlyings with options."""
 
     day: str
@@ -106,24 +105,26 @@ def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
     return int(dated(known.freeze, day)) if known is not None and known.freeze else 0
 
 
-def validate(fetched: Fetched, need: Need, before: Snapshot | None) -> tuple[Refusal, ...]:
+def validate(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
     """Everything wrong with a fetched list; empty if all that is needed is there and in order."""
     by_id = {item.id: item for item in fetched.instruments}
     chains: dict[str, list[Instrument]] = defaultdict(list)
     for item in fetched.instruments:
         if item.kind.is_derivative:
             chains[item.underlying].append(item)
-    found = [Refusal(_underlying(name), f"{name} is not listed") for name in need.watched if name not in by_id]
-    found += [Refusal(name, text) for name in sorted(need.futures) for text in _futures(chains[name], name)]
+    found = [
+        InstrumentRefusal(_underlying(name), f"{name} is not listed") for name in need.watched if name not in by_id
+    ]
+    found += [InstrumentRefusal(name, text) for name in sorted(need.futures) for text in _futures(chains[name], name)]
     for name in sorted(need.options):
-        found += [Refusal(name, text) for text in _options(chains[name], name, fetched.prices.get(name, 0.0))]
+        found += [InstrumentRefusal(name, text) for text in _options(chains[name], name, fetched.prices.get(name, 0.0))]
     traded = need.futures | need.options
     for name in sorted(traded | {by_id[item].underlying for item in need.watched if item in by_id}):
         rows = chains[name] if name in traded else []
         spots = [by_id[item] for item in need.watched if item in by_id and by_id[item].underlying == name]
-        found += [Refusal(name, text) for text in _figures([*rows, *spots])]
-        found += [Refusal(name, text) for text in _left_out(name, rows, fetched.bad)]
-        found += [Refusal(name, text) for text in _shrunk(name, len(rows), before)]
+        found += [InstrumentRefusal(name, text) for text in _figures([*rows, *spots])]
+        found += [InstrumentRefusal(name, text) for text in _left_out(name, rows, fetched.bad)]
+        found += [InstrumentRefusal(name, text) for text in _shrunk(name, len(rows), before)]
     return tuple(found)
 
 
@@ -207,7 +208,11 @@ def _names(rows: Sequence[Instrument]) -> str:
 
 
 def snapshot_of(
-    fetched: Fetched, refusals: tuple[Refusal, ...], before: Snapshot | None, fetched_ns: int, notes: Iterable[str] = ()
+    fetched: FetchedMaster,
+    refusals: tuple[InstrumentRefusal, ...],
+    before: Snapshot | None,
+    fetched_ns: int,
+    notes: Iterable[str] = (),
 ) -> Snapshot:
     """The snapshot of a day. Where an underlying is refused, what was known of it before stays until it expires."""
     subjects = {refusal.subject for refusal in refusals}

@@ -1,8 +1,7 @@
 """Symbols as OpenAlgo writes them, and instrument ids: building and taking apart.
 
-`NFO:NIFTY30DEC2526000CE` is exchange, underlying, expiry as DDMMMYY, strike and right. Used by the contract lister,
-the strike rules, the adapters and the simulator. The one rule: a symbol is text; whether the contract is listed is
-known only by an `InstrumentBook`.
+`NFO:NIFTY30DEC2526000CE` is exchange, underlying, expiry as DDMMMYY, strike and right. A symbol is text; whether the
+contract is listed is known only by an `InstrumentBook`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What time alone brings: reads asked for again, calls without an answer, recovery after a stop, the turn of a day.
 
-Used by the machine for `TimerFired` and by the daemon at its start and at the end of a day. The one rule: recovery
-never repeats a call; what was out, or may have been, when the process died is of unknown fate.
+Recovery never repeats a call; what was out, or may have been, when the process died is of unknown fate.
 """
 
 from __future__ import annotations
@@ -10,13 +9,17 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import churn, entries, modify, outcomes, overnight, phantom, reality, recovery
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, State, uneasy
-from mytrading.core.order import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.placing import churn_guard, entries, modify
+from mytrading.core.oms.reconcile import call_outcomes, order_updates
+from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, State, uneasy
+from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live, with_cancel
 from mytrading.messages.enums import OrderState, Product, Severity
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
-from mytrading.messages.records import DayOpened
 
 KEPT_DAYS = 5
 
@@ -51,16 +54,16 @@ def _held_back(state: State) -> list[str]:
     return [*waiting, *(level.account for level in levels if level and level.waits_machine_ns)]
 
 
-def on_timer(draft: Draft, _fired: TimerFired) -> None:
+def on_timer(draft: OrderDecision, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
-    churn.lift(draft)
+    churn_guard.lift(draft)
     due: dict[str, tuple[int, bool]] = {}
     for name, _ in draft.state.restless.sorted_items():
         entries.outlive(draft, draft.order(name))
         order = draft.order(name)
         if order.state is OrderState.SUBMITTED:
-            if draft.machine - order.began_machine_ns >= draft.limits.call_patience:
-                outcomes.unknown(draft, order, draft.machine, "the call never answered")
+            if draft.machine - order.call.began_machine_ns >= draft.limits.call_patience:
+                call_outcomes.unknown(draft, order, draft.machine, "the call never answered")
         elif order.state is not OrderState.INITIALIZED and uneasy(order):
             _want(due, order, draft)
     for key, _ in draft.state.mismatches.sorted_items():
@@ -72,7 +75,7 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
     for account in (*_recovering(draft.state), *_held_back(draft.state)):
         due[account] = (draft.limits.chase_reads, True)
     for key in _intraday(draft.state):
-        if draft.hushed(key):
+        if draft.in_venue_square_off(key):
             due[key.account] = (
                 min(due.get(key.account, (draft.limits.mismatch_gap, True))[0], draft.limits.mismatch_gap),
                 True,
@@ -85,43 +88,51 @@ def on_timer(draft: Draft, _fired: TimerFired) -> None:
             draft.read(account, "again", positions=positions)
 
 
-def _want(due: dict[str, tuple[int, bool]], order: Order, draft: Draft) -> None:
+def _want(due: dict[str, tuple[int, bool]], order: Order, draft: OrderDecision) -> None:
     """Note how soon an order needs a read: what was learnt of it since the last one was asked for needs one at once."""
     limits = draft.limits
     if order.filled_seen == order.filled and draft.cancel_leaves(order.account, order.client_order_id):
         return
-    slow = order.state in UNRESOLVED and not order.purpose.reduces and not order.candidate
+    slow = (
+        order.state in UNRESOLVED
+        and not order.purpose.reduces
+        and not isinstance(order.evidence.match, Candidate | Ambiguous)
+    )
     every, positions = due.get(order.account, (limits.slow, False))
     wanted = limits.entry_reads if slow else limits.chase_reads
     asked = draft.state.reads.get(order.account)
-    if (order.ending or order.filled_seen > order.filled) and asked and order.evidence_machine_ns > asked[-1]:
+    if (
+        (order.evidence.end or order.filled_seen > order.filled)
+        and asked
+        and order.evidence.seen_machine_ns > asked[-1]
+    ):
         wanted = limits.read_spacing
     protects = order.state in UNRESOLVED and order.purpose.reduces
-    doubted = order.ending == phantom.ALIVE and order.state in RESTING
+    doubted = isinstance(order.evidence.end, Disputed) and order.state in RESTING
     due[order.account] = (min(every, wanted), positions or protects or doubted)
 
 
-def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
+def recover(draft: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
     """After a replay: calls that were out have no answer any more, and every account is read, mode and all.
 
     Entries of the `served` accounts wait until their books agree.
     """
     accounts = set(served)
-    recovery.begin(draft, sorted(accounts))
-    recovery.drop_expired(draft)
+    startup.begin(draft, sorted(accounts))
+    startup.drop_expired(draft)
     calling = {name for (_, name, _), _ in draft.state.calling.items()}
     for name in sorted({*draft.state.restless.keys(), *calling}):
         order = draft.order(name)
         accounts.add(order.account)
-        if order.state is OrderState.SUBMITTED and never_began(name, order.attempt):
-            outcomes.never_left(draft, order)
+        if order.state is OrderState.SUBMITTED and never_began(name, order.call.attempt):
+            call_outcomes.never_left(draft, order)
             continue
         if order.state is OrderState.SUBMITTED:
-            outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
+            call_outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
             continue
-        if order.cancelling:
-            order = draft.change(order, "cancel_unanswered", cancelling=False)
-        if order.modifying:
+        if order.evidence.cancel.out:
+            order = draft.change(order, "cancel_unanswered", evidence=with_cancel(order.evidence, out=False))
+        if order.evidence.modify.out:
             modify.unanswered(draft, order)
     accounts.update(draft.state.resting.keys())
     accounts.update(draft.state.books.keys())
@@ -129,19 +140,19 @@ def recover(draft: Draft, served: Iterable[str], never_began: Callable[[str, int
         draft.read(account, "recovered", positions=True)
 
 
-def expire_day(draft: Draft, day: str) -> None:
+def expire_day(draft: OrderDecision, day: str) -> None:
     """Before `day` is opened, entries of an earlier one that were not sent or are of unknown fate end with theirs.
 
     What was reserved for them is free. An exit or stop of unknown fate goes on into the day, whose books say what
     became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
     it could not be opened yet, are not touched.
     """
-    recovery.drop_expired(draft)
+    startup.drop_expired(draft)
     overnight.wait_anew(draft)
     for name in sorted(draft.state.restless.keys()):
         order = draft.order(name)
         if order.state in TERMINAL and order.filled_seen > order.filled and not is_of(order, day):
-            reality.settle_sighted(draft, order)
+            order_updates.settle_sighted(draft, order)
     for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
         order = draft.order(name)
         if is_of(order, day):

@@ -1,7 +1,7 @@
 """The order machine: messages in, rows out.
 
-Used by the router daemon and the backtest. The one rule: apply every journaled row in order and the machine is what it
-was; `decide` only says what follows. Budget: a `PlaceEntry` decided and applied in 100 µs with 500 orders in state.
+Apply every journaled row in order and the machine is what it was; `decide` only says what follows. Budget: a
+`PlaceEntry` decided and applied in 100 µs with 500 orders in state.
 """
 
 from __future__ import annotations
@@ -9,28 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from mytrading.core.oms import (
-    alarms,
-    books,
-    claims,
-    entries,
-    flatten,
-    goals,
-    outcomes,
-    person,
-    probe,
-    protection,
-    reality,
-    rebuild,
-    resolve,
-    sending,
-    settling,
-    upkeep,
-)
-from mytrading.core.oms.draft import Draft, IsOpen, SquaresOff, always_open, never_squares_off
-from mytrading.core.oms.learning import FOLDS, fold
-from mytrading.core.oms.limits import SECOND, OmsLimits
-from mytrading.core.oms.state import Owned, State
+from mytrading.core.oms import housekeeping
+from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.exits import exit_goals as goals
+from mytrading.core.oms.operator import claims, order_requests, test_order
+from mytrading.core.oms.placing import dispatch, entries
+from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates, resolve
+from mytrading.core.oms.recovery import alert_expiry, quiescence
+from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff, always_open, never_squares_off
+from mytrading.core.oms.state.folds import FOLDS, fold
+from mytrading.core.oms.state.settings import OmsLimits
+from mytrading.core.oms.state.state import Owned, State
+from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
     CallBudget,
@@ -46,11 +36,11 @@ from mytrading.messages.control import (
     WithdrawRequested,
 )
 from mytrading.messages.enums import Product
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderChanged, Position, Protection, TimerFired
-from mytrading.messages.records import DayOpened
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
-Handler = Callable[[Draft, Any], None]
+Handler = Callable[[OrderDecision, Any], None]
 
 
 class OrderMachine:
@@ -93,7 +83,7 @@ class OrderMachine:
     def _handler(self, message: Any) -> Handler | None:
         """Who decides on a message; None if nothing can follow from it."""
         kind = type(message)
-        if kind is TimerFired and upkeep.idle(self._state):
+        if kind is TimerFired and housekeeping.idle(self._state):
             return None
         if kind is OrderReport:
             row = message.order
@@ -105,24 +95,24 @@ class OrderMachine:
     def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
         """The rows that follow from a message, learnt already."""
         state = self._state
-        draft = Draft(state, self.limits, now, self._is_open, self._squares_off)
+        draft = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
         handler(draft, message)
         if draft.rows or type(message) is TimerFired:
             if state.open_flattens:
                 flatten.advance_all(draft)
             if state.guarding:
-                protection.advance_all(draft)
+                broker_stops.advance_all(draft)
             if state.open_goals:
                 goals.advance_all(draft)
             if state.waiting:
-                sending.dispatch(draft)
+                dispatch.dispatch(draft)
         return _without_preludes(draft.rows)
 
-    def _foreseen(self, now: int, of: Callable[[Draft], None], machine_ns: int = 0) -> tuple[Any, ...]:
+    def _foreseen(self, now: int, of: Callable[[OrderDecision], None], machine_ns: int = 0) -> tuple[Any, ...]:
         """The rows of a decision that no message leads to, at `machine_ns` or later."""
         self._state.begin()
         try:
-            draft = Draft(self._state, self.limits, now)
+            draft = OrderDecision(self._state, self.limits, now)
             draft.machine = max(draft.machine, machine_ns)
             of(draft)
             return tuple(draft.rows)
@@ -146,11 +136,11 @@ class OrderMachine:
         Until the books of the `served` accounts agree (`recovered`), entries there are to wait. `never_began(id,
         attempt)` is true of a placing call that certainly did not leave.
         """
-        return self._foreseen(now, lambda draft: upkeep.recover(draft, served, never_began), machine_ns)
+        return self._foreseen(now, lambda draft: housekeeping.recover(draft, served, never_began), machine_ns)
 
     def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
         """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
-        return self._foreseen(now, lambda draft: rebuild.relearn(draft, missed), machine_ns)
+        return self._foreseen(now, lambda draft: journal_rebuild.relearn(draft, missed), machine_ns)
 
     @property
     def short_of_disk(self) -> bool:
@@ -163,7 +153,7 @@ class OrderMachine:
 
     def void(self, read: BooksRead) -> bool:
         """True if a read proves nothing: a row of an instrument that concerns us could not be read."""
-        return books.void(self._state, read)
+        return broker_books.void(self._state, read)
 
     def recovered(self, account: str) -> bool:
         """True once what the start found in the account is explained, or if nothing is there to be compared."""
@@ -172,19 +162,11 @@ class OrderMachine:
 
     def expire_day(self, now: int, day: str) -> tuple[Any, ...]:
         """What follows from the turn to `day` (ISO date): to be journaled and applied, then `snapshot` opens it."""
-        return self._foreseen(now, lambda draft: upkeep.expire_day(draft, day))
+        return self._foreseen(now, lambda draft: housekeeping.expire_day(draft, day))
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
-        return upkeep.day_opened(self._state, day)
-
-    def given(self) -> dict[str, Any]:
-        """What is not its state, by name: a state that is kept refers to it, and finds it again in another machine."""
-        return {"machine": self, "limits": self.limits, "is_open": self._is_open, "squares_off": self._squares_off}
-
-    def state_digest(self) -> bytes:
-        """The whole knowledge as bytes: equal for equal knowledge, whatever the way to it."""
-        return self._state.digest()
+        return housekeeping.day_opened(self._state, day)
 
     @property
     def machine_ns(self) -> int:
@@ -218,15 +200,15 @@ class OrderMachine:
     def budget(self, account: str, machine_ns: int) -> CallBudget:
         """How an account stands with its order calls; what waits since when only the daemon can tell."""
         limits, state = self.limits, self._state
-        free = sending.free(state, limits, account, machine_ns)
+        free = dispatch.free(state, limits, account, machine_ns)
         return CallBudget(
             account=account,
             limit=limits.calls_per_second,
             used=limits.calls_per_second - free,
-            out=len(sending.out(state, account)),
+            out=len(dispatch.out(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
-            kept=sending.kept_for_baskets(state, account, machine_ns),
-            kept_for_stops=sending.kept_for_stops(state, limits, account, machine_ns),
+            kept=dispatch.kept_for_baskets(state, account, machine_ns),
+            kept_for_stops=dispatch.kept_for_stops(state, limits, account, machine_ns),
         )
 
     def waiting(self) -> list[Order]:
@@ -243,16 +225,16 @@ class OrderMachine:
 
     def over(self, code: str, subject: str) -> bool:
         """True if an alert of this machine is about something that has ended since."""
-        return alarms.over(self._state, code, subject)
+        return alert_expiry.over(self._state, code, subject)
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""
-        return settling.unsettled(self._state)
+        return quiescence.unsettled(self._state)
 
     @property
     def waits_for_time(self) -> bool:
         """True while time alone may lead to something; what rests as it should waits for prices only."""
-        return upkeep.busy(self._state) or protection.uncovered(self._state)
+        return housekeeping.busy(self._state) or broker_stops.uncovered(self._state)
 
     def wrong_mode(self, account: str) -> str:
         """What the server of an account in the wrong mode said; empty if it is in order."""
@@ -275,14 +257,14 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def _mode_seen(draft: Draft, message: ModeSeen) -> None:
+def _mode_seen(draft: OrderDecision, message: ModeSeen) -> None:
     if not message.expected:
-        outcomes.wrong_mode(draft, message.account, message.message or f"found mode {message.mode}")
+        call_outcomes.wrong_mode(draft, message.account, message.message or f"found mode {message.mode}")
     elif message.account not in draft.state.modes:
         entries.saw_mode(draft, message.account, message.mode)
 
 
-def _mode_cleared(draft: Draft, message: ModeCleared) -> None:
+def _mode_cleared(draft: OrderDecision, message: ModeCleared) -> None:
     entries.set_mode(draft, message.account, False, "cleared by a person")
     draft.read(message.account, "mode cleared", positions=True)
 
@@ -297,13 +279,13 @@ _HANDLERS: dict[type, Handler] = {
     ResolveRequested: resolve.on_resolve,
     ClaimRequested: claims.on_claim,
     FlattenRequested: flatten.on_request,
-    ProbeRequested: probe.on_probe,
-    CancelRequested: person.on_cancel,
-    ModifyRequested: person.on_modify,
+    ProbeRequested: test_order.on_probe,
+    CancelRequested: order_requests.on_cancel,
+    ModifyRequested: order_requests.on_modify,
     ModeCleared: _mode_cleared,
     ModeSeen: _mode_seen,
-    CallOutcome: outcomes.on_outcome,
-    OrderReport: reality.on_report,
-    BooksRead: books.on_books,
-    TimerFired: upkeep.on_timer,
+    CallOutcome: call_outcomes.on_outcome,
+    OrderReport: order_updates.on_report,
+    BooksRead: broker_books.on_books,
+    TimerFired: housekeeping.on_timer,
 }

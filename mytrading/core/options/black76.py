@@ -1,97 +1,279 @@
-"""Option prices by Black's 1976 formula on the forward, over whole numpy arrays.
+"""Black's formula (1976) for options on a forward: price, greeks and implied volatility.
 
-Used by the simulator's market, and by whoever needs a theoretical price. `normal_cdf` follows W. J. Cody's rational
-approximations of erfc (Math. Comp. 23, 1969), absolute error below 1e-15. The one rule: no calendar here; time to
-expiry comes in as years.
+An option on a spot price is one on the forward that put-call parity or carry gives. Rates and volatilities are a year
+(0.13 is 13 %), times are years of 365 days, prices are rupees. A price that holds no volatility is answered with NaN
+and a reason, never with a guess.
+
+There is one set of formulas. The functions of one option (`price_one`, `implied_one`, `greeks_one`) run as plain Python
+and load neither numpy's arrays nor numba, so that a daemon may call them; the functions of arrays (`prices`, `implied`,
+`greeks`) compile the same source at their first call.
+
+With `low` and `high` the lesser and greater of forward and strike, `s = σ√T`, `h = ln(low/high)/s` and `t = s/2`, an
+option out of the money is worth `low·Φ(h+t) − high·Φ(h−t)` before discounting, a call as a put; one in the money is
+worth its intrinsic value more. The inverse solves for `s` the logarithm of that time value, or, above half of the
+greatest time value `low`, the logarithm of what is missing to it. Steps are Householder's of the third order, kept
+between bounds. The volatility is right to 1e-9 where the time value, and what is missing to `low`, is a tick or more.
 """
 
 from __future__ import annotations
 
+from enum import IntEnum
+from functools import cache
+from math import erfc, exp, fabs, inf, log, log1p, nan, sqrt
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
-_SQRT2 = float(np.sqrt(2.0))
-_INV_SQRT_PI = 0.56418958354775628695
-_SMALL_NUM = (3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02, 3.20937758913846947e03)
-_SMALL_LEAD = 1.85777706184603153e-1
-_SMALL_DEN = (2.36012909523441209e01, 2.44024637934444173e02, 1.28261652607737228e03, 2.84423683343917062e03)
-_MID_NUM = (
-    5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e01, 2.98635138197400131e02,
-    8.81952221241769090e02, 1.71204761263407058e03, 2.05107837782607147e03, 1.23033935479799725e03,
-)  # fmt: skip
-_MID_LEAD = 2.15311535474403846e-8
-_MID_DEN = (
-    1.57449261107098347e01, 1.17693950891312499e02, 5.37181101862009858e02, 1.62138957456669019e03,
-    3.29079923573345963e03, 4.36261909014324716e03, 3.43936767414372164e03, 1.23033935480374942e03,
-)  # fmt: skip
-_TAIL_NUM = (
-    3.05326634961232344e-1,
-    3.60344899949804439e-1,
-    1.25781726111229246e-1,
-    1.60837851487422766e-2,
-    6.58749161529837803e-4,
-)
-_TAIL_LEAD = 1.63153871373020978e-2
-_TAIL_DEN = (
-    2.56852019228982242e00,
-    1.87295284992346047e00,
-    5.27905102951428412e-1,
-    6.05183413124413191e-2,
-    2.33520497626869185e-3,
-)
+DAYS_A_YEAR = 365.0
+_SQRT_HALF = 0.70710678118654752440
+_SQRT_HALF_PI = 1.25331413731550025121
+_SQRT_2_PI = 2.50662827463100050242
+_MOST_STEPS = 64
+_LAST_STEP = 1e-3
+"""A step this small, relative, is the last one: the steps are of the fourth order, so it leaves some 1e-12."""
+_ROUNDING = 1e-15
+"""Share of a premium that its own rounding, and that of its discount, may have made."""
+_LEAST_SHARE = 1e-12
+"""Share of forward and strike below which a time value is the rounding of the formula."""
+_FAR = 700.0
+"""Rate times years beyond it leave the doubles."""
 
 
-def _erf_small(x: Array) -> Array:
-    y = x * x
-    num, den = _SMALL_LEAD * y, y
-    for a, b in zip(_SMALL_NUM[:3], _SMALL_DEN[:3], strict=True):
-        num, den = (num + a) * y, (den + b) * y
-    return np.asarray(x * (num + _SMALL_NUM[3]) / (den + _SMALL_DEN[3]))
+class Reason(IntEnum):
+    """Why a price has no implied volatility; `FOUND` where it has one."""
+
+    FOUND = 0
+    BAD_INPUT = 1
+    """A price, forward, strike or time that is not a number above zero."""
+    NO_TIME_VALUE = 2
+    """No more above its discounted intrinsic value than rounding makes."""
+    BELOW_INTRINSIC = 3
+    """Under the discounted intrinsic value: arbitrage, or a stale quote."""
+    ABOVE_BOUND = 4
+    """At or over the discounted forward (call) or strike (put): no volatility reaches it."""
 
 
-def _erfc_mid(y: Array) -> Array:
-    num, den = _MID_LEAD * y, y
-    for a, b in zip(_MID_NUM[:7], _MID_DEN[:7], strict=True):
-        num, den = (num + a) * y, (den + b) * y
-    return np.asarray(np.exp(-y * y) * (num + _MID_NUM[7]) / (den + _MID_DEN[7]))
+class Greeks(NamedTuple):
+    """Derivatives of the premium of each option, rupees of premium, float64 arrays of one length.
 
-
-def _erfc_tail(y: Array) -> Array:
-    z = 1.0 / (y * y)
-    num, den = _TAIL_LEAD * z, z
-    for a, b in zip(_TAIL_NUM[:4], _TAIL_DEN[:4], strict=True):
-        num, den = (num + a) * z, (den + b) * z
-    ratio = z * (num + _TAIL_NUM[4]) / (den + _TAIL_DEN[4])
-    return np.asarray(np.exp(-y * y) * (_INV_SQRT_PI - ratio) / y)
-
-
-def normal_cdf(x: Array) -> Array:
-    """The standard normal distribution function, elementwise."""
-    flat = np.atleast_1d(np.asarray(x, dtype=np.float64))
-    scaled = -flat / _SQRT2
-    y = np.abs(scaled)
-    result = np.empty_like(y)
-    small, tail = y <= 0.46875, y > 4.0
-    mid = ~(small | tail)
-    result[small] = 1.0 - _erf_small(y[small])
-    result[mid] = _erfc_mid(y[mid])
-    result[tail] = _erfc_tail(np.minimum(y[tail], 26.0))
-    erfc = np.where(scaled < 0.0, 2.0 - result, result)
-    return np.asarray(0.5 * erfc).reshape(np.shape(x))
-
-
-def price(forward: Array, strike: Array | float, years: Array, volatility: Array, rate: float, is_call: bool) -> Array:
-    """Black-76 premium in the forward's currency units, elementwise; intrinsic value where no time is left.
-
-    `forward`, `strike` in points, `years` to expiry (calendar), `volatility` and `rate` a year (0.13 is 13 %).
+    `delta` a rupee of the forward; `gamma` a rupee of the forward, of delta; `theta_year` a year of time passing and
+    `theta` a calendar day; `vega_year` for 1.00 of volatility and `vega` a percentage point; `rho_year` for 1.00 of the
+    rate, the forward held, and `rho` a percentage point.
     """
-    spread = volatility * np.sqrt(np.maximum(years, 0.0))
-    safe = np.maximum(spread, 1e-12)
-    d1 = np.log(forward / strike) / safe + 0.5 * safe
-    sign = 1.0 if is_call else -1.0
-    undiscounted = sign * (forward * normal_cdf(sign * d1) - strike * normal_cdf(sign * (d1 - safe)))
-    intrinsic = np.maximum(sign * (forward - strike), 0.0)
-    value = np.where(spread > 1e-9, np.maximum(undiscounted, intrinsic), intrinsic)
-    return np.asarray(value * np.exp(-rate * np.maximum(years, 0.0)))
+
+    delta: Floats
+    gamma: Floats
+    theta_year: Floats
+    theta: Floats
+    vega_year: Floats
+    vega: Floats
+    rho_year: Floats
+    rho: Floats
+
+
+def normal_cdf(x: float) -> float:
+    """The standard normal distribution function; its lower tail keeps its relative accuracy."""
+    return 0.5 * erfc(-x * _SQRT_HALF)
+
+
+def _log_ratio(low: float, high: float) -> float:
+    return log1p((low - high) / high) if low > 0.5 * high else log(low) - log(high)
+
+
+def _time_value(low: float, high: float, x: float, s: float) -> float:
+    """Undiscounted; `x` is `ln(low/high)`."""
+    h, t = x / s, 0.5 * s
+    return max(low * normal_cdf(h + t) - high * normal_cdf(h - t), 0.0)
+
+
+def price_one(forward: float, strike: float, years: float, volatility: float, rate: float, call: bool) -> float:
+    """Premium of one option; its discounted intrinsic value where no time or no volatility is left."""
+    inside = max(forward - strike if call else strike - forward, 0.0)
+    low, high = min(forward, strike), max(forward, strike)
+    if not (years > 0.0 and volatility > 0.0 and low > 0.0):
+        return inside * exp(-rate * max(years, 0.0))
+    return exp(-rate * years) * (inside + _time_value(low, high, _log_ratio(low, high), volatility * sqrt(years)))
+
+
+def greeks_one(
+    forward: float, strike: float, years: float, volatility: float, rate: float, call: bool
+) -> tuple[float, float, float, float, float]:
+    """Delta, gamma, theta, vega and rho of one option, a year and for 1.00 as in `Greeks`; NaN where one is missing."""
+    if not (years > 0.0 and volatility > 0.0 and forward > 0.0 and strike > 0.0):
+        return nan, nan, nan, nan, nan
+    low, high = min(forward, strike), max(forward, strike)
+    x, root, discount = _log_ratio(low, high), sqrt(years), exp(-rate * years)
+    s = volatility * root
+    d1 = (x if forward < strike else -x) / s + 0.5 * s
+    premium = discount * (max(forward - strike if call else strike - forward, 0.0) + _time_value(low, high, x, s))
+    spread = discount * forward * exp(-0.5 * d1 * d1) / _SQRT_2_PI
+    return (
+        discount * normal_cdf(d1) if call else -discount * normal_cdf(-d1),
+        spread / (forward * forward * s),
+        rate * premium - 0.5 * spread * volatility / root,
+        spread * root,
+        -years * premium,
+    )
+
+
+def _start_below(x: float, log_share: float) -> float:
+    """A start for time values under the inflection: `share·√(2π)/|x|` depends, nearly, on `q = |x|/s` alone."""
+    level = log(-x / _SQRT_2_PI) - log_share
+    if level < 1.6:
+        middle = exp(-level) + _SQRT_HALF_PI
+        return -x / (middle - sqrt(middle * middle - 2.0))
+    q = sqrt(2.0 * level)
+    for _ in range(2):
+        over = 0.5 * q * q + log(q * (q * q + 2.6)) - level
+        q -= over / (q + 1.0 / q + 2.0 * q / (q * q + 2.6))
+    return -x / q
+
+
+def _start(x: float, share: float) -> float:
+    """A start near the root, on the side of the inflection of the time value in `s` on which the root lies."""
+    turn, up = sqrt(-2.0 * x), exp(0.5 * x)
+    at_turn = 0.5 * (up - erfc(sqrt(-x)) / up)
+    if share < at_turn:
+        return _start_below(x, log(share))
+    return turn + (share - at_turn) * _SQRT_2_PI / up
+
+
+def _total_volatility(low: float, high: float, value: float) -> float:
+    """`s = σ√T` at which the undiscounted time value is `value`."""
+    x = _log_ratio(low, high)
+    sign = -1.0 if value < 0.5 * low else 1.0
+    wanted = log(value if sign < 0.0 else low - value)
+    s = _start(x, value / (sqrt(low) * sqrt(high)))
+    least, most = 0.0, inf
+    for _ in range(_MOST_STEPS):
+        h, t = x / s, 0.5 * s
+        there = low * normal_cdf(-sign * (h + t)) + sign * high * normal_cdf(h - t)
+        vega = low * exp(-0.5 * (h + t) * (h + t)) / _SQRT_2_PI
+        error = log(there) - wanted if there > 0.0 else -inf
+        if error * sign > 0.0:
+            least = s
+        else:
+            most = s
+        new = -1.0
+        if there > 0.0 and vega > 0.0:
+            slope = -sign * vega / there
+            bend = h * h / s - 0.25 * s
+            second = bend - slope
+            third = bend * bend - 3.0 * h * h / (s * s) - 0.25 - 3.0 * slope * bend + 2.0 * slope * slope
+            step = error / slope
+            under = 1.0 - step * (second - step * third / 6.0)
+            new = s - step * (1.0 - 0.5 * step * second) / under if under > 0.3 else s - step
+            if fabs(new - s) * (1.0 + h * h) <= _LAST_STEP * s:
+                return new
+        if not least < new < most:
+            new = 0.5 * (least + most) if most < inf else 2.0 * s
+        s = new
+    return s
+
+
+def implied_one(
+    price: float, forward: float, strike: float, years: float, rate: float, call: bool
+) -> tuple[float, int]:
+    """(volatility, `Reason`) of one premium; NaN where the reason is not `FOUND`."""
+    if not (price > 0.0 and forward > 0.0 and strike > 0.0 and years > 0.0 and price + forward + strike < inf):
+        return nan, 1
+    if not fabs(rate * years) < _FAR:
+        return nan, 1
+    worth, bound = price * exp(rate * years), forward if call else strike
+    if not bound - worth > _ROUNDING * bound:
+        return nan, 4
+    low, high = min(forward, strike), max(forward, strike)
+    inside = high - low if bound == high else 0.0
+    value, rounding = worth - inside, max(_ROUNDING * worth, _LEAST_SHARE * low)
+    if value < rounding:
+        return nan, 2 if value >= -rounding else 3
+    return _total_volatility(low, high, value) / sqrt(years), 0
+
+
+def _prices_into(
+    forwards: Floats, strikes: Floats, years: Floats, volatilities: Floats, rate: float, calls: Flags, out: Floats
+) -> None:
+    for i in range(out.size):
+        out[i] = price_one(forwards[i], strikes[i], years[i], volatilities[i], rate, calls[i])
+
+
+def _implied_into(
+    premiums: Floats, forward: float, strikes: Floats, years: float, rate: float, calls: Flags,
+    out: Floats, reasons: NDArray[np.int8],
+) -> None:  # fmt: skip
+    for i in range(premiums.size):
+        out[i], reasons[i] = implied_one(premiums[i], forward, strikes[i], years, rate, calls[i])
+
+
+def _greeks_into(
+    forward: float, strikes: Floats, years: float, volatilities: Floats, rate: float, calls: Flags, out: Floats
+) -> None:
+    for i in range(strikes.size):
+        out[0, i], out[1, i], out[2, i], out[3, i], out[4, i] = greeks_one(
+            forward, strikes[i], years, volatilities[i], rate, calls[i]
+        )
+
+
+@cache
+def _compiled() -> dict[str, Any]:
+    from mytrading.core.numba_cache import compiled_together
+
+    return compiled_together(
+        normal_cdf, _log_ratio, _time_value, price_one, greeks_one, _start_below, _start, _total_volatility,
+        implied_one, _prices_into, _implied_into, _greeks_into,
+    )  # fmt: skip
+
+
+def prices(
+    forward: Floats | float, strikes: Floats | float, years: Floats | float, volatilities: Floats | float, rate: float,
+    calls: Flags | bool,
+) -> Floats:  # fmt: skip
+    """Premiums elementwise, all but `rate` broadcast against each other; `calls` is True for CE."""
+    given = np.broadcast_arrays(forward, strikes, years, volatilities, calls)
+    ahead, ladder, left, sigma = (np.array(column, np.float64).ravel() for column in given[:4])
+    out = np.empty(ahead.size)
+    _compiled()["_prices_into"](ahead, ladder, left, sigma, rate, np.array(given[4], np.bool_).ravel(), out)
+    return out.reshape(given[0].shape)
+
+
+def implied(
+    premiums: Floats, forward: float, strikes: Floats, years: float, rate: float, calls: Flags
+) -> tuple[Floats, NDArray[np.int8]]:
+    """Volatility of each premium of one expiry and the `Reason` where it is NaN, arrays of one length."""
+    out, reasons = np.empty(premiums.size), np.empty(premiums.size, np.int8)
+    _compiled()["_implied_into"](premiums, forward, strikes, years, rate, calls, out, reasons)
+    return out, reasons
+
+
+def greeks(forward: float, strikes: Floats, years: float, volatilities: Floats, rate: float, calls: Flags) -> Greeks:
+    """The greeks of a chain of one expiry; NaN where a volatility is."""
+    out = np.empty((5, strikes.size))
+    _compiled()["_greeks_into"](forward, strikes, years, volatilities, rate, calls, out)
+    delta, gamma, theta, vega, rho = out
+    return Greeks(delta, gamma, theta, theta / DAYS_A_YEAR, vega, vega / 100.0, rho, rho / 100.0)
+
+
+def forward_of(spot: Floats | float, years: Floats | float, carry: float) -> Floats:
+    """Spot carried to an expiry at a yearly rate, elementwise."""
+    return np.asarray(spot * np.exp(carry * years))
+
+
+def parity_forward(
+    strikes: Floats, calls: Floats, puts: Floats, years: float, rate: float, near: float | None = None, pairs: int = 3
+) -> float:
+    """The forward that put-call parity gives for one expiry: the median over the pairs nearest the money.
+
+    `calls` and `puts` are premiums at `strikes`, NaN or 0 where there is none. `near` is a price to look around, such
+    as the spot; without it the strike at which both premiums are closest. NaN where no strike has both.
+    """
+    both = np.flatnonzero((calls > 0.0) & (puts > 0.0))
+    if both.size == 0:
+        return nan
+    centre = near if near is not None else float(strikes[both[np.argmin(np.abs(calls[both] - puts[both]))]])
+    chosen = both[np.argsort(np.abs(strikes[both] - centre), kind="stable")[:pairs]]
+    growth = exp(rate * years) if years > 0.0 else 1.0
+    return float(np.median(strikes[chosen] + growth * (calls[chosen] - puts[chosen])))

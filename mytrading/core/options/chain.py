@@ -1,7 +1,6 @@
 """The option chain of one underlying and expiry: quotes by strike, tags, volatility, greeks, put-call ratios, max pain.
 
-Used by the `chain` command, by strike rules that need premiums or deltas, and by backtests that read a day's chain from
-a file. The one rule: what the exchange did not send is None, never derived from something else.
+What the exchange did not send is None, never derived from something else.
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.instruments import NoSuchContract
-from mytrading.core.options import volatility
+from mytrading.core.instruments.book import NoSuchContract
+from mytrading.core.options import black76
+from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 
 Floats = NDArray[np.float64]
-YEAR_NS = 365 * 24 * 3600 * 1_000_000_000
+YEAR_NS = 365 * 24 * 3600 * SECOND
 SANE_SPREAD = 0.25
 """A bid and ask further apart than this share of their middle say less than the last price."""
 
@@ -28,7 +28,7 @@ SANE_SPREAD = 0.25
 class ChainSide(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One option of a chain. `tag` is ATM, ITM n or OTM n seen from its own side; `price` is what `iv` is taken from.
 
-    Greeks as in `volatility.Greeks`: `theta` a day, `vega` and `rho` a percentage point. `why` is that of no `iv`.
+    Greeks as in `black76.Greeks`: `theta` a day, `vega` and `rho` a percentage point. `why` is that of no `iv`.
     """
 
     instrument: str
@@ -92,7 +92,7 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
 class _Figures(NamedTuple):
     iv: Floats
     reasons: NDArray[np.int8]
-    greeks: volatility.Greeks
+    greeks: black76.Greeks
 
 
 def at_the_money(strikes: Sequence[float], spot: float) -> int:
@@ -224,9 +224,9 @@ class OptionChain:
         """By put-call parity near the money; carried from the spot where no strike has both premiums."""
         strikes = self._strikes[self._window(spot, 10)]
         calls, puts = self._prices(InstrumentKind.CE, strikes), self._prices(InstrumentKind.PE, strikes)
-        found = volatility.parity_forward(np.array(strikes), calls, puts, years, self._rate, near=spot)
+        found = black76.parity_forward(np.array(strikes), calls, puts, years, self._rate, near=spot)
         if math.isnan(found):
-            return None if spot is None else volatility.spot_forward(spot, years, self._rate)
+            return None if spot is None else float(black76.forward_of(spot, years, self._rate))
         return found
 
     def _rows(
@@ -243,8 +243,8 @@ class OptionChain:
 
     def _figures(self, strikes: Sequence[float], prices: Floats, call: bool, forward: float, years: float) -> _Figures:
         ladder, calls = np.array(strikes), np.full(len(strikes), call)
-        iv, reasons = volatility.implied(prices, forward, ladder, years, self._rate, calls)
-        return _Figures(iv, reasons, volatility.greeks(forward, ladder, years, iv, self._rate, calls))
+        iv, reasons = black76.implied(prices, forward, ladder, years, self._rate, calls)
+        return _Figures(iv, reasons, black76.greeks(forward, ladder, years, iv, self._rate, calls))
 
     def _sides(
         self, strikes: Sequence[float], right: InstrumentKind, centre: int | None, forward: float | None, years: float
@@ -292,7 +292,7 @@ class OptionChain:
 def _why(figures: _Figures | None, index: int) -> str:
     if figures is None:
         return "no forward"
-    return volatility.Reason(int(figures.reasons[index])).name.lower().replace("_", " ")
+    return black76.Reason(int(figures.reasons[index])).name.lower().replace("_", " ")
 
 
 def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:

@@ -1,6 +1,7 @@
-"""Words of a file of legs: times of day, stops, and the comparisons of `when`.
+"""Leg grammar: how strikes, expiries, stops, times and conditions of legs are written, and what they parse into.
 
-Used by `config/legs`. The one rule: a word that cannot be read is a `ValueError` that shows what may be written.
+One grammar for leg files, authors' code and commands. Whatever cannot be parsed is a `ValueError` that shows what may
+be written; parsed rules have one spelling.
 """
 
 from __future__ import annotations
@@ -10,17 +11,84 @@ from collections.abc import Mapping
 from datetime import time
 from typing import Any
 
-from mytrading.config.problems import hint
+from mytrading.core.text.spelling import hint
+from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import Comparison, LegStop, Operand, StopKind
+from mytrading.messages.run_config import ExpiryRule
 
+STRIKES = "ATM, ITM n, OTM n, STRIKE n, PREMIUM n or DELTA n"
+MOST_OFFSET = 20
+CONTRACT_PRODUCTS = (Product.MIS, Product.NRML)
+"""Products of options and futures; CNC is for shares."""
 COLUMNS = ("open", "high", "low", "close", "volume")
+_OFFSET = re.compile(r"(ITM|OTM) (\d+)")
+_STRIKE = re.compile(r"ATM|(?:ITM|OTM) (?:[1-9]|1\d|20)|(?:STRIKE|PREMIUM) \d+(?:\.\d+)?|DELTA 0?\.\d+")
 _STOP = re.compile(r"(\d+(?:\.\d+)?)\s*(%|percent|points?)|price\s+(\d+(?:\.\d+)?)", re.IGNORECASE)
 _OPERAND = re.compile(r"([A-Za-z_][\w.]*)\s*(?:\(([^()]*)\))?")
 _SIDES = re.compile(r"(.+?)(?:\s+(above|below)\s+|\s*([<>])\s*)(.+)", re.IGNORECASE)
 _EXPECTED = "expected 'always', or comparisons such as 'close above SMA(20) and RSI(14) below 70'"
 
 
-def seconds_of(value: Any) -> int:
+def parse_strike(text: str) -> str:
+    """A strike rule in its one spelling: `OTM 2`."""
+    word = " ".join(str(text).upper().split())
+    if not _STRIKE.fullmatch(word):
+        raise ValueError(f"expected {STRIKES} (n strikes 1 to 20; a delta such as 0.3), found {text!r}")
+    return word
+
+
+def clamp_strike_offset(text: str) -> str:
+    """A strike rule with its offset clamped to 1 to 20; other text unchanged."""
+    found = _OFFSET.fullmatch(" ".join(str(text).upper().split()))
+    return f"{found[1]} {min(max(int(found[2]), 1), MOST_OFFSET)}" if found else text
+
+
+def parse_option(text: str) -> tuple[str, str]:
+    """`OTM 2 PE` as strike rule and right."""
+    strike, _, right = text.strip().upper().rpartition(" ")
+    if right not in ("CE", "PE"):
+        raise ValueError(f"expected a strike and CE or PE, say 'ATM CE'; found {text!r}")
+    return parse_strike(strike), right
+
+
+def parse_expiry(text: str) -> ExpiryRule:
+    """`next monthly`, with blanks, hyphens or underscores."""
+    word = normalize_word(text)
+    if word not in set(ExpiryRule):
+        raise ValueError(f"expiry: found {text!r}{hint(text, list(ExpiryRule))}")
+    return ExpiryRule(word)
+
+
+def parse_contract_product(text: str) -> Product | None:
+    """MIS or NRML of an option or future; None for empty text."""
+    if not text:
+        return None
+    allowed = [product.value for product in CONTRACT_PRODUCTS]
+    if (name := str(text).strip().upper()) not in allowed:
+        raise ValueError(f"product: found {text!r}{hint(name, allowed)}")
+    return Product(name)
+
+
+def parse_lots(lots: int) -> int:
+    """Signed lots: above 0 bought, below 0 sold."""
+    if isinstance(lots, bool) or not isinstance(lots, int) or not lots:
+        raise ValueError(f"lots: expected a whole number, above 0 bought and below 0 sold; found {lots!r}")
+    return lots
+
+
+def normalize_word(value: Any) -> Any:
+    """A word of an enumeration in lower case with underscores; anything but text unchanged."""
+    return value.strip().lower().replace(" ", "_").replace("-", "_") if isinstance(value, str) else value
+
+
+def spell_stop(stop: LegStop) -> str:
+    """A stop in words: `30 %`, `₹20 away`, `at ₹150`."""
+    if stop.kind is StopKind.PERCENT:
+        return f"{stop.value:g} %"
+    return f"₹{stop.value:g} away" if stop.kind is StopKind.POINTS else f"at ₹{stop.value:g}"
+
+
+def parse_time_of_day(value: Any) -> int:
     """`09:20`, quoted or not, as seconds after midnight; 0 for nothing."""
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second
@@ -28,13 +96,13 @@ def seconds_of(value: Any) -> int:
     if not text:
         return 0
     try:
-        return seconds_of(time.fromisoformat(text if ":" in text else "no time"))
+        return parse_time_of_day(time.fromisoformat(text if ":" in text else "no time"))
     except ValueError:
         raise ValueError(f"expected a time of day in India, say 09:20; found {text!r}") from None
 
 
-def stop_of(text: str) -> LegStop:
-    """`30%`, `20 points` or `price 150`; empty is none of its own."""
+def parse_stop(text: str) -> LegStop:
+    """`30%`, `20 points` or `price 150`; a value of 0 for empty text."""
     if not text.strip():
         return LegStop()
     found = _STOP.fullmatch(text.strip())
@@ -46,8 +114,8 @@ def stop_of(text: str) -> LegStop:
     return LegStop(kind=StopKind.POINTS if points else StopKind.PERCENT, value=float(found[1]))
 
 
-def comparisons_of(text: str) -> tuple[Comparison, ...]:
-    """The comparisons of a `when`, all of which are to hold; none for `always`."""
+def parse_conditions(text: str) -> tuple[Comparison, ...]:
+    """The comparisons of a `when`, which must all hold; none for `always`."""
     if text.strip().lower() in ("", "always"):
         return ()
     return tuple(_comparison(part.strip()) for part in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE))
@@ -88,7 +156,7 @@ def _indicator(word: str, given: str) -> Operand:
 
 
 def _parameters(word: str, known: Mapping[str, float], given: str) -> dict[str, float]:
-    """Numbers by name, or in the order in which the indicator lists them."""
+    """Numbers by name, or in the indicator's own order."""
     found: dict[str, float] = {}
     for place, part in enumerate(piece.strip() for piece in given.split(",") if piece.strip()):
         name, equals, number = (piece.strip() for piece in part.rpartition("="))

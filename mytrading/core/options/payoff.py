@@ -1,7 +1,7 @@
 """What a set of legs earns at an expiry, price by price: curve, breakevens, most and least.
 
-Used by `mytrading legs show`. The horizon is the first expiry among the legs; options that live longer are valued
-there by Black-76 at the volatility they have now. The one rule: costs and margin are not in it.
+The horizon is the first expiry among the legs; options that live longer are valued there by Black-76 at the volatility
+they have now. Costs and margin are not in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.core.options.volatility import price_one
+from mytrading.core.options.black76 import price_one
 
 _NEAR = 1e-9
 
@@ -39,7 +39,7 @@ class PayoffLeg(NamedTuple):
             return spot
         if self.is_bent:
             forward = spot * math.exp(rate * self.years)
-            return float(price_one(forward, self.strike, self.years, self.volatility, rate, self.kind == "CE"))
+            return price_one(forward, self.strike, self.years, self.volatility, rate, self.kind == "CE")
         return max(spot - self.strike if self.kind == "CE" else self.strike - spot, 0.0)
 
 

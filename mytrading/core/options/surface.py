@@ -1,10 +1,10 @@
-"""Modelled option prices off the underlying: a forward, a volatility for every strike and expiry, Black's formula.
+"""Volatilities of options by strike and expiry: modelled off the underlying, or read off a day's closing prices.
 
-Used by backtests where no prices of the options were recorded. The one rule: a price follows from the underlying at one
-moment and from what was known before it, from nothing later. Prices are rupees, volatilities and rates a year (0.13 is
-13 %), times years of 365 days.
+A modelled volatility follows from the underlying at one moment and from what was known before it, from nothing later.
+One that is read follows from prices at which options traded: settlement prices of the others are the exchange's own
+model, or of days before. Prices are rupees, volatilities and rates a year (0.13 is 13 %), times years of 365 days.
 
-The volatility at a strike is `level · term · shape`:
+The modelled volatility at a strike is `level · term · shape`:
 
 * `level`: the volatility at the money, given from outside;
 * `term = 1 + near · exp(−days / near_days)`: what short-lived options have more than long-lived ones;
@@ -14,12 +14,15 @@ The volatility at a strike is `level · term · shape`:
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.options import black76
+from mytrading.core.options.black76 import implied, parity_forward
 
 Floats = NDArray[np.float64]
 
@@ -27,6 +30,10 @@ LOWEST, HIGHEST = 0.02, 4.0
 """Volatilities a surface never leaves."""
 _LEAST_YEARS = 1.0 / (365.0 * 24 * 60)
 """A minute: nearer to the end, distance from the money is still counted with it."""
+LEAST_STRIKES = 5
+"""Fewer strikes with a volatility say nothing of a smile."""
+_NEIGHBOURS, _APART = 3, 0.2
+"""A volatility this share away from the median of so many strikes each side is that of an old trade."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +93,44 @@ class Smile:
         return np.asarray(np.interp(strike, self.strikes, self.iv))
 
 
-def forward_of(spot: Floats, years: Floats, carry: float) -> Floats:
-    """Spot carried to the expiry."""
-    return np.asarray(spot * np.exp(carry * years))
+class Pair(NamedTuple):
+    """The prices of call and put at a strike, 0 where there is none."""
+
+    strike: float
+    call: float
+    put: float
 
 
-def premium(
-    forward: Floats, strike: Floats | float, years: Floats, volatility: Floats, rate: float, is_call: bool
-) -> Floats:
-    """What an option is worth, never under its discounted value in the money, which is all it has at its end."""
-    return black76.price(forward, strike, years, volatility, rate, is_call)
+def forward_by_parity(pairs: Sequence[Pair], years: float, rate: float, spot: float | None) -> float:
+    """The forward that the pairs near the money agree on; NaN where there is none."""
+    strikes, calls, puts = (np.array([pair[n] for pair in pairs], dtype=np.float64) for n in range(3))
+    return parity_forward(strikes, calls, puts, years, rate, spot, 5)
+
+
+def smile_of(pairs: Sequence[Pair], years: float, rate: float, spot: float) -> Smile | None:
+    """The volatilities of an expiry off the prices out of the money, without those far from their neighbours'.
+
+    None where the forward cannot be told, no time is left, or fewer than `LEAST_STRIKES` remain.
+    """
+    ordered = sorted(pairs)
+    forward = forward_by_parity(ordered, years, rate, spot) if len(ordered) >= LEAST_STRIKES and years > 0 else math.nan
+    if math.isnan(forward) or forward <= 0 or spot <= 0:
+        return None
+    strikes = np.array([pair.strike for pair in ordered])
+    calls = strikes >= forward
+    prices = np.where(calls, [pair.call for pair in ordered], [pair.put for pair in ordered])
+    iv, _ = implied(prices, forward, strikes, years, rate, calls)
+    known = np.isfinite(iv) & (prices > 0)
+    strikes, iv = _without_strays(strikes[known], iv[known])
+    if len(strikes) < LEAST_STRIKES:
+        return None
+    return Smile(strikes, iv, math.log(forward / spot) / years)
+
+
+def _without_strays(strikes: Floats, iv: Floats) -> tuple[Floats, Floats]:
+    middle = [float(np.median(iv[max(n - _NEIGHBOURS, 0) : n + _NEIGHBOURS + 1])) for n in range(len(iv))]
+    near = np.abs(iv / np.array(middle) - 1.0) <= _APART if len(iv) else np.zeros(0, dtype=bool)
+    return strikes[near], iv[near]
 
 
 def in_ticks(prices: Floats, tick: float) -> Floats:

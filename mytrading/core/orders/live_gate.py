@@ -1,13 +1,12 @@
 """Whether a run may send orders to its server: live money needs every gate open.
 
-Used by the router at its start, behind the checks of the settings, so that no run file opens live trading by one field
-alone. The one rule: a run that is not live never expects a live server.
+A run that is not live never expects a live server.
 """
 
 from __future__ import annotations
 
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RunConfig, ServerMode, VenueKind
+from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 
 
 def confirmed(text: str) -> list[str]:
@@ -27,7 +26,7 @@ def live_problem(config: RunConfig) -> str:
         )
     if config.mode is Mode.LIVE and not config.trade_execution:
         return "live orders need ENABLE_TRADE_EXECUTION=true, found false; set it, then start again"
-    names = [account.id for account in config.served]
+    names = [account.id for account in config.order_accounts]
     if config.mode is Mode.LIVE and set(names) != set(confirmed(config.live_confirm)):
         found = config.live_confirm or "nothing"
         return f"live orders need LIVE_CONFIRM={','.join(names)}, found {found}; set it, then start again"

@@ -1,7 +1,6 @@
 """A limit that fills at once: through the other side of the book, and no further than it must.
 
-Used by `mytrading orders modify --market`. The one rule: a worst price stands on the order, unlike on a MARKET one,
-which may rest unfilled where an exchange protects it.
+A worst price stands on the order, unlike on a MARKET one, which may rest unfilled where an exchange protects it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """An order above the freeze quantity as one thing again: folded from its slices.
 
-Used by the gateway for screens. The one rule: a parent is computed anew from its slices each time and kept nowhere, so
-it can never differ from them.
+A parent is computed again from its slices each time and kept nowhere, so it can never differ from them.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from mytrading.core.order import LIVE, UNRESOLVED
+from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, with_cancel
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Order
 
@@ -23,9 +22,10 @@ def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
     """Each order with its slices, in the order of the first of them: () for one that is whole."""
     found: dict[str, list[Order]] = {}
     for order in orders:
-        found.setdefault(order.parent or order.client_order_id, []).append(order)
+        found.setdefault(order.links.parent or order.client_order_id, []).append(order)
     return [
-        (fold(each), tuple(sorted(each, key=_number))) if each[0].parent else (each[0], ()) for each in found.values()
+        (fold(each), tuple(sorted(each, key=_number))) if each[0].links.parent else (each[0], ())
+        for each in found.values()
     ]
 
 
@@ -34,7 +34,7 @@ def fold(slices: Sequence[Order]) -> Order:
 
     Of a slice that another has replaced only what it filled counts.
     """
-    replaced = {order.replaces for order in slices}
+    replaced = {order.links.replaces for order in slices}
     ordered = sorted(slices, key=_number)
     standing = [order for order in ordered if order.client_order_id not in replaced]
     earlier = sum(order.filled for order in ordered if order.client_order_id in replaced)
@@ -42,9 +42,8 @@ def fold(slices: Sequence[Order]) -> Order:
     value = sum(order.filled * order.average_price for order in slices)
     return replace(
         first,
-        client_order_id=first.parent,
-        parent="",
-        slice=0,
+        client_order_id=first.links.parent,
+        links=replace(first.links, parent="", slice=0),
         quantity=earlier + sum(order.quantity for order in standing),
         filled=filled,
         filled_seen=sum(order.filled_seen for order in slices),
@@ -53,13 +52,13 @@ def fold(slices: Sequence[Order]) -> Order:
         broker_order_id="",
         created_ns=min(order.created_ns for order in slices),
         updated_ns=max(order.updated_ns for order in slices),
-        pending_cancel=any(order.pending_cancel for order in standing),
+        evidence=with_cancel(first.evidence, wanted=any(order.evidence.cancel.wanted for order in standing)),
         message=_message(standing),
     )
 
 
 def _number(order: Order) -> int:
-    return order.slice
+    return order.links.slice
 
 
 def _state(slices: Sequence[Order]) -> OrderState:

@@ -1,14 +1,14 @@
 """The rate budget: how many calls fit now, within any rolling window and any calendar second.
 
-Used by the order machine, which keeps the stamps of its calls. The one rule: both limits hold, so a burst at the end
-of one second and another at the start of the next never reach the exchange together.
+Both limits hold, so a burst at the end of one second and another at the start of the next never reach the exchange
+together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-SECOND = 1_000_000_000
+from mytrading.core.time import SECOND
 
 
 def room(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> int:

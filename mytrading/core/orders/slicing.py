@@ -1,7 +1,7 @@
 """One quantity as several orders, where an exchange takes no order above its freeze quantity.
 
-Used by the order machine for entries, exits and stops. The one rule: the slices of one parent differ pairwise in
-quantity, so that each has a fingerprint of its own when its fate has to be read from the order book.
+The slices of one parent differ pairwise in quantity, so that each has a fingerprint of its own when its fate has to be
+read from the order book.
 """
 
 from __future__ import annotations

@@ -1,18 +1,19 @@
 """The life of an order as data: which moves are legal, and what its reported levels mean.
 
-Used by the order machine. The one rule: fills are cumulative levels per source, never deltas, so a report that comes
-twice, late or out of order changes nothing that is already known.
+Fills are cumulative levels per source, never deltas, so a report that comes twice, late or out of order changes nothing
+that is already known.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.core.calendar import day_of
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import OrderState, Purpose, Side
+from mytrading.messages.order_evidence import OrderEvidence, ReportedFills
 from mytrading.messages.orders import Order
 
 S = OrderState
@@ -87,13 +88,13 @@ def legal(old: OrderState, new: OrderState) -> bool:
 
 
 def in_words(order: Order) -> str:
-    """An order that is not over, as a person reads it, with what there is to do if it waits for one."""
+    """An order that is not over, as an operator reads it, with what there is to do if it waits for one."""
     what = f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"
     return f"{what}, {decide(order)}" if order.state is S.PARKED else what
 
 
 def decide(order: Order) -> str:
-    """What a person does about an order that is held at the server for approval."""
+    """What an operator does about an order that is held at the server for approval."""
     name = order.client_order_id
     return f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
 
@@ -110,7 +111,7 @@ def settled(order: Order) -> bool:
 
 def is_of(order: Order, day: str) -> bool:
     """True if the order was made on this day (ISO date, of India) or later."""
-    return day_of(order.created_ns).isoformat() >= day
+    return ist_date(order.created_ns).isoformat() >= day
 
 
 def waits_for_its_trigger(order: Order) -> bool:
@@ -120,7 +121,10 @@ def waits_for_its_trigger(order: Order) -> bool:
 
 def as_wanted(order: Order) -> Order:
     """The order as a modify call asks for it."""
-    return replace(order, price=order.wanted_price, trigger_price=order.wanted_trigger, quantity=order.wanted_quantity)
+    wanted = order.evidence.modify.wanted
+    if wanted is None:
+        return order
+    return replace(order, price=wanted.price, trigger_price=wanted.trigger_price, quantity=wanted.quantity)
 
 
 def remaining(order: Order) -> int:
@@ -133,21 +137,32 @@ def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -
     return order.quantity == quantity and order.side is side and order.instrument == instrument
 
 
-def weigh(order: Order, reported_price: float) -> Fills:
-    """Fold the levels of the three sources.
+def weigh(order: Order, reported_price: float, reported: ReportedFills | None = None) -> Fills:
+    """Fold the levels of the three sources: the order's own, or those just `reported`.
 
     `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
     confirmed, since a fill that cannot be priced cannot be counted. Of more than was ordered one source is no sighting:
     a book that lists a trade twice would have a stop sell twice what is held.
     """
-    stream = order.stream_filled if order.stream_filled > order.stream_void else 0
-    levels = sorted((stream, order.book_filled, order.trade_filled))
+    fills = reported or order.evidence.fills
+    stream = fills.stream if fills.stream > fills.stream_void else 0
+    levels = sorted((stream, fills.book, fills.trades))
     confirmed = max(order.filled, levels[1])
     price = order.average_price
-    if order.trade_filled and order.trade_filled >= confirmed and order.trade_value > 0:
-        price = order.trade_value / order.trade_filled
+    if fills.trades and fills.trades >= confirmed and fills.trade_value > 0:
+        price = fills.trade_value / fills.trades
     elif confirmed > order.filled:
         price = reported_price or price
     if price <= 0:
         confirmed = order.filled
     return Fills(max(min(levels[2], max(order.quantity, levels[1])), confirmed), confirmed, price)
+
+
+def with_cancel(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
+    """The evidence with these fields of its cancel changed."""
+    return replace(evidence, cancel=replace(evidence.cancel, **fields))
+
+
+def with_modify(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
+    """The evidence with these fields of its change changed."""
+    return replace(evidence, modify=replace(evidence.modify, **fields))

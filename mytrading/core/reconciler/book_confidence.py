@@ -1,17 +1,17 @@
 """How sure we are of what is held: a position against the last net the broker showed, an account against its reads.
 
-Used by risk, which admits no entry on doubt, and by the gateway, which shows it. The one rule: a book that was never
-read, or not lately, makes everything of its account STALE; only a comparison can make a position DISPUTED.
+A book that was never read, or not lately, makes everything of its account STALE; only a comparison can make a position
+DISPUTED.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Confidence
 from mytrading.messages.reports import AccountHealth
 
-SECOND = 1_000_000_000
 ORDERS_STALE_NS = 30 * SECOND
 POSITIONS_STALE_NS = 150 * SECOND
 """Machine time; positions are read once a minute, so this is two reads missed."""

@@ -1,7 +1,7 @@
 """When to read which book, what order updates amount to, and what a series of reads says of the account's health.
 
-Pure: machine time comes in as an argument. Used by the reconciler. The one rule: a request never waits for the
-schedule, and the schedule never bursts after a failure.
+Pure: machine time comes in as an argument. A request never waits for the schedule, and the schedule never bursts after
+a failure.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.order import TERMINAL
+from mytrading.core.orders.state_machine import TERMINAL
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import (
     AccountHealth,
@@ -23,7 +25,6 @@ from mytrading.messages.reports import (
     ReadRequest,
 )
 
-SECOND = 1_000_000_000
 KEEP = 60 * SECOND
 _LONG_AGO = -(1 << 62)
 
@@ -31,8 +32,8 @@ _LONG_AGO = -(1 << 62)
 class ReadRules(NamedTuple):
     """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one.
 
-    After failures the wait grows from `retry_first` to `retry_most`, or while somebody asks to `urgent_most`, and to
-    `refused_most` at a server that refuses the key: only a person ends that, and servers may ban who asks on with a
+    After failures the wait grows from `retry_first` to `retry_most`, or while someone asks to `urgent_most`, and to
+    `refused_most` at a server that refuses the key: only an operator ends that, and servers may ban who asks on with a
     wrong one. While no order updates come, orders are read every `unheard` if that is sooner. `funds_stale` is when
     funds that were read no longer tell what is free, and those never read are missed.
     """
@@ -135,9 +136,9 @@ class ReadPlan:
     def done(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
     ) -> None:
-        """A read ended; what failed is due again after a growing wait, of which `jitter` (0 to 1) moves half.
+        """Record the end of a read; a failed one is retried after a growing back-off, half of it scaled by `jitter`.
 
-        A server that was asked too much is asked nothing for `patience`, whoever asks. `refused`: it refused the key.
+        `jitter` is 0 to 1. No read begins for `patience` after a busy server. `refused`: the server refused the key.
         """
         if job.beside:
             self._beside = False
@@ -174,7 +175,7 @@ class ReadPlan:
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
     def missed(self) -> None:
-        """An order update could not be read: the books tell."""
+        """Note an unreadable order update: the books are due."""
         self._orders_at = self._positions_at = _LONG_AGO
 
     @property
@@ -189,7 +190,7 @@ class ReadPlan:
 
 
 class OrderLevels:
-    """The best folded knowledge of orders from the stream of updates, kept until somebody has certainly got it.
+    """The best folded knowledge of orders from the stream of updates, kept until the router shows it.
 
     Updates come twice and out of order; a level never goes back: filled only grows, and an end stays an end.
     """
@@ -238,7 +239,7 @@ class OrderLevels:
                 del self._levels[name]
 
     def standing(self, machine_ns: int) -> tuple[OrderReport, ...]:
-        """Levels to repeat; those of a minute ago concern nobody here and are dropped."""
+        """Levels to repeat; those a minute old are dropped."""
         for name, report in list(self._levels.items()):
             if machine_ns - report.received_machine_ns > KEEP:
                 del self._levels[name]
@@ -246,7 +247,7 @@ class OrderLevels:
 
 
 def _later(known: BrokerOrder, update: BrokerOrder) -> BrokerOrder:
-    """Which of two states of one order came later, by what they say, since nothing carries a time."""
+    """The later of two states of one order, by their content, since nothing carries a time."""
     if _told(update) < _told(known) or (known.status.ended and not update.status.ended):
         return known
     return update
@@ -276,13 +277,15 @@ def _told(order: BrokerOrder) -> int:
 
 
 def _shows(order: Order, row: BrokerOrder) -> bool:
-    if order.stream_filled < _told(row):
+    if order.evidence.fills.stream < _told(row):
         return False
-    return not row.status.ended or order.state in TERMINAL or order.ending == row.status.value
+    end = order.evidence.end
+    ending = end.status if isinstance(end, PendingEnd) else None
+    return not row.status.ended or order.state in TERMINAL or ending == row.status
 
 
 def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
-    """What a read shows of live orders and positions, at market time `at_ns`; None unless both books were read."""
+    """Live orders and positions of a read, at market time `at_ns`; None unless both books were read."""
     if books.orders is None or books.positions is None:
         return None
     traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
@@ -316,7 +319,7 @@ class HealthBook:
         )
         self._read_at = 0
         self._funds_at = 0
-        """When they were read; when the health was first asked for, until they are."""
+        """Time of the last read of funds; before one, of the first health query."""
         self._funds_problem = ""
 
     def stream(self, up: bool) -> None:
@@ -357,7 +360,7 @@ class HealthBook:
             self._health = msgspec.structs.replace(self._health, session_lost=lost, message=text)
 
     def funds(self, machine_ns: int, problem: str = "") -> None:
-        """The funds were asked for: read, or not because of `problem`."""
+        """Record a read of funds, or its `problem`."""
         self._funds_problem = problem
         if not problem:
             self._funds_at = machine_ns
@@ -377,7 +380,7 @@ class HealthBook:
         )
 
     def level(self, machine_ns: int) -> AccountHealth:
-        """The health now; what was read too long ago no longer counts as connected, nor funds as known."""
+        """The health now; books read too long ago do not count as connected, nor funds as known."""
         health = self._health
         if (unread := self._funds_unread(machine_ns)) != health.funds_unread:
             self._health = health = msgspec.structs.replace(health, funds_unread=unread)

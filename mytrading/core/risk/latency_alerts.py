@@ -1,19 +1,17 @@
 """What is to stay below settings of the operator: how late quotes arrive, how long order calls take, rejections.
 
-Used by the risk daemon, which hears all three, and raises and clears what `standing` says. The one rule: an alert
-stands until the cool-down has passed without another excess, so that what comes and goes is told once.
+An alert stands until the cool-down has passed without another excess, so that what comes and goes is told once.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
+from mytrading.core.time import MILLISECOND, SECOND
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Order
-from mytrading.messages.runconfig import AlertRules
+from mytrading.messages.run_config import AlertRules
 
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
 QUOTES_IN_A_ROW = 10
 """One late quote is a hiccup."""
 QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED = "QUOTE_LATENCY", "ORDER_LATENCY", "ORDERS_REJECTED"
@@ -24,7 +22,7 @@ Subject = tuple[str, str]
 """An alert's code and subject."""
 
 
-class Thresholds:
+class LatencyAlerts:
     """Machine times in ns throughout. A limit of 0 watches nothing. `quote` costs less than a microsecond."""
 
     def __init__(self, rules: AlertRules) -> None:
@@ -53,8 +51,11 @@ class Thresholds:
 
     def order(self, order: Order, machine_ns: int) -> None:
         """An order moved: its placing call ended, or the broker refused it."""
-        took, most = order.ended_machine_ns - order.began_machine_ns, self._rules.order_latency_ms * MILLISECOND
-        if order.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):
+        took, most = (
+            order.call.ended_machine_ns - order.call.began_machine_ns,
+            self._rules.order_latency_ms * MILLISECOND,
+        )
+        if order.call.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):
             self._stand(
                 (ORDER_LATENCY, order.account),
                 f"an order call of {order.account} took {took / MILLISECOND:.0f} ms ({order.instrument}); "

@@ -1,24 +1,24 @@
 """What risk shows of itself: limits and how much of them is used, money of the day, stops and how far away they are.
 
-Used by the risk daemon once a second. The one rule: it asks the machine and changes nothing.
+It asks the machine and changes nothing.
 """
 
 from __future__ import annotations
 
-from mytrading.core.money.pnl import unrealised
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.day import ACCOUNT
-from mytrading.core.risk.limits import Limit
+from mytrading.core.accounting.pnl import unrealised
+from mytrading.core.risk.limits.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.readiness import funds_unread, not_ready
-from mytrading.core.runs.run import Leg, Run
-from mytrading.core.sizing import side_of
+from mytrading.core.risk.pnl.day_pnl import ACCOUNT
+from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
+from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.runs.run import Run, RunLeg
+from mytrading.core.risk.sizing.lots import side_of
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.orders import Position
-from mytrading.messages.risk_picture import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
+from mytrading.messages.risk_snapshot import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
 
 
-def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
+def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:
     """How it stands at market time `now`; the counts are the daemon's."""
     memory = risk.state.memory
     scopes = sorted({*memory.money.scopes(), *((ACCOUNT, name) for name in memory.bases)})
@@ -38,13 +38,13 @@ def picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> R
 
 def _waits(risk: RiskMachine) -> str:
     """What keeps entries waiting, in whichever account or strategy; what keeps them in all is said once."""
-    found = [not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.accounts]
+    found = [not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.environment.accounts()]
     found += [risk.runs.in_doubt(name) for name in risk.runs.books.runs]
     return "; ".join(dict.fromkeys(why for why in found if why))
 
 
 def _unfunded(risk: RiskMachine, account: str) -> str:
-    why = funds_unread(risk.state, account, risk.funds_stale) if risk.needs_funds else ""
+    why = funds_unread(risk.state, account, risk.environment.funds_stale) if risk.environment.needs_funds else ""
     return f"account {account}: {why}" if why else ""
 
 
@@ -77,10 +77,10 @@ def _money(risk: RiskMachine, scope: str, name: str) -> Money:
 
 
 def _stop(risk: RiskMachine, position: Position) -> HeldStop:
-    key = risk_stops.key_of(position)
+    key = position.owner
     units = position.quantity or position.quantity_seen
     quote = risk.state.quotes.get(position.instrument)
-    level = risk_stops.level_of(risk.state, position)
+    level = engine_stops.level_of(risk.state, position)
     distance = (quote.ltp - level) * side_of(units).sign if quote is not None and level else None
     return HeldStop(
         account=position.account,
@@ -125,7 +125,7 @@ def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
     )
 
 
-def _leg(risk: RiskMachine, leg: Leg) -> LegUse:
+def _leg(risk: RiskMachine, leg: RunLeg) -> LegUse:
     quote = risk.state.quotes.get(leg.instrument)
     return LegUse(
         account=leg.key[0],

@@ -1,7 +1,6 @@
 """Keys of an edited file that nobody reads, each with what may stand in its place and the known key most like it.
 
-Used by the readers of `config/instruments.toml`, `config/risk.toml` and `config/fees.toml`. The one rule: the type that
-the file is made into says which keys there are, so that the answer cannot differ from what is read.
+The type that the file is made into says which keys there are, so that the answer cannot differ from what is read.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from mytrading.core.spelling import nearest
+from mytrading.core.text.spelling import nearest
 
 T = TypeVar("T")
 

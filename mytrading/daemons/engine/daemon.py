@@ -1,8 +1,7 @@
-"""The strategy engine: bars and quotes in, signals out.
+"""The engine daemon: bars and quotes in, signals out.
 
-Wiring only: `strategies.engine_machine` holds the strategies, this brings them every bar once and in order: history
-and missed bars from the feed's bar store, the newest from the `market` stream. The one rule: nothing is given to a
-strategy before all bars before it were.
+`core/engine/machine` runs the strategies; the daemon brings them every bar once and in order: history and missed bars
+from the feed's bar store, the newest from the `market` stream.
 """
 
 from __future__ import annotations
@@ -12,36 +11,35 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mytrading.adapters.bar_store import BarReader
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.core.bars.building import Aggregator, timeframe_minutes
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
-from mytrading.core.expiries import session_ends
-from mytrading.core.feed.wants import digest
-from mytrading.core.instruments import NoSuchContract
-from mytrading.core.leg_rules import is_its_day
-from mytrading.core.symbology import split_id
-from mytrading.daemons.engine_files import find_rules, find_strategies
-from mytrading.daemons.engine_universe import Universe
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.engine.leg_selection import is_entry_day
+from mytrading.core.engine.leg_strategy import missed_window
+from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
+from mytrading.core.feed.demand_digest import digest
+from mytrading.core.instruments.book import NoSuchContract
+from mytrading.core.instruments.symbology import split_id
+from mytrading.daemons.engine.strategy_files import find_rules, find_strategies
+from mytrading.daemons.engine.universe import OptionUniverse
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.market import Bar, MarketStep, Quote
-from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
-from mytrading.messages.signals import Signal, StrategyFaulted, WishDenied
+from mytrading.messages.run_config import RUN_FILE, RunConfig
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 from mytrading.messages.streams import STEP_TOPIC
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles, read_edited, taken_folder
-from mytrading.runtime.lockstep import MarketPlace, Progress
-from mytrading.runtime.logging import trade_logger
-from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.metrics import get_performance_monitor
-from mytrading.runtime.overrun import OverrunGuard
-from mytrading.runtime.process import main
-from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
-from mytrading.strategies.leg_strategy import missed_window
+from mytrading.runtime.daemon.author_watchdog import OverrunGuard
+from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.logging import trade_logger
+from mytrading.runtime.observability.metrics import get_performance_monitor
 
 BARS_PER_DAY = 900
 """At least as many minutes as any exchange is open; MCX has 870."""
@@ -76,7 +74,7 @@ class StrategyEngine(MachineDaemon):
         self.engine.warm_up()
         super().__init__("engine", config, self.engine)
         self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
-        self._universe = Universe(config.strategies, self._calendar)
+        self._universe = OptionUniverse(config.strategies, self._calendar)
         self._aggregator = self._new_aggregator()
         self._seen: dict[str, int] = {}
         self._first: dict[str, int] = {}
@@ -118,13 +116,13 @@ class StrategyEngine(MachineDaemon):
 
     def figures(self) -> dict[str, float]:
         """What the screens show of the engine."""
-        hosted = self.engine.hosted
+        hosts = self.engine.hosts
         return {
             "bars": self._bars,
             "signals": self._signals,
-            "strategies": sum(item.fault is None for item in hosted),
+            "strategies": sum(item.fault is None for item in hosts),
             "faulted": self.engine.faulted,
-            "warm": sum(item.is_warm for item in hosted),
+            "warm": sum(item.is_warm for item in hosts),
         }
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
@@ -191,7 +189,7 @@ class StrategyEngine(MachineDaemon):
 
     def _tell_time(self, now: int) -> None:
         """Timers of strategies, and slices that lack the bar of an instrument."""
-        waits = self.engine.waits_until()
+        waits = self.engine.next_timer_ns()
         if waits and now >= waits:
             self.tick(TIME, machine_now(), now)
 
@@ -204,7 +202,7 @@ class StrategyEngine(MachineDaemon):
         if found is None:
             return
         self.engine.watch(found)
-        self._watched = tuple(dict.fromkeys(symbol for item in self.engine.hosted for symbol in item.run.symbols))
+        self._watched = tuple(dict.fromkeys(symbol for item in self.engine.hosts for symbol in item.run.symbols))
         self._opened, self._began = False, machine_now()
         self.log.info("options.chosen", watched=len(self._watched), strategies=sorted(found))
         self._say_wants()
@@ -229,7 +227,7 @@ class StrategyEngine(MachineDaemon):
         if not self._opened:
             self.tick(STARTED, machine_now())
         self._opened = True
-        self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosted), faulted=self.engine.faulted)
+        self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosts), faulted=self.engine.faulted)
         self._say_missed(bars)
         for bar in bars[len(late) :]:
             self.still_here()
@@ -237,7 +235,7 @@ class StrategyEngine(MachineDaemon):
 
     def _history(self) -> list[Bar]:
         """Stored minutes of all watched instruments and the longer bars of them, in the order of their ends."""
-        most = (max((item.days for item in self.engine.hosted), default=1) + 1) * BARS_PER_DAY
+        most = (max((item.history_days for item in self.engine.hosts), default=1) + 1) * BARS_PER_DAY
         bars: list[Bar] = []
         for instrument in self._watched:
             self.still_here()
@@ -251,11 +249,11 @@ class StrategyEngine(MachineDaemon):
 
     def _history_grew(self) -> bool:
         """True if a strategy still lacks history and the store now has older bars than it was given."""
-        cold = {symbol for item in self.engine.hosted if not item.is_warm for symbol in item.run.symbols}
+        cold = {symbol for item in self.engine.hosts if not item.is_warm for symbol in item.run.symbols}
         return any(self._reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in cold)
 
     def _new_aggregator(self) -> Aggregator:
-        frames = {frame for item in self.engine.hosted if item.fault is None for frame in item.run.timeframes}
+        frames = {frame for item in self.engine.hosts if item.fault is None for frame in item.run.timeframes}
         return Aggregator(self._calendar, sorted(frames, key=timeframe_minutes, reverse=True))
 
     # market data
@@ -316,7 +314,7 @@ class StrategyEngine(MachineDaemon):
             if isinstance(row, Signal):
                 self._signals += 1
                 self._trades.info("signal.sent", **_fields(row))
-            elif isinstance(row, WishDenied):
+            elif isinstance(row, SignalVetoed):
                 self._tell_denial(row)
             elif isinstance(row, StrategyFaulted) and row.gone:
                 self.log.info("strategy.gone", strategy=row.strategy, where=row.where)
@@ -329,8 +327,8 @@ class StrategyEngine(MachineDaemon):
                     f"{row.where}: {row.error}; its positions stay managed; mend it, then `mytrading down` and `up`",
                 )
 
-    def _tell_denial(self, row: WishDenied) -> None:
-        self._trades.info("wish.denied", strategy=row.strategy, watch=row.watch, action=row.action.value,
+    def _tell_denial(self, row: SignalVetoed) -> None:
+        self._trades.info("signal.vetoed", strategy=row.strategy, watch=row.watch, action=row.action.value,
                           rule=row.rule or "LATE", problem=row.message)  # fmt: skip
         if row.faulted:
             text = f"{row.message}; until then it denies every entry"
@@ -341,7 +339,7 @@ class StrategyEngine(MachineDaemon):
             self.engine.book = self._instruments.book()
         self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
         bars = self._watched if self._universe.any else ()
-        days = max((item.days for item in self.engine.hosted), default=1)
+        days = max((item.history_days for item in self.engine.hosts), default=1)
         wants = WantInstruments(daemon=self.name, instruments=self._wanted, bars=bars, bar_days=days * 7 // 5 + CLOSED)
         self.status.send(self.name, wants)
         self._follow_wanted()
@@ -364,20 +362,20 @@ class StrategyEngine(MachineDaemon):
     def _say_missed(self, bars: Sequence[Bar]) -> None:
         """Plans whose entry time passed today while nothing was received: they do nothing more until the next day."""
         now = self.clock.now()
-        for hosted in self.engine.hosted:
-            run, watch = hosted.run, hosted.run.symbols[0]
-            if run.plan is None or hosted.fault is not None or not self._calendar.is_open(split_id(watch)[0], now):
+        for host in self.engine.hosts:
+            run, watch = host.run, host.run.symbols[0]
+            if run.plan is None or host.fault is not None or not self._calendar.is_open(split_id(watch)[0], now):
                 continue
             own = (bar for bar in bars if bar.instrument == watch and bar.timeframe == MINUTE)
             window = missed_window(run.plan, own, now)
-            flat = hosted.strategy.position_of(watch).is_flat
+            flat = host.strategy.position_of(watch).is_flat
             if window and flat and self._is_entered_today(run.plan, watch, now):
                 text = f"entry window {window} missed: no quotes of {watch} came then; the next one is on another day"
                 self.alerts.raise_("WINDOW_MISSED", Severity.WARNING, run.name, text)
 
     def _is_entered_today(self, plan: LegPlan, watch: str, now: int) -> bool:
         with suppress(NoSuchContract):
-            return is_its_day(plan.days, plan.legs, watch, self.engine.book, now)
+            return is_entry_day(plan.days, plan.legs, watch, self.engine.book, now)
         return False
 
     def _say_problems(self) -> None:
@@ -390,7 +388,7 @@ class StrategyEngine(MachineDaemon):
 
     def _say_trouble(self, subjects: Mapping[str, str]) -> None:
         for subject, text in subjects.items():
-            self.alerts.raise_("NO_CONTRACT", Severity.WARNING, subject, f"{text}; the wish was dropped")
+            self.alerts.raise_("NO_CONTRACT", Severity.WARNING, subject, f"{text}; the signal was dropped")
         for alert in self.alerts.standing:
             if alert.code == "NO_CONTRACT" and alert.subject not in subjects:
                 self.alerts.clear(alert.code, alert.subject)
@@ -407,7 +405,3 @@ def _fields(signal: Signal) -> dict[str, Any]:
         "confidence": signal.confidence,
         "reason": signal.reason,
     }
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(StrategyEngine, "engine"))

@@ -1,7 +1,6 @@
 """The author files of an engine: the class of every enabled strategy, and the user's own rules.
 
-Used by the strategy engine as it starts, and by `config check` in a process of its own. The one rule: a file that
-cannot be loaded is a fault of what needs it, never an end of the engine.
+A file that cannot be loaded is a fault of what needs it, never an end of the engine.
 """
 
 from __future__ import annotations
@@ -9,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mytrading.messages.runconfig import RunConfig, StrategyRun
-from mytrading.runtime.loader import LoadedFile, load_files, load_folder
-from mytrading.runtime.logging import get_logger
+from mytrading.core.engine.leg_strategy import leg_strategy
+from mytrading.core.engine.strategy_catalogue import StrategyCatalogue
+from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.engine.user_rules import LoadedRule, load_rules
+from mytrading.messages.run_config import RunConfig, StrategyRun
+from mytrading.runtime.host.author_files import LoadedFile, load_files, load_folder
+from mytrading.runtime.observability.logging import get_logger
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.catalogue import Catalogue
 from mytrading.strategies.errors import StrategyError
-from mytrading.strategies.hosted import Fault
-from mytrading.strategies.leg_strategy import leg_strategy
-from mytrading.strategies.ruling import LoadedRule, enabled_rules
-from mytrading.strategies.wish_rules import WishRule
+from mytrading.strategies.rules import SignalRule
 
 REMOVED = "removed"
 """Where `mytrading strategies remove` moves files, beside their folder."""
@@ -49,10 +48,10 @@ def find_rules(config: RunConfig) -> list[LoadedRule]:
     """The user's own rules that are enabled, from the files of `strategies/rules`."""
     if not config.rules:
         return []
-    loaded = load_folder(Path(config.home) / RULES_FOLDER, WishRule)
+    loaded = load_folder(Path(config.home) / RULES_FOLDER, SignalRule)
     classes = [item for file in loaded for item in file.classes]
     faults = [f"{file.fault.where}: {file.fault.message}" for file in loaded if file.fault is not None]
-    return enabled_rules(config.rules, classes, faults)
+    return load_rules(config.rules, classes, faults)
 
 
 def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:
@@ -65,13 +64,13 @@ def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseS
     if loaded.fault is not None:
         return Fault(loaded.fault.message, loaded.fault.where)
     try:
-        return Catalogue(loaded.classes).find(run.name)
+        return StrategyCatalogue(loaded.classes).find(run.name)
     except StrategyError as error:
         return Fault(str(error), run.file)
 
 
 def _removed(path: Path) -> Path | None:
-    """Where the file of a strategy is now, if a person removed it."""
+    """Where the file of a strategy is now, if an operator removed it."""
     if path.exists():
         return None
     folder, name = path.parent / REMOVED, path.name

@@ -1,7 +1,6 @@
-"""When the engine chooses the options that strategies watch by rule, and from which close.
+"""Option universe: when the engine selects the options that strategies watch by rule, and from which close.
 
-Part of the engine. The one rule: once a day, from the last close before its session, so that every start within the day
-comes to the same choice.
+Once a day, from the last close before its session, so that every start within the day selects the same ones.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from mytrading.adapters.bar_store import BarReader
+from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.core.calendar import Calendar
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.messages.runconfig import StrategyRun
-from mytrading.strategies.universe import chosen_options
+from mytrading.core.engine.contract_selection import select_option_universe
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.messages.run_config import StrategyRun
 
 
-class Universe:
+class OptionUniverse:
     """The runs with options by rule. `problems` say for which of them nothing could be chosen, and why."""
 
     def __init__(self, runs: Sequence[StrategyRun], calendar: Calendar) -> None:
@@ -43,7 +42,7 @@ class Universe:
             price = self._price(run.symbols[0], reader, now)
             try:
                 if price:
-                    options = chosen_options(run.options, run.symbols[0], price, book, now)
+                    options = select_option_universe(run.options, run.symbols[0], price, book, now)
                     found[run.name] = tuple(dict.fromkeys((*run.symbols, *options)))
             except NoSuchContract as error:
                 self.problems[f"{run.name} options"] = str(error)

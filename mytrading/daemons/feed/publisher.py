@@ -1,6 +1,7 @@
-"""The feed's way out: the newest quote and book of each instrument in a burst, and once more for screens.
+"""Market publisher: sends the newest quote and depth of each instrument of a burst, bars, and step messages.
 
-Part of the feed. The one rule: within a burst newest wins; what was overtaken is counted, never queued.
+Within a burst the newest quote wins; replaced ones are counted, never queued. Quotes of held instruments go out a
+second time on topics for screens.
 """
 
 from __future__ import annotations
@@ -8,18 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from mytrading.adapters.openalgo.market_feed import Tick, depth_of
-from mytrading.core.feed.quotes import Conflator
+from mytrading.adapters.openalgo.ws.market_frames import Tick, depth_of
+from mytrading.core.feed.quote_checks import Conflator
 from mytrading.messages.market import Bar, MarketStep, Quote
-from mytrading.messages.runconfig import DataRules
+from mytrading.messages.run_config import DataRules
 from mytrading.messages.streams import STEP_TOPIC, shown_topic
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.metrics import Histogram
-from mytrading.runtime.streams import ZMQPublisher
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.metrics import Histogram
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 
 
-class Outlet:
-    """What goes onto the stream `market`. `latency` takes the ns from the socket to the bus."""
+class MarketPublisher:
+    """The stream `market`. `latency` records the ns from the socket to the bus."""
 
     def __init__(self, market: ZMQPublisher, rules: DataRules, latency: Histogram) -> None:
         self._market = market
@@ -27,7 +28,7 @@ class Outlet:
         self._latency = latency
         self._conflator = Conflator()
         self.offer = self._conflator.offer
-        """A good quote; `flush` follows once per burst."""
+        """Takes a good quote; `flush` follows once per burst."""
         self._books: dict[str, Tick] = {}
         self._newest: dict[str, Quote] = {}
         self._shown: dict[str, Quote] = {}
@@ -37,16 +38,16 @@ class Outlet:
         self._after_step = True
 
     def figures(self) -> dict[str, float]:
-        """Quotes published since the start, and those that a newer one overtook before they were."""
+        """Quotes published since the start, and those that a newer one replaced before."""
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
 
     def offer_book(self, tick: Tick) -> None:
-        """A frame with a book."""
+        """Keep a frame with a book until `flush`."""
         if self._levels:
             self._books[tick.quote.instrument] = tick
 
     def flush(self) -> None:
-        """Publish what the burst left."""
+        """Publish the newest quotes and depths of the burst."""
         quotes = self._conflator.drain()
         for quote in quotes:
             self._market.send(quote.instrument, quote)
@@ -66,37 +67,37 @@ class Outlet:
             self._books.clear()
 
     def send_bar(self, bar: Bar) -> None:
-        """Publish a bar, which the store has."""
+        """Publish a stored bar."""
         self._market.send(bar.instrument, bar)
         self._after_step = True
 
     def step_due(self) -> None:
-        """A step came, whether or not it has quotes of what is watched."""
+        """Note a step of the market, with or without quotes."""
         self._after_step = True
 
     def send_step(self, market_ns: int, again: bool) -> None:
-        """In lock-step, after all that a step brought: say so; `again` with the newest quotes, for who missed some."""
+        """In lock-step, end a step; `again` repeats the newest quotes for readers that missed some."""
         if again:
-            self._say_step(market_ns)
+            self._send_step_message(market_ns)
             for quote in self._newest.values():
                 self._market.send(quote.instrument, quote)
         if again or self._after_step:
-            self._say_step(market_ns)
+            self._send_step_message(market_ns)
 
-    def _say_step(self, market_ns: int) -> None:
+    def _send_step_message(self, market_ns: int) -> None:
         self._after_step = False
         self.step += 1
         self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
 
     def show(self, held: Iterable[str]) -> None:
-        """What is held, once more for screens, which need not be woken by each quote."""
+        """Publish changed quotes of held instruments for screens, which need not wake for each quote."""
         for instrument in held:
             quote = self._newest.get(instrument)
             if quote is not None and quote is not self._shown.get(instrument):
                 self._shown[instrument] = quote
                 self._market.send(shown_topic(instrument), quote)
 
-    def forget(self, instrument: str) -> None:
-        """The instrument is not subscribed any more."""
+    def drop(self, instrument: str) -> None:
+        """Drop an unsubscribed instrument."""
         self._newest.pop(instrument, None)
         self._shown.pop(instrument, None)

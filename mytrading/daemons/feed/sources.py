@@ -1,8 +1,7 @@
-"""The feed's lines: one per source, one of which serves while the others stand by.
+"""Connections to market data sources: one is active, the others stand by.
 
-Part of the feed. A line that stands by holds a few liquid instruments in LTP mode, which proves that its broker feed
-lives; the one that serves has everything. The one rule: there is one connection per source, and only the serving
-line's quotes reach the bus.
+A standby connection subscribes a few liquid instruments in LTP mode, which proves that its broker feed lives; the
+active one subscribes everything. Only quotes of the active connection reach the bus.
 """
 
 from __future__ import annotations
@@ -10,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.market_feed import FeedMode, feed_mode
-from mytrading.adapters.openalgo.socket import FeedSocket
-from mytrading.adapters.openalgo.subscriptions import Subscriptions
+from mytrading.adapters.openalgo.ws.connection import FeedSocket
+from mytrading.adapters.openalgo.ws.market_frames import FeedMode, feed_mode
+from mytrading.adapters.openalgo.ws.subscriptions import Subscriptions
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed.sources import SECOND, ChoiceRules, Condition, Pulse, SourceChoice, Switch
-from mytrading.daemons.feed_health import OPTION_PATIENCE, Facts, facts_of
+from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, SourceChoice, Switch
+from mytrading.core.time import SECOND
+from mytrading.daemons.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import DataRules, RunConfig
-from mytrading.runtime.clock import machine_now
+from mytrading.messages.run_config import DataRules, RunConfig
+from mytrading.runtime.host.clock import machine_now
 
 PROBES = 3
-TOLD_NS = 10 * SECOND
-"""Machine time for which a word of failing pings counts; it is repeated every second."""
+PING_DOWN_NS = 10 * SECOND
+"""Machine time for which a report of failing pings counts; it is repeated every second."""
 SERVER_ERRORS = 3
 
 
@@ -36,12 +36,12 @@ class FeedSource(NamedTuple):
 
 
 def sources_of(config: RunConfig) -> tuple[FeedSource, ...]:
-    """Where market data come from: the primary, which is the venue unless that is a simulator, then who stands by."""
+    """Sources by rank: the primary, which is the venue unless that is a simulator, then the standbys."""
     return tuple(FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.sources)
 
 
-class Line:
-    """One source: its connection, what is subscribed there, and its pulse."""
+class SourceConnection:
+    """The connection to one source, its subscriptions and its pulse."""
 
     def __init__(self, rank: int, source: FeedSource, rules: DataRules, wake: Callable[[], None]) -> None:
         self.rank = rank
@@ -51,29 +51,29 @@ class Line:
         self.pulse = Pulse(int(rules.mute_seconds * SECOND), int(rules.down_seconds * SECOND), machine_now())
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
         self.taken_ns = 0
-        """Machine time at which the last frame that was taken in had been read."""
+        """Machine time of receipt of the last handled frame."""
         self._down_until = 0
         self._errors = 0
         self._news: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
-        """How the choice between lines sees it: quotes do not make a server well that answers no ping."""
+        """Its condition for failover: a server that answers no ping is sick, whatever it streams."""
         if self.is_down(machine_ns):
             return Condition.SICK
         if self.pulse.is_well(machine_ns):
             return Condition.WELL
         return Condition.SICK if self.pulse.is_sick(machine_ns) else Condition.DOUBTFUL
 
-    def told(self, ping_down: bool, machine_ns: int) -> None:
-        """The reconciler says whether the pings of this source's account fail."""
-        self._down_until = machine_ns + TOLD_NS if ping_down else 0
+    def set_ping_down(self, ping_down: bool, machine_ns: int) -> None:
+        """Record the reconciler's report whether pings of this source's account fail."""
+        self._down_until = machine_ns + PING_DOWN_NS if ping_down else 0
 
     def is_down(self, machine_ns: int) -> bool:
-        """True while its pings are said to fail."""
+        """True while its pings are reported to fail."""
         return machine_ns < self._down_until
 
     def caught_up(self, machine_ns: int) -> int:
-        """Machine time up to which its frames are all taken in: now, unless some that were read still wait."""
+        """Machine time up to which all frames are handled: now, unless some that were read still wait."""
         return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)
 
     def serves(self, instrument: str) -> bool:
@@ -81,9 +81,9 @@ class Line:
         return self.subscriptions.is_accepted(instrument)
 
     def ticked(self, quote: Quote, machine_ns: int) -> None:
-        """A quote came: a sign of life unless it says what the last one of its instrument said, its time included.
+        """Count a quote as a sign of life unless it equals the last one of its instrument, its time included.
 
-        A broker feed that died behind a server may leave it sending its last quotes for ever. Budget: 1 µs.
+        A server may repeat its last quotes for ever after its broker feed died. Budget: 1 µs.
         """
         news = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
         if self._news.get(quote.instrument) != news:
@@ -91,7 +91,7 @@ class Line:
             self.pulse.ticked(machine_ns)
 
     def connected(self, machine_ns: int) -> None:
-        """A new connection: everything has to be asked for again."""
+        """Start over: a new connection has no subscriptions."""
         self._errors = 0
         self._news.clear()
         self.subscriptions.reset()
@@ -104,11 +104,11 @@ class Line:
             self.socket.send(request)
 
     def succeeded(self) -> None:
-        """The server accepted something."""
+        """Reset the count of errors: the server accepted a request."""
         self._errors = 0
 
     def failed(self, text: str, machine_ns: int) -> None:
-        """An error frame. After a new broker login only a new connection helps."""
+        """Count an error frame; several in a row reconnect, which a new broker login needs."""
         self.subscriptions.failed(machine_ns)
         self._errors += 1
         if self._errors >= SERVER_ERRORS:
@@ -116,23 +116,23 @@ class Line:
             self.socket.reconnect(text)
 
 
-class Lines:
-    """All lines by rank, and which one serves."""
+class SourceConnections:
+    """All connections by rank, and the active one."""
 
     def __init__(
         self, sources: tuple[FeedSource, ...], rules: DataRules, calendar: Calendar, wake: Callable[[], None]
     ) -> None:
-        self.all = [Line(rank, source, rules, wake) for rank, source in enumerate(sources)]
+        self.all = [SourceConnection(rank, source, rules, wake) for rank, source in enumerate(sources)]
         """By rank."""
         self._choice = SourceChoice(len(sources), ChoiceRules(failback_ns=int(rules.failback_seconds * SECOND)))
         self.active = self.all[self._choice.active]
-        """The line that serves; `look` alone changes it."""
+        """Changed by `look` alone."""
         self._calendar = calendar
         self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
-        self._wanted: dict[str, Facts] = {}
+        self._wanted: dict[str, InstrumentTraits] = {}
         self._probes: list[str] = []
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[SourceConnection]:
         return iter(self.all)
 
     def __len__(self) -> int:
@@ -140,88 +140,88 @@ class Lines:
 
     @property
     def switches(self) -> int:
-        """How often another line began to serve."""
+        """Number of failovers."""
         return self._choice.switches
 
     def figures(self, machine_ns: int) -> dict[str, float]:
-        """What the serving line has, by rank, and how all of them do."""
-        line = self.active
+        """Figures of the active connection, and the health of all."""
+        connection = self.active
         return {
-            "subscribed": float(line.subscriptions.accepted),
-            "ticked": float(line.subscriptions.ticked),
-            "source": float(line.rank),
-            "source_age_s": round(line.pulse.age(machine_ns) / SECOND, 1),
+            "subscribed": float(connection.subscriptions.accepted),
+            "ticked": float(connection.subscriptions.ticked),
+            "source": float(connection.rank),
+            "source_age_s": round(connection.pulse.age(machine_ns) / SECOND, 1),
             "source_switches": float(self.switches),
             "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self)),
             "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self)),
         }
 
-    def told(self, account: str, ping_down: bool, machine_ns: int) -> None:
-        """The reconciler says of an account whether its pings fail."""
-        for line in self.all:
-            if line.source.name == account:
-                line.told(ping_down, machine_ns)
+    def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
+        """Record the reconciler's report whether an account's pings fail."""
+        for connection in self.all:
+            if connection.source.name == account:
+                connection.set_ping_down(ping_down, machine_ns)
 
-    def want(self, instrument: str) -> bool:
+    def subscribe(self, instrument: str) -> bool:
         """Subscribe to one more; False if there is no room for it."""
         if not self.active.subscriptions.want(instrument, self._mode):
             return False
-        self._wanted[instrument] = facts_of(instrument)
+        self._wanted[instrument] = instrument_traits(instrument)
         self._choose_probes()
         return True
 
     def drop(self, instrument: str) -> None:
-        """Nobody wants the instrument any more."""
+        """Unsubscribe an instrument everywhere."""
         self._wanted.pop(instrument, None)
-        for line in self.all:
-            line.subscriptions.drop(instrument)
+        for connection in self.all:
+            connection.subscriptions.drop(instrument)
         if instrument in self._probes:
             self._probes.remove(instrument)
             self._choose_probes()
 
     def _choose_probes(self) -> None:
-        """Indices and shares before options, of which one is better than nothing."""
+        """Choose liquid instruments for standbys: indices and shares before options."""
         if len(self.all) == 1 or len(self._probes) == PROBES:
             return
-        liquid = [name for name, facts in self._wanted.items() if not facts.is_option]
+        liquid = [name for name, traits in self._wanted.items() if not traits.is_option]
         self._set_probes((liquid or list(self._wanted))[:PROBES])
 
     def _set_probes(self, probes: list[str]) -> None:
         old, self._probes = self._probes, probes
-        for line in self.all:
-            if line is self.active:
+        for connection in self.all:
+            if connection is self.active:
                 continue
             for name in old:
                 if name not in probes:
-                    line.subscriptions.drop(name)
+                    connection.subscriptions.drop(name)
             for name in probes:
-                line.subscriptions.want(name, FeedMode.LTP)
+                connection.subscriptions.want(name, FeedMode.LTP)
 
     def look(self, market_ns: int, machine_ns: int) -> Switch | None:
-        """Judge every line by its own quotes; after a switch the new one has been told to subscribe everything."""
+        """Judge every connection by its own quotes; after a switch the new active one subscribes everything."""
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
         }
-        for line in self.all:
-            line.pulse.expect(self._patience(line, open_now), machine_ns)
-        switch = self._choice.look([line.condition(machine_ns) for line in self.all], machine_ns)
+        for connection in self.all:
+            connection.pulse.expect(self._patience(connection, open_now), machine_ns)
+        switch = self._choice.look([connection.condition(machine_ns) for connection in self.all], machine_ns)
         if switch is not None:
             self.active = self.all[switch.to]
             self._hand_over(self.all[switch.previous], self.all[switch.to])
         return switch
 
-    def _patience(self, line: Line, open_now: dict[str, bool]) -> int:
-        """How long a silence means something: 0 never, as nothing it should give is in session."""
+    def _patience(self, connection: SourceConnection, open_now: dict[str, bool]) -> int:
+        """Factor of patience with its silence: 0 while no subscribed instrument is in session."""
         patience = 0
-        for name in line.subscriptions:
-            facts = self._wanted.get(name)
-            if facts is not None and open_now[facts.exchange]:
-                if not facts.is_option:
+        for name in connection.subscriptions:
+            traits = self._wanted.get(name)
+            if traits is not None and open_now[traits.exchange]:
+                if not traits.is_option:
                     return 1
                 patience = OPTION_PATIENCE
         return patience
 
-    def _hand_over(self, previous: Line, to: Line) -> None:
+    def _hand_over(self, previous: SourceConnection, to: SourceConnection) -> None:
         for name in list(previous.subscriptions):
             if name in self._probes:
                 previous.subscriptions.want(name, FeedMode.LTP)

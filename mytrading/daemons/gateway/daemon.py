@@ -1,7 +1,7 @@
-"""The gateway: answers the command line (`ops`), and writes `control`, the stream of what people ordered.
+"""The gateway: answers requests (`ops`), and writes `control`, the stream of operators' commands.
 
-Wiring only: `core/control` holds levels and alerts, `core/view` folds what screens show, `daemons/answers` phrases
-the replies. The one rule: an order of a person is journaled before it is acknowledged.
+Wiring only: `core/gateway/control_machine` holds levels, alerts and executed commands, `core/gateway/read_model` folds
+the streams for screens, `daemons/gateway/ops_server` replies.
 """
 
 from __future__ import annotations
@@ -12,40 +12,39 @@ from typing import Any
 import msgspec
 import zmq
 
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers, UsageError
-from mytrading.daemons.gateway_alerts import Silences
-from mytrading.daemons.hung_supervisor import SupervisorGuard
-from mytrading.daemons.hung_watchdog import BEHIND_NS, FIRST_NS, WatchdogGuard
-from mytrading.messages.codec import MAX_FRAME, UNREADABLE, Frame
-from mytrading.messages.control import Alert, CallBudget, Heartbeat, OpsReply, OpsRequest, WantInstruments
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.gateway.ops_server import OpsServer
+from mytrading.daemons.gateway.request_context import RequestContext
+from mytrading.daemons.gateway.stale_alerts import StaleAlerts
+from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
+from mytrading.messages.control import Alert, CallBudget, Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
-from mytrading.messages.records import ControlOpened, RiskOpened
-from mytrading.messages.risk_picture import RiskPicture
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.journal_rows import ControlOpened, RiskOpened
+from mytrading.messages.ops import OpsReply
+from mytrading.messages.risk_snapshot import RiskPicture
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
-from mytrading.runtime import supervision
-from mytrading.runtime.alert_command import AlertCommand
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.following import STILL_HERE_ROWS
-from mytrading.runtime.journal import Row
-from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.process import main
-from mytrading.runtime.run_info import run_started_machine_ns
-from mytrading.runtime.tail import JournalTail
+from mytrading.runtime.daemon.alert_command import AlertCommand
+from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.run_info import run_started_machine_ns
+from mytrading.runtime.journal.journal import Row
+from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.hang_check import BEHIND_NS, FIRST_NS, SupervisorGuard, WatchdogGuard
 
-EXIT_USAGE = 2
 SHOW_S = 0.25
-SILENCE_S = 5.0
+STALE_S = 5.0
 WATCH_S = 0.5
 STATUS_S = 0.1
 NEWS_S = 60.0
-"""For so long it is an alert that supervisor was started again."""
+"""A restart of supervisor stays an alert for so long."""
 SUPERVISOR_LOST = "SUPERVISOR_LOST"
-LOOK_S = 1.0
-"""Machine seconds between looks: screens are drawn four times a second, so nothing here is in a hurry."""
+LEASES_S = 1.0
+REQUEST_FAILED = "REQUEST_FAILED"
 
 
 class Gateway(MachineDaemon):
@@ -56,8 +55,6 @@ class Gateway(MachineDaemon):
         self._command: AlertCommand | None = None
         super().__init__("gateway", config, self.control)
         self.view = StackView(run_started_machine_ns(config))
-        self._requests = msgspec.msgpack.Decoder(OpsRequest)
-        self._encoder = msgspec.msgpack.Encoder()
         self._watched: set[str] = set()
         self._wanted: tuple[str, ...] = ()
         self._shown = 0
@@ -75,9 +72,9 @@ class Gateway(MachineDaemon):
         ]
         for tail in self._tails:
             tail.start(self.view.since_machine_ns)
-        self._silences = Silences(machine_now())
+        self._stale = StaleAlerts(machine_now())
         self.every(SHOW_S, lambda _: self._poll_tails(), "view")
-        self.every(SILENCE_S, self._end_silent, "silences")
+        self.every(STALE_S, self._end_stale, "stale alerts")
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
         self.every(WATCH_S, self._watchdog.look, "watchdog")
         self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).look, "supervisor")
@@ -86,25 +83,26 @@ class Gateway(MachineDaemon):
         self._market = self.subscribe(
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
         )
-        self._answers = Answers(self.config, self.view, self.control, self.clock, self.totals, self.order)
-        self.every(LOOK_S, self._tell_wants, "looked at")
+        context = RequestContext(self.config, self.view, self.control, self.clock, self.totals)
+        self.server = OpsServer(context, self.order, self._report_defect)
+        self.every(LEASES_S, self._send_wants, "leases")
         self._listen()
-        self._tell_revived()
+        self._report_revival()
 
     def orphaned(self) -> None:
-        """Whoever starts another supervisor, a person is to know; there may be nobody else left to say so."""
+        """Raise an alert: there may be nobody else left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 
-    def _tell_revived(self) -> None:
+    def _report_revival(self) -> None:
         """The gateway before may have died with supervisor."""
-        if supervision.was_revived(self.config, NEWS_S):
+        if control.was_revived(self.config, NEWS_S):
             text = "supervisor died and was started again, and every daemon with it"
             self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
         self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
-    def _tell_wants(self, machine_ns: int) -> None:
-        wanted = self._answers.lookers.wanted(machine_ns)
+    def _send_wants(self, machine_ns: int) -> None:
+        wanted = self.server.context.leases.wanted(machine_ns)
         if wanted or self._wanted:
             self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
         self._wanted = wanted
@@ -126,7 +124,7 @@ class Gateway(MachineDaemon):
             self._end_fault(message)
 
     def _end_fault(self, started: StrategyStarted) -> None:
-        """A fault of an earlier run, which the new engine knows nothing of, ends when its strategy starts."""
+        """End the fault of an earlier run, unknown to the new engine, when its strategy starts."""
         known = self.control.alerts.get(("engine", "STRATEGY_FAULTED", started.strategy))
         if known is not None and not known.cleared and known.last_ns <= started.at_ns:
             self._keep(msgspec.structs.replace(known, cleared=True, last_ns=started.at_ns))
@@ -150,22 +148,22 @@ class Gateway(MachineDaemon):
             if message.daemon == "watchdog":
                 self._watchdog.heard(message)
         elif isinstance(message, Alert):
-            self._silences.heard(message, machine_now())
+            self._stale.receive(message, machine_now())
             self._keep(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
 
-    def _end_silent(self, machine_ns: int) -> None:
-        for alert in self._silences.over(list(self.control.alerts.values()), self.view.beats, machine_ns):
+    def _end_stale(self, machine_ns: int) -> None:
+        for alert in self._stale.ended(list(self.control.alerts.values()), self.view.beats, machine_ns):
             self._keep(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
-        """Its own alerts stand beside those of others."""
+        """Keep its own alerts beside those of others."""
         self._keep(alert)
 
     def _keep(self, alert: Alert) -> None:
         if not self.control.is_news(alert):
-            self.control.heard(alert)
+            self.control.repeat(alert)
             return
         changed = self.control.is_change(alert)
         self.step("status", alert, source=alert.daemon, keep=True)
@@ -174,11 +172,21 @@ class Gateway(MachineDaemon):
             self._command.hand_over(alert)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
-        """Journal, publish and log what a person ordered."""
+        """Journal, publish and log a command of an operator."""
         self.record(rows)
+        names = ("verb", "request_id", "strategy", "account", "reason", "by")
         for row in rows:
-            said = {name: getattr(row, name, "") for name in ("strategy", "account", "reason", "by")}
-            self.log.info("person.ordered", what=type(row).__name__, **{k: v for k, v in said.items() if v})
+            shown = {name: value for name in names if (value := getattr(row, name, ""))}
+            self.log.info("operator.ordered", what=type(row).__name__, **shown)
+
+    def _report_defect(self, verb: str, error: Exception | None) -> None:
+        """Log a defect in the answer to a verb, and raise its alert until the verb is answered again."""
+        if error is None:
+            self.alerts.clear(REQUEST_FAILED, verb)
+            return
+        self.log.error("request.failed", verb=verb, exc_info=error)
+        text = f"a request ({verb}) could not be answered, nothing was done: {type(error).__name__}: {error}"
+        self.alerts.raise_(REQUEST_FAILED, Severity.WARNING, verb, f"{text}; see `mytrading logs gateway`")
 
     def on_beat(self, beat: Heartbeat) -> None:
         """Its own heartbeat belongs on the screen too."""
@@ -193,31 +201,25 @@ class Gateway(MachineDaemon):
                 parts = self._ops.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            reply = self._reply(parts[-1])
-            self._ops.send_multipart([*parts[:-1], self._encoder.encode(reply)], zmq.NOBLOCK)
+            reply = encode_body(self.reply(parts[-1]))
+            self._ops.send_multipart([*parts[:-1], reply], zmq.NOBLOCK)
 
-    def _reply(self, data: bytes) -> OpsReply:
-        try:
-            request = self._requests.decode(data)
-        except UNREADABLE as error:
-            return OpsReply(ok=False, error=f"expected a request (verb, arguments), found: {error}", code=EXIT_USAGE)
-        try:
-            self._poll_tails()
-            return OpsReply(ok=True, body=msgspec.json.encode(self._answers.answer(request)))
-        except UsageError as error:
-            return OpsReply(ok=False, error=str(error), code=EXIT_USAGE)
+    def reply(self, data: bytes) -> OpsReply:
+        """The reply to an encoded request, by the newest rows of the journals."""
+        self._poll_tails()
+        return self.server.reply(data)
 
     def ready(self) -> bool:
         """True once requests are answered."""
         return not self.quarantined
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """A lost journal begins with the levels and switches that risk carried into the day."""
+        """The first row in place of a lost journal: levels and switches that risk carried into the day."""
         found = [row for row in records if isinstance(row, RiskOpened)]
         return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
-        """Levels and standing alerts, carried into the next day's file."""
+        """The first row of the next day's journal."""
         return (self.control.snapshot(day),)
 
     def teardown(self) -> None:
@@ -252,7 +254,3 @@ class Totals:
         """A counter over all processes of a daemon since this gateway started."""
         now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
         return now + self._done.get(daemon, {}).get(name, 0.0)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(Gateway, "gateway"))

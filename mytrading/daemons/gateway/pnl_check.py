@@ -1,20 +1,21 @@
-"""Profit and loss by our own trade ledger, held against what the broker says of each account.
+"""Profit and loss by our own trade ledger, compared with the broker's figures of each account.
 
-Used by the gateway's answers. The one rule: our ledger is what limits go by; the broker's figure is a cross-check, and
-where the two cannot be compared the reason is told instead of a difference that means nothing.
+Our ledger is what limits go by; the broker's figure is a cross-check, and where the two cannot be compared the reason
+is shown instead of a difference.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.money.pnl import profit
-from mytrading.core.view import StackView
+from mytrading.core.accounting.pnl import profit
+from mytrading.core.gateway.read_model import StackView
+from mytrading.core.time import MINUTE
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import Funds
 
 CENT = 0.005
-OLD_NS = 60_000_000_000
+OLD_NS = MINUTE
 """Machine time after which the broker's figures are those of another moment."""
 
 
@@ -42,16 +43,16 @@ def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
 
 
 def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int) -> str:
-    """Why the two realised figures cannot be held against each other; empty if they can."""
+    """Why the two realised figures cannot be compared; empty if they can."""
     if funds is None:
         return "the broker's funds are not read yet"
     if funds.machine_ns and (age := machine_ns - funds.machine_ns) > OLD_NS:
         return f"the broker's funds were last read {age / 1e9:.0f} s ago"
     if abs(realised) > CENT and abs(funds.realised) < CENT:
-        return "the broker tells no realised profit"
+        return "the broker reports no realised profit"
     accounts = {position.account for position in mine} or {""}
     if any(row.quantity and row.account in accounts for row in view.unmanaged.values()):
         return "the broker counts unmanaged positions too"
-    if view.adjusted & {(p.account, p.instrument, p.product.value, p.strategy) for p in mine}:
+    if view.adjusted & {p.owner for p in mine}:
         return "units were claimed or corrected, whose price is not the broker's"
     return ""

@@ -1,7 +1,6 @@
-"""Listening to one account: its order stream, its books on schedule and on request, its health.
+"""Account listener: one account's order stream, its books on schedule and on request, and its health.
 
-Used by the reconciler, one for each account that orders may go to. The one rule: accounts share nothing, so that a
-server that hangs or refuses delays the reads of no other.
+Accounts share nothing, so that a server that hangs or refuses delays the reads of no other.
 """
 
 from __future__ import annotations
@@ -10,20 +9,21 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.order_updates import OrderUpdates
-from mytrading.adapters.openalgo.patience import LOUD_NS
-from mytrading.adapters.openalgo.reads import BookReader, Visit
-from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
+from mytrading.adapters.openalgo.rest.book_reader import BookReader, Visit
+from mytrading.adapters.openalgo.rest.client import SECONDS, Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.retry import LOUD_NS
+from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
+from mytrading.core.reconciler.read_plan import HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequest
-from mytrading.messages.runconfig import AccountRun, Windows
-from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edge import OF_DATA, Edge
-from mytrading.runtime.metrics import PerformanceMonitor
-from mytrading.runtime.worker import WorkerPool
+from mytrading.messages.run_config import AccountRun, Windows
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.metrics import PerformanceMonitor
+from mytrading.runtime.streams.guard import OF_DATA, Edge
 
 Send = Callable[[Any], None]
 _FUNDS = "funds: "
@@ -31,7 +31,7 @@ _FUNDS = "funds: "
 
 
 class AccountListener:
-    """One account at its server, which must be in `expected_mode`; `report` goes to the router, `tell` to everybody."""
+    """One account at its server, which must be in `expected_mode`; `report` sends to the router, `publish` to all."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class AccountListener:
         expected_mode: str,
         windows: Windows,
         report: Send,
-        tell: Send,
+        publish: Send,
         alerts: Alerts,
         monitor: PerformanceMonitor,
         wake: Callable[[], None],
@@ -50,7 +50,7 @@ class AccountListener:
         self.updates = 0
         self._run = account
         self._expected = expected_mode
-        self._report, self._tell = report, tell
+        self._report, self._publish = report, publish
         self._alerts, self._monitor, self._market_now = alerts, monitor, market_now
         self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}
         self._plan = ReadPlan(account.id, read_rules(windows))
@@ -80,17 +80,17 @@ class AccountListener:
     # in
 
     def ask(self, request: ReadRequest) -> None:
-        """Read as soon as may be."""
+        """Read as soon as possible."""
         self._plan.ask(request)
         self.look(machine_now())
 
     def hurry(self) -> None:
-        """Read everything at once: a person says that all is well again."""
+        """Read everything at once, on an operator's word that all is well again."""
         self._plan.hurry()
         self.look(machine_now())
 
     def shown(self, order: Order) -> None:
-        """The router shows an order; what it does not know of it yet is said again."""
+        """Compare an order as the router shows it; updates it does not have yet are repeated."""
         level = self._levels.shown(order)
         if level is not None:
             self._report(level)
@@ -102,7 +102,7 @@ class AccountListener:
             self._workers.submit(job)
 
     def take(self) -> None:
-        """Pass on what has come: order updates, then finished reads."""
+        """Pass on received order updates, then finished reads."""
         for report in self._stream.take():
             self.updates += 1
             try:
@@ -121,7 +121,7 @@ class AccountListener:
         self.look(machine_now())
 
     def _take_stream(self) -> None:
-        """What was updated while the stream was down never comes: read when it is back."""
+        """Follow the state of the stream; updates sent while it was down never arrive, so read when it is back."""
         up = self._stream.connected
         self._health.stream(up)
         self._plan.hears(updates=up)
@@ -147,18 +147,18 @@ class AccountListener:
             self._health.read(visit.job, visit.books, right, self._stream.broker, why)
             self._levels.read(visit.books)
             if (found := held(visit.books, self._market_now())) is not None:
-                self._tell(found)
+                self._publish(found)
         if visit.funds is not None:
             self._funds = visit.funds
-            self._tell(visit.funds)
+            self._publish(visit.funds)
         self._take_funds(visit)
         self._complain(visit)
         if visit.refused or visit.reached:
             self._health.session(visit.refused, "; ".join(visit.problems[:1]))
-        self._tell(self._health.level(machine_now()))
+        self._publish(self._health.level(machine_now()))
 
     def _take_funds(self, visit: Visit) -> None:
-        """Told apart from the books: they are read more often, and say nothing of the funds."""
+        """Report funds apart from the books, which are read more often."""
         if visit.funds is not None:
             self._health.funds(visit.books.ended_machine_ns)
             self._alerts.clear("FUNDS_UNREAD", self.name)
@@ -180,8 +180,10 @@ class AccountListener:
             self._alerts.raise_("SERVER_BUSY", Severity.CRITICAL, self.name, text)
         else:
             self._alerts.clear("SERVER_BUSY", self.name)
-        told = visit.problems if visit.funds is not None else [p for p in visit.problems if not p.startswith(_FUNDS)]
-        problem = "; ".join(told[:3])
+        problems = (
+            visit.problems if visit.funds is not None else [p for p in visit.problems if not p.startswith(_FUNDS)]
+        )
+        problem = "; ".join(problems[:3])
         if not visit.reached:
             self._health.failed(problem)
         if problem and not _complete(visit):
@@ -200,16 +202,16 @@ class AccountListener:
             self._alerts.clear("SERVER_MODE", self.name)
 
     def each_second(self, machine_ns: int) -> None:
-        """Repeat what the router has not shown yet, the funds as last read (whoever starts has missed them), health."""
+        """Repeat updates the router has not shown yet, the funds as last read (for daemons that start), and health."""
         self._look_at_stream(machine_ns)
         for report in self._levels.standing(machine_ns):
             self._report(report)
         if self._funds is not None:
-            self._tell(self._funds)
-        self._tell(self.health(machine_ns))
+            self._publish(self._funds)
+        self._publish(self.health(machine_ns))
 
     def _look_at_stream(self, machine_ns: int) -> None:
-        """What could not be read of the stream may have been a fill: the books are read, once a second at most."""
+        """Read the books after unreadable updates, which may have been fills, once a second at most."""
         self._stream.look(machine_ns)
         if self._stream.malformed != self._malformed:
             self._edge.dropped(
@@ -221,7 +223,7 @@ class AccountListener:
             self._plan.missed()
         self._edge.look(machine_ns)
 
-    # told
+    # state
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The account's health now."""
@@ -234,7 +236,7 @@ class AccountListener:
 
     @property
     def malformed(self) -> int:
-        """What came from the server and could not be read or handled."""
+        """Messages of the server that could not be read or handled."""
         return self._edge.count + self._stream.malformed - self._malformed
 
     @property
@@ -249,7 +251,7 @@ class AccountListener:
 
     @property
     def waits(self) -> str:
-        """What is under way, in words; empty if nothing is."""
+        """What lock-step waits for, in words; empty if nothing."""
         if not self._streaming:
             return "the order stream"
         if len(self._levels):
@@ -275,7 +277,7 @@ def read_rules(windows: Windows) -> ReadRules:
 
 
 def _complete(visit: Visit) -> bool:
-    """True if every book that was asked for was read, or is void for its mode alone."""
+    """True if every requested book was read, or is void for its mode alone."""
     job, books = visit.job, visit.books
     if visit.mode is not None and not visit.mode.expected:
         return True

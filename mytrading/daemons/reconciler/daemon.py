@@ -1,33 +1,31 @@
-"""The reconciler: listens to the broker. Order updates as they come, books on schedule and on request.
+"""The reconciler daemon: reads the broker's books on schedule and on request, and receives its order updates.
 
-Wiring only: `reconciler_account` listens to an account, `reconciler_standby` pings it, `core/reconcile` plans,
-`adapters/openalgo/reads` visits the server from a worker thread. The one rule: it reports what the broker said; what
-follows from it is the router's to decide.
+`AccountListener` serves one account, `AccountPings` checks its server, `core/reconciler/read_plan` schedules reads. The
+reconciler reports what the broker said; the router decides what follows.
 """
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from mytrading.daemons.reconciler_account import AccountListener
-from mytrading.daemons.reconciler_margin import MarginDesk
-from mytrading.daemons.reconciler_standby import AccountPings, StandbyAccount
+from mytrading.daemons.reconciler.account import AccountListener
+from mytrading.daemons.reconciler.margin_queries import MarginQueries
+from mytrading.daemons.reconciler.pings import AccountPings, StandbyAccount
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import AccountHealth, MarginRequest, ReadRequest
-from mytrading.messages.runconfig import AccountRun, RunConfig, VenueKind
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.daemon import Daemon
-from mytrading.runtime.lockstep import Progress
-from mytrading.runtime.process import main
+from mytrading.messages.run_config import AccountRun, RunConfig, VenueKind
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.host.clock import machine_now
 
 LOOK_S = 0.05
 REPEAT_S = 1.0
 
 
 class _Attended(Protocol):
-    """What every account needs, whether it is listened to or only pinged."""
+    """A listened-to or pinged account."""
 
     def look(self, machine_ns: int) -> None: ...
     def take(self) -> None: ...
@@ -44,7 +42,7 @@ class Reconciler(Daemon):
         self._listeners: dict[str, AccountListener] = {}
         self._pings: dict[str, AccountPings] = {}
         self._attended: tuple[_Attended, ...] = ()
-        self._margins: dict[str, MarginDesk] = {}
+        self._margins: dict[str, MarginQueries] = {}
 
     def setup(self) -> None:
         """Connect the order streams and begin to read; a dry run has nothing to listen to."""
@@ -55,10 +53,10 @@ class Reconciler(Daemon):
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
         if not self.lock_step:
-            served = self.config.served
+            served = self.config.order_accounts
             self._pings = {one.id: AccountPings(one, self.config, self.alerts, self.wake) for one in served}
-        self._listeners = {account.id: self._listener(account) for account in self.config.served}
-        self._margins = {account.id: self._margin_desk(account) for account in self.config.served}
+        self._listeners = {account.id: self._listener(account) for account in self.config.order_accounts}
+        self._margins = {account.id: self._margin_queries(account) for account in self.config.order_accounts}
         standby = (self._standing_by(one) for one in self.config.sources if one.id != self._account)
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
@@ -80,8 +78,8 @@ class Reconciler(Daemon):
             self.clock.now,
         )
 
-    def _margin_desk(self, account: AccountRun) -> MarginDesk:
-        return MarginDesk(account, lambda answer: self._status.send(account.id, answer), self.wake)
+    def _margin_queries(self, account: AccountRun) -> MarginQueries:
+        return MarginQueries(account, lambda answer: self._status.send(account.id, answer), self.wake)
 
     def _standing_by(self, account: AccountRun) -> StandbyAccount:
         return StandbyAccount(
@@ -93,7 +91,7 @@ class Reconciler(Daemon):
         )
 
     def _tell(self, account: str, message: Any) -> None:
-        """Publish what a listener says of its account; the health with what the pings say besides."""
+        """Publish reports of a listener; the account's health with that of its pings."""
         if isinstance(message, AccountHealth) and account in self._pings:
             message = self._pings[account].marked(message)
         self._status.send(account, message)
@@ -103,8 +101,8 @@ class Reconciler(Daemon):
     def _on_request(self, frame: Frame) -> None:
         request: ReadRequest | MarginRequest = frame.message
         if isinstance(request, MarginRequest):
-            if (desk := self._margins.get(request.account)) is not None:
-                desk.ask(request)
+            if (queries := self._margins.get(request.account)) is not None:
+                queries.ask(request)
             return
         if (listener := self._listeners.get(request.account)) is not None:
             listener.ask(request)
@@ -116,7 +114,7 @@ class Reconciler(Daemon):
             listener.shown(frame.message.order)
 
     def _on_control(self, frame: Frame) -> None:
-        """A person says that all is well again: look at once."""
+        """An operator says that all is well again: look at once."""
         if isinstance(frame.message, ModeCleared | TradingState):
             for listener in self._listeners.values():
                 if frame.message.account in ("", listener.name):
@@ -129,8 +127,8 @@ class Reconciler(Daemon):
     def _take(self) -> None:
         for account in self._attended:
             account.take()
-        for desk in self._margins.values():
-            desk.take()
+        for queries in self._margins.values():
+            queries.take()
 
     def _each_second(self, machine_ns: int) -> None:
         for account in self._attended:
@@ -177,9 +175,5 @@ class Reconciler(Daemon):
         """Leave the streams and the workers."""
         for account in self._attended:
             account.stop()
-        for desk in self._margins.values():
-            desk.stop()
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(Reconciler, "reconciler"))
+        for queries in self._margins.values():
+            queries.stop()

@@ -1,7 +1,6 @@
 """Asking the broker what orders would need in margin, for risk.
 
-Used by the reconciler, one for each account that orders may go to, with a worker of its own: a broker that takes its
-time over this delays no reading of the books. The one rule: every question is answered, if only by a reason.
+Every question is answered, if only by a reason.
 """
 
 from __future__ import annotations
@@ -9,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.account import margin
-from mytrading.adapters.openalgo.errors import TransportFailed
-from mytrading.adapters.openalgo.numbers import MOST_COUNT
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.core.symbology import split_id
+from mytrading.adapters.openalgo.api.account import margin
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
+from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.reports import MarginAnswer, MarginLine, MarginRequest
-from mytrading.messages.runconfig import AccountRun
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.worker import WorkerPool
+from mytrading.messages.run_config import AccountRun
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.host.clock import machine_now
 
 
-class MarginDesk:
+class MarginQueries:
     """Questions in, answers to `tell`; the worker begins with the first question."""
 
     def __init__(self, account: AccountRun, tell: Callable[[MarginAnswer], None], wake: Callable[[], None]) -> None:

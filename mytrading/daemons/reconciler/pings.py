@@ -3,8 +3,8 @@ that are served, so that the feed leaves a primary whose server answers no ping 
 the stack trades at its own simulator on another server's quotes, that server is pinged like a primary, and its mode,
 which concerns orders, is nobody's business.
 
-Used by the reconciler. The one rule: nothing but `ping` and `analyzer` is asked of a backup account's server, and a
-ping waits for no read of the books, so that a server that hangs is noticed in time.
+Nothing but `ping` and `analyzer` is asked of a backup account's server, and a ping waits for no read of the books, so
+that a server that hangs is noticed in time.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import account as endpoint
-from mytrading.adapters.openalgo.errors import TransportFailed
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.core.feed.pings import PingBook
+from mytrading.adapters.openalgo.api import account as endpoint
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.core.feed.ping_monitor import PingBook
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Severity
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig
-from mytrading.runtime import audit
-from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.logging import get_logger
-from mytrading.runtime.worker import WorkerPool
-
-SECOND = 1_000_000_000
+from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability import audit
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.logging import get_logger
 
 
 class _Pong(NamedTuple):

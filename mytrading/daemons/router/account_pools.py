@@ -1,7 +1,7 @@
 """The router's hands: for each account that orders may go to a lock and a pool of workers with connections of its own.
 
-Used by the router. The one rule: a call goes to the server of its order's account and to no other; what concerns an
-account that this run does not serve is refused here.
+A call goes to the server of its order's account and to no other; what concerns an account that this run does not serve
+is refused here.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mytrading.adapters.venue import Venue, make_venue
+from mytrading.adapters.venues.venue import Venue, make_venue
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, Order
-from mytrading.messages.runconfig import AccountRun, RunConfig
-from mytrading.runtime.begun_calls import BegunCalls, note_of
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.lock import InstanceLock
-from mytrading.runtime.places import account_lock_path
-from mytrading.runtime.worker import WorkerPool
+from mytrading.messages.run_config import AccountRun, RunConfig
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.paths import account_lock_path
+from mytrading.runtime.recovery.begun_calls import BegunCalls, note_of
+from mytrading.runtime.supervision.instance_lock import InstanceLock
 
 
 class Job(NamedTuple):
@@ -38,11 +38,11 @@ class AccountPools:
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
-        self._locks = [InstanceLock(account_lock_path(config, account)) for account in config.served]
+        self._locks = [InstanceLock(account_lock_path(config, account)) for account in config.order_accounts]
         for lock in self._locks:
             lock.acquire(wait_s=6.0)
         self._pools: dict[str, WorkerPool[Job, Venue, CallOutcome]] = {}
-        self._writers = {account.id: make_venue(config, account, machine_now) for account in config.served}
+        self._writers = {account.id: make_venue(config, account, machine_now) for account in config.order_accounts}
         """Venues that write requests and send none."""
         self._refused: list[CallOutcome] = []
         self.open_calls = 0
@@ -53,7 +53,7 @@ class AccountPools:
     def open(self, wake: Callable[[], None]) -> None:
         """Start the workers; `wake` rings when one has finished."""
         self._wake = wake
-        self._pools = {account.id: self._pool(account) for account in self._config.served}
+        self._pools = {account.id: self._pool(account) for account in self._config.order_accounts}
 
     def _pool(self, account: AccountRun) -> WorkerPool[Job, Venue, CallOutcome]:
         def connect() -> Venue:
@@ -75,7 +75,7 @@ class AccountPools:
     def written(self, call: Call, order: Order) -> Job:
         """A call with its request, nothing of it sent."""
         writer = self._writers.get(order.account)
-        note = note_of(order.client_order_id, order.attempt) if call is Call.PLACE else b""
+        note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.write(call, order) if writer is not None else None, None, note)
 
     def look(self, job: Job) -> None:
@@ -137,7 +137,7 @@ def _outcome(job: Job, outcome: Outcome, message: str) -> CallOutcome:
         account=job.order.account,
         call=job.call,
         outcome=outcome,
-        began_machine_ns=job.order.began_machine_ns or now,
+        began_machine_ns=job.order.call.began_machine_ns or now,
         ended_machine_ns=now,
         message=message,
     )

@@ -1,7 +1,7 @@
 """Whether the books of each account can be read, as the router hears it from the reconciler's reads.
 
-Used by the router. The one rule: who cannot read takes no stop away, so an account counts as unread from the start of
-a process until its first whole read.
+Who cannot read takes no stop away, so an account counts as unread from the start of a process until its first whole
+read.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from mytrading.core.oms.state import BOOKS_BACK, BOOKS_LOST
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.reports import BooksRead
 
 
-class _Router(Protocol):
+class _BooksOwner(Protocol):
     orders: Any
 
     def step(self, stream: str, message: Any, source: str = "", *, keep: bool = False) -> tuple[Any, ...]: ...
@@ -27,7 +27,7 @@ class BooksWatch:
         self._patience_ns = patience_ns
         self._read_ns: dict[str, int | None] = dict.fromkeys(accounts)
 
-    def heard(self, router: _Router, message: Any, machine_ns: int) -> None:
+    def heard(self, router: _BooksOwner, message: Any, machine_ns: int) -> None:
         """A report of the reconciler came."""
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
@@ -39,12 +39,12 @@ class BooksWatch:
             self._read_ns[message.account] = None  # some answered, these did not: no need to wait until that is old
         self._tell(router, message.account, machine_ns)
 
-    def look(self, router: _Router, machine_ns: int) -> None:
+    def look(self, router: _BooksOwner, machine_ns: int) -> None:
         """Let the machine learn which books are lost now, and which are back; it journals what is news."""
         for account in self._read_ns:
             self._tell(router, account, machine_ns)
 
-    def _tell(self, router: _Router, account: str, machine_ns: int) -> None:
+    def _tell(self, router: _BooksOwner, account: str, machine_ns: int) -> None:
         read_ns = self._read_ns[account]
         lost = read_ns is None or machine_ns - read_ns > self._patience_ns
         if lost != router.orders.blind(account):

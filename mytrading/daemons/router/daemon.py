@@ -1,7 +1,7 @@
 """The order router: speaks to the broker, owns orders and positions. Reads no books; the reconciler tells it.
 
 Wiring only: `core/oms` decides, this hands its decisions to worker threads that hold the connections, and hands the
-outcomes back. The one rule: a call is made only for a row that is committed, and once for each row.
+outcomes back. A call is made only for a row that is committed, and once for each row.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Any
 from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.guardians import WATCHED, Guardians
-from mytrading.core.live_gate import live_problem
-from mytrading.core.oms import rebuild
-from mytrading.core.oms.books import subject_of as disputed_subject
-from mytrading.core.oms.churn import subject_of as stopped_subject
-from mytrading.core.oms.state import Key
-from mytrading.core.order import SENT, as_wanted
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.readiness import BLIND
-from mytrading.daemons.router_accounts import AccountPools, Job
-from mytrading.daemons.router_books import BooksWatch
-from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
-from mytrading.daemons.router_kill import KillWatch
-from mytrading.daemons.router_log import order_fields, position_fields
-from mytrading.daemons.router_setup import MarketHours, OrderRows, bound_of, order_machine
+from mytrading.core.oms.placing.churn_guard import subject_of as stopped_subject
+from mytrading.core.oms.placing.entry_guard import WATCHED, Guardians
+from mytrading.core.oms.reconcile import journal_rebuild
+from mytrading.core.oms.reconcile.broker_books import subject_of as disputed_subject
+from mytrading.core.orders.live_gate import live_problem
+from mytrading.core.orders.state_machine import SENT, as_wanted
+from mytrading.core.risk.pretrade.readiness import BLIND
+from mytrading.core.risk.protection import engine_stops
+from mytrading.core.time import SECOND
+from mytrading.daemons.router.account_pools import AccountPools, Job
+from mytrading.daemons.router.book_availability import BooksWatch
+from mytrading.daemons.router.kill_switch import KillWatch
+from mytrading.daemons.router.rate_budget import Budgets, tell_of_long_wait
+from mytrading.daemons.router.setup import MarketHours, OrderRows, order_machine
+from mytrading.daemons.router.trade_log import order_fields, position_fields
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
@@ -42,15 +42,13 @@ from mytrading.messages.orders import (
     ProtectionChanged,
     TimerFired,
 )
-from mytrading.messages.runconfig import RunConfig, RunConfigError, VenueKind
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import EditedFiles, taken_folder
-from mytrading.runtime.journal import Row
-from mytrading.runtime.lockstep import Progress, place
-from mytrading.runtime.logging import trade_logger
-from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.process import main
-from mytrading.runtime.savepoint import Bound
+from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
+from mytrading.runtime.daemon.live_files import EditedFiles, taken_folder
+from mytrading.runtime.daemon.lockstep import Progress, place
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import Row
+from mytrading.runtime.observability.logging import trade_logger
 
 TICK_S = 0.1
 GUARD_S = 0.5
@@ -79,12 +77,12 @@ class TradeManager(MachineDaemon):
         self._replayed = OrderRows()
         self._trades = trade_logger()
         self._counts: dict[str, int] = {}
-        self._budgets = Budgets(self.orders, (account.id for account in config.served))
+        self._budgets = Budgets(self.orders, (account.id for account in config.order_accounts))
         self._prepared: tuple[Sequence[Any], list[tuple[Job, int]]] = ((), [])
         self._reported = 0
         self._kill = KillWatch(config)
         read = () if self.lock_step else self._compared()
-        self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * 1_000_000_000))
+        self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * SECOND))
 
     def setup(self) -> None:
         """Lock the accounts, recover, and ask for the books before anything new is sent."""
@@ -118,10 +116,6 @@ class TradeManager(MachineDaemon):
     def decode(self, row: Row) -> Any:
         """As every daemon does; of a report only what is learnt when it is read again."""
         return self._replayed.decode(row)
-
-    def bound(self) -> Bound:
-        """What the state of orders follows from besides rows."""
-        return bound_of(self.config, self._hours)
 
     # in
 
@@ -173,7 +167,7 @@ class TradeManager(MachineDaemon):
         known, found = self._guardians.engine_stops, []
         for position in self.orders.positions():
             if position.quantity or position.quantity_seen:
-                name = risk_stops.name_of(risk_stops.key_of(position))
+                name = engine_stops.name_of(position.owner)
                 if name in known if known is not None else position.held_stop:
                     found.append(f"{position.strategy} in {position.instrument}")
         return found
@@ -191,7 +185,9 @@ class TradeManager(MachineDaemon):
         return [
             order
             for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY and order.state in SENT and (not order.pending_cancel or order.replacing)
+            if order.purpose is Purpose.ENTRY
+            and order.state in SENT
+            and (not order.evidence.cancel.wanted or order.evidence.modify.by_replacement)
             if account in ("", order.account)
         ]
 
@@ -266,7 +262,7 @@ class TradeManager(MachineDaemon):
                 self.alerts.clear("STOP_RELEASED", row.protection.id)
                 self.alerts.clear("STOP_FAILED", row.protection.id)
             elif isinstance(row, MismatchSeen) and row.cleared:
-                subject = disputed_subject(Key(row.account, row.instrument, row.product))
+                subject = disputed_subject(row.net)
                 self.alerts.clear("POSITION_DISPUTED", subject)
             elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
                 self.alerts.clear("FLATTEN_LATE", row.flatten.id)
@@ -274,14 +270,14 @@ class TradeManager(MachineDaemon):
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
         self._budgets.count(row)
-        if row.event == "submitted" and row.order.trace_ns:
-            self.monitor.record("router", "quote_to_order", machine_now() - row.order.trace_ns)
+        if row.event == "submitted" and row.order.call.trace_ns:
+            self.monitor.record("router", "quote_to_order", machine_now() - row.order.call.trace_ns)
         if row.event == "modified":
             self.alerts.clear("STOP_NOT_MOVED", row.order.client_order_id)
         self._settle_alerts(row.order)
 
     def _settle_alerts(self, order: Order) -> None:
-        """What was in doubt is known; what a person should look at (lost, ghost, overfilled, …) stands."""
+        """What was in doubt is known; what an operator should look at (lost, ghost, overfilled, …) stands."""
         if order.state is not OrderState.UNKNOWN:
             self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
             self.alerts.clear("STOP_IN_DOUBT", order.client_order_id)
@@ -324,11 +320,11 @@ class TradeManager(MachineDaemon):
         """The accounts whose books are compared at a start; a dry run has none."""
         if self.config.venue.kind is not VenueKind.OPENALGO:
             return ()
-        return tuple(account.id for account in self.config.served)
+        return tuple(account.id for account in self.config.order_accounts)
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """A lost journal begins with what risk and the gateway carried into the day."""
-        return rebuild.foundation(records)
+        return journal_rebuild.foundation(records)
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:
         """After a rebuilding: entries that may be out are of unknown fate, and every level is shown again."""
@@ -379,10 +375,6 @@ class TradeManager(MachineDaemon):
             for order in self.orders.orders()
             if order.purpose is Purpose.ENTRY
             and order.state in SENT
-            and order.pending_cancel
-            and (order.cancelling or not order.cancel_calls)
+            and order.evidence.cancel.wanted
+            and (order.evidence.cancel.out or not order.evidence.cancel.calls)
         ]
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(TradeManager, "router"))

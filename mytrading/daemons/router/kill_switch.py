@@ -1,7 +1,7 @@
 """The router's own look at the file KILL: it halts, reduces or flattens though risk, gateway and engine are gone.
 
-Used by the router, which alone flattens by it. The one rule: each time the file is written it is carried out once, also
-across restarts, since what it asks for is journaled under the time it was written at.
+Each time the file is written it is carried out once, also across restarts, since what it asks for is journaled under
+the time it was written at.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from mytrading.messages.control import KILL
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.clock import MarketClock
-from mytrading.runtime.kill_file import FLATTEN, KillFile
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.supervision.kill_file import FLATTEN, KillFile
 
 
 class _Router(Protocol):
@@ -28,7 +28,7 @@ class KillWatch:
 
     def __init__(self, config: RunConfig) -> None:
         self._file = KillFile(config.state)
-        self._accounts = tuple(account.id for account in config.served)
+        self._accounts = tuple(account.id for account in config.order_accounts)
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
         """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
@@ -41,5 +41,5 @@ class KillWatch:
         if kill is None or kill.word != FLATTEN:
             return
         for account in self._accounts:
-            wish = kill.flatten(account, router.clock.now(), machine_ns)
-            router.step("control", wish, source=router.name, keep=True)
+            signal = kill.flatten(account, router.clock.now(), machine_ns)
+            router.step("control", signal, source=router.name, keep=True)

@@ -1,7 +1,6 @@
 """What the screens see of the rate budget: calls used, orders that wait and since when, answers of 429.
 
-Used by the router, which looks ten times a second and tells once a second. The one rule: nothing is decided here; the
-order machine keeps the budget.
+Nothing is decided here; the order machine keeps the budget.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.patience import LOUD_NS
+from mytrading.adapters.openalgo.rest.retry import LOUD_NS
 from mytrading.core.oms import OrderMachine
+from mytrading.core.time import SECOND
 from mytrading.messages.control import CallBudget
 from mytrading.messages.enums import OrderState, Outcome, Severity
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged
-from mytrading.runtime.alerts import Alerts
-
-SECOND = 1_000_000_000
+from mytrading.runtime.observability.alerts import Alerts
 
 
 class Budgets:
@@ -58,7 +56,7 @@ class Budgets:
 
 
 def tell_of_long_wait(alerts: Alerts, outcome: CallOutcome) -> None:
-    """A server that wants to be left alone for long is obeyed, and a person should know, for an exit waits too."""
+    """A server that wants to be left alone for long is obeyed, and an operator should know, for an exit waits too."""
     if outcome.retry_after_ns > LOUD_NS:
         text = (
             f"the server of {outcome.account} answered 429 and wants no call for {outcome.retry_after_ns / SECOND:.0f} "

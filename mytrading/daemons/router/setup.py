@@ -1,7 +1,7 @@
 """The order machine as a configuration wants it: its limits, sessions and rules of changing orders.
 
-Used by the router, and by who decides a router's journal again. The one rule: whatever of the configuration bears on a
-decision is taken from here, so that both decide alike; a file that may be edited meanwhile is a row of the journal.
+Whatever of the configuration bears on a decision is taken from here, so that both decide alike; a file that may be
+edited meanwhile is a row of the journal.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.quirks import modify_rules
+from mytrading.adapters.openalgo.rest.broker_quirks import modify_rules
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.oms.replayed import ReplayedReport
-from mytrading.core.order import ModifyRules
-from mytrading.core.square_off import SquareOff
+from mytrading.core.oms.state.replayed_reports import ReplayedReport
+from mytrading.core.orders.state_machine import ModifyRules
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder
-from mytrading.messages.records import FileTaken
-from mytrading.messages.runconfig import AccountRun, RunConfig, ServerMode, VenueKind
+from mytrading.messages.journal_rows import FileTaken
+from mytrading.messages.run_config import AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import unions
-from mytrading.runtime.edited import read_edited, taken_folder
-from mytrading.runtime.journal import Row
-from mytrading.runtime.savepoint import Bound
+from mytrading.runtime.daemon.live_files import read_edited, taken_folder
+from mytrading.runtime.journal.journal import Row
 
 CALENDAR, INSTRUMENTS = "calendar.toml", "instruments.toml"
 LOCK_STEP_READS_NS = 200_000_000
@@ -72,21 +72,12 @@ class FiledOrders(OrderMachine):
         super().__init__(limits, hours.is_open, hours.venue_ns)
         self._hours = hours
 
-    def given(self) -> dict[str, Any]:
-        """As every order machine's, and the hours."""
-        return {**super().given(), "hours": self._hours}
-
     def apply(self, row: Any) -> None:
         """As every order machine does; a file that was taken counts from here on."""
         if type(row) is FileTaken:
             self._hours.take(row)
         else:
             super().apply(row)
-
-
-def bound_of(config: RunConfig, hours: MarketHours) -> Bound:
-    """What the machine's state follows from besides rows."""
-    return Bound(config, tuple(f"{name}\n{text}" for name, text in sorted(hours.texts.items())))
 
 
 class OrderRows:
@@ -132,7 +123,7 @@ def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledO
 
 
 def _ns(seconds: float) -> int:
-    return round(seconds * 1_000_000_000)
+    return round(seconds * SECOND)
 
 
 def _rules_of(account: AccountRun, most: int) -> ModifyRules:

@@ -1,6 +1,6 @@
 """What the trade log says of an order and of a position.
 
-Used by the router for every row it has committed. The one rule: it formats and decides nothing.
+It formats and decides nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def order_fields(order: Order) -> dict[str, Any]:
         "filled": order.filled,
         "seen": order.filled_seen if order.filled_seen != order.filled else 0,
         "price": order.average_price or order.price,
-        "wanted": _wanted(order) if order.pending_modify else "",
+        "wanted": _wanted(order),
         "cause": order.cause,
         "problem": order.message,
     }
@@ -47,4 +47,5 @@ def position_fields(row: PositionChanged) -> dict[str, Any]:
 
 
 def _wanted(order: Order) -> str:
-    return f"{order.wanted_quantity} at {order.wanted_price:g} trigger {order.wanted_trigger:g}"
+    wanted = order.evidence.modify.wanted
+    return f"{wanted.quantity} at {wanted.price:g} trigger {wanted.trigger_price:g}" if wanted is not None else ""

@@ -1,7 +1,7 @@
 """Handing alerts to the operator's own command (`ALERT_COMMAND`): a mail, a message, a siren.
 
-Used by the gateway, which hears of every alert once. The one rule: a command that hangs, fails or does not exist
-disturbs nobody; it is logged, and the next alert is handed over all the same.
+A command that hangs, fails or does not exist disturbs nobody; it is logged, and the next alert is handed over all the
+same.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import msgspec
 
 from mytrading.messages.control import Alert
 from mytrading.messages.text import short
-from mytrading.runtime.logging import get_logger
-from mytrading.runtime.worker import WorkerPool
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.observability.logging import get_logger
 
 TIMEOUT_S = 10.0
 MOST_WAITING = 100

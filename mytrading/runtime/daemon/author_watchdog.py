@@ -1,7 +1,6 @@
 """Which piece of author code is running, written down before each call in memory that outlives the process.
 
-Used by the engine: when it is killed because a strategy never came back, the next process finds that strategy's name
-here and does not run it again until the stack is started anew. The one rule: `begin` and `end` cost a microsecond.
+`begin` and `end` cost a microsecond.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.metrics import Histogram
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.metrics import Histogram
 
 BUDGET_S = 2.0
 KILLED_AFTER_S = 4.0

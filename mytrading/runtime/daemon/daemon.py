@@ -1,8 +1,8 @@
 """The harness of every daemon: one poll loop over sockets, timers and a doorbell, and a heartbeat each second.
 
-No asyncio and no sleeps: the loop waits in one place, for a socket, a timer or a signal. Daemons subclass `Daemon`
-(or `MachineDaemon`, which adds a journal) and wire themselves in `setup`. The one rule: handlers run in this one
-thread, and worker threads hand over what they have through a queue and `wake()`.
+No asyncio and no sleeps: the loop waits in one place, for a socket, a timer or a signal. Daemons subclass `Daemon` (or
+`MachineDaemon`, which adds a journal) and wire themselves in `setup`. Handlers run in this one thread, and worker
+threads hand over what they have through a queue and `wake()`.
 """
 
 from __future__ import annotations
@@ -18,26 +18,59 @@ import psutil
 import zmq
 from zmq.backend import zmq_poll
 
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import step_topic
-from mytrading.runtime import free_space, metrics
-from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.doorbell import Doorbell
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.hooks import DaemonHooks
-from mytrading.runtime.lock import InstanceLock, end_forks
-from mytrading.runtime.lockstep import Acknowledger
-from mytrading.runtime.logging import get_logger
-from mytrading.runtime.performance_log import write_performance
-from mytrading.runtime.run_info import is_supervised, supervisor_of_this
-from mytrading.runtime.run_key import OPENERS
-from mytrading.runtime.sockets import Receiver, Sockets
-from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
-from mytrading.runtime.timers import Timers
+from mytrading.runtime.daemon import disk_space
+from mytrading.runtime.daemon.lockstep import Acknowledger, Progress
+from mytrading.runtime.daemon.timers import Timers
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.host.run_info import is_supervised, supervisor_of_this
+from mytrading.runtime.host.run_key import OPENERS
+from mytrading.runtime.observability import metrics
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.logging import get_logger
+from mytrading.runtime.observability.metrics import write_performance
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.streams.sockets import Receiver, Sockets
+from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from mytrading.runtime.supervision.instance_lock import InstanceLock, end_forks
+
+
+class Doorbell:
+    """Wakes the poll loop from another thread. Budget: 2 µs a ring."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable."""
+        return self._read
+
+    @property
+    def write_fd(self) -> int:
+        """Where `signal.set_wakeup_fd` writes."""
+        return self._write
+
+    def ring(self) -> None:
+        """Make the loop run its wake handlers; safe from any thread and when already rung."""
+        try:
+            os.write(self._write, b"!")
+        except BlockingIOError:
+            return  # full of rings that nobody heard yet
+
+    def silence(self) -> None:
+        """Take back all rings so far."""
+        try:
+            os.read(self._read, 4096)  # what is left of more rings only rings again
+        except BlockingIOError:
+            return
+
 
 DRAIN_LIMIT = 256
 DRAIN_NS = 50_000_000
@@ -45,7 +78,7 @@ DRAIN_NS = 50_000_000
 URGENT_NS = 5 * DRAIN_NS
 CLOCK_S = 0.1
 PERFORMANCE_S = 60.0
-BEAT_NS = 1_000_000_000
+BEAT_NS = SECOND
 PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 EXIT_FORKED = 70
@@ -55,8 +88,11 @@ REVIVERS = ("watchdog", *OPENERS)
 FrameHandler = Callable[[Frame], None]
 
 
-class Daemon(DaemonHooks):
-    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override the hooks."""
+class Daemon:
+    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override the hooks.
+
+    All hooks are called in the thread of the loop.
+    """
 
     def __init__(self, name: str, config: RunConfig) -> None:
         self.name = name
@@ -98,6 +134,44 @@ class Daemon(DaemonHooks):
         self.alerts = Alerts(name, self.clock.now, self._tell_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
+
+    # hooks: what a daemon does and shows; each as it is for those with nothing to add
+
+    def setup(self) -> None:
+        """Make sockets and timers, recover state. Runs once, before the loop."""
+
+    def teardown(self) -> None:
+        """Stop threads and close files. Runs once, after the loop."""
+
+    def ready(self) -> bool:
+        """True when others may rely on this daemon's work."""
+        return True
+
+    def figures(self) -> dict[str, float]:
+        """Numbers for the heartbeat and the screens."""
+        return {}
+
+    def written(self) -> dict[str, int]:
+        """Sequences of journaled streams written so far."""
+        return {}
+
+    def cursors(self) -> dict[str, int]:
+        """Sequences of journaled streams read so far, by `writer/stream`."""
+        return {}
+
+    def on_beat(self, beat: Heartbeat) -> None:
+        """This daemon's own heartbeat was sent."""
+
+    def on_alert(self, alert: Alert) -> None:
+        """This daemon's own alert was sent."""
+
+    def queue_depth(self) -> int:
+        """How many pieces of work wait inside this daemon."""
+        return 0
+
+    def progress(self) -> Progress:
+        """In lock-step: how far this daemon has come, and what it waits for. Called at the end of every turn."""
+        return Progress()
 
     # wiring
 
@@ -248,12 +322,12 @@ class Daemon(DaemonHooks):
         """The supervisor died: whoever has the run's key starts another, whichever of them comes first."""
         if self.name not in REVIVERS or not is_supervised():
             return
-        from mytrading.runtime import supervision
+        from mytrading.runtime.supervision import control
 
         self.log.error("supervisor.lost", next_step="starting a new one")
         try:
-            supervision.revive(self.config, self.run_key)
-        except (OSError, supervision.SupervisorFailed) as error:
+            control.revive(self.config, self.run_key)
+        except (OSError, control.SupervisorFailed) as error:
             self.log.critical("supervisor.not_started", problem=str(error), next_step="mytrading up")
 
     def _turn(self) -> None:
@@ -347,7 +421,7 @@ class Daemon(DaemonHooks):
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.stop()
             self.orphaned()
-        free_space.tell(self.disk_low(), self.config, self.notes, self.alerts)
+        disk_space.tell(self.disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
@@ -399,4 +473,4 @@ class Daemon(DaemonHooks):
 
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""
-        return free_space.is_low(self.config)
+        return disk_space.is_low(self.config)

@@ -1,7 +1,6 @@
-"""Room on the disk that journals need: whether it is short, and that a person hears of it.
+"""Room on the disk that journals need: whether it is short, and that an operator hears of it.
 
-Used by the harness of every daemon with each heartbeat. The one rule: it tells; what entries do about it is for those
-to decide who send them.
+It tells; what entries do about it is for those to decide who send them.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ import sqlite3
 from pathlib import Path
 
 from mytrading.messages.enums import Severity
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.alerts import Alerts
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.observability.alerts import Alerts
 
 USED_UP_BYTES = 1 << 20
 

@@ -1,7 +1,7 @@
 """Files that an operator edits while the stack runs: read again when they change, judged, and taken as a whole.
 
-Used by daemons for `config/calendar.toml` and `config/risk.toml`. The one rule: an edit that cannot be read changes
-nothing; what was read before holds, also over a restart, and an alert stands until the file is in order again.
+An edit that cannot be read changes nothing; what was read before holds, also over a restart, and an alert stands until
+the file is in order again.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mytrading.messages.enums import Severity
-from mytrading.messages.files import text_of
-from mytrading.runtime.alerts import Alerts
+from mytrading.messages.files import read_text
+from mytrading.runtime.observability.alerts import Alerts
 
 CODE = "EDIT_REFUSED"
 T = TypeVar("T")
@@ -49,7 +49,7 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
     """
     stamp = _stamp(path)
     try:
-        text = text_of(path)
+        text = read_text(path)
         made = make(tomllib.loads(text))
     except (OSError, ValueError, RecursionError):
         last = kept / path.name
@@ -88,7 +88,7 @@ class EditedFiles:
 
     def _read(self, path: Path, take: Take) -> None:
         try:
-            text = text_of(path)
+            text = read_text(path)
             take(tomllib.loads(text))
         except (OSError, ValueError, RecursionError) as error:
             problem = f"{path.name} was edited and cannot be read, so what it said before holds: {error}"

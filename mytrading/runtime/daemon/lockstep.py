@@ -1,9 +1,9 @@
 """Lock-step as a daemon sees it: it says on `status` how far it has come, and the simulator waits until nothing is
 under way.
 
-Used by the harness, and by daemons that read `market`. Every daemon counts what it has sent and what it has worked
-through; where the two ends of every stream agree and nobody waits for anything, nothing can happen any more before the
-market moves. The one rule: a daemon is counted at the end of a turn of its loop, when what it read is dealt with.
+Every daemon counts what it has sent and what it has worked through; where the two ends of every stream agree and nobody
+waits for anything, nothing can happen any more before the market moves. A daemon is counted at the end of a turn of its
+loop, when what it read is dealt with.
 """
 
 from __future__ import annotations

@@ -1,46 +1,49 @@
-"""A daemon around a pure machine: it decides and journals, over what `following` reads and `recovering` has learnt.
+"""A daemon around a pure machine: it takes messages, decides, journals and sends.
 
 For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `act` on the decisions,
-send and `apply` them. The one rule: nothing is sent before the commit returns.
+send and `apply` them. Nothing is sent before the commit returns.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from mytrading import __version__
+from mytrading.core.time import SECOND, day_end, iso_day
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
+from mytrading.messages.journal_rows import DaySealed, FileTaken, RunStarted
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import DaySealed, FileTaken, RunStarted
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.following import CATCH_UP_S
-from mytrading.runtime.journal import (
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, JournalFollower
+from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.daemon.startup import Machine, Startup
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import (
     INPUT,
     OUTPUT,
     RECORD,
     Cursor,
     Entry,
+    Journal,
     JournalDamaged,
     JournalFull,
     Row,
 )
-from mytrading.runtime.lockstep import Progress
-from mytrading.runtime.rebuild import set_aside
-from mytrading.runtime.recovering import Machine, RecoveringDaemon, day_end, ist_day
-from mytrading.runtime.streams import PushSocket, ZMQPublisher
+from mytrading.runtime.recovery.journal_rebuild import set_aside
+from mytrading.runtime.recovery.quarantine import Quarantine
+from mytrading.runtime.streams.zmq_streams import PushSocket, ZMQPublisher
 
 WRITE_S = 0.1
 MOST_UNWRITTEN = 256
-RETRY_ROLL_NS = 1_000_000_000
+RETRY_ROLL_NS = SECOND
 _NEVER = 1 << 62
 _NOWHERE = Cursor()
 
@@ -59,11 +62,18 @@ def _members(union: Any) -> tuple[type, ...]:
     return getattr(union, "__args__", None) or (union,)
 
 
-class MachineDaemon(RecoveringDaemon):
+class MachineDaemon(Daemon):
     """A daemon whose decisions are journaled. Subclasses call `super().setup()` first, then `follow` and wire."""
 
     def __init__(self, name: str, config: RunConfig, machine: Machine) -> None:
-        super().__init__(name, config, machine)
+        super().__init__(name, config)
+        self.machine = machine
+        self.journal: Journal
+        self.quarantine = Quarantine(name, self.alerts, self.notes, self.record, self.clock.now, self.tell_readiness)
+        self.follower = JournalFollower(self)
+        self.files: dict[str, str] = {}
+        """Texts of edited files that count, by name; journaled when they change."""
+        self._startup = Startup(self)
         self._unwritten: list[Entry] = []
         self._day_ends = _NEVER
         self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
@@ -75,6 +85,18 @@ class MachineDaemon(RecoveringDaemon):
         self._committing = self.monitor.operation(name, "commit_and_send")
 
     # what subclasses override
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """Rows that a lost journal begins with, from the first records of the day of the daemons it talks to."""
+        return ()
+
+    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """Rows that follow from a rebuilt journal: `missed` are rows of others since, applied but not decided on."""
+        return ()
+
+    def decode(self, row: Row) -> Any:
+        """The message in a journal row; raises `FrameError`."""
+        return self.follower.decoders[row.stream].body(row.body)
 
     def durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
         """True if these decisions must be on the disk before they are sent."""
@@ -107,21 +129,35 @@ class MachineDaemon(RecoveringDaemon):
 
         Raises `JournalSetAside` when the journal cannot be read: it is moved, and the next start begins on the rest.
         """
-        self._open_journal()
+        self.open_journal()
         self._day_ends = 0
         for name, stream in STREAMS.items():
             if self.name in stream.writers and name != "status":
                 fan_out = stream.pattern is Pattern.FAN_OUT
                 self._outlets[name] = self.publish(name) if fan_out else self.push(name)
-        self._note_lost_rows()
+        self._startup.note_lost_rows()
         self.record([self._run_started()])
-        if self._rebuilt is not None:
-            self._relearn(self._rebuilt)
-        for doubt in self._doubts.standing:
-            self._doubts.say(doubt)
-        self.every(CATCH_UP_S, lambda _: self.catch_up(), "catch_up")
+        self._startup.rebuild()
+        for row in self.quarantine.active:
+            self.quarantine.alert(row)
+        self.every(CATCH_UP_S, lambda _: self.follower.catch_up(), "catch_up")
         self.every(WRITE_S, lambda _: self.write_down(), "write")
         self.every(1.0, lambda _: self._each_second(), "journal")
+
+    def open_journal(self) -> None:
+        """Open and replay the journal; a roll that was cut short is finished."""
+        self._startup.open_journal()
+        if self.journal.sealed_for:
+            self._roll(self.journal.sealed_for)
+
+    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+        """Read a journaled stream without loss; see `JournalFollower.follow`."""
+        self.follower.follow(stream, writers, downstream)
+
+    @property
+    def quarantined(self) -> set[str]:
+        """Writers in quarantine; entries halt while there is one."""
+        return self.quarantine.writers
 
     def _run_started(self) -> RunStarted:
         return RunStarted(
@@ -168,15 +204,15 @@ class MachineDaemon(RecoveringDaemon):
             raw = body or encode_body(message)
             self._unwritten.append(Entry(INPUT, stream, raw, source, at.epoch, at.seq, at.hash, now, machine_ns))
             if place is not None:
-                self._cursors[source, stream] = place
+                self.follower.cursors[source, stream] = place
         if rows or keep or len(self._unwritten) >= MOST_UNWRITTEN:
             self._commit(self._entries(rows) if rows else [], rows, now, machine_ns)
             self._committing.add(time.perf_counter_ns() - decided)
         self._deciding.add(decided - started)
         if self.debugging and rows:
             self.later(partial(self._tell_decided, stream, source, message, rows, decided - started))
-        if self.quarantined:
-            self._heed(message)
+        if self.quarantine.writers:
+            self.follower.heed(message)
         return rows
 
     def _tell_decided(self, stream: str, source: str, message: Any, rows: Sequence[Any], took_ns: int) -> None:
@@ -188,13 +224,13 @@ class MachineDaemon(RecoveringDaemon):
         """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
         if rows:
             self._commit(self._entries(rows), rows, self.clock.now(), machine_now())
-        for row in rows if self.quarantined else ():
-            self._heed(row)
+        for row in rows if self.quarantine.writers else ():
+            self.follower.heed(row)
 
     def note_file(self, name: str, text: str) -> None:
         """What a file says counts from here on: a row that the machine learns it from, where that is news."""
-        if self._files.get(name) != text:
-            self._files[name] = text
+        if self.files.get(name) != text:
+            self.files[name] = text
             self.record([FileTaken(name=name, text=text, at_ns=self.clock.now())])
 
     def tick(self, name: str, machine_ns: int, market_ns: int = 0) -> tuple[Any, ...]:
@@ -224,7 +260,7 @@ class MachineDaemon(RecoveringDaemon):
         durable = bool(rows) and self._acts and self.durable(rows)
         try:
             meanwhile = partial(self.prepare, rows) if durable else None
-            committed = self.journal.note([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
+            committed = self.journal.append([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
             self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
         if self._soon:
@@ -239,13 +275,6 @@ class MachineDaemon(RecoveringDaemon):
             self.machine.apply(row)
         if rows:
             self.later(lambda: self.effects(rows))
-        if not self.journal.short:  # else once a second: each move takes pages of a reserve that may have to last
-            self.later(self._move)
-
-    def _move(self) -> None:
-        """What was noted goes where others read it; a disk that takes none leaves it noted, and the alert stands."""
-        with suppress(JournalFull):
-            self.journal.move()
 
     def _send_all(self, decisions: Sequence[Row], rows: Sequence[Any]) -> None:
         for journaled, row in zip(decisions, rows, strict=True):
@@ -271,7 +300,6 @@ class MachineDaemon(RecoveringDaemon):
             self.journal.tend()
         except JournalDamaged as error:
             raise set_aside(self.journal.folder, str(error)) from error
-        self._move()
         if not self.journal.watch_disk():
             self._say_full()
         elif self.notes.pop("journal", None):
@@ -280,7 +308,7 @@ class MachineDaemon(RecoveringDaemon):
 
     def _keep_day(self, now: int) -> None:
         """Nothing of a new day is taken before it is open: a machine that slept wakes in the middle of a session."""
-        day = ist_day(now)
+        day = iso_day(now)
         if day > self.journal.day:
             self._roll(day)
         self._day_ends = day_end(now) if day <= self.journal.day else now + RETRY_ROLL_NS
@@ -304,11 +332,13 @@ class MachineDaemon(RecoveringDaemon):
         carried = self.snapshot(day)
         if not carried:
             return
-        files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self._files.items()]
-        rows = [self._run_started(), *carried, *files, *self._doubts.standing]
+        files = [FileTaken(name=name, text=text, at_ns=now) for name, text in self.files.items()]
+        rows = [self._run_started(), *carried, *files, *self.quarantine.active]
         seal = DaySealed(day=self.journal.day, next_day=day, at_ns=now)
         try:
-            self.journal.roll(day, self._cursors, self._entries([seal])[0], self._entries(rows), now, machine_ns)
+            self.journal.roll(
+                day, self.follower.cursors, self._entries([seal])[0], self._entries(rows), now, machine_ns
+            )
         except JournalFull as error:
             self.alerts.raise_("DAY_NOT_ROLLED", Severity.CRITICAL, self.name, f"{error}; {self.journal.day} goes on")
             return
@@ -328,7 +358,7 @@ class MachineDaemon(RecoveringDaemon):
 
     def cursors(self) -> dict[str, int]:
         """Last sequence read of each journaled stream, by `writer/stream`."""
-        return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self._cursors.items()}
+        return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self.follower.cursors.items()}
 
     def progress(self) -> Progress:
         """What was written and read of journaled streams."""
@@ -338,6 +368,5 @@ class MachineDaemon(RecoveringDaemon):
         """Write what is left and close journals."""
         self._run_later()
         self.write_down()
-        for followed in self._followed.values():
-            followed.reader.close()
+        self.follower.close()
         self.journal.close()

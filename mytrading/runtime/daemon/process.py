@@ -1,7 +1,7 @@
 """A daemon as a process: reads the run file, sets up its logs, runs, and says by its exit code how it ended.
 
-Used at the end of each daemon's module. The one rule: whatever ends a daemon is logged here once, with what to do, and
-an exit code by which the supervisor knows whether another start may help.
+Whatever ends a daemon is logged here once, with what to do, and an exit code by which the supervisor knows whether
+another start may help.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mytrading.messages.runconfig import RunConfig, RunConfigError, decode_run_config
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.daemon import EXIT_FORKED, Daemon
-from mytrading.runtime.free_space import is_full
-from mytrading.runtime.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion, JournalUnavailable
-from mytrading.runtime.lock import AlreadyRunning
-from mytrading.runtime.logging import configure_for_run, get_logger
-from mytrading.runtime.rebuild import JournalSetAside
-from mytrading.runtime.run_key import OPENERS, open_keys, take_run_key
+from mytrading.messages.run_config import RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.daemon.daemon import EXIT_FORKED, Daemon
+from mytrading.runtime.daemon.disk_space import is_full
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.host.run_key import OPENERS, open_keys, take_run_key
+from mytrading.runtime.journal.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion, JournalUnavailable
+from mytrading.runtime.observability.logging import configure_for_run, get_logger
+from mytrading.runtime.recovery.journal_rebuild import JournalSetAside
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning
 
 CLOCK_WAIT_NS = 30_000_000_000
 EXIT_CONFIG = 78

@@ -1,7 +1,7 @@
 """Worker threads for calls that block: jobs in by priority, results out through a queue and the doorbell.
 
-Used by the router (order calls) and whoever reads over HTTP. The one rule: a worker touches nothing of the daemon but
-its own connection; what it found goes back as a value, and an exception is a value too.
+A worker touches nothing of the daemon but its own connection; what it found goes back as a value, and an exception is a
+value too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from mytrading.runtime.logging import get_logger
+from mytrading.runtime.observability.logging import get_logger
 
 Job = TypeVar("Job")
 Tool = TypeVar("Tool")

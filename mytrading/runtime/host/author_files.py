@@ -1,7 +1,6 @@
 """Loads the author files of a folder: each alone, so that a faulty one is a message and the others run.
 
-Used by the engine and by whoever checks a configuration before the start. The one rule: what a file does wrong comes
-back as a value with file and line, never as an exception.
+What a file does wrong comes back as a value with file and line, never as an exception.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The two clocks: market time, which sessions, bars and expiries live by, and machine time, which time-outs live by.
 
-Every daemon and the simulator read the same clock file, so that all of them agree on market time. Market time is a
-list of segments, each saying "at this machine time it was that market time, and from there it runs at this speed";
-live trading is one segment at speed 1 with no offset; at speed 0 market time stands where `step_to` put it last.
-Machine time is a monotonic count that all processes of one boot share. The one rule: machines in `core` never read a
-clock; `now` reaches them as an argument.
+Every daemon and the simulator read the same clock file, so that all of them agree on market time. Market time is a list
+of segments, each saying "at this machine time it was that market time, and from there it runs at this speed"; live
+trading is one segment at speed 1 with no offset; at speed 0 market time stands where `step_to` put it last. Machine
+time is a monotonic count that all processes of one boot share. Machines in `core` never read a clock; `now` reaches
+them as an argument.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.runtime.users import user_name
+from mytrading.core.time import SECOND
+from mytrading.runtime.host.users import user_name
 
-SECOND = 1_000_000_000
 
-
-class Segment(msgspec.Struct, frozen=True, array_like=True):
+class ClockSegment(msgspec.Struct, frozen=True, array_like=True):
     """From machine time `machine_ns` on, market time runs from `market_ns` at `speed` market seconds a second."""
 
     machine_ns: int
@@ -37,7 +36,7 @@ class Segment(msgspec.Struct, frozen=True, array_like=True):
 class ClockFile(msgspec.Struct, frozen=True, kw_only=True):
     """What `clock.json` holds: the segments so far, and when the market was last seen running (for a resume)."""
 
-    segments: tuple[Segment, ...] = ()
+    segments: tuple[ClockSegment, ...] = ()
     last_seen_machine_ns: int = 0
 
 
@@ -48,7 +47,7 @@ _decoder = msgspec.json.Decoder(ClockFile)
 def _boot_offset() -> int:
     """Wall time minus monotonic time, measured once a boot by whichever process asks first, kept for all others.
 
-    Measured anew in each process it would differ by what the wall clock was corrected in between.
+    Measured again in each process it would differ by what the wall clock was corrected in between.
     """
     anchor = anchor_dir() / f"boot-{boot_id()}"
     if not anchor.exists():
@@ -97,7 +96,7 @@ class _Hand:
     of the segment; whoever comes first makes the file.
     """
 
-    def __init__(self, clock_path: Path, segment: Segment) -> None:
+    def __init__(self, clock_path: Path, segment: ClockSegment) -> None:
         path = clock_path.with_name(f"{clock_path.stem}-{segment.machine_ns}.step")
         if not path.exists():
             for old in set(path.parent.glob(f"{clock_path.stem}-*.step")) - {path}:
@@ -124,7 +123,7 @@ class MarketClock:
     written by whoever drives the market; everybody else calls `refresh()` when told that the count has changed.
     """
 
-    def __init__(self, segments: tuple[Segment, ...] = (), path: Path | None = None) -> None:
+    def __init__(self, segments: tuple[ClockSegment, ...] = (), path: Path | None = None) -> None:
         self._path = path
         self._read_at = 0
         self._segments = segments
@@ -139,7 +138,7 @@ class MarketClock:
         return clock
 
     @property
-    def segments(self) -> tuple[Segment, ...]:
+    def segments(self) -> tuple[ClockSegment, ...]:
         """All segments, oldest first; empty for the wall clock."""
         return self._segments
 
@@ -203,7 +202,7 @@ class MarketClock:
         self._take(segments)
         return changed
 
-    def _take(self, segments: tuple[Segment, ...]) -> None:
+    def _take(self, segments: tuple[ClockSegment, ...]) -> None:
         last = segments[-1] if segments else None
         if last != self._last:
             self._hand = _Hand(self._path, last) if last and not last.speed and self._path is not None else None
@@ -222,7 +221,7 @@ class MarketClock:
     def run_from(self, machine_ns: int) -> None:
         """A market that stands begins to run at this machine time instead; written to the file before it counts."""
         assert self._last is not None
-        last = Segment(machine_ns, self._last.market_ns, self._last.speed)
+        last = ClockSegment(machine_ns, self._last.market_ns, self._last.speed)
         segments = (*self._segments[:-1], last)
         if self._path is not None:
             write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=machine_ns))
@@ -230,7 +229,7 @@ class MarketClock:
 
     def append_segment(self, market_ns: int, speed: float) -> None:
         """From this moment on it is `market_ns`, running at `speed`; written to the file before it counts."""
-        segment = Segment(machine_now(), market_ns, speed)
+        segment = ClockSegment(machine_now(), market_ns, speed)
         segments = (*self._segments, segment)
         if self._path is not None:
             write_clock_file(self._path, ClockFile(segments=segments, last_seen_machine_ns=segment.machine_ns))

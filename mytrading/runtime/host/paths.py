@@ -1,7 +1,6 @@
 """Where things are on this machine: the project folder, and the state folder of each profile.
 
-Used by the command line and the orchestrator; daemons read their places from the run file. The one rule: nothing is
-created here, and a name that a person gave leads to no folder elsewhere.
+Nothing is created here, and a name that an operator gave leads to no folder elsewhere.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mytrading.messages.runconfig import RUN_FILE, AccountRun, RunConfig
-from mytrading.runtime.clock import anchor_dir
-from mytrading.runtime.users import user_name
+from mytrading.messages.run_config import RUN_FILE, AccountRun, RunConfig
+from mytrading.runtime.host.clock import anchor_dir
+from mytrading.runtime.host.users import user_name
 
 MARKER = "supervisord.conf"
 

@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
-from mytrading.runtime.clock import machine_now
+from mytrading.messages.run_config import RUN_FILE, RunConfig
+from mytrading.runtime.host.clock import machine_now
 
 SUPERVISOR = "SUPERVISORD_PID"
 """The pid of supervisor, in the environment of all that it starts."""

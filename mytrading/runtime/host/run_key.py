@@ -1,8 +1,8 @@
 """API keys on their way from `up` to the daemons that need them: sealed in the run file, opened in memory.
 
 `up` makes a key for the run alone and hands it down in the environment of supervisor, so that neither the run file nor
-an environment reveals an API key by itself. The one rule: only who calls the server opens the keys, and the run's key
-is passed on to a new supervisor alone, by one of them or by the watchdog.
+an environment reveals an API key by itself. Only who calls the server opens the keys, and the run's key is passed on to
+a new supervisor alone, by one of them or by the watchdog.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mytrading.messages.runconfig import RunConfig, RunConfigError
+from mytrading.messages.run_config import RunConfig, RunConfigError
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet

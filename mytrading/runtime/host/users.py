@@ -1,6 +1,6 @@
 """Names of the people behind processes and files.
 
-Used where it is recorded who asked for something. The one rule: an unknown user has a number, never no name.
+An unknown user has a number, never no name.
 """
 
 from __future__ import annotations

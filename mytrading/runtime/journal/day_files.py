@@ -1,23 +1,23 @@
 """The day files of all journals: which are closed, exported, and read to their end by everybody who follows them.
 
-Used by `mytrading day` and `mytrading state`, and by the watchdog to see that something is to be exported. The one
-rule: it opens read-only, and a file counts as done only by what stands in it and in the cursors of its readers.
+Used by `mytrading day` and `mytrading state`, and by the watchdog to see that something is to be exported. A file
+counts as done only by what stands in it and in the cursors of its readers.
 """
 
 from __future__ import annotations
 
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import FrameError, StreamDecoder
-from mytrading.messages.records import RunStarted
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.journal_rows import RunStarted
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.journal_format import segments
+from mytrading.runtime.journal.format import LAYOUT, RECORD, SEAL, segments
+from mytrading.runtime.journal.reader import extent_of, frames_from, opened
 
 ARCHIVE = "archive"
 
@@ -55,33 +55,29 @@ def journal_names(config: RunConfig) -> list[str]:
 
 
 def day_files(config: RunConfig) -> list[DayFile]:
-    """All journal files, by daemon and day; raises `sqlite3.DatabaseError` for one that is none."""
+    """All journal files, by daemon and day; raises `JournalDamaged` for one that is none."""
     return [look(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
 
 
 def look(daemon: str, path: Path) -> DayFile:
-    """What stands in one file."""
-    size = sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
-    with closing(open_to_read(path)) as db:
-        layout = db.execute("PRAGMA user_version").fetchone()[0]
-        meta = dict(db.execute("SELECT key, value FROM meta").fetchall())
-        last = db.execute("SELECT max(seq) FROM rows").fetchone()[0] or int(meta.get("seq", 0))
-        rows = db.execute("SELECT count(*) FROM rows").fetchone()[0]
-        runs = db.execute("SELECT body FROM rows WHERE kind = 2 AND stream = 'records' ORDER BY seq DESC").fetchall()
-    at, _, following = meta.get("sealed", "").partition(":")
-    run = _newest_run([body for (body,) in runs])
-    version, schema = (run.version, run.schema) if run else ("", 0)
-    return DayFile(daemon, path, size, rows, layout, version, schema, following if at == str(last) else "")
-
-
-def _newest_run(bodies: list[bytes]) -> RunStarted | None:
+    """What stands in one file; of a damaged one, up to the damage."""
     decoder = StreamDecoder("records")
-    for body in bodies:
-        with suppress(FrameError):
-            message = decoder.body(body)
-            if isinstance(message, RunStarted):
-                return message
-    return None
+    end = rows = 0
+    following, run = "", None
+    with opened(path) as file:
+        for frame in frames_from(file):
+            end = frame.end
+            commit = frame.rows()
+            if commit:
+                rows += len(commit)
+                following = frame.seal().next_day if frame.kind == SEAL else ""
+            for row in commit:
+                if row.stream == "records" and row.kind == RECORD:
+                    with suppress(FrameError):
+                        message = decoder.body(row.body)
+                        run = message if isinstance(message, RunStarted) else run
+    version, schema = (run.version, run.schema) if run else ("", 0)
+    return DayFile(daemon, path, end, rows, LAYOUT, version, schema, following)
 
 
 def closed(config: RunConfig) -> list[DayFile]:
@@ -145,22 +141,10 @@ def removable(config: RunConfig, before: str) -> list[DayFile]:
 
 def waited_for(config: RunConfig, file: DayFile) -> list[str]:
     """Which readers have not read a file to its end, in words."""
-    with closing(open_to_read(file.path)) as db:
-        ends = dict(db.execute("SELECT stream, max(stream_seq) FROM rows WHERE kind = 1 GROUP BY stream").fetchall())
     waiting = []
-    for stream, end in ends.items():
+    for stream, end in extent_of(file.path).written.items():
         for reader in STREAMS[stream].readers if stream in STREAMS else ():
             known = segments(config.journal_dir(reader))
-            if known and _cursor(known[-1], file.daemon, stream) < end:
+            if known and extent_of(known[-1]).read.get((file.daemon, stream), 0) < end:
                 waiting.append(f"{reader} has not read {stream} to {end}")
     return waiting
-
-
-def _cursor(path: Path, writer: str, stream: str) -> int:
-    """How far a reader has come in a writer's stream, by its newest file."""
-    with closing(open_to_read(path)) as db:
-        read = db.execute(
-            "SELECT max(source_seq) FROM rows WHERE kind = 0 AND source = ? AND stream = ?", (writer, stream)
-        ).fetchone()[0]
-        carried = db.execute("SELECT value FROM meta WHERE key = ?", (f"cursor:{writer}:{stream}",)).fetchone()
-    return max(int(read or 0), int(carried[0].split(":")[1]) if carried else 0)

@@ -1,7 +1,7 @@
 """Reading other daemons' journals for show: streams folded from a point in time on, no cursor kept.
 
-For screens and summaries, which begin anew with their process; daemons that decide use `MachineDaemon.follow`. The one
-rule: a start reads the rows of its own stream and no others, and checks no chain: a day has hundreds of thousands.
+For screens and summaries, which begin again with their process; daemons that decide use `MachineDaemon.follow`. A start
+reads the rows of its own stream and no others, and checks no chain: a day has hundreds of thousands.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mytrading.messages.codec import FrameError, StreamDecoder
-from mytrading.messages.records import DayOpened
-from mytrading.runtime.journal import JournalDamaged, JournalReader, Row, segments
-from mytrading.runtime.journal_reader import begun_ns, opening_rows, written_rows
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.runtime.journal.journal import JournalDamaged, JournalReader, Row, segments
+from mytrading.runtime.journal.reader import begun_ns, opening_rows, written_rows
 
 
 class JournalTail:

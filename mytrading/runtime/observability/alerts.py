@@ -1,9 +1,9 @@
 """Alerts of one daemon: one per (code, subject) until it clears, with a count of repeats.
 
-Published on `status` when it rises or clears, every ten seconds while it stands, and for a minute after it cleared,
-so that a gateway that was away learns of both. What comes back within the cool-down after it ended flaps: it is told
-once more, and then ends when it has been well for the whole cool-down. The one rule: an alert says what a person
-should do, and stands whenever what it is about does.
+Published on `status` when it rises or clears, every ten seconds while it stands, and for a minute after it cleared, so
+that a gateway that was away learns of both. What comes back within the cool-down after it ended flaps: it is told once
+more, and then ends when it has been well for the whole cool-down. An alert says what an operator should do, and stands
+whenever what it is about does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 import msgspec
 
+from mytrading.core.time import SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.text import short
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.logging import get_logger
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.logging import get_logger
 
 ENDS_TOLD = 6
 """How many times the end of an alert is told again: a gateway that restarts is back long before."""
@@ -45,7 +46,7 @@ class Alerts:
         self._now = now
         self._send = send
         self._machine_ns = machine_ns
-        self._cooldown_ns = round(cooldown_s * 1_000_000_000)
+        self._cooldown_ns = round(cooldown_s * SECOND)
         self._standing: dict[Subject, Alert] = {}
         self._ended: dict[Subject, tuple[Alert, int]] = {}
         self._ended_at: dict[Subject, int] = {}
@@ -54,7 +55,7 @@ class Alerts:
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Something is wrong, still or anew; only a rise, also from a warning to worse, is logged and sent at once."""
+        """Something is wrong, still or again; only a rise, also from a warning to worse, is logged and sent at once."""
         now = self._now()
         message = short(message)
         known = self._standing.get((code, subject))
@@ -95,7 +96,7 @@ class Alerts:
         self._standing[alert.code, alert.subject] = alert
 
     def clear(self, code: str, subject: str, by_person: bool = False) -> None:
-        """It is well again; nothing happens if it was. What a person has ended is waited for no longer."""
+        """It is well again; nothing happens if it was. What an operator has ended is waited for no longer."""
         if (code, subject) not in self._standing:
             return
         if (code, subject) in self._flapping and not by_person:

@@ -1,8 +1,9 @@
-"""The audit log: what was changed about accounts, by a person or by the stack, one JSON line each in the state folder.
+"""The audit log: what was changed about accounts, by an operator or by the stack, one JSON line each in the state
+folder.
 
 Written by commands that change accounts, and by the feed when another account's server takes over; read by `mytrading
-account audit`. Orders of a person to a running stack are rows of the gateway's journal. The one rule: a line names who,
-when, what and with which result, and holds no secret.
+account audit`. Orders of an operator to a running stack are rows of the gateway's journal. A line names who, when, what
+and with which result, and holds no secret.
 """
 
 from __future__ import annotations

@@ -2,28 +2,118 @@
 
 `logs/<profile>/main.log` holds everything, `trade.log` every event of an order, `performance.log` figures, `error.log`
 errors and alerts; all processes of a stack share them. An event is a dotted past-tense name, what it says are fields:
-`log.info("order.accepted", order_id=…, state=…)`. The one rule: no secret reaches a file; `configure_logging` is told
-the secrets, fields named like one are masked, and any other occurrence is replaced in the finished line.
+`log.info("order.accepted", order_id=…, state=…)`. No secret reaches a file; `configure_logging` is told the secrets,
+fields named like one are masked, and any other occurrence is replaced in the finished line.
 """
 
 from __future__ import annotations
 
+import fcntl
 import logging as stdlib_logging
+import os
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, MutableMapping
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from mytrading.core.time import IST
 from mytrading.messages.text import plain
-from mytrading.runtime.logfiles import SharedLogFile
 
 if TYPE_CHECKING:
-    from mytrading.messages.runconfig import RunConfig
+    from mytrading.messages.run_config import RunConfig
+
+_CHECK_SECONDS = 1.0
+_DAY = 86_400.0
+
+
+class SharedLogFile:
+    """One file under `logs/`: `NAME.log`, with older parts as `NAME.<date>T<time>.log`."""
+
+    def __init__(self, path: Path, max_bytes: int, retention_days: int, check_seconds: float = _CHECK_SECONDS) -> None:
+        self.path = path
+        self.lost = 0
+        self._max_bytes = max_bytes
+        self._check_seconds = check_seconds
+        self._retention = retention_days * _DAY
+        self._descriptor = -1
+        self._inode = -1
+        self._next_check = 0.0
+
+    def write(self, line: bytes) -> None:
+        """Append one line, its newline included, in a single call."""
+        now = time.monotonic()
+        if now >= self._next_check:
+            self._next_check = now + self._check_seconds
+            self._check()
+        try:
+            os.write(self._descriptor, line)
+        except OSError:
+            self.lost += 1
+
+    def close(self) -> None:
+        """Close the descriptor; a later write opens it again."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._inode, self._next_check = -1, -1, 0.0
+
+    def _check(self) -> None:
+        """Open the file if it is not open or not the one at the path any more, and rotate it when it is full."""
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self._on_disk() != self._inode or self._descriptor < 0:
+                self._open()
+            if os.fstat(self._descriptor).st_size >= self._max_bytes:
+                self._rotate()
+
+    def _on_disk(self) -> int:
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return -1
+
+    def _open(self) -> None:
+        self.close()
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._inode = os.fstat(self._descriptor).st_ino
+
+    def _rotate(self) -> None:
+        with self._lock():
+            if self._on_disk() == self._inode:
+                self.path.rename(self._archive_name())
+                self._remove_old()
+            self._open()
+
+    def _archive_name(self) -> Path:
+        stamp = time.strftime("%Y-%m-%dT%H%M%S")
+        name = self.path.with_name(f"{self.path.stem}.{stamp}{self.path.suffix}")
+        count = 1
+        while name.exists():
+            count += 1
+            name = self.path.with_name(f"{self.path.stem}.{stamp}-{count}{self.path.suffix}")
+        return name
+
+    def _remove_old(self) -> None:
+        oldest = time.time() - self._retention
+        for part in self.path.parent.glob(f"{self.path.stem}.*{self.path.suffix}"):
+            with suppress(FileNotFoundError):
+                if part != self.path and part.stat().st_mtime < oldest:
+                    part.unlink()
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        descriptor = os.open(self.path.with_name(".rotate.lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
 
 _unset = object()
 _rich = sys.modules.get("rich", _unset)
@@ -48,7 +138,6 @@ __all__ = [
 ]
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
-_IST = timezone(timedelta(hours=5, minutes=30))
 _MASK = "***"
 _SECRET_WORDS = ("api_key", "apikey", "password", "secret", "authorization", "bot_token")
 _SECRET_NAMES = frozenset({"key", "token"})
@@ -106,7 +195,7 @@ class _Sink:
     def emit(self, event: Event, level: str) -> None:
         number = LEVELS.get(level.upper(), LEVELS["INFO"])
         channel = event.pop("channel", "main")
-        moment = datetime.fromtimestamp(time.time(), _IST)
+        moment = datetime.fromtimestamp(time.time(), IST)
         head = {
             "time": moment.isoformat(timespec="microseconds"),
             "level": level,
@@ -246,7 +335,7 @@ def configure_for_run(component: str, config: RunConfig) -> None:
         rules.level,
         rules.console,
         secrets=(config.venue.api_key, *(account.api_key for account in (*config.sources, *config.accounts))),
-        max_bytes=rules.max_bytes,
+        max_bytes=rules.max_file_size,
         retention_days=rules.retention_days,
         off=[name for name, on in wanted.items() if not on],
     )

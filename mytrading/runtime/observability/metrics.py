@@ -1,8 +1,8 @@
 """How long operations take: `get_performance_monitor()` counts, daemons leave snapshots, `mytrading perf` merges them.
 
 One monitor per process, one histogram per component and operation, so memory does not grow with what is measured.
-The one rule: measuring is cheaper than what it measures; `record_ns` costs about a microsecond and takes no lock,
-since a daemon's operations are timed on its own thread.
+Measuring is cheaper than what it measures; `record_ns` costs about a microsecond and takes no lock, since a daemon's
+operations are timed on its own thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, wraps
 from pathlib import Path
@@ -20,8 +20,43 @@ from typing import Any, ParamSpec, Self, TypeVar
 import msgspec
 import psutil
 
-from mytrading.runtime.histogram import BUCKETS, MAX_NS, SUB, SUB_BITS, bucket_of, percentile
-from mytrading.runtime.places import state_base
+from mytrading.runtime.host.paths import state_base
+from mytrading.runtime.observability.logging import performance_logger
+
+SUB_BITS = 4
+SUB = 1 << SUB_BITS
+MAX_NS = (1 << 42) - 1
+BUCKETS = (42 - SUB_BITS + 1) * SUB
+
+
+def bucket_of(ns: int) -> int:
+    """The bucket of a duration; over 73 minutes counts as 73 minutes, below nothing as nothing."""
+    if ns < SUB:
+        return max(ns, 0)
+    ns = min(ns, MAX_NS)
+    shift = ns.bit_length() - SUB_BITS - 1
+    return (shift << SUB_BITS) + (ns >> shift)
+
+
+def middle_of(bucket: int) -> float:
+    """The duration in the middle of a bucket, in ns."""
+    if bucket < 2 * SUB:
+        return float(bucket)
+    shift = (bucket >> SUB_BITS) - 1
+    low = (bucket - (shift << SUB_BITS)) << shift
+    return low + (1 << shift) / 2
+
+
+def percentile(buckets: Mapping[int, int], count: int, fraction: float) -> float:
+    """The duration (ns) that `fraction` of `count` values do not exceed; 0.0 without values."""
+    rank = max(1, round(fraction * count))
+    seen = 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= rank:
+            return middle_of(bucket)
+    return 0.0
+
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -310,3 +345,18 @@ def latest_metrics_dir() -> Path | None:
     """The metrics folder with the newest snapshot, of whichever profile."""
     files = list(state_base().glob("*/metrics/*.json"))
     return max(files, key=lambda path: path.stat().st_mtime).parent if files else None
+
+
+def write_performance(name: str, monitor: PerformanceMonitor, handlers: Histogram | None = None) -> None:
+    """Write a line `operation.measured` for each operation, and one for the messages `name` handled if it counts them.
+
+    Milliseconds, except for `count` and `errors`.
+    """
+    log = performance_logger()
+    messages = (handlers.snapshot(name, "message"),) if handlers is not None else ()
+    for operation in (*monitor.snapshot().operations, *messages):
+        figures = operation.figures()
+        times = {f"{key}_ms": round(figures[key], 4) for key in ("mean", "p50", "p95", "p99", "max")}
+        log.info(
+            "operation.measured", operation=operation.name, count=operation.count, errors=operation.errors, **times
+        )

@@ -1,9 +1,9 @@
 """Which placing calls this machine's routers have begun: a few bytes that outlive a killed process.
 
-Used by the router. An order is journaled as submitted before its call is made; a router that dies between the two
-leaves an order that looks as if it were out. Each call is noted here the moment before its first byte leaves, in
-memory that the kernel keeps when the process is killed, so that its successor knows which calls never began. The one
-rule: after a boot nothing is known, because then this memory may have been lost and the calls not.
+An order is journaled as submitted before its call is made; a router that dies between the two leaves an order that
+looks as if it were out. Each call is noted here the moment before its first byte leaves, in memory that the kernel
+keeps when the process is killed, so that its successor knows which calls never began. After a boot nothing is known,
+because then this memory may have been lost and the calls not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from mytrading.runtime.clock import boot_id
+from mytrading.runtime.host.clock import boot_id
 
 SLOTS = 4096
 """Calls remembered; far more than can be without an answer at one time."""

@@ -1,40 +1,43 @@
 """A journal that lost rows: setting the damaged file aside, and finding elsewhere what it held.
 
-Every reader of a stream keeps a copy of what it read, and what we read stands with those who wrote it. Used by
-`runtime/recovering` at a start. The one rule: a damaged file is moved, never deleted or written to.
+Every reader of a stream keeps a copy of what it read, and what we read stands with those who wrote it. A damaged file
+is moved, never deleted or written to.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from mytrading.adapters.shared_database import open_to_read
 from mytrading.messages.codec import NO_HASH
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.journal_format import (
+from mytrading.runtime.journal.format import (
     INPUT,
-    INSERT,
     OUTPUT,
     RECORD,
+    SUFFIX,
     Cursor,
     Entry,
     JournalDamaged,
+    JournalOfAnotherVersion,
     Row,
-    connect,
+    SegmentHead,
     segments,
 )
-from mytrading.runtime.journal_reader import read_segment
+from mytrading.runtime.journal.reader import heads_of, read_segment
+from mytrading.runtime.journal.segment import make
 
 LOST = ".lost"
 ASIDE = "damaged"
+_SALVAGED = 500
+"""Rows of a frame, where rows are written to a new file."""
 
 
 class JournalSetAside(Exception):
@@ -48,7 +51,7 @@ class Lost(msgspec.Struct, frozen=True):
     aside: str = ""
 
 
-class Found(NamedTuple):
+class FoundRows(NamedTuple):
     """What the journals of others hold, in the order of machine time: `copies` of our rows, and rows of those we read.
 
     `cursors` say where the streams that we read end.
@@ -69,9 +72,8 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
     target = _free_name(folder / ASIDE, path)
     _note_lost(folder, Lost(problem, str(target)))
     kept = _salvage(path)
-    for suffix in ("", "-wal", "-shm", "-front"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    with suppress(FileNotFoundError):
+        path.rename(target)
     if kept is not None:
         kept.replace(path)
     left = "its readable beginning stays in use" if kept else "nothing of it could be read"
@@ -99,32 +101,21 @@ def _note_lost(folder: Path, note: Lost) -> None:
 def _free_name(folder: Path, path: Path) -> Path:
     folder.mkdir(exist_ok=True)
     number = 1
-    while (target := folder / f"{path.stem}-{number}.sqlite").exists():
+    while (target := folder / f"{path.stem}-{number}{SUFFIX}").exists():
         number += 1
     return target
 
 
 def _salvage(path: Path) -> Path | None:
     """The rows before the first bad one, in a file that nobody reads yet; None if there are none."""
-    try:
-        with closing(open_to_read(path)) as database:
-            meta = database.execute("SELECT key, value FROM meta WHERE key != 'sealed'").fetchall()
-    except sqlite3.DatabaseError:
-        return None
-    rows = list(_readable(path))
+    heads: list[SegmentHead] = []
+    with suppress(JournalDamaged, JournalOfAnotherVersion, msgspec.DecodeError):
+        heads = heads_of(path)
+    rows = list(_readable(path)) if heads else []
     if not rows:
         return None
-    made = path.with_name(f".{path.name}")
-    for suffix in ("", "-wal", "-shm"):
-        made.with_name(made.name + suffix).unlink(missing_ok=True)
-    db = connect(made)
-    db.execute("BEGIN IMMEDIATE")
-    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
-    db.executemany(INSERT, rows)
-    db.execute("COMMIT")
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    db.close()
-    return made
+    head = replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
+    return make(path, head, [rows[at : at + _SALVAGED] for at in range(0, len(rows), _SALVAGED)])[0]
 
 
 def _readable(path: Path) -> Iterator[Row]:
@@ -137,7 +128,7 @@ def _readable(path: Path) -> Iterator[Row]:
 
 def gather(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
-) -> Found:
+) -> FoundRows:
     """Rows of ours above `kept` as their readers hold them, and rows above `cursors` of those we read.
 
     Of earlier days than `day` nothing is looked at: what mattered of them was carried over by whoever kept it.
@@ -154,7 +145,7 @@ def gather(
             read += [_as_input(writer, row) for row in rows]
             if rows:
                 ends[writer, name] = Cursor(rows[-1].epoch, rows[-1].stream_seq, rows[-1].hash)
-    return Found(sorted([*copies, *read], key=lambda entry: entry.machine_ns), len(copies), ends)
+    return FoundRows(sorted([*copies, *read], key=lambda entry: entry.machine_ns), len(copies), ends)
 
 
 def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:

@@ -1,7 +1,6 @@
 """Reading one's own journal at a start: every row applied, nothing decided.
 
-Used by `runtime/recovering`, and by who keeps a savepoint. The one rule: rows of a version that this one cannot apply
-stop the start; they are never guessed at, skipped or taken for damage.
+Rows of a version that this one cannot apply stop the start; they are never guessed at, skipped or taken for damage.
 """
 
 from __future__ import annotations
@@ -15,20 +14,18 @@ from typing import Any, NamedTuple
 from mytrading import __version__
 from mytrading.messages.codec import NO_HASH, FrameError
 from mytrading.messages.control import Alert
-from mytrading.messages.records import Doubted, JournalRebuilt, JournalRelearned, RunStarted
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.journal_rows import Doubted, JournalRebuilt, JournalRelearned, RunStarted
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
-from mytrading.runtime.journal import (
+from mytrading.runtime.journal.journal import (
     INPUT,
     RECORD,
     Cursor,
     Journal,
     JournalOfAnotherVersion,
-    Known,
     Row,
     last_inputs,
 )
-from mytrading.runtime.savepoint import Savepoint
 
 
 class Replayed(NamedTuple):
@@ -36,21 +33,16 @@ class Replayed(NamedTuple):
 
     cursors: dict[tuple[str, str], Cursor]
     alerts: list[Alert]
-    doubts: list[Doubted]
+    quarantines: list[Doubted]
     rebuilt: JournalRebuilt | None
 
 
-def replay(
-    journal: Journal,
-    decode: Callable[[Row], Any],
-    learn: Callable[[Any], None],
-    since: Savepoint | None = None,
-) -> Replayed:
-    """Hand messages of the present day file to `learn`: all, or those behind the row that `since` stands for.
+def replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> Replayed:
+    """Hand all messages of the present day file to `learn`.
 
     Raises `JournalDamaged` for a row that is not what was written, `JournalOfAnotherVersion` for one that is.
     """
-    learning = Learning(journal.path, decode, learn, since)
+    learning = Learning(journal.path, decode, learn)
     with without_collections():
         learning.take(journal.rows())
     return learning.found(journal.carried_cursors())
@@ -71,16 +63,14 @@ def without_collections() -> Iterator[None]:
 class Learning:
     """Rows learnt one after the other, and what the harness itself learns of them."""
 
-    def __init__(
-        self, path: Path, decode: Callable[[Row], Any], learn: Callable[[Any], None], since: Savepoint | None = None
-    ) -> None:
+    def __init__(self, path: Path, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> None:
         self._path = path
         self._decode = decode
         self._learn = learn
-        self._wrote = since.wrote if since else "an unknown version"
-        self._cursors = {(writer, stream): cursor for writer, stream, cursor in since.cursors} if since else {}
-        self._alerts = list(since.alerts) if since else []
-        self._doubts = list(since.doubts) if since else []
+        self._wrote = "an unknown version"
+        self._cursors: dict[tuple[str, str], Cursor] = {}
+        self._alerts: list[Alert] = []
+        self._quarantines: list[Doubted] = []
         self._rebuilt: JournalRebuilt | None = None
 
     def take(self, rows: Iterable[Row]) -> None:
@@ -114,7 +104,7 @@ class Learning:
         if isinstance(message, Alert):
             self._alerts.append(message)
         elif isinstance(message, Doubted):
-            self._doubts.append(message)
+            self._quarantines.append(message)
         elif isinstance(message, JournalRebuilt):
             self._rebuilt = message
         elif isinstance(message, JournalRelearned):
@@ -122,26 +112,7 @@ class Learning:
 
     def found(self, carried: dict[tuple[str, str], Cursor]) -> Replayed:
         """What was learnt so far; the day began with the cursors `carried`."""
-        return Replayed({**carried, **self._cursors}, list(self._alerts), list(self._doubts), self._rebuilt)
-
-    def savepoint(self, bound: str, daemon: str, known: Known, files: dict[str, str], state: bytes) -> Savepoint | None:
-        """All of it, to go on from later; None where the journal lost rows that are not learnt again yet."""
-        if self._rebuilt is not None:
-            return None
-        return Savepoint(
-            bound=bound,
-            daemon=daemon,
-            day=self._path.stem,
-            seq=known.seq,
-            hash=known.hash,
-            written=known.written,
-            cursors=[(*place, cursor) for place, cursor in self._cursors.items()],
-            alerts=self._alerts,
-            doubts=self._doubts,
-            files=files,
-            wrote=self._wrote,
-            state=state,
-        )
+        return Replayed({**carried, **self._cursors}, list(self._alerts), list(self._quarantines), self._rebuilt)
 
 
 def judge_schema(path: Path, run: RunStarted) -> None:

@@ -1,6 +1,6 @@
 """Where each stream's socket is: an `ipc://` path in the private runtime folder, or a TCP port on loopback.
 
-The one rule: nobody else in the code builds an endpoint.
+Nobody else in the code builds an endpoint.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
-from mytrading.runtime.clock import anchor_dir
-from mytrading.runtime.places import stack_name, state_key
+from mytrading.runtime.host.clock import anchor_dir
+from mytrading.runtime.host.paths import stack_name, state_key
 
 
 def runtime_dir(state_dir: Path) -> Path:
@@ -48,4 +48,4 @@ def endpoint_of(config: RunConfig, stream: str, writer: str = "") -> str:
     if messaging.transport != "tcp":
         return endpoint(config.runtime_dir, stream, writer)
     port = messaging.ports.get(f"{stream}-{writer}") or messaging.ports[stream]
-    return f"tcp://{messaging.address}:{port}"
+    return f"tcp://{messaging.bind_address}:{port}"

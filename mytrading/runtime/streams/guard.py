@@ -1,17 +1,17 @@
 """The edge of a daemon to a server: a message that cannot be handled is counted, dropped and alerted.
 
-Used by the feed and the reconciler, whose inputs are refreshed by what comes next or read from the books; never around
-what a machine decides, whose errors end the daemon. The one rule: whatever a server sends ends no process.
+Whatever a server sends ends no process.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Severity
-from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.logging import get_logger
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.logging import get_logger
 
 CODE = "MESSAGE_DROPPED"
 OF_DATA = (
@@ -24,7 +24,7 @@ OF_DATA = (
     RecursionError,
 )
 """What data can raise that is not as expected; what the machine or its disk raises is not among it."""
-_TELL_NS = 60_000_000_000
+_TELL_NS = MINUTE
 
 
 class Edge:

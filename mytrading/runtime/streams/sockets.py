@@ -1,6 +1,6 @@
 """The sockets of one daemon for the streams it reads and writes: where they are, what went through them, their end.
 
-Used by the harness, which waits on those that are read. The one rule: what is made here is counted and closed here.
+What is made here is counted and closed here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import zmq
 
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import STREAMS, Pattern
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
 
 Receiver = ZMQSubscriber | PullSocket
 

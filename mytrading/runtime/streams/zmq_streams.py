@@ -1,8 +1,8 @@
 """ZeroMQ ends of the streams: PUB and SUB, PUSH and PULL, one frame a message, never blocking.
 
-Daemons get these from the harness; other programs may use them directly. The one rule: a socket is used by the thread
-that made it, and no send ever waits: what a full queue refuses is counted, and found in the journal or in the next
-level by whoever missed it.
+Daemons get these from the harness; other programs may use them directly. A socket is used by the thread that made it,
+and no send ever waits: what a full queue refuses is counted, and found in the journal or in the next level by whoever
+missed it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from mytrading.messages.codec import (
     encode_frame,
     topic_prefix,
 )
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.journal import Row
-from mytrading.runtime.logging import get_logger
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import Row
+from mytrading.runtime.observability.logging import get_logger
 
 HIGH_WATER_MARK = 10_000
 REPORT_EVERY_S = 60.0

@@ -1,7 +1,6 @@
 """Starting and reaching supervisor, the parent of every process of a stack.
 
-Used by the orchestrator, by the command line, and by the watchdog when supervisor itself was killed. The one rule: it
-loads nothing that a small daemon would not carry anyway.
+It loads nothing that a small daemon would not carry anyway.
 """
 
 from __future__ import annotations
@@ -20,13 +19,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from mytrading.messages.runconfig import RUN_FILE, RunConfig
-from mytrading.runtime.day_files import is_anything_to_export
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock, holder
-from mytrading.runtime.run_key import VARIABLE as RUN_KEY
+from mytrading.messages.run_config import RUN_FILE, RunConfig
+from mytrading.runtime.host.run_key import VARIABLE as RUN_KEY
+from mytrading.runtime.journal.day_files import is_anything_to_export
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, holder
 
 PROGRAMS = ("simulator", "feed", "gateway", "reconciler", "router", "risk", "engine", "watchdog")
 """Every program of supervisord.conf, in the order in which they start."""
+
+LINK = "logs/supervisor.sock"
+"""In the project folder: a link to the control socket, which `supervisord.conf` names for `supervisorctl`."""
 
 STOPPING = "stopping"
 """A file in the state folder: the stack is being stopped on purpose, nobody revives it."""
@@ -150,9 +152,39 @@ def revive(config: RunConfig, run_key: str = "") -> int:
         if is_stopping(config.state):
             return 0
         socket_path(config).unlink(missing_ok=True)
-        return _launch(config, run_key)
+        pid = _launch(config, run_key)
+        _link_socket(config)
+        return pid
     finally:
         lock.release()
+
+
+def _link_socket(config: RunConfig) -> None:
+    """Have `supervisorctl -c supervisord.conf` in the project folder reach this stack.
+
+    The file names a link, since only the environment of a stack's processes knows the socket. A stack of the default
+    profile takes the link; any other takes it where no other stack answers behind it.
+    """
+    link, own = Path(config.home) / LINK, socket_path(config)
+    if (
+        not config.profile.startswith("default")
+        and link.exists()
+        and link.resolve() != own
+        and _answers(link.resolve())
+    ):
+        return
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    with suppress(OSError):  # a project folder that is not ours: the stack runs without
+        link.parent.mkdir(exist_ok=True)
+        temporary.symlink_to(own)
+        temporary.replace(link)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
 
 
 def _launch(config: RunConfig, run_key: str) -> int:
@@ -165,7 +197,12 @@ def _launch(config: RunConfig, run_key: str) -> int:
     errors = config.state / "supervisord.err"
     with sink_of(errors) as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mytrading.runtime.supervisord", str(Path(config.home) / "supervisord.conf")],
+            [
+                sys.executable,
+                "-m",
+                "mytrading.runtime.supervision.supervisord",
+                str(Path(config.home) / "supervisord.conf"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
@@ -291,9 +328,9 @@ def is_stopping(state: Path) -> bool:
 class Ended:
     """The programs that supervisor does not start any more, followed in its log, which never waits for anybody.
 
-    `stopped` are those that ended as if it had been expected of them, or that a person stopped; `began` counts how
-    often supervisor itself was started since `up`. `full` are those that last ended for want of room on the disk;
-    who is heard from again is to be taken off.
+    `stopped` are those that ended as if it had been expected of them, or that an operator stopped; `began` counts how
+    often supervisor itself was started since `up`. `full` are those that last ended for want of room on the disk; who
+    is heard from again is to be taken off.
     """
 
     def __init__(self, config: RunConfig) -> None:

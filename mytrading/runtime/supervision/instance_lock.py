@@ -1,8 +1,8 @@
 """One instance only: a file lock that the kernel drops when its process dies, with the holder's pid to show.
 
-The one rule: whoever cannot get the lock opens nothing, and says which process holds it. A record lock belongs to its
-process: a fork, which author code can make past everything that Python sees, does not hold it. Such a lock is gone as
-soon as its process closes the file, whichever way it was opened; so a process that holds it never opens it again.
+Whoever cannot get the lock opens nothing, and says which process holds it. A record lock belongs to its process: a
+fork, which author code can make past everything that Python sees, does not hold it. Such a lock is gone as soon as its
+process closes the file, whichever way it was opened; so a process that holds it never opens it again.
 """
 
 from __future__ import annotations

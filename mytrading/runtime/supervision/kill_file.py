@@ -2,7 +2,7 @@
 
 Risk and the router look at it several times a second, whatever the others do. Its first word is halt, reduce or
 flatten, what follows is the reason. One in the folder above, which holds the state directories of all profiles, counts
-for each of them, if we or root own it. The one rule: a file that is there halts, whatever is in it.
+for each of them, if we or root own it. A file that is there halts, whatever is in it.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from mytrading.core.time import MINUTE
 from mytrading.messages.control import KILL, FlattenRequested, TradingState
 from mytrading.messages.enums import TradingLevel
-from mytrading.messages.files import beginning
-from mytrading.runtime.users import user_name
+from mytrading.messages.files import read_head
+from mytrading.runtime.host.users import user_name
 
 NAME = "KILL"
 FLATTEN = "flatten"
 WORDS = ("halt", "reduce", FLATTEN)
 _MOSTS = {"reduce": 0, "halt": 1, FLATTEN: 2}
-DEADLINE_NS = 60_000_000_000
+DEADLINE_NS = MINUTE
 _MOST = 4096
 
 
@@ -47,7 +48,7 @@ class Kill(NamedTuple):
                             by=self.by)  # fmt: skip
 
     def flatten(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
-        """The wish for an account to be flat; asked for once for each time the file is written."""
+        """The signal for an account to be flat; asked for once for each time the file is written."""
         return FlattenRequested(
             id=f"kill-{self.written_ns}-{account}",
             account=account,
@@ -111,7 +112,7 @@ class KillFile:
 
 
 class _Place:
-    """Where a file may stand; with `owners` (user ids) one of somebody else does not count."""
+    """Where a file may stand; with `owners` (user ids) one of someone else does not count."""
 
     def __init__(self, path: Path, name: str, owners: tuple[int, ...] = ()) -> None:
         self._path = path
@@ -139,7 +140,7 @@ class _Place:
 def _read(path: Path, found: os.stat_result) -> Kill:
     by, at = user_name(found.st_uid), found.st_mtime_ns
     try:
-        text = beginning(path, _MOST).decode("utf-8", "replace")
+        text = read_head(path, _MOST).decode("utf-8", "replace")
     except OSError as error:
         return Kill("halt", by, f"it cannot be read ({error})", at)
     first, _, rest = " ".join(text.split()).partition(" ")

@@ -1,7 +1,7 @@
 """A long command that is told to end takes down what it started: SIGTERM and SIGINT unwind it, once.
 
-Used by benchmarks and chaos. The one rule: what stops processes stands in a `finally` or a context manager, so that an
-unwinding reaches it; a second signal does not stop the stopping.
+What stops processes stands in a `finally` or a context manager, so that an unwinding reaches it; a second signal does
+not stop the stopping.
 """
 
 from __future__ import annotations

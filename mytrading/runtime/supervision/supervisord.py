@@ -1,8 +1,9 @@
-"""The supervisor process: `python -m mytrading.runtime.supervisord FILE`, supervisor itself under an instance lock.
+"""The supervisor process: `python -m mytrading.runtime.supervision.supervisord FILE`, supervisor itself under an
+instance lock.
 
 Started by `runtime.supervision` only. It also bounds crash loops, since it alone sees every end of every program,
-however young. The one rule: the lock is held from the first to the last moment, so that its holder is always the pid
-of the stack's supervisor, and a second one never starts a program twice.
+however young. The lock is held from the first to the last moment, so that its holder is always the pid of the stack's
+supervisor, and a second one never starts a program twice.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from supervisor.process import Subprocess
 from supervisor.states import ProcessStates
 from supervisor.supervisord import Supervisor
 
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock
-from mytrading.runtime.run_info import SUPERVISOR
-from mytrading.runtime.supervision import EXIT_FULL, EXITS, FULL_WAIT_S, GAVE_UP, NOT_STARTED, WINDOW_S
+from mytrading.runtime.host.run_info import SUPERVISOR
+from mytrading.runtime.supervision.control import EXIT_FULL, EXITS, FULL_WAIT_S, GAVE_UP, NOT_STARTED, WINDOW_S
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
 EXIT_RUNNING = 75
 RUNNING_WAIT_S = 5.0

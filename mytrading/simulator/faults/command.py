@@ -1,6 +1,6 @@
 """`mytrading simulator fault`: shows and switches the faults of a simulator that runs.
 
-Used by the command line. The one rule: it speaks to the simulator like anybody else, over `/sim/fault`.
+It speaks to the simulator like anybody else, over `/sim/fault`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from mytrading.simulator.fault_settings import from_option, row_of
-from mytrading.simulator.options import BadOption
+from mytrading.simulator.faults.settings import from_option, row_of
+from mytrading.simulator.settings.options import BadOption
 
 _SECONDS = 5.0
 

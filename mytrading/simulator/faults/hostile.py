@@ -1,6 +1,5 @@
 """Frames and book rows that no sound server sends: no UTF-8, numbers as text, 1e300, huge integers, deep nesting.
 
-Used by the simulator's faults `ws_hostile`, `update_hostile` and `book_hostile`, and by tests of whoever reads them.
 Rule: what is hostile goes out beside the sound frame or row, so that a reader that drops it has lost nothing.
 """
 

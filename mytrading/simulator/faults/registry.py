@@ -1,7 +1,7 @@
 """The registry of faults: how the simulator can be made to misbehave the way real servers were seen to.
 
 `FAULTS` is the data (what there is, where it acts, its own parameters); `Faults` holds those switched on, asked by the
-REST and WebSocket sides. The one rule: a fault is off unless it was asked for, and a counted one ends by itself.
+REST and WebSocket sides. A fault is off unless it was asked for, and a counted one ends by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
-Value = bool | int | float | str
+from mytrading.simulator.settings.options import FaultSetting, Value
 
 FOR_GOOD = -1
 
@@ -35,7 +35,7 @@ ROUTES_OF: Mapping[Target, tuple[str, ...]] = MappingProxyType({Target.ORDERS: O
 
 
 @dataclass(frozen=True)
-class Fault:
+class FaultKind:
     """One kind of fault: `defaults` are its parameters, `count` how often it acts unless told otherwise (-1: for good).
 
     The parameters `route`, `instrument`, `status` and `side` restrict where it acts; empty they restrict nothing.
@@ -48,24 +48,24 @@ class Fault:
     count: int = 1
 
 
-def _order(name: str, does: str, **defaults: Value) -> Fault:
-    return Fault(name, Target.ORDERS, does, defaults)
+def _order(name: str, does: str, **defaults: Value) -> FaultKind:
+    return FaultKind(name, Target.ORDERS, does, defaults)
 
 
-def _book(name: str, does: str, **defaults: Value) -> Fault:
-    return Fault(name, Target.BOOKS, does, defaults)
+def _book(name: str, does: str, **defaults: Value) -> FaultKind:
+    return FaultKind(name, Target.BOOKS, does, defaults)
 
 
-def _call(name: str, does: str, count: int = 1, **defaults: Value) -> Fault:
-    return Fault(name, Target.CALLS, does, defaults, count)
+def _call(name: str, does: str, count: int = 1, **defaults: Value) -> FaultKind:
+    return FaultKind(name, Target.CALLS, does, defaults, count)
 
 
-def _update(name: str, does: str, **defaults: Value) -> Fault:
-    return Fault(name, Target.UPDATES, does, {"status": "", **defaults}, FOR_GOOD)
+def _update(name: str, does: str, **defaults: Value) -> FaultKind:
+    return FaultKind(name, Target.UPDATES, does, {"status": "", **defaults}, FOR_GOOD)
 
 
-def _quote(name: str, does: str, count: int = FOR_GOOD, **defaults: Value) -> Fault:
-    return Fault(name, Target.QUOTES, does, defaults, count)
+def _quote(name: str, does: str, count: int = FOR_GOOD, **defaults: Value) -> FaultKind:
+    return FaultKind(name, Target.QUOTES, does, defaults, count)
 
 
 _ALL = (
@@ -95,7 +95,7 @@ _ALL = (
         side="",
         instrument="",
     ),
-    Fault(
+    FaultKind(
         "partial_fill",
         Target.FILLS,
         "fills `fraction` of what an order still asks for, in whole lots; the rest stays for the next tick",
@@ -104,20 +104,20 @@ _ALL = (
     _book("book_500", "answers 500", route=""),
     _book("book_empty", "answers success with empty data", route=""),
     _book("book_hostile", "shows one more row, of nobody's order, with hostile values in its numbers", route=""),
-    Fault(
+    FaultKind(
         "status_flap",
         Target.BOOKS,
         "the order book shows ended orders as still open in every other read, beginning with the first",
         count=FOR_GOOD,
     ),
-    Fault(
+    FaultKind(
         "status_word",
         Target.BOOKS,
         "the order book shows open orders as `word`, or in the broker's word for a state on its way",
         {"word": ""},
         FOR_GOOD,
     ),
-    Fault(
+    FaultKind(
         "status_leak",
         Target.BOOKS,
         "the order book shows each open order in the state of the row above it; with none above, it answers 500",
@@ -160,24 +160,13 @@ _ALL = (
     _quote("ws_duplicated", "sends the quote `times` more", instrument="", times=1),
     _quote("ws_drop", "closes all WebSocket connections: at once, then with each next quote", 1),
 )
-FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
+FAULTS: Mapping[str, FaultKind] = MappingProxyType({fault.name: fault for fault in _ALL})
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A fault as somebody wants it: `count` actions (0: off, -1: for good), each come true with `probability`."""
-
-    name: str
-    count: int
-    parameters: Mapping[str, Value]
-    probability: float = 1.0
-    seed: int = 1
-
-
-class Switch:
+class ActiveFault:
     """A fault that is on: how often it still acts, and its parameters."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: FaultSetting) -> None:
         self.left = setting.count
         self.acted = 0
         self._setting = setting
@@ -216,15 +205,15 @@ class Faults:
     """The faults that are on; `on_act` hears the name of each that acts."""
 
     def __init__(self) -> None:
-        self._on: dict[str, Switch] = {}
+        self._on: dict[str, ActiveFault] = {}
         self.on_act: Callable[[str], None] | None = None
 
-    def set(self, setting: Setting) -> None:
+    def set(self, setting: FaultSetting) -> None:
         """Switch a fault on, or off with count 0; a second setting replaces the first."""
         if setting.count == 0:
             self.end(setting.name)
         else:
-            self._on[setting.name] = Switch(setting)
+            self._on[setting.name] = ActiveFault(setting)
 
     def end(self, name: str) -> None:
         """Switch a fault off."""
@@ -234,11 +223,11 @@ class Faults:
         """Switch everything off."""
         self._on.clear()
 
-    def get(self, name: str) -> Switch | None:
+    def get(self, name: str) -> ActiveFault | None:
         """A fault that is on, left as it is."""
         return self._on.get(name)
 
-    def take(self, name: str, **where: str) -> Switch | None:
+    def take(self, name: str, **where: str) -> ActiveFault | None:
         """A fault that acts now at this route, instrument or status; its count goes down by one."""
         switch = self._on.get(name)
         if switch is None or not switch.concerns(where) or not switch.comes_true():

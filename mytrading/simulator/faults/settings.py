@@ -1,7 +1,6 @@
 """Reads how faults are wanted: a request body, a file, or `NAME:probability|xCOUNT|key=value,…`.
 
-Used by `/sim/fault`, at the start of the simulator and by `mytrading simulator fault`. All forms name the same fields.
-The one rule: what a fault does not know is refused with what it does know, never ignored.
+All forms name the same fields. What a fault does not know is refused with what it does know, never ignored.
 """
 
 from __future__ import annotations
@@ -9,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from mytrading.simulator.faults import FAULTS, FOR_GOOD, ROUTES_OF, Fault, Setting, Value
-from mytrading.simulator.options import BadOption
-from mytrading.simulator.schema import ACCOUNT, Errors, Field, Schema
+from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, ROUTES_OF, FaultKind, Faults
+from mytrading.simulator.formats.schema import ACCOUNT, Errors, Field, Schema
+from mytrading.simulator.settings.live_files import EditedFile
+from mytrading.simulator.settings.options import BadOption, FaultSetting, Value
 
 HOW_TO = "see `mytrading simulator --list-faults`"
 _COMMON: Mapping[str, type] = {"count": int, "probability": float, "seed": int}
@@ -37,7 +37,7 @@ FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
 """The fields of `DELETE /sim/fault`."""
 
 
-def setting(row: Mapping[str, Any]) -> tuple[Setting | None, Errors]:
+def setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
     """The setting a row with `kind` asks for; None and what is wrong by field if it cannot be."""
     body = dict(row)
     kind = body.pop("kind", None)
@@ -49,7 +49,7 @@ def setting(row: Mapping[str, Any]) -> tuple[Setting | None, Errors]:
     return (None, errors) if errors else (_made(fault, fields), {})
 
 
-def _typed(fault: Fault, body: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
+def _typed(fault: FaultKind, body: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
     kinds = {**_COMMON, **{name: type(default) for name, default in fault.defaults.items()}}
     fields: dict[str, Any] = {}
     errors: Errors = {}
@@ -64,7 +64,7 @@ def _typed(fault: Fault, body: Mapping[str, Any]) -> tuple[dict[str, Any], Error
     return fields, errors
 
 
-def _wrong(fault: Fault, fields: Mapping[str, Any]) -> Errors:
+def _wrong(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
     """Values that are of the right type and still make no sense."""
     errors: Errors = {}
     if fields.get("count", 0) < FOR_GOOD:
@@ -77,7 +77,7 @@ def _wrong(fault: Fault, fields: Mapping[str, Any]) -> Errors:
     return errors
 
 
-def _parameter_problem(fault: Fault, name: str, value: Value) -> str:
+def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
     routes = ROUTES_OF.get(fault.target, ())
     if name == "route" and routes and value and value not in routes:
         return f"Must be one of: {', '.join(routes)}."
@@ -100,15 +100,15 @@ def _is_time(text: str) -> bool:
     return True
 
 
-def _made(fault: Fault, fields: dict[str, Any]) -> Setting:
+def _made(fault: FaultKind, fields: dict[str, Any]) -> FaultSetting:
     probability = fields.pop("probability", None)
     seed = fields.pop("seed", 1)
     count = fields.pop("count", fault.count if probability is None else FOR_GOOD)
     parameters = {**fault.defaults, **fields}
-    return Setting(fault.name, count, parameters, 1.0 if probability is None else probability, seed)
+    return FaultSetting(fault.name, count, parameters, 1.0 if probability is None else probability, seed)
 
 
-def route_problem(wanted: Setting, routes: Collection[str]) -> str:
+def route_problem(wanted: FaultSetting, routes: Collection[str]) -> str:
     """What is wrong with the route that a setting names, empty if the server has it. `routes` are the server's."""
     route = wanted.parameters.get("route", "")
     return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
@@ -139,12 +139,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def from_option(text: str) -> Setting:
+def from_option(text: str) -> FaultSetting:
     """The setting of one `NAME[:probability|xCOUNT|key=value,…]`; `BadOption` says what is wrong."""
     return _usable(row_of(text), f"fault {text}")
 
 
-def from_file(path: Path) -> tuple[Setting, ...]:
+def from_file(path: Path) -> tuple[FaultSetting, ...]:
     """The settings of a file: TOML with `[[fault]]` tables, or JSON with a list (bare, or under `fault`)."""
     try:
         raw = path.read_text(encoding="utf-8")
@@ -157,9 +157,32 @@ def from_file(path: Path) -> tuple[Setting, ...]:
     return tuple(_usable(row, f"--faults {path}, fault {number}") for number, row in enumerate(rows, 1))
 
 
-def _usable(row: Mapping[str, Any], where: str) -> Setting:
+def _usable(row: Mapping[str, Any], where: str) -> FaultSetting:
     made, errors = setting(row)
     if made is None:
         wrong = (f"{name}: {' '.join(texts)} Found: {row.get(name)!r}" for name, texts in errors.items())
         raise BadOption(f"{where}: {'; '.join(wrong)}; {HOW_TO}")
     return made
+
+
+class FaultFile(EditedFile):
+    """What a file says of faults, and how the switches follow it. `problem_of` judges a setting: "" if it will do."""
+
+    def __init__(self, path: Path, faults: Faults, problem_of: Callable[[FaultSetting], str]) -> None:
+        super().__init__(path, "the faults stay as they are")
+        self._faults = faults
+        self._problem_of = problem_of
+        self._known = {setting.name: setting for setting in from_file(path)}
+
+    def read(self) -> None:
+        """Faults that are new or other are set again, those that are gone end."""
+        wanted = {setting.name: setting for setting in from_file(self._path)}
+        for setting in wanted.values():
+            if problem := self._problem_of(setting):
+                raise BadOption(f"--faults {self._path}: fault {setting.name}: {problem}")
+        for name in self._known.keys() - wanted.keys():
+            self._faults.end(name)
+        for name, setting in wanted.items():
+            if self._known.get(name) != setting:
+                self._faults.set(setting)
+        self._known = wanted

@@ -1,7 +1,6 @@
 """The shapes of book rows as OpenAlgo's analyzer answers them, and what any shape must offer.
 
-Used by the book routes through `Venue.rows`. The one rule: a row shows what the books hold and computes nothing that
-somebody could trade on.
+A row shows what the books hold and computes nothing that someone could trade on.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from mytrading.core.matching import BookOrder, BookPosition, BookTrade, Holding
-from mytrading.core.matching.model import Account
+from mytrading.core.exchange import BookOrder, BookPosition, BookTrade, Holding
+from mytrading.core.exchange.model import Account
+from mytrading.core.time import format_ist
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
-from mytrading.simulator.frames import Body
-from mytrading.simulator.times import stamp
+from mytrading.simulator.formats.frames import Body
 
 
 class Rows(Protocol):
@@ -86,7 +85,7 @@ class AnalyzerRows:
             "rejection_reason": order.reason if rejected else "",
             "strategy": request.strategy,
             "symbol": symbol,
-            "timestamp": stamp(order.placed_ns),
+            "timestamp": format_ist(order.placed_ns),
             "trigger_price": request.trigger_price,
         }
 
@@ -117,7 +116,7 @@ class AnalyzerRows:
             "quantity": trade.quantity,
             "strategy": trade.strategy,
             "symbol": symbol,
-            "timestamp": stamp(trade.at_ns),
+            "timestamp": format_ist(trade.at_ns),
             "trade_value": round(trade.price * trade.quantity, 2),
             "tradeid": trade.trade_id,
         }

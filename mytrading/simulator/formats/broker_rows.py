@@ -1,20 +1,20 @@
 """The shapes of book rows as a live OpenAlgo server answers them, for the broker behind it.
 
-Used by the book routes through `Venue.rows`. Eleven keys for an order: no strategy, no fill quantities, no price of a
-fill. The one rule: what a live server does not know, this does not tell.
+Eleven keys for an order: no strategy, no fill quantities, no price of a fill. What a live server does not know, this
+does not tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.matching import BookOrder, BookPosition, BookTrade, Holding
-from mytrading.core.matching.model import Account
+from mytrading.core.exchange import BookOrder, BookPosition, BookTrade, Holding
+from mytrading.core.exchange.model import Account
+from mytrading.core.time import format_ist
 from mytrading.messages.enums import BrokerStatus, OrderType
-from mytrading.simulator.brokers import Broker
-from mytrading.simulator.frames import Body
-from mytrading.simulator.rows import counts, holding_row
-from mytrading.simulator.times import stamp
+from mytrading.simulator.formats.analyzer_rows import counts, holding_row
+from mytrading.simulator.formats.frames import Body
+from mytrading.simulator.settings.personality import BrokerProfile
 
 _COMPLETE = BrokerStatus.COMPLETE.value
 
@@ -24,7 +24,7 @@ class LiveRows:
 
     newest_first = False
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: BrokerProfile) -> None:
         self._broker = broker
 
     def word(self, status: BrokerStatus) -> str:
@@ -50,7 +50,7 @@ class LiveRows:
             "product": request.product.value,
             "quantity": request.quantity,
             "symbol": symbol,
-            "timestamp": stamp(order.updated_ns if broker.last_update else order.placed_ns, broker.stamp),
+            "timestamp": format_ist(order.updated_ns if broker.last_update else order.placed_ns, broker.stamp),
             "trigger_price": request.trigger_price,
         }
 
@@ -75,7 +75,7 @@ class LiveRows:
             "product": trade.product.value,
             "quantity": trade.quantity,
             "symbol": symbol,
-            "timestamp": stamp(trade.at_ns, "%H:%M:%S"),
+            "timestamp": format_ist(trade.at_ns, "%H:%M:%S"),
             "trade_value": round(trade.price * trade.quantity, 2),
         }
 

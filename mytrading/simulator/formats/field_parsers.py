@@ -1,7 +1,7 @@
 """How the fields of requests are read: one function per kind of value, answering it typed or raising `Bad`.
 
-Used by the schemas. Texts follow OpenAlgo 2.0.2 as observed. The one rule: a parser looks at one value only; what
-fields say together is the handler's to judge.
+Texts follow OpenAlgo 2.0.2 as observed. A parser looks at one value only; what fields say together is the handler's to
+judge.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time
 from typing import Any
 
-from mytrading.core.calendar import IST
+from mytrading.core.time import IST
 
 _TRUE = {"t", "T", "true", "True", "TRUE", "on", "On", "ON", "y", "Y", "yes", "Yes", "YES", "1", 1}
 _FALSE = {"f", "F", "false", "False", "FALSE", "off", "Off", "OFF", "n", "N", "no", "No", "NO", "0", 0}

@@ -1,31 +1,30 @@
 """The bodies of WebSocket frames: market data in three modes, and order updates.
 
 Used by `Hub` and `Venue`; shapes as a running OpenAlgo 2.0.2 sends them, with `bid` and `ask` added to quotes and the
-day's prices to an index (`served_frames.py` has them as they are). The one rule: times are market time in epoch
-milliseconds.
+day's prices to an index (`served_frames.py` has them as they are). Times are market time in epoch milliseconds.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.matching import BookOrder
+from mytrading.core.exchange import BookOrder
 from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.brokers import Broker
-from mytrading.simulator.market.day import Quote
+from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.market.depth import draws, unit, units_at
+from mytrading.simulator.settings.personality import BrokerProfile
 
 BROKER = "simulator"
 USER = "simulator"
 LTP, QUOTE, DEPTH = 1, 2, 3
-MODE_NAMES = {LTP: "LTP", QUOTE: "Quote", DEPTH: "Depth"}
+MODE_NAMES = {LTP: "LTP", QUOTE: "SimulatedQuote", DEPTH: "Depth"}
 _PAYLOAD_MODES = {LTP: "ltp", QUOTE: "quote", DEPTH: "full"}
 
 Body = dict[str, Any]
 
 
-def market_frame(quote: Quote, mode: int, broker: str = BROKER) -> Body:
+def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body:
     """One market data frame of the `paper` personality."""
     instrument = quote.instrument
     at = quote.at_ns // 1_000_000
@@ -42,7 +41,7 @@ def enveloped(instrument: Instrument, mode: int, data: Body, broker: str) -> Bod
     return {"type": "market_data", **named, "mode": mode, "data": data, "broker": broker}
 
 
-def _index_fields(quote: Quote) -> Body:
+def _index_fields(quote: SimulatedQuote) -> Body:
     change = quote.ltp - quote.prev_close
     fields: Body = {
         "volume": quote.volume,
@@ -58,7 +57,7 @@ def _index_fields(quote: Quote) -> Body:
     return fields
 
 
-def day_fields(quote: Quote, buy: list[Body], sell: list[Body]) -> Body:
+def day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Body:
     """What every quote of something that is traded tells of its day; `buy` and `sell` are its levels."""
     return {
         "volume": quote.volume,
@@ -73,7 +72,7 @@ def day_fields(quote: Quote, buy: list[Body], sell: list[Body]) -> Body:
     }
 
 
-def _quote_fields(quote: Quote, mode: int) -> Body:
+def _quote_fields(quote: SimulatedQuote, mode: int) -> Body:
     buy, sell = levels(quote)
     fields = day_fields(quote, buy, sell)
     fields["bid"], fields["ask"] = quote.bid, quote.ask
@@ -84,12 +83,12 @@ def _quote_fields(quote: Quote, mode: int) -> Body:
     return fields
 
 
-def average_price(quote: Quote) -> float:
+def average_price(quote: SimulatedQuote) -> float:
     """The day's average price, taken as the middle of open, high, low and last."""
     return round((quote.open + quote.high + quote.low + quote.ltp) / 4.0, 2)
 
 
-def levels(quote: Quote) -> tuple[list[Body], list[Body]]:
+def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
     """Five bids and five asks, quantities varying with the second; zeros where nobody stands."""
     tick, counted = quote.instrument.tick_size, unit(quote.instrument)
     bids, asks = draws(quote)
@@ -131,7 +130,7 @@ def order_frame(order: BookOrder, mode: str) -> Body:
     }
 
 
-def live_order_frame(order: BookOrder, broker: Broker) -> Body:
+def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
     """One order update of a live server: the broker's word in lower case, what is pending, no price for MARKET."""
     request = order.request
     return {
@@ -148,3 +147,48 @@ def shown_price(order: BookOrder) -> float:
     if order.status is BrokerStatus.COMPLETE:
         return order.average_price
     return order.reference_price if order.request.order_type is OrderType.MARKET else order.request.price
+
+
+_LAST_ORDERS = 65_536
+"""One order more at the last level on offer, in the open interest that zerodha's adapter reads there."""
+
+
+def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
+    """One frame. `full` while someone holds Depth of the instrument: then the lesser modes are cut from its ticks.
+
+    A full tick has the time of trade in seconds; what is cut from it for Quote keeps open interest, for LTP no time
+    of trade at all.
+    """
+    index = quote.instrument.kind is InstrumentKind.INDEX
+    at = quote.at_ns // 1_000_000
+    full = full and not index
+    data: Body = {"ltp": quote.ltp, "ltt": at // 1000 if full else at, "timestamp": at}
+    if mode == LTP:
+        if full:
+            del data["ltt"]
+    elif index:
+        data.update(_served_frames_index_fields(quote))
+    else:
+        data.update(_fields(quote, mode, broker, full=full or mode == DEPTH))
+    return enveloped(quote.instrument, mode, data, broker)
+
+
+def _served_frames_index_fields(quote: SimulatedQuote) -> Body:
+    change = quote.ltp - quote.prev_close
+    return {
+        "volume": 0,
+        "price_change": round(change, 2),
+        "price_change_percent": round(100.0 * change / quote.prev_close, 2) if quote.prev_close else 0,
+    }
+
+
+def _fields(quote: SimulatedQuote, mode: int, broker: str, *, full: bool) -> Body:
+    buy, sell = levels(quote)
+    fields = day_fields(quote, buy, sell)
+    if not full:
+        return fields
+    read = sell[-1]["orders"] * _LAST_ORDERS if broker == "zerodha" else quote.oi
+    fields["oi"] = fields["open_interest"] = read
+    if mode == DEPTH:
+        fields["depth"] = {"buy": buy, "sell": sell}
+    return fields

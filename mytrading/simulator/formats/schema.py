@@ -1,7 +1,6 @@
 """What each REST route accepts, and the server's wording for what it does not.
 
-Used by the dispatcher: `check` turns a JSON object into typed fields or into errors per field. Texts and the refusal
-of unknown fields follow OpenAlgo 2.0.2 as observed. The one rule: a handler only sees fields that passed here.
+Texts and the refusal of unknown fields follow OpenAlgo 2.0.2 as observed. A handler only sees fields that passed here.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mytrading.simulator import parsers as read
-from mytrading.simulator.parsers import Bad
+from mytrading.simulator.formats import field_parsers as read
+from mytrading.simulator.formats.field_parsers import Bad
 
 Errors = dict[str, Any]
 Fields = dict[str, Any]

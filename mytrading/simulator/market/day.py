@@ -1,8 +1,7 @@
 """One market day: when the underlying ticks, and every instrument's quote at each of those ticks.
 
-Used by `World` (which makes days), the driver (live quotes) and history (bars). The one rule: an instrument's whole
-day is computed when somebody first asks for it and never changes, so live quotes, high and low, and today's bars
-agree.
+An instrument's whole day is computed when someone first asks for it and never changes, so live quotes, high and low,
+and today's bars agree.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Quote(msgspec.Struct, frozen=True, gc=False):
+class SimulatedQuote(msgspec.Struct, frozen=True, gc=False):
     """An instrument's market at a tick: prices in rupees, `volume` of the day so far, 0 for what it has not."""
 
     instrument: Instrument
@@ -189,18 +188,18 @@ class MarketDay:
         first = int(np.searchsorted(self.times, session.open_ns, side="left"))
         return first, int(np.searchsorted(self.times, end, side="right")) - 1
 
-    def quote(self, instrument: Instrument, index: int) -> Quote:
+    def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
         """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""
         series = self.series(instrument)
         index = index if index <= series.last or self._runs_on(instrument) else series.last
         if index < 0 or (index < series.first and not self._runs_on(instrument)):
             at = int(self.times[max(index, 0)])
-            return Quote(instrument, at, series.prev_close, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, series.prev_close)
+            return SimulatedQuote(instrument, at, series.prev_close, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, series.prev_close)
         tick = instrument.tick_size
         units = int(series.ltp[index])
         bid, ask = _spread(series, index, units, instrument)
         opened = int(series.ltp[min(series.first, index)])
-        return Quote(
+        return SimulatedQuote(
             instrument,
             int(self.times[index]),
             round(units * tick, 2),

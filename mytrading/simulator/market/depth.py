@@ -1,14 +1,14 @@
 """How much stands on either side of a quote, and between which prices a day's orders may lie.
 
-Used by the frames that show depth, and by the venue, which fills and refuses by it. The one rule: what is shown is
-what fills: both take `units_at` of the same `draws`.
+What is shown is what fills: both take `units_at` of the same `draws`.
 """
 
 from __future__ import annotations
 
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
-from mytrading.simulator.market.day import Quote
+from mytrading.simulator.market.day import SimulatedQuote
 
 _LEAST, _SPREAD = 20, 37
 _SHARES = 100
@@ -16,9 +16,9 @@ _ASKS = 7
 _SHARE_BAND, _CONTRACT_BAND = 0.2, 0.1
 
 
-def draws(quote: Quote) -> tuple[int, int]:
+def draws(quote: SimulatedQuote) -> tuple[int, int]:
     """Numbers that change with the second, for bids and asks; a level `n` away takes them shifted by `n`."""
-    noise = (quote.at_ns // 1_000_000_000) * 2654435761 & 0xFFFFFFFF
+    noise = (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
     return noise, noise >> _ASKS
 
 
@@ -32,7 +32,7 @@ def units_at(drawn: int, unit: int) -> int:
     return (_LEAST + drawn % _SPREAD) * unit
 
 
-def standing(quote: Quote, side: Side) -> int:
+def standing(quote: SimulatedQuote, side: Side) -> int:
     """Units that stand at the best price of a side; 0 where nobody does."""
     if (quote.bid if side is Side.BUY else quote.ask) <= 0:
         return 0

@@ -1,8 +1,8 @@
 """Past and present bars of any instrument, aggregated from the same ticks that the live market sends.
 
-Used by the history endpoint. Ticks go back for a year before the first market day, days of an index or share for ten;
-nothing is made before it is asked for. The one rule: a bar that has ended never changes, so that a chart loaded now and
-one loaded later agree, and both agree with bars built from the live ticks.
+Ticks go back for a year before the first market day, days of an index or share for ten; nothing is made before it is
+asked for. A bar that has ended never changes, so that a chart loaded now and one loaded later agree, and both agree
+with bars built from the live ticks.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.calendar import day_of
+from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.day import MarketDay
-from mytrading.simulator.market.world import SHARES_A_DAY, World
+from mytrading.simulator.market.world import SHARES_A_DAY, SimulatedWorld
 
-_SECOND = 1_000_000_000
 _MINUTE = 60
 _CACHED, _DAYS_CACHED = 600, 20_000
 DAILY_YEARS = 10
@@ -39,10 +38,10 @@ class Bars(NamedTuple):
 Row = dict[str, float | int]
 
 
-class History:
+class MarketHistory:
     """Bars of a world; the latest past days that were computed are kept."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: SimulatedWorld) -> None:
         self._world = world
         self._kept: dict[tuple[str, date], Bars] = {}
         self._days: dict[tuple[str, date], list[Row]] = {}
@@ -51,7 +50,7 @@ class History:
         """The first day of which there may be bars of `minutes` (0: of a day)."""
         if minutes or instrument.kind.is_derivative:
             return self._world.ticks_since
-        today = day_of(now)
+        today = ist_date(now)
         return date(today.year - DAILY_YEARS, today.month, 1)
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
@@ -61,7 +60,7 @@ class History:
         """
         if self._world.silent:
             return []
-        today = day_of(now)
+        today = ist_date(now)
         first = max(first, self.earliest(instrument, minutes, now))
         rows: list[Row] = [] if minutes else self._old_days(instrument, first, last)
         day = max(first, self._world.ticks_since)
@@ -113,7 +112,7 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
     stop = market.index_at(end) + 1
     first = min(series.first, stop)
     times = market.times[first:stop]
-    minute = (times - session.open_ns) // (_MINUTE * _SECOND)
+    minute = (times - session.open_ns) // (_MINUTE * SECOND)
     edges = np.flatnonzero(np.diff(minute, prepend=-1))
     if not len(edges):
         nothing = np.empty(0)
@@ -126,7 +125,7 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
         return np.round(units * instrument.tick_size, 2)
 
     return Bars(
-        session.open_ns // _SECOND + minute[edges] * _MINUTE,
+        session.open_ns // SECOND + minute[edges] * _MINUTE,
         rupees(ltp[edges]),
         rupees(np.maximum.reduceat(ltp, edges)),
         rupees(np.minimum.reduceat(ltp, edges)),

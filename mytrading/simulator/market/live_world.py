@@ -1,8 +1,7 @@
 """A market that has no prices of its own: what is followed arrives quote by quote, the rest has none.
 
-Used by the simulator with `--follow`, and by that of a stack on live quotes. What is listed, with lots, ticks and
-freeze quantities, is what the feed of the followed stack fetched and checked; where it has fetched nothing, the dated
-contract facts. The one rule: an instrument nobody told us of is never given a price.
+What is listed, with lots, ticks and freeze quantities, is what the feed of the followed stack fetched and checked;
+where it has fetched nothing, the dated contract facts. An instrument nobody told us of is never given a price.
 """
 
 from __future__ import annotations
@@ -14,25 +13,24 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.messages.instruments import Instrument
-from mytrading.simulator.market.day import MarketDay, Prices, Quote
-from mytrading.simulator.market.naming import TICK
-from mytrading.simulator.market.world import World
+from mytrading.simulator.market.day import MarketDay, Prices, SimulatedQuote
+from mytrading.simulator.market.world import TICK, SimulatedWorld
 
 
 class SilentDay(MarketDay):
     """A day without ticks."""
 
-    def quote(self, instrument: Instrument, _index: int) -> Quote:
+    def quote(self, instrument: Instrument, _index: int) -> SimulatedQuote:
         """Nothing but zeros, as brokers answer for what they have no price of."""
-        return Quote(instrument, 0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0)
+        return SimulatedQuote(instrument, 0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
-class FollowedWorld(World):
+class FollowedWorld(SimulatedWorld):
     """Lists what the master contract in the state folder `master` says, else the facts; its days have no ticks."""
 
     silent = True

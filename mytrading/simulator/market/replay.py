@@ -1,15 +1,18 @@
 """Reading a recorded file for replay: ticks or bars, CSV (plain or gzip) or Parquet, of one day or of several.
 
-Columns are `timestamp,ltp[,bid,ask,volume]` or `timestamp,open,high,low,close[,volume]`. Used at the simulator's
-start. Times without a zone are Indian. The one rule: a bad row stops the start with file, line, what was expected,
-what was found and what to do; nothing is skipped silently.
+Columns are `timestamp,ltp[,bid,ask,volume]` or `timestamp,open,high,low,close[,volume]`. Times without a zone are
+Indian. A bad row stops the start with file, line, what was expected, what was found and what to do; nothing is skipped
+silently.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
 import math
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -17,9 +20,103 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.calendar import IST, day_of
-from mytrading.simulator.market.bar_path import SHORTEST, BarRows, bar_seconds, path
-from mytrading.simulator.market.recorded import Unreadable, text_rows
+from mytrading.core.time import IST, SECOND, ist_date
+
+PARQUET = (".parquet", ".pq")
+_RECORDED_ROWS_EPOCH = datetime(1970, 1, 1)
+_TIME = "timestamp"
+# Whole-number times by their size: seconds, milli-, micro- or nanoseconds since 1970.
+_UNITS = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
+
+
+class Unreadable(Exception):
+    """A file that is no CSV, gzip or Parquet."""
+
+
+@contextmanager
+def text_rows(path: Path) -> Iterator[Iterator[list[str]]]:
+    """The rows of a file; `Unreadable` says what is wrong with it."""
+    try:
+        if path.suffix in PARQUET:
+            yield _parquet(path)
+            return
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as stream:
+            yield csv.reader(stream)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from error
+
+
+def _parquet(path: Path) -> Iterator[list[str]]:
+    # Only a replay of such a file needs it, and it is large.
+    import duckdb
+
+    try:
+        with duckdb.connect() as database:
+            named = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+            types = {str(row[0]): str(row[1]) for row in named}
+            picked = ", ".join(_column(name, kind) for name, kind in types.items())
+            rows = database.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)]).fetchall()
+    except duckdb.Error as error:
+        raise Unreadable(str(error).splitlines()[0]) from error
+    columns = [_written(name, kind) for name, kind in types.items()]
+    yield list(types)
+    for row in rows:
+        yield [write(value) for write, value in zip(columns, row, strict=True)]
+
+
+def _column(name: str, kind: str) -> str:
+    quoted = '"' + name.replace('"', '""') + '"'
+    return f"epoch_us({quoted})" if kind.startswith("TIMESTAMP") else quoted
+
+
+def _written(name: str, kind: str) -> Callable[[object], str]:
+    """How a column's values are written as text."""
+    if kind.startswith("TIMESTAMP"):
+        zone = "+00:00" if "ZONE" in kind else ""
+        return lambda value: "" if value is None else _moment(int(str(value))) + zone
+    if name.strip().lower() == _TIME and kind in ("BIGINT", "UBIGINT", "HUGEINT", "INTEGER"):
+        return lambda value: "" if value is None else _moment(_microseconds(int(str(value)))) + "+00:00"
+    return lambda value: "" if value is None else str(value)
+
+
+def _moment(microseconds: int) -> str:
+    return (_RECORDED_ROWS_EPOCH + timedelta(microseconds=microseconds)).isoformat()
+
+
+def _microseconds(value: int) -> int:
+    scale = next((factor for limit, factor in _UNITS if abs(value) < limit), 0)
+    return value * scale if scale else value // 1000
+
+
+_MINUTE = 60
+SHORTEST = 4
+_LONGEST = 3600
+
+
+class BarRows(NamedTuple):
+    """Bars of one day, ascending: `start` in ns UTC, prices in rupees, volume of each bar."""
+
+    start: NDArray[np.int64]
+    prices: NDArray[np.float64]
+    volume: NDArray[np.int64]
+
+
+def bar_seconds(start: NDArray[np.int64]) -> int:
+    """The length of bars by the smallest gap between them; a minute for a single one."""
+    return int(np.diff(start).min()) // SECOND if len(start) > 1 else _MINUTE
+
+
+def path(bars: BarRows) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Times, prices and volume so far: open at the start, high and low a third and two thirds on, close at the end."""
+    length = min(bar_seconds(bars.start), _LONGEST)
+    at = np.arange(length)
+    corners = np.array([0, length // 3, 2 * length // 3, length - 1])
+    times = (bars.start[:, None] + at * SECOND).ravel()
+    prices = np.concatenate([np.interp(at, corners, row) for row in bars.prices])
+    before = np.cumsum(bars.volume) - bars.volume
+    volume = (before[:, None] + bars.volume[:, None] * (at + 1) // length).ravel()
+    return times, prices, volume
+
 
 _TICKS, _TICK_EXTRAS = ("timestamp", "ltp"), ("bid", "ask", "volume")
 _BARS, _BAR_EXTRAS = ("timestamp", "open", "high", "low", "close"), ("volume",)
@@ -41,7 +138,7 @@ class TickFile(NamedTuple):
     volume: NDArray[np.int64] | None
 
 
-class _Row(NamedTuple):
+class _ReplayRow(NamedTuple):
     """A row that was read; for a bar `prices` are open, high, low, close, for a tick the last price alone."""
 
     at: int
@@ -61,7 +158,7 @@ def read_ticks(file: Path) -> tuple[TickFile, ...]:
         raise BadTickFile(text) from error
     if not read:
         raise BadTickFile(f"{file}: expected at least one tick or bar after the header, found none; check the export")
-    days = [(day, list(part)) for day, part in groupby(read, key=lambda row: day_of(row.at))]
+    days = [(day, list(part)) for day, part in groupby(read, key=lambda row: ist_date(row.at))]
     return tuple(_bar_day(file, day, part) if bars else _tick_day(day, part) for day, part in days)
 
 
@@ -75,7 +172,7 @@ def _is_bars(file: Path, header: list[str]) -> bool:
     raise BadTickFile(f"{file}, line 1: expected {wanted}, found {found}; name the columns so")
 
 
-def _tick_day(day: date, rows: list[_Row]) -> TickFile:
+def _tick_day(day: date, rows: list[_ReplayRow]) -> TickFile:
     times = np.array([row.at for row in rows], dtype=np.int64)
     ltp = np.array([row.prices[0] for row in rows])
     table = np.array([row.extras for row in rows])
@@ -83,7 +180,7 @@ def _tick_day(day: date, rows: list[_Row]) -> TickFile:
     return TickFile(day, times, ltp, bid, ask, None if volume is None else volume.astype(np.int64))
 
 
-def _bar_day(file: Path, day: date, rows: list[_Row]) -> TickFile:
+def _bar_day(file: Path, day: date, rows: list[_ReplayRow]) -> TickFile:
     start = np.array([row.at for row in rows], dtype=np.int64)
     if bar_seconds(start) < SHORTEST:
         raise BadTickFile(
@@ -97,7 +194,7 @@ def _bar_day(file: Path, day: date, rows: list[_Row]) -> TickFile:
     return TickFile(day, times, ltp, None, None, volume if known else None)
 
 
-def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: bool) -> Iterator[_Row]:
+def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: bool) -> Iterator[_ReplayRow]:
     before = 0
     for number, row in enumerate(reader, start=2):
         if not row:
@@ -115,17 +212,17 @@ def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: b
         yield _bar(where, at, fields) if bars else _tick(where, at, fields)
 
 
-def _tick(where: str, at: int, fields: dict[str, str]) -> _Row:
+def _tick(where: str, at: int, fields: dict[str, str]) -> _ReplayRow:
     extras = tuple(_optional(where, fields, name) for name in _TICK_EXTRAS)
-    return _Row(at, (_price(where, fields, "ltp"),), extras)
+    return _ReplayRow(at, (_price(where, fields, "ltp"),), extras)
 
 
-def _bar(where: str, at: int, fields: dict[str, str]) -> _Row:
+def _bar(where: str, at: int, fields: dict[str, str]) -> _ReplayRow:
     first, high, low, last = (_price(where, fields, name) for name in _BARS[1:])
     if not low <= min(first, last) <= max(first, last) <= high:
         found = ", ".join(f"{name} {fields[name]}" for name in _BARS[1:])
         raise BadTickFile(f"{where}: expected open and close between low and high, found {found}; mend the row")
-    return _Row(at, (first, high, low, last), (_optional(where, fields, "volume"),))
+    return _ReplayRow(at, (first, high, low, last), (_optional(where, fields, "volume"),))
 
 
 def _time(where: str, text: str) -> int:
@@ -136,7 +233,7 @@ def _time(where: str, text: str) -> int:
             f"{where}: expected a timestamp like 2022-11-23 09:15:00 (Indian time), found {text!r}; mend the row"
         ) from None
     span = (moment if moment.tzinfo else moment.replace(tzinfo=IST)) - _EPOCH
-    return (span.days * 86_400 + span.seconds) * 1_000_000_000 + span.microseconds * 1000
+    return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * 1000
 
 
 def _price(where: str, fields: dict[str, str], name: str) -> float:

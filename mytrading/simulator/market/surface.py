@@ -1,9 +1,8 @@
 """One volatility surface, and the prices of futures and options on it.
 
-Used by `World`. The one rule: every derivative of an underlying is priced from the same spot, carry and surface, so
-that puts, calls and futures of one expiry agree with each other. A whole day of one option (22,500 seconds) takes
-about a millisecond: what contracts of an expiry share is computed once, and the normal distribution is read from a
-table.
+Every derivative of an underlying is priced from the same spot, carry and surface, so that puts, calls and futures of
+one expiry agree with each other. A whole day of one option (22,500 seconds) takes about a millisecond: what contracts
+of an expiry share is computed once, and the normal distribution is read from a table.
 """
 
 from __future__ import annotations
@@ -13,20 +12,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.options import black76
+from mytrading.core.options.black76 import normal_cdf
+from mytrading.core.time import SECOND
 from mytrading.messages.instruments import InstrumentKind
 
 Array = NDArray[np.float64]
 
 CARRY = 0.06
-YEAR_NS = 365 * 86_400 * 1_000_000_000
+YEAR_NS = 365 * 86_400 * SECOND
 _SKEW, _SMILE = -0.11, 0.09
 _LOWEST, _HIGHEST = 0.05, 0.9
 _SHORTEST_YEARS = 1.0 / 365.0 / 4.0
 
 # The distribution function at steps of 1/2048 between -8 and 8; lines between them are within 1e-8 of it.
 _EDGE, _STEPS = 8.0, 2048
-_TABLE = black76.normal_cdf(np.linspace(-_EDGE, _EDGE, int(2 * _EDGE) * _STEPS + 1))
+_TABLE = np.array([normal_cdf(place / _STEPS - _EDGE) for place in range(int(2 * _EDGE) * _STEPS + 1)])
 _SLOPES = np.diff(_TABLE, append=1.0)
 
 

@@ -1,8 +1,7 @@
 """The simulated world: price levels over the days, the market day of any date, and what is listed on it.
 
-Used by the simulator's driver and by history. Days follow each other from an anchor (the first market day and its
-opening prices), forwards and backwards, each close leading to the next open by a gap. The one rule: a day depends on
-seed, anchor and date only.
+Days follow each other from an anchor (the first market day and its opening prices), forwards and backwards, each close
+leading to the next open by a gap. A day depends on seed, anchor and date only.
 """
 
 from __future__ import annotations
@@ -10,22 +9,153 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import partial
 from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Calendar, Session
-from mytrading.core.contracts import STRIKES_BEYOND, ContractFacts, list_instruments, list_options
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import (
+    STRIKES_BEYOND,
+    ContractFacts,
+    Underlying,
+    list_instruments,
+    list_options,
+    make_derivative,
+    make_spot,
+)
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.crowd import family
 from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
-from mytrading.simulator.market.naming import named
 from mytrading.simulator.market.replay import TickFile
-from mytrading.simulator.market.shapes import Shapes
 from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, years_to
 
-_SECOND = 1_000_000_000
+MOST = 20_000
+_FAMILIES = 16
+_PREFIX = "GEN"
+_LOWEST, _STEP, _PRICES = 80.0, 37.5, 97
+_VOLATILITY = 0.24
+
+
+def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
+    """The facts with `count` generated shares besides."""
+    shares = {f"{_PREFIX}{number:05d}": _share(number) for number in range(1, count + 1)}
+    return replace(facts, underlyings={**facts.underlyings, **shares})
+
+
+def family(name: str) -> str:
+    """Whose shape of the day an underlying has: a generated share its family's, any other its own."""
+    number = name.removeprefix(_PREFIX)
+    if name == number or len(number) != 5 or not number.isdigit():
+        return name
+    return f"{_PREFIX} family {int(number) % _FAMILIES}"
+
+
+def _share(number: int) -> Underlying:
+    price = _LOWEST + _STEP * (number * 31 % _PRICES)
+    return Underlying(
+        exchange="NSE",
+        reference_price=price,
+        name=f"GENERATED SHARE {number}",
+        volatility=_VOLATILITY,
+        tick=0.05 if price < 1000.0 else 0.1,
+    )
+
+
+Array = NDArray[np.float64]
+
+# Swings about the day's path: (half-life in seconds, size as a share of the price). They make averages cross.
+_SWINGS = ((240.0, 0.0005), (1500.0, 0.0011))
+_TRADING_DAYS = 250.0
+
+
+class Shapes:
+    """Draws of one seed; `volatility` is of a year, 0.13 for 13 %."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._busy: dict[int, Array] = {}
+
+    def rng(self, name: str, day: date, purpose: int) -> np.random.Generator:
+        """The generator of one purpose on one day."""
+        return np.random.default_rng([self._seed, crc32(name.encode()), day.toordinal(), purpose])
+
+    def gap_and_move(self, name: str, day: date, volatility: float) -> tuple[float, float]:
+        """Log change from the close before to this open, and from this open to this close."""
+        draws = self.rng(name, day, 0).normal(size=2)
+        daily = volatility / np.sqrt(_TRADING_DAYS)
+        return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
+
+    def reach(self, name: str, day: date, volatility: float) -> tuple[float, float]:
+        """Log distance of a day's high above, and of its low below, what it opened and closed at."""
+        draws = np.abs(self.rng(name, day, 4).normal(size=2)) * 0.35 * volatility / np.sqrt(_TRADING_DAYS)
+        return float(draws[0]), float(draws[1])
+
+    def path(self, name: str, day: date, volatility: float, seconds: int) -> Array:
+        """Log price against the open for each second, from 0 to the day's move; `seconds + 1` values."""
+        rng = self.rng(name, day, 1)
+        t = np.arange(seconds, dtype=np.float64)
+        pattern = 1.0 + 1.6 * np.exp(-t / 1200.0) + 0.7 * np.exp((t - seconds) / 1500.0)
+        scale = 0.75 * volatility / np.sqrt(_TRADING_DAYS) * np.sqrt(pattern / pattern.sum())
+        walk = _bridge(np.concatenate(([0.0], np.cumsum(rng.normal(size=seconds) * scale))))
+        for half_life, size in _SWINGS:
+            walk += _bridge(_swing(rng, seconds + 1, half_life, size))
+        _, move = self.gap_and_move(name, day, volatility)
+        return np.asarray(walk + move * np.linspace(0.0, 1.0, seconds + 1))
+
+    def activity(self, name: str, day: date, seconds: int) -> Array:
+        """Share of the day's volume traded by each second, rising from 0 to 1; `seconds + 1` values."""
+        if seconds not in self._busy:
+            t = np.arange(seconds + 1, dtype=np.float64)
+            self._busy[seconds] = 0.6 + 1.8 * np.exp(-t / 1800.0) + 1.2 * np.exp((t - seconds) / 2400.0)
+        traded = np.cumsum(self._busy[seconds] * self.rng(name, day, 2).exponential(size=seconds + 1))
+        return np.asarray(traded / traded[-1])
+
+
+def _bridge(path: Array) -> Array:
+    """The path with its end pulled back to zero along a straight line."""
+    return np.asarray(path - path[0] - (path[-1] - path[0]) * np.linspace(0.0, 1.0, len(path)))
+
+
+def _swing(rng: np.random.Generator, length: int, half_life: float, size: float) -> Array:
+    """A mean-reverting path (first-order autoregression) with stationary deviation `size`."""
+    decay = 0.5 ** (1.0 / half_life)
+    noise = rng.normal(size=length) * size * np.sqrt(1.0 - decay * decay)
+    block = int(half_life * 200)
+    out = np.empty(length)
+    last = 0.0
+    for start in range(0, length, block):
+        part = noise[start : start + block]
+        powers = decay ** np.arange(1, len(part) + 1)
+        out[start : start + block] = powers * (last + np.cumsum(part / powers))
+        last = out[start + len(part) - 1]
+    return out
+
+
+TICK = 0.05
+"""Rupees, where no tick is told."""
+
+
+def named(facts: ContractFacts, instrument: str, day: date) -> Instrument | None:
+    """An instrument by its id, as it is listed on a day; None for a contract whose lot the facts do not tell."""
+    exchange, symbol = split_id(instrument)
+    parsed = parse_symbol(symbol, exchange)
+    underlying = facts.underlyings.get(parsed.underlying)
+    if parsed.expiry is not None:
+        if underlying is None or not underlying.lot:
+            return None
+        return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
+    if underlying is not None and exchange in (underlying.exchange, *underlying.also):
+        return make_spot(symbol, underlying, exchange)
+    kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
+    return Instrument(
+        id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=TICK, name=symbol
+    )
+
+
 _DAYS_KEPT = 8
 _EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 SHARES_A_DAY = 8_000_000
@@ -44,7 +174,7 @@ class DayRange(NamedTuple):
     close: float
 
 
-class World:
+class SimulatedWorld:
     """All market days of a seed; for `replayed`, the days of `files` are recorded ones and the rest grows from them."""
 
     silent = False
@@ -241,9 +371,9 @@ class World:
         opens = min(session.open_ns for session in sessions.values())
         closes = max(session.close_ns for session in sessions.values())
         ticks = self._files.get(day)
-        regular = np.arange(opens, closes + 1, _SECOND, dtype=np.int64)
+        regular = np.arange(opens, closes + 1, SECOND, dtype=np.int64)
         times = regular if ticks is None else ticks.times
-        seconds = np.clip((times - opens) // _SECOND, 0, len(regular) - 1)
+        seconds = np.clip((times - opens) // SECOND, 0, len(regular) - 1)
         pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
         return MarketDay(day, times, sessions, pricer, replayed=ticks is not None, spots=pricer.spot_of)
 
@@ -271,7 +401,7 @@ class _Pricer:
 
     def __init__(
         self,
-        world: World,
+        world: SimulatedWorld,
         day: date,
         times: NDArray[np.int64],
         seconds: NDArray[np.int64],

@@ -1,24 +1,23 @@
 """REST handlers that read the books: orders, trades, positions, holdings, funds, and the analyzer switch.
 
-Used by the dispatcher; `Venue.rows` gives them their shapes. The one rule: reading changes nothing.
+Reading changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.symbology import instrument_id
+from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.enums import Product
-from mytrading.simulator import hostile
-from mytrading.simulator.book_faults import told_rows
-from mytrading.simulator.call import Call
-from mytrading.simulator.reply import Body, Reply, error, success, with_mode
-from mytrading.simulator.venue import Venue
+from mytrading.simulator.faults import hostile
+from mytrading.simulator.faults.book_faults import told_rows
+from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success, with_mode
+from mytrading.simulator.venue.venue import SimulatedVenue
 
 _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "today_realized_pnl", "total_pnl_today")
 
 
-async def orderstatus(call: Call) -> Reply:
+async def orderstatus(call: RestCall) -> Reply:
     """One order."""
     venue, fields = call.venue, call.fields
     order = venue.exchange.desk.orders.get(fields["orderid"])
@@ -28,7 +27,7 @@ async def orderstatus(call: Call) -> Reply:
     return with_mode(success(data=row), analyze=venue.analyze)
 
 
-async def openposition(call: Call) -> Reply:
+async def openposition(call: RestCall) -> Reply:
     """The signed net quantity of an instrument and product; 0 for what is unknown."""
     venue, fields = call.venue, call.fields
     instrument = instrument_id(fields["exchange"], fields["symbol"])
@@ -36,7 +35,7 @@ async def openposition(call: Call) -> Reply:
     return with_mode(success(quantity=position.quantity), analyze=venue.analyze)
 
 
-async def orderbook(call: Call) -> Reply:
+async def orderbook(call: RestCall) -> Reply:
     """All orders of the day."""
     venue = call.venue
     shapes, orders = venue.rows, list(venue.exchange.desk.orders.values())
@@ -51,7 +50,7 @@ async def orderbook(call: Call) -> Reply:
     return with_mode(success(data={"orders": rows, "statistics": shapes.statistics(orders)}), analyze=venue.analyze)
 
 
-async def tradebook(call: Call) -> Reply:
+async def tradebook(call: RestCall) -> Reply:
     """All trades of the day."""
     venue = call.venue
     if (spoilt := _spoilt_book(venue, "tradebook", [])) is not None:
@@ -61,7 +60,7 @@ async def tradebook(call: Call) -> Reply:
     return with_mode(success(data=_with_hostile(venue, "tradebook", rows)), analyze=venue.analyze)
 
 
-async def positionbook(call: Call) -> Reply:
+async def positionbook(call: RestCall) -> Reply:
     """All positions of the day, flat ones included."""
     venue = call.venue
     if (spoilt := _spoilt_book(venue, "positionbook", [])) is not None:
@@ -73,7 +72,7 @@ async def positionbook(call: Call) -> Reply:
     return with_mode(success(data=_with_hostile(venue, "positionbook", rows), **totals), analyze=venue.analyze)
 
 
-async def pnl_symbols(call: Call) -> Reply:
+async def pnl_symbols(call: RestCall) -> Reply:
     """The day's profit by position, in analyzer mode only."""
     venue = call.venue
     if not venue.analyze:
@@ -85,7 +84,7 @@ async def pnl_symbols(call: Call) -> Reply:
     return with_mode(success(data=data, **shapes.position_totals(rows)), analyze=True)
 
 
-async def holdings(call: Call) -> Reply:
+async def holdings(call: RestCall) -> Reply:
     """Delivered shares and their totals."""
     venue = call.venue
     rows, value, invested = [], 0.0, 0.0
@@ -102,7 +101,7 @@ async def holdings(call: Call) -> Reply:
     return with_mode(success(data={"holdings": rows, "statistics": statistics}), analyze=venue.analyze)
 
 
-async def funds(call: Call) -> Reply:
+async def funds(call: RestCall) -> Reply:
     """Cash: free, blocked, and the profit made."""
     venue = call.venue
     if (spoilt := _spoilt_book(venue, "funds", {})) is not None:
@@ -117,41 +116,41 @@ async def funds(call: Call) -> Reply:
     return with_mode(success(data=data), analyze=venue.analyze)
 
 
-async def analyzer(call: Call) -> Reply:
+async def analyzer(call: RestCall) -> Reply:
     """Whether the server analyzes (trades on paper)."""
     venue = call.venue
     return success(data=_analyzer_state(venue))
 
 
-async def analyzer_toggle(call: Call) -> Reply:
+async def analyzer_toggle(call: RestCall) -> Reply:
     """Switch analyzing on or off for all clients."""
     venue, fields = call.venue, call.fields
     venue.analyze = fields["mode"]
     return success(data={**_analyzer_state(venue), "message": f"Analyzer mode switched to {venue.mode}"})
 
 
-def _analyzer_state(venue: Venue) -> Body:
+def _analyzer_state(venue: SimulatedVenue) -> Body:
     return {"analyze_mode": venue.analyze, "mode": venue.mode, "total_logs": 0}
 
 
-async def ping(call: Call) -> Reply:
+async def ping(call: RestCall) -> Reply:
     """Whether the key is good and the session stands."""
     return success(data={"broker": call.venue.broker, "message": "pong"})
 
 
-def _ltp(venue: Venue, instrument: str, otherwise: float) -> float:
+def _ltp(venue: SimulatedVenue, instrument: str, otherwise: float) -> float:
     mark = venue.mark(instrument)
     return mark.ltp if mark is not None else otherwise
 
 
-def _with_hostile(venue: Venue, route: str, rows: list[Body]) -> list[Body]:
+def _with_hostile(venue: SimulatedVenue, route: str, rows: list[Body]) -> list[Body]:
     """The rows, with a hostile one like the first before them while that fault is on."""
     if not rows or (odd := venue.faults.take("book_hostile", route=route)) is None:
         return rows
     return [hostile.row(rows[0], odd.acted), *rows]
 
 
-def _spoilt_book(venue: Venue, route: str, nothing: Any) -> Reply | None:
+def _spoilt_book(venue: SimulatedVenue, route: str, nothing: Any) -> Reply | None:
     if venue.faults.take("book_500", route=route) is not None:
         return error(500, "An unexpected error occurred")
     if venue.faults.take("book_empty", route=route) is not None:

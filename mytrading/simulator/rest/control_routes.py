@@ -1,27 +1,77 @@
 """Handlers under /sim, which no real server has: pushed quotes, fault switches, receive times, counts.
 
-Used by tests and benchmarks. The one rule: nothing here is needed to trade.
+Nothing here is needed to trade.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from mytrading.core.symbology import instrument_id
+from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.instruments import Instrument
-from mytrading.runtime.clock import machine_now
-from mytrading.simulator.call import Call
-from mytrading.simulator.fault_settings import route_problem, setting
-from mytrading.simulator.faults import FAULTS
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.reply import Reply, error, success
-from mytrading.simulator.schema import Fields
-from mytrading.simulator.venue import Venue
+from mytrading.runtime.host.clock import machine_now
+from mytrading.simulator.faults.registry import FAULTS
+from mytrading.simulator.faults.settings import route_problem, setting
+from mytrading.simulator.formats.schema import Fields
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.rest.request import Reply, RestCall, error, success
+from mytrading.simulator.venue.venue import SimulatedVenue
+
+MOST_SETTINGS = 1_000
+
+
+async def root(_call: RestCall) -> Reply:
+    """Who answers here."""
+    return success(message="The simulator of MyTrading; its routes are those of /api/v1")
+
+
+async def health(_call: RestCall) -> Reply:
+    """That it serves."""
+    return Reply(200, {"status": "pass"})
+
+
+async def setup(_call: RestCall) -> Reply:
+    """That nobody has to set it up."""
+    return success(needs_setup=False)
+
+
+async def swagger(call: RestCall) -> Reply:
+    """The routes, as far as a probe looks."""
+    paths = {f"/{name}/": {"post": {"tags": [name]}} for name in call.venue.routes}
+    return Reply(200, {"swagger": "2.0", "basePath": "/api/v1", "info": {"title": "OpenAlgo API"}, "paths": paths})
+
+
+async def chart(call: RestCall) -> Reply:
+    """The settings that were stored."""
+    return success(data=call.venue.chart)
+
+
+async def store_chart(call: RestCall) -> Reply:
+    """Store settings beside those there are."""
+    kept = call.venue.chart
+    given = {name: value for name, value in call.fields.items() if name != "apikey"}
+    if not given:
+        return error(400, "No preferences provided to update")
+    if len(kept.keys() | given.keys()) > MOST_SETTINGS:
+        return error(400, f"expected at most {MOST_SETTINGS} settings of charts in all; store fewer")
+    kept.update(given)
+    return success(message="Preferences updated successfully")
+
+
+async def telegram(_call: RestCall) -> Reply:
+    """Taken, as by a server whose bot runs and knows the user."""
+    return success(message="Notification queued")
+
+
+async def whatsapp(_call: RestCall) -> Reply:
+    """Refused, as by a server that was never paired with a phone."""
+    return error(409, "WhatsApp is not paired or not connected. Pair the device with OpenAlgo before sending.")
+
 
 MOST_LATER_S = 10.0
 
 
-async def push(call: Call) -> Reply:
+async def push(call: RestCall) -> Reply:
     """Make a quote the market at once. `hold` keeps it until `release`; else the next tick replaces it.
 
     With `depth` that many units stand at its best bid and ask, until `release`. With `after` so many machine seconds
@@ -51,17 +101,17 @@ async def push(call: Call) -> Reply:
     return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
 
 
-def _show_later(venue: Venue, instrument: Instrument, fields: Fields) -> None:
+def _show_later(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> None:
     quote = _pushed(venue, instrument, fields)
     venue.show(quote, hold=fields["hold"])
     asyncio.get_running_loop().call_soon(venue.match, quote)
 
 
-def _pushed(venue: Venue, instrument: Instrument, fields: Fields) -> Quote:
+def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> SimulatedQuote:
     """The quote that a push asks for, with what it does not name as it is now."""
     present = venue.quote(instrument)
     ltp = fields["ltp"]
-    return Quote(
+    return SimulatedQuote(
         instrument,
         venue.clock.now(),
         ltp,
@@ -76,7 +126,7 @@ def _pushed(venue: Venue, instrument: Instrument, fields: Fields) -> Quote:
     )
 
 
-async def pause(call: Call) -> Reply:
+async def pause(call: RestCall) -> Reply:
     """Stop or resume the ticks; the clock goes on. In lock-step it stands too, with `at` (market ns) from then on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
@@ -85,7 +135,7 @@ async def pause(call: Call) -> Reply:
     return success(data={"paused": venue.paused, "at": venue.stop_at_ns})
 
 
-async def fault(call: Call) -> Reply:
+async def fault(call: RestCall) -> Reply:
     """Switch a fault on `count` times (-1 for good) or by chance, or off with 0; kind `clear` ends all."""
     venue = call.venue
     given = {name: value for name, value in call.fields.items() if name != "apikey" and value is not None}
@@ -102,7 +152,7 @@ async def fault(call: Call) -> Reply:
     return success(data=venue.faults.names())
 
 
-async def faults(call: Call) -> Reply:
+async def faults(call: RestCall) -> Reply:
     """The faults that are on, and those there are."""
     known = [
         {
@@ -117,7 +167,7 @@ async def faults(call: Call) -> Reply:
     return success(data={"on": call.venue.faults.rows(), "known": known})
 
 
-async def end_fault(call: Call) -> Reply:
+async def end_fault(call: RestCall) -> Reply:
     """Switch one fault off, or without `kind` all of them."""
     switched, kind = call.venue.faults, call.fields["kind"]
     if kind and kind not in FAULTS:
@@ -129,19 +179,19 @@ async def end_fault(call: Call) -> Reply:
     return success(data=switched.names())
 
 
-async def login(call: Call) -> Reply:
+async def login(call: RestCall) -> Reply:
     """Begin a new broker session: ends `session_lost` and `token_rollover`."""
     call.venue.session.login()
     return success(data=call.venue.faults.names())
 
 
-async def orders(call: Call) -> Reply:
+async def orders(call: RestCall) -> Reply:
     """Every placeorder request that was worked, with the machine time its request came in."""
     venue = call.venue
     return success(data=list(venue.received))
 
 
-async def state(call: Call) -> Reply:
+async def state(call: RestCall) -> Reply:
     """Counts of requests by route and status, the books in short, listeners and time."""
     venue = call.venue
     desk = venue.exchange.desk

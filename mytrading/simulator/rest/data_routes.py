@@ -1,6 +1,6 @@
 """REST handlers of market and contract data: quotes, depth, history, symbols, expiries, instruments.
 
-Used by the dispatcher. The one rule: a symbol that is not listed is refused in the words of the real server.
+A symbol that is not listed is refused in the words of the real server.
 """
 
 from __future__ import annotations
@@ -8,16 +8,77 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
-from mytrading.core.calendar import IST
-from mytrading.core.symbology import expiry_label, instrument_id
+from mytrading.core.calendar import Calendar, Session
+from mytrading.core.instruments.symbology import expiry_label, instrument_id
+from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.call import Call
-from mytrading.simulator.frames import levels
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.reply import Body, Reply, error, success
-from mytrading.simulator.venue import Venue
+from mytrading.simulator.formats.frames import levels
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success
+from mytrading.simulator.venue.venue import SimulatedVenue
+
+_EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
+_ORDINARY_DAY = ("NSE", "BSE", "NFO", "BFO", "MCX", "BCD", "CDS", "NCO")
+_SATURDAY = 5
+
+
+async def holidays(call: RestCall) -> Reply:
+    """The days of a year on which some exchange is closed, or open at other hours."""
+    calendar = call.venue.world.calendar
+    year = call.fields["year"] or ist_date(call.venue.clock.now()).year
+    first = date(year, 1, 1)
+    days = (first + timedelta(days=number) for number in range((date(year + 1, 1, 1) - first).days))
+    rows = [row for day in days if (row := _holiday(calendar, day)) is not None]
+    return success(year=year, timezone="Asia/Kolkata", data=rows)
+
+
+async def timings(call: RestCall) -> Reply:
+    """The hours of one day; crypto alone trades on weekends."""
+    calendar = call.venue.world.calendar
+    try:
+        day = date.fromisoformat(call.fields["date"])
+    except ValueError:
+        return error(400, "Invalid date format. Use YYYY-MM-DD")
+    if _holiday(calendar, day) is not None:
+        return success(data=_special_hours(calendar, day))
+    midnight = to_ns(day, time()) // MILLISECOND
+    crypto = {"exchange": "CRYPTO", "start_time": midnight, "end_time": midnight + 86_399_000}
+    sessions = ((exchange, calendar.session(exchange, day)) for exchange in _ORDINARY_DAY)
+    return success(data=[*(_hours(exchange, session) for exchange, session in sessions if session), crypto])
+
+
+def _holiday(calendar: Calendar, day: date) -> Body | None:
+    names = {exchange: calendar.holiday_name(exchange, day) for exchange in _EXCHANGES}
+    sessions = {exchange: calendar.session(exchange, day) for exchange in _EXCHANGES}
+    special = next((session.name for session in sessions.values() if session is not None and session.name), "")
+    shut = [exchange for exchange in _EXCHANGES if names[exchange] and sessions[exchange] is None]
+    closed = shut if day.weekday() < _SATURDAY else []
+    if not closed and not special:
+        return None
+    return {
+        "date": day.isoformat(),
+        "description": next((names[exchange] for exchange in closed), special),
+        "holiday_type": "TRADING_HOLIDAY" if closed else "SPECIAL_SESSION",
+        "closed_exchanges": closed,
+        "open_exchanges": _special_hours(calendar, day),
+    }
+
+
+def _special_hours(calendar: Calendar, day: date) -> list[Body]:
+    """The hours of those that trade on a day that is not an ordinary one."""
+    sessions = ((exchange, calendar.session(exchange, day)) for exchange in _EXCHANGES)
+    return [_hours(exchange, session) for exchange, session in sessions if session is not None]
+
+
+def _hours(exchange: str, session: Session) -> Body:
+    return {
+        "exchange": exchange,
+        "start_time": session.open_ns // MILLISECOND,
+        "end_time": session.close_ns // MILLISECOND,
+    }
+
 
 _MINUTES = {
     "1m": 1, "2m": 2, "3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30,
@@ -28,7 +89,7 @@ _TICKER_DAYS, _TICKER_INTRADAY_DAYS = 3650, 30
 _BAR = ("open", "high", "low", "close")
 
 
-async def quotes(call: Call) -> Reply:
+async def quotes(call: RestCall) -> Reply:
     """One instrument's quote."""
     venue, fields = call.venue, call.fields
     instrument = _find(venue, fields["exchange"], fields["symbol"])
@@ -37,7 +98,7 @@ async def quotes(call: Call) -> Reply:
     return success(data=_quote_row(present(venue, instrument)))
 
 
-async def multiquotes(call: Call) -> Reply:
+async def multiquotes(call: RestCall) -> Reply:
     """Quotes of several instruments; unknown ones come first, with an error."""
     venue, fields = call.venue, call.fields
     found, unknown = [], []
@@ -54,7 +115,7 @@ async def multiquotes(call: Call) -> Reply:
     return success(results=[*unknown, *found])
 
 
-async def depth(call: Call) -> Reply:
+async def depth(call: RestCall) -> Reply:
     """Five levels on each side."""
     venue, fields = call.venue, call.fields
     instrument = _find(venue, fields["exchange"], fields["symbol"])
@@ -75,7 +136,7 @@ async def depth(call: Call) -> Reply:
     return success(data=row)
 
 
-async def history(call: Call) -> Reply:
+async def history(call: RestCall) -> Reply:
     """Bars, the forming one included."""
     venue, fields = call.venue, call.fields
     symbol, exchange, interval = fields["symbol"], fields["exchange"], fields["interval"]
@@ -101,7 +162,7 @@ async def history(call: Call) -> Reply:
     return success(data=rows)
 
 
-async def ticker(call: Call) -> Reply:
+async def ticker(call: RestCall) -> Reply:
     """Bars by an address such as NSE:SBIN, as JSON or as lines of text; another form of address means NSE:RELIANCE."""
     fields = call.fields
     exchange, _, name = fields["subject"].partition(":")
@@ -111,7 +172,7 @@ async def ticker(call: Call) -> Reply:
     longest = _TICKER_DAYS if interval in ("D", "W", "M") else _TICKER_INTRADAY_DAYS
     first = max(fields["from"], last - timedelta(days=longest))
     asked = {"symbol": name, "exchange": exchange, "interval": interval, "start_date": first, "end_date": last}
-    reply = await history(Call(call.venue, {**asked, "source": "api"}, call.received_ns))
+    reply = await history(RestCall(call.venue, {**asked, "source": "api"}, call.received_ns))
     if fields["format"].lower() != "txt":
         return reply
     if reply.status != 200:
@@ -125,14 +186,14 @@ def _line(name: str, row: Body, *, daily: bool) -> str:
     return ",".join(str(value) for value in (name, at, *(row[part] for part in _BAR), row["volume"]))
 
 
-async def intervals(_call: Call) -> Reply:
+async def intervals(_call: RestCall) -> Reply:
     """The intervals history knows."""
     minutes = [name for name in _MINUTES if name.endswith("m")]
     hours = [name for name in _MINUTES if name.endswith("h")]
     return success(data={"seconds": [], "minutes": minutes, "hours": hours, "days": ["D"], "weeks": [], "months": []})
 
 
-async def symbol(call: Call) -> Reply:
+async def symbol(call: RestCall) -> Reply:
     """One instrument's contract."""
     venue, fields = call.venue, call.fields
     instrument = _find(venue, fields["exchange"], fields["symbol"])
@@ -142,7 +203,7 @@ async def symbol(call: Call) -> Reply:
     return success(data={"id": number, **_contract_row(instrument), "freeze_qty": instrument.freeze_qty or 1})
 
 
-async def search(call: Call) -> Reply:
+async def search(call: RestCall) -> Reply:
     """Instruments whose symbol or name has all words of a query."""
     venue, fields = call.venue, call.fields
     words = fields["query"].upper().split()
@@ -158,7 +219,7 @@ async def search(call: Call) -> Reply:
     return success(data=rows, message=text)
 
 
-async def expiry(call: Call) -> Reply:
+async def expiry(call: RestCall) -> Reply:
     """The listed expiries of an underlying."""
     venue, fields = call.venue, call.fields
     name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
@@ -171,7 +232,7 @@ async def expiry(call: Call) -> Reply:
     return success(data=labels, message=f"Found {len(labels)} expiry dates for {name} {kind} in {exchange}")
 
 
-async def instruments(call: Call) -> Reply:
+async def instruments(call: RestCall) -> Reply:
     """All contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
     rows = [_contract_row(item) for item in venue.listed() if item.exchange == fields["exchange"]]
@@ -188,7 +249,7 @@ async def instruments(call: Call) -> Reply:
     return Reply(200, {}, sheet.getvalue(), "text/csv")
 
 
-def _find(venue: Venue, exchange: str, name: str) -> Instrument | None:
+def _find(venue: SimulatedVenue, exchange: str, name: str) -> Instrument | None:
     return venue.instrument(instrument_id(exchange, name))
 
 
@@ -204,14 +265,14 @@ def _unknown(exchange: str, name: str) -> Reply:
     return error(400, unknown_text(exchange, name))
 
 
-def present(venue: Venue, instrument: Instrument) -> Quote:
+def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
     """The present market of a listed instrument."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote
 
 
-def _quote_row(quote: Quote) -> Body:
+def _quote_row(quote: SimulatedQuote) -> Body:
     return {
         "ask": quote.ask,
         "bid": quote.bid,

@@ -1,7 +1,7 @@
 """The REST side: every request goes through `Dispatcher.serve`, which limits, parses, checks, answers and counts.
 
-Order of checks as on the real server: rate limit, JSON, fields, key, handler. The one rule: the time a request came
-in is taken before anything else, because the quote-to-order benchmark reads it.
+Order of checks as on the real server: rate limit, JSON, fields, key, handler. The time a request came in is taken
+before anything else, because the quote-to-order benchmark reads it.
 """
 
 from __future__ import annotations
@@ -16,34 +16,20 @@ from weakref import WeakSet
 import msgspec
 from aiohttp import web
 
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.metrics import get_performance_monitor
-from mytrading.simulator import (
-    bench_routes,
-    book_routes,
-    calendar_routes,
-    composed_routes,
-    data_routes,
-    greeks_routes,
-    gtt_routes,
-    notice_routes,
-    option_routes,
-    order_routes,
-    schema,
-    server_routes,
-)
-from mytrading.simulator.action_center import held
-from mytrading.simulator.call import Call
-from mytrading.simulator.fault_settings import FAULT, FAULT_NAME
-from mytrading.simulator.faults import ORDER_ROUTES
-from mytrading.simulator.order_routes import DropConnection
-from mytrading.simulator.reply import Reply, error, with_mode
-from mytrading.simulator.schema import Fields, Schema
-from mytrading.simulator.venue import Venue
+from mytrading.core.time import SECOND
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.metrics import get_performance_monitor
+from mytrading.simulator.faults.registry import ORDER_ROUTES
+from mytrading.simulator.faults.settings import FAULT, FAULT_NAME
+from mytrading.simulator.formats import schema
+from mytrading.simulator.formats.schema import Fields, Schema
+from mytrading.simulator.rest import book_routes, control_routes, data_routes, gtt_routes, option_routes, order_routes
+from mytrading.simulator.rest.order_routes import DropConnection, held
+from mytrading.simulator.rest.request import Reply, RestCall, error, with_mode
+from mytrading.simulator.venue.venue import SimulatedVenue
 
-Handler = Callable[[Call], Awaitable[Reply]]
+Handler = Callable[[RestCall], Awaitable[Reply]]
 
-_SECOND = 1_000_000_000
 _ORDER_LIMIT, _DATA_LIMIT = 10, 50
 _GREEKS_LIMIT = _NOTICE_LIMIT = 30
 _MINUTE = 60
@@ -116,9 +102,9 @@ _API: dict[str, Route] = {
     "cancelallorder": _order(order_routes.cancelallorder, schema.STRATEGY),
     "closeposition": _order(order_routes.closeposition, schema.STRATEGY),
     "margin": _order(order_routes.margin, schema.MARGIN, mode=False),
-    "basketorder": _order(composed_routes.basketorder, schema.BASKET),
-    "splitorder": _order(composed_routes.splitorder, schema.SPLIT),
-    "placesmartorder": _order(composed_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
+    "basketorder": _order(order_routes.basketorder, schema.BASKET),
+    "splitorder": _order(order_routes.splitorder, schema.SPLIT),
+    "placesmartorder": _order(order_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
     "placegttorder": _gtt(gtt_routes.placegttorder, schema.GTT, _ORDER_LIMIT),
     "modifygttorder": _gtt(gtt_routes.modifygttorder, schema.MODIFY_GTT, _ORDER_LIMIT),
     "cancelgttorder": _gtt(gtt_routes.cancelgttorder, schema.CANCEL_GTT, _ORDER_LIMIT),
@@ -132,10 +118,10 @@ _API: dict[str, Route] = {
         option_routes.optionchain, schema.OPTION_CHAIN, key_text="Failed to fetch LTP for {underlying}: "
     ),
     "syntheticfuture": _option(
-        greeks_routes.syntheticfuture, schema.SYNTHETIC, key_text="Failed to fetch LTP for {underlying}. "
+        option_routes.syntheticfuture, schema.SYNTHETIC, key_text="Failed to fetch LTP for {underlying}. "
     ),
-    "optiongreeks": _greeks(greeks_routes.optiongreeks, schema.GREEKS, _GREEKS_LIMIT, _MINUTE),
-    "multioptiongreeks": _greeks(greeks_routes.multioptiongreeks, schema.MULTI_GREEKS, _DATA_LIMIT, 1),
+    "optiongreeks": _greeks(option_routes.optiongreeks, schema.GREEKS, _GREEKS_LIMIT, _MINUTE),
+    "multioptiongreeks": _greeks(option_routes.multioptiongreeks, schema.MULTI_GREEKS, _DATA_LIMIT, 1),
     "orderstatus": _order(book_routes.orderstatus, schema.ORDER_ID),
     "openposition": _order(book_routes.openposition, schema.OPEN_POSITION),
     "analyzer": _order(book_routes.analyzer, schema.ACCOUNT, mode=False),
@@ -155,32 +141,32 @@ _API: dict[str, Route] = {
     "symbol": Route(data_routes.symbol, schema.SYMBOL),
     "search": Route(data_routes.search, schema.SEARCH, session_error=_ANSWERS_ON),
     "expiry": Route(data_routes.expiry, schema.EXPIRY),
-    "market/holidays": Route(calendar_routes.holidays, schema.HOLIDAYS, key_error=None),
-    "market/timings": Route(calendar_routes.timings, schema.TIMINGS, key_error=None),
+    "market/holidays": Route(data_routes.holidays, schema.HOLIDAYS, key_error=None),
+    "market/timings": Route(data_routes.timings, schema.TIMINGS, key_error=None),
     "instruments": Route(data_routes.instruments, schema.INSTRUMENTS, method="GET"),
     "ticker": Route(data_routes.ticker, schema.TICKER, method="GET"),
-    "chart": Route(server_routes.store_chart, schema.ACCOUNT, keeps_unknown=True, session_error=_ANSWERS_ON),
+    "chart": Route(control_routes.store_chart, schema.ACCOUNT, keeps_unknown=True, session_error=_ANSWERS_ON),
     "chart GET": Route(
-        server_routes.chart, schema.ACCOUNT, method="GET", drops_unknown=True, session_error=_ANSWERS_ON
+        control_routes.chart, schema.ACCOUNT, method="GET", drops_unknown=True, session_error=_ANSWERS_ON
     ),
-    "telegram/notify": _notice(notice_routes.telegram, schema.TELEGRAM),
-    "whatsapp/notify": _notice(notice_routes.whatsapp, schema.WHATSAPP),
+    "telegram/notify": _notice(control_routes.telegram, schema.TELEGRAM),
+    "whatsapp/notify": _notice(control_routes.whatsapp, schema.WHATSAPP),
 }
 _BENCH: dict[str, Route] = {
-    "market": Route(bench_routes.push, schema.PUSH, 0),
-    "pause": Route(bench_routes.pause, schema.PAUSE, 0),
-    "fault": Route(bench_routes.fault, FAULT, 0),
-    "fault GET": Route(bench_routes.faults, schema.ACCOUNT, 0, method="GET"),
-    "fault DELETE": Route(bench_routes.end_fault, FAULT_NAME, 0, method="DELETE"),
-    "login": Route(bench_routes.login, schema.ACCOUNT, 0),
-    "orders": Route(bench_routes.orders, schema.ACCOUNT, 0, method="GET"),
-    "state": Route(bench_routes.state, schema.ACCOUNT, 0, method="GET"),
+    "market": Route(control_routes.push, schema.PUSH, 0),
+    "pause": Route(control_routes.pause, schema.PAUSE, 0),
+    "fault": Route(control_routes.fault, FAULT, 0),
+    "fault GET": Route(control_routes.faults, schema.ACCOUNT, 0, method="GET"),
+    "fault DELETE": Route(control_routes.end_fault, FAULT_NAME, 0, method="DELETE"),
+    "login": Route(control_routes.login, schema.ACCOUNT, 0),
+    "orders": Route(control_routes.orders, schema.ACCOUNT, 0, method="GET"),
+    "state": Route(control_routes.state, schema.ACCOUNT, 0, method="GET"),
 }
 _PROBES: dict[str, Route] = {
-    "": _probe(server_routes.root),
-    "/health": _probe(server_routes.health),
-    "/auth/check-setup": _probe(server_routes.setup),
-    "/api/v1/swagger.json": _probe(server_routes.swagger),
+    "": _probe(control_routes.root),
+    "/health": _probe(control_routes.health),
+    "/auth/check-setup": _probe(control_routes.setup),
+    "/api/v1/swagger.json": _probe(control_routes.swagger),
 }
 ROUTES = (
     {f"/api/v1/{name}": route for name, route in _API.items()}
@@ -190,7 +176,7 @@ ROUTES = (
 API_ROUTES = tuple(name for name in _API if " " not in name)
 
 
-class Refused(Exception):
+class HttpRefused(Exception):
     """A request that ends before its handler, with this reply."""
 
     def __init__(self, reply: Reply) -> None:
@@ -201,7 +187,7 @@ class Refused(Exception):
 class Dispatcher:
     """Serves one venue under one key; pages of the origin `cors` may read what it answers, `*` is any."""
 
-    def __init__(self, venue: Venue, api_key: str, cors: str = "") -> None:
+    def __init__(self, venue: SimulatedVenue, api_key: str, cors: str = "") -> None:
         self._venue = venue
         self._cors = cors
         self._api_key = api_key
@@ -239,7 +225,7 @@ class Dispatcher:
         try:
             self._limit_by_fault(path)
             reply = await self._reply(request, path, received_ns)
-        except Refused as refused:
+        except HttpRefused as refused:
             reply = refused.reply
         except DropConnection:
             reply = Reply(0, {})
@@ -259,12 +245,12 @@ class Dispatcher:
         path, subject = _parted(path)
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
-            raise Refused(error(404, "Not found", path=request.path))
+            raise HttpRefused(error(404, "Not found", path=request.path))
         self._limit(route, path, request.remote or "", received_ns)
         body = {**request.query, **subject} if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
         self._admit(route, path, fields)
-        call = Call(self._venue, fields, received_ns)
+        call = RestCall(self._venue, fields, received_ns)
         return held(call, _name(path)) or await route.handler(call)
 
     def _admit(self, route: Route, path: str, fields: Fields) -> None:
@@ -277,7 +263,7 @@ class Dispatcher:
             status, text = route.session_error or route.key_error
         else:
             return
-        raise Refused(error(status, text.format_map(fields)))
+        raise HttpRefused(error(status, text.format_map(fields)))
 
     def _count(self, path: str, now: int) -> None:
         route = ROUTES.get(path)
@@ -289,7 +275,7 @@ class Dispatcher:
 
     def _limit_by_fault(self, path: str) -> None:
         if path.startswith("/api/") and self._venue.faults.take("rate_limited", route=_name(path)) is not None:
-            raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
+            raise HttpRefused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
 
     async def _delay(self, path: str) -> None:
         if path.startswith("/sim/"):
@@ -302,24 +288,24 @@ class Dispatcher:
         if not route.limit:
             return
         calls = self._calls.setdefault((path, remote), deque())
-        while calls and now - calls[0] >= route.window * _SECOND:
+        while calls and now - calls[0] >= route.window * SECOND:
             calls.popleft()
         if len(calls) >= route.limit:
             unit = "minute" if route.window == _MINUTE else "second"
-            raise Refused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
+            raise HttpRefused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
         calls.append(now)
 
     async def _json(self, request: web.BaseRequest, route: Route) -> dict[str, Any]:
         if request.content_type != "application/json":
             where = " in the API endpoint" if route.text_errors else ""
-            raise Refused(error(500, f"An unexpected error occurred{where}"))
+            raise HttpRefused(error(500, f"An unexpected error occurred{where}"))
         raw = await request.read()
         try:
             body = _parse(raw)
         except ValueError:
-            raise Refused(Reply(400, _NOT_UNDERSTOOD)) from None
+            raise HttpRefused(Reply(400, _NOT_UNDERSTOOD)) from None
         if not isinstance(body, dict):
-            raise Refused(Reply(500, {"message": "Internal Server Error"}))
+            raise HttpRefused(Reply(500, {"message": "Internal Server Error"}))
         return body
 
     def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
@@ -330,9 +316,9 @@ class Dispatcher:
         if not errors:
             return {**body, **fields} if route.keeps_unknown else fields
         if route.validation:
-            raise Refused(error(400, route.validation, errors=errors))
+            raise HttpRefused(error(400, route.validation, errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)
-        raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
+        raise HttpRefused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
 
 
 def _parted(path: str) -> tuple[str, dict[str, str]]:

@@ -1,7 +1,6 @@
 """REST handlers of triggers that wait for days (GTT): place, modify, cancel, list.
 
-Used by the dispatcher. Unlike the server's sandbox they block no money before they fire, as at brokers. The one rule:
-what is answered as placed is on disk.
+Unlike the server's sandbox they block no money before they fire, as at brokers. What is answered as placed is on disk.
 """
 
 from __future__ import annotations
@@ -10,30 +9,28 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar import IST, day_of
-from mytrading.core.matching import OrderRequest, Trigger, TriggerLeg, TriggerStatus, order_problem
-from mytrading.core.symbology import instrument_id, split_id
+from mytrading.core.exchange import OrderRequest, Trigger, TriggerLeg, TriggerStatus, order_problem
+from mytrading.core.instruments.symbology import instrument_id, split_id
+from mytrading.core.time import IST, SECOND, ist_date
 from mytrading.messages.enums import OrderType, Product, Side
-from mytrading.simulator.call import Call
-from mytrading.simulator.reply import Body, Reply, error, success, with_mode
-from mytrading.simulator.schema import Fields
+from mytrading.simulator.formats.schema import Fields
+from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success, with_mode
 
-_SECOND = 1_000_000_000
 _YEAR_DAYS = 365
 
 
-async def placegttorder(call: Call) -> Reply:
+async def placegttorder(call: RestCall) -> Reply:
     """Set a trigger."""
     venue, fields = call.venue, call.fields
     now = venue.clock.now()
     if (refused := _refused(call)) is not None:
         return refused
-    trigger_id = venue.triggers.new_id(day_of(now))
+    trigger_id = venue.triggers.new_id(ist_date(now))
     venue.keep_trigger(_trigger(call, trigger_id, created_ns=now, expires_ns=_expiry(fields["expires_at"], now)))
     return with_mode(success(trigger_id=trigger_id), analyze=venue.analyze)
 
 
-async def modifygttorder(call: Call) -> Reply:
+async def modifygttorder(call: RestCall) -> Reply:
     """Replace what a waiting trigger asks for; as on the real server, an unknown one is an unexpected error."""
     venue, fields = call.venue, call.fields
     if (refused := _refused(call)) is not None:
@@ -47,7 +44,7 @@ async def modifygttorder(call: Call) -> Reply:
     return with_mode(success(trigger_id=found.trigger_id), analyze=venue.analyze)
 
 
-async def cancelgttorder(call: Call) -> Reply:
+async def cancelgttorder(call: RestCall) -> Reply:
     """End a waiting trigger."""
     venue, trigger_id = call.venue, call.fields["trigger_id"]
     found = venue.triggers.active(trigger_id)
@@ -57,15 +54,15 @@ async def cancelgttorder(call: Call) -> Reply:
     return with_mode(success(trigger_id=trigger_id), analyze=venue.analyze)
 
 
-async def gttorderbook(call: Call) -> Reply:
+async def gttorderbook(call: RestCall) -> Reply:
     """The triggers that wait, and those that ended today."""
     venue = call.venue
-    today = day_of(venue.clock.now())
-    shown = [found for found in venue.triggers if found.active or day_of(found.updated_ns) == today]
+    today = ist_date(venue.clock.now())
+    shown = [found for found in venue.triggers if found.active or ist_date(found.updated_ns) == today]
     return with_mode(success(data=[_row(trigger) for trigger in shown]), analyze=venue.analyze)
 
 
-def _refused(call: Call) -> Reply | None:
+def _refused(call: RestCall) -> Reply | None:
     venue, fields = call.venue, call.fields
     if wrong := _wrong_fields(fields):
         return with_mode(error(400, str(wrong)), analyze=venue.analyze)
@@ -97,7 +94,7 @@ def _wrong_fields(fields: Fields) -> dict[str, list[str]]:
     return {}
 
 
-def _trigger(call: Call, trigger_id: str, *, created_ns: int, expires_ns: int) -> Trigger:
+def _trigger(call: RestCall, trigger_id: str, *, created_ns: int, expires_ns: int) -> Trigger:
     venue, fields = call.venue, call.fields
     request = _request(fields)
     mark = venue.mark(request.instrument)
@@ -136,8 +133,8 @@ def _legs(fields: Fields) -> tuple[TriggerLeg, ...]:
 def _expiry(given: datetime | None, now: int) -> int:
     """Market ns at which a trigger ends: as asked, else after a year."""
     if given is not None:
-        return int(given.timestamp()) * _SECOND
-    return now + int(timedelta(days=_YEAR_DAYS).total_seconds()) * _SECOND
+        return int(given.timestamp()) * SECOND
+    return now + int(timedelta(days=_YEAR_DAYS).total_seconds()) * SECOND
 
 
 def _row(trigger: Trigger) -> Body:
@@ -156,7 +153,7 @@ def _row(trigger: Trigger) -> Body:
     return {
         "created_at": _utc(trigger.created_ns),
         "exchange": exchange,
-        "expires_at": datetime.fromtimestamp(trigger.expires_ns / _SECOND, IST).replace(tzinfo=None).isoformat(),
+        "expires_at": datetime.fromtimestamp(trigger.expires_ns / SECOND, IST).replace(tzinfo=None).isoformat(),
         "last_price": trigger.last_price,
         "legs": legs,
         "margin_blocked": 0.0,
@@ -171,4 +168,4 @@ def _row(trigger: Trigger) -> Body:
 
 
 def _utc(ns: int) -> str:
-    return datetime.fromtimestamp(ns // _SECOND, UTC).replace(tzinfo=None).isoformat()
+    return datetime.fromtimestamp(ns // SECOND, UTC).replace(tzinfo=None).isoformat()

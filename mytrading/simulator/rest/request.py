@@ -1,12 +1,11 @@
-"""What a REST handler answers, and how errors look.
-
-Used by the handlers and the dispatcher. The one rule: order and book replies carry `mode` while the server analyzes,
-data replies never do.
-"""
+"""One REST request that passed all checks, as handlers get it."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
+
+from mytrading.simulator.formats.schema import Fields
+from mytrading.simulator.venue.venue import SimulatedVenue
 
 Body = dict[str, Any]
 
@@ -33,3 +32,11 @@ def error(status: int, message: object, **fields: Any) -> Reply:
 def with_mode(reply: Reply, *, analyze: bool) -> Reply:
     """The reply marked as an analyzer's, if it is one."""
     return reply._replace(body={**reply.body, "mode": "analyze"}) if analyze else reply
+
+
+class RestCall(NamedTuple):
+    """The venue that serves it, its typed fields, and the machine time its request came in."""
+
+    venue: SimulatedVenue
+    fields: Fields
+    received_ns: int

@@ -1,7 +1,6 @@
-"""A file that is looked at again while the simulator serves, and read when somebody has edited it.
+"""A file that is looked at again while the simulator serves, and read when someone has edited it.
 
-Used by the simulator's own process: the file of `--faults`, and `calendar.toml`. The one rule: a file that cannot be
-used changes nothing, and says why.
+A file that cannot be used changes nothing, and says why.
 """
 
 from __future__ import annotations

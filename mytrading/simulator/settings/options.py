@@ -1,4 +1,4 @@
-"""What the simulator can be told at its start. Used by the command line and by whoever embeds `run`."""
+"""What the simulator can be told at its start."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mytrading.messages.runconfig import STARTING_CASH
-from mytrading.simulator.faults import Setting
+from mytrading.messages.run_config import STARTING_CASH
 
+Value = bool | int | float | str
 CAPITAL_VARIABLE = "PAPER_TRADING_INITIAL_CAPITAL"
+
+
+@dataclass(frozen=True)
+class FaultSetting:
+    """A fault as someone wants it: `count` actions (0: off, -1: for good), each come true with `probability`."""
+
+    name: str
+    count: int
+    parameters: Mapping[str, Value]
+    probability: float = 1.0
+    seed: int = 1
 
 
 class BadOption(ValueError):
@@ -34,12 +45,12 @@ def capital_from_environment() -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class SimulatorOptions:
     """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
 
     With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time; its
     master contract, in the state folder `master`, tells what is listed.
-    With `record` the books file also keeps what happened, when (`simulator/chronicle.py`).
+    With `record` the books file also keeps what happened, when (`simulator/venue/event_log.py`).
     With `every_day` there are neither weekends nor holidays, so that the market's date is the machine's. Pages of the
     origin `cors` may read answers (`*`: of any).
     The key is printed on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
@@ -68,7 +79,7 @@ class Options:
     tells_key: bool = True
     every_day: bool = False
     cors: str = ""
-    faults: tuple[Setting, ...] = ()
+    faults: tuple[FaultSetting, ...] = ()
     faults_file: Path | None = None
     personality: str = "paper"
     broker: str = ""

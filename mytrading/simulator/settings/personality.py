@@ -1,22 +1,92 @@
 """Whom the simulator plays: a strict paper exchange, OpenAlgo's analyzer, or a live server with some broker behind.
 
-Used by `Venue` and the order routes. The one rule: what is answered in analyzer mode has the analyzer's shapes
-whatever the personality; only `live` answers live ones, and only while its analyzer mode is off.
+What is answered in analyzer mode has the analyzer's shapes whatever the personality; only `live` answers live ones, and
+only while its analyzer mode is off.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 
-from mytrading.core.matching import Mark, OrderRequest
-from mytrading.core.matching.fill_rules import ANALYZER, EXCHANGE, FillRules, triggered
-from mytrading.messages.enums import OrderType, Side
+from mytrading.core.exchange import Mark, OrderRequest
+from mytrading.core.exchange.fill_rules import ANALYZER, EXCHANGE, FillRules, triggered
+from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument
-from mytrading.simulator.brokers import BROKERS, DEFAULT, Broker
-from mytrading.simulator.options import BadOption
+from mytrading.simulator.settings.options import BadOption
+
+_ISO = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class BrokerProfile:
+    """One broker: its words where they are not ours, its order times, and whether it protects market orders.
+
+    `partly` stands for an open order with a part filled, `passing` for a state on its way, `stamp` is a strftime
+    pattern in Indian time, and `last_update` says that it shows the time of the last change instead of the entry.
+    With `protects` MARKET and SL-M go to the exchange as LIMIT and SL at a price away from the market.
+    """
+
+    name: str
+    words: Mapping[BrokerStatus, str] = field(default_factory=dict)
+    partly: str = ""
+    passing: str = "unknown"
+    stamp: str = _ISO
+    last_update: bool = False
+    protects: bool = False
+
+    def word(self, status: BrokerStatus, *, partly: bool) -> str:
+        """The order book's word for a status."""
+        if partly and self.partly and status is BrokerStatus.OPEN:
+            return self.partly
+        return self.words.get(status, status.value)
+
+
+_RAW = "open pending"
+_ALL = (
+    BrokerProfile("zerodha"),
+    BrokerProfile("fyers"),
+    BrokerProfile("groww"),
+    BrokerProfile("paytm"),
+    BrokerProfile("mstock", words={BrokerStatus.OPEN: "pending"}, passing="pending"),
+    BrokerProfile("pocketful", protects=True),
+    BrokerProfile("firstock", words={BrokerStatus.TRIGGER_PENDING: "trigger_pending"}, protects=True),
+    BrokerProfile(
+        "angel",
+        partly="modified",
+        passing="validation pending",
+        stamp="%d-%b-%Y %H:%M:%S",
+        last_update=True,
+    ),
+    BrokerProfile("upstox", passing="put order req received"),
+    BrokerProfile("kotak", passing=_RAW, protects=True),
+    BrokerProfile(
+        "5paisa",
+        words={
+            BrokerStatus.OPEN: "Pending",
+            BrokerStatus.COMPLETE: "Fully Executed",
+            BrokerStatus.CANCELLED: "Cancelled",
+            BrokerStatus.REJECTED: "Rejected By Exch",
+        },
+        partly="Partially Executed",
+        passing=_RAW,
+        protects=True,
+    ),
+    BrokerProfile(
+        "dhan",
+        partly="PART_TRADED",
+        passing="TRANSIT",
+        last_update=True,
+        protects=True,
+    ),
+    BrokerProfile("iifl", stamp="%d-%m-%Y %H:%M:%S", last_update=True),
+)
+BROKERS: Mapping[str, BrokerProfile] = MappingProxyType({broker.name: broker for broker in _ALL})
+DEFAULT, PLAIN = "dhan", "zerodha"
 
 
 class Role(StrEnum):
@@ -32,7 +102,7 @@ class Personality:
     """A role, and the broker that a live one stands in front of."""
 
     role: Role = Role.PAPER
-    broker: Broker | None = None
+    broker: BrokerProfile | None = None
 
     @property
     def rules(self) -> FillRules:

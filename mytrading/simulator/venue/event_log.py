@@ -1,8 +1,8 @@
 """The record of what happened at the simulator, when: order calls, faults, orders, positions, each start.
 
 Kept in the books file, if asked for, and read by `mytrading chaos` after the end. The books say what is; only this says
-in which order it came about, by machine time. The one rule: a change of the books and its record commit together, so
-that a kill leaves both or neither.
+in which order it came about, by machine time. A change of the books and its record commit together, so that a kill
+leaves both or neither.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.core.matching import BookOrder, BookPosition, Changes
-from mytrading.runtime.clock import machine_now
+from mytrading.core.exchange import BookOrder, BookPosition, ExchangeChanges
+from mytrading.runtime.host.clock import machine_now
 
 STARTED, CALL, FAULT, ORDER, POSITION = "started", "call", "fault", "order", "position"
 
@@ -35,7 +35,7 @@ _KINDS: dict[str, Any] = {
 }
 
 
-class Event(NamedTuple):
+class LoggedEvent(NamedTuple):
     """Something that happened: `body` is a pid, the name of a route or of a fault, an order or a position."""
 
     machine_ns: int
@@ -59,7 +59,7 @@ class Chronicle:
         """A fault altered one request, fill or frame."""
         self._add(machine_now(), FAULT, name)
 
-    def changed(self, changes: Changes) -> None:
+    def changed(self, changes: ExchangeChanges) -> None:
         """The books change, in the transaction of the change."""
         now = machine_now()
         for order in changes.orders:
@@ -73,13 +73,13 @@ class Chronicle:
         self._db.execute("INSERT INTO events VALUES (NULL, ?, ?, ?)", (machine_ns, kind, _encode(body)))
 
 
-def read_events(path: Path) -> Iterator[Event]:
+def read_events(path: Path) -> Iterator[LoggedEvent]:
     """The record in a books file, oldest first; nothing if none was kept. `sqlite3.Error` if it cannot be read."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:
             return
         for machine_ns, kind, body in db.execute("SELECT machine_ns, kind, body FROM events ORDER BY seq"):
-            yield Event(machine_ns, kind, _KINDS[kind].decode(body))
+            yield LoggedEvent(machine_ns, kind, _KINDS[kind].decode(body))
     finally:
         db.close()

@@ -1,8 +1,7 @@
 """Live paper: the quotes of a running stack's `market` stream become the market of this exchange.
 
-Used by the simulator's start with `--follow`, and in a stack on live quotes. Only quotes count, each once; instruments
-that are new are listed. The one rule: a stream that has fallen silent, or tells an instrument no more, leaves no price
-behind that an order could fill at.
+Only quotes count, each once; instruments that are new are listed. A stream that has fallen silent, or tells an
+instrument no more, leaves no price behind that an order could fill at.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ import asyncio
 
 import zmq
 
-from mytrading.core.calendar import day_of
+from mytrading.core.time import ist_date
 from mytrading.messages import market
-from mytrading.runtime.streams import ZMQSubscriber, drain
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.options import BadOption
-from mytrading.simulator.venue import Venue
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber, drain
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.settings.options import BadOption
+from mytrading.simulator.venue.venue import SimulatedVenue
 
 _AT_ONCE = 500
 # The stream's own socket says when there is something; a look now and then finds what it did not say.
@@ -26,7 +25,7 @@ _LOOK_SECONDS = 0.05
 class Follower:
     """One venue's ear at a stream."""
 
-    def __init__(self, venue: Venue, endpoint: str) -> None:
+    def __init__(self, venue: SimulatedVenue, endpoint: str) -> None:
         self._venue = venue
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -78,12 +77,12 @@ class Follower:
         if instrument is None:
             if told.instrument in self._unknown:
                 return
-            instrument = venue.world.named(told.instrument, day_of(venue.clock.now()))
+            instrument = venue.world.named(told.instrument, ist_date(venue.clock.now()))
             if instrument is None:
                 self._unknown.add(told.instrument)
                 return
             venue.list_also(instrument)
-        quote = Quote(
+        quote = SimulatedQuote(
             instrument,
             told.market_ns,
             told.ltp,

@@ -1,10 +1,9 @@
 """Speed 0: the market's next step is made when nothing of the last one is under way in the stack.
 
-Used in place of `Driver` when the clock is in lock-step. After everything it sends, it sends a mark over the WebSocket;
-each daemon says on `status` which mark it has dealt with, what it has sent and what it has worked through. Where the
-two ends of every stream agree and nobody waits for a call, a read or a person, nothing can happen any more until the
-market moves: whoever would be the first to act would need a message that was sent and not worked through. The one
-rule: no step is made on a guess; who does not answer is waited for.
+After everything it sends, it sends a mark over the WebSocket; each daemon says on `status` which mark it has dealt
+with, what it has sent and what it has worked through. Where the two ends of every stream agree and nobody waits for a
+call, a read or an operator, nothing can happen any more until the market moves: whoever would be the first to act would
+need a message that was sent and not worked through. No step is made on a guess; who does not answer is waited for.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from collections.abc import Mapping
 
 import zmq
 
+from mytrading.core.time import MINUTE
 from mytrading.messages.control import StepDone
 from mytrading.messages.streams import step_topic
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.streams import ZMQSubscriber, drain
-from mytrading.simulator.driver import Driver
-from mytrading.simulator.venue import Venue
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber, drain
+from mytrading.simulator.venue.market_driver import Driver
+from mytrading.simulator.venue.venue import SimulatedVenue
 
 DAEMONS = ("feed", "engine", "risk", "router", "reconciler")
 CHANNELS = (
@@ -38,7 +38,6 @@ CHANNELS = (
 MARKED = ("feed", "reconciler")
 """Who listens to the exchange itself."""
 
-_MINUTE = 60_000_000_000
 _REPEAT_NS = 500_000_000
 _LOOK_SECONDS = 0.02
 _AT_ONCE = 500
@@ -93,7 +92,7 @@ class Ear:
 class LockStep(Driver):
     """Drives one venue step by step, together with the stack behind `endpoints`."""
 
-    def __init__(self, venue: Venue, clock: MarketClock, *, jumps: bool, endpoints: Mapping[str, str]) -> None:
+    def __init__(self, venue: SimulatedVenue, clock: MarketClock, *, jumps: bool, endpoints: Mapping[str, str]) -> None:
         super().__init__(venue, clock, jumps=jumps)
         self._ear = Ear(endpoints)
         self._mark = machine_now() // 1000
@@ -157,11 +156,11 @@ class LockStep(Driver):
         self._follow_day(now)
         market = self._venue.market
         if market is None:
-            return now + _MINUTE
+            return now + MINUTE
         following = market.index_at(now) + 1
         if following < len(market.times):
             return int(market.times[following])
-        return now + _MINUTE if self._jumps or self._venue.world.next_open(now) is not None else None
+        return now + MINUTE if self._jumps or self._venue.world.next_open(now) is not None else None
 
     def _move_to(self, market_ns: int) -> None:
         self._clock.step_to(market_ns)

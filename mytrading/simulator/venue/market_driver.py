@@ -1,8 +1,8 @@
 """What makes the simulated market go: each tick when its time comes, the venue's clockwork, the jump to the next day.
 
-Run as one task beside the servers. The one rule: it follows the market clock and writes to it only the jumps of a
-generated market, and when one that stands begins, so that every other process sees the same time; a followed market's
-clock belongs to its stack.
+Run as one task beside the servers. It follows the market clock and writes to it only the jumps of a generated market,
+and when one that stands begins, so that every other process sees the same time; a followed market's clock belongs to
+its stack.
 """
 
 from __future__ import annotations
@@ -15,27 +15,26 @@ from datetime import date
 
 import zmq
 
+from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.control import Heartbeat
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.metrics import get_performance_monitor
-from mytrading.runtime.streams import ZMQSubscriber, drain
-from mytrading.simulator.venue import Venue
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.observability.metrics import get_performance_monitor
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber, drain
+from mytrading.simulator.venue.venue import SimulatedVenue
 
-_SECOND = 1_000_000_000
-_MINUTE = 60 * _SECOND
 # After the close the books settle for this long; the next day then begins this much before its open.
-_AFTER_CLOSE_NS = 20 * _MINUTE
-_BEFORE_OPEN_NS = 5 * _SECOND
+_AFTER_CLOSE_NS = 20 * MINUTE
+_BEFORE_OPEN_NS = 5 * SECOND
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.004, 0.1
 _TICKS_A_STEP = 200
 _CHECKPOINT_SECONDS = 30.0
 # A market that stands begins so long after its stack is ready: every process has read the clock by then.
-_LEAD_NS = _SECOND // 2
-_BEAT_LATE_NS = 5 * _SECOND
+_LEAD_NS = SECOND // 2
+_BEAT_LATE_NS = 5 * SECOND
 _AT_ONCE = 500
 
 
-class Gate:
+class StartGate:
     """Who of a stack is ready, as each daemon's heartbeat says; `endpoints` are those of their `status`, by name."""
 
     def __init__(self, endpoints: Mapping[str, str]) -> None:
@@ -67,12 +66,12 @@ class Driver:
     """
 
     def __init__(
-        self, venue: Venue, clock: MarketClock, *, jumps: bool, daemons: Mapping[str, str] | None = None
+        self, venue: SimulatedVenue, clock: MarketClock, *, jumps: bool, daemons: Mapping[str, str] | None = None
     ) -> None:
         self._venue = venue
         self._clock = clock
         self._jumps = jumps
-        self._gate = Gate(daemons) if daemons and clock.waits_until > machine_now() else None
+        self._gate = StartGate(daemons) if daemons and clock.waits_until > machine_now() else None
         self._day: date | None = None
         self._seen_at = 0
         self._checkpoint_at = machine_now()
@@ -166,12 +165,12 @@ class Driver:
 
     def _housekeeping(self) -> None:
         now = machine_now()
-        if now - self._seen_at > _SECOND:
+        if now - self._seen_at > SECOND:
             self._seen_at = now
             if self._venue.world.silent:
                 self._clock.refresh()
             else:
                 self._clock.mark_seen()
-        if now - self._checkpoint_at > _CHECKPOINT_SECONDS * _SECOND:
+        if now - self._checkpoint_at > _CHECKPOINT_SECONDS * SECOND:
             self._checkpoint_at = now
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)

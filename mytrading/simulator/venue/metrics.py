@@ -1,17 +1,15 @@
 """How long the simulator's own work takes, left where the daemons leave theirs: for `mytrading perf` and the log.
 
-Used by the simulator that is a program of a stack; one on its own measures and tells nobody. The one rule: a step or a
-request costs a microsecond more for being measured, and writing happens between them.
+A step or a request costs a microsecond more for being measured, and writing happens between them.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.logging import configure_for_run
-from mytrading.runtime.metrics import get_performance_monitor
-from mytrading.runtime.performance_log import write_performance
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.observability.logging import configure_for_run
+from mytrading.runtime.observability.metrics import get_performance_monitor, write_performance
 
 NAME = "simulator"
 SNAPSHOT_S = 1.0

@@ -1,8 +1,7 @@
 """The exchange's books on disk: SQLite in WAL mode, one transaction per change.
 
-Used by `Venue`. What a client received survives `kill -9`, because `save` commits before the answer is sent. The log
-has room of its own for fills on a full disk. The one rule: rows are replaced by key, so saving the same change twice
-changes nothing.
+What a client received survives `kill -9`, because `save` commits before the answer is sent. The log has room of its own
+for fills on a full disk. Rows are replaced by key, so saving the same change twice changes nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +13,19 @@ from typing import TypeVar
 
 import msgspec
 
-from mytrading.adapters.shared_database import Writer, open_to_write
-from mytrading.core.matching import Account, BookOrder, BookPosition, Books, BookTrade, Changes, Holding, Trigger
-from mytrading.runtime.journal_reserve import Reserve
-from mytrading.simulator.chronicle import Chronicle
+from mytrading.adapters.storage.disk_reserve import LogReserve
+from mytrading.adapters.storage.shared_database import Writer, open_to_write
+from mytrading.core.exchange import (
+    Account,
+    BookOrder,
+    BookPosition,
+    Books,
+    BookTrade,
+    ExchangeChanges,
+    Holding,
+    Trigger,
+)
+from mytrading.simulator.venue.event_log import Chronicle
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
@@ -62,7 +70,7 @@ class BookStore:
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             raise BadBooks(f"{path}: expected the simulator's books, found: {error}; move the file aside") from error
-        self._reserve = Reserve(path, RESERVE_BYTES) if path is not None else None
+        self._reserve = LogReserve(path, RESERVE_BYTES) if path is not None else None
         self.chronicle = Chronicle(self._db) if record else None
 
     def load(self, capital: float) -> Books:
@@ -79,7 +87,7 @@ class BookStore:
             holdings=tuple(self._rows("SELECT body FROM holdings ORDER BY rowid", Holding)),
         )
 
-    def save(self, changes: Changes) -> None:
+    def save(self, changes: ExchangeChanges) -> None:
         """Commit a change of the books."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")

@@ -1,67 +1,176 @@
 """The running exchange: today's market, the books, and everybody who is told about them.
 
-Used by the REST handlers (orders, books, quotes), the driver (ticks, the venue's clockwork) and the WebSocket server
-(first quotes). The one rule: a change of the books is on disk before anybody hears of it.
+A change of the books is on disk before anybody hears of it.
 """
 
 from __future__ import annotations
 
 import sys
 from collections import Counter, deque
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Callable, Iterable
+from datetime import date, time, timedelta
 from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.matching import BookOrder, Changes, Exchange, Mark, OrderRequest, Refusal, Trigger
-from mytrading.core.matching.triggers import TriggerBook, TriggerStatus
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.exchange import BookOrder, Exchange, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest, Trigger
+from mytrading.core.exchange.gtt import TriggerBook, TriggerStatus
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
-from mytrading.runtime.clock import MarketClock
-from mytrading.simulator.brokers import BROKERS, PLAIN, Broker
-from mytrading.simulator.faults import Faults
-from mytrading.simulator.frames import BROKER, live_order_frame, order_frame
-from mytrading.simulator.hub import Hub
-from mytrading.simulator.live_rows import LiveRows
-from mytrading.simulator.market.day import MarketDay, Quote
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.simulator.faults.book_faults import QuoteFaults
+from mytrading.simulator.faults.registry import Faults
+from mytrading.simulator.formats.analyzer_rows import AnalyzerRows, Rows
+from mytrading.simulator.formats.broker_rows import LiveRows
+from mytrading.simulator.formats.frames import BROKER, live_order_frame, order_frame
+from mytrading.simulator.market.day import MarketDay, SimulatedQuote
 from mytrading.simulator.market.depth import price_band, standing
-from mytrading.simulator.market.heard import Heard
-from mytrading.simulator.market.history import History
-from mytrading.simulator.market.world import World, worth
-from mytrading.simulator.order_updates import OrderUpdates
-from mytrading.simulator.personality import Personality, Role, protected, trigger_problem
-from mytrading.simulator.quote_faults import QuoteFaults
-from mytrading.simulator.quote_frames import QuoteFrames
-from mytrading.simulator.rates import CallRates
-from mytrading.simulator.rows import AnalyzerRows, Rows
-from mytrading.simulator.session import BrokerSession
-from mytrading.simulator.store import BookStore
+from mytrading.simulator.market.history import MarketHistory
+from mytrading.simulator.market.world import SimulatedWorld, worth
+from mytrading.simulator.settings.personality import (
+    BROKERS,
+    PLAIN,
+    BrokerProfile,
+    Personality,
+    Role,
+    protected,
+    trigger_problem,
+)
+from mytrading.simulator.venue.store import BookStore
+from mytrading.simulator.ws.hub import Hub
+from mytrading.simulator.ws.order_sender import OrderSender, QuoteFrames
+
+
+class Seconds:
+    """Calls of one class: how many in all, and the most within any rolling and any calendar second."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.most_rolling = 0
+        self.most_calendar = 0
+        self._recent: deque[int] = deque()
+
+    def count(self, now: int) -> None:
+        """One call more, at `now` (ns, ascending)."""
+        recent = self._recent
+        recent.append(now)
+        while now - recent[0] >= SECOND:
+            recent.popleft()
+        self.calls += 1
+        self.most_rolling = max(self.most_rolling, len(recent))
+        self.most_calendar = max(self.most_calendar, sum(at // SECOND == now // SECOND for at in recent))
+
+    def row(self) -> dict[str, int]:
+        """The counts, for `/sim/state`."""
+        return {"calls": self.calls, "most_rolling": self.most_rolling, "most_calendar": self.most_calendar}
+
+
+class CallRates:
+    """The classes that limits are made for: orders, smart orders, and all other calls."""
+
+    def __init__(self) -> None:
+        self._classes = {"orders": Seconds(), "smart_orders": Seconds(), "data": Seconds()}
+
+    def count(self, route: str, order: bool, now: int) -> None:
+        """One call of a route, which places, changes or cancels an order or does not."""
+        name = "smart_orders" if route == "placesmartorder" else "orders" if order else "data"
+        self._classes[name].count(now)
+
+    def rows(self) -> dict[str, dict[str, int]]:
+        """The counts of each class."""
+        return {name: seconds.row() for name, seconds in self._classes.items()}
+
+
+class BrokerSession:
+    """One broker login; `now` gives market ns."""
+
+    def __init__(self, faults: Faults, now: Callable[[], int]) -> None:
+        self._faults = faults
+        self._now = now
+        self._login_ns = now()
+
+    def refuses(self, route: str) -> bool:
+        """Whether a call to this route is answered as without a session."""
+        if self._faults.take("session_lost", route=route) is not None:
+            return True
+        return self.rolled_over and self._faults.take("token_rollover") is not None
+
+    @property
+    def refuses_sockets(self) -> bool:
+        """Whether a socket that presents its key now is told that there is no broker; those admitted before stay."""
+        return self._faults.take("session_lost", route="websocket") is not None
+
+    @property
+    def rolled_over(self) -> bool:
+        """Whether the token's end has come since the last login: then the feed is mute too."""
+        rollover = self._faults.get("token_rollover")
+        if rollover is None:
+            return False
+        at = rollover.text("at")
+        if not at:
+            return True
+        now, moment = self._now(), time.fromisoformat(at)
+        ended = to_ns(ist_date(now), moment)
+        if ended > now:
+            ended = to_ns(ist_date(now) - timedelta(days=1), moment)
+        return self._login_ns < ended
+
+    def login(self) -> None:
+        """Begin a new session; a rollover with a time of day comes again the next day."""
+        self._login_ns = self._now()
+        self._faults.end("session_lost")
+        rollover = self._faults.get("token_rollover")
+        if rollover is not None and not rollover.text("at"):
+            self._faults.end("token_rollover")
+
+
+_SILENT_NS, _OPTION_SILENT_NS = 30_000_000_000, MINUTE
+"""Market time after which a price that was told is none to fill at; options trade less often."""
+
+
+class QuoteAges:
+    """When each instrument was last told of, and anything at all. All times are market ns."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+        self._last = 0
+
+    def note(self, instrument: str, now: int) -> None:
+        """A quote of the instrument came."""
+        self._at[instrument] = self._last = now
+
+    def is_fresh(self, instrument: str, now: int) -> bool:
+        """Whether its price is young enough, and the stream alive."""
+        exchange, symbol = split_id(instrument)
+        limit = _OPTION_SILENT_NS if parse_symbol(symbol, exchange).kind.is_option else _SILENT_NS
+        return now - self._last <= _SILENT_NS and now - self._at.get(instrument, 0) <= limit
+
 
 _RECEIVED_KEPT = 100_000
 
 
-class Venue:
+class SimulatedVenue:
     """Market, matching, books and listeners of one account."""
 
     def __init__(
         self,
         clock: MarketClock,
-        world: World,
+        world: SimulatedWorld,
         store: BookStore,
         capital: float,
         personality: Personality = Personality(),  # noqa: B008
     ) -> None:
         self.clock = clock
         self.world = world
-        self.history = History(world)
+        self.history = MarketHistory(world)
         self.personality = personality
         self.hub = Hub(self.broker, as_served=personality.role is not Role.PAPER)
         self.faults = Faults()
         self.session = BrokerSession(self.faults, clock.now)
-        self.updates = OrderUpdates(self.hub, self.faults)
+        self.updates = OrderSender(self.hub, self.faults)
         self.feed = QuoteFaults(self.faults)
         self.frames = QuoteFrames(self.hub, self.faults)
         self.analyze = personality.broker is None
@@ -79,9 +188,9 @@ class Venue:
         self.chart: dict[str, Any] = {}
         """The settings of charts, as clients stored them."""
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
-        self.held: dict[str, Quote] = {}
+        self.held: dict[str, SimulatedQuote] = {}
         self.depths: dict[str, tuple[int, int]] = {}
-        self.heard = Heard()
+        self.heard = QuoteAges()
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
@@ -105,7 +214,7 @@ class Venue:
         return self.personality.broker.name if self.personality.broker is not None else BROKER
 
     @property
-    def _behind(self) -> Broker:
+    def _behind(self) -> BrokerProfile:
         """The broker whose shapes a live answer has: for who only plays an analyzer, the one that adds nothing."""
         return self.personality.broker or BROKERS[PLAIN]
 
@@ -184,7 +293,7 @@ class Venue:
             return span
         return min(span[0], pushed.ltp), max(span[1], pushed.ltp)
 
-    def quote(self, instrument: Instrument) -> Quote | None:
+    def quote(self, instrument: Instrument) -> SimulatedQuote | None:
         """The present market of an instrument; None before the first market day."""
         held = self.held.get(instrument.id)
         if held is not None or self.market is None:
@@ -199,21 +308,21 @@ class Venue:
         quote = self.quote(listed) if listed is not None else None
         return Mark(quote.ltp, quote.bid, quote.ask, *self._band(quote)) if quote is not None else None
 
-    def _band(self, quote: Quote) -> tuple[float, float]:
+    def _band(self, quote: SimulatedQuote) -> tuple[float, float]:
         """The day's price band of an instrument, 0 and 0 without one."""
         spot = None
         if quote.instrument.kind.is_derivative:
             spot = self._spot(quote.instrument)
         return price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
 
-    def _spot(self, contract: Instrument) -> Quote | None:
+    def _spot(self, contract: Instrument) -> SimulatedQuote | None:
         """The present market of what a contract is written on; None where that is not listed, as with goods."""
         try:
             return self.quote(self.listing.spot(contract.underlying))
         except NoSuchContract:
             return None
 
-    def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | Refusal:
+    def place(self, request: OrderRequest, late_rejection: str = "") -> BookOrder | ExchangeRefusal:
         """Place an order; with `late_rejection` it is accepted, then rejected in the book.
 
         A live broker that protects market orders makes limits of them.
@@ -223,12 +332,12 @@ class Venue:
         if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
             request = protected(request, listed, mark)
         if self.live and mark is not None and (problem := trigger_problem(request, mark)):
-            return Refusal(problem)
+            return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
         self.commit(changes)
         return result
 
-    def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | Refusal:
+    def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | ExchangeRefusal:
         """Modify an order; as on the real server no update is sent for it unless it fills."""
         found = self.exchange.desk.orders.get(order_id)
         mark = self.mark(found.request.instrument) if found is not None else None
@@ -236,19 +345,19 @@ class Venue:
         self.commit(changes, tell_open=False)
         return result
 
-    def cancel(self, order_id: str) -> BookOrder | Refusal:
+    def cancel(self, order_id: str) -> BookOrder | ExchangeRefusal:
         """Cancel an order."""
         result, changes = self.exchange.cancel(order_id, self.clock.now())
         self.commit(changes)
         return result
 
-    def commit(self, changes: Changes, *, tell_open: bool = True) -> None:
+    def commit(self, changes: ExchangeChanges, *, tell_open: bool = True) -> None:
         """Store a change, then tell the order listeners."""
         if not changes.empty:
             self._store.save(changes)
             self._tell(changes, tell_open=tell_open)
 
-    def _tell(self, changes: Changes, *, tell_open: bool) -> None:
+    def _tell(self, changes: ExchangeChanges, *, tell_open: bool) -> None:
         for order in changes.orders:
             if tell_open or not order.live:
                 self.updates.send(self._order_frame(order))
@@ -275,18 +384,18 @@ class Venue:
                 self.publish(quote)
             self.match(quote)
 
-    def push(self, quote: Quote, *, hold: bool) -> None:
+    def push(self, quote: SimulatedQuote, *, hold: bool) -> None:
         """Make a quote the market at once; with `hold` it stays until released, else until the next tick."""
         self.show(quote, hold=hold)
         self.match(quote)
 
-    def show(self, quote: Quote, *, hold: bool) -> None:
+    def show(self, quote: SimulatedQuote, *, hold: bool) -> None:
         """The first half of `push`: the price is there, and on its way to who listens. `match` has to follow."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)
 
-    def publish(self, quote: Quote) -> None:
+    def publish(self, quote: SimulatedQuote) -> None:
         """Send a quote to its listeners, as faults of the feed would have it."""
         if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
             return
@@ -300,7 +409,7 @@ class Venue:
         if self.faults.take("ws_drop") is not None:
             self.hub.drop_all()
 
-    def match(self, quote: Quote) -> None:
+    def match(self, quote: SimulatedQuote) -> None:
         """Fill what rests at a price, and fire the triggers that it reaches."""
         mark = Mark(quote.ltp, quote.bid, quote.ask)
         changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
@@ -313,7 +422,7 @@ class Venue:
         self._store.save_trigger(trigger)
         self.triggers.keep(trigger)
 
-    def _fire(self, quote: Quote) -> None:
+    def _fire(self, quote: SimulatedQuote) -> None:
         """End the triggers that a price reaches, and place their orders."""
         now, exchange = self.clock.now(), quote.instrument.exchange
         due = self.triggers.due(quote.instrument.id, quote.ltp, now)
@@ -322,7 +431,7 @@ class Venue:
         for trigger, request in due:
             self.keep_trigger(trigger)
             placed = self.place(request) if request is not None else None
-            if isinstance(placed, Refusal):
+            if isinstance(placed, ExchangeRefusal):
                 self.keep_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
     def advance(self) -> None:
@@ -347,7 +456,7 @@ class Venue:
             return 0
         return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending else 0
 
-    def _standing(self, quote: Quote, side: Side) -> int:
+    def _standing(self, quote: SimulatedQuote, side: Side) -> int:
         """Units that stand at the best price of a side; where that is not told, enough for any order."""
         shown = self.depths.get(quote.instrument.id)
         there = standing(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]

@@ -1,8 +1,7 @@
 """Who listens on the WebSocket side, and what goes out to them.
 
-Used by the WebSocket server (clients come, go and subscribe) and by `Venue` (quotes and order updates). Each client
-has its own queue and writer, so that a slow one delays nobody. The one rule: order updates and replies are never
-dropped; market data of a client that lags is reduced to the newest frame per symbol and mode.
+Each client has its own queue and writer, so that a slow one delays nobody. Order updates and replies are never dropped;
+market data of a client that lags is reduced to the newest frame per symbol and mode.
 """
 
 from __future__ import annotations
@@ -14,12 +13,77 @@ from collections.abc import Callable, Collection, Iterable, KeysView
 import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
-from mytrading.runtime.clock import machine_now
-from mytrading.simulator.frames import BROKER, Body, market_frame
-from mytrading.simulator.hostile import Altered
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.pool import Pool
-from mytrading.simulator.served_frames import served_frame
+from mytrading.runtime.host.clock import machine_now
+from mytrading.simulator.faults.hostile import Altered
+from mytrading.simulator.formats.frames import BROKER, DEPTH, Body, market_frame, served_frame
+from mytrading.simulator.market.day import SimulatedQuote
+
+LATE_QUOTES = 2
+"""Quotes that still come in the fuller mode after the broker was asked for a lesser one."""
+
+
+class _Stream:
+    """What the broker sends, and the modes that its adapter believes to be wanted."""
+
+    __slots__ = ("kept", "late", "mode", "sends")
+
+    def __init__(self) -> None:
+        self.kept: set[int] = set()
+        self.mode = self.sends = self.late = 0
+
+    def ask(self, mode: int) -> None:
+        """The adapter asks for a mode: a fuller one is there at once, a lesser one after some quotes."""
+        self.kept.add(mode)
+        self.mode, self.late = mode, LATE_QUOTES if mode < self.sends else 0
+        if not self.late:
+            self.sends = mode
+
+
+class Pool:
+    """Modes by instrument, as clients come and go. It lives as long as the server: its own engine listens too.
+
+    The leak: a mode that is given up while a fuller one is held stays with the adapter, and keeps the broker sending
+    the fuller one after that was given up as well.
+    """
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _Stream] = {}
+
+    def wanted(self, instrument: str, mode: int, held: Collection[int]) -> None:
+        """The first client asks for a mode; clients held these before."""
+        stream = self._streams.setdefault(instrument, _Stream())
+        if mode > max(held, default=0):
+            stream.ask(mode)
+        stream.kept.add(mode)
+
+    def given_up(self, instrument: str, mode: int, left: Collection[int]) -> None:
+        """The last client of a mode gave it up; these are held still."""
+        stream = self._streams[instrument]
+        if mode < max(left, default=0):
+            return
+        stream.kept.discard(mode)
+        if left:
+            stream.ask(max(left))
+        elif not stream.kept:
+            del self._streams[instrument]
+
+    def kinds(self, instrument: str) -> list[int]:
+        """The frames that one quote becomes, fullest first: of a full tick those of lesser modes are cut."""
+        stream = self._streams[instrument]
+        return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
+
+    def is_full(self, instrument: str) -> bool:
+        """True while the broker sends the book."""
+        return self._streams[instrument].sends == DEPTH
+
+    def passed(self, instrument: str) -> None:
+        """One more quote went out."""
+        stream = self._streams[instrument]
+        if stream.late:
+            stream.late -= 1
+            if not stream.late:
+                stream.sends = stream.mode
+
 
 _encode = msgspec.json.Encoder().encode
 
@@ -177,7 +241,7 @@ class Hub:
 
     @property
     def watched(self) -> KeysView[str]:
-        """The instruments somebody subscribed to."""
+        """The instruments someone subscribed to."""
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
@@ -214,7 +278,7 @@ class Hub:
             for mode in list(modes):
                 self.unsubscribe(client, instrument, mode)
 
-    def publish(self, quote: Quote, altered: Altered = _as_it_is) -> None:
+    def publish(self, quote: SimulatedQuote, altered: Altered = _as_it_is) -> None:
         """Queue a quote for everybody who listens to its instrument; `altered` makes something else of its frame."""
         instrument = quote.instrument.id
         listeners = self._listeners.get(instrument)
@@ -231,13 +295,13 @@ class Hub:
             for client in clients:
                 client.put(key, frame)
 
-    def greet(self, client: Client, quote: Quote, mode: int) -> None:
+    def greet(self, client: Client, quote: SimulatedQuote, mode: int) -> None:
         """Queue the present quote for a client that has just subscribed."""
         for key, body in self._bodies(quote, (mode,)):
             if _is_for(client.modes[quote.instrument.id], key[1], mode):
                 client.put(key, _encode(body))
 
-    def _bodies(self, quote: Quote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
+    def _bodies(self, quote: SimulatedQuote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
         """The frames of a quote, fullest first, each under every mode that may get it."""
         instrument = quote.instrument.id
         full = self._pool.is_full(instrument)
@@ -248,7 +312,7 @@ class Hub:
             if mode <= kind
         ]
 
-    def _frame(self, quote: Quote, kind: int, full: bool) -> Body:
+    def _frame(self, quote: SimulatedQuote, kind: int, full: bool) -> Body:
         if not self._as_served:
             return market_frame(quote, kind, self._broker)
         return served_frame(quote, kind, self._broker, full=full)

@@ -1,19 +1,46 @@
 """Sends order updates to their listeners, with what switched-on faults make of them: lost, twice, late, out of order.
 
-Used by `Venue` for every change of an order. The one rule: with no fault on, an update goes out at once and once.
+With no fault on, an update goes out at once and once.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from mytrading.simulator import hostile
-from mytrading.simulator.faults import Faults
-from mytrading.simulator.frames import Body
-from mytrading.simulator.hub import Hub
+from mytrading.simulator.faults import hostile
+from mytrading.simulator.faults.registry import Faults
+from mytrading.simulator.formats.frames import Body
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.ws.hub import Hub
 
 
-class OrderUpdates:
+class QuoteFrames:
+    """The way of quotes from the market to the hub; one that is overtaken waits for the next of its instrument."""
+
+    def __init__(self, hub: Hub, faults: Faults) -> None:
+        self._hub = hub
+        self._faults = faults
+        self._overtaken: dict[str, SimulatedQuote] = {}
+
+    def send(self, quote: SimulatedQuote) -> None:
+        """Send one quote, unless a fault makes something else of it."""
+        name = quote.instrument.id
+        if (odd := self._faults.take("ws_hostile", instrument=name)) is not None:
+            self._hub.publish(quote, hostile.frame(odd.acted))
+        if self._faults.take("ws_corrupted", instrument=name) is not None:
+            self._hub.publish(quote, hostile.torn)
+            return
+        if name not in self._overtaken and self._faults.take("ws_reordered", instrument=name) is not None:
+            self._overtaken[name] = quote
+            return
+        twice = self._faults.take("ws_duplicated", instrument=name)
+        for _ in range(1 + (int(twice.number("times")) if twice is not None else 0)):
+            self._hub.publish(quote)
+        if (late := self._overtaken.pop(name, None)) is not None:
+            self._hub.publish(late)
+
+
+class OrderSender:
     """The way of order updates from the books to the hub."""
 
     def __init__(self, hub: Hub, faults: Faults) -> None:

@@ -1,4 +1,4 @@
-"""Try a strategy in a test: feed it bars, look at what it wishes. No sockets, no files, no clock.
+"""Try a strategy in a test: feed it bars, look at what it wants. No sockets, no files, no clock.
 
     from mytrading.strategies.testing import StrategyTester
 
@@ -7,9 +7,9 @@
         tester.feed(10, 10, 10, 11, 12)
         assert tester.actions == [(3, "BUY")]
 
-The same host calls the strategy as in paper and live trading. A wish for the market is filled at the close of its bar,
-a resting one once a later bar touches its price, unless `fills` is off. The one rule: a strategy that raises fails the
-test, with the author's file and line.
+The same host calls the strategy as in paper and live trading. A signal for the market is filled at the close of its
+bar, a resting one once a later bar touches its price, unless `fills` is off. A strategy that raises fails the test,
+with the author's file and line.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, TimerFired
-from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
 from mytrading.strategies.errors import StrategyError
 
 OPEN_NS = 1_767_584_700_000_000_000
 """2026-01-05 09:15 in India, where the first bar starts unless told otherwise."""
-_MINUTE_NS = 60_000_000_000
 _UNITS = {"m": 1, "h": 60, "d": 1440}
 
 
 class Wished(NamedTuple):
-    """What the strategy wished: the number of the bar (from 0), and the signal as risk would get it."""
+    """What the strategy wanted: the number of the bar (from 0), and the signal as risk would get it."""
 
     bar: int
     action: str
@@ -78,7 +78,7 @@ class StrategyTester:
             parameters={name: str(value) for name, value in parameters.items()},
         )
         self._machine = EngineMachine([self._run], {self._run.name: strategy}, _book(symbols, contracts))
-        self._span = int(timeframe[:-1]) * _UNITS[timeframe[-1]] * _MINUTE_NS
+        self._span = int(timeframe[:-1]) * _UNITS[timeframe[-1]] * MINUTE
         self._next_ns = start_ns
         self._fills = fills
         self._fed = 0
@@ -92,13 +92,13 @@ class StrategyTester:
 
     @property
     def actions(self) -> list[tuple[int, str]]:
-        """(number of the bar, BUY, SELL or EXIT) of every wish so far."""
+        """(number of the bar, BUY, SELL or EXIT) of every signal so far."""
         return [(item.bar, item.action) for item in self.wished]
 
     def feed(self, *bars: float | Sequence[float] | Bar, symbol: str = "") -> list[Wished]:
         """Completed bars in order: a close, (open, high, low, close) with or without volume, or a `Bar`.
 
-        Returns what the strategy wished on these.
+        Returns what the strategy wanted on these.
         """
         before = len(self.wished)
         for bar in bars:
@@ -117,8 +117,8 @@ class StrategyTester:
     @property
     def memory(self) -> dict[str, Any]:
         """What the strategy would find after a restart."""
-        (hosted,) = self._machine.hosted
-        return hosted.strategy.memory
+        (host,) = self._machine.hosts
+        return host.strategy.memory
 
     def hold(self, quantity: int, symbol: str = "", price: float = 100.0) -> None:
         """Give the strategy a position, as if orders of its had been filled; 0 closes it."""
@@ -136,8 +136,8 @@ class StrategyTester:
 
     def value(self, indicator: str, back: int = 0, symbol: str = "") -> float:
         """The value of one of the strategy's indicators at the newest bar, or `back` bars before."""
-        (hosted,) = self._machine.hosted
-        return hosted.strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
+        (host,) = self._machine.hosts
+        return host.strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
 
     def _bar(self, given: float | Sequence[float], symbol: str) -> Bar:
         values = [float(value) for value in given] if isinstance(given, Sequence) else [float(given)] * 4

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import time
 
-from mytrading.backtest.runner import run
-from mytrading.strategies import Bar, BaseStrategy, Wish
-from tests.backtest_support import SBIN, bars, flat, spec_of
+from mytrading.backtest.run import run
+from mytrading.strategies import Bar, BaseStrategy, StrategySignal
+from tests.kit.backtest_specs import SBIN, bars, flat, spec_of
 
 INFY = "NSE:INFY"
 
@@ -23,7 +23,7 @@ class Timed(BaseStrategy):
             self.set_timer("in", 30)
             self.set_timer("out", at="10:07")
 
-    def on_timer(self, name: str) -> Wish:
+    def on_timer(self, name: str) -> StrategySignal:
         return self.create_signal("BUY" if name == "in" else "EXIT", reason=name)
 
 
@@ -41,7 +41,7 @@ class Stops(BaseStrategy):
     def initialize(self) -> None:
         self.count = 0
 
-    def on_data(self, data: Bar) -> Wish | None:
+    def on_data(self, data: Bar) -> StrategySignal | None:
         self.count += 1
         if self.count == 1:
             return self.create_signal("SELL", trigger_price=99.0, buffer=0.5, stop_price=103.0, lots=3)
@@ -70,7 +70,7 @@ class Slices(BaseStrategy):
     def initialize(self) -> None:
         self.seen = []
 
-    def generate_signals(self) -> Wish | None:
+    def generate_signals(self) -> StrategySignal | None:
         self.seen.append(self.now_ns // 60_000_000_000 % 60 - 30)
         return self.create_signal("BUY", instrument=SBIN) if len(self.seen) == 2 else None
 
@@ -79,4 +79,4 @@ def test_slice_that_lacks_a_bar_ends_with_its_minute() -> None:
     whole, part = bars(flat(100.0, 4)), bars(flat(50.0, 1), at=time(10, 0), instrument=INFY)
     result = run(spec_of(Slices, whole, part))
     (fill,) = result.ledger.fills
-    assert fill.at_ns // 60_000_000_000 % 60 - 30 == 2  # wished at 10:02, at the end of the second slice
+    assert fill.at_ns // 60_000_000_000 % 60 - 30 == 2  # wanted at 10:02, at the end of the second slice

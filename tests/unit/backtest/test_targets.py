@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.backtest.columns import MINUTE_NS
-from mytrading.backtest.runner import Result, run
-from mytrading.messages.runconfig import StopPlan
-from mytrading.strategies import Bar, BaseStrategy, Wish
-from tests.backtest_support import Script, bars, flat, spec_of
-from tests.unit.backtest.test_fills import OPEN_NS
+from mytrading.backtest.run import RunResult, run
+from mytrading.core.time import MINUTE
+from mytrading.messages.run_config import StopPlan
+from mytrading.strategies import Bar, BaseStrategy, StrategySignal
+from tests.kit.backtest_specs import OPEN_NS, Script, bars, flat, spec_of
 
 PLANS = [StopPlan.BROKER, StopPlan.ENGINE]
 Row = tuple[float, float, float, float]
@@ -26,7 +25,7 @@ class Aims(BaseStrategy):
     def initialize(self) -> None:
         self.count = 0
 
-    def on_data(self, data: Bar) -> Wish | None:
+    def on_data(self, data: Bar) -> StrategySignal | None:
         self.count += 1
         if self.count == 2:
             return self.create_signal(self.side, stop_price=self.stop, target_price=self.target)
@@ -75,7 +74,7 @@ def test_profit_that_a_strategy_is_set_to_take_is_taken_at_the_first_tick_there(
     action: str, profit: float, exit_price: float, plan: StopPlan, plain: bool
 ) -> None:
     rows = [*flat(100.0, 4), (100.0, 106.0, 95.0, 101.0), *flat(101.0, 3)]
-    given = {"stop": plan, "stop_loss": 0.1, "take_profit": profit, "plain": plain}
+    given = {"stop": plan, "stop_loss_pct": 0.1, "take_profit_pct": profit, "plain": plain}
     result = run(spec_of(Script, bars(rows), parameters={"plan": f"1 {action}"}, **given))
     assert [fill.price for fill in result.ledger.fills] == [100.0, exit_price]
 
@@ -84,9 +83,9 @@ TAKEN = (100.0, 106.0, 94.0, 100.0)
 """A bar that comes to the profit of a long and of a short position entered at 100."""
 
 
-def entries(result: Result) -> list[tuple[int, int]]:
+def entries(result: RunResult) -> list[tuple[int, int]]:
     """The bar at whose open each entry filled, and its signed units."""
-    return [((fill.at_ns - OPEN_NS) // MINUTE_NS, fill.units) for fill in result.ledger.fills[::2]]
+    return [((fill.at_ns - OPEN_NS) // MINUTE, fill.units) for fill in result.ledger.fills[::2]]
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -100,14 +99,14 @@ def entries(result: Result) -> list[tuple[int, int]]:
         ("1 SELL, 4 SELL, 6 SELL", [(2, -1), (7, -1)], 1),
     ],
 )
-def test_same_wish_after_a_target_enters_once_a_bar_has_passed_without_it(
+def test_same_signal_after_a_target_enters_once_a_bar_has_passed_without_it(
     words: str, entered: list[tuple[int, int]], denied: int, plan: StopPlan, plain: bool
 ) -> None:
-    """The bar of the target is the fourth; that the same wish was denied on it takes nothing from the bars after."""
+    """The bar of the target is the fourth; that the same signal was denied on it takes nothing from the bars after."""
     rows = [*flat(100.0, 4), TAKEN, *flat(100.0, 6)]
-    given = {"stop": plan, "stop_loss": 0.2, "take_profit": 0.04, "plain": plain}
+    given = {"stop": plan, "stop_loss_pct": 0.2, "take_profit_pct": 0.04, "plain": plain}
     result = run(spec_of(Script, bars(rows), parameters={"plan": words}, **given))
-    assert (entries(result), result.ledger.counts["WISH_SPENT"]) == (entered, denied)
+    assert (entries(result), result.ledger.counts["SIGNAL_SPENT"]) == (entered, denied)
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -122,10 +121,10 @@ def test_same_wish_after_a_target_enters_once_a_bar_has_passed_without_it(
         ("1 SELL, 3 BUY, 8 SELL", [(2, -1), (4, 1), (9, -1)]),
     ],
 )
-def test_bars_between_a_reversal_and_its_target_do_not_count_for_the_same_wish(
+def test_bars_between_a_reversal_and_its_target_do_not_count_for_the_same_signal(
     words: str, entered: list[tuple[int, int]], plan: StopPlan, plain: bool
 ) -> None:
     rows = [*flat(100.0, 8), TAKEN, *flat(100.0, 6)]
-    given = {"stop": plan, "stop_loss": 0.2, "take_profit": 0.04, "plain": plain}
+    given = {"stop": plan, "stop_loss_pct": 0.2, "take_profit_pct": 0.04, "plain": plain}
     result = run(spec_of(Script, bars(rows), parameters={"plan": words}, **given))
     assert entries(result) == entered

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.instrument_store import InstrumentFile
+from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.cli.main import run as main
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.messages.runconfig import write_run_config
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
-from tests.unit.cli.test_instruments import snapshot
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import to_ns
+from mytrading.messages.run_config import write_run_config
+from tests.kit.instrument_snapshot import snapshot
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -203,7 +204,7 @@ def test_sums_of_what_is_no_amount_are_refused(run: Run, line: str, says: str) -
 
 def test_calculators_take_the_day_of_the_market_that_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     noon = to_ns(date(2025, 6, 2), time(12))
-    monkeypatch.setattr("mytrading.cli.calendar.market_now", lambda _profile: noon)
+    monkeypatch.setattr("mytrading.cli.market.calendar.market_now", lambda _profile: noon)
     for command in (("margin", "-m", "1000000"), ("size", "NIFTY", "--lots", "2")):
         body = json.loads(run(*command, "--json")[1])
         assert (body["day"], body["lot_size"]) == ("2025-06-02", 75)

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 import mytrading
-from mytrading.cli.main import run
-from mytrading.cli.misplaced import misplaced
-from mytrading.messages.runconfig import RUN_FILE, write_run_config
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.cli.main import misplaced, run
+from mytrading.messages.run_config import RUN_FILE, write_run_config
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 
 def ended(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:

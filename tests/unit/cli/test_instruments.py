@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.warehouse import Warehouse
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.warehouse import Warehouse
 from mytrading.cli.main import run as main
-from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts, list_instruments
-from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
-from mytrading.messages.runconfig import write_run_config
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
-
-FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
-CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
-ODD = Instrument(id="NSE:B&B", exchange="NSE", symbol="B&B", kind=InstrumentKind.EQ, underlying="B&B", token="20,\"31",
-                 name="BEN & BOB")  # fmt: skip
+from mytrading.messages.instruments import InstrumentKind, InstrumentRefusal
+from mytrading.messages.run_config import write_run_config
+from tests.kit.instrument_snapshot import ODD, snapshot
+from tests.kit.run_configs import run_config
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-def snapshot(day: str, **fields: Any) -> Snapshot:
-    rows = list_instruments(FACTS, CALENDAR, date(2026, 11, 20), {"NIFTY": 26_010.0})
-    return Snapshot(**{"day": day, "fetched_ns": 1, "instruments": (*rows, ODD), "good_day": day, **fields})
 
 
 @pytest.fixture
@@ -67,7 +52,9 @@ def test_show_counts_by_underlying_and_shows_one_contract(state: Path, run: Run)
 
 def test_show_of_refused_contracts_exits_1_with_the_reasons(state: Path, run: Run) -> None:
     assert run("show")[0] == 1
-    InstrumentFile(state).write(snapshot("2026-11-20", refusals=(Refusal("NIFTY", "the list was cut short"),)))
+    InstrumentFile(state).write(
+        snapshot("2026-11-20", refusals=(InstrumentRefusal("NIFTY", "the list was cut short"),))
+    )
     code, out, err = run("show")
     assert (code, "instruments of 2026-11-20" in out) == (1, True)
     assert "refused: NIFTY: the list was cut short" in err

@@ -11,24 +11,20 @@ from typing import Any, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.cli import books
 from mytrading.cli.app import app
+from mytrading.cli.trading import tables
 from mytrading.cli.why import command as why
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers
-from mytrading.daemons.gateway import Totals
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import PlaceEntry, SignalDenied
-from mytrading.messages.control import OpsRequest
 from mytrading.messages.enums import OrderState
 from mytrading.messages.signals import Leg, Signal
-from mytrading.runtime.clock import MarketClock
-from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal
-from tests.fake_broker import SECOND, OrderBench
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_oms_unknown import time_out
-from tests.unit.core.test_risk_machine import SHARE, Desk
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, Entry, Journal
+from tests.kit.fake_broker import SECOND, OrderBench, time_out
+from tests.kit.gateway_queries import ops_server
+from tests.kit.risk_bench import SHARE, RiskBench
+from tests.kit.run_configs import run_config
 
 
 class Lost(NamedTuple):
@@ -49,9 +45,9 @@ class Lost(NamedTuple):
 @pytest.fixture
 def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
     """Risk and the order machine decide; what they decided is in a journal and in the gateway's view."""
-    config, desk, bench = run_config(tmp_path), Desk(), OrderBench()
-    desk.quote(SHARE)
-    (entry,) = desk.wish("a", Leg(instrument=SHARE, lots=10))
+    config, risk_bench, bench = run_config(tmp_path), RiskBench(), OrderBench()
+    risk_bench.quote(SHARE)
+    (entry,) = risk_bench.intent("a", Leg(instrument=SHARE, lots=10))
     assert isinstance(entry, PlaceEntry)
     bench.read()
     bench.enter(entry.id)
@@ -60,17 +56,17 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lost:
     bench.tick(140 * SECOND)
     bench.read()
     assert bench.order(entry.id).state is OrderState.LOST
-    desk.order(entry, OrderState.UNKNOWN)
-    desk.order(entry, OrderState.LOST)
-    desk.wish("b", Leg(instrument=SHARE, lots=10))
+    risk_bench.order(entry, OrderState.UNKNOWN)
+    risk_bench.order(entry, OrderState.LOST)
+    risk_bench.intent("b", Leg(instrument=SHARE, lots=10))
     view, control = StackView(), ControlMachine()
-    for row in desk.rows:
+    for row in risk_bench.rows:
         view.apply(row)
     for alert in bench.alerts:
         control.apply(alert)
-    _write(Journal(config.journal_dir("risk"), "risk", "2026-11-20"), desk.rows)
-    answers = Answers(config, view, control, MarketClock.load(config.clock_path), Totals(), lambda _: None)
-    monkeypatch.setattr(books, "_ask", lambda _, verb, **given: answers.answer(OpsRequest(verb=verb, arguments=given)))
+    _write(Journal(config.journal_dir("risk"), "risk", "2026-11-20"), risk_bench.rows)
+    server = ops_server(config, view, control)
+    monkeypatch.setattr(tables, "_ask", lambda _, query: server.answer(query))
 
     @contextmanager
     def stack(_: str) -> Iterator[SimpleNamespace]:

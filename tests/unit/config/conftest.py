@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import copy_project
+from tests.kit.project import copy_project
 
 
 @pytest.fixture

@@ -10,19 +10,19 @@ from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.accounts import (
     BROKERS,
     AccountConfig,
+    accounts_lock,
     broker_named,
-    held,
     load_accounts,
     render_accounts,
     with_primary,
-    without,
+    without_account,
     write_accounts,
     ws_url_of,
 )
-from mytrading.config.vault import Vault, find_key, make_key
+from mytrading.config.key_vault import Vault, find_key, make_key
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import AccountRole
-from tests.support import copy_project
+from mytrading.messages.run_config import AccountRole
+from tests.kit.project import copy_project
 
 SECRETS = {"main": "key-of-main", "spare": "key-of-spare", "third": "key-of-third"}
 
@@ -81,10 +81,10 @@ def test_another_primary_makes_the_one_before_a_backup(home: Path) -> None:
 
 
 def test_primary_that_is_removed_is_followed_by_a_backup(home: Path) -> None:
-    left = without(kept(home), "main")
+    left = without_account(kept(home), "main")
     assert roles(left) == {"spare": "primary", "third": "trading"}
-    assert roles(without(left, "spare")) == {"third": "primary"}
-    assert without(without(left, "spare"), "third") == ()
+    assert roles(without_account(left, "spare")) == {"third": "primary"}
+    assert without_account(without_account(left, "spare"), "third") == ()
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,11 @@ def test_stream_is_expected_beside_the_server(host: str, stream: str) -> None:
 
 
 def test_accounts_that_somebody_else_changes_for_too_long_are_said_to_be_held(home: Path) -> None:
-    with held(home), pytest.raises(ConfigurationError, match="another `mytrading account` command"), held(home, 0.1):
+    with (
+        accounts_lock(home),
+        pytest.raises(ConfigurationError, match="another `mytrading account` command"),
+        accounts_lock(home, 0.1),
+    ):
         pass
-    with held(home, 0.0):
+    with accounts_lock(home, 0.0):
         pass

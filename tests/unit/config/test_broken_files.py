@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.backtest.asked import AskedWrongly
-from mytrading.backtest.setup import Asked, prepare, strategy_file
+from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.setup.prepare import RunRequest, prepare, strategy_file
 from mytrading.cli.main import run
 from mytrading.config import ConfigurationError, load_settings
-from mytrading.messages.runconfig import TradeKind
-from tests.support import ROOT
+from mytrading.messages.run_config import TradeKind
+from tests.kit.project import ROOT
 
 
 def problems(home: Path) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def test_name_that_two_files_declare_stops_what_is_enabled_under_it(home: Path) 
 def test_class_without_a_file_of_settings_is_tried_on_an_index(home: Path) -> None:
     (home / "config" / "strategies" / "sma_crossover.toml").unlink()
     data, day = str(ROOT / "tests" / "data" / "index-1m.csv.gz"), date(2024, 1, 29)
-    spec = prepare(home, Asked("SMA_Crossover", (f"NIFTY={data}",), first=day, last=day)).spec
+    spec = prepare(home, RunRequest("SMA_Crossover", (f"NIFTY={data}",), first=day, last=day)).spec
     assert (spec.run.symbols, spec.run.long and spec.run.long.kind) == (("NSE_INDEX:NIFTY",), TradeKind.SAME)
     with pytest.raises(ConfigurationError, match="is an index, which cannot be bought"):
         load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "SMA_Crossover"})

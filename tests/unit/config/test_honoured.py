@@ -1,4 +1,4 @@
-"""What is called honoured is: each variable changes the run, and each value of the run file has a reader in the code.
+"""Each variable changes the run, and each value of the run file has a reader in the code.
 
 A reader is an attribute access whose receiver carries one of the names under which that part of the run file goes in
 the code (`config.data.batch_size`, `rules.batch_size`), so that a field is not taken for read because of a namesake.
@@ -14,11 +14,11 @@ import msgspec
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
-from mytrading.config.variables import STRATEGY_PATH, VARIABLES, State, reserved_keys
-from mytrading.messages import runconfig
-from mytrading.messages.runconfig import RunConfig
-from tests.once import once
-from tests.support import ROOT, copy_project
+from mytrading.config.env_variables import STRATEGY_PATH, VARIABLES
+from mytrading.messages import run_config
+from mytrading.messages.run_config import RunConfig
+from tests.kit.project import ROOT, copy_project
+from tests.kit.shared_fixtures import once
 
 Accesses = frozenset[tuple[str, str]]
 OTHER = {
@@ -52,25 +52,19 @@ OTHER = {
     "MAX_DRAWDOWN": "0.2",
     "MAX_DRAWDOWN_ACTION": "alert",
     "DAILY_R_ACTION": "no_entries",
-    "ENABLE_WEBSOCKET": "false",
     "ENABLE_TICK_DATA": "false",
     "ENABLE_DEPTH_DATA": "false",
     "ENABLE_HISTORICAL_DATA": "false",
     "ENABLE_DATA_VALIDATION": "false",
     "CONSOLE_LOGGING_ENABLED": "false",
-    "ENABLE_CONSOLE_LOGGING": "false",
     "FILE_LOGGING_ENABLED": "false",
-    "ENABLE_FILE_LOGGING": "false",
     "PERFORMANCE_LOGGING": "false",
     "TRADE_LOGGING": "false",
     "ERROR_LOGGING": "false",
     "LOG_LEVEL": "ERROR",
     "LOG_DIRECTORY": "elsewhere",
-    "LOG_DIR": "elsewhere",
     "MYTRADING_LOG_DIR": "elsewhere",
     "LOG_MAX_FILE_SIZE": "3 MB",
-    "LOG_ROTATION": "3 MB",
-    "LOG_RETENTION": "3 days",
     "ENABLE_PERFORMANCE_MONITORING": "false",
     "ENABLE_MEMORY_OPTIMIZATION": "false",
     "GC_THRESHOLD": "5000",
@@ -97,7 +91,7 @@ OTHER = {
 }
 """A value other than the default for variables that do not simply take the number 7."""
 
-STOPS = ("ENABLE_WEBSOCKET", "ENABLED_TIMEFRAMES")
+STOPS = ("ENABLED_TIMEFRAMES",)
 """Whose other value is a reason not to start."""
 
 ALLOWS = ("MYTRADING_TRANSPORT_INSECURE",)
@@ -116,19 +110,19 @@ BESIDES = {
 """What else must be given for a variable (or all that begin so) to count."""
 
 OUTSIDE = {
-    "MYTRADING_HOME": "mytrading/runtime/places.py",
-    "MYTRADING_STATE_DIR": "mytrading/runtime/places.py",
+    "MYTRADING_HOME": "mytrading/runtime/host/paths.py",
+    "MYTRADING_STATE_DIR": "mytrading/runtime/host/paths.py",
     "MYTRADING_RUN": "mytrading/simulator/embedded.py",
-    "MYTRADING_KEY": "mytrading/config/vault.py",
-    "MYTRADING_KEY_FILE": "mytrading/config/vault.py",
-    "MYTRADING_RUN_KEY": "mytrading/runtime/run_key.py",
+    "MYTRADING_KEY": "mytrading/config/key_vault.py",
+    "MYTRADING_KEY_FILE": "mytrading/config/key_vault.py",
+    "MYTRADING_RUN_KEY": "mytrading/runtime/host/run_key.py",
     "MYTRADING_TEST_DATA": "tests/system/test_stack.py",
-    "MYTRADING_TEST_PATIENCE": "tests/support.py",
+    "MYTRADING_TEST_PATIENCE": "tests/kit/waiting.py",
 }
 """Variables that are no settings, with a file that reads them from the environment."""
 
 RECEIVERS: dict[str, tuple[str, ...]] = {
-    "Venue": ("venue",),
+    "VenueSettings": ("venue",),
     "AccountRun": ("account",),
     "TradeRule": ("rule",),
     "StrategyRun": ("run", "strategy"),
@@ -145,21 +139,7 @@ RECEIVERS: dict[str, tuple[str, ...]] = {
 }
 """Under which names each part of the run file goes in the code."""
 
-UNREAD = {
-    "StrategyRun.group",
-    "RateLimits.smart_orders_per_second",
-    "RateLimits.reads_per_minute",
-    "SimulatorRules.commission",
-}
-"""What nobody reads; `docs/configuration.md` calls the settings behind them reserved."""
-
-SETTING_OF = {"StrategyRun": "strategy", "RiskLimits": "risk", "RateLimits": "rates", "SimulatorRules": "simulator"}
-
-SETTINGS = [
-    row
-    for row in VARIABLES.values()
-    if row.state is State.HONOURED and row.path and not row.path.startswith("backtest.")
-]
+SETTINGS = [row for row in VARIABLES.values() if row.path and not row.path.startswith("backtest.")]
 """Those that a stack runs by; tests/backtest/test_options.py has those of backtests."""
 
 
@@ -195,9 +175,7 @@ def outcome(home: Path, env: dict[str, str]) -> object:
 
 
 @pytest.mark.parametrize("name", [row.name for row in SETTINGS])
-def test_honoured_variable_changes_the_run(
-    shipped: Path, without: Callable[[dict[str, str]], object], name: str
-) -> None:
+def test_variable_changes_the_run(shipped: Path, without: Callable[[dict[str, str]], object], name: str) -> None:
     besides = BESIDES.get(name) or BESIDES.get(name.partition("_")[0] + "_", {})
     before, after = without(besides), outcome(shipped, {**besides, name: OTHER.get(name, "7")})
     assert isinstance(before, dict) != (name in ALLOWS), before
@@ -205,7 +183,7 @@ def test_honoured_variable_changes_the_run(
     assert before != after
 
 
-@pytest.mark.parametrize("name", [row.name for row in VARIABLES.values() if row.is_outside])
+@pytest.mark.parametrize("name", [row.name for row in VARIABLES.values() if row.outside])
 def test_variable_read_before_the_env_file_is_refused_in_it(home: Path, name: str) -> None:
     (home / ".env").write_text(f"\n{name}=/tmp/x\n")
     assert f"{name} (.env:2) = '/tmp/x': expected in the environment, say `export {name}=…`" in str(outcome(home, {}))
@@ -229,7 +207,7 @@ def test_less_free_space_than_the_journals_keep_aside_is_warned_of(home: Path, s
 
 
 def test_variables_that_are_no_settings_are_read_where_they_are_said_to_be() -> None:
-    assert {row.name for row in VARIABLES.values() if row.state is State.HONOURED and not row.path} == set(OUTSIDE)
+    assert {row.name for row in VARIABLES.values() if not row.path} == set(OUTSIDE)
     for name, file in OUTSIDE.items():
         assert f'"{name}"' in (ROOT / file).read_text(encoding="utf-8"), f"{file} does not read {name}"
 
@@ -243,7 +221,7 @@ def read_accesses() -> list[tuple[str, str]]:
     """(receiver, attribute) of every attribute access in the package outside the settings themselves."""
     found = set()
     for path in (ROOT / "mytrading").rglob("*.py"):
-        if "config" in path.relative_to(ROOT / "mytrading").parts[0] or path.name == "runconfig.py":
+        if "config" in path.relative_to(ROOT / "mytrading").parts[0] or path.name == "run_config.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute):
@@ -258,22 +236,13 @@ def readers(accesses: Accesses, owner: str, field: str) -> list[str]:
 
 
 def fields() -> list[str]:
-    """`Venue.timeout` and so on, of the run file and everything in it."""
-    return [f"{owner}.{field}" for owner in RECEIVERS for field in getattr(runconfig, owner).__struct_fields__]
+    """`VenueSettings.timeout` and so on, of the run file and everything in it."""
+    return [f"{owner}.{field}" for owner in RECEIVERS for field in getattr(run_config, owner).__struct_fields__]
 
 
-@pytest.mark.parametrize("field", [field for field in fields() if field not in UNREAD])
+@pytest.mark.parametrize("field", fields())
 def test_field_of_the_run_file_has_a_reader(accesses: Accesses, field: str) -> None:
-    assert readers(accesses, *field.split(".")), f"nobody reads {field}: use it, or call its setting reserved"
-
-
-@pytest.mark.parametrize("field", sorted(UNREAD))
-def test_field_without_a_reader_is_called_reserved(accesses: Accesses, field: str) -> None:
-    owner, name = field.split(".")
-    assert f"{SETTING_OF[owner]}.{name}" in reserved_keys()
-    assert not readers(accesses, owner, name), (
-        f"{field} is read now: take it off the list, and call its setting honoured"
-    )
+    assert readers(accesses, *field.split(".")), f"nobody reads {field}: use it, or remove it"
 
 
 def test_every_part_of_the_run_file_is_looked_at() -> None:
@@ -286,17 +255,8 @@ def _sample() -> RunConfig:
     return build_run_config(settings, ROOT, ROOT / "state", ROOT / "run")
 
 
-def test_strategy_variable_names_an_honoured_parameter() -> None:
+def test_strategy_variable_names_a_parameter() -> None:
     assert all("." in row.path.removeprefix(STRATEGY_PATH) for row in SETTINGS if row.path.startswith(STRATEGY_PATH))
-
-
-def test_reserved_key_of_a_strategy_file_warns_with_its_place(home: Path) -> None:
-    file = home / "config" / "strategies" / "sma_crossover.toml"
-    file.write_text(file.read_text().replace("lots = 1\n", 'lots = 1\ngroup = "other"\n'))
-    (warning,) = load_settings(home, "default", {}).warnings
-    assert "sma_crossover.toml:" in warning
-    assert "group" in warning
-    assert "no effect" in warning
 
 
 @pytest.mark.parametrize(("seconds", "warned"), [("10", True), ("30", False), ("45", False)])

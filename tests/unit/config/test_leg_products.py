@@ -9,9 +9,9 @@ import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import StrategyRun, decode_run_config, write_run_config
-from tests.support import ROOT
-from tests.unit.config.test_legs import home
+from mytrading.messages.run_config import StrategyRun, decode_run_config, write_run_config
+from tests.kit.leg_project import leg_project
+from tests.kit.project import ROOT
 
 COVERED = """name = "Covered"
 entry_time = "09:20"
@@ -49,7 +49,7 @@ right = "CE"
 
 def run_of(folder: Path, text: str) -> StrategyRun:
     name = text.split('"')[1]
-    settings = load_settings(home(folder, text), "paper", environ={"ENABLED_STRATEGIES": name})
+    settings = load_settings(leg_project(folder, text), "paper", environ={"ENABLED_STRATEGIES": name})
     config = build_run_config(settings, folder / "state", folder / "run", folder / "logs")
     write_run_config(folder / "run.msgpack", config)
     (run,) = decode_run_config(folder / "run.msgpack").strategies
@@ -59,7 +59,7 @@ def run_of(folder: Path, text: str) -> StrategyRun:
 def said(folder: Path, text: str, **environ: str) -> str:
     name = text.split('"')[1]
     with pytest.raises(ConfigurationError) as caught:
-        load_settings(home(folder, text), "paper", environ={"ENABLED_STRATEGIES": name, **environ})
+        load_settings(leg_project(folder, text), "paper", environ={"ENABLED_STRATEGIES": name, **environ})
     return str(caught.value)
 
 

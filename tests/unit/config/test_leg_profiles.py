@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings
-from mytrading.messages.runconfig import decode_run_config, write_run_config
-from tests.support import ROOT
-from tests.unit.config.test_legs import home
+from mytrading.messages.run_config import decode_run_config, write_run_config
+from tests.kit.leg_project import leg_project
+from tests.kit.project import ROOT
 
 FILE = """name = "Condor"
 entry_time = "09:20"
@@ -32,7 +32,7 @@ BOUGHT = FILE.replace("lots = 2", "{}")
 
 
 def said(folder: Path, text: str, risk: str = "") -> str:
-    project = home(folder, text)
+    project = leg_project(folder, text)
     if risk:
         path = project / "config" / "risk.toml"
         path.write_text(path.read_text(encoding="utf-8").replace("C = 0.36", f"C = 0.36\n{risk}"), encoding="utf-8")
@@ -42,7 +42,7 @@ def said(folder: Path, text: str, risk: str = "") -> str:
 
 
 def test_profile_of_a_leg_stands_in_the_run_file(tmp_path: Path) -> None:
-    settings = load_settings(home(tmp_path, FILE), "paper", environ={"ENABLED_STRATEGIES": "condor"})
+    settings = load_settings(leg_project(tmp_path, FILE), "paper", environ={"ENABLED_STRATEGIES": "condor"})
     config = build_run_config(settings, tmp_path / "state", tmp_path / "run", tmp_path / "logs")
     write_run_config(tmp_path / "run.msgpack", config)
     (run,) = decode_run_config(tmp_path / "run.msgpack").strategies
@@ -52,7 +52,7 @@ def test_profile_of_a_leg_stands_in_the_run_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("word", ["conservative", "Aggressive", "a", "C", "grade_B", "D"])
 def test_every_profile_and_grade_of_the_risk_file_may_stand(tmp_path: Path, word: str) -> None:
-    project = home(tmp_path, SOLD.format(f'profile = "{word}"'))
+    project = leg_project(tmp_path, SOLD.format(f'profile = "{word}"'))
     path = project / "config" / "risk.toml"
     path.write_text(path.read_text(encoding="utf-8").replace("C = 0.36", "C = 0.36\nD = 0.5"), encoding="utf-8")
     assert load_settings(project, environ={"ENABLED_STRATEGIES": "condor"}).plan_of("Condor") is not None

@@ -8,63 +8,23 @@ from pathlib import Path
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings
-from mytrading.config.leg_words import comparisons_of, stop_of
-from mytrading.config.legs import schema
+from mytrading.config.leg_plan import schema
+from mytrading.core.options.leg_grammar import parse_conditions, parse_stop
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
-from mytrading.messages.runconfig import decode_run_config, write_run_config
-from tests.support import ROOT, copy_project
-
-FILE = """name = "Condor"
-underlying = "NIFTY"
-product = "MIS"
-entry_time = "09:20"
-exit_time = 15:10:00
-days = "non-expiry"
-when = "close above SMA(20) and RSI(14) < 70"
-
-[[legs]]
-action = "buy"
-strike = "otm 5"
-right = "ce"
-lots = 2
-
-[[legs]]
-action = "SELL"
-strike = "DELTA 0.3"
-right = "CE"
-expiry = "next monthly"
-lots = 2
-stop = "30%"
-target = "20 points"
-
-[[legs]]
-kind = "future"
-action = "SELL"
-instrument = "BANKNIFTY"
-
-[[legs]]
-kind = "equity"
-action = "BUY"
-instrument = "NSE:SBIN"
-quantity = 500
-"""
-
-
-def home(folder: Path, text: str = FILE) -> Path:
-    copy_project(folder)
-    (folder / "config" / "strategies" / "condor.toml").write_text(text, encoding="utf-8")
-    return folder
+from mytrading.messages.run_config import decode_run_config, write_run_config
+from tests.kit.leg_project import FILE, leg_project
+from tests.kit.project import ROOT
 
 
 def problems(folder: Path, text: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
-        load_settings(home(folder, text), environ={})
+        load_settings(leg_project(folder, text), environ={})
     return str(caught.value)
 
 
 def test_file_of_legs_becomes_a_run_with_its_plan_and_survives_the_run_file(tmp_path: Path) -> None:
-    settings = load_settings(home(tmp_path), "paper", environ={"ENABLED_STRATEGIES": "condor"})
+    settings = load_settings(leg_project(tmp_path), "paper", environ={"ENABLED_STRATEGIES": "condor"})
     config = build_run_config(settings, tmp_path / "state", tmp_path / "run", tmp_path / "logs")
     write_run_config(tmp_path / "run.msgpack", config)
     (run,) = decode_run_config(tmp_path / "run.msgpack").strategies
@@ -125,7 +85,7 @@ def test_mistake_is_told_with_line_key_value_and_what_may_stand_there(
 )
 def test_limit_of_a_leg_survives_the_run_file(tmp_path: Path, words: str, limit: LegStop) -> None:
     text = FILE.replace('stop = "30%"', f'order_type = "limit"\nlimit = "{words}"')
-    settings = load_settings(home(tmp_path, text), "paper", environ={"ENABLED_STRATEGIES": "condor"})
+    settings = load_settings(leg_project(tmp_path, text), "paper", environ={"ENABLED_STRATEGIES": "condor"})
     write_run_config(
         tmp_path / "run.msgpack", build_run_config(settings, tmp_path / "state", tmp_path / "run", tmp_path / "logs")
     )
@@ -137,7 +97,9 @@ def test_limit_of_a_leg_survives_the_run_file(tmp_path: Path, words: str, limit:
 
 @pytest.mark.parametrize(("word", "taken"), [("otm 0", "OTM 1"), ("OTM 25", "OTM 20"), ("ITM 21", "ITM 20")])
 def test_offset_of_a_strike_is_brought_into_one_to_twenty_and_said(tmp_path: Path, word: str, taken: str) -> None:
-    settings = load_settings(home(tmp_path, FILE.replace("otm 5", word)), environ={"ENABLED_STRATEGIES": "condor"})
+    settings = load_settings(
+        leg_project(tmp_path, FILE.replace("otm 5", word)), environ={"ENABLED_STRATEGIES": "condor"}
+    )
     plan = settings.plan_of("Condor")
     assert plan is not None and plan.legs[0].strike == taken
     file = "config/strategies/condor.toml:11"
@@ -145,7 +107,7 @@ def test_offset_of_a_strike_is_brought_into_one_to_twenty_and_said(tmp_path: Pat
 
 
 def test_offsets_within_one_to_twenty_are_passed_over_in_silence(tmp_path: Path) -> None:
-    settings = load_settings(home(tmp_path), environ={"ENABLED_STRATEGIES": "condor"})
+    settings = load_settings(leg_project(tmp_path), environ={"ENABLED_STRATEGIES": "condor"})
     assert not [said for said in settings.warnings if "condor.toml" in said]
 
 
@@ -155,17 +117,17 @@ def test_more_than_twenty_legs_are_refused(tmp_path: Path) -> None:
 
 
 def test_parameters_of_an_indicator_may_be_named_or_in_order() -> None:
-    by_order = comparisons_of("MACD.macd(12, 26) above 0")[0].left
-    by_name = comparisons_of("macd.macd(fastperiod=12, slowperiod = 26) > 0")[0].left
+    by_order = parse_conditions("MACD.macd(12, 26) above 0")[0].left
+    by_name = parse_conditions("macd.macd(fastperiod=12, slowperiod = 26) > 0")[0].left
     assert by_order == by_name
     with pytest.raises(ValueError, match="RSI has no parameter 'length=3'"):
-        comparisons_of("RSI(length=3) above 50")
+        parse_conditions("RSI(length=3) above 50")
 
 
 def test_stop_words() -> None:
-    assert stop_of("price 150.5") == LegStop(kind=StopKind.PRICE, value=150.5)
-    assert stop_of("20 points") == LegStop(kind=StopKind.POINTS, value=20)
-    assert stop_of("") == LegStop()
+    assert parse_stop("price 150.5") == LegStop(kind=StopKind.PRICE, value=150.5)
+    assert parse_stop("20 points") == LegStop(kind=StopKind.POINTS, value=20)
+    assert parse_stop("") == LegStop()
 
 
 def test_schema_in_docs_is_the_one_that_is_checked_by() -> None:

@@ -7,20 +7,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.output import Failure
-from mytrading.cli.server import client_of, stack_of
-from mytrading.cli.start import Wanted, prepare, set_clock
+from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.start import Wanted, prepare, set_clock
+from mytrading.cli.shell.target import client_of, stack_of
 from mytrading.config import ConfigurationError, build_run_config, load_settings
 from mytrading.config.accounts import AccountConfig, write_accounts
-from mytrading.config.vault import Vault, find_key, make_key
-from mytrading.daemons.feed_lines import sources_of
-from mytrading.messages.runconfig import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
-from mytrading.messages.runconfig import write_run_config as write
+from mytrading.config.key_vault import Vault, find_key, make_key
+from mytrading.daemons.feed.sources import sources_of
+from mytrading.messages.run_config import AccountRole, RunConfig, ServerMode, VenueKind, decode_run_config, seal
+from mytrading.messages.run_config import write_run_config as write
 from mytrading.orchestrator import with_ports
-from mytrading.runtime import run_key
-from mytrading.runtime.supervision import environment
+from mytrading.runtime.host import run_key
+from mytrading.runtime.supervision.control import environment
 from mytrading.simulator.embedded import options_of
-from tests.support import ROOT, copy_project
+from tests.kit.project import ROOT, copy_project
 
 KEY = "key-of-the-server"
 SERVER = "http://10.0.0.9:5001"
@@ -67,7 +67,7 @@ def test_orders_go_to_the_simulator_and_quotes_come_from_the_server(home: Path) 
     assert (config.venue.kind, config.venue.expected_mode) == (VenueKind.OPENALGO, ServerMode.ANALYZE)
     assert config.venue.rest_url.startswith("http://127.0.0.1:")
     assert config.venue.api_key not in ("", KEY)
-    assert [account.id for account in config.served] == [config.venue.account] == ["simulator"]
+    assert [account.id for account in config.order_accounts] == [config.venue.account] == ["simulator"]
     assert (config.data_server.id, config.data_server.rest_url, config.data_server.api_key) == ("main", SERVER, KEY)
     assert [(one.name, one.rest_url) for one in sources_of(config)] == [("main", SERVER)]
 
@@ -88,7 +88,7 @@ def test_accounts_that_stand_by_give_quotes_and_those_that_trade_are_left_out(ho
     config = built(home, {"PAPER_VENUE": "simulator"})
     assert [one.name for one in sources_of(config)] == ["first", "spare"]
     assert [one.api_key for one in sources_of(config)] == ["key-of-first", "key-of-spare"]
-    assert [account.id for account in config.served] == ["simulator"]
+    assert [account.id for account in config.order_accounts] == ["simulator"]
     assert not any(run.accounts for run in config.strategies)
 
 

@@ -95,8 +95,8 @@ SMA = "STRATEGY_SMA_CROSSOVER_"
             f"{SHARE}{SMA}PRODUCT=CNC\n{SMA}DIRECTION=both\n{SMA}TRADE_SHORT=same\n",
             "shares cannot be sold short with product CNC (NSE:SBIN); use MIS",
         ),
-        (f"{SMA}DIRECTION=short\n{SMA}TRADE_SHORT=ATM CE\n", "a short wish would buy a CE"),
-        (f"{SMA}TRADE_LONG=ATM PE\n", "a long wish would buy a PE"),
+        (f"{SMA}DIRECTION=short\n{SMA}TRADE_SHORT=ATM CE\n", "a short signal would buy a CE"),
+        (f"{SMA}TRADE_LONG=ATM PE\n", "a long signal would buy a PE"),
     ],
 )
 def test_strategy_that_could_only_be_denied_or_trade_the_wrong_way_is_refused(
@@ -125,7 +125,7 @@ def test_one_call_for_both_directions_is_refused_with_its_line(home: Path) -> No
     file.write_text('name = "SMA_Crossover"\nsymbols = ["NIFTY"]\ndirection = "both"\ntrade = "NIFTY ATM CE"\n')
     text = refusal(home)
     assert "config/strategies/sma_crossover.toml:4" in text
-    assert "a short wish would buy a CE, which gains when the price rises" in text
+    assert "a short signal would buy a CE, which gains when the price rises" in text
 
 
 def test_strategy_without_symbols_is_refused(home: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings
-from tests.first_strategy import follow_readme
+from tests.kit.readme_strategy import follow_readme
 
 
 def test_first_strategy_of_the_readme_is_in_order_and_is_the_one_that_runs(tmp_path: Path) -> None:

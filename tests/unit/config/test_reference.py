@@ -1,20 +1,38 @@
-"""The table of variables, the settings classes, `env_template.txt` and the documentation agree."""
+"""Each setting has one declaration, and variables, validation, run file, template and documentation derive from it."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import pytest
+from pydantic import ValidationError
 
 from mytrading.config import TradingSettings, load_settings
-from mytrading.config.discover import discover
-from mytrading.config.reference import render_template, update_document
-from mytrading.config.settings import SECTIONS
-from mytrading.config.strategies import parse_trade
-from mytrading.config.variables import FOREIGN, STRATEGY_PATH, VARIABLES, State
+from mytrading.config.docs_generator import render_template, update_document
+from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, STRATEGY_PATH, UNUSED, VARIABLES
+from mytrading.config.run_config import run_of
+from mytrading.config.sections import SECTIONS
+from mytrading.config.strategies import StrategyConfig, parse_trade, strategy_config
+from mytrading.config.strategy_files import discover_strategies
+from mytrading.config.validation import declarations, validated
 from mytrading.messages.enums import Side
-from mytrading.messages.runconfig import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule
+from mytrading.messages.run_settings import (
+    AlertRules,
+    DataRules,
+    LogRules,
+    Messaging,
+    ProcessRules,
+    RateLimits,
+    RiskLimits,
+    ServerRules,
+    SimulatorRules,
+    setting,
+)
+from mytrading.messages.strategy_settings import StrategySettings
 
 PROJECT = Path(__file__).parents[3]
 
@@ -157,16 +175,16 @@ OTHERS = [
 
 
 def paths() -> set[str]:
-    return {f"{section}.{name}" for section in SECTIONS for name, _ in getattr(TradingSettings(), section)}
+    return {f"{section}.{name}" for section, kind in SECTIONS.items() for name in declarations(kind)}
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_documented_variable_is_listed(name: str) -> None:
-    assert name in VARIABLES
+def test_documented_variable_is_ours_or_says_what_to_set_instead(name: str) -> None:
+    assert sum(name in names for names in (VARIABLES, RENAMED, UNUSED)) == 1
 
 
 def test_every_path_of_the_table_is_a_setting_or_a_parameter_of_a_shipped_strategy() -> None:
-    known = {f"{item.name}.{name}" for item in discover(PROJECT / "strategies") for name in item.parameters}
+    known = {f"{item.name}.{name}" for item in discover_strategies(PROJECT / "strategies") for name in item.parameters}
     for variable in VARIABLES.values():
         if variable.path.startswith(STRATEGY_PATH):
             assert variable.path.removeprefix(STRATEGY_PATH) in known
@@ -177,8 +195,6 @@ def test_every_path_of_the_table_is_a_setting_or_a_parameter_of_a_shipped_strate
 def test_every_setting_has_a_variable_unless_it_belongs_to_files_and_command_line() -> None:
     without = paths() - {variable.path for variable in VARIABLES.values()}
     assert without == {
-        "rates.smart_orders_per_second",
-        "rates.reads_per_minute",
         "simulator.embedded",
         "simulator.rest_port",
         "simulator.ws_port",
@@ -188,13 +204,96 @@ def test_every_setting_has_a_variable_unless_it_belongs_to_files_and_command_lin
     }
 
 
-def test_every_variable_without_effect_says_why() -> None:
-    assert all(variable.note for variable in VARIABLES.values() if variable.state is not State.HONOURED)
+def test_new_name_of_a_renamed_variable_is_one_of_ours() -> None:
+    assert set(RENAMED.values()) <= set(VARIABLES)
+
+
+def test_removed_key_is_no_setting() -> None:
+    assert not set(REMOVED_KEYS) & paths()
+
+
+def test_key_and_variable_have_one_declaration() -> None:
+    names = [declared.variable for kind in SECTIONS.values() for declared in declarations(kind).values()]
+    names += [declared.alias for kind in SECTIONS.values() for declared in declarations(kind).values()]
+    given = [name for name in names if name]
+    assert len(given) == len(set(given))
+
+
+FILLED_IN = {
+    "DataRules.watch",
+    "DataRules.keep_seconds",
+    "RiskLimits.enabled_exchanges",
+    "RiskLimits.enabled_kinds",
+    "RiskLimits.enabled_timeframes",
+    "Messaging.ports",
+    "SimulatorRules.personality",
+    "SimulatorRules.broker",
+    "SimulatorRules.record",
+    "SimulatorRules.followed",
+}
+"""Fields of the run file's sections that are no settings: derived from others, or for tests and chaos runs alone."""
+
+
+def test_field_of_the_run_file_is_declared_by_exactly_one_section() -> None:
+    parts = (
+        RiskLimits,
+        RateLimits,
+        DataRules,
+        Messaging,
+        LogRules,
+        SimulatorRules,
+        ProcessRules,
+        AlertRules,
+        ServerRules,
+    )
+    without = set()
+    for part in parts:
+        owners = [kind for kind in SECTIONS.values() if issubclass(kind, part)]
+        assert len(owners) == 1, part
+        without |= {f"{part.__name__}.{name}" for name in part.__struct_fields__ if name not in declarations(owners[0])}
+    assert without == FILLED_IN
+
+
+def test_setting_that_daemons_do_not_read_is_read_where_settings_are() -> None:
+    text = "".join(path.read_text() for path in (PROJECT / "mytrading").rglob("*.py"))
+    files = text.replace("\n", " ")
+    for kind in (*SECTIONS.values(), StrategyConfig):
+        base = next((base for base in kind.__bases__ if base is not msgspec.Struct), None)
+        if base is None and kind.__module__.endswith("run_settings"):
+            continue  # tests/unit/config/test_honoured.py: daemons read its fields
+        own = set(declarations(kind)) - set(declarations(base) if base else ())
+        assert not [name for name in own if f".{name}" not in files and f'"{name}"' not in files]
+
+
+def test_every_setting_of_a_strategy_in_the_run_file_is_declared_and_reaches_it_as_written() -> None:
+    assert set(StrategySettings.__struct_fields__) == set(declarations(StrategySettings))
+    assert set(declarations(StrategySettings)) < set(declarations(StrategyConfig))
+    config = strategy_config("S", {"lots": 3, "stop": "engine", "limit_action": "halt", "take_profit_pct": 0.2}, {})
+    run = run_of(config, ("NSE:SBIN",), config.product, "", config.accounts, None)
+    for name in StrategySettings.__struct_fields__:
+        assert getattr(run, name) == getattr(config, name)
+
+
+class MoreRates(RateLimits, frozen=True, kw_only=True):
+    """A section to which one setting was added, by its declaration alone."""
+
+    pauses: Annotated[tuple[str, ...], setting("RATE_PAUSES", "a note", among=("NOON", "NIGHT"), case="upper")] = ()
+    seconds: Annotated[float, setting("RATE_SECONDS", gt=0)] = 2.0
+
+
+def test_setting_is_added_by_its_declaration_alone() -> None:
+    made = validated(MoreRates, {"pauses": "noon, night", "orders_per_second": "5"})
+    assert (made.pauses, made.seconds, made.orders_per_second) == (("NOON", "NIGHT"), 2.0, 5)
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(made), type=MoreRates) == made
+    assert declarations(MoreRates)["pauses"].variable == "RATE_PAUSES"
+    for wrong in ({"seconds": "0"}, {"pauses": "dawn"}, {"orders_per_second": "11"}, {"second": "1"}):
+        with pytest.raises(ValidationError):
+            validated(MoreRates, wrong)
 
 
 def test_template_is_the_one_written_from_the_settings_classes() -> None:
     text = (PROJECT / "env_template.txt").read_text(encoding="utf-8")
-    assert text == render_template(), "run: python -m mytrading.config.reference"
+    assert text == render_template(), "run: python -m mytrading.config.docs_generator"
     names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)
     assert sorted(names) == sorted(VARIABLES)
 
@@ -211,8 +310,8 @@ def test_template_with_every_default_switched_on_loads(tmp_path: Path) -> None:
 
 def test_documentation_holds_the_tables_written_from_the_code() -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert text == update_document(text), "run: python -m mytrading.config.reference"
-    assert all(f"`{name}`" in text for name in VARIABLES)
+    assert text == update_document(text), "run: python -m mytrading.config.docs_generator"
+    assert all(f"`{name}`" in text for name in (*VARIABLES, *RENAMED, *UNUSED))
 
 
 @pytest.mark.parametrize(
@@ -236,7 +335,7 @@ def test_trade_rule_that_makes_no_sense_is_refused(text: str) -> None:
         parse_trade(text, long=True)
 
 
-def test_same_and_future_go_the_way_of_the_wish() -> None:
+def test_same_and_future_go_the_way_of_the_signal() -> None:
     for text in ("same", "future monthly"):
         long, short = parse_trade(text, long=True), parse_trade(text, long=False)
         assert long is not None
@@ -246,4 +345,4 @@ def test_same_and_future_go_the_way_of_the_wish() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_variable_of_the_other_documents_is_ours_or_says_what_to_set_instead(name: str) -> None:
-    assert (name in VARIABLES) != (name in FOREIGN)
+    assert (name in VARIABLES) != (name in UNUSED)

@@ -14,15 +14,15 @@ from mytrading.config import (
     TradingSettings,
     build_run_config,
     load_settings,
-    resolve,
+    loading,
     start_problems,
 )
-from mytrading.config.problems import plain
-from mytrading.config.variables import FOREIGN, VARIABLES
-from mytrading.core import unknown_keys
-from mytrading.core.live_gate import live_problem
+from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
+from mytrading.config.problems import name_key
+from mytrading.core.orders.live_gate import live_problem
+from mytrading.core.text import unknown_keys
 from mytrading.messages.enums import Mode, Side
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     ServerMode,
     TradeKind,
     VenueKind,
@@ -117,7 +117,6 @@ def test_rows_show_every_setting_and_mask_the_key(home: Path) -> None:
         ("ENABLED_TIMEFRAMES", "1m,7m", "found 7m"),
         ("LOG_LEVEL", "LOUD", "expected 'DEBUG'"),
         ("LOG_MAX_FILE_SIZE", "big", "expected a size such as 100 MB"),
-        ("ENABLE_WEBSOCKET", "false", "quotes come by WebSocket alone"),
         ("TRAILING_STOP_ENABLED", "perhaps", "expected a valid boolean"),
         ("ENABLED_STRATEGIES", "SMA_Crosover", "did you mean SMA_Crossover?"),
         ("STRATEGY_SMA_CROSSOVER_FAST_PERIOD", "2.5", "expected a whole number"),
@@ -195,27 +194,33 @@ def test_strategy_file_with_unknown_name_or_key_is_refused(home: Path) -> None:
 
 
 def test_names_of_one_setting_with_different_values_are_refused(home: Path) -> None:
-    text = refusal(home, {"LOG_DIR": "a", "LOG_DIRECTORY": "b"})
+    text = refusal(home, {"MYTRADING_LOG_DIR": "a", "LOG_DIRECTORY": "b"})
     assert "LOG_DIRECTORY (environment)" in text
-    assert "LOG_DIR (environment)" in text
-    assert load(home, {"LOG_DIR": "a", "LOG_DIRECTORY": "a"}).logging.directory == "a"
+    assert "MYTRADING_LOG_DIR (environment)" in text
+    assert load(home, {"MYTRADING_LOG_DIR": "a", "LOG_DIRECTORY": "a"}).logging.directory == "a"
 
 
-def test_variables_without_effect_are_accepted_with_a_warning(home: Path) -> None:
-    settings = load(home, file="DATABASE_URL=sqlite:///x.db\nPAPER_TRADING_COMMISSION=0.03\n")
-    assert any("DATABASE_URL (.env:1) has no effect (replaced)" in text for text in settings.warnings)
-    assert any("PAPER_TRADING_COMMISSION (.env:2) has no effect (replaced)" in text for text in settings.warnings)
-    assert settings.simulator.commission == 0.03
+@pytest.mark.parametrize(("name", "now"), RENAMED.items())
+def test_second_name_of_a_setting_is_refused_in_env_file_and_warned_of_in_the_environment(
+    home: Path, name: str, now: str
+) -> None:
+    said = f"has no effect: it is called {now} now; set that instead"
+    assert f"{name} (environment) {said}" in load(home, {name: "3"}).warnings
+    assert refusal(home, KEY, file=f"{name}=3\n") == f"{name} (.env:1) {said}"
 
 
-# both logging families, strategies
+@pytest.mark.parametrize("path", REMOVED_KEYS)
+def test_removed_key_of_a_file_is_refused_with_its_place_and_why(home: Path, path: str) -> None:
+    section, _, key = path.partition(".")
+    name = "strategies/sma_crossover.toml" if section == "strategy" else "settings.toml"
+    file = home / "config" / name
+    file.write_text(f"{key} = 1\n{file.read_text()}" if section == "strategy" else f"[{section}]\n{key} = 1\n")
+    said = refusal(home, KEY)
+    assert said.startswith(f"{key if section == 'strategy' else path} (config/{name}:")
+    assert said.endswith(f": this setting is gone, remove it: {REMOVED_KEYS[path]}")
 
 
-def test_both_families_of_logging_variables_are_honoured(home: Path) -> None:
-    one = load(home, {"CONSOLE_LOGGING_ENABLED": "false", "LOG_MAX_FILE_SIZE": "5 MB", "LOG_RETENTION_DAYS": "3"})
-    two = load(home, {"ENABLE_CONSOLE_LOGGING": "false", "LOG_ROTATION": "5 MB", "LOG_RETENTION": "3 days"})
-    assert one.logging == two.logging
-    assert (one.logging.console, one.logging.max_file_size, one.logging.retention_days) == (False, 5_000_000, 3)
+# logging, strategies
 
 
 def test_debug_mode_lowers_the_level_unless_one_is_given(home: Path) -> None:
@@ -427,7 +432,7 @@ def test_stream_of_an_encrypted_server_is_encrypted_too(home: Path) -> None:
     ):
         env = {**KEY, "OPENALGO_API_HOST": host, "OPENALGO_WS_HOST": "ws.example.in"}
         config = build_run_config(load(home, env), home, home / "state", home / "run")
-        assert config.venue.ws_url == config.served[0].ws_url == stream
+        assert config.venue.ws_url == config.order_accounts[0].ws_url == stream
 
 
 def test_paper_profile_reads_no_env_file_and_ignores_the_server(home: Path) -> None:
@@ -449,7 +454,7 @@ def test_paper_profile_honours_other_variables_of_the_environment(home: Path) ->
 
 
 def test_each_profile_logs_into_a_folder_of_its_own(home: Path) -> None:
-    env = {**KEY, "LOG_DIR": "elsewhere"}
+    env = {**KEY, "LOG_DIRECTORY": "elsewhere"}
     runs = [build_run_config(load(home, env, profile=name), home, home, home) for name in ("default", "paper")]
     assert [run.log_dir for run in runs] == [str(home / "elsewhere" / "default"), str(home / "elsewhere" / "paper")]
 
@@ -510,9 +515,9 @@ def test_what_can_be_set_and_stand_in_a_file_is_worked_out_once(monkeypatch: pyt
 
     def counted(word: str) -> str:
         compared.append(word)
-        return plain(word)
+        return name_key(word)
 
-    monkeypatch.setattr(resolve, "plain", counted)
+    monkeypatch.setattr(loading, "name_key", counted)
     monkeypatch.setattr(unknown_keys.inspect, "type_info", looked_at.append)
     load_settings(PROJECT, "paper", {})
     assert 0 < len(compared) < 1500
@@ -527,28 +532,29 @@ def test_value_that_sets_two_things_wrongly_is_refused_in_one_sentence(home: Pat
     assert len(lines) == 1 and "XX" in lines[0]
 
 
-@pytest.mark.parametrize("name", FOREIGN)
-def test_variable_of_another_program_is_refused_in_env_file_with_what_to_set_instead(home: Path, name: str) -> None:
+@pytest.mark.parametrize("name", UNUSED)
+def test_unused_variable_is_refused_in_env_file_with_what_to_set_instead(home: Path, name: str) -> None:
     said = refusal(home, KEY, file=f"{name}=1\n")
-    assert said == f"{name} (.env:1): this variable belongs to another program; remove it ({FOREIGN[name]})"
-    instead = [word for word in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", FOREIGN[name]) if word in VARIABLES]
-    assert instead or FOREIGN[name].startswith("no setting: ")
+    assert said == f"{name} (.env:1): nothing here reads this variable; remove it ({UNUSED[name]})"
+    instead = [word for word in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", UNUSED[name]) if word in VARIABLES]
+    assert instead or UNUSED[name].startswith("no setting: ")
+    assert all(word in VARIABLES for word in re.findall(r"set ([A-Z_]{5,})", UNUSED[name]))
 
 
-def test_variables_of_other_programs_in_the_environment_are_passed_over_with_one_hint(
+def test_unused_variables_in_the_environment_are_passed_over_with_one_hint(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "supervisord.conf").touch()
-    for name in FOREIGN:
+    for name in UNUSED:
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("MYTRADING_HOME", str(home))
     monkeypatch.setenv("OPENALGO_API_KEY", "k")
-    assert load(home, {**KEY, **dict.fromkeys(FOREIGN, "1")}).warnings == load(home, KEY).warnings
+    assert load(home, {**KEY, **dict.fromkeys(UNUSED, "1")}).warnings == load(home, KEY).warnings
     with pytest.raises(SystemExit) as ended:
         run(["config", "check"])
-    lines = [line for line in capsys.readouterr().out.splitlines() if "other programs" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "nothing here reads" in line]
     assert (ended.value.code, len(lines)) == (0, 1)
-    assert all(name in lines[0] for name in FOREIGN)
+    assert all(name in lines[0] for name in UNUSED)
 
 
 def test_mode_backtest_names_the_command_of_a_backtest(home: Path) -> None:

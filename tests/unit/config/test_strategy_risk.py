@@ -8,8 +8,7 @@ import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import StrategyRun
-from mytrading.messages.strategy_rules import (
+from mytrading.messages.exit_rules import (
     LevelKind,
     LevelRule,
     StrategyRules,
@@ -18,7 +17,8 @@ from mytrading.messages.strategy_rules import (
     TrendExit,
     TrendRule,
 )
-from tests.support import ROOT
+from mytrading.messages.run_config import StrategyRun
+from tests.kit.project import ROOT
 
 FILE = "sma_crossover.toml"
 

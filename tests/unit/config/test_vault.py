@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from mytrading.config.key_vault import Vault, find_key, key_environment, make_key, open_vault, rotated_keys, store_keys
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.vault import Vault, find_key, keep, key_environment, make_key, next_keys, open_vault
 
 SECRET = "an-api-key-of-a-broker"
 
@@ -77,10 +77,10 @@ def test_what_is_no_fernet_key_says_how_to_make_one(environ: dict[str, str]) -> 
 def test_rotation_opens_with_old_and_new_until_the_old_one_is_dropped(environ: dict[str, str]) -> None:
     first = make_key(environ, "file")
     token = Vault(first).seal(SECRET)
-    both = next_keys(first)
-    keep(both)
-    renewed = open_vault(environ).again(token, "main")
-    keep(type(both)(both.source, both.keys[:1]))
+    both = rotated_keys(first)
+    store_keys(both)
+    renewed = open_vault(environ).reseal(token, "main")
+    store_keys(type(both)(both.source, both.keys[:1]))
     assert open_vault(environ).open(renewed, "main") == SECRET
     with pytest.raises(ConfigurationError):
         open_vault(environ).open(token, "main")
@@ -94,8 +94,8 @@ def test_rotation_of_the_variable_needs_the_new_key_in_it(environ: dict[str, str
     assert alone is not None
     assert both is not None
     with pytest.raises(ConfigurationError, match="MYTRADING_KEY=NEW,OLD"):
-        next_keys(alone)
-    assert next_keys(both).keys == (new, old)
+        rotated_keys(alone)
+    assert rotated_keys(both).keys == (new, old)
 
 
 def test_variable_of_the_env_file_counts_behind_the_environment(

@@ -8,7 +8,7 @@ import pytest
 
 from mytrading.core.fill_to_stop import FillToStop
 from mytrading.messages.enums import Call
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 

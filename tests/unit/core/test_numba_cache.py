@@ -7,16 +7,16 @@ import re
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
 
-from mytrading.core.kernels import stamp
-from tests.support import ROOT
+from mytrading.core.numba_cache import compiled_together, stamp
+from tests.kit.project import ROOT
 
 OUTER = """
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 from inner import FACTOR, plain, twice
 import inner
 
@@ -33,7 +33,7 @@ def behind(x):
     return 0.0
 """
 INNER = """
-from mytrading.core.kernels import kernel
+from mytrading.core.numba_cache import kernel
 
 FACTOR = 10.0
 OFFSET = 0.5
@@ -97,15 +97,17 @@ def test_stamp_of_functions_that_call_each_other_has_an_end() -> None:
     assert stamp(made("pair", source).even) == stamp(made("pair", source).even) != stamp(changed.even)
 
 
-@pytest.mark.parametrize("change", ["exact.slope_of", "normal.erfcx", "pairs.exp_of", "spread.part"])
-def test_stamp_of_volatilities_covers_files_they_call(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mytrading.core.options import volatility
-
-    before = stamp(volatility.implied_into)
-    name = change.partition(".")[2]
-    monkeypatch.setattr(volatility, name, lambda *_: 0.0)
-    after = stamp(volatility.implied_into)
-    assert after != before
+def test_functions_compiled_together_call_each_other_and_stay_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "def third(x):\n    return x / 3.0\ndef outer(x):\n    return third(x) + 1.0\n"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pair.py").write_text(source)
+    module, changed = made("pair", source), made("pair", source.replace("3.0", "4.0"))
+    found, other = (compiled_together(one.third, one.outer) for one in (module, changed))
+    assert (found["outer"](6.0), other["outer"](6.0), module.outer(6.0)) == (3.0, 2.5, 3.0)
+    assert type(module.outer) is FunctionType
+    assert stamp(found["outer"]) != stamp(other["outer"])
 
 
 def test_numba_keeps_nothing_by_the_time_of_one_file() -> None:

@@ -8,36 +8,37 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.identity import client_order_id
-from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.risk.times import MINUTE
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.ids import client_order_id
+from mytrading.core.time import MINUTE
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Purpose
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
 from mytrading.messages.signals import Leg
-from tests.support import ROOT
-from tests.unit.core.test_risk_machine import CALL, LIMITS, SHARE, Desk
+from tests.kit.order_samples import order_of
+from tests.kit.project import ROOT
+from tests.kit.risk_bench import CALL, LIMITS, SHARE, RiskBench
 
 ROOMY = replace(LIMITS, max_position_size=1e9, max_order_size=1e9)
 LOT = 65
 
 
-def traded(desk: Desk, rows: tuple[Any, ...], current: int) -> tuple[int, int]:
+def traded(bench: RiskBench, rows: tuple[Any, ...], current: int) -> tuple[int, int]:
     """Units closed, and signed units entered, with what is closed gone before the entry is asked for."""
     closed = entered = 0
     for _ in range(3):
         for row in rows:
             if isinstance(row, CloseGoal):
                 closed += abs(current)
-                flat = desk.hold(row.instrument, 0, order="exit")
+                flat = bench.hold(row.instrument, 0, order="exit")
                 goal = Goal(id=row.id, account=row.account, instrument=row.instrument, product=row.product,
                             strategy=row.strategy, run=row.run, cause=row.cause, reason=row.reason,
                             purpose=Purpose.EXIT, state="done")  # fmt: skip
-                rows = (*flat, *desk.give(GoalChanged(goal=goal, at_ns=desk.now)))
+                rows = (*flat, *bench.give(GoalChanged(goal=goal, at_ns=bench.now)))
                 break
             if isinstance(row, PlaceEntry):
                 entered += row.quantity * row.side.sign
-                rows = desk.order(row, OrderState.ACCEPTED)
+                rows = bench.order(row, OrderState.ACCEPTED)
                 break
         else:
             return closed, entered
@@ -62,44 +63,46 @@ def traded(desk: Desk, rows: tuple[Any, ...], current: int) -> tuple[int, int]:
 def test_target_is_reached_by_what_is_missing_of_the_own_position(
     current: int, target: int, closes: int, enters: int
 ) -> None:
-    desk = Desk(ROOMY)
-    desk.quote(SHARE)
+    bench = RiskBench(ROOMY)
+    bench.quote(SHARE)
     if current:
-        desk.hold(SHARE, current)
+        bench.hold(SHARE, current)
     action = Action.BUY if target > 0 else Action.SELL if target < 0 else Action.EXIT
-    rows = desk.wish("a", Leg(instrument=SHARE, lots=target), action=action)
-    assert traded(desk, rows, current) == (closes, enters)
+    rows = bench.intent("a", Leg(instrument=SHARE, lots=target), action=action)
+    assert traded(bench, rows, current) == (closes, enters)
 
 
 @pytest.mark.parametrize("action", list(Action))
 def test_flat_target_on_a_flat_position_places_nothing_whatever_the_action_says(action: Action) -> None:
-    desk = Desk()
-    desk.quote(SHARE)
+    bench = RiskBench()
+    bench.quote(SHARE)
     for name in ("a", "b"):
-        assert desk.wish(name, Leg(instrument=SHARE, lots=0), action=action) == ()
-        assert desk.wish(f"{name}-bare", action=action) == ()
-    assert desk.pass_time(1) == ()
+        assert bench.intent(name, Leg(instrument=SHARE, lots=0), action=action) == ()
+        assert bench.intent(f"{name}-bare", action=action) == ()
+    assert bench.pass_time(1) == ()
 
 
 def test_flat_target_leaves_what_others_hold_of_the_same_instrument() -> None:
-    desk = Desk()
-    desk.quote(SHARE)
+    bench = RiskBench()
+    bench.quote(SHARE)
     other = Position(account="main", instrument=SHARE, product=Product.MIS, strategy="Other", run="r", quantity=300,
                      quantity_seen=300, average_price=100.0)  # fmt: skip
-    desk.give(PositionChanged(position=other, client_order_id="o", fill_quantity=300, fill_price=100.0, at_ns=desk.now))
-    desk.hold(SHARE, 100)
-    (goal,) = desk.wish("a", Leg(instrument=SHARE, lots=0), action=Action.EXIT)
+    bench.give(
+        PositionChanged(position=other, client_order_id="o", fill_quantity=300, fill_price=100.0, at_ns=bench.now)
+    )
+    bench.hold(SHARE, 100)
+    (goal,) = bench.intent("a", Leg(instrument=SHARE, lots=0), action=Action.EXIT)
     assert isinstance(goal, CloseGoal) and goal.strategy == "S"
-    desk.hold(SHARE, 0)
-    assert desk.wish("b", Leg(instrument=SHARE, lots=0), action=Action.EXIT) == ()
+    bench.hold(SHARE, 0)
+    assert bench.intent("b", Leg(instrument=SHARE, lots=0), action=Action.EXIT) == ()
 
 
 def test_flat_target_given_twice_closes_once() -> None:
-    desk = Desk()
-    desk.quote(SHARE)
-    desk.hold(SHARE, 100)
-    assert len(desk.wish("a", action=Action.EXIT)) == 1
-    assert desk.wish("b", action=Action.EXIT) == ()
+    bench = RiskBench()
+    bench.quote(SHARE)
+    bench.hold(SHARE, 100)
+    assert len(bench.intent("a", action=Action.EXIT)) == 1
+    assert bench.intent("b", action=Action.EXIT) == ()
 
 
 def test_smart_orders_are_called_by_nothing_that_trades() -> None:
@@ -110,79 +113,78 @@ def test_smart_orders_are_called_by_nothing_that_trades() -> None:
         for path in (ROOT / "mytrading").rglob("*.py")
         if named.search(path.read_text(encoding="utf-8"))
     }
-    allowed = {"mytrading/adapters/openalgo/endpoints/orders.py", "mytrading/adapters/openalgo/sdk.py"}
+    allowed = {"mytrading/adapters/openalgo/api/orders.py", "mytrading/adapters/openalgo/sdk.py"}
     assert {name for name in users if not name.startswith("mytrading/simulator/")} <= allowed
-    for name in ("venue", "orders"):
-        text = (ROOT / f"mytrading/adapters/openalgo/{name}.py").read_text(encoding="utf-8")
-        assert "endpoints.orders" not in text and "smart" not in text.lower()
+    text = (ROOT / "mytrading/adapters/venues/openalgo.py").read_text(encoding="utf-8")
+    assert "openalgo.api.orders" not in text and "smart" not in text.lower()
 
 
 # slices
 
 
-def sliced(desk: Desk, entry: PlaceEntry, *quantities: int) -> list[Order]:
+def sliced(bench: RiskBench, entry: PlaceEntry, *quantities: int) -> list[Order]:
     """What the router makes of an entry above the freeze quantity, told row by row."""
     made = []
     for number, quantity in enumerate(quantities, 1):
-        order = Order(
+        order = order_of(
             client_order_id=client_order_id("main", entry.id, Purpose.ENTRY, entry.instrument, number), account="main",
             instrument=entry.instrument, product=entry.product, strategy="S", run=entry.run, cause=entry.cause,
             purpose=Purpose.ENTRY, side=entry.side, quantity=quantity, order_type=entry.order_type,
-            state=OrderState.SUBMITTED, created_ns=desk.now, updated_ns=desk.now, parent=entry.id, slice=number,
+            state=OrderState.SUBMITTED, created_ns=bench.now, updated_ns=bench.now, parent=entry.id, slice=number,
         )  # fmt: skip
         made.append(order)
     return made
 
 
-def tell(desk: Desk, order: Order, **fields: Any) -> tuple[Any, ...]:
+def tell(bench: RiskBench, order: Order, **fields: Any) -> tuple[Any, ...]:
     changed = replace(order, **fields)
-    return desk.give(OrderChanged(event=changed.state.value.lower(), order=changed, machine_ns=desk.machine_ns))
+    return bench.give(OrderChanged(event=changed.state.value.lower(), order=changed, machine_ns=bench.machine_ns))
 
 
 def test_commands_carry_lot_and_freeze_quantity_of_the_day() -> None:
-    desk = Desk(ROOMY)
-    desk.quote()
-    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=40))
+    bench = RiskBench(ROOMY)
+    bench.quote()
+    (entry,) = bench.intent("a", Leg(instrument=CALL, lots=40))
     assert (entry.quantity, entry.lot, entry.freeze) == (40 * LOT, LOT, 1800)
-    desk.fill(entry)
-    (goal,) = desk.wish("b", action=Action.EXIT)
+    bench.fill(entry)
+    (goal,) = bench.intent("b", action=Action.EXIT)
     assert (goal.lot, goal.freeze) == (LOT, 1800)
 
 
 def test_slices_count_together_at_every_moment() -> None:
-    desk = Desk(ROOMY)
-    desk.quote()
-    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=40))
-    first, second = sliced(desk, entry, 27 * LOT, 13 * LOT)
+    bench = RiskBench(ROOMY)
+    bench.quote()
+    (entry,) = bench.intent("a", Leg(instrument=CALL, lots=40))
+    first, second = sliced(bench, entry, 27 * LOT, 13 * LOT)
     for order in (first, second, first):
-        assert tell(desk, order) == ()
-        assert desk.machine.state.coming_units("S", CALL, "main") == 40 * LOT
-    assert desk.wish("again", Leg(instrument=CALL, lots=40)) == ()
-    assert desk.wish("a", Leg(instrument=CALL, lots=40)) == ()
-    tell(desk, first, state=OrderState.FILLED, filled=first.quantity)
-    desk.hold(CALL, first.quantity, order=first.client_order_id)
-    assert desk.machine.state.coming_units("S", CALL, "main") == 13 * LOT
-    tell(desk, second, state=OrderState.REJECTED)
-    tell(desk, first, state=OrderState.FILLED, filled=first.quantity)
-    assert desk.machine.state.coming_units("S", CALL, "main") == 0
-    assert desk.wish("a", Leg(instrument=CALL, lots=40)) == ()
+        assert tell(bench, order) == ()
+        assert bench.machine.state.coming_units("S", CALL, "main") == 40 * LOT
+    assert bench.intent("again", Leg(instrument=CALL, lots=40)) == ()
+    assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
+    tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
+    bench.hold(CALL, first.quantity, order=first.client_order_id)
+    assert bench.machine.state.coming_units("S", CALL, "main") == 13 * LOT
+    tell(bench, second, state=OrderState.REJECTED)
+    tell(bench, first, state=OrderState.FILLED, filled=first.quantity)
+    assert bench.machine.state.coming_units("S", CALL, "main") == 0
+    assert bench.intent("a", Leg(instrument=CALL, lots=40)) == ()
 
 
 def test_slices_are_withdrawn_by_one_command_and_count_as_one_entry() -> None:
-    desk = Desk(ROOMY)
-    desk.quote()
-    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=40))
-    for order in sliced(desk, entry, 27 * LOT, 13 * LOT):
-        tell(desk, order, state=OrderState.ACCEPTED)
-    rows = desk.wish("b", action=Action.EXIT)
+    bench = RiskBench(ROOMY)
+    bench.quote()
+    (entry,) = bench.intent("a", Leg(instrument=CALL, lots=40))
+    for order in sliced(bench, entry, 27 * LOT, 13 * LOT):
+        tell(bench, order, state=OrderState.ACCEPTED)
+    rows = bench.intent("b", action=Action.EXIT)
     assert [type(row) for row in rows] == [WithdrawEntries]
-    assert desk.pass_time(0.25) == ()
-    assert desk.machine.state.entries_since("S", desk.now - MINUTE + 1) == 1
+    assert bench.pass_time(0.25) == ()
+    assert bench.machine.state.entries_since("S", bench.now - MINUTE + 1) == 1
 
 
 def test_quantity_that_no_slices_make_up_is_denied_with_the_most_that_they_do() -> None:
-    desk = Desk(ROOMY)
-    desk.machine.tables = RiskTables(max_lots_per_leg=1000)
-    desk.quote()
-    (denial,) = desk.wish("a", Leg(instrument=CALL, lots=400))
+    bench = RiskBench(ROOMY)
+    bench.machine.environment.tables = RiskTables(max_lots_per_leg=1000)
+    bench.quote()
+    (denial,) = bench.intent("a", Leg(instrument=CALL, lots=400))
     assert denial.code == "FREEZE" and f"use at most {27 * 28 // 2 * LOT}" in denial.message

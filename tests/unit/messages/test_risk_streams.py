@@ -6,7 +6,7 @@ import pytest
 
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.risk_events import RiskEventRecorded
-from mytrading.runtime.machine import row_streams
+from mytrading.runtime.daemon.machine_daemon import row_streams
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mytrading.messages.enums import Mode, Side
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     DataRules,
     RiskLimits,
     RunConfig,
@@ -17,8 +17,8 @@ from mytrading.messages.runconfig import (
     StrategyRun,
     TradeKind,
     TradeRule,
-    Venue,
     VenueKind,
+    VenueSettings,
     decode_run_config,
     seal,
     write_run_config,
@@ -34,7 +34,7 @@ def make_config(**changes: object) -> RunConfig:
         state_dir="/home/me/state",
         runtime_dir="/run/me",
         log_dir="/home/me/mytrading/logs",
-        venue=Venue(
+        venue=VenueSettings(
             kind=VenueKind.OPENALGO,
             account="paper",
             rest_url="http://127.0.0.1:5000",
@@ -113,3 +113,24 @@ def test_paths_of_a_run_lie_in_its_state_folder() -> None:
     assert config.journal_dir("router") == Path("/home/me/state/journal/router")
     assert config.strategy("SMA_Crossover") is config.strategies[0]
     assert config.strategy("Other") is None
+
+
+def test_run_file_of_the_version_before_is_read_with_its_values(tmp_path: Path) -> None:
+    config = make_config()
+    run = msgspec.structs.replace(config.strategies[0], signal_cooldown=60.0, stop_loss_pct=0.1, take_profit_pct=0.3)
+    data = msgspec.structs.replace(config.data, historical=False, validation=False)
+    config = msgspec.structs.replace(config, data=data, strategies=(run,))
+    old = msgspec.to_builtins(config)
+    for table, names in (
+        (old["data"], {"historical": "history", "validation": "validate"}),
+        (old["logging"], {"max_file_size": "max_bytes"}),
+        (old["messaging"], {"bind_address": "address"}),
+        (old["strategies"][0], {"signal_cooldown": "cooldown", "stop_loss_pct": "stop_loss"}),
+        (old["strategies"][0], {"take_profit_pct": "take_profit"}),
+    ):
+        for now, before in names.items():
+            table[before] = table.pop(now)
+    old["messaging"]["message_timeout"] = 5.0
+    old["rates"]["reads_per_minute"] = 100
+    (tmp_path / "run.msgpack").write_bytes(msgspec.msgpack.encode(old))
+    assert decode_run_config(tmp_path / "run.msgpack") == config

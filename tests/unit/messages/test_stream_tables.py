@@ -9,15 +9,15 @@ import sys
 
 from mytrading.messages.codec import encode_frame
 from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
-from tests.stream_tables import DOCUMENT, SHOWN, updated
-from tests.support import ROOT
+from tests.kit.project import ROOT
+from tests.kit.stream_tables import DOCUMENT, SHOWN, updated
 
 EXAMPLE = ROOT / "docs" / "examples" / "watch_stack.py"
 
 
 def test_tables_of_the_streams_are_those_of_the_structs() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    assert text == updated(text), "run: python -m tests.stream_tables"
+    assert text == updated(text), "run: python -m tests.kit.stream_tables"
 
 
 def test_every_stream_that_others_can_read_has_its_tables() -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from mytrading.cli.journal.files import decoded, export, traced, verify
 from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import WithdrawRequested
 from mytrading.messages.enums import Action
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
+from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.signals import Signal
-from mytrading.runtime.journal import INPUT, OUTPUT, Entry, Journal, Row, read_segment
-from mytrading.runtime.metrics import PerformanceMonitor
-from tests.unit.cli.stacks import run_config
+from mytrading.operations.journal_verify import decoded, export, traced, verify
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, Entry, Journal, Row, read_segment
+from mytrading.runtime.observability.metrics import PerformanceMonitor
+from tests.kit.journal_surgery import change, remove, spoil
+from tests.kit.run_configs import run_config
 
 DAY = "2026-11-23"
 
@@ -50,7 +50,7 @@ def write_pair(config: RunConfig) -> None:
 
 
 def journal_file(config: RunConfig, daemon: str) -> Path:
-    return config.journal_dir(daemon) / f"{DAY}.sqlite"
+    return config.journal_dir(daemon) / f"{DAY}.journal"
 
 
 def problems(config: RunConfig) -> list[str]:
@@ -79,21 +79,25 @@ def test_verify_of_journals_that_move_on_while_they_are_read_finds_nothing(
             write_pair(config)
         yield from read_segment(path)
 
-    monkeypatch.setattr("mytrading.cli.journal.files.read_segment", moving)
+    monkeypatch.setattr("mytrading.operations.journal_verify.read_segment", moving)
     assert problems(config) == []
 
 
 def test_verify_changed_row_names_file_and_row(config: RunConfig) -> None:
-    with sqlite3.connect(journal_file(config, "engine")) as database:
-        database.execute("UPDATE rows SET body = ? WHERE seq = 2", (signal("forged"),))
+    change(journal_file(config, "engine"), lambda row: row.seq == 2, body=signal("forged"))
     (problem, *_) = problems(config)
     assert "row 2" in problem
     assert str(journal_file(config, "engine")) in problem
 
 
+def test_verify_turned_bit_names_file_and_row(config: RunConfig) -> None:
+    spoil(journal_file(config, "engine"), lambda row: row.seq == 2)
+    (problem, *_) = problems(config)
+    assert f"{journal_file(config, 'engine')}: row 2 " in problem
+
+
 def test_verify_lost_tail_of_writer_names_reader_row(config: RunConfig) -> None:
-    with sqlite3.connect(journal_file(config, "engine")) as database:
-        database.execute("DELETE FROM rows WHERE seq = 2")
+    remove(journal_file(config, "engine"), lambda row: row.seq == 2)
     (problem,) = problems(config)
     assert "engine/signals 2" in problem
     assert "lost" in problem

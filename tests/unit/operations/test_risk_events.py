@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.cli.journal.files import decoded_file, export
 from mytrading.cli.main import run
 from mytrading.messages.codec import encode_body
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
-from mytrading.runtime.day_files import parquet_of
-from mytrading.runtime.journal import RECORD, Entry, Journal
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
+from mytrading.operations.journal_verify import decoded_file, export
+from mytrading.runtime.journal.day_files import parquet_of
+from mytrading.runtime.journal.journal import RECORD, Entry, Journal
+from tests.kit.run_configs import run_config
 
 AT = 1_795_500_000_000_000_000
 LOSS = RiskEventRecorded(
@@ -50,7 +50,7 @@ def journal(config: RunConfig, day: str, *rows: RiskEventRecorded) -> Path:
     for number, row in enumerate(rows, start=1):
         written.append([Entry(RECORD, "records", encode_body(row))], number, number)
     written.close()
-    return config.journal_dir("risk") / f"{day}.sqlite"
+    return config.journal_dir("risk") / f"{day}.journal"
 
 
 def ask(*arguments: str) -> None:

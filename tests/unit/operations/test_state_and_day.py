@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,24 @@ import duckdb
 import msgspec
 import pytest
 
-from mytrading.cli.day_close import seal
-from mytrading.cli.journal.files import verify
 from mytrading.cli.main import run
-from mytrading.cli.state.files import verified
-from mytrading.cli.state.upgrade import upgrade
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import to_ns
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.journal_rows import DaySealed, RunStarted
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
-from mytrading.messages.records import DaySealed, RunStarted
-from mytrading.messages.runconfig import RUN_FILE, RunConfig, write_run_config
-from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
-from mytrading.runtime.day_files import day_files, exported, removable, to_export
-from mytrading.runtime.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
-from tests.support import unpack
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
+from mytrading.messages.streams import SCHEMA_VERSION
+from mytrading.operations.day_close import seal
+from mytrading.operations.journal_verify import verify
+from mytrading.operations.state_backup import verified
+from mytrading.operations.state_upgrade import stored_days, upgrade
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
+from mytrading.runtime.journal.day_files import day_files, exported, removable, to_export
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
+from tests.kit.journal_surgery import change, end_of
+from tests.kit.project import unpack
+from tests.kit.run_configs import run_config
 
 DAY, NEXT = "2026-11-23", "2026-11-24"
 
@@ -49,7 +50,7 @@ def position(quantity: int = 0, realised: float = 0.0, product: Product = Produc
     return PositionChanged(position=level, client_order_id="o1", fill_quantity=quantity, fill_price=1.0, at_ns=1)
 
 
-def write(config: RunConfig, *messages: Any, schema: int = 1) -> None:
+def write(config: RunConfig, *messages: Any, schema: int = SCHEMA_VERSION) -> None:
     """A day of the router, and what risk read of it."""
     router = Journal(config.journal_dir("router"), "router", DAY, 4096)
     risk = Journal(config.journal_dir("risk"), "risk", DAY, 4096)
@@ -77,7 +78,7 @@ def at(config: RunConfig, day: str, hour: int) -> None:
     from datetime import date, time
 
     now = machine_now()
-    segment = Segment(now, to_ns(date.fromisoformat(day), time(hour)), 1.0)
+    segment = ClockSegment(now, to_ns(date.fromisoformat(day), time(hour)), 1.0)
     write_clock_file(config.clock_path, ClockFile(segments=(segment,), last_seen_machine_ns=now))
 
 
@@ -108,7 +109,7 @@ def test_day_close_seals_exports_and_sums_up(config: RunConfig, capsys: pytest.C
     assert code == 0, complaint
     assert (body["day"], body["orders"], body["realised"]) == (DAY, {"all": 1, "FILLED": 1}, -120.5)
     assert sorted(body["sealed"]) == ["risk", "router"]
-    last = list(read_segment(config.journal_dir("router") / f"{DAY}.sqlite"))[-1]
+    last = list(read_segment(config.journal_dir("router") / f"{DAY}.journal"))[-1]
     assert last.body == encode_body(DaySealed(day=DAY, next_day=NEXT, at_ns=last.market_ns))
     found = duckdb.connect().execute(f"SELECT count(*) FROM '{body['archive']}/router.parquet'").fetchone()
     assert found == (4,)
@@ -142,8 +143,7 @@ def test_day_close_lets_what_may_stay_overnight_stay(config: RunConfig, capsys: 
 
 def test_day_close_names_a_damaged_row_and_does_not_seal(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
     write(config, order())
-    with sqlite3.connect(config.journal_dir("router") / f"{DAY}.sqlite") as database:
-        database.execute("UPDATE rows SET body = x'00' WHERE seq = 2")
+    change(config.journal_dir("router") / f"{DAY}.journal", lambda row: row.seq == 2, body=b"\0")
     code, _, complaint = said(capsys, "day", "close")
     assert (code, "row 2" in complaint) == (1, True)
     assert all(not file.sealed_for for file in day_files(config))
@@ -171,7 +171,7 @@ def test_old_days_go_only_when_exported_and_read_by_all(config: RunConfig, capsy
     assert [file.daemon for file in removable(config, "2027-01-01")] == ["risk"], "risk's cursor was not carried over"
     at(config, "2027-02-01", 18)
     removed = said(capsys, "day", "export")[1]["removed"]
-    assert removed == [str(config.journal_dir("risk") / f"{DAY}.sqlite")]
+    assert removed == [str(config.journal_dir("risk") / f"{DAY}.journal")]
 
 
 def test_backup_is_whole_checked_and_without_keys(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,26 +180,26 @@ def test_backup_is_whole_checked_and_without_keys(config: RunConfig, capsys: pyt
     assert code == 0, complaint
     manifest = verified(Path(body["file"]))
     names = {piece["path"] for piece in manifest["files"]}
-    assert {f"state/journal/router/{DAY}.sqlite", "state/clock.json"} <= names
+    assert {f"state/journal/router/{DAY}.journal", "state/clock.json"} <= names
     assert not any(RUN_FILE in name for name in names)
     unpack(Path(body["file"]), config.state.parent / "copy")
-    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.sqlite"
-    original = config.journal_dir("router") / f"{DAY}.sqlite"
+    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.journal"
+    original = config.journal_dir("router") / f"{DAY}.journal"
     assert [row.hash for row in read_segment(copy)] == [row.hash for row in read_segment(original)]
 
 
-def test_backup_of_a_killed_stack_has_what_its_daemons_had_only_noted(
+def test_backup_of_a_killed_stack_has_all_rows_and_not_the_space_behind_them(
     config: RunConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(config, order())
-    killed = Journal(config.journal_dir("router"), "router", DAY, 4096, fronted=True)
-    killed.note([Entry(RECORD, "records", b"noted")], 1, 1)
+    killed = Journal(config.journal_dir("router"), "router", DAY, 4096)
+    killed.append([Entry(RECORD, "records", b"noted")], 1, 1)
     code, body, complaint = said(capsys, "state", "backup")
     assert code == 0, complaint
     unpack(Path(body["file"]), config.state.parent / "copy")
-    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.sqlite"
+    copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.journal"
     assert list(read_segment(copy))[-1].body == b"noted"
-    assert not list(copy.parent.glob("*-front"))
+    assert copy.stat().st_size == end_of(killed.path)
 
 
 def test_backup_with_a_changed_file_is_refused(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
@@ -243,11 +243,11 @@ def test_upgrade_rewrites_rows_and_keeps_readers_on_their_writers(config: RunCon
     def step(stream: str, body: bytes) -> bytes:
         return filled if stream == "orders" and b"ACCEPTED" in body else body
 
-    changed = upgrade(day_files(config), lambda _: None, {0: step})
+    changed = upgrade(stored_days(config), lambda _: None, {0: step})
     assert changed == 4
     assert [finding.problem for finding in verify(config) if finding.problem] == []
-    assert {file.schema for file in day_files(config)} == {1}
-    rows = list(read_segment(config.journal_dir("risk") / f"{DAY}.sqlite"))
+    assert {file.schema for file in day_files(config)} == {SCHEMA_VERSION}
+    rows = list(read_segment(config.journal_dir("risk") / f"{DAY}.journal"))
     assert rows[1].body == filled
 
 

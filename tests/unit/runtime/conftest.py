@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import structlog
 
-from mytrading.messages.runconfig import RunConfig
-from tests.feed_support import runtime_folder
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.run_config import RunConfig
+from tests.kit.feed_process import runtime_folder
+from tests.kit.run_configs import run_config
 
 NUMBERS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 

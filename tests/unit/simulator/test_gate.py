@@ -8,15 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.runtime.clock import SECOND, ClockFile, MarketClock, Segment, machine_now, write_clock_file
-from mytrading.runtime.streams import ZMQPublisher
-from mytrading.simulator.driver import Driver
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 from mytrading.simulator.main import build
-from mytrading.simulator.options import Options
-from tests.support import API_KEY, ROOT, eventually
+from mytrading.simulator.settings.options import SimulatorOptions
+from mytrading.simulator.venue.market_driver import Driver
+from tests.kit.project import ROOT
+from tests.kit.simulator_process import API_KEY
+from tests.kit.waiting import eventually
 
 TEN = to_ns(date(2026, 11, 20), time(10))
 DAEMONS = ("feed", "engine", "router")
@@ -27,13 +29,15 @@ class Stack:
 
     def __init__(self, folder: Path, stands_ns: int) -> None:
         path = folder / "clock.json"
-        begins = Segment(machine_now() + stands_ns, TEN, 600.0)
+        begins = ClockSegment(machine_now() + stands_ns, TEN, 600.0)
         write_clock_file(path, ClockFile(segments=(begins,), last_seen_machine_ns=begins.machine_ns))
         self.clock = MarketClock.load(path)
         endpoints = {name: f"ipc://{folder}/{name}" for name in DAEMONS}
         self._beats = {name: ZMQPublisher(endpoint) for name, endpoint in endpoints.items()}
         self.driver: Driver
-        options = Options(api_key=API_KEY, daemons=endpoints, speed=600.0, clock=path, config_dir=ROOT / "config")
+        options = SimulatorOptions(
+            api_key=API_KEY, daemons=endpoints, speed=600.0, clock=path, config_dir=ROOT / "config"
+        )
         self.venue, self.driver = build(options)
         self.driver.begin()
 

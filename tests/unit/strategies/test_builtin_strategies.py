@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mytrading.core.engine.machine import STARTED
 from mytrading.messages.enums import Action
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.runconfig import Direction
+from mytrading.messages.run_config import Direction
 from mytrading.messages.signals import StrategyFaulted
-from mytrading.runtime.loader import load_file
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
-from mytrading.strategies.engine_machine import STARTED
-from tests.unit.strategies.desks import OPEN, drive, make_bars, make_machine, make_run, random_walk, step
+from tests.kit.engine_bench import OPEN, drive, make_bars, make_machine, make_run, random_walk, step
 
 FOLDER = Path(__file__).parents[3] / "strategies"
 
@@ -85,7 +85,7 @@ def test_sma_crossover_long_only_exits_on_the_crossing_below():
     assert found == expected
 
 
-def test_sma_crossover_join_trend_wishes_at_the_first_bar_with_values():
+def test_sma_crossover_join_trend_signals_at_the_first_bar_with_values():
     run = make_run("SMA_Crossover", parameters={"fast_period": 3, "slow_period": 8, "join_trend": "true"})
     closes = [100.0 + k for k in range(12)]
     assert actions(make_machine(load("sma_crossover"), run), closes) == [(7, "BUY")]

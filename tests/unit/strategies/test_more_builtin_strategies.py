@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mytrading.core.indicators.supertrend import supertrend
-from mytrading.runtime.loader import load_file
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy, StrategyError
 from mytrading.strategies.testing import StrategyTester
-from tests.unit.strategies.desks import random_walk
+from tests.kit.engine_bench import random_walk
 
 FOLDER = Path(__file__).parents[3] / "strategies"
 

@@ -10,44 +10,43 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.core.calendar import to_ns
-from mytrading.daemons.engine_files import find_rules
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.engine.user_rules import LoadedRule
+from mytrading.core.time import to_ns
+from mytrading.daemons.engine.strategy_files import find_rules
 from mytrading.messages.enums import Action
-from mytrading.messages.runconfig import Direction
-from mytrading.messages.signals import Signal, WishDenied
-from mytrading.runtime.loader import PACKAGE
-from mytrading.strategies import Outgoing, WishRule
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.ruling import LoadedRule
+from mytrading.messages.run_config import Direction
+from mytrading.messages.signals import Signal, SignalVetoed
+from mytrading.runtime.host.author_files import PACKAGE
+from mytrading.strategies import Outgoing, SignalRule
 from mytrading.strategies.views import FLAT
-from tests.feed_support import feed_config
-from tests.support import ROOT
-from tests.unit.strategies.desks import SBIN, make_bar, make_machine, make_run, moved, step
-from tests.unit.strategies.test_engine_machine import DOWN, NOTHING, OUT, UP, Level
+from tests.kit.engine_bench import DOWN, NOTHING, OUT, SBIN, UP, Level, make_bar, make_machine, make_run, moved, step
+from tests.kit.feed_process import feed_config
+from tests.kit.project import ROOT
 
 
-class Never(WishRule):
+class Never(SignalRule):
     """Denies everything it is shown, and keeps it."""
 
     def __init__(self) -> None:
         self.seen: list[Outgoing] = []
 
-    def deny(self, wish: Outgoing) -> str:
-        self.seen.append(wish)
-        return f"no {wish.action.value} at {wish.price:g}"
+    def deny(self, signal: Outgoing) -> str:
+        self.seen.append(signal)
+        return f"no {signal.action.value} at {signal.price:g}"
 
 
-class Raises(WishRule):
-    def deny(self, wish: Outgoing) -> str:
-        raise ValueError(f"what is {wish.watch}?")
+class Raises(SignalRule):
+    def deny(self, signal: Outgoing) -> str:
+        raise ValueError(f"what is {signal.watch}?")
 
 
-class Nonsense(WishRule):
-    def deny(self, wish: Outgoing) -> Any:
-        return wish.confidence > 2
+class Nonsense(SignalRule):
+    def deny(self, signal: Outgoing) -> Any:
+        return signal.confidence > 2
 
 
-def machine(rule: WishRule | None, fault: str = "", **run: Any) -> EngineMachine:
+def machine(rule: SignalRule | None, fault: str = "", **run: Any) -> EngineMachine:
     found = LoadedRule("mine", rule, fault)
     return make_machine(Level, make_run(direction=Direction.BOTH, **run), rules=[found])
 
@@ -56,13 +55,13 @@ def test_denied_entry_does_not_leave_and_is_told_once_a_minute() -> None:
     rule = Never()
     engine = machine(rule)
     (row,) = step(engine, make_bar(0, UP))
-    assert isinstance(row, WishDenied)
+    assert isinstance(row, SignalVetoed)
     assert (row.rule, row.message, row.action, row.faulted) == ("mine", "no BUY at 110", Action.BUY, False)
     assert step(engine, make_bar(1, UP), now=row.at_ns + 1_000_000_000) == ()
-    assert [type(row) for row in step(engine, make_bar(2, UP))] == [WishDenied]
-    wish = rule.seen[0]
-    assert (wish.strategy, wish.watch, wish.position.is_flat) == ("Sample", SBIN, True)
-    assert wish.legs[0].lots == 1
+    assert [type(row) for row in step(engine, make_bar(2, UP))] == [SignalVetoed]
+    signal = rule.seen[0]
+    assert (signal.strategy, signal.watch, signal.position.is_flat) == ("Sample", SBIN, True)
+    assert signal.legs[0].lots == 1
 
 
 def test_exit_is_never_shown_to_a_rule() -> None:
@@ -80,7 +79,7 @@ def test_denied_turn_still_closes_what_is_held() -> None:
     exits, denial = step(engine, make_bar(0, DOWN))
     assert isinstance(exits, Signal)
     assert (exits.action, exits.legs) == (Action.EXIT, ())
-    assert isinstance(denial, WishDenied)
+    assert isinstance(denial, SignalVetoed)
     assert denial.action is Action.SELL
 
 
@@ -88,16 +87,16 @@ def test_denied_turn_still_closes_what_is_held() -> None:
     ("rule", "said"),
     [(Raises(), "ValueError: what is NSE:SBIN?"), (Nonsense(), "deny() must return text, found False")],
 )
-def test_rule_that_fails_denies_and_says_so(rule: WishRule, said: str) -> None:
+def test_rule_that_fails_denies_and_says_so(rule: SignalRule, said: str) -> None:
     (row,) = step(machine(rule), make_bar(0, UP))
-    assert isinstance(row, WishDenied)
+    assert isinstance(row, SignalVetoed)
     assert row.faulted
     assert said in row.message
 
 
 def test_rule_that_is_not_there_denies_every_entry() -> None:
     (row,) = step(machine(None, "no rule is called mine"), make_bar(0, UP))
-    assert isinstance(row, WishDenied)
+    assert isinstance(row, SignalVetoed)
     assert row.faulted
 
 
@@ -106,7 +105,7 @@ def test_engine_without_rules_sends_as_before() -> None:
     assert step(make_machine(Level), make_bar(0, NOTHING)) == ()
 
 
-def test_example_denies_over_lunch_and_after_the_fifth_wish() -> None:
+def test_example_denies_over_lunch_and_after_the_fifth_signal() -> None:
     config = msgspec.structs.replace(
         feed_config(Path("/state"), Path("/run"), "http://x", "ws://x", ()),
         home=str(ROOT),
@@ -116,14 +115,14 @@ def test_example_denies_over_lunch_and_after_the_fifth_wish() -> None:
     sys.modules.pop(f"{PACKAGE}.quiet_times", None)
     assert found.rule is not None
     assert "no rule is called nix" in missing.fault
-    wish = Outgoing(
+    signal = Outgoing(
         strategy="S", watch=SBIN, action=Action.BUY, legs=(), product=make_run().product, confidence=1.0, reason="",
         price=1.0, now_ns=at(11, 59), position=FLAT,
     )  # fmt: skip
-    assert found.rule.deny(wish) == ""
-    assert "it is 12:30" in found.rule.deny(msgspec.structs.replace(wish, now_ns=at(12, 30)))
-    assert "5 are enough" in found.rule.deny(msgspec.structs.replace(wish, sent_today=5))
-    assert (wish.minutes_of_day, wish.weekday, wish.day_code) == (719, 2, "18MAR26")
+    assert found.rule.deny(signal) == ""
+    assert "it is 12:30" in found.rule.deny(msgspec.structs.replace(signal, now_ns=at(12, 30)))
+    assert "5 are enough" in found.rule.deny(msgspec.structs.replace(signal, sent_today=5))
+    assert (signal.minutes_of_day, signal.weekday, signal.day_code) == (719, 2, "18MAR26")
 
 
 def at(hour: int, minute: int) -> int:

@@ -1,7 +1,6 @@
 """The account and the server: ping, mode, margin, holdings, P&L by symbol, notes to Telegram.
 
-Used by the extended SDK and tools; books and funds are parsed in `books`. The one rule: `ping` proves a key and a
-session stored at the server, not that the broker answers.
+`ping` proves a key and a session stored at the server, not that the broker answers.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask
+from mytrading.adapters.openalgo.api.request import Row, ask
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 
 
 class Pong(msgspec.Struct, frozen=True):
@@ -38,7 +37,7 @@ class Margin(msgspec.Struct, frozen=True):
     exposure_margin: float = 0.0
 
 
-class _Pong(msgspec.Struct):
+class _PingReply(msgspec.Struct):
     data: Pong
 
 
@@ -64,7 +63,7 @@ class _Done(msgspec.Struct):
 
 def ping(client: OpenAlgoClient) -> Pong:
     """`ping`. Raises `BrokerDisconnected`."""
-    return ask(client, "ping", {}, _Pong, Deadline.DATA).data
+    return ask(client, "ping", {}, _PingReply, Deadline.DATA).data
 
 
 def analyzer(client: OpenAlgoClient) -> Analyzer:

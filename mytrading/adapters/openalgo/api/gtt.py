@@ -1,7 +1,7 @@
 """Triggers that rest at the broker for days (GTT): place, modify, cancel, list.
 
-Used by the extended SDK and tools. Live servers have them for Zerodha and Dhan only, others raise `NotSupported`. The
-one rule: a success without a trigger id raises `FateUnknown`.
+Live servers have them for Zerodha and Dhan only, others raise `NotSupported`. A success without a trigger id raises
+`FateUnknown`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask, order
-from mytrading.adapters.openalgo.refusals import FateUnknown
+from mytrading.adapters.openalgo.api.request import Row, ask, order
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import FateUnknown
 
 
 class Triggered(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class Triggered(msgspec.Struct, frozen=True):
     mode: str = ""
 
 
-class _Book(msgspec.Struct):
+class _GttBook(msgspec.Struct):
     data: list[Row]
 
 
@@ -43,7 +43,7 @@ def cancel(client: OpenAlgoClient, trigger_id: str, strategy: str) -> Triggered:
 
 def book(client: OpenAlgoClient) -> list[Row]:
     """`gttorderbook`: one row per trigger with its legs."""
-    return ask(client, "gttorderbook", {}, _Book, Deadline.BOOK).data
+    return ask(client, "gttorderbook", {}, _GttBook, Deadline.BOOK).data
 
 
 def _named(found: Triggered) -> Triggered:

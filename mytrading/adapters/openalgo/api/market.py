@@ -1,6 +1,6 @@
 """Market data and contracts: quotes, depth, intervals, symbols, search, expiries, holidays, timings.
 
-Used by the extended SDK and tools. The one rule: a price of 0 means that the server has none.
+A price of 0 means that the server has none.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from urllib.parse import quote as url_quote
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask, fetch
+from mytrading.adapters.openalgo.api.request import Row, ask, fetch
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 
 
-class Quote(msgspec.Struct, frozen=True):
+class ServerQuote(msgspec.Struct, frozen=True):
     """Rupees and units; without a time, which the server does not give."""
 
     ltp: float
@@ -33,7 +33,7 @@ class QuoteOf(msgspec.Struct, frozen=True):
 
     symbol: str
     exchange: str
-    data: Quote | None = None
+    data: ServerQuote | None = None
     error: str | Row = ""
 
 
@@ -44,7 +44,7 @@ class Level(msgspec.Struct, frozen=True):
     quantity: float
 
 
-class Depth(msgspec.Struct, frozen=True):
+class ServerDepth(msgspec.Struct, frozen=True):
     """Five levels a side, best first."""
 
     ltp: float
@@ -61,7 +61,7 @@ class Depth(msgspec.Struct, frozen=True):
     totalsellqty: float = 0.0
 
 
-class Contract(msgspec.Struct, frozen=True):
+class ServerContract(msgspec.Struct, frozen=True):
     """A row of the server's master contract. `expiry` as 25-AUG-26; a `freeze_qty` of 1 means unknown."""
 
     symbol: str
@@ -90,7 +90,7 @@ class Candle(msgspec.Struct, frozen=True):
     oi: float = 0.0
 
 
-class Session(msgspec.Struct, frozen=True):
+class ServerSession(msgspec.Struct, frozen=True):
     """Opening hours of an exchange in epoch milliseconds."""
 
     exchange: str
@@ -105,11 +105,11 @@ class Holiday(msgspec.Struct, frozen=True):
     description: str = ""
     holiday_type: str = ""
     closed_exchanges: list[str] = []
-    open_exchanges: list[Session] = []
+    open_exchanges: list[ServerSession] = []
 
 
 class _Quote(msgspec.Struct):
-    data: Quote
+    data: ServerQuote
 
 
 class _Quotes(msgspec.Struct):
@@ -117,7 +117,7 @@ class _Quotes(msgspec.Struct):
 
 
 class _Depth(msgspec.Struct):
-    data: Depth
+    data: ServerDepth
 
 
 class _Intervals(msgspec.Struct):
@@ -125,11 +125,11 @@ class _Intervals(msgspec.Struct):
 
 
 class _Contract(msgspec.Struct):
-    data: Contract
+    data: ServerContract
 
 
 class _Contracts(msgspec.Struct):
-    data: list[Contract]
+    data: list[ServerContract]
 
 
 class _Candles(msgspec.Struct):
@@ -141,14 +141,14 @@ class _Words(msgspec.Struct):
 
 
 class _Sessions(msgspec.Struct):
-    data: list[Session]
+    data: list[ServerSession]
 
 
 class _Holidays(msgspec.Struct):
     data: list[Holiday]
 
 
-def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> Quote:
+def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> ServerQuote:
     """`quotes` of one instrument."""
     return ask(client, "quotes", {"symbol": symbol, "exchange": exchange}, _Quote, Deadline.DATA).data
 
@@ -159,7 +159,7 @@ def quotes(client: OpenAlgoClient, instruments: Iterable[tuple[str, str]]) -> li
     return ask(client, "multiquotes", {"symbols": symbols}, _Quotes, Deadline.DATA).results
 
 
-def depth(client: OpenAlgoClient, symbol: str, exchange: str) -> Depth:
+def depth(client: OpenAlgoClient, symbol: str, exchange: str) -> ServerDepth:
     """`depth` of one instrument."""
     return ask(client, "depth", {"symbol": symbol, "exchange": exchange}, _Depth, Deadline.DATA).data
 
@@ -169,12 +169,12 @@ def intervals(client: OpenAlgoClient) -> dict[str, list[str]]:
     return ask(client, "intervals", {}, _Intervals, Deadline.DATA).data
 
 
-def symbol(client: OpenAlgoClient, name: str, exchange: str) -> Contract:
+def symbol(client: OpenAlgoClient, name: str, exchange: str) -> ServerContract:
     """`symbol`: one contract. Raises `SymbolNotFound`."""
     return ask(client, "symbol", {"symbol": name, "exchange": exchange}, _Contract, Deadline.DATA).data
 
 
-def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[Contract]:
+def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[ServerContract]:
     """`search`: at most 500 contracts; none is a success."""
     return ask(client, "search", {"query": query, "exchange": exchange}, _Contracts, Deadline.DATA).data
 
@@ -202,6 +202,6 @@ def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
     return ask(client, "market/holidays", {"year": year}, _Holidays, Deadline.DATA).data
 
 
-def timings(client: OpenAlgoClient, day: str) -> list[Session]:
+def timings(client: OpenAlgoClient, day: str) -> list[ServerSession]:
     """`market/timings` of a day (2026-01-26); none means closed."""
     return ask(client, "market/timings", {"date": day}, _Sessions, Deadline.DATA).data

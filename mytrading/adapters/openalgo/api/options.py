@@ -1,6 +1,6 @@
 """Options: symbol by offset, chain, greeks of one and of many, synthetic future.
 
-Used by the extended SDK and tools. The one rule: a chain whose prices are all 0 was not quoted; `Chain.quoted` says so.
+A chain whose prices are all 0 was not quoted; `Chain.quoted` says so.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask
+from mytrading.adapters.openalgo.api.request import Row, ask
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 
 
 class OptionSymbol(msgspec.Struct, frozen=True):
@@ -25,7 +25,7 @@ class OptionSymbol(msgspec.Struct, frozen=True):
     freeze_qty: float = 0.0
 
 
-class ChainSide(msgspec.Struct, frozen=True):
+class ServerChainSide(msgspec.Struct, frozen=True):
     """The call or put of a strike; 0 means no data."""
 
     symbol: str
@@ -43,8 +43,8 @@ class Strike(msgspec.Struct, frozen=True):
     """A row of the chain."""
 
     strike: float
-    ce: ChainSide | None = None
-    pe: ChainSide | None = None
+    ce: ServerChainSide | None = None
+    pe: ServerChainSide | None = None
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class Chain(msgspec.Struct, frozen=True):
         return any(side is not None and side.ltp > 0 for row in self.chain for side in (row.ce, row.pe))
 
 
-class Greeks(msgspec.Struct, frozen=True):
+class ServerGreeks(msgspec.Struct, frozen=True):
     """IV in percent, theta per day, vega per volatility point. An IV of 0 comes with a `note`."""
 
     symbol: str
@@ -88,7 +88,7 @@ class Synthetic(msgspec.Struct, frozen=True):
 
 
 class _Many(msgspec.Struct):
-    data: list[Greeks]
+    data: list[ServerGreeks]
 
 
 def option_symbol(client: OpenAlgoClient, **fields: Any) -> OptionSymbol:
@@ -104,12 +104,12 @@ def chain(
     return ask(client, "optionchain", asked, Chain, Deadline.BOOK)
 
 
-def greeks(client: OpenAlgoClient, symbol: str, exchange: str, **fields: Any) -> Greeks:
+def greeks(client: OpenAlgoClient, symbol: str, exchange: str, **fields: Any) -> ServerGreeks:
     """`optiongreeks` of one option; the server allows 30 a minute."""
-    return ask(client, "optiongreeks", {"symbol": symbol, "exchange": exchange, **fields}, Greeks, Deadline.BOOK)
+    return ask(client, "optiongreeks", {"symbol": symbol, "exchange": exchange, **fields}, ServerGreeks, Deadline.BOOK)
 
 
-def multi_greeks(client: OpenAlgoClient, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[Greeks]:
+def multi_greeks(client: OpenAlgoClient, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[ServerGreeks]:
     """`multioptiongreeks` of at most 50 options; each row says its own success."""
     return ask(client, "multioptiongreeks", {"symbols": list(symbols), **fields}, _Many, Deadline.BOOK).data
 

@@ -1,7 +1,7 @@
 """Orders: place, modify, cancel, basket, split, and the whole-account switches.
 
-Used by the extended SDK and tools. The one rule: a success that names no order is not one, because the broker may have
-refused with HTTP 200 or may not; it raises `FateUnknown`.
+A success that names no order is not one, because the broker may have refused with HTTP 200 or may not; it raises
+`FateUnknown`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints.ask import Row, ask, order
-from mytrading.adapters.openalgo.refusals import FateUnknown
+from mytrading.adapters.openalgo.api.request import Row, ask, order
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import FateUnknown
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """An order call that was taken. With `pending_order_id` it waits for a person, and `orderid` is empty."""
+    """An order call that was taken. With `pending_order_id` it waits for an operator, and `orderid` is empty."""
 
     orderid: str | int | None = None
     mode: str = ""
@@ -30,7 +30,7 @@ class Placed(msgspec.Struct, frozen=True):
         return self.mode == "semi_auto" or self.pending_order_id is not None
 
 
-class Leg(msgspec.Struct, frozen=True):
+class BasketLeg(msgspec.Struct, frozen=True):
     """One order of a basket, split or multi-leg call: `orderid`, or `message` with the reason."""
 
     status: str = ""
@@ -48,10 +48,10 @@ class Leg(msgspec.Struct, frozen=True):
 class Legs(msgspec.Struct, frozen=True):
     """Results in the order they completed: match them by content. Success says nothing about any leg.
 
-    With `pending_order_id` the whole request waits for a person, and there are no results.
+    With `pending_order_id` the whole request waits for an operator, and there are no results.
     """
 
-    results: list[Leg] = []
+    results: list[BasketLeg] = []
     mode: str = ""
     underlying: str = ""
     underlying_ltp: float = 0.0
@@ -74,7 +74,7 @@ class Cancelled(msgspec.Struct, frozen=True):
     mode: str = ""
 
 
-class Closed(msgspec.Struct, frozen=True):
+class ClosedPosition(msgspec.Struct, frozen=True):
     """What the server says about closing; counts come from its sandbox only."""
 
     message: str | Row = ""
@@ -83,7 +83,7 @@ class Closed(msgspec.Struct, frozen=True):
     mode: str = ""
 
 
-class _Status(msgspec.Struct):
+class _OrderStatusReply(msgspec.Struct):
     data: Row
 
 
@@ -114,9 +114,9 @@ def cancel_all(client: OpenAlgoClient, strategy: str) -> Cancelled:
     return order(client, "cancelallorder", {"strategy": strategy}, Cancelled)
 
 
-def close_all(client: OpenAlgoClient, strategy: str) -> Closed:
+def close_all(client: OpenAlgoClient, strategy: str) -> ClosedPosition:
     """`closeposition`: every position of the account at market, `strategy` is ignored by the server."""
-    return order(client, "closeposition", {"strategy": strategy}, Closed)
+    return order(client, "closeposition", {"strategy": strategy}, ClosedPosition)
 
 
 def basket(client: OpenAlgoClient, strategy: str, orders: Sequence[Mapping[str, Any]]) -> Legs:
@@ -146,7 +146,7 @@ def options_multi_order(client: OpenAlgoClient, **fields: Any) -> Legs:
 
 def order_status(client: OpenAlgoClient, orderid: str, strategy: str) -> Row:
     """`orderstatus`: the row of one order; keys depend on mode and broker, `books.order_row` reads it."""
-    return ask(client, "orderstatus", {"orderid": orderid, "strategy": strategy}, _Status, Deadline.BOOK).data
+    return ask(client, "orderstatus", {"orderid": orderid, "strategy": strategy}, _OrderStatusReply, Deadline.BOOK).data
 
 
 def open_position(client: OpenAlgoClient, strategy: str, symbol: str, exchange: str, product: str) -> OpenQuantity:

@@ -1,6 +1,6 @@
 """One request and its answer as a type.
 
-Used by the endpoints beside it. The one rule: an answer is parsed here or raises; no dictionary leaves by accident.
+An answer is parsed here or raises; no dictionary leaves by accident.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.refusals import EmptyAnswer, FateUnknown, Malformed, error_of
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import EmptyAnswer, FateUnknown, Malformed, error_of
 from mytrading.messages.codec import UNREADABLE
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def order(client: OpenAlgoClient, endpoint: str, payload: Mapping[str, Any], kin
     return parsed(client.call(endpoint, _given(payload), Deadline.ORDER), kind, placing=True)
 
 
-def parsed(answer: Answer, kind: type[T], *, placing: bool = False) -> T:
+def parsed(answer: HttpReply, kind: type[T], *, placing: bool = False) -> T:
     """The answer as `kind`. An answer with status 200 is a success if it says so, partial counts."""
     if answer.status != 200 or not _succeeded(answer.body):
         raise error_of(answer, placing=placing)

@@ -1,9 +1,8 @@
 """The server's instruments, exchange by exchange, as ours.
 
-Used by the feed once a day; the snapshot itself lies in `adapters/instrument_store`. A call without an exchange is
-refused by the server, hence one call each; the list has no freeze quantities, which one `symbol` call for each
-underlying gives. The one rule: a row that cannot be understood is left out and named, never guessed, because a wrong
-lot is a wrong order.
+A call without an exchange is refused by the server, hence one call each; the list has no freeze quantities, which one
+`symbol` call for each underlying gives. A row that cannot be understood is left out and named, never guessed, because a
+wrong lot is a wrong order.
 """
 
 from __future__ import annotations
@@ -15,13 +14,20 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.endpoints import market
-from mytrading.adapters.openalgo.errors import ReadFailed, error_text
-from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
-from mytrading.adapters.openalgo.refusals import OpenAlgoError, SymbolNotFound
-from mytrading.core.master import BadRow, Need
-from mytrading.core.symbology import DERIVATIVE_EXCHANGES, instrument_id, parse_expiry, parse_symbol, split_id
+from mytrading.adapters.openalgo.api import market
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError, SymbolNotFound
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.master_contract import BadRow, Need
+from mytrading.core.instruments.symbology import (
+    DERIVATIVE_EXCHANGES,
+    instrument_id,
+    parse_expiry,
+    parse_symbol,
+    split_id,
+)
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.text import shown
@@ -40,7 +46,7 @@ class Listing(NamedTuple):
     left_out: tuple[BadRow, ...] = ()
 
 
-class _Row(msgspec.Struct, gc=False):
+class _InstrumentRow(msgspec.Struct, gc=False):
     symbol: str
     exchange: str
     instrumenttype: str | None = ""
@@ -53,13 +59,13 @@ class _Row(msgspec.Struct, gc=False):
     freeze_qty: float | None = 0.0
 
 
-class _Answer(msgspec.Struct):
+class _InstrumentReply(msgspec.Struct):
     status: str = ""
     data: list[msgspec.Raw] | None = None
 
 
-_answer_decoder = msgspec.json.Decoder(_Answer)
-_row_decoder = msgspec.json.Decoder(_Row, strict=False)
+_answer_decoder = msgspec.json.Decoder(_InstrumentReply)
+_row_decoder = msgspec.json.Decoder(_InstrumentRow, strict=False)
 
 
 def fetch_instruments(
@@ -110,7 +116,7 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
     found: dict[str, Instrument] = {}
     left_out: list[BadRow] = []
 
-    def take(rows: Iterable[market.Contract], underlying: str) -> None:
+    def take(rows: Iterable[market.ServerContract], underlying: str) -> None:
         for row in rows:
             try:
                 item = instrument_of(row)
@@ -164,13 +170,13 @@ def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument
     return Listing(tuple(found), bad, tuple(left_out))
 
 
-def instrument_of(row: market.Contract) -> Instrument:
+def instrument_of(row: market.ServerContract) -> Instrument:
     """A contract of `symbol` or `search` as ours; `ValueError` says what makes no sense in it."""
-    fields = {name: getattr(row, name) for name in _Row.__struct_fields__}
-    return _instrument(_Row(**fields))
+    fields = {name: getattr(row, name) for name in _InstrumentRow.__struct_fields__}
+    return _instrument(_InstrumentRow(**fields))
 
 
-def _instrument(row: _Row) -> Instrument:
+def _instrument(row: _InstrumentRow) -> Instrument:
     if not row.symbol or not row.exchange:
         raise ValueError("a row without symbol or exchange")
     kind = _kind(row)
@@ -192,7 +198,7 @@ def _instrument(row: _Row) -> Instrument:
     )
 
 
-def _kind(row: _Row) -> InstrumentKind:
+def _kind(row: _InstrumentRow) -> InstrumentKind:
     """Indices are listed as EQ on an index exchange; brokers have words of their own for some kinds."""
     if row.exchange.endswith("_INDEX"):
         return InstrumentKind.INDEX
@@ -201,7 +207,7 @@ def _kind(row: _Row) -> InstrumentKind:
     return parse_symbol(row.symbol, row.exchange).kind
 
 
-def _expiry(row: _Row) -> str:
+def _expiry(row: _InstrumentRow) -> str:
     """ISO date from the row, or from the symbol where the row has none."""
     if row.expiry:
         return parse_expiry(row.expiry).isoformat()
@@ -211,16 +217,44 @@ def _expiry(row: _Row) -> str:
     return found.isoformat()
 
 
-def _strike(row: _Row) -> float:
+def _strike(row: _InstrumentRow) -> float:
     strike = row.strike or 0.0
     if not 0 <= strike <= MOST_PRICE:
         raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
     return strike
 
 
-def _lot(row: _Row, derivative: bool) -> int:
+def _lot(row: _InstrumentRow, derivative: bool) -> int:
     """Units; an index has 0 and shares 1. A derivative without a lot cannot be traded safely."""
     lot = row.lotsize or 0.0
     if not 0 <= lot <= MOST_COUNT or (derivative and (lot < 1 or not float(lot).is_integer())):
         raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
     return max(int(lot), 1)
+
+
+class ContractLookup:
+    """Contracts by id. `book` is today's; a lookup lives for a day, since the server lists again each morning."""
+
+    def __init__(self, client: OpenAlgoClient, book: InstrumentBook | None = None) -> None:
+        self._client = client
+        self._book = book or InstrumentBook(())
+        self._found: dict[str, Instrument] = {}
+
+    def find(self, instrument: str) -> Instrument:
+        """The contract `EXCHANGE:SYMBOL`. Raises `SymbolNotFound`, or what the client raises."""
+        known = self._book.get(instrument) or self._found.get(instrument)
+        if known is None:
+            exchange, symbol = split_id(instrument)
+            known = self._found[instrument] = instrument_of(market.symbol(self._client, symbol, exchange))
+        return known
+
+    def search(self, words: str, exchange: str | None = None) -> list[Instrument]:
+        """Contracts of the server whose symbol or name has all words, at most 500; rows that make no sense left out."""
+        found = []
+        for row in market.search(self._client, words, exchange):
+            try:
+                found.append(instrument_of(row))
+            except ValueError:
+                continue
+        self._found.update((item.id, item) for item in found)
+        return found

@@ -1,7 +1,7 @@
 """The day's master contract from the server, judged: lists, freeze quantities and prices in one visit.
 
-Where the list of an exchange fails, the contracts that are needed are searched for, expiry by expiry. Used by the feed
-each day and by `mytrading doctor`. The one rule: nothing is written here, and a visit gives a whole snapshot or raises.
+Where the list of an exchange fails, the contracts that are needed are searched for, expiry by expiry. Nothing is
+written here, and a visit gives a whole snapshot or raises.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.errors import ReadFailed
-from mytrading.adapters.openalgo.instruments import (
+from mytrading.adapters.openalgo.instruments.instruments import (
     Listing,
     fetch_freeze,
     fetch_instruments,
     fetch_prices,
     search_instruments,
 )
-from mytrading.adapters.openalgo.refusals import OpenAlgoError
-from mytrading.core import master
-from mytrading.core.contracts import ContractFacts
-from mytrading.core.master import BadRow, Need
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
+from mytrading.core.instruments import master_contract
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.master_contract import BadRow, Need
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 
 
@@ -51,12 +51,12 @@ def fetch_master(
         bad += listing.bad
     freeze = fetch_freeze(client, found)
     prices = fetch_prices(client, [item for item in found if not item.kind.is_derivative and _has_options(item, need)])
-    whole = master.with_freeze(found, freeze, facts, day)
-    fetched = master.Fetched(day.isoformat(), whole, left_out, prices)
-    refusals = master.validate(fetched, need, known.before)
+    whole = master_contract.with_freeze(found, freeze, facts, day)
+    fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
+    refusals = master_contract.validate(fetched, need, known.before)
     if bad:
         notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
-    return master.snapshot_of(fetched, refusals, known.last, now, notes)
+    return master_contract.snapshot_of(fetched, refusals, known.last, now, notes)
 
 
 def _searched_instead(client: OpenAlgoClient, exchange: str, need: Need, day: date, failure: ReadFailed) -> Listing:

@@ -1,8 +1,8 @@
 """The broker's books as messages: order book, trade book, position book, funds, and single order updates.
 
-Used by the reconciler. Brokers differ in numbers (text or not), in names of fields and forms of time (`quirks`), in
-status words (`vocabulary`) and in what they leave out. The one rule: a book that is missing or makes no sense is None,
-"unknown", never an empty book, because an empty book says flat.
+Brokers differ in numbers (text or not), in names of fields and forms of time (`quirks`), in status words (`vocabulary`)
+and in what they leave out. A book that is missing or makes no sense is None, "unknown", never an empty book, because an
+empty book says flat.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import ReadFailed, error_text
-from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_ID
-from mytrading.adapters.openalgo.quirks import time_ns, value
-from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
-from mytrading.core.reconcile import merged
-from mytrading.core.symbology import instrument_id
+from mytrading.adapters.openalgo.rest.broker_quirks import coded, status_of, time_ns, unheard_of, value
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
+from mytrading.core.instruments.symbology import instrument_id
+from mytrading.core.reconciler.read_plan import merged
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
@@ -64,7 +63,7 @@ class _NotOurs(Exception):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
+def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
     """`/orderbook`. A row without id, side or quantity makes its instrument unread, one without a contract the whole
     book unknown. Raises `ReadFailed`.
     """
@@ -80,14 +79,14 @@ def parse_orders(answer: Answer) -> Book[tuple[BrokerOrder, ...]]:
 
 
 def unknown_words(orders: tuple[BrokerOrder, ...]) -> tuple[str, ...]:
-    """What a person is told of status words that are in no table, one text per word."""
+    """What an operator is told of status words that are in no table, one text per word."""
     words = sorted({order.status_text for order in orders if unheard_of(order.status_text)})
     return tuple(
         f"order status {word!r} is unknown: such orders count as live; look at them at the broker" for word in words
     )
 
 
-def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
+def parse_trades(answer: HttpReply) -> Book[tuple[BrokerTrades, ...]]:
     """`/tradebook`, summed per order. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     book = _book(envelope, envelope.data, "trades", _trade)
@@ -95,7 +94,7 @@ def parse_trades(answer: Answer) -> Book[tuple[BrokerTrades, ...]]:
     return Book(rows, book.problems, book.mode, book.unread)
 
 
-def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
+def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
     """`/positionbook`, closed rows (quantity 0) included. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     total = envelope.total_today_realized_pnl
@@ -104,7 +103,7 @@ def parse_positions(answer: Answer) -> Book[tuple[BrokerPosition, ...]]:
     return _book(envelope, envelope.data, "positions", _position_row)._replace(realised=realised)
 
 
-def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:
+def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]:
     """`/funds`. `{}` with success is what several brokers give for an error: unknown. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     mode = shown(envelope.mode or "")
@@ -127,7 +126,7 @@ def parse_funds(answer: Answer, account: str, machine_ns: int) -> Book[Funds]:
     return Book(funds, (), mode)
 
 
-def parse_analyzer(answer: Answer) -> str:
+def parse_analyzer(answer: HttpReply) -> str:
     """`/analyzer`: the mode the server says it is in, live or analyze. Raises `ReadFailed`."""
     data = open_envelope(answer).data
     mode = data.get("mode") if isinstance(data, dict) else None
@@ -144,7 +143,7 @@ def parse_update(data: dict[str, Any]) -> BrokerOrder:
         raise ValueError(str(problem)) from problem
 
 
-def open_envelope(answer: Answer) -> _Envelope:
+def open_envelope(answer: HttpReply) -> _Envelope:
     """The body of a successful answer; `ReadFailed` says what kind of failure any other is."""
     if answer.status != 200:
         raise ReadFailed(_kind(answer.status), error_text(answer.body, answer.status), answer.status)

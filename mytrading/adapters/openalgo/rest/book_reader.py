@@ -1,10 +1,9 @@
 """One visit to the server: order book, mode, trade book, positions and funds, read in an order that proves something.
 
-Used by the reconciler's worker thread. The mode is asked between the two book reads, so that neither can have come
-from the other mode unnoticed. The trade book is asked once the order book has come, so that it holds all that this
-shows; for the mode's answer, which comes over a connection of its own, it does not wait. The one rule: what failed is
-None with a reason, and does not stop the rest, unless so much hangs that whoever waits for a fill is better served by
-the next visit.
+The mode is asked between the two book reads, so that neither can have come from the other mode unnoticed. The trade
+book is asked once the order book has come, so that it holds all that this shows; for the mode's answer, which comes
+over a connection of its own, it does not wait. What failed is None with a reason, and does not stop the rest, unless so
+much hangs that whoever waits for a fill is better served by the next visit.
 """
 
 from __future__ import annotations
@@ -14,14 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo import books
-from mytrading.adapters.openalgo.client import Answer, Deadline, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.errors import NotSent, ReadFailed, TransportFailed
-from mytrading.adapters.openalgo.outcomes import mode_of
-from mytrading.adapters.openalgo.patience import retry_after_ns
-from mytrading.core.reconcile import ReadJob
+from mytrading.adapters.openalgo.rest import book_parsers as books
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
+from mytrading.adapters.openalgo.rest.errors import NotSent, ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.rest.order_outcomes import mode_of
+from mytrading.adapters.openalgo.rest.retry import retry_after_ns
+from mytrading.core.reconciler.read_plan import ReadJob
 from mytrading.messages.reports import BooksRead, Funds, ModeSeen
-from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.run_config import ServerMode
 
 _SILENT_MOST = 3
 """Calls of one visit without an answer in time that end it: requests made meanwhile wait for its end."""
@@ -115,7 +114,7 @@ class BookReader:
     def _reachable(self, tried: bool) -> bool:
         return not tried or self._answers > 0
 
-    def _book(self, endpoint: str, parse: Callable[[Answer], books.Book[Any]]) -> Any:
+    def _book(self, endpoint: str, parse: Callable[[HttpReply], books.Book[Any]]) -> Any:
         answer = self._call(endpoint)
         if answer is None:
             return None
@@ -147,7 +146,7 @@ class BookReader:
             return found
         return msgspec.structs.replace(found, realised=self._realised)
 
-    def _take_mode(self, answer: Answer | None) -> None:
+    def _take_mode(self, answer: HttpReply | None) -> None:
         if answer is None:
             return
         try:
@@ -183,7 +182,7 @@ class BookReader:
         except NotSent:
             return None
 
-    def _call(self, endpoint: str, begun: Started | None = None) -> Answer | None:
+    def _call(self, endpoint: str, begun: Started | None = None) -> HttpReply | None:
         """A complete answer, first to what was `begun`, whose time counts from now on.
 
         A read is tried twice, since a lost connection is no news; of those that hang only one.

@@ -1,8 +1,7 @@
 """REST calls to an OpenAlgo server over one keep-alive connection.
 
-Used by the order venue, the reconciler's reads and the feed's start-up; one instance per thread. It sends and returns
-bytes: what an answer means is decided elsewhere. The one rule: it never repeats a request, and every failure says
-whether the request may have reached the server.
+It sends and returns bytes: what an answer means is decided elsewhere. It never repeats a request, and every failure
+says whether the request may have reached the server.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
+from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent
+from mytrading.core.time import SECOND
 
 CONNECT_S = 5.0
 SEND_S = 2.0
@@ -46,7 +46,7 @@ SECONDS: Mapping[Deadline, float] = {
 }
 
 
-class Answer(NamedTuple):
+class HttpReply(NamedTuple):
     """A complete answer. `began_ns` is machine time before the first byte was sent, `ended_ns` after the last came.
 
     `retry_after_ns` is its Retry-After header, a count of seconds or a date; 0 without one.
@@ -68,7 +68,7 @@ class Started(NamedTuple):
     error: OSError | None = None
 
 
-class _Reader(io.RawIOBase):
+class _ReplyReader(io.RawIOBase):
     """Bytes of an answer until `until` (machine ns): no read of it, be it of the head, waits beyond that."""
 
     def __init__(self, connection: socket.socket, until: int, now: Callable[[], int]) -> None:
@@ -126,7 +126,7 @@ class OpenAlgoClient:
         self._poll = select.poll()
         """Of the present connection."""
 
-    def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Answer:
+    def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> HttpReply:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
         return self._exchange(self.write(endpoint, payload), "POST", deadline)
 
@@ -160,12 +160,12 @@ class OpenAlgoClient:
             return False
         return not self._poll.poll(0)
 
-    def finish(self, started: Started) -> Answer:
+    def finish(self, started: Started) -> HttpReply:
         """The answer to a started request. Raises `MaybeSent`."""
         assert self._socket is not None
         return self._answer(self._socket, started)
 
-    def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> Answer:
+    def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> HttpReply:
         """GET `/api/v1/<endpoint>` with `query`, the key added. Raises `NotSent` or `MaybeSent`."""
         path = f"GET {self._path}{endpoint}?{urlencode({'apikey': self._api_key, **query})}"
         return self._exchange(path.encode() + self._get_head, "GET", deadline)
@@ -176,7 +176,7 @@ class OpenAlgoClient:
             self._socket.close()
             self._socket = None
 
-    def _exchange(self, request: bytes, method: str, deadline: Deadline) -> Answer:
+    def _exchange(self, request: bytes, method: str, deadline: Deadline) -> HttpReply:
         return self.finish(self._begin(request, method, deadline))
 
     def _begin(self, request: bytes, method: str, deadline: Deadline) -> Started:
@@ -193,12 +193,12 @@ class OpenAlgoClient:
             return Started(method, seconds, began, error)
         return Started(method, seconds, began)
 
-    def _answer(self, connection: socket.socket, started: Started) -> Answer:
+    def _answer(self, connection: socket.socket, started: Started) -> HttpReply:
         began, seconds = started.began_ns, started.seconds
         try:
             if started.error is not None:
                 raise started.error
-            reader = _Reader(connection, began + int(seconds * 1e9), self._now)
+            reader = _ReplyReader(connection, began + int(seconds * 1e9), self._now)
             status, body, keep, after = self._read(reader, started.method)
         except TimeoutError as error:
             self.close()
@@ -209,7 +209,7 @@ class OpenAlgoClient:
         ended = self._now()
         if not keep:
             self.close()
-        return Answer(status, body, began, ended, after)
+        return HttpReply(status, body, began, ended, after)
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
         """The idle connection if its peer still holds it, else a new one."""
@@ -238,7 +238,7 @@ class OpenAlgoClient:
             plain.close()
             raise
 
-    def _read(self, reader: _Reader, method: str) -> tuple[int, bytes, bool, int]:
+    def _read(self, reader: _ReplyReader, method: str) -> tuple[int, bytes, bool, int]:
         """Status, body, whether the connection may be used again, and Retry-After in nanoseconds."""
         response = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
         try:
@@ -275,7 +275,7 @@ def _retry_after_ns(response: http.client.HTTPResponse) -> int:
     """A date is taken against the answer's own, since the two clocks need not agree."""
     text = (response.getheader("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
-        return int(text[:9]) * 1_000_000_000
+        return int(text[:9]) * SECOND
     if not text:
         return 0
     from email.utils import parsedate_to_datetime
@@ -284,7 +284,7 @@ def _retry_after_ns(response: http.client.HTTPResponse) -> int:
         wait = parsedate_to_datetime(text) - parsedate_to_datetime(response.getheader("Date") or "")
     except (ValueError, TypeError, OverflowError):
         return 0
-    return max(0, int(wait.total_seconds())) * 1_000_000_000
+    return max(0, int(wait.total_seconds())) * SECOND
 
 
 def _said_close(response: http.client.HTTPResponse) -> bool:

@@ -1,7 +1,7 @@
 """Errors of an OpenAlgo server as types, each saying what to do about it.
 
-Used by the typed endpoints and by whoever shows an error to a person. What words of a server or broker mean is the
-table here, not code. The one rule: an order call whose fate is not certain is `FateUnknown`, whatever its text says.
+What words of a server or broker mean is the table here, not code. An order call whose fate is not certain is
+`FateUnknown`, whatever its text says.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import error_text
-from mytrading.adapters.openalgo.outcomes import DEFINITIVE
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import error_text
+from mytrading.adapters.openalgo.rest.order_outcomes import DEFINITIVE
 
 
 class OpenAlgoError(Exception):
@@ -176,7 +176,7 @@ _BY_STATUS: dict[int, type[OpenAlgoError]] = {
 _TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in MEANINGS)
 
 
-def error_of(answer: Answer, *, placing: bool = False) -> OpenAlgoError:
+def error_of(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
     """The error that an unsuccessful answer is; `placing` if the call could have made or changed an order."""
     text = error_text(answer.body, answer.status)
     if answer.status == 429:

@@ -1,7 +1,7 @@
 """How a call to an OpenAlgo server can fail on the way, and the words its error answers carry.
 
-Raised by the client, judged by `outcomes` and by whoever reads books. The one rule: whether a request may have reached
-the server is a type, because nothing else tells a safe repeat from a doubled order.
+Raised by the client, judged by `outcomes` and by whoever reads books. Whether a request may have reached the server is
+a type, because nothing else tells a safe repeat from a doubled order.
 """
 
 from __future__ import annotations

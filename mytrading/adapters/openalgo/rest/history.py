@@ -1,7 +1,7 @@
 """Past bars from the server's history endpoint.
 
-Used by the feed's history thread and by `mytrading history`. The one rule: the bar still forming, which servers
-include, is left out, and what comes twice or out of order comes out once and sorted.
+The bar still forming, which servers include, is left out, and what comes twice or out of order comes out once and
+sorted.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.again import ONCE, Retries, read
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.errors import ReadFailed, TransportFailed, error_text
-from mytrading.adapters.openalgo.numbers import count_of, price_of
-from mytrading.core.calendar import day_of, to_ns
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
+from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read
+from mytrading.core.time import SECOND, ist_date, to_ns
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Bar
 
-_SECOND = 1_000_000_000
 _LAST_S = 1 << 32
 """The year 2106."""
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400}
@@ -29,11 +28,11 @@ _DAILY = "1d"
 
 CHUNK_DAYS = {"1m": 60, "3m": 100, "5m": 100, "10m": 100, "15m": 200, "30m": 200, "1h": 400, _DAILY: 2000}
 """Days per request by interval, as Zerodha limits them; other intervals take the least."""
-CALLS, WINDOW_NS = 3, _SECOND
+CALLS, WINDOW_NS = 3, SECOND
 """The server lets three history requests a second through and makes the others wait."""
 
 
-class Gate:
+class HistoryGate:
     """Lets three requests through in any second and makes the next one wait: `wait` takes machine ns.
 
     One for each server and thread; it counts calls of all ranges and instruments.
@@ -60,7 +59,7 @@ class Chunk(NamedTuple):
     problem: str = ""
 
 
-class History(NamedTuple):
+class HistoryClient(NamedTuple):
     """Bars of a range. A chunk without bars may be days without trading; `failed` ones were not answered."""
 
     bars: tuple[Bar, ...]
@@ -72,7 +71,7 @@ class History(NamedTuple):
         return tuple(chunk for chunk in self.chunks if chunk.problem)
 
 
-class _Row(msgspec.Struct, gc=False):
+class _HistoryRow(msgspec.Struct, gc=False):
     timestamp: float
     open: float
     high: float
@@ -81,12 +80,12 @@ class _Row(msgspec.Struct, gc=False):
     volume: float | None = None
 
 
-class _Answer(msgspec.Struct):
+class _HistoryReply(msgspec.Struct):
     status: str = ""
-    data: list[_Row] | None = None
+    data: list[_HistoryRow] | None = None
 
 
-_decoder = msgspec.json.Decoder(_Answer, strict=False)
+_decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 
 
 def fetch_history(
@@ -136,10 +135,10 @@ def fetch_range(
     start: date,
     end: date,
     now: int,
-    gate: Gate,
+    gate: HistoryGate,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     retries: Retries = ONCE,
-) -> History:
+) -> HistoryClient:
     """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is named and the rest still comes.
 
     `progress` is told how many requests are done and how many there are.
@@ -156,7 +155,7 @@ def fetch_range(
         except (ReadFailed, TransportFailed) as error:
             done.append(Chunk(first, last, problem=str(error)))
         progress(len(done), len(spans))
-    return History(tuple(bars[at] for at in sorted(bars)), tuple(done))
+    return HistoryClient(tuple(bars[at] for at in sorted(bars)), tuple(done))
 
 
 def span_ns(interval: str) -> int:
@@ -164,7 +163,7 @@ def span_ns(interval: str) -> int:
     unit = _SECONDS.get(interval[-1:])
     if unit is None or not interval[:-1].isdigit() or not int(interval[:-1]) or (unit == 86_400 and interval != _DAILY):
         raise ValueError(f"interval {interval!r}: expected minutes, hours or a day, say 1m, 5m, 1h or 1d")
-    return int(interval[:-1]) * unit * _SECOND
+    return int(interval[:-1]) * unit * SECOND
 
 
 def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]:
@@ -176,14 +175,14 @@ def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]
         start = last + timedelta(days=1)
 
 
-def _bar(row: _Row, instrument: str, interval: str, span: int) -> Bar:
-    start = int(row.timestamp) * _SECOND
+def _bar(row: _HistoryRow, instrument: str, interval: str, span: int) -> Bar:
+    start = int(row.timestamp) * SECOND
     if interval == _DAILY:  # stamped with midnight in UTC
-        start = to_ns(day_of(start), time.min)
+        start = to_ns(ist_date(start), time.min)
     volume = count_of(row.volume) or 0
     return Bar(instrument, interval, start, start + span, row.open, row.high, row.low, row.close, volume)
 
 
-def _usable(row: _Row) -> bool:
+def _usable(row: _HistoryRow) -> bool:
     prices = (row.open, row.high, row.low, row.close)
     return 0.0 < row.timestamp < _LAST_S and all(price_of(price) for price in prices)

@@ -1,7 +1,7 @@
 """Numbers of a server as prices and counts: what lies beyond anything traded is not known.
 
-Used by whoever parses quotes, bars and books. Servers send text, sentinels of empty book sides (21474836.47), and, when
-broken, `"nan"` or 1e300. The one rule: what leaves here is finite, and an integer fits every encoding.
+Servers send text, sentinels of empty book sides (21474836.47), and, when broken, `"nan"` or 1e300. What leaves here is
+finite, and an integer fits every encoding.
 """
 
 from __future__ import annotations

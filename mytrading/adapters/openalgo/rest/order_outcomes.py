@@ -1,7 +1,7 @@
 """What the answer to an order call means: the outcome policy, in one pure place.
 
-Used by the order venue. The one rule: UNKNOWN is the default. Only an answer known to be definitive says that nothing
-was placed, and a success counts as acceptance only with an order id and in the expected mode.
+UNKNOWN is the default. Only an answer known to be definitive says that nothing was placed, and a success counts as
+acceptance only with an order id and in the expected mode.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import NotSent, TransportFailed, error_text
-from mytrading.adapters.openalgo.numbers import MOST_ID
-from mytrading.adapters.openalgo.patience import retry_after_ns
-from mytrading.adapters.openalgo.vocabulary import coded
+from mytrading.adapters.openalgo.rest.broker_quirks import coded
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.numbers import MOST_ID
+from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import Call, Outcome
-from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.run_config import ServerMode
 from mytrading.messages.text import shown
 
 DEFINITIVE = frozenset((400, 401, 403, 404, 501))
@@ -26,7 +26,7 @@ DEFINITIVE = frozenset((400, 401, 403, 404, 501))
 SEMI_AUTO = "semi_auto"
 
 
-class Verdict(NamedTuple):
+class CallVerdict(NamedTuple):
     """How a call ended, with the broker's id of the order where the answer named one."""
 
     outcome: Outcome
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
     retry_after_ns: int = 0
 
 
-class _Reply(msgspec.Struct):
+class _OrderReply(msgspec.Struct):
     status: Any = ""
     orderid: Any = None
     mode: Any = None
@@ -43,26 +43,26 @@ class _Reply(msgspec.Struct):
     pending_order_id: Any = None
 
 
-_decoder = msgspec.json.Decoder(_Reply)
+_decoder = msgspec.json.Decoder(_OrderReply)
 
 
-def judge(call: Call, answer: Answer, expected: ServerMode) -> Verdict:
+def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     """The verdict on a complete answer to `call`."""
     if answer.status == 429:
-        return Verdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
+        return CallVerdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
     reply = _parsed(answer.body)
     if reply is not None and _names_another_mode(answer, reply, expected):
-        return Verdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(shown(reply.mode), expected))
+        return CallVerdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(shown(reply.mode), expected))
     if answer.status in DEFINITIVE:
-        return Verdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
+        return CallVerdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
     if answer.status != 200 or reply is None or reply.status != "success":
-        return Verdict(Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {_told(answer)}")
+        return CallVerdict(Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {_told(answer)}")
     return _judge_success(call, reply, expected)
 
 
-def judge_failure(failure: TransportFailed) -> Verdict:
+def judge_failure(failure: TransportFailed) -> CallVerdict:
     """The verdict on a call without a complete answer."""
-    return Verdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
+    return CallVerdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
 
 
 def mode_of(mode: Any) -> str:
@@ -71,36 +71,36 @@ def mode_of(mode: Any) -> str:
 
 
 def wrong_mode_text(mode: str, expected: ServerMode) -> str:
-    """What a person is told when the server answers in another mode than configured."""
+    """What an operator is told when the server answers in another mode than configured."""
     return f"expected a server in mode {expected.value}, found {mode}; switch its analyzer mode back, then resume"
 
 
-def _names_another_mode(answer: Answer, reply: _Reply, expected: ServerMode) -> bool:
+def _names_another_mode(answer: HttpReply, reply: _OrderReply, expected: ServerMode) -> bool:
     """An error that names the other mode, whatever its status; of successes, one without a mode counts too."""
     failed = answer.status != 200 or reply.status != "success"
     return failed and reply.mode not in (None, "", SEMI_AUTO, expected.value)
 
 
-def _judge_success(call: Call, reply: _Reply, expected: ServerMode) -> Verdict:
+def _judge_success(call: Call, reply: _OrderReply, expected: ServerMode) -> CallVerdict:
     name = _order_id(reply)
     if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
-        return Verdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")
+        return CallVerdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")
     mode = mode_of(reply.mode)
     if mode != expected.value:
-        return Verdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
+        return CallVerdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
     if call is Call.PLACE and not name:
-        return Verdict(Outcome.UNKNOWN, "", "success without an order id")
-    return Verdict(Outcome.ACCEPTED, name)
+        return CallVerdict(Outcome.UNKNOWN, "", "success without an order id")
+    return CallVerdict(Outcome.ACCEPTED, name)
 
 
-def _parsed(body: bytes) -> _Reply | None:
+def _parsed(body: bytes) -> _OrderReply | None:
     try:
         return _decoder.decode(body)
     except UNREADABLE:
         return None
 
 
-def _order_id(reply: _Reply | None) -> str:
+def _order_id(reply: _OrderReply | None) -> str:
     """Text whatever the broker's type; a bool, a fraction or a page of text is no id."""
     if reply is None or isinstance(reply.orderid, bool) or not isinstance(reply.orderid, str | int):
         return ""
@@ -108,5 +108,5 @@ def _order_id(reply: _Reply | None) -> str:
     return name if len(name) <= MOST_ID else ""
 
 
-def _told(answer: Answer) -> str:
+def _told(answer: HttpReply) -> str:
     return error_text(answer.body, answer.status)

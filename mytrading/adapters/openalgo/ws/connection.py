@@ -1,8 +1,7 @@
 """One WebSocket to an OpenAlgo server: connect, authenticate, hand over raw frames, come back after a loss.
 
-Used by the market feed and the order stream. A thread of its own reads; the poll loop empties `events` when `wake`
-rang. The one rule: the reader thread only enqueues, because the server waits for its slowest client and one that does
-not read stalls all others.
+A thread of its own reads; the poll loop empties `events` when `wake` rang. The reader thread only enqueues, because the
+server waits for its slowest client and one that does not read stalls all others.
 """
 
 from __future__ import annotations
@@ -18,10 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 from websocket import ABNF, WebSocket, WebSocketException, WebSocketTimeoutException
 
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.text import shown
-
-SECOND = 1_000_000_000
 
 
 class Connected(NamedTuple):
@@ -32,7 +30,7 @@ class Connected(NamedTuple):
     broker: str
 
 
-class Frame(NamedTuple):
+class SocketFrame(NamedTuple):
     """A message of the server, unparsed, and the machine time at which it was read."""
 
     data: bytes
@@ -52,7 +50,7 @@ class Disconnected(NamedTuple):
     gave_up: bool = False
 
 
-class Refused(NamedTuple):
+class SocketRefused(NamedTuple):
     """The server answered and did not let us in (`code` AUTHENTICATION_ERROR: the key, or no broker session)."""
 
     code: str
@@ -61,7 +59,7 @@ class Refused(NamedTuple):
     retry_s: float
 
 
-SocketEvent = Connected | Frame | Disconnected | Refused
+SocketEvent = Connected | SocketFrame | Disconnected | SocketRefused
 
 
 class SocketRules(NamedTuple):
@@ -69,9 +67,9 @@ class SocketRules(NamedTuple):
 
     Attempts follow a loss after `first_delay_s`, then twice as long each time up to `longest_delay_s`; from the
     `most_tries`-th failure in a row on (0: never) after `slow_delay_s`. A connection that had lasted and is dropped on
-    purpose is made anew at once. A server that starts together with us is not there yet: attempts that fail
-    within `early_s` and before the first connection are repeated sooner, after `early_delay_s` and a third longer each
-    time, and count as no failures.
+    purpose is rebuilt at once. A server that starts together with us is not there yet: attempts that fail within
+    `early_s` and before the first connection are repeated sooner, after `early_delay_s` and a third longer each time,
+    and count as no failures.
     """
 
     connect_s: float = 5.0
@@ -89,7 +87,7 @@ class SocketRules(NamedTuple):
     max_message: int = 4 << 20
 
 
-class _Reply(msgspec.Struct):
+class _SocketReply(msgspec.Struct):
     type: str = ""
     status: str = ""
     code: str = ""
@@ -287,7 +285,7 @@ class FeedSocket:
             except _NotAdmitted as refusal:
                 self._settle(began, refused=True)
                 delay = self.delay_s(refused=True)
-                self._put(Refused(refusal.code, refusal.message, self._now(), delay))
+                self._put(SocketRefused(refusal.code, refusal.message, self._now(), delay))
             except Exception as error:  # noqa: BLE001 - whatever a server sends, this thread goes on
                 self._settle(began)
                 delay = self.delay_s()
@@ -361,7 +359,7 @@ class FeedSocket:
             if data is not None:
                 self._heard = now
                 self.frames += 1
-                self._put(Frame(data, now))
+                self._put(SocketFrame(data, now))
             elif now - self._heard > self._rules.silent_after_s * SECOND:
                 raise _Lost(f"nothing heard for {self._rules.silent_after_s:g} s")
             elif now - max(self._heard, pinged) > self._rules.ping_after_s * SECOND:
@@ -389,9 +387,9 @@ class FeedSocket:
         return bytes(data)
 
 
-def _reply(data: bytes) -> _Reply | None:
+def _reply(data: bytes) -> _SocketReply | None:
     try:
-        return msgspec.json.decode(data, type=_Reply)
+        return msgspec.json.decode(data, type=_SocketReply)
     except UNREADABLE:
         return None
 

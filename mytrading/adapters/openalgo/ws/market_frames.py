@@ -1,8 +1,8 @@
-"""What the market socket says, parsed: ticks, answers to subscriptions, errors. Used by the feed alone.
+"""What the market socket says, parsed: ticks, answers to subscriptions, errors.
 
-Adapters of different brokers name and fill fields differently; here they become `Quote` and `Depth`. The one rule:
-what a broker did not send, or sent as the 0 that stands for "not known", or as a number that nothing can have, is None;
-nothing is filled in from elsewhere.
+Adapters of different brokers name and fill fields differently; here they become `Quote` and `Depth`. What a broker did
+not send, or sent as the 0 that stands for "not known", or as a number that nothing can have, is None; nothing is filled
+in from elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of, time_of
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of, time_of
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Depth, DepthLevel, Quote
 from mytrading.messages.text import shown
@@ -29,7 +29,7 @@ class _Level(msgspec.Struct, gc=False):
     orders: float | None = None
 
 
-class _Book(msgspec.Struct, gc=False):
+class _DepthBook(msgspec.Struct, gc=False):
     buy: list[_Level] = []
     sell: list[_Level] = []
 
@@ -68,7 +68,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     """
 
     quote: Quote
-    book: _Book | None
+    book: _DepthBook | None
     mode: FeedMode = FeedMode.QUOTE
     tag: FeedMode = FeedMode.QUOTE
 
@@ -88,7 +88,7 @@ class ServerError(NamedTuple):
     message: str
 
 
-class Malformed(NamedTuple):
+class MalformedFrame(NamedTuple):
     """A frame that is no JSON of the expected form."""
 
     reason: str
@@ -100,7 +100,7 @@ class StepMark(NamedTuple):
     mark: int
 
 
-Parsed = Tick | Acknowledged | ServerError | Malformed | StepMark | None
+Parsed = Tick | Acknowledged | ServerError | MalformedFrame | StepMark | None
 
 
 class _Data(msgspec.Struct, gc=False):
@@ -123,7 +123,7 @@ class _Data(msgspec.Struct, gc=False):
     low: float | None = None
     close: float | None = None
     prev_close: float | None = None
-    depth: _Book | None = None
+    depth: _DepthBook | None = None
 
 
 class _Subscription(msgspec.Struct):
@@ -134,7 +134,7 @@ class _Subscription(msgspec.Struct):
     message: str = ""
 
 
-class _Envelope(msgspec.Struct):
+class _FrameEnvelope(msgspec.Struct):
     type: str = ""
     symbol: str = ""
     exchange: str = ""
@@ -158,7 +158,7 @@ class FrameParser:
 
     def __init__(self, tolerance_ns: int = 0) -> None:
         self.tolerance_ns = tolerance_ns
-        self._decoder = msgspec.json.Decoder(_Envelope, strict=False)
+        self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
         """The meaning of one frame that was read at these times; None for what concerns nobody (pong, auth)."""
@@ -168,14 +168,14 @@ class FrameParser:
                 return self._tick(frame, received_ns, market_ns)
             return _word(frame)
         except UNREADABLE as error:
-            return Malformed(str(error))
+            return MalformedFrame(str(error))
 
-    def _tick(self, frame: _Envelope, received_ns: int, market_ns: int) -> Tick | Malformed:
+    def _tick(self, frame: _FrameEnvelope, received_ns: int, market_ns: int) -> Tick | MalformedFrame:
         data = frame.data
         if data is None or data.ltp is None or not frame.symbol or not frame.exchange:
-            return Malformed("market_data without symbol, exchange or ltp")
+            return MalformedFrame("market_data without symbol, exchange or ltp")
         if not -MOST_PRICE <= data.ltp <= MOST_PRICE:
-            return Malformed(f"market_data with an ltp of {data.ltp:g}")
+            return MalformedFrame(f"market_data with an ltp of {data.ltp:g}")
         instrument = f"{frame.exchange}:{frame.symbol}"
         stamp = exchange_time(data.timestamp)
         if stamp is not None and abs(stamp - market_ns) <= self.tolerance_ns:
@@ -228,14 +228,14 @@ def _of_the_day(data: _Data) -> tuple[float | None, float | None, float | None, 
     )
 
 
-def _word(frame: _Envelope) -> Parsed:
+def _word(frame: _FrameEnvelope) -> Parsed:
     """The meaning of a frame without a price."""
     if frame.type == "subscribe":
         return _acknowledged(frame)
     if frame.status == "error":
         return ServerError(shown(frame.code) or "UNNAMED", shown(frame.message, 300))
     if frame.type == "step":
-        return StepMark(frame.mark) if 0 <= frame.mark <= MOST_COUNT else Malformed("a step without its number")
+        return StepMark(frame.mark) if 0 <= frame.mark <= MOST_COUNT else MalformedFrame("a step without its number")
     return None
 
 
@@ -268,7 +268,7 @@ def exchange_time(value: float | str | None) -> int | None:
     return time_of(number * 1000 if number < _NS_FROM else number)
 
 
-def _acknowledged(frame: _Envelope) -> Acknowledged:
+def _acknowledged(frame: _FrameEnvelope) -> Acknowledged:
     accepted, refused = [], []
     for item in frame.subscriptions:
         instrument = f"{item.exchange}:{item.symbol}"

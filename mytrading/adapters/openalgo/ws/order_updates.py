@@ -1,7 +1,7 @@
 """The broker's stream of order updates, as OpenAlgo relays it.
 
-Used by the reconciler. Updates are lost while the socket is down and may come twice; the books are the truth behind
-them. The one rule: an update that does not parse is counted and named, never guessed.
+Updates are lost while the socket is down and may come twice; the books are the truth behind them. An update that does
+not parse is counted and named, never guessed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.books import parse_update
-from mytrading.adapters.openalgo.numbers import MOST_COUNT
-from mytrading.adapters.openalgo.socket import Connected, Disconnected, FeedSocket, Frame, Refused, SocketRules
+from mytrading.adapters.openalgo.rest.book_parsers import parse_update
+from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
+from mytrading.adapters.openalgo.ws.connection import (
+    Connected,
+    Disconnected,
+    FeedSocket,
+    SocketFrame,
+    SocketRefused,
+    SocketRules,
+)
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.text import shown
@@ -76,7 +83,7 @@ class OrderUpdates:
         if len(events) == MOST_AT_ONCE:
             self._wake()
         for event in events:
-            if isinstance(event, Frame):
+            if isinstance(event, SocketFrame):
                 report = self._report(event)
                 if report is not None:
                     reports.append(report)
@@ -86,7 +93,7 @@ class OrderUpdates:
                 self._socket.send({"action": "subscribe_orders", "request_id": f"orders-{event.number}"})
             elif isinstance(event, Disconnected):
                 self._lost(f"the order stream was lost: {event.reason}")
-            elif isinstance(event, Refused):
+            elif isinstance(event, SocketRefused):
                 self._lost(f"the order stream was refused: {event.code} {event.message}")
         return reports
 
@@ -95,7 +102,7 @@ class OrderUpdates:
         self.problem = problem
         self._last.clear()
 
-    def _report(self, frame: Frame) -> OrderReport | None:
+    def _report(self, frame: SocketFrame) -> OrderReport | None:
         try:
             body = _decoder.decode(frame.data)
             if body.get("type") != "order_update":

@@ -1,7 +1,7 @@
 """Which instruments are subscribed at the market socket, in which mode, and what must be sent to make it so.
 
-Used by the feed; knows the forms that servers accept, sends nothing itself. The one rule: an instrument counts as
-subscribed only when the server named it in an answer, and on a new connection nothing is subscribed.
+An instrument counts as subscribed only when the server named it in an answer, and on a new connection nothing is
+subscribed.
 
 A lesser mode is never given back while a fuller one is held: OpenAlgo's pool forgets to end it at the broker, and the
 instrument comes back later with a few full frames before the lesser ones that were asked for.
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode, feed_mode
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode, feed_mode
 
 ANSWER_NS = 15_000_000_000
 """A server was seen to freeze for 10 s: before this an unanswered request is not repeated."""

@@ -1,12 +1,12 @@
 """Shares held for delivery, which leave the broker's position book overnight and stand in its holdings.
 
-Used where that book is compared with the ledger. The one rule: of what was held as CNC when the day began, as much is
-taken as still there as explains the difference, and never more; a sale of today shows as a net below it.
+Of what was held as CNC when the day began, as much is taken as still there as explains the difference, and never more;
+a sale of today shows as a net below it.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms.state import Key, State
+from mytrading.core.oms.state.state import Key, State
 
 
 def shown(state: State, key: Key, net: int) -> int:

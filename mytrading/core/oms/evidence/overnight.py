@@ -1,23 +1,23 @@
 """Units that the day began with, once the books of today have shown them: from then on they count as traded.
 
-Used by `books` at each comparison and by `traded`. The one rule: only a read that agrees with us throughout, while the
-exchange trades, tells what is there of an earlier day; until one did, its position book alone is believed.
+Only a read that agrees with us throughout, while the exchange trades, tells what is there of an earlier day; until one
+did, its position book alone is believed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.oms import delivery
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, State, key_of
+from mytrading.core.oms.evidence import delivery
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, State, key_of
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Order, Protection
 from mytrading.messages.reports import BooksRead
 
 
-def note(draft: Draft, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
+def note(draft: OrderDecision, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
     """Record what a read that was compared shows of the units that the day began with, where that is news.
 
     `agrees` is true of a key of which nothing is moving and whose fills of ours the trade book has.
@@ -47,7 +47,7 @@ def average(key: Key, read: BooksRead) -> float:
     return rows[0].average_price if len(rows) == 1 else 0.0
 
 
-def hold_back(draft: Draft, order: Order) -> None:
+def hold_back(draft: OrderDecision, order: Order) -> None:
     """An exit or stop of an earlier day ended with nobody knowing whether it was filled.
 
     What its owner would send in its place waits until the books of today have told twice what is there.
@@ -63,7 +63,7 @@ def hold_back(draft: Draft, order: Order) -> None:
             draft.protection(level, waits_machine_ns=now)
 
 
-def wait_anew(draft: Draft) -> None:
+def wait_anew(draft: OrderDecision) -> None:
     """A stop that waits for the books goes on waiting when the day turns: a night without a read tells nothing."""
     for owned, _ in draft.state.guarding.sorted_items():
         level = draft.state.protections.get(owned)
@@ -71,18 +71,18 @@ def wait_anew(draft: Draft) -> None:
             draft.protection(level, waits_machine_ns=max(draft.machine, 1))
 
 
-def waits(draft: Draft, level: Protection) -> bool:
+def waits(draft: OrderDecision, level: Protection) -> bool:
     """True while a stop out of our sight may rest, or have been filled; a book tells, or it is not waited for."""
     return bool(level.waits_machine_ns) and draft.machine - level.waits_machine_ns < draft.limits.ghost_gap
 
 
-def still(draft: Draft, account: str, instrument: str) -> int:
+def still(draft: OrderDecision, account: str, instrument: str) -> int:
     """Signed units of those that the day began with that books of today have shown; 0 if none did."""
     return draft.state.begun_shown.get((account, instrument)) or 0
 
 
 def _of_earlier(
-    draft: Draft, account: str, instrument: str, read: BooksRead, agrees: Callable[[Key], bool]
+    draft: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[Key], bool]
 ) -> int | None:
     """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
     rows = [row for row in read.positions or () if row.instrument == instrument]

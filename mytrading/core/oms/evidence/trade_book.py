@@ -1,18 +1,16 @@
 """What the trade book says of a position that the position book no longer shows: brokers' books fail one at a time.
 
-Used by `books`, where two reads of the position book would take units off an owner, and their stop with them. The one
-rule: what was traded today and stands whole in the trade book, or was carried and shown today, is there until that book
-tells of what closed it; while the trade book cannot be read or lacks our fills, the order book speaks for it, for a
-time.
+What was traded today and stands whole in the trade book, or was carried and shown today, is there until that book tells
+of what closed it; while the trade book cannot be read or lacks our fills, the order book speaks for it, for a time.
 """
 
 from __future__ import annotations
 
-from mytrading.core.calendar import day_of
-from mytrading.core.oms import delivery, overnight
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.evidence import delivery, overnight
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key
+from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
@@ -20,7 +18,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
-def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
+def speaks_against(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True if the trades of a read still hold units of ours in an instrument that its positions lack.
 
     All products count together, so that a conversion is none. What the day began with may have gone without a trade of
@@ -31,7 +29,7 @@ def speaks_against(draft: Draft, key: Key, read: BooksRead) -> bool:
     return _lacks(draft, key, read, _traded(draft, key, read))
 
 
-def unheard(draft: Draft, key: Key, read: BooksRead) -> bool:
+def unheard(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True if the trade book does not tell our fills, and the order book stands in for it against the position book.
 
     It lists every filled order of ours in the instrument as we know it, and what strangers may have closed there at
@@ -43,7 +41,7 @@ def unheard(draft: Draft, key: Key, read: BooksRead) -> bool:
     return _lacks(draft, key, read, traded + _strangers(draft, key, read))
 
 
-def _traded(draft: Draft, key: Key, read: BooksRead) -> int:
+def _traded(draft: OrderDecision, key: Key, read: BooksRead) -> int:
     """Signed units by a trade book that tells our fills.
 
     Where there are none to tell, nothing shows that it works: of carried units the order book tells exits by hand too.
@@ -55,11 +53,11 @@ def _traded(draft: Draft, key: Key, read: BooksRead) -> int:
     return ours + _strangers(draft, key, read)
 
 
-def _held(draft: Draft, key: Key) -> int:
+def _held(draft: OrderDecision, key: Key) -> int:
     return sum(position.quantity for other in _here(draft, key) for position in draft.state.holders(other))
 
 
-def _lacks(draft: Draft, key: Key, read: BooksRead, traded: int) -> bool:
+def _lacks(draft: OrderDecision, key: Key, read: BooksRead, traded: int) -> bool:
     """True if the position book shows less of what is ours in the instrument than so many traded units account for.
 
     Carried units that books of today have shown count with them.
@@ -76,7 +74,7 @@ def _lacks(draft: Draft, key: Key, read: BooksRead, traded: int) -> bool:
     return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
 
 
-def _here(draft: Draft, key: Key) -> list[Key]:
+def _here(draft: OrderDecision, key: Key) -> list[Key]:
     return [other for other, _ in draft.state.owners.items() if _same(other, key)]
 
 
@@ -89,12 +87,12 @@ def _listed(key: Key, read: BooksRead) -> set[Key]:
     return {Key(key.account, row.instrument, row.product) for row in rows if row.instrument == key.instrument}
 
 
-def _shown(draft: Draft, key: Key, read: BooksRead) -> int:
+def _shown(draft: OrderDecision, key: Key, read: BooksRead) -> int:
     rows = (row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product))
     return delivery.shown(draft.state, key, sum(row.quantity for row in rows))
 
 
-def heard(draft: Draft, key: Key, read: BooksRead) -> bool:
+def heard(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
     if read.trades is None:
         return False
@@ -102,7 +100,7 @@ def heard(draft: Draft, key: Key, read: BooksRead) -> bool:
     return all(summed.get(order.broker_order_id) == order.filled for order in _filled(draft, key))
 
 
-def _orders_tell(draft: Draft, key: Key, read: BooksRead) -> bool:
+def _orders_tell(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
     return read.orders is not None and all(
@@ -117,7 +115,7 @@ def _tells(order: Order, row: BrokerOrder | None) -> bool:
     return order.filled < order.quantity if told is None else told == order.filled
 
 
-def _strangers(draft: Draft, key: Key, read: BooksRead) -> int:
+def _strangers(draft: OrderDecision, key: Key, read: BooksRead) -> int:
     """Signed units that nobody of ours may have traded in the instrument: the most that closes, least that opens."""
     sign = 1 if _held(draft, key) > 0 else -1
     rows = [row for row in read.orders or () if _strange(draft, key, row)]
@@ -127,7 +125,7 @@ def _strangers(draft: Draft, key: Key, read: BooksRead) -> int:
     return units + sum(_units(row, closes=row.side.sign != sign) * row.side.sign for row in rows)
 
 
-def _strange(draft: Draft, key: Key, row: BrokerOrder | BrokerTrades) -> bool:
+def _strange(draft: OrderDecision, key: Key, row: BrokerOrder | BrokerTrades) -> bool:
     return row.instrument == key.instrument and (key.account, row.broker_order_id) not in draft.state.by_broker
 
 
@@ -139,7 +137,7 @@ def _units(row: BrokerOrder, closes: bool) -> int:
     return unknown if row.filled is None else row.filled
 
 
-def _filled(draft: Draft, key: Key) -> list[Order]:
+def _filled(draft: OrderDecision, key: Key) -> list[Order]:
     """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
     carried = draft.state.carried
     filled = (order for _, order in draft.state.orders.items() if order.filled and _of(order, key))
@@ -150,12 +148,12 @@ def _of(order: Order, key: Key) -> bool:
     return (order.account, order.instrument) == (key.account, key.instrument)
 
 
-def _closes_unlisted(draft: Draft, key: Key) -> bool:
+def _closes_unlisted(draft: OrderDecision, key: Key) -> bool:
     """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
-    return draft.hushed(key) or _settles(draft, key)
+    return draft.in_venue_square_off(key) or _settles(draft, key)
 
 
-def _settles(draft: Draft, key: Key) -> bool:
+def _settles(draft: OrderDecision, key: Key) -> bool:
     """True once a contract of today's expiry trades no more: its position ends without a trade."""
     if draft.trades(key.instrument):
         return False
@@ -164,4 +162,4 @@ def _settles(draft: Draft, key: Key) -> bool:
         expiry = parse_symbol(symbol, exchange).expiry
     except ValueError:
         return False
-    return expiry is not None and expiry <= day_of(draft.now)
+    return expiry is not None and expiry <= ist_date(draft.now)

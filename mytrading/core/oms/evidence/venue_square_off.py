@@ -1,16 +1,16 @@
 """The venue's own square-off: it closes intraday positions by orders of its own, and they are booked as such.
 
-Used by `books`, where two reads have shown that the broker holds less than we own. The one rule: units are what the
-position book shows; a price is only taken from trades that are nobody's here and account for just these units.
+Units are what the position book shows; a price is only taken from trades that are nobody's here and account for just
+these units.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.money import positions
-from mytrading.core.oms import recovery
-from mytrading.core.oms.draft import Draft
+from mytrading.core.accounting import position_ledger
+from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.enums import Confidence, Severity
 from mytrading.messages.orders import Position, PositionAdjusted
 from mytrading.messages.reports import BooksRead
@@ -18,26 +18,26 @@ from mytrading.messages.reports import BooksRead
 CAUSE = "venue_square_off"
 
 
-def closed(draft: Draft, position: Position, cut: int, read: BooksRead) -> None:
+def closed(draft: OrderDecision, position: Position, cut: int, read: BooksRead) -> None:
     """Book that the venue took `cut` units off a position; with its profit where its trades are known."""
     units = -cut if position.quantity > 0 else cut
     price = _price(draft, position, units, read)
     told = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
     if price:
-        booked = positions.book(position, units, price, draft.now)
+        booked = position_ledger.book(position, units, price, draft.now)
         if booked.trade:
             draft.emit(booked.trade)
         level, text = booked.position, f"{told} at {price:g}; our own square-off had not closed them"
     else:
-        level = positions.correct(position, position.quantity + units, draft.now)
+        level = position_ledger.correct(position, position.quantity + units, draft.now)
         text = f"{told}, at a price that the trade book does not tell: their profit is not counted"
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
     draft.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=draft.now))
     draft.alert("VENUE_SQUARE_OFF", Severity.WARNING, f"{position.strategy} {position.instrument}", text)
-    recovery.note(draft, position.account, "corrected", told)
+    startup.note(draft, position.account, "corrected", told)
 
 
-def _price(draft: Draft, position: Position, units: int, read: BooksRead) -> float:
+def _price(draft: OrderDecision, position: Position, units: int, read: BooksRead) -> float:
     """The average price of the trades of strangers on this side that no earlier read showed; 0 if they do not fit."""
     account = position.account
     fresh = [
@@ -52,7 +52,7 @@ def _price(draft: Draft, position: Position, units: int, read: BooksRead) -> flo
     return round(value / quantity, 4) if quantity >= abs(units) and value > 0 else 0.0
 
 
-def _is_fresh(draft: Draft, account: str, broker_order_id: str) -> bool:
+def _is_fresh(draft: OrderDecision, account: str, broker_order_id: str) -> bool:
     """First seen since reads are asked for because the venue is about to close; an old stranger has its own story."""
     seen = draft.state.foreign.get((account, broker_order_id))
     return seen is not None and draft.machine - seen < 12 * draft.limits.mismatch_gap

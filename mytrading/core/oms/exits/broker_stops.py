@@ -1,19 +1,23 @@
 """Broker stops: what an owner holds is guarded by stop-limit orders for exactly that much, from first fill to flat.
 
-Used by the machine after every decision, and by `reality` when an entry with a stop plan is seen to fill. The one rule:
-as long as nothing else closes the position, what is sighted is covered by live stops, or an exit takes over.
+As long as nothing else closes the position, what is sighted is covered by live stops, or an exit takes over.
 """
 
 from __future__ import annotations
 
-from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.oms import entries, goals, modify, overnight, parts, sending
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import Key, Owned, State, key_of
-from mytrading.core.order import LIVE, UNRESOLVED, waits_for_its_trigger
-from mytrading.core.slicing import Sizes, closing_slices
+from msgspec.structs import replace
+
+from mytrading.core.ids import client_order_id, content_id
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.exits import exit_goals
+from mytrading.core.oms.placing import dispatch, entries, modify, slices
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.settings import growing
+from mytrading.core.oms.state.state import Key, Owned, State, key_of
+from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, waits_for_its_trigger
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Position, Protection
 
 _FAILED = frozenset((OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.GHOST))
@@ -22,13 +26,13 @@ _OURS = "withdrawn"
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-def arm(draft: Draft, order: Order, news: int = 0) -> None:
+def arm(draft: OrderDecision, order: Order, news: int = 0) -> None:
     """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
 
     `news` are the units just sighted, which the position does not show yet. A protection of a trip that is over, or of
     the other side, is not done while its stop is still being cancelled: this fill begins another all the same.
     """
-    if order.purpose is not Purpose.ENTRY or not order.stop_trigger or not order.filled_seen:
+    if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
         return
     known = draft.state.protections.get(Owned(*key_of(order), order.strategy))
     level = Protection(
@@ -40,15 +44,15 @@ def arm(draft: Draft, order: Order, news: int = 0) -> None:
         run=order.run,
         cause=order.client_order_id,
         side=Side.SELL if order.side is Side.BUY else Side.BUY,
-        trigger=order.stop_trigger,
-        limit=order.stop_limit,
+        trigger=order.plan.stop_trigger,
+        limit=order.plan.stop_limit,
         waits_machine_ns=max(draft.machine, 1) if _is_older_than_the_journal(draft, order) else 0,
     )
     if known is None or known.state == "done" or (known.id != level.id and not _joins(draft, order, known, news)):
         draft.protection(level)
 
 
-def _joins(draft: Draft, order: Order, known: Protection, news: int) -> bool:
+def _joins(draft: OrderDecision, order: Order, known: Protection, news: int) -> bool:
     """True if what was just sighted adds to the position that this protection guards."""
     position = draft.position(order)
     if news and is_flat(position):
@@ -61,29 +65,29 @@ def is_flat(position: Position) -> bool:
     return position.quantity == position.quantity_seen == 0
 
 
-def _is_older_than_the_journal(draft: Draft, order: Order) -> bool:
+def _is_older_than_the_journal(draft: OrderDecision, order: Order) -> bool:
     """True of an entry from before the journal was rebuilt: its stop may be at the broker, and nobody here knows."""
     return order.created_ns <= (draft.state.rebuilt.get("market_ns") or -1)
 
 
-def returned(draft: Draft, order: Order) -> None:
+def returned(draft: OrderDecision, order: Order) -> None:
     """An order that we took for ended lives at the broker: a stop or exit that nothing needs any more ends at once.
 
     A stop of a protection that goes on covers beside its successor, and what is too much ends by the usual way.
     """
-    if not order.purpose.reduces or order.pending_cancel:
+    if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
         level = draft.state.protections.get(Owned(*key_of(order), order.strategy))
         needed = level is not None and level.state != "done"
     else:
         current = (goal.order for goal in entries.goals_of(draft, key_of(order), order.strategy))
-        needed = any(name in (order.client_order_id, order.parent) for name in current)
+        needed = any(name in (order.client_order_id, order.links.parent) for name in current)
     if not needed:
         entries.withdraw_one(draft, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
 
 
-def advance_all(draft: Draft) -> None:
+def advance_all(draft: OrderDecision) -> None:
     """Bring the stops of every owner to what it holds."""
     for owned, _ in draft.state.guarding.sorted_items():
         level = draft.state.protections.get(owned)
@@ -91,7 +95,7 @@ def advance_all(draft: Draft) -> None:
             _advance(draft, level)
 
 
-def _advance(draft: Draft, level: Protection) -> None:
+def _advance(draft: OrderDecision, level: Protection) -> None:
     position, stops = draft.position(level), _stops(draft, level)
     _withdraw(draft, _strays(draft, level), f"{_OURS}: it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
@@ -104,7 +108,7 @@ def _advance(draft: Draft, level: Protection) -> None:
     if entries.taking_over(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: an exit takes over")
         return
-    if not draft.trades(level.instrument) or draft.hushed(level):
+    if not draft.trades(level.instrument) or draft.in_venue_square_off(level):
         _rest(draft, level)
         return
     if level.state == "handed":
@@ -132,7 +136,7 @@ def uncovered(state: State) -> bool:
     return False
 
 
-def _stops(draft: Draft, level: Protection) -> list[Order]:
+def _stops(draft: OrderDecision, level: Protection) -> list[Order]:
     """The owner's stops of this protection's side that are live, oldest first."""
     found = [
         order
@@ -142,10 +146,10 @@ def _stops(draft: Draft, level: Protection) -> list[Order]:
         and order.state in LIVE
         and order.side is level.side
     ]
-    return sorted(found, key=lambda order: (order.created_ns, order.began_machine_ns, order.client_order_id))
+    return sorted(found, key=lambda order: (order.created_ns, order.call.began_machine_ns, order.client_order_id))
 
 
-def _strays(draft: Draft, level: Protection) -> list[Order]:
+def _strays(draft: OrderDecision, level: Protection) -> list[Order]:
     """Stops that are left of a position of the other side: they close nothing, and would add to what is held."""
     return [
         order
@@ -157,14 +161,14 @@ def _strays(draft: Draft, level: Protection) -> list[Order]:
     ]
 
 
-def _stand_down(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
+def _stand_down(draft: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
     """Nothing is left to guard (or what is left is of the other side, and being flattened)."""
     _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
     if flat and not _stops(draft, level) and not _entries_out(draft, level):
         draft.protection(level, state="done")
 
 
-def _entries_out(draft: Draft, level: Protection) -> bool:
+def _entries_out(draft: OrderDecision, level: Protection) -> bool:
     """True while an entry that left may add to what was guarded: a fill that was withdrawn may be told again."""
     return any(
         order.strategy == level.strategy
@@ -176,19 +180,19 @@ def _entries_out(draft: Draft, level: Protection) -> bool:
     )
 
 
-def _withdraw(draft: Draft, stops: list[Order], reason: str) -> None:
+def _withdraw(draft: OrderDecision, stops: list[Order], reason: str) -> None:
     for order in stops:
         entries.withdraw_one(draft, order, reason)
 
 
-def _rest(draft: Draft, level: Protection) -> None:
-    """Outside continuous trading nothing is placed: what ends then is no failure, and the open begins anew."""
+def _rest(draft: OrderDecision, level: Protection) -> None:
+    """Outside continuous trading nothing is placed: what ends then is no failure, and the open begins again."""
     last = draft.state.orders.get(level.order)
     if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
         draft.protection(level, order="", failures=0, triggered_machine_ns=0)
 
 
-def _watch(draft: Draft, level: Protection, stops: list[Order]) -> Protection:
+def _watch(draft: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
     """Hand over to an exit where a stop has triggered and does not fill, or where none can be kept at the broker."""
     if level.failures >= draft.limits.stop_failures:
         return _hand_over(draft, level, f"{level.failures} stops did not stay at the broker")
@@ -202,11 +206,11 @@ def _watch(draft: Draft, level: Protection, stops: list[Order]) -> Protection:
     return level
 
 
-def _hand_over(draft: Draft, level: Protection, why: str) -> Protection:
+def _hand_over(draft: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
     draft.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
     handed = draft.protection(level, state="handed")
-    goals.start(
+    exit_goals.start(
         draft,
         Goal(
             id=content_id("unguarded", level.id, level.attempts, draft.machine),
@@ -225,12 +229,12 @@ def _hand_over(draft: Draft, level: Protection, why: str) -> Protection:
     return handed
 
 
-def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
+def _cover(draft: OrderDecision, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
     """Too little covered: another stop for the difference. Too much: stops end, newest first, until it fits.
 
     `wanted` is what has been sighted, `most` also counts what an exit was only sighted to have closed.
     """
-    covering = [order for order in stops if not order.pending_cancel]
+    covering = [order for order in stops if not order.evidence.cancel.wanted]
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(draft, covering[-1], covered - most)
@@ -238,21 +242,23 @@ def _cover(draft: Draft, level: Protection, stops: list[Order], *, wanted: int, 
         _extend(draft, level, stops, missing=wanted - covered, wanted=wanted)
 
 
-def missing(draft: Draft, level: Protection) -> int:
+def missing(draft: OrderDecision, level: Protection) -> int:
     """Units that are sighted and that no live stop covers."""
     covered = sum(order.quantity - order.filled_seen for order in _stops(draft, level))
     return abs(draft.position(level).quantity_seen) - covered
 
 
-def _extend(draft: Draft, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
+def _extend(draft: OrderDecision, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
     """Cover what is missing: in a stop that has not left, or by another, which covers sooner than any change is proven.
 
     Where there are many the smallest ends, and one for both follows; what is left covers meanwhile.
     """
     sizes = draft.state.sizes.get(level.instrument) or Sizes()
-    unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.parent]
+    unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
     if unsent and sizes.fits(unsent[-1].quantity + missing):
-        modify.wish(draft, unsent[-1], modify.terms(unsent[-1])._replace(quantity=unsent[-1].quantity + missing))
+        modify.request_terms(
+            draft, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing)
+        )
     elif len(stops) < draft.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
         _place(draft, level, missing)
     elif calm := [stop for stop in stops if _rests(draft, stop)]:
@@ -260,45 +266,45 @@ def _extend(draft: Draft, level: Protection, stops: list[Order], *, missing: int
         entries.withdraw_one(draft, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 
 
-def _rests(draft: Draft, stop: Order) -> bool:
+def _rests(draft: OrderDecision, stop: Order) -> bool:
     """True of a stop that waits for its trigger, of which nothing is filled and nothing open."""
-    idle = stop.state is OrderState.ACCEPTED and not stop.ending and not stop.filled_seen
+    idle = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not stop.filled_seen
     return idle and not modify.under_way(stop) and not modify.in_doubt(draft, stop)
 
 
-def _shrink(draft: Draft, stop: Order, excess: int) -> None:
+def _shrink(draft: OrderDecision, stop: Order, excess: int) -> None:
     """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
     left = modify.terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
         return
-    resting = stop.state is OrderState.ACCEPTED and not stop.ending and not modify.in_doubt(draft, stop)
+    resting = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(draft, stop)
     if resting and left > stop.filled_seen and modify.can_be_made(draft, stop):
-        modify.wish(draft, stop, modify.terms(stop)._replace(quantity=left))
+        modify.request_terms(draft, stop, replace(modify.terms(stop), quantity=left))
     else:
         entries.withdraw_one(draft, stop, f"{_OURS}: more was guarded than is held")
 
 
-def _level(draft: Draft, level: Protection, stops: list[Order]) -> None:
+def _level(draft: OrderDecision, level: Protection, stops: list[Order]) -> None:
     """Bring stops that wait for their trigger to the protection's prices; one that has triggered is left alone."""
     for stop in stops:
-        waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.ending
+        waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
         if waits and not stop.filled_seen:
-            modify.wish(draft, stop, modify.Terms(level.limit, level.trigger, modify.terms(stop).quantity))
+            modify.request_terms(draft, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
 
 
-def move(draft: Draft, level: Protection, trigger: float, limit: float) -> Protection:
+def move(draft: OrderDecision, level: Protection, trigger: float, limit: float) -> Protection:
     """Give a protection other prices (rupees); its stops at the broker follow, by modify or by replacement."""
     return draft.protection(level, trigger=trigger, limit=limit)
 
 
-def release(draft: Draft, level: Protection, reason: str) -> Protection:
-    """A person takes the stop away: nothing guards the position any more until it is flat."""
-    what = f"{level.strategy} in {level.instrument} has no stop any more, by a person's wish: {reason}"
+def release(draft: OrderDecision, level: Protection, reason: str) -> Protection:
+    """An operator takes the stop away: nothing guards the position any more until it is flat."""
+    what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
     draft.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
     return draft.protection(level, state="released")
 
 
-def _let_go(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) -> None:
+def _let_go(draft: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
     """Stops that are left of a released protection end with the position, or when an exit needs the quantity."""
     if flat or entries.taking_over(draft, key_of(level), level.strategy):
         _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
@@ -306,14 +312,14 @@ def _let_go(draft: Draft, level: Protection, stops: list[Order], *, flat: bool) 
         draft.protection(level, state="done")
 
 
-def _place(draft: Draft, level: Protection, quantity: int) -> None:
-    failed = [order for order in parts.of(draft, level.order) if _failed(order)]
+def _place(draft: OrderDecision, level: Protection, quantity: int) -> None:
+    failed = [order for order in slices.of(draft, level.order) if _failed(order)]
     failures = level.failures
     if failed:
         if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
             _hand_over(draft, level, "the price had passed its stop before it could be placed")
             return
-        last = max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed)
+        last = max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed)
         if draft.machine < last + _pause(draft, failures):
             return
         failures += 1
@@ -322,23 +328,23 @@ def _place(draft: Draft, level: Protection, quantity: int) -> None:
         return
     attempt = unused(draft, level)
     order = stop_order(draft, level, quantity, attempt)
-    if sending.closable(draft, order, key_of(order)) < quantity:
+    if dispatch.closable(draft, order, key_of(order)) < quantity:
         return
     draft.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
-    parts.begin_closing(draft, order, quantity)
+    slices.begin_closing(draft, order, quantity)
 
 
 def _failed(order: Order) -> bool:
     """True if a stop ended that nobody here wanted to end."""
-    ours = order.cancel_calls > 0 or order.message.startswith(_OURS)
+    ours = order.evidence.cancel.calls > 0 or order.message.startswith(_OURS)
     return order.state in _FAILED and not ours and order.filled < order.quantity
 
 
-def _pause(draft: Draft, failures: int) -> int:
+def _pause(draft: OrderDecision, failures: int) -> int:
     return growing(draft.limits.exit_retry_first, draft.limits.slow, failures + 1)
 
 
-def unused(draft: Draft, level: Protection) -> int:
+def unused(draft: OrderDecision, level: Protection) -> int:
     """The next attempt whose id no order has: a sighting that was withdrawn and comes again has its protection's id."""
     attempt = level.attempts + 1
     while draft.state.known(_name(level, attempt)):
@@ -350,7 +356,7 @@ def _name(level: Protection, attempt: int) -> str:
     return client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt)
 
 
-def stop_order(draft: Draft, level: Protection, quantity: int, attempt: int) -> Order:
+def stop_order(draft: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
     """The order that a protection's attempt of this number sends; it is not made."""
     return Order(
         client_order_id=_name(level, attempt),

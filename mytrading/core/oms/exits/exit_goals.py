@@ -1,7 +1,6 @@
 """Exit goals: one owner's quantity of one instrument is brought to zero, with as many orders as it takes.
 
-Used by the machine for `CloseGoal` and by `reality` for a reversal. The one rule: a goal is never given up; it is done
-when what is owned is zero by confirmed fills and nothing of the owner is out.
+A goal is never given up; it is done when what is owned is zero by confirmed fills and nothing of the owner is out.
 """
 
 from __future__ import annotations
@@ -10,15 +9,17 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.identity import client_order_id
-from mytrading.core.oms import entries, modify, overnight, parts, sending
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import growing
-from mytrading.core.oms.state import Key, Owned, key_of
-from mytrading.core.order import LIVE, RESTING, UNRESOLVED, in_words
+from mytrading.core.ids import client_order_id
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.placing import dispatch, entries, modify, slices
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.settings import growing
+from mytrading.core.oms.state.state import Key, Owned, key_of
+from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
-from mytrading.messages.orders import Goal, GoalChanged, Order, Position
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLinks, PlacingCall, Position
 
 
 class _Out(NamedTuple):
@@ -33,7 +34,7 @@ class _Out(NamedTuple):
 _NOTHING_OUT = _Out([], [], False)
 
 
-def open_goal(draft: Draft, command: CloseGoal) -> None:
+def open_goal(draft: OrderDecision, command: CloseGoal) -> None:
     """Take an exit command: the owner's entries are withdrawn, and the exit begins."""
     if draft.state.known(command.id):
         return
@@ -56,13 +57,13 @@ def open_goal(draft: Draft, command: CloseGoal) -> None:
     _begin(draft, goal)
 
 
-def start(draft: Draft, goal: Goal) -> None:
+def start(draft: OrderDecision, goal: Goal) -> None:
     """Begin a goal, unless one of this id was begun before."""
     if not draft.state.known(goal.id):
         _begin(draft, replace(goal, created_ns=draft.now, opened_machine_ns=draft.machine))
 
 
-def _begin(draft: Draft, goal: Goal) -> None:
+def _begin(draft: OrderDecision, goal: Goal) -> None:
     key = key_of(goal)
     beside = _beside_others(draft, goal, key) if draft.state.open_goals else goal
     if draft.state.guarding:
@@ -73,7 +74,7 @@ def _begin(draft: Draft, goal: Goal) -> None:
             entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
 
 
-def _beside_others(draft: Draft, goal: Goal, key: Key) -> Goal:
+def _beside_others(draft: OrderDecision, goal: Goal, key: Key) -> Goal:
     """The goal, waiting for the books as long as others of its owner do: they would close the same units.
 
     What orders of nobody may close is not to be closed by this one either.
@@ -85,7 +86,7 @@ def _beside_others(draft: Draft, goal: Goal, key: Key) -> Goal:
     return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
 
 
-def _beside_a_stop(draft: Draft, goal: Goal) -> Goal:
+def _beside_a_stop(draft: OrderDecision, goal: Goal) -> Goal:
     """The goal, waiting for the books while the owner's stop does: what was out of our sight may have closed it all."""
     level = draft.state.protections.get(Owned(goal.account, goal.instrument, goal.product, goal.strategy))
     if level is None or goal.waits_machine_ns or level.state == "done" or not overnight.waits(draft, level):
@@ -97,7 +98,7 @@ def _wariness(goal: Goal) -> tuple[bool, int, int]:
     return goal.waits_machine_ns > 0, -goal.proofs, goal.elsewhere
 
 
-def advance_all(draft: Draft) -> None:
+def advance_all(draft: OrderDecision) -> None:
     """Move every open goal on, those that waited longest first."""
     state = draft.state
     goals = []
@@ -110,7 +111,7 @@ def advance_all(draft: Draft) -> None:
         _advance(draft, goal)
 
 
-def _advance(draft: Draft, goal: Goal) -> None:
+def _advance(draft: OrderDecision, goal: Goal) -> None:
     position, key = draft.position(goal), key_of(goal)
     out = _out(draft, goal, key)
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
@@ -119,7 +120,7 @@ def _advance(draft: Draft, goal: Goal) -> None:
     if goal.waits_machine_ns:
         _overdue(draft, goal, out.exits)
         return
-    if draft.hushed(goal):
+    if draft.in_venue_square_off(goal):
         return
     blind = bool(draft.state.flags) and draft.state.blind(goal.account)
     if out.exits and not blind:
@@ -138,14 +139,14 @@ def _advance(draft: Draft, goal: Goal) -> None:
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
         fits = order.quantity - goal.elsewhere
     else:
-        fits = sending.closable(draft, order, key)
+        fits = dispatch.closable(draft, order, key)
     if fits <= 0:
         return
     draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
-    parts.begin_closing(draft, order, fits)
+    slices.begin_closing(draft, order, fits)
 
 
-def _out(draft: Draft, goal: Goal, key: Key) -> _Out:
+def _out(draft: OrderDecision, goal: Goal, key: Key) -> _Out:
     orders = draft.open_orders(key)
     if not orders:
         return _NOTHING_OUT
@@ -157,34 +158,34 @@ def _out(draft: Draft, goal: Goal, key: Key) -> _Out:
     )
 
 
-def _hurry(draft: Draft, goal: Goal, order: Order) -> Goal:
+def _hurry(draft: OrderDecision, goal: Goal, order: Order) -> Goal:
     """Move an exit with a price that rests too long; cancel any other, so that the next attempt can replace it."""
-    rests = order.state in RESTING and order.filled_seen < order.quantity and not order.pending_cancel
-    since = max(order.ended_machine_ns, order.modify_machine_ns)
+    rests = order.state in RESTING and order.filled_seen < order.quantity and not order.evidence.cancel.wanted
+    since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
     if not rests or draft.machine - since < draft.limits.exit_patience:
         return goal
-    ours = order.goal == goal.id and order.order_type is OrderType.LIMIT
+    ours = order.links.goal == goal.id and order.order_type is OrderType.LIMIT
     if not (ours and goal.price):
         entries.withdraw_one(draft, order, "replaced: rested too long for an exit")
         return goal
-    if order.pending_modify or order.modify_wait_ns > draft.machine:
+    if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > draft.machine:
         return goal
     goal = _reprice(draft, goal, order)
     if goal.price:
-        modify.wish(draft, order, modify.Terms(goal.price, 0.0, order.quantity))
+        modify.request_terms(draft, order, OrderTerms(goal.price, 0.0, order.quantity))
     else:
         entries.withdraw_one(draft, order, "replaced: rested too long for an exit with a price")
     return goal
 
 
-def _reprice(draft: Draft, goal: Goal, order: Order) -> Goal:
+def _reprice(draft: OrderDecision, goal: Goal, order: Order) -> Goal:
     """The goal with its next price; without one after so many, or where a step leads nowhere: MARKET is next."""
     price = goal.price + goal.price_step * order.side.sign
     last = goal.reprices >= draft.limits.exit_reprices or goal.price_step <= 0 or price <= 0
     return draft.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
 
 
-def _entries_pending(draft: Draft, goal: Goal, out: _Out) -> bool:
+def _entries_pending(draft: OrderDecision, goal: Goal, out: _Out) -> bool:
     """Entries that will end soon, and what one was sighted to fill, are waited for, but not for ever.
 
     What is surely owned must get out, also where the sources never come to agree on the rest.
@@ -194,23 +195,23 @@ def _entries_pending(draft: Draft, goal: Goal, out: _Out) -> bool:
     return out.unproven or (out.entries != [] and any(order.state is not OrderState.UNKNOWN for order in out.entries))
 
 
-def _not_before(draft: Draft, goal: Goal) -> int:
+def _not_before(draft: OrderDecision, goal: Goal) -> int:
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
-    failed = [order for order in parts.of(draft, goal.order) if order.state in ended]
+    failed = [order for order in slices.of(draft, goal.order) if order.state in ended]
     if not failed:
         return 0
     limits = draft.limits
     wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)
-    return max(max(order.ended_machine_ns, order.evidence_machine_ns) for order in failed) + wait
+    return max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed) + wait
 
 
-def _price(draft: Draft, goal: Goal) -> float:
+def _price(draft: OrderDecision, goal: Goal) -> float:
     """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
     hurried = any(not other.price for other in entries.goals_of(draft, key_of(goal), goal.strategy))
     return 0.0 if hurried else goal.price
 
 
-def exit_order(draft: Draft, goal: Goal, position: Position, quantity: int) -> Order:
+def exit_order(draft: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
     """The order that a goal's next attempt sends for so many units of a position; it is not made."""
     attempt = goal.attempts + 1
     price = _price(draft, goal) if goal.price else 0.0
@@ -230,12 +231,12 @@ def exit_order(draft: Draft, goal: Goal, position: Position, quantity: int) -> O
         state=OrderState.INITIALIZED,
         created_ns=goal.created_ns,
         updated_ns=draft.now,
-        goal=goal.id,
-        trace_ns=goal.trace_ns if attempt == 1 else 0,
+        call=PlacingCall(trace_ns=goal.trace_ns) if attempt == 1 and goal.trace_ns else NO_CALL,
+        links=OrderLinks(goal=goal.id),
     )
 
 
-def _overdue(draft: Draft, goal: Goal, out: list[Order]) -> Goal:
+def _overdue(draft: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
     limits = draft.limits
     late = draft.machine - goal.opened_machine_ns >= limits.exit_deadline
     if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
@@ -251,8 +252,8 @@ def _overdue(draft: Draft, goal: Goal, out: list[Order]) -> Goal:
     return goal
 
 
-def stuck(draft: Draft, goal: Goal, what: str) -> Goal:
-    """Say once that a person is needed; the goal goes on, slowly."""
+def stuck(draft: OrderDecision, goal: Goal, what: str) -> Goal:
+    """Say once that an operator is needed; the goal goes on, slowly."""
     if goal.state == "stuck":
         return goal
     message = f"exit of {goal.strategy} in {goal.instrument}: {what}"

@@ -1,20 +1,19 @@
 """How often an exit or a stop of unknown fate may be given up and sent again: once for each that would send the next.
 
-Used by `unknown`. An exit goal sends the next exit; a protection sends the next stop, unless a goal has taken over. The
-one rule: what was given up once and is in doubt again is never sent again until a person, or its own appearance, ends
-the doubt.
+An exit goal sends the next exit; a protection sends the next stop, unless a goal has taken over. What was given up once
+and is in doubt again is never sent again until an operator, or its own appearance, ends the doubt.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms import goals
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Owned, key_of
+from mytrading.core.oms.exits import exit_goals
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Owned, key_of
 from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.orders import Goal, Order, Protection
 
 
-def spent(draft: Draft, order: Order) -> bool:
+def retry_used(draft: OrderDecision, order: Order) -> bool:
     """True if this order took the place of one that was given up.
 
     Stops that are in doubt together, and those that an exit goal finds, were all sent before anything was given up.
@@ -23,11 +22,11 @@ def spent(draft: Draft, order: Order) -> bool:
     if order.purpose is not Purpose.STOP:
         return any(goal.ghosts for goal in senders)
     level = _protection(draft, order)
-    again = level is not None and level.ghosts > 0 and order.began_machine_ns >= level.ghost_machine_ns
+    again = level is not None and level.ghosts > 0 and order.call.began_machine_ns >= level.ghost_machine_ns
     return again and not senders
 
 
-def spend(draft: Draft, order: Order) -> None:
+def use_retry(draft: OrderDecision, order: Order) -> None:
     """Count that this one was given up: the one order that follows is the last."""
     senders = _goals(draft, order)
     level = _protection(draft, order)
@@ -38,10 +37,10 @@ def spend(draft: Draft, order: Order) -> None:
         draft.protection(level, ghosts=level.ghosts + 1, ghost_machine_ns=level.ghost_machine_ns or draft.machine)
 
 
-def ask_a_person(draft: Draft, order: Order) -> None:
-    """Alarm that only a person can end the doubt now, and what it means until then."""
+def ask_operator(draft: OrderDecision, order: Order) -> None:
+    """Alarm that only an operator can end the doubt now, and what it means until then."""
     for goal in _goals(draft, order):
-        goals.stuck(
+        exit_goals.stuck(
             draft, goal, f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
         )
     if order.purpose is Purpose.STOP:
@@ -52,17 +51,17 @@ def ask_a_person(draft: Draft, order: Order) -> None:
         draft.alert("STOP_IN_DOUBT", Severity.CRITICAL, order.client_order_id, f"{what}; risk closes at its level")
 
 
-def _goals(draft: Draft, order: Order) -> list[Goal]:
+def _goals(draft: OrderDecision, order: Order) -> list[Goal]:
     """The goals that send the next: of an exit its own, of a stop all that its owner has open."""
     if order.purpose is not Purpose.STOP:
-        own = draft.state.goals.get(order.goal)
+        own = draft.state.goals.get(order.links.goal)
         return [own] if own is not None else []
     found = [draft.state.goals.get(name) for name, _ in draft.state.open_goals.sorted_items()]
     key = key_of(order)
     return [goal for goal in found if goal and key_of(goal) == key and goal.strategy == order.strategy]
 
 
-def _protection(draft: Draft, order: Order) -> Protection | None:
+def _protection(draft: OrderDecision, order: Order) -> Protection | None:
     """The protection that sends the next stop."""
     if order.purpose is not Purpose.STOP:
         return None

@@ -1,16 +1,18 @@
-"""Flat by the wish of a person: every owner in scope is closed, and two reads of the books must show it.
+"""Flat at the request of an operator: every owner in scope is closed, and two reads of the books must show it.
 
-Used by the machine for `FlattenRequested`, for time and for reads. The one rule: nothing that guards a position is
-touched before a read that began after the wish has shown the books; without one the stops stay, and an alarm is raised.
+Nothing that guards a position is touched before a read that began after the signal has shown the books; without one the
+stops stay, and an alarm is raised.
 """
 
 from __future__ import annotations
 
-from mytrading.core.identity import content_id
-from mytrading.core.oms import delivery, entries, goals
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, Owned, key_of
-from mytrading.core.order import LIVE, in_words
+from mytrading.core.ids import content_id
+from mytrading.core.oms.evidence import delivery
+from mytrading.core.oms.exits import exit_goals
+from mytrading.core.oms.placing import entries
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, Owned, key_of
+from mytrading.core.orders.state_machine import LIVE, in_words
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.orders import Flatten, Goal, Order, Position
@@ -19,7 +21,7 @@ from mytrading.messages.reports import BooksRead
 PROOFS = 2
 
 
-def on_request(draft: Draft, request: FlattenRequested) -> None:
+def on_request(draft: OrderDecision, request: FlattenRequested) -> None:
     """Begin: entries in scope are withdrawn now, positions are closed from the next read of the books on."""
     if request.id in draft.state.flattens:
         return
@@ -40,7 +42,7 @@ def on_request(draft: Draft, request: FlattenRequested) -> None:
     draft.read(request.account, "flatten", positions=True)
 
 
-def standing(draft: Draft, owned: Owned) -> Flatten | None:
+def standing(draft: OrderDecision, owned: Owned) -> Flatten | None:
     """The first flatten not yet proven that closes whatever this owner gets there."""
     return next((level for level in _levels(draft, owned.account) if _covers(level, owned)), None)
 
@@ -51,18 +53,18 @@ def _covers(level: Flatten, thing: Order | Position | Goal | Owned) -> bool:
     return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
 
 
-def _levels(draft: Draft, account: str = "") -> list[Flatten]:
+def _levels(draft: OrderDecision, account: str = "") -> list[Flatten]:
     names = [name for name, of in draft.state.open_flattens.sorted_items() if account in ("", of)]
     return [level for name in names if (level := draft.state.flattens.get(name))]
 
 
-def advance_all(draft: Draft) -> None:
+def advance_all(draft: OrderDecision) -> None:
     """Move every flatten on: open the goals it lacks, end it when it is proven, sound the alarm when it is late."""
     for level in _levels(draft):
         _advance(draft, level)
 
 
-def _advance(draft: Draft, level: Flatten) -> None:
+def _advance(draft: OrderDecision, level: Flatten) -> None:
     if level.read_machine_ns or not draft.limits.book_first:
         held = _held(draft, level)
         for position in held:
@@ -79,7 +81,7 @@ def _advance(draft: Draft, level: Flatten) -> None:
         draft.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
 
 
-def _covers_a_sold_one(draft: Draft, level: Flatten, position: Position, held: list[Position]) -> bool:
+def _covers_a_sold_one(draft: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
     """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same.
 
     Not while the books are lost: what was sold keeps its stop then, and would stand without what covers it.
@@ -90,12 +92,12 @@ def _covers_a_sold_one(draft: Draft, level: Flatten, position: Position, held: l
     return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
 
 
-def _held(draft: Draft, level: Flatten) -> list[Position]:
+def _held(draft: OrderDecision, level: Flatten) -> list[Position]:
     keys = sorted(key for key, _ in draft.state.owners.items() if key.account == level.account)
     return [position for key in keys for position in draft.state.holders(key) if _covers(level, position)]
 
 
-def _close(draft: Draft, level: Flatten, position: Position) -> Flatten:
+def _close(draft: OrderDecision, level: Flatten, position: Position) -> Flatten:
     level = draft.flatten(level, goals=level.goals + 1, proofs=0)
     goal = Goal(
         id=content_id("flatten", level.id, level.goals),
@@ -109,11 +111,11 @@ def _close(draft: Draft, level: Flatten, position: Position) -> Flatten:
         purpose=Purpose.EXIT,
         waits_machine_ns=max(draft.machine, 1) if level.wary else 0,
     )
-    goals.start(draft, goal)
+    exit_goals.start(draft, goal)
     return level
 
 
-def what_is_left(draft: Draft, level: Flatten) -> list[str]:
+def what_is_left(draft: OrderDecision, level: Flatten) -> list[str]:
     """Positions and live orders in scope, in words; empty when our own books show it flat."""
     held = [
         f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
@@ -123,13 +125,13 @@ def what_is_left(draft: Draft, level: Flatten) -> list[str]:
     return held + orders
 
 
-def _open(draft: Draft, level: Flatten) -> list[tuple[Key, Order]]:
+def _open(draft: OrderDecision, level: Flatten) -> list[tuple[Key, Order]]:
     keys = sorted(key for key, _ in draft.state.open_by_key.items() if key.account == level.account)
     return [(key, order) for key in keys for order in draft.open_orders(key) if _covers(level, order)]
 
 
-def on_books(draft: Draft, read: BooksRead) -> None:
-    """A read that began after the wish lets the closing begin; once flat here, two more of them must show it."""
+def on_books(draft: OrderDecision, read: BooksRead) -> None:
+    """A read that began after the signal lets the closing begin; once flat here, two more of them must show it."""
     if read.orders is None or read.positions is None:
         return
     for level in _levels(draft, read.account):
@@ -141,14 +143,14 @@ def on_books(draft: Draft, read: BooksRead) -> None:
             _prove(draft, level, read)
 
 
-def _begin(draft: Draft, level: Flatten, read: BooksRead) -> None:
+def _begin(draft: OrderDecision, level: Flatten, read: BooksRead) -> None:
     """An empty book beside a position of ours is no sign of anything."""
     if read.positions or not _held(draft, level):
         draft.flatten(level, read_machine_ns=read.ended_machine_ns)
         draft.read(level.account, "flatten", positions=True)
 
 
-def _prove(draft: Draft, level: Flatten, read: BooksRead) -> None:
+def _prove(draft: OrderDecision, level: Flatten, read: BooksRead) -> None:
     if read.began_machine_ns <= max(level.proof_machine_ns, level.read_machine_ns):
         return
     keys = _keys(draft, level)
@@ -164,7 +166,7 @@ def _prove(draft: Draft, level: Flatten, read: BooksRead) -> None:
         draft.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
 
 
-def _traded_flat(draft: Draft, keys: list[Key], read: BooksRead) -> bool:
+def _traded_flat(draft: OrderDecision, keys: list[Key], read: BooksRead) -> bool:
     """True if an empty position book can be what it seems: many brokers list no flat rows, and faults list nothing.
 
     The two other books of the read must hold every filled order of ours in these keys, with as many trades as we
@@ -184,7 +186,7 @@ def _traded_flat(draft: Draft, keys: list[Key], read: BooksRead) -> bool:
     return not any(net.values())
 
 
-def _keys(draft: Draft, level: Flatten) -> list[Key]:
+def _keys(draft: OrderDecision, level: Flatten) -> list[Key]:
     """Everything in scope that was held at any time today."""
     return sorted({key_of(position) for _, position in draft.state.positions.items() if _covers(level, position)})
 

@@ -1,26 +1,27 @@
-"""Unmanaged units: what the broker holds and nobody here owns, until a person gives it to a strategy.
+"""Unmanaged units: what the broker holds and nobody here owns, until an operator gives it to a strategy.
 
-Used by the machine for `ClaimRequested` and by `books`, which finds it. The one rule: a claim moves units from the
-unmanaged to an owner and never makes any: owned plus unmanaged is the same before and after.
+A claim moves units from the unmanaged to an owner and never makes any: owned plus unmanaged is the same before and
+after.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.identity import content_id
-from mytrading.core.money import positions
-from mytrading.core.oms import entries, flatten, protection
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, Owned
-from mytrading.core.order import LIVE
+from mytrading.core.accounting import position_ledger
+from mytrading.core.ids import content_id
+from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.placing import entries
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, Owned
+from mytrading.core.orders.state_machine import LIVE
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.orders import Position, Protection
 
 
-def leave_unmanaged(draft: Draft, key: Key, quantity: int, average_price: float) -> None:
+def leave_unmanaged(draft: OrderDecision, key: Key, quantity: int, average_price: float) -> None:
     """Record that so much (signed) of a key is nobody's, if that is news."""
     known = draft.state.unmanaged.get(key)
     before = known.quantity if known else 0
@@ -38,7 +39,7 @@ def leave_unmanaged(draft: Draft, key: Key, quantity: int, average_price: float)
     )
 
 
-def on_claim(draft: Draft, request: ClaimRequested) -> None:
+def on_claim(draft: OrderDecision, request: ClaimRequested) -> None:
     """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
     key = Key(request.account, request.instrument, request.product)
     found = draft.state.unmanaged.get(key)
@@ -54,18 +55,18 @@ def on_claim(draft: Draft, request: ClaimRequested) -> None:
     draft.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
 
 
-def _give(draft: Draft, key: Key, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
+def _give(draft: OrderDecision, key: Key, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
     owned = Owned(*key, request.strategy)
     position = draft.state.position(owned) or Position(**owned._asdict(), run="")
     run = position.run if position.quantity else content_id("run", request.strategy, request.id)
     price = request.price or found.average_price
-    booked = positions.book(position, units, price, draft.now, run).position
+    booked = position_ledger.book(position, units, price, draft.now, run).position
     leave_unmanaged(draft, key, found.quantity - units, found.average_price)
     draft.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
     return booked
 
 
-def _problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) -> str:
+def _problem(draft: OrderDecision, key: Key, unmanaged: int, request: ClaimRequested) -> str:
     """Why the units cannot be given; empty if they can."""
     where = f"{key.instrument} {key.product} in {key.account}"
     if not unmanaged:
@@ -84,7 +85,7 @@ def _problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) ->
     )
 
 
-def _closing(draft: Draft, key: Key, request: ClaimRequested) -> str:
+def _closing(draft: OrderDecision, key: Key, request: ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
     if request.to_close:
         return ""
@@ -107,7 +108,7 @@ def _closing(draft: Draft, key: Key, request: ClaimRequested) -> str:
     )
 
 
-def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:
+def _opposed(draft: OrderDecision, key: Key, unmanaged: int, strategy: str) -> str:
     for position in draft.state.holders(key):
         held = position.quantity or position.quantity_seen
         if held * unmanaged < 0:
@@ -118,10 +119,10 @@ def _opposed(draft: Draft, key: Key, unmanaged: int, strategy: str) -> str:
     return ""
 
 
-def _stop_problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequested) -> str:
+def _stop_problem(draft: OrderDecision, key: Key, unmanaged: int, request: ClaimRequested) -> str:
     owned = Owned(*key, request.strategy)
     standing, held = draft.state.protections.get(owned), draft.state.positions.get(owned)
-    stands = standing is not None and standing.state != "done" and held is not None and not protection.is_flat(held)
+    stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
     if request.stop and standing is not None and stands and standing.trigger != request.stop:
         return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
     beyond = (request.stop - request.stop_limit) * unmanaged
@@ -131,11 +132,11 @@ def _stop_problem(draft: Draft, key: Key, unmanaged: int, request: ClaimRequeste
     return ""
 
 
-def _guard(draft: Draft, position: Position, units: int, request: ClaimRequested) -> None:
+def _guard(draft: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
     owned = Owned(position.account, position.instrument, position.product, position.strategy)
     standing = draft.state.protections.get(owned)
     if standing is not None and standing.state != "done":
-        if not protection.is_flat(position):
+        if not broker_stops.is_flat(position):
             return
         draft.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:

@@ -1,18 +1,20 @@
 """What people ask of single orders: cancel one, or change its price, trigger or quantity.
 
-Used by the machine for `CancelRequested` and `ModifyRequested`. The one rule: every request is answered by a row of its
-order, one that is turned down by a message that begins with `refused`.
+Every request is answered by a row of its order, one that is turned down by a message that begins with `refused`.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms import entries, modify, protection
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.modify import Terms
-from mytrading.core.oms.state import Owned, key_of
-from mytrading.core.order import live
+from msgspec.structs import replace
+
+from mytrading.core.oms.exits import broker_stops
+from mytrading.core.oms.placing import entries, modify
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Owned, key_of
+from mytrading.core.orders.state_machine import live
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.enums import OrderType, Purpose, Severity, Side
+from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Protection
 
 REFUSED = "refused: "
@@ -20,7 +22,7 @@ _STOPS = (OrderType.SL, OrderType.SL_M)
 _PRICED = (OrderType.LIMIT, OrderType.SL)
 
 
-def on_cancel(draft: Draft, message: CancelRequested) -> None:
+def on_cancel(draft: OrderDecision, message: CancelRequested) -> None:
     """Cancel one order, whether or not it has left us."""
     order = _asked(draft, message)
     if order is None:
@@ -31,21 +33,22 @@ def on_cancel(draft: Draft, message: CancelRequested) -> None:
         return
     level = _protection_of(draft, order)
     if level is not None:
-        protection.release(draft, level, message.reason)
-    order = draft.change(order, "requested", request=message.id)
+        broker_stops.release(draft, level, message.reason)
+    order = draft.change(order, "requested", links=replace(order.links, request=message.id))
     entries.withdraw_one(draft, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
-def _asked(draft: Draft, message: CancelRequested | ModifyRequested) -> Order | None:
+def _asked(draft: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
     order = draft.state.orders.get(message.order)
     if order is None:
         what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
         draft.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
-    return None if order is None or order.request == message.id else order
+    return None if order is None or order.links.request == message.id else order
 
 
-def _refuse(draft: Draft, order: Order, request: str, why: str) -> None:
-    draft.change(order, "request_refused", request=request, message=f"{REFUSED}{why}")
+def _refuse(draft: OrderDecision, order: Order, request: str, why: str) -> None:
+    links = replace(order.links, request=request)
+    draft.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
 
 
 def _why_not_cancel(order: Order, message: CancelRequested) -> str:
@@ -57,13 +60,13 @@ def _why_not_cancel(order: Order, message: CancelRequested) -> str:
 
 
 def forced_only(order: Order) -> str:
-    """Why a person's cancel of a stop or an exit needs force, and what it would do."""
+    """Why an operator's cancel of a stop or an exit needs force, and what it would do."""
     if order.purpose is Purpose.STOP:
         return "this is the stop of a position, which would be bare; with --force and a reason it is taken away"
     return "an exit is tried until the position is flat, so another would follow; cancel it with --force and a reason"
 
 
-def _protection_of(draft: Draft, order: Order) -> Protection | None:
+def _protection_of(draft: OrderDecision, order: Order) -> Protection | None:
     """The protection whose stop an order is, while it guards."""
     if order.purpose is not Purpose.STOP:
         return None
@@ -71,7 +74,7 @@ def _protection_of(draft: Draft, order: Order) -> Protection | None:
     return level if level is not None and level.state == "open" else None
 
 
-def on_modify(draft: Draft, message: ModifyRequested) -> None:
+def on_modify(draft: OrderDecision, message: ModifyRequested) -> None:
     """Change one order; of a stop, the prices of the protection that it belongs to."""
     order = _asked(draft, message)
     if order is None:
@@ -81,48 +84,50 @@ def on_modify(draft: Draft, message: ModifyRequested) -> None:
     if why:
         _refuse(draft, order, message.id, why)
         return
-    order = draft.change(order, "requested", request=message.id, message="")
+    order = draft.change(order, "requested", links=replace(order.links, request=message.id), message="")
     level = _protection_of(draft, order)
     if level is not None:
-        protection.move(draft, level, wanted.trigger, wanted.price)
+        broker_stops.move(draft, level, wanted.trigger_price, wanted.price)
     else:
-        modify.wish(draft, order, wanted)
+        modify.request_terms(draft, order, wanted)
 
 
-def new_terms(order: Order, price: float, trigger: float, quantity: int) -> Terms:
+def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
     """An order's terms with what was named of them; a stop-limit whose trigger alone moves takes its limit along."""
     moved_price = price or order.price
     if trigger and not price and order.order_type is OrderType.SL:
         moved_price = round(order.price + trigger - order.trigger_price, 4)
-    return Terms(moved_price, trigger or order.trigger_price, quantity or order.quantity)
+    return OrderTerms(moved_price, trigger or order.trigger_price, quantity or order.quantity)
 
 
-def why_not_modify(order: Order, wanted: Terms) -> str:
+def why_not_modify(order: Order, wanted: OrderTerms) -> str:
     """What of an order forbids the change, as far as the order alone tells; empty if nothing does."""
     if not live(order):
         return f"expected a live order, found one that ended {order.state}"
-    if order.pending_cancel:
+    if order.evidence.cancel.wanted:
         return "it is being cancelled"
     if order.purpose.reduces and order.purpose is not Purpose.STOP:
         return "an exit is tried, and re-priced, until the position is flat"
-    if wanted == Terms(order.price, order.trigger_price, order.quantity):
+    if wanted == modify.own_terms(order):
         return "expected another price, trigger or quantity than it has, found none"
     return _unfit(order, wanted) or _wrong_quantity(order, wanted)
 
 
-def _unfit(order: Order, wanted: Terms) -> str:
+def _unfit(order: Order, wanted: OrderTerms) -> str:
     kind = order.order_type
     if wanted.price != order.price and kind not in _PRICED:
         return f"a price is for LIMIT and SL orders, this one is {kind}"
-    if wanted.trigger != order.trigger_price and kind not in _STOPS:
+    if wanted.trigger_price != order.trigger_price and kind not in _STOPS:
         return f"a trigger is for SL and SL-M orders, this one is {kind}"
-    if kind is OrderType.SL and (wanted.price - wanted.trigger) * order.side.sign < 0:
+    if kind is OrderType.SL and (wanted.price - wanted.trigger_price) * order.side.sign < 0:
         word = "at or above" if order.side is Side.BUY else "at or below"
-        return f"a {order.side} stop's price must be {word} its trigger {wanted.trigger:g}, found {wanted.price:g}"
+        return (
+            f"a {order.side} stop's price must be {word} its trigger {wanted.trigger_price:g}, found {wanted.price:g}"
+        )
     return ""
 
 
-def _wrong_quantity(order: Order, wanted: Terms) -> str:
+def _wrong_quantity(order: Order, wanted: OrderTerms) -> str:
     if wanted.quantity == order.quantity:
         return ""
     if order.purpose is Purpose.STOP:
@@ -136,7 +141,7 @@ def _wrong_quantity(order: Order, wanted: Terms) -> str:
     return ""
 
 
-def _why_not_now(draft: Draft, order: Order) -> str:
+def _why_not_now(draft: OrderDecision, order: Order) -> str:
     if modify.under_way(order):
         return "an earlier change of it is not proven yet; try again in a few seconds"
     if order.purpose is Purpose.STOP:

@@ -1,14 +1,13 @@
 """The trial order of `mytrading doctor`: placed far from the market by the same machine as every entry, then cancelled.
 
-Used by the machine. The one rule: it is made at paper venues only; whether this is one stands in the limits, so that
-deciding again gives the same.
+It is made at paper venues only; whether this is one stands in the limits, so that deciding again gives the same.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms import entries
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import SECOND
+from mytrading.core.oms.placing import entries
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.time import SECOND
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import ProbeRequested
 from mytrading.messages.enums import OrderType, Side
@@ -18,7 +17,7 @@ OWNER = "doctor"
 VALID_NS = 10 * SECOND
 
 
-def on_probe(draft: Draft, message: ProbeRequested) -> None:
+def on_probe(draft: OrderDecision, message: ProbeRequested) -> None:
     """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
     if not draft.limits.probes:
         return

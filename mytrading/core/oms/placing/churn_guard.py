@@ -1,20 +1,19 @@
 """The churn breaker: entries that are cancelled and placed again and again are stopped, stops and exits never.
 
-Used by `sending` for every entry that leaves, and by `entries` before one may. The one rule: what counts is journaled
-as rows and goes by market time, so that a restart forgets nothing and a fast market is not judged by the wall clock.
+What counts is journaled as rows and goes by market time, so that a restart forgets nothing and a fast market is not
+judged by the wall clock.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms.draft import Draft
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.time import SECOND
 from mytrading.messages.account_events import EntriesStopped, EntryChurned
 from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.orders import Order
 
-SECOND = 1_000_000_000
 
-
-def reason(draft: Draft, order: Order) -> str:
+def reason(draft: OrderDecision, order: Order) -> str:
     """Why an entry may not leave now, empty if it may."""
     for instrument in (order.instrument, ""):
         stopped = draft.state.stopped.get((order.account, instrument))
@@ -23,14 +22,20 @@ def reason(draft: Draft, order: Order) -> str:
     return ""
 
 
-def count(draft: Draft, order: Order) -> None:
+def count(draft: OrderDecision, order: Order) -> None:
     """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
 
-    What a person asked for (an order that replaces another) is not counted, and of slices only the first.
+    What an operator asked for (an order that replaces another) is not counted, and of slices only the first.
     """
     limits = draft.limits
     gone = draft.state.withdrawn.get((order.account, order.instrument))
-    if gone is None or order.purpose is not Purpose.ENTRY or order.attempt > 1 or order.replaces or order.slice > 1:
+    if (
+        gone is None
+        or order.purpose is not Purpose.ENTRY
+        or order.call.attempt > 1
+        or order.links.replaces
+        or order.links.slice > 1
+    ):
         return
     if draft.now - gone > limits.churn_within:
         return
@@ -43,7 +48,7 @@ def count(draft: Draft, order: Order) -> None:
         _stop(draft, order.account, order.instrument, limits.churn_instrument, draft.now + limits.churn_window)
 
 
-def _stop(draft: Draft, account: str, instrument: str, times: int, until_ns: int) -> None:
+def _stop(draft: OrderDecision, account: str, instrument: str, times: int, until_ns: int) -> None:
     if (account, instrument) in draft.state.stopped:
         return
     limits = draft.limits
@@ -63,8 +68,8 @@ def subject_of(row: EntriesStopped) -> str:
     return f"{row.account} {row.instrument}".rstrip()
 
 
-def lift(draft: Draft, account: str = "", *, resumed: bool = False) -> None:
-    """Allow entries again: where the time is over, or everywhere (in an account) because a person resumed."""
+def lift(draft: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
+    """Allow entries again: where the time is over, or everywhere (in an account) because an operator resumed."""
     for (of, instrument), row in draft.state.stopped.sorted_items():
         over = bool(row.until_ns) and draft.now >= row.until_ns
         if over or (resumed and account in ("", of)):

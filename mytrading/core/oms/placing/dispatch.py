@@ -1,24 +1,25 @@
 """The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
 
-Used at the end of every decision. A call counts in the rate of its account from when it leaves until a second after its
-end, since the server counts it at some moment between; both are journaled, so a restart forgets no call. The one rule:
-a `submitted`, `cancel_requested` or `modify_requested` row is emitted only when the call really is to be made, because
-the daemon makes it as soon as the row is committed.
+A call counts in the rate of its account from when it leaves until a second after its end, since the server counts it at
+some moment between; both are journaled, so a restart forgets no call. A `submitted`, `cancel_requested` or
+`modify_requested` row is emitted only when the call really is to be made, because the daemon makes it as soon as the
+row is committed.
 """
 
 from __future__ import annotations
 
-from mytrading.core import throttle
-from mytrading.core.oms import churn, entries, modify
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import OmsLimits, growing
-from mytrading.core.oms.state import Key, State, key_of
-from mytrading.core.order import LIVE, UNRESOLVED, remaining
-from mytrading.messages.enums import BrokerStatus, OrderState, Purpose, Severity
-from mytrading.messages.orders import Order
+from mytrading.core.oms.placing import churn_guard, entries, modify
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.settings import OmsLimits, growing
+from mytrading.core.oms.state.state import Key, State, key_of
+from mytrading.core.orders import rate_limit
+from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, remaining, with_cancel, with_modify
+from mytrading.messages.enums import OrderState, Purpose, Severity
+from mytrading.messages.order_evidence import PendingEnd
+from mytrading.messages.orders import Order, PlacingCall
 
 
-def dispatch(draft: Draft) -> None:
+def dispatch(draft: OrderDecision) -> None:
     """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
     state = draft.state
     ranked = []
@@ -30,7 +31,7 @@ def dispatch(draft: Draft) -> None:
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
-        if draft.hushed(order):
+        if draft.in_venue_square_off(order):
             _keep_still(draft, order)
             continue
         if account not in budget:
@@ -42,24 +43,24 @@ def dispatch(draft: Draft) -> None:
             or (account in state.sent and state.sent[account][-1] > draft.machine - draft.limits.call_window)
         ):  # otherwise nothing is kept, and an entry has room for its stop
             room = min(room, _unreserved(draft, order, [other for _, other in ranked]))
-        make = _place if order.state is OrderState.INITIALIZED else _cancel if order.pending_cancel else _modify
+        make = _place if order.state is OrderState.INITIALIZED else _cancel if order.evidence.cancel.wanted else _modify
         budget[account] -= make(draft, order, room)
 
 
-def _keep_still(draft: Draft, order: Order) -> None:
+def _keep_still(draft: OrderDecision, order: Order) -> None:
     """The venue is about to close, or has closed, all of this product: an entry ends, everything else waits for it."""
     if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(draft, order):
-        what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; wish again in the next session"
+        what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; signal again in the next session"
         draft.unsent(order, OrderState.DENIED, "denied", what)
 
 
-def _unreserved(draft: Draft, order: Order, waiting: list[Order]) -> int:
+def _unreserved(draft: OrderDecision, order: Order, waiting: list[Order]) -> int:
     """Calls that an entry may take: the rate's, without those kept for stops and for other legs of baskets.
 
     An entry with a stop plan takes two, its own and its stop's, so that no fill waits bare for the next second.
     """
     limits, account = draft.limits, order.account
-    kept = kept_for_stops(draft.state, limits, account, draft.machine) + (order.stop_trigger > 0)
+    kept = kept_for_stops(draft.state, limits, account, draft.machine) + (order.plan.stop_trigger > 0)
     if draft.state.baskets:
         live = {
             name: calls
@@ -89,12 +90,12 @@ def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: in
             continue
         for name in names:
             order = state.orders.get(name)
-            if order is None or not order.stop_trigger or order.state not in LIVE:
+            if order is None or not order.plan.stop_trigger or order.state not in LIVE:
                 continue
             if order.state is OrderState.SUBMITTED:
-                kept += machine_ns - order.began_machine_ns < limits.call_counts
+                kept += machine_ns - order.call.began_machine_ns < limits.call_counts
             elif order.state is not OrderState.INITIALIZED:
-                kept += order.ended_machine_ns > since
+                kept += order.call.ended_machine_ns > since
     return kept
 
 
@@ -111,28 +112,25 @@ def _turn(ranked: tuple[int, Order]) -> tuple[int, bool, int, str, int]:
     """Within a rank placings go first: a stop or exit that waits leaves its position bare, a cancel makes one so."""
     rank, order = ranked
     placed = order.state is not OrderState.INITIALIZED
-    return rank, placed, order.created_ns, order.parent or order.client_order_id, order.slice
+    return rank, placed, order.created_ns, order.links.parent or order.client_order_id, order.links.slice
 
-
-ENDINGS = tuple(status.value for status in BrokerStatus if status.ended and status is not BrokerStatus.COMPLETE)
-"""The values of `ending`: the broker reported such an end of the order, and it is not proven yet."""
 
 ENTRIES = 3
 """The rank of entries that have not left."""
 
 
-def rank_of(draft: Draft, order: Order) -> int:
+def rank_of(draft: OrderDecision, order: Order) -> int:
     """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for changes of entries, 3 for entries."""
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:
         return ENTRIES
-    if not order.pending_cancel:
+    if not order.evidence.cancel.wanted:
         return 2
     return 0 if entries.closing(draft, key_of(order), order.strategy) else 1
 
 
-def _budget(draft: Draft, account: str) -> int:
+def _budget(draft: OrderDecision, account: str) -> int:
     """Calls that may be made now: by the rate, and by the connections that are free."""
     state, limits = draft.state, draft.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
@@ -158,10 +156,10 @@ def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_si
     if out_since:
         young = [machine_ns if machine_ns - began < limits.call_counts else began for began in out_since]
         stamps = (*stamps, *young)
-    return throttle.room(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
+    return rate_limit.room(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
 
 
-def _place(draft: Draft, order: Order, budget: int) -> int:
+def _place(draft: OrderDecision, order: Order, budget: int) -> int:
     key = key_of(order)
     if order.purpose is Purpose.ENTRY:
         if entries.expire(draft, order) or entries.deny(draft, order, key) or _entry_waits(draft, order, key):
@@ -173,7 +171,7 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         order = fitted
         if order.purpose is Purpose.STOP and not draft.trades(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
-    if budget <= 0 or order.not_before_machine_ns > draft.machine or _in_flight(draft, order, key):
+    if budget <= 0 or order.call.not_before_machine_ns > draft.machine or _in_flight(draft, order, key):
         return 0
     if draft.limits.mode_first and order.account not in draft.state.modes:
         return 0
@@ -181,27 +179,29 @@ def _place(draft: Draft, order: Order, budget: int) -> int:
         order,
         "submitted",
         state=OrderState.SUBMITTED,
-        attempt=order.attempt + 1,
-        quantity=order.quantity,
-        began_machine_ns=draft.machine,
-        ended_machine_ns=0,
+        call=PlacingCall(
+            attempt=order.call.attempt + 1,
+            began_machine_ns=draft.machine,
+            not_before_machine_ns=order.call.not_before_machine_ns,
+            trace_ns=order.call.trace_ns,
+        ),
     )
     if draft.state.withdrawn:
-        churn.count(draft, sent)
+        churn_guard.count(draft, sent)
     return 1
 
 
-def _in_flight(draft: Draft, order: Order, key: Key) -> bool:
+def _in_flight(draft: OrderDecision, order: Order, key: Key) -> bool:
     """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
     for other in draft.open_orders(key):
         if other.state is OrderState.SUBMITTED and other.side is order.side:
-            apart = order.parent and other.parent == order.parent and other.quantity != order.quantity
+            apart = order.links.parent and other.links.parent == order.links.parent and other.quantity != order.quantity
             if not apart:
                 return True
     return False
 
 
-def _entry_waits(draft: Draft, order: Order, key: Key) -> bool:
+def _entry_waits(draft: OrderDecision, order: Order, key: Key) -> bool:
     state = draft.state
     if draft.limits.book_first and order.account not in state.books:
         draft.read(order.account, "first book")
@@ -220,12 +220,12 @@ def _out(order: Order) -> bool:
     return order.state in LIVE and order.state is not OrderState.INITIALIZED
 
 
-def _is_flat(draft: Draft, order: Order) -> bool:
+def _is_flat(draft: OrderDecision, order: Order) -> bool:
     position = draft.position(order)
     return position.quantity == position.quantity_seen == 0
 
 
-def closable(draft: Draft, order: Order, key: Key) -> int:
+def closable(draft: OrderDecision, order: Order, key: Key) -> int:
     """Units an exit of this key may still sell or buy back.
 
     What the owner surely holds, less what other exits of it may take. A stop goes by what has been sighted: it must be
@@ -246,13 +246,15 @@ def closable(draft: Draft, order: Order, key: Key) -> int:
             and not _after(order, other)
         ):
             taken += _takes(order, other)
-    goal = draft.state.goals.get(order.goal)
+    goal = draft.state.goals.get(order.links.goal)
     return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
 
 def _after(order: Order, other: Order) -> bool:
     """True for an unsent slice that comes after this one: where not all fit, the last gives way."""
-    later = bool(order.parent) and other.parent == order.parent and other.slice > order.slice
+    later = (
+        bool(order.links.parent) and other.links.parent == order.links.parent and other.links.slice > order.links.slice
+    )
     return later and other.state is OrderState.INITIALIZED
 
 
@@ -261,7 +263,7 @@ def _takes(order: Order, other: Order) -> int:
     return max(0, other.quantity - other.filled_seen) if order.purpose is Purpose.STOP else remaining(other)
 
 
-def _clamped(draft: Draft, order: Order, key: Key) -> Order | None:
+def _clamped(draft: OrderDecision, order: Order, key: Key) -> Order | None:
     fits = closable(draft, order, key)
     if fits >= order.quantity:
         return order
@@ -271,20 +273,19 @@ def _clamped(draft: Draft, order: Order, key: Key) -> Order | None:
     return draft.change(order, "clamped", quantity=fits)
 
 
-def _cancel(draft: Draft, order: Order, budget: int) -> int:
-    if budget <= 0 or order.cancel_machine_ns > draft.machine:
+def _cancel(draft: OrderDecision, order: Order, budget: int) -> int:
+    cancel = order.evidence.cancel
+    if budget <= 0 or cancel.not_before_machine_ns > draft.machine:
         return 0
-    if (order.cancel_calls and order.ending in ENDINGS) or order.filled_seen >= order.quantity:
+    if (cancel.calls and isinstance(order.evidence.end, PendingEnd)) or order.filled_seen >= order.quantity:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
-    calls = order.cancel_calls + 1
+    calls = cancel.calls + 1
     limits = draft.limits
     wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)
     draft.change(
         order,
         "cancel_requested",
-        cancelling=True,
-        cancel_calls=calls,
-        cancel_machine_ns=draft.machine + wait,
+        evidence=with_cancel(order.evidence, out=True, calls=calls, not_before_machine_ns=draft.machine + wait),
     )
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
@@ -292,16 +293,17 @@ def _cancel(draft: Draft, order: Order, budget: int) -> int:
     return 1
 
 
-def _modify(draft: Draft, order: Order, budget: int) -> int:
+def _modify(draft: OrderDecision, order: Order, budget: int) -> int:
     if draft.limits.mode_first and order.account not in draft.state.modes:
         return 0
     due = modify.due(draft, order)
     if due is None:
         return 0
-    if due.pending_cancel:
+    if due.evidence.cancel.wanted:
         return _cancel(draft, due, budget)
     if budget <= 0:
         return 0
-    calls = due.modify_calls + 1
-    draft.change(due, "modify_requested", modifying=True, modify_asked=True, modify_calls=calls, modify_reads=0)
+    calls = due.evidence.modify.calls + 1
+    evidence = with_modify(due.evidence, out=True, unproven=True, calls=calls, reads=0)
+    draft.change(due, "modify_requested", evidence=evidence)
     return 1

@@ -1,28 +1,27 @@
 """Entries before they are sent: admitted once, withdrawn on request, denied with a record.
 
-Used by the machine for commands and control, and by `sending` at the last moment. The one rule: an entry that may not
-be sent ends with a record that says why; nothing is dropped.
+An entry that may not be sent ends with a record that says why; nothing is dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mytrading.core.oms import churn, parts
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
-from mytrading.core.order import LIVE, SENT, UNRESOLVED, live
-from mytrading.core.slicing import Unsliceable
+from mytrading.core.oms.placing import churn_guard, slices
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, key_of
+from mytrading.core.orders.slicing import Unsliceable
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, live, with_cancel, with_modify
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
-from mytrading.messages.orders import Goal, Order, OrderChanged
+from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChanged, PlacingCall
 
 Wanted = Callable[[Order], bool]
 
 
-def place(draft: Draft, command: PlaceEntry) -> None:
+def place(draft: OrderDecision, command: PlaceEntry) -> None:
     """Take an entry command: its order, or slices, come to be INITIALIZED; `sending` sends, denies or expires them."""
     if draft.state.known(command.id):
         return
@@ -33,7 +32,7 @@ def place(draft: Draft, command: PlaceEntry) -> None:
         pass
     else:
         try:
-            parts.begin_entry(draft, order)
+            slices.begin_entry(draft, order)
         except Unsliceable as error:
             what = str(error)
     if what:
@@ -50,13 +49,13 @@ def _priceless(command: PlaceEntry) -> str:
     return ""
 
 
-def outlive(draft: Draft, order: Order) -> None:
+def outlive(draft: OrderDecision, order: Order) -> None:
     """Withdraw an entry that rests beyond its validity."""
-    if order.rests_until_ns and draft.now >= order.rests_until_ns and not order.pending_cancel:
+    if order.plan.rests_until_ns and draft.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
         withdraw_one(draft, order, "withdrawn: its validity is over")
 
 
-def order_of(draft: Draft, command: PlaceEntry) -> Order:
+def order_of(draft: OrderDecision, command: PlaceEntry) -> Order:
     """The order that an entry command asks for, not sent."""
     return Order(
         client_order_id=command.id,
@@ -75,21 +74,23 @@ def order_of(draft: Draft, command: PlaceEntry) -> Order:
         updated_ns=draft.now,
         price=command.price,
         trigger_price=command.trigger_price,
-        reference_price=command.reference_price,
-        expires_ns=command.expires_ns,
-        expires_machine_ns=command.expires_machine_ns,
-        trace_ns=command.trace_ns,
-        stop_trigger=command.stop_trigger,
-        stop_limit=command.stop_limit,
-        held_stop=command.held_stop,
-        held_target=command.held_target,
-        rests_until_ns=command.rests_until_ns,
+        call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
+        plan=EntryPlan(
+            reference_price=command.reference_price,
+            stop_trigger=command.stop_trigger,
+            stop_limit=command.stop_limit,
+            held_stop=command.held_stop,
+            held_target=command.held_target,
+            rests_until_ns=command.rests_until_ns,
+            expires_ns=command.expires_ns,
+            expires_machine_ns=command.expires_machine_ns,
+        ),
     )
 
 
-def expire(draft: Draft, order: Order) -> bool:
+def expire(draft: OrderDecision, order: Order) -> bool:
     """End an unsent entry that is late by both clocks; true if it did."""
-    if order.expires_ns >= draft.now or order.expires_machine_ns >= draft.machine:
+    if order.plan.expires_ns >= draft.now or order.plan.expires_machine_ns >= draft.machine:
         return False
     twins = (other for other in draft.open_orders(key_of(order)) if other.state in UNRESOLVED)
     doubt = next((other for other in twins if other.side is order.side), None)
@@ -98,7 +99,7 @@ def expire(draft: Draft, order: Order) -> bool:
     return True
 
 
-def deny(draft: Draft, order: Order, key: Key) -> bool:
+def deny(draft: OrderDecision, order: Order, key: Key) -> bool:
     """End an unsent entry, of this key, that may not be sent now nor soon; true if it did."""
     reason = forbidden(draft, order, key)
     if not reason:
@@ -107,7 +108,7 @@ def deny(draft: Draft, order: Order, key: Key) -> bool:
     return True
 
 
-def forbidden(draft: Draft, order: Order, key: Key) -> str:
+def forbidden(draft: OrderDecision, order: Order, key: Key) -> str:
     """Why an entry, of this key, may not be sent now nor soon, a code first; empty if it may."""
     state = draft.state
     if "disk_low" in state.flags:
@@ -124,13 +125,13 @@ def forbidden(draft: Draft, order: Order, key: Key) -> str:
     halted = state.halted.get(key)
     if halted is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    if state.stopped and (churned := churn.reason(draft, order)):
+    if state.stopped and (churned := churn_guard.reason(draft, order)):
         return churned
     others = draft.open_orders(key)
     return _opposed(draft, order, key, others) or _reserved(order, others)
 
 
-def _opposed(draft: Draft, order: Order, key: Key, others: list[Order]) -> str:
+def _opposed(draft: OrderDecision, order: Order, key: Key, others: list[Order]) -> str:
     for position in draft.state.holders(key):
         held = position.quantity or position.quantity_seen
         if held * order.side.sign >= 0:
@@ -155,22 +156,22 @@ def _reserved(order: Order, others: list[Order]) -> str:
 
 
 def cure(order: Order) -> str:
-    """What a person does about an entry that may or may not be at the broker."""
+    """What an operator does about an entry that may or may not be at the broker."""
     return f"look at the broker, then `mytrading orders resolve {order.client_order_id} --not-placed`"
 
 
-def closing(draft: Draft, key: Key, strategy: str) -> bool:
+def closing(draft: OrderDecision, key: Key, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
     return next(goals_of(draft, key, strategy), None) is not None
 
 
-def taking_over(draft: Draft, key: Key, strategy: str) -> bool:
+def taking_over(draft: OrderDecision, key: Key, strategy: str) -> bool:
     """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
     ready = any(not goal.waits_machine_ns for goal in goals_of(draft, key, strategy))
     return ready and not keeps_its_stops(draft, key, strategy)
 
 
-def keeps_its_stops(draft: Draft, key: Key, strategy: str) -> bool:
+def keeps_its_stops(draft: OrderDecision, key: Key, strategy: str) -> bool:
     """True while stops of this owner stay where they are although it is to be closed.
 
     The books of the account cannot be read: the end of a stop would not be proven, no exit could follow, and what is
@@ -180,12 +181,12 @@ def keeps_its_stops(draft: Draft, key: Key, strategy: str) -> bool:
         order.purpose is Purpose.STOP
         and order.strategy == strategy
         and order.state in SENT
-        and not order.pending_cancel
+        and not order.evidence.cancel.wanted
         for order in draft.open_orders(key)
     )
 
 
-def goals_of(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
+def goals_of(draft: OrderDecision, key: Key, strategy: str) -> Iterator[Goal]:
     """The open exit goals of an owner; nothing may change while they are gone through."""
     state = draft.state
     for name, account in state.open_goals.items():
@@ -194,29 +195,32 @@ def goals_of(draft: Draft, key: Key, strategy: str) -> Iterator[Goal]:
             yield goal
 
 
-def withdraw(draft: Draft, wanted: Wanted, reason: str) -> None:
+def withdraw(draft: OrderDecision, wanted: Wanted, reason: str) -> None:
     """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
     for name in _open_names(draft):
         order = draft.order(name)
-        ending = order.pending_cancel and not order.replacing
+        ending = order.evidence.cancel.wanted and not order.evidence.modify.by_replacement
         if order.purpose is Purpose.ENTRY and live(order) and not ending and wanted(order):
             withdraw_one(draft, order, reason)
 
 
-def _open_names(draft: Draft) -> list[str]:
+def _open_names(draft: OrderDecision) -> list[str]:
     return sorted(name for _, names in draft.state.open_by_key.items() for name in names)
 
 
-def withdraw_one(draft: Draft, order: Order, reason: str) -> None:
+def withdraw_one(draft: OrderDecision, order: Order, reason: str) -> None:
     """Cancel one live order, whether or not it has left us."""
     if order.state is OrderState.INITIALIZED:
         draft.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
-    elif not order.pending_cancel or order.replacing:
-        draft.change(order, "withdrawing", pending_cancel=True, replacing=False, message=reason)
+    elif not order.evidence.cancel.wanted or order.evidence.modify.by_replacement:
+        evidence = with_cancel(order.evidence, wanted=True)
+        if evidence.modify.by_replacement:
+            evidence = with_modify(evidence, by_replacement=False)
+        draft.change(order, "withdrawing", evidence=evidence, message=reason)
 
 
-def on_withdraw(draft: Draft, message: WithdrawEntries | WithdrawRequested) -> None:
-    """Withdraw the entries that a command or a person names; an empty field matches everything."""
+def on_withdraw(draft: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:
+    """Withdraw the entries that a command or an operator names; an empty field matches everything."""
     strategy = message.strategy if isinstance(message, WithdrawEntries) else ""
     instrument = message.instrument if isinstance(message, WithdrawEntries) else ""
     reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
@@ -225,32 +229,32 @@ def on_withdraw(draft: Draft, message: WithdrawEntries | WithdrawRequested) -> N
     withdraw(draft, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}")
 
 
-def on_trading(draft: Draft, message: TradingState) -> None:
+def on_trading(draft: OrderDecision, message: TradingState) -> None:
     """A new level: under halt and reduce entries are withdrawn, resting ones too; normal lifts halts of instruments."""
     if message.level is TradingLevel.NORMAL:
         for key, _ in draft.state.halted.sorted_items():
             if message.account in ("", key.account):
                 draft.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=draft.now))
-        churn.lift(draft, message.account, resumed=True)
+        churn_guard.lift(draft, message.account, resumed=True)
         return
     everywhere = message.account in ("", KILL)
     reason = f"withdrawn: trading level is {message.level}"
     withdraw(draft, lambda order: everywhere or order.account == message.account, reason)
 
 
-def on_switch(draft: Draft, message: StrategySwitch) -> None:
+def on_switch(draft: OrderDecision, message: StrategySwitch) -> None:
     """A strategy switched off: its entries are withdrawn, resting ones too."""
     if not message.enabled:
         withdraw(draft, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
 
 
-def saw_mode(draft: Draft, account: str, mode: str) -> None:
-    """Record that the server is in the expected mode; that alone ends no wrong mode, a person does."""
+def saw_mode(draft: OrderDecision, account: str, mode: str) -> None:
+    """Record that the server is in the expected mode; that alone ends no wrong mode, an operator does."""
     if account not in draft.state.wrong_mode:
         draft.emit(AccountModeChanged(account=account, wrong_mode=False, message="", at_ns=draft.now, mode=mode))
 
 
-def set_mode(draft: Draft, account: str, wrong: bool, message: str) -> None:
-    """Record that an account answers in the wrong mode, or that a person cleared it."""
+def set_mode(draft: OrderDecision, account: str, wrong: bool, message: str) -> None:
+    """Record that an account answers in the wrong mode, or that an operator cleared it."""
     if (account in draft.state.wrong_mode) != wrong:
         draft.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=draft.now))

@@ -1,18 +1,17 @@
 """Who must be well for entries to rest at the broker: risk, reconciler, feed, and the stream of order updates.
 
-Used by the router, which also tells that risk, which holds stops itself, is away. An entry that rests while nobody
-judges, listens or prices may fill unseen, so it is cancelled when a guardian is unwell for ten seconds; stops and exits
-stay. The reconciler is as ready as it is for the account that strategies trade, and its stream is that one's, so of
-other accounts the reads that come tell. The one rule: all times are machine nanoseconds, and what never reported
-counts as unwell since the watch began.
+An entry that rests while nobody judges, listens or prices may fill unseen, so it is cancelled when a guardian is unwell
+for ten seconds; stops and exits stay. The reconciler is as ready as it is for the account that strategies trade, and
+its stream is that one's, so of other accounts the reads that come tell. All times are machine nanoseconds, and what
+never reported counts as unwell since the watch began.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.stops import PREFIX
-from mytrading.core.risk.times import SECOND
+from mytrading.core.risk.protection.engine_stops import PREFIX
+from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
 
 PATIENCE_NS = 10_000_000_000

@@ -1,17 +1,16 @@
 """Orders above the freeze quantity: cut into slices when they come to be, and asked about together afterwards.
 
-Used by entries, exit goals and protection, which make one order and get as many as it takes. The one rule: a parent is
-no order; it is what its slices carry as `parent`, and all that is known of it is folded from them.
+A parent is no order; it is what its slices carry as `parent`, and all that is known of it is folded from them.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.identity import client_order_id
-from mytrading.core.oms.draft import Draft
-from mytrading.core.order import LIVE
-from mytrading.core.slicing import Sizes, Unsliceable, closing_slices, slices
+from mytrading.core.ids import client_order_id
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slices
+from mytrading.core.orders.state_machine import LIVE
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
 
@@ -19,13 +18,13 @@ _UNKNOWN = Sizes()
 """Of an instrument that no command told of."""
 
 
-def begin_entry(draft: Draft, order: Order) -> None:
+def begin_entry(draft: OrderDecision, order: Order) -> None:
     """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
     sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
     _begin(draft, order, slices(order.quantity, sizes))
 
 
-def begin_closing(draft: Draft, order: Order, fits: int) -> None:
+def begin_closing(draft: OrderDecision, order: Order, fits: int) -> None:
     """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
     sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
     if sizes.fits(order.quantity):
@@ -37,7 +36,7 @@ def begin_closing(draft: Draft, order: Order, fits: int) -> None:
     _begin(draft, order, quantities)
 
 
-def expected(draft: Draft, entry: Order) -> list[Order]:
+def expected(draft: OrderDecision, entry: Order) -> list[Order]:
     """The order, or the slices, that an entry would become now; none is made."""
     try:
         quantities = slices(entry.quantity, draft.state.sizes.get(entry.instrument) or _UNKNOWN)
@@ -46,7 +45,7 @@ def expected(draft: Draft, entry: Order) -> list[Order]:
     return [entry] if quantities == (entry.quantity,) else _cut(entry, quantities)
 
 
-def _begin(draft: Draft, order: Order, quantities: tuple[int, ...]) -> None:
+def _begin(draft: OrderDecision, order: Order, quantities: tuple[int, ...]) -> None:
     for each in (order,) if quantities == (order.quantity,) else _cut(order, quantities):
         draft.emit(OrderChanged(event="initialized", order=each, machine_ns=draft.machine))
 
@@ -59,36 +58,35 @@ def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
             order,
             client_order_id=client_order_id(order.account, parent, order.purpose, order.instrument, number),
             quantity=quantity,
-            parent=parent,
-            slice=number,
-            trace_ns=order.trace_ns if number == 1 else 0,
+            links=replace(order.links, parent=parent, slice=number),
+            call=order.call if number == 1 else replace(order.call, trace_ns=0),
         )
         for number, quantity in enumerate(quantities, 1)
     ]
 
 
-def of(draft: Draft, name: str) -> list[Order]:
+def of(draft: OrderDecision, name: str) -> list[Order]:
     """The order of this id, or the slices of the parent of this id, by number; empty if nobody knows it."""
     order = draft.state.orders.get(name)
     if order is not None:
         return [order]
     found = [draft.order(part) for part in draft.state.parts.get(name) or ()]
-    return sorted(found, key=lambda part: part.slice)
+    return sorted(found, key=lambda part: part.links.slice)
 
 
-def siblings(draft: Draft, order: Order) -> list[Order]:
+def siblings(draft: OrderDecision, order: Order) -> list[Order]:
     """The other slices of an order's parent."""
-    if not order.parent:
+    if not order.links.parent:
         return []
-    return [part for part in of(draft, order.parent) if part.client_order_id != order.client_order_id]
+    return [part for part in of(draft, order.links.parent) if part.client_order_id != order.client_order_id]
 
 
-def refused(draft: Draft, order: Order, reason: str) -> None:
-    """Tell a person that a slice of an entry was rejected: what the others bring is kept and is not made whole."""
-    if not order.parent or order.purpose.reduces:
+def refused(draft: OrderDecision, order: Order, reason: str) -> None:
+    """Tell an operator that a slice of an entry was rejected: what the others bring is kept and is not made whole."""
+    if not order.links.parent or order.purpose.reduces:
         return
     others = siblings(draft, order)
-    replaced = {part.replaces for part in (*others, order)}
+    replaced = {part.links.replaces for part in (*others, order)}
     standing = [part for part in others if part.client_order_id not in replaced]
     earlier = sum(part.filled for part in others if part.client_order_id in replaced)
     whole = order.quantity + earlier + sum(part.quantity for part in standing)
@@ -96,4 +94,4 @@ def refused(draft: Draft, order: Order, reason: str) -> None:
     gone = sum(part.state is OrderState.REJECTED for part in standing) + 1
     what = f"{gone} of {len(standing) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
     text = f"{what}; the others are kept ({kept} units filled or out)"
-    draft.alert("ENTRY_SHORT", Severity.WARNING, order.parent, text)
+    draft.alert("ENTRY_SHORT", Severity.WARNING, order.links.parent, text)

@@ -1,8 +1,8 @@
 """Stops and exits at the broker that only the lost part of a journal knew: taken over by their shape.
 
-Used by `books` for every whole order book after a journal was rebuilt. A stop of ours has exactly the trigger and the
-limit of its protection; an exit is MARKET, or at its goal's price, and for just what an attempt would close. The one
-rule: only what still rests is taken over, and nothing that was known to be nobody's before the journal was rebuilt.
+A stop of ours has exactly the trigger and the limit of its protection; an exit is MARKET, or at its goal's price, and
+for just what an attempt would close. Only what still rests is taken over, and nothing that was known to be nobody's
+before the journal was rebuilt.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from mytrading.core.oms import goals, modify, overnight, protection, reality
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
-from mytrading.core.order import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
-from mytrading.core.slicing import Sizes, closing_slices
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.exits import broker_stops, exit_goals
+from mytrading.core.oms.placing import modify
+from mytrading.core.oms.reconcile import order_updates
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, key_of
+from mytrading.core.orders.slicing import Sizes, closing_slices
+from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose
 from mytrading.messages.orders import Goal, Order, OrderChanged, Protection
 from mytrading.messages.reports import BooksRead, BrokerOrder
@@ -24,7 +27,7 @@ _NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
 """Orders whose row has no name of ours yet: theirs is found by `unknown`, or named by the answer to their call."""
 
 
-def adopt(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
+def adopt(draft: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
     """Take over what is ours by its shape; returns the rows that are still nobody's."""
     since = draft.state.rebuilt.get("machine_ns")
     left = []
@@ -38,14 +41,14 @@ def adopt(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> li
     return left
 
 
-def _may_be_of_the_lost_part(draft: Draft, read: BooksRead, row: BrokerOrder, since: int) -> bool:
+def _may_be_of_the_lost_part(draft: OrderDecision, read: BooksRead, row: BrokerOrder, since: int) -> bool:
     if row.status.ended or read.began_machine_ns <= since:
         return False
     first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
     return first_seen is None or first_seen > since
 
 
-def _let_go(draft: Draft, read: BooksRead) -> None:
+def _let_go(draft: OrderDecision, read: BooksRead) -> None:
     """Protections that waited for a look at the book go on: what it shows of theirs is known now.
 
     Not those of units the day began with that its positions do not show: a stop of the day before may have sold them.
@@ -58,16 +61,16 @@ def _let_go(draft: Draft, read: BooksRead) -> None:
                 draft.protection(level, waits_machine_ns=0)
 
 
-def _as_stop(draft: Draft, read: BooksRead, row: BrokerOrder) -> bool:
+def _as_stop(draft: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     if row.order_type is not OrderType.SL:
         return False
     levels = [level for name, _ in draft.state.guarding.sorted_items() if (level := draft.state.protections.get(name))]
     alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
     if not alike or _is_sought(draft, key_of(alike[0]), row):
         return False
-    level = max(alike, key=lambda level: protection.missing(draft, level))
-    attempt = protection.unused(draft, level)
-    order = protection.stop_order(draft, level, row.quantity, attempt)
+    level = max(alike, key=lambda level: broker_stops.missing(draft, level))
+    attempt = broker_stops.unused(draft, level)
+    order = broker_stops.stop_order(draft, level, row.quantity, attempt)
     draft.protection(level, attempts=attempt, order=order.client_order_id)
     _take_over(draft, read, order, row)
     return True
@@ -79,21 +82,21 @@ def _is_stop_of(level: Protection, row: BrokerOrder) -> bool:
     return same and apart < modify.SAME
 
 
-def _as_exit(draft: Draft, read: BooksRead, row: BrokerOrder) -> bool:
+def _as_exit(draft: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     for name, account in draft.state.open_goals.sorted_items():
         goal = draft.state.goals.get(name) if account == read.account else None
         if goal is None or not (goal.waits_machine_ns or goal.proofs) or not _is_exit_of(draft, goal, row):
             continue
         if _is_sought(draft, key_of(goal), row):
             return False
-        order = goals.exit_order(draft, goal, draft.position(goal), row.quantity)
+        order = exit_goals.exit_order(draft, goal, draft.position(goal), row.quantity)
         draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
         _take_over(draft, read, order, row)
         return True
     return False
 
 
-def _is_exit_of(draft: Draft, goal: Goal, row: BrokerOrder) -> bool:
+def _is_exit_of(draft: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
     held = draft.position(goal).quantity
     same = row.instrument == goal.instrument and row.product in (None, goal.product)
     if not same or row.side.sign * held >= 0 or not _has_price_of(goal, row):
@@ -113,7 +116,7 @@ def _has_price_of(goal: Goal, row: BrokerOrder) -> bool:
     return row.order_type is OrderType.MARKET or at_limit
 
 
-def _is_sought(draft: Draft, key: Key, row: BrokerOrder) -> bool:
+def _is_sought(draft: OrderDecision, key: Key, row: BrokerOrder) -> bool:
     """True if the row may be that of an order of ours whose name at the broker is not known yet."""
     return any(
         order.state in _NAMELESS and same_fingerprint(order, row.instrument, row.side, row.quantity)
@@ -121,10 +124,10 @@ def _is_sought(draft: Draft, key: Key, row: BrokerOrder) -> bool:
     )
 
 
-def _take_over(draft: Draft, read: BooksRead, order: Order, row: BrokerOrder) -> None:
-    sent = replace(order, state=OrderState.SUBMITTED, attempt=1)
+def _take_over(draft: OrderDecision, read: BooksRead, order: Order, row: BrokerOrder) -> None:
+    sent = replace(order, state=OrderState.SUBMITTED, call=replace(order.call, attempt=1))
     draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
-    bound = reality.bind(draft, sent, row.broker_order_id)
+    bound = order_updates.bind(draft, sent, row.broker_order_id)
     trades = {found.broker_order_id: found for found in read.trades or ()}
     if bound is not None:
-        reality.on_row(draft, bound, row, trades.get(row.broker_order_id), read)
+        order_updates.on_row(draft, bound, row, trades.get(row.broker_order_id), read)

@@ -1,28 +1,26 @@
 """A read of the broker's books, taken apart: our orders, nobody's orders, and the positions compared with the ledger.
 
-Used by the machine for `BooksRead`. The one rule: a book that is None says nothing, and a read that is behind what is
-already certain is evidence of what it shows but never of what it lacks.
+A book that is None says nothing, and a read that is behind what is already certain is evidence of what it shows but
+never of what it lacks.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms import (
-    adoption,
-    correction,
-    delivery,
-    flatten,
-    overnight,
-    reality,
-    rebuild,
-    recovery,
-    traded,
-    unknown,
+from mytrading.core.oms.evidence import delivery, overnight, trade_book
+from mytrading.core.oms.exits import flatten
+from mytrading.core.oms.reconcile import (
+    adopted_orders,
+    journal_rebuild,
+    order_updates,
+    position_corrections,
+    unknown_orders,
 )
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, State, key_of
-from mytrading.core.order import TERMINAL, UNRESOLVED
+from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, State, key_of
+from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.orders import Order
@@ -32,25 +30,25 @@ BIDES = 180
 """Times the gap of two reads (15 minutes of 5 s) for which a trade book that does not tell is waited for."""
 
 
-def on_books(draft: Draft, read: BooksRead) -> None:
+def on_books(draft: OrderDecision, read: BooksRead) -> None:
     """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
     if read.account in draft.state.wrong_mode:
         return
     read = _readable(draft, read)
     evidence = _sort(draft, read)
     if read.orders is not None and not read.single:
-        unknown.resolve(draft, evidence)
-        evidence = evidence._replace(unclaimed=adoption.adopt(draft, read, evidence.unclaimed))
+        unknown_orders.resolve(draft, evidence)
+        evidence = evidence._replace(unclaimed=adopted_orders.adopt(draft, read, evidence.unclaimed))
         _remember_foreign(draft, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(draft, read)
-        rebuild.on_books(draft, read, evidence.unclaimed)
+        journal_rebuild.on_books(draft, read, evidence.unclaimed)
     if draft.state.open_flattens and not evidence.behind:
         flatten.on_books(draft, read)
-    recovery.conclude(draft, read, behind=evidence.behind)
+    startup.conclude(draft, read, behind=evidence.behind)
 
 
-def _readable(draft: Draft, read: BooksRead) -> BooksRead:
+def _readable(draft: OrderDecision, read: BooksRead) -> BooksRead:
     """The read, void if a row of an instrument that concerns us could not be read."""
     return msgspec.structs.replace(read, orders=None, trades=None, positions=None) if void(draft.state, read) else read
 
@@ -58,7 +56,7 @@ def _readable(draft: Draft, read: BooksRead) -> BooksRead:
 def void(state: State, read: BooksRead) -> bool:
     """True if a row of an instrument that concerns us could not be read: such a book shows too little.
 
-    A row of somebody else's instrument spoils nothing of ours.
+    A row of someone else's instrument spoils nothing of ours.
     """
     return bool(read.unread) and not _ours_today(state, read.account).isdisjoint(read.unread)
 
@@ -70,12 +68,12 @@ def _ours_today(state: State, account: str) -> set[str]:
     return ordered | {key.instrument for table in tables for key, _ in table.items() if key.account == account}
 
 
-def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
+def _sort(draft: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     trades = {row.broker_order_id: row for row in read.trades or ()}
     unclaimed: list[BrokerOrder] = []
     ours: list[tuple[Order, BrokerOrder]] = []
     for row in read.orders or ():
-        order = reality.ours(draft, read.account, row)
+        order = order_updates.ours(draft, read.account, row)
         if order is None:
             unclaimed.append(row)
         else:
@@ -83,14 +81,14 @@ def _sort(draft: Draft, read: BooksRead) -> unknown.Evidence:
     behind = False
     for order, row in sorted(ours, key=_when_made):
         now = draft.order(order.client_order_id)
-        behind |= reality.on_row(draft, now, row, trades.get(row.broker_order_id), read)
+        behind |= order_updates.on_row(draft, now, row, trades.get(row.broker_order_id), read)
     shown = {order.client_order_id for order, _ in ours}
     if read.single:
         behind = True
     else:
         behind |= _missing(draft, read, shown) if read.orders is not None else True
     loose = _loose_trades(draft, read, trades, shown)
-    return unknown.Evidence(read, unclaimed, loose, behind)
+    return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
 def _when_made(found: tuple[Order, BrokerOrder]) -> int:
@@ -98,39 +96,39 @@ def _when_made(found: tuple[Order, BrokerOrder]) -> int:
     return found[0].created_ns
 
 
-def _missing(draft: Draft, read: BooksRead, shown: set[str]) -> bool:
+def _missing(draft: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
     for order in list(draft.state.resting_orders(read.account)):
         if order.client_order_id not in shown:
-            behind |= reality.on_missing(draft, order, read)
+            behind |= order_updates.on_missing(draft, order, read)
     for order in _known_today(draft, read.account):
         if not read.orders:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
-            behind |= reality.on_hidden(draft, order, read)
+            behind |= order_updates.on_hidden(draft, order, read)
     for name, _ in draft.state.carried.sorted_items():
         _settle(draft, draft.order(name), read, shown)
     return behind
 
 
-def _settle(draft: Draft, order: Order, read: BooksRead, shown: set[str]) -> None:
+def _settle(draft: OrderDecision, order: Order, read: BooksRead, shown: set[str]) -> None:
     """What one source told, late, of an order of an earlier day that is over: no book of today will tell it too."""
     sighted = order.state in TERMINAL and order.filled_seen > order.filled
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
     told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
-    if not told and read.began_machine_ns > max(order.evidence_machine_ns, order.ended_machine_ns):
-        reality.settle_sighted(draft, order, overnight.average(key_of(order), read))
+    if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
+        order_updates.settle_sighted(draft, order, overnight.average(key_of(order), read))
 
 
-def _known_today(draft: Draft, account: str) -> list[Order]:
+def _known_today(draft: OrderDecision, account: str) -> list[Order]:
     """Orders of today that are known to stand in the account's order book."""
     names = [name for (of, _), name in draft.state.by_broker.items() if of == account]
     return [draft.order(name) for name in sorted(names) if name not in draft.state.carried]
 
 
 def _loose_trades(
-    draft: Draft, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
+    draft: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
 ) -> list[BrokerTrades]:
     """Trades of orders that are nobody's; those of ours whose order row was not read are folded on the way."""
     loose = []
@@ -139,11 +137,11 @@ def _loose_trades(
         if owner is None:
             loose.append(row)
         elif owner not in shown:
-            reality.on_trades(draft, draft.order(owner), row)
+            order_updates.on_trades(draft, draft.order(owner), row)
     return loose
 
 
-def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
+def _remember_foreign(draft: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
     """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
     read, state = evidence.read, draft.state
     places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
@@ -156,7 +154,7 @@ def _remember_foreign(draft: Draft, evidence: unknown.Evidence) -> None:
         draft.read(read.account, "foreign fill", positions=True)
 
 
-def _compare(draft: Draft, read: BooksRead) -> None:
+def _compare(draft: OrderDecision, read: BooksRead) -> None:
     state = draft.state
     broker: dict[Key, int] = {}
     for row in read.positions or ():
@@ -168,17 +166,17 @@ def _compare(draft: Draft, read: BooksRead) -> None:
         if _quiet(draft, key, read):
             _compare_key(draft, key, delivery.shown(draft.state, key, broker.get(key, 0)), read)
     if state.begun:
-        overnight.note(draft, read, lambda key: _quiet(draft, key, read) and traded.heard(draft, key, read))
+        overnight.note(draft, read, lambda key: _quiet(draft, key, read) and trade_book.heard(draft, key, read))
 
 
-def _quiet(draft: Draft, key: Key, read: BooksRead) -> bool:
+def _quiet(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
     if (draft.state.touched.get(key) or 0) >= read.began_machine_ns:
         return False
     return not any(_stirs(draft, order, read) for order in draft.open_orders(key))
 
 
-def _stirs(draft: Draft, order: Order, read: BooksRead) -> bool:
+def _stirs(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True if an order may be changing the position now.
 
     One that is held for approval can do so only as a row of the order book; for days, nobody may decide on it.
@@ -186,18 +184,18 @@ def _stirs(draft: Draft, order: Order, read: BooksRead) -> bool:
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in draft.state.by_broker
-            and unknown.matches(draft, order, row, read)
+            and unknown_orders.matches(draft, order, row, read)
             for row in read.orders
         )
     return (
         order.state is OrderState.SUBMITTED
         or order.state in UNRESOLVED
         or order.filled_seen > order.filled
-        or bool(order.ending and order.state is not OrderState.LOST)
+        or bool(order.evidence.end and order.state is not OrderState.LOST)
     )
 
 
-def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
+def _compare_key(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
     state = draft.state
     mismatch = state.mismatches.get(key)
     if net == delivery.ours(state, key):
@@ -207,16 +205,16 @@ def _compare_key(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
     if mismatch is None or mismatch.broker != net:
         _disagree(draft, key, net, read)
     elif _agrees(draft, mismatch, read):
-        if traded.speaks_against(draft, key, read):
+        if trade_book.speaks_against(draft, key, read):
             _contradict(draft, key, mismatch)
             return
-        if traded.unheard(draft, key, read) and _bide(draft, key, mismatch, read):
+        if trade_book.unheard(draft, key, read) and _wait_for_trade_book(draft, key, mismatch, read):
             return
         _clear(draft, mismatch)
-        correction.correct(draft, key, net, read)
+        position_corrections.correct(draft, key, net, read)
 
 
-def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
+def _disagree(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
     source = read.id if read.positions else ""
     draft.emit(
         MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns),
@@ -228,25 +226,23 @@ def _disagree(draft: Draft, key: Key, net: int, read: BooksRead) -> None:
     draft.read(key.account, "mismatch", positions=True)
 
 
-def _agrees(draft: Draft, mismatch: MismatchSeen, read: BooksRead) -> bool:
+def _agrees(draft: OrderDecision, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """A second read agrees if it is later by the gap; two empty books never prove anything."""
     later = read.began_machine_ns - mismatch.machine_ns >= draft.limits.mismatch_gap
     return later and bool(read.positions or mismatch.read)
 
 
-def _contradict(draft: Draft, key: Key, mismatch: MismatchSeen) -> None:
+def _contradict(draft: OrderDecision, key: Key, mismatch: MismatchSeen) -> None:
     """The trade book holds what the position book lacks: ours stays, and so does its stop. Told once."""
     if mismatch.contradicted and not mismatch.unheard_machine_ns:
         return
     draft.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
-    what = (
-        f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more; ours stays"
-    )
+    shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
-    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what} stays with its stop; {cure}")
+    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{shown}; ours stays with its stop; {cure}")
 
 
-def _bide(draft: Draft, key: Key, mismatch: MismatchSeen, read: BooksRead) -> bool:
+def _wait_for_trade_book(draft: OrderDecision, key: Key, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """True while ours stays although the trade book does not tell, since the order book has our fills and no exit.
 
     Not for ever: the stop of a position that is really gone opens one of the other side.
@@ -268,7 +264,7 @@ def _bide(draft: Draft, key: Key, mismatch: MismatchSeen, read: BooksRead) -> bo
     return True
 
 
-def _clear(draft: Draft, mismatch: MismatchSeen) -> None:
+def _clear(draft: OrderDecision, mismatch: MismatchSeen) -> None:
     draft.emit(
         MismatchSeen(
             account=mismatch.account,
@@ -288,7 +284,7 @@ def subject_of(key: Key) -> str:
     return f"{key.account} {key.instrument} {key.product}"
 
 
-def _mark(draft: Draft, key: Key, confidence: Confidence) -> None:
+def _mark(draft: OrderDecision, key: Key, confidence: Confidence) -> None:
     """Say of everybody who holds something of the key how sure we are of it."""
     for position in draft.state.holders(key):
         if position.confidence is not confidence:

@@ -1,39 +1,42 @@
 """How calls ended: what the answer to a place, a cancel or a modify means for its order.
 
-Used by the machine for `CallOutcome` and by recovery for calls that left no answer. The one rule: a placing call is
-repeated only when it certainly did not reach the broker.
+A placing call is repeated only when it certainly did not reach the broker.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms import entries, modify, parts, reality
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.limits import growing
-from mytrading.core.order import ABSENT, RESTING, UNRESOLVED, decide
+from msgspec.structs import replace
+
+from mytrading.core.oms.placing import entries, modify, slices
+from mytrading.core.oms.reconcile import order_updates
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.settings import growing
+from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, decide, with_cancel
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
+from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import CallOutcome, Order
 
 
-def on_outcome(draft: Draft, outcome: CallOutcome) -> None:
+def on_outcome(draft: OrderDecision, outcome: CallOutcome) -> None:
     """Fold the end of a call; an outcome of an earlier attempt or of an unknown order says nothing."""
     order = draft.state.orders.get(outcome.client_order_id)
     if order is None:
         return
-    if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.began_machine_ns:
+    if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.call.began_machine_ns:
         _placed(draft, order, outcome)
-    elif outcome.call is Call.CANCEL and order.cancelling:
+    elif outcome.call is Call.CANCEL and order.evidence.cancel.out:
         _cancelled(draft, order, outcome)
-    elif outcome.call is Call.MODIFY and order.modifying:
+    elif outcome.call is Call.MODIFY and order.evidence.modify.out:
         _modified(draft, order, outcome)
 
 
-def _modified(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+def _modified(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     if outcome.outcome is Outcome.WRONG_MODE:
         wrong_mode(draft, order.account, outcome.message)
     modify.answered(draft, order, outcome)
 
 
-def _placed(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+def _placed(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     nameless = not order.broker_order_id and order.state in UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
     if outcome.outcome is Outcome.ACCEPTED and outcome.broker_order_id:
         if nameless:
@@ -45,28 +48,29 @@ def _placed(draft: Draft, order: Order, outcome: CallOutcome) -> None:
         _not_accepted(draft, order, outcome)
 
 
-def _accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
-    times = {"began_machine_ns": outcome.began_machine_ns, "ended_machine_ns": outcome.ended_machine_ns}
+def _accepted(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+    call = replace(order.call, began_machine_ns=outcome.began_machine_ns, ended_machine_ns=outcome.ended_machine_ns)
     bound = None
     if _was_there_before(draft, order, outcome):
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
         draft.illegal(order, what)
     else:
-        bound = reality.bind(draft, order, outcome.broker_order_id, **times)
+        bound = order_updates.bind(draft, order, outcome.broker_order_id, call=call)
     if bound is None and order.state is OrderState.SUBMITTED:
         unknown(draft, draft.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
     elif bound is not None:
         draft.read(order.account, "accepted")
 
 
-def _was_there_before(draft: Draft, order: Order, outcome: CallOutcome) -> bool:
+def _was_there_before(draft: OrderDecision, order: Order, outcome: CallOutcome) -> bool:
     """True if the answer names an order that was nobody's before the call began, which cannot have made it."""
     first_seen = draft.state.foreign.get((order.account, outcome.broker_order_id))
     return first_seen is not None and first_seen <= outcome.began_machine_ns
 
 
-def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+def _not_accepted(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     ended, kind = outcome.ended_machine_ns, outcome.outcome
+    call = replace(order.call, ended_machine_ns=ended)
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         _again(draft, order, outcome)
     elif kind is Outcome.REFUSED:
@@ -75,18 +79,18 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
             "rejected",
             state=OrderState.REJECTED,
             broker_order_id=outcome.broker_order_id,
-            ended_machine_ns=ended,
+            call=call,
             message=outcome.message,
-            pending_cancel=False,
+            evidence=with_cancel(order.evidence, wanted=False),
         )
-        parts.refused(draft, order, outcome.message)
+        slices.refused(draft, order, outcome.message)
         if order.purpose.reduces:
             draft.read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
-        change = {"state": OrderState.RECORDED, "ended_machine_ns": ended, "message": outcome.message}
-        draft.change(order, "recorded", **change, pending_cancel=False)
+        change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}
+        draft.change(order, "recorded", **change, evidence=with_cancel(order.evidence, wanted=False))
     elif kind is Outcome.PARKED:
-        draft.change(order, "parked", state=OrderState.PARKED, ended_machine_ns=ended, message=outcome.message)
+        draft.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
         draft.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {decide(order)}")
     else:
@@ -95,42 +99,42 @@ def _not_accepted(draft: Draft, order: Order, outcome: CallOutcome) -> None:
         unknown(draft, order, ended, outcome.message)
 
 
-def _again(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+def _again(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     limits = draft.limits
-    wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.attempt))
+    wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.call.attempt))
     event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
     back = draft.change(
         order,
         event,
         state=OrderState.INITIALIZED,
-        ended_machine_ns=outcome.ended_machine_ns,
-        not_before_machine_ns=outcome.ended_machine_ns + wait,
+        call=replace(
+            order.call,
+            ended_machine_ns=outcome.ended_machine_ns,
+            not_before_machine_ns=outcome.ended_machine_ns + wait,
+        ),
         message=outcome.message,
     )
-    if back.pending_cancel:
+    if back.evidence.cancel.wanted:
         draft.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
 
 
-def never_left(draft: Draft, order: Order) -> None:
+def never_left(draft: OrderDecision, order: Order) -> None:
     """The router stopped between the row and the call: it is made now, unless the order is not wanted any more."""
     message = "the router stopped before its call began"
-    back = draft.change(
-        order, "not_sent", state=OrderState.INITIALIZED, ended_machine_ns=draft.machine, message=message
-    )
-    if back.pending_cancel:
+    call = replace(order.call, ended_machine_ns=draft.machine)
+    back = draft.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
+    if back.evidence.cancel.wanted:
         draft.unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
 
 
-def unknown(draft: Draft, order: Order, ended_machine_ns: int, message: str) -> None:
+def unknown(draft: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
     """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
     draft.change(
         order,
         "unknown",
         state=OrderState.UNKNOWN,
-        ended_machine_ns=ended_machine_ns,
-        evidence=0,
-        evidence_machine_ns=0,
-        candidate="",
+        call=replace(order.call, ended_machine_ns=ended_machine_ns),
+        evidence=replace(order.evidence, flapped=False, match=None, seen_machine_ns=0),
         message=message,
     )
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
@@ -139,7 +143,7 @@ def unknown(draft: Draft, order: Order, ended_machine_ns: int, message: str) -> 
     draft.read(order.account, "unknown", positions=order.purpose.reduces)
 
 
-def wrong_mode(draft: Draft, account: str, message: str) -> None:
+def wrong_mode(draft: OrderDecision, account: str, message: str) -> None:
     """Stop everything on an account whose server answers in another mode."""
     if account not in draft.state.wrong_mode:
         entries.set_mode(draft, account, True, message)
@@ -147,29 +151,25 @@ def wrong_mode(draft: Draft, account: str, message: str) -> None:
         draft.alert("WRONG_MODE", Severity.CRITICAL, account, what)
 
 
-def _cancelled(draft: Draft, order: Order, outcome: CallOutcome) -> None:
+def _cancelled(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     kind, ended = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         wait = max(outcome.retry_after_ns, draft.limits.retry_first)
         event = "rate_limited" if kind is Outcome.RATE_LIMITED else "cancel_not_sent"
-        calls = max(0, order.cancel_calls - 1)
-        draft.change(order, event, cancelling=False, cancel_calls=calls, cancel_machine_ns=ended + wait)
+        calls = max(0, order.evidence.cancel.calls - 1)
+        evidence = with_cancel(order.evidence, out=False, calls=calls, not_before_machine_ns=ended + wait)
+        draft.change(order, event, evidence=evidence)
         return
     if kind is Outcome.WRONG_MODE:
         wrong_mode(draft, order.account, outcome.message)
+    evidence = with_cancel(order.evidence, out=False)
     if kind is Outcome.ACCEPTED and order.state in RESTING:
-        told = BrokerStatus.CANCELLED.value
-        draft.change(
-            order,
-            "cancel_accepted",
-            cancelling=False,
-            ending=told,
-            evidence=1,
-            evidence_machine_ns=ended,
-            candidate="",
-        )
+        pending = PendingEnd(status=BrokerStatus.CANCELLED)
+        evidence = replace(evidence, end=pending, flapped=False, match=None, seen_machine_ns=ended)
+        draft.change(order, "cancel_accepted", evidence=evidence)
     else:
-        wait = ended + draft.limits.cancel_first if kind is Outcome.REFUSED else order.cancel_machine_ns
-        said = {"message": outcome.message or order.message, "cancel_machine_ns": max(order.cancel_machine_ns, wait)}
-        draft.change(order, "cancel_answered", cancelling=False, **said)
+        if kind is Outcome.REFUSED:
+            until = max(evidence.cancel.not_before_machine_ns, ended + draft.limits.cancel_first)
+            evidence = with_cancel(evidence, not_before_machine_ns=until)
+        draft.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
     draft.read(order.account, "cancel", proof=True)

@@ -1,7 +1,6 @@
 """A router's journal that lost rows: what its knowledge begins with instead, and what follows from what was missed.
 
-Used by the machine after a rebuilding, before anything is decided. The one rule: an entry that may have been sent is
-never sent again; it is of unknown fate until the books have told.
+An entry that may have been sent is never sent again; it is of unknown fate until the books have told.
 """
 
 from __future__ import annotations
@@ -11,13 +10,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar import day_of
-from mytrading.core.oms import entries, flatten, goals, outcomes, overnight, parts, protection
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
+from mytrading.core.oms.placing import entries, slices
+from mytrading.core.oms.reconcile import call_outcomes
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, key_of
+from mytrading.core.time import ist_date
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState
+from mytrading.messages.journal_rows import ControlOpened, DayOpened, RiskOpened
 from mytrading.messages.orders import (
     Goal,
     GoalChanged,
@@ -26,7 +29,6 @@ from mytrading.messages.orders import (
     PositionChanged,
     ProtectionChanged,
 )
-from mytrading.messages.records import ControlOpened, DayOpened, RiskOpened
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
 PROOFS = 2
@@ -56,13 +58,13 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
     )
 
 
-def relearn(draft: Draft, missed: Sequence[Any]) -> None:
-    """Judge the commands that nobody decided on, then show every level anew: readers may have lost sight of them."""
+def relearn(draft: OrderDecision, missed: Sequence[Any]) -> None:
+    """Judge the commands that nobody decided on, then show every level again: readers may have lost sight of them."""
     for message in missed:
         if isinstance(message, PlaceEntry):
             _doubt_entry(draft, message)
         elif isinstance(message, CloseGoal):
-            goals.open_goal(draft, message)
+            exit_goals.open_goal(draft, message)
         elif isinstance(message, WithdrawEntries):
             entries.on_withdraw(draft, message)
         elif isinstance(message, FlattenRequested):
@@ -72,26 +74,28 @@ def relearn(draft: Draft, missed: Sequence[Any]) -> None:
     _show(draft)
 
 
-def _doubt_entry(draft: Draft, command: PlaceEntry) -> None:
+def _doubt_entry(draft: OrderDecision, command: PlaceEntry) -> None:
     """Look for what the command became: one order, or those of its slices that no reader of ours remembers."""
     if draft.state.known(command.id) and command.id not in draft.state.parts:
         return
-    for order in parts.expected(draft, entries.order_of(draft, command)):
+    for order in slices.expected(draft, entries.order_of(draft, command)):
         if order.client_order_id not in draft.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
             draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
-            outcomes.unknown(draft, sent, draft.machine, "the journal that would tell whether it was sent was lost")
+            call_outcomes.unknown(
+                draft, sent, draft.machine, "the journal that would tell whether it was sent was lost"
+            )
 
 
-def _rearm(draft: Draft) -> None:
+def _rearm(draft: OrderDecision) -> None:
     """Begin the protections whose rows were lost while those of the fills were not, as the newest entry wants them."""
     for order in sorted((order for _, order in draft.state.orders.sorted_items()), key=lambda o: -o.created_ns):
         position = draft.position(order)
         if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
-            protection.arm(draft, order)
+            broker_stops.arm(draft, order)
 
 
-def _hold_back(draft: Draft) -> None:
+def _hold_back(draft: OrderDecision) -> None:
     """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
 
     So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
@@ -110,7 +114,7 @@ def _hold_back(draft: Draft) -> None:
             draft.flatten(level, wary=True)
 
 
-def on_books(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+def on_books(draft: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     """Let go of exits that were held back, at the second whole read, and note what orders of nobody may close."""
     for name, account in list(draft.state.open_goals.items()):
         goal = draft.state.goals.get(name) if account == read.account else None
@@ -118,7 +122,7 @@ def on_books(draft: Draft, read: BooksRead, unclaimed: Sequence[BrokerOrder]) ->
             _look(draft, goal, read, unclaimed)
 
 
-def _look(draft: Draft, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+def _look(draft: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     if read.orders is None or read.trades is None or read.positions is None:
         return
     position = draft.position(goal)
@@ -134,7 +138,7 @@ def _look(draft: Draft, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerO
         draft.goal(goal, proofs=PROOFS, waits_machine_ns=0)
 
 
-def _is_disputed(draft: Draft, key: Key, read: BooksRead) -> bool:
+def _is_disputed(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """True while positions differ from ours, noted or not: beside an order of unknown fate they are not compared."""
     return key in draft.state.mismatches or overnight.may_be_filled(key, draft.state, read)
 
@@ -152,12 +156,12 @@ def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]
     )
 
 
-def _show(draft: Draft) -> None:
-    state, today = draft.state, day_of(draft.now)
+def _show(draft: OrderDecision) -> None:
+    state, today = draft.state, ist_date(draft.now)
     for _, order in state.orders.sorted_items():
         draft.emit(OrderChanged(event="restored", order=order, machine_ns=draft.machine))
     for _, position in state.positions.sorted_items():
-        fresh = day_of(position.updated_ns) == today
+        fresh = ist_date(position.updated_ns) == today
         level = position if fresh else replace(position, realised=0.0, bought=0, sold=0)
         draft.emit(
             PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=draft.now)

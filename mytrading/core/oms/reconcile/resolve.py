@@ -1,14 +1,16 @@
-"""A person ends an order of unknown fate: it is this order of the broker, or it was never placed.
+"""An operator ends an order of unknown fate: it is this order of the broker, or it was never placed.
 
-Used by the machine for `ResolveRequested`. The one rule: a person overrules what is likely, never what is certain: an
-order is bound to nobody else's order, and never to one of another instrument, side or product.
+An operator overrules what is likely, never what is certain: an order is bound to nobody else's order, and never to one
+of another instrument, side or product.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms import reality
-from mytrading.core.oms.draft import Draft
-from mytrading.core.order import ABSENT, UNRESOLVED, same_fingerprint
+from msgspec.structs import replace
+
+from mytrading.core.oms.reconcile import order_updates
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders.state_machine import ABSENT, UNRESOLVED, same_fingerprint, with_cancel
 from mytrading.messages.control import ResolveRequested
 from mytrading.messages.enums import OrderState
 from mytrading.messages.orders import Order
@@ -17,7 +19,7 @@ from mytrading.messages.reports import BrokerOrder
 RESOLVABLE = UNRESOLVED | ABSENT
 
 
-def on_resolve(draft: Draft, request: ResolveRequested) -> None:
+def on_resolve(draft: OrderDecision, request: ResolveRequested) -> None:
     """Bind or give up the order, and answer; what speaks against it is the answer."""
     order = draft.state.orders.get(request.order)
     if order is None:
@@ -31,14 +33,14 @@ def on_resolve(draft: Draft, request: ResolveRequested) -> None:
         draft.answer(request.id, *_give_up(draft, order, request))
 
 
-def _bind(draft: Draft, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _bind(draft: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
     name = request.broker_order_id
     problem = _unfit(draft, order, request)
     row = draft.state.strangers.get((order.account, name))
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
-    bound = reality.bind(draft, order, name, quantity=row.quantity, message=_said("bound by a person", request))
+    bound = order_updates.bind(draft, order, name, quantity=row.quantity, message=_said("bound by a person", request))
     if bound is None:
         return f"broker order {name} belongs to another order of ours", ""
     draft.read(order.account, "resolved", positions=True)
@@ -46,7 +48,7 @@ def _bind(draft: Draft, order: Order, request: ResolveRequested) -> tuple[str, s
     return "", f"order {order.client_order_id} is broker order {name}{ending}"
 
 
-def _unfit(draft: Draft, order: Order, request: ResolveRequested) -> str:
+def _unfit(draft: OrderDecision, order: Order, request: ResolveRequested) -> str:
     """Why the broker order cannot be this one; empty if it can."""
     state, place = draft.state, (order.account, request.broker_order_id)
     owner, row = state.by_broker.get(place), state.strangers.get(place)
@@ -62,12 +64,12 @@ def _unfit(draft: Draft, order: Order, request: ResolveRequested) -> str:
         return ""
     if row.quantity != order.quantity:
         return f"broker order {place[1]} is for {row.quantity}, ours for {order.quantity}; --force if it is ours still"
-    if (state.foreign.get(place) or 0) <= order.began_machine_ns:
+    if (state.foreign.get(place) or 0) <= order.call.began_machine_ns:
         return f"broker order {place[1]} was there before ours was sent; --force if it is ours still"
     return ""
 
 
-def _give_up(draft: Draft, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _give_up(draft: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
     if order.state is OrderState.GHOST:
         return f"order {order.client_order_id} counts as never placed already", ""
     in_view = matching(draft, order)
@@ -75,21 +77,20 @@ def _give_up(draft: Draft, order: Order, request: ResolveRequested) -> tuple[str
         names = ", ".join(row.broker_order_id for row in in_view)
         return f"broker order {names} may be this one: bind it with --broker-order, or --force if it is not", ""
     # What stands there now is not this order: only what is first seen after this moment can be.
-    fields = {"began_machine_ns": draft.machine} if in_view else {}
+    call = replace(order.call, began_machine_ns=draft.machine) if in_view else order.call
+    evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
     draft.change(
         order,
         "not_placed",
         state=OrderState.GHOST,
-        candidate="",
-        evidence=0,
-        pending_cancel=False,
+        call=call,
+        evidence=evidence,
         message=_said("never placed, by the word of a person", request),
-        **fields,
     )
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 
 
-def matching(draft: Draft, order: Order) -> list[BrokerOrder]:
+def matching(draft: OrderDecision, order: Order) -> list[BrokerOrder]:
     """Orders of the broker that are nobody's and may be this one, by id."""
     state = draft.state
     return [
@@ -99,7 +100,7 @@ def matching(draft: Draft, order: Order) -> list[BrokerOrder]:
         and (account, name) not in state.by_broker
         and row.product in (None, order.product)
         and same_fingerprint(order, row.instrument, row.side, row.quantity)
-        and (state.foreign.get((account, name)) or 0) > order.began_machine_ns
+        and (state.foreign.get((account, name)) or 0) > order.call.began_machine_ns
     ]
 
 

@@ -1,14 +1,13 @@
 """Alerts of the order machine whose end is a row of it: what they are about is over, or it is not.
 
-Used by the router at a start, when the journal gives back every alert of the day. The one rule: an alert whose end is
-no row here (a lost order, a ghost) is never over by itself.
+An alert whose end is no row here (a lost order, a ghost) is never over by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.oms.state import State
+from mytrading.core.oms.state.state import State
 
 
 def over(state: State, code: str, subject: str) -> bool:

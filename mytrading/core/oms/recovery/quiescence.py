@@ -1,20 +1,20 @@
 """What the order machine still works on whatever the market does: in lock-step the next step waits for it.
 
-Used by the machine. What rests at the broker until prices move is settled here; what waits for a call, an answer or a
-read is not. The one rule: nothing that only a step of the market can end is ever waited for.
+What rests at the broker until prices move is settled here; what waits for a call, an answer or a read is not. Nothing
+that only a step of the market can end is ever waited for.
 """
 
 from __future__ import annotations
 
-from mytrading.core.oms.recovery import SEVERAL
-from mytrading.core.oms.state import State
-from mytrading.core.order import RESTING, live
+from mytrading.core.oms.state.state import State
+from mytrading.core.orders.state_machine import RESTING, live
 from mytrading.messages.enums import OrderState
+from mytrading.messages.order_evidence import Ambiguous
 from mytrading.messages.orders import Order
 
 
 def unsettled(state: State) -> str:
-    """What is under way, in words; empty if only the market, or a person, can bring anything about."""
+    """What is under way, in words; empty if only the market, or an operator, can bring anything about."""
     for name, _ in state.restless.sorted_items():
         order = state.orders.get(name)
         if order is not None and (what := _of_order(order)):
@@ -35,15 +35,15 @@ def unsettled(state: State) -> str:
 def _of_order(order: Order) -> str:
     if order.state is OrderState.SUBMITTED:
         return "has no answer"
-    if order.state is OrderState.UNKNOWN and order.candidate != SEVERAL:
+    if order.state is OrderState.UNKNOWN and not isinstance(order.evidence.match, Ambiguous):
         return "is of unknown fate"
     if order.filled_seen > order.filled:
         return "was sighted to fill"
-    if (order.pending_cancel and live(order)) or order.ending:
+    if (order.evidence.cancel.wanted and live(order)) or order.evidence.end:
         return "is being cancelled"
     return ""
 
 
 def _rests(order: Order | None) -> bool:
     """True for an exit that waits at the broker for a price."""
-    return order is not None and order.state in RESTING and not order.pending_cancel
+    return order is not None and order.state in RESTING and not order.evidence.cancel.wanted

@@ -1,7 +1,7 @@
 """A start is a recovery: what it finds in each account is compared, explained and recorded before entries may go.
 
-Used by `upkeep` at a start and by `books` after each read. The one rule: an account is recovered once one read of all
-its books, begun after the start, agrees with the journal, or what differed stands in its record.
+An account is recovered once one read of all its books, begun after the start, agrees with the journal, or what differed
+stands in its record.
 """
 
 from __future__ import annotations
@@ -10,22 +10,20 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar import day_of
-from mytrading.core.money import positions
-from mytrading.core.oms.draft import Draft
-from mytrading.core.oms.state import Key, key_of
-from mytrading.core.order import UNRESOLVED, live
-from mytrading.core.symbology import parse_symbol, split_id
+from mytrading.core.accounting import position_ledger
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, key_of
+from mytrading.core.orders.state_machine import UNRESOLVED, live, with_cancel
+from mytrading.core.time import ist_date
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.order_evidence import Candidate
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead
 
-SEVERAL = "several"
-"""The candidate of an order that a person must decide on."""
 
-
-def begin(draft: Draft, accounts: Iterable[str]) -> None:
+def begin(draft: OrderDecision, accounts: Iterable[str]) -> None:
     """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
     for account in accounts:
         orders = [order for _, order in draft.state.orders.sorted_items() if order.account == account and live(order)]
@@ -42,14 +40,14 @@ def begin(draft: Draft, accounts: Iterable[str]) -> None:
         )
 
 
-def note(draft: Draft, account: str, kind: str, text: str) -> None:
+def note(draft: OrderDecision, account: str, kind: str, text: str) -> None:
     """Put a difference on the account's record while it recovers: adopted, ended, corrected or expired."""
     level = draft.state.recovering.get(account)
     if level is not None and not level.done:
         draft.emit(replace(level, at_ns=draft.now, **{kind: (*getattr(level, kind), text)}))
 
 
-def conclude(draft: Draft, read: BooksRead, *, behind: bool) -> None:
+def conclude(draft: OrderDecision, read: BooksRead, *, behind: bool) -> None:
     """End an account's recovery if this read, already folded, leaves nothing open."""
     level = draft.state.recovering.get(read.account)
     if level is None or level.done or behind or read.began_machine_ns < level.began_machine_ns:
@@ -73,7 +71,7 @@ def conclude(draft: Draft, read: BooksRead, *, behind: bool) -> None:
     )
 
 
-def _open(draft: Draft, read: BooksRead) -> bool:
+def _open(draft: OrderDecision, read: BooksRead) -> bool:
     """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
     if any(key.account == read.account for key, _ in draft.state.mismatches.items()):
         return True
@@ -85,12 +83,12 @@ def _open(draft: Draft, read: BooksRead) -> bool:
             return True
     for name, of in draft.state.seeking.items():
         order = draft.order(name)
-        if of == read.account and order.state in UNRESOLVED and order.candidate not in ("", SEVERAL):
+        if of == read.account and order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate):
             return True  # its next sighting binds it
     return any(key.account == read.account and _moved_since(draft, key, read) for key, _ in draft.state.owners.items())
 
 
-def _moved_since(draft: Draft, key: Key, read: BooksRead) -> bool:
+def _moved_since(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
     """Something of the key moved after the read began; what only waits for an unknown fate is explained by it."""
     if any(order.state in UNRESOLVED for order in draft.open_orders(key)):
         return False
@@ -104,22 +102,23 @@ def _words(order: Order) -> str:
 # contracts that are over
 
 
-def drop_expired(draft: Draft) -> None:
+def drop_expired(draft: OrderDecision) -> None:
     """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
-    today = day_of(draft.now).isoformat()
+    today = ist_date(draft.now).isoformat()
     for _, order in draft.state.orders.sorted_items():
         if live(order) and _is_past(order.instrument, today):
             text = f"{_words(order)}: the contract expired"
-            draft.change(order, "expired", state=OrderState.EXPIRED, pending_cancel=False, message=text)
+            evidence = with_cancel(order.evidence, wanted=False)
+            draft.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
             note(draft, order.account, "expired", text)
     for _, position in draft.state.positions.sorted_items():
         if (position.quantity or position.quantity_seen) and _is_past(position.instrument, today):
             _drop(draft, position)
 
 
-def _drop(draft: Draft, position: Position) -> None:
+def _drop(draft: OrderDecision, position: Position) -> None:
     units = -position.quantity
-    draft.adjusted(positions.correct(position, 0, draft.now), "expiry", units)
+    draft.adjusted(position_ledger.correct(position, 0, draft.now), "expiry", units)
     for _, goal in draft.state.goals.sorted_items():
         if goal.state != "done" and key_of(goal) == key_of(position) and goal.strategy == position.strategy:
             draft.goal(goal, state="done", message="the contract expired")
@@ -134,7 +133,7 @@ def _drop(draft: Draft, position: Position) -> None:
     draft.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
 
 
-def _told(draft: Draft, position: Position) -> str:
+def _told(draft: OrderDecision, position: Position) -> str:
     """The fills of this owner that one source alone had told by then, in words: they may explain what is left."""
     told = [
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"

@@ -1,7 +1,7 @@
 """A decision in the making: rows that follow from one message, each seen by those after it.
 
-Used by every part of the machine. The one rule: whatever a part decides it emits as a row here, and changes nothing
-itself; what rows taught is taken back at the end of the decision, until they are journaled.
+Whatever a part decides it emits as a row here, and changes nothing itself; what rows taught is taken back at the end of
+the decision, until they are journaled.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import throttle
-from mytrading.core.money import positions
-from mytrading.core.oms.learning import FOLDS
-from mytrading.core.oms.limits import OmsLimits
-from mytrading.core.oms.state import Key, Owned, State, key_of
-from mytrading.core.order import TRANSITIONS
-from mytrading.core.square_off import SILENCE_NS
+from mytrading.core.accounting import position_ledger as positions
+from mytrading.core.calendar.square_off import SILENCE_NS
+from mytrading.core.oms.state.folds import FOLDS
+from mytrading.core.oms.state.settings import OmsLimits
+from mytrading.core.oms.state.state import Key, Owned, State, key_of
+from mytrading.core.orders import rate_limit
+from mytrading.core.orders.state_machine import TRANSITIONS, with_cancel
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
@@ -55,7 +55,7 @@ def always_open(_exchange: str, _now: int) -> bool:
     return True
 
 
-class Draft:
+class OrderDecision:
     """The state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
 
     The rows are learnt as they are decided: who journals them first takes them back (`State.take_back`).
@@ -107,7 +107,7 @@ class Draft:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
 
-    def hushed(self, thing: Order | Goal | Protection | Position | Key) -> bool:
+    def in_venue_square_off(self, thing: Order | Goal | Protection | Position | Key) -> bool:
         """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
         if thing.product is not Product.MIS:
             return False
@@ -128,7 +128,7 @@ class Draft:
         return changed
 
     def illegal(self, order: Order, what: str, **fields: Any) -> Order:
-        """Record what must not happen, and stop entries in the instrument until a person resumes."""
+        """Record what must not happen, and stop entries in the instrument until an operator resumes."""
         changed = replace(order, updated_ns=self.now, message=what, **fields)
         self.emit(OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
         self.halt(key_of(order), what)
@@ -159,11 +159,11 @@ class Draft:
         return changed
 
     def answer(self, request: str, problem: str, done: str) -> None:
-        """Tell a person what became of a request: refused for this problem, or done."""
+        """Tell an operator what became of a request: refused for this problem, or done."""
         self.emit(RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Tell a person. The daemon folds repeats by code and subject."""
+        """Tell an operator. The daemon folds repeats by code and subject."""
         self.emit(
             Alert(
                 code=code,
@@ -184,7 +184,7 @@ class Draft:
         """
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof:
-            if throttle.room(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
+            if rate_limit.room(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
                 return
         elif asked and self.machine - asked[-1] < limits.read_spacing:
             return
@@ -250,7 +250,7 @@ class Draft:
         level = replace(position, confidence=confidence, updated_ns=self.now)
         self.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now))
 
-    def sight(self, order: Order) -> None:
+    def record_sighting(self, order: Order) -> None:
         """Record that an owner's sighted quantity changed, if it did."""
         position = self.position(order)
         seen = position.quantity + self._sighted(order)
@@ -268,4 +268,5 @@ class Draft:
 
     def unsent(self, order: Order, state: OrderState, event: str, message: str) -> None:
         """End an order that never left us."""
-        self.change(order, event, state=state, message=message, pending_cancel=False)
+        evidence = with_cancel(order.evidence, wanted=False) if order.evidence.cancel.wanted else order.evidence
+        self.change(order, event, state=state, message=message, evidence=evidence)

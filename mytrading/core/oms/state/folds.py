@@ -1,18 +1,18 @@
 """How the order machine learns: each kind of row, and what it changes in the state.
 
-Used by `core/oms/machine` and its drafts. The one rule: `fold` is the only place where a row becomes knowledge, and it
-decides nothing, so that the same rows always lead to the same state.
+`fold` is the only place where a row becomes knowledge, and it decides nothing, so that the same rows always lead to the
+same state.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core import throttle
-from mytrading.core.oms.replayed import BooksEnded, OrderReported
-from mytrading.core.oms.state import BOOKS_BACK, BOOKS_LOST, Key, Owned, State, key_of, mark
-from mytrading.core.order import TERMINAL, is_of
-from mytrading.core.slicing import Sizes
+from mytrading.core.oms.state.replayed_reports import BooksEnded, OrderReported
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, Key, Owned, State, key_of, mark
+from mytrading.core.orders import rate_limit
+from mytrading.core.orders.slicing import Sizes
+from mytrading.core.orders.state_machine import TERMINAL, is_of
 from mytrading.messages.account_events import (
     AccountModeChanged,
     CarriedShown,
@@ -27,6 +27,7 @@ from mytrading.messages.account_events import (
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
+from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.orders import (
     CallOutcome,
     FlattenChanged,
@@ -38,7 +39,6 @@ from mytrading.messages.orders import (
     ProtectionChanged,
     TimerFired,
 )
-from mytrading.messages.records import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
@@ -58,9 +58,9 @@ def fold(state: State, row: Any) -> None:
 def _kinds_out(order: Order) -> tuple[Call, ...]:
     """The calls of the order that are on their way: a cancel may leave while a change has no answer yet."""
     kinds = _PLACING if order.state is OrderState.SUBMITTED else ()
-    if order.cancelling:
+    if order.evidence.cancel.out:
         kinds = (*kinds, Call.CANCEL)
-    return (*kinds, Call.MODIFY) if order.modifying else kinds
+    return (*kinds, Call.MODIFY) if order.evidence.modify.out else kinds
 
 
 def _order(state: State, row: OrderChanged) -> None:
@@ -71,12 +71,17 @@ def _order(state: State, row: OrderChanged) -> None:
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
-    if before is not None or order.state is OrderState.SUBMITTED or order.cancelling or order.modifying:
+    if (
+        before is not None
+        or order.state is OrderState.SUBMITTED
+        or order.evidence.cancel.out
+        or order.evidence.modify.out
+    ):
         _count_call(state, before, row)
     if state.baskets and order.state in TERMINAL and not order.filled_seen:
         # a leg that nothing came of: whoever tries it again says what is to come
         state.drop(state.baskets, (order.account, order.strategy, order.cause))
-    if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.cancel_calls:
+    if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.evidence.cancel.calls:
         state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
         state.put(state.paused, order.account, _pause_of(order))
@@ -95,11 +100,15 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
         if kind not in present:
             state.drop(state.calling, (order.account, order.client_order_id, kind))
             stamps = state.sent.get(order.account) or ()
-            state.put(state.sent, order.account, throttle.remember(stamps, row.machine_ns, KEPT_STAMPS))
+            state.put(state.sent, order.account, rate_limit.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
 def _pause_of(order: Order) -> int:
-    return max(order.not_before_machine_ns, order.cancel_machine_ns, order.modify_wait_ns)
+    return max(
+        order.call.not_before_machine_ns,
+        order.evidence.cancel.not_before_machine_ns,
+        order.evidence.modify.not_before_machine_ns,
+    )
 
 
 def _goal(state: State, row: GoalChanged) -> None:
@@ -230,7 +239,7 @@ def _day(state: State, row: DayOpened) -> None:
     for order in row.orders:
         state.put_order(order, key_of(order))
         for kind in _kinds_out(order):
-            state.put(state.calling, (order.account, order.client_order_id, kind), order.began_machine_ns)
+            state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
         if not is_of(order, row.day):
             state.put(state.carried, order.client_order_id, row.day)
     for position in row.positions:
@@ -289,7 +298,7 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
 
 def _asked(state: State, row: ReadRequest) -> None:
     asked = state.reads.get(row.account) or ()
-    state.put(state.reads, row.account, throttle.remember(asked, row.machine_ns, KEPT_READS))
+    state.put(state.reads, row.account, rate_limit.remember(asked, row.machine_ns, KEPT_READS))
 
 
 def _many_sizes(state: State, row: FlattenRequested) -> None:

@@ -1,8 +1,7 @@
 """Reports as a replay learns them: of the books only when their reading ended, since nothing is decided on them again.
 
-Used by the router when it reads its own journal. A day holds thousands of readings of 50 KB each, and to build their
-rows anew took half of a start. The one rule: each type here has the tag of a report, and `core/oms/learning` learns of
-it what it learns of that.
+A day holds thousands of readings of 50 KB each, and to build their rows again took half of a start. Each type here has
+the tag of a report, and `core/oms/state/folds` learns of it what it learns of that.
 """
 
 from __future__ import annotations

@@ -1,24 +1,30 @@
 """The windows and budgets of the order machine, in one place, so that tests can make them small.
 
-Used by everything in this package. The one rule: all times here but those of churn are machine nanoseconds; they
-never scale with the market clock.
+All times here but those of churn are machine nanoseconds; they never scale with the market clock.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.order import ModifyRules
-from mytrading.messages.runconfig import UnknownExit
+from mytrading.core.orders.state_machine import ModifyRules
+from mytrading.core.time import SECOND
+from mytrading.messages.run_config import RateLimits, RiskLimits, UnknownExit, Windows
 
-SECOND = 1_000_000_000
 MS = 1_000_000
 
 
-class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Defaults are those of the docs; see docs/orders.md on the worst case of `unknown_exit`."""
+_RATES, _WINDOWS = RateLimits(), Windows()
 
-    calls_per_second: int = 8
+
+def _ns(seconds: float) -> int:
+    return round(seconds * SECOND)
+
+
+class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Defaults are those of the run file where it has them; docs/orders.md has the worst case of `unknown_exit`."""
+
+    calls_per_second: int = _RATES.orders_per_second
     call_window: int = 1_020 * MS
     """A rolling second, and a little for clocks that do not run alike."""
     call_counts: int = 3 * SECOND
@@ -33,14 +39,14 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests to read an account in any second, those that prove a cancel included."""
     chase_reads: int = 1 * SECOND
     """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
-    entry_reads: int = 5 * SECOND
+    entry_reads: int = _ns(_WINDOWS.entry_reads)
     """How often to ask again about an entry of unknown fate."""
-    lost_after: int = 130 * SECOND
+    lost_after: int = _ns(_WINDOWS.lost_after)
     """The server may hold a call for 120 s and still place it."""
     lost_reads: int = 2
-    ghost_gap: int = 15 * SECOND
-    unknown_exit: UnknownExit = UnknownExit.SECOND_EXIT
-    call_patience: int = 180 * SECOND
+    ghost_gap: int = _ns(_WINDOWS.ghost_gap)
+    unknown_exit: UnknownExit = RiskLimits().unknown_exit
+    call_patience: int = _ns(_WINDOWS.call_patience)
     """A placing call without any outcome for this long counts as unknown."""
     retry_first: int = 250 * MS
     retry_most: int = 5 * SECOND
@@ -48,15 +54,15 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     cancel_calls: int = 5
     """Cancels tried quickly; later ones are `slow` apart, with an alert."""
     stop_failures: int = 3
-    """Stops that ended without our wish before the position is closed instead."""
+    """Stops that ended without our signal before the position is closed instead."""
     stops_most: int = 5
     """Stops of one position, slices of the largest counted once; then small ones are joined."""
-    exit_patience: int = 5 * SECOND
+    exit_patience: int = _ns(_WINDOWS.exit_patience)
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND
     exit_retry_first: int = 500 * MS
-    slow: int = 30 * SECOND
-    mismatch_gap: int = 5 * SECOND
+    slow: int = _ns(_WINDOWS.slow)
+    mismatch_gap: int = _ns(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
     mode_first: bool = True
     """No order of any purpose before the server was seen in the expected mode since this router began; cancels go."""
@@ -74,8 +80,8 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     churn_within: int = 30 * SECOND
     """Market time after the cancel of an entry in which a new one of the same instrument counts as churn."""
     churn_window: int = 300 * SECOND
-    churn_instrument: int = 2
-    churn_account: int = 5
+    churn_instrument: int = _RATES.churn_per_instrument
+    churn_account: int = _RATES.churn_per_account
 
     def modify_rules(self, account: str) -> ModifyRules:
         """The rules of an account's broker."""

@@ -1,19 +1,26 @@
 """What the order machine knows: levels by key, and the indices that keep every question cheap.
 
-Used by this package only. The one rule: everything here but `machine_ns` follows from journaled rows, and
-`core/oms/learning` is the only place where a row becomes knowledge.
+Everything here but `machine_ns` follows from journaled rows, and `core/oms/state/folds` is the only place where a row
+becomes knowledge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeVar
+from operator import itemgetter
+from typing import Any, TypeVar
 
-import msgspec
-
-from mytrading.core.oms.table import Table
-from mytrading.core.order import ABSENT, LIVE, RESTING, TERMINAL, UNRESOLVED, live, settled, waits_for_its_trigger
-from mytrading.core.slicing import Sizes
+from mytrading.core.orders.slicing import Sizes
+from mytrading.core.orders.state_machine import (
+    ABSENT,
+    LIVE,
+    RESTING,
+    TERMINAL,
+    UNRESOLVED,
+    live,
+    settled,
+    waits_for_its_trigger,
+)
 from mytrading.messages.account_events import (
     AccountModeChanged,
     EntriesStopped,
@@ -23,7 +30,8 @@ from mytrading.messages.account_events import (
     UnmanagedChanged,
 )
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
-from mytrading.messages.enums import Call, OrderState, Product, TradingLevel
+from mytrading.messages.enums import Call, OrderState, TradingLevel
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
 
@@ -32,31 +40,26 @@ CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
 """How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
+Key = NetKey
+Owned = OwnerKey
 K = TypeVar("K")
 V = TypeVar("V")
 _STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
 
 
-class Key(NamedTuple):
-    """One thing the broker nets: an instrument under a product in an account."""
-
-    account: str
-    instrument: str
-    product: Product
-
-
-class Owned(NamedTuple):
-    """One owner's share of a key."""
-
-    account: str
-    instrument: str
-    product: Product
-    strategy: str
-
-
 def key_of(thing: Order | Goal | Position | Protection) -> Key:
     """The key an order, goal, position or protection belongs to."""
-    return tuple.__new__(Key, (thing.account, thing.instrument, thing.product))
+    return tuple.__new__(NetKey, (thing.account, thing.instrument, thing.product))
+
+
+class Table(dict[K, V]):
+    """A dict of immutable values; decisions and digests take its pairs by key, never in the order of changes."""
+
+    __slots__ = ()
+
+    def sorted_items(self) -> list[tuple[K, V]]:
+        """All pairs by key."""
+        return sorted(self.items(), key=itemgetter(0)) if self else []
 
 
 class State:
@@ -275,13 +278,6 @@ class State:
         names = sorted(self.resting.get(account) or _NONE)
         return (order for name in names if (order := self.orders.get(name)))
 
-    def digest(self) -> bytes:
-        """The whole knowledge as bytes, equal for equal knowledge; machine time is not part of it."""
-        levels = {
-            name: [(key, _plain(value)) for key, value in getattr(self, name).sorted_items()] for name in self.NAMES
-        }
-        return msgspec.msgpack.encode(levels)
-
     def notice(self, machine_ns: int) -> None:
         """Move machine time on; it never goes back."""
         if machine_ns > self.machine_ns:
@@ -307,11 +303,11 @@ class State:
             _place(self, self.open_by_key, key, name, is_open)
         if rests != (name in (self.resting.get(account) or _NONE)):
             _place(self, self.resting, account, name, rests)
-        if order.parent:
-            _place(self, self.parts, order.parent, name, True)
+        if order.links.parent:
+            _place(self, self.parts, order.links.parent, name, True)
         for table, wanted in (
             (self.waiting, _wants_change(order) if rests else state is OrderState.INITIALIZED),
-            (self.restless, under_way or uneasy(order) or bool(order.rests_until_ns and live(order))),
+            (self.restless, under_way or uneasy(order) or bool(order.plan.rests_until_ns and live(order))),
             (self.seeking, state in UNRESOLVED or state in ABSENT),
         ):
             if wanted != (name in table):
@@ -357,20 +353,19 @@ def mark(state: State, index: Table[str, str], name: str, account: str, wanted: 
 
 def _wants_change(order: Order) -> bool:
     """True if a cancel or a change of a resting order is to be asked for."""
-    if order.pending_cancel:
-        return not order.cancelling
-    return order.pending_modify and not order.modify_asked
+    if order.evidence.cancel.wanted:
+        return not order.evidence.cancel.out
+    return order.evidence.modify.wanted is not None and not order.evidence.modify.unproven
 
 
 def uneasy(order: Order) -> bool:
     """True while reads are wanted for an order, or a call of it is to be made or answered."""
-    if order.filled_seen > order.filled or ((order.pending_cancel or order.modify_asked) and live(order)):
+    if order.filled_seen > order.filled or (
+        (order.evidence.cancel.wanted or order.evidence.modify.unproven) and live(order)
+    ):
         return True
     if order.state in RESTING:
-        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(order.ending or order.modify_reads)
+        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(
+            order.evidence.end or order.evidence.modify.reads
+        )
     return order.state in LIVE
-
-
-def _plain(value: object) -> object:
-    """Equal sets may give their names in different orders."""
-    return sorted(value) if isinstance(value, frozenset) else value

@@ -1,6 +1,6 @@
-"""What risk holds, and the questions it asks of it: wishes, positions, orders, quotes, levels and health.
+"""What risk holds, and the questions it asks of it: intents, positions, orders, quotes, levels and health.
 
-Used by `core/risk` and `core/risk/state`. The one rule: nothing here changes anything.
+Nothing here changes anything.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from mytrading.core import confidence
-from mytrading.core.hedges import Contract, Cover, cover_of, hedging, left_bare
-from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.money.margin import MarginTracker
-from mytrading.core.order import FREED, TERMINAL, UNRESOLVED
-from mytrading.core.risk.memory import Memory
-from mytrading.core.risk.shelf import Shelf
-from mytrading.core.risk.tally import Tally
-from mytrading.core.risk.times import DAY, IST_NS, SECOND, day_of
-from mytrading.core.risk.wish import Wish
+from mytrading.core.accounting.margin import MarginTracker
+from mytrading.core.ids import client_order_id, content_id
+from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
+from mytrading.core.reconciler import book_confidence as confidence
+from mytrading.core.risk.books.counters import EntryCounters
+from mytrading.core.risk.books.hedges import Contract, Cover, cover_of, hedging, left_bare
+from mytrading.core.risk.books.indexed_dict import IndexedDict
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.pnl.equity_memory import EquityMemory
+from mytrading.core.time import DAY, IST_OFFSET, SECOND, iso_day
 from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
+from mytrading.messages.journal_rows import Rolled
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, Order, Position, Protection
-from mytrading.messages.records import Rolled
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.run_config import StopPlan
 
 _NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 MACHINE_FLOOR_NS = 2 * SECOND
 
-Key = tuple[str, str, str, str]
 Place = tuple[str, str | None]
 """A strategy and one of the instruments that it watches."""
 UNKNOWN_WATCH = ""
@@ -39,21 +39,21 @@ UNKNOWN_WATCH = ""
 
 
 def note_entry(times: list[int], market_ns: int) -> None:
-    """Add an entry, whose wish may be older than the last one's; no rule looks further back than a session."""
+    """Add an entry, whose intent may be older than the last one's; no rule looks further back than a session."""
     insort(times, market_ns)
-    begun = (times[-1] + IST_NS) // DAY * DAY - IST_NS
+    begun = (times[-1] + IST_OFFSET) // DAY * DAY - IST_OFFSET
     if times[0] < begun:
         del times[: bisect_left(times, begun)]
 
 
-class Waiting(NamedTuple):
+class BasketReserve(NamedTuple):
     """What a basket that began keeps for its legs still to be ordered: rupees, and their instruments."""
 
     margin: float = 0.0
     legs: tuple[str, ...] = ()
 
 
-NOTHING_WAITS = Waiting()
+NO_RESERVE = BasketReserve()
 
 
 class RiskBooks:
@@ -70,47 +70,47 @@ class RiskBooks:
         self.contract_of = contract_of
         self.reach = reach
         """How far from a last price bid and ask of an instrument may lie to value positions, in rupees."""
-        self.memory = Memory(stale_seconds)
-        self.tally = Tally()
-        self.wishes: dict[tuple[str, str], Wish] = {}
+        self.memory = EquityMemory(stale_seconds)
+        self.tally = EntryCounters()
+        self.intents: dict[tuple[str, str], Intent] = {}
         self.watch_of_signal: dict[str, tuple[str, str]] = {}
         self.bound: dict[tuple[str, str], str] = {}
         self.issued: dict[str, None] = {}
-        self.closing: set[Key] = set()
+        self.closing: set[OwnerKey] = set()
         self.goals: dict[str, Goal] = {}
         """Exits that the router told of and that are not done."""
-        self.positions: Shelf[Key, Position] = Shelf()
-        self.orders: Shelf[str, Order] = Shelf()
+        self.positions: IndexedDict[OwnerKey, Position] = IndexedDict()
+        self.orders: IndexedDict[str, Order] = IndexedDict()
         self.booked: dict[str, int] = {}
         self.runs: dict[str, str] = {}
         self.entry_times: dict[str, list[int]] = {}
-        """Market times of the wishes of each strategy that entered, one each, of the newest one's day, in order."""
+        """Market times of the intents of each strategy that entered, one each, of the newest one's day, in order."""
         self.last_entry: dict[tuple[str, str], int] = {}
         self.quotes: dict[str, Quote] = {}
         self.valued: dict[str, Quote] = {}
         """Quotes as positions are valued at: without a bid and an ask beyond `reach`."""
         self.trading: dict[str, TradingState] = {}
         self.switches: dict[str, StrategySwitch] = {}
-        self.halted: dict[tuple[str, str, str], str] = {}
+        self.halted: dict[NetKey, str] = {}
         self.wrong_mode: dict[str, str] = {}
         self.beats: dict[str, Heartbeat] = {}
         self.bars = BarsLacking(daemon="feed")
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
-        self.stop_levels: dict[Key, float] = {}
-        self.stop_instruments: dict[str, list[Key]] = {}
-        self.target_levels: dict[Key, float] = {}
-        self.protections: dict[Key, Protection] = {}
-        self.claimed: set[Key] = set()
+        self.stop_levels: dict[OwnerKey, float] = {}
+        self.stop_instruments: dict[str, list[OwnerKey]] = {}
+        self.target_levels: dict[OwnerKey, float] = {}
+        self.protections: dict[OwnerKey, Protection] = {}
+        self.claimed: set[OwnerKey] = set()
         """Positions that a person gave to an owner: without a stop unless one was named."""
         self.margin = MarginTracker()
-        self.baskets: dict[tuple[str, str, str], Waiting] = {}
+        self.baskets: dict[tuple[str, str, str], BasketReserve] = {}
         """What is kept for legs still to be ordered, by strategy, watched instrument and account."""
         self.margin_asked: dict[str, int] = {}
         """Machine time of each question to a broker."""
         self.margin_told: dict[str, float] = {}
         """Its answers in rupees, 0 where it gave no figure."""
-        self.rolls: dict[Key, Rolled] = {}
+        self.rolls: dict[OwnerKey, Rolled] = {}
         self.recovering: set[str] = set()
         self.leaving: dict[str, str] = {}
         """Strategies whose run is being closed by a rule of theirs, and which."""
@@ -119,7 +119,7 @@ class RiskBooks:
         """Machine time of the feed's last word that it was ready."""
         self.disk_low = False
         self.doubted = False
-        self.uncovered: dict[Key, tuple[Position, tuple[str, ...]]] = {}
+        self.uncovered: dict[OwnerKey, tuple[Position, tuple[str, ...]]] = {}
         """Bought positions as they were before a stop closed them, and what their owners had sold beside them.
 
         Each stands until all of that is gone, or the position is held again.
@@ -127,16 +127,16 @@ class RiskBooks:
         self.retold = False
         """The newest row told once more of an order that had ended and was booked: nobody gains or lacks by it."""
 
-    def open_wishes(self) -> Iterator[Wish]:
-        """Wishes that still need something."""
-        return (wish for wish in self.wishes.values() if not wish.settled)
+    def open_intents(self) -> Iterator[Intent]:
+        """Intents that still need something."""
+        return (intent for intent in self.intents.values() if not intent.settled)
 
     def open_positions(self) -> list[Position]:
         """Positions that are not flat, seen ones included."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
     def is_idle(self, now: int) -> bool:
-        """True if nothing is held, coming or kept from entering, and no wish of today was fulfilled and closed."""
+        """True if nothing is held, coming or kept from entering, and no intent of today was fulfilled and closed."""
         things = (
             self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
             self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
@@ -144,10 +144,10 @@ class RiskBooks:
         if any(things) or self.doubted or self.disk_low or self.open_positions():
             return False
         return all(
-            wish.settled
-            and not (wish.given_up or wish.lost)
-            and (not wish.spent or day_of(max(wish.since_ns, wish.spent_ns)) != day_of(now))
-            for wish in self.wishes.values()
+            intent.settled
+            and not (intent.given_up or intent.lost)
+            and (not intent.spent or iso_day(max(intent.since_ns, intent.spent_ns)) != iso_day(now))
+            for intent in self.intents.values()
         )
 
     def held(self, strategy: str, watch: str) -> list[Position]:
@@ -219,7 +219,7 @@ class RiskBooks:
                 accounts.add(key[0])
         return accounts
 
-    def _open_key(self, key: Key) -> bool:
+    def _open_key(self, key: OwnerKey) -> bool:
         position = self.positions.get(key)
         return position is None or bool(position.quantity or position.quantity_seen)
 
@@ -242,7 +242,7 @@ class RiskBooks:
         return units
 
     def attempts(self, account: str, signal: str, instrument: str) -> int:
-        """How many entries a wish led to for a leg of it in an account."""
+        """How many entries an intent led to for a leg of it in an account."""
         return self.next_entry(account, signal, instrument)[0]
 
     def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
@@ -272,12 +272,12 @@ class RiskBooks:
         """True of a bought option all of which hedges something sold: it needs no stop of its own."""
         return position.quantity_seen > 0 and self.hedging(position) >= position.quantity_seen
 
-    def engine_holds(self, key: Key, position: Position) -> bool:
+    def engine_holds(self, key: OwnerKey, position: Position) -> bool:
         """True of a position whose stop risk holds, armed or about to be, and the router does not."""
         guarded = self.protections.get(key)
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
-    def guard_of(self, key: Key, units: int) -> tuple[StopPlan | None, float]:
+    def guard_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
         """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
         position = self.positions.get(key)
         held = (position.quantity or position.quantity_seen) if position is not None else 0
@@ -290,14 +290,14 @@ class RiskBooks:
             return None, 0.0
         return StopPlan.BROKER, guarded.trigger
 
-    def covers(self, account: str, strategy: str, watch: str, wish: Wish | None = None) -> list[Cover]:
-        """What covers what of an owner in an account; `wish` in place of its standing one for `watch`."""
-        units = self._legs(account, strategy, watch, wish)
+    def covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
+        """What covers what of an owner in an account; `intent` in place of its standing one for `watch`."""
+        units = self._legs(account, strategy, watch, intent)
         return cover_of(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
-    def hedges_of(self, wish: Wish, account: str) -> set[str]:
-        """The bought options of a wish that hedge its sold ones once it is met in an account."""
-        here = wish.in_account(account)
+    def hedges_of(self, intent: Intent, account: str) -> set[str]:
+        """The bought options of an intent that hedge its sold ones once it is met in an account."""
+        here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in cover_of(units, self._contracts(units)) if cover.hedge}
 
@@ -306,11 +306,11 @@ class RiskBooks:
         if position.quantity <= 0 and position.quantity_seen <= 0:
             return False
         strategy = position.strategy
-        wish = self.wishes.get((strategy, self.bound.get((strategy, position.instrument), "")))
-        return self.sells(position.account, strategy, wish)
+        intent = self.intents.get((strategy, self.bound.get((strategy, position.instrument), "")))
+        return self.sells(position.account, strategy, intent)
 
-    def sells(self, account: str, strategy: str, wish: Wish | None) -> bool:
-        """True if an owner has sold anything in an account, or is about to, by orders or by this wish."""
+    def sells(self, account: str, strategy: str, intent: Intent | None) -> bool:
+        """True if an owner has sold anything in an account, or is about to, by orders or by this intent."""
         for held in self.positions.of(strategy):
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
@@ -318,8 +318,8 @@ class RiskBooks:
             sold = order.purpose is Purpose.ENTRY and order.side is Side.SELL
             if sold and order.account == account and self.arriving(order):
                 return True
-        if wish is not None and not wish.settled:
-            for leg in wish.legs:
+        if intent is not None and not intent.settled:
+            for leg in intent.legs:
                 if leg.lots < 0:
                     return True
         return False
@@ -333,7 +333,7 @@ class RiskBooks:
         units[position.instrument] = max(units.get(position.instrument, 0), mine)
         return left_bare(units, self._contracts(units), position.instrument)
 
-    def _legs(self, account: str, strategy: str, watch: str, wish: Wish | None) -> dict[str, int]:
+    def _legs(self, account: str, strategy: str, watch: str, intent: Intent | None) -> dict[str, int]:
         """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.
 
         A sold leg counts until it is known to be gone, a bought one as far as it is sighted; one that was lost on its
@@ -347,9 +347,9 @@ class RiskBooks:
         for order in self.orders.of(strategy):
             if order.account == account and order.purpose is Purpose.ENTRY:
                 units[order.instrument] = units.get(order.instrument, 0) + self.arriving(order) * order.side.sign
-        wish = wish or self.wishes.get((strategy, watch))
-        if wish is not None and not wish.settled and account not in wish.ended:
-            here = wish.in_account(account)
+        intent = intent or self.intents.get((strategy, watch))
+        if intent is not None and not intent.settled and account not in intent.ended:
+            here = intent.in_account(account)
             for leg in here.legs:
                 target, size = here.lots(leg, account) * self.lot_of(leg.instrument), units.get(leg.instrument, 0)
                 units[leg.instrument] = min(target, size) if target < 0 else max(target, size)
@@ -430,17 +430,17 @@ class RiskBooks:
         return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
 
     def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
-        """Rupees kept in an account for baskets under way, without that of one wish."""
+        """Rupees kept in an account for baskets under way, without that of one intent."""
         return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
 
     def places_kept(self, account: str, but: tuple[str, str]) -> set[str]:
-        """Instruments of legs that are still to be ordered in an account for baskets under way, without one wish's."""
+        """Instruments of legs that are still to be ordered in an account for baskets under way, except one intent's."""
         return {name for waiting in self._waiting(account, but) for name in waiting.legs}
 
-    def _waiting(self, account: str, but: tuple[str, str] | None) -> Iterator[Waiting]:
+    def _waiting(self, account: str, but: tuple[str, str] | None) -> Iterator[BasketReserve]:
         for (strategy, watch, where), waiting in self.baskets.items():
-            wish = self.wishes.get((strategy, watch)) if where == account and (strategy, watch) != but else None
-            if wish is not None and not wish.settled and account not in wish.ended:
+            intent = self.intents.get((strategy, watch)) if where == account and (strategy, watch) != but else None
+            if intent is not None and not intent.settled and account not in intent.ended:
                 yield waiting
 
     def run_of(self, strategy: str) -> str:
@@ -454,7 +454,7 @@ class RiskBooks:
         return ""
 
     def entries_since(self, strategy: str, market_ns: int) -> int:
-        """How many wishes of a strategy entered, by their times from a moment on."""
+        """How many intents of a strategy entered, by their times from a moment on."""
         times = self.entry_times.get(strategy, [])
         return len(times) - bisect_left(times, market_ns)
 
@@ -501,8 +501,12 @@ class RiskBooks:
         One that was cancelled to be replaced stands for the next, until that is known.
         """
         whole = order.filled if order.state in FREED else order.quantity
-        if order.state is OrderState.CANCELLED and order.replacing:
-            whole = max(order.filled, order.wanted_quantity)
+        if (
+            order.state is OrderState.CANCELLED
+            and order.evidence.modify.by_replacement
+            and order.evidence.modify.wanted
+        ):
+            whole = max(order.filled, order.evidence.modify.wanted.quantity)
         return max(0, whole - self.booked.get(order.client_order_id, 0))
 
     def arriving(self, order: Order) -> int:
@@ -512,4 +516,4 @@ class RiskBooks:
 
 def withdrawal_id(order: Order) -> str:
     """The id of the command that cancels an entry, all slices of it: it is withdrawn once, whatever the reasons."""
-    return content_id("withdraw", order.parent or order.client_order_id)
+    return content_id("withdraw", order.links.parent or order.client_order_id)

@@ -1,6 +1,6 @@
 """Counts that entries are judged by: how much data there is, cancels of the day, trades lost in a row.
 
-Used by `core/risk/state`, which hands it what it learns. The one rule: a count ends with its day.
+A count ends with its day.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ LOW_FOR_NS = 5_000_000_000
 no data yet."""
 
 
-class Tally:
+class EntryCounters:
     """`cancels` by account; `losses` by account and strategy: how many in a row, and when the last one closed."""
 
     def __init__(self) -> None:

@@ -1,7 +1,6 @@
 """What risk decides with besides its books: limits, strategies, accounts, the calendar and today's contracts.
 
-Used by the parts of risk. The one rule: the daemon replaces `instruments` and `master` when contracts change; nothing
-here learns from messages.
+The daemon replaces `instruments` and `master` when contracts change; nothing here learns from messages.
 """
 
 from __future__ import annotations
@@ -11,23 +10,23 @@ from datetime import date, time
 
 from msgspec.structs import replace
 
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
-from mytrading.core.hedges import Contract, contract_of
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.master import refusal_for
-from mytrading.core.money.margin_table import RiskTables
-from mytrading.core.risk.watches import watch_for
-from mytrading.core.slicing import Sizes
-from mytrading.core.square_off import SquareOff
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.master_contract import refusal_for
+from mytrading.core.orders.slicing import Sizes
+from mytrading.core.risk.books.hedges import Contract, contract_of
+from mytrading.core.risk.books.watch_binding import watch_for
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Snapshot
-from mytrading.messages.runconfig import RateLimits, RiskLimits, StopPlan, StrategyRun
+from mytrading.messages.run_config import RateLimits, RiskLimits, StopPlan, StrategyRun
 
 COLLAR_TICKS = 10
 """What is cheap may lie this many ticks from the last price, whatever share of it that is."""
 
 
-class Scene:
+class RiskEnvironment:
     """Without a `master` (tools, tests of other rules) every listed instrument counts as in order."""
 
     def __init__(
@@ -54,11 +53,6 @@ class Scene:
         self.lock_step = False
         self.patient_until = 0
         self._today: tuple[date, str] = (date.min, "")
-
-    def parts(self) -> dict[str, object]:
-        """What it was made of that others may refer to themselves, by name."""
-        names = ("limits", "rates", "calendar", "instruments", "master", "square_off", "tables")
-        return {name: thing for name in names if (thing := getattr(self, name)) is not None}
 
     def accounts_of(self, strategy: str) -> tuple[str, ...]:
         """The accounts in which a strategy trades: those it names, else the first."""

@@ -1,7 +1,6 @@
 """Which bought legs cover which sold ones: hedges that need no stop of their own, and cover that keeps one.
 
-Used by risk for what one owner holds and is about to hold in an account, by the checks of leg files and by `mytrading
-legs`. The one rule: a unit covers one sold unit, never two; what is bought beyond what is sold covers nothing.
+A unit covers one sold unit, never two; what is bought beyond what is sold covers nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """A dict of orders or positions that also keeps them by strategy and by instrument.
 
-Used by `core/risk/books`: what risk asks on each order event is about one strategy or one instrument, and must not cost
-more because others hold much. The one rule: a group has its things in the order in which they stand in the dict.
+A group has its things in the order in which they stand in the dict.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Collection, Iterable
 from typing import Any, Protocol, TypeVar
 
 
-class Owned(Protocol):
+class IndexedItem(Protocol):
     """What stands on a shelf: it never changes its strategy or instrument."""
 
     @property
@@ -23,10 +22,10 @@ class Owned(Protocol):
 
 
 K = TypeVar("K")
-V = TypeVar("V", bound=Owned)
+V = TypeVar("V", bound=IndexedItem)
 
 
-class Shelf(dict[K, V]):
+class IndexedDict(dict[K, V]):
     """To be changed by `[]`, `del`, `pop` and `setdefault` alone. Budget of a change: 1 µs beside the dict's own."""
 
     __slots__ = ("_instruments", "_strategies")
@@ -40,7 +39,7 @@ class Shelf(dict[K, V]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy has its groups in their order, as they grew."""
-        return _shelf, (dict(self), self._strategies, self._instruments)
+        return _restored, (dict(self), self._strategies, self._instruments)
 
     def of(self, strategy: str) -> Collection[V]:
         """What a strategy has."""
@@ -91,8 +90,10 @@ class Shelf(dict[K, V]):
             del groups[name]
 
 
-def _shelf(things: dict[K, V], strategies: dict[str, dict[K, V]], instruments: dict[str, dict[K, V]]) -> Shelf[K, V]:
-    made: Shelf[K, V] = Shelf()
+def _restored(
+    things: dict[K, V], strategies: dict[str, dict[K, V]], instruments: dict[str, dict[K, V]]
+) -> IndexedDict[K, V]:
+    made: IndexedDict[K, V] = IndexedDict()
     dict.update(made, things)
     made._strategies, made._instruments = strategies, instruments
     return made

@@ -1,7 +1,6 @@
-"""The standing wish of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed.
+"""The intent of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed.
 
-Used by `core/risk` and `core/rollover`. The one rule: reading a wish changes nothing; what becomes of it is learnt in
-`core/risk/state`.
+Reading an intent changes nothing; what becomes of it is learnt in `core/risk/state/state`.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from mytrading.messages.orders import Order, Position
 from mytrading.messages.signals import Leg, Signal
 
 
-class Wish(msgspec.Struct, kw_only=True):
-    """The standing wish of a strategy for one watched instrument.
+class Intent(msgspec.Struct, kw_only=True):
+    """The intent of a strategy for one watched instrument.
 
     `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
-    nothing of it is to be held either. `since_ns`: when this same position was first wished for. `spent`: accounts in
-    which it was held since then, and something else than this wish closed it, last at `spent_ns`. `lost`: sold legs
+    nothing of it is to be held either. `since_ns`: when this same position was first wanted. `spent`: accounts in
+    which it was held since then, and something else than this intent closed it, last at `spent_ns`. `lost`: sold legs
     that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
     the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
-    were rolled over to others. `kin`: earlier wishes of the same value and terms, whose entries are this one's.
+    were rolled over to others. `kin`: earlier intents of the same value and terms, whose entries are this one's.
     `entered`: an entry was ordered for it, in whichever account, so that it is counted among the entries. `begun_as`:
-    earlier wishes of several legs, the same in value and terms, that ordered some and were repeated before they had
+    earlier intents of several legs, the same in value and terms, that ordered some and were repeated before they had
     them all: it goes on with theirs.
     """
 
@@ -44,8 +43,8 @@ class Wish(msgspec.Struct, kw_only=True):
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 
-    def in_account(self, account: str) -> Wish:
-        """The wish as it counts in an account, where contracts it names were rolled over to later ones."""
+    def in_account(self, account: str) -> Intent:
+        """The intent as it counts in an account, where contracts it names were rolled over to later ones."""
         names = self.moved.get(account)
         if not names:
             return self
@@ -67,15 +66,15 @@ class Wish(msgspec.Struct, kw_only=True):
         )
 
     def unwanted(self, position: Position, units: int) -> bool:
-        """True if a position of so many signed units is to be closed; a wish that keeps closes nothing."""
+        """True if a position of so many signed units is to be closed; an intent that keeps closes nothing."""
         return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
 
     def accepts(self, order: Order) -> bool:
-        """True unless an entry rests at terms that an older wish asked for, and this one asks for others."""
+        """True unless an entry rests at terms that an older intent asked for, and this one asks for others."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
     def __post_init__(self) -> None:
-        """Once here, since every rule of a wish goes through its legs."""
+        """Once here, since every rule of an intent goes through its legs."""
         self.legs = legs = self.signal.legs
         for leg in legs:
             if not leg.lots:
@@ -95,6 +94,6 @@ class Wish(msgspec.Struct, kw_only=True):
 
     @property
     def value(self) -> tuple[tuple[str, int, str, Product], ...]:
-        """What is wished for; two wishes of the same value wish for the same position."""
+        """What is wanted; two intents of the same value intent for the same position."""
         of = self.signal.product_of
         return tuple(sorted([(leg.instrument, leg.lots, leg.profile, of(leg)) for leg in self.legs]))

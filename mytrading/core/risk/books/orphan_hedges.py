@@ -1,16 +1,15 @@
 """Legs that are left alone: hedges whose sold leg was stopped out, and sold legs whose cover was.
 
-Used by `core/risk/state`, which notes it, `core/risk/entries`, which goes on with hedges as `orphan_legs` says, and
-`core/risk/exits`, which buys back what is not covered any more. The one rule: as long as anything sold is held beside
-them, hedges stay; only the end of the last makes orphans of them.
+As long as anything sold is held beside them, hedges stay; only the end of the last makes orphans of them.
 """
 
 from __future__ import annotations
 
-from mytrading.core.identity import content_id
-from mytrading.core.risk.books import Key, RiskBooks
-from mytrading.core.risk.wish import Wish
+from mytrading.core.ids import content_id
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.books.intent import Intent
 from mytrading.messages.enums import Purpose, Side
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
 
 GUARDS = "guard-"
@@ -26,44 +25,44 @@ def is_protective(books: RiskBooks, order: Order | None) -> bool:
     """True of a stop, and of the exit that risk or the router sent where a stop was not enough."""
     if order is None or not order.purpose.reduces:
         return False
-    level = books.protections.get((order.account, order.instrument, order.product.value, order.strategy))
+    level = books.protections.get(order.owner)
     handed_over = level is not None and order.cause == level.cause
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
 
 
-def note(books: RiskBooks, wish: Wish, closed: Position) -> None:
+def note(books: RiskBooks, intent: Intent, closed: Position) -> None:
     """A sold leg of a basket was stopped out: where that leaves bought ones alone, the basket is taken up again."""
     account = closed.account
-    if closed.quantity < 0 and _hedges_alone(books, wish, account):
-        wish.lost.add((account, closed.instrument, closed.opened_ns))
-        wish.ended.discard(account)
-        wish.settled = False
+    if closed.quantity < 0 and _hedges_alone(books, intent, account):
+        intent.lost.add((account, closed.instrument, closed.opened_ns))
+        intent.ended.discard(account)
+        intent.settled = False
 
 
-def _hedges_alone(books: RiskBooks, wish: Wish, account: str) -> bool:
-    held = [p for p in books.held(wish.signal.strategy, wish.signal.watch) if p.account == account]
+def _hedges_alone(books: RiskBooks, intent: Intent, account: str) -> bool:
+    held = [p for p in books.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
-    return not sold and bool(bought & books.hedges_of(wish, account))
+    return not sold and bool(bought & books.hedges_of(intent, account))
 
 
-def losses(books: RiskBooks, wish: Wish, account: str, instrument: str) -> int:
+def losses(books: RiskBooks, intent: Intent, account: str, instrument: str) -> int:
     """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
-    if not wish.lost or not _hedges_alone(books, wish, account):
+    if not intent.lost or not _hedges_alone(books, intent, account):
         return 0
-    return sum(of == account and name == instrument for of, name, _ in wish.lost)
+    return sum(of == account and name == instrument for of, name, _ in intent.lost)
 
 
-def carry(books: RiskBooks, wish: Wish, known: Wish) -> None:
-    """The same position is wished for again: what was given up of it, and is held still, stays given up."""
-    wish.lost = known.lost
+def carry(books: RiskBooks, intent: Intent, known: Intent) -> None:
+    """The same position is wanted again: what was given up of it, and is held still, stays given up."""
+    intent.lost = known.lost
     accounts = {account for account, _, _ in known.lost}
-    over = {account for account in accounts & known.ended if _hedges_alone(books, wish, account)}
-    wish.ended |= over
-    wish.given_up |= known.given_up & over
+    over = {account for account in accounts & known.ended if _hedges_alone(books, intent, account)}
+    intent.ended |= over
+    intent.given_up |= known.given_up & over
 
 
-def uncover(books: RiskBooks, key: Key, closed: Position) -> None:
+def uncover(books: RiskBooks, key: OwnerKey, closed: Position) -> None:
     """A stop closed a bought position: what its owner has sold beside it may be covered by nothing now."""
     if sold := _sold(books, closed.account, closed.strategy):
         books.uncovered[key] = (closed, tuple(sorted(sold)))

@@ -1,22 +1,21 @@
-"""For which watched instrument a position is held, where no wish of ours says so: after a lost journal, or a claim.
+"""For which watched instrument a position is held, where no intent of ours says so: after a lost journal, or a claim.
 
-Used by `core/risk/state`, which binds positions, and by `core/risk`, which tells a person. The one rule: a position of
-which that is not known is no wish's to close; its stop, the clock and a person are what is left to it, until a wish
-wants just that.
+A position of which that is not known is no intent's to close; its stop, the clock and an operator are what is left to
+it, until an intent wants just that.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.risk.books import UNKNOWN_WATCH, RiskBooks
-from mytrading.core.symbology import ParsedSymbol, parse_symbol, split_id
+from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
+from mytrading.core.risk.books.books import UNKNOWN_WATCH, RiskBooks
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.instruments import InstrumentKind
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Position
-from mytrading.messages.records import LevelMoved
-from mytrading.messages.runconfig import StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import StrategyRun, TradeKind, TradeRule
 
 CODE = "POSITION_UNBOUND"
 
@@ -59,7 +58,7 @@ def unbound(books: RiskBooks) -> list[Position]:
 
 
 def alarms(books: RiskBooks, today: str, now: int) -> list[Any]:
-    """Rows that tell a person of each of them, once a day for each time that it was opened."""
+    """Rows that tell an operator of each of them, once a day for each time that it was opened."""
     rows: list[Any] = []
     for position in unbound(books):
         subject = subject_of(position)
@@ -68,7 +67,7 @@ def alarms(books: RiskBooks, today: str, now: int) -> list[Any]:
             continue
         held = f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
         text = (
-            f"{held} in {position.account}, and it is not known for which watched instrument: a wish that wants just "
+            f"{held} in {position.account}, and it is not known for which watched instrument: a signal that wants just "
             "that takes it up, no other closes it; its stop stands. Close it with `mytrading positions close` if it is "
             "not wanted"
         )

@@ -1,7 +1,7 @@
 """Legs that belong together: which may be ordered now, and what follows when one cannot be had.
 
-Used by risk, once for each account of a wish. Bought legs of a wish that also sells are its hedges. The one rule: no
-sold leg is ordered before every hedge of its account is held in full, so that nothing is ever short without cover.
+Bought legs of an intent that also sells are its hedges. No sold leg is ordered before every hedge of its account is
+held in full, so that nothing is ever short without cover.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mytrading.messages.runconfig import OrphanLegs
+from mytrading.messages.run_config import OrphanLegs
 
 
-class LegStanding(NamedTuple):
+class LegStatus(NamedTuple):
     """One leg in one account. `target`, `held` and `coming` are signed units.
 
     `held` is confirmed, `coming` is what live entries may still bring. `attempts` entries were ordered for it, and
@@ -29,7 +29,7 @@ class LegStanding(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Held as wished, with nothing on the way."""
+        """Held as wanted, with nothing on the way."""
         return self.held == self.target and not self.coming
 
     @property
@@ -38,7 +38,7 @@ class LegStanding(NamedTuple):
         return not self.complete and not self.coming and self.attempts == self.failed
 
 
-class Move(NamedTuple):
+class BasketMove(NamedTuple):
     """What a basket does next. `enter`: legs to order now. `broken`: why it is given up, empty while it is not.
 
     A broken basket orders nothing more and takes back what is on its way; `unwind` says to close what it holds, and
@@ -50,31 +50,31 @@ class Move(NamedTuple):
     unwind: bool = False
 
 
-def next_move(legs: Sequence[LegStanding], orphans: OrphanLegs, tries: int, late: bool = False) -> Move:
+def next_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
     """The next move of the legs of one account. `tries`: further entries for a leg that failed, under RETRY.
 
-    `late`: the time of the wish is over, so what is not ordered will not be. One leg alone is no basket: it never
+    `late`: the time of the intent is over, so what is not ordered will not be. One leg alone is no basket: it never
     breaks and is not tried again.
     """
     if len(legs) == 1:
         leg = legs[0]
-        return Move(enter=(leg.instrument,) if leg.open and not leg.failed else ())
+        return BasketMove(enter=(leg.instrument,) if leg.open and not leg.failed else ())
     most = tries if orphans is OrphanLegs.RETRY else 0
     if broken := _broken(legs, most, late):
-        return Move(broken=broken, unwind=orphans is not OrphanLegs.REPORT)
+        return BasketMove(broken=broken, unwind=orphans is not OrphanLegs.REPORT)
     covered = all(leg.complete for leg in hedges(legs))
-    return Move(
+    return BasketMove(
         enter=tuple(leg.instrument for leg in legs if leg.open and leg.failed <= most and (covered or leg.target > 0))
     )
 
 
-def hedges(legs: Sequence[LegStanding]) -> list[LegStanding]:
-    """The bought legs of a wish that also sells."""
+def hedges(legs: Sequence[LegStatus]) -> list[LegStatus]:
+    """The bought legs of an intent that also sells."""
     sells = any(leg.target < 0 for leg in legs)
     return [leg for leg in legs if leg.target > 0] if sells else []
 
 
-def _broken(legs: Sequence[LegStanding], most: int, late: bool) -> str:
+def _broken(legs: Sequence[LegStatus], most: int, late: bool) -> str:
     for leg in legs:
         if leg.failed > most and not leg.complete and not leg.coming:
             kind = "hedge" if leg in hedges(legs) else "leg"
@@ -85,5 +85,5 @@ def _broken(legs: Sequence[LegStanding], most: int, late: bool) -> str:
     return ""
 
 
-def _stopped(leg: LegStanding) -> str:
+def _stopped(leg: LegStatus) -> str:
     return f"the stop of leg {leg.instrument} fired, its hedges cover nothing any more" if leg.stopped else ""

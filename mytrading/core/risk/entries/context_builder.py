@@ -1,23 +1,23 @@
-"""Cases: what the rules are to look at for one leg of a wish, gathered from all that risk knows.
+"""Cases: what the rules are to look at for one leg of an intent, gathered from all that risk knows.
 
-Used by `core/risk/entries` for every leg it judges. The one rule: whatever a rule may look at is looked up here and
-nowhere else, so that a denial can be told from the case alone.
+Whatever a rule may look at is looked up here and nowhere else, so that a denial can be told from the case alone.
 """
 
 from __future__ import annotations
 
 from mytrading.core.calendar import Session
-from mytrading.core.hedges import hedging
-from mytrading.core.risk import orphans as risk_orphans
-from mytrading.core.risk import readiness
-from mytrading.core.risk.case import Case
-from mytrading.core.risk.limits import Limits
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import MINUTE
-from mytrading.core.risk.wish import Wish
-from mytrading.core.sizing import entry_price, side_of, target_units
+from mytrading.core.risk.books import orphan_hedges
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.hedges import hedging
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pretrade import readiness
+from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.sizing.lots import entry_price, side_of, target_units
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Action
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.signals import Leg, Signal
 
 _NEVER = 1 << 62
@@ -27,24 +27,24 @@ _NOTHING = Leg(instrument="", lots=0)
 _NOBODYS = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
 
 
-class Cases:
+class ContextBuilder:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, limits: Limits) -> None:
+    def __init__(self, state: RiskState, environment: RiskEnvironment, limits: Limits) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
         self._limits = limits
 
     @property
     def machine_ns(self) -> int:
         """For what has a floor in machine time: in lock-step it has always passed."""
-        return _NEVER if self._scene.lock_step else self._state.machine_ns
+        return _NEVER if self._environment.lock_step else self._state.machine_ns
 
-    def case(self, wish: Wish, leg: Leg, account: str, now: int) -> Case:
-        """A leg of a wish in an account as the rules see it, its margin left out."""
-        state, scene, signal = self._state, self._scene, wish.signal
-        instrument = scene.instruments.get(leg.instrument)
-        there, units = self._units(wish, leg, account)
+    def case(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
+        """A leg of an intent in an account as the rules see it, its margin left out."""
+        state, environment, signal = self._state, self._environment, intent.signal
+        instrument = environment.instruments.get(leg.instrument)
+        there, units = self._units(intent, leg, account)
         quote = state.quotes.get(leg.instrument)
         session, holiday = self._hours(leg, now)
         underlying = instrument.underlying if instrument else ""
@@ -52,57 +52,57 @@ class Cases:
         others, product = busy - {leg.instrument}, signal.product_of(leg)
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
-        stopped_out = self.stopped_out(wish, account)
-        sells = leg.lots > 0 and state.sells(account, signal.strategy, wish)
-        hedges, beyond, covers = self._cover(wish, leg, account, there + units) if sells else _NO_COVER
-        owner = (account, leg.instrument, product, signal.strategy)
+        stopped_out = self.stopped_out(intent, account)
+        sells = leg.lots > 0 and state.sells(account, signal.strategy, intent)
+        hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
+        owner = OwnerKey(account, leg.instrument, product, signal.strategy)
         guard, guard_level = state.guard_of(owner, units) if there else _NO_GUARD
         losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
-        return Case(
+        return PreTradeContext(
             signal=signal,
             leg=leg,
             now=now,
             machine_ns=self.machine_ns,
-            limits=scene.limits,
+            limits=environment.limits,
             instrument=instrument,
-            strategy=scene.strategies.get(signal.strategy),
+            strategy=environment.strategies.get(signal.strategy),
             units=units,
             price=entry_price(leg, quote, side_of(units)) if quote else 0.0,
             quote=quote,
             not_ready=readiness.not_ready(state, account),
             bars_lacking=readiness.bars_lacking(state, signal, leg),
             session_lost=readiness.session_lost(state, account),
-            refused=scene.refusal(leg.instrument, now),
+            refused=environment.refusal(leg.instrument, now),
             wrong_mode=state.wrong_mode.get(account, ""),
             level=level,
             level_reason=level_reason,
             enabled=state.enabled(signal.strategy),
-            halted=state.halted.get((account, leg.instrument, product), ""),
+            halted=state.halted.get(owner.net, ""),
             confidence=state.confidence(account, leg.instrument),
             session=session,
             holiday=holiday,
-            square_off_ns=scene.square_off_begins(signal.strategy, leg.instrument, product, now),
-            speed=scene.square_off.speed,
-            needs_funds=scene.needs_funds,
-            funds_unread=readiness.funds_unread(state, account, scene.funds_stale),
+            square_off_ns=environment.square_off_begins(signal.strategy, leg.instrument, product, now),
+            speed=environment.square_off.speed,
+            needs_funds=environment.needs_funds,
+            funds_unread=readiness.funds_unread(state, account, environment.funds_stale),
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in busy,
-            positions_symbol=sum([scene.underlying(name) == underlying for name in others]) if others else 0,
+            positions_symbol=sum([environment.underlying(name) == underlying for name in others]) if others else 0,
             positions_total=len(others),
-            entries_per_minute=scene.rates.entries_per_minute,
+            entries_per_minute=environment.rates.entries_per_minute,
             entries_last_minute=state.entries_since(signal.strategy, now - MINUTE + 1),
             last_entry_ns=state.last_entry.get((signal.strategy, signal.watch), 0),
             disk_low=state.disk_low,
             other_watch=state.other_watch(signal.strategy, signal.watch, leg.instrument),
             opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
             lost=state.lost(account, leg.instrument, product, units),
-            spent=account in wish.spent and not stopped_out,
-            begun=self.begun(wish, account),
-            entered=wish.entered,
+            spent=account in intent.spent and not stopped_out,
+            begun=self.begun(intent, account),
+            entered=intent.entered,
             stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),
-            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
+            coverage=1.0 if environment.lock_step else state.tally.coverage(state.machine_ns),
             session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
             active_orders=state.live_orders(account),
             cancels_today=state.tally.cancels.get(account, 0),
@@ -112,51 +112,51 @@ class Cases:
             hedging=hedges,
             beyond=beyond,
             covers=covers,
-            blind=readiness.blind(state, signal.strategy, scene, now) if state.stop_levels else "",
+            blind=readiness.blind(state, signal.strategy, environment, now) if state.stop_levels else "",
             guard=guard,
             guard_level=guard_level,
         )
 
-    def of_account(self, account: str, now: int) -> Case:
-        """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no wish."""
-        state, scene = self._state, self._scene
+    def of_account(self, account: str, now: int) -> PreTradeContext:
+        """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no intent."""
+        state, environment = self._state, self._environment
         level, level_reason = state.level(account)
-        return Case(
+        return PreTradeContext(
             signal=_NOBODYS,
             leg=_NOTHING,
             now=now,
             machine_ns=self.machine_ns,
-            limits=scene.limits,
+            limits=environment.limits,
             not_ready=readiness.not_ready(state, account),
             session_lost=readiness.session_lost(state, account),
-            refused=scene.refusal("", now),
+            refused=environment.refusal("", now),
             wrong_mode=state.wrong_mode.get(account, ""),
             level=level,
             level_reason=level_reason,
             disk_low=state.disk_low,
-            coverage=1.0 if scene.lock_step else state.tally.coverage(state.machine_ns),
+            coverage=1.0 if environment.lock_step else state.tally.coverage(state.machine_ns),
             active_orders=state.live_orders(account),
             cancels_today=state.tally.cancels.get(account, 0),
             reached=self._limits.reached(account, ""),
         )
 
-    def _cover(self, wish: Wish, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
+    def _cover(self, intent: Intent, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
-        found = self._state.covers(account, wish.signal.strategy, wish.signal.watch, wish)
+        found = self._state.covers(account, intent.signal.strategy, intent.signal.watch, intent)
         mine = hedging(found, leg.instrument)
         return mine, units - mine, any(cover.bought == leg.instrument for cover in found)
 
-    def _units(self, wish: Wish, leg: Leg, account: str) -> tuple[int, int]:
-        """Signed units held and coming for the wish's owner, and those that the leg wants beside them."""
-        state, signal = self._state, wish.signal
+    def _units(self, intent: Intent, leg: Leg, account: str) -> tuple[int, int]:
+        """Signed units held and coming for the intent's owner, and those that the leg wants beside them."""
+        state, signal = self._state, intent.signal
         there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
         there += state.coming_units(signal.strategy, leg.instrument, account)
-        instrument, lots = self._scene.instruments.get(leg.instrument), wish.lots(leg, account)
+        instrument, lots = self._environment.instruments.get(leg.instrument), intent.lots(leg, account)
         return there, target_units(lots, instrument) - there if instrument else lots
 
     def _hours(self, leg: Leg, now: int) -> tuple[Session | None, str]:
         """The session of the leg's exchange today, or the name of the holiday for which it has none."""
-        instrument, calendar = self._scene.instruments.get(leg.instrument), self._scene.calendar
+        instrument, calendar = self._environment.instruments.get(leg.instrument), self._environment.calendar
         exchange = instrument.exchange if instrument else leg.instrument.split(":")[0]
         if not calendar.knows(exchange):
             return None, ""
@@ -164,17 +164,17 @@ class Cases:
         session = calendar.session(exchange, day)
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
-    def begun(self, wish: Wish, account: str) -> bool:
+    def begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of several was ordered: the others are wanted all the more."""
-        if wish.lost and self.stopped_out(wish, account):
+        if intent.lost and self.stopped_out(intent, account):
             return True
-        if len(wish.legs) < 2:
+        if len(intent.legs) < 2:
             return False
-        names, attempts = (wish.signal.id, *wish.begun_as), self._state.attempts
-        return any(attempts(account, name, leg.instrument) for name in names for leg in wish.legs)
+        names, attempts = (intent.signal.id, *intent.begun_as), self._state.attempts
+        return any(attempts(account, name, leg.instrument) for name in names for leg in intent.legs)
 
-    def stopped_out(self, wish: Wish, account: str) -> bool:
+    def stopped_out(self, intent: Intent, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""
-        return bool(wish.lost) and any(
-            risk_orphans.losses(self._state, wish, account, leg.instrument) for leg in wish.legs
+        return bool(intent.lost) and any(
+            orphan_hedges.losses(self._state, intent, account, leg.instrument) for leg in intent.legs
         )

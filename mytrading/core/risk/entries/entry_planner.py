@@ -1,8 +1,8 @@
-"""Entries: what one account still lacks of a wish, judged by every rule, ordered or denied.
+"""Entries: what one account still lacks of an intent, judged by every rule, ordered or denied.
 
-Used by `core/risk`. The legs of an account go together as `core/baskets` says: hedges first, and when one cannot be
-had the others are taken back or left, as the strategy's `orphan_legs` wants it. The one rule: each attempt at a leg
-has an id of its own, derived from the wish, so that it is ordered once whatever is repeated, late or restarted.
+The legs of an account go together as `core/risk/entries/baskets` says: hedges first, and when one cannot be had the
+others are taken back or left, as the strategy's `orphan_legs` wants it. Each attempt at a leg has an id of its own,
+derived from the intent, so that it is ordered once whatever is repeated, late or restarted.
 """
 
 from __future__ import annotations
@@ -11,37 +11,37 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets
-from mytrading.core.baskets import LegStanding, Move, next_move
-from mytrading.core.identity import content_id
-from mytrading.core.order import UNRESOLVED, in_words
-from mytrading.core.risk import orphans as risk_orphans
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import MACHINE_FLOOR_NS, NOTHING_WAITS
-from mytrading.core.risk.case import Case, Denial, expired, stale
-from mytrading.core.risk.cases import Cases
-from mytrading.core.risk.closing import BROKEN, Closing
-from mytrading.core.risk.limits import Limits
-from mytrading.core.risk.margin import Margins
-from mytrading.core.risk.readiness import funds_unread, not_ready
-from mytrading.core.risk.rules.table import judge, judge_given, with_denial
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.sizing import SHORT_OF_MARGIN, Sized, Sizer
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import SECOND
-from mytrading.core.risk.together import together
-from mytrading.core.risk.wish import Wish
-from mytrading.core.sizing import side_of
-from mytrading.core.slicing import Unsliceable, slices
-from mytrading.core.stop_plan import Levels, stop_of, who_holds
+from mytrading.core.ids import content_id
+from mytrading.core.orders.slicing import Unsliceable, slices
+from mytrading.core.orders.state_machine import UNRESOLVED, in_words
+from mytrading.core.risk.books import orphan_hedges
+from mytrading.core.risk.books.books import MACHINE_FLOOR_NS, NO_RESERVE
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.books.staleness import is_stale
+from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move
+from mytrading.core.risk.entries.context_builder import ContextBuilder
+from mytrading.core.risk.entries.together import together
+from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
+from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
+from mytrading.core.risk.pretrade.rule_table import judge, judge_given, with_denial
+from mytrading.core.risk.pretrade.stop_plan import StopLevels, stop_of, who_holds
+from mytrading.core.risk.protection import engine_stops, take_profits
+from mytrading.core.risk.sizing.lots import side_of
+from mytrading.core.risk.sizing.margin_check import MarginCheck
+from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
+from mytrading.core.risk.state.close_commands import BROKEN, CloseCommands
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import SECOND
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderType, Severity
-from mytrading.messages.runconfig import OrphanLegs, StopPlan
+from mytrading.messages.run_config import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
 
 BASKET_NS = 30 * SECOND
-"""How long after its wish has expired a basket that began may still order its other legs, in both times."""
+"""How long after its intent has expired a basket that began may still order its other legs, in both times."""
 
 
 class _Kept(NamedTuple):
@@ -56,92 +56,101 @@ class _Kept(NamedTuple):
 _NOTHING = _Kept()
 
 
-class Entries:
+class EntryPlanner:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing, margins: Margins, limits: Limits) -> None:
+    def __init__(
+        self,
+        state: RiskState,
+        environment: RiskEnvironment,
+        closing: CloseCommands,
+        margins: MarginCheck,
+        limits: Limits,
+    ) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
         self._closing = closing
         self._margins = margins
-        self._cases = Cases(state, scene, limits)
-        self._sizer = Sizer(state, scene, margins)
+        self._cases = ContextBuilder(state, environment, limits)
+        self._sizer = Sizer(state, environment, margins)
 
     @property
     def machine_ns(self) -> int:
         """Machine time as the cases have it."""
         return self._cases.machine_ns
 
-    def enter(self, wish: Wish, account: str, now: int) -> list[Any]:
+    def enter(self, intent: Intent, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
-        wish = wish.in_account(account)
-        run = self._scene.strategies.get(wish.signal.strategy)
+        intent = intent.in_account(account)
+        run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
-        legs = self._standings(wish, account)
-        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(wish.signal, now))
+        legs = self._standings(intent, account)
+        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(intent.signal, now))
         if move.broken:
-            return self._break(wish, account, move.broken, now, unwind=move.unwind)
+            return self._break(intent, account, move.broken, now, unwind=move.unwind)
         for name in move.enter:
-            if self._must_wait(name, account, wish, now):
+            if self._must_wait(name, account, intent, now):
                 return []
-        if not move.enter and (kept := self._kept_waiting(wish, account, now)) is not None:
-            return [self._denied(wish, wish.legs[0].instrument, account, (kept,), now)]
-        sized = self._sizer.size(wish, account, now) if move.enter else Sized()
+        if not move.enter and (kept := self._kept_waiting(intent, account, now)) is not None:
+            return [self._denied(intent, intent.legs[0].instrument, account, (kept,), now)]
+        sized = self._sizer.size(intent, account, now) if move.enter else SizingResult()
         if sized.denial is not None:
-            return self._unsized(wish, account, sized.denial, now)
+            return self._unsized(intent, account, sized.denial, now)
         if sized.row is not None:
-            wish = replace(wish, sized={**wish.sized, account: sized.row.lots})
-            legs = self._standings(wish, account)
-            move = next_move(legs, orphans, tries, late=self.is_basket_late(wish.signal, now))
-            return self._enter(wish, account, now, (legs, move), [sized.row])
-        return self._enter(wish, account, now, (legs, move), [])
+            intent = replace(intent, sized={**intent.sized, account: sized.row.lots})
+            legs = self._standings(intent, account)
+            move = next_move(legs, orphans, tries, late=self.is_basket_late(intent.signal, now))
+            return self._enter(intent, account, now, (legs, move), [sized.row])
+        return self._enter(intent, account, now, (legs, move), [])
 
     def _enter(
-        self, wish: Wish, account: str, now: int, plan: tuple[tuple[LegStanding, ...], Move], rows: list[Any]
+        self, intent: Intent, account: str, now: int, plan: tuple[tuple[LegStatus, ...], BasketMove], rows: list[Any]
     ) -> list[Any]:
         """Order what may be ordered now, after `rows`; every leg that is still wanted is judged."""
         legs, move = plan
-        if len(legs) == 1 and move.enter and not wish.lost:
-            return self._enter_alone(wish, account, now, rows)
+        if len(legs) == 1 and move.enter and not intent.lost:
+            return self._enter_alone(intent, account, now, rows)
         wanted = {leg.instrument for leg in legs if leg.open}
-        begun = self._cases.begun(wish, account)
+        begun = self._cases.begun(intent, account)
         cases = [
-            (leg, self._cases.case(wish, leg, account, now))
-            for leg in wish.legs
+            (leg, self._cases.case(intent, leg, account, now))
+            for leg in intent.legs
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
-        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], wish, account, now)
+        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], intent, account, now)
         denied = [(leg, found) for leg, case in together(cases) if (found := judge(case))]
         if denied:
-            return self._deny(wish, account, denied, now, begun=begun)
-        if not begun and (asking := self._question(cases, wish, account)) is not None:
-            return self._sizer.shared_rows(wish, rows) + asking
+            return self._deny(intent, account, denied, now, begun=begun)
+        if not begun and (asking := self._question(cases, intent, account)) is not None:
+            return self._sizer.shared_rows(intent, rows) + asking
         chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
         if not chosen:
             return []
-        margin = self._kept(wish, account, cases, chosen, begun=begun)
+        margin = self._kept(intent, account, cases, chosen, begun=begun)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
         later = tuple(sorted(calls.keys() - {leg.instrument for leg, _ in chosen}))
         for leg, case in chosen:
             if calls.pop(leg.instrument, None) is not None:  # None: a leg before it has named the instrument
-                rows += self._entry(wish, leg, account, case, _Kept(margin, sum(calls.values()), later))
+                rows += self._entry(intent, leg, account, case, _Kept(margin, sum(calls.values()), later))
         return rows
 
-    def _enter_alone(self, wish: Wish, account: str, now: int, rows: list[Any]) -> list[Any]:
-        """Order the leg of a wish that has one, after `rows`: nothing stays reserved for others."""
-        leg = wish.legs[0]
-        case = self._cases.case(wish, leg, account, now)
+    def _enter_alone(self, intent: Intent, account: str, now: int, rows: list[Any]) -> list[Any]:
+        """Order the leg of an intent that has one, after `rows`: nothing stays reserved for others."""
+        leg = intent.legs[0]
+        case = self._cases.case(intent, leg, account, now)
         if not case.units:
             return []
-        cases = self._with_margin([(leg, case)], wish, account, now)
+        cases = self._with_margin([(leg, case)], intent, account, now)
         case = cases[0][1]
         if found := judge(case):
-            return self._deny(wish, account, [(leg, found)], now, begun=False)
-        if (asking := self._question(cases, wish, account)) is not None:
-            return self._sizer.shared_rows(wish, rows) + asking
-        return rows + self._entry(wish, leg, account, case, _NOTHING)
+            return self._deny(intent, account, [(leg, found)], now, begun=False)
+        if (asking := self._question(cases, intent, account)) is not None:
+            return self._sizer.shared_rows(intent, rows) + asking
+        return rows + self._entry(intent, leg, account, case, _NOTHING)
 
-    def _with_margin(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str, now: int) -> list[tuple[Leg, Case]]:
+    def _with_margin(
+        self, cases: list[tuple[Leg, PreTradeContext]], intent: Intent, account: str, now: int
+    ) -> list[tuple[Leg, PreTradeContext]]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
         margins = self._margins
         legs, alone = [], []
@@ -152,8 +161,8 @@ class Entries:
                 legs.append(made)
         if not legs:
             return cases
-        need = margins.needed(legs, wish.signal, account, now)
-        free = margins.free(account, legs, wish.signal)
+        need = margins.needed(legs, intent.signal, account, now)
+        free = margins.free(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
         found = []
         for (leg, case), own in zip(cases, alone, strict=True):
@@ -165,30 +174,30 @@ class Entries:
 
     def _kept(
         self,
-        wish: Wish,
+        intent: Intent,
         account: str,
-        cases: list[tuple[Leg, Case]],
-        chosen: list[tuple[Leg, Case]],
+        cases: list[tuple[Leg, PreTradeContext]],
+        chosen: list[tuple[Leg, PreTradeContext]],
         *,
         begun: bool,
     ) -> float:
         """Rupees that stay reserved for the legs still to come, once those chosen are ordered."""
-        signal = wish.signal
-        before = self._state.baskets.get((signal.strategy, signal.watch, account), NOTHING_WAITS).margin
+        signal = intent.signal
+        before = self._state.baskets.get((signal.strategy, signal.watch, account), NO_RESERVE).margin
         whole = before if begun else sum(case.reserves for _, case in cases)
         return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
 
-    def _calls(self, leg: LegStanding) -> int:
+    def _calls(self, leg: LegStatus) -> int:
         """Order calls that a leg still needs: one, or one for each slice."""
-        missing, sizes = abs(leg.target - leg.held - leg.coming), self._scene.sizes(leg.instrument)
+        missing, sizes = abs(leg.target - leg.held - leg.coming), self._environment.sizes(leg.instrument)
         try:
             return len(slices(missing, sizes)) if missing else 0
         except Unsliceable:
             return 1
 
-    def _question(self, cases: list[tuple[Leg, Case]], wish: Wish, account: str) -> list[Any] | None:
+    def _question(self, cases: list[tuple[Leg, PreTradeContext]], intent: Intent, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
-        signal = wish.signal
+        signal = intent.signal
         if not cases or not cases[0][1].may_ask:
             return None
         made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
@@ -198,26 +207,26 @@ class Entries:
         return [] if self._margins.is_asking(signal.id, account, legs) else None
 
     def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
-        """The entry of a wish of one leg that some rules alone may deny, or why they do."""
-        wish, leg = Wish(signal=signal), signal.legs[0]
-        ((_, case),) = self._with_margin([(leg, self._cases.case(wish, leg, account, now))], wish, account, now)
+        """The entry of an intent of one leg that some rules alone may deny, or why they do."""
+        intent, leg = Intent(signal=signal), signal.legs[0]
+        ((_, case),) = self._with_margin([(leg, self._cases.case(intent, leg, account, now))], intent, account, now)
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
-        return denied or self._entry(wish, leg, account, case, _Kept())
+        return denied or self._entry(intent, leg, account, case, _Kept())
 
-    def _standings(self, wish: Wish, account: str) -> tuple[LegStanding, ...]:
-        if len(wish.legs) == 1:
-            return (self._standing(wish, wish.legs[0], account),)
-        return tuple(self._standing(wish, leg, account) for leg in wish.legs)
+    def _standings(self, intent: Intent, account: str) -> tuple[LegStatus, ...]:
+        if len(intent.legs) == 1:
+            return (self._standing(intent, intent.legs[0], account),)
+        return tuple(self._standing(intent, leg, account) for leg in intent.legs)
 
-    def _standing(self, wish: Wish, leg: Leg, account: str) -> LegStanding:
-        state, signal = self._state, wish.signal
+    def _standing(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
+        state, signal = self._state, intent.signal
         coming = state.coming_units(signal.strategy, leg.instrument, account)
         attempts = state.attempts(account, signal.id, leg.instrument)
         failed = attempts - bool(attempts and coming)
-        stopped = risk_orphans.losses(state, wish, account, leg.instrument) if wish.lost else 0
-        return LegStanding(
+        stopped = orphan_hedges.losses(state, intent, account, leg.instrument) if intent.lost else 0
+        return LegStatus(
             leg.instrument,
-            wish.lots(leg, account) * self._scene.lot_of(leg.instrument),
+            intent.lots(leg, account) * self._environment.lot_of(leg.instrument),
             state.units_of(signal.strategy, signal.watch, leg.instrument, account),
             coming,
             max(attempts, stopped),
@@ -225,12 +234,12 @@ class Entries:
             stopped=stopped > 0,
         )
 
-    def _kept_waiting(self, wish: Wish, account: str, now: int) -> Denial | None:
-        """Why a wish of one leg that is over was not judged: an entry of an earlier one kept it waiting to the end."""
-        signal = wish.signal
-        if len(wish.legs) != 1 or not expired(signal, now, self.machine_ns):
+    def _kept_waiting(self, intent: Intent, account: str, now: int) -> Denial | None:
+        """Why an intent of one leg that is over was not judged: an entry of an earlier one kept it waiting."""
+        signal = intent.signal
+        if len(intent.legs) != 1 or not is_expired(signal, now, self.machine_ns):
             return None
-        order = self._state.doubted_entry(signal.strategy, wish.legs[0].instrument, account)
+        order = self._state.doubted_entry(signal.strategy, intent.legs[0].instrument, account)
         if order is None or order.cause == signal.id:
             return None
         what = f"{in_words(order)} and kept it waiting until it was too late"
@@ -239,61 +248,62 @@ class Entries:
             return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
-    def kept_by(self, why: str, wish: Wish, account: str, now: int) -> list[Any]:
-        """Nothing while a wish in time waits for the end of a doubt; then that it was too late for it, and why.
+    def kept_by(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
+        """Nothing while an intent in time waits for the end of a doubt; then that it was too late for it, and why.
 
         A basket that began waits on: it is ordered or broken once the doubt is over.
         """
-        if not wish.legs or self.has_begun(wish, account) or not expired(wish.signal, now, self.machine_ns):
+        if not intent.legs or self.has_begun(intent, account) or not is_expired(intent.signal, now, self.machine_ns):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
-        return [self._denied(wish, wish.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
+        return [self._denied(intent, intent.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
 
     def closed(self, account: str, now: int) -> str:
         """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
         if found := judge_given(self._cases.of_account(account, now)):
             return found[0].message
-        scene = self._scene
-        unread = funds_unread(self._state, account, scene.funds_stale) if scene.needs_funds else ""
+        environment = self._environment
+        unread = funds_unread(self._state, account, environment.funds_stale) if environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
 
-    def has_begun(self, wish: Wish, account: str) -> bool:
+    def has_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of several was ordered in an account."""
-        return self._cases.begun(wish.in_account(account), account)
+        return self._cases.begun(intent.in_account(account), account)
 
     def is_basket_late(self, signal: Signal, now: int) -> bool:
         """True once a basket that began may order nothing more."""
         return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
 
-    def _must_wait(self, instrument: str, account: str, wish: Wish, now: int) -> bool:
-        """True while a wish is in time but has no fresh quote yet, or an entry of an older wish is being withdrawn.
+    def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
+        """True while an intent is in time but has no fresh quote yet, or an entry of an older intent is being
+        withdrawn.
 
         The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments, and after a
         start the account's funds. What is refused today waits for nothing.
         """
-        signal = wish.signal
-        scene = self._scene
-        if scene.instruments.get(instrument) is None or expired(signal, now, self.machine_ns):
+        signal = intent.signal
+        environment = self._environment
+        if environment.instruments.get(instrument) is None or is_expired(signal, now, self.machine_ns):
             return False
-        patient = self._scene.lock_step or self._state.machine_ns < self._scene.patient_until
+        patient = self._environment.lock_step or self._state.machine_ns < self._environment.patient_until
         if patient and not_ready(self._state, account):
             return True
-        if self._scene.master is not None and self._scene.master.day != self._scene.today(now):
+        if self._environment.master is not None and self._environment.master.day != self._environment.today(now):
             return True
-        if self._scene.refusal(instrument, now):
+        if self._environment.refusal(instrument, now):
             return False
         if self._state.is_withdrawing(signal.strategy, instrument):
             return True
-        if self._sizer.waits(wish, account, now) or (scene.needs_funds and not self._margins.is_told(account)):
+        if self._sizer.waits(intent, account, now) or (environment.needs_funds and not self._margins.is_told(account)):
             return True
         quote = self._state.quotes.get(instrument)
-        return quote is None or stale(quote, now, self.machine_ns, self._scene.limits.stale_quote_seconds)
+        return quote is None or is_stale(quote, now, self.machine_ns, self._environment.limits.stale_quote_seconds)
 
-    def _entry(self, wish: Wish, leg: Leg, account: str, case: Case, kept: _Kept) -> list[Any]:
-        signal, holder, stop = wish.signal, who_holds(case), stop_of(case)
-        levels = stop if isinstance(stop, Levels) else Levels(0.0, 0.0)
-        at_broker = levels if holder is StopPlan.BROKER else Levels(0.0, 0.0)
-        sizes = self._scene.sizes(leg.instrument)
+    def _entry(self, intent: Intent, leg: Leg, account: str, case: PreTradeContext, kept: _Kept) -> list[Any]:
+        signal, holder, stop = intent.signal, who_holds(case), stop_of(case)
+        levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
+        at_broker = levels if holder is StopPlan.BROKER else StopLevels(0.0, 0.0)
+        sizes = self._environment.sizes(leg.instrument)
         grace = BASKET_NS if case.begun else 0
         rests = leg.order_type is not OrderType.MARKET
         entry = PlaceEntry(
@@ -328,52 +338,52 @@ class Entries:
             entry = replace(entry, held_stop=level)
         if leg.target_price and not case.is_hedge:
             entry = replace(entry, held_target=leg.target_price)
-        target = leg_targets.hold(self._state, entry, case.now)
+        target = take_profits.hold(self._state, entry, case.now)
         armed = 0.0 if case.is_hedge else level
-        return [entry, *target, *risk_stops.hold(self._state, entry, armed, case.now)]
+        return [entry, *target, *engine_stops.hold(self._state, entry, armed, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""
-        if self._scene.lock_step:
+        if self._environment.lock_step:
             return 0
         return max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
 
     # refusals
 
-    def _unsized(self, wish: Wish, account: str, denial: Denial, now: int) -> list[Any]:
+    def _unsized(self, intent: Intent, account: str, denial: Denial, now: int) -> list[Any]:
         """No lots can be had: said in its place beside what all other rules say, of the least that could be had."""
-        least = self._sizer.least(wish, account) if denial.code == SHORT_OF_MARGIN else wish
-        cases = [(leg, self._cases.case(least, leg, account, now)) for leg in wish.legs]
+        least = self._sizer.least(intent, account) if denial.code == SHORT_OF_MARGIN else intent
+        cases = [(leg, self._cases.case(least, leg, account, now)) for leg in intent.legs]
         cases = self._with_margin([(leg, case) for leg, case in cases if case.units], least, account, now)
         rows: list[Any] = [
-            self._denied(wish, leg.instrument, account, with_denial(judge(case), denial), now) for leg, case in cases
+            self._denied(intent, leg.instrument, account, with_denial(judge(case), denial), now) for leg, case in cases
         ]
-        return rows or [self._denied(wish, wish.legs[0].instrument, account, (denial,), now)]
+        return rows or [self._denied(intent, intent.legs[0].instrument, account, (denial,), now)]
 
     def _deny(
-        self, wish: Wish, account: str, denied: list[tuple[Leg, tuple[Denial, ...]]], now: int, *, begun: bool
+        self, intent: Intent, account: str, denied: list[tuple[Leg, tuple[Denial, ...]]], now: int, *, begun: bool
     ) -> list[Any]:
         """A denial for each leg; in a basket that began, one leg that is denied breaks it."""
-        rows: list[Any] = [self._denied(wish, leg.instrument, account, found, now) for leg, found in denied]
+        rows: list[Any] = [self._denied(intent, leg.instrument, account, found, now) for leg, found in denied]
         if not begun:
             return rows
         leg, found = denied[0]
         return [
             *rows,
-            *self._break(wish, account, f"{leg.instrument} was denied: {found[0].message}", now, unwind=True),
+            *self._break(intent, account, f"{leg.instrument} was denied: {found[0].message}", now, unwind=True),
         ]
 
-    def _break(self, wish: Wish, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
+    def _break(self, intent: Intent, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
         """Give an account's basket up: what is on its way is withdrawn, what is held closed if so wanted.
 
-        What is filled after this, late, is closed as well: the wish has no room for it any more.
+        What is filled after this, late, is closed as well: the intent has no room for it any more.
         """
-        state, signal = self._state, wish.signal
-        run = self._scene.strategies.get(signal.strategy)
+        state, signal = self._state, intent.signal
+        run = self._environment.strategies.get(signal.strategy)
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
         held = (p for p in state.held(signal.strategy, signal.watch) if p.account == account and unwinds)
-        denial = self._denied(wish, wish.legs[0].instrument, account, (Denial(BROKEN, why),), now)
+        denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
         return [
             *self._closing.withdraw(live, signal.id),
             *self._closing.close_all(held, signal.id, why, signal.trace_ns),
@@ -381,10 +391,12 @@ class Entries:
             _alarm(signal, account, f"{signal.strategy} in {account}: {why}", now),
         ]
 
-    def _denied(self, wish: Wish, instrument: str, account: str, denials: tuple[Denial, ...], now: int) -> SignalDenied:
+    def _denied(
+        self, intent: Intent, instrument: str, account: str, denials: tuple[Denial, ...], now: int
+    ) -> SignalDenied:
         return SignalDenied(
-            signal=wish.signal.id,
-            strategy=wish.signal.strategy,
+            signal=intent.signal.id,
+            strategy=intent.signal.strategy,
             code=denials[0].code,
             message="; ".join(denial.message for denial in denials),
             codes=tuple(denial.code for denial in denials),
@@ -393,14 +405,14 @@ class Entries:
             account=account,
         )
 
-    def left_out(self, wish: Wish, account: str, now: int) -> SignalDenied:
-        """The wish is over in an account in which something was being closed all the while."""
+    def left_out(self, intent: Intent, account: str, now: int) -> SignalDenied:
+        """The intent is over in an account in which something was being closed all the while."""
         why = Denial("EXPIRED", "what is being closed first kept it waiting until it was too late")
-        return self._denied(wish, wish.legs[0].instrument, account, (why,), now)
+        return self._denied(intent, intent.legs[0].instrument, account, (why,), now)
 
-    def too_late(self, wish: Wish, now: int) -> SignalExpired:
-        """The wish is over and was not judged."""
-        signal = wish.signal
+    def too_late(self, intent: Intent, now: int) -> SignalExpired:
+        """The intent is over and was not judged."""
+        signal = intent.signal
         return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
 
 

@@ -1,16 +1,16 @@
 """Legs that are ordered together, each judged as if those before it were held: a limit counts the whole basket.
 
-Used by `core/risk/entries`. The one rule: what a leg takes is only ever added for the legs behind it.
+What a leg takes is only ever added for the legs behind it.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.risk.case import Case
+from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.messages.signals import Leg
 
-Judged = tuple[Leg, Case]
+Judged = tuple[Leg, PreTradeContext]
 
 
 def together(cases: list[Judged]) -> list[Judged]:
@@ -28,7 +28,7 @@ def together(cases: list[Judged]) -> list[Judged]:
     return found
 
 
-def _behind(case: Case, same: int, all_of_them: int) -> Case:
+def _behind(case: PreTradeContext, same: int, all_of_them: int) -> PreTradeContext:
     """A case with positions of legs before it, so many of the same underlying."""
     if not all_of_them:
         return case

@@ -1,8 +1,7 @@
 """Limits with a memory: the loss of a day, the fall below peak equity, R of a day, per account and per strategy.
 
-Used by `core/risk` on every quote of what is held, on every fill, and with the time. Each limit has an action, carried
-out once and recorded as a risk event; what it ended stays ended until the next session, a halt until a person resumes.
-The one rule: a limit that was reached is journaled before anything follows from it.
+Each limit has an action, carried out once and recorded as a risk event; what it ended stays ended until the next
+session, a halt until an operator resumes. A limit that was reached is journaled before anything follows from it.
 """
 
 from __future__ import annotations
@@ -11,18 +10,26 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from mytrading.core.identity import content_id
-from mytrading.core.risk.case import rupees
-from mytrading.core.risk.closing import Closing
-from mytrading.core.risk.day import ACCOUNT, STRATEGY, Scope
-from mytrading.core.risk.memory import Line, base_name, fired_name, halt_name, mark_name, peak_name, times_name
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import SECOND
+from mytrading.core.ids import content_id
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, Scope
+from mytrading.core.risk.pnl.equity_memory import (
+    Line,
+    base_name,
+    fired_name,
+    halt_name,
+    mark_name,
+    peak_name,
+    times_name,
+)
+from mytrading.core.risk.state.close_commands import CloseCommands
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.text.money import rupees
+from mytrading.core.time import SECOND
 from mytrading.messages.control import KILL, Alert, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import LimitAction, LimitKind, Severity, TradingLevel
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Order, Position
-from mytrading.messages.records import LevelMoved
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 
 JOURNAL_EVERY_NS = SECOND
@@ -92,15 +99,15 @@ class Limit(NamedTuple):
 class Limits:
     """Asks the state, changes nothing. Budget of a quote: 10 µs for five strategies in one account."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
-        self._state, self._scene, self._closing = state, scene, closing
+    def __init__(self, state: RiskState, environment: RiskEnvironment, closing: CloseCommands) -> None:
+        self._state, self._environment, self._closing = state, environment, closing
         self._money = state.memory.money
-        self._money.r_value = scene.limits.r_value
+        self._money.r_value = environment.limits.r_value
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
-        for account in scene.accounts():
-            self._by_scope[ACCOUNT, account] = tuple(_of_account(scene, account))
-        for name in scene.strategies:
-            self._by_scope[STRATEGY, name] = tuple(_of_strategy(scene, name))
+        for account in environment.accounts():
+            self._by_scope[ACCOUNT, account] = tuple(_of_account(environment, account))
+        for name in environment.strategies:
+            self._by_scope[STRATEGY, name] = tuple(_of_strategy(environment, name))
         self._money.counts_r = any(limit.kind in _IN_R for limit in self.all)
 
     @property
@@ -112,7 +119,7 @@ class Limits:
         """Those of a scope; accounts and owners nobody configured have none of a strategy, and those of any account."""
         found = self._by_scope.get(scope)
         if found is None:
-            found = tuple(_of_account(self._scene, scope[1])) if scope[0] == ACCOUNT else ()
+            found = tuple(_of_account(self._environment, scope[1])) if scope[0] == ACCOUNT else ()
             self._by_scope[scope] = found
         return found
 
@@ -122,7 +129,7 @@ class Limits:
         """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
-            accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+            accounts = () if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
             return memory.fall(limit.scope, accounts)
         return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.r(limit.scope)
 
@@ -186,7 +193,7 @@ class Limits:
         if value is None:
             return False
         if limit.kind is _DRAWDOWN:
-            accounts = () if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+            accounts = () if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
             doubt /= self._state.memory.measure(limit.scope, accounts) or math.inf
         if doubt <= PLAUSIBLE * limit.most:
             return True
@@ -205,7 +212,7 @@ class Limits:
         )
 
     def _afterwards(self, limit: Limit) -> str:
-        """What follows; once a person has ended a halt, the day stays without entries for what was reached."""
+        """What follows; once an operator has ended a halt, the day stays without entries for what was reached."""
         memory = self._state.memory
         resumed = limit.action is LimitAction.HALT and limit.line in memory.fired and limit.line not in memory.halts
         return _RESUMED if resumed else _AFTERWARDS[limit.action]
@@ -236,8 +243,8 @@ class Limits:
             *self._go_on(now),
         ]
 
-    def on_word(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
-        """A person resumes: halts end, and a fall counts from here on."""
+    def on_control(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
+        """An operator resumes: halts end, and a fall counts from here on."""
         if isinstance(message, StrategySwitch):
             return self._lift([(STRATEGY, message.strategy)], now) if message.enabled else []
         if message.level is not TradingLevel.NORMAL or message.account == KILL:
@@ -350,11 +357,11 @@ class Limits:
         return limit.scope[1] == (thing.account if limit.scope[0] == ACCOUNT else thing.strategy)
 
     def _accounts(self, limit: Limit) -> tuple[str, ...]:
-        return (limit.scope[1],) if limit.scope[0] == ACCOUNT else self._scene.accounts_of(limit.scope[1])
+        return (limit.scope[1],) if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
 
     def _cause(self, limit: Limit, now: int) -> str:
         again = self._state.memory.times.get(limit.line, 0)
-        return content_id("limit", *limit.line, self._scene.today(now), *((again,) if again else ()))
+        return content_id("limit", *limit.line, self._environment.today(now), *((again,) if again else ()))
 
     # levels
 
@@ -390,8 +397,8 @@ class Limits:
         return [LevelMoved(name=mark_name(name, long), value=price, at_ns=now) for name, long, price in moved]
 
 
-def _of_account(scene: Scene, account: str) -> Iterator[Limit]:
-    limits, scope = scene.limits, (ACCOUNT, account)
+def _of_account(environment: RiskEnvironment, account: str) -> Iterator[Limit]:
+    limits, scope = environment.limits, (ACCOUNT, account)
     yield Limit(LimitKind.DAILY_LOSS, scope, limits.max_daily_loss, limits.max_daily_loss_action)
     yield Limit(LimitKind.DRAWDOWN, scope, limits.max_drawdown, limits.max_drawdown_action)
     if limits.daily_stop_r:
@@ -400,8 +407,8 @@ def _of_account(scene: Scene, account: str) -> Iterator[Limit]:
         yield Limit(LimitKind.DAILY_TARGET_R, scope, limits.daily_target_r, limits.daily_r_action)
 
 
-def _of_strategy(scene: Scene, name: str) -> Iterator[Limit]:
-    strategy, scope = scene.strategies[name], (STRATEGY, name)
+def _of_strategy(environment: RiskEnvironment, name: str) -> Iterator[Limit]:
+    strategy, scope = environment.strategies[name], (STRATEGY, name)
     if strategy.max_daily_loss:
         yield Limit(LimitKind.DAILY_LOSS, scope, strategy.max_daily_loss, strategy.limit_action)
     if strategy.max_drawdown:

@@ -1,8 +1,7 @@
-"""What a day has brought, in rupees and in R, by owner, account and strategy: kept up, never added up anew.
+"""What a day has brought, in rupees and in R, by owner, account and strategy: kept up, never added up again.
 
-Used by risk for the limits of the day. The one rule: a price that is old or not positive moves nothing; what was last
-known stays. Whether all that is held has been quoted since this start is known besides (`is_priced`), and how much of a
-sum a single quote alone says (`doubt`).
+A price that is old or not positive moves nothing; what was last known stays. Whether all that is held has been quoted
+since this start is known besides (`is_priced`), and how much of a sum a single quote alone says (`doubt`).
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mytrading.core.money.pnl import exit_price
-from mytrading.core.risk.times import SECOND
+from mytrading.core.accounting.pnl import exit_price
+from mytrading.core.time import SECOND
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 
-Key = tuple[str, str, str, str]
 """Account, instrument, product, strategy."""
 Scope = tuple[str, str]
 ACCOUNT, STRATEGY = "account", "strategy"
@@ -34,7 +33,7 @@ ALONE_NS = 2 * SECOND
 """Market time after which the last price stands in for a second quote that does not come."""
 
 
-class Sum(msgspec.Struct):
+class ScopePnl(msgspec.Struct):
     """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves.
 
     `gain` is what of them is more than the quotes of the moment before said.
@@ -63,7 +62,7 @@ class _Money(msgspec.Struct):
     brought: float = 0.0
     past_r: float = 0.0
     r: float = 0.0
-    sums: tuple[Sum, ...] = ()
+    sums: tuple[ScopePnl, ...] = ()
 
     @property
     def total(self) -> float:
@@ -74,19 +73,19 @@ class _Money(msgspec.Struct):
         return max(0.0, self.unrealised - self.former)
 
 
-class DayMoney:
+class DayPnl:
     """Profit of the day: realised, and unrealised beyond what the day began with. Budget of a quote: 1 µs an owner."""
 
     def __init__(self, stale_seconds: float) -> None:
         self._stale_ns = int(stale_seconds * SECOND)
-        self._owners: dict[Key, _Money] = {}
-        self._keys: dict[str, list[Key]] = {}
-        self._held: dict[str, tuple[tuple[Key, _Money], ...]] = {}
+        self._owners: dict[OwnerKey, _Money] = {}
+        self._keys: dict[str, list[OwnerKey]] = {}
+        self._held: dict[str, tuple[tuple[OwnerKey, _Money], ...]] = {}
         """By instrument those who hold units of it; noted when a price asks, forgotten when a position moves."""
-        self.sums: dict[Scope, Sum] = {}
+        self.sums: dict[Scope, ScopePnl] = {}
         """Rupees of the day by account and strategy, as `profit` tells them."""
         self._in_r: dict[Scope, float] = {}
-        self._stops: dict[Key, float] = {}
+        self._stops: dict[OwnerKey, float] = {}
         self.counts_r = False
         """Limits in R are set, so that R is kept up."""
         self.r_value = 0.0
@@ -214,7 +213,7 @@ class DayMoney:
             for long in sorted(signs):
                 yield instrument, long
 
-    def unrealised(self) -> dict[Key, float]:
+    def unrealised(self) -> dict[OwnerKey, float]:
         """Rupees by owner of what is open."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
 
@@ -244,7 +243,7 @@ class DayMoney:
                 total.rupees += rupees
                 total.gain += gain
 
-    def stop(self, key: Key, level: float) -> None:
+    def stop(self, key: OwnerKey, level: float) -> None:
         """The stop of an entry (rupees, 0: none): the first one of a round trip says what it risks."""
         money = self._owners.get(key)
         if money is None or not money.units:
@@ -252,7 +251,7 @@ class DayMoney:
 
     def position(self, position: Position, carried: bool = False) -> None:
         """A position stands so; one that is carried into the day keeps its last known price, however old."""
-        key = (position.account, position.instrument, position.product.value, position.strategy)
+        key = position.owner
         money = self._owner(key)
         self._moved_by.pop(position.instrument, None)
         self._held.pop(position.instrument, None)
@@ -270,7 +269,7 @@ class DayMoney:
             if not money.units:
                 money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
 
-    def _note_risk(self, key: Key, money: _Money, position: Position) -> None:
+    def _note_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
         """What is entered until now loses at the stop of its first entry; a leg without one has that of its owner."""
         if not position.quantity:
             return
@@ -280,7 +279,7 @@ class DayMoney:
             owners = (other for name, other in self._owners.items() if (name[0], name[3]) == (key[0], key[3]))
             money.risk = max((other.risk for other in owners), default=0.0)
 
-    def _count_r(self, key: Key, money: _Money) -> None:
+    def _count_r(self, key: OwnerKey, money: _Money) -> None:
         base = money.risk or self.r_value
         now = money.past_r
         if base:
@@ -301,7 +300,7 @@ class DayMoney:
             for long in (False, True):
                 self.marks.pop((instrument, long), None)
 
-    def carry(self, key: Key, unrealised: float) -> None:
+    def carry(self, key: OwnerKey, unrealised: float) -> None:
         """So much of an owner's unrealised profit is of earlier days."""
         money = self._owner(key)
         money.carried = money.brought = unrealised
@@ -378,8 +377,8 @@ class DayMoney:
             if self.counts_r:
                 self._count_r(key, money)
 
-    def _holders(self, instrument: str) -> tuple[tuple[Key, _Money], ...]:
-        kept: list[tuple[Key, _Money]] = []
+    def _holders(self, instrument: str) -> tuple[tuple[OwnerKey, _Money], ...]:
+        kept: list[tuple[OwnerKey, _Money]] = []
         for key in self._keys.get(instrument, ()):
             money = self._owners[key]
             if money.units:
@@ -401,15 +400,15 @@ class DayMoney:
         found = self.marks.get((instrument, long))
         return self.marks.get((instrument, not long)) if found is None else found
 
-    def _owner(self, key: Key) -> _Money:
+    def _owner(self, key: OwnerKey) -> _Money:
         money = self._owners.get(key)
         if money is None:
-            sums = tuple(self.sums.setdefault(scope, Sum()) for scope in scopes(key))
+            sums = tuple(self.sums.setdefault(scope, ScopePnl()) for scope in scopes(key))
             money = self._owners[key] = _Money(sums=sums)
             self._keys.setdefault(key[1], []).append(key)
         return money
 
 
-def scopes(key: Key) -> tuple[Scope, Scope]:
+def scopes(key: OwnerKey) -> tuple[Scope, Scope]:
     """The account and the strategy of an owner."""
     return (ACCOUNT, key[0]), (STRATEGY, key[3])

@@ -1,34 +1,33 @@
 """What the limits of the day must not forget: equity and its peak, what was reached, halts, the last prices of a day.
 
-Used by `core/risk/state`, which hands it every `LevelMoved` whose name begins with `limit`. The one rule: what survives
-a restart was journaled as a level; peaks seen since the last one are the only exception, a second's worth of them.
+What survives a restart was journaled as a level; peaks seen since the last one are the only exception, a second's worth
+of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
 
-from mytrading.core.risk.day import ACCOUNT, STRATEGY, DayMoney, Key, Scope
-from mytrading.core.risk.times import DAY, IST_NS
-from mytrading.messages.enums import LimitKind
-from mytrading.messages.records import LevelMoved
+from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, DayPnl, Scope
+from mytrading.core.time import day_number
+from mytrading.messages.enums import LimitKind, Product
+from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.keys import OwnerKey
 
 PREFIX = "limit "
 _BASE, _PEAK, _FIRED, _HALT, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "carried", "times"
 _MARKS = {"mark_long": (True,), "mark_short": (False,), "mark": (True, False)}
 """Prices at which what is long, or short, would be closed; `mark` is a last price, as journals of before have it."""
-_EPOCH = date(1970, 1, 1).toordinal()
 
 Line = tuple[LimitKind, str, str]
 """A limit: its kind, and the scope it holds for."""
 
 
-class Memory:
-    """`fired` holds value and market time of what was reached today, `halts` what a person must end."""
+class EquityMemory:
+    """`fired` holds value and market time of what was reached today, `halts` what an operator must end."""
 
     def __init__(self, stale_seconds: float) -> None:
-        self.money = DayMoney(stale_seconds)
+        self.money = DayPnl(stale_seconds)
         self.funds: dict[str, float] = {}
         """What an account is worth in rupees, as its broker tells."""
         self.bases: dict[str, float] = {}
@@ -42,7 +41,7 @@ class Memory:
         self.journaled: dict[Scope, tuple[float, int]] = {}
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0
-        self._carried: dict[Key, float] = {}
+        self._carried: dict[OwnerKey, float] = {}
         self.began = -1
         """The day that is remembered, counted from 1970; -1 before any moment was heard of."""
 
@@ -120,8 +119,9 @@ class Memory:
                 self.money.mark(rest, long, row.value, row.at_ns)
         elif what == _CARRIED:
             account, instrument, product, strategy = rest.split(" ", 3)
-            self._carried[account, instrument, product, strategy] = row.value
-            self.money.carry((account, instrument, product, strategy), row.value)
+            owner = OwnerKey(account, instrument, Product(product), strategy)
+            self._carried[owner] = row.value
+            self.money.carry(owner, row.value)
         elif what in (_FIRED, _HALT, _TIMES):
             self._line(what, rest, row)
         return True
@@ -148,7 +148,7 @@ class Memory:
     # days
 
     def notice_day(self, market_ns: int) -> None:
-        """The first moment heard of says which day it is; later days begin with `open_day`."""
+        """The first moment known says which day it is; later days begin with `open_day`."""
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)
 
@@ -178,16 +178,6 @@ class Memory:
         known = self.peaks | {scope: value for scope, (value, _) in self.journaled.items()}
         levels |= {peak_name(scope): value for scope, value in known.items() if scope[0] == ACCOUNT}
         return levels | {_carried_name(key): value for key, value in held.items()}
-
-
-def day_number(market_ns: int) -> int:
-    """The Indian date of a moment, counted from 1970."""
-    return (market_ns + IST_NS) // DAY
-
-
-def day_number_of(day: str) -> int:
-    """An ISO date, counted from 1970."""
-    return date.fromisoformat(day).toordinal() - _EPOCH
 
 
 def _scope(text: str) -> Scope:
@@ -225,5 +215,5 @@ def times_name(line: Line) -> str:
     return f"{PREFIX}{_TIMES} {line[0].value} {line[1]} {line[2]}"
 
 
-def _carried_name(key: Key) -> str:
+def _carried_name(key: OwnerKey) -> str:
     return f"{PREFIX}{_CARRIED} {' '.join(key)}"

@@ -1,27 +1,23 @@
-"""One leg of a wish before the rules: all that they may look at, what a rule and a denial are, and words for money.
+"""One leg of an intent before the rules: all that they may look at, what a rule and a denial are, and words for money.
 
-Used by risk and by every table of rules. The one rule: a case is a value; nothing here looks anything up.
+A case is a value; nothing here looks anything up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.calendar import IST, Session
-from mytrading.core.risk.times import SECOND
+from mytrading.core.calendar import Session
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import RiskLimits, StopPlan, StrategyRun
+from mytrading.messages.run_config import RiskLimits, StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
 
 _FUT = InstrumentKind.FUT
-QUOTE_FLOOR_NS = 2 * SECOND
-"""Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
 
 
 class Denial(NamedTuple):
@@ -31,8 +27,8 @@ class Denial(NamedTuple):
     message: str
 
 
-class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the rules may look at for one leg of a wish.
+class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the rules may look at for one leg of an intent.
 
     `units` (signed) is what the order would trade, `price` (rupees, 0 if there is none) what it is valued at.
     `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
@@ -41,7 +37,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     when all is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins
     (market time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true
     once another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`),
-    `entered` once anything of the wish was ordered in any account. `margin` (rupees) is what this order needs by
+    `entered` once anything of the intent was ordered in any account. `margin` (rupees) is what this order needs by
     itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
     has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share
     of what they need together; `may_ask` is true where the broker may be asked for that. `coverage` is the share of
@@ -127,12 +123,12 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def underway(self) -> bool:
-        """True of what is left of a basket that began: without it the rest has to go again. Not of a leg sold anew."""
+        """True of what is left of a basket that began: without it the rest has to go again. Not of a leg sold again."""
         return self.begun and not self.stopped_out
 
     @property
     def is_counted(self) -> bool:
-        """True of a wish that is among the entries counted: what is left of it is no further entry."""
+        """True of an intent that is among the entries counted: what is left of it is no further entry."""
         return self.entered or self.begun
 
     @property
@@ -159,31 +155,10 @@ class Rule(NamedTuple):
     code: str
     when: str
     settings: str
-    check: Callable[[Case], str]
+    check: Callable[[PreTradeContext], str]
     field: str = ""
 
 
-def rupees(amount: float) -> str:
-    """₹1,62,500 or ₹99.50: lakhs and crores as they are read in India, paise only where there are some."""
-    whole, paise = divmod(round(abs(amount) * 100), 100)
-    digits = str(whole)
-    head, tail = digits[:-3], digits[-3:]
-    while head:
-        head, part = head[:-2], head[-2:]
-        tail = f"{part},{tail}"
-    return f"{'−' if amount < 0 else ''}₹{tail}" + (f".{paise:02d}" if paise else "")
-
-
-def clock_time(ns: int) -> str:
-    """A moment as Indian wall-clock time."""
-    return datetime.fromtimestamp(ns / SECOND, IST).strftime("%H:%M:%S")
-
-
-def expired(signal: Signal, now: int, machine_ns: int) -> bool:
-    """True once both of a wish's times have passed."""
+def is_expired(signal: Signal, now: int, machine_ns: int) -> bool:
+    """True once both of an intent's times have passed."""
     return now > signal.expires_ns and machine_ns > signal.expires_machine_ns
-
-
-def stale(quote: Quote, now: int, machine_ns: int, limit_seconds: float) -> bool:
-    """True if a quote is too old to trade on: in market time beyond the limit, and in machine time beyond 2 s."""
-    return now - quote.market_ns > limit_seconds * SECOND and machine_ns - quote.received_ns > QUOTE_FLOOR_NS

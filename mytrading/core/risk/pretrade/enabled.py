@@ -1,21 +1,21 @@
 """Rules on what the operator has enabled: products, timeframes, and how much data there must be.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import Case, Rule
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
 
 
-def _product(case: Case) -> str:
+def _product(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_products
     if not allowed or case.product in allowed:
         return ""
     return f"product {case.product.value} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
 
 
-def _timeframe(case: Case) -> str:
+def _timeframe(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_timeframes
     if not allowed or case.strategy is None:
         return ""
@@ -31,7 +31,7 @@ def _timeframe(case: Case) -> str:
     )
 
 
-def _coverage(case: Case) -> str:
+def _coverage(case: PreTradeContext) -> str:
     least = case.limits.min_data_coverage
     if case.coverage >= least:
         return ""

@@ -1,17 +1,16 @@
 """What keeps entries waiting: a daemon or a server that is not well, a journal in doubt, bars that are missing.
 
-Used where entries are judged, and by the risk daemon, which shows it. The one rule: the answer is in words for a
-person, and empty where nothing keeps them.
+The answer is in words for an operator, and empty where nothing keeps them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.books import RiskBooks
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.times import SECOND
-from mytrading.core.runs.books import OPTION_PATIENCE
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.runs.run_book import OPTION_PATIENCE
+from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 from mytrading.messages.signals import Leg, Signal
@@ -51,7 +50,7 @@ def not_ready(books: RiskBooks, account: str) -> str:
 
 
 def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
-    """Which bars that a wish may have been decided on are missing, in words; empty if none."""
+    """Which bars that an intent may have been decided on are missing, in words; empty if none."""
     bars = books.bars
     if not (bars.behind or bars.holes):
         return ""
@@ -66,8 +65,8 @@ def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
 def funds_unread(books: RiskBooks, account: str, stale_ns: int) -> str:
     """Why it is not known what an account has free, empty if it is.
 
-    What was read more than `stale_ns` of machine time ago is not known, whatever a reconciler says that has begun anew;
-    0: it never ages.
+    What was read more than `stale_ns` of machine time ago is not known, whatever a reconciler says that has begun
+    again; 0: it never ages.
     """
     funds = books.margin.funds.get(account)
     if funds is None:
@@ -86,12 +85,12 @@ def session_lost(books: RiskBooks, account: str) -> str:
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
 
-def unpriced(books: RiskBooks, quote: Quote, scene: Scene, now: int) -> bool:
+def unpriced(books: RiskBooks, quote: Quote, environment: RiskEnvironment, now: int) -> bool:
     """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
-    instrument = scene.instruments.get(quote.instrument)
+    instrument = environment.instruments.get(quote.instrument)
     patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
-    old = now - quote.market_ns > scene.limits.stale_quote_seconds * patience * SECOND
-    return old and (scene.lock_step or books.machine_ns - quote.received_ns > BLIND_NS)
+    old = now - quote.market_ns > environment.limits.stale_quote_seconds * patience * SECOND
+    return old and (environment.lock_step or books.machine_ns - quote.received_ns > BLIND_NS)
 
 
 def armed(books: RiskBooks, strategy: str = "") -> Iterable[tuple[Position, float]]:
@@ -102,7 +101,7 @@ def armed(books: RiskBooks, strategy: str = "") -> Iterable[tuple[Position, floa
             yield position, level
 
 
-def blind(books: RiskBooks, strategy: str, scene: Scene, now: int) -> str:
+def blind(books: RiskBooks, strategy: str, environment: RiskEnvironment, now: int) -> str:
     """What keeps risk from seeing a price come to a stop that it holds for a strategy, in words; empty if nothing.
 
     Only in continuous trading, and not before it lasted ten seconds.
@@ -110,20 +109,20 @@ def blind(books: RiskBooks, strategy: str, scene: Scene, now: int) -> str:
     open_now = [
         (position, level)
         for position, level in armed(books, strategy)
-        if scene.is_open(position.instrument.partition(":")[0], now)
+        if environment.is_open(position.instrument.partition(":")[0], now)
     ]
-    if not open_now or scene.lock_step:
+    if not open_now or environment.lock_step:
         return ""
-    for_seconds = (books.machine_ns - max(books.feed_well_ns, scene.patient_until)) // SECOND
+    for_seconds = (books.machine_ns - max(books.feed_well_ns, environment.patient_until)) // SECOND
     names = ", ".join(sorted(f"{position.instrument} (stop {level:g})" for position, level in open_now))
     if for_seconds * SECOND >= BLIND_NS:
         return f"the feed is silent or not ready for {for_seconds} s, and the engine holds the stop of {names}"
-    unseen = [name for position, _ in open_now if (name := _unseen(books, position.instrument, scene, now))]
+    unseen = [name for position, _ in open_now if (name := _unseen(books, position.instrument, environment, now))]
     return f"no price of {', '.join(sorted(unseen))} comes, and the engine holds its stop" if unseen else ""
 
 
-def _unseen(books: RiskBooks, instrument: str, scene: Scene, now: int) -> str:
+def _unseen(books: RiskBooks, instrument: str, environment: RiskEnvironment, now: int) -> str:
     quote = books.quotes.get(instrument)
     if quote is None:
-        return instrument if books.machine_ns - scene.patient_until >= BLIND_NS else ""
-    return instrument if unpriced(books, quote, scene, now) else ""
+        return instrument if books.machine_ns - environment.patient_until >= BLIND_NS else ""
+    return instrument if unpriced(books, quote, environment, now) else ""

@@ -1,15 +1,16 @@
 """Rules on what is there already: sizes of orders and positions, other owners, the strategy's day.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import Case, Rule, rupees
-from mytrading.core.risk.times import SECOND
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.text.money import rupees
+from mytrading.core.time import SECOND
 
 
-def _max_order(case: Case) -> str:
+def _max_order(case: PreTradeContext) -> str:
     limit = case.limits.max_order_size
     if case.value_of(case.units) <= limit:
         return ""
@@ -19,7 +20,7 @@ def _max_order(case: Case) -> str:
     )
 
 
-def _min_order(case: Case) -> str:
+def _min_order(case: PreTradeContext) -> str:
     limit = case.limits.min_order_size
     if case.value_of(case.units) >= limit or case.price <= 0 or case.hedging:
         return ""
@@ -29,7 +30,7 @@ def _min_order(case: Case) -> str:
     )
 
 
-def _max_position(case: Case) -> str:
+def _max_position(case: PreTradeContext) -> str:
     own = case.strategy.max_position_size if case.strategy else 0.0
     limit = min(own, case.limits.max_position_size) if own > 0 else case.limits.max_position_size
     units = case.units_there + abs(case.units)
@@ -42,7 +43,7 @@ def _max_position(case: Case) -> str:
     )
 
 
-def _symbol_positions(case: Case) -> str:
+def _symbol_positions(case: PreTradeContext) -> str:
     limit = case.limits.max_positions_per_symbol
     if not case.adds_position or case.positions_symbol < limit or case.instrument is None:
         return ""
@@ -50,7 +51,7 @@ def _symbol_positions(case: Case) -> str:
     return f"{case.positions_symbol} positions of {name} reach MAX_POSITIONS_PER_SYMBOL {limit}; close one first"
 
 
-def _total_positions(case: Case) -> str:
+def _total_positions(case: PreTradeContext) -> str:
     limit = case.limits.max_total_positions
     if not case.adds_position or case.positions_total < limit:
         return ""
@@ -59,7 +60,7 @@ def _total_positions(case: Case) -> str:
 
 SIZES: tuple[Rule, ...] = (
     Rule("MAX_ORDER_SIZE", "The order's value is above the limit.", "MAX_ORDER_SIZE", _max_order),
-    Rule("MIN_ORDER_SIZE", "The order's value is below the limit, and it covers no sold leg of the same wish.",
+    Rule("MIN_ORDER_SIZE", "The order's value is below the limit, and it covers no sold leg of the same signal.",
          "MIN_ORDER_SIZE", _min_order),
     Rule("MAX_POSITION_SIZE", "Held, coming and new units together are worth more than the limit.",
          "MAX_POSITION_SIZE, STRATEGY_<NAME>_MAX_POSITION_SIZE", _max_position),
@@ -69,7 +70,7 @@ SIZES: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def _opposed(case: Case) -> str:
+def _opposed(case: PreTradeContext) -> str:
     if not case.opposed:
         return ""
     return (
@@ -77,53 +78,53 @@ def _opposed(case: Case) -> str:
     )
 
 
-def _reserved(case: Case) -> str:
+def _reserved(case: PreTradeContext) -> str:
     return lost_on_its_way(case.lost, case.leg.instrument) if case.lost else ""
 
 
 def lost_on_its_way(order: str, instrument: str) -> str:
-    """Why entries of the side of a lost order are denied, and what a person does."""
+    """Why entries of the side of a lost order are denied, and what an operator does."""
     return (
         f"entry {order} in {instrument} was lost on its way and may still appear, so its side stays reserved; look at "
         f"the broker, then `mytrading orders resolve {order} --not-placed`"
     )
 
 
-def _duplicate(case: Case) -> str:
+def _duplicate(case: PreTradeContext) -> str:
     if not case.other_watch:
         return ""
     return f"{case.signal.strategy} holds or orders {case.leg.instrument} already, for {case.other_watch}"
 
 
-def _spent(case: Case) -> str:
+def _spent(case: PreTradeContext) -> str:
     if not case.spent:
         return ""
     return (
-        f"this wish was fulfilled and closed today ({case.leg.instrument}); it counts again once a bar has passed "
-        "without it, or after another wish"
+        f"this signal was fulfilled and closed today ({case.leg.instrument}); it counts again once a bar has passed "
+        "without it, or after another signal"
     )
 
 
-def _confidence(case: Case) -> str:
+def _confidence(case: PreTradeContext) -> str:
     least = case.strategy.min_confidence if case.strategy else 0.0
     if case.signal.confidence >= least:
         return ""
     return f"confidence {case.signal.confidence:.2f} is below MIN_CONFIDENCE {least:.2f} of {case.signal.strategy}"
 
 
-def _cooldown(case: Case) -> str:
-    cooldown = case.strategy.cooldown if case.strategy else 0.0
+def _cooldown(case: PreTradeContext) -> str:
+    cooldown = case.strategy.signal_cooldown if case.strategy else 0.0
     since = (case.now - case.last_entry_ns) / SECOND
     if not case.last_entry_ns or since >= cooldown or case.is_counted:
         return ""
     return f"{since:.0f} s since the last entry, the cooldown is {cooldown:g} s; wait {cooldown - since:.0f} s"
 
 
-def _rate(case: Case) -> str:
+def _rate(case: PreTradeContext) -> str:
     if case.entries_last_minute < case.entries_per_minute or case.is_counted:
         return ""
     return (
-        f"{case.entries_last_minute} entries (wishes that entered) within a minute reach the limit of "
+        f"{case.entries_last_minute} entries (signals that entered) within a minute reach the limit of "
         f"{case.entries_per_minute}; wait"
     )
 
@@ -135,12 +136,12 @@ OWNER: tuple[Rule, ...] = (
          _reserved, "lost"),
     Rule("DUPLICATE", "The strategy holds or orders the instrument for another watched one.", "",
          _duplicate, "other_watch"),
-    Rule("WISH_SPENT", "The wish was fulfilled today, its position closed, and no bar has passed without it since.",
+    Rule("SIGNAL_SPENT", "The signal was fulfilled today, its position closed, and no bar has passed without it since.",
          "", _spent, "spent"),
     Rule("MIN_CONFIDENCE", "The signal's confidence is too low.", "STRATEGY_<NAME>_MIN_CONFIDENCE", _confidence),
     Rule("COOLDOWN", "Too soon after the strategy's last entry for the same watched instrument.", "", _cooldown,
          "last_entry_ns"),
-    Rule("ENTRIES_PER_MINUTE", "Too many wishes of the strategy entered within a minute of market time.",
+    Rule("ENTRIES_PER_MINUTE", "Too many signals of the strategy entered within a minute of market time.",
          "MAX_ENTRIES_PER_MINUTE", _rate,
          "entries_last_minute"),
 )  # fmt: skip

@@ -1,15 +1,16 @@
 """Rules on margin: what an entry needs must be known, and free in its account.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.money.margin import by_margin
-from mytrading.core.risk.case import Case, Rule, rupees
+from mytrading.core.accounting.margin import by_margin
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.text.money import rupees
 
 
-def _unknown(case: Case) -> str:
+def _unknown(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
     valued = by_margin(case.instrument, case.units)
@@ -20,7 +21,7 @@ def _unknown(case: Case) -> str:
     return ""
 
 
-def _short(case: Case) -> str:
+def _short(case: PreTradeContext) -> str:
     free = case.margin_free
     if free is None or case.margin_needed <= free:
         return ""
@@ -33,6 +34,6 @@ def _short(case: Case) -> str:
 MARGIN: tuple[Rule, ...] = (
     Rule("MARGIN_UNKNOWN", "What a future or sold option needs, or what the account has free, is not known.",
          "config/risk.toml", _unknown),
-    Rule("INSUFFICIENT_MARGIN", "The order, or the wish with all its legs, needs more than is free in the account.",
+    Rule("INSUFFICIENT_MARGIN", "The order, or the signal with all its legs, needs more than is free in the account.",
          "config/risk.toml", _short),
 )  # fmt: skip

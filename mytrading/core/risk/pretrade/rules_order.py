@@ -1,17 +1,17 @@
 """Rules on the order itself: what may be traded, as which product, in which quantity, on which quote.
 
-Used by `core/risk/rules`, which fixes the order of all rows; settings that could only be denied are refused with the
-same sentences. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
 import math
 
-from mytrading.core.risk.case import Case, Rule, stale
-from mytrading.core.risk.times import SECOND
-from mytrading.core.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
-from mytrading.core.stop_plan import stop_problem
+from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
+from mytrading.core.risk.books.staleness import is_stale
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.risk.pretrade.stop_plan import stop_problem
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind
 
@@ -41,25 +41,25 @@ def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
     )
 
 
-def _unknown_instrument(case: Case) -> str:
+def _unknown_instrument(case: PreTradeContext) -> str:
     if case.instrument is not None:
         return ""
     return f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"
 
 
-def _refused(case: Case) -> str:
+def _refused(case: PreTradeContext) -> str:
     if not case.refused:
         return ""
     return f"{case.refused}; see `mytrading instruments`, positions are still closed"
 
 
-def _index(case: Case) -> str:
+def _index(case: PreTradeContext) -> str:
     if case.instrument is None or case.instrument.kind is not _INDEX:
         return ""
     return f"{case.instrument.id} is an index and cannot be bought; trade its future or an option (`trade`)"
 
 
-def _exchange(case: Case) -> str:
+def _exchange(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_exchanges
     if not allowed or case.instrument is None or case.instrument.exchange in allowed:
         return ""
@@ -68,7 +68,7 @@ def _exchange(case: Case) -> str:
     )
 
 
-def _kind(case: Case) -> str:
+def _kind(case: PreTradeContext) -> str:
     allowed = case.limits.enabled_kinds
     if not allowed or case.instrument is None or case.instrument.kind in allowed:
         return ""
@@ -76,7 +76,7 @@ def _kind(case: Case) -> str:
     return f"type {kind} is not one of ENABLED_INSTRUMENT_TYPES {','.join(allowed)}; add it to trade it"
 
 
-def _product(case: Case) -> str:
+def _product(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
     if case.product is _MIS:
@@ -84,7 +84,7 @@ def _product(case: Case) -> str:
     return product_refusal(case.instrument.id, case.product, case.instrument.kind.is_derivative, sold=case.units < 0)
 
 
-def _hedge_refusal(case: Case) -> str:
+def _hedge_refusal(case: PreTradeContext) -> str:
     """A hedge that the venue squares off today must not cover what is held longer."""
     signal = case.signal
     if len(signal.legs) < 2 or not case.covers:
@@ -93,7 +93,7 @@ def _hedge_refusal(case: Case) -> str:
     return short_lived_hedge(case.leg.instrument, bare.instrument, signal.product_of(bare)) if bare is not None else ""
 
 
-def _order_type(case: Case) -> str:
+def _order_type(case: PreTradeContext) -> str:
     kind = case.leg.order_type
     if kind is _MARKET:
         return ""
@@ -102,7 +102,7 @@ def _order_type(case: Case) -> str:
     return _off_tick(case) or (_trigger(case) if kind is OrderType.SL else "")
 
 
-def _off_tick(case: Case) -> str:
+def _off_tick(case: PreTradeContext) -> str:
     """A price of the entry that the exchange would refuse for its form."""
     tick = case.instrument.tick_size if case.instrument is not None else 0.0
     wanted = {"limit_price": case.leg.limit_price}
@@ -118,7 +118,7 @@ def _off_tick(case: Case) -> str:
     return ""
 
 
-def _trigger(case: Case) -> str:
+def _trigger(case: PreTradeContext) -> str:
     """A stop-limit entry buys above, or sells below, the present price; its limit is no better than its trigger."""
     sign, leg = (1 if case.units > 0 else -1), case.leg
     where, word = ("above", "BUY") if sign > 0 else ("below", "SELL")
@@ -133,7 +133,7 @@ def _trigger(case: Case) -> str:
     return ""
 
 
-def _whole_lots(case: Case) -> str:
+def _whole_lots(case: PreTradeContext) -> str:
     if case.instrument is None or case.units % case.instrument.lot_size == 0:
         return ""
     lot, size = case.instrument.lot_size, abs(case.units)
@@ -144,15 +144,13 @@ def _whole_lots(case: Case) -> str:
     )
 
 
-def _partial_reduction(case: Case) -> str:
+def _partial_reduction(case: PreTradeContext) -> str:
     if not case.reduces:
         return ""
-    return (
-        f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; wish flat, then the smaller size"
-    )
+    return f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; go flat first"
 
 
-def _freeze(case: Case) -> str:
+def _freeze(case: PreTradeContext) -> str:
     if case.instrument is None or not case.units:
         return ""
     freeze = case.instrument.freeze_qty
@@ -165,15 +163,15 @@ def _freeze(case: Case) -> str:
     return ""
 
 
-def _no_quote(case: Case) -> str:
+def _no_quote(case: PreTradeContext) -> str:
     if case.quote is None:
         return f"there is no quote of {case.leg.instrument}; see the feed in `mytrading status`"
     return "" if case.price > 0 else f"the quote of {case.leg.instrument} holds no positive price; wait for the next"
 
 
-def _stale_quote(case: Case) -> str:
+def _stale_quote(case: PreTradeContext) -> str:
     limit = case.limits.stale_quote_seconds
-    if case.quote is None or not stale(case.quote, case.now, case.machine_ns, limit):
+    if case.quote is None or not is_stale(case.quote, case.now, case.machine_ns, limit):
         return ""
     age = (case.now - case.quote.market_ns) / SECOND
     return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
@@ -191,10 +189,10 @@ ORDER: tuple[Rule, ...] = (
          _product),
     Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
-    Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wished; only whole closes are made.", "",
+    Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wanted; only whole closes are made.", "",
          _partial_reduction, "reduces"),
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
-    Rule("NO_QUOTE", "No quote, or none with a price, came before the wish expired.", "", _no_quote),
+    Rule("NO_QUOTE", "No quote, or none with a price, came before the signal expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
     Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or that of the position which "
          "the units add to is one that the exchange would not take now.",

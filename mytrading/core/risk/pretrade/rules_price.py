@@ -1,20 +1,20 @@
 """Rules on prices: may the quote be believed, and would the order trade near it, on the tick and inside the band.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
 import math
 
-from mytrading.core.risk.case import Case, Rule
-from mytrading.core.risk.scene import COLLAR_TICKS
-from mytrading.core.stop_plan import band_of
+from mytrading.core.risk.books.environment import COLLAR_TICKS
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.risk.pretrade.stop_plan import band_of
 
 _EPSILON = 1e-6
 
 
-def _implausible(case: Case) -> str:
+def _implausible(case: PreTradeContext) -> str:
     quote = case.quote
     if quote is None:
         return ""
@@ -26,7 +26,7 @@ def _implausible(case: Case) -> str:
     return f"the bid {bid:,.2f} of {case.leg.instrument} lies above the ask {ask:,.2f}; wait for the next quote"
 
 
-def _collar(case: Case) -> str:
+def _collar(case: PreTradeContext) -> str:
     if case.quote is None or case.instrument is None or not 0 < case.quote.ltp < math.inf:
         return ""
     if case.price == case.quote.ltp and not case.leg.limit_price:
@@ -46,7 +46,7 @@ def _collar(case: Case) -> str:
     )
 
 
-def _band(case: Case) -> str:
+def _band(case: PreTradeContext) -> str:
     if case.instrument is None or case.quote is None or case.price <= 0:
         return ""
     if not case.leg.limit_price and case.instrument.kind.is_option:
@@ -61,7 +61,7 @@ def _band(case: Case) -> str:
     )
 
 
-def _tick(case: Case) -> str:
+def _tick(case: PreTradeContext) -> str:
     if case.instrument is None or not (case.leg.limit_price or case.leg.trigger_price):
         return ""
     tick = case.instrument.tick_size
@@ -78,5 +78,5 @@ PRICES: tuple[Rule, ...] = (
     Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or from its trigger (ten ticks are near).",
          "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),
     Rule("PRICE_BAND", "The entry's price lies outside the band in which the exchange takes orders.", "", _band),
-    Rule("TICK", "A price of the wish is not a multiple of the tick.", "", _tick),
+    Rule("TICK", "A price of the signal is not a multiple of the tick.", "", _tick),
 )  # fmt: skip

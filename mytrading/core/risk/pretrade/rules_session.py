@@ -1,64 +1,64 @@
 """Rules on the moment: whether anything may be opened now, and whether the exchange is open for it.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import Case, Rule, clock_time, expired
-from mytrading.core.risk.times import MINUTE, SECOND
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule, is_expired
+from mytrading.core.time import MINUTE, SECOND, clock_time
 from mytrading.messages.enums import Confidence, TradingLevel
 
 _HALT, _REDUCE, _CONFIRMED = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED
 """Members of enums, looked up once: that costs as much as a rule."""
 
 
-def _expired(case: Case) -> str:
-    if case.begun or not expired(case.signal, case.now, case.machine_ns):
+def _expired(case: PreTradeContext) -> str:
+    if case.begun or not is_expired(case.signal, case.now, case.machine_ns):
         return ""
     late = (case.now - case.signal.expires_ns) / SECOND
-    return f"the wish expired {late:.1f} s ago; it counts anew when it is repeated"
+    return f"the signal expired {late:.1f} s ago; it counts anew when it is repeated"
 
 
-def _session_lost(case: Case) -> str:
+def _session_lost(case: PreTradeContext) -> str:
     if not case.session_lost:
         return ""
     return f"the server has no session at the broker ({case.session_lost}); log it in to the broker, or check the key"
 
 
-def _not_ready(case: Case) -> str:
+def _not_ready(case: PreTradeContext) -> str:
     return f"not ready: {case.not_ready}; see `mytrading status`" if case.not_ready else ""
 
 
-def _bars_missing(case: Case) -> str:
+def _bars_missing(case: PreTradeContext) -> str:
     if case.begun or not case.bars_lacking:
         return ""
     return f"{case.bars_lacking}; it is entered when they are there, see `mytrading alerts`"
 
 
-def _wrong_mode(case: Case) -> str:
+def _wrong_mode(case: PreTradeContext) -> str:
     return f"{case.wrong_mode}; check the server, then `mytrading resume`" if case.wrong_mode else ""
 
 
-def _level(case: Case, level: TradingLevel, effect: str) -> str:
+def _level(case: PreTradeContext, level: TradingLevel, effect: str) -> str:
     if case.level is not level:
         return ""
     return f"trading is at {level.value} ({case.level_reason}), {effect}; `mytrading resume` ends it"
 
 
-def _halted(case: Case) -> str:
+def _halted(case: PreTradeContext) -> str:
     return _level(case, _HALT, "which opens nothing")
 
 
-def _reducing(case: Case) -> str:
+def _reducing(case: PreTradeContext) -> str:
     return _level(case, _REDUCE, "which only closes")
 
 
-def _strategy_disabled(case: Case) -> str:
+def _strategy_disabled(case: PreTradeContext) -> str:
     return "" if case.enabled else f"entries of {case.signal.strategy} are switched off; switch it on again"
 
 
-def _disk_low(case: Case) -> str:
+def _disk_low(case: PreTradeContext) -> str:
     return (
         "less disk is free than MYTRADING_MIN_FREE_BYTES asks for, so entries halt; free some space"
         if case.disk_low
@@ -66,17 +66,17 @@ def _disk_low(case: Case) -> str:
     )
 
 
-def _instrument_halted(case: Case) -> str:
+def _instrument_halted(case: PreTradeContext) -> str:
     if not case.halted:
         return ""
     return f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`"
 
 
-def _blind(case: Case) -> str:
+def _blind(case: PreTradeContext) -> str:
     return f"{case.blind}; nothing is added until prices come, see `mytrading alerts`" if case.blind else ""
 
 
-def _doubtful(case: Case) -> str:
+def _doubtful(case: PreTradeContext) -> str:
     if case.confidence is _CONFIRMED:
         return ""
     return (
@@ -85,7 +85,7 @@ def _doubtful(case: Case) -> str:
 
 
 STANDING: tuple[Rule, ...] = (
-    Rule("EXPIRED", "The wish arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
+    Rule("EXPIRED", "The signal arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
     Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
          _session_lost, "session_lost"),
     Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
@@ -107,19 +107,19 @@ STANDING: tuple[Rule, ...] = (
 )  # fmt: skip
 
 
-def _market_closed(case: Case) -> str:
+def _market_closed(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
     exchange, session = case.instrument.exchange, case.session
     if session is None:
-        return f"{exchange} does not trade today ({case.holiday or 'weekend'}); wish again on a trading day"
+        return f"{exchange} does not trade today ({case.holiday or 'weekend'}); signal again on a trading day"
     if session.open_ns <= case.now < session.close_ns:
         return ""
     hours = f"{clock_time(session.open_ns)} to {clock_time(session.close_ns)}"
-    return f"{exchange} is closed at {clock_time(case.now)}, it trades {hours}; wish again then"
+    return f"{exchange} is closed at {clock_time(case.now)}, it trades {hours}; signal again then"
 
 
-def _first_minutes(case: Case) -> str:
+def _first_minutes(case: PreTradeContext) -> str:
     minutes = case.limits.avoid_first_minutes
     if case.session is None or not 0 <= case.now - case.session.open_ns < minutes * MINUTE:
         return ""
@@ -127,7 +127,7 @@ def _first_minutes(case: Case) -> str:
     return f"AVOID_FIRST_MINUTES is {minutes}: no entries before {until}, it is {clock_time(case.now)}"
 
 
-def _last_minutes(case: Case) -> str:
+def _last_minutes(case: PreTradeContext) -> str:
     minutes = case.limits.avoid_last_minutes
     if case.underway or case.session is None or not 0 < case.session.close_ns - case.now <= minutes * MINUTE:
         return ""
@@ -135,12 +135,12 @@ def _last_minutes(case: Case) -> str:
     return f"AVOID_LAST_MINUTES is {minutes}: no entries from {since}, it is {clock_time(case.now)}"
 
 
-def _square_off(case: Case) -> str:
+def _square_off(case: PreTradeContext) -> str:
     if not case.square_off_ns or case.now < case.square_off_ns:
         return ""
     since = clock_time(case.square_off_ns)
     what = f"{case.product} positions of {case.signal.strategy} are closed from {since}"
-    return f"{what}, it is {clock_time(case.now)}; wish again in the next session"
+    return f"{what}, it is {clock_time(case.now)}; signal again in the next session"
 
 
 HOURS: tuple[Rule, ...] = (

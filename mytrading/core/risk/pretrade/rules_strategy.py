@@ -1,46 +1,49 @@
 """Rules on a strategy's own times, and on a run of it that is being closed.
 
-Used by `core/risk/rules`, which fixes the order of all rows. The one rule: numbers stand in every reason.
+Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.case import Case, Rule
-from mytrading.core.runs.events import RUN_ENDING
-from mytrading.core.runs.times import DAY, clock, lead_seconds, second_of_day
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
+from mytrading.core.risk.runs.run_events import RUN_ENDING
+from mytrading.core.risk.runs.session_times import lead_seconds
+from mytrading.core.time import DAY_SECONDS, hhmm, second_of_day
 from mytrading.messages.enums import Product
 
 _MIS = Product.MIS
 
 
-def _run_ending(case: Case) -> str:
+def _run_ending(case: PreTradeContext) -> str:
     if not case.leaving:
         return ""
-    return f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; wish again when it is flat"
+    return f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; signal again when it is flat"
 
 
-def _entry_time(case: Case) -> str:
+def _entry_time(case: PreTradeContext) -> str:
     begins = case.strategy.rules.entry_time if case.strategy is not None else 0
     if not begins or (at := second_of_day(case.now)) >= begins:
         return ""
-    return f"entry_time of {case.signal.strategy} is {clock(begins)}, it is {clock(at)}; wish again from then on"
+    return f"entry_time of {case.signal.strategy} is {hhmm(begins)}, it is {hhmm(at)}; signal again from then on"
 
 
-def _exit_time(case: Case) -> str:
+def _exit_time(case: PreTradeContext) -> str:
     if case.strategy is None:
         return ""
     rules, intraday = case.strategy.rules, case.strategy.intraday and case.product is not _MIS
     if not (rules.exit_time or rules.square_off_time or intraday):
         return ""
     at = second_of_day(case.now)
-    opens = second_of_day(case.session.open_ns) if case.session is not None else DAY  # times before it mean nothing
+    opens = (
+        second_of_day(case.session.open_ns) if case.session is not None else DAY_SECONDS
+    )  # times before it mean nothing
     begins = rules.square_off_time - lead_seconds(case.speed) if rules.square_off_time else 0
     for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
         if opens < ends <= at:
-            return f"{name} of {case.signal.strategy} began at {clock(ends)}, it is {clock(at)}; wish again tomorrow"
+            return f"{name} of {case.signal.strategy} began at {hhmm(ends)}, it is {hhmm(at)}; signal again tomorrow"
     if intraday and case.square_off_ns and case.now >= case.square_off_ns:
-        since = clock(second_of_day(case.square_off_ns))
-        return f"{case.signal.strategy} is intraday, and closed from {since}; it is {clock(at)}; wish again tomorrow"
+        since = hhmm(second_of_day(case.square_off_ns))
+        return f"{case.signal.strategy} is intraday, and closed from {since}; it is {hhmm(at)}; signal again tomorrow"
     return ""
 
 

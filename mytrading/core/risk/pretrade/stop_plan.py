@@ -1,7 +1,7 @@
 """Where the stop of an entry lies: its trigger, the limit beyond it, or why there can be none.
 
-Used by risk, for every entry it judges. The one rule: a level is rounded so that it triggers later, never earlier,
-and no order is planned that the exchange would refuse: a stop that cannot rest inside its price band is held by risk.
+A level is rounded so that it triggers later, never earlier, and no order is planned that the exchange would refuse: a
+stop that cannot rest inside its price band is held by risk.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from mytrading.core.risk.case import Case
+from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.runconfig import RiskLimits, StopPlan
+from mytrading.messages.run_config import RiskLimits, StopPlan
 
 SHARE_BAND = 0.20
 """How far from the last close a share may be ordered: the widest circuit of NSE and BSE."""
@@ -29,21 +29,21 @@ _NONE, _BROKER, _ENGINE = StopPlan.NONE, StopPlan.BROKER, StopPlan.ENGINE
 """Members of enums, looked up once: the plan of a stop is made for every entry that is judged."""
 
 
-class Levels(NamedTuple):
+class StopLevels(NamedTuple):
     """A stop-limit order's prices in rupees: `trigger`, and the worst price accepted once it triggered."""
 
     trigger: float
     limit: float
 
 
-class Band(NamedTuple):
+class PriceBand(NamedTuple):
     """The lowest and the highest price, in rupees, that the exchange is taken to accept."""
 
     lower: float
     upper: float
 
 
-def who_holds(case: Case) -> StopPlan:
+def who_holds(case: PreTradeContext) -> StopPlan:
     """Who holds the stop of this entry; an owner without a configuration is guarded at the broker.
 
     Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
@@ -62,7 +62,7 @@ def who_holds(case: Case) -> StopPlan:
     return _BROKER if inside else _ENGINE
 
 
-def stop_of(case: Case) -> Levels | str:
+def stop_of(case: PreTradeContext) -> StopLevels | str:
     """The stop that an entry of this case needs, or the reason why there can be none; empty if nothing is asked for.
 
     The level is that of the signal's leg, else the strategy's `stop_loss`, else the default of the risk limits. A hedge
@@ -77,7 +77,7 @@ def stop_of(case: Case) -> Levels | str:
     return place(case.instrument, entry, _level_of(case, entry), band, case.limits, case.leg.stop_buffer)
 
 
-def stop_problem(case: Case) -> str:
+def stop_problem(case: PreTradeContext) -> str:
     """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
@@ -86,17 +86,17 @@ def stop_problem(case: Case) -> str:
     return "" if case.is_hedge else _level_problem(case, case.instrument)
 
 
-def _plan_of(case: Case) -> StopPlan:
+def _plan_of(case: PreTradeContext) -> StopPlan:
     if case.guard is not None:
         return case.guard
     return case.strategy.stop if case.strategy is not None else _BROKER
 
 
-def _level_of(case: Case, entry: Side) -> float:
+def _level_of(case: PreTradeContext, entry: Side) -> float:
     return case.guard_level or case.leg.stop_price or _default_level(case, entry)
 
 
-def _joining_problem(case: Case, instrument: Instrument) -> str:
+def _joining_problem(case: PreTradeContext, instrument: Instrument) -> str:
     """That the exchange would now refuse an order at the level at which the stop of the position rests."""
     entry = _BUY if case.units > 0 else _SELL
     if rests(instrument, entry, case.guard_level, *_prices(case)):
@@ -108,7 +108,7 @@ def _joining_problem(case: Case, instrument: Instrument) -> str:
     )
 
 
-def _level_problem(case: Case, instrument: Instrument) -> str:
+def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     """That the level does not lie beyond the price, on the side where it ends a loss."""
     entry = _BUY if case.units > 0 else _SELL
     level = _level_of(case, entry)
@@ -137,12 +137,12 @@ def furthest_rest(instrument: Instrument, entry: Side, price: float, previous_cl
     return lower if entry is _BUY else upper
 
 
-def _prices(case: Case) -> tuple[float, float | None]:
+def _prices(case: PreTradeContext) -> tuple[float, float | None]:
     """What the band lies about: the price of the entry, and the last close."""
     return case.price, case.quote.previous_close if case.quote is not None else None
 
 
-def _nearest(case: Case, entry: Side) -> float:
+def _nearest(case: PreTradeContext, entry: Side) -> float:
     """The price that comes first to a stop: what the entry is valued at, or the last price, which triggers it.
 
     A stop-limit entry is not filled before the price has come to its own trigger.
@@ -153,17 +153,17 @@ def _nearest(case: Case, entry: Side) -> float:
     return min(case.price, last) if entry is _BUY else max(case.price, last)
 
 
-def _default_level(case: Case, entry: Side) -> float:
+def _default_level(case: PreTradeContext, entry: Side) -> float:
     option = case.instrument is not None and case.instrument.kind.is_option
     default = case.limits.default_stop_loss_options if option else case.limits.default_stop_loss
-    own = case.strategy.stop_loss if case.strategy is not None else 0.0
+    own = case.strategy.stop_loss_pct if case.strategy is not None else 0.0
     share = own or default
     return case.price * (1 - share if entry is _BUY else 1 + share)
 
 
 def place(
-    instrument: Instrument, entry: Side, level: float, band: Band, limits: RiskLimits, buffer: float = 0.0
-) -> Levels:
+    instrument: Instrument, entry: Side, level: float, band: PriceBand, limits: RiskLimits, buffer: float = 0.0
+) -> StopLevels:
     """The prices of the stop at `level` (rupees) of an entry of this side; its limit lies `buffer` beyond if given."""
     tick, away = instrument.tick_size, -1 if entry is _BUY else 1
     trigger = max(_on_tick(level, tick, away), tick)
@@ -175,17 +175,17 @@ def place(
         limit = min(trigger, max(limit, _on_tick(band.lower, tick, 1), tick))
     else:
         limit = max(trigger, min(limit, _on_tick(band.upper, tick, -1)))
-    return Levels(trigger, limit)
+    return StopLevels(trigger, limit)
 
 
-def band_of(instrument: Instrument, price: float, previous_close: float | None) -> Band:
+def band_of(instrument: Instrument, price: float, previous_close: float | None) -> PriceBand:
     """The band about the last close of a share or future, about the present price of an option."""
     if instrument.kind.is_option:
         reach = OPTION_REACH if price <= OPTION_SMALL else price * OPTION_BAND
-        return Band(max(price - reach, 0.0), price + reach)
+        return PriceBand(max(price - reach, 0.0), price + reach)
     base = previous_close if previous_close is not None and previous_close > 0 else price
     share = FUTURE_BAND if instrument.kind is _FUT else SHARE_BAND
-    return Band(base * (1 - share), base * (1 + share))
+    return PriceBand(base * (1 - share), base * (1 + share))
 
 
 def _on_tick(price: float, tick: float, way: int) -> float:
@@ -195,7 +195,7 @@ def _on_tick(price: float, tick: float, way: int) -> float:
     return round(whole * tick, 4)
 
 
-def _wrong_side(case: Case, level: float, price: float, entry: Side) -> str:
+def _wrong_side(case: PreTradeContext, level: float, price: float, entry: Side) -> str:
     side = "below" if entry is _BUY else "above"
     name = case.leg.instrument
     if not case.leg.stop_price:

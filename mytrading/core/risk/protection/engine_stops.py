@@ -1,43 +1,39 @@
 """Stops that risk holds itself: their levels as journaled rows, and when a price has come to one.
 
-Used by `core/risk`, for strategies with `stop = "engine"`, and for a stop at the broker whose trigger was passed before
-it could be placed. The one rule: a level is fixed when the first entry of a position is admitted, neither later fills
-nor a restart move it, and the next position of the same owner has one of its own, whatever still closes the last one.
+A level is fixed when the first entry of a position is admitted, neither later fills nor a restart move it, and the next
+position of the same owner has one of its own, whatever still closes the last one.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import Key, RiskBooks
-from mytrading.core.risk.case import stale
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.books.staleness import is_stale
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.enums import Product
+from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Order, Position
-from mytrading.messages.records import LevelMoved
+from mytrading.messages.orders import Position
 
 PREFIX = "stop "
 
 
-def key_of(thing: Position | PlaceEntry | Order) -> Key:
-    """The owner of a position or an entry."""
-    return thing.account, thing.instrument, thing.product.value, thing.strategy
-
-
-def name_of(key: Key) -> str:
+def name_of(key: OwnerKey) -> str:
     """The name under which the level of an owner is journaled."""
     return PREFIX + " ".join(key)
 
 
-def hedge_of(key: Key) -> str:
+def hedge_of(key: OwnerKey) -> str:
     """The name of the figure that tells the units of a position which hedge something sold."""
     return "hedge " + " ".join(key)
 
 
-def key_in(name: str) -> Key | None:
+def key_in(name: str) -> OwnerKey | None:
     """The owner whose level has this name; None if it is no stop's."""
     if not name.startswith(PREFIX):
         return None
     account, instrument, product, strategy = name[len(PREFIX) :].split(" ", 3)
-    return account, instrument, product, strategy
+    return OwnerKey(account, instrument, Product(product), strategy)
 
 
 def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[LevelMoved, ...]:
@@ -45,7 +41,7 @@ def hold(books: RiskBooks, entry: PlaceEntry, level: float, now: int) -> tuple[L
 
     Nothing if it adds to a position that has its level.
     """
-    key = key_of(entry)
+    key = entry.owner
     known = key in books.stop_levels
     if (known and adds(books, entry)) or not (known or level):
         return ()
@@ -57,15 +53,17 @@ def adds(books: RiskBooks, entry: PlaceEntry) -> bool:
 
     An exit that is not done yet says nothing: the router waits for its end before it sends the entry.
     """
-    position = books.positions.get(key_of(entry))
+    position = books.positions.get(entry.owner)
     held = (position.quantity or position.quantity_seen) if position is not None else 0
     return held * entry.side.sign > 0
 
 
 def restore(books: RiskBooks, now: int) -> list[LevelMoved]:
     """Rows that fix again the levels that a lost journal held: those that coming entries and positions carry."""
-    found: dict[Key, float] = {
-        key_of(order): order.held_stop for order in books.orders.values() if order.held_stop and books.arriving(order)
+    found: dict[OwnerKey, float] = {
+        order.owner: order.plan.held_stop
+        for order in books.orders.values()
+        if order.plan.held_stop and books.arriving(order)
     }
     missing = sorted((key, level) for key, level in found.items() if key not in books.stop_levels)
     rows = {name_of(key): LevelMoved(name=name_of(key), value=level, at_ns=now) for key, level in missing}
@@ -80,7 +78,7 @@ def arm(books: RiskBooks, now: int) -> list[LevelMoved]:
     """
     rows = []
     for position in books.open_positions():
-        key = key_of(position)
+        key = position.owner
         armed = key in books.stop_levels
         if key in books.closing or not position.quantity_seen or not (armed or position.held_stop):
             continue
@@ -96,7 +94,7 @@ def release(books: RiskBooks, now: int) -> list[LevelMoved]:
     return [LevelMoved(name=name_of(key), value=0.0, at_ns=now) for key in ended]
 
 
-def is_in_use(books: RiskBooks, key: Key) -> bool:
+def is_in_use(books: RiskBooks, key: OwnerKey) -> bool:
     """True while an owner holds something, or may still come to: its levels stand."""
     position = books.positions.get(key)
     if position is not None and (position.quantity or position.quantity_seen):
@@ -106,10 +104,10 @@ def is_in_use(books: RiskBooks, key: Key) -> bool:
 
 def level_of(books: RiskBooks, position: Position) -> float:
     """The price at which a position is to be closed, held by risk or at the broker; 0 if none is known."""
-    return level_at(books, key_of(position))
+    return level_at(books, position.owner)
 
 
-def level_at(books: RiskBooks, key: Key) -> float:
+def level_at(books: RiskBooks, key: OwnerKey) -> float:
     """`level_of` the position of an owner, by the level that it carries before the one under its owner.
 
     A stop at the broker counts for the side that it closes alone.
@@ -130,4 +128,4 @@ def crossed(books: RiskBooks, position: Position, level: float, now: int, limit_
     if quote is None or not level or not held or quote.ltp <= 0:
         return None
     beyond = quote.ltp <= level if held > 0 else quote.ltp >= level
-    return quote if beyond and not stale(quote, now, books.machine_ns, limit_seconds) else None
+    return quote if beyond and not is_stale(quote, now, books.machine_ns, limit_seconds) else None

@@ -1,9 +1,8 @@
 """Is every position that needs a stop at the broker covered there? Judged on the broker's own books alone.
 
-Used by risk, beside the router, which places the stops: what the router believes is not asked. The one rule: a book
-says something of an instrument only if its reading began after the last event of its orders, and only two that say the
-same are believed. What the router has on its way, or does not know the fate of, is its own to settle, but not for ever:
-every reading without the stop is counted as doubt until one shows it.
+A book says something of an instrument only if its reading began after the last event of its orders, and only two that
+say the same are believed. What the router has on its way, or does not know the fate of, is its own to settle, but not
+for ever: every reading without the stop is counted as doubt until one shows it.
 """
 
 from __future__ import annotations
@@ -13,30 +12,30 @@ from typing import NamedTuple
 
 import msgspec
 
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderState, Product, Side
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BrokerHeld
 
-SECOND = 1_000_000_000
 READ_EVERY = 10 * SECOND
 """How often the books are asked for while something is held and all is well; machine ns, as below."""
 READ_SOON = SECOND
 """How often while a position seems to lack its stop."""
 
-BARE, DOUBT = "POSITION_BARE", "PROTECTION_IN_DOUBT"
+STOP_UNCOVERED, STOP_UNCERTAIN = "POSITION_BARE", "PROTECTION_IN_DOUBT"
 """The alarms: no stop at the broker and none on its way; none at the broker for long, whatever is on its way."""
 
-Key = tuple[str, str, str, str]
 IsOpen = Callable[[str, int], bool]
 
 _MOVING = frozenset((OrderState.INITIALIZED, OrderState.SUBMITTED, OrderState.UNKNOWN, OrderState.PARKED))
 _RESTS = frozenset((OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-class Bare(NamedTuple):
+class UncoveredPosition(NamedTuple):
     """A position whose stops are not what it holds: units owned and covered, and since when two readings say so."""
 
-    key: Key
+    key: OwnerKey
     owned: int
     covered: int
     since_ns: int
@@ -64,20 +63,20 @@ class _Sighting(msgspec.Struct):
     """When the newest reading of a doubt began."""
 
 
-class Guard:
+class StopCoverage:
     """Learns order events and books; `bare` says which positions two readings found bare, for how long."""
 
     def __init__(self, is_open: IsOpen) -> None:
         self._is_open = is_open
         self._events: dict[tuple[str, str], int] = {}
-        self._rested: dict[Key, int] = {}
+        self._rested: dict[OwnerKey, int] = {}
         """When a stop or exit of an owner was last told to rest at the broker."""
-        self._sightings: dict[Key, _Sighting] = {}
-        self._doubts: dict[Key, _Sighting] = {}
+        self._sightings: dict[OwnerKey, _Sighting] = {}
+        self._doubts: dict[OwnerKey, _Sighting] = {}
         self.doubtful: frozenset[str] = frozenset()
         """Instruments with a position of which `missed` speaks."""
         self._asked: dict[str, int] = {}
-        self._delivered: dict[tuple[str, str, str], int] = {}
+        self._delivered: dict[NetKey, int] = {}
         """Units held as CNC when the day began: they may have left the position book."""
 
     def open_day(self, positions: Iterable[Position]) -> None:
@@ -85,7 +84,7 @@ class Guard:
         self._delivered.clear()
         for position in positions:
             if position.product is Product.CNC and position.quantity > 0:
-                place = _place(position)
+                place = position.net
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def moved(self, order: Order, machine_ns: int) -> None:
@@ -95,10 +94,10 @@ class Guard:
             for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
                 del self._sightings[key]
         if order.state in _RESTS and order.purpose.reduces:
-            self._rested[order.account, order.instrument, order.product, order.strategy] = machine_ns
+            self._rested[order.owner] = machine_ns
             self._look_again()
 
-    def flat(self, key: Key) -> None:
+    def flat(self, key: OwnerKey) -> None:
         """Nothing is held any more: what readings missed of it is nothing to the position that comes next."""
         self._rested.pop(key, None)
         if self._doubts.pop(key, None) is not None:
@@ -112,33 +111,33 @@ class Guard:
         self._asked[account] = machine_ns
 
     def alarmed(self, code: str, subject: str) -> None:
-        """A person was told."""
+        """An operator was told."""
         for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
             for found in bare:
-                if found.subject == subject and (code == DOUBT) == (kept is self._doubts):
+                if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
                     kept[found.key].alarmed = True
 
-    def read(self, held: BrokerHeld, positions: Mapping[Key, Position], orders: Iterable[Order]) -> None:
+    def read(self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]) -> None:
         """Judge the positions of an account, those whose stop is to rest at the broker, by a reading of its books."""
         mine = [order for order in orders if order.account == held.account and order.purpose.reduces]
         for kept in (self._sightings, self._doubts):
             for key in [key for key in kept if key[0] == held.account and key not in positions]:
                 del kept[key]
-        ours: dict[tuple[str, str, str], int] = {}
+        ours: dict[NetKey, int] = {}
         for position in positions.values():
-            ours[_place(position)] = ours.get(_place(position), 0) + position.quantity_seen
+            ours[position.net] = ours.get(position.net, 0) + position.quantity_seen
         for key, position in positions.items():
             if position.account == held.account:
                 here = [o for o in mine if (o.strategy, o.instrument) == (position.strategy, position.instrument)]
-                self._judge(key, position, held, here, self._shown(position, held, ours[_place(position)]))
+                self._judge(key, position, held, here, self._shown(position, held, ours[position.net]))
         self._look_again()
 
     def _shown(self, position: Position, held: BrokerHeld, ours: int) -> int:
         """The net of the position book, with what may have left it for the holdings, at most what is ours."""
         net = _net(position, held)
-        return net + min(self._delivered.get(_place(position), 0), max(ours - net, 0))
+        return net + min(self._delivered.get(position.net, 0), max(ours - net, 0))
 
-    def _judge(self, key: Key, position: Position, held: BrokerHeld, here: list[Order], net: int) -> None:
+    def _judge(self, key: OwnerKey, position: Position, held: BrokerHeld, here: list[Order], net: int) -> None:
         owned = position.quantity_seen or position.quantity
         there = net * (1 if owned > 0 else -1)
         covered = _covered(position, owned, held, {order.broker_order_id for order in here})
@@ -155,7 +154,7 @@ class Guard:
         elif not known.since_ns:
             known.since_ns = held.ended_machine_ns
 
-    def _doubt(self, key: Key, owned: int, covered: int, held: BrokerHeld, *, missing: bool) -> None:
+    def _doubt(self, key: OwnerKey, owned: int, covered: int, held: BrokerHeld, *, missing: bool) -> None:
         """Count from the first of readings in a row that miss the stop, whatever happens between them."""
         known = self._doubts.get(key)
         if not missing or not self._is_open(key[1].partition(":")[0], held.at_ns):
@@ -172,19 +171,19 @@ class Guard:
         readable = position.instrument not in held.unread
         return readable and held.began_machine_ns > event and self._is_open(exchange, held.at_ns)
 
-    def bare(self) -> list[Bare]:
+    def bare(self) -> list[UncoveredPosition]:
         """The positions that two readings found bare."""
         return [
-            Bare(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed)
+            UncoveredPosition(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed)
             for key, seen in self._sightings.items()
             if seen.since_ns
         ]
 
-    def in_doubt(self) -> list[Key]:
+    def in_doubt(self) -> list[OwnerKey]:
         """Positions of which two readings in a row missed the stop, or part of it."""
         return [key for key, seen in self._doubts.items() if seen.again]
 
-    def missed(self) -> list[Key]:
+    def missed(self) -> list[OwnerKey]:
         """Those of them whose newest reading began after the last word of a stop that rests: it is not there.
 
         A reading from before says nothing of that stop: the next one tells, and until then prices are the stop's to
@@ -192,11 +191,11 @@ class Guard:
         """
         return [key for key in self.in_doubt() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
-    def doubts(self) -> list[Bare]:
+    def doubts(self) -> list[UncoveredPosition]:
         """These, and since when; without those that are known to be bare."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
         found = ((key, self._doubts[key]) for key in self.in_doubt() if key not in bare)
-        return [Bare(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed) for key, seen in found]
+        return [UncoveredPosition(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed) for key, seen in found]
 
     def wants_read(self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int) -> bool:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
@@ -205,10 +204,6 @@ class Guard:
         doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._asked.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
-
-
-def _place(position: Position) -> tuple[str, str, str]:
-    return (position.account, position.instrument, position.product)
 
 
 def _net(position: Position, held: BrokerHeld) -> int:
@@ -231,8 +226,5 @@ def resting(position: Position, orders: Iterable[Order]) -> int:
     return sum(
         order.quantity - order.filled_seen
         for order in orders
-        if order.purpose.reduces
-        and order.state in _RESTS
-        and (order.account, order.instrument, order.product, order.strategy)
-        == (position.account, position.instrument, position.product, position.strategy)
+        if order.purpose.reduces and order.state in _RESTS and order.owner == position.owner
     )

@@ -1,33 +1,35 @@
 """Prices at which a leg is closed with its profit: levels of single legs, held by risk.
 
-Used by `core/risk` beside the stops. The one rule: a level is fixed when the entry of its leg is admitted, like a stop,
-and a hedge has none: closing it would leave what it covers bare.
+A level is fixed when the entry of its leg is admitted, like a stop, and a hedge has none: closing it would leave what
+it covers bare.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import Key, RiskBooks
-from mytrading.core.risk.case import stale
-from mytrading.core.risk.stops import adds, is_in_use, key_of
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.books.staleness import is_stale
+from mytrading.core.risk.protection.engine_stops import adds, is_in_use
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.enums import Product
+from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
-from mytrading.messages.records import LevelMoved
 
 PREFIX = "target "
 
 
-def name_of(key: Key) -> str:
+def name_of(key: OwnerKey) -> str:
     """The name under which the level of an owner is journaled."""
     return PREFIX + " ".join(key)
 
 
-def key_in(name: str) -> Key | None:
+def key_in(name: str) -> OwnerKey | None:
     """The owner whose level has this name; None if it is no target's."""
     if not name.startswith(PREFIX):
         return None
     account, instrument, product, strategy = name[len(PREFIX) :].split(" ", 3)
-    return account, instrument, product, strategy
+    return OwnerKey(account, instrument, Product(product), strategy)
 
 
 def hold(books: RiskBooks, entry: PlaceEntry, now: int) -> tuple[LevelMoved, ...]:
@@ -38,7 +40,7 @@ def hold(books: RiskBooks, entry: PlaceEntry, now: int) -> tuple[LevelMoved, ...
     level = entry.held_target
     if not (level or books.target_levels):
         return ()
-    key = key_of(entry)
+    key = entry.owner
     known = key in books.target_levels
     if (known and adds(books, entry)) or not (known or level):
         return ()
@@ -51,7 +53,7 @@ def arm(books: RiskBooks, now: int) -> list[LevelMoved]:
         LevelMoved(name=name_of(key), value=position.held_target, at_ns=now)
         for position in books.open_positions()
         if position.held_target and position.quantity_seen
-        if (key := key_of(position)) not in books.target_levels and key not in books.closing
+        if (key := position.owner) not in books.target_levels and key not in books.closing
         if not books.is_hedge(position)
     ]
 
@@ -69,4 +71,4 @@ def reached(books: RiskBooks, position: Position, level: float, now: int, limit_
     if quote is None or not held or quote.ltp <= 0:
         return None
     there = quote.ltp >= level if held > 0 else quote.ltp <= level
-    return quote if there and not stale(quote, now, books.machine_ns, limit_seconds) else None
+    return quote if there and not is_stale(quote, now, books.machine_ns, limit_seconds) else None

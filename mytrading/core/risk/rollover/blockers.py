@@ -1,22 +1,22 @@
-"""What keeps a roll-over that is due from beginning, in words for a person.
+"""What keeps a roll-over that is due from beginning, in words for an operator.
 
-Used by `core/rollover`, which tells each kind once a day. The one rule: nothing keeps a roll without a word of its own.
+Nothing keeps a roll without a word of its own.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.core.risk.limits import Limits
-from mytrading.core.risk.readiness import not_ready
-from mytrading.core.risk.state import RiskState
+from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pretrade.readiness import not_ready
+from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import Confidence, TradingLevel
 from mytrading.messages.orders import Position
 
 LEVEL, LIMIT, READINESS, POSITION = KINDS = ("level", "limit", "readiness", "position")
 
 
-class Hindrance(NamedTuple):
+class RollBlocker(NamedTuple):
     """Its kind, and its words. One that `passes` by itself is news only once it lasts."""
 
     kind: str
@@ -24,28 +24,28 @@ class Hindrance(NamedTuple):
     passes: bool = False
 
 
-class Hindrances:
+class RollBlockers:
     """Asks the state, changes nothing."""
 
     def __init__(self, state: RiskState, limits: Limits) -> None:
         self._state = state
         self._limits = limits
 
-    def of(self, position: Position) -> Hindrance | None:
-        """None if nothing keeps it; what a person or the next day must end is told before what passes."""
+    def of(self, position: Position) -> RollBlocker | None:
+        """None if nothing keeps it; what an operator or the next day must end is told before what passes."""
         level, why = self._state.level(position.account)
         if level is not TradingLevel.NORMAL:
-            return Hindrance(LEVEL, f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
+            return RollBlocker(LEVEL, f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
         if limit := self.limited(position.account, position.strategy):
-            return Hindrance(LIMIT, limit)
+            return RollBlocker(LIMIT, limit)
         if unready := not_ready(self._state, position.account):
-            return Hindrance(READINESS, f"not ready: {unready}; it begins as soon as that is well", passes=True)
+            return RollBlocker(READINESS, f"not ready: {unready}; it begins as soon as that is well", passes=True)
         if doubt := self._unsettled(position):
-            return Hindrance(POSITION, f"{doubt}; it begins as soon as that is settled", passes=True)
+            return RollBlocker(POSITION, f"{doubt}; it begins as soon as that is settled", passes=True)
         return None
 
     def limited(self, account: str, strategy: str) -> str:
-        """Which limit of the day was reached, empty if none: what is brought anew after it would be new risk."""
+        """Which limit of the day was reached, empty if none: what is brought again after it would be new risk."""
         return "; ".join(self._limits.reached(account, strategy).values())
 
     def is_told(self, position: Position, today: str) -> bool:

@@ -1,9 +1,9 @@
 """Futures that near their expiry move to the next contract: the same side and quantity, one leg after the other.
 
-Used by `core/risk`. A roll is a row, `Rolled`, so a restart goes on where it was; its orders have ids derived from it,
-so none is sent twice. While it is under way the wish behind the position rests, unless that wants something else: then
-the roll is given up, and the wish decides. The one rule: the leg that goes second is ordered only once the broker
-shows the first one done, whatever failed or was restarted in between.
+A roll is a row, `Rolled`, so a restart goes on where it was; its orders have ids derived from it, so none is sent
+twice. While it is under way the intent behind the position rests, unless that wants something else: then the roll is
+given up, and the intent decides. The leg that goes second is ordered only once the broker shows the first one done,
+whatever failed or was restarted in between.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.identity import client_order_id, content_id
-from mytrading.core.risk.books import Key
-from mytrading.core.risk.case import Denial
-from mytrading.core.risk.closing import Closing, units
-from mytrading.core.risk.entries import Entries
-from mytrading.core.risk.hindrances import Hindrance, Hindrances, name_of
-from mytrading.core.risk.limits import Limits
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import MINUTE, SECOND
-from mytrading.core.risk.wish import Wish
+from mytrading.core.ids import client_order_id, content_id
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.entries.entry_planner import EntryPlanner
+from mytrading.core.risk.limits.limits import Limits
+from mytrading.core.risk.pretrade.context import Denial
+from mytrading.core.risk.rollover.blockers import RollBlocker, RollBlockers, name_of
+from mytrading.core.risk.state.close_commands import CloseCommands, signed_units
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Severity
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.journal_rows import LevelMoved, Rolled
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Position
-from mytrading.messages.records import LevelMoved, Rolled
-from mytrading.messages.runconfig import RollRule
+from mytrading.messages.run_config import RollRule
 from mytrading.messages.signals import Leg, Signal
 
 CODE = "ROLL_OVER"
@@ -66,18 +66,25 @@ def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most:
 class Rollover:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing, entries: Entries, limits: Limits) -> None:
+    def __init__(
+        self,
+        state: RiskState,
+        environment: RiskEnvironment,
+        closing: CloseCommands,
+        entries: EntryPlanner,
+        limits: Limits,
+    ) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
         self._closing = closing
         self._entries = entries
-        self._waits = Hindrances(state, limits)
+        self._waits = RollBlockers(state, limits)
 
-    def holds(self, wish: Wish) -> bool:
-        """True while a roll moves what this wish still wants."""
+    def holds(self, intent: Intent) -> bool:
+        """True while a roll moves what this intent still wants."""
         if not self._state.rolls:
             return False
-        key = (wish.signal.strategy, wish.signal.watch)
+        key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
     def wanted(self) -> set[str]:
@@ -94,17 +101,21 @@ class Rollover:
 
     # beginning
 
-    def ahead(self, wish: Wish, account: str, now: int) -> list[Any]:
-        """Rows by which a wish for a contract that would be rolled at once goes to the next one from the start."""
-        rule, of = self._rule(wish.signal.strategy), wish.signal.product_of
-        if rule is None or account in wish.spent:
+    def ahead(self, intent: Intent, account: str, now: int) -> list[Any]:
+        """Rows by which an intent for a contract that would be rolled at once goes to the next one from the start."""
+        rule, of = self._rule(intent.signal.strategy), intent.signal.product_of
+        if rule is None or account in intent.spent:
             return []
-        legs = (leg for leg in wish.in_account(account).legs if of(leg) is not Product.MIS)
-        rows = (self._ahead(wish, leg, account, rule, now) for leg in legs)
+        legs = (leg for leg in intent.in_account(account).legs if of(leg) is not Product.MIS)
+        rows = (self._ahead(intent, leg, account, rule, now) for leg in legs)
         return [row for row in rows if row is not None]
 
-    def _ahead(self, wish: Wish, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
-        near, signal, calendar = self._scene.instruments.get(leg.instrument), wish.signal, self._scene.calendar
+    def _ahead(self, intent: Intent, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
+        near, signal, calendar = (
+            self._environment.instruments.get(leg.instrument),
+            intent.signal,
+            self._environment.calendar,
+        )
         if near is None or near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
             return None
         held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
@@ -115,7 +126,7 @@ class Rollover:
         if far is None:
             return None
         return Rolled(
-            cause=content_id("ahead", account, signal.strategy, near.id, self._scene.today(now)),
+            cause=content_id("ahead", account, signal.strategy, near.id, self._environment.today(now)),
             account=account,
             strategy=signal.strategy,
             product=signal.product_of(leg),
@@ -128,17 +139,17 @@ class Rollover:
         )
 
     def _begin(self, position: Position, now: int) -> list[Any]:
-        near, rule = self._scene.instruments.get(position.instrument), self._rule(position.strategy)
+        near, rule = self._environment.instruments.get(position.instrument), self._rule(position.strategy)
         if near is None or rule is None or not self._is_due(position, near, rule, now):
             return []
-        key = _key(position)
+        key = position.owner
         before = self._state.rolls.get(key)
-        if before is not None and self._scene.today(before.at_ns) == self._scene.today(now):
+        if before is not None and self._environment.today(before.at_ns) == self._environment.today(now):
             return []
         if held_up := self._waits.of(position):
             return [] if self._is_early(held_up, near.exchange, now) else self._hinder(position, held_up, now)
         far = self._next(near)
-        cause = content_id("roll", *key, position.opened_ns, self._scene.today(now))
+        cause = content_id("roll", *key, position.opened_ns, self._environment.today(now))
         roll = Rolled(
             cause=cause,
             goal=self._closing.goal_id(position, cause),
@@ -148,7 +159,7 @@ class Rollover:
             near=near.id,
             far=far.id if far is not None else "",
             quantity=position.quantity,
-            base=self._held(position.account, far.id, position.product, position.strategy) if far is not None else 0,
+            base=self._held(position.owner._replace(instrument=far.id)) if far is not None else 0,
             watch=self._state.watch_of(position),
             run=position.run,
             first=rule.first,
@@ -163,31 +174,31 @@ class Rollover:
         """True of an overnight position near its expiry that nothing closes, in session past its first minutes."""
         if near.kind is not InstrumentKind.FUT or position.product is Product.MIS or not position.quantity:
             return False
-        if _key(position) in self._state.closing or position.strategy in self._state.leaving:
+        if position.owner in self._state.closing or position.strategy in self._state.leaving:
             return False
-        if not self._scene.is_open(near.exchange, now) or now < self._first_ns(near.exchange, now):
+        if not self._environment.is_open(near.exchange, now) or now < self._first_ns(near.exchange, now):
             return False
-        calendar = self._scene.calendar
+        calendar = self._environment.calendar
         return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
 
     def _first_ns(self, exchange: str, now: int) -> int:
         """Market time from which rolls begin today."""
-        session = self._scene.calendar.session(exchange, self._scene.calendar.trading_day(now))
-        return session.open_ns + self._scene.limits.avoid_first_minutes * MINUTE if session is not None else 0
+        session = self._environment.calendar.session(exchange, self._environment.calendar.trading_day(now))
+        return session.open_ns + self._environment.limits.avoid_first_minutes * MINUTE if session is not None else 0
 
-    def _is_early(self, held_up: Hindrance, exchange: str, now: int) -> bool:
+    def _is_early(self, held_up: RollBlocker, exchange: str, now: int) -> bool:
         """True while what passes by itself is no news: risk has just started, or the session."""
-        young = self._state.machine_ns < self._scene.patient_until
+        young = self._state.machine_ns < self._environment.patient_until
         return held_up.passes and (young or now < self._first_ns(exchange, now) + PATIENCE_NS)
 
     def _rule(self, strategy: str) -> RollRule | None:
-        run = self._scene.strategies.get(strategy)
+        run = self._environment.strategies.get(strategy)
         return run.roll if run is not None and run.roll.days else None
 
     def _next(self, near: Instrument) -> Instrument | None:
         later = (
             item
-            for item in self._scene.instruments
+            for item in self._environment.instruments
             if item.kind is InstrumentKind.FUT and item.underlying == near.underlying and item.expiry > near.expiry
             and item.exchange == near.exchange
         )  # fmt: skip
@@ -197,13 +208,13 @@ class Rollover:
 
     def _go_on(self, roll: Rolled, now: int) -> list[Any]:
         """The next step; none while the last one is on its way."""
-        near = self._state.positions.get((roll.account, roll.near, roll.product, roll.strategy))
-        held = units(near) if near is not None else 0
+        near = self._state.positions.get(roll.near_owner)
+        held = signed_units(near) if near is not None else 0
         ours = roll.goal in self._state.issued
         if why := self._ended(roll, ours=ours, held=held):
             return [*self._take_back(roll, now), *self._give_up(roll, why, now)]
         if self._unwanted(roll):
-            return self._give_up(roll, "the wish behind it wants something else", now, quiet=True)
+            return self._give_up(roll, "the signal behind it wants something else", now, quiet=True)
         if not held and not ours:
             return [*self._take_back(roll, now), *self._give_up(roll, f"{roll.near} was closed by something else", now)]
         if roll.first == "far" and held and ours:
@@ -218,7 +229,7 @@ class Rollover:
             return [replace(roll, phase="done", note="", at_ns=now)]
         if self._state.coming_units(roll.strategy, roll.far, roll.account):
             return []
-        there = self._held(roll.account, roll.far, roll.product, roll.strategy)
+        there = self._held(roll.far_owner)
         if there != roll.base + roll.quantity:
             return self._order(roll, now)
         return self._close(roll, near) if held else [replace(roll, phase="done", note="", at_ns=now)]
@@ -236,15 +247,15 @@ class Rollover:
         return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
 
     def _gone(self, roll: Rolled) -> str:
-        """What a person must know where the near leg went first: what was held is not, or not all of it."""
-        there = self._held(roll.account, roll.far, roll.product, roll.strategy) - roll.base
-        if self._held(roll.account, roll.near, roll.product, roll.strategy):
+        """What an operator must know where the near leg went first: what was held is not, or not all of it."""
+        there = self._held(roll.far_owner) - roll.base
+        if self._held(roll.near_owner):
             return ""
         return f"; {roll.near} is closed, and {there} of {roll.quantity} units are held of {roll.far}"
 
     def _signal(self, roll: Rolled, now: int) -> Signal:
-        """What the roll wishes for, so that the far leg is judged, valued and guarded as an entry is."""
-        lots = (roll.base + roll.quantity) // self._scene.lot_of(roll.far)
+        """What the roll intents for, so that the far leg is judged, valued and guarded as an entry is."""
+        lots = (roll.base + roll.quantity) // self._environment.lot_of(roll.far)
         return Signal(
             id=roll.cause,
             strategy=roll.strategy,
@@ -272,22 +283,24 @@ class Rollover:
             for order in self._state.all_live_entries()
             if (order.account, order.instrument, order.strategy) == (roll.account, roll.far, roll.strategy)
         )
-        far = self._state.positions.get((roll.account, roll.far, roll.product, roll.strategy))
-        cause = content_id("roll_back", roll.cause, self._scene.today(now))
-        close = self._closing.close(far, cause, "roll over given up", 0) if far is not None and units(far) else []
+        far = self._state.positions.get(roll.far_owner)
+        cause = content_id("roll_back", roll.cause, self._environment.today(now))
+        close = (
+            self._closing.close(far, cause, "roll over given up", 0) if far is not None and signed_units(far) else []
+        )
         return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
 
     def _ended(self, roll: Rolled, *, ours: bool, held: int) -> str:
         """Why a roll under way is given up; after a limit one whose near leg already follows the far one goes on."""
-        if roll.strategy in self._state.leaving or (_near(roll) in self._state.closing and not ours and held):
+        if roll.strategy in self._state.leaving or (roll.near_owner in self._state.closing and not ours and held):
             return f"{roll.near} is being closed"
         return "" if roll.first == "far" and ours else self._waits.limited(roll.account, roll.strategy)
 
     def _unwanted(self, roll: Rolled) -> bool:
-        wish = self._state.wishes.get((roll.strategy, roll.watch))
-        if wish is None or wish.signal.keeps:
+        intent = self._state.intents.get((roll.strategy, roll.watch))
+        if intent is None or intent.signal.keeps:
             return False
-        return wish.target(roll.far, roll.account) * roll.quantity <= 0
+        return intent.target(roll.far, roll.account) * roll.quantity <= 0
 
     def _tries(self, roll: Rolled) -> int:
         count = 0
@@ -295,27 +308,27 @@ class Rollover:
             count += 1
         return count
 
-    def _held(self, account: str, instrument: str, product: Product, strategy: str) -> int:
-        position = self._state.positions.get((account, instrument, product, strategy))
+    def _held(self, owner: OwnerKey) -> int:
+        position = self._state.positions.get(owner)
         return position.quantity if position is not None else 0
 
     # telling
 
     def standing(self, now: int) -> set[str]:
         """Subjects of which an alert is to stand: rolls that wait, were given up today, or may not begin."""
-        today = self._scene.today(now)
+        today = self._environment.today(now)
         rolls = self._state.rolls.values()
         told = {
             subject_of(roll)
             for roll in rolls
             if (roll.phase == "begun" and roll.note)
-            or (roll.phase == "given_up" and self._scene.today(roll.at_ns) == today)
+            or (roll.phase == "given_up" and self._environment.today(roll.at_ns) == today)
         }
         return told | {_subject(one) for one in self._state.open_positions() if self._waits.is_told(one, today)}
 
-    def _hinder(self, position: Position, held_up: Hindrance, now: int) -> list[Any]:
+    def _hinder(self, position: Position, held_up: RollBlocker, now: int) -> list[Any]:
         """Told once a day for each position and kind."""
-        name = name_of(position, held_up.kind, self._scene.today(now))
+        name = name_of(position, held_up.kind, self._environment.today(now))
         if name in self._state.levels:
             return []
         where = f"{position.instrument} in {position.account}"
@@ -342,14 +355,6 @@ class Rollover:
             f"the roll over from {roll.near} to {roll.far or 'the next contract'} in {roll.account} was given up: {why}"
         )
         return [ended, _alert(subject_of(roll), text, Severity.CRITICAL, now)]
-
-
-def _key(position: Position) -> Key:
-    return (position.account, position.instrument, position.product, position.strategy)
-
-
-def _near(roll: Rolled) -> Key:
-    return (roll.account, roll.near, roll.product, roll.strategy)
 
 
 def subject_of(roll: Rolled) -> str:

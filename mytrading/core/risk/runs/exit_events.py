@@ -1,17 +1,16 @@
 """Events of exits that no rule of a run decided: stops and targets of single positions, wherever they rest.
 
-Used by `core/risk/exits` for what risk closes by itself, and by `core/runs/events` for stops that filled at the broker.
-The one rule: an event names the position's round trip, so that each stop of it is told once, whatever is repeated.
+An event names the position's round trip, so that each stop of it is told once, whatever is repeated.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.identity import content_id
-from mytrading.core.risk.orphans import GUARDS, is_protective
-from mytrading.core.risk.state import RiskState
-from mytrading.core.runs.run import run_id_of
+from mytrading.core.ids import content_id
+from mytrading.core.risk.books.orphan_hedges import GUARDS, is_protective
+from mytrading.core.risk.runs.run import run_id_of
+from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
@@ -68,7 +67,7 @@ def at_broker(state: RiskState, order: Order, now: int) -> RiskEventRecorded | N
     """The event of a stop that filled at the broker, or of the exit with which the router took its place."""
     if not order.filled or order.cause.startswith(GUARDS) or not is_protective(state, order):
         return None
-    key = (order.account, order.instrument, order.product.value, order.strategy)
+    key = order.owner
     position, guard = state.positions.get(key), state.protections.get(key)
     trip = trip_of(position) if position is not None else " ".join(key[:3])
     name = content_id("risk", RiskKind.BROKER_STOP.value, order.strategy, trip)

@@ -1,7 +1,6 @@
 """What a run of a strategy is, and its arithmetic: its legs, between which prices no rule can speak, what survives.
 
-Used by `core/runs/books`, which alone changes runs, and by all that ask of them. The one rule: nothing here knows the
-books of risk or the time.
+Nothing here knows the books of risk or the time.
 """
 
 from __future__ import annotations
@@ -12,26 +11,26 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.identity import content_id
-from mytrading.core.risk.books import Key
-from mytrading.core.runs.trailing import EXACT, WAITING, Basis, Trail, ahead, behind
+from mytrading.core.ids import content_id
+from mytrading.core.risk.runs.trailing_stop import EXACT, WAITING, RunBasis, Trail, ahead, behind
+from mytrading.messages.exit_rules import StrategyRules
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Position
 from mytrading.messages.risk_events import RiskKind
-from mytrading.messages.strategy_rules import StrategyRules
 
 PREFIX = "run "
 PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
 _FAR = float("inf")
 
 
-class Leg(msgspec.Struct):
+class RunLeg(msgspec.Struct):
     """An open position of a run. `best` is the best last price since entry, `told` the one that is journaled.
 
     `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg can
     speak at a last price between `floor` and `ceiling`.
     """
 
-    key: Key
+    key: OwnerKey
     position: Position
     instrument: str
     quantity: int
@@ -66,13 +65,13 @@ class Run(msgspec.Struct):
     id: str
     rules: StrategyRules
     opened_ns: int
-    legs: dict[Key, Leg] = msgspec.field(default_factory=dict)
-    past: dict[Key, tuple[int, float]] = msgspec.field(default_factory=dict)
+    legs: dict[OwnerKey, RunLeg] = msgspec.field(default_factory=dict)
+    past: dict[OwnerKey, tuple[int, float]] = msgspec.field(default_factory=dict)
     realised: float = 0.0
     profit: float | None = None
     fresh_until_ns: int = 0
     entering: bool = False
-    basis: Basis = Basis()
+    basis: RunBasis = RunBasis()
     trail: Trail = WAITING
     told: Trail = WAITING
     told_machine_ns: int = 0
@@ -89,7 +88,7 @@ class Held(NamedTuple):
     """A run, and those of its legs that are in one instrument."""
 
     run: Run
-    legs: list[Leg]
+    legs: list[RunLeg]
 
 
 def bound(run: Run) -> None:
@@ -105,7 +104,7 @@ def bound(run: Run) -> None:
     run.low, run.high = low, high
 
 
-def bound_leg(run: Run, leg: Leg) -> None:
+def bound_leg(run: Run, leg: RunLeg) -> None:
     """Between which last prices no rule of a leg can speak; one that spoke still counts."""
     rules, held, entry = run.rules, leg.held, leg.average_price
     losses = [behind(rule, start, held) for rule, start in
@@ -138,9 +137,9 @@ def run_id_of(position: Position) -> str:
     return position.run or content_id("run", position.strategy, position.opened_ns)
 
 
-def basis_of(entered: Mapping[Key, tuple[int, float]]) -> Basis:
+def basis_of(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
     """What was entered in all accounts: units of a set, and the net premium in rupees."""
     units: dict[str, int] = {}
     for key, (count, _) in entered.items():
         units[key[1]] = units.get(key[1], 0) + count
-    return Basis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))
+    return RunBasis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))

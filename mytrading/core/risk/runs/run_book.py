@@ -1,8 +1,8 @@
 """The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and what has spoken.
 
-Used by `core/runs/rules` and `core/runs/series`. A run lasts from a strategy's first entry after flat until flat.
-Profits count confirmed quantities, at bid and ask where both are there. The one rule: an old price, or none, of one
-leg says nothing about the whole, so there is no profit then, and nothing that depends on it moves.
+A run lasts from a strategy's first entry after flat until flat. Profits count confirmed quantities, at bid and ask
+where both are there. An old price, or none, of one leg says nothing about the whole, so there is no profit then, and
+nothing that depends on it moves.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.money.pnl import exit_price, unrealised
-from mytrading.core.risk.books import Key
-from mytrading.core.risk.case import QUOTE_FLOOR_NS
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import SECOND, day_of
-from mytrading.core.runs.run import (
+from mytrading.core.accounting.pnl import exit_price, unrealised
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.staleness import QUOTE_FLOOR_NS
+from mytrading.core.risk.runs.run import (
     BEST,
     FIRED,
     LEAVING,
@@ -27,8 +24,8 @@ from mytrading.core.runs.run import (
     REALISED,
     STOP,
     Held,
-    Leg,
     Run,
+    RunLeg,
     basis_of,
     bound,
     bound_leg,
@@ -36,13 +33,16 @@ from mytrading.core.runs.run import (
     levels_of,
     run_id_of,
 )
-from mytrading.core.runs.trailing import Trail, advance, better
+from mytrading.core.risk.runs.trailing_stop import Trail, advance, better
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.exit_rules import LevelRule, StrategyRules
+from mytrading.messages.journal_rows import LevelMoved, RiskOpened
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import OrderChanged, Position, PositionAdjusted, PositionChanged
-from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
-from mytrading.messages.strategy_rules import LevelRule, StrategyRules
 
 OPTION_PATIENCE = 12
 """How many times the limit of staleness an option's quote may be old: options are quoted less often than others."""
@@ -50,21 +50,21 @@ _POSITIONS = (PositionChanged, PositionAdjusted)
 _NEVER = 1 << 62
 
 
-class RunBooks:
+class RunBook:
     """`apply` is the only mutator. Budget of a quote with five legs in its instrument: 10 µs."""
 
-    def __init__(self, state: RiskState, scene: Scene) -> None:
+    def __init__(self, state: RiskState, environment: RiskEnvironment) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
         self.runs: dict[str, Run] = {}
         self._holding: dict[str, list[Held]] = {}
-        self._realised: dict[Key, tuple[str, float]] = {}
+        self._realised: dict[OwnerKey, tuple[str, float]] = {}
         self._newest_ns = 0
 
     @property
     def machine_ns(self) -> int:
         """For what has a floor in machine time: in lock-step it has always passed."""
-        return _NEVER if self._scene.lock_step else self._state.machine_ns
+        return _NEVER if self._environment.lock_step else self._state.machine_ns
 
     def holding(self, instrument: str) -> list[Held]:
         """The runs that hold an instrument, with their legs in it."""
@@ -96,7 +96,7 @@ class RunBooks:
             if run.rules.leg_trailing.value:
                 self._follow_best(run, legs, quote.ltp)
 
-    def _follow_best(self, run: Run, legs: list[Leg], last: float) -> None:
+    def _follow_best(self, run: Run, legs: list[RunLeg], last: float) -> None:
         """The best price of a leg is one that two quotes reached: of the newest and the one before it, the lesser."""
         former = self._state.memory.money.former_last(legs[0].instrument)
         if former is None:
@@ -186,7 +186,7 @@ class RunBooks:
         return None
 
     def _position(self, position: Position) -> Run | None:
-        key = (position.account, position.instrument, position.product, position.strategy)
+        key = position.owner
         run = self.runs.get(position.strategy)
         leg = run.legs.get(key) if run is not None else None
         if not (position.quantity or position.quantity_seen):
@@ -201,7 +201,7 @@ class RunBooks:
                 leg = run.legs[key] = self._leg(key, position)
                 self._reindex(position.instrument)
             self._book(run, leg, position)
-        self._realised[key] = (day_of(position.updated_ns), position.realised)
+        self._realised[key] = (iso_day(position.updated_ns), position.realised)
         return self._ordered(position.strategy)
 
     def _begin(self, position: Position, name: str) -> Run:
@@ -211,7 +211,7 @@ class RunBooks:
         """
         rules = self._rules(position.strategy)
         opened_ns = position.opened_ns or position.updated_ns
-        trails = bool(rules.trailing.value) and self._scene.limits.trailing_stop_enabled
+        trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
         run = Run(strategy=position.strategy, id=name, rules=rules, opened_ns=opened_ns, trails=trails)
         self.runs[position.strategy], self._state.runs[position.strategy] = run, name
         bound(run)
@@ -219,7 +219,7 @@ class RunBooks:
 
     def _rules(self, name: str) -> StrategyRules:
         """A strategy's rules, with what the risk section and the strategy's own settings say besides."""
-        strategy, limits = self._scene.strategies.get(name), self._scene.limits
+        strategy, limits = self._environment.strategies.get(name), self._environment.limits
         if strategy is None:
             return StrategyRules()
         rules = strategy.rules
@@ -228,26 +228,26 @@ class RunBooks:
             trailing = LevelRule(value=100.0 * limits.trailing_stop_distance)
         if not limits.trailing_stop_enabled:
             trailing = LevelRule()
-        if strategy.take_profit and not profit.value:
-            profit = LevelRule(value=100.0 * strategy.take_profit)
+        if strategy.take_profit_pct and not profit.value:
+            profit = LevelRule(value=100.0 * strategy.take_profit_pct)
         return msgspec.structs.replace(rules, leg_trailing=trailing, leg_take_profit=profit)
 
-    def _leg(self, key: Key, position: Position) -> Leg:
-        found = self._scene.instruments.get(position.instrument)
+    def _leg(self, key: OwnerKey, position: Position) -> RunLeg:
+        found = self._environment.instruments.get(position.instrument)
         times = OPTION_PATIENCE if found is not None and found.kind.is_option else 1
-        patience = int(self._scene.limits.stale_quote_seconds * times * SECOND)
+        patience = int(self._environment.limits.stale_quote_seconds * times * SECOND)
         start = msgspec.structs.replace(position, realised=self._before(key, position))
         best = position.average_price
-        return Leg(key, start, position.instrument, 0, 0.0, patience, best, best)
+        return RunLeg(key, start, position.instrument, 0, 0.0, patience, best, best)
 
-    def _before(self, key: Key, position: Position) -> float:
+    def _before(self, key: OwnerKey, position: Position) -> float:
         """What a position had realised today before it became a leg: the realised of its former trips."""
         known = self._realised.get(key)
-        return known[1] if known is not None and known[0] == day_of(position.updated_ns) else 0.0
+        return known[1] if known is not None and known[0] == iso_day(position.updated_ns) else 0.0
 
-    def _book(self, run: Run, leg: Leg, position: Position) -> None:
+    def _book(self, run: Run, leg: RunLeg, position: Position) -> None:
         """Take a position's new level; what it realised since the last one is the run's."""
-        same_day = day_of(leg.position.updated_ns) == day_of(position.updated_ns)
+        same_day = iso_day(leg.position.updated_ns) == iso_day(position.updated_ns)
         run.realised += position.realised - (leg.position.realised if same_day else 0.0)
         if position.trip_quantity:
             sign = 1 if (position.quantity or position.quantity_seen) > 0 else -1

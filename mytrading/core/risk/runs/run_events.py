@@ -1,7 +1,6 @@
 """What follows when a rule of a run speaks: its event, an alert, and what is closed; and the exit orders, later.
 
-Used by `core/runs/rules`. The one rule: the event and what it closes are decided together, so that neither is ever
-there without the other.
+The event and what it closes are decided together, so that neither is ever there without the other.
 """
 
 from __future__ import annotations
@@ -9,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from mytrading.core.exit_events import at_broker
-from mytrading.core.identity import content_id
-from mytrading.core.risk.closing import Closing
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import SECOND
-from mytrading.core.runs.run import Leg, Run, fired_name, run_id_of
+from mytrading.core.ids import content_id
+from mytrading.core.risk.runs.exit_events import at_broker
+from mytrading.core.risk.runs.run import Run, RunLeg, fired_name, run_id_of
+from mytrading.core.risk.state.close_commands import CloseCommands
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.time import DAY, SECOND
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested
 from mytrading.messages.enums import Severity
+from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.orders import Order, Position
-from mytrading.messages.records import RiskOpened
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded, RiskKind
 
 HEDGE_PATIENCE_NS = 60 * SECOND
@@ -27,11 +26,10 @@ HEDGE_PATIENCE_NS = 60 * SECOND
 RUN_ENDING = "RUN_ENDING"
 ALERT_CODE = "STRATEGY_RISK"
 REMEMBERED = 1000
-DAY_NS = 86_400 * SECOND
 
 
 class Breach(NamedTuple):
-    """A rule that spoke: its limit and what was found, in words too; not `acts`: a person is told, nothing closed."""
+    """A rule that spoke: its limit and what was found, in words too; without `acts` it only alerts."""
 
     kind: RiskKind
     threshold: float
@@ -43,7 +41,7 @@ class Breach(NamedTuple):
 class RunEvents:
     """Rows that end a run or a leg. `apply` learns which goals and orders belong to which event."""
 
-    def __init__(self, state: RiskState, closing: Closing) -> None:
+    def __init__(self, state: RiskState, closing: CloseCommands) -> None:
         self._state = state
         self._closing = closing
         self._causes: dict[str, RiskEventRecorded] = {}
@@ -88,12 +86,12 @@ class RunEvents:
         while len(table) > REMEMBERED:
             del table[next(iter(table))]
 
-    def trip(self, leg: Leg) -> str:
+    def trip(self, leg: RunLeg) -> str:
         """The name of a leg's present round trip."""
         return f"{leg.name} {leg.position.opened_ns}"
 
     def end(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of the whole run: entries withdrawn, wishes ended, everything closed, or a person told."""
+        """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator told."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
@@ -102,8 +100,8 @@ class RunEvents:
             rows += self._leave(run, event.cause, event.note, trace_ns, patient=True)
         return rows
 
-    def end_leg(self, run: Run, leg: Leg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of one leg: that is closed in its account, or a person told."""
+    def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+        """A rule of one leg: that is closed in its account, or an operator told."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, self.trip(leg))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
@@ -111,7 +109,7 @@ class RunEvents:
             rows += self._closing.close_covering(leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
-    def square_off(self, run: Run, breach: Breach, legs: list[Leg], now: int) -> list[Any]:
+    def square_off(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
         """A time of day has come for these legs, all of the run or a part of it."""
         if len(legs) == len(run.legs):
             return self.end(run, breach, now, 0)
@@ -139,22 +137,22 @@ class RunEvents:
 
     def withdraw(self, orders: list[Order], now: int) -> list[Any]:
         """Take entries back, the strategy's time being over."""
-        return self._closing.withdraw(orders, content_id("time", now // DAY_NS)) if orders else []
+        return self._closing.withdraw(orders, content_id("time", now // DAY)) if orders else []
 
     def _deny(self, run: Run, breach: Breach, now: int) -> list[SignalDenied]:
-        """Wishes of the strategy that still lack something end here."""
-        text = f"the run is being closed by its rule {breach.kind.value}: {breach.note}; wish again when it is flat"
+        """Intents of the strategy that still lack something end here."""
+        text = f"the run is being closed by its rule {breach.kind.value}: {breach.note}; signal again when it is flat"
         return [
-            SignalDenied(signal=wish.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
-            for wish in self._state.open_wishes()
-            if wish.signal.strategy == run.strategy
+            SignalDenied(signal=intent.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
+            for intent in self._state.open_intents()
+            if intent.signal.strategy == run.strategy
         ]
 
     def ordered(self, order: Order, now: int) -> list[RiskEventRecorded]:
         """The second record of an event, once an exit order that it led to is known."""
         if order.client_order_id in self._orders:
             return []
-        event = self._goals.get(order.goal) or self._flattens.get(order.cause) if order.goal else None
+        event = self._goals.get(order.links.goal) or self._flattens.get(order.cause) if order.links.goal else None
         if event is None:
             stopped = at_broker(self._state, order, now)
             if stopped is None or stopped.id not in self._causes:
@@ -187,7 +185,7 @@ def _is_of_any(event: RiskEventRecorded, held: list[tuple[str, Position]]) -> bo
 
 
 def _event(
-    run: Run, breach: Breach, action: RiskAction, legs: Iterable[Leg], now: int, leg: str = ""
+    run: Run, breach: Breach, action: RiskAction, legs: Iterable[RunLeg], now: int, leg: str = ""
 ) -> RiskEventRecorded:
     chosen = list(legs)
     name = content_id("risk", breach.kind.value, run.strategy, run.id, leg)
@@ -209,7 +207,7 @@ def _event(
 
 
 def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
-    """What a person is told; that a time of day came is no news."""
+    """What an operator is told; that a time of day came is no news."""
     if breach.kind in (RiskKind.EXIT_TIME, RiskKind.SQUARE_OFF):
         return []
     follows = "it is closed" if breach.acts else "auto-exit is off: close it yourself, or leave it"

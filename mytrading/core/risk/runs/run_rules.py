@@ -1,8 +1,8 @@
 """What ends a strategy's run, or one leg of it: losses, profits, trailing stops, trends and times.
 
-Used by `core/risk`. A run is all that a strategy holds, in all its accounts. Prices are judged on every quote of what
-is held, times by the clock. The one rule: a rule speaks once for a run (a leg's rule once for a round trip of the leg),
-leaves an event, and holds again for the next run; what it closes stays closed until the run is flat.
+A run is all that a strategy holds, in all its accounts. Prices are judged on every quote of what is held, times by the
+clock. A rule speaks once for a run (a leg's rule once for a round trip of the leg), leaves an event, and holds again
+for the next run; what it closes stays closed until the run is flat.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from mytrading.core.risk.books import Key
-from mytrading.core.risk.case import rupees, stale
-from mytrading.core.risk.closing import Closing
-from mytrading.core.risk.limits import PLAUSIBLE
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.risk.times import SECOND
-from mytrading.core.runs.books import RunBooks
-from mytrading.core.runs.events import Breach, RunEvents
-from mytrading.core.runs.run import BEST, PEAK, PREFIX, STOP, Leg, Run
-from mytrading.core.runs.series import RunSeries
-from mytrading.core.runs.times import due, is_over, lead_seconds, second_of_day
-from mytrading.core.runs.trailing import EXACT, ahead, behind, reached
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.staleness import is_stale
+from mytrading.core.risk.limits.limits import PLAUSIBLE
+from mytrading.core.risk.runs.run import BEST, PEAK, PREFIX, STOP, Run, RunLeg
+from mytrading.core.risk.runs.run_book import RunBook
+from mytrading.core.risk.runs.run_events import Breach, RunEvents
+from mytrading.core.risk.runs.session_times import due, is_over, lead_seconds
+from mytrading.core.risk.runs.trailing_stop import EXACT, ahead, behind, reached
+from mytrading.core.risk.runs.trend_series import RunSeries
+from mytrading.core.risk.state.close_commands import CloseCommands
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.text.money import rupees
+from mytrading.core.time import SECOND, second_of_day
+from mytrading.messages.journal_rows import LevelMoved, RiskOpened
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.records import LevelMoved, RiskOpened
 from mytrading.messages.risk_events import RiskKind
 from mytrading.messages.signals import Signal
 
@@ -35,14 +36,14 @@ TOLD_EVERY_NS = SECOND
 """Machine time between two journaled levels of one run or leg that do not act."""
 
 
-class StrategyRisk:
+class RunRules:
     """`apply` learns, after the state did; the others ask and change nothing. Budget of a quote: 30 µs with 5 legs."""
 
-    def __init__(self, state: RiskState, scene: Scene, closing: Closing) -> None:
+    def __init__(self, state: RiskState, environment: RiskEnvironment, closing: CloseCommands) -> None:
         self._state = state
-        self._scene = scene
-        self.books = RunBooks(state, scene)
-        self.series = RunSeries(scene.strategies, self.books, scene.calendar)
+        self._environment = environment
+        self.books = RunBook(state, environment)
+        self.series = RunSeries(environment.strategies, self.books, environment.calendar)
         self.events = RunEvents(state, closing)
         self._turned = _trend() if self.series.any else None
 
@@ -57,7 +58,7 @@ class StrategyRisk:
                     self.series.quote(row)
             return
         if isinstance(row, Signal):
-            return  # a wish alone moves no run
+            return  # an intent alone moves no run
         if isinstance(row, Bar):
             self.series.keep(row)
             return
@@ -89,7 +90,7 @@ class StrategyRisk:
             rows += self._bars(now)
         return rows
 
-    def _judge(self, run: Run, legs: list[Leg], quote: Quote, now: int, rows: list[Any]) -> None:
+    def _judge(self, run: Run, legs: list[RunLeg], quote: Quote, now: int, rows: list[Any]) -> None:
         profit = run.profit
         if profit is not None and not run.low < profit < run.high:
             breach = self._breach(run, now)
@@ -127,7 +128,7 @@ class StrategyRisk:
             return Breach(
                 RiskKind.MAX_PROFIT, rules.max_profit, profit, "the run's profit has come to its target", acts
             )
-        trailing = rules.trailing.value and self._scene.limits.trailing_stop_enabled
+        trailing = rules.trailing.value and self._environment.limits.trailing_stop_enabled
         stop, peak = run.trail.stop, run.trail.peak
         if (
             trailing
@@ -160,15 +161,15 @@ class StrategyRisk:
             return True
         return profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
 
-    def _judge_leg(self, run: Run, leg: Leg, quote: Quote, now: int) -> list[Any]:
+    def _judge_leg(self, run: Run, leg: RunLeg, quote: Quote, now: int) -> list[Any]:
         if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
             return []
-        if stale(quote, now, self.books.machine_ns, self._scene.limits.stale_quote_seconds):
+        if is_stale(quote, now, self.books.machine_ns, self._environment.limits.stale_quote_seconds):
             return []
         breach = self._leg_breach(run, leg, quote.ltp)
         return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
 
-    def _leg_breach(self, run: Run, leg: Leg, price: float) -> Breach | None:
+    def _leg_breach(self, run: Run, leg: RunLeg, price: float) -> Breach | None:
         """The first rule of a leg that its last price has come to, unless it spoke on this round trip."""
         rules, held = run.rules, leg.held
         way = 1 if held > 0 else -1
@@ -224,7 +225,7 @@ class StrategyRisk:
             if run.leaving:
                 rows += self.events.go_on(run, now)
                 continue
-            for breach, legs in due(run, self._scene, now):
+            for breach, legs in due(run, self._environment, now):
                 rows += self.events.square_off(run, breach, legs, now)
             if _seems_over(run):
                 rows += self._late(run, now)
@@ -243,8 +244,8 @@ class StrategyRisk:
         over = [
             order
             for order in self._state.all_live_entries()
-            if (strategy := self._scene.strategies.get(order.strategy)) is not None
-            and is_over(strategy, order.instrument, order.product, self._scene, now)
+            if (strategy := self._environment.strategies.get(order.strategy)) is not None
+            and is_over(strategy, order.instrument, order.product, self._environment, now)
         ]
         return self.events.withdraw(over, now)
 
@@ -273,7 +274,7 @@ class StrategyRisk:
         if told.stop is None or trail.stop - told.stop >= TICK:
             yield LevelMoved(name=head + STOP, value=trail.stop, at_ns=now)
 
-    def _tell_best(self, run: Run, leg: Leg, now: int) -> Iterator[LevelMoved]:
+    def _tell_best(self, run: Run, leg: RunLeg, now: int) -> Iterator[LevelMoved]:
         moved = abs(leg.best - leg.told) >= TICK and bool(run.rules.leg_trailing.value)
         if moved and self._state.machine_ns - leg.told_machine_ns >= TOLD_EVERY_NS:
             yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
@@ -305,14 +306,14 @@ class StrategyRisk:
         times = [
             begins
             for leg in run.legs.values()
-            if (begins := self._scene.square_off_begins(run.strategy, leg.instrument, leg.position.product, now))
+            if (begins := self._environment.square_off_begins(run.strategy, leg.instrument, leg.position.product, now))
         ]
-        lead = lead_seconds(self._scene.square_off.speed)
+        lead = lead_seconds(self._environment.square_off.speed)
         named = [run.rules.exit_time, max(run.rules.square_off_time - lead, 0)]
         times += [midnight + at * SECOND for at in named if at]
         return min(times, default=0)
 
-    def levels_of(self, key: Key) -> dict[str, float]:
+    def levels_of(self, key: OwnerKey) -> dict[str, float]:
         """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has, a hedge none."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
@@ -335,7 +336,7 @@ def _seems_over(run: Run) -> bool:
 
 def _trend() -> Any:
     """The judge of trends, compiled; it loads numba, so only those who need it do."""
-    from mytrading.core.runs import trend
+    from mytrading.core.risk.runs import trend
 
     trend.warm()
     return trend.turned

@@ -1,36 +1,22 @@
 """Times of day of a run: when a strategy may enter, and when what it holds is closed.
 
-Used by `core/runs/rules` and `core/risk/rules/times`. What is MIS or intraday is flat by the venue's square-off in
-any case. The one rule: closing for a deadline begins a lead before it; an exit time is when closing begins.
+What is MIS or intraday is flat by the venue's square-off in any case. Closing for a deadline begins a lead before it;
+an exit time is when closing begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mytrading.core.risk.scene import Scene
-from mytrading.core.runs.events import Breach
-from mytrading.core.runs.run import Leg, Run
-from mytrading.core.square_off import LEAD_NS, MACHINE_LEAD_NS
+from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.runs.run import Run, RunLeg
+from mytrading.core.risk.runs.run_events import Breach
+from mytrading.core.time import SECOND, hhmm, second_of_day
 from mytrading.messages.enums import Product
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.risk_events import RiskKind
-from mytrading.messages.runconfig import StrategyRun
-from mytrading.messages.strategy_rules import StrategyRules
-
-SECOND = 1_000_000_000
-DAY = 86_400
-IST_SECONDS = 19_800
-
-
-def second_of_day(now: int) -> int:
-    """Seconds after midnight in India."""
-    return (now // SECOND + IST_SECONDS) % DAY
-
-
-def clock(seconds: int) -> str:
-    """15:10 or 15:10:30."""
-    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
-    return f"{text}:{seconds % 60:02d}" if seconds % 60 else text
+from mytrading.messages.run_config import StrategyRun
 
 
 def lead_seconds(speed: float) -> int:
@@ -38,53 +24,57 @@ def lead_seconds(speed: float) -> int:
     return int(max(LEAD_NS, MACHINE_LEAD_NS * speed)) // SECOND
 
 
-def due(run: Run, scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
+def due(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
     """The first time of day that has come for a run and has not been acted on, with the legs it is for."""
     legs = list(run.legs.values())
     if not legs:
         return
     at, rules = second_of_day(now), run.rules
     exit_time, deadline = rules.exit_time, rules.square_off_time
-    if _exits(rules, at) and (timed := [leg for leg in legs if counts(exit_time, leg.instrument, scene, now)]):
-        yield Breach(RiskKind.EXIT_TIME, exit_time, at, f"exit_time {clock(exit_time)} has come"), timed
-    elif _squares_off(rules, at, scene) and (timed := [x for x in legs if counts(deadline, x.instrument, scene, now)]):
-        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {clock(deadline)}"), timed
+    if _exits(rules, at) and (timed := [leg for leg in legs if counts(exit_time, leg.instrument, environment, now)]):
+        yield Breach(RiskKind.EXIT_TIME, exit_time, at, f"exit_time {hhmm(exit_time)} has come"), timed
+    elif _squares_off(rules, at, environment) and (
+        timed := [x for x in legs if counts(deadline, x.instrument, environment, now)]
+    ):
+        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {hhmm(deadline)}"), timed
     else:
-        yield from _forced(run, legs, scene, now)
+        yield from _forced(run, legs, environment, now)
 
 
-def _forced(run: Run, legs: list[Leg], scene: Scene, now: int) -> Iterator[tuple[Breach, list[Leg]]]:
+def _forced(
+    run: Run, legs: list[RunLeg], environment: RiskEnvironment, now: int
+) -> Iterator[tuple[Breach, list[RunLeg]]]:
     """What is MIS or intraday, once the venue's own time is near."""
-    strategy = scene.strategies.get(run.strategy)
+    strategy = environment.strategies.get(run.strategy)
     intraday = strategy is not None and strategy.intraday
     forced = [
         leg
         for leg in legs
-        if (intraday or leg.position.product is Product.MIS) and scene.square_off_begun(leg.instrument, now)
+        if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
     ]
     if forced:
-        ends = min(scene.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
+        ends = min(environment.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
         until = second_of_day(ends)
-        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {clock(until)}")
+        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {hhmm(until)}")
         yield breach, forced
 
 
-def is_over(strategy: StrategyRun, instrument: str, product: Product, scene: Scene, now: int) -> bool:
+def is_over(strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int) -> bool:
     """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
     at, rules = second_of_day(now), strategy.rules
-    if _exits(rules, at) and counts(rules.exit_time, instrument, scene, now):
+    if _exits(rules, at) and counts(rules.exit_time, instrument, environment, now):
         return True
-    if _squares_off(rules, at, scene) and counts(rules.square_off_time, instrument, scene, now):
+    if _squares_off(rules, at, environment) and counts(rules.square_off_time, instrument, environment, now):
         return True
-    return strategy.intraday and product is not Product.MIS and scene.square_off_begun(instrument, now)
+    return strategy.intraday and product is not Product.MIS and environment.square_off_begun(instrument, now)
 
 
-def counts(time_of_day: int, instrument: str, scene: Scene, now: int) -> bool:
+def counts(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
     """True if a time of day (seconds) lies in today's session of the instrument's exchange, or after it.
 
     On a holiday none does; in an evening session those of an ordinary day lie before its open, and mean nothing.
     """
-    calendar, exchange = scene.calendar, instrument.partition(":")[0]
+    calendar, exchange = environment.calendar, instrument.partition(":")[0]
     if exchange not in calendar.exchanges:
         return True
     session = calendar.session(exchange, calendar.trading_day(now))
@@ -95,5 +85,5 @@ def _exits(rules: StrategyRules, at: int) -> bool:
     return 0 < rules.exit_time <= at
 
 
-def _squares_off(rules: StrategyRules, at: int, scene: Scene) -> bool:
-    return 0 < rules.square_off_time <= at + lead_seconds(scene.square_off.speed)
+def _squares_off(rules: StrategyRules, at: int, environment: RiskEnvironment) -> bool:
+    return 0 < rules.square_off_time <= at + lead_seconds(environment.square_off.speed)

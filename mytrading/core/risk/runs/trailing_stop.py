@@ -1,18 +1,17 @@
 """Trailing stops: on a run's profit in rupees, and on one leg's price.
 
-Used by `core/runs/books` and `core/runs/rules`. A run's stop waits until the profit exceeds its activation, then
-follows the peak; with `from_entry` it begins at once, below what the entry cost. The one rule: a stop never loosens,
-whatever the profit, the size or the configuration does.
+A run's stop waits until the profit exceeds its activation, then follows the peak; with `from_entry` it begins at once,
+below what the entry cost. A stop never loosens, whatever the profit, the size or the configuration does.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.messages.strategy_rules import LevelKind, LevelRule, TrailKind, TrailRule
+from mytrading.messages.exit_rules import LevelKind, LevelRule, TrailKind, TrailRule
 
 
-class Basis(NamedTuple):
+class RunBasis(NamedTuple):
     """What a run holds, all accounts together: `units` of one complete set, `premium` its net cost in rupees.
 
     The premium is positive for what was bought and negative for what was sold.
@@ -34,7 +33,7 @@ EXACT = 1e-6
 """Rupees within which a profit counts as being at a limit: sums of prices are not exact."""
 
 
-def advance(rule: TrailRule, trail: Trail, profit: float, basis: Basis) -> Trail:
+def advance(rule: TrailRule, trail: Trail, profit: float, basis: RunBasis) -> Trail:
     """The trail after a profit of so many rupees was seen. Budget: 1 µs."""
     if trail.stop is None and not rule.from_entry and profit <= rule.activation:
         return trail
@@ -50,7 +49,7 @@ def reached(trail: Trail, profit: float) -> bool:
     return trail.stop is not None and profit <= trail.stop + EXACT
 
 
-def _level(rule: TrailRule, peak: float, basis: Basis) -> float:
+def _level(rule: TrailRule, peak: float, basis: RunBasis) -> float:
     if rule.from_entry:
         return _initial(rule, basis) + max(peak, 0.0)
     if rule.kind is TrailKind.PERCENTAGE:
@@ -58,13 +57,13 @@ def _level(rule: TrailRule, peak: float, basis: Basis) -> float:
     return peak - _distance(rule, basis)
 
 
-def _initial(rule: TrailRule, basis: Basis) -> float:
+def _initial(rule: TrailRule, basis: RunBasis) -> float:
     if rule.kind is TrailKind.PERCENTAGE:
         return -abs(basis.premium) * rule.value / 100.0
     return -_distance(rule, basis)
 
 
-def _distance(rule: TrailRule, basis: Basis) -> float:
+def _distance(rule: TrailRule, basis: RunBasis) -> float:
     """Rupees behind the peak: the amount, or the points times the units of a set."""
     return rule.value * basis.units if rule.kind is TrailKind.POINTS else rule.value
 

@@ -1,7 +1,6 @@
 """Has the Supertrend turned against a run? Judged on confirmed bars alone.
 
-Used by `core/runs/rules`, which imports it only if a strategy asks for it: numpy and numba come with it. The one
-rule: a bar that had ended before the entry ends nothing.
+A bar that had ended before the entry ends nothing.
 """
 
 from __future__ import annotations
@@ -12,20 +11,20 @@ from typing import NamedTuple
 import numpy as np
 
 from mytrading.core.indicators.supertrend import supertrend, warm
+from mytrading.messages.exit_rules import TrendExit, TrendRule
 from mytrading.messages.market import Bar
-from mytrading.messages.strategy_rules import TrendExit, TrendRule
 
-__all__ = ["Turn", "turned", "warm"]
+__all__ = ["TrendTurn", "turned", "warm"]
 
 
-class Turn(NamedTuple):
+class TrendTurn(NamedTuple):
     """The close of the last bar, and the Supertrend's line there; rupees."""
 
     close: float
     line: float
 
 
-def turned(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> Turn | None:
+def turned(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> TrendTurn | None:
     """The turn that ends a run opened at market time `opened_ns`, None if there is none. Bars in the order of time."""
     if len(bars) < rule.period or bars[-1].end_ns <= opened_ns:
         return None
@@ -35,7 +34,7 @@ def turned(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> Turn | None:
     wanted = 1 if rule.exit is TrendExit.BREAKOUT else -1
     if direction[-1] != wanted or (rule.require_cross and not _crossed(bars, direction.tolist(), wanted, opened_ns)):
         return None
-    return Turn(float(close[-1]), float(line[-1]))
+    return TrendTurn(float(close[-1]), float(line[-1]))
 
 
 def _crossed(bars: Sequence[Bar], direction: list[int], wanted: int, opened_ns: int) -> bool:

@@ -1,8 +1,7 @@
 """The bars behind Supertrend exits: of watched instruments, and of the combined premium of what a run holds.
 
-Used by `core/runs/rules`. The premium is that of one complete set of the legs, credit or debit counted positive as
-it was at entry. The one rule: a price of the premium exists only while every leg has a fresh quote; when the legs
-change their proportions, its bars begin anew.
+The premium is that of one complete set of the legs, credit or debit counted positive as it was at entry. A price of the
+premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import gcd
 
-from mytrading.core.bars.building import aggregate, timeframe_name
-from mytrading.core.bars.series import SeriesBars
+from mytrading.core.bars.builder import aggregate, timeframe_name
+from mytrading.core.bars.price_series import SeriesBars
 from mytrading.core.calendar import Calendar
-from mytrading.core.runs.books import RunBooks
-from mytrading.core.runs.run import Run
+from mytrading.core.risk.runs.run import Run
+from mytrading.core.risk.runs.run_book import RunBook
+from mytrading.messages.exit_rules import TrendRule
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.runconfig import StrategyRun
-from mytrading.messages.strategy_rules import TrendRule
+from mytrading.messages.run_config import StrategyRun
 
 _OF_INSTRUMENT, _OF_PREMIUM = "trend ", "premium "
 Ratio = tuple[tuple[str, int], ...]
@@ -26,7 +25,7 @@ Ratio = tuple[tuple[str, int], ...]
 class RunSeries:
     """Learns quotes and kept bars. Without a strategy that has a trend exit it costs one look-up a quote."""
 
-    def __init__(self, strategies: Mapping[str, StrategyRun], books: RunBooks, calendar: Calendar) -> None:
+    def __init__(self, strategies: Mapping[str, StrategyRun], books: RunBook, calendar: Calendar) -> None:
         self._books = books
         self._calendar = calendar
         self._rules = {name: run.rules.trend for name, run in strategies.items() if run.rules.trend.exit is not None}

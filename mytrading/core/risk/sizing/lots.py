@@ -1,7 +1,6 @@
-"""From a wish to lots, from lots to units, and from a quote to the price an entry is valued at.
+"""From an intent to lots, from lots to units, and from a quote to the price an entry is valued at.
 
-Used by risk when a wish becomes an order, and by the calculators, which therefore answer the same. The one rule: a size
-is fixed once, when the wish changes; quotes that move afterwards never resize it.
+A size is fixed once, when the intent changes; quotes that move afterwards never resize it.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.money.margin import MarginLeg, alone, per_lot
-from mytrading.core.money.margin_table import RiskTables, TradeType
+from mytrading.core.accounting.margin import MarginLeg, alone, per_lot
+from mytrading.core.accounting.margin_tables import RiskTables, TradeType
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import Allocation, SizingRule
+from mytrading.messages.run_config import AllocationMode, SizingRule
 from mytrading.messages.signals import Leg
 
 
@@ -54,8 +53,8 @@ def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
     return market
 
 
-class Plan(NamedTuple):
-    """How many times the lots of a wish are taken, and why, in words with the numbers; 0 times means not at all."""
+class LotMultiple(NamedTuple):
+    """How many times the lots of an intent are taken, and why, in words with the numbers; 0 times means not at all."""
 
     times: int
     why: str
@@ -80,16 +79,16 @@ def scaled(lots: int, confidence: float) -> int:
     return max(math.floor(lots * min(max(confidence, 0.0), 1.0) + 1e-9), min(lots, 1))
 
 
-def trimmed(plan: Plan, rule: SizingRule, account: str, confidence: float, most: int) -> Plan:
-    """A plan by the confidence of its wish, by the factor of its account and up to `most` times, as the rule says."""
+def trimmed(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
+    """A plan by the confidence of its intent, by the factor of its account and up to `most` times, as the rule says."""
     if rule.confidence_scaling and plan.times:
         times = scaled(plan.times, confidence)
-        plan = Plan(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
-    if rule.allocation is Allocation.CUSTOM and plan.times:
+        plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
+    if rule.allocation is AllocationMode.CUSTOM and plan.times:
         factor = rule.factors.get(account, 1.0)
         times = int(plan.times * factor + 1e-9)
-        plan = Plan(times, f"{plan.why}; × {factor:g} in {account} = {times}")
-    return plan if plan.times <= most else Plan(most, f"{plan.why}; at most {most}")
+        plan = LotMultiple(times, f"{plan.why}; × {factor:g} in {account} = {times}")
+    return plan if plan.times <= most else LotMultiple(most, f"{plan.why}; at most {most}")
 
 
 def shared(total: int, weights: Mapping[str, float]) -> dict[str, int]:
@@ -107,7 +106,7 @@ def shared(total: int, weights: Mapping[str, float]) -> dict[str, int]:
 
 
 def basket_cost(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Rupees that the lots of a wish cost when it is sized by margin: pairs once, bought options by their budget.
+    """Rupees that the lots of an intent cost when it is sized by margin: pairs once, bought options by their budget.
 
     Where options are sold as well, what is bought takes the quantity of what is sold and adds nothing.
     """
@@ -143,13 +142,13 @@ def is_bought_only(legs: Sequence[MarginLeg]) -> bool:
     return True
 
 
-def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> Plan:
-    """How many times a wish that costs `cost` rupees fits into a share of the margin of an account."""
+def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> LotMultiple:
+    """How many times an intent that costs `cost` rupees fits into a share of the margin of an account."""
     times = lots_for(margin, share, cost)
     used = margin * share
     if times:
-        return Plan(times, f"{used:,.0f} of {margin:,.0f} free ({share:.0%}) / {cost:,.0f} = {used / cost:.2f}")
-    return Plan(
+        return LotMultiple(times, f"{used:,.0f} of {margin:,.0f} free ({share:.0%}) / {cost:,.0f} = {used / cost:.2f}")
+    return LotMultiple(
         0,
         f"insufficient margin in {whose}: {share:.0%} of ₹{margin:,.0f} free is ₹{max(used, 0):,.0f}, "
         f"one lot needs ₹{cost:,.0f}; add funds or use a larger share",

@@ -1,7 +1,6 @@
 """Margin as risk asks for it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
 
-Used by `core/risk/entries` and `core/risk/sizing`. The one rule: a requirement is what the table says or, if that is
-more, what the broker has answered for the same legs.
+A requirement is what the table says or, if that is more, what the broker has answered for the same legs.
 """
 
 from __future__ import annotations
@@ -10,16 +9,16 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from mytrading.core.identity import content_id
-from mytrading.core.money import margin
-from mytrading.core.money.margin import MarginLeg, by_margin
-from mytrading.core.risk.readiness import funds_unread
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
-from mytrading.core.sizing import is_bought_only, side_of
+from mytrading.core.accounting import margin
+from mytrading.core.accounting.margin import MarginLeg, by_margin
+from mytrading.core.ids import content_id
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.pretrade.readiness import funds_unread
+from mytrading.core.risk.sizing.lots import is_bought_only, side_of
+from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import OrderState, Product
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import MarginLine, MarginRequest
 from mytrading.messages.signals import Signal
 
@@ -34,7 +33,7 @@ _REFUSAL = re.compile(
 )
 
 
-class Need(NamedTuple):
+class RequiredMargin(NamedTuple):
     """Rupees that legs need, the same with what is to be kept free, and whether the broker may be asked for them."""
 
     joint: float
@@ -42,33 +41,33 @@ class Need(NamedTuple):
     may_ask: bool
 
 
-class Margins:
+class MarginCheck:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, scene: Scene) -> None:
+    def __init__(self, state: RiskState, environment: RiskEnvironment) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
 
     def leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
         """A leg with today's contract; None where the instrument is not listed."""
-        found = self._scene.instruments.get(instrument)
+        found = self._environment.instruments.get(instrument)
         return MarginLeg(found, units, price, product) if found is not None else None
 
     def alone(self, leg: MarginLeg, now: int) -> float:
         """Rupees that a leg needs by itself, without a buffer."""
-        return margin.alone(leg, self._scene.tables, self._scene.calendar.trading_day(now))
+        return margin.alone(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
-    def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> Need:
-        """What the legs of a wish need beyond what its owner holds for it: the table's figure or the broker's.
+    def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
+        """What the legs of an intent need beyond what its owner holds for it: the table's figure or the broker's.
 
         Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
         held = self.held(signal.strategy, signal.watch, account)
-        table = margin.added(legs, held, self._scene.tables, self._scene.calendar.trading_day(now))
+        table = margin.added(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
         if not self.may_ask(legs):
-            return Need(table, table, may_ask=False)
+            return RequiredMargin(table, table, may_ask=False)
         larger = max(table, self._told(signal.id, account, legs, table))
-        return Need(larger, larger * (1 + self._kept_back(signal, account)), may_ask=True)
+        return RequiredMargin(larger, larger * (1 + self._kept_back(signal, account)), may_ask=True)
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
@@ -80,7 +79,7 @@ class Margins:
 
     def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
         """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
-        if not self._scene.asks_broker or not self.may_ask(legs):
+        if not self._environment.asks_broker or not self.may_ask(legs):
             return None
         name = _question_id(cause, account, legs)
         if name in self._state.margin_asked:
@@ -120,8 +119,8 @@ class Margins:
         return [leg for leg in legs if leg is not None]
 
     def free(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
-        """Rupees free for legs of a wish: cash for what only buys options, cash and collateral for all else."""
-        share = 0.0 if is_bought_only(legs) else self._scene.tables.collateral_share
+        """Rupees free for legs of an intent: cash for what only buys options, cash and collateral for all else."""
+        share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
@@ -130,7 +129,7 @@ class Margins:
 
     def is_told(self, account: str) -> bool:
         """True while it is known what an account has: the broker has said so, and not too long ago."""
-        return not funds_unread(self._state, account, self._scene.funds_stale)
+        return not funds_unread(self._state, account, self._environment.funds_stale)
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""
@@ -138,21 +137,21 @@ class Margins:
 
     def available(self, account: str) -> float | None:
         """Rupees of cash and collateral that are free."""
-        return self._free(account, self._scene.tables.collateral_share)
+        return self._free(account, self._environment.tables.collateral_share)
 
     def buffer(self, account: str) -> float:
         """What is kept free beyond a requirement, as a fraction of it."""
-        return self._state.levels.get(f"{BUFFER}{account}", self._scene.tables.buffer.least)
+        return self._state.levels.get(f"{BUFFER}{account}", self._environment.tables.buffer.least)
 
     def _kept_back(self, signal: Signal, account: str) -> float:
         """What uses a share of the margin keeps the rest free; only what refusals taught comes on top."""
-        run = self._scene.strategies.get(signal.strategy)
+        run = self._environment.strategies.get(signal.strategy)
         fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
         return self.buffer(account) if fixed else self.learnt(account)
 
     def learnt(self, account: str) -> float:
         """What refusals have added to the buffer."""
-        return max(self.buffer(account) - self._scene.tables.buffer.least, 0.0)
+        return max(self.buffer(account) - self._environment.tables.buffer.least, 0.0)
 
     def figures(self) -> dict[str, float]:
         """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
@@ -173,9 +172,12 @@ class Margins:
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
         order = message.order
-        if not _REFUSAL.search(order.message) or (order.parent or order.client_order_id) not in self._state.issued:
+        if (
+            not _REFUSAL.search(order.message)
+            or (order.links.parent or order.client_order_id) not in self._state.issued
+        ):
             return []
-        raised = margin.buffer_after_refusal(self.buffer(order.account), self._scene.tables.buffer)
+        raised = margin.buffer_after_refusal(self.buffer(order.account), self._environment.tables.buffer)
         return [
             LevelMoved(name=f"{BUFFER}{order.account}", value=raised, at_ns=now),
             LevelMoved(name=f"{REFUSED}{order.account}", value=1.0, at_ns=now),
@@ -183,7 +185,7 @@ class Margins:
 
     def carried(self) -> dict[str, float]:
         """The buffers with which the next day begins."""
-        rule, levels = self._scene.tables.buffer, self._state.levels
+        rule, levels = self._environment.tables.buffer, self._state.levels
         refused = {name.removeprefix(REFUSED) for name in levels if name.startswith(REFUSED)}
         buffers = {
             name: value if name.removeprefix(BUFFER) in refused else margin.buffer_after_quiet_day(value, rule)

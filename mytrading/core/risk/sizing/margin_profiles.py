@@ -1,8 +1,7 @@
 """Lots of legs that name a profile or grade instead of lots: what a share of an account's free margin pays for.
 
-Used by risk for a wish with such legs, and by `mytrading legs show`, which therefore answers the same. Legs that say
-their lots are paid first; legs of one profile are sized together, as a whole wish with that sizing would be. The one
-rule: what one profile has taken is free for no other.
+Legs that say their lots are paid first; legs of one profile are sized together, as a whole intent with that sizing
+would be. What one profile has taken is free for no other.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.money.margin import MarginLeg, alone, by_margin, requirement
-from mytrading.core.money.margin_table import BY_RISK, FIXED, RiskTables, Source
-from mytrading.core.sizing import Plan, basket_cost, is_bought_only, plan_by_margin
-from mytrading.messages.runconfig import StrategyRun
+from mytrading.core.accounting.margin import MarginLeg, alone, by_margin, requirement
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source
+from mytrading.core.risk.sizing.lots import LotMultiple, basket_cost, is_bought_only, plan_by_margin
+from mytrading.messages.run_config import StrategyRun
 
-Trim = Callable[[Plan], Plan]
+Trim = Callable[[LotMultiple], LotMultiple]
 
 
-class Purse(NamedTuple):
+class FreeFunds(NamedTuple):
     """Rupees free in an account: of cash, and with collateral. `buffer` is what is kept free beyond the margin of legs
     with lots, `learnt` what refusals have added to it, both as fractions of a requirement."""
 
@@ -29,15 +28,15 @@ class Purse(NamedTuple):
     learnt: float = 0.0
 
 
-class Need(NamedTuple):
+class MarginNeed(NamedTuple):
     """Rupees that legs take: all of it, and what of it is the premium of bought options, which comes from cash."""
 
     whole: float = 0.0
     premium: float = 0.0
 
-    def plus(self, other: Need) -> Need:
+    def plus(self, other: MarginNeed) -> MarginNeed:
         """Both together."""
-        return Need(self.whole + other.whole, self.premium + other.premium)
+        return MarginNeed(self.whole + other.whole, self.premium + other.premium)
 
 
 def unknown_shares(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]:
@@ -58,20 +57,20 @@ def unknown_shares(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]
 def plan_profiles(
     fixed: Sequence[MarginLeg],
     profiles: Mapping[str, Sequence[MarginLeg]],
-    purse: Purse,
+    purse: FreeFunds,
     whose: str,
     tables: RiskTables,
     day: date,
     trim: Trim = lambda plan: plan,
-) -> dict[str, Plan]:
+) -> dict[str, LotMultiple]:
     """How many lots each leg of a profile gets in the account `whose`, in the order in which the profiles are given.
 
     `fixed` are the legs with lots, as many as there will be; those of `profiles` are one lot each. The first profile
-    that gets none is the last one in the answer: the wish is not to be had in this account. `trim` lowers or scales a
+    that gets none is the last one in the answer: the intent is not to be had in this account. `trim` lowers or scales a
     plan before it is paid for.
     """
     free = _after(fixed, purse, tables, day)
-    taken, plans = Need(), dict[str, Plan]()
+    taken, plans = MarginNeed(), dict[str, LotMultiple]()
     for profile, legs in profiles.items():
         plan = plans[profile] = trim(_plan(profile, legs, free, taken, whose, tables, day))
         if not plan.times:
@@ -80,7 +79,7 @@ def plan_profiles(
     return plans
 
 
-def _after(fixed: Sequence[MarginLeg], purse: Purse, tables: RiskTables, day: date) -> Purse:
+def _after(fixed: Sequence[MarginLeg], purse: FreeFunds, tables: RiskTables, day: date) -> FreeFunds:
     """What legs with lots leave: their requirement with its buffer is set aside."""
     needed = requirement(fixed, tables, day).initial
     if any(by_margin(leg.instrument, leg.units) for leg in fixed):
@@ -90,19 +89,27 @@ def _after(fixed: Sequence[MarginLeg], purse: Purse, tables: RiskTables, day: da
 
 
 def _plan(
-    profile: str, legs: Sequence[MarginLeg], free: Purse, taken: Need, whose: str, tables: RiskTables, day: date
-) -> Plan:
+    profile: str,
+    legs: Sequence[MarginLeg],
+    free: FreeFunds,
+    taken: MarginNeed,
+    whose: str,
+    tables: RiskTables,
+    day: date,
+) -> LotMultiple:
     try:
         share = tables.share_of(profile)
     except ValueError as error:
-        return Plan(0, str(error))
+        return LotMultiple(0, str(error))
     bought = is_bought_only(legs)
     if bought and share.source is Source.AVAILABLE:
-        return Plan(0, f"{profile} is of available margin, which does not size what only buys options; use another")
+        return LotMultiple(
+            0, f"{profile} is of available margin, which does not size what only buys options; use another"
+        )
     from_cash = share.source is Source.CASH or (share.source is Source.FITTING and bought)
     cost = basket_cost(legs, tables, day)
     if cost <= 0:
-        return Plan(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
+        return LotMultiple(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
     base = free.cash if from_cash else free.available
     left = free.available / (1 + free.learnt) - taken.whole
     if from_cash:
@@ -111,12 +118,12 @@ def _plan(
     return plan_by_margin(base, kept, cost, whose)
 
 
-def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date) -> Need:
+def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date) -> MarginNeed:
     """What a profile's legs use up: their budget, or their requirement where that is more."""
     made = [leg._replace(units=leg.units * times) for leg in legs]
     cost = basket_cost(legs, tables, day) * times
     premium = cost if is_bought_only(legs) else _premium(made, tables, day)
-    return Need(max(cost, requirement(made, tables, day).initial), premium)
+    return MarginNeed(max(cost, requirement(made, tables, day).initial), premium)
 
 
 def _premium(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:

@@ -1,7 +1,6 @@
 """The sums of the command line: lots for a typed margin, a risk per trade, or so many lots in orders.
 
-Used by `mytrading margin` and `mytrading size`. The one rule: the lots come from the functions that risk sizes with, so
-that a calculator never promises what a wish does not get.
+The lots come from the functions that risk sizes with, so that a calculator never promises what an intent does not get.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.contracts import ContractFacts, dated
-from mytrading.core.money.margin import MarginLeg
-from mytrading.core.money.margin_table import RiskTables, Source, TradeType
-from mytrading.core.sizing import basket_cost, plan_by_margin
-from mytrading.core.slicing import Sizes
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import RiskTables, Source, TradeType
+from mytrading.core.instruments.contract_specs import ContractFacts, dated
+from mytrading.core.orders.slicing import Sizes
+from mytrading.core.risk.sizing.lots import basket_cost, plan_by_margin
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 KINDS: Mapping[TradeType, tuple[tuple[InstrumentKind, int], ...]] = {
@@ -70,7 +69,7 @@ def lot_on(
     return Lot(int(dated(found.lot, day)), int(dated(found.freeze, day)), "config/instruments.toml")
 
 
-class MarginAnswer(NamedTuple):
+class MarginEstimate(NamedTuple):
     """What a margin pays for. Rupees; `lots` is 0 where it does not pay for one, and `why` says how it was counted."""
 
     lots: int
@@ -84,7 +83,7 @@ class MarginAnswer(NamedTuple):
 def lots_for_margin(
     margin: float, name: str, kind: TradeType, sizing: str, expires: bool, lot: Lot, premium: float,
     tables: RiskTables, day: date,
-) -> MarginAnswer:  # fmt: skip
+) -> MarginEstimate:  # fmt: skip
     """The lots that a margin in rupees gives with a profile or grade. `ValueError` for an unknown one.
 
     `expires`: the contract expires on `day`. `premium` is the price of a bought option in rupees, 0 if not known.
@@ -96,13 +95,13 @@ def lots_for_margin(
     ]
     cost = basket_cost(legs, tables, day)
     if cost <= 0:
-        return MarginAnswer(0, 0.0, 0.0, margin, share.share, f"no figures for {name} in config/risk.toml; add them")
+        return MarginEstimate(0, 0.0, 0.0, margin, share.share, f"no figures for {name} in config/risk.toml; add them")
     if kind is TradeType.BOUGHT and share.source is Source.AVAILABLE:
         why = f"grade {sizing} is not for what only buys options: they keep the lots of the strategy"
-        return MarginAnswer(0, cost, 0.0, margin, share.share, why)
+        return MarginEstimate(0, cost, 0.0, margin, share.share, why)
     plan = plan_by_margin(margin, share.share, cost, "this account")
     used = plan.times * cost
-    return MarginAnswer(plan.times, cost, used, margin - used, share.share, plan.why)
+    return MarginEstimate(plan.times, cost, used, margin - used, share.share, plan.why)
 
 
 def _contract(name: str, kind: InstrumentKind, expiry: date | None, lot: int) -> Instrument:

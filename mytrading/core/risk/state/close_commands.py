@@ -1,7 +1,6 @@
 """Taking back: entries withdrawn, and positions closed, what was sold before what covers it.
 
-Used by the parts of risk. The one rule: an entry is withdrawn once and a position closed once for each cause, whatever
-is repeated; the router does the rest.
+An entry is withdrawn once and a position closed once for each cause, whatever is repeated; the router does the rest.
 """
 
 from __future__ import annotations
@@ -9,23 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from mytrading.core.identity import content_id
-from mytrading.core.risk.books import withdrawal_id
-from mytrading.core.risk.scene import Scene
-from mytrading.core.risk.state import RiskState
+from mytrading.core.ids import content_id
+from mytrading.core.risk.books.books import withdrawal_id
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.commands import CloseGoal, SignalDenied, WithdrawEntries
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
 
 BROKEN = "BASKET_BROKEN"
 """The code of the denial and of the alert of a basket that is given up."""
 
 
-class Closing:
+class CloseCommands:
     """Rows that take back; empty where that is under way already."""
 
-    def __init__(self, state: RiskState, scene: Scene) -> None:
+    def __init__(self, state: RiskState, environment: RiskEnvironment) -> None:
         self._state = state
-        self._scene = scene
+        self._environment = environment
 
     def withdraw(self, orders: Iterable[Order], cause: str) -> list[Any]:
         """Cancel these live entries."""
@@ -49,7 +49,7 @@ class Closing:
         chosen = list(positions)
         if not chosen:
             return []
-        chosen.sort(key=lambda position: units(position) > 0)
+        chosen.sort(key=lambda position: signed_units(position) > 0)
         return [
             row
             for position in chosen
@@ -60,7 +60,7 @@ class Closing:
     def close_covering(self, position: Position, cause: str, reason: str, trace_ns: int, now: int) -> list[Any]:
         """Close one position; where it covers something sold, that is bought back first, and the basket given up.
 
-        Once what was sold is flat the wish, which has room for nothing any more, has the rest closed.
+        Once what was sold is flat the intent, which has room for nothing any more, has the rest closed.
         """
         bare = self._state.left_bare(position)
         if not bare:
@@ -80,16 +80,16 @@ class Closing:
         sold = [
             one
             for one in state.positions.of(position.strategy)
-            if one.account == position.account and one.instrument in bare and units(one) < 0
+            if one.account == position.account and one.instrument in bare and signed_units(one) < 0
         ]
         coming = [
             order
             for order in state.all_live_entries()
             if (order.account, order.strategy) == place and order.instrument in bare
         ]
-        key = (position.account, position.instrument, position.product, position.strategy)
+        key = position.owner
         known, why = state.positions.get(key), content_id("basket", cause)
-        still_held = [position] if known is not None and units(known) else []
+        still_held = [position] if known is not None and signed_units(known) else []
         return [
             *self._give_up(position, bare, reason, now),
             *self.withdraw(coming, why),
@@ -97,16 +97,16 @@ class Closing:
         ]
 
     def _give_up(self, position: Position, bare: set[str], reason: str, now: int) -> list[Any]:
-        """The wish of a basket has room for nothing any more in the account, once for each basket."""
-        wish = self._state.wishes.get((position.strategy, self._state.watch_of(position)))
-        if wish is None or position.account in wish.given_up:
+        """The intent of a basket has room for nothing any more in the account, once for each basket."""
+        intent = self._state.intents.get((position.strategy, self._state.watch_of(position)))
+        if intent is None or position.account in intent.given_up:
             return []
-        if not any(leg.instrument in bare for leg in wish.in_account(position.account).legs):
+        if not any(leg.instrument in bare for leg in intent.in_account(position.account).legs):
             return []
         what = f"{position.instrument}, which covers {', '.join(sorted(bare))}, is closed with its basket: {reason}"
         return [
             SignalDenied(
-                signal=wish.signal.id,
+                signal=intent.signal.id,
                 strategy=position.strategy,
                 code=BROKEN,
                 message=what,
@@ -121,8 +121,8 @@ class Closing:
     def _covers(self, position: Position, chosen: list[Position]) -> bool:
         """True while something sold for the same watched instrument, account and owner is being closed with it."""
         watch = self._state.watch_of(position)
-        return units(position) > 0 and any(
-            units(other) < 0
+        return signed_units(position) > 0 and any(
+            signed_units(other) < 0
             and (other.account, other.strategy) == (position.account, position.strategy)
             and self._state.watch_of(other) == watch
             for other in chosen
@@ -130,18 +130,17 @@ class Closing:
 
     def goal_id(self, position: Position, cause: str) -> str:
         """The id of the goal by which a position is closed for a cause."""
-        key = (position.account, position.instrument, position.product, position.strategy)
-        return content_id("close", cause, *key, position.opened_ns)
+        return content_id("close", cause, *position.owner, position.opened_ns)
 
     def close(self, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
         """Close one position."""
-        key = (position.account, position.instrument, position.product, position.strategy)
+        key = position.owner
         if key in self._state.closing:
             return []
-        goal = self.goal_id(position, cause)
+        goal = content_id("close", cause, *key, position.opened_ns)
         if goal in self._state.issued:
             return []
-        listed = self._scene.instruments.get(position.instrument)
+        listed = self._environment.instruments.get(position.instrument)
         return [
             CloseGoal(
                 id=goal,
@@ -159,19 +158,19 @@ class Closing:
         ]
 
 
-def units(position: Position) -> int:
+def signed_units(position: Position) -> int:
     """Signed units, sighted ones where none are confirmed."""
     return position.quantity or position.quantity_seen
 
 
-def once_each(rows: Iterable[Any]) -> tuple[Any, ...]:
+def drop_repeated_goals(rows: Iterable[Any]) -> tuple[Any, ...]:
     """The rows of one decision without further goals for a position that one of them closes already."""
     kept: list[Any] = []
-    closing: set[tuple[str, str, str, str]] = set()
+    closing: set[OwnerKey] = set()
     withdrawn: set[str] = set()
     for row in rows:
         if isinstance(row, CloseGoal):
-            key = (row.account, row.instrument, row.product, row.strategy)
+            key = row.owner
             if key in closing:
                 continue
             closing.add(key)

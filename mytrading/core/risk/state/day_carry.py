@@ -1,7 +1,6 @@
 """What risk carries into a day: all that must survive as one row, or as others' journals tell it.
 
-Used by `core/risk` at the turn of a day and by the risk daemon. The one rule: what is told into the row is
-read out of it again, so that a day begins as if there had been no turn.
+What is told into the row is read out of it again, so that a day begins as if there had been no turn.
 """
 
 from __future__ import annotations
@@ -12,17 +11,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core import leg_targets
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import RiskBooks
-from mytrading.core.risk.memory import day_number_of
-from mytrading.core.risk.shelf import Shelf
-from mytrading.core.risk.times import day_of
-from mytrading.core.risk.wish import Wish
-from mytrading.core.risk.world import learn_level
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.books.indexed_dict import IndexedDict
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.protection import engine_stops, take_profits
+from mytrading.core.risk.state.folds import learn_level
+from mytrading.core.time import day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.enums import Product
-from mytrading.messages.records import ControlOpened, DayOpened, LevelMoved, RiskOpened, Rolled, WishSized
+from mytrading.messages.journal_rows import ControlOpened, DayOpened, IntentSized, LevelMoved, RiskOpened, Rolled
+from mytrading.messages.keys import OwnerKey
 
 ROLLS_REMEMBERED = 45
 """Days."""
@@ -33,19 +31,19 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
     uncovered = {(key[3], key[1]) for key in books.uncovered}
     return RiskOpened(
         day=day,
-        wishes=tuple(wish.signal for wish in books.wishes.values()),
-        settled=tuple(wish.signal.id for wish in books.wishes.values() if wish.settled),
-        spent=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.spent)),
-        ended=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.ended)),
+        intents=tuple(intent.signal for intent in books.intents.values()),
+        settled=tuple(intent.signal.id for intent in books.intents.values() if intent.settled),
+        spent=tuple((w.signal.id, account) for w in books.intents.values() for account in sorted(w.spent)),
+        ended=tuple((w.signal.id, account) for w in books.intents.values() for account in sorted(w.ended)),
         uncovered=tuple(books.uncovered.values()),
-        given_up=tuple((w.signal.id, account) for w in books.wishes.values() for account in sorted(w.given_up)),
-        lost=tuple((w.signal.id, *place) for w in books.wishes.values() for place in sorted(w.lost)),
+        given_up=tuple((w.signal.id, account) for w in books.intents.values() for account in sorted(w.given_up)),
+        lost=tuple((w.signal.id, *place) for w in books.intents.values() for place in sorted(w.lost)),
         entered=tuple((*place, at_ns) for place, at_ns in sorted(books.last_entry.items())),
         claimed=tuple(sorted(books.claimed)),
         sized=tuple(
-            WishSized(signal=wish.signal.id, account=account, lots=lots, why="", at_ns=0)
-            for wish in books.wishes.values()
-            for account, lots in wish.sized.items()
+            IntentSized(signal=intent.signal.id, account=account, lots=lots, why="", at_ns=0)
+            for intent in books.intents.values()
+            for account, lots in intent.sized.items()
         ),
         bound=tuple(
             (strategy, instrument, watch)
@@ -62,9 +60,9 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
         runs=dict(books.runs),
         levels={
             **{name: value for name, value in books.levels.items() if name.endswith(day)},
-            **{risk_stops.name_of(key): level for key, level in books.stop_levels.items()},
+            **{engine_stops.name_of(key): level for key, level in books.stop_levels.items()},
             **books.memory.carried_into(day_number_of(day)),
-            **{leg_targets.name_of(key): level for key, level in books.target_levels.items()},
+            **{take_profits.name_of(key): level for key, level in books.target_levels.items()},
         },
         protections=tuple(level for level in books.protections.values() if level.state != "done"),
         trading=tuple(books.trading.values()),
@@ -89,8 +87,8 @@ def snapshot(books: RiskBooks, day: str) -> RiskOpened:
 
 def reopen(books: RiskBooks, row: RiskOpened) -> None:
     """The reverse: the books as the row tells them, with nothing of what they held before."""
-    books.wishes = {
-        (signal.strategy, signal.watch): Wish(
+    books.intents = {
+        (signal.strategy, signal.watch): Intent(
             signal=signal,
             settled=signal.id in row.settled,
             spent={account for name, account in row.spent if name == signal.id},
@@ -100,19 +98,19 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
             lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
             sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
         )
-        for signal in row.wishes
+        for signal in row.intents
     }
-    books.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.wishes}
+    books.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.intents}
     books.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
-    books.rolls = {(roll.account, roll.near, roll.product, roll.strategy): roll for roll in row.rolls}
+    books.rolls = {roll.near_owner: roll for roll in row.rolls}
     books.issued = dict.fromkeys(row.issued)
-    books.positions = Shelf(((p.account, p.instrument, p.product, p.strategy), p) for p in row.positions)
-    books.orders = Shelf((order.client_order_id, order) for order in row.orders)
+    books.positions = IndexedDict((p.owner, p) for p in row.positions)
+    books.orders = IndexedDict((order.client_order_id, order) for order in row.orders)
     books.booked = dict(row.booked)
-    books.closing = {(a, i, p, s) for a, i, p, s in row.closing}
+    books.closing = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.closing}
     books.goals = {goal.id: goal for goal in row.goals}
-    books.claimed = {(a, i, p, s) for a, i, p, s in row.claimed}
-    books.uncovered = {(p.account, p.instrument, p.product, p.strategy): (p, sold) for p, sold in row.uncovered}
+    books.claimed = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.claimed}
+    books.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
     books.baskets = {}
     books.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     books.runs = dict(row.runs)
@@ -122,17 +120,17 @@ def reopen(books: RiskBooks, row: RiskOpened) -> None:
     books.target_levels = {}
     for name, value in row.levels.items():
         learn_level(books, LevelMoved(name=name, value=value, at_ns=0))
-    guards = {(p.account, p.instrument, p.product.value, p.strategy): p.trigger for p in row.protections}
+    guards = {p.owner: p.trigger for p in row.protections}
     for position in row.positions:
-        owner = (position.account, position.instrument, position.product.value, position.strategy)
+        owner = position.owner
         held = 0.0 if books.is_hedge(position) else position.held_stop
         level = held or books.stop_levels.get(owner, 0.0) or guards.get(owner, 0.0)
         books.memory.money.stop(owner, level)
         books.memory.money.position(position, carried=True)
-    books.protections = {(p.account, p.instrument, p.product, p.strategy): p for p in row.protections}
+    books.protections = {p.owner: p for p in row.protections}
     books.trading = {state.account: state for state in row.trading}
     books.switches = {switch.strategy: switch for switch in row.switches}
-    books.halted = {(halt.account, halt.instrument, halt.product): halt.reason for halt in row.halted}
+    books.halted = {halt.net: halt.reason for halt in row.halted}
     books.wrong_mode = {mode.account: mode.message for mode in row.wrong_mode}
 
 
@@ -151,7 +149,7 @@ def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
             booked={order.client_order_id: order.filled for order in opened.orders if order.filled},
             halted=opened.halted,
             wrong_mode=opened.wrong_mode,
-            closing=tuple((g.account, g.instrument, g.product, g.strategy) for g in opened.goals),
+            closing=tuple(g.owner for g in opened.goals),
             goals=opened.goals,
             protections=opened.protections,
             runs={position.strategy: position.run for position in opened.positions},
@@ -163,5 +161,5 @@ def foundation(records: Sequence[Any]) -> tuple[RiskOpened, ...]:
 
 def _still_counts(roll: Rolled, day: str) -> bool:
     """A roll that ended is forgotten once the contract it began in is long past."""
-    age = date.fromisoformat(day) - date.fromisoformat(day_of(roll.at_ns))
+    age = date.fromisoformat(day) - date.fromisoformat(iso_day(roll.at_ns))
     return roll.phase == "begun" or age.days <= ROLLS_REMEMBERED

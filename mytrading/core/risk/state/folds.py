@@ -1,7 +1,6 @@
-"""What risk learns of the world around its wishes: prices, health, modes, levels, switches, halts, exits under way.
+"""What risk learns of the world around its intents: prices, health, modes, levels, switches, halts, exits under way.
 
-Used by `core/risk/state`, which knows what each row is learnt by. The one rule: a row here says how one thing
-stands now; none of them ends or settles a wish.
+A row here says how one thing stands now; none of them ends or settles an intent.
 """
 
 from __future__ import annotations
@@ -10,31 +9,27 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core import leg_targets
-from mytrading.core.money.pnl import collared
-from mytrading.core.risk import stops as risk_stops
-from mytrading.core.risk.books import RiskBooks
+from mytrading.core.accounting.pnl import collared
+from mytrading.core.risk.books.books import RiskBooks
+from mytrading.core.risk.protection import engine_stops, take_profits
+from mytrading.core.risk.state.inputs import JournalDoubt
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
 from mytrading.messages.control import BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.journal_rows import LevelMoved, RunStarted
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
-from mytrading.messages.records import LevelMoved, RunStarted
 from mytrading.messages.reports import AccountHealth
 
 _NEAR = 0.002
 """The share of a last price within which bid and ask lie in any collar."""
-_FLAGS = {
-    "doubt_on": ("doubted", True),
-    "doubt_off": ("doubted", False),
-    "disk_low": ("disk_low", True),
-    "disk_ok": ("disk_low", False),
-}
+_DISK_LOW = {"disk_low": True, "disk_ok": False}
+"""Timers that report the state of the disk."""
 
 
 def _goal(books: RiskBooks, row: GoalChanged) -> None:
     goal = row.goal
     books.goals[goal.id] = goal
-    key = (goal.account, goal.instrument, goal.product, goal.strategy)
+    key = goal.owner
     if goal.state == "done":
         books.closing.discard(key)
         del books.goals[goal.id]
@@ -46,12 +41,12 @@ def learn_level(books: RiskBooks, row: LevelMoved) -> None:
     """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
     if books.memory.learn(row):
         return
-    if (owner := leg_targets.key_in(row.name)) is not None:
+    if (owner := take_profits.key_in(row.name)) is not None:
         books.target_levels[owner] = row.value
         if not row.value:
             del books.target_levels[owner]
         return
-    owner = risk_stops.key_in(row.name)
+    owner = engine_stops.key_in(row.name)
     if owner is None:
         books.levels[row.name] = row.value
         return
@@ -69,15 +64,18 @@ def learn_level(books: RiskBooks, row: LevelMoved) -> None:
 
 def _protection(books: RiskBooks, row: ProtectionChanged) -> None:
     level = row.protection
-    books.protections[level.account, level.instrument, level.product, level.strategy] = level
+    books.protections[level.owner] = level
 
 
 def _timer(books: RiskBooks, row: TimerFired) -> None:
     books.machine_ns = max(books.machine_ns, row.machine_ns)
     books.memory.money.recount()
-    if row.name in _FLAGS:
-        flag, value = _FLAGS[row.name]
-        setattr(books, flag, value)
+    if row.name in _DISK_LOW:
+        books.disk_low = _DISK_LOW[row.name]
+
+
+def _doubt(books: RiskBooks, row: JournalDoubt) -> None:
+    books.doubted = row.active
 
 
 def _beat(books: RiskBooks, row: Heartbeat) -> None:
@@ -141,7 +139,7 @@ def _recovery(books: RiskBooks, row: RecoveryChanged) -> None:
 
 
 def _halt(books: RiskBooks, row: InstrumentHalted) -> None:
-    key = (row.account, row.instrument, row.product)
+    key = row.net
     if row.halted:
         books.halted[key] = row.reason
     else:
@@ -165,6 +163,7 @@ WORLD: dict[type, Callable[[RiskBooks, Any], None]] = {
     TimerFired: _timer,
     Heartbeat: _beat,
     BarsLacking: _bars,
+    JournalDoubt: _doubt,
     AccountHealth: _health,
     ProtectionChanged: _protection,
     Quote: _quote,

@@ -1,7 +1,7 @@
 """How risk learns: every row that concerns it, folded into its books.
 
-Used by `core/risk` alone. What must survive a restart comes from journaled rows; quotes, heartbeats and health are
-learnt anew. The one rule: `fold` is the only mutator.
+What must survive a restart comes from journaled rows; quotes, heartbeats and health are learnt again. `fold` is the
+only mutator.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.hedges import Contract, hedging
-from mytrading.core.order import TERMINAL
-from mytrading.core.risk import carry as risk_carry
-from mytrading.core.risk import orphans as risk_orphans
-from mytrading.core.risk import rolls as risk_rolls
-from mytrading.core.risk.books import UNKNOWN_WATCH, Key, RiskBooks, Waiting, note_entry
-from mytrading.core.risk.day import ACCOUNT, STRATEGY
-from mytrading.core.risk.guard import Guard, IsOpen
-from mytrading.core.risk.met import is_met
-from mytrading.core.risk.settling import SETTLES_NOTHING, coming, counts
-from mytrading.core.risk.times import day_of
-from mytrading.core.risk.wish import Wish
-from mytrading.core.risk.world import WORLD
+from mytrading.core.orders.state_machine import TERMINAL, with_modify
+from mytrading.core.risk.books import orphan_hedges, rollover_state
+from mytrading.core.risk.books.books import UNKNOWN_WATCH, BasketReserve, RiskBooks, note_entry
+from mytrading.core.risk.books.hedges import Contract, hedging
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.books.intent_status import is_met
+from mytrading.core.risk.books.settling import SETTLES_NOTHING, coming, counts
+from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
+from mytrading.core.risk.protection.stop_coverage import IsOpen, StopCoverage
+from mytrading.core.risk.state import day_carry
+from mytrading.core.risk.state.folds import WORLD
+from mytrading.core.time import iso_day
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Side
+from mytrading.messages.journal_rows import IntentSized, RiskOpened, Rolled
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import (
     Order,
     OrderChanged,
@@ -36,7 +37,6 @@ from mytrading.messages.orders import (
     PositionChanged,
     TradeClosed,
 )
-from mytrading.messages.records import RiskOpened, Rolled, WishSized
 from mytrading.messages.reports import BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
 from mytrading.messages.signals import Signal
 
@@ -62,12 +62,12 @@ class RiskState(RiskBooks):
     ) -> None:
         super().__init__(lot_of, stale_seconds, contract_of, reach)
         self._watch_for = watch_for
-        self.guard = Guard(is_open)
+        self.guard = StopCoverage(is_open)
         self._guarded = guarded
         self._accounts = accounts
         self._awaited: set[str] | None = set()
         self._looked_at: set[str] = set()
-        """Strategies of which nothing that could settle a wish was learnt since their wishes were looked at."""
+        """Strategies of which nothing that could settle an intent was learnt since their intents were looked at."""
 
     def fold(self, row: Any) -> None:
         """Learn a row; rows that do not concern risk pass by."""
@@ -88,51 +88,51 @@ class RiskState(RiskBooks):
         key = (signal.strategy, signal.watch)
         self._remember(self.watch_of_signal, signal.id, key)
         self._take_up(signal)
-        known = self.wishes.get(key)
+        known = self.intents.get(key)
         if known is not None and known.signal.id == signal.id and known.settled:
             return
-        moved = risk_rolls.moved(self, signal.strategy) if self.rolls else {}
-        wish = self.wishes[key] = Wish(signal=signal, since_ns=signal.created_ns, moved=moved)
-        same = known is not None and len(known.legs) == len(wish.legs) and known.value == wish.value
+        moved = rollover_state.moved(self, signal.strategy) if self.rolls else {}
+        intent = self.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
+        same = known is not None and len(known.legs) == len(intent.legs) and known.value == intent.value
         if not same and self.baskets:
             self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
         if known is not None and same and self._keeps_size(known, signal):
-            wish.sized = known.sized
+            intent.sized = known.sized
         if known is not None and known.signal.id == signal.id:
-            wish.ended, wish.given_up, wish.entered = known.ended, known.given_up, known.entered
+            intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
         again = same and not signal.rearmed
-        if known is not None and again and day_of(max(known.since_ns, known.spent_ns)) == day_of(signal.created_ns):
-            wish.since_ns, wish.spent, wish.spent_ns = known.since_ns, known.spent, known.spent_ns
-            risk_orphans.carry(self, wish, known)
-            self._stay_given_up(wish, known)
-        if known is not None and same and known.terms == wish.terms:
-            wish.kin = known.kin | {known.signal.id} - {signal.id}
-            if len(wish.legs) > 1 and not known.settled:
-                self._go_on(wish, known)
-        self._settle_if_met(wish)
+        if known is not None and again and iso_day(max(known.since_ns, known.spent_ns)) == iso_day(signal.created_ns):
+            intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
+            orphan_hedges.carry(self, intent, known)
+            self._stay_given_up(intent, known)
+        if known is not None and same and known.terms == intent.terms:
+            intent.kin = known.kin | {known.signal.id} - {signal.id}
+            if len(intent.legs) > 1 and not known.settled:
+                self._go_on(intent, known)
+        self._settle_if_met(intent)
         self._await()
 
-    def _stay_given_up(self, wish: Wish, known: Wish) -> None:
+    def _stay_given_up(self, intent: Intent, known: Intent) -> None:
         """What was given up in an account is given up in its repeat, as long as a closing of it is not done."""
         if known.given_up:
-            over = known.given_up & self.closing_in(wish.signal.strategy, wish.signal.watch)
-            wish.given_up |= over
-            wish.ended |= over
+            over = known.given_up & self.closing_in(intent.signal.strategy, intent.signal.watch)
+            intent.given_up |= over
+            intent.ended |= over
 
-    def _go_on(self, wish: Wish, known: Wish) -> None:
-        """A basket that is said anew while its first legs fill is the one that began, not another one to be counted.
+    def _go_on(self, intent: Intent, known: Intent) -> None:
+        """A basket that is said again while its first legs fill is the one that began, not another one to be counted.
 
         Where it broke it stays broken.
         """
-        wish.entered |= known.entered
-        wish.begun_as |= known.begun_as
-        wish.given_up |= known.given_up
-        wish.ended |= known.ended & known.given_up
-        if known.entered and known.signal.id != wish.signal.id:
-            wish.begun_as.add(known.signal.id)
+        intent.entered |= known.entered
+        intent.begun_as |= known.begun_as
+        intent.given_up |= known.given_up
+        intent.ended |= known.ended & known.given_up
+        if known.entered and known.signal.id != intent.signal.id:
+            intent.begun_as.add(known.signal.id)
 
     def _take_up(self, signal: Signal) -> None:
-        """A wish that wants a position just as it is, of which nobody knows what it is held for, has it."""
+        """An intent that wants a position just as it is, of which nobody knows what it is held for, has it."""
         for position in self.positions.of(signal.strategy):
             place = (signal.strategy, position.instrument)
             held = position.quantity or position.quantity_seen
@@ -150,18 +150,18 @@ class RiskState(RiskBooks):
         elif place not in self.bound and (watch := self._watch_for(*place)) is not None:
             self.bound[place] = watch
 
-    def _keeps_size(self, known: Wish, signal: Signal) -> bool:
-        """True if a repeated wish is not sized again: it is of the same day, or held."""
-        return day_of(known.since_ns) == day_of(signal.created_ns) or bool(self.held(signal.strategy, signal.watch))
+    def _keeps_size(self, known: Intent, signal: Signal) -> bool:
+        """True if a repeated intent is not sized again: it is of the same day, or held."""
+        return iso_day(known.since_ns) == iso_day(signal.created_ns) or bool(self.held(signal.strategy, signal.watch))
 
-    def _sized(self, row: WishSized) -> None:
+    def _sized(self, row: IntentSized) -> None:
         key = self.watch_of_signal.get(row.signal)
-        wish = self.wishes.get(key) if key else None
-        if wish is not None and wish.signal.id == row.signal:
-            wish.sized = {row.account: row.lots, **wish.sized}
+        intent = self.intents.get(key) if key else None
+        if intent is not None and intent.signal.id == row.signal:
+            intent.sized = {row.account: row.lots, **intent.sized}
 
     def _rolled(self, row: Rolled) -> None:
-        risk_rolls.learn(self, row)
+        rollover_state.learn(self, row)
         self._await()
 
     def _margin_asked(self, row: MarginRequest) -> None:
@@ -178,7 +178,7 @@ class RiskState(RiskBooks):
         self._remember(self.issued, entry.id, None)
         self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
         self.runs[entry.strategy] = entry.run
-        owner = (entry.account, entry.instrument, entry.product.value, entry.strategy)
+        owner = entry.owner
         key = self.watch_of_signal.get(entry.cause)
         hedge = key is not None and self._is_hedge_entry(entry, key[1])
         self.memory.money.stop(owner, entry.stop_trigger or (0.0 if hedge else entry.held_stop))
@@ -189,16 +189,16 @@ class RiskState(RiskBooks):
         self.bound[entry.strategy, entry.instrument] = key[1]
         self.baskets.pop((*key, entry.account), None)
         if entry.basket_margin or entry.basket_legs:
-            self.baskets[*key, entry.account] = Waiting(entry.basket_margin, entry.basket_legs)
-        wish = self.wishes.get(key)
-        if wish is None or wish.signal.id != entry.cause:
+            self.baskets[*key, entry.account] = BasketReserve(entry.basket_margin, entry.basket_legs)
+        intent = self.intents.get(key)
+        if intent is None or intent.signal.id != entry.cause:
             return
-        if not wish.entered:  # one entry, however many legs and accounts it has
-            note_entry(self.entry_times.setdefault(entry.strategy, []), wish.signal.created_ns)
-        wish.entered = True
-        self.last_entry[key] = wish.signal.created_ns
+        if not intent.entered:  # one entry, however many legs and accounts it has
+            note_entry(self.entry_times.setdefault(entry.strategy, []), intent.signal.created_ns)
+        intent.entered = True
+        self.last_entry[key] = intent.signal.created_ns
         self.orders.setdefault(entry.id, coming(entry))
-        self._settle_if_met(wish)
+        self._settle_if_met(intent)
         self._await()
 
     def _is_hedge_entry(self, entry: PlaceEntry, watch: str) -> bool:
@@ -210,21 +210,21 @@ class RiskState(RiskBooks):
 
     def _close(self, goal: CloseGoal) -> None:
         self._remember(self.issued, goal.id, None)
-        self.closing.add((goal.account, goal.instrument, goal.product, goal.strategy))
+        self.closing.add(goal.owner)
 
     def _withdraw(self, row: WithdrawEntries) -> None:
         self._remember(self.issued, row.id, None)
 
     def _refused(self, row: SignalDenied | SignalExpired) -> None:
         key = self.watch_of_signal.get(row.signal)
-        wish = self.wishes.get(key) if key else None
-        if wish is not None and wish.signal.id == row.signal:
+        intent = self.intents.get(key) if key else None
+        if intent is not None and intent.signal.id == row.signal:
             if isinstance(row, SignalDenied) and row.account:
-                wish.ended.add(row.account)
+                intent.ended.add(row.account)
                 if row.unwinds:
-                    wish.given_up.add(row.account)
-            wish.settled |= isinstance(row, SignalExpired) or not row.account
-            self._settle_if_met(wish)
+                    intent.given_up.add(row.account)
+            intent.settled |= isinstance(row, SignalExpired) or not row.account
+            self._settle_if_met(intent)
         self._await()
 
     def _order(self, row: OrderChanged) -> None:
@@ -241,41 +241,42 @@ class RiskState(RiskBooks):
         self.orders[order.client_order_id] = order
         self._forget_booked(order)
         if self.uncovered:
-            risk_orphans.settle(self, order.strategy)
+            orphan_hedges.settle(self, order.strategy)
         if before is None or counts(before) != counts(order):
             self._looked_at.discard(order.strategy)
-        self._look_at_wishes(order.strategy)
+        self._look_at_intents(order.strategy)
 
     def _is_over(self, order: Order) -> bool:
         """True of an order that ended and is booked, where no other stands for it either."""
-        stands = order.parent in self.orders or order.replaces in self.orders
+        stands = order.links.parent in self.orders or order.links.replaces in self.orders
         return order.state in TERMINAL and not stands and not self.remaining(order)
 
-    def _look_at_wishes(self, strategy: str) -> None:
-        """Settle what is met, unless nothing that could settle a wish was learnt since the last look."""
+    def _look_at_intents(self, strategy: str) -> None:
+        """Settle what is met, unless nothing that could settle an intent was learnt since the last look."""
         if strategy in self._looked_at:
             return
-        for wish in self.open_wishes():
-            if wish.signal.strategy == strategy:
-                self._settle_if_met(wish)
+        for intent in self.open_intents():
+            if intent.signal.strategy == strategy:
+                self._settle_if_met(intent)
         self._await()
         self._looked_at.add(strategy)
 
     def _take_from_parent(self, order: Order) -> None:
         """An entry stands for its slices until each of them is known, so that together they never count for less."""
-        parent = self.orders.get(order.parent) if order.parent and not order.replaces else None
+        parent = self.orders.get(order.links.parent) if order.links.parent and not order.links.replaces else None
         if parent is None or order.client_order_id in self.orders:
             return
         if parent.quantity > order.quantity:
-            self.orders[order.parent] = replace(parent, quantity=parent.quantity - order.quantity)
+            self.orders[order.links.parent] = replace(parent, quantity=parent.quantity - order.quantity)
         else:
-            del self.orders[order.parent]
+            del self.orders[order.links.parent]
 
     def _take_from_replaced(self, order: Order) -> None:
         """An order that was cancelled to be replaced stands for the next, until that is known."""
-        gone = self.orders.get(order.replaces) if order.replaces else None
-        if gone is not None and gone.replacing:
-            self.orders[gone.client_order_id] = gone = replace(gone, replacing=False)
+        gone = self.orders.get(order.links.replaces) if order.links.replaces else None
+        if gone is not None and gone.evidence.modify.by_replacement:
+            gone = replace(gone, evidence=with_modify(gone.evidence, by_replacement=False))
+            self.orders[gone.client_order_id] = gone
             self._forget_booked(gone)
 
     def _forget_booked(self, order: Order) -> None:
@@ -288,7 +289,7 @@ class RiskState(RiskBooks):
 
     def _position(self, row: PositionChanged | PositionAdjusted) -> None:
         position = row.position
-        key = (position.account, position.instrument, position.product, position.strategy)
+        key = position.owner
         before = self.positions.get(key)
         self.positions[key] = position
         self._bind(position)
@@ -305,16 +306,16 @@ class RiskState(RiskBooks):
             self.claimed.discard(key)
             self.guard.flat(key)
         if before is not None and before.quantity and not position.quantity:
-            protected = risk_orphans.is_protective(self, closer)
+            protected = orphan_hedges.is_protective(self, closer)
             if protected and before.quantity > 0:
-                risk_orphans.uncover(self, key, before)
+                orphan_hedges.uncover(self, key, before)
             self._spend(before, row.at_ns, protected=protected)
             self.margin.closed(position.account, position.strategy, position.instrument)
         if self.uncovered:
-            risk_orphans.settle(self, position.strategy)
-        for wish in self.wishes.values():
-            if wish.signal.strategy == position.strategy:
-                self._settle_if_met(wish)
+            orphan_hedges.settle(self, position.strategy)
+        for intent in self.intents.values():
+            if intent.signal.strategy == position.strategy:
+                self._settle_if_met(intent)
         self._await()
 
     def _move_money(self, position: Position) -> None:
@@ -327,29 +328,30 @@ class RiskState(RiskBooks):
         self.tally.trade(row)
 
     def _spend(self, closed: Position, at_ns: int, *, protected: bool) -> None:
-        """A position that a standing wish had opened, and still wants, was closed: by the clock, a person, the venue.
+        """A position that a intent had opened, and still wants, was closed: by the clock, an operator, the venue.
 
         Or (`protected`) by its stop.
 
-        One that is older than the wish was closed to make way for it.
+        One that is older than the intent was closed to make way for it.
         """
-        for wish in self.wishes.values():
-            if wish.signal.strategy != closed.strategy:
+        for intent in self.intents.values():
+            if intent.signal.strategy != closed.strategy:
                 continue
-            legs = wish.in_account(closed.account).legs
+            legs = intent.in_account(closed.account).legs
             wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
-            given_up = closed.account in wish.given_up
-            if wanted and not given_up and closed.opened_ns >= wish.since_ns:
-                wish.spent.add(closed.account)
-                wish.spent_ns = at_ns
-                wish.ended.add(closed.account)
+            given_up = closed.account in intent.given_up
+            if wanted and not given_up and closed.opened_ns >= intent.since_ns:
+                intent.spent.add(closed.account)
+                intent.spent_ns = at_ns
+                intent.ended.add(closed.account)
                 if protected:
-                    risk_orphans.note(self, wish, closed)
+                    orphan_hedges.note(self, intent, closed)
 
-    def guarded_positions(self) -> dict[Key, Position]:
+    def guarded_positions(self) -> dict[OwnerKey, Position]:
         """Positions that are not flat and whose stop is to rest at the broker.
 
-        Not those that a person released, or claimed without a stop, no hedges, and none whose stop risk itself holds.
+        Not those that an operator released, or claimed without a stop, no hedges, and none whose stop risk itself
+        holds.
         """
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
@@ -369,9 +371,9 @@ class RiskState(RiskBooks):
         self.guard.alarmed(row.code, row.subject)
 
     def _opened(self, row: RiskOpened) -> None:
-        risk_carry.reopen(self, row)
-        for wish in self.wishes.values():
-            wish.moved = risk_rolls.moved(self, wish.signal.strategy)
+        day_carry.reopen(self, row)
+        for intent in self.intents.values():
+            intent.moved = rollover_state.moved(self, intent.signal.strategy)
         self.guard.open_day(row.positions)
         for position in row.positions:
             self._bind(position)
@@ -382,44 +384,46 @@ class RiskState(RiskBooks):
         while len(table) > REMEMBERED:
             del table[next(iter(table))]
 
-    def _settle_if_met(self, wish: Wish) -> None:
-        """A wish is settled when all its legs were ordered and nothing that it does not want is held or coming."""
-        if wish.settled:
+    def _settle_if_met(self, intent: Intent) -> None:
+        """An intent is settled when all its legs were ordered and nothing that it does not want is held or coming."""
+        if intent.settled:
             return
-        signal = wish.signal
+        signal = intent.signal
         strategy, watch = signal.strategy, signal.watch
         accounts = self._accounts(strategy)
         held = () if signal.keeps else self.held(strategy, watch)
         there = (*held, *self.coming_entries(strategy, watch))
         if there:
-            wanted = {leg.instrument for account in accounts for leg in wish.in_account(account).legs}
+            wanted = {leg.instrument for account in accounts for leg in intent.in_account(account).legs}
             if any(thing.instrument not in wanted for thing in there):
                 return
         if self.closing and self.closing_in(strategy, watch):
             return
         for account in accounts:
-            if account not in wish.ended and not is_met(self, wish, account):
+            if account not in intent.ended and not is_met(self, intent, account):
                 return
-        wish.settled = True
+        intent.settled = True
 
     def _await(self) -> None:
-        """Wishes may have been settled, or not be any more: a replay, which asks for nothing, looks once at its end."""
+        """Intents may have been settled, or not be any more: a replay looks once, at its end."""
         self._awaited = None
 
     @property
     def awaited(self) -> set[str]:
-        """The instruments that wishes still need something of."""
+        """The instruments that wants still need something of."""
         if self._awaited is None:
-            waiting = [wish for wish in self.wishes.values() if not wish.settled]
-            self._awaited = {leg.instrument for wish in waiting for leg in wish.legs}
+            waiting = [intent for intent in self.intents.values() if not intent.settled]
+            self._awaited = {leg.instrument for intent in waiting for leg in intent.legs}
             if self.rolls:
-                self._awaited |= {far for wish in waiting for names in wish.moved.values() for far in names.values()}
+                self._awaited |= {
+                    far for intent in waiting for names in intent.moved.values() for far in names.values()
+                }
         return self._awaited
 
 
 _LEARN: dict[type, Any] = {
     Signal: RiskState._signal,
-    WishSized: RiskState._sized,
+    IntentSized: RiskState._sized,
     Rolled: RiskState._rolled,
     Funds: RiskState._funds,
     MarginRequest: RiskState._margin_asked,

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.bar_store import BarReader, BarStore, BarStoreDamaged
+from mytrading.adapters.storage.bar_store import BarReader, BarStore, BarStoreDamaged
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
-
-MINUTE = 60_000_000_000
 
 
 def bar(number: int, close: float = 100.0, instrument: str = "NSE:SBIN") -> Bar:

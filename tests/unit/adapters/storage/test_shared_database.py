@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters import shared_database
-from mytrading.adapters.bar_store import BarStore
-from mytrading.adapters.shared_database import INDEX_BYTES, open_to_read, open_to_write
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
-from tests.support import ROOT
+from mytrading.adapters.storage import shared_database
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.adapters.storage.shared_database import INDEX_BYTES, open_to_read, open_to_write
+from tests.kit.project import ROOT
 
 RESERVE = 1 << 20
 _ENDS = """
 import sys
 from pathlib import Path
-from mytrading.adapters import shared_database
-from mytrading.runtime.journal import Journal
+from mytrading.adapters.storage import shared_database
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.adapters.storage.disk_reserve import LogReserve
 shared_database.ROOM = 1 << 62
-journal = Journal(Path(sys.argv[1]), "risk", "2026-11-23", 1 << 20)
+store = BarStore(Path(sys.argv[1]))
+LogReserve(store.path, 1 << 20)
 raise SystemExit(74)
 """
 
@@ -41,42 +42,6 @@ def beside(path: Path) -> dict[str, tuple[int, int]]:
     return {name: (status.st_ino, status.st_blocks) for name, status in found.items()}
 
 
-def journal_in(folder: Path) -> Journal:
-    return Journal(folder, "risk", "2026-11-23", RESERVE, fronted=True)
-
-
-@pytest.mark.usefixtures("low")
-def test_journal_closed_on_a_low_disk_keeps_log_index_and_front_and_the_next_start_takes_no_block(
-    tmp_path: Path,
-) -> None:
-    """The last close gave the reserve back, and the next start had no byte to work with."""
-    journal = journal_in(tmp_path)
-    journal.note([Entry(OUTPUT, "commands", b"a")], 1, 1)
-    before = beside(journal.path)
-    journal.close()
-    assert beside(journal.path) == before
-    assert set(before) == {"-wal", "-shm", "-front"}
-    again = journal_in(tmp_path)
-    again.append([Entry(OUTPUT, "commands", b"b")], 2, 2)
-    assert [row.body for row in again.rows()] == [b"a", b"b"]
-    assert beside(journal.path) == before
-
-
-def test_journal_closed_with_room_leaves_nothing_beside_it(tmp_path: Path) -> None:
-    journal = journal_in(tmp_path)
-    journal.append([Entry(OUTPUT, "commands", b"a")], 1, 1)
-    journal.close()
-    assert beside(journal.path) == {}
-
-
-@pytest.mark.usefixtures("low")
-def test_day_rolled_on_a_low_disk_leaves_nothing_beside_the_sealed_file(tmp_path: Path) -> None:
-    journal = journal_in(tmp_path)
-    sealed = journal.path
-    journal.roll("2026-11-24", {}, seal=Entry(OUTPUT, "commands", b"seal"))
-    assert beside(sealed) == {}
-
-
 @pytest.mark.usefixtures("low")
 def test_store_of_bars_closed_on_a_low_disk_keeps_its_log(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
@@ -89,7 +54,7 @@ def test_process_that_ends_by_an_error_on_a_low_disk_keeps_the_log(tmp_path: Pat
     """Nothing is closed on that way; the interpreter does it, and SQLite removed the log."""
     done = subprocess.run([sys.executable, "-c", _ENDS, str(tmp_path)], cwd=ROOT)
     assert done.returncode == 74
-    assert beside(tmp_path / "2026-11-23.sqlite")["-wal"][1] * 512 >= RESERVE
+    assert beside(tmp_path / "bars.sqlite")["-wal"][1] * 512 >= RESERVE
 
 
 @pytest.mark.usefixtures("low")

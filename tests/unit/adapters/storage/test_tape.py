@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.tape import TapeWriter, read_tape
+from mytrading.adapters.storage.tape import TapeWriter, read_tape
 
 FRAMES = [(100 + i, 200 + i, b'{"ltp": %d}' % i) for i in range(20)]
 

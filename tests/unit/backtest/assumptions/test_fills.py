@@ -8,25 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mytrading.backtest.columns import MINUTE_NS, Columns
-from mytrading.backtest.models import Limits, Models, SlippageFraction, SlippageTicks, VolumeCap
-from mytrading.backtest.runner import Result, run
-from mytrading.backtest.venue import Venue
-from mytrading.backtest.world import World
-from mytrading.core.calendar import to_ns
-from mytrading.core.matching import OrderRequest, Refusal
+from mytrading.backtest.assumptions.fill_models import FillLimits, Models, SlippageFraction, SlippageTicks, VolumeCap
+from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.backtest.run import RunResult, run
+from mytrading.core.exchange import ExchangeRefusal, OrderRequest
+from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.enums import OrderType, Product, Side
-from mytrading.messages.runconfig import StopPlan
-from tests.backtest_support import DAY, Script, bars, calendar, facts, flat, spec_of
-
-OPEN_NS = to_ns(DAY, time(10, 0))
+from mytrading.messages.run_config import StopPlan
+from tests.kit.backtest_specs import DAY, OPEN_NS, Script, bars, calendar, facts, flat, spec_of
 
 
-def result_of(columns: Columns, plan: str, models: Models | None = None, **given: Any) -> Result:
+def result_of(columns: Columns, plan: str, models: Models | None = None, **given: Any) -> RunResult:
     return run(spec_of(Script, columns, parameters={"plan": plan}, models=models or Models(), **given))
 
 
-def prices(result: Result) -> list[tuple[int, float]]:
+def prices(result: RunResult) -> list[tuple[int, float]]:
     """Signed units and price of each fill."""
     return [(fill.units, round(fill.price, 4)) for fill in result.ledger.fills]
 
@@ -34,10 +32,10 @@ def prices(result: Result) -> list[tuple[int, float]]:
 RISING = bars([(100 + n, 100.5 + n, 99.5 + n, 100.25 + n) for n in range(8)])
 
 
-def test_wish_at_a_close_fills_at_the_next_open() -> None:
+def test_signal_at_a_close_fills_at_the_next_open() -> None:
     result = result_of(RISING, "1 BUY, 4 EXIT")
     assert prices(result) == [(1, 102.0), (-1, 105.0)]
-    assert result.ledger.fills[0].at_ns == OPEN_NS + 2 * MINUTE_NS
+    assert result.ledger.fills[0].at_ns == OPEN_NS + 2 * MINUTE
     assert result.ledger.trades[0].gross == pytest.approx(3.0)
 
 
@@ -56,12 +54,12 @@ def test_slippage_as_a_fraction_is_rounded_up_to_a_tick() -> None:
 
 
 def test_latency_meets_the_price_on_the_way_from_open_to_close() -> None:
-    found = result_of(RISING, "1 BUY", Models(latency_ns=MINUTE_NS // 5))
+    found = result_of(RISING, "1 BUY", Models(latency_ns=MINUTE // 5))
     assert prices(found) == [(1, 102.05)]
 
 
 def test_latency_beyond_a_bar_meets_a_later_bar() -> None:
-    found = result_of(RISING, "1 BUY", Models(latency_ns=MINUTE_NS + MINUTE_NS // 5))
+    found = result_of(RISING, "1 BUY", Models(latency_ns=MINUTE + MINUTE // 5))
     assert prices(found) == [(1, 103.05)]
 
 
@@ -111,15 +109,15 @@ def test_resting_limit_fills_at_a_touch_or_so_many_ticks_through(
 
 def resting_limit(ticks: int, low: float) -> list[int]:
     """Filled units of a limit to buy at 98 when the price falls from 100."""
-    world = World(calendar(), facts(), ["NSE:SBIN"])
+    world = MarketContext(calendar(), facts(), ["NSE:SBIN"])
     world.open_day(DAY)
-    venue = Venue(calendar(), facts(), world.instrument, 1e6, Models(limits=Limits(ticks)), "a")
+    venue = BacktestVenue(calendar(), facts(), world.instrument, 1e6, Models(limits=FillLimits(ticks)), "a")
     venue.exchange.advance(OPEN_NS, {}.get, lambda _: 0.0)
     venue.now, venue.moving = OPEN_NS, True
     venue.mark("NSE:SBIN", 100.0)
     request = OrderRequest(instrument="NSE:SBIN", side=Side.BUY, quantity=1, order_type=OrderType.LIMIT, price=98.0)
     order, _ = venue.exchange.place(request, venue.marks["NSE:SBIN"], OPEN_NS)
-    assert not isinstance(order, Refusal)
+    assert not isinstance(order, ExchangeRefusal)
     for price, slips in venue.crossed("NSE:SBIN", 100.0, low):
         mark = venue.mark("NSE:SBIN", price, slips=slips)
         venue.exchange.on_mark("NSE:SBIN", mark, OPEN_NS)

@@ -10,15 +10,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from mytrading.backtest.columns import BARS_AT_ONCE, checked
-from mytrading.backtest.models import Models, VolumeCap
-from mytrading.backtest.runner import run
-from mytrading.backtest.trips import Trips
+from mytrading.backtest.assumptions.fill_models import Models, VolumeCap
+from mytrading.backtest.data.columns import BARS_AT_ONCE, checked
+from mytrading.backtest.engine.fast_path import Trips
+from mytrading.backtest.run import run
 from mytrading.messages.enums import Product
-from mytrading.messages.runconfig import Direction, StopPlan
-from mytrading.messages.strategy_rules import StrategyRules
+from mytrading.messages.exit_rules import StrategyRules
+from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.strategies import Bar, BaseStrategy, Signal
-from tests.backtest_support import LIMITS, SBIN, Cross, bars, bars_of, begin_of, fees, flat, spec_of
+from tests.kit.backtest_specs import LIMITS, SBIN, Cross, bars, bars_of, begin_of, fees, flat, spec_of
 
 LONG: dict[str, Any] = {"direction": Direction.LONG, "product": Product.CNC, "short": None}
 
@@ -34,7 +34,7 @@ class Breaks(Cross):
     """Raises while it holds something."""
 
     def on_data(self, data: Bar) -> Signal | None:
-        if self.position.is_long and self._desk.last_fill_ns and data.close > 0 and data.start_ns % 7 == 0:
+        if self.position.is_long and self._workspace.last_fill_ns and data.close > 0 and data.start_ns % 7 == 0:
             raise ValueError("seven")
         return super().on_data(data)
 
@@ -63,9 +63,9 @@ class InTurn(BaseStrategy):
     "given",
     [
         LONG,
-        {**LONG, "stop": StopPlan.BROKER, "stop_loss": 0.03},
+        {**LONG, "stop": StopPlan.BROKER, "stop_loss_pct": 0.03},
         {**LONG, "product": Product.MIS},
-        {**LONG, "product": Product.MIS, "stop": StopPlan.BROKER, "stop_loss": 0.03, "lots": 3},
+        {**LONG, "product": Product.MIS, "stop": StopPlan.BROKER, "stop_loss_pct": 0.03, "lots": 3},
     ],
 )
 def test_long_trips_need_no_machine_after_the_first_and_come_out_as_theirs(given: dict[str, Any]) -> None:
@@ -83,8 +83,8 @@ def test_long_trips_need_no_machine_after_the_first_and_come_out_as_theirs(given
         (Cross, {**LONG, "direction": Direction.BOTH, "product": Product.MIS, "short": spec_of(
             Cross, bars(flat(100.0, 3))).run.short}),
         (Cross, {**LONG, "stop": StopPlan.ENGINE}),
-        (Cross, {**LONG, "stop": StopPlan.BROKER, "stop_loss": 0.3}),
-        (Cross, {**LONG, "cooldown": 60.0}),
+        (Cross, {**LONG, "stop": StopPlan.BROKER, "stop_loss_pct": 0.3}),
+        (Cross, {**LONG, "signal_cooldown": 60.0}),
         (Cross, {**LONG, "intraday": True}),
         (Cross, {**LONG, "rules": StrategyRules(max_loss=100.0)}),
         (Cross, {**LONG, "models": Models(at_close=True)}),
@@ -146,7 +146,7 @@ def test_capital_that_stops_have_eaten_refuses_entries_on_the_quick_way_too() ->
     starts, table = np.concatenate([part.start_ns for part in days]), np.hstack([part.table for part in days])
     spec = spec_of(
         InTurn, checked(days[0].instrument, starts, table, "made"), parameters={"every": 6}, capital=3_500.0, lots=10,
-        stop=StopPlan.BROKER, stop_loss=0.14, **LONG,
+        stop=StopPlan.BROKER, stop_loss_pct=0.14, **LONG,
     )  # fmt: skip
     quickly, slowly = run(spec), run(replace(spec, quick=False))
     assert 0 < quickly.quick < len(slowly.ledger.trades)

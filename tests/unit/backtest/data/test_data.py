@@ -10,11 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mytrading.backtest.columns import DataError, resampled
-from mytrading.backtest.data import from_bars, load
-from mytrading.backtest.feeds import sessions
-from mytrading.core.calendar import to_ns
-from tests.backtest_support import DAY, bars, calendar
+from mytrading.backtest.data.columns import DataError, resampled
+from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.load import from_bars, load
+from mytrading.core.time import to_ns
+from tests.kit.backtest_specs import DAY, bars, calendar
 
 FIRST = to_ns(DAY, time(9, 15))
 ROWS = ["100,101,99,100.5,7", "100.5,102,100,101,8", "101,101.5,100,100.2,9"]

@@ -6,13 +6,11 @@ from datetime import time
 
 import pytest
 
-from mytrading.backtest.columns import MINUTE_NS
-from mytrading.backtest.equity import curve_of
-from mytrading.backtest.ledger import Fill
-from mytrading.backtest.output import metrics, summary
-from mytrading.backtest.runner import run
-from mytrading.core.calendar import to_ns
-from tests.backtest_support import DAY, Cross, Script, bars, bars_of, fees, spec_of
+from mytrading.backtest.engine.ledger import Fill, curve_of
+from mytrading.backtest.results.output import metrics, summary
+from mytrading.backtest.run import run
+from mytrading.core.time import MINUTE, to_ns
+from tests.kit.backtest_specs import DAY, Cross, Script, bars, bars_of, fees, spec_of
 
 BEGIN = to_ns(DAY, time(10, 0))
 COLUMNS = bars([(100.0, 101.0, 99.0, 100.0), (100.0, 103.0, 100.0, 102.0), (102.0, 105.0, 101.0, 104.0)])
@@ -20,8 +18,8 @@ COLUMNS = bars([(100.0, 101.0, 99.0, 100.0), (100.0, 103.0, 100.0, 102.0), (102.
 
 def test_curve_counts_a_fill_in_the_bar_that_it_came_in() -> None:
     fills = [
-        Fill(BEGIN + MINUTE_NS, "NSE:SBIN", "s", 10, 100.0, 5.0),
-        Fill(BEGIN + 2 * MINUTE_NS, "NSE:SBIN", "s", -10, 102.0, 5.0),
+        Fill(BEGIN + MINUTE, "NSE:SBIN", "s", 10, 100.0, 5.0),
+        Fill(BEGIN + 2 * MINUTE, "NSE:SBIN", "s", -10, 102.0, 5.0),
     ]
     curve = curve_of(1000.0, [COLUMNS], fills)
     assert curve.equity.tolist() == [1000.0, 1000.0 + 20.0 - 5.0, 1000.0 + 20.0 - 10.0]

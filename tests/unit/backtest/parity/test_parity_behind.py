@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mytrading.backtest.parity.behind import BEHIND_NS, behind
 from mytrading.backtest.parity.facts import Absence
+from mytrading.backtest.parity.recorded_day import BEHIND_NS, behind
+from mytrading.core.time import SECOND
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal import INPUT, OUTPUT, Row
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, Row
 
-SECOND = 1_000_000_000
 SPEED = 10
 
 

@@ -10,17 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.backtest.parity.align import align
-from mytrading.backtest.parity.cause import Cause, Difference
-from mytrading.backtest.parity.causes import Explainer
-from mytrading.backtest.parity.facts import Absence, Facts, Interference, Quotes
-from mytrading.backtest.parity.sides import DaySide
+from mytrading.backtest.parity.explain import Explainer
+from mytrading.backtest.parity.facts import Absence, Cause, DayFacts, Interference, ParityDifference, Quotes
+from mytrading.backtest.parity.side import DaySide
+from mytrading.core.time import MINUTE
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
-from mytrading.messages.signals import Leg, Signal, StrategyFaulted, WishDenied
+from mytrading.messages.signals import Leg, Signal, SignalVetoed, StrategyFaulted
+from tests.kit.order_samples import order_of
 
-MINUTE = 60_000_000_000
 MS = 1_000_000
 SBIN = "NSE:SBIN"
 TEN = 600 * MINUTE
@@ -41,7 +41,7 @@ def order(name: str = "o1", cause: str = "s1", at: int = TEN, **given: Any) -> O
         "run": "r", "cause": cause, "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 10,
         "order_type": OrderType.MARKET, "state": OrderState.FILLED, "created_ns": at, "updated_ns": at,
     }  # fmt: skip
-    return Order(**{**fields, **given})
+    return order_of(**{**fields, **given})
 
 
 def changed(level: Order) -> OrderChanged:
@@ -80,12 +80,12 @@ def side(rows: list[Any]) -> DaySide:
     return found
 
 
-def explain(stack: list[Any], backtest: list[Any], **facts: Any) -> list[Difference]:
+def explain(stack: list[Any], backtest: list[Any], **facts: Any) -> list[ParityDifference]:
     facts.setdefault("quotes", Quotes(QUOTES))
-    return Explainer(side(stack), side(backtest), Facts(**facts)).run()
+    return Explainer(side(stack), side(backtest), DayFacts(**facts)).run()
 
 
-def causes(found: list[Difference]) -> list[tuple[str, str]]:
+def causes(found: list[ParityDifference]) -> list[tuple[str, str]]:
     return [(one.kind, one.cause.value) for one in found]
 
 
@@ -114,7 +114,7 @@ def denied(code: str, text: str = "too much") -> SignalDenied:
 
 
 def test_two_sides_that_did_the_same_have_no_difference() -> None:
-    explainer = Explainer(side(trip()), side(trip()), Facts())
+    explainer = Explainer(side(trip()), side(trip()), DayFacts())
     assert explainer.run() == []
     assert Counter(one.kind for one in explainer.agreed) == {"signal": 2, "order": 2, "fill": 2}
 
@@ -222,7 +222,7 @@ def test_denial_of_another_account_explains_nothing() -> None:
     assert causes(explain([signal(), other], without(trip(), "s2", "o2")))[0] == ("order", "unexplained")
 
 
-def test_wish_that_came_too_late_is_latency() -> None:
+def test_signal_that_came_too_late_is_latency() -> None:
     late = SignalExpired(signal="s1", strategy="S", at_ns=TEN + 2 * MINUTE, expired_ns=TEN + MINUTE)
     assert causes(explain([signal(), late], without(trip(), "s2", "o2")))[0] == ("order", "latency")
 
@@ -326,14 +326,14 @@ def test_signal_with_other_legs_of_a_later_moment_is_latency() -> None:
 
 
 def test_signal_that_a_rule_of_the_user_kept_back_is_a_denial() -> None:
-    rule = WishDenied(signal="s1", strategy="S", watch=SBIN, rule="NoMondays", message="it is Monday", at_ns=TEN)
+    rule = SignalVetoed(signal="s1", strategy="S", watch=SBIN, rule="NoMondays", message="it is Monday", at_ns=TEN)
     found = explain([rule], [signal()])
     assert causes(found) == [("signal", "denial")]
     assert "NoMondays" in found[0].why
 
 
 def test_signal_that_the_engine_dropped_as_its_bar_came_late_is_latency() -> None:
-    late = WishDenied(
+    late = SignalVetoed(
         signal="another contract", strategy="S", watch=SBIN, rule="", message="it came 102 s after its bar",
         at_ns=TEN + 102_000 * MS, action=Action.BUY, bar_ns=TEN,
     )  # fmt: skip
@@ -374,7 +374,7 @@ def test_signal_that_the_stack_alone_made_is_not_explained_by_a_lag() -> None:
     assert causes(explain([signal()], [], behind=[frozen])) == [("signal", "unexplained")]
 
 
-def test_wish_after_one_that_differed_has_its_cause() -> None:
+def test_signal_after_one_that_differed_has_its_cause() -> None:
     bars = {(SBIN, TEN): "the bar of 10:00 came from the history, after its time"}
     later = signal("s2", TEN + MINUTE, Action.EXIT)
     found = explain([], [signal(), later], bars=bars)
@@ -382,26 +382,26 @@ def test_wish_after_one_that_differed_has_its_cause() -> None:
     assert found[1].follows == "s1"
 
 
-def test_wish_after_equal_ones_is_unexplained_whatever_differed_before_them() -> None:
+def test_signal_after_equal_ones_is_unexplained_whatever_differed_before_them() -> None:
     bars = {(SBIN, TEN): "the bar of 10:00 came from the history, after its time"}
     equal = signal("s2", TEN + MINUTE, Action.EXIT)
     found = explain([equal], [signal(), equal, signal("s3", TEN + 2 * MINUTE)], bars=bars)
     assert causes(found) == [("signal", "data"), ("signal", "unexplained")]
 
 
-def test_wish_that_is_repeated_while_it_still_stands_on_the_stack_is_latency() -> None:
+def test_signal_that_is_repeated_while_it_still_stands_on_the_stack_is_latency() -> None:
     first = signal(at=TEN)
     late = signal(at=TEN + 2_000 * MS, bar_ns=TEN)
     again = signal("s2", TEN + MINUTE)
-    found = explain([late], [first, again], wish_ns=MINUTE)
+    found = explain([late], [first, again], signal_ns=MINUTE)
     assert causes(found) == [("signal", "latency")]
-    assert causes(explain([first], [first, again], wish_ns=MINUTE)) == [("signal", "unexplained")]
+    assert causes(explain([first], [first, again], signal_ns=MINUTE)) == [("signal", "unexplained")]
 
 
 def test_signal_from_outside_is_a_persons() -> None:
     stack = DaySide()
     stack.hear(signal(), person=True)
-    assert causes(Explainer(stack, DaySide(), Facts()).run()) == [("signal", "person")]
+    assert causes(Explainer(stack, DaySide(), DayFacts()).run()) == [("signal", "person")]
 
 
 def test_signal_that_one_side_alone_made_of_the_same_bar_is_unexplained() -> None:

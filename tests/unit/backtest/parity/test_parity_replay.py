@@ -9,37 +9,34 @@ from collections.abc import Sequence
 from datetime import time
 from typing import Any
 
-from mytrading.adapters.tape import TapeFrame
-from mytrading.backtest.parity.causes import Explainer
-from mytrading.backtest.parity.facts import Facts, Quotes
-from mytrading.backtest.parity.moments import Moment, heard, joined, of_bars, of_tape, with_pauses
-from mytrading.backtest.parity.replay import Opening, Replay, World
-from mytrading.backtest.parity.sides import DaySide
-from mytrading.backtest.runner import unlimited
-from mytrading.core.calendar import to_ns
-from mytrading.core.feed.quotes import PriceCheck
-from mytrading.core.instruments import InstrumentBook
-from mytrading.core.money.margin_table import RiskTables
+from mytrading.adapters.storage.tape import TapeFrame
+from mytrading.backtest.parity.explain import Explainer
+from mytrading.backtest.parity.facts import DayFacts, Quotes
+from mytrading.backtest.parity.market_events import MarketMoment, heard, joined, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.replay import Opening, Replay, ReplayContext
+from mytrading.backtest.parity.side import DaySide
+from mytrading.backtest.run import unlimited
+from mytrading.core.accounting.margin_tables import RiskTables
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import MINUTE, SECOND, to_ns
 from mytrading.messages.enums import Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.journal_rows import DayOpened, RiskOpened
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Position
-from mytrading.messages.records import DayOpened, RiskOpened
-from mytrading.messages.runconfig import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
-from mytrading.strategies.engine_machine import EngineMachine
-from tests.backtest_support import DAY, LIMITS, SBIN, Script, calendar, facts
-from tests.support import ROOT
+from mytrading.messages.run_config import Direction, RateLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from tests.kit.backtest_specs import DAY, LIMITS, SBIN, Script, calendar, facts
+from tests.kit.project import ROOT
 
-MINUTE = 60_000_000_000
-SECOND = 1_000_000_000
-DAY_NS = 86_400 * SECOND
 TEN = to_ns(DAY, time(10, 0))
 BOOK = InstrumentBook(
     [Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN", tick_size=0.05)]
 )
 
 
-def world(plan: str, **given: Any) -> World:
+def world(plan: str, **given: Any) -> ReplayContext:
     run = StrategyRun(
         name="Script", file="", symbols=(SBIN,), long=TradeRule(kind=TradeKind.SAME, side=Side.BUY),
         short=TradeRule(kind=TradeKind.SAME, side=Side.SELL), direction=Direction.BOTH, product=Product.MIS,
@@ -58,7 +55,7 @@ def world(plan: str, **given: Any) -> World:
         "capitals": {"main": 1e7},
         "openings": [Opening(TEN, {"Script": (SBIN,)})],
     }
-    return World(**{**fields, **given})
+    return ReplayContext(**{**fields, **given})
 
 
 def quote(at: int, price: float, spread: float = 0.10) -> Quote:
@@ -70,21 +67,21 @@ def minute(number: int, price: float) -> Bar:
     return Bar(SBIN, "1m", start, start + MINUTE, price, price, price, price, 100, 1, start + MINUTE)
 
 
-def day(prices: Sequence[float]) -> list[Moment]:
+def day(prices: Sequence[float]) -> list[MarketMoment]:
     """A quote each half minute; the bar of a minute is complete with the first quote after it."""
-    moments = [Moment(TEN, (quote(TEN, prices[0]),))]
+    moments = [MarketMoment(TEN, (quote(TEN, prices[0]),))]
     for number, price in enumerate(prices[1:], 1):
         begins = TEN + number * MINUTE
         before = prices[number - 1]
-        moments.append(Moment(begins - 30 * SECOND, (quote(begins - 30 * SECOND, before),)))
-        moments.append(Moment(begins, (quote(begins, price),), (minute(number - 1, before),)))
+        moments.append(MarketMoment(begins - 30 * SECOND, (quote(begins - 30 * SECOND, before),)))
+        moments.append(MarketMoment(begins, (quote(begins, price),), (minute(number - 1, before),)))
     return moments
 
 
 PRICES = [100.0, 101.0, 102.0, 103.0, 104.0, 105.0]
 
 
-def walked(plan: str, moments: Sequence[Moment], **given: Any) -> DaySide:
+def walked(plan: str, moments: Sequence[MarketMoment], **given: Any) -> DaySide:
     return Replay(world(plan, **given)).run(moments)
 
 
@@ -107,7 +104,7 @@ def test_stop_at_the_venue_triggers_at_the_quote_that_comes_to_it() -> None:
 
 
 def test_two_walks_through_the_same_moments_are_equal() -> None:
-    explainer = Explainer(walked("0 BUY, 2 EXIT", day(PRICES)), walked("0 BUY, 2 EXIT", day(PRICES)), Facts())
+    explainer = Explainer(walked("0 BUY, 2 EXIT", day(PRICES)), walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts())
     assert explainer.run() == []
     assert Counter(one.kind for one in explainer.agreed) == {"signal": 2, "order": 2, "fill": 2}
 
@@ -115,16 +112,18 @@ def test_two_walks_through_the_same_moments_are_equal() -> None:
 def test_walk_with_other_limits_differs_by_a_denial_and_what_follows_from_it() -> None:
     tight = LIMITS.__class__(**{**{n: getattr(LIMITS, n) for n in LIMITS.__struct_fields__}, "max_order_size": 500.0})
     stack = walked("0 BUY, 2 EXIT", day(PRICES), limits=tight)
-    found = Explainer(stack, walked("0 BUY, 2 EXIT", day(PRICES)), Facts()).run()
+    found = Explainer(stack, walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts()).run()
     assert {one.cause.value for one in found} == {"denial"}
     assert "MAX_POSITION_SIZE" in found[0].why or "MAX_ORDER_SIZE" in found[0].why
 
 
 def test_walk_a_moment_late_differs_by_latency() -> None:
     moments = day(PRICES)
-    late = [Moment(one.now + SECOND, (quote(one.now + SECOND, one.quotes[0].ltp + 0.5),), one.bars) for one in moments]
+    late = [
+        MarketMoment(one.now + SECOND, (quote(one.now + SECOND, one.quotes[0].ltp + 0.5),), one.bars) for one in moments
+    ]
     quotes = Quotes(sorted((q for m in (*moments, *late) for q in m.quotes), key=lambda one: one.market_ns))
-    found = Explainer(walked("0 BUY, 2 EXIT", late), walked("0 BUY, 2 EXIT", day(PRICES)), Facts(quotes)).run()
+    found = Explainer(walked("0 BUY, 2 EXIT", late), walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts(quotes)).run()
     assert [(one.kind, one.cause.value) for one in found] == [("fill", "latency"), ("fill", "latency")]
 
 
@@ -192,14 +191,14 @@ def test_bars_without_a_tape_fill_at_the_next_open() -> None:
 
 
 def test_time_passes_where_nothing_comes() -> None:
-    moments = list(with_pauses([Moment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
+    moments = list(with_pauses([MarketMoment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
     assert [(one.now - TEN) // SECOND for one in moments] == [1, 2, 3, 4, 5]
 
 
 def test_what_is_held_from_the_day_before_can_be_sold() -> None:
     held = Position(
         account="main", instrument=SBIN, product=Product.CNC, strategy="Script", run="r", quantity=10,
-        quantity_seen=10, average_price=90.0, opened_ns=TEN - 2 * DAY_NS, trip_quantity=10, trip_value=900.0,
+        quantity_seen=10, average_price=90.0, opened_ns=TEN - 48 * 60 * MINUTE, trip_quantity=10, trip_value=900.0,
     )  # fmt: skip
     opened = DayOpened(day=DAY.isoformat(), positions=(held,))
     carried = {"engine": [opened], "router": [opened], "risk": [RiskOpened(day=DAY.isoformat(), positions=(held,))]}
@@ -208,6 +207,6 @@ def test_what_is_held_from_the_day_before_can_be_sold() -> None:
 
 
 def test_moments_at_one_time_are_joined() -> None:
-    one, other = Moment(TEN, (quote(TEN, 100.0),)), Moment(TEN, (), (minute(0, 100.0),))
-    made = joined([Moment(TEN + 1), one], [other])
+    one, other = MarketMoment(TEN, (quote(TEN, 100.0),)), MarketMoment(TEN, (), (minute(0, 100.0),))
+    made = joined([MarketMoment(TEN + 1), one], [other])
     assert [(moment.now, len(moment.quotes), len(moment.bars)) for moment in made] == [(TEN, 1, 1), (TEN + 1, 0, 0)]

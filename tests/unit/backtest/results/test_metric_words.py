@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytrading.backtest import metric_words
-from mytrading.core.money import performance
+from mytrading.backtest.results import output
+from mytrading.core.accounting import performance
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from mytrading.core.money import performance
     ],
 )
 def test_value_is_shown_with_its_unit(name: str, value: float | None, text: str) -> None:
-    assert metric_words.shown(name, value) == text
+    assert output.shown(name, value) == text
 
 
 def test_every_metric_of_returns_and_round_trips_is_known() -> None:
     found = {**performance.of_returns(np.array([0.01, -0.02])), **performance.of_trades(np.array([1.0])), "exposure": 0}
-    assert set(metric_words.NAMES) == {*found, "days"}
-    assert all(metric_words.meaning(name) for name in found)
+    assert set(output.NAMES) == {*found, "days"}
+    assert all(output.meaning(name) for name in found)
 
 
 def test_row_of_a_table_says_what_the_figure_is_of() -> None:
-    assert metric_words.row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]
+    assert output.row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mytrading.backtest.columns import Columns
-from mytrading.backtest.report import hours_without_bars, write_page
-from mytrading.core.calendar import to_ns
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.results.report import hours_without_bars
+from mytrading.core.time import to_ns
+from mytrading.reports.page import write_page
 
 MONDAY = date(2024, 3, 11)
 

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 from mytrading.backtest.search import kernel
-from mytrading.strategies.whole_bars import crosses_above, crosses_below
+from mytrading.strategies.vectorized import crosses_above, crosses_below
 
 
 def _slow_walk(
-    wishes: list[float], opens: list[float], closes: list[float], marks: list[int], days: list[int],
+    signals: list[float], opens: list[float], closes: list[float], marks: list[int], days: list[int],
     units: list[float], *, shorts: bool, slip: float, rates: tuple[float, float],
 ) -> tuple[list[float], list[tuple[int, int, float]]]:  # fmt: skip
     """What the compiled walk says, bar by bar and in plain words: profit at each day's end, and round trips."""
     held = entering = price = banked = 0.0
     since, leaving = 0, False
     equity, trips = [0.0] * len(units), []
-    for bar, (wish, mark) in enumerate(zip(wishes, marks, strict=True)):
+    for bar, (signal, mark) in enumerate(zip(signals, marks, strict=True)):
         if mark & kernel.BEGINS or (mark & kernel.LATE and held):
             entering = 0.0
         if mark & kernel.SQUARE_OFF and held:
@@ -34,8 +34,8 @@ def _slow_walk(
             held, price, since = entering * units[days[bar]], opens[bar] + entering * slip, bar
             banked -= abs(held) * price * rates[entering < 0]
         entering = 0.0
-        wanted = 0.0 if wish < 0 and not shorts else wish
-        if wanted * held <= 0:  # false of NaN: no wish
+        wanted = 0.0 if signal < 0 and not shorts else signal
+        if wanted * held <= 0:  # false of NaN: no signal
             leaving = leaving or bool(held)
             if wanted and mark & kernel.ENTRY_OK:
                 entering = math.copysign(1.0, wanted)
@@ -44,23 +44,23 @@ def _slow_walk(
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_compiled_walk_of_any_wishes_and_marks_is_the_plain_one(seed: int) -> None:
+def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 80))
     days = np.sort(rng.integers(0, 4, n))
     days = np.unique(days, return_inverse=True)[1]
     ends = np.searchsorted(days, np.arange(days[-1] + 1), side="right").astype(np.int64)
-    wished = rng.choice([1.0, -1.0, 0.0, np.nan], p=[0.15, 0.15, 0.1, 0.6], size=n)
+    signalled = rng.choice([1.0, -1.0, 0.0, np.nan], p=[0.15, 0.15, 0.1, 0.6], size=n)
     opens = 100 + rng.normal(size=n).cumsum()
     closes, marks = opens + rng.normal(size=n), rng.integers(0, 16, n).astype(np.uint8) & rng.integers(0, 16, n)
     marks = marks.astype(np.uint8)
     units, shorts = rng.integers(1, 4, len(ends)).astype(float), bool(seed % 2)
     equity, rows = np.zeros(len(ends)), np.empty((n, 5))
     figures = kernel.walk(
-        wished, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, 0.0, equity, rows
+        signalled, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, 0.0, equity, rows
     )
     found, trips = _slow_walk(
-        wished.tolist(), opens.tolist(), closes.tolist(), marks.tolist(), days.tolist(), units.tolist(),
+        signalled.tolist(), opens.tolist(), closes.tolist(), marks.tolist(), days.tolist(), units.tolist(),
         shorts=shorts, slip=0.05, rates=(0.001, 0.002),
     )  # fmt: skip
     assert equity == pytest.approx(found)

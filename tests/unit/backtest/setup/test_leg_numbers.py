@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.backtest import sources
-from mytrading.backtest.runner import Changes, run
-from mytrading.backtest.search.payload import packed
+from mytrading.backtest.run import RunChanges, run
 from mytrading.backtest.search.space import SpaceError, parse_legs
 from mytrading.backtest.search.trials import evaluate
-from mytrading.backtest.setup import Asked, AskedWrongly, Prepared, prepare, source_file
+from mytrading.backtest.search.workers import packed
+from mytrading.backtest.setup import prepare as preparation
+from mytrading.backtest.setup.prepare import AskedWrongly, Prepared, RunRequest, prepare, source_file
 from mytrading.cli.app import app
-from tests.backtest_support import load_once
-from tests.support import ROOT, copy_project
+from tests.kit.backtest_specs import load_once
+from tests.kit.project import ROOT, copy_project
 
 DATA = f"NIFTY={ROOT / 'tests' / 'data' / 'index-1m.csv.gz'}"
 LAST = date(2024, 1, 29)
@@ -54,15 +54,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def bars_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run here is of the same day."""
-    monkeypatch.setattr(sources, "load", load_once)
+    monkeypatch.setattr(preparation, "load", load_once)
 
 
 def prepared(home: Path, **parameters: str) -> Prepared:
     given = {key.replace("__", "."): value for key, value in parameters.items()}
-    return prepare(home, Asked("Seller", (DATA,), last=LAST, parameters=given))
+    return prepare(home, RunRequest("Seller", (DATA,), last=LAST, parameters=given))
 
 
-def keys(home: Path) -> Changes:
+def keys(home: Path) -> RunChanges:
     found = prepared(home).spec.legs
     assert found is not None
     return found
@@ -166,11 +166,11 @@ def test_profile_of_a_leg_sizes_a_backtest_by_its_capital(home: Path) -> None:
     found = prepared(home, legs__profile="Balanced")
     assert found.spec.run.plan is not None
     assert [(leg.lots, leg.profile) for leg in found.spec.run.plan.legs] == [(-1, "Balanced"), (-1, "Balanced")]
-    asked = Asked("Seller", (DATA,), last=LAST, capital=1e6, parameters={"legs.profile": "Balanced"})
+    asked = RunRequest("Seller", (DATA,), last=LAST, capital=1e6, parameters={"legs.profile": "Balanced"})
     quantities = {trade.quantity for trade in run(prepare(home, asked).spec).ledger.trades}
     one = {
         trade.quantity
-        for trade in run(prepare(home, Asked("Seller", (DATA,), last=LAST, capital=1e6)).spec).ledger.trades
+        for trade in run(prepare(home, RunRequest("Seller", (DATA,), last=LAST, capital=1e6)).spec).ledger.trades
     }
     assert [quantity // min(one) for quantity in quantities] == [2], "65 % of 10,00,000 / 3,20,000 for the pair"
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from mytrading.cli.doctor.command import before_start
-from mytrading.messages.runconfig import SimulatorRules
+from mytrading.messages.run_config import SimulatorRules
 from mytrading.orchestrator import TradingOrchestrator
-from tests.support import API_KEY, start_simulator
-from tests.unit.cli.stacks import run_config
+from tests.kit.run_configs import run_config
+from tests.kit.simulator_process import API_KEY, start_simulator
 
 
 def test_simulated_stack_in_order_says_nothing(

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.cli.doctor.case import Patient, Verdict
-from mytrading.cli.doctor.trial import paper_order
-from mytrading.messages.runconfig import ServerMode, VenueKind
+from mytrading.cli.doctor.checks import Patient, Verdict
+from mytrading.cli.doctor.test_order import paper_order
+from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
-from tests.unit.cli.stacks import run_config
+from tests.kit.run_configs import run_config
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from mytrading.cli.journal.streams import Said, Tailed, _judge, line_of, named
 from mytrading.cli.main import run
-from mytrading.cli.output import Failure
-from mytrading.cli.streams import Said, Tailed, _judge, line_of, named
+from mytrading.cli.shell.output import Failure
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Severity

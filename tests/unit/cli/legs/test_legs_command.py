@@ -10,16 +10,15 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.legs.guards import StopRules, guards_of_legs
-from mytrading.cli.legs.payoff_chart import chart
-from mytrading.cli.legs.show import curve
+from mytrading.cli.legs.show import chart, curve
 from mytrading.cli.legs.templates import TEMPLATES
-from mytrading.cli.output import CONFIGURATION, ERROR, USAGE, Failure
+from mytrading.cli.shell.output import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
 from mytrading.messages.instruments import InstrumentKind
-from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg
-from tests.support import copy_project
-from tests.unit.core.test_risk_machine import CALL, NEAR, PUT, option
+from tests.kit.project import copy_project
+from tests.kit.risk_bench import CALL, NEAR, PUT, option
 
 
 @pytest.fixture

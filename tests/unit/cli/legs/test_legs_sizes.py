@@ -7,13 +7,13 @@ from datetime import date
 import pytest
 
 from mytrading.cli.legs.command import notes_on
-from mytrading.cli.legs.sizes import Sizes, purses_of
+from mytrading.cli.legs.sizes import LegSizes, purses_of
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.leg_plan import LegPlan, LegRule
-from mytrading.messages.runconfig import Allocation, SizingRule
+from mytrading.messages.run_config import AllocationMode, SizingRule
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_margin import LATER, TABLES, contract
+from tests.kit.margin_tables import LATER, TABLES, contract
 
 CALL, PUT = contract(InstrumentKind.CE, LATER), contract(InstrumentKind.PE, LATER)
 LEGS = (Leg(instrument=CALL.id, lots=-1, profile="Balanced"), Leg(instrument=PUT.id, lots=2))
@@ -29,7 +29,7 @@ STATUS = {
 
 
 def test_lots_are_shown_for_each_account_by_its_own_margin() -> None:
-    sizes = Sizes(Product.MIS, SizingRule(), ("two", "one", "three"), purses_of(STATUS))
+    sizes = LegSizes(Product.MIS, SizingRule(), ("two", "one", "three"), purses_of(STATUS))
     legs, rows = sizes.fit(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
     assert [(leg.instrument, leg.lots) for leg in legs] == [(CALL.id, -2), (PUT.id, 2)], "the first that gets any"
     assert [(row["account"], row["lots"]) for row in rows] == [("two", []), ("one", [2, 2]), ("three", [])]
@@ -39,14 +39,14 @@ def test_lots_are_shown_for_each_account_by_its_own_margin() -> None:
 
 
 def test_factor_and_most_lots_count_as_in_risk() -> None:
-    rule = SizingRule(allocation=Allocation.CUSTOM, factors={"one": 3.0}, max_lots=5)
-    (legs, _) = Sizes(Product.MIS, rule, ("one",), purses_of(STATUS)).fit(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
+    rule = SizingRule(allocation=AllocationMode.CUSTOM, factors={"one": 3.0}, max_lots=5)
+    (legs, _) = LegSizes(Product.MIS, rule, ("one",), purses_of(STATUS)).fit(LEGS, (CALL, PUT), PRICES, TABLES, DAY)
     assert legs[0].lots == -5
 
 
 def test_legs_with_lots_alone_are_shown_as_they_are() -> None:
     given = LEGS[1:]
-    assert Sizes(Product.MIS, SizingRule(), ("one",), {}).fit(given, (PUT,), PRICES, TABLES, DAY) == (given, [])
+    assert LegSizes(Product.MIS, SizingRule(), ("one",), {}).fit(given, (PUT,), PRICES, TABLES, DAY) == (given, [])
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.output import ERROR, USAGE, Failure
-from tests.support import ROOT
+from mytrading.cli.shell.output import ERROR, USAGE, Failure
+from tests.kit.project import ROOT
 
 
 @pytest.fixture

@@ -10,23 +10,24 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.adapters.bar_store import BarStore
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.adapters.tape import TapeWriter
-from mytrading.backtest.parity.prepare import prepare
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.adapters.storage.tape import TapeWriter
+from mytrading.backtest.parity.load import prepare
 from mytrading.backtest.parity.replay import Replay
-from mytrading.cli.complete import journal_days, strategy_names
 from mytrading.cli.main import run as run_command
-from mytrading.daemons.engine_files import find_strategies
+from mytrading.cli.shell.completion import journal_days, strategy_names
+from mytrading.core.time import MINUTE
+from mytrading.daemons.engine.strategy_files import find_strategies
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import Action, Product, Side, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
+from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import OrderChanged, PositionChanged
-from mytrading.messages.records import RunStarted
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     RUN_FILE,
     RunConfig,
     StopPlan,
@@ -37,15 +38,14 @@ from mytrading.messages.runconfig import (
 )
 from mytrading.messages.signals import Signal, StrategyStarted
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.journal import OUTPUT, RECORD, Entry, Journal
-from mytrading.runtime.machine import row_streams
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.daemon.machine_daemon import row_streams
+from mytrading.runtime.journal.journal import OUTPUT, RECORD, Entry, Journal
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 DAY = "2026-11-20"
 TEN = 1_795_149_000_000_000_000
 """Ten in the morning of that day in India."""
-MINUTE = 60_000_000_000
 SBIN = "NSE:SBIN"
 PRICES = (800.0, 801.0, 802.0, 801.0, 803.0, 804.0, 802.0, 801.0, 800.0, 799.0)
 STRATEGY = '''
@@ -188,7 +188,7 @@ def body(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict
 
 
 def without_entry(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
-    """The second wish to buy leads to nothing, and there is nothing to sell after it."""
+    """The second signal to buy leads to nothing, and there is nothing to sell after it."""
     bought = [row.id for _, row in rows if isinstance(row, Signal) and row.action is Action.BUY]
     sold = [row.id for _, row in rows if isinstance(row, Signal) and row.action is Action.EXIT]
     gone = {bought[1], sold[1]}
@@ -204,7 +204,7 @@ def without_entry(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
     ]
 
 
-def second_wish(rows: Sequence[tuple[int, Any]]) -> str:
+def second_signal(rows: Sequence[tuple[int, Any]]) -> str:
     return [row.id for _, row in rows if isinstance(row, Signal) and row.action is Action.BUY][1]
 
 
@@ -232,7 +232,7 @@ def test_denial_of_the_stack_explains_all_that_follows(tmp_path: Path, capsys: p
     def denied(rows: Sequence[tuple[int, Any]]) -> list[tuple[int, Any]]:
         at = TEN + 3 * MINUTE
         row = SignalDenied(
-            signal=second_wish(rows), strategy="EvenMinutes", code="MAX_ORDER_SIZE", message="8,010", at_ns=at
+            signal=second_signal(rows), strategy="EvenMinutes", code="MAX_ORDER_SIZE", message="8,010", at_ns=at
         )
         return [*without_entry(rows), (at, row)]
 

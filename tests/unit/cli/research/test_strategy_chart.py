@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.strategy_chart import legs_of, page, with_trend
-from mytrading.core.premium_bars import HeldLeg
+from mytrading.cli.research.strategy_chart import legs_of, page, with_trend
+from mytrading.core.bars.premium import HeldLeg
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
 CLOSES = [100, 101, 102, 101, 103, 106, 110, 113, 112, 108, 103, 99, 96, 97, 101, 106]
 LINES = [None, None, 105.5, 104.5, 104.5, 101.0833, 104.1389, 107.0093, 107.0093, 107.0093, 110.0898, 106.3932,
          103.0955, 102.8970, 102.8970, 98.3513]  # fmt: skip
-MINUTE = 60_000_000_000
 
 
 def rows() -> list[dict[str, Any]]:

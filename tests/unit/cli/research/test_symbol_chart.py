@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.bar_store import BarStore
-from mytrading.cli.strategy_chart import with_trend
-from mytrading.cli.symbol_chart import page, stored_bars
-from mytrading.core.calendar import to_ns
+from mytrading.adapters.storage.bar_store import BarStore
+from mytrading.cli.research.strategy_chart import with_trend
+from mytrading.cli.research.symbol_chart import page, stored_bars
+from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.market import Bar
-from tests.unit.cli.stacks import run_config
+from tests.kit.run_configs import run_config
 
-MINUTE = 60_000_000_000
 OPEN = to_ns(date(2026, 3, 18), time(9, 15))
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli import main, start, viewer
+from mytrading.cli import main
 from mytrading.cli.doctor import command as doctor
+from mytrading.cli.shell import start
+from mytrading.cli.stack import viewer
 
 
 @pytest.fixture

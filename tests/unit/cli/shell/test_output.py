@@ -12,15 +12,17 @@ from unittest.mock import patch
 
 import pytest
 
-from mytrading.cli.logs import new_lines, render, tail
 from mytrading.cli.main import run
-from mytrading.cli.output import ERROR, OK, TIMED_OUT, clock_time, print_rows
-from mytrading.cli.running import headline
-from mytrading.cli.viewer import closing_words, left_running
-from mytrading.core.control import ControlMachine
-from mytrading.runtime.ops import Ops, OpsRefused, OpsTimedOut
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.cli.shell.output import ERROR, OK, TIMED_OUT, print_rows
+from mytrading.cli.stack.commands import headline
+from mytrading.cli.stack.logs import new_lines, render, tail
+from mytrading.cli.stack.viewer import closing_words, left_running
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.time import format_ist
+from mytrading.messages.ops import StatusQuery
+from mytrading.runtime.streams.ops_client import Ops, OpsRefused, OpsTimedOut
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 
 def test_print_rows_aligns_columns_and_shows_indian_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +39,7 @@ def test_print_rows_without_rows_says_so_or_prints_an_empty_list(capsys: pytest.
 
 def test_clock_time_is_indian_whatever_the_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "America/New_York")
-    assert clock_time(0, "%Y-%m-%d %H:%M") == "1970-01-01 05:30"
+    assert format_ist(0, "%Y-%m-%d %H:%M") == "1970-01-01 05:30"
 
 
 def test_headline_gives_a_reason_for_the_trading_level_only_if_there_is_one() -> None:
@@ -85,7 +87,7 @@ def test_tail_of_a_missing_file_is_empty(tmp_path: Path) -> None:
 
 def test_ops_without_a_gateway_times_out_naming_the_verb(tmp_path: Path) -> None:
     with Ops(run_config(tmp_path)) as ops, pytest.raises(OpsTimedOut, match="'status'"):
-        ops.ask("status", timeout_s=0.05)
+        ops.ask(StatusQuery(), timeout_s=0.05)
     assert not issubclass(OpsTimedOut, OpsRefused)
 
 

@@ -9,18 +9,18 @@ import msgspec
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.cli.output import USAGE, Failure
-from mytrading.cli.start import LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
+from mytrading.cli.shell.output import USAGE, Failure
+from mytrading.cli.shell.start import LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
 from mytrading.config import load_settings
-from mytrading.core.calendar import day_of, to_ns
+from mytrading.core.time import ist_date, to_ns
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import RUN_FILE, VenueKind, write_run_config
+from mytrading.messages.run_config import RUN_FILE, VenueKind, write_run_config
 from mytrading.orchestrator import READY_S, STRETCH, NotRunning, TradingOrchestrator, free_port, with_ports
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.endpoints import named_dir
-from mytrading.runtime.places import BadProfile
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.host.paths import BadProfile
+from mytrading.runtime.streams.endpoints import named_dir
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 TICKS = ROOT / "tests" / "data" / "ticks-2024-03-13.csv.gz"
 
@@ -75,7 +75,7 @@ def test_set_clock_at_a_server_removes_the_clock(tmp_path: Path) -> None:
 
 def test_first_moment_of_a_replay_is_a_minute_before_its_open(tmp_path: Path) -> None:
     start = first_moment(run_config(tmp_path, str(TICKS)))
-    assert day_of(start) == date(2024, 3, 13)
+    assert ist_date(start) == date(2024, 3, 13)
     assert to_ns(date(2024, 3, 13), time(9, 0)) <= start < to_ns(date(2024, 3, 13), time(9, 15))
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.complete import log_names, profile_names, strategy_classes
 from mytrading.cli.main import run
-from mytrading.cli.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
-from mytrading.messages.runconfig import RUN_FILE, write_run_config
-from mytrading.orchestrator import TradingOrchestrator, stops_told
-from mytrading.runtime.endpoints import runtime_dir
-from mytrading.runtime.lock import InstanceLock
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.cli.shell.completion import log_names, profile_names, strategy_classes
+from mytrading.cli.shell.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
+from mytrading.messages.run_config import RUN_FILE, write_run_config
+from mytrading.orchestrator import TradingOrchestrator, stop_lines
+from mytrading.runtime.streams.endpoints import runtime_dir
+from mytrading.runtime.supervision.instance_lock import InstanceLock
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_damaged_run_file_of_a_stack_that_does_not_run_keeps_no_other_from_being
     assert code_of(["status"]) == NOT_RUNNING
     assert "the paper stack is not running" in capsys.readouterr().err
     assert code_of(["status", "--profile", "replay"]) == CONFIGURATION
-    assert "`mytrading up` writes it anew" in capsys.readouterr().err
+    assert "`mytrading up` writes it again" in capsys.readouterr().err
 
 
 def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
@@ -140,6 +140,6 @@ def test_shell_completes_strategies_that_a_backtest_can_run() -> None:
 def test_stop_that_stays_is_told_with_its_account_where_there_are_several(other: str, where: str) -> None:
     stop = {"account": "main", "strategy": "S", "side": "SELL", "quantity": 20, "instrument": "NSE:A"}
     rows = [{**stop, "trigger_price": 98.5}, {**stop, "account": other, "trigger_price": 97.0, "filled_seen": 5}]
-    first, second = stops_told(rows)
+    first, second = stop_lines(rows)
     assert first == f"the stop of S{where} stays at the broker: SELL 20 NSE:A at 98.5"
     assert "SELL 15 NSE:A at 97" in second

@@ -12,10 +12,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.cli import strategies
 from mytrading.cli.app import app
-from mytrading.cli.output import ERROR, Failure
-from tests.support import copy_project
+from mytrading.cli.shell.output import ERROR, Failure
+from mytrading.cli.stack import strategies
+from mytrading.messages.control import StrategySwitch
+from mytrading.messages.ops import (
+    OpsRequest,
+    PositionsQuery,
+    StrategiesQuery,
+    StrategyQuery,
+    SwitchCommand,
+    SwitchSet,
+)
+from tests.kit.project import copy_project
 
 NAME = "SMA_Crossover"
 
@@ -27,7 +36,7 @@ class Running:
     home: Path
     held: int = 0
     on_switch: Callable[[Running], None] = lambda _running: None
-    switched: list[dict[str, str]] = field(default_factory=list)
+    switched: list[SwitchCommand] = field(default_factory=list)
 
     @property
     def config(self) -> Any:
@@ -36,19 +45,19 @@ class Running:
     def is_running(self) -> bool:
         return True
 
-    def ask(self, verb: str, **given: str) -> Any:
-        if verb == "strategies":
+    def ask(self, request: OpsRequest) -> Any:
+        if isinstance(request, StrategiesQuery):
             return [{"name": NAME}]
-        if verb == "positions":
+        if isinstance(request, PositionsQuery):
             return []
-        if verb == "strategy":
-            assert given["strategy"] == NAME
+        if isinstance(request, StrategyQuery):
+            assert request.strategy == NAME
             row = {"quantity": self.held, "quantity_seen": self.held, "instrument": "NSE:SBIN", "account": "paper"}
             return {"positions": [row], "live": []}
-        assert verb == "switch"
-        self.switched.append(given)
+        assert isinstance(request, SwitchCommand)
+        self.switched.append(request)
         self.on_switch(self)
-        return {"strategy": NAME, "enabled": given["enabled"] == "true"}
+        return SwitchSet(switch=StrategySwitch(strategy=NAME, enabled=request.enabled, generation=1, at_ns=1))
 
 
 @pytest.fixture
@@ -84,7 +93,8 @@ def test_remove_of_a_strategy_that_holds_is_refused_however_its_name_is_written(
 
 def test_remove_by_another_spelling_switches_the_strategy_off(running: Running) -> None:
     assert "SMA_Crossover enters nothing more" in run("remove", "sma_crossover")
-    assert running.switched == [{"strategy": NAME, "enabled": "false", "reason": "removed"}]
+    (request,) = running.switched
+    assert (request.strategy, request.enabled, request.reason) == (NAME, False, "removed")
 
 
 def test_remove_is_refused_when_an_entry_came_just_before_the_switch(running: Running) -> None:
@@ -107,7 +117,7 @@ def test_enable_of_a_removed_strategy_is_refused_until_its_files_are_back(runnin
     run("remove", NAME)
     with pytest.raises(Failure, match=r"was removed: move .*strategies/removed/sma_crossover\.py back"):
         run("enable", "sma_crossover")
-    assert [row["enabled"] for row in running.switched] == ["false"]
+    assert [request.enabled for request in running.switched] == [False]
     for folder in (running.home / "config" / "strategies", running.home / "strategies"):
         for file in list((folder / "removed").iterdir()):
             file.rename(folder / file.name)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.cli.trial import refusals
+from mytrading.cli.stack.strategy_trial import refusals
 from mytrading.messages.enums import Side
-from mytrading.messages.runconfig import Direction, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 
 HEAD = "from mytrading.strategies import BaseStrategy, StrategyError\nprint('a word of the author')\n"
 

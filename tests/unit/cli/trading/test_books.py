@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from mytrading.cli import books
+from mytrading.cli.trading import tables
 
 COMMANDS: tuple[Callable[[], None], ...] = (
-    lambda: books.orders(False, 50, False, ""),
-    lambda: books.positions(False, False, ""),
-    lambda: books.trades(50, False, ""),
+    lambda: tables.orders(False, 50, False, ""),
+    lambda: tables.positions(False, False, ""),
+    lambda: tables.trades(50, False, ""),
 )
 
 
@@ -25,7 +25,7 @@ def test_rows_of_several_accounts_say_which_and_those_of_one_do_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [{"strategy": "S", "account": account, "instrument": "NSE:SBIN", "quantity": 1} for account in accounts]
-    monkeypatch.setattr(books, "_ask", lambda *_, **__: rows)
+    monkeypatch.setattr(tables, "_ask", lambda *_, **__: rows)
     command()
     head, *lines = capsys.readouterr().out.splitlines()
     assert ("account" in head.split()) is named

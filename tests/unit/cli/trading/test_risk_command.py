@@ -10,28 +10,28 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from mytrading.cli import risk as command
 from mytrading.cli.app import app
-from mytrading.core.risk.look import picture
-from mytrading.core.risk.stops import name_of
+from mytrading.cli.trading import risk as command
+from mytrading.core.risk.protection.engine_stops import name_of
+from mytrading.core.risk.snapshot import risk_picture
 from mytrading.messages.commands import SignalDenied
+from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import LevelMoved
 from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
-from mytrading.messages.strategy_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
-from tests.unit.core.run_desks import RunDesk
-from tests.unit.core.test_risk_basket_counts import Counted
-from tests.unit.core.test_risk_limits import LARGE, holding, price
-from tests.unit.core.test_risk_machine import CALL, PUT, SECOND, Desk
+from tests.kit.risk_bench import CALL, PUT, SECOND, RiskBench
+from tests.kit.risk_limit_bench import LARGE, holding, price
+from tests.kit.risk_margin_bench import CountingBench
+from tests.kit.risk_run_bench import RunBench
 
 
 def body() -> dict[str, object]:
-    """What the gateway answers for a desk that lost its limit."""
-    desk = holding(msgspec.structs.replace(LARGE, max_daily_loss=6_500))
-    price(desk, 90.0)
-    shown = picture(desk.machine, desk.now, entries=3, denied=1)
+    """What the gateway answers for a bench that lost its limit."""
+    bench = holding(msgspec.structs.replace(LARGE, max_daily_loss=6_500))
+    price(bench, 90.0)
+    shown = risk_picture(bench.machine, bench.now, entries=3, denied=1)
     return {
         "known": True,
         "age_s": 0.2,
@@ -46,8 +46,8 @@ def body() -> dict[str, object]:
             {**msgspec.structs.asdict(row), "legs": [msgspec.structs.asdict(leg) for leg in row.legs]}
             for row in shown.runs
         ],
-        "levels": [{"account": "all", "level": "halt", "reason": "lunch", "by": "asha", "at_ns": desk.now}],
-        "kill": {"word": "reduce", "by": "asha", "why": "expiry", "written_ns": desk.now},
+        "levels": [{"account": "all", "level": "halt", "reason": "lunch", "by": "asha", "at_ns": bench.now}],
+        "kill": {"word": "reduce", "by": "asha", "why": "expiry", "written_ns": bench.now},
     }
 
 
@@ -64,63 +64,63 @@ def test_picture_shows_use_distance_and_why(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_what_keeps_entries_waiting_is_told_of_every_account_and_once_of_all() -> None:
-    desk = Counted(("main", "b"))
-    desk.machine.needs_funds = True
-    assert picture(desk.machine, desk.now).waits == ""
-    desk.machine.state.margin.funds.pop("b")
-    assert picture(desk.machine, desk.now).waits == "account b: the broker has not reported its funds"
-    desk.machine.state.margin.funds.pop("main")
-    waits = picture(desk.machine, desk.now).waits
+    bench = CountingBench(("main", "b"))
+    bench.machine.environment.needs_funds = True
+    assert risk_picture(bench.machine, bench.now).waits == ""
+    bench.machine.state.margin.funds.pop("b")
+    assert risk_picture(bench.machine, bench.now).waits == "account b: the broker has not reported its funds"
+    bench.machine.state.margin.funds.pop("main")
+    waits = risk_picture(bench.machine, bench.now).waits
     assert waits == "; ".join(f"account {name}: the broker has not reported its funds" for name in ("main", "b"))
-    desk.machine.state.beats.clear()
-    assert picture(desk.machine, desk.now).waits == "feed is silent"
+    bench.machine.state.beats.clear()
+    assert risk_picture(bench.machine, bench.now).waits == "feed is silent"
 
 
-def fill_disk(desk: Desk) -> None:
-    desk.machine.apply(TimerFired(name="disk_low", machine_ns=desk.machine_ns))
+def fill_disk(bench: RiskBench) -> None:
+    bench.machine.apply(TimerFired(name="disk_low", machine_ns=bench.machine_ns))
 
 
-def lose_the_profit(desk: Desk) -> None:
-    desk.machine.state.memory.money.sums["account", "main"].rupees = math.nan
+def lose_the_profit(bench: RiskBench) -> None:
+    bench.machine.state.memory.money.sums["account", "main"].rupees = math.nan
 
 
-def cancel_too_often(desk: Desk) -> None:
-    desk.machine.state.tally.cancels["main"] = LARGE.max_cancels_per_day
+def cancel_too_often(bench: RiskBench) -> None:
+    bench.machine.state.tally.cancels["main"] = LARGE.max_cancels_per_day
 
 
-def lose_the_funds(desk: Desk) -> None:
-    desk.machine.needs_funds, desk.machine.funds_stale = True, SECOND
+def lose_the_funds(bench: RiskBench) -> None:
+    bench.machine.environment.needs_funds, bench.machine.environment.funds_stale = True, SECOND
 
 
-CLOSED: dict[str, Callable[[Desk], object]] = {
+CLOSED: dict[str, Callable[[RiskBench], object]] = {
     "less disk is free": fill_disk,
     "the profit of account main adds up to nan": lose_the_profit,
     "cancels of the account reach MAX_CANCELS_PER_DAY": cancel_too_often,
     "its funds were not read for 1 seconds": lose_the_funds,
-    "account main stands at −₹13,000": lambda desk: price(desk, 80.0),
-    "feed is silent": lambda desk: desk.machine.state.beats.clear(),
+    "account main stands at −₹13,000": lambda bench: price(bench, 80.0),
+    "feed is silent": lambda bench: bench.machine.state.beats.clear(),
 }
 
 
 @pytest.mark.parametrize(("why", "cause"), CLOSED.items())
 def test_whatever_denies_every_entry_of_the_account_is_what_status_is_to_say(
-    why: str, cause: Callable[[Desk], object]
+    why: str, cause: Callable[[RiskBench], object]
 ) -> None:
-    desk = holding(msgspec.structs.replace(LARGE, max_daily_loss=10_000))
-    desk.quote(PUT)
-    assert picture(desk.machine, desk.now).closed == ""
-    cause(desk)
-    assert why in picture(desk.machine, desk.now).closed
-    rows = desk.wish("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
+    bench = holding(msgspec.structs.replace(LARGE, max_daily_loss=10_000))
+    bench.quote(PUT)
+    assert risk_picture(bench.machine, bench.now).closed == ""
+    cause(bench)
+    assert why in risk_picture(bench.machine, bench.now).closed
+    rows = bench.intent("b", Leg(instrument=CALL, lots=12), Leg(instrument=PUT, lots=1))
     assert all(isinstance(row, SignalDenied) and why in row.message for row in rows), "or it waits"
 
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
-    desk = holding()
-    desk.machine.apply(LevelMoved(name=name_of(("main", CALL, "MIS", "S")), value=80.0, at_ns=desk.now))
-    desk.give(Quote(CALL, desk.now + SECOND, desk.machine_ns, 95.0, 94.9, 95.1))
-    desk.give(Funds(account="main", available=1.0, used=0.0))
-    (stop,) = picture(desk.machine, desk.now).stops
+    bench = holding()
+    bench.machine.apply(LevelMoved(name=name_of(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
+    bench.give(Quote(CALL, bench.now + SECOND, bench.machine_ns, 95.0, 94.9, 95.1))
+    bench.give(Funds(account="main", available=1.0, used=0.0))
+    (stop,) = risk_picture(bench.machine, bench.now).stops
     assert (stop.stop, stop.holder, stop.ltp) == (80.0, "engine", 95.0)
     assert (stop.distance, stop.at_risk) == (15.0, 15.0 * 650)
 
@@ -147,10 +147,10 @@ def test_run_is_shown_with_what_ends_it_and_its_legs_with_their_levels(capsys: p
         leg_take_profit=LevelRule(kind=LevelKind.POINTS, value=50.0),
         exit_time=15 * 3600,
     )
-    desk = RunDesk(rules)
-    desk.take(CALL, 65, 100.0)
-    desk.at(CALL, 110.0)
-    (run,) = picture(desk.machine, desk.now).runs
+    bench = RunBench(rules)
+    bench.take(CALL, 65, 100.0)
+    bench.at(CALL, 110.0)
+    (run,) = risk_picture(bench.machine, bench.now).runs
     assert (run.strategy, run.profit, run.max_loss, run.max_profit) == ("S", 650.0, -5_000.0, 9_000.0)
     assert (run.peak, run.trailing_stop, run.leaving) == (650.0, 350.0, "")
     (leg,) = run.legs

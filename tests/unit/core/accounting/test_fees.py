@@ -6,11 +6,11 @@ from datetime import date, time
 
 import pytest
 
-from mytrading.core.calendar import to_ns
-from mytrading.core.money.fees import FeeSchedule
+from mytrading.core.accounting.fees import FeeSchedule
+from mytrading.core.time import to_ns
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from tests.backtest_support import fees
+from tests.kit.backtest_specs import fees
 
 
 def listed(kind: InstrumentKind, exchange: str = "NSE") -> Instrument:

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.money.margin import (
+from mytrading.core.accounting.margin import (
     MarginLeg,
     MarginTracker,
     added,
@@ -16,26 +16,13 @@ from mytrading.core.money.margin import (
     buffer_after_refusal,
     requirement,
 )
-from mytrading.core.money.margin_table import BufferRule, RiskTables, TradeType
+from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import Funds
-from tests.support import ROOT
-
-TEXT = (ROOT / "config" / "risk.toml").read_text(encoding="utf-8")
-TABLES = RiskTables.from_dict(tomllib.loads(TEXT))
-TODAY = date(2026, 11, 23)
-EXPIRY, LATER = "2026-11-23", "2026-12-29"
-
-
-def contract(kind: InstrumentKind, expiry: str = LATER, underlying: str = "NIFTY", strike: float = 26000) -> Instrument:
-    symbol = f"{underlying}{expiry}{strike:g}{kind.value}"
-    return Instrument(
-        id=f"NFO:{symbol}", exchange="NFO", symbol=symbol, kind=kind, underlying=underlying, expiry=expiry,
-        strike=strike, lot_size=65,
-    )  # fmt: skip
-
+from tests.kit.margin_tables import EXPIRY, LATER, TABLES, TEXT, TODAY, contract
+from tests.kit.order_samples import order_of
 
 CALL, PUT = contract(InstrumentKind.CE), contract(InstrumentKind.PE)
 FUTURE = contract(InstrumentKind.FUT)
@@ -149,7 +136,7 @@ def funds(available: float, began: int, collateral: float = 0.0, used: float = 0
 
 
 def order(state: OrderState, quantity: int = 65, filled: int = 0, name: str = "e", parent: str = "") -> Order:
-    return Order(
+    return order_of(
         client_order_id=name, parent=parent, account="main", instrument=CALL.id, product=Product.NRML, strategy="S",
         run="r", cause="c", purpose=Purpose.ENTRY, side=Side.SELL, quantity=quantity, order_type=OrderType.MARKET,
         state=state, created_ns=1, updated_ns=1, filled=filled,

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mytrading.core.money import performance
+from mytrading.core.accounting import performance
 
 
 def test_returns_that_compound_give_total_and_drawdown() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.money.pnl import Profit, exit_price, profit, unrealised
+from mytrading.core.accounting.pnl import Profit, exit_price, profit, unrealised
 from mytrading.messages.enums import Product
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.money.positions import book, correct, reprice
+from mytrading.core.accounting.position_ledger import book, correct, reprice
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.orders import Position
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.bars.building import Closed
-from mytrading.core.bars.fusion import EACH_NS, LAG_NS, PATIENCE_NS, TRIES, Fetch, Fusion, contradiction, told_until
+from mytrading.core.bars.builder import Closed
+from mytrading.core.bars.history_merge import (
+    EACH_NS,
+    LAG_NS,
+    PATIENCE_NS,
+    TRIES,
+    Fetch,
+    HistoryMerge,
+    contradiction,
+    covered_until,
+)
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
 
-MINUTE = 60_000_000_000
 MARGIN = 2_000_000_000
 NIFTY = "NSE_INDEX:NIFTY"
 
@@ -21,8 +30,8 @@ def live(number: int, whole: bool = True) -> Closed:
     return Closed(bar(number, 100.0 if whole else 55.0), whole)
 
 
-def resumed(minute: int) -> Fusion:
-    fusion = Fusion(MARGIN)
+def resumed(minute: int) -> HistoryMerge:
+    fusion = HistoryMerge(MARGIN)
     fusion.add(NIFTY)
     fusion.resume(NIFTY, (minute + 1) * MINUTE)
     return fusion
@@ -33,7 +42,7 @@ def after(minute: int) -> int:
 
 
 def test_instrument_without_history_delivers_whole_bars_only() -> None:
-    fusion = Fusion(MARGIN)
+    fusion = HistoryMerge(MARGIN)
     assert fusion.offer(live(1, whole=False)) == []
     assert fusion.offer(live(2)) == [bar(2)]
     assert fusion.gaps == 0
@@ -48,7 +57,7 @@ def test_first_partial_minute_is_repaired_from_history_and_live_bars_follow() ->
     assert fusion.due(after(5), 0) == []
     assert fusion.offer(live(6)) == []
     history = [bar(number, 77.0) for number in range(6)]
-    assert fusion.filled(fetch, history, history, after(6)) == [bar(5, 77.0), bar(6)]
+    assert fusion.apply_history(fetch, history, history, after(6)) == [bar(5, 77.0), bar(6)]
     assert fusion.offer(live(7)) == [bar(7)]
     assert fusion.gaps == 0
 
@@ -57,7 +66,7 @@ def test_bar_that_the_store_had_already_is_not_delivered_again() -> None:
     fusion = resumed(5)
     fusion.offer(live(5, whole=False))
     (fetch,) = fusion.due(after(5), 0)
-    assert fusion.filled(fetch, [bar(5)], [], after(5)) == []
+    assert fusion.apply_history(fetch, [bar(5)], [], after(5)) == []
     assert fusion.gaps == 0
 
 
@@ -65,10 +74,10 @@ def test_history_that_lags_is_asked_again() -> None:
     fusion = resumed(5)
     fusion.offer(live(5, whole=False))
     (fetch,) = fusion.due(after(5), 0)
-    assert fusion.filled(fetch, [bar(4)], [bar(4)], after(5)) == []
+    assert fusion.apply_history(fetch, [bar(4)], [bar(4)], after(5)) == []
     assert fusion.due(after(5) + MARGIN - 1, 0) == []
     (again,) = fusion.due(after(5) + MARGIN, 0)
-    assert fusion.filled(again, [bar(4), bar(5, 77.0)], [bar(5, 77.0)], after(6)) == [bar(5, 77.0)]
+    assert fusion.apply_history(again, [bar(4), bar(5, 77.0)], [bar(5, 77.0)], after(6)) == [bar(5, 77.0)]
 
 
 def test_history_that_never_has_the_minute_leaves_a_counted_gap() -> None:
@@ -78,7 +87,7 @@ def test_history_that_never_has_the_minute_leaves_a_counted_gap() -> None:
     now, delivered = after(5), []
     for _ in range(TRIES):
         (fetch,) = fusion.due(now, 0)
-        delivered = fusion.filled(fetch, [], [], now)
+        delivered = fusion.apply_history(fetch, [], [], now)
         now += MARGIN
     assert delivered == [bar(6)]
     assert fusion.gaps == 1
@@ -91,7 +100,7 @@ def test_history_that_fails_is_given_up_and_whole_bars_go_on() -> None:
     now, delivered = after(5), []
     for _ in range(TRIES):
         (fetch,) = fusion.due(now, 0)
-        delivered = fusion.failed(fetch, now)
+        delivered = fusion.apply_failure(fetch, now)
         now += MARGIN
     assert delivered == [bar(6)]
 
@@ -102,7 +111,7 @@ def test_history_that_does_not_answer_holds_bars_no_longer_than_the_patience() -
     fusion.offer(live(6))
     assert fusion.overdue(1000 + PATIENCE_NS - 1) == []
     assert fusion.overdue(1000 + PATIENCE_NS) == [bar(6)]
-    assert fusion.filled(fetch, [bar(5)], [bar(5)], after(9)) == []
+    assert fusion.apply_history(fetch, [bar(5)], [bar(5)], after(9)) == []
 
 
 def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> None:
@@ -110,21 +119,21 @@ def test_answer_to_a_question_from_before_an_interruption_releases_nothing() -> 
     (old,) = fusion.due(after(5), 0)
     fusion.interrupt()
     fusion.offer(live(6, whole=False))
-    assert fusion.filled(old, [bar(5)], [bar(5)], after(6)) == []
+    assert fusion.apply_history(old, [bar(5)], [bar(5)], after(6)) == []
     fusion.resume(NIFTY, 8 * MINUTE)
     fusion.offer(live(7, whole=False))
-    assert fusion.filled(old, [bar(5)], [], after(7)) == []
+    assert fusion.apply_history(old, [bar(5)], [], after(7)) == []
     (fetch,) = fusion.due(after(7), 0)
     history = [bar(6, 66.0), bar(7, 77.0)]
-    assert fusion.filled(fetch, history, history, after(7)) == history
+    assert fusion.apply_history(fetch, history, history, after(7)) == history
 
 
 def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
-    fusion = Fusion(MARGIN)
+    fusion = HistoryMerge(MARGIN)
     fusion.add(NIFTY)
     fusion.resume(NIFTY, 0)
     (fetch,) = fusion.due(MARGIN, 0)
-    assert fusion.filled(fetch, [], [], MARGIN) == []
+    assert fusion.apply_history(fetch, [], [], MARGIN) == []
     assert fusion.offer(live(1)) == [bar(1)]
     fusion.interrupt()
     assert fusion.offer(live(2, whole=False)) == []
@@ -132,30 +141,30 @@ def test_bars_of_a_loss_are_held_from_the_interruption_on() -> None:
     assert fusion.due(10 * MINUTE, 0) == []
 
 
-def covered(minute: int) -> Fusion:
+def covered(minute: int) -> HistoryMerge:
     """All bars that ended with the minute are stored; data flow again in the second one after it."""
-    fusion = Fusion(MARGIN)
+    fusion = HistoryMerge(MARGIN)
     fusion.add(NIFTY, (minute + 1) * MINUTE)
     fusion.resume(NIFTY, (minute + 3) * MINUTE)
     return fusion
 
 
-def given_up(fusion: Fusion, upto: int) -> None:
+def given_up(fusion: HistoryMerge, upto: int) -> None:
     now = upto + MARGIN
     for _ in range(TRIES):
         (fetch,) = fusion.due(now, 0)
-        fusion.failed(fetch, now)
+        fusion.apply_failure(fetch, now)
         now += MARGIN
 
 
 def test_instrument_is_behind_only_once_a_minute_that_it_missed_is_over() -> None:
-    fusion = Fusion(MARGIN)
+    fusion = HistoryMerge(MARGIN)
     fusion.add(NIFTY, 5 * MINUTE)
     fusion.resume(NIFTY, 6 * MINUTE)
     assert fusion.behind(6 * MINUTE - 1) == ()
     assert fusion.behind(6 * MINUTE) == (NIFTY,)
     (fetch,) = fusion.due(6 * MINUTE + MARGIN, 0)
-    fusion.filled(fetch, [bar(5)], [bar(5)], 6 * MINUTE + MARGIN)
+    fusion.apply_history(fetch, [bar(5)], [bar(5)], 6 * MINUTE + MARGIN)
     assert (fusion.behind(9 * MINUTE), fusion.holes) == ((), ())
 
 
@@ -164,10 +173,10 @@ def test_gap_that_history_never_fills_is_a_hole_until_it_does() -> None:
     given_up(fusion, 7 * MINUTE)
     assert fusion.holding == []
     assert fusion.holes == (NIFTY,)
-    fusion.filled(Fetch(NIFTY, 8 * MINUTE), [bar(5)], [bar(5)], 8 * MINUTE)
+    fusion.apply_history(Fetch(NIFTY, 8 * MINUTE), [bar(5)], [bar(5)], 8 * MINUTE)
     assert fusion.holes == (NIFTY,)
     history = [bar(number) for number in range(9)]
-    fusion.filled(Fetch(NIFTY, 9 * MINUTE), history, history[5:7], 9 * MINUTE)
+    fusion.apply_history(Fetch(NIFTY, 9 * MINUTE), history, history[5:7], 9 * MINUTE)
     assert fusion.holes == ()
 
 
@@ -175,7 +184,7 @@ def test_hole_moves_no_noted_time_on_and_its_repair_does() -> None:
     fusion = covered(4)
     given_up(fusion, 7 * MINUTE)
     assert fusion.cover(8 * MINUTE) == []
-    fusion.filled(Fetch(NIFTY, 9 * MINUTE), [bar(8)], [], 9 * MINUTE)
+    fusion.apply_history(Fetch(NIFTY, 9 * MINUTE), [bar(8)], [], 9 * MINUTE)
     assert fusion.cover(9 * MINUTE) == [NIFTY]
     assert fusion.cover(9 * MINUTE) == []
 
@@ -186,7 +195,7 @@ def test_minute_that_later_history_passes_over_was_not_traded_and_is_no_hole() -
     now = 7 * MINUTE + MARGIN
     for _ in range(TRIES):
         (fetch,) = fusion.due(now, 0)
-        fusion.filled(fetch, [bar(5), bar(7)], [bar(5)], now)
+        fusion.apply_history(fetch, [bar(5), bar(7)], [bar(5)], now)
         now += MARGIN
     assert fusion.holding == []
     assert fusion.holes == ()
@@ -206,13 +215,13 @@ def test_held_bars_are_not_covered() -> None:
 
 
 def test_newest_minutes_that_history_lacks_are_believed_missing_for_three_minutes_only() -> None:
-    assert told_until([bar(4)], 6 * MINUTE) == 5 * MINUTE
-    assert told_until([bar(4)], 5 * MINUTE + LAG_NS) == 5 * MINUTE + LAG_NS
-    assert told_until([], 6 * MINUTE) == 6 * MINUTE
+    assert covered_until([bar(4)], 6 * MINUTE) == 5 * MINUTE
+    assert covered_until([bar(4)], 5 * MINUTE + LAG_NS) == 5 * MINUTE + LAG_NS
+    assert covered_until([], 6 * MINUTE) == 6 * MINUTE
 
 
 def test_last_of_many_questions_is_waited_for_as_long_as_those_before_it_take() -> None:
-    fusion = Fusion(MARGIN)
+    fusion = HistoryMerge(MARGIN)
     names = [f"NSE:S{number}" for number in range(40)]
     for name in names:
         fusion.add(name, 5 * MINUTE)

@@ -6,11 +6,11 @@ from datetime import date, datetime
 
 import pytest
 
-from mytrading.core.bars.building import Aggregator, BarBuilder, aggregate, timeframe_minutes, timeframe_name
-from mytrading.core.calendar import IST, Calendar
+from mytrading.core.bars.builder import Aggregator, BarBuilder, aggregate, timeframe_minutes, timeframe_name
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import IST, SECOND
 from mytrading.messages.market import Bar, Quote
 
-SECOND = 1_000_000_000
 GRACE = 2 * SECOND
 SBIN = "NSE:SBIN"
 
@@ -148,7 +148,7 @@ def test_reconnect_marks_the_bar_in_the_making_as_not_whole(calendar: Calendar) 
 def test_forgotten_instrument_gives_no_bar(calendar: Calendar) -> None:
     builder = BarBuilder(calendar)
     builder.add(quote("10:00:01", 100.0))
-    builder.forget(SBIN)
+    builder.drop(SBIN)
     assert builder.advance(at("11:00:00"), GRACE, 0) == []
 
 

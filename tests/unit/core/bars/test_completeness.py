@@ -5,14 +5,14 @@ from __future__ import annotations
 import tomllib
 from datetime import date, time
 
-from mytrading.core.bars.completeness import DAY_NS, completeness
-from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.bars.gaps import completeness
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import DAY, MINUTE, to_ns
 from mytrading.messages.market import Bar
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 FRIDAY, MONDAY = date(2026, 11, 20), date(2026, 11, 23)
-MINUTE = 60_000_000_000
 NEVER = 1 << 62
 
 
@@ -47,6 +47,6 @@ def test_bars_that_have_not_ended_are_not_expected() -> None:
 
 def test_daily_bars_last_from_midnight_to_midnight() -> None:
     start = to_ns(FRIDAY, time.min)
-    found = completeness([bar(start, DAY_NS)], CALENDAR, "NSE", DAY_NS, FRIDAY, MONDAY, NEVER)
+    found = completeness([bar(start, DAY)], CALENDAR, "NSE", DAY, FRIDAY, MONDAY, NEVER)
     assert (found.expected, found.found) == (2, 1)
     assert found.gaps[0].start_ns == to_ns(MONDAY, time.min)

@@ -6,13 +6,13 @@ import tomllib
 
 import pytest
 
+from mytrading.core.bars.premium import HeldLeg, combined, one_set, premium_bars
 from mytrading.core.calendar import Calendar
-from mytrading.core.premium_bars import HeldLeg, combined, one_set, premium_bars
+from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
-from tests.support import ROOT
+from tests.kit.project import ROOT
 
 CALL, PUT = "NFO:NIFTY23NOV2626000CE", "NFO:NIFTY23NOV2626000PE"
-MINUTE = 60_000_000_000
 OPEN = 1_795_146_300_000_000_000
 """09:15 in India on 2026-11-20."""
 

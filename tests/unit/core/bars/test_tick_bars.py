@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mytrading.core.bars import ticks
-from mytrading.core.bars.ticks import bars_of_ticks
+from mytrading.core.bars import from_ticks
+from mytrading.core.bars.from_ticks import bars_of_ticks
+from mytrading.core.time import MINUTE
 
-MINUTE = 60_000_000_000
 OPEN = 1_767_584_700_000_000_000
 
 
@@ -88,10 +88,10 @@ def test_bars_made_by_several_threads_are_those_of_one(cores: int, monkeypatch: 
     at = OPEN + np.cumsum(random.integers(0, 20_000_000_000, 900))
     prices, volumes = 100 + random.normal(0, 1, 900), np.cumsum(random.integers(0, 9, 900)).astype(float)
     alone = bars_of_ticks(at, prices, volumes, MINUTE)
-    monkeypatch.setattr(ticks, "TICKS_EACH", 100)
-    monkeypatch.setattr(ticks, "CORES", cores)
+    monkeypatch.setattr(from_ticks, "TICKS_EACH", 100)
+    monkeypatch.setattr(from_ticks, "CORES", cores)
     together = bars_of_ticks(at, prices, volumes, MINUTE)
-    assert len(ticks._cuts(at, MINUTE, cores)) == cores + 1
+    assert len(from_ticks._cuts(at, MINUTE, cores)) == cores + 1
     assert [part.tolist() for part in together] == [part.tolist() for part in alone]
     for place in range(1, 900, 7):
         broken = at.copy()

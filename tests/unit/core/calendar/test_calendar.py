@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.core.calendar import IST, Calendar, CalendarError, Session, UnknownExchange, day_of, to_ns
+from mytrading.core.calendar import Calendar, CalendarError, Session, UnknownExchange
+from mytrading.core.time import IST, ist_date, to_ns
 
-HOME = Path(__file__).parents[3]
+HOME = Path(__file__).parents[4]
 FRIDAY = date(2026, 11, 20)
 
 
@@ -82,7 +83,7 @@ def test_next_open_is_strictly_after_and_skips_weekend_and_holiday(shipped: Cale
 def test_trading_day_around_midnight_in_india_is_the_indian_date(shipped: Calendar) -> None:
     assert shipped.trading_day(ns("2026-11-20T00:00:00")) == FRIDAY
     assert shipped.trading_day(ns("2026-11-20T00:00:00") - 1) == date(2026, 11, 19)
-    assert day_of(0) == date(1970, 1, 1)
+    assert ist_date(0) == date(1970, 1, 1)
 
 
 def test_neighbouring_trading_days_skip_closed_days(shipped: Calendar) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tomllib
 from datetime import date, time
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.square_off import BEFORE_CLOSE_NS, LEAD_NS, MACHINE_LEAD_NS, SquareOff
-from tests.support import ROOT
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.square_off import BEFORE_CLOSE_NS, LEAD_NS, MACHINE_LEAD_NS, SquareOff
+from mytrading.core.time import to_ns
+from tests.kit.project import ROOT
 
 TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
 MONDAY, SUNDAY = date(2026, 11, 23), date(2026, 11, 22)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, Desk, codes
+from tests.kit.risk_bench import CALL, SECOND, SHARE, RiskBench, codes
 
 MINUTE = 60
 AFTER_AUCTION_REFORM = date(2026, 8, 4)
@@ -19,39 +19,39 @@ HOLIDAY, MUHURAT = date(2026, 11, 24), date(2026, 11, 8)
 
 
 class Day:
-    """A desk that a market clock takes through a day, a minute at a time."""
+    """A bench that a market clock takes through a day, a minute at a time."""
 
     def __init__(self, day: date) -> None:
-        self.desk = Desk()
+        self.bench = RiskBench()
         self.day = day
         self.count = 0
 
     def at(self, clock: time) -> None:
-        self.desk.now = to_ns(self.day, clock)
-        self.desk.machine_ns += SECOND
-        self.desk.beat()
+        self.bench.now = to_ns(self.day, clock)
+        self.bench.machine_ns += SECOND
+        self.bench.beat()
 
     def admits(self, clock: time, instrument: str = CALL) -> str:
         """Empty if an entry is admitted at this time of a fresh day, else the code of its denial."""
-        desk = Desk()
-        desk.now = to_ns(self.day, clock)
-        desk.beat()
-        desk.quote(instrument)
-        rows = desk.wish("a", Leg(instrument=instrument, lots=5 if instrument == SHARE else 1))
+        bench = RiskBench()
+        bench.now = to_ns(self.day, clock)
+        bench.beat()
+        bench.quote(instrument)
+        rows = bench.intent("a", Leg(instrument=instrument, lots=5 if instrument == SHARE else 1))
         return "" if any(isinstance(row, PlaceEntry) for row in rows) else codes(rows)[0]
 
     def hold_and_run(self, instrument: str, since: time, until: time) -> list[time]:
         """Times (to the minute) at which what is held since then began to be closed."""
         self.at(since)
-        self.desk.quote(instrument)
-        (entry, *_) = self.desk.wish("a", Leg(instrument=instrument, lots=5 if instrument == SHARE else 1))
-        self.desk.fill(entry)
+        self.bench.quote(instrument)
+        (entry, *_) = self.bench.intent("a", Leg(instrument=instrument, lots=5 if instrument == SHARE else 1))
+        self.bench.fill(entry)
         closed = []
-        while self.desk.now < to_ns(self.day, until):
-            self.desk.quote(instrument)
-            rows: tuple[Any, ...] = self.desk.pass_time(MINUTE)
+        while self.bench.now < to_ns(self.day, until):
+            self.bench.quote(instrument)
+            rows: tuple[Any, ...] = self.bench.pass_time(MINUTE)
             if any(isinstance(row, CloseGoal) for row in rows):
-                closed.append(_clock(self.desk.now))
+                closed.append(_clock(self.bench.now))
         return closed
 
 
@@ -105,10 +105,10 @@ def test_intraday_position_is_closed_once_before_its_day_ends(
 def test_holiday_enters_nothing_and_squares_nothing_off() -> None:
     running = Day(date(2026, 11, 23))
     running.at(time(11, 0))
-    running.desk.quote(SHARE)
-    (entry,) = running.desk.wish("a", Leg(instrument=SHARE, lots=5))
-    running.desk.fill(entry)
+    running.bench.quote(SHARE)
+    (entry,) = running.bench.intent("a", Leg(instrument=SHARE, lots=5))
+    running.bench.fill(entry)
     running.day = HOLIDAY
     for clock in (time(9, 20), time(12, 0), time(15, 12), time(15, 16), time(18, 0)):
         running.at(clock)
-        assert not [row for row in running.desk.pass_time(1) if isinstance(row, CloseGoal | PlaceEntry)]
+        assert not [row for row in running.bench.pass_time(1) if isinstance(row, CloseGoal | PlaceEntry)]

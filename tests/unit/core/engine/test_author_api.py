@@ -1,4 +1,4 @@
-"""What authors may write beside plain wishes: hints, withdrawals, timers, memory, indicators of one instrument."""
+"""What authors may write beside plain signals: hints, withdrawals, timers, memory, indicators of one instrument."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
+from mytrading.core.engine.pending_entries import PendingEntries
 from mytrading.core.indicators import Indicator
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
+from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.records import StrategyMemory
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted
-from mytrading.strategies import Bar, BaseStrategy, Wish
-from mytrading.strategies.engine_machine import STARTED, TIME, EngineMachine
-from mytrading.strategies.pending import EntryBook
-from tests.unit.strategies.desks import (
+from mytrading.strategies import Bar, BaseStrategy, StrategySignal
+from tests.kit.engine_bench import (
     BUY_CALL,
     MINUTE,
     NIFTY,
@@ -34,12 +34,12 @@ from tests.unit.strategies.desks import (
 INFY = "NSE:INFY"
 
 
-def wishing(wish: Callable[[BaseStrategy], Wish | None]) -> type[BaseStrategy]:
-    class Wishing(BaseStrategy):
-        def on_data(self, data: Bar) -> Wish | None:
-            return wish(self)
+def wanting(signal: Callable[[BaseStrategy], StrategySignal | None]) -> type[BaseStrategy]:
+    class Wanting(BaseStrategy):
+        def on_data(self, data: Bar) -> StrategySignal | None:
+            return signal(self)
 
-    return Wishing
+    return Wanting
 
 
 def signals(rows: tuple[Any, ...]) -> list[Signal]:
@@ -76,13 +76,13 @@ def fault_of(strategy: type[BaseStrategy], *runs: Any) -> str:
     ],
 )  # fmt: skip
 def test_hints_become_the_terms_of_the_leg(action: str, hints: dict[str, Any], leg: Leg) -> None:
-    machine = make_machine(wishing(lambda s: s.create_signal(action, **hints)))
+    machine = make_machine(wanting(lambda s: s.create_signal(action, **hints)))
     (signal,) = signals(step(machine, make_bar(0, 100.0)))
     assert signal.legs == (leg,)
 
 
-def test_product_of_a_wish_beats_the_configured_one() -> None:
-    machine = make_machine(wishing(lambda s: s.create_signal("BUY", product="cnc")))
+def test_product_of_a_signal_beats_the_configured_one() -> None:
+    machine = make_machine(wanting(lambda s: s.create_signal("BUY", product="cnc")))
     (signal,) = signals(step(machine, make_bar(0, 100.0)))
     assert signal.product is Product.CNC
 
@@ -108,19 +108,19 @@ def test_product_of_a_wish_beats_the_configured_one() -> None:
     ],
 )
 def test_hint_that_can_mean_nothing_is_refused_where_it_stands(action: str, hints: dict[str, Any], said: str) -> None:
-    assert said in fault_of(wishing(lambda s: s.create_signal(action, **hints)))
+    assert said in fault_of(wanting(lambda s: s.create_signal(action, **hints)))
 
 
 def test_prices_of_the_index_are_no_prices_of_the_option_that_is_bought() -> None:
     run = make_run(symbols=(NIFTY,), long=BUY_CALL)
-    machine = make_machine(wishing(lambda s: s.create_signal("BUY", limit_price=25_990.0)), run)
+    machine = make_machine(wanting(lambda s: s.create_signal("BUY", limit_price=25_990.0)), run)
     assert signals(step(machine, make_bar(0, 26_000.0, NIFTY))) == []
-    assert "the prices of the wish are levels of NSE_INDEX:NIFTY" in next(iter(machine.problems.values()))
+    assert "the prices of the signal are levels of NSE_INDEX:NIFTY" in next(iter(machine.problems.values()))
 
 
 def test_other_terms_replace_the_entry_and_equal_ones_say_nothing() -> None:
     prices = iter((99.0, 99.0, 98.0, 98.0))
-    machine = make_machine(wishing(lambda s: s.create_signal("BUY", limit_price=next(prices))))
+    machine = make_machine(wanting(lambda s: s.create_signal("BUY", limit_price=next(prices))))
     (first,) = signals(step(machine, make_bar(0, 100.0)))
     step(machine, order_event(first, OrderState.ACCEPTED))
     assert signals(step(machine, make_bar(1, 100.0))) == []
@@ -139,14 +139,14 @@ class Patient(BaseStrategy):
     def initialize(self) -> None:
         self.seen: list[Any] = []
 
-    def on_data(self, data: Bar) -> Wish | None:
+    def on_data(self, data: Bar) -> StrategySignal | None:
         self.seen.append(self.pending)
         if len(self.seen) == 1:
             return self.create_signal("BUY", limit_price=99.0)
         return self.create_signal("WITHDRAW") if len(self.seen) == 4 else None
 
 
-def test_entry_is_pending_from_the_wish_until_its_order_has_ended() -> None:
+def test_entry_is_pending_from_the_signal_until_its_order_has_ended() -> None:
     machine = make_machine(Patient)
     (signal,) = signals(step(machine, make_bar(0, 100.0)))
     step(machine, order_event(signal, OrderState.SUBMITTED))
@@ -158,23 +158,23 @@ def test_entry_is_pending_from_the_wish_until_its_order_has_ended() -> None:
     step(machine, make_bar(4, 100.0))
     step(machine, order_event(signal, OrderState.CANCELLED))
     step(machine, make_bar(5, 100.0))
-    seen = machine.hosted[0].strategy.seen  # type: ignore[attr-defined]
+    seen = machine.hosts[0].strategy.seen  # type: ignore[attr-defined]
     assert [None if view is None else (view.units, view.rests) for view in seen] == [
         None, (1, False), (1, True), (1, True), (1, True), None,
     ]  # fmt: skip
 
 
 def test_withdrawal_says_nothing_where_nothing_is_on_its_way_and_leaves_the_position() -> None:
-    machine = make_machine(wishing(lambda s: s.create_signal("WITHDRAW")))
+    machine = make_machine(wanting(lambda s: s.create_signal("WITHDRAW")))
     step(machine, moved("Sample", SBIN, 1))
     assert signals(step(machine, make_bar(0, 100.0))) == []
 
 
-def test_wish_nobody_ordered_is_pending_no_longer_than_it_is_valid() -> None:
-    book = EntryBook()
-    machine = make_machine(wishing(lambda s: s.create_signal("BUY")))
+def test_signal_nobody_ordered_is_pending_no_longer_than_it_is_valid() -> None:
+    book = PendingEntries()
+    machine = make_machine(wanting(lambda s: s.create_signal("BUY")))
     (signal,) = signals(step(machine, make_bar(0, 100.0)))
-    book.signalled(signal)
+    book.apply_signal(signal)
     view = book.view("Sample", SBIN, signal.expires_ns - 1)
     assert view is not None
     assert (view.lots, view.units, view.rests) == (1, 0, False)
@@ -199,10 +199,10 @@ def test_indicator_of_one_instrument_is_read_from_any_and_refused_for_others() -
     for k, level in enumerate((10.0, 20.0, 30.0)):
         step(machine, make_bar(k, level, NIFTY))
         step(machine, make_bar(k, 500.0, SBIN))
-    hosted = machine.hosted[0]
-    assert hosted.strategy.seen == [(NIFTY, 15.0), (SBIN, 15.0), (NIFTY, 25.0)]  # type: ignore[attr-defined]
-    assert hosted.fault is not None
-    assert hosted.fault.error == f"indicator market was added for {NIFTY} alone, not for {SBIN}"
+    host = machine.hosts[0]
+    assert host.strategy.seen == [(NIFTY, 15.0), (SBIN, 15.0), (NIFTY, 25.0)]  # type: ignore[attr-defined]
+    assert host.fault is not None
+    assert host.fault.error == f"indicator market was added for {NIFTY} alone, not for {SBIN}"
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_equal_indicators_of_several_strategies_are_computed_once_a_bar() -> Non
     for k in range(3):
         step(machine, make_bar(20 + k, 2.0))
     assert calls == [20, 20, 21, 21, 22, 22, 23, 23]
-    first, *others, odd = (hosted.strategy.seen for hosted in machine.hosted)  # type: ignore[attr-defined]
+    first, *others, odd = (host.strategy.seen for host in machine.hosts)  # type: ignore[attr-defined]
     assert all(seen == first for seen in others)
     assert odd != first
 
@@ -269,11 +269,11 @@ class Alarm(BaseStrategy):
         self.rang: list[tuple[str, int]] = []
 
     def on_data(self, data: Bar) -> None:
-        if not self.rang and "soon" not in self._desk.timers:
+        if not self.rang and "soon" not in self._workspace.timers:
             self.set_timer("soon", 90)
             self.set_timer("end", at="09:20")
 
-    def on_timer(self, name: str) -> Wish:
+    def on_timer(self, name: str) -> StrategySignal:
         self.rang.append((name, (self.now_ns - OPEN) // 1_000_000_000))
         return self.create_signal("BUY" if name == "soon" else "EXIT", reason=name)
 
@@ -283,10 +283,10 @@ def tell_time(machine: EngineMachine, seconds: int) -> list[Signal]:
     return signals(step(machine, TimerFired(name=TIME, machine_ns=now, market_ns=now), now))
 
 
-def test_timer_rings_between_bars_once_and_its_wish_goes_out() -> None:
+def test_timer_rings_between_bars_once_and_its_signal_goes_out() -> None:
     machine = make_machine(Alarm)
     step(machine, make_bar(0, 100.0))
-    assert machine.waits_until() == OPEN + 150 * 1_000_000_000
+    assert machine.next_timer_ns() == OPEN + 150 * 1_000_000_000
     assert tell_time(machine, 149) == []
     (signal,) = tell_time(machine, 151)
     assert (signal.action, signal.reason, signal.price) == (Action.BUY, "soon", 100.0)
@@ -294,17 +294,17 @@ def test_timer_rings_between_bars_once_and_its_wish_goes_out() -> None:
     assert tell_time(machine, 200) == []
     (leaving,) = tell_time(machine, 301)
     assert leaving.action is Action.EXIT
-    assert machine.hosted[0].strategy.rang == [("soon", 150), ("end", 300)]  # type: ignore[attr-defined]
-    assert machine.waits_until() == 0
+    assert machine.hosts[0].strategy.rang == [("soon", 150), ("end", 300)]  # type: ignore[attr-defined]
+    assert machine.next_timer_ns() == 0
 
 
 def test_timer_rings_with_the_next_bar_where_no_clock_runs_and_again_after_a_restart() -> None:
     bars = make_bars([100.0] * 6)
     walked = make_machine(Alarm, history=bars[:3])
-    assert walked.hosted[0].strategy.rang == [("soon", 150)]  # type: ignore[attr-defined]
+    assert walked.hosts[0].strategy.rang == [("soon", 150)]  # type: ignore[attr-defined]
     found = [signal for bar in bars[3:] for signal in signals(step(walked, bar))]
-    assert found == []  # what the walk through history wished is dropped, and EXIT says nothing while flat
-    assert walked.hosted[0].strategy.rang == [("soon", 150), ("end", 300)]  # type: ignore[attr-defined]
+    assert found == []  # what the walk through history wanted is dropped, and EXIT says nothing while flat
+    assert walked.hosts[0].strategy.rang == [("soon", 150), ("end", 300)]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -317,14 +317,14 @@ def test_timer_rings_with_the_next_bar_where_no_clock_runs_and_again_after_a_res
     ],
 )
 def test_timer_without_a_time_is_refused(given: dict[str, Any], said: str) -> None:
-    assert said in fault_of(wishing(lambda s: s.set_timer("x", **given)))
+    assert said in fault_of(wanting(lambda s: s.set_timer("x", **given)))
 
 
 class Ranking(BaseStrategy):
     def initialize(self) -> None:
         self.slices: list[int] = []
 
-    def generate_signals(self) -> Wish | None:
+    def generate_signals(self) -> StrategySignal | None:
         self.slices.append((self.now_ns - OPEN) // MINUTE)
         return self.create_signal("BUY", instrument=SBIN)
 
@@ -332,11 +332,11 @@ class Ranking(BaseStrategy):
 def test_slice_ends_by_the_clock_where_an_instrument_does_not_trade() -> None:
     machine = make_machine(Ranking, make_run(symbols=(SBIN, NIFTY)))
     step(machine, make_bar(0, 100.0))
-    assert machine.waits_until() == OPEN + MINUTE
+    assert machine.next_timer_ns() == OPEN + MINUTE
     assert tell_time(machine, 61) == []
     (signal,) = tell_time(machine, 62)
     assert signal.watch == SBIN
-    assert machine.hosted[0].strategy.slices == [1]  # type: ignore[attr-defined]
+    assert machine.hosts[0].strategy.slices == [1]  # type: ignore[attr-defined]
 
 
 # memory
@@ -375,7 +375,7 @@ def test_memory_is_journaled_when_it_changes_and_back_after_a_restart() -> None:
         again.apply(row)
     again.rebuild()
     again.open(make_bars([100.0]))
-    strategy = again.hosted[0].strategy
+    strategy = again.hosts[0].strategy
     assert strategy.before == 1  # type: ignore[attr-defined]
     assert strategy.memory == {"bars": 1, "fills": 1, "levels": [1.5, {"at": "10:00", "on": True, "of": None}]}
     assert memories(step(again, make_bar(1, 100.0)))[0].startswith('{"bars":2')

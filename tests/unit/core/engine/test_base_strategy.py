@@ -7,14 +7,14 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from mytrading.core.engine.machine import STARTED
+from mytrading.core.engine.strategy_catalogue import StrategyCatalogue, defaults_of, parameters_of
 from mytrading.messages.enums import Action
 from mytrading.messages.orders import TimerFired
-from mytrading.messages.runconfig import Direction
+from mytrading.messages.run_config import Direction
 from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
 from mytrading.strategies import BaseStrategy, Indicator, ParameterError, StrategyError
-from mytrading.strategies.catalogue import Catalogue, defaults_of, parameters_of
-from mytrading.strategies.engine_machine import STARTED
-from tests.unit.strategies.desks import (
+from tests.kit.engine_bench import (
     NIFTY,
     OPEN,
     SBIN,
@@ -128,7 +128,7 @@ def test_started_row_names_the_parameters_in_force():
 
 
 def test_catalogue_matches_names_without_case_and_underscores():
-    catalogue = Catalogue([Parametered, CustomStrategy])
+    catalogue = StrategyCatalogue([Parametered, CustomStrategy])
     assert catalogue.find("MYPARAMS") is Parametered
     assert catalogue.find("custom_strategy") is CustomStrategy
     with pytest.raises(StrategyError, match=r"no strategy is called MyParms; did you mean My_Params\?"):
@@ -138,7 +138,7 @@ def test_catalogue_matches_names_without_case_and_underscores():
 def test_catalogue_two_of_one_name_are_refused():
     twin = type("my_params", (BaseStrategy,), {})
     with pytest.raises(StrategyError, match="both define a strategy called My_Params"):
-        Catalogue([Parametered, twin]).find("My_Params")
+        StrategyCatalogue([Parametered, twin]).find("My_Params")
 
 
 def mistake(body, at="on_data"):
@@ -188,7 +188,7 @@ def two_averages(self):
 def test_mistake_faults_with_a_message_and_this_file(body, at, message):
     (fault,) = faults(mistake(body, at), make_bar(0, 100.0))
     assert message in fault.error
-    assert fault.where.startswith("strategies/test_base_strategy.py:")
+    assert fault.where.startswith("engine/test_base_strategy.py:")
     assert int(fault.where.rpartition(":")[2]) > 0
 
 

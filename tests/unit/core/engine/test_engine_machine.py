@@ -1,4 +1,4 @@
-"""The engine's machine: once per wish, in time, with the right legs, over restarts, and faults alone."""
+"""The engine's machine: once per signal, in time, with the right legs, over restarts, and faults alone."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ from typing import ClassVar
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.engine.active_signals import signal_id
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, TradeClosed
-from mytrading.messages.runconfig import Direction, ExpiryRule, TradeKind, TradeRule
-from mytrading.messages.signals import Leg, Signal, StrategyFaulted, WishDenied
+from mytrading.messages.run_config import Direction, ExpiryRule, TradeKind, TradeRule
+from mytrading.messages.signals import Leg, Signal, SignalVetoed, StrategyFaulted
 from mytrading.strategies import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.standing import signal_id
-from tests.unit.strategies.desks import (
+from tests.kit.engine_bench import (
     BUY_CALL,
     BUY_PUT,
+    DOWN,
     MINUTE,
     NIFTY,
+    NOTHING,
     OPEN,
+    OUT,
     SBIN,
+    UP,
+    Level,
     drive,
     make_bar,
     make_bars,
@@ -35,19 +40,6 @@ from tests.unit.strategies.desks import (
     random_walk,
     step,
 )
-
-UP, DOWN, OUT, NOTHING = 110.0, 90.0, 100.0, 95.0
-
-
-class Level(BaseStrategy):
-    """Wishes by the close: above 105 long, below 92 short, at 100 flat."""
-
-    def on_data(self, data):
-        if data.close > 105:
-            return self.create_signal("BUY")
-        if data.close < 92:
-            return self.create_signal("SELL")
-        return self.create_signal("EXIT") if data.close == 100 else None
 
 
 class Chart(Level):
@@ -62,7 +54,7 @@ def signals(rows):
     return [row for row in rows if isinstance(row, Signal)]
 
 
-def test_wish_becomes_a_signal_with_everything_risk_needs():
+def test_signal_becomes_a_signal_with_everything_risk_needs():
     machine = make_machine(Level, make_run(lots=3, product=Product.CNC))
     (signal,) = step(machine, make_bar(4, UP))
     assert (signal.strategy, signal.watch, signal.action, signal.product) == ("Sample", SBIN, Action.BUY, Product.CNC)
@@ -92,15 +84,15 @@ def test_stop_in_the_price_of_an_index_is_refused_where_an_option_is_traded():
     assert "stop_price 26009 is a level of NSE_INDEX:NIFTY" in problem
 
 
-def test_id_is_the_same_for_the_same_wish_in_another_process():
+def test_id_is_the_same_for_the_same_signal_in_another_process():
     first = step(make_machine(Level), make_bar(4, UP))[0]
     second = step(make_machine(Level), make_bar(4, UP), now=OPEN + 5 * MINUTE + 7)[0]
     assert first.id == second.id
     assert first.id != signal_id("Sample", SBIN, Action.SELL, first.legs, first.bar_ns)
 
 
-def test_id_of_a_wish_stays_what_it_was_in_versions_before() -> None:
-    """A restart into a new version meets the wishes and orders of the old one under these ids."""
+def test_id_of_a_signal_stays_what_it_was_in_versions_before() -> None:
+    """A restart into a new version meets the signals and orders of the old one under these ids."""
     bought = Leg(instrument="NFO:A", lots=1, limit_price=1.5, target_price=9.0)
     sold = Leg(instrument="NFO:B", lots=-2, stop_price=3.05, stop_buffer=1.0, profile="p", product=Product.MIS)
     assert signal_id("S", "W", Action.BUY, (bought, sold), 7) == "35efde9663b522b1"
@@ -137,7 +129,7 @@ def names(rows):
     return [leg.instrument for signal in signals(rows) for leg in signal.legs]
 
 
-def test_next_candidate_is_wished_for_when_the_broker_rejects_the_first():
+def test_next_candidate_is_signalled_for_when_the_broker_rejects_the_first():
     machine = make_machine(Ranked)
     (first,) = step(machine, make_bar(0, UP))
     (second,) = step(machine, order_event(first, OrderState.REJECTED))
@@ -149,7 +141,7 @@ def test_next_candidate_is_wished_for_when_the_broker_rejects_the_first():
     assert step(machine, order_event(third, OrderState.REJECTED)) == ()
 
 
-def test_strategy_that_wishes_the_same_again_keeps_the_candidate_it_got():
+def test_strategy_that_signals_the_same_again_keeps_the_candidate_it_got():
     machine = make_machine(Ranked)
     (first,) = step(machine, make_bar(0, UP))
     (second,) = step(machine, order_event(first, OrderState.REJECTED))
@@ -172,7 +164,7 @@ def in_two_accounts():
     return machine, first
 
 
-def test_next_candidate_is_wished_for_once_the_brokers_of_all_accounts_have_rejected_the_first():
+def test_next_candidate_is_signalled_for_once_the_brokers_of_all_accounts_have_rejected_the_first():
     machine, first = in_two_accounts()
     assert step(machine, order_event(first, OrderState.REJECTED, account="a")) == ()
     (second,) = step(machine, order_event(first, OrderState.REJECTED, account="b"))
@@ -208,7 +200,7 @@ def test_next_candidate_is_not_tried_before_the_other_account_was_heard_of(order
 )
 @pytest.mark.parametrize("before", [True, False])
 def test_no_candidate_takes_the_place_of_what_another_account_has_or_may_get(state, filled, before):
-    """A wish is one for all accounts: another candidate would close what one of them holds."""
+    """A signal is one for all accounts: another candidate would close what one of them holds."""
     machine, first = in_two_accounts()
     told = order_event(first, state, filled=filled, account="b")
     if before:
@@ -241,7 +233,7 @@ def test_repeat_waits_for_the_machine_time_floor_when_market_time_is_fast():
     assert [len(signals(step(machine, bar))) for bar in bars] == [1, 0, 0, 0, 1, 0]
 
 
-def test_position_gone_uses_the_wish_up():
+def test_position_gone_uses_the_signal_up():
     machine = make_machine(Level)
     (signal,) = step(machine, make_bar(0, UP))
     step(machine, order_event(signal, OrderState.FILLED, filled=1))
@@ -254,8 +246,8 @@ def test_position_gone_uses_the_wish_up():
     ("between", "rearmed"),
     [((), False), ((UP,), False), ((OUT,), True), ((DOWN,), True), ((NOTHING,), True), ((UP, NOTHING), True)],
 )
-def test_wish_whose_position_was_stopped_counts_again_after_a_bar_without_it(between, rearmed):
-    """Between the stop and the next wish of the same: nothing, the same on each bar, or a bar with another or none."""
+def test_signal_whose_position_was_stopped_counts_again_after_a_bar_without_it(between, rearmed):
+    """Between the stop and the next signal of the same: nothing, the same each bar, or a bar with another or none."""
     machine = make_machine(Level, make_run(direction=Direction.LONG))
     step(machine, make_bar(0, UP))
     step(machine, moved("Sample", SBIN, 1))
@@ -293,7 +285,7 @@ def recovered(machine, rows, how):
         ((UP, NOTHING, NOTHING), True),
     ],
 )
-def test_denied_wish_after_a_target_counts_again_after_a_bar_without_it(between, rearmed, how):
+def test_denied_signal_after_a_target_counts_again_after_a_bar_without_it(between, rearmed, how):
     """The signals in between are sent, and risk denies them."""
     machine = make_machine(Level)
     rows = [*step(machine, make_bar(0, UP)), at(1, 1), at(1, 0)]
@@ -334,12 +326,12 @@ def test_position_is_seen_on_its_own_side_until_it_is_closed_for_the_other():
     step(machine, moved("Sample", SBIN, 2))
     step(machine, make_bar(1, DOWN))
     step(machine, moved("Sample", SBIN, 1))
-    (hosted,) = machine.hosted
-    assert hosted.desk.positions[SBIN].is_long
+    (host,) = machine.hosts
+    assert host.workspace.positions[SBIN].is_long
     step(machine, moved("Sample", SBIN, 0))
-    assert hosted.desk.positions[SBIN].is_flat
+    assert host.workspace.positions[SBIN].is_flat
     step(machine, moved("Sample", SBIN, -1))
-    assert hosted.desk.positions[SBIN].is_short
+    assert host.workspace.positions[SBIN].is_short
 
 
 BANK = "NSE_INDEX:BANKNIFTY"
@@ -361,13 +353,13 @@ def test_position_stays_with_the_watched_instrument_whose_entry_filled(held):
     if not held:
         step(machine, OrderChanged(event="submitted", order=order, machine_ns=0))
     step(machine, fill)
-    (hosted,) = machine.hosted
-    assert [hosted.desk.positions[name].quantity for name in (NIFTY, BANK)] == [75, 0]
+    (host,) = machine.hosts
+    assert [host.workspace.positions[name].quantity for name in (NIFTY, BANK)] == [75, 0]
     (leaves,) = signals(step(machine, make_bar(1, 25_990.0, NIFTY)))
     assert (leaves.watch, leaves.action) == (NIFTY, Action.EXIT)
 
 
-def test_entry_on_its_way_is_shown_as_it_was_asked_for_though_the_other_side_is_wished_since():
+def test_entry_on_its_way_is_shown_as_it_was_asked_for_though_the_other_side_is_signalled_since():
     machine = make_machine(Level, make_run(lots=3))
     (signal,) = signals(step(machine, make_bar(0, UP)))
     step(machine, order_event(signal, OrderState.ACCEPTED))
@@ -418,7 +410,7 @@ def test_exit_is_said_while_a_goal_works_on_the_same_instrument_in_another_accou
 
 
 def test_entry_goes_out_while_only_another_account_is_still_being_closed():
-    """The healthy account went flat and is wished long again; the exit of the other one is stuck."""
+    """The healthy account went flat and is wanted long again; the exit of the other one is stuck."""
     machine = make_machine(Level, make_run(accounts=("main", "second")))
     there = moved("Sample", SBIN, 5)
     other = replace(there, position=replace(there.position, account="second"))
@@ -446,7 +438,7 @@ def test_exit_is_repeated_when_nothing_came_of_it():
     assert [len(signals(step(machine, make_bar(k, OUT)))) for k in range(3)] == [1, 1, 1]
 
 
-def test_opposite_wish_replaces_the_standing_one():
+def test_opposite_signal_replaces_the_standing_one():
     machine = make_machine(Level)
     step(machine, make_bar(0, UP))
     step(machine, moved("Sample", SBIN, 1))
@@ -454,7 +446,7 @@ def test_opposite_wish_replaces_the_standing_one():
     assert (signal.action, signal.legs[0].lots) == (Action.SELL, -1)
 
 
-def test_long_only_sell_wishes_flat():
+def test_long_only_sell_signals_flat():
     machine = make_machine(Level, make_run(direction=Direction.LONG))
     step(machine, make_bar(0, UP))
     step(machine, moved("Sample", SBIN, 1))
@@ -462,7 +454,7 @@ def test_long_only_sell_wishes_flat():
 
 
 def test_cooldown_holds_entries_back_but_never_exits():
-    machine = make_machine(Level, make_run(cooldown=300.0))
+    machine = make_machine(Level, make_run(signal_cooldown=300.0))
     closes = [UP, OUT, UP, UP, UP, UP, UP]
     found = [(bar.start_ns, row.action.value) for bar, row in drive(machine, make_bars(closes))]
     assert found == [(OPEN, "BUY"), (OPEN + MINUTE, "EXIT"), (OPEN + 5 * MINUTE, "BUY")]
@@ -559,7 +551,7 @@ def test_fault_stops_one_strategy_and_is_told_once():
     rows = step(machine, make_bar(0, UP))
     assert [type(row) for row in rows] == [Signal, StrategyFaulted]
     assert rows[1].error == "RuntimeError: no"
-    assert rows[1].where.startswith("strategies/test_engine_machine.py:")
+    assert rows[1].where.startswith("engine/test_engine_machine.py:")
     step(machine, moved("Level", SBIN, 1))
     assert step(machine, make_bar(1, UP)) == ()
     assert machine.faulted == 1
@@ -570,7 +562,7 @@ def test_run_that_cannot_be_hosted_faults_alone():
     machine = make_machine({"Ticks": Level, "Level": Level}, *runs, history=make_bars([NOTHING]))
     rows = step(machine, make_bar(1, UP))
     assert [(type(row), row.strategy) for row in rows] == [(Signal, "Level"), (StrategyFaulted, "Ticks")]
-    assert [hosted.days for hosted in machine.hosted] == [1, 1]
+    assert [host.history_days for host in machine.hosts] == [1, 1]
 
 
 def test_fault_of_the_guard_stops_the_strategy():
@@ -604,11 +596,11 @@ def test_bar_known_already_or_older_reaches_no_strategy():
     assert seen == [1.0, 2.0, 3.0]
 
 
-def test_wish_about_a_bar_that_comes_too_late_is_dropped_and_noted():
+def test_signal_about_a_bar_that_comes_too_late_is_dropped_and_noted():
     machine = make_machine(Level)
     bar = make_bar(0, UP)
     (noted,) = step(machine, bar, now=bar.end_ns + MINUTE)
-    assert (type(noted), noted.rule, noted.bar_ns, noted.at_ns) == (WishDenied, "", bar.end_ns, bar.end_ns + MINUTE)
+    assert (type(noted), noted.rule, noted.bar_ns, noted.at_ns) == (SignalVetoed, "", bar.end_ns, bar.end_ns + MINUTE)
     assert "60 s after" in noted.message
     assert len(step(machine, make_bar(1, UP))) == 1
 

@@ -7,17 +7,17 @@ from datetime import time
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.calendar import to_ns
-from mytrading.core.leg_rules import resolve_legs
+from mytrading.core.engine.active_signals import signal_id
+from mytrading.core.engine.leg_selection import resolve_legs
+from mytrading.core.time import to_ns
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Action, Product, Side
 from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
-from mytrading.strategies.standing import signal_id
-from tests.unit.core.test_risk_baskets import Basket, entries
-from tests.unit.core.test_risk_machine import CALL, DAY, NEAR, SHARE
-from tests.unit.strategies.desks import NIFTY, OPEN, make_book
+from tests.kit.engine_bench import NIFTY, OPEN, make_book
+from tests.kit.risk_basket_bench import Basket, entries
+from tests.kit.risk_bench import CALL, DAY, NEAR, SHARE
 
 MIS, NRML, CNC = Product.MIS, Product.NRML, Product.CNC
 HEDGE = Leg(instrument=CALL, lots=1, product=NRML)
@@ -25,27 +25,27 @@ SOLD = Leg(instrument=NEAR, lots=-1)
 
 
 def desk_with_quotes() -> Basket:
-    desk = Basket()
-    desk.machine.apply(Funds(account="main", available=5e7, used=0.0, machine_ns=desk.machine_ns))
-    desk.quote(NEAR)
-    return desk
+    bench = Basket()
+    bench.machine.apply(Funds(account="main", available=5e7, used=0.0, machine_ns=bench.machine_ns))
+    bench.quote(NEAR)
+    return bench
 
 
 def test_each_leg_is_ordered_as_its_own_product() -> None:
-    desk = desk_with_quotes()
-    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
+    bench = desk_with_quotes()
+    (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
     assert (hedge.instrument, hedge.product) == (CALL, NRML)
-    (sold,) = entries(desk.filled(hedge))
+    (sold,) = entries(bench.filled(hedge))
     assert (sold.instrument, sold.product, sold.side) == (NEAR, MIS, Side.SELL)
 
 
 def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
-    desk = desk_with_quotes()
-    desk.quote(SHARE, 800.0)
+    bench = desk_with_quotes()
+    bench.quote(SHARE, 800.0)
     shares = Leg(instrument=SHARE, lots=65, product=CNC)
-    (bought,) = entries(desk.wish("a", shares, Leg(instrument=CALL, lots=-1), product=NRML))
+    (bought,) = entries(bench.intent("a", shares, Leg(instrument=CALL, lots=-1), product=NRML))
     assert (bought.instrument, bought.product) == (SHARE, CNC)
-    (sold,) = entries(desk.filled(bought))
+    (sold,) = entries(bench.filled(bought))
     assert (sold.instrument, sold.product) == (CALL, NRML)
 
 
@@ -57,8 +57,8 @@ def test_shares_and_the_call_sold_on_them_go_as_cnc_and_nrml() -> None:
     ],
 )
 def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hedge: Leg, sold: Leg) -> None:
-    desk = desk_with_quotes()
-    rows = desk.wish("a", hedge, sold)
+    bench = desk_with_quotes()
+    rows = bench.intent("a", hedge, sold)
     assert entries(rows) == []
     denied = next(row for row in rows if isinstance(row, SignalDenied))
     assert denied.code == "PRODUCT_NOT_ALLOWED"
@@ -66,24 +66,24 @@ def test_hedge_that_ends_before_what_it_covers_is_denied_and_nothing_is_sold(hed
 
 
 def test_only_the_mis_leg_is_closed_by_the_square_off() -> None:
-    desk = desk_with_quotes()
-    desk.machine.strategies["S"] = replace(desk.machine.strategies["S"], intraday=False)
-    (hedge,) = entries(desk.wish("a", HEDGE, SOLD))
-    (sold,) = entries(desk.filled(hedge))
-    scene = desk.machine._scene
+    bench = desk_with_quotes()
+    bench.machine.environment.strategies["S"] = replace(bench.machine.environment.strategies["S"], intraday=False)
+    (hedge,) = entries(bench.intent("a", HEDGE, SOLD))
+    (sold,) = entries(bench.filled(hedge))
+    environment = bench.machine.environment
     late = to_ns(DAY, time(15, 13))
-    assert 0 < scene.square_off_begins("S", NEAR, sold.product, late) <= late
-    assert not scene.square_off_begins("S", CALL, hedge.product, late)
+    assert 0 < environment.square_off_begins("S", NEAR, sold.product, late) <= late
+    assert not environment.square_off_begins("S", CALL, hedge.product, late)
 
 
-def test_other_product_is_another_wish_and_has_an_id_of_its_own() -> None:
+def test_other_product_is_another_signal_and_has_an_id_of_its_own() -> None:
     kept, ended = (signal_id("S", NIFTY, Action.BUY, (replace(HEDGE, product=it), SOLD), OPEN) for it in (NRML, MIS))
     assert kept != ended
-    desk = desk_with_quotes()
-    desk.wish("a", HEDGE, SOLD)
-    first = desk.machine.state.wishes["S", "NSE_INDEX:NIFTY"]
-    desk.wish("b", replace(HEDGE, product=None), SOLD)
-    assert desk.machine.state.wishes["S", "NSE_INDEX:NIFTY"].value != first.value
+    bench = desk_with_quotes()
+    bench.intent("a", HEDGE, SOLD)
+    first = bench.machine.state.intents["S", "NSE_INDEX:NIFTY"]
+    bench.intent("b", replace(HEDGE, product=None), SOLD)
+    assert bench.machine.state.intents["S", "NSE_INDEX:NIFTY"].value != first.value
 
 
 def test_rule_of_a_leg_hands_its_product_on() -> None:

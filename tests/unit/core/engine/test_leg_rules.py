@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.config.legs import LegConfig
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.core.leg_rules import candidates, contract_of, is_its_day, level_of, resolve_legs
+from mytrading.config.leg_plan import LegConfig
+from mytrading.core.engine.contract_selection import OptionChains
+from mytrading.core.engine.leg_selection import (
+    candidate_contracts,
+    contract_of,
+    is_entry_day,
+    price_level,
+    resolve_legs,
+)
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.time import DAY
 from mytrading.messages.enums import OrderType
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
-from mytrading.strategies.chains import Chains
-from tests.unit.strategies.desks import NIFTY, OPEN, SBIN, make_book
+from tests.kit.engine_bench import NIFTY, OPEN, SBIN, make_book
 
-DAY = 86_400_000_000_000
 BOOK = make_book()
 PRICES = {NIFTY: 26_012.0, SBIN: 800.0}
 
@@ -23,8 +29,8 @@ def rule(strike: str = "ATM", right: str = "CE", lots: int = -1, **more: object)
     return LegRule(**{"lots": lots, "strike": strike, "right": right, **more})  # type: ignore[arg-type]
 
 
-def chosen(leg: LegRule, now: int = OPEN, chains: Chains | None = None) -> str:
-    look = chains or Chains()
+def chosen(leg: LegRule, now: int = OPEN, chains: OptionChains | None = None) -> str:
+    look = chains or OptionChains()
     return contract_of(leg, NIFTY, PRICES, BOOK, now, lambda name, day: look.view(BOOK, name, day, now)).id
 
 
@@ -104,12 +110,12 @@ def test_limit_counted_from_a_price_that_is_not_known_or_too_small_is_refused() 
         resolve_legs([made], NIFTY, {**PRICES, CALL: 2.0}, BOOK, OPEN, lambda _name, _day: None)
 
 
-def quoted(chains: Chains, symbol: str, price: float) -> None:
+def quoted(chains: OptionChains, symbol: str, price: float) -> None:
     chains.apply(Quote(f"NFO:{symbol}", OPEN, 0, price))
 
 
 def test_premium_takes_the_nearest_and_of_two_the_one_below() -> None:
-    chains = Chains()
+    chains = OptionChains()
     for strike, price in ((25_950, 131.0), (26_000, 104.0), (26_050, 96.0), (26_100, 80.0)):
         quoted(chains, f"NIFTY02DEC25{strike}CE", price)
     assert chosen(rule("PREMIUM 100"), chains=chains) == "NFO:NIFTY02DEC2526050CE"
@@ -147,13 +153,13 @@ def test_leg_that_cannot_be_had_is_named() -> None:
     ],
 )
 def test_stop_lies_against_the_leg(stop: LegStop, lots: int, expected: float) -> None:
-    assert level_of(stop, -lots, 100.0) == expected
+    assert price_level(stop, -lots, 100.0) == expected
 
 
 def test_target_lies_with_the_leg_and_never_below_nothing() -> None:
-    assert level_of(LegStop(value=40), 1, 100.0) == 140.0
-    assert level_of(LegStop(value=40), -1, 100.0) == 60.0
-    assert level_of(LegStop(kind=StopKind.POINTS, value=140), -1, 100.0) == 0.0
+    assert price_level(LegStop(value=40), 1, 100.0) == 140.0
+    assert price_level(LegStop(value=40), -1, 100.0) == 60.0
+    assert price_level(LegStop(kind=StopKind.POINTS, value=140), -1, 100.0) == 0.0
 
 
 def test_stop_in_per_cent_waits_for_a_price() -> None:
@@ -162,10 +168,10 @@ def test_stop_in_per_cent_waits_for_a_price() -> None:
 
 
 def test_candidates_are_the_contract_or_the_chain_around_the_money() -> None:
-    assert candidates([rule()], NIFTY, PRICES, BOOK, OPEN) == ("NFO:NIFTY02DEC2526000CE",)
-    found = candidates([rule("DELTA 0.3")], NIFTY, PRICES, BOOK, OPEN)
+    assert candidate_contracts([rule()], NIFTY, PRICES, BOOK, OPEN) == ("NFO:NIFTY02DEC2526000CE",)
+    found = candidate_contracts([rule("DELTA 0.3")], NIFTY, PRICES, BOOK, OPEN)
     assert len(found) == 18 and all("02DEC25" in name for name in found)
-    assert candidates([rule("PREMIUM 100")], NIFTY, {}, BOOK, OPEN) == ()
+    assert candidate_contracts([rule("PREMIUM 100")], NIFTY, {}, BOOK, OPEN) == ()
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_candidates_are_the_contract_or_the_chain_around_the_money() -> None:
     ],
 )
 def test_days_are_those_on_which_the_first_dated_leg_expires(days: DayKind, now: int, expected: bool) -> None:
-    assert is_its_day(days, [rule()], NIFTY, BOOK, now) is expected
+    assert is_entry_day(days, [rule()], NIFTY, BOOK, now) is expected
 
 
 def listed(exchange: str, symbol: str, kind: InstrumentKind, name: str, strike: float = 0.0) -> Instrument:

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
+from mytrading.core.engine.leg_strategy import closes_at, leg_strategy, missed_window
+from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.leg_plan import Comparison, DayKind, LegPlan, LegRule, LegStop, Operand, StopKind
 from mytrading.messages.market import Quote
-from mytrading.messages.orders import Order, OrderChanged
+from mytrading.messages.orders import OrderChanged
 from mytrading.messages.signals import Signal
-from mytrading.strategies.engine_machine import EngineMachine
-from mytrading.strategies.leg_strategy import closes_at, leg_strategy, missed_window
-from tests.unit.strategies.desks import MINUTE, NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
+from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
+from tests.kit.order_samples import order_of
 
 ENTRY = 9 * 3600 + 20 * 60
 CALL, PUT = "NFO:NIFTY02DEC2526050CE", "NFO:NIFTY02DEC2525950PE"
@@ -54,7 +55,7 @@ def close(machine: EngineMachine, at: int) -> None:
         step(machine, type(change)(**{**{f: getattr(change, f) for f in change.__struct_fields__}, "at_ns": at}))
 
 
-def test_legs_are_wished_with_the_bar_that_ends_at_the_entry_time() -> None:
+def test_legs_are_signalled_with_the_bar_that_ends_at_the_entry_time() -> None:
     ((minute, signal),) = run(machine_of(plan()), 0, 4)
     assert minute == 4 and signal.bar_ns == OPEN + 5 * MINUTE
     assert signal.action is Action.BUY
@@ -71,8 +72,8 @@ def test_entered_once_and_not_again_when_it_is_flat_the_same_day() -> None:
 
 
 def ended(signal: Signal, request: str, filled: int = 0, state: OrderState = OrderState.CANCELLED) -> OrderChanged:
-    """The end of the order behind the first leg of a wish."""
-    order = Order(
+    """The end of the order behind the first leg of a signal."""
+    order = order_of(
         client_order_id="o", account="main", instrument=signal.legs[0].instrument, product=Product.MIS, strategy="Legs",
         run="r", cause=signal.id, purpose=Purpose.ENTRY, side=Side.BUY, quantity=75, order_type=OrderType.LIMIT,
         state=state, created_ns=OPEN, updated_ns=OPEN + 6 * MINUTE, filled=filled, request=request,
@@ -124,7 +125,7 @@ def test_entered_again_on_the_next_day() -> None:
 def test_restart_after_the_fill_enters_nothing_although_it_is_flat() -> None:
     first = machine_of(plan())
     ((_, signal),) = run(first, 0, 4)
-    again = EngineMachine([first.hosted[0].run], {"Legs": leg_strategy(plan())}, first.book)
+    again = EngineMachine([first.hosts[0].run], {"Legs": leg_strategy(plan())}, first.book)
     again.apply(signal)
     for name in (CALL, PUT):
         for quantity in (75, 0):
@@ -140,7 +141,7 @@ def test_missed_entry_time_is_made_up_within_the_minutes_given() -> None:
     assert run(too_late, 9, 12) == []
 
 
-def test_strikes_stay_while_the_wish_stands_though_the_price_moves() -> None:
+def test_strikes_stay_while_the_signal_stands_though_the_price_moves() -> None:
     machine = machine_of(plan())
     ((_, signal),) = run(machine, 0, 4)
     change = moved("Legs", CALL, 75)
@@ -150,7 +151,7 @@ def test_strikes_stay_while_the_wish_stands_though_the_price_moves() -> None:
 
 
 @pytest.mark.parametrize(("times", "begins"), [({"exit_time": 34_200}, 34_200), ({"square_off_time": 34_380}, 34_200)])
-def test_flat_is_wished_at_the_exit_time_and_three_minutes_before_square_off(
+def test_flat_is_signalled_at_the_exit_time_and_three_minutes_before_square_off(
     times: dict[str, int], begins: int
 ) -> None:
     assert closes_at(plan(**times)) == begins
@@ -161,7 +162,7 @@ def test_flat_is_wished_at_the_exit_time_and_three_minutes_before_square_off(
     assert found[0][0] == 14 and found[0][1].action is Action.EXIT
 
 
-def test_exit_is_wished_by_a_process_that_started_a_minute_before() -> None:
+def test_exit_is_signalled_by_a_process_that_started_a_minute_before() -> None:
     of = plan(exit_time=34_200)
     machine = machine_of(of, history=[make_bar(k, 26_010.0, NIFTY) for k in range(13)])
     step(machine, moved("Legs", CALL, 75))
@@ -208,7 +209,7 @@ def test_premium_rule_waits_for_quotes_which_it_asks_for_before_the_entry_time()
     assert machine.problems == {}
 
 
-def test_limit_leg_is_wished_once_and_stays_where_it_was_put_while_its_order_lives() -> None:
+def test_limit_leg_is_signalled_once_and_stays_where_it_was_put_while_its_order_lives() -> None:
     legs = (
         LegRule(
             lots=-1, strike="ATM", right="CE", order_type=OrderType.LIMIT,
@@ -220,7 +221,7 @@ def test_limit_leg_is_wished_once_and_stays_where_it_was_put_while_its_order_liv
     ((minute, signal),) = run(machine, 0, 4)
     (leg,) = signal.legs
     assert (minute, leg.order_type, leg.limit_price, leg.stop_price) == (4, OrderType.LIMIT, 135.0, 175.5)
-    resting = Order(
+    resting = order_of(
         client_order_id="o", account="main", instrument=leg.instrument, product=Product.MIS, strategy="Legs", run="r",
         cause=signal.id, purpose=Purpose.ENTRY, side=Side.SELL, quantity=75, order_type=OrderType.LIMIT, price=135.0,
         state=OrderState.ACCEPTED, created_ns=1, updated_ns=1,

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
+from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.enums import Action
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import Direction
+from mytrading.messages.run_config import Direction
 from mytrading.messages.signals import Signal
-from mytrading.runtime.loader import load_file
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from tests.unit.strategies.desks import NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
+from tests.kit.engine_bench import NIFTY, OPEN, make_bar, make_machine, make_run, moved, step
 
-FILE = Path(__file__).parents[3] / "strategies" / "options_straddle.py"
+FILE = Path(__file__).parents[4] / "strategies" / "options_straddle.py"
 SOLD = ("NFO:NIFTY02DEC2526000CE", "NFO:NIFTY02DEC2526000PE")
 
 
@@ -84,9 +84,9 @@ def test_flat_again_after_its_stops_it_stays_out_until_tomorrow() -> None:
 
 
 def test_times_in_the_wrong_order_are_refused() -> None:
-    (hosted,) = machine_of(exit_time="09:00").hosted
-    assert hosted.fault is not None
-    assert "entry_time < entry_until < exit_time" in hosted.fault.error
+    (host,) = machine_of(exit_time="09:00").hosts
+    assert host.fault is not None
+    assert "entry_time < entry_until < exit_time" in host.fault.error
 
 
 @pytest.mark.parametrize("what", ["ATM", "ATM XX", "OTM 25 CE", "NEAR CE"])

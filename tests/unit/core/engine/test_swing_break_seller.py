@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.instruments import InstrumentBook
+from mytrading.core.engine.machine import EngineMachine
+from mytrading.core.instruments.book import InstrumentBook
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Bar
 from mytrading.messages.orders import Order, OrderChanged
-from mytrading.messages.runconfig import Direction
+from mytrading.messages.run_config import Direction
 from mytrading.messages.signals import Leg, Signal
-from mytrading.runtime.loader import load_file
+from mytrading.runtime.host.author_files import load_file
 from mytrading.strategies import BaseStrategy
-from mytrading.strategies.engine_machine import EngineMachine
-from tests.unit.strategies.desks import MINUTE, OPEN, SAME_SHORT, make_run, moved, step
+from tests.kit.engine_bench import MINUTE, OPEN, SAME_SHORT, make_run, moved, step
 
-(SELLER,) = load_file(Path(__file__).parents[3] / "strategies" / "swing_break_seller.py", BaseStrategy).classes
+(SELLER,) = load_file(Path(__file__).parents[4] / "strategies" / "swing_break_seller.py", BaseStrategy).classes
 LOT = 65
 CALL, CALL_50, CALL_100, PUT = (f"NFO:NIFTY02DEC25{end}" for end in ("26000CE", "26050CE", "26100CE", "26000PE"))
 Row = tuple[float, float, float, float, int]
@@ -165,7 +165,7 @@ def test_better_option_is_placed_only_when_the_other_entry_is_gone() -> None:
     assert [s.watch for s in feed(machine, {CALL: LOW_150, CALL_100: late})] == [CALL]
     far = [(154.8, 164, 153, 154, 1)] * 2  # the call's stop moves to 15 points
     near = shifted([LOW_150[0], *other], 50)[1:]
-    machine.hosted[0].strategy.swings[CALL_100].highest = 209.0  # type: ignore[attr-defined]
+    machine.hosts[0].strategy.swings[CALL_100].highest = 209.0  # type: ignore[attr-defined]
     withdrawn, placed = feed(machine, {CALL: far, CALL_100: near}, first=8)
     assert (withdrawn.watch, withdrawn.action, withdrawn.keeps) == (CALL, Action.EXIT, True)
     assert (placed.watch, placed.action) == (CALL_100, Action.SELL)
@@ -227,7 +227,7 @@ def test_restart_within_the_day_comes_to_the_same_choice() -> None:
     again = seller(*names, min_vwap_premium=-1.0)
     again.rebuild()
     again.open([bar(k, days[name][k], name) for k in range(30) for name in names])
-    first, second = (machine.hosted[0].strategy for machine in (whole, again))
+    first, second = (machine.hosts[0].strategy for machine in (whole, again))
     assert first.swings == second.swings  # type: ignore[attr-defined]
     assert [first.best(right) for right in ("CE", "PE")] == [second.best(right) for right in ("CE", "PE")]  # type: ignore[attr-defined]
 
@@ -325,7 +325,7 @@ class ByTheWords:
 @pytest.mark.parametrize("seed", range(6))
 def test_pool_equals_the_rules_word_by_word_on_random_days(seed: int) -> None:
     machine, words = seller(CALL), ByTheWords()
-    (strategy,) = (hosted.strategy for hosted in machine.hosted)
+    (strategy,) = (host.strategy for host in machine.hosts)
     found = 0
     for k, row in enumerate([(100, 100, 100, 100, 20_000), *walk(200, seed)]):
         step(machine, bar(k, row, CALL))
@@ -338,5 +338,5 @@ def test_pool_equals_the_rules_word_by_word_on_random_days(seed: int) -> None:
 
 def test_wrong_parameters_are_refused_with_what_was_expected() -> None:
     machine = seller(CALL, min_price=400)
-    assert machine.hosted[0].fault is not None
-    assert "expected 0 < min_price < max_price, found 400.0 and 300.0" in machine.hosted[0].fault.error
+    assert machine.hosts[0].fault is not None
+    assert "expected 0 < min_price < max_price, found 400.0 and 300.0" in machine.hosts[0].fault.error

@@ -6,31 +6,30 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.bar_store import BarReader, BarStore
+from mytrading.adapters.storage.bar_store import BarReader, BarStore
 from mytrading.config.strategies import parse_options
 from mytrading.core.calendar import Calendar
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
-from mytrading.daemons.engine_universe import Universe
-from mytrading.messages.strategy_run import ExpiryRule, OptionRange
-from mytrading.strategies.universe import chosen_options
-from tests.backtest_support import calendar
-from tests.unit.strategies.desks import MINUTE, NIFTY, OPEN, make_bar, make_book, make_run
-
-DAY = 86_400_000_000_000
+from mytrading.core.engine.contract_selection import select_option_universe
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.time import DAY
+from mytrading.daemons.engine.universe import OptionUniverse
+from mytrading.messages.strategy_settings import ExpiryRule, OptionRange
+from tests.kit.backtest_specs import calendar
+from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_book, make_run
 
 
 def test_strikes_either_side_of_the_money_are_watched_calls_and_puts() -> None:
-    found = chosen_options(OptionRange(strikes=1), NIFTY, 26_030.0, make_book(), OPEN)
+    found = select_option_universe(OptionRange(strikes=1), NIFTY, 26_030.0, make_book(), OPEN)
     assert [name[-7:] for name in found] == ["26000CE", "26050CE", "26100CE", "26000PE", "26050PE", "26100PE"]
-    later = chosen_options(OptionRange(strikes=0, expiry=ExpiryRule.NEXT), NIFTY, 26_030.0, make_book(), OPEN)
+    later = select_option_universe(OptionRange(strikes=0, expiry=ExpiryRule.NEXT), NIFTY, 26_030.0, make_book(), OPEN)
     assert later == ("NFO:NIFTY30DEC2526050CE", "NFO:NIFTY30DEC2526050PE")
 
 
 def test_end_of_the_list_is_what_there_is_and_no_list_is_a_problem() -> None:
-    found = chosen_options(OptionRange(strikes=3), NIFTY, 25_000.0, make_book(), OPEN)
+    found = select_option_universe(OptionRange(strikes=3), NIFTY, 25_000.0, make_book(), OPEN)
     assert [name[-7:-2] for name in found] == ["25800", "25850", "25900", "25950"] * 2
     with pytest.raises(NoSuchContract):
-        chosen_options(OptionRange(strikes=3), NIFTY, 25_000.0, InstrumentBook(()), OPEN)
+        select_option_universe(OptionRange(strikes=3), NIFTY, 25_000.0, InstrumentBook(()), OPEN)
 
 
 def test_day_is_chosen_once_from_the_last_close_before_its_session(tmp_path: Path) -> None:
@@ -60,8 +59,8 @@ def test_nothing_is_chosen_without_a_price_and_a_missing_contract_is_said(tmp_pa
     store.close()
 
 
-def universe_of(days: Calendar) -> Universe:
-    return Universe([make_run(symbols=(NIFTY,), options=OptionRange(strikes=0))], days)
+def universe_of(days: Calendar) -> OptionUniverse:
+    return OptionUniverse([make_run(symbols=(NIFTY,), options=OptionRange(strikes=0))], days)
 
 
 @pytest.mark.parametrize("text", ["20", "ATM 99", "ATM x nearest", "ATM 5 someday"])

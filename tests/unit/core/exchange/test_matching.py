@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts, MarginRates, make_derivative, make_spot
-from mytrading.core.matching import Account, BookOrder, Books, Exchange, Mark, OrderRequest, Refusal
-from mytrading.core.matching.fill_rules import ANALYZER, exchange_price, triggered
-from mytrading.core.matching.funds import blocked_for, shortage
-from mytrading.core.matching.positions import fill, opening_part
+from mytrading.core.calendar import Calendar
+from mytrading.core.exchange import Account, BookOrder, Books, Exchange, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.fill_rules import ANALYZER, exchange_price, triggered
+from mytrading.core.exchange.funds import blocked_for, shortage
+from mytrading.core.exchange.position_math import fill, opening_part
+from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
+from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from tests.examples import examples
-from tests.support import ROOT
+from tests.kit.hypothesis_budget import examples
+from tests.kit.project import ROOT
 
 DAY = date(2025, 12, 2)  # a Tuesday: a weekly expiry
 NOON = to_ns(DAY, time(12))
@@ -59,7 +60,7 @@ def placed(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: An
 
 def refused(exchange: Exchange, mark: Mark = MARK, now: int = NOON, **changes: Any) -> str:
     result, changes_made = exchange.place(request(**changes), mark, now)
-    assert isinstance(result, Refusal)
+    assert isinstance(result, ExchangeRefusal)
     assert changes_made.empty
     return result.reason
 
@@ -211,7 +212,7 @@ def test_rest_of_a_partly_filled_order_can_be_cancelled_and_holds_its_share_of_c
     resting = placed(whole, order_type=OrderType.LIMIT, price=900.0)
     assert 0 < order.blocked < resting.blocked
     refusal, _ = exchange.modify(order.order_id, 4, 0.0, 0.0, MARK, NOON)
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, ExchangeRefusal)
     assert "above the 4 that are filled" in refusal.reason
     ended, _ = exchange.cancel(order.order_id, NOON)
     assert isinstance(ended, BookOrder)
@@ -245,9 +246,9 @@ def test_modify_and_cancel_answer_for_orders_that_ended() -> None:
     assert isinstance(changed, BookOrder)
     assert (changed.status, changed.filled, changed.average_price) == (BrokerStatus.COMPLETE, 20, 1000.05)
     again, _ = exchange.cancel(order.order_id, NOON + 2)
-    assert again == Refusal("Cannot cancel order in complete status")
+    assert again == ExchangeRefusal("Cannot cancel order in complete status")
     missing, _ = exchange.cancel("nope", NOON + 2)
-    assert isinstance(missing, Refusal)
+    assert isinstance(missing, ExchangeRefusal)
     assert missing.not_found
 
 
@@ -303,7 +304,7 @@ def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
     assert exchange.desk.held_shares(SBIN) == 10
     placed(exchange, now=tomorrow, product=Product.CNC, side=Side.SELL)
     result, _ = exchange.place(request(product=Product.CNC, side=Side.SELL, quantity=11), MARK, tomorrow)
-    assert isinstance(result, Refusal)
+    assert isinstance(result, ExchangeRefusal)
     assert exchange.desk.orders[result.order_id].status is BrokerStatus.REJECTED
 
 
@@ -384,6 +385,6 @@ def test_price_at_the_edge_of_the_band_is_taken_and_modified_only_inside_it() ->
     exchange = opened()
     order = placed(exchange, BAND, order_type=OrderType.LIMIT, price=800.0)
     result, _ = exchange.modify(order.order_id, 10, 790.0, 0.0, BAND, NOON)
-    assert isinstance(result, Refusal)
+    assert isinstance(result, ExchangeRefusal)
     assert "price band" in result.reason
     assert exchange.desk.orders[order.order_id].request.price == 800.0

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from mytrading.core.matching import OrderRequest, Trigger, TriggerBook, TriggerLeg, TriggerStatus
+from mytrading.core.exchange import OrderRequest, Trigger, TriggerBook, TriggerLeg, TriggerStatus
 from mytrading.messages.enums import OrderType, Side
 
 SBIN, INFY = "NSE:SBIN", "NSE:INFY"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mytrading.core.feed.sources import ChoiceRules, Condition, Pulse, Reason, SourceChoice, Switch
+from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, SourceChoice, Switch, SwitchReason
+from mytrading.core.time import SECOND
 
-SECOND = 1_000_000_000
 WELL, DOUBTFUL, SICK = Condition.WELL, Condition.DOUBTFUL, Condition.SICK
 
 
@@ -90,8 +90,8 @@ def run(choice: SourceChoice, seconds: range, *conditions: Condition) -> list[tu
 def test_sick_primary_is_left_at_once_and_gets_the_feed_back_after_minutes_of_health() -> None:
     choice = SourceChoice(2, ChoiceRules())
     assert run(choice, range(10), WELL, WELL) == []
-    assert run(choice, range(10, 12), SICK, WELL) == [(10, Switch(0, 1, Reason.TAKEOVER))]
-    assert run(choice, range(12, 400), WELL, WELL) == [(312, Switch(1, 0, Reason.FAILBACK))]
+    assert run(choice, range(10, 12), SICK, WELL) == [(10, Switch(0, 1, SwitchReason.TAKEOVER))]
+    assert run(choice, range(12, 400), WELL, WELL) == [(312, Switch(1, 0, SwitchReason.FAILBACK))]
     assert choice.switches == 2
 
 
@@ -100,7 +100,7 @@ def test_health_with_a_break_starts_the_minutes_anew() -> None:
     run(choice, range(10), SICK, WELL)
     assert run(choice, range(10, 300), WELL, WELL) == []
     assert run(choice, range(300, 301), DOUBTFUL, WELL) == []
-    assert run(choice, range(301, 700), WELL, WELL) == [(601, Switch(1, 0, Reason.FAILBACK))]
+    assert run(choice, range(301, 700), WELL, WELL) == [(601, Switch(1, 0, SwitchReason.FAILBACK))]
 
 
 def test_primary_that_failed_again_waits_twice_as_long() -> None:
@@ -108,7 +108,7 @@ def test_primary_that_failed_again_waits_twice_as_long() -> None:
     run(choice, range(10), SICK, WELL)
     run(choice, range(10, 311), WELL, WELL)
     assert choice.active == 0
-    assert [switch for _, switch in run(choice, range(320, 330), SICK, WELL)] == [Switch(0, 1, Reason.TAKEOVER)]
+    assert [switch for _, switch in run(choice, range(320, 330), SICK, WELL)] == [Switch(0, 1, SwitchReason.TAKEOVER)]
     assert [at for at, _ in run(choice, range(330, 1000), WELL, WELL)] == [930]
 
 
@@ -129,7 +129,9 @@ def test_best_of_several_healthy_backups_takes_over() -> None:
     choice = SourceChoice(3, ChoiceRules())
     assert [switch.to for _, switch in run(choice, range(5), SICK, WELL, WELL)] == [1]
     assert [switch.to for _, switch in run(choice, range(5, 10), SICK, SICK, WELL)] == [2]
-    assert [switch for _, switch in run(choice, range(10, 400), SICK, WELL, WELL)] == [Switch(2, 1, Reason.FAILBACK)]
+    assert [switch for _, switch in run(choice, range(10, 400), SICK, WELL, WELL)] == [
+        Switch(2, 1, SwitchReason.FAILBACK)
+    ]
 
 
 def test_source_alone_is_kept() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.feed.pings import PingBook
+from mytrading.core.feed.ping_monitor import PingBook
+from mytrading.core.time import SECOND
 
-SECOND = 1_000_000_000
 EVERY = 30 * SECOND
 
 

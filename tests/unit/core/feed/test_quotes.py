@@ -6,10 +6,10 @@ import math
 
 import pytest
 
-from mytrading.core.feed.quotes import Conflator, Coverage, Freshness, PriceCheck, Verdict
+from mytrading.core.feed.quote_checks import Conflator, Coverage, Freshness, PriceCheck, QuoteVerdict
+from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
 
-SECOND = 1_000_000_000
 NIFTY, CALL = "NSE_INDEX:NIFTY", "NFO:NIFTY30DEC2526000CE"
 
 
@@ -66,9 +66,9 @@ def test_instrument_that_trades_once_a_minute_has_a_price_again_with_its_second_
 
 def test_first_price_is_held_against_the_previous_close_if_there_is_one() -> None:
     check = PriceCheck(10.0)
-    assert check.judge(NIFTY, 9.0, False, 0, reference=100.0) is Verdict.HELD
-    assert check.judge(NIFTY, 104.0, False, SECOND, reference=100.0) is Verdict.GOOD
-    assert check.judge("NSE:SBIN", 9.0, False, 0) is Verdict.GOOD
+    assert check.judge(NIFTY, 9.0, False, 0, reference=100.0) is QuoteVerdict.HELD
+    assert check.judge(NIFTY, 104.0, False, SECOND, reference=100.0) is QuoteVerdict.GOOD
+    assert check.judge("NSE:SBIN", 9.0, False, 0) is QuoteVerdict.GOOD
 
 
 def test_option_may_triple_between_two_quotes() -> None:

@@ -1,4 +1,4 @@
-"""What a wish came to in each of its accounts, and in all of them together."""
+"""What a signal came to in each of its accounts, and in all of them together."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.wish_results import Result, results_of, together
+from mytrading.core.gateway.signal_outcomes import SignalResult, outcome_of_all, outcomes
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.signals import Signal
+from tests.kit.order_samples import order_of
 
-WISH = Signal(
+SIGNAL = Signal(
     id="w", strategy="S", watch="NSE:SBIN", action=Action.BUY, created_ns=1, expires_ns=2, expires_machine_ns=2
 )
 
@@ -23,26 +24,26 @@ def order(account: str, state: OrderState, filled: int = 0, **fields: Any) -> Or
         "strategy": "S", "run": "r", "cause": "w", "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 10,
         "order_type": OrderType.MARKET, "state": state, "created_ns": 1, "updated_ns": 1, "filled": filled,
     }  # fmt: skip
-    return Order(**{**given, **fields})
+    return order_of(**{**given, **fields})
 
 
 def denied(account: str, message: str = "too dear") -> SignalDenied:
     return SignalDenied(signal="w", strategy="S", code="INSUFFICIENT_MARGIN", message=message, at_ns=1, account=account)
 
 
-def test_one_account_that_is_rejected_makes_the_wish_partial_with_its_reason_and_hides_no_other() -> None:
+def test_one_account_that_is_rejected_makes_the_signal_partial_with_its_reason_and_hides_no_other() -> None:
     orders = [
         order("a", OrderState.FILLED, 10),
         order("b", OrderState.REJECTED, message="RMS: margin"),
-        order("c", OrderState.FILLED, 10, cause="another wish"),
+        order("c", OrderState.FILLED, 10, cause="another signal"),
     ]
-    results = results_of(WISH, orders, [denied("c")], ["a", "b", "c"])
+    results = outcomes(SIGNAL, orders, [denied("c")], ["a", "b", "c"])
     assert [(row.account, row.result, row.filled, row.reason) for row in results] == [
-        ("a", Result.FILLED, 10, ""),
-        ("b", Result.REJECTED, 0, "RMS: margin"),
-        ("c", Result.DENIED, 0, "INSUFFICIENT_MARGIN: too dear"),
+        ("a", SignalResult.FILLED, 10, ""),
+        ("b", SignalResult.REJECTED, 0, "RMS: margin"),
+        ("c", SignalResult.DENIED, 0, "INSUFFICIENT_MARGIN: too dear"),
     ]
-    assert together(results) == "partial"
+    assert outcome_of_all(results) == "partial"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_one_account_that_is_rejected_makes_the_wish_partial_with_its_reason_and
     ],
 )
 def test_word_for_all_accounts(orders: list[Order], denials: list[Any], word: str) -> None:
-    assert together(results_of(WISH, orders, denials, ["a", "b"])) == word
+    assert outcome_of_all(outcomes(SIGNAL, orders, denials, ["a", "b"])) == word
 
 
 def test_order_that_was_replaced_does_not_count_against_the_one_that_filled() -> None:
@@ -68,4 +69,4 @@ def test_order_that_was_replaced_does_not_count_against_the_one_that_filled() ->
         order("a", OrderState.CANCELLED, message="replaced"),
         order("a", OrderState.FILLED, 10, replaces="a-CANCELLED"),
     ]
-    assert results_of(WISH, orders, [], ["a"]) == (("a", Result.FILLED, 1, 10, ""),)
+    assert outcomes(SIGNAL, orders, [], ["a"]) == (("a", SignalResult.FILLED, 1, 10, ""),)

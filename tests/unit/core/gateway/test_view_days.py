@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.view import StackView
+from mytrading.core.gateway.read_model import StackView
+from mytrading.core.time import DAY
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import Product, Side
+from mytrading.messages.journal_rows import DayOpened, DaySealed
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, Protection
-from mytrading.messages.records import DayOpened, DaySealed
-from mytrading.runtime.journal import OUTPUT, RECORD, Entry, Journal
-from mytrading.runtime.tail import JournalTail
+from mytrading.runtime.journal.journal import OUTPUT, RECORD, Entry, Journal
+from mytrading.runtime.journal.tail import JournalTail
 
 OWNER = {"account": "main", "product": Product.NRML, "strategy": "S", "run": "r"}
 HELD = Position(**OWNER, instrument="NSE:SBIN", quantity=10, quantity_seen=10, realised=-5.0, bought=20, sold=10)
 FLAT = Position(**OWNER, instrument="NSE:INFY", realised=-1183.0, bought=10, sold=10)
 STOP = Protection(**OWNER, instrument="NSE:SBIN", id="p", cause="e", side=Side.SELL, trigger=98.0, limit=97.0)
-DAY_NS = 86_400_000_000_000
-NOON = 1_795_500_000_000_000_000 // DAY_NS * DAY_NS + DAY_NS // 4
+NOON = 1_795_500_000_000_000_000 // DAY * DAY + DAY // 4
 """UTC, so that it is 11:30 in India."""
 
 
@@ -33,9 +33,9 @@ def test_profit_of_the_day_before_counts_no_more_when_the_stack_runs_into_the_ne
     view.at(NOON)
     for position in (HELD, FLAT):
         view.apply(changed(position))
-    view.at(NOON + DAY_NS // 2 - DAY_NS // 4)
+    view.at(NOON + DAY // 2 - DAY // 4)
     assert view.realised() == -1188.0, "17:30 of the same day"
-    view.at(NOON + DAY_NS)
+    view.at(NOON + DAY)
     assert view.realised() == 0.0
     assert view.open_positions() == [replace(HELD, realised=0.0, bought=0, sold=0)]
     view.apply(changed(replace(HELD, quantity=0, quantity_seen=0, realised=7.0)))
@@ -49,7 +49,7 @@ def test_position_corrected_yesterday_says_nothing_of_today_once_it_is_closed() 
     row = PositionAdjusted(position=FLAT, cause="expiry", quantity=-10, price=0.0, at_ns=0)
     view.apply(row)
     assert view.adjusted
-    view.at(NOON + DAY_NS)
+    view.at(NOON + DAY)
     assert not view.adjusted
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.view import StackView
+from mytrading.core.gateway.read_model import StackView
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import (
     Goal,

@@ -9,8 +9,8 @@ import pytest
 
 from mytrading.core.indicators import BUILT_IN, FloatArray
 from mytrading.core.indicators.talib_only import talib
+from mytrading.core.time import DAY_SECONDS
 
-DAY_S = 86_400
 BARS = 260
 
 
@@ -23,7 +23,7 @@ def columns(size: int, seed: int = 3) -> dict[str, FloatArray]:
         "low": close - rng.random(BARS),
         "close": close,
         "volume": rng.integers(1, 900, BARS).astype(float),
-        "start_s": 1_700_000_000.0 + 60.0 * np.arange(BARS) + DAY_S * (np.arange(BARS) // 130),
+        "start_s": 1_700_000_000.0 + 60.0 * np.arange(BARS) + DAY_SECONDS * (np.arange(BARS) // 130),
         "day": 19_000.0 + (np.arange(BARS) // 130),
     }
     return {name: values[:size].copy() for name, values in table.items()}

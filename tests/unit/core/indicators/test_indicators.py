@@ -54,7 +54,7 @@ def test_no_values_give_no_values():
     assert len(sma(np.empty(0), 5)) == 0
 
 
-@pytest.mark.parametrize("module", ["mytrading.core.indicators", "mytrading.strategies.engine_machine"])
+@pytest.mark.parametrize("module", ["mytrading.core.indicators", "mytrading.core.engine.machine"])
 def test_import_loads_neither_pandas_nor_what_daemons_must_not(module):
     heavy = "{'pandas', 'polars', 'numba', 'pydantic', 'duckdb', 'zmq', 'openalgo'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(m.split('.')[0] for m in sys.modules)))"

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from mytrading.core.indicators.supertrend import supertrend
-from mytrading.core.runs.trend import turned
+from mytrading.core.risk.runs.trend import turned
+from mytrading.core.time import MINUTE
+from mytrading.messages.exit_rules import TrendExit, TrendRule
 from mytrading.messages.market import Bar
-from mytrading.messages.strategy_rules import TrendExit, TrendRule
+from tests.kit.trend_prices import CLOSES
 
-CLOSES = [100, 101, 102, 101, 103, 106, 110, 113, 112, 108, 103, 99, 96, 97, 101, 106]
 LINE = [
     105.5, 104.5, 104.5, 101.0833, 104.1389, 107.0093, 107.0093, 107.0093,
     110.0898, 106.3932, 103.0955, 102.8970, 102.8970, 98.3513,
 ]  # fmt: skip
 TREND = [0, 0, -1, -1, -1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, 1]
-MINUTE = 60_000_000_000
 
 
 def columns(size: int = 16) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

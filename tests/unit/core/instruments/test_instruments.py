@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core import symbology
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import (
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.instruments import symbology
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.instruments.contract_specs import (
     ContractFacts,
     dated,
     list_instruments,
@@ -24,12 +26,11 @@ from mytrading.core.contracts import (
     option_expiries,
     weekly_expiries,
 )
-from mytrading.core.expiries import session_ends
-from mytrading.core.instruments import InstrumentBook, NoSuchContract
 from mytrading.core.options import black76
+from mytrading.core.time import to_ns
 from mytrading.messages.instruments import InstrumentKind
-from mytrading.messages.runconfig import ExpiryRule
-from tests.support import ROOT
+from mytrading.messages.run_config import ExpiryRule
+from tests.kit.project import ROOT
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
@@ -218,7 +219,7 @@ def test_expiry_that_is_not_listed_names_those_that_are() -> None:
 def test_put_call_parity_holds() -> None:
     forward, strike, years = np.array([25_000.0, 26_000.0, 27_000.0]), 26_000.0, np.array([0.02, 0.0, 0.5])
     sigma = np.full(3, 0.15)
-    call, put = (black76.price(forward, strike, years, sigma, 0.06, right) for right in (True, False))
+    call, put = (black76.prices(forward, strike, years, sigma, 0.06, right) for right in (True, False))
     assert call - put == pytest.approx(np.exp(-0.06 * years) * (forward - strike), abs=1e-8)
     assert (call >= 0).all()
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core import master
 from mytrading.core.calendar import Calendar
-from mytrading.core.contracts import ContractFacts, list_instruments
-from mytrading.core.master import BadRow, Fetched, Need
-from mytrading.messages.instruments import Instrument, InstrumentKind, Refusal, Snapshot
-from mytrading.messages.runconfig import TradeKind
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.core.instruments import master_contract
+from mytrading.core.instruments.contract_specs import ContractFacts, list_instruments
+from mytrading.core.instruments.master_contract import BadRow, FetchedMaster, Need
+from mytrading.messages.instruments import Instrument, InstrumentKind, InstrumentRefusal, Snapshot
+from mytrading.messages.run_config import TradeKind
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
 FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
@@ -30,8 +30,8 @@ def listed(day: date = date(2026, 11, 20)) -> list[Instrument]:
     return list_instruments(FACTS, CALENDAR, day, {"NIFTY": PRICE})
 
 
-def fetched(instruments: list[Instrument], **fields: object) -> Fetched:
-    return Fetched(**{"day": "2026-11-20", "instruments": instruments, "prices": {"NIFTY": PRICE}, **fields})  # type: ignore[arg-type]
+def fetched(instruments: list[Instrument], **fields: object) -> FetchedMaster:
+    return FetchedMaster(**{"day": "2026-11-20", "instruments": instruments, "prices": {"NIFTY": PRICE}, **fields})  # type: ignore[arg-type]
 
 
 def yesterday(instruments: list[Instrument] | None = None) -> Snapshot:
@@ -45,14 +45,16 @@ def test_need_covers_what_is_watched_and_what_rules_trade_on_their_exchanges(tmp
     assert run.long is not None
     sensex = replace(run, name="B", long=replace(run.long, underlying="SENSEX"), short=None)
     share = replace(run, name="C", long=replace(run.long, kind=TradeKind.FUTURE, underlying="RELIANCE"), short=None)
-    need = master.need_of(replace(config, strategies=(run, sensex, share)), ("NSE_INDEX:NIFTY", "NSE:M&M"), FACTS)
+    need = master_contract.need_of(
+        replace(config, strategies=(run, sensex, share)), ("NSE_INDEX:NIFTY", "NSE:M&M"), FACTS
+    )
     assert need.options == {"NIFTY", "SENSEX"} and need.futures == {"RELIANCE"}
     assert need.underlyings == {"NIFTY", "M&M", "SENSEX", "RELIANCE"}
     assert set(need.exchanges) == {"NSE_INDEX", "NFO", "NSE", "BSE_INDEX", "BFO"}
 
 
 def test_whole_list_is_admitted() -> None:
-    assert master.validate(fetched(listed()), NEED, yesterday()) == ()
+    assert master_contract.validate(fetched(listed()), NEED, yesterday()) == ()
 
 
 Break = Callable[[list[Instrument]], list[Instrument]]
@@ -86,34 +88,34 @@ def without(wanted: Callable[[Instrument], bool]) -> Break:
     ],
 )
 def test_list_with_a_fault_is_refused_with_its_reason(harm: Break, words: str) -> None:
-    refusals = master.validate(fetched(harm(listed())), NEED, yesterday())
+    refusals = master_contract.validate(fetched(harm(listed())), NEED, yesterday())
     assert any(words in row.reason and row.subject == "NIFTY" for row in refusals), refusals
     assert not any(row.subject == "SBIN" for row in refusals)
 
 
 def test_list_without_a_price_of_the_underlying_is_refused() -> None:
-    (refusal,) = master.validate(fetched(listed(), prices={}), NEED, None)
+    (refusal,) = master_contract.validate(fetched(listed(), prices={}), NEED, None)
     assert "the strikes of NIFTY cannot be checked" in refusal.reason
 
 
 def test_rows_that_could_not_be_read_refuse_their_underlying_only_when_they_are_many() -> None:
     bad = [BadRow(f"NIFTY23NOV26{strike}CE", "lot size: expected whole units") for strike in range(20_000, 20_004)]
-    (refusal,) = master.validate(fetched(listed(), bad=bad), NEED, None)
+    (refusal,) = master_contract.validate(fetched(listed(), bad=bad), NEED, None)
     assert "4 of 373 rows cannot be read, the first is NIFTY23NOV2620000CE: lot size" in refusal.reason
-    assert master.validate(fetched(listed(), bad=bad[:1]), NEED, None) == ()
-    assert master.validate(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
+    assert master_contract.validate(fetched(listed(), bad=bad[:1]), NEED, None) == ()
+    assert master_contract.validate(fetched(listed(), bad=[BadRow("TCS23NOV26FUT", "odd")] * 9), NEED, None) == ()
 
 
 def test_share_without_tick_is_refused_alone() -> None:
     rows = [replace(row, tick_size=0.0) if row.symbol == "SBIN" else row for row in listed()]
-    assert [row.subject for row in master.validate(fetched(rows), NEED, None)] == ["SBIN"]
+    assert [row.subject for row in master_contract.validate(fetched(rows), NEED, None)] == ["SBIN"]
 
 
 def test_refused_underlying_keeps_what_was_known_of_it_and_the_others_are_new() -> None:
     before = yesterday([replace(row, token="old") for row in listed(date(2026, 11, 19))])
     today = [replace(row, token="new", lot_size=0 if row.kind.is_derivative else 1) for row in listed()]
-    refusals = master.validate(fetched(today), NEED, before)
-    made = master.snapshot_of(fetched(today), refusals, before, 5)
+    refusals = master_contract.validate(fetched(today), NEED, before)
+    made = master_contract.snapshot_of(fetched(today), refusals, before, 5)
     assert {row.token for row in made.instruments if row.underlying == "NIFTY"} == {"old"}
     assert {row.lot_size for row in made.instruments if row.kind.is_derivative} == {65}
     assert {row.token for row in made.instruments if row.symbol == "SBIN"} == {"new"}
@@ -121,19 +123,21 @@ def test_refused_underlying_keeps_what_was_known_of_it_and_the_others_are_new() 
 
 
 def test_refusal_names_the_underlying_of_a_contract_and_the_day() -> None:
-    made = Snapshot(day="2026-11-20", fetched_ns=1, refusals=(Refusal("M&M", "no lot"),))
-    assert master.refusal_for(made, "NFO:M&M24NOV26FUT", "2026-11-20") == "no lot"
-    assert master.refusal_for(made, "NSE:M&M", "2026-11-20") == "no lot"
-    assert master.refusal_for(made, "NFO:NIFTY24NOV26FUT", "2026-11-20") == ""
-    assert "those at hand are of 2026-11-20" in master.refusal_for(made, "NSE:SBIN", "2026-11-21")
+    made = Snapshot(day="2026-11-20", fetched_ns=1, refusals=(InstrumentRefusal("M&M", "no lot"),))
+    assert master_contract.refusal_for(made, "NFO:M&M24NOV26FUT", "2026-11-20") == "no lot"
+    assert master_contract.refusal_for(made, "NSE:M&M", "2026-11-20") == "no lot"
+    assert master_contract.refusal_for(made, "NFO:NIFTY24NOV26FUT", "2026-11-20") == ""
+    assert "those at hand are of 2026-11-20" in master_contract.refusal_for(made, "NSE:SBIN", "2026-11-21")
 
 
 def test_freeze_comes_from_the_server_else_from_the_table() -> None:
     rows = [replace(row, freeze_qty=0) for row in listed()]
     day = date(2026, 11, 20)
-    told = master.with_freeze(rows, {"NIFTY": 1755}, FACTS, day)
+    told = master_contract.with_freeze(rows, {"NIFTY": 1755}, FACTS, day)
     assert {row.freeze_qty for row in told if row.kind.is_derivative} == {1755}
-    assert {row.freeze_qty for row in master.with_freeze(rows, {}, FACTS, day) if row.kind.is_derivative} == {1800}
+    assert {row.freeze_qty for row in master_contract.with_freeze(rows, {}, FACTS, day) if row.kind.is_derivative} == {
+        1800
+    }
     assert {row.freeze_qty for row in told if not row.kind.is_derivative} == {0}
 
 
@@ -142,9 +146,9 @@ def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:
            replace(listed()[-1], id="NFO:DROPPED", expiry="2026-12-29")]  # fmt: skip
     new = [replace(row, lot_size=75) if row.kind is InstrumentKind.FUT else row for row in listed()]
     new.append(replace(new[-1], id="NFO:NEW"))
-    found = master.changes(old, new, "2026-11-20")
+    found = master_contract.changes(old, new, "2026-11-20")
     assert (found.added, found.removed) == (("NFO:NEW",), ("NFO:DROPPED",))
     futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY26JAN27FUT", "NFO:NIFTY29DEC26FUT")
     assert found.changed == tuple((future, "lot_size", 65, 75) for future in futures)
-    assert master.told(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
-    assert not master.changes(new, new, "2026-11-20")
+    assert master_contract.told(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
+    assert not master_contract.changes(new, new, "2026-11-20")

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, Side
+from mytrading.messages.journal_rows import JournalRelearned
 from mytrading.messages.orders import Order, OrderChanged, ProtectionChanged
-from mytrading.messages.records import JournalRelearned
-from tests.fake_broker import SECOND, OrderBench, Placed
-from tests.unit.core.test_oms_rebuild import PLAN, entry, exits, goal, learn
+from tests.kit.fake_broker import SECOND, OrderBench, Placed
+from tests.kit.oms_rebuild import PLAN, entry, exits, goal, learn
 
 STOP = {"order_type": OrderType.SL, "trigger_price": 90.0, "price": 87.0}
 
@@ -165,7 +165,7 @@ def test_exit_of_the_lost_part_that_rests_is_taken_over_and_chased() -> None:
     learn(bench, goal())
     go_on(bench, 3)
     (order,) = [order for order in bench.machine.orders() if order.purpose is Purpose.EXIT]
-    assert (order.broker_order_id, order.goal) == (sold.id, "g1")
+    assert (order.broker_order_id, order.links.goal) == (sold.id, "g1")
     go_on(bench, 15)
     assert not sold.open, "it rested too long for an exit"
     assert exits(bench) == [50, 50] and [call.order.quantity for call in bench.calls] == [50]

@@ -10,9 +10,9 @@ from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.enums import Call, Outcome, Product, Purpose
 from mytrading.messages.reports import Funds
 from mytrading.messages.signals import Leg
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench
-from tests.unit.core.test_margin import TABLES
-from tests.unit.core.test_risk_machine import CALL, LIMITS, NEAR, Desk
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.margin_tables import TABLES
+from tests.kit.risk_bench import CALL, LIMITS, NEAR, RiskBench
 
 LARGE = replace(LIMITS, max_order_size=100_000_000, max_position_size=100_000_000)
 
@@ -152,16 +152,16 @@ def entries(rows: object) -> list[PlaceEntry]:
     return [row for row in rows if isinstance(row, PlaceEntry)]  # type: ignore[attr-defined]
 
 
-def command(lots: int) -> tuple[Desk, PlaceEntry]:
-    """A hedge and what it covers are wished for; the first command."""
-    desk = Desk(LARGE)
-    desk.machine.tables = TABLES
-    desk.machine.apply(Funds(account="main", available=1e9, used=0.0, machine_ns=desk.machine_ns))
-    desk.quote(CALL, 1.0)
-    desk.quote(NEAR, 1.0)
-    wish = (Leg(instrument=CALL, lots=lots), Leg(instrument=NEAR, lots=-lots))
-    (hedge,) = entries(desk.wish("a", *wish, product=Product.NRML))
-    return desk, hedge
+def command(lots: int) -> tuple[RiskBench, PlaceEntry]:
+    """A hedge and what it covers are wanted; the first command."""
+    risk_bench = RiskBench(LARGE)
+    risk_bench.machine.environment.tables = TABLES
+    risk_bench.machine.apply(Funds(account="main", available=1e9, used=0.0, machine_ns=risk_bench.machine_ns))
+    risk_bench.quote(CALL, 1.0)
+    risk_bench.quote(NEAR, 1.0)
+    signal = (Leg(instrument=CALL, lots=lots), Leg(instrument=NEAR, lots=-lots))
+    (hedge,) = entries(risk_bench.intent("a", *signal, product=Product.NRML))
+    return risk_bench, hedge
 
 
 @pytest.mark.parametrize(("lots", "calls"), [(1, 1), (60, 3)])
@@ -172,7 +172,7 @@ def test_hedge_is_commanded_with_the_calls_of_what_it_covers(lots: int, calls: i
 
 
 def test_last_leg_is_commanded_without_further_calls() -> None:
-    desk, hedge = command(1)
-    desk.fill(hedge)
-    *_, short = entries(desk.rows)
+    risk_bench, hedge = command(1)
+    risk_bench.fill(hedge)
+    *_, short = entries(risk_bench.rows)
     assert (short.instrument, short.basket_calls) == (NEAR, 0)

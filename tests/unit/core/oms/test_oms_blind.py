@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.state import BOOKS_BACK, BOOKS_LOST
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Purpose
 from mytrading.messages.orders import TimerFired
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 

@@ -6,7 +6,7 @@ import pytest
 
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Purpose
 from mytrading.messages.reports import ReadRequest
-from tests.fake_broker import MS, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import MS, SECOND, OpenCall, OrderBench, Placed
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_entry_that_was_sighted_to_fill_is_not_cancelled_by_the_exit_that_follow
     placed = bench.accept()
     bench.report(placed, status=BrokerStatus.COMPLETE)
     bench.close("g2", instrument="NFO:B", strategy="s2")
-    assert bench.order("e2").pending_cancel and cancels(bench) == []
+    assert bench.order("e2").evidence.cancel.wanted and cancels(bench) == []
     for _ in range(30):
         bench.tick(SECOND)
         bench.read()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.order import ModifyRules
+from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.account_events import EntriesStopped
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, TradingLevel
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 
 LIMIT = {"order_type": OrderType.LIMIT, "price": 100.0}
 

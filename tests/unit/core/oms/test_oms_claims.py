@@ -8,7 +8,7 @@ from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested, FlattenRequested
 from mytrading.messages.enums import Call, OrderState, Product, Side
 from mytrading.messages.orders import PositionAdjusted, RequestAnswered
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Product
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 
 
 @pytest.fixture

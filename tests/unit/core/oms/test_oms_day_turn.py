@@ -8,7 +8,7 @@ from mytrading.core.oms import OrderMachine
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Call, OrderState, Outcome, Product, Purpose
 from mytrading.messages.orders import Order
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
 
 TODAY, TOMORROW = "1970-01-01", "1970-01-02"
 """The bench's first day, and the next."""

@@ -11,10 +11,10 @@ from mytrading.messages.account_events import AccountModeChanged, InstrumentHalt
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import ModeCleared, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Side, TradingLevel
+from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.orders import CallOutcome, OrderChanged
-from mytrading.messages.records import RunStarted
 from mytrading.messages.reports import ModeSeen, ReadRequest
-from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def level(bench: OrderBench, wanted: TradingLevel, generation: int = 1) -> None:
 
 def test_entry_is_sent_at_once(bench: OrderBench) -> None:
     assert events(bench.enter("e1")) == ["submitted"]
-    assert bench.order("e1").attempt == 1
+    assert bench.order("e1").call.attempt == 1
 
 
 def test_entry_waits_for_the_first_order_book() -> None:
@@ -72,7 +72,7 @@ def test_entry_expires_while_it_waits(bench: OrderBench) -> None:
     bench.enter("e1")
     bench.enter("e2", expires_ns=bench.now + SECOND, expires_machine_ns=bench.time + SECOND)
     bench.tick(2 * SECOND)
-    assert bench.order("e2").state is OrderState.EXPIRED and not bench.order("e2").attempt
+    assert bench.order("e2").state is OrderState.EXPIRED and not bench.order("e2").call.attempt
 
 
 def test_budget_holds_in_a_rolling_second(bench: OrderBench) -> None:
@@ -103,7 +103,7 @@ def test_budget_never_has_more_calls_out_than_connections_and_keeps_one_for_exit
         bench.enter(f"e{number}", instrument=f"NFO:{number}")
     assert len(bench.calls) == 2
     bench.close("g1")
-    assert [call.order.goal for call in bench.calls] == ["", "", "g1"]
+    assert [call.order.links.goal for call in bench.calls] == ["", "", "g1"]
     bench.enter("e6", instrument="NFO:6")
     bench.tick(10 * SECOND)
     assert len(bench.calls) == 3
@@ -145,7 +145,7 @@ def test_budget_goes_to_exits_first() -> None:
     bench.close("g1")
     bench.accept()
     bench.tick(2 * SECOND)
-    assert bench.calls[-1].order.goal == "g1"
+    assert bench.calls[-1].order.links.goal == "g1"
     bench.accept()
     bench.tick(2 * SECOND)
     assert bench.calls[-1].order.client_order_id == "e3"
@@ -161,7 +161,7 @@ def test_call_that_was_not_made_is_repeated_with_growing_delay(bench: OrderBench
         assert bench.calls == [] and bench.order("e1").state is OrderState.INITIALIZED
         bench.tick(1100 * MS)
         assert len(bench.calls) == 1
-    assert bench.order("e1").attempt == 4
+    assert bench.order("e1").call.attempt == 4
 
 
 def test_outcome_of_an_earlier_attempt_says_nothing(bench: OrderBench) -> None:
@@ -222,7 +222,7 @@ def test_halt_never_stops_exits(bench: OrderBench) -> None:
     bench.hold("e1")
     level(bench, TradingLevel.HALT)
     bench.close("g1")
-    assert bench.calls[0].order.goal == "g1"
+    assert bench.calls[0].order.links.goal == "g1"
 
 
 def test_switched_off_strategy_enters_no_more(bench: OrderBench) -> None:
@@ -286,7 +286,7 @@ def test_wrong_mode_sends_nothing_of_any_purpose_until_cleared(bench: OrderBench
     bench.tick()
     assert bench.calls == [], "cleared, but not seen in the right mode yet"
     bench.see_mode()
-    assert [call.order.goal for call in bench.calls] == ["g1"]
+    assert [call.order.links.goal for call in bench.calls] == ["g1"]
 
 
 def test_mode_seen_as_expected_clears_nothing(bench: OrderBench) -> None:
@@ -306,7 +306,7 @@ def test_nothing_is_sent_before_the_servers_mode_was_seen_in_this_run(bench: Ord
     assert bench.calls == []
     assert bench.order("e2").state is OrderState.INITIALIZED
     bench.see_mode()
-    assert {call.order.goal or call.order.client_order_id for call in bench.calls} == {"g1", "e2"}
+    assert {call.order.links.goal or call.order.client_order_id for call in bench.calls} == {"g1", "e2"}
 
 
 def test_seen_mode_is_recorded_once(bench: OrderBench) -> None:
@@ -389,7 +389,7 @@ def test_stop_limit_entry_triggers_fills_and_is_guarded(bench: OrderBench) -> No
     assert [call.order.trigger_price for call in bench.calls] == [90.0]
 
 
-def test_wish_in_ten_accounts_goes_out_at_once_in_each_whatever_the_others_wait_for() -> None:
+def test_signal_in_ten_accounts_goes_out_at_once_in_each_whatever_the_others_wait_for() -> None:
     bench = OrderBench()
     accounts = [f"a{number}" for number in range(10)]
     for account in accounts:

@@ -1,4 +1,4 @@
-"""Flat by the wish of a person: closed after a read, proven by two, alarmed by the deadline, kept over a restart."""
+"""Flat at the request of a person: closed after a read, proven by two, alarmed by the deadline, kept over a restart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from mytrading.messages.control import ClaimRequested, FlattenRequested, ResolveRequested, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Product, Purpose, Side, TradingLevel
 from mytrading.messages.orders import Flatten, Order, PositionAdjusted, TimerFired
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.state_digest import state_digest
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
@@ -141,7 +142,7 @@ def test_flatten_withdraws_resting_entries_first(bench: OrderBench) -> None:
     bench.enter("e1", price=90.0)
     bench.accept()
     flatten(bench)
-    assert bench.order("e1").pending_cancel
+    assert bench.order("e1").evidence.cancel.wanted
     fill_exits(bench)
     bench.read()
     bench.read()
@@ -304,7 +305,7 @@ def test_flatten_of_what_was_carried_into_the_day_is_proven_by_the_sale_of_just_
         bench.tick(SECOND)
         bench.read(positions=())
     assert bench.position().quantity == 0 and level(bench).state == "done"
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_flatten_of_what_was_carried_is_not_proven_where_somebody_bought_more_today(bench: OrderBench) -> None:

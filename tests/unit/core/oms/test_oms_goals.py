@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Goal, GoalChanged
-from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_goal_withdraws_the_entries_of_its_owner_first(bench: OrderBench) -> Non
     bench.cancel()
     bench.read()
     assert any(c.order.purpose is Purpose.EXIT for c in bench.calls)
-    assert not bench.order("other").pending_cancel
+    assert not bench.order("other").evidence.cancel.wanted
 
 
 def test_goal_does_not_wait_for_ever_for_an_entry_to_end(bench: OrderBench) -> None:

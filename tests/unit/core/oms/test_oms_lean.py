@@ -9,7 +9,7 @@ from typing import Any
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.orders import OrderChanged
-from tests.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench
 
 WHO: dict[str, Any] = {
     "account": ACCOUNT, "instrument": "NSE:SBIN", "product": Product.MIS, "strategy": "s1", "run": "run1",

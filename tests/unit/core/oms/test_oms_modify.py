@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.order import ModifyRules
+from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import StrategySwitch, TradingState
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, TradingLevel
+from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order
-from tests.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
-from tests.unit.core.test_oms_protection import guarded, live, settle, stops
+from tests.kit.fake_broker import ACCOUNT, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.oms_protection import guarded, live, settle, stops
 
 LIMIT = {"order_type": OrderType.LIMIT, "price": 100.0}
 
@@ -47,10 +48,15 @@ def test_change_is_asked_for_whole_and_done_when_the_book_shows_it(bench: OrderB
     (call,) = modifies(bench)
     assert (call.order.price, call.order.quantity, call.order.broker_order_id) == (101.0, 100, placed.id)
     bench.modify()
-    assert (bench.order("e1").price, bench.order("e1").pending_modify) == (100.0, True)
+    assert (bench.order("e1").price, bench.order("e1").evidence.modify.wanted) == (100.0, OrderTerms(101.0, 0.0, 100))
     bench.read()
     order = bench.order("e1")
-    assert (order.price, order.pending_modify, order.modify_asked, order.modify_calls) == (101.0, False, False, 1)
+    assert (order.price, order.evidence.modify.wanted, order.evidence.modify.unproven, order.evidence.modify.calls) == (
+        101.0,
+        None,
+        False,
+        1,
+    )
 
 
 def test_change_that_timed_out_but_took_effect_is_not_asked_for_again(bench: OrderBench) -> None:
@@ -60,7 +66,7 @@ def test_change_that_timed_out_but_took_effect_is_not_asked_for_again(bench: Ord
     for _ in range(5):
         later(bench)
     order = bench.order("e1")
-    assert (order.price, order.quantity, order.modify_calls) == (101.0, 50, 1)
+    assert (order.price, order.quantity, order.evidence.modify.calls) == (101.0, 50, 1)
 
 
 def test_change_that_got_lost_is_repeated_after_two_reads_with_the_old_values(bench: OrderBench) -> None:
@@ -74,7 +80,7 @@ def test_change_that_got_lost_is_repeated_after_two_reads_with_the_old_values(be
     bench.tick()
     bench.modify()
     bench.read()
-    assert (bench.order("e1").price, bench.order("e1").modify_calls) == (101.0, 2)
+    assert (bench.order("e1").price, bench.order("e1").evidence.modify.calls) == (101.0, 2)
 
 
 def test_read_begun_before_the_call_ended_proves_nothing(bench: OrderBench) -> None:
@@ -85,7 +91,7 @@ def test_read_begun_before_the_call_ended_proves_nothing(bench: OrderBench) -> N
     bench.end(modifies(bench)[0], Outcome.UNKNOWN)
     for _ in range(3):
         bench.read(old, began_machine_ns=began)
-    assert bench.order("e1").modify_reads == 0
+    assert bench.order("e1").evidence.modify.reads == 0
 
 
 def test_change_that_takes_effect_late_is_seen_and_taken_over(bench: OrderBench) -> None:
@@ -105,7 +111,7 @@ def test_refused_change_leaves_the_order_as_it_was_and_says_why(bench: OrderBenc
     bench.ask_modify("e1", price=101.0)
     bench.end(modifies(bench)[0], Outcome.REFUSED, message="price band")
     order = bench.order("e1")
-    assert (order.state, order.price, order.pending_modify) == (OrderState.ACCEPTED, 100.0, False)
+    assert (order.state, order.price, order.evidence.modify.wanted) == (OrderState.ACCEPTED, 100.0, None)
     assert order.message == "refused: price band"
 
 
@@ -113,7 +119,7 @@ def test_change_not_sent_is_asked_for_again_and_not_counted(bench: OrderBench) -
     resting(bench)
     bench.ask_modify("e1", price=101.0)
     bench.end(modifies(bench)[0], Outcome.NOT_SENT)
-    assert bench.order("e1").modify_calls == 0
+    assert bench.order("e1").evidence.modify.calls == 0
     bench.tick(1 * SECOND)
     bench.modify()
     bench.read()
@@ -128,7 +134,12 @@ def test_fill_during_a_change_is_booked_and_ends_it(bench: OrderBench) -> None:
     bench.report(placed)
     bench.read()
     order = bench.order("e1")
-    assert (order.state, order.filled, order.pending_modify, order.modifying) == (OrderState.FILLED, 100, False, False)
+    assert (order.state, order.filled, order.evidence.modify.wanted, order.evidence.modify.out) == (
+        OrderState.FILLED,
+        100,
+        None,
+        False,
+    )
     assert bench.position().quantity == 100
 
 
@@ -150,7 +161,7 @@ def test_what_was_to_be_left_has_filled_before_the_call_so_the_rest_is_cancelled
     bench.broker.trade(placed, 60, 100.0)
     bench.report(placed)
     bench.tick(2 * SECOND)
-    assert bench.order("e1").pending_cancel and modifies(bench) == []
+    assert bench.order("e1").evidence.cancel.wanted and modifies(bench) == []
 
 
 def test_cancel_overrules_a_change_that_is_under_way(bench: OrderBench) -> None:
@@ -160,7 +171,7 @@ def test_cancel_overrules_a_change_that_is_under_way(bench: OrderBench) -> None:
     bench.modify()
     settle(bench, 4)
     order = bench.order("e1")
-    assert (order.state, order.pending_modify) == (OrderState.CANCELLED, False)
+    assert (order.state, order.evidence.modify.wanted) == (OrderState.CANCELLED, None)
 
 
 def test_crash_while_a_call_is_out_is_settled_by_reading(bench: OrderBench) -> None:
@@ -168,9 +179,9 @@ def test_crash_while_a_call_is_out_is_settled_by_reading(bench: OrderBench) -> N
     bench.ask_modify("e1", price=101.0)
     bench.broker.modify(modifies(bench)[0].order)
     bench.crash()
-    assert not bench.order("e1").modifying
+    assert not bench.order("e1").evidence.modify.out
     later(bench)
-    assert (bench.order("e1").price, bench.order("e1").modify_calls) == (101.0, 1)
+    assert (bench.order("e1").price, bench.order("e1").evidence.modify.calls) == (101.0, 1)
 
 
 def test_answer_with_another_orders_id_is_illegal(bench: OrderBench) -> None:
@@ -190,7 +201,7 @@ def replacing_bench(**rules: object) -> OrderBench:
 
 
 def successors(bench: OrderBench) -> list[Order]:
-    return [order for order in bench.machine.orders() if order.replaces]
+    return [order for order in bench.machine.orders() if order.links.replaces]
 
 
 def test_broker_without_modify_gets_a_new_order_only_after_the_cancel_is_proven() -> None:
@@ -205,7 +216,7 @@ def test_broker_without_modify_gets_a_new_order_only_after_the_cancel_is_proven(
     assert successors(bench) == [], "the answer to the cancel alone proves nothing"
     bench.read()
     (order,) = successors(bench)
-    assert (order.quantity, order.price, order.cause, order.replaces) == (60, 101.0, "signal-e1", "e1")
+    assert (order.quantity, order.price, order.cause, order.links.replaces) == (60, 101.0, "signal-e1", "e1")
     assert order.client_order_id != "e1" and order.state is OrderState.SUBMITTED
     assert not placed.open
 
@@ -255,7 +266,7 @@ def test_halt_and_switch_off_withdraw_entries_that_rest(bench: OrderBench, word:
         bench.step(TradingState(level=TradingLevel.HALT, generation=1, reason="test", at_ns=bench.now))
     else:
         bench.step(StrategySwitch(strategy="s1", enabled=False, generation=1, at_ns=bench.now))
-    assert bench.order("e1").pending_cancel
+    assert bench.order("e1").evidence.cancel.wanted
 
 
 def test_modifications_are_counted_and_the_order_replaced_before_they_run_out() -> None:
@@ -269,7 +280,7 @@ def test_modifications_are_counted_and_the_order_replaced_before_they_run_out() 
     settle(bench, 4)
     assert placed.modifies == 2
     (order,) = successors(bench)
-    assert (order.price, order.modify_calls, order.state) == (103.0, 0, OrderState.ACCEPTED)
+    assert (order.price, order.evidence.modify.calls, order.state) == (103.0, 0, OrderState.ACCEPTED)
 
 
 def test_partly_filled_order_is_replaced_where_the_broker_changes_none() -> None:
@@ -478,7 +489,7 @@ def test_book_that_shows_another_status_word_proves_no_change(bench: OrderBench)
     bench.modify()
     placed.status = BrokerStatus.OTHER
     bench.read()
-    assert bench.order("e1").pending_modify
+    assert bench.order("e1").evidence.modify.wanted
 
 
 def test_cancel_beside_a_change_that_is_out_counts_as_a_call_of_its_own() -> None:

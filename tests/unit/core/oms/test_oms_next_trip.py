@@ -8,7 +8,7 @@ import pytest
 
 from mytrading.messages.enums import Call, OrderState, OrderType, Purpose, Side
 from mytrading.messages.orders import Order
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 
 LONG = {"stop_trigger": 90.0, "stop_limit": 87.0}
 SHORT = {"side": Side.SELL, "stop_trigger": 110.0, "stop_limit": 113.0}
@@ -31,7 +31,7 @@ def stops(bench: OrderBench) -> list[tuple[Side, int, float, OrderState]]:
 
 
 def live(order: Order) -> bool:
-    return order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED) and not order.pending_cancel
+    return order.state in (OrderState.SUBMITTED, OrderState.ACCEPTED) and not order.evidence.cancel.wanted
 
 
 def close_by_hand(bench: OrderBench) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Purpose
 from mytrading.messages.orders import OrderChanged
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench, Placed
+from tests.kit.state_digest import state_digest
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
@@ -54,7 +55,7 @@ def test_fill_that_only_the_stream_told_is_withdrawn_with_its_stop(bench: OrderB
     assert [level.state for level in bench.machine.protections()] == ["done"]
     assert "FILL_WITHDRAWN" in bench.codes() and "GOAL_STUCK" not in bench.codes()
     assert [row.event for row in bench.rows if isinstance(row, OrderChanged)].count("sighting_withdrawn") == 1
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_exit_of_a_withdrawn_fill_is_done_and_sells_nothing(bench: OrderBench) -> None:
@@ -215,11 +216,11 @@ def test_sighting_on_an_entry_that_goes_on_resting_is_withdrawn_with_its_stop(
     resting(bench, told, **terms)
     go_on(bench)
     entry = bench.order("e1")
-    assert (entry.state, entry.filled_seen, entry.ending) == (OrderState.ACCEPTED, 0, "")
+    assert (entry.state, entry.filled_seen, entry.evidence.end) == (OrderState.ACCEPTED, 0, None)
     assert (bench.position().quantity, bench.position().quantity_seen) == (0, 0)
     assert stops(bench) == [OrderState.CANCELLED]
     assert "FILL_WITHDRAWN" in bench.codes()
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_entry_that_fills_after_its_sighting_was_withdrawn_is_guarded_and_booked(bench: OrderBench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.control import ProbeRequested
 from mytrading.messages.enums import Call, OrderState, OrderType, Side
-from tests.fake_broker import ACCOUNT, OrderBench
+from tests.kit.fake_broker import ACCOUNT, OrderBench
 
 
 def probe(name: str = "doctor-1", **fields: Any) -> ProbeRequested:

@@ -7,59 +7,15 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
-from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged, ProtectionChanged
-from tests.fake_broker import SECOND, OrderBench, Placed
-
-PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+from mytrading.messages.orders import TRIGGER_CROSSED, OrderChanged, ProtectionChanged
+from tests.kit.fake_broker import SECOND, OrderBench, Placed
+from tests.kit.oms_protection import PLAN, entered, guarded, live, settle, stops
+from tests.kit.state_digest import state_digest
 
 
 @pytest.fixture
 def bench() -> OrderBench:
     return OrderBench(OmsLimits())
-
-
-def stops(bench: OrderBench, *states: OrderState) -> list[Order]:
-    found = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
-    return [order for order in found if not states or order.state in states]
-
-
-def live(bench: OrderBench) -> int:
-    """Units that stops at the broker would sell."""
-    rows = bench.broker.orders.values()
-    names = {order.client_order_id for order in stops(bench)}
-    return sum(placed.quantity - placed.filled for placed in rows if placed.open and placed.client_order_id in names)
-
-
-def entered(bench: OrderBench, quantity: int = 50, filled: int = 50) -> Placed:
-    """An entry with a plan, filled as far as its update says."""
-    bench.read()
-    bench.enter("e1", quantity, **PLAN)
-    placed = bench.accept()
-    bench.broker.trade(placed, filled, 100.0)
-    bench.report(placed)
-    return placed
-
-
-def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
-    """A position whose stop rests at the broker, all of it read."""
-    entered(bench, quantity, quantity)
-    stop = bench.accept()
-    bench.read()
-    return stop
-
-
-def settle(bench: OrderBench, turns: int = 12) -> None:
-    """Every call is answered well, every second read."""
-    for _ in range(turns):
-        for call in list(bench.calls):
-            if call.call is Call.CANCEL:
-                bench.cancel(call)
-            elif call.call is Call.MODIFY:
-                bench.modify(call)
-            else:
-                bench.accept(call)
-        bench.tick(1 * SECOND)
-        bench.read()
 
 
 def test_first_sighting_of_a_fill_places_a_stop_limit_for_just_that(bench: OrderBench) -> None:
@@ -147,7 +103,7 @@ def test_book_that_flaps_all_the_time_fills_no_journal(bench: OrderBench) -> Non
         bench.read()
     taken = [row for row in bench.rows[before:] if isinstance(row, OrderChanged)]
     assert 2 <= len(taken) <= 2 * (120 // 15 + 1)
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_stop_that_books_wrongly_called_cancelled_is_cancelled_when_it_shows_with_nothing_held(
@@ -226,7 +182,7 @@ def test_stop_that_a_flapping_book_ended_lives_fifteen_seconds_after_the_book_is
     for _ in range(17):
         shown(bench, stop, BrokerStatus.TRIGGER_PENDING)
     assert bench.order(stop.client_order_id).state is OrderState.ACCEPTED
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 @pytest.mark.parametrize("status", [BrokerStatus.CANCELLED, BrokerStatus.REJECTED, BrokerStatus.EXPIRED])
@@ -236,7 +192,7 @@ def test_stop_of_which_a_book_lies_twice_in_a_row_gets_no_second_beside_it(statu
     for shown_as in (status, status, *[BrokerStatus.TRIGGER_PENDING] * 5):
         shown(bench_, stop, shown_as)
     assert bench_.calls == [] and live(bench_) == 50
-    assert bench_.order(stop.client_order_id).ending == ""
+    assert bench_.order(stop.client_order_id).evidence.end is None
 
 
 def test_stop_that_the_stream_and_one_read_call_ended_is_placed_again(bench: OrderBench) -> None:

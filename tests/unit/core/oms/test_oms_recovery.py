@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mytrading.core.oms import OrderMachine, rebuild
+from mytrading.core.oms import OrderMachine
+from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.orders import OrderChanged, PositionAdjusted, PositionChanged
-from mytrading.messages.records import RiskOpened
 from mytrading.messages.reports import ModeSeen, ReadRequest
-from tests.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
 
 OVER = "NFO:NIFTY30DEC2526000CE"
 AFTER = int(datetime(2026, 1, 2, tzinfo=UTC).timestamp()) * SECOND
@@ -221,9 +222,9 @@ def test_exit_that_a_lost_journal_never_decided_on_is_begun_after_two_reads(benc
 
 def test_lost_journal_begins_with_what_risk_carried_into_the_day(bench: OrderBench) -> None:
     carried = RiskOpened(day="2026-11-23", positions=(bench.position(),))
-    (opened,) = rebuild.foundation([carried])
+    (opened,) = journal_rebuild.foundation([carried])
     machine = OrderMachine()
     machine.apply(opened)
     position = machine.position(ACCOUNT, "NFO:A", Product.MIS, "s1")
     assert position is not None and position.quantity == 50
-    assert rebuild.foundation([]) == ()
+    assert journal_rebuild.foundation([]) == ()

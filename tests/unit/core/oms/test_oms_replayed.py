@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from mytrading.core.oms.machine import OrderMachine
-from mytrading.core.oms.replayed import ReplayedReport
+from mytrading.core.oms.state.replayed_reports import ReplayedReport
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.enums import BrokerStatus, Product, Side
 from mytrading.messages.reports import (
@@ -19,6 +19,7 @@ from mytrading.messages.reports import (
     OrderReport,
     ReportMessage,
 )
+from tests.kit.state_digest import state_digest
 
 ROW = BrokerOrder(broker_order_id="b1", instrument="NSE:SBIN", side=Side.BUY, quantity=5, status=BrokerStatus.OPEN)
 REPORTS = (
@@ -43,7 +44,7 @@ def test_replay_of_a_report_teaches_what_the_report_does(report: ReportMessage) 
     live.apply(StreamDecoder("reports").body(encode_body(report)))
     replayed.apply(StreamDecoder("reports", ReplayedReport).body(encode_body(report)))
     assert replayed.machine_ns == live.machine_ns > 0
-    assert replayed.state_digest() == live.state_digest()
+    assert state_digest(replayed) == state_digest(live)
 
 
 def test_replay_knows_every_report_by_its_tag() -> None:

@@ -7,7 +7,7 @@ import pytest
 from mytrading.messages.control import ResolveRequested
 from mytrading.messages.enums import OrderState, Outcome, Side
 from mytrading.messages.orders import Order, RequestAnswered
-from tests.fake_broker import SECOND, OrderBench, Placed
+from tests.kit.fake_broker import SECOND, OrderBench, Placed
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_not_placed_frees_the_side_and_an_order_that_appears_is_ours_and_cancell
     assert bench.order("e2").state is OrderState.SUBMITTED
     bench.accept()
     stranger(bench, order)
-    assert (bench.order("e1").broker_order_id, bench.order("e1").pending_cancel) == ("B2", True)
+    assert (bench.order("e1").broker_order_id, bench.order("e1").evidence.cancel.wanted) == ("B2", True)
 
 
 def test_not_placed_frees_what_a_lost_order_reserves(bench: OrderBench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mytrading.messages.enums import Outcome
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.order import ModifyRules
-from mytrading.core.parents import fold
+from mytrading.core.orders.parent_orders import fold
+from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order, PositionAdjusted
-from tests.fake_broker import SECOND, OpenCall, OrderBench
+from tests.kit.fake_broker import SECOND, OpenCall, OrderBench
 
 LOT, FREEZE = 50, 200
 SIZED = {"lot": LOT, "freeze": FREEZE}
@@ -25,13 +25,13 @@ def bench() -> OrderBench:
 
 
 def slices_of(bench: OrderBench, parent: str) -> list[Order]:
-    found = [order for order in bench.machine.orders() if order.parent == parent]
-    return sorted(found, key=lambda order: order.slice)
+    found = [order for order in bench.machine.orders() if order.links.parent == parent]
+    return sorted(found, key=lambda order: order.links.slice)
 
 
 def placings(bench: OrderBench, purpose: Purpose = Purpose.ENTRY) -> list[OpenCall]:
     found = [call for call in bench.calls if call.call is Call.PLACE and call.order.purpose is purpose]
-    return sorted(found, key=lambda call: call.order.slice)
+    return sorted(found, key=lambda call: call.order.links.slice)
 
 
 def fill_all(bench: OrderBench, purpose: Purpose = Purpose.ENTRY) -> None:
@@ -52,7 +52,7 @@ def hold(bench: OrderBench, quantity: int, **fields: float) -> None:
 
 def test_entry_within_the_freeze_quantity_is_one_order_of_its_own_id(bench: OrderBench) -> None:
     bench.enter("e1", FREEZE, **SIZED)
-    assert [(call.order.client_order_id, call.order.quantity, call.order.parent) for call in bench.calls] == [
+    assert [(call.order.client_order_id, call.order.quantity, call.order.links.parent) for call in bench.calls] == [
         ("e1", FREEZE, "")
     ]
 
@@ -60,7 +60,7 @@ def test_entry_within_the_freeze_quantity_is_one_order_of_its_own_id(bench: Orde
 def test_entry_above_the_freeze_quantity_goes_as_different_slices_at_once(bench: OrderBench) -> None:
     bench.enter("e1", 450, **SIZED)
     sent = [call.order for call in placings(bench)]
-    assert [(order.slice, order.quantity, order.parent) for order in sent] == [
+    assert [(order.links.slice, order.quantity, order.links.parent) for order in sent] == [
         (1, 200, "e1"), (2, 150, "e1"), (3, 100, "e1")
     ]  # fmt: skip
     assert bench.machine.order("e1") is None
@@ -175,7 +175,7 @@ def test_rejected_exit_slice_is_tried_again_for_the_rest(bench: OrderBench) -> N
     fill_all(bench, Purpose.EXIT)
     bench.tick(SECOND)
     (call,) = placings(bench, Purpose.EXIT)
-    assert call.order.quantity == 150 and call.order.parent == ""
+    assert call.order.quantity == 150 and call.order.links.parent == ""
 
 
 def test_unknown_exit_slices_become_ghosts_of_one_attempt(bench: OrderBench) -> None:
@@ -258,10 +258,10 @@ def test_slice_that_is_replaced_has_a_slice_for_its_successor() -> None:
     for _ in range(3):
         bench.tick(SECOND)
         bench.read()
-    (after,) = [order for order in bench.machine.orders() if order.replaces]
-    assert (after.parent, after.slice, after.quantity, after.price) == ("e1", 2, 100, 101.0)
+    (after,) = [order for order in bench.machine.orders() if order.links.replaces]
+    assert (after.links.parent, after.links.slice, after.quantity, after.price) == ("e1", 2, 100, 101.0)
     gone = bench.order(second.client_order_id)
-    assert (gone.state, gone.replacing) == (OrderState.CANCELLED, False)
+    assert (gone.state, gone.evidence.modify.by_replacement) == (OrderState.CANCELLED, False)
     assert fold(slices_of(bench, "e1")).quantity == 450
     bench.end(placings(bench)[0], Outcome.REFUSED, message="margin")
     (short,) = [alert for alert in bench.alerts if alert.code == "ENTRY_SHORT"]

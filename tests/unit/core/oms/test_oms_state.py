@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mytrading.core.oms import OrderMachine
-from mytrading.core.oms.state import State
+from mytrading.core.oms.state.state import State
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.orders import OrderChanged
-from tests.fake_broker import NEVER, SECOND, OrderBench
+from tests.kit.fake_broker import NEVER, SECOND, OrderBench
+from tests.kit.state_digest import state_digest
 
 KEYS = st.sampled_from("abcdef")
 CHANGES = st.lists(st.tuples(KEYS, st.none() | st.integers(0, 3)), max_size=12)
@@ -65,13 +66,13 @@ def test_decision_that_fails_half_way_leaves_the_machine_as_it_was(monkeypatch: 
 
     bench = OrderBench()
     bench.read()
-    before = bench.machine.state_digest()
+    before = state_digest(bench.machine)
     with monkeypatch.context() as patch:
-        patch.setattr("mytrading.core.oms.sending.dispatch", broken)
+        patch.setattr("mytrading.core.oms.placing.dispatch.dispatch", broken)
         with pytest.raises(RuntimeError):
             bench.enter("e1")
     assert bench.machine.order("e1") is None
-    assert bench.machine.state_digest() == before
+    assert state_digest(bench.machine) == before
     rows = bench.enter("e1")
     assert [row.event for row in rows if isinstance(row, OrderChanged)] == ["submitted"]
 

@@ -9,7 +9,7 @@ import pytest
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.enums import Call, Outcome, Purpose
-from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench, Placed
 
 
 def made(calls_per_second: int = 8, calls_kept: int = 1) -> OrderBench:
@@ -93,7 +93,7 @@ def test_entries_without_a_plan_leave_the_calls_of_others_stops() -> None:
     bench = made()
     enter(bench, 2)
     enter(bench, 8, stop_trigger=0.0, stop_limit=0.0, strategy="s2")
-    assert [call.order.stop_trigger > 0 for call in bench.calls].count(False) == 3
+    assert [call.order.plan.stop_trigger > 0 for call in bench.calls].count(False) == 3
     assert len(bench.calls) == 5, "with two for stops and one for exits that is the second's eight"
 
 

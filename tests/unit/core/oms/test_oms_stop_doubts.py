@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.order import ModifyRules
+from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.control import ResolveRequested
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order
-from mytrading.messages.runconfig import UnknownExit
-from tests.fake_broker import SECOND, OrderBench, Placed
+from mytrading.messages.run_config import UnknownExit
+from tests.kit.fake_broker import SECOND, OrderBench, Placed
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 

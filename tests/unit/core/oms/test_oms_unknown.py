@@ -9,9 +9,10 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.order_evidence import Candidate, Unseen
 from mytrading.messages.reports import BrokerTrades, ModeSeen
-from mytrading.messages.runconfig import UnknownExit
-from tests.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench
+from mytrading.messages.run_config import UnknownExit
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OpenCall, OrderBench, time_out
 
 
 @pytest.fixture
@@ -20,16 +21,6 @@ def bench() -> OrderBench:
     made.check_purity = True
     made.read()
     return made
-
-
-def time_out(bench: OrderBench, *, placed: bool) -> OpenCall:
-    """The open call ends without an answer."""
-    call = bench.calls[0]
-    if placed:
-        bench.broker.place(call.order, bench.time)
-    bench.tick(1 * SECOND)
-    bench.end(call, Outcome.UNKNOWN, message="timed out")
-    return call
 
 
 def exit_unknown(bench: OrderBench, *, placed: bool) -> OpenCall:
@@ -46,7 +37,7 @@ def test_unknown_entry_is_never_placed_again(bench: OrderBench) -> None:
     for _ in range(200):
         bench.tick(1 * SECOND)
         bench.read()
-    assert bench.calls == [] and bench.order("e1").attempt == 1
+    assert bench.calls == [] and bench.order("e1").call.attempt == 1
 
 
 def test_unknown_entry_blocks_its_side_of_the_key(bench: OrderBench) -> None:
@@ -65,7 +56,10 @@ def test_unknown_order_is_adopted_when_two_reads_show_exactly_one(bench: OrderBe
     bench.enter("e1")
     time_out(bench, placed=True)
     bench.read()
-    assert (bench.order("e1").state, bench.order("e1").candidate) == (OrderState.UNKNOWN, "B1")
+    assert (bench.order("e1").state, bench.order("e1").evidence.match) == (
+        OrderState.UNKNOWN,
+        Candidate(broker_order_id="B1"),
+    )
     bench.read()
     assert (bench.order("e1").state, bench.order("e1").broker_order_id) == (OrderState.ACCEPTED, "B1")
 
@@ -98,7 +92,7 @@ def test_unknown_order_is_not_an_order_known_before_the_call(bench: OrderBench) 
     time_out(bench, placed=False)
     for _ in range(3):
         bench.read()
-    assert bench.order("e2").state is OrderState.UNKNOWN and not bench.order("e2").candidate
+    assert bench.order("e2").state is OrderState.UNKNOWN and bench.order("e2").evidence.match == Unseen(reads=2)
     assert foreign.id not in {order.broker_order_id for order in bench.machine.orders()}
 
 
@@ -131,7 +125,7 @@ def test_candidate_that_vanishes_is_dropped(bench: OrderBench) -> None:
     gone.instrument = "NFO:Z"
     bench.broker.orders["B9"] = gone
     bench.read()
-    assert bench.order("e1").candidate == ""
+    assert bench.order("e1").evidence.match is None
 
 
 def test_unknown_entry_is_lost_after_the_window_and_two_reads(bench: OrderBench) -> None:
@@ -162,7 +156,7 @@ def test_unknown_entry_is_lost_after_two_reads_of_a_book_that_shows_our_tags(tag
     before = tagged.broker.books(tagged.time)
     tagged.enter("e1")
     time_out(tagged, placed=False)
-    tagged.step(replace(before, began_machine_ns=tagged.order("e1").ended_machine_ns))
+    tagged.step(replace(before, began_machine_ns=tagged.order("e1").call.ended_machine_ns))
     tagged.read()
     assert tagged.order("e1").state is OrderState.UNKNOWN, "the first began before the call had ended"
     tagged.read()
@@ -295,7 +289,7 @@ def test_ghost_needs_two_clean_reads_15_s_apart(bench: OrderBench) -> None:
     bench.read()
     assert bench.order(name).state is OrderState.GHOST and "ORDER_GHOST" in bench.codes()
     (second,) = bench.calls
-    assert (second.order.goal, second.order.quantity) == ("g1", 50)
+    assert (second.order.links.goal, second.order.quantity) == ("g1", 50)
     assert second.order.client_order_id != name
 
 

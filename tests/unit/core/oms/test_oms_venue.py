@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from mytrading.messages.enums import OrderState, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import PositionAdjusted, TradeClosed
 from mytrading.messages.reports import ReadRequest
-from tests.fake_broker import SECOND, OrderBench
+from tests.kit.fake_broker import SECOND, OrderBench
+from tests.kit.state_digest import state_digest
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
@@ -71,7 +72,7 @@ def test_fills_of_the_venue_are_booked_as_such_with_their_profit(bench: OrderBen
     assert (trade.realised, trade.exit_price) == (200.0, 104.0)
     assert [goal.state for goal in bench.machine.goals()] == ["done"]
     assert not bench.calls and "VENUE_SQUARE_OFF" in bench.codes() and "POSITION_CORRECTED" not in bench.codes()
-    assert bench.replayed().state_digest() == bench.machine.state_digest()
+    assert state_digest(bench.replayed()) == state_digest(bench.machine)
 
 
 def test_units_count_and_profit_does_not_where_the_trade_book_tells_no_price(bench: OrderBench) -> None:

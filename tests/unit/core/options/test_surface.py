@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.options.surface import Shape, Smile, forward_of, in_ticks, levels, premium, realised
-from tests.examples import examples
+from mytrading.core.options.black76 import forward_of, prices
+from mytrading.core.options.surface import Shape, Smile, in_ticks, levels, realised
+from tests.kit.hypothesis_budget import examples
 
 SHAPE = Shape()
 
@@ -17,7 +18,7 @@ def worth(spot: float, strike: float, years: float, level: float, is_call: bool)
     left = np.array([years])
     forward = forward_of(np.array([spot]), left, SHAPE.carry)
     volatility = SHAPE.volatility(level, forward, strike, left)
-    return float(premium(forward, strike, left, volatility, SHAPE.rate, is_call)[0])
+    return float(prices(forward, strike, left, volatility, SHAPE.rate, is_call)[0])
 
 
 @settings(max_examples=examples(50), deadline=None)
@@ -39,8 +40,8 @@ def test_calls_lose_and_puts_gain_with_the_strike(years: float, level: float) ->
     left = np.full(len(strikes), years)
     forward = forward_of(np.full(len(strikes), 21_700.0), left, SHAPE.carry)
     volatility = SHAPE.volatility(level, forward, strikes, left)
-    calls = premium(forward, strikes, left, volatility, SHAPE.rate, True)
-    puts = premium(forward, strikes, left, volatility, SHAPE.rate, False)
+    calls = prices(forward, strikes, left, volatility, SHAPE.rate, True)
+    puts = prices(forward, strikes, left, volatility, SHAPE.rate, False)
     assert np.all(np.diff(calls) <= 1e-9)
     assert np.all(np.diff(puts) >= -1e-9)
 

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.core.live_gate import live_problem
+from mytrading.core.orders.live_gate import live_problem
 from mytrading.messages.enums import Mode
-from mytrading.messages.runconfig import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
-from tests.feed_support import feed_config
+from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
+from tests.kit.feed_process import feed_config
 
 LIVE: dict[str, Any] = {"mode": Mode.LIVE, "trade_execution": True, "live_confirm": "main"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.marketable import marketable_price
+from mytrading.core.orders.marketable_price import marketable_price
 from mytrading.messages.enums import Side
 from mytrading.messages.market import Quote
 

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.order import LIVE, TERMINAL, TRANSITIONS, legal, remaining, same_fingerprint, settled, weigh
-from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
-from mytrading.messages.orders import Order
-
-S = OrderState
-
-
-def order(**fields: object) -> Order:
-    base: dict[str, object] = {
-        "client_order_id": "c1",
-        "account": "main",
-        "instrument": "NFO:A",
-        "product": Product.MIS,
-        "strategy": "s",
-        "run": "r",
-        "cause": "c",
-        "purpose": Purpose.ENTRY,
-        "side": Side.BUY,
-        "quantity": 50,
-        "order_type": OrderType.MARKET,
-        "state": S.ACCEPTED,
-        "created_ns": 0,
-        "updated_ns": 0,
-    }
-    return Order(**{**base, **fields})  # type: ignore[arg-type]
+from mytrading.core.orders.state_machine import (
+    LIVE,
+    TERMINAL,
+    TRANSITIONS,
+    legal,
+    remaining,
+    same_fingerprint,
+    settled,
+    weigh,
+)
+from mytrading.messages.enums import OrderState, OrderType, Side
+from tests.kit.order_samples import S, order
 
 
 def test_table_covers_every_state() -> None:

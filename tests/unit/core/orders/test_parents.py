@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from mytrading.core.parents import fold, grouped
-from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
-from mytrading.messages.orders import Order
+from mytrading.core.orders.parent_orders import fold, grouped
+from mytrading.messages.enums import OrderState
+from tests.kit.sliced_orders import order
 
 S = OrderState
-
-
-def order(number: int, state: OrderState, filled: int = 0, **fields: Any) -> Order:
-    made: dict[str, Any] = {
-        "client_order_id": f"p{number}", "account": "main", "instrument": "NFO:A", "product": Product.MIS,
-        "strategy": "s", "run": "r", "cause": "c", "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 100 - number,
-        "order_type": OrderType.MARKET, "state": state, "created_ns": number, "updated_ns": number, "parent": "p",
-        "slice": number, "filled": filled, "filled_seen": filled,
-    }  # fmt: skip
-    return Order(**{**made, **fields})
 
 
 def test_fold_sums_quantities_and_averages_the_price_over_what_was_filled() -> None:
@@ -57,7 +45,7 @@ def test_fold_tells_how_the_slices_stand_and_why() -> None:
 def test_grouped_keeps_whole_orders_and_joins_slices_where_the_first_stood() -> None:
     whole = order(9, S.FILLED, parent="", slice=0, client_order_id="w")
     rows = grouped([order(2, S.FILLED), whole, order(1, S.FILLED)])
-    assert [(parent.client_order_id, [part.slice for part in slices]) for parent, slices in rows] == [
+    assert [(parent.client_order_id, [part.links.slice for part in slices]) for parent, slices in rows] == [
         ("p", [1, 2]), ("w", [])
     ]  # fmt: skip
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.throttle import SECOND, remember, room
+from mytrading.core.orders.rate_limit import remember, room
+from mytrading.core.time import SECOND
 
 MS = 1_000_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.confidence import ORDERS_STALE_NS, POSITIONS_STALE_NS, least, of_account
+from mytrading.core.reconciler.book_confidence import ORDERS_STALE_NS, POSITIONS_STALE_NS, least, of_account
 from mytrading.messages.enums import Confidence
 from mytrading.messages.reports import AccountHealth
 

@@ -4,10 +4,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.reconcile import SECOND, HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
+from mytrading.core.reconciler.read_plan import HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.order_evidence import OrderEvidence, PendingEnd
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, OrderReport, ReadRequest
+from tests.kit.order_samples import order_of
 
 T0 = 1_000 * SECOND
 JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=False)
@@ -51,7 +54,7 @@ def our_order(**fields: Any) -> Order:
         "updated_ns": 1,
         "broker_order_id": "7",
     }
-    return Order(**{**given, **fields})
+    return order_of(**{**given, **fields})
 
 
 def books(began: int, ended: int, **fields: Any) -> BooksRead:
@@ -295,7 +298,7 @@ def test_end_is_shown_when_the_router_has_noted_it() -> None:
     levels.fold(update(BrokerStatus.CANCELLED, 0))
     levels.shown(our_order())
     assert len(levels.standing(T0)) == 1
-    levels.shown(our_order(ending="cancelled"))
+    levels.shown(our_order(evidence=OrderEvidence(end=PendingEnd(status=BrokerStatus.CANCELLED))))
     assert levels.standing(T0) == ()
 
 

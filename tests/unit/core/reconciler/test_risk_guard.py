@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.reconcile import held as held_of
-from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.core.reconciler.read_plan import held as held_of
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, OrderState, Product, Side
 from mytrading.messages.orders import (
-    Order,
-    OrderChanged,
     Position,
     PositionAdjusted,
     Protection,
@@ -21,70 +16,14 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import (
     BooksRead,
-    BrokerHeld,
     BrokerOrder,
     BrokerPosition,
     BrokerTrades,
-    LiveOrder,
     ReadRequest,
 )
-from mytrading.messages.runconfig import StopPlan
-from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import CALL, SECOND, SHARE, Desk
-
-
-class Guarded:
-    """Ten shares held, and whatever the test puts at the broker."""
-
-    def __init__(self, stop: StopPlan = StopPlan.BROKER, product: Product = Product.MIS) -> None:
-        self.desk = Desk()
-        self.product = self.desk.product = product
-        (run,) = self.desk.machine.strategies.values()
-        self.desk.machine.strategies["S"] = replace(run, stop=stop)
-        self.desk.quote(SHARE, 800.0)
-        rows = self.desk.wish("a", Leg(instrument=SHARE, lots=10), product=product)
-        entry = next(row for row in rows if isinstance(row, PlaceEntry))
-        self.desk.fill(entry)
-        self.desk.pass_time(1)
-        self.covered = 10
-        self.net = 10
-
-    def stop(self, state: OrderState = OrderState.ACCEPTED, quantity: int = 10, name: str = "B2") -> None:
-        """An event of the stop."""
-        order = Order(
-            client_order_id=f"stop-{name}", account="main", instrument=SHARE, product=self.product, strategy="S",
-            run="r", cause="c", purpose=Purpose.STOP, side=Side.SELL, quantity=quantity, order_type=OrderType.SL,
-            state=state, created_ns=0, updated_ns=0, broker_order_id=name,
-        )  # fmt: skip
-        self.desk.give(OrderChanged(event="x", order=order, machine_ns=self.desk.machine_ns))
-
-    def read(
-        self, seconds: float = 1.0, began: float = 0.0, covered: int | None = None, unread: tuple[str, ...] = ()
-    ) -> list[Any]:
-        """A reading that ends after some seconds; it began `began` seconds before its end."""
-        desk = self.desk
-        rows = list(desk.pass_time(seconds))
-        units = self.covered if covered is None else covered
-        live = LiveOrder(broker_order_id="B2", instrument=SHARE, side=Side.SELL, quantity=units)
-        row = BrokerPosition(instrument=SHARE, product=self.product, quantity=self.net)
-        desk.give(
-            BrokerHeld(
-                account="main",
-                began_machine_ns=desk.machine_ns - int(began * SECOND),
-                ended_machine_ns=desk.machine_ns,
-                at_ns=desk.now,
-                orders=(live,) if units else (),
-                positions=(row,) if self.net else (),
-                unread=unread,
-            )
-        )
-        return rows
-
-    def found(self) -> list[str]:
-        """Alarms and goals so far."""
-        kinds = (Alert, CloseGoal)
-        rows = [row for row in self.desk.rows if isinstance(row, kinds)]
-        return [row.code if isinstance(row, Alert) else row.reason for row in rows]
+from mytrading.messages.run_config import StopPlan
+from tests.kit.risk_bench import CALL, SECOND, SHARE, RiskBench
+from tests.kit.risk_guard_bench import Guarded
 
 
 @pytest.fixture
@@ -110,7 +49,7 @@ def test_bare_half_bare_and_overguarded_position_is_alarmed_at_t_and_closed_at_t
     for _ in range(4):
         made.read()
     assert made.found() == [], "4 s after the second reading"
-    made.desk.pass_time(1)
+    made.bench.pass_time(1)
     assert made.found() == ["POSITION_BARE"]
     for _ in range(4):
         made.read()
@@ -123,7 +62,7 @@ def test_bare_half_bare_and_overguarded_position_is_alarmed_at_t_and_closed_at_t
 def test_bare_shares_that_left_the_position_book_overnight_are_alarmed_and_closed() -> None:
     """The book says nothing of delivered shares, and their stops of the order book were not looked at."""
     made = Guarded(product=Product.CNC)
-    made.desk.machine.apply(made.desk.machine.snapshot("2026-03-18"))
+    made.bench.machine.apply(made.bench.machine.snapshot("2026-03-18"))
     made.net = 0
     made.stop()
     for _ in range(10):
@@ -141,7 +80,7 @@ def test_bare_shares_that_left_the_position_book_overnight_are_alarmed_and_close
 
 def test_shares_sold_by_hand_after_delivery_are_not_taken_as_bare() -> None:
     made = Guarded(product=Product.CNC)
-    made.desk.machine.apply(made.desk.machine.snapshot("2026-03-18"))
+    made.bench.machine.apply(made.bench.machine.snapshot("2026-03-18"))
     made.net = -10
     made.stop(OrderState.EXPIRED)
     for _ in range(30):
@@ -157,10 +96,10 @@ def test_reading_with_a_row_of_the_instrument_that_nobody_can_read_says_nothing(
 
 def test_single_reading_proves_nothing(guarded: Guarded) -> None:
     guarded.read(covered=0)
-    guarded.desk.pass_time(60)
+    guarded.bench.pass_time(60)
     guarded.read()
     guarded.read(covered=0)
-    guarded.desk.pass_time(60)
+    guarded.bench.pass_time(60)
     assert guarded.found() == []
 
 
@@ -217,7 +156,7 @@ def test_one_reading_with_the_stop_ends_the_doubt(guarded: Guarded) -> None:
 
 
 def test_stop_in_doubt_is_not_judged_outside_continuous_trading(guarded: Guarded) -> None:
-    guarded.desk.now += 10 * 3600 * SECOND
+    guarded.bench.now += 10 * 3600 * SECOND
     guarded.stop(OrderState.UNKNOWN, name="B9")
     for _ in range(150):
         guarded.read(covered=0)
@@ -230,15 +169,15 @@ def test_price_at_the_level_of_a_stop_in_doubt_closes_at_once() -> None:
         id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
         side=Side.SELL, trigger=784.0, limit=776.0,
     )  # fmt: skip
-    made.desk.give(ProtectionChanged(protection=level, at_ns=made.desk.now))
+    made.bench.give(ProtectionChanged(protection=level, at_ns=made.bench.now))
     made.stop(OrderState.UNKNOWN, name="B9")
     made.read(covered=0)
-    made.desk.quote(SHARE, 780.0)
+    made.bench.quote(SHARE, 780.0)
     assert made.found() == [], "one reading proves nothing"
     made.read(covered=0)
-    made.desk.quote(SHARE, 785.0)
+    made.bench.quote(SHARE, 785.0)
     assert made.found() == [], "the price is not there"
-    made.desk.quote(SHARE, 784.0)
+    made.bench.quote(SHARE, 784.0)
     assert made.found() == ["stop: 784 is at or beyond 784", "STOP_FAILED"]
 
 
@@ -249,7 +188,7 @@ def levelled() -> Guarded:
         id="p", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c",
         side=Side.SELL, trigger=784.0, limit=776.0,
     )  # fmt: skip
-    made.desk.give(ProtectionChanged(protection=level, at_ns=made.desk.now))
+    made.bench.give(ProtectionChanged(protection=level, at_ns=made.bench.now))
     return made
 
 
@@ -259,12 +198,12 @@ def test_readings_from_before_a_stop_came_to_rest_do_not_take_the_price_away_fro
     made.read(covered=0)
     made.read(covered=0)
     made.stop(OrderState.ACCEPTED)
-    made.desk.quote(SHARE, 784.0)
+    made.bench.quote(SHARE, 784.0)
     made.read(began=1.5, covered=0)
-    made.desk.quote(SHARE, 784.0)
+    made.bench.quote(SHARE, 784.0)
     assert made.found() == []
     made.read(began=0.5, covered=0)
-    made.desk.quote(SHARE, 784.0)
+    made.bench.quote(SHARE, 784.0)
     assert made.found() == ["stop: 784 is at or beyond 784", "STOP_FAILED"], "a reading begun since misses it still"
 
 
@@ -273,13 +212,13 @@ def test_doubt_about_a_position_says_nothing_of_the_next_one() -> None:
     made.stop(OrderState.SUBMITTED)
     made.read(covered=0)
     made.read(covered=0)
-    assert made.desk.machine.state.guard.in_doubt()
-    (held,) = made.desk.machine.state.open_positions()
+    assert made.bench.machine.state.guard.in_doubt()
+    (held,) = made.bench.machine.state.open_positions()
     for quantity in (0, 10):
         position = replace(held, quantity=quantity, quantity_seen=quantity)
-        made.desk.give(PositionAdjusted(position=position, cause="correction", quantity=0, price=0.0, at_ns=0))
-    assert made.desk.machine.state.guard.in_doubt() == []
-    made.desk.quote(SHARE, 784.0)
+        made.bench.give(PositionAdjusted(position=position, cause="correction", quantity=0, price=0.0, at_ns=0))
+    assert made.bench.machine.state.guard.in_doubt() == []
+    made.bench.quote(SHARE, 784.0)
     assert made.found() == []
 
 
@@ -288,7 +227,7 @@ def test_price_at_the_level_of_a_stop_that_rests_is_the_exchanges_to_judge() -> 
     made.stop()
     for _ in range(3):
         made.read()
-        made.desk.quote(SHARE, 784.0)
+        made.bench.quote(SHARE, 784.0)
     assert made.found() == []
 
 
@@ -305,15 +244,15 @@ def test_position_whose_stop_is_not_to_be_at_the_broker_is_not_judged(stop: Stop
     for _ in range(30):
         made.read(covered=0)
     assert made.found() == []
-    assert not any(isinstance(row, ReadRequest) for row in made.desk.rows)
+    assert not any(isinstance(row, ReadRequest) for row in made.bench.rows)
 
 
 def test_nothing_is_judged_nor_asked_for_outside_continuous_trading(guarded: Guarded) -> None:
-    guarded.desk.now += 10 * 3600 * SECOND
-    guarded.desk.rows.clear()
+    guarded.bench.now += 10 * 3600 * SECOND
+    guarded.bench.rows.clear()
     for _ in range(30):
         guarded.read(covered=0)
-    judged = [row for row in guarded.desk.rows if isinstance(row, Alert | ReadRequest)]
+    judged = [row for row in guarded.bench.rows if isinstance(row, Alert | ReadRequest)]
     assert [row for row in judged if not isinstance(row, Alert) or row.code != "SQUARE_OFF_LATE"] == []
 
 
@@ -326,10 +265,10 @@ def test_foreign_order_of_the_closing_side_covers_nothing(guarded: Guarded) -> N
 
 def test_books_are_asked_for_each_second_while_the_stop_is_missing_and_every_ten_when_it_rests() -> None:
     def asked(made: Guarded) -> int:
-        made.desk.rows.clear()
+        made.bench.rows.clear()
         for _ in range(20):
             made.read()
-        return sum(isinstance(row, ReadRequest) for row in made.desk.rows)
+        return sum(isinstance(row, ReadRequest) for row in made.bench.rows)
 
     bare, well = Guarded(), Guarded()
     well.stop()
@@ -356,14 +295,14 @@ def test_held_needs_both_books_and_counts_what_may_still_trade() -> None:
 
 
 def test_position_that_a_person_claimed_without_a_stop_is_not_closed_for_it() -> None:
-    bench = Guarded()
+    guarded = Guarded()
     position = Position(
         account="main", instrument=CALL, product=Product.MIS, strategy="manual", run="r", quantity=65,
-        quantity_seen=65, average_price=100.0, opened_ns=bench.desk.now, updated_ns=bench.desk.now,
+        quantity_seen=65, average_price=100.0, opened_ns=guarded.bench.now, updated_ns=guarded.bench.now,
     )  # fmt: skip
-    claim = PositionAdjusted(position=position, cause="claim", quantity=65, price=100.0, at_ns=bench.desk.now)
-    bench.desk.give(claim)
-    assert [key[1] for key in bench.desk.machine.state.guarded_positions()] == [SHARE]
-    again = Desk()
-    again.give(bench.desk.machine.snapshot("2026-03-18"))
+    claim = PositionAdjusted(position=position, cause="claim", quantity=65, price=100.0, at_ns=guarded.bench.now)
+    guarded.bench.give(claim)
+    assert [key[1] for key in guarded.bench.machine.state.guarded_positions()] == [SHARE]
+    again = RiskBench()
+    again.give(guarded.bench.machine.snapshot("2026-03-18"))
     assert ("main", CALL, Product.MIS, "manual") in again.machine.state.claimed

@@ -11,30 +11,32 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Position, PositionChanged
-from mytrading.messages.runconfig import StopPlan
+from mytrading.messages.run_config import StopPlan
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import SHARE, TODAY, Desk
+from tests.kit.risk_bench import SHARE, TODAY, RiskBench
 
 KEY = ("main", SHARE, "MIS", "S")
 HOW = ("", "replayed", "snapshot")
 """How risk goes on before the late fill: itself, killed and replayed from its rows, or over the turn of a day."""
 
 
-class LateDesk(Desk):
-    """A desk with an engine stop whose positions carry the levels of the entry that opened them, as the router's do."""
+class LateBench(RiskBench):
+    """With an engine stop; positions carry the levels of the entry that opened them, as the router's do."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.machine.strategies["S"] = replace(self.machine.strategies["S"], stop=StopPlan.ENGINE)
+        self.machine.environment.strategies["S"] = replace(
+            self.machine.environment.strategies["S"], stop=StopPlan.ENGINE
+        )
         self.quote(SHARE, 800.0)
 
     def again(self, how: str) -> None:
         """Risk is started again, as `HOW` says."""
         rows = self.rows if how == "replayed" else (self.machine.snapshot(TODAY),)
         if how:
-            strategies = dict(self.machine.strategies)
+            strategies = dict(self.machine.environment.strategies)
             self.machine = RiskMachine(*self.parts)
-            self.machine.strategies.update(strategies)
+            self.machine.environment.strategies.update(strategies)
             for row in rows:
                 self.machine.apply(row)
             self.beat()
@@ -43,7 +45,7 @@ class LateDesk(Desk):
     def given_up(self, lots: int, state: OrderState, target: float = 0.0) -> PlaceEntry:
         """An entry of unknown fate that ended so, which everything but the fill has followed."""
         leg = Leg(instrument=SHARE, lots=lots, target_price=target)
-        rows = self.wish("a", leg, action=Action.BUY if lots > 0 else Action.SELL)
+        rows = self.intent("a", leg, action=Action.BUY if lots > 0 else Action.SELL)
         (entry,) = (row for row in rows if isinstance(row, PlaceEntry))
         self.order(entry, OrderState.UNKNOWN)
         self.order(entry, state)
@@ -77,24 +79,24 @@ def goals(rows: Any) -> list[CloseGoal]:
 def test_late_fill_has_the_stop_of_its_entry_long_and_short(
     lots: int, before: float, at: float, state: OrderState, how: str, confirmed: bool
 ) -> None:
-    desk = LateDesk()
-    entry = desk.given_up(lots, state)
-    desk.again(how)
-    assert desk.machine.state.stop_levels == {}, "nothing is waited for, so the level has ended"
-    desk.told(entry, confirmed)
-    desk.pass_time(1)
-    assert desk.machine.state.stop_levels == {KEY: at}
-    desk.again(how)
-    assert goals(desk.quote(SHARE, before)) == []
-    assert len(goals(desk.quote(SHARE, at))) == 1
+    bench = LateBench()
+    entry = bench.given_up(lots, state)
+    bench.again(how)
+    assert bench.machine.state.stop_levels == {}, "nothing is waited for, so the level has ended"
+    bench.told(entry, confirmed)
+    bench.pass_time(1)
+    assert bench.machine.state.stop_levels == {KEY: at}
+    bench.again(how)
+    assert goals(bench.quote(SHARE, before)) == []
+    assert len(goals(bench.quote(SHARE, at))) == 1
 
 
 @pytest.mark.parametrize(("lots", "price"), [(10, 783.0), (-10, 816.0)])
 def test_late_fill_beyond_its_stop_is_closed_with_the_fill(lots: int, price: float) -> None:
-    desk = LateDesk()
-    entry = desk.given_up(lots, OrderState.LOST)
-    desk.quote(SHARE, price)
-    assert len(goals(desk.told(entry))) == 1
+    bench = LateBench()
+    entry = bench.given_up(lots, OrderState.LOST)
+    bench.quote(SHARE, price)
+    assert len(goals(bench.told(entry))) == 1
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -103,27 +105,27 @@ def test_late_fill_beyond_its_stop_is_closed_with_the_fill(lots: int, price: flo
 def test_late_fill_has_the_target_of_its_entry(
     lots: int, target: float, before: float, state: OrderState, how: str
 ) -> None:
-    desk = LateDesk()
-    entry = desk.given_up(lots, state, target)
-    desk.again(how)
-    assert desk.machine.state.target_levels == {}
-    desk.told(entry)
-    desk.pass_time(1)
-    desk.again(how)
-    assert goals(desk.quote(SHARE, before)) == []
-    (goal,) = goals(desk.quote(SHARE, target))
+    bench = LateBench()
+    entry = bench.given_up(lots, state, target)
+    bench.again(how)
+    assert bench.machine.state.target_levels == {}
+    bench.told(entry)
+    bench.pass_time(1)
+    bench.again(how)
+    assert goals(bench.quote(SHARE, before)) == []
+    (goal,) = goals(bench.quote(SHARE, target))
     assert "target" in goal.reason
 
 
 def test_late_fill_is_judged_by_its_own_levels_while_the_other_side_is_on_its_way() -> None:
     """The level under its owner is by then that of the other side, which lies beyond every price of this one."""
-    desk = LateDesk()
-    late = desk.given_up(-10, OrderState.LOST)
-    (other,) = (row for row in desk.wish("b", Leg(instrument=SHARE, lots=10)) if isinstance(row, PlaceEntry))
-    assert desk.machine.state.stop_levels == {KEY: 784.0} != {KEY: late.held_stop}
-    told = desk.told(late)
-    assert [goal.reason for goal in goals(told)] == ["BUY"], "the wish that stands has no room for it"
-    assert goals(desk.quote(SHARE, 800.0)) == []
-    desk.hold(SHARE, 0, order="exit")
-    desk.pass_time(1)
-    assert desk.machine.state.stop_levels == {KEY: other.held_stop}
+    bench = LateBench()
+    late = bench.given_up(-10, OrderState.LOST)
+    (other,) = (row for row in bench.intent("b", Leg(instrument=SHARE, lots=10)) if isinstance(row, PlaceEntry))
+    assert bench.machine.state.stop_levels == {KEY: 784.0} != {KEY: late.held_stop}
+    told = bench.told(late)
+    assert [goal.reason for goal in goals(told)] == ["BUY"], "the signal that stands has no room for it"
+    assert goals(bench.quote(SHARE, 800.0)) == []
+    bench.hold(SHARE, 0, order="exit")
+    bench.pass_time(1)
+    assert bench.machine.state.stop_levels == {KEY: other.held_stop}

@@ -9,88 +9,88 @@ from msgspec.structs import replace
 
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, Product, Side
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.orders import GoalChanged, Position, PositionChanged
 from mytrading.messages.risk_events import RiskEventRecorded, RiskKind
 from mytrading.messages.signals import Leg
-from mytrading.messages.strategy_rules import StrategyRules
-from tests.unit.core.run_desks import RunDesk
-from tests.unit.core.test_risk_machine import SHARE, Desk
-from tests.unit.core.test_risk_stops import done
+from tests.kit.risk_bench import SHARE, RiskBench
+from tests.kit.risk_run_bench import RunBench
+from tests.kit.risk_stop_bench import done
 
 BUY, SELL = Leg(instrument=SHARE, lots=10), Leg(instrument=SHARE, lots=-10)
 
 
 @pytest.fixture
-def desk() -> Desk:
-    made = Desk()
+def bench() -> RiskBench:
+    made = RiskBench()
     made.quote(SHARE)
     return made
 
 
-def entered(desk: Desk, state: OrderState) -> PlaceEntry:
+def entered(bench: RiskBench, state: OrderState) -> PlaceEntry:
     """A BUY of ten shares whose order is in such a state."""
-    (entry,) = desk.wish("a", BUY)
+    (entry,) = bench.intent("a", BUY)
     assert isinstance(entry, PlaceEntry)
-    desk.order(entry, OrderState.UNKNOWN)
+    bench.order(entry, OrderState.UNKNOWN)
     if state is not OrderState.UNKNOWN:
-        desk.order(entry, state)
+        bench.order(entry, state)
     return entry
 
 
-def test_other_side_of_a_lost_entry_is_entered_at_once_and_for_what_it_wants(desk: Desk) -> None:
-    entered(desk, OrderState.LOST)
-    (entry,) = desk.wish("b", SELL, action=Action.SELL)
+def test_other_side_of_a_lost_entry_is_entered_at_once_and_for_what_it_wants(bench: RiskBench) -> None:
+    entered(bench, OrderState.LOST)
+    (entry,) = bench.intent("b", SELL, action=Action.SELL)
     assert isinstance(entry, PlaceEntry)
     assert (entry.side, entry.quantity) == (Side.SELL, 10)
 
 
 @pytest.mark.parametrize("waited", [False, True])
-def test_side_of_a_lost_entry_is_denied_with_a_code_and_the_cure(desk: Desk, waited: bool) -> None:
-    lost = entered(desk, OrderState.LOST)
+def test_side_of_a_lost_entry_is_denied_with_a_code_and_the_cure(bench: RiskBench, waited: bool) -> None:
+    lost = entered(bench, OrderState.LOST)
     if waited:
-        desk.wish("x", action=Action.EXIT)
-        desk.pass_time(90)
-        desk.quote(SHARE)
-    (denied,) = desk.wish("b", BUY)
+        bench.intent("x", action=Action.EXIT)
+        bench.pass_time(90)
+        bench.quote(SHARE)
+    (denied,) = bench.intent("b", BUY)
     assert isinstance(denied, SignalDenied)
     assert denied.code == "RESERVED" and f"mytrading orders resolve {lost.id} --not-placed" in denied.message
 
 
-def test_side_is_free_once_a_person_says_that_the_lost_entry_was_never_placed(desk: Desk) -> None:
-    lost = entered(desk, OrderState.LOST)
-    desk.order(lost, OrderState.GHOST)
-    (entry,) = desk.wish("b", BUY)
+def test_side_is_free_once_a_person_says_that_the_lost_entry_was_never_placed(bench: RiskBench) -> None:
+    lost = entered(bench, OrderState.LOST)
+    bench.order(lost, OrderState.GHOST)
+    (entry,) = bench.intent("b", BUY)
     assert isinstance(entry, PlaceEntry) and entry.id != lost.id
 
 
-def test_lost_entry_that_appears_and_fills_is_what_is_held(desk: Desk) -> None:
-    lost = entered(desk, OrderState.LOST)
-    desk.fill(lost)
-    assert desk.wish("b", BUY) == ()
-    goals = desk.wish("c", action=Action.EXIT)
+def test_lost_entry_that_appears_and_fills_is_what_is_held(bench: RiskBench) -> None:
+    lost = entered(bench, OrderState.LOST)
+    bench.fill(lost)
+    assert bench.intent("b", BUY) == ()
+    goals = bench.intent("c", action=Action.EXIT)
     assert len(goals) == 1, "it is closed like any other"
 
 
-def test_wish_that_waits_for_an_entry_of_unknown_fate_ends_with_a_denial_that_names_it(desk: Desk) -> None:
-    doubted = entered(desk, OrderState.UNKNOWN)
-    (withdrawal,) = desk.wish("b", SELL, action=Action.SELL)
+def test_intent_that_waits_for_an_entry_of_unknown_fate_ends_with_a_denial_that_names_it(bench: RiskBench) -> None:
+    doubted = entered(bench, OrderState.UNKNOWN)
+    (withdrawal,) = bench.intent("b", SELL, action=Action.SELL)
     assert isinstance(withdrawal, WithdrawEntries)
-    assert desk.quote(SHARE) == (), "it may become known in time"
-    (denied,) = desk.pass_time(61)
+    assert bench.quote(SHARE) == (), "it may become known in time"
+    (denied,) = bench.pass_time(61)
     assert isinstance(denied, SignalDenied)
     assert denied.code == "RESERVED" and f"mytrading orders resolve {doubted.id}" in denied.message
     assert "UNKNOWN" in denied.message
 
 
-def test_wish_that_waits_for_an_entry_which_becomes_lost_is_entered_then(desk: Desk) -> None:
-    doubted = entered(desk, OrderState.UNKNOWN)
-    desk.wish("b", SELL, action=Action.SELL)
-    (entry,) = desk.order(doubted, OrderState.LOST)
+def test_intent_that_waits_for_an_entry_which_becomes_lost_is_entered_then(bench: RiskBench) -> None:
+    doubted = entered(bench, OrderState.UNKNOWN)
+    bench.intent("b", SELL, action=Action.SELL)
+    (entry,) = bench.order(doubted, OrderState.LOST)
     assert isinstance(entry, PlaceEntry) and (entry.side, entry.quantity) == (Side.SELL, 10)
 
 
-class LostDesk(RunDesk):
-    """A desk with a limit of ₹2,000 a run, whose positions are told with the fills of entries."""
+class LostBench(RunBench):
+    """A bench with a limit of ₹2,000 a run, whose positions are told with the fills of entries."""
 
     def __init__(self, auto_exit: bool = True) -> None:
         super().__init__(StrategyRules(max_loss=2_000.0, auto_exit=auto_exit), product=Product.MIS)
@@ -99,7 +99,7 @@ class LostDesk(RunDesk):
         self.quote(SHARE, 800.0)
 
     def ordered(self, name: str, leg: Leg) -> PlaceEntry:
-        rows = self.wish(name, leg, action=Action.BUY if leg.lots > 0 else Action.SELL)
+        rows = self.intent(name, leg, action=Action.BUY if leg.lots > 0 else Action.SELL)
         (entry,) = (row for row in rows if isinstance(row, PlaceEntry))
         return entry
 
@@ -148,46 +148,46 @@ def is_event(row: Any) -> bool:
 @pytest.mark.parametrize("how", ["", "replayed", "day"])
 @pytest.mark.parametrize("auto_exit", [True, False])
 def test_run_ends_beside_a_lost_entry_and_its_limit_holds_for_the_next(auto_exit: bool, how: str) -> None:
-    desk = LostDesk(auto_exit)
-    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
-    desk.order(lost, OrderState.LOST)
+    bench = LostBench(auto_exit)
+    bench.order(lost := bench.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    bench.order(lost, OrderState.LOST)
     for name in ("b", "c"):
-        sold = desk.ordered(name, Leg(instrument=SHARE, lots=-50))
-        desk.filled(sold)
-        assert desk.fired(SHARE, 860.0) == [sold.run]
-        desk.wish(f"{name}-end", action=Action.EXIT)
-        desk.flat(sold, -3_000.0)
-        assert (desk.machine.state.leaving, desk.machine.runs.books.runs) == ({}, {})
-        desk.go_on(how)
+        sold = bench.ordered(name, Leg(instrument=SHARE, lots=-50))
+        bench.filled(sold)
+        assert bench.fired(SHARE, 860.0) == [sold.run]
+        bench.intent(f"{name}-end", action=Action.EXIT)
+        bench.flat(sold, -3_000.0)
+        assert (bench.machine.state.leaving, bench.machine.runs.books.runs) == ({}, {})
+        bench.go_on(how)
 
 
 def test_lost_entry_that_fills_after_its_run_ended_begins_one_that_has_its_limit() -> None:
-    desk = LostDesk()
-    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
-    desk.order(lost, OrderState.LOST)
-    sold = desk.ordered("b", Leg(instrument=SHARE, lots=-50))
-    desk.filled(sold)
-    assert desk.fired(SHARE, 860.0) == [sold.run]
-    desk.flat(sold, -3_000.0)
-    desk.at(SHARE, 800.0)
-    desk.filled(lost)
-    (run,) = desk.machine.runs.books.runs.values()
+    bench = LostBench()
+    bench.order(lost := bench.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    bench.order(lost, OrderState.LOST)
+    sold = bench.ordered("b", Leg(instrument=SHARE, lots=-50))
+    bench.filled(sold)
+    assert bench.fired(SHARE, 860.0) == [sold.run]
+    bench.flat(sold, -3_000.0)
+    bench.at(SHARE, 800.0)
+    bench.filled(lost)
+    (run,) = bench.machine.runs.books.runs.values()
     assert (run.id, run.leaving, run.fired) == (lost.run, "", set())
-    assert desk.machine.state.run_of("S") == lost.run, "what is entered beside it is of its run"
-    assert desk.fired(SHARE, 740.0) == [lost.run]
+    assert bench.machine.state.run_of("S") == lost.run, "what is entered beside it is of its run"
+    assert bench.fired(SHARE, 740.0) == [lost.run]
 
 
 @pytest.mark.parametrize("how", ["", "replayed", "day"])
 def test_lost_entry_that_fills_beside_another_run_is_in_that_run_whose_limit_spoke(how: str) -> None:
-    desk = LostDesk(auto_exit=False)
-    desk.order(lost := desk.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
-    desk.order(lost, OrderState.LOST)
-    sold = desk.ordered("b", Leg(instrument=SHARE, lots=-50))
-    desk.filled(sold)
-    assert desk.fired(SHARE, 860.0) == [sold.run] != [lost.run]
-    desk.order(replace(sold, id="more", quantity=5), OrderState.ACCEPTED)
-    desk.flat(sold, -3_000.0)
-    desk.filled(lost)
-    desk.go_on(how)
-    (run,) = desk.machine.runs.books.runs.values()
+    bench = LostBench(auto_exit=False)
+    bench.order(lost := bench.ordered("a", Leg(instrument=SHARE, lots=50)), OrderState.UNKNOWN)
+    bench.order(lost, OrderState.LOST)
+    sold = bench.ordered("b", Leg(instrument=SHARE, lots=-50))
+    bench.filled(sold)
+    assert bench.fired(SHARE, 860.0) == [sold.run] != [lost.run]
+    bench.order(replace(sold, id="more", quantity=5), OrderState.ACCEPTED)
+    bench.flat(sold, -3_000.0)
+    bench.filled(lost)
+    bench.go_on(how)
+    (run,) = bench.machine.runs.books.runs.values()
     assert (run.id, run.fired, run.realised) == (sold.run, {"max_loss"}, -3_000.0)

@@ -8,25 +8,25 @@ from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_risk_machine import SHARE, Desk
+from tests.kit.risk_bench import SHARE, RiskBench
 
 
-def claimed(desk: Desk, product: Product) -> None:
+def claimed(bench: RiskBench, product: Product) -> None:
     """`manual` took over ten short shares."""
     position = Position(
         account="main", instrument=SHARE, product=product, strategy="manual", run="r", quantity=-10, quantity_seen=-10
     )
-    desk.give(PositionAdjusted(position=position, cause="claim", quantity=-10, price=100.0, at_ns=desk.now))
+    bench.give(PositionAdjusted(position=position, cause="claim", quantity=-10, price=100.0, at_ns=bench.now))
 
 
-def ordering(desk: Desk, product: Product) -> None:
+def ordering(bench: RiskBench, product: Product) -> None:
     """Another strategy sells, and nothing is filled yet."""
     order = Order(
         client_order_id="other", account="main", instrument=SHARE, product=product, strategy="Other", run="r",
         cause="x", purpose=Purpose.ENTRY, side=Side.SELL, quantity=10, order_type=OrderType.LIMIT,
-        state=OrderState.ACCEPTED, created_ns=desk.now, updated_ns=desk.now,
+        state=OrderState.ACCEPTED, created_ns=bench.now, updated_ns=bench.now,
     )  # fmt: skip
-    desk.give(OrderChanged(event="accepted", order=order, machine_ns=desk.machine_ns))
+    bench.give(OrderChanged(event="accepted", order=order, machine_ns=bench.machine_ns))
 
 
 @pytest.mark.parametrize(("before", "who"), [(claimed, "manual"), (ordering, "Other")])
@@ -34,10 +34,10 @@ def ordering(desk: Desk, product: Product) -> None:
 def test_entry_against_another_owner_is_opposed_only_in_the_same_product(
     before: object, who: str, product: Product
 ) -> None:
-    desk = Desk()
-    before(desk, product)  # type: ignore[operator]
-    desk.quote(SHARE)
-    rows = desk.wish("w", Leg(instrument=SHARE, lots=10), action=Action.BUY)
+    bench = RiskBench()
+    before(bench, product)  # type: ignore[operator]
+    bench.quote(SHARE)
+    rows = bench.intent("w", Leg(instrument=SHARE, lots=10), action=Action.BUY)
     denied = [row for row in rows if isinstance(row, SignalDenied)]
     if product is Product.NRML:
         assert not denied

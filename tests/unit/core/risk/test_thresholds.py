@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.thresholds import ORDER_LATENCY, ORDERS_REJECTED, QUOTE_LATENCY, Thresholds
+from mytrading.core.risk.latency_alerts import ORDER_LATENCY, ORDERS_REJECTED, QUOTE_LATENCY, LatencyAlerts
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
-from mytrading.messages.runconfig import AlertRules
+from mytrading.messages.run_config import AlertRules
+from tests.kit.order_samples import order_of
 
-SECOND = 1_000_000_000
 RULES = AlertRules(quote_latency_ms=500, order_latency_ms=2000, rejections=3, rejection_minutes=5, cooldown_seconds=60)
 
 
 def order(name: str, took_ms: float = 0.0, state: OrderState = OrderState.ACCEPTED, message: str = "") -> Order:
-    return Order(
+    return order_of(
         client_order_id=name, account="main", instrument="NSE:SBIN", product=Product.MIS, strategy="S", run="r",
         cause="c", purpose=Purpose.ENTRY, side=Side.BUY, quantity=1, order_type=OrderType.MARKET, state=state,
         created_ns=0, updated_ns=0, began_machine_ns=SECOND, ended_machine_ns=SECOND + round(took_ms * 1e6),
@@ -23,7 +24,7 @@ def order(name: str, took_ms: float = 0.0, state: OrderState = OrderState.ACCEPT
 
 
 def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_down() -> None:
-    watched = Thresholds(RULES)
+    watched = LatencyAlerts(RULES)
     for number in range(9):
         watched.quote(0, number + SECOND)
     watched.quote(SECOND, SECOND + 1)
@@ -37,7 +38,7 @@ def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_d
 
 
 def test_order_call_above_the_limit_alarms_once_however_often_it_is_told() -> None:
-    watched = Thresholds(RULES)
+    watched = LatencyAlerts(RULES)
     watched.order(order("a", 1999), SECOND)
     assert watched.standing(SECOND) == {}
     watched.order(order("b", 2500), SECOND)
@@ -47,7 +48,7 @@ def test_order_call_above_the_limit_alarms_once_however_often_it_is_told() -> No
 
 
 def test_refusals_within_the_window_alarm_with_the_last_reason() -> None:
-    watched = Thresholds(RULES)
+    watched = LatencyAlerts(RULES)
     for number, at in enumerate((0, 200, 400)):
         watched.order(order(f"r{number}", state=OrderState.REJECTED), at * SECOND)
     assert watched.standing(400 * SECOND) == {}, "the first one is older than five minutes"
@@ -58,7 +59,7 @@ def test_refusals_within_the_window_alarm_with_the_last_reason() -> None:
 
 
 def test_limit_of_zero_watches_nothing() -> None:
-    watched = Thresholds(replace(RULES, quote_latency_ms=0, order_latency_ms=0, rejections=0))
+    watched = LatencyAlerts(replace(RULES, quote_latency_ms=0, order_latency_ms=0, rejections=0))
     for number in range(20):
         watched.quote(0, 60 * SECOND)
         watched.order(order(f"x{number}", 60_000, OrderState.REJECTED), SECOND)

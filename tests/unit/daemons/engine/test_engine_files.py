@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.core.view import StackView
-from mytrading.daemons.engine_files import find_strategies
+from mytrading.core.engine.strategy_host import Fault
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.engine.strategy_files import find_strategies
+from mytrading.messages.ops import StrategyQuery
 from mytrading.messages.signals import StrategyFaulted
-from mytrading.strategies.hosted import Fault
-from tests.unit.cli.stacks import run_config
-from tests.unit.daemons.test_answers_strategies import NAME, ask
+from tests.kit.gateway_queries import NAME, ask
+from tests.kit.run_configs import run_config
 
 
 @pytest.mark.parametrize("moved", ["sma_crossover.py", "sma_crossover-2.py"])
@@ -30,5 +31,5 @@ def test_removed_strategy_is_gone_after_a_restart_and_no_fault(tmp_path: Path, m
     assert isinstance(found, Fault) and found.gone and moved in found.error
     view = StackView()
     view.apply(StrategyFaulted(strategy=NAME, at_ns=1, **found._asdict()))
-    body = ask(view, tmp_path / "state", "strategy", strategy=NAME, limit="0")
+    body = ask(view, tmp_path / "state", StrategyQuery(strategy=NAME, limit=0))
     assert (body["state"], moved in body["problem"]) == ("GONE", True)

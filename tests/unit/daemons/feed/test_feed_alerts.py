@@ -1,4 +1,4 @@
-"""What the feed says of its lines: which alerts rise, how loud, and that each clears."""
+"""What the feed says of its connections: which alerts rise, how loud, and that each clears."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.openalgo.socket import Disconnected, Refused
+from mytrading.adapters.openalgo.ws.connection import Disconnected, SocketRefused
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed.sources import Reason, Switch
-from mytrading.daemons.feed_alerts import FeedAlerts
-from mytrading.daemons.feed_health import FeedHealth, StaleLimits
-from mytrading.daemons.feed_lines import FeedSource, Lines
+from mytrading.core.feed.source_failover import Switch, SwitchReason
+from mytrading.daemons.feed.alerts import FeedAlerts
+from mytrading.daemons.feed.sources import FeedSource, SourceConnections
+from mytrading.daemons.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.messages.runconfig import DataRules
-from mytrading.runtime import audit
-from mytrading.runtime.alerts import Alerts
+from mytrading.messages.run_config import DataRules
+from mytrading.runtime.observability import audit
+from mytrading.runtime.observability.alerts import Alerts
 
 
 class Desk:
-    """Two lines, and what was said about them."""
+    """Two connections, and what was said about them."""
 
     def __init__(self, state: Path) -> None:
         hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
@@ -29,12 +29,12 @@ class Desk:
             FeedSource(name=name, rest_url="http://x", ws_url=f"ws://{name}:1", api_key="k") for name in ("one", "two")
         )
         self.calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
-        self.lines = Lines(sources, DataRules(watch=()), self.calendar, lambda: None)
+        self.connections = SourceConnections(sources, DataRules(watch=()), self.calendar, lambda: None)
         self.notes: dict[str, str] = {}
         self.told: list[Alert] = []
         self.machine_ns = 0
         self.alerts = Alerts("feed", lambda: 0, self.told.append, 60.0, lambda: self.machine_ns)
-        self.said = FeedAlerts(self.alerts, self.notes, self.lines, state)
+        self.said = FeedAlerts(self.alerts, self.notes, self.connections, state)
 
     def newest(self, code: str, subject: str = "feed") -> Alert:
         """The newest alert of a code."""
@@ -47,7 +47,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) -> None:
-    primary, _ = desk.lines
+    primary, _ = desk.connections
     desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
     assert desk.newest("FEED_DOWN").severity is Severity.CRITICAL
     assert desk.notes == {"socket": "refused"}
@@ -56,7 +56,7 @@ def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) ->
 
 
 def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(desk: Desk) -> None:
-    primary, _ = desk.lines
+    primary, _ = desk.connections
     for number in range(300):
         desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
         desk.machine_ns += 500_000_000
@@ -70,14 +70,14 @@ def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(desk
 
 
 def test_lost_backup_is_a_warning_with_a_subject_of_its_own(desk: Desk) -> None:
-    _, backup = desk.lines
+    _, backup = desk.connections
     desk.said.lost(backup, Disconnected("refused", 0, 2.0, failures=1))
     assert desk.newest("FEED_DOWN", "feed two").severity is Severity.WARNING
     assert desk.notes == {}
 
 
 def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(desk: Desk) -> None:
-    primary, _ = desk.lines
+    primary, _ = desk.connections
     desk.said.lost(primary, Disconnected("refused", 0, 60.0, failures=9))
     assert [alert.code for alert in desk.told] == ["FEED_DOWN"]
     desk.said.lost(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
@@ -88,31 +88,31 @@ def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(des
 
 
 def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(desk: Desk) -> None:
-    health = FeedHealth(desk.calendar, StaleLimits.of(5.0))
+    health = FeedHealth(desk.calendar, StalenessLimits.of(5.0))
     health.deaf = {"NSE:SBIN": 31}
-    desk.said.ages(health)
+    desk.said.update_staleness(health)
     told = desk.newest("QUOTES_DROPPED", "NSE:SBIN")
     assert told.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
     health.deaf = {}
-    desk.said.ages(health)
+    desk.said.update_staleness(health)
     assert desk.newest("QUOTES_DROPPED", "NSE:SBIN").cleared
 
 
 def test_connection_dropped_on_purpose_raises_nothing(desk: Desk) -> None:
-    desk.said.lost(next(iter(desk.lines)), Disconnected("mute", 0, 0.0))
+    desk.said.lost(next(iter(desk.connections)), Disconnected("mute", 0, 0.0))
     assert (desk.told, desk.notes) == ([], {})
 
 
 def test_refused_key_names_the_account(desk: Desk) -> None:
-    primary, backup = desk.lines
-    desk.said.lost(primary, Refused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    primary, backup = desk.connections
+    desk.said.lost(primary, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
     assert "OPENALGO_API_KEY" in desk.newest("FEED_REFUSED").message
-    desk.said.lost(backup, Refused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    desk.said.lost(backup, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
     assert "API key of two" in desk.newest("FEED_REFUSED", "feed two").message
 
 
 def test_mute_line_is_noted_until_it_gives_quotes(desk: Desk) -> None:
-    primary, _ = desk.lines
+    primary, _ = desk.connections
     reason = desk.said.mute(primary, 14_000_000_000)
     assert "14 s" in reason and desk.newest("FEED_MUTE").severity is Severity.CRITICAL
     desk.said.connected(primary, 2, "broker")
@@ -122,16 +122,16 @@ def test_mute_line_is_noted_until_it_gives_quotes(desk: Desk) -> None:
 
 
 def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(desk: Desk) -> None:
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
+    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
     assert "two" in desk.newest("FEED_ON_BACKUP").message
     assert desk.notes["source"] == "market data come from two, one is mute or down"
-    desk.said.switched(Switch(1, 0, Reason.FAILBACK), 1)
+    desk.said.switched(Switch(1, 0, SwitchReason.FAILBACK), 1)
     assert desk.newest("FEED_ON_BACKUP").cleared and desk.notes == {}
 
 
 def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: Path) -> None:
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
-    desk.said.switched(Switch(1, 0, Reason.FAILBACK), 1)
+    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
+    desk.said.switched(Switch(1, 0, SwitchReason.FAILBACK), 1)
     rows = audit.rows(tmp_path / "state")
     assert [(row["user"], row["action"], row["previous"], row["subject"], row["result"]) for row in rows] == [
         ("feed", "feed.takeover", "one", "two", "done"),
@@ -141,5 +141,5 @@ def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: P
 
 def test_change_of_source_goes_on_although_the_audit_log_cannot_be_written(desk: Desk, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder belongs")
-    desk.said.switched(Switch(0, 1, Reason.TAKEOVER), 1)
+    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
     assert "two" in desk.newest("FEED_ON_BACKUP").message

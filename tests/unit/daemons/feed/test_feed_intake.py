@@ -1,4 +1,4 @@
-"""The feed's way in: which frames are taken, what they say of the line's life, and what is made of the others."""
+"""The feed's way in: which frames are taken, what they say of the connection's life, and what is made of the others."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, cast
 import pytest
 import zmq
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged, FrameParser, Tick
-from mytrading.core.calendar import IST, Calendar
-from mytrading.core.feed.quotes import PriceCheck
-from mytrading.daemons.feed_bars import BarDesk
-from mytrading.daemons.feed_health import DEAF_NS, FeedHealth, StaleLimits
-from mytrading.daemons.feed_intake import Intake
-from mytrading.daemons.feed_interest import InterestDesk
-from mytrading.daemons.feed_lines import FeedSource, Line, Lines
-from mytrading.daemons.feed_outlet import Outlet
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FrameParser, Tick
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.time import IST, SECOND
+from mytrading.daemons.feed.bars import BarPublisher
+from mytrading.daemons.feed.publisher import MarketPublisher
+from mytrading.daemons.feed.quote_intake import QuoteIntake
+from mytrading.daemons.feed.rest_quotes import OpenInterestReader
+from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.staleness import DEAF_NS, FeedHealth, StalenessLimits
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import DataRules
-from mytrading.runtime.metrics import Histogram
-from mytrading.runtime.streams import ZMQPublisher
+from mytrading.messages.run_config import DataRules
+from mytrading.runtime.observability.metrics import Histogram
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 
-SECOND = 1_000_000_000
 NOON = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp()) * SECOND
 SBIN = "NSE:SBIN"
 LEVEL = {"price": 800.0, "quantity": 5, "orders": 1}
@@ -49,26 +49,26 @@ class Desk:
         calendar = Calendar.from_dict({"exchanges": {"NSE": hours}, "holidays": {}})
         sources = (FeedSource("one", "http://127.0.0.1:1", "ws://127.0.0.1:1", "k"),)
         rules = DataRules(watch=())
-        self.health = FeedHealth(calendar, StaleLimits.of(5.0))
-        self.lines = Lines(sources, rules, calendar, lambda: None)
+        self.health = FeedHealth(calendar, StalenessLimits.of(5.0))
+        self.connections = SourceConnections(sources, rules, calendar, lambda: None)
         self.bars = Bars()
-        outlet = Outlet(ZMQPublisher(f"ipc://{runtime}/m", context=context), rules, Histogram())
-        self.interest = InterestDesk(sources)
+        publisher = MarketPublisher(ZMQPublisher(f"ipc://{runtime}/m", context=context), rules, Histogram())
+        self.interest = OpenInterestReader(sources)
         check = PriceCheck(20.0)
-        bars = cast(BarDesk, self.bars)
-        self.intake = Intake(self.lines, self.health, check, bars, outlet, self.interest, False)
+        bars = cast(BarPublisher, self.bars)
+        self.intake = QuoteIntake(self.connections, self.health, check, bars, publisher, self.interest, False)
         self.parser = FrameParser()
-        self.lines.want(SBIN)
+        self.connections.subscribe(SBIN)
         self.health.add(SBIN, NOON, 0)
-        self.line.connected(0)
-        self.line.pulse.expect(1, 0)
+        self.connection.connected(0)
+        self.connection.pulse.expect(1, 0)
         for mode in ("Quote", "Depth"):
             answer = Acknowledged("", ((SBIN, mode),), ())
-            self.line.subscriptions.answered(answer, 0)
+            self.connection.subscriptions.answered(answer, 0)
 
     @property
-    def line(self) -> Line:
-        return self.lines.active
+    def connection(self) -> SourceConnection:
+        return self.connections.active
 
     def frame(self, at_ns: int, mode: int, **data: Any) -> None:
         """A frame as the socket has it, read at this machine time."""
@@ -78,7 +78,7 @@ class Desk:
         fields = {"type": "market_data", "symbol": "SBIN", "exchange": "NSE", "mode": mode, "data": body}
         tick = self.parser.parse(json.dumps(fields).encode(), at_ns, NOON + at_ns)
         assert isinstance(tick, Tick), tick
-        self.intake.tick(self.line, tick, at_ns)
+        self.intake.on_tick(self.connection, tick, at_ns)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_source_that_repeats_a_quote_and_its_book_for_ever_is_mute(desk: Desk) -
     for second in range(30):
         desk.frame(second * SECOND, 3, ltp=800.0)
         desk.frame(second * SECOND, 2, ltp=800.0)
-    assert desk.line.pulse.is_mute(30 * SECOND)
+    assert desk.connection.pulse.is_mute(30 * SECOND)
 
 
 def test_frames_that_are_dropped_beside_a_book_without_a_price_make_the_instrument_deaf(desk: Desk) -> None:

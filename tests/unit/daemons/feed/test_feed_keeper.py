@@ -9,12 +9,12 @@ import duckdb
 import msgspec
 import pytest
 
-from mytrading.adapters.instrument_keeper import keep
-from mytrading.adapters.instrument_store import FOLDER, KEPT, InstrumentFile
-from mytrading.adapters.warehouse import FILE, Warehouse, WarehouseBusy
-from mytrading.daemons.feed_keeper import AGAIN_NS, InstrumentKeeper
+from mytrading.adapters.storage.instrument_archive import keep
+from mytrading.adapters.storage.instrument_store import FOLDER, KEPT, InstrumentFile
+from mytrading.adapters.storage.warehouse import FILE, Warehouse, WarehouseBusy
+from mytrading.daemons.feed.instruments import ARCHIVE_RETRY_NS, InstrumentArchiver
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
-from tests.support import eventually
+from tests.kit.waiting import eventually
 
 SBIN = Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
 TODAY = "2026-11-20"
@@ -25,37 +25,37 @@ def snapshot(day: str, *instruments: Instrument) -> Snapshot:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[InstrumentKeeper]:
-    found = InstrumentKeeper(tmp_path, after_ns=10)
+def keeper(tmp_path: Path) -> Iterator[InstrumentArchiver]:
+    found = InstrumentArchiver(tmp_path, after_ns=10)
     yield found
     found.stop()
 
 
 def test_list_that_was_fetched_is_in_the_warehouse_soon_and_not_before_it_is_due(
-    keeper: InstrumentKeeper, tmp_path: Path
+    keeper: InstrumentArchiver, tmp_path: Path
 ) -> None:
     InstrumentFile(tmp_path).write(snapshot(TODAY))
-    keeper.tend(0)
-    keeper.due(100)
-    keeper.tend(109)
+    keeper.look(0)
+    keeper.schedule(100)
+    keeper.look(109)
     assert not keeper.busy
-    keeper.tend(110)
+    keeper.look(110)
     assert keeper.busy
-    eventually(lambda: keeper.tend(111) or not keeper.busy, 30)
+    eventually(lambda: keeper.look(111) or not keeper.busy, 30)
     assert Warehouse(tmp_path).instruments(TODAY) == [SBIN]
 
 
-def test_child_that_failed_is_begun_again_later(keeper: InstrumentKeeper, tmp_path: Path) -> None:
+def test_child_that_failed_is_begun_again_later(keeper: InstrumentArchiver, tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("no database")
     InstrumentFile(tmp_path).write(snapshot(TODAY))
-    keeper.due(0)
-    keeper.tend(10)
-    eventually(lambda: keeper.tend(11) or not keeper.busy, 30)
+    keeper.schedule(0)
+    keeper.look(10)
+    eventually(lambda: keeper.look(11) or not keeper.busy, 30)
     (tmp_path / FILE).unlink()
-    keeper.tend(AGAIN_NS)
+    keeper.look(ARCHIVE_RETRY_NS)
     assert not keeper.busy
-    keeper.tend(11 + AGAIN_NS)
-    eventually(lambda: keeper.tend(12 + AGAIN_NS) or not keeper.busy, 30)
+    keeper.look(11 + ARCHIVE_RETRY_NS)
+    eventually(lambda: keeper.look(12 + ARCHIVE_RETRY_NS) or not keeper.busy, 30)
     assert Warehouse(tmp_path).instrument_days() == [TODAY]
 
 
@@ -87,11 +87,11 @@ def test_warehouse_that_is_no_database_is_said_at_once(tmp_path: Path) -> None:
         Warehouse(tmp_path, patience_s=60.0).instrument_days()
 
 
-def test_warehouse_that_another_process_has_is_waited_for(keeper: InstrumentKeeper, tmp_path: Path) -> None:
+def test_warehouse_that_another_process_has_is_waited_for(keeper: InstrumentArchiver, tmp_path: Path) -> None:
     InstrumentFile(tmp_path).write(snapshot(TODAY))
     with duckdb.connect(str(tmp_path / FILE)):
-        keeper.due(0)
-        keeper.tend(10)
+        keeper.schedule(0)
+        keeper.look(10)
         assert keeper.busy
-    eventually(lambda: keeper.tend(11) or not keeper.busy, 30)
+    eventually(lambda: keeper.look(11) or not keeper.busy, 30)
     assert Warehouse(tmp_path).instrument_days() == [TODAY]

@@ -1,4 +1,4 @@
-"""The feed's parts: who wants what and for how long, and when the line counts as sick."""
+"""The feed's parts: who demand what and for how long, and when the connection counts as sick."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import cast
 
 import pytest
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode
-from mytrading.adapters.openalgo.socket import Frame
-from mytrading.core.calendar import IST, Calendar
-from mytrading.core.feed.quotes import Coverage
-from mytrading.core.feed.sources import Condition
-from mytrading.daemons.feed_bars import BarDesk
-from mytrading.daemons.feed_health import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StaleLimits
-from mytrading.daemons.feed_lines import FeedSource, Line, Lines
-from mytrading.daemons.feed_ready import Readiness
-from mytrading.daemons.feed_wants import KEEP_NS, Wants
+from mytrading.adapters.openalgo.ws.connection import SocketFrame
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed.quote_checks import Coverage
+from mytrading.core.feed.source_failover import Condition
+from mytrading.core.time import IST, SECOND
+from mytrading.daemons.feed.bars import BarPublisher
+from mytrading.daemons.feed.readiness import Readiness
+from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.staleness import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StalenessLimits
+from mytrading.daemons.feed.subscriptions import DROP_AFTER_NS, InstrumentDemand
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
-from mytrading.messages.runconfig import DataRules
-from mytrading.runtime.clock import machine_now
+from mytrading.messages.run_config import DataRules
+from mytrading.runtime.host.clock import machine_now
 
-SECOND = 1_000_000_000
 NOON = int(datetime(2026, 11, 20, 12, 0, tzinfo=IST).timestamp()) * SECOND
 SBIN, NIFTY, CALL = "NSE:SBIN", "NSE_INDEX:NIFTY", "NFO:NIFTY24NOV2626000CE"
 
@@ -39,7 +39,7 @@ def calendar() -> Calendar:
 
 @pytest.fixture
 def health(calendar: Calendar) -> FeedHealth:
-    made = FeedHealth(calendar, StaleLimits.of(5.0))
+    made = FeedHealth(calendar, StalenessLimits.of(5.0))
     for instrument in (SBIN, NIFTY, CALL):
         made.add(instrument, NOON, 0)
     return made
@@ -66,46 +66,46 @@ def position(quantity: int) -> PositionChanged:
 
 
 def test_wanted_instrument_is_kept_for_a_minute_after_the_last_asking() -> None:
-    wants = Wants(["NSE"])
-    wants.asked([SBIN], 0)
-    wants.asked([SBIN], 10 * SECOND)
-    assert wants.unwanted([SBIN], 10 * SECOND + KEEP_NS) == []
-    assert wants.unwanted([SBIN], 11 * SECOND + KEEP_NS) == [SBIN]
+    demand = InstrumentDemand(["NSE"])
+    demand.request([SBIN], 0)
+    demand.request([SBIN], 10 * SECOND)
+    assert demand.unwanted([SBIN], 10 * SECOND + DROP_AFTER_NS) == []
+    assert demand.unwanted([SBIN], 11 * SECOND + DROP_AFTER_NS) == [SBIN]
 
 
 def test_watched_instrument_is_kept_for_ever_and_nonsense_is_refused() -> None:
-    wants = Wants(["NSE"])
-    assert wants.watch([SBIN, "MARS:X", "SBIN", "NSE:"]) == (SBIN,)
-    assert wants.refused == {"MARS:X", "SBIN", "NSE:"}
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == []
+    demand = InstrumentDemand(["NSE"])
+    assert demand.watch([SBIN, "MARS:X", "SBIN", "NSE:"]) == (SBIN,)
+    assert demand.refused == {"MARS:X", "SBIN", "NSE:"}
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == []
 
 
 def test_live_order_keeps_its_instrument_until_it_ends() -> None:
-    wants = Wants(["NSE"])
-    assert wants.traded(order(OrderState.ACCEPTED), 0) == [SBIN]
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == []
-    assert wants.traded(order(OrderState.UNKNOWN), 0) == [SBIN]
-    assert wants.traded(order(OrderState.FILLED), 0) == []
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
+    demand = InstrumentDemand(["NSE"])
+    assert demand.apply_order_message(order(OrderState.ACCEPTED), 0) == [SBIN]
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == []
+    assert demand.apply_order_message(order(OrderState.UNKNOWN), 0) == [SBIN]
+    assert demand.apply_order_message(order(OrderState.FILLED), 0) == []
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == [SBIN]
 
 
 def test_position_keeps_its_instrument_until_it_is_flat() -> None:
-    wants = Wants(["NSE"])
-    assert wants.traded(position(-5), 0) == [SBIN]
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == []
-    wants.traded(position(0), 0)
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
+    demand = InstrumentDemand(["NSE"])
+    assert demand.apply_order_message(position(-5), 0) == [SBIN]
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == []
+    demand.apply_order_message(position(0), 0)
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == [SBIN]
 
 
 def test_position_that_has_not_moved_since_the_feed_began_is_held_as_long_as_risk_says_so() -> None:
-    wants = Wants(["NSE"])
-    wants.told_held("risk", (SBIN, "MARS:X"))
-    wants.told_held("engine", ())
-    assert wants.held() == {SBIN}
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == []
-    wants.told_held("risk", ())
-    assert wants.held() == frozenset()
-    assert wants.unwanted([SBIN], KEEP_NS * 10) == [SBIN]
+    demand = InstrumentDemand(["NSE"])
+    demand.set_held("risk", (SBIN, "MARS:X"))
+    demand.set_held("engine", ())
+    assert demand.held() == {SBIN}
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == []
+    demand.set_held("risk", ())
+    assert demand.held() == frozenset()
+    assert demand.unwanted([SBIN], DROP_AFTER_NS * 10) == [SBIN]
 
 
 def test_instrument_without_ticks_is_healthy_while_its_source_ticks_and_it_is_acknowledged(health: FeedHealth) -> None:
@@ -167,7 +167,7 @@ def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: 
     watched, ticked = (SBIN, NIFTY, CALL), {SBIN}
 
     def ticking(market_ns: int, machine_ns: int) -> bool:
-        return health.ticking(watched, ticked.__contains__, (market_ns, machine_ns))
+        return health.is_ticking(watched, ticked.__contains__, (market_ns, machine_ns))
 
     assert not ticking(NOON, 0)
     health.subscribed(NIFTY, SECOND)
@@ -180,37 +180,37 @@ def test_ticking_needs_every_liquid_instrument_or_the_time_it_was_given(health: 
     assert ticking(NOON, 0)
 
 
-# lines
+# connections
 
 
 @pytest.fixture
-def lines(calendar: Calendar) -> Lines:
+def connections(calendar: Calendar) -> SourceConnections:
     sources = tuple(
         FeedSource(name=name, rest_url="http://x", ws_url="ws://127.0.0.1:1", api_key="k") for name in ("one", "two")
     )
-    return Lines(sources, DataRules(watch=()), calendar, lambda: None)
+    return SourceConnections(sources, DataRules(watch=()), calendar, lambda: None)
 
 
-def modes(line: Line, machine_ns: int) -> dict[str, str]:
-    """What a line asks for, after an acknowledgement of all of it."""
+def modes(connection: SourceConnection, machine_ns: int) -> dict[str, str]:
+    """What a connection asks for, after an acknowledgement of all of it."""
     asked: dict[str, str] = {}
-    while (request := line.subscriptions.next_request(machine_ns)) is not None:
+    while (request := connection.subscriptions.next_request(machine_ns)) is not None:
         if request["action"] == "subscribe":
             names = [f"{item['exchange']}:{item['symbol']}" for item in request["symbols"]]
             asked |= dict.fromkeys(names, request["mode"])
             pairs = tuple((name, request["mode"]) for name in names)
-            line.subscriptions.answered(Acknowledged(request["request_id"], pairs, ()), machine_ns)
+            connection.subscriptions.answered(Acknowledged(request["request_id"], pairs, ()), machine_ns)
     return asked
 
 
-def test_frames_that_were_read_and_wait_hold_the_clock_of_bars_back(lines: Lines) -> None:
-    line = lines.active
-    assert line.caught_up(50) == 50
-    line.taken_ns = 30
-    line.socket.events.put(Frame(b"{}", 40))
-    assert line.caught_up(50) == 30
-    line.socket.drain()
-    assert line.caught_up(50) == 50
+def test_frames_that_were_read_and_wait_hold_the_clock_of_bars_back(connections: SourceConnections) -> None:
+    connection = connections.active
+    assert connection.caught_up(50) == 50
+    connection.taken_ns = 30
+    connection.socket.events.put(SocketFrame(b"{}", 40))
+    assert connection.caught_up(50) == 30
+    connection.socket.drain()
+    assert connection.caught_up(50) == 50
 
 
 class Histories:
@@ -220,106 +220,108 @@ class Histories:
         return True
 
 
-def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(lines: Lines) -> None:
+def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connections: SourceConnections) -> None:
     """An acknowledgement that came torn is asked for again after 15 s, and the feed was not ready for so long."""
-    line, readiness = lines.active, Readiness(cast(BarDesk, Histories()))
+    connection, readiness = connections.active, Readiness(cast(BarPublisher, Histories()))
     for name in (SBIN, NIFTY):
-        lines.want(name)
-    line.connected(0)
-    readiness.begin(0)
-    line.pulse.ticked(SECOND)
-    assert "acknowledge" in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
-    line.subscriptions.seen(SBIN, FeedMode.QUOTE, 0)
-    assert NIFTY in readiness.waits_for(line, (SBIN, NIFTY), SECOND)
-    line.subscriptions.seen(NIFTY, FeedMode.QUOTE, 0)
-    assert readiness.waits_for(line, (SBIN, NIFTY), SECOND) == ""
+        connections.subscribe(name)
+    connection.connected(0)
+    readiness.restart(0)
+    connection.pulse.ticked(SECOND)
+    assert "acknowledge" in readiness.waits_for(connection, (SBIN, NIFTY), SECOND)
+    connection.subscriptions.seen(SBIN, FeedMode.QUOTE, 0)
+    assert NIFTY in readiness.waits_for(connection, (SBIN, NIFTY), SECOND)
+    connection.subscriptions.seen(NIFTY, FeedMode.QUOTE, 0)
+    assert readiness.waits_for(connection, (SBIN, NIFTY), SECOND) == ""
 
 
-def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(lines: Lines) -> None:
+def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(connections: SourceConnections) -> None:
     for name in (CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"):
-        lines.want(name)
-    primary, backup = lines
+        connections.subscribe(name)
+    primary, backup = connections
     assert set(modes(primary, 0)) == {CALL, SBIN, NIFTY, "NSE:INFY", "NSE:TCS"}
     assert set(modes(primary, 0).values()) <= {"Quote"}
     assert modes(backup, 0) == dict.fromkeys((SBIN, NIFTY, "NSE:INFY"), "LTP")
-    lines.drop(SBIN)
+    connections.drop(SBIN)
     assert modes(backup, 0) == {"NSE:TCS": "LTP"}
 
 
-def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(lines: Lines) -> None:
+def test_backup_that_ticks_takes_over_everything_when_the_primary_is_mute(connections: SourceConnections) -> None:
     for name in (CALL, SBIN):
-        lines.want(name)
-    primary, backup = lines
+        connections.subscribe(name)
+    primary, backup = connections
     start = machine_now()
-    for line in lines:
-        line.pulse.connected(start)
-        modes(line, start)
-        line.pulse.ticked(start)
+    for connection in connections:
+        connection.pulse.connected(start)
+        modes(connection, start)
+        connection.pulse.ticked(start)
     found = []
     for second in range(1, 20):
         at = start + second * SECOND
         backup.pulse.ticked(at)
-        found += [(second, switch)] if (switch := lines.look(NOON, at)) else []
+        found += [(second, switch)] if (switch := connections.look(NOON, at)) else []
     assert [(second, switch.to) for second, switch in found] == [(14, 1)]
-    assert lines.active is backup
+    assert connections.active is backup
     assert modes(backup, start) == {CALL: "Quote", SBIN: "Quote"}
     assert modes(primary, start) == {SBIN: "LTP"}
     assert list(primary.subscriptions) == [SBIN]
 
 
-def test_backup_that_is_as_mute_as_the_primary_changes_nothing(lines: Lines) -> None:
-    lines.want(SBIN)
+def test_backup_that_is_as_mute_as_the_primary_changes_nothing(connections: SourceConnections) -> None:
+    connections.subscribe(SBIN)
     start = machine_now()
-    for line in lines:
-        line.pulse.connected(start)
-    assert [lines.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
+    for connection in connections:
+        connection.pulse.connected(start)
+    assert [connections.look(NOON, start + second * SECOND) for second in range(100)] == [None] * 100
 
 
-def test_source_that_repeats_its_last_quotes_for_ever_is_mute(lines: Lines) -> None:
-    lines.want(SBIN)
-    (line, _), start = lines, machine_now()
-    line.connected(start)
-    lines.look(NOON, start)
+def test_source_that_repeats_its_last_quotes_for_ever_is_mute(connections: SourceConnections) -> None:
+    connections.subscribe(SBIN)
+    (connection, _), start = connections, machine_now()
+    connection.connected(start)
+    connections.look(NOON, start)
     for second in range(20):
-        line.ticked(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
-    assert line.pulse.is_mute(start + 20 * SECOND)
-    line.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
-    assert line.pulse.is_well(start + 21 * SECOND)
+        connection.ticked(Quote(SBIN, NOON + second, start, 800.0, volume=7, exchange_ns=5), start + second * SECOND)
+    assert connection.pulse.is_mute(start + 20 * SECOND)
+    connection.ticked(Quote(SBIN, NOON, start, 800.0, volume=7, exchange_ns=6), start + 21 * SECOND)
+    assert connection.pulse.is_well(start + 21 * SECOND)
 
 
-def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is_said(lines: Lines) -> None:
-    lines.want(SBIN)
-    primary, backup = lines
+def test_primary_whose_pings_fail_is_left_though_it_ticks_and_only_while_that_is_said(
+    connections: SourceConnections,
+) -> None:
+    connections.subscribe(SBIN)
+    primary, backup = connections
     start = machine_now()
-    for line in lines:
-        line.pulse.connected(start)
+    for connection in connections:
+        connection.pulse.connected(start)
 
     def second(number: int, ping_down: bool, account: str) -> None:
         at = start + number * SECOND
-        for line in lines:
-            line.pulse.ticked(at)
-        lines.told(account, ping_down, at)
-        lines.look(NOON, at)
+        for connection in connections:
+            connection.pulse.ticked(at)
+        connections.set_ping_down(account, ping_down, at)
+        connections.look(NOON, at)
 
     for number in range(3):
         second(number, False, primary.source.name)
-    assert lines.active is primary
+    assert connections.active is primary
     second(3, True, "another account")
-    assert lines.active is primary
+    assert connections.active is primary
     second(4, True, primary.source.name)
-    assert lines.active is backup
+    assert connections.active is backup
     assert primary.condition(start + 13 * SECOND) is Condition.SICK
     assert primary.condition(start + 15 * SECOND) is not Condition.SICK, "nobody repeats it: the reconciler is gone"
 
 
-def test_backup_whose_pings_fail_does_not_take_over(lines: Lines) -> None:
-    lines.want(SBIN)
+def test_backup_whose_pings_fail_does_not_take_over(connections: SourceConnections) -> None:
+    connections.subscribe(SBIN)
     start = machine_now()
-    for line in lines:
-        line.pulse.connected(start)
+    for connection in connections:
+        connection.pulse.connected(start)
     for number in range(5):
         at = start + number * SECOND
-        for line in lines:
-            line.pulse.ticked(at)
-            line.told(True, at)
-        assert lines.look(NOON, at) is None
+        for connection in connections:
+            connection.pulse.ticked(at)
+            connection.set_ping_down(True, at)
+        assert connections.look(NOON, at) is None

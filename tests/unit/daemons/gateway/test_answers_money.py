@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers_money import checked_profits
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.core.time import SECOND
+from mytrading.daemons.gateway.pnl_check import checked_profits
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged
 from mytrading.messages.reports import Funds
-
-SECOND = 1_000_000_000
 
 
 def view(broker: float | None, ours: float = 120.0) -> StackView:
@@ -43,7 +42,7 @@ def test_figure_of_the_broker_that_was_read_long_ago_is_not_held_against_ours() 
     assert (row["difference"], row["not_comparable"]) == (None, "the broker's funds were last read 61 s ago")
 
 
-@pytest.mark.parametrize(("broker", "said"), [(None, "not read yet"), (0.0, "tells no realised profit")])
+@pytest.mark.parametrize(("broker", "said"), [(None, "not read yet"), (0.0, "reports no realised profit")])
 def test_missing_figure_is_a_reason_and_no_difference(broker: float | None, said: str) -> None:
     (row,) = checked_profits(view(broker), SECOND)
     assert row["difference"] is None and said in row["not_comparable"]
@@ -61,7 +60,7 @@ def test_unmanaged_and_corrected_units_are_reasons() -> None:
 def test_resume_of_all_ends_the_halts_of_single_accounts_and_of_one_only_its_own() -> None:
     control = ControlMachine()
     for account in ("", "main", "second"):
-        control.apply(control.level(TradingLevel.HALT, "test", 1, account)[0])
+        control.apply(control.level(TradingLevel.HALT, "test", 1, account))
     assert [row.account for row in control.resume("go", 2, "main")] == ["main"]
     rows = control.resume("go", 2)
     assert [row.account for row in rows] == ["", "main", "second"]

@@ -5,23 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers
-from mytrading.daemons.gateway import Totals
-from mytrading.messages.control import CallBudget, OpsRequest
+from mytrading.core.gateway.read_model import StackView
+from mytrading.messages.control import CallBudget
 from mytrading.messages.enums import OrderState
+from mytrading.messages.ops import OpsRequest, OrdersQuery, StatusQuery
 from mytrading.messages.orders import Order, OrderChanged
-from mytrading.runtime.clock import MarketClock
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_parents import order
+from tests.kit.gateway_queries import ops_server
+from tests.kit.run_configs import run_config
+from tests.kit.sliced_orders import order
 
 
-def ask(view: StackView, verb: str, folder: Path, **arguments: str) -> Any:
-    config = run_config(folder)
-    clock = MarketClock.load(config.clock_path)
-    answers = Answers(config, view, ControlMachine(), clock, Totals(), lambda _rows: None)
-    return answers.answer(OpsRequest(verb=verb, arguments=arguments))
+def ask(view: StackView, request: OpsRequest, folder: Path) -> Any:
+    return ops_server(run_config(folder), view).answer(request)
 
 
 def told(*orders: Order) -> StackView:
@@ -33,21 +28,21 @@ def told(*orders: Order) -> StackView:
 
 def test_orders_show_a_parent_with_its_slices(tmp_path: Path) -> None:
     view = told(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
-    (row,) = ask(view, "orders", tmp_path)
+    (row,) = ask(view, OrdersQuery(), tmp_path)
     assert (row["client_order_id"], row["quantity"], row["filled"], row["state"]) == ("p", 197, 99, "PARTIALLY_FILLED")
     assert [part["slice"] for part in row["slices"]] == [1, 2]
 
 
 def test_live_orders_hold_a_parent_while_one_slice_lives(tmp_path: Path) -> None:
     living = told(order(1, OrderState.FILLED, 99), order(2, OrderState.ACCEPTED))
-    assert [row["quantity"] for row in ask(living, "orders", tmp_path, live="true")] == [197]
+    assert [row["quantity"] for row in ask(living, OrdersQuery(live=True), tmp_path)] == [197]
     ended = told(order(1, OrderState.FILLED, 99), order(2, OrderState.REJECTED))
-    assert ask(ended, "orders", tmp_path, live="true") == []
+    assert ask(ended, OrdersQuery(live=True), tmp_path) == []
 
 
 def test_status_shows_the_rate_budget_of_each_account(tmp_path: Path) -> None:
     view = StackView()
     view.apply(CallBudget(account="main", limit=8, used=7, waiting={"entry": 3}, oldest_wait_s=0.4, refused=1))
-    (row,) = ask(view, "status", tmp_path)["budgets"]
+    (row,) = ask(view, StatusQuery(), tmp_path)["budgets"]
     assert (row["used"], row["limit"], row["waiting"], row["refused"]) == (7, 8, {"entry": 3}, 1)
     assert row["oldest_wait_s"] == 0.4

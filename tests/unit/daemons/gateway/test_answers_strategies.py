@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers, UsageError
-from mytrading.daemons.gateway import Totals
-from mytrading.messages.control import OpsRequest, StrategySwitch
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.gateway.request_context import RequestRefused
+from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.market import Quote
+from mytrading.messages.ops import StrategiesQuery, StrategyQuery, SwitchCommand
 from mytrading.messages.orders import OrderChanged, Position, PositionChanged, TradeClosed
-from mytrading.runtime.clock import MarketClock
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_parents import order
+from tests.kit.gateway_queries import NAME, ask
+from tests.kit.sliced_orders import order
 
-NAME = "SMA_Crossover"
 CALL = "NFO:NIFTY30DEC2526000CE"
-
-
-def ask(view: StackView, folder: Path, verb: str, *switches: StrategySwitch, **arguments: str) -> Any:
-    config = run_config(folder)
-    control = ControlMachine()
-    for switch in switches:
-        control.apply(switch)
-    answers = Answers(config, view, control, MarketClock.load(config.clock_path), Totals(), lambda _rows: None)
-    return answers.answer(OpsRequest(verb=verb, arguments=arguments))
 
 
 def hold(view: StackView, account: str, quantity: int, realised: float, strategy: str = NAME) -> None:
@@ -68,18 +55,19 @@ def told() -> StackView:
 
 @pytest.mark.parametrize("word", ["sma_crossover", "SMA Crossover", "smacrossover"])
 def test_strategy_is_meant_whatever_the_case_and_the_signs_between_words(tmp_path: Path, word: str) -> None:
-    assert ask(told(), tmp_path, "strategy", strategy=word)["name"] == NAME
-    assert ask(told(), tmp_path, "switch", strategy=word, enabled="false")["strategy"] == NAME
+    assert ask(told(), tmp_path, StrategyQuery(strategy=word))["name"] == NAME
+    assert ask(told(), tmp_path, SwitchCommand(request_id="r", strategy=word, enabled=False)).switch.strategy == NAME
 
 
 def test_misspelt_strategy_is_refused_with_the_near_one(tmp_path: Path) -> None:
-    for verb in ("strategy", "switch"):
-        with pytest.raises(UsageError, match=f"did you mean {NAME}"):
-            ask(told(), tmp_path, verb, strategy="SMA_Crosover")
+    word = "SMA_Crosover"
+    for request in (StrategyQuery(strategy=word), SwitchCommand(request_id="r", strategy=word, enabled=True)):
+        with pytest.raises(RequestRefused, match=f"did you mean {NAME}"):
+            ask(told(), tmp_path, request)
 
 
 def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path) -> None:
-    body = ask(told(), tmp_path, "strategy", strategy=NAME)
+    body = ask(told(), tmp_path, StrategyQuery(strategy=NAME))
     assert (body["realised"], body["unrealised"], body["open"]) == (300.0, 2_025.0, 2)
     assert sum(row["realised"] for row in body["accounts"]) == body["realised"]
     assert sum(row["unrealised"] for row in body["accounts"]) == body["unrealised"]
@@ -91,17 +79,17 @@ def test_books_of_a_strategy_are_its_own_and_add_up_over_accounts(tmp_path: Path
 
 
 def test_strategy_that_is_gone_still_has_its_books(tmp_path: Path) -> None:
-    body = ask(told(), tmp_path, "strategy", strategy="Another", limit="0")
+    body = ask(told(), tmp_path, StrategyQuery(strategy="Another", limit=0))
     assert (body["state"], body["enabled"], body["realised"]) == ("GONE", False, 9_999.0)
     assert len(body["orders"]) == 1
 
 
 def test_name_that_never_traded_is_refused_with_those_that_did(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=f"\\({NAME}, Another\\); found 'Nobody'"):
-        ask(told(), tmp_path, "strategy", strategy="Nobody")
+    with pytest.raises(RequestRefused, match=f"\\({NAME}, Another\\); found 'Nobody'"):
+        ask(told(), tmp_path, StrategyQuery(strategy="Nobody"))
 
 
 def test_list_shows_kind_and_switch(tmp_path: Path) -> None:
     off = StrategySwitch(strategy=NAME, enabled=False, generation=1, at_ns=1)
-    (row,) = ask(told(), tmp_path, "strategies", off)
+    (row,) = ask(told(), tmp_path, StrategiesQuery(), off)
     assert (row["name"], row["kind"], row["enabled"], row["positions"]) == (NAME, "code", False, 2)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import msgspec
 
-from mytrading.core.control import ControlMachine
-from mytrading.daemons.gateway import Gateway
-from mytrading.daemons.gateway_alerts import Silences
-from mytrading.messages.control import Alert, Heartbeat, OpsRequest
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.time import SECOND
+from mytrading.daemons.gateway.daemon import Gateway
+from mytrading.daemons.gateway.stale_alerts import StaleAlerts
+from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
-from tests.feed_support import runtime_folder
-from tests.unit.cli.stacks import run_config
-
-SECOND = 1_000_000_000
+from mytrading.messages.ops import AlertsQuery
+from tests.kit.feed_process import runtime_folder
+from tests.kit.run_configs import run_config
 
 
 def alert(daemon: str = "router", code: str = "ENTRIES_UNGUARDED") -> Alert:
@@ -33,16 +33,16 @@ def beat(at: int, started: int = 0, state: DaemonState = DaemonState.RUNNING) ->
 
 
 def test_alert_of_a_killed_router_ends_when_its_successor_does_not_say_it() -> None:
-    silences = Silences(0)
-    silences.heard(alert(), 10 * SECOND)
-    assert silences.over([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
-    assert silences.over([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
+    stale = StaleAlerts(0)
+    stale.receive(alert(), 10 * SECOND)
+    assert stale.ended([alert()], beat(40 * SECOND, started=12 * SECOND), 40 * SECOND) == []
+    assert stale.ended([alert()], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [alert()]
 
 
 def test_refused_edit_of_an_engine_ends_when_its_successor_does_not_say_it() -> None:
     """The file was mended while the stack was down: the alert stood for good."""
     refused, fault = alert("engine", "EDIT_REFUSED"), alert("engine", "STRATEGY_FAULTED")
-    assert Silences(0).over([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [refused]
+    assert StaleAlerts(0).ended([refused, fault], beat(48 * SECOND, started=12 * SECOND), 48 * SECOND) == [refused]
 
 
 def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_is_not() -> None:
@@ -57,7 +57,7 @@ def test_alert_that_grows_worse_is_told_to_a_person_again_and_one_that_repeats_i
 def test_alert_is_shown_with_the_words_it_was_told_with_last() -> None:
     control = ControlMachine()
     control.apply(alert())
-    control.heard(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))
+    control.repeat(msgspec.structs.replace(alert(), count=2, message="nothing was kept", last_ns=5))
     (shown,) = control.shown()
     assert (shown.message, shown.count, shown.last_ns) == ("nothing was kept", 2, 5)
     assert control.alerts["router", "ENTRIES_UNGUARDED", "s"].message == "m", "what is journaled is not changed by it"
@@ -74,7 +74,7 @@ def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
         gateway._keep(alert())
         rows = gateway.journal.size
         gateway._keep(msgspec.structs.replace(alert(), count=2, message="other words"))
-        shown = gateway._answers.answer(OpsRequest(verb="alerts"))
+        shown = gateway.server.answer(AlertsQuery())
         found = [row["message"] for row in shown if row["code"] == alert().code]
         kept = gateway.journal.size
         gateway.teardown()
@@ -83,23 +83,23 @@ def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
 
 
 def test_alert_that_is_repeated_stands() -> None:
-    silences = Silences(0)
+    stale = StaleAlerts(0)
     for at in range(0, 100, 10):
-        silences.heard(alert(), at * SECOND)
-    assert silences.over([alert()], beat(100 * SECOND), 100 * SECOND) == []
+        stale.receive(alert(), at * SECOND)
+    assert stale.ended([alert()], beat(100 * SECOND), 100 * SECOND) == []
 
 
 def test_alert_of_a_router_that_is_away_or_starting_stands() -> None:
-    silences = Silences(0)
-    assert silences.over([alert()], {}, 100 * SECOND) == []
-    assert silences.over([alert()], beat(90 * SECOND), 100 * SECOND) == []
-    assert silences.over([alert()], beat(100 * SECOND, state=DaemonState.STARTING), 100 * SECOND) == []
+    stale = StaleAlerts(0)
+    assert stale.ended([alert()], {}, 100 * SECOND) == []
+    assert stale.ended([alert()], beat(90 * SECOND), 100 * SECOND) == []
+    assert stale.ended([alert()], beat(100 * SECOND, state=DaemonState.STARTING), 100 * SECOND) == []
 
 
 def test_faults_of_strategies_and_last_words_stand() -> None:
-    silences = Silences(0)
+    stale = StaleAlerts(0)
     kept = [alert("engine", "STRATEGY_FAULTED"), alert(code="ENTRY_LEFT")]
-    assert silences.over(kept, beat(100 * SECOND), 100 * SECOND) == []
+    assert stale.ended(kept, beat(100 * SECOND), 100 * SECOND) == []
 
 
 def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was_said(tmp_path: Path) -> None:

@@ -9,23 +9,24 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from mytrading.cli.running import headline
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import LATE_S, Answers
-from mytrading.daemons.gateway import Totals
+from mytrading.cli.stack.commands import headline
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.gateway.stack_queries import LATE_S
 from mytrading.messages.account_events import EntriesStopped, RecoveryChanged
-from mytrading.messages.control import Alert, Heartbeat, OpsRequest
+from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
+from mytrading.messages.ops import StatusQuery
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.risk_picture import RiskPicture
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.risk_snapshot import RiskPicture
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.orchestrator import TradingOrchestrator
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.daemon import Daemon
-from mytrading.runtime.supervision import Program
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.supervision.control import Program
+from tests.kit.gateway_queries import ops_server
+from tests.kit.run_configs import run_config
 
 
 def beat(daemon: str, *, ready: bool = True, age_s: float = 0.0) -> Heartbeat:
@@ -47,8 +48,7 @@ def status(config: RunConfig, *heard: Any) -> Any:
     for message in heard:
         view.apply(message)
         control.apply(message)
-    answers = Answers(config, view, control, MarketClock.load(config.clock_path), Totals(), lambda _rows: None)
-    return answers.answer(OpsRequest(verb="status"))
+    return ops_server(config, view, control).answer(StatusQuery())
 
 
 def test_stack_is_ready_once_every_daemon_has_said_so(tmp_path: Path) -> None:
@@ -106,9 +106,9 @@ def test_daemon_of_which_no_heartbeat_came_is_not_called_ready(tmp_path: Path, m
     heard = [beat(name) for name in ALL if name not in ("router", "reconciler")]
     monkeypatch.setattr(stack, "ask", lambda _verb: status(config, *heard))
     running = {name: Program(name, "RUNNING", 1, 0) for name in ("simulator", *ALL)}
-    monkeypatch.setattr("mytrading.runtime.supervision.programs", lambda _config: running)
-    monkeypatch.setattr("mytrading.runtime.supervision.spawns", lambda _config: {})
-    monkeypatch.setattr("mytrading.runtime.supervision.supervisor_pid", lambda _config: 1)
+    monkeypatch.setattr("mytrading.runtime.supervision.control.programs", lambda _config: running)
+    monkeypatch.setattr("mytrading.runtime.supervision.control.spawns", lambda _config: {})
+    monkeypatch.setattr("mytrading.runtime.supervision.control.supervisor_pid", lambda _config: 1)
     rows = {row["daemon"]: row for row in stack.status()["daemons"]}
     assert {name: (row["state"], row["ready"]) for name, row in rows.items() if name in ("router", "reconciler")} == {
         "router": ("STARTING", False),

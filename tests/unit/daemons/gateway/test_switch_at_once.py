@@ -15,19 +15,16 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers
-from mytrading.daemons.gateway import Totals
+from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import OpsRequest, StrategySwitch
+from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action, OrderState, Purpose
+from mytrading.messages.ops import SwitchCommand
 from mytrading.messages.signals import Leg
-from mytrading.runtime.clock import MarketClock
-from tests.fake_broker import OrderBench
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_risk_machine import CALL, DAY, Desk, codes
+from tests.kit.fake_broker import OrderBench
+from tests.kit.gateway_queries import rows_of
+from tests.kit.risk_bench import CALL, DAY, RiskBench, codes
+from tests.kit.run_configs import run_config
 
 BUDGET_S = 0.05
 """Processor time of one machine for the switch and the entry after it: a twentieth of the second there is."""
@@ -44,36 +41,33 @@ def spent(call: Callable[[], Any]) -> float:
 
 
 def test_gateway_orders_the_switch_before_it_answers(tmp_path: Path) -> None:
-    config, ordered = run_config(tmp_path), []
-    clock = MarketClock.load(config.clock_path)
-    answers = Answers(config, StackView(), ControlMachine(), clock, Totals(), ordered.extend)
+    config = run_config(tmp_path)
     name = config.strategies[0].name
-    answers.answer(OpsRequest(verb="switch", arguments={"strategy": name, "enabled": "false"}))
-    (row,) = ordered
+    (row,) = rows_of(config, SwitchCommand(request_id="r", strategy=name, enabled=False))
     assert (row.strategy, row.enabled) == (name, False)
 
 
 def test_risk_denies_the_next_entry_at_the_same_moment() -> None:
-    desk = Desk()
-    desk.quote()
-    moment = desk.now, desk.machine_ns
-    desk.give(off("S", desk.now))
-    assert codes(desk.wish("a", Leg(instrument=CALL, lots=1))) == ["STRATEGY_DISABLED"]
-    assert (desk.now, desk.machine_ns) == moment
+    risk_bench = RiskBench()
+    risk_bench.quote()
+    moment = risk_bench.now, risk_bench.machine_ns
+    risk_bench.give(off("S", risk_bench.now))
+    assert codes(risk_bench.intent("a", Leg(instrument=CALL, lots=1))) == ["STRATEGY_DISABLED"]
+    assert (risk_bench.now, risk_bench.machine_ns) == moment
 
 
-@pytest.mark.parametrize("how", ["wish", "square-off"])
+@pytest.mark.parametrize("how", ["signal", "square-off"])
 def test_risk_closes_for_a_strategy_that_is_switched_off(how: str) -> None:
-    desk = Desk()
-    desk.quote()
-    (entry,) = desk.wish("a", Leg(instrument=CALL, lots=1))
-    desk.fill(entry)
-    desk.give(off("S", desk.now))
-    if how == "wish":
-        rows = desk.wish("b", action=Action.EXIT)
+    risk_bench = RiskBench()
+    risk_bench.quote()
+    (entry,) = risk_bench.intent("a", Leg(instrument=CALL, lots=1))
+    risk_bench.fill(entry)
+    risk_bench.give(off("S", risk_bench.now))
+    if how == "signal":
+        rows = risk_bench.intent("b", action=Action.EXIT)
     else:
-        desk.now = to_ns(DAY, clock_time(15, 12))
-        rows = desk.pass_time(1)
+        risk_bench.now = to_ns(DAY, clock_time(15, 12))
+        rows = risk_bench.pass_time(1)
     assert [type(row) for row in rows if isinstance(row, CloseGoal)] == [CloseGoal]
 
 
@@ -91,22 +85,22 @@ def test_router_denies_the_next_entry_at_the_same_moment_and_sends_exits() -> No
 
 
 def test_risk_and_router_need_little_processor_time_for_a_switch_over_many_orders() -> None:
-    desk, bench = Desk(), OrderBench()
-    desk.quote()
+    risk_bench, bench = RiskBench(), OrderBench()
+    risk_bench.quote()
     for number in range(150):
-        desk.machine.apply(off(f"other {number}", desk.now))
+        risk_bench.machine.apply(off(f"other {number}", risk_bench.now))
         bench.enter(f"e{number}", instrument=f"NFO:X{number}", strategy=f"other {number}")
     took = []
     for number in range(5):
 
         def switched(turn: int = number) -> None:
-            desk.machine.decide(off("S", desk.now), desk.now)
-            desk.wish(f"w{turn}", Leg(instrument=CALL, lots=1))
+            risk_bench.machine.decide(off("S", risk_bench.now), risk_bench.now)
+            risk_bench.intent(f"w{turn}", Leg(instrument=CALL, lots=1))
             bench.step(off("s1", bench.now))
             bench.enter(f"late{turn}")
 
-        desk.machine.apply(off("S", desk.now))
+        risk_bench.machine.apply(off("S", risk_bench.now))
         took.append(spent(switched))
-    assert codes(tuple(desk.rows))[-1] == "STRATEGY_DISABLED"
+    assert codes(tuple(risk_bench.rows))[-1] == "STRATEGY_DISABLED"
     assert "SWITCHED_OFF" in bench.order("late4").message
     assert min(took) < 2 * BUDGET_S

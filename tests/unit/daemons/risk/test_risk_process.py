@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.core.calendar import to_ns
-from mytrading.core.instruments import InstrumentBook
-from mytrading.daemons.risk import RiskManager
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import to_ns
+from mytrading.daemons.risk.daemon import RiskManager
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import WantInstruments
@@ -27,16 +27,16 @@ from mytrading.messages.enums import (
     Side,
 )
 from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
-from mytrading.messages.records import FileTaken
-from mytrading.messages.risk_picture import LimitUse
-from mytrading.messages.runconfig import VenueKind
-from mytrading.runtime.clock import ClockFile, Segment, machine_now, write_clock_file
-from mytrading.runtime.edited import CODE
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_margin import TODAY
+from mytrading.messages.risk_snapshot import LimitUse
+from mytrading.messages.run_config import VenueKind
+from mytrading.runtime.daemon.live_files import CODE
+from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
+from tests.kit.margin_tables import TODAY
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 NOON = to_ns(date(2026, 11, 23), time(12, 0))
 
@@ -61,9 +61,9 @@ def test_funds_age_where_a_server_tells_them_and_machine_time_counts(
     shutil.copytree(ROOT / "config", tmp_path / "config")
     config = run_config(tmp_path)
     venue = msgspec.structs.replace(config.venue, kind=kind)
-    write_clock_file(config.clock_path, ClockFile(segments=(Segment(machine_now(), NOON, speed),)))
+    write_clock_file(config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), NOON, speed),)))
     made = RiskManager(msgspec.structs.replace(config, home=str(tmp_path), venue=venue))
-    assert made.risk.funds_stale == seconds * 1_000_000_000
+    assert made.risk.environment.funds_stale == seconds * 1_000_000_000
     made.context.destroy(linger=0)
 
 
@@ -79,12 +79,12 @@ def edit(risk: RiskManager, file: str, before: str, after: str) -> None:
 
 def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_does_not(risk: RiskManager) -> None:
     edit(risk, "risk.toml", "sold = { expiry = 205000, other = 250000 }", "sold = { expiry = 205000, other = 260000 }")
-    figures = risk.risk.tables.figures_of("NIFTY", TODAY)
+    figures = risk.risk.environment.tables.figures_of("NIFTY", TODAY)
     assert figures is not None and figures.sold.other == 260_000
     edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
-    assert risk.risk.tables.share_of("B").share == 0.5
+    assert risk.risk.environment.tables.share_of("B").share == 0.5
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
-    assert risk.risk.tables.share_of("B").share == 0.5
+    assert risk.risk.environment.tables.share_of("B").share == 0.5
     assert [(alert.code, alert.subject) for alert in risk.alerts.standing] == [(CODE, "risk.toml")]
 
 
@@ -103,7 +103,7 @@ def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: p
 
 def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManager) -> None:
     late = to_ns(date(2026, 11, 23), time(15, 20))
-    calendar = risk.risk._scene.calendar
+    calendar = risk.risk.environment.calendar
     assert calendar.is_open("NFO", late)
     edit(risk, "calendar.toml", "close = 15:40:00", "close = 15:10:00")
     assert not calendar.is_open("NFO", late)
@@ -112,8 +112,7 @@ def test_edited_session_counts_for_the_entries_that_risk_admits(risk: RiskManage
 def test_what_counts_of_the_files_is_in_the_journal_once_and_after_each_edit(risk: RiskManager) -> None:
     edit(risk, "risk.toml", "B = 0.65", "B = 0.5")
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
-    risk.note_file("risk.toml", risk._tables_path.read_text(encoding="utf-8").replace("B = 1.5", "B = 0.5"))
-    risk.journal.move()
+    risk.note_file("risk.toml", risk._made.tables_path.read_text(encoding="utf-8").replace("B = 1.5", "B = 0.5"))
     rows = [risk.decode(row) for row in risk.journal.rows() if row.stream == "records"]
     taken = [row for row in rows if isinstance(row, FileTaken)]
     assert [row.name for row in taken] == ["calendar.toml", "risk.toml", "risk.toml"]
@@ -122,12 +121,13 @@ def test_what_counts_of_the_files_is_in_the_journal_once_and_after_each_edit(ris
 
 def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_eased(risk: RiskManager) -> None:
     def use(share: float, reached: str = "") -> list[str]:
-        risk._warn(
+        risk._limits = (
             LimitUse(
                 kind=LimitKind.DAILY_LOSS, scope="account", name="main", most=1.0, action=LimitAction.NO_ENTRIES,
                 used=share, reached=reached,
-            )
+            ),
         )  # fmt: skip
+        risk._update_alerts()
         return [f"{alert.code}: {alert.message[:3]}" for alert in risk.alerts.standing]
 
     told = ["LIMIT_NEAR: 80%"]
@@ -145,10 +145,10 @@ def test_failed_stop_is_no_alert_any_more_once_what_it_guarded_is_flat(risk: Ris
     )  # fmt: skip
     risk.risk.apply(ProtectionChanged(protection=guard, at_ns=1))
     risk.alerts.raise_("STOP_FAILED", Severity.CRITICAL, "p", "it is being closed")
-    risk._settle_alerts()
+    risk._update_alerts()
     assert [alert.code for alert in risk.alerts.standing] == ["STOP_FAILED"]
     risk.risk.apply(ProtectionChanged(protection=msgspec.structs.replace(guard, state="done"), at_ns=2))
-    risk._settle_alerts()
+    risk._update_alerts()
     assert risk.alerts.standing == ()
 
 
@@ -177,15 +177,14 @@ def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_aft
             OrderChanged(event="filled", order=stop, machine_ns=1), held(future, 0, "stop", -65))  # fmt: skip
     shutil.copytree(ROOT / "config", tmp_path / "config")
     config = run_config(tmp_path)
-    write_clock_file(config.clock_path, ClockFile(segments=(Segment(machine_now(), NOON, 1.0),)))
+    write_clock_file(config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), NOON, 1.0),)))
     journal = Journal(config.journal_dir("router"), "router", "2026-11-23")
     journal.append([Entry(OUTPUT, "orders", encode_body(row)) for row in rows], NOON, 1)
     journal.close()
     risk = RiskManager(msgspec.structs.replace(config, home=str(tmp_path)))
     risk.setup()
-    risk.risk.instruments = InstrumentBook(legs)
+    risk.risk.take_contracts(InstrumentBook(legs))
     risk._decide_on_time(machine_now())
-    risk.journal.move()
     goals = [row for row in map(risk.decode, risk.journal.rows()) if isinstance(row, CloseGoal)]
     assert [(goal.instrument, "fired at the broker" in goal.reason) for goal in goals] == [(call, True)]
     risk.teardown()

@@ -19,25 +19,25 @@ import zmq
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.core.control import ControlMachine
-from mytrading.core.view import StackView
-from mytrading.daemons.answers import Answers
-from mytrading.daemons.gateway import Totals
-from mytrading.daemons.router_kill import KillWatch
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.daemons.router.kill_switch import KillWatch
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.control import KILL, FlattenRequested, OpsReply, OpsRequest, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, TradingLevel
+from mytrading.messages.ops import FlattenCommand
 from mytrading.messages.orders import FlattenChanged
-from mytrading.messages.runconfig import RunConfig
+from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import Leg
 from mytrading.orchestrator import TradingOrchestrator
-from mytrading.runtime.clock import MarketClock
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.kill_file import KillFile
-from mytrading.runtime.users import user_name
-from tests.fake_broker import SECOND, OrderBench
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_risk_machine import CALL, Desk, codes
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.host.users import user_name
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.supervision.kill_file import KillFile
+from tests.kit.fake_broker import SECOND, OrderBench
+from tests.kit.gateway_queries import ops_server
+from tests.kit.risk_bench import CALL, RiskBench, codes
+from tests.kit.run_configs import run_config
 
 ME = user_name(os.getuid())
 DENIED = {"halt": "HALTED", "reduce": "REDUCING", "flatten": "HALTED"}
@@ -49,23 +49,22 @@ class Switchboard:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.desk, self.bench = Desk(), OrderBench()
+        self.risk_bench, self.bench = RiskBench(), OrderBench()
         self.bench.read()
         self.rows: list[msgspec.Struct] = []
-        self.wishes = 0
+        self.signals = 0
         self._build()
 
     def _build(self) -> None:
         self.control, self.view = ControlMachine(), StackView()
-        clock = MarketClock.load(self.config.clock_path)
-        self.answers = Answers(self.config, self.view, self.control, clock, Totals(), self._take)
+        self.server = ops_server(self.config, self.view, self.control, self._take)
 
     def _take(self, rows: tuple[msgspec.Struct, ...]) -> None:
         """Journaled by the gateway, then read by all others."""
         for row in rows:
             self.rows.append(row)
             self.control.apply(row)
-            self.desk.give(row)
+            self.risk_bench.give(row)
             if isinstance(row, FlattenRequested):
                 row = msgspec.structs.replace(row, deadline_machine_ns=self.bench.time + 60 * SECOND)
             self._show(self.bench.step(row))
@@ -78,11 +77,11 @@ class Switchboard:
     def restart(self) -> None:
         """All three end, and others begin with what was journaled, of which a part is of the day before."""
         opened = self.control.snapshot("2026-03-19")
-        risk = self.desk.machine.snapshot("2026-03-19")
+        risk = self.risk_bench.machine.snapshot("2026-03-19")
         self._build()
         self.control.apply(_through_the_wire(opened))
-        self.desk = Desk()
-        self.desk.machine.apply(_through_the_wire(risk))
+        self.risk_bench = RiskBench()
+        self.risk_bench.machine.apply(_through_the_wire(risk))
         self.bench.crash()
         self.bench.see_mode()
         self.bench.read()
@@ -90,10 +89,10 @@ class Switchboard:
             self.view.apply(FlattenChanged(flatten=level, at_ns=self.bench.now))
 
     def entries(self) -> tuple[Any, ...]:
-        """What risk answers to a wish."""
-        self.desk.quote(CALL)
-        self.wishes += 1
-        return self.desk.wish(f"w{self.wishes}", Leg(instrument=CALL, lots=1))
+        """What risk answers to a signal."""
+        self.risk_bench.quote(CALL)
+        self.signals += 1
+        return self.risk_bench.intent(f"w{self.signals}", Leg(instrument=CALL, lots=1))
 
 
 def _through_the_wire(row: Any) -> Any:
@@ -116,9 +115,7 @@ class Door:
             if not self._socket.poll(50):
                 continue
             *envelope, data = self._socket.recv_multipart()
-            body = self._board.answers.answer(msgspec.msgpack.decode(data, type=OpsRequest))
-            reply = OpsReply(ok=True, body=msgspec.json.encode(body))
-            self._socket.send_multipart([*envelope, msgspec.msgpack.encode(reply)])
+            self._socket.send_multipart([*envelope, msgspec.msgpack.encode(self._board.server.reply(data))])
 
     def close(self) -> None:
         self._over.set()
@@ -146,7 +143,7 @@ def command(*words: str, code: int = 0) -> str:
 
 def switched(word: str) -> None:
     if word == "flatten":  # as the command does, which then waits for what no router here proves
-        TradingOrchestrator.find().ask("flatten", reason="a drill")
+        TradingOrchestrator.find().ask(FlattenCommand(request_id="drill", reason="a drill"))
     else:
         command(word, "a drill")
 
@@ -167,7 +164,7 @@ def test_level_survives_the_restart_of_gateway_risk_and_router(board: Switchboar
     before = board.control.current()
     board.restart()
     assert board.control.current() == before
-    for known in (board.desk.machine.state.trading[""], board.bench.machine.trading("")):
+    for known in (board.risk_bench.machine.state.trading[""], board.bench.machine.trading("")):
         assert known is not None
         assert (known.level, known.by, known.reason, known.at_ns) == (LEVELS[word], ME, "a drill", before.at_ns)
     rows = board.entries()
@@ -204,9 +201,9 @@ def test_flatten_under_way_is_shown_until_two_reads_prove_it(board: Switchboard)
 
 
 def _clock(ns: int) -> str:
-    from mytrading.cli.output import clock_time
+    from mytrading.core.time import format_ist
 
-    return clock_time(ns)
+    return format_ist(ns)
 
 
 def test_halt_of_one_account_stands_beside_the_level_of_all(board: Switchboard) -> None:
@@ -224,7 +221,7 @@ def test_resume_ends_a_halt_in_all_three_and_says_who(board: Switchboard) -> Non
     command("halt", "lunch")
     command("resume", "fed")
     board.restart()
-    for known in (board.control.current(), board.desk.machine.state.trading[""], board.bench.machine.trading("")):
+    for known in (board.control.current(), board.risk_bench.machine.state.trading[""], board.bench.machine.trading("")):
         assert known is not None and (known.level, known.by, known.reason) == (TradingLevel.NORMAL, ME, "fed")
     assert any(isinstance(row, PlaceEntry) for row in board.entries())
 
@@ -238,7 +235,7 @@ def test_flatten_of_a_strategy_keeps_who_and_why_and_switches_it_off_alone(board
     assert (off.enabled, off.by, off.reason) == (False, ME, "odd")
     board.restart()
     assert board.control.current().level is TradingLevel.NORMAL
-    assert not board.desk.machine.state.enabled("SMA_Crossover")
+    assert not board.risk_bench.machine.state.enabled("SMA_Crossover")
     assert "flatten of paper SMA_Crossover since " in command("risk")
 
 
@@ -252,7 +249,7 @@ def test_switch_of_a_strategy_keeps_who_and_why_and_shows_them(board: Switchboar
     (row,) = json.loads(command("strategies", "--json"))
     assert (row["enabled"], row["switched"]["by"], row["switched"]["reason"]) == (False, ME, "too wild")
     assert f"entries of SMA_Crossover off (too wild, by {ME}, since " in command("status")
-    assert not board.desk.machine.state.enabled("SMA_Crossover")
+    assert not board.risk_bench.machine.state.enabled("SMA_Crossover")
     command("strategies", "enable", "SMA_Crossover")
     on = board.rows[-1]
     assert isinstance(on, StrategySwitch) and (on.enabled, on.by, on.reason) == (True, ME, "switched on by hand")
@@ -287,9 +284,9 @@ class Watched:
 
 def look_for(board: Switchboard) -> None:
     """Risk and the router look at the file, each with a watch that has just started."""
-    news = KillFile(board.config.state).news(board.desk.machine.state.trading.get(KILL), board.desk.now)
+    news = KillFile(board.config.state).news(board.risk_bench.machine.state.trading.get(KILL), board.risk_bench.now)
     if news is not None:
-        board.desk.give(news)
+        board.risk_bench.give(news)
     KillWatch(board.config).look_for(Watched(board), board.bench.time)
 
 
@@ -301,7 +298,7 @@ def test_file_is_learnt_by_risk_and_router_with_who_when_and_why_and_outlives_bo
     written = (board.config.state / "KILL").stat().st_mtime_ns
     look_for(board)
     for _ in range(2):
-        for known in (board.desk.machine.state.trading[KILL], board.bench.machine.trading(KILL)):
+        for known in (board.risk_bench.machine.state.trading[KILL], board.bench.machine.trading(KILL)):
             assert known is not None
             assert (known.level, known.by, known.generation) == (LEVELS[word], ME, written)
             assert known.reason == f"the file KILL says {word}: the broker is down" and known.at_ns
@@ -324,7 +321,7 @@ def test_resume_does_not_end_what_the_file_says_and_its_removal_does(board: Swit
     KillFile(board.config.state).remove()
     board.restart()
     look_for(board)
-    assert board.desk.machine.state.trading[KILL].reason == "the file is gone"
+    assert board.risk_bench.machine.state.trading[KILL].reason == "the file is gone"
     assert any(isinstance(row, PlaceEntry) for row in board.entries())
     board.bench.enter("e")
     assert board.bench.order("e").state is OrderState.SUBMITTED

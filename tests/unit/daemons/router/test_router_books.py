@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.oms import OrderMachine
-from mytrading.daemons.router_books import BooksWatch
+from mytrading.core.time import SECOND
+from mytrading.daemons.router.book_availability import BooksWatch
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionChanged, TimerFired
 from mytrading.messages.reports import BooksRead
 
-SECOND = 1_000_000_000
 PATIENCE = 30 * SECOND
 
 

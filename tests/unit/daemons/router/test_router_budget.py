@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mytrading.core.oms import OmsLimits
-from mytrading.daemons.router_budget import Budgets, tell_of_long_wait
+from mytrading.daemons.router.rate_budget import Budgets, tell_of_long_wait
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, OrderChanged
-from mytrading.runtime.alerts import Alerts
-from tests.fake_broker import ACCOUNT, MS, SECOND, OrderBench
+from mytrading.runtime.observability.alerts import Alerts
+from tests.kit.fake_broker import ACCOUNT, MS, SECOND, OrderBench
 
 
 def test_budget_tells_what_counts_and_what_waits_for_how_long() -> None:

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, time
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from mytrading.cli.journal.again import judge
-from mytrading.core.calendar import to_ns
-from mytrading.daemons.router import TradeManager
+from mytrading.core.time import DAY, to_ns
+from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.edited import taken_folder
-from mytrading.runtime.journal import segments
-from mytrading.runtime.rebuild import set_aside
-from tests.feed_support import runtime_folder
-from tests.support import ROOT
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.run_config import RunConfig
+from mytrading.operations.journal_redecide import judge
+from mytrading.runtime.daemon.live_files import taken_folder
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import segments
+from mytrading.runtime.recovery.journal_rebuild import set_aside
+from tests.kit.feed_process import runtime_folder
+from tests.kit.journal_surgery import change, remove
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
 
 LAST_SECONDS = to_ns(date(2026, 11, 23), time(15, 14, 50))
 """Ten seconds before the venue closes MIS: nothing of it is sent, unless the day is none of trading."""
 
 NO_DAY = ("[holidays.NSE]\n", '[holidays.NSE]\n2026-11-23 = "a test"\n')
-DAY = 86_400_000_000_000
 STILL = ["initialized", "denied"]
 PLACED = ["initialized"]
 """It waits for the mode of the server, which nobody reads here."""
@@ -140,15 +139,13 @@ def test_decisions_that_a_damaged_journal_lost_are_no_difference_and_others_that
         assert entered(router, "before") == PLACED
         last = router.journal.size
     (path,) = segments(config.journal_dir("router"))
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        if rebuilt:
-            database.execute("UPDATE rows SET body = x'00' WHERE seq = ?", (last,))
-        else:
-            database.execute("DELETE FROM rows WHERE seq = ?", (last,))
     if rebuilt:
+        change(path, lambda row: row.seq == last, body=b"\0")
         set_aside(config.journal_dir("router"), f"row {last} is bad")
         with running(config) as router:
             assert entered(router, "again") == PLACED
+    else:
+        remove(path, lambda row: row.seq == last)
     inputs, problems = judged(config)
     assert inputs >= 1
     if rebuilt:

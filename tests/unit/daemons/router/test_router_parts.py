@@ -7,17 +7,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.core.oms.limits import MS, SECOND, OmsLimits
-from mytrading.core.reconcile import ReadRules
-from mytrading.core.view import StackView
-from mytrading.daemons.reconciler_account import read_rules
-from mytrading.daemons.router_log import order_fields
-from mytrading.daemons.router_setup import order_machine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.core.oms.state.settings import MS, OmsLimits
+from mytrading.core.orders.state_machine import with_modify
+from mytrading.core.reconciler.read_plan import ReadRules
+from mytrading.core.time import SECOND
+from mytrading.daemons.reconciler.account import read_rules
+from mytrading.daemons.router.setup import order_machine
+from mytrading.daemons.router.trade_log import order_fields
 from mytrading.messages.enums import OrderState
-from mytrading.messages.orders import OrderChanged
-from mytrading.messages.runconfig import RateLimits, UnknownExit, Windows
-from tests.unit.cli.stacks import run_config
-from tests.unit.core.test_order import order
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import NO_EVIDENCE, OrderChanged
+from mytrading.messages.run_config import RateLimits, UnknownExit, Windows
+from tests.kit.order_samples import order
+from tests.kit.run_configs import run_config
 
 
 @pytest.mark.parametrize("chosen", UnknownExit)
@@ -30,7 +33,7 @@ def test_unknown_exit_of_the_run_file_reaches_the_order_machine(tmp_path: Path, 
 
 def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: Path) -> None:
     config = run_config(tmp_path)
-    first = config.served[0]
+    first = config.order_accounts[0]
     accounts = (msgspec.structs.replace(first, broker="Zerodha"), msgspec.structs.replace(first, id="b", broker="dhan"))
     limits = order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
     assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unheard")] == [False, True, True]
@@ -40,7 +43,7 @@ def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: 
 def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> None:
     rates = RateLimits(modifies_per_order=9, churn_per_instrument=3, churn_per_account=8)
     config = run_config(tmp_path)
-    config = msgspec.structs.replace(config, rates=rates, accounts=config.served)
+    config = msgspec.structs.replace(config, rates=rates, accounts=config.order_accounts)
     limits = order_machine(config).limits
     names = (config.venue.account, "unheard")
     assert [limits.modify_rules(name).most for name in names] == [9, 9]
@@ -48,7 +51,7 @@ def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> 
 
 
 def test_wanted_change_is_logged_beside_what_the_order_is() -> None:
-    fields = order_fields(order(price=100.0, pending_modify=True, wanted_price=101.0, wanted_quantity=25))
+    fields = order_fields(order(price=100.0, evidence=with_modify(NO_EVIDENCE, wanted=OrderTerms(101.0, 0.0, 25))))
     assert (fields["price"], fields["wanted"]) == (100.0, "25 at 101 trigger 0")
 
 

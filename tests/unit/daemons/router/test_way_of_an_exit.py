@@ -20,18 +20,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.order import live
-from mytrading.daemons.router import TradeManager
+from mytrading.core.orders.state_machine import live
+from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.account_events import AccountModeChanged, RecoveryChanged
 from mytrading.messages.codec import encode_body, encode_frame
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, Product
 from mytrading.messages.orders import GoalChanged, OrderChanged, Position, PositionChanged
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.machine import MachineDaemon
-from tests.feed_support import runtime_folder
-from tests.support import ROOT, eventually
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from tests.kit.feed_process import runtime_folder
+from tests.kit.project import ROOT
+from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
 SHARES = ("NSE:SBIN", "NSE:INFY", "NSE:TCS")
 HOUR_NS = 3_600_000_000_000

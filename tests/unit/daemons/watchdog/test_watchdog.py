@@ -10,26 +10,26 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.daemons.watchdog import UNHEARD_NS, Watchdog, _Heard
+from mytrading.core.time import SECOND, iso_day
+from mytrading.daemons.watchdog.daemon import UNHEARD_NS, Watchdog, _LastBeat
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.control import Heartbeat, ModeCleared
 from mytrading.messages.enums import DaemonState
-from mytrading.runtime import free_space, hung
-from mytrading.runtime.clock import MarketClock, machine_now
-from mytrading.runtime.following import STILL_HERE_ROWS
-from mytrading.runtime.hung import MOST_NS, SILENCE_NS
-from mytrading.runtime.journal import OUTPUT, Entry, Journal
-from mytrading.runtime.lock import holder
-from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.recovering import ist_day
-from tests.support import eventually
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.daemon import disk_space
+from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.journal.journal import OUTPUT, Entry, Journal
+from mytrading.runtime.supervision import hang_check
+from mytrading.runtime.supervision.hang_check import MOST_NS, SILENCE_NS
+from mytrading.runtime.supervision.instance_lock import holder
+from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
-S = 1_000_000_000
 _HOLD = """
 import sys, time
 from pathlib import Path
-from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.supervision.instance_lock import InstanceLock
 InstanceLock(Path(sys.argv[1])).acquire()
 time.sleep(60)
 """
@@ -56,22 +56,22 @@ def silent(dog: Watchdog) -> Iterator[subprocess.Popen[bytes]]:
 def look_for(dog: Watchdog, span_ns: int) -> None:
     """Look every second for so long."""
     began = machine_now()
-    for at in range(began, began + span_ns, S):
+    for at in range(began, began + span_ns, SECOND):
         dog._look(at)
 
 
 def test_daemon_that_hangs_before_its_first_heartbeat_is_killed(dog: Watchdog, silent: subprocess.Popen[bytes]) -> None:
     look_for(dog, UNHEARD_NS)
     assert silent.poll() is None
-    look_for(dog, UNHEARD_NS + 3 * S)
+    look_for(dog, UNHEARD_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
 def test_daemon_that_was_heard_by_an_earlier_process_has_time_to_start(
     dog: Watchdog, silent: subprocess.Popen[bytes]
 ) -> None:
-    dog._heard["router"] = _Heard(silent.pid + 1, machine_now(), SILENCE_NS)
-    look_for(dog, SILENCE_NS + 10 * S)
+    dog._beats["router"] = _LastBeat(silent.pid + 1, machine_now(), SILENCE_NS)
+    look_for(dog, SILENCE_NS + 10 * SECOND)
     assert silent.poll() is None
 
 
@@ -83,16 +83,16 @@ def test_daemon_that_recovers_for_long_is_not_killed_while_it_says_so(
         market_ns=0, started_machine_ns=0,
     )  # fmt: skip
     dog._on_status(Frame("router", Header(1, 1, 1, b"", 0), said, b""))
-    look_for(dog, SILENCE_NS + 10 * S)
+    look_for(dog, SILENCE_NS + 10 * SECOND)
     assert silent.poll() is None, "its next word may take as long as its first"
-    look_for(dog, UNHEARD_NS + 3 * S)
+    look_for(dog, UNHEARD_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
 def starved(monkeypatch: pytest.MonkeyPatch, dog: Watchdog) -> None:
     """Nine tenths of the time that the watchdog looks at are a wait for a core."""
     began = dog._last_look
-    monkeypatch.setattr(hung, "waited_for_core", lambda _pid: (dog._last_look - began) * 9 // 10)
+    monkeypatch.setattr(hang_check, "waited_for_core", lambda _pid: (dog._last_look - began) * 9 // 10)
 
 
 def beat(pid: int, state: DaemonState, daemon: str = "router") -> Frame:
@@ -111,7 +111,7 @@ def test_daemon_that_waits_for_a_core_is_not_killed_until_it_comes_to_nothing_at
     dog._on_status(beat(silent.pid, state))
     look_for(dog, SILENCE_NS * 6)
     assert silent.poll() is None
-    look_for(dog, MOST_NS + 3 * S)
+    look_for(dog, MOST_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
@@ -119,9 +119,9 @@ def test_daemon_that_was_killed_while_it_started_has_twice_as_long_the_next_time
     dog: Watchdog, silent: subprocess.Popen[bytes]
 ) -> None:
     dog._slow["router"] = 1
-    look_for(dog, UNHEARD_NS + 20 * S)
+    look_for(dog, UNHEARD_NS + 20 * SECOND)
     assert silent.poll() is None
-    look_for(dog, 2 * UNHEARD_NS + 3 * S)
+    look_for(dog, 2 * UNHEARD_NS + 3 * SECOND)
     assert silent.wait(30) == -9
 
 
@@ -130,13 +130,13 @@ def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(d
     log = dog.config.state / "supervisord.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO spawned: 'engine' with pid 7\nINFO exited: engine (exit status 78; expected)\n")
-    look_for(dog, S)
+    look_for(dog, SECOND)
     standing = [(alert.code, alert.subject) for alert in dog.alerts.standing]
     assert standing == [("DAEMON_STOPPED", "engine")]
     with log.open("a") as file:
         file.write("INFO spawned: 'engine' with pid 8\n")
     dog._on_status(beat(8, DaemonState.RUNNING, "engine"))
-    look_for(dog, S)
+    look_for(dog, SECOND)
     assert dog.alerts.standing == ()
 
 
@@ -145,20 +145,20 @@ def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it
     log = dog.config.state / "supervisord.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO exited: router (exit status 74; not expected)\nINFO spawned: 'router' with pid 8\n")
-    look_for(dog, S)
+    look_for(dog, SECOND)
     standing = {alert.subject: alert for alert in dog.alerts.standing}
     assert standing["router"].code == "DAEMON_STOPPED"
     assert "free space; it is tried again every 5 s" in standing["router"].message
     assert "mytrading" not in standing["router"].message
     dog._on_status(beat(8, DaemonState.RUNNING))
-    look_for(dog, S)
+    look_for(dog, SECOND)
     assert dog.alerts.standing == ()
 
 
 def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Supervisor's log takes no line then, so that nobody can read why."""
-    monkeypatch.setattr(free_space, "USED_UP_BYTES", 1 << 62)
-    look_for(dog, UNHEARD_NS + 2 * S)
+    monkeypatch.setattr(disk_space, "USED_UP_BYTES", 1 << 62)
+    look_for(dog, UNHEARD_NS + 2 * SECOND)
     texts = {alert.message for alert in dog.alerts.standing if alert.subject == "feed"}
     assert texts == {"feed has no room on the disk: free space; it is tried again every 5 s"}
 
@@ -174,12 +174,12 @@ def test_gateway_that_does_not_run_is_handed_to_the_operators_command_once(tmp_p
     log.write_text("INFO exited: gateway (exit status 78; expected)\nINFO exited: engine (exit status 78; expected)\n")
     watchdog = Watchdog(config)
     watchdog.setup()
-    look_for(watchdog, S)
+    look_for(watchdog, SECOND)
     watchdog.alerts.repeat()
     assert eventually(told.exists)
     log.write_text("")
     watchdog._on_status(beat(8, DaemonState.RUNNING, "gateway"))
-    look_for(watchdog, S)
+    look_for(watchdog, SECOND)
     assert eventually(lambda: len(told.read_text().splitlines()) > 1)
     watchdog.teardown()
     assert told.read_text().splitlines() == ["DAEMON_STOPPED gateway raised", "DAEMON_STOPPED gateway cleared"]
@@ -211,14 +211,14 @@ class _Learner:
 
 def test_replay_of_many_rows_says_now_and_then_that_it_goes_on(tmp_path: Path) -> None:
     config = run_config(tmp_path)
-    journal = Journal(config.journal_dir("gateway"), "gateway", ist_day(MarketClock.load(config.clock_path).now()))
+    journal = Journal(config.journal_dir("gateway"), "gateway", iso_day(MarketClock.load(config.clock_path).now()))
     body = encode_body(ModeCleared(account="paper", at_ns=1))
     journal.append([Entry(OUTPUT, "control", body)] * (2 * STILL_HERE_ROWS + 50), 1, 1)
     journal.close()
     daemon = MachineDaemon("gateway", config, _Learner())
     said: list[str] = []
     daemon.still_here = lambda: said.append("here")  # type: ignore[method-assign]
-    daemon._open_journal()
+    daemon.open_journal()
     assert said == ["here", "here"]
     daemon.journal.close()
     daemon.context.destroy(linger=0)

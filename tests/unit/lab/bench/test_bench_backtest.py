@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from mytrading.bench import backtest, peers
-from mytrading.bench.peer_runs import PEERS
-from tests.support import ROOT
+from lab.bench import backtest, peers
+from lab.bench.peer_runs import PEERS
+from tests.kit.project import ROOT
 
 
 def test_ends_of_even_and_of_growing_costs_are_told_apart() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mytrading.adapters.openalgo.client import Deadline, OpenAlgoClient
-from mytrading.bench.canned import _after_request, canned
+from lab.bench.stub_server import _after_request, canned
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 
 
 def test_request_is_whole_with_its_body() -> None:

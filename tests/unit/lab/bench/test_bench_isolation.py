@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mytrading.bench import isolation
-from mytrading.bench.stack import Lab
+from lab.bench import isolation
+from lab.bench.stack import Lab
 
 
 class FakeLab(Lab):
@@ -44,7 +44,7 @@ def test_each_quote_of_a_share_goes_beyond_exactly_one_stop_more() -> None:
 
 
 def test_exit_that_comes_late_is_not_taken_for_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mytrading.bench.isolation.time.sleep", lambda _: None)
+    monkeypatch.setattr("lab.bench.isolation.time.sleep", lambda _: None)
     first, second = isolation._names()[:2]
     rows = [
         {"symbol": second, "action": "SELL", "received_ns": 30},

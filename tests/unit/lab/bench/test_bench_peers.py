@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 
-from mytrading.bench import peers, peers_compiled, show_figure
-from mytrading.bench.chain import CONTRACTS, bare_chain, made_chain
-from mytrading.bench.figures import beside_peer, unmeasured
-from mytrading.bench.peer_arrays import PEERS
-from mytrading.core.options.volatility import Reason, greeks, implied
+from lab.bench import peers, peers_compiled, show_figure
+from lab.bench.chain import CONTRACTS, bare_chain, made_chain
+from lab.bench.peer_arrays import PEERS
+from lab.bench.results import beside_peer, unmeasured
+from mytrading.core.options.black76 import Reason, greeks, implied
 
 
 def test_speed_beside_a_peer_counts_only_with_the_same_results() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,81 +10,36 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.chaos.bare import Stretch
-from mytrading.chaos.evidence import Evidence, concerning
-from mytrading.chaos.figures import recoveries
-from mytrading.chaos.judge import Bounds, beyond_allowance, judge
-from mytrading.chaos.mischief import Trouble
-from mytrading.chaos.pauses import PAUSE, Pauses, Running
-from mytrading.chaos.records import Beat, Broken, Broker, Fold, Loss, Moved, Ours, read_broken, read_crashes
-from mytrading.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
-from mytrading.chaos.settling import disagreeing
-from mytrading.chaos.summary import summed, write_page, write_report
-from mytrading.core.matching import BookOrder, OrderRequest
-from mytrading.core.risk.memory import fired_name
+from lab.chaos.evidence import Evidence, concerning
+from lab.chaos.fault_draws import Trouble
+from lab.chaos.figures import recoveries
+from lab.chaos.host_pauses import PAUSE, Pauses, Running
+from lab.chaos.quiescence import disagreeing
+from lab.chaos.records import Beat, Broken, Fold, Loss, Moved, read_broken, read_crashes
+from lab.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
+from lab.chaos.summary import summed, write_page, write_report
+from lab.chaos.unprotected_time import Stretch
+from lab.chaos.verdict import Bounds, beyond_allowance, judge
+from mytrading.core.exchange import BookOrder
+from mytrading.core.risk.pnl.equity_memory import fired_name
+from mytrading.core.time import SECOND as S
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import FlattenRequested, TradingState
 from mytrading.messages.enums import (
     BrokerStatus,
     LimitKind,
     OrderState,
-    OrderType,
     Product,
     Purpose,
     Side,
     TradingLevel,
 )
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Flatten, Order
-from mytrading.messages.records import LevelMoved
-from mytrading.runtime.journal import OUTPUT, Row
-from mytrading.simulator.chronicle import CALL, FAULT, ORDER, STARTED, Event
-from mytrading.simulator.faults import FAULTS
-
-S = 1_000_000_000
-SBIN = "NSE:SBIN"
-BOUNDS = Bounds(guarded=frozenset({"S"}), poll=4.0)
-
-
-def order(name: str, state: OrderState = OrderState.FILLED, **fields: Any) -> Order:
-    given: dict[str, Any] = {
-        "account": "paper", "instrument": SBIN, "product": Product.MIS, "strategy": "S", "run": "r", "cause": "c",
-        "purpose": Purpose.ENTRY, "side": Side.BUY, "quantity": 10, "order_type": OrderType.MARKET, "created_ns": 0,
-        "updated_ns": 0, "broker_order_id": f"b-{name}", **fields,
-    }  # fmt: skip
-    if state is OrderState.FILLED:
-        given.setdefault("filled", given["quantity"])
-    return Order(client_order_id=name, state=state, **given)
-
-
-def placed(name: str, status: BrokerStatus = BrokerStatus.COMPLETE, **fields: Any) -> BookOrder:
-    side, quantity, number = fields.pop("side", Side.BUY), fields.pop("quantity", 10), fields.pop("number", 1)
-    request = OrderRequest(instrument=SBIN, side=side, quantity=quantity, strategy=name)
-    filled = fields.pop("filled", quantity if status is BrokerStatus.COMPLETE else 0)
-    return BookOrder(
-        order_id=f"b-{name}-{number}", request=request, status=status, day="d", placed_ns=0, updated_ns=0, filled=filled
-    )
-
-
-def evidence(
-    there: list[BookOrder],
-    here: list[Order],
-    events: list[Event] | None = None,
-    *,
-    commands: tuple[Any, ...] = (),
-    net: int | None = None,
-    broken: tuple[Broken, ...] = (),
-    levels: tuple[tuple[int, TradingState], ...] = (),
-    end_ns: int = 100 * S,
-    moves: tuple[Moved, ...] = (),
-    verify: tuple[str, ...] = (),
-    crashes: tuple[str, ...] = (),
-) -> Evidence:
-    held = sum(row.filled * row.request.side.sign for row in there) if net is None else net
-    owned = sum(row.filled * row.side.sign for row in here)
-    key = (SBIN, Product.MIS)
-    submitted = Counter(row.client_order_id for row in here)
-    ours = Ours(commands, {row.client_order_id: row for row in here}, {}, moves, submitted, {key: owned}, {}, levels)
-    return Evidence(Broker(tuple(there), {key: held}, tuple(events or ())), ours, broken, (), verify, end_ns, crashes)
+from mytrading.runtime.journal.journal import OUTPUT, Row
+from mytrading.simulator.faults.registry import FAULTS
+from mytrading.simulator.venue.event_log import CALL, FAULT, ORDER, STARTED, LoggedEvent
+from tests.kit.chaos_evidence import BOUNDS, SBIN, evidence, order, placed
 
 
 def zeros(given: Evidence, bounds: Bounds = BOUNDS) -> dict[str, float]:
@@ -175,12 +129,16 @@ def test_daemon_that_ended_by_its_own_error_is_counted_by_its_line_in_the_log(tm
 # bare
 
 
-def guarded(stop_at: int, end_at: int) -> tuple[list[BookOrder], list[Order], list[Event]]:
+def guarded(stop_at: int, end_at: int) -> tuple[list[BookOrder], list[Order], list[LoggedEvent]]:
     """An entry that fills at second 10 and a stop for it that rests from `stop_at` to `end_at`."""
     entry = placed("a")
     stop = placed("s", BrokerStatus.TRIGGER_PENDING, side=Side.SELL)
     gone = placed("s", BrokerStatus.CANCELLED, side=Side.SELL)
-    events = [Event(10 * S, ORDER, entry), Event(stop_at * S, ORDER, stop), Event(end_at * S, ORDER, gone)]
+    events = [
+        LoggedEvent(10 * S, ORDER, entry),
+        LoggedEvent(stop_at * S, ORDER, stop),
+        LoggedEvent(end_at * S, ORDER, gone),
+    ]
     here = [order("a"), order("s", OrderState.CANCELLED, purpose=Purpose.STOP, side=Side.SELL, filled=0)]
     return [entry, gone], here, events
 
@@ -200,7 +158,7 @@ def test_position_whose_stop_ends_is_bare_until_the_end() -> None:
 def test_stop_for_less_than_is_held_leaves_the_position_bare() -> None:
     there, here, events = guarded(11, 200)
     less = placed("s", BrokerStatus.TRIGGER_PENDING, side=Side.SELL, quantity=9)
-    events[1] = Event(11 * S, ORDER, less)
+    events[1] = LoggedEvent(11 * S, ORDER, less)
     assert zeros(evidence(there, here, events, end_ns=100 * S)) == {"bare_seconds": 85.0}
 
 
@@ -221,7 +179,7 @@ def test_what_has_no_part_in_stops_excuses_no_bare_position(thing: tuple[str, st
 def test_fault_long_over_earns_nothing() -> None:
     fault = Broken(0, 0, "place_timeout", "simulator")
     there, here, events = guarded(18, 40)
-    later = [Event(event.machine_ns + 50 * S, event.kind, event.body) for event in events]
+    later = [LoggedEvent(event.machine_ns + 50 * S, event.kind, event.body) for event in events]
     given = evidence(there, here, later, broken=(fault,), end_ns=70 * S)
     assert zeros(given) == {"bare_seconds": 3.0}
 
@@ -234,15 +192,15 @@ def test_position_closed_by_a_resting_exit_is_not_bare() -> None:
     there, here, events = guarded(11, 12)
     exit_order = placed("x", BrokerStatus.OPEN, side=Side.SELL)
     here.append(order("x", OrderState.ACCEPTED, purpose=Purpose.EXIT, side=Side.SELL, filled=0))
-    events.insert(2, Event(12 * S, ORDER, exit_order))
+    events.insert(2, LoggedEvent(12 * S, ORDER, exit_order))
     assert zeros(evidence([*there, exit_order], here, events)) == {}
 
 
 # rates and limits
 
 
-def calls(*at_ms: int) -> list[Event]:
-    return [Event(at * 1_000_000, CALL, "placeorder") for at in at_ms]
+def calls(*at_ms: int) -> list[LoggedEvent]:
+    return [LoggedEvent(at * 1_000_000, CALL, "placeorder") for at in at_ms]
 
 
 def test_eleventh_call_in_a_rolling_second_is_a_breach() -> None:
@@ -261,7 +219,10 @@ def test_calls_that_a_stopped_simulator_gathered_are_not_the_routers_breach() ->
 
 @pytest.mark.parametrize(("began_ms", "good"), [(9_000, True), (9_900, False), (-50_000, False)])
 def test_calls_that_wait_for_a_simulator_that_is_coming_up_have_gathered(began_ms: int, good: bool) -> None:
-    events = [Event(began_ms * 1_000_000, STARTED, 1), Event((began_ms + 10) * 1_000_000, CALL, "cancelorder")]
+    events = [
+        LoggedEvent(began_ms * 1_000_000, STARTED, 1),
+        LoggedEvent((began_ms + 10) * 1_000_000, CALL, "cancelorder"),
+    ]
     later = calls(*[11_000 + n for n in range(12)]) if good else calls(*[10_500 + n for n in range(12)])
     assert judge(evidence([], [], [*events, *later]), BOUNDS).good is good
 
@@ -277,20 +238,20 @@ def halted(at_s: int) -> tuple[tuple[int, TradingState], ...]:
 
 
 def test_entry_placed_after_a_halt_is_a_breach() -> None:
-    events = [Event(20 * S, ORDER, placed("a"))]
+    events = [LoggedEvent(20 * S, ORDER, placed("a"))]
     given = evidence([placed("a")], [order("a")], events, levels=halted(10))
     assert zeros(given, Bounds()) == {"limit_breaches": 1}
     assert zeros(evidence([placed("a")], [order("a")], events, levels=halted(18)), Bounds()) == {}
 
 
 def test_entry_beyond_the_most_positions_is_a_breach() -> None:
-    events = [Event(20 * S, ORDER, placed("a"))]
+    events = [LoggedEvent(20 * S, ORDER, placed("a"))]
     given = evidence([placed("a")], [order("a")], events)
     assert zeros(given, Bounds(most_positions=0)) == {"limit_breaches": 1}
 
 
 def test_entry_placed_after_the_days_loss_limit_is_a_breach() -> None:
-    events = [Event(20 * S, ORDER, placed("a"))]
+    events = [LoggedEvent(20 * S, ORDER, placed("a"))]
     given = evidence([placed("a")], [order("a")], events)
     reached = given._replace(ours=given.ours._replace(losses=(Loss(10 * S, 0),)))
     assert zeros(reached, Bounds()) == {"limit_breaches": 1}
@@ -303,7 +264,7 @@ def test_entry_placed_after_the_days_loss_limit_is_a_breach() -> None:
 
 
 def test_entry_decided_after_a_limit_is_a_breach_however_soon_it_comes() -> None:
-    given = evidence([placed("a")], [order("a")], [Event(11 * S, ORDER, placed("a"))])
+    given = evidence([placed("a")], [order("a")], [LoggedEvent(11 * S, ORDER, placed("a"))])
     ours = given.ours._replace(losses=(Loss(10 * S, 0),))
     soon = given._replace(ours=ours._replace(commanded={"a": round(10.5 * S)}))
     assert zeros(soon, Bounds()) == {"limit_breaches": 1}
@@ -312,7 +273,7 @@ def test_entry_decided_after_a_limit_is_a_breach_however_soon_it_comes() -> None
 
 
 def test_entry_that_a_hung_router_held_back_was_on_its_way() -> None:
-    given = evidence([placed("a")], [order("a")], [Event(15 * S, ORDER, placed("a"))])
+    given = evidence([placed("a")], [order("a")], [LoggedEvent(15 * S, ORDER, placed("a"))])
     ours = given.ours._replace(losses=(Loss(10 * S, 0),), commanded={"a": 9 * S})
     assert zeros(given._replace(ours=ours), Bounds()) == {"limit_breaches": 1}
     hung = Broken(9 * S, 13 * S, "hang", "router")
@@ -338,7 +299,7 @@ def worth(name: str, price: float, quantity: int = 10) -> BookOrder:
 def test_entry_beyond_its_worth_is_a_breach_by_all_its_slices() -> None:
     rows = [worth("a1", 100.0), worth("a2", 100.0)]
     here = [order(name, parent="a", slice=number) for number, name in enumerate(("a1", "a2"), 1)]
-    given = evidence(rows, here, [Event((20 + n) * S, ORDER, row) for n, row in enumerate(rows)])
+    given = evidence(rows, here, [LoggedEvent((20 + n) * S, ORDER, row) for n, row in enumerate(rows)])
     assert zeros(given, Bounds(order_value=1_500.0)) == {"limit_breaches": 1}
     assert zeros(given, Bounds(order_value=2_000.0)) == {}
 
@@ -347,7 +308,7 @@ def test_entry_that_makes_a_position_worth_too_much_is_a_breach_and_its_exit_is_
     rows = [worth("a", 100.0), worth("b", 100.0)]
     sold = replace(placed("c", side=Side.SELL), average_price=100.0)
     here = [order("a"), order("b"), order("c", purpose=Purpose.EXIT, side=Side.SELL)]
-    events = [Event((20 + n) * S, ORDER, row) for n, row in enumerate([*rows, sold])]
+    events = [LoggedEvent((20 + n) * S, ORDER, row) for n, row in enumerate([*rows, sold])]
     given = evidence([*rows, sold], here, events)
     assert zeros(given, Bounds(position_value=1_500.0)) == {"limit_breaches": 1}
     assert zeros(given, Bounds(position_value=2_000.0)) == {}
@@ -356,7 +317,7 @@ def test_entry_that_makes_a_position_worth_too_much_is_a_breach_and_its_exit_is_
 def test_exit_after_a_halt_is_none() -> None:
     row = placed("a", side=Side.SELL)
     here = order("a", purpose=Purpose.EXIT, side=Side.SELL)
-    given = evidence([row], [here], [Event(20 * S, ORDER, row)], levels=halted(10))
+    given = evidence([row], [here], [LoggedEvent(20 * S, ORDER, row)], levels=halted(10))
     assert zeros(given, Bounds()) == {}
 
 
@@ -392,8 +353,13 @@ def test_fault_that_a_slow_server_did_not_confirm_counts_if_its_record_shows_it(
     log.write_text("\n".join(json.dumps(row) for row in rows))
     broken = read_broken(log)
     fill = Broken(10 * S, 20 * S, "partial_fill", "simulator", "main", sure=False)
-    assert concerning("main", broken, [Event(12 * S, FAULT, "partial_fill")]) == (fill,)
-    assert concerning("main", broken, [Event(21 * S, FAULT, "partial_fill"), Event(12 * S, CALL, "status_flap")]) == ()
+    assert concerning("main", broken, [LoggedEvent(12 * S, FAULT, "partial_fill")]) == (fill,)
+    assert (
+        concerning(
+            "main", broken, [LoggedEvent(21 * S, FAULT, "partial_fill"), LoggedEvent(12 * S, CALL, "status_flap")]
+        )
+        == ()
+    )
 
 
 def test_stack_has_not_settled_while_an_order_rests_at_the_broker_that_ended_here() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from mytrading.chaos.person import Person
+from lab.chaos.operator import Person
+from mytrading.messages.ops import OpsRequest, OrdersQuery, ResolveCommand
 from mytrading.orchestrator import TradingOrchestrator
-from mytrading.runtime.ops import OpsTimedOut
+from mytrading.runtime.streams.ops_client import OpsTimedOut
 
 
 class Stack:
@@ -14,17 +15,17 @@ class Stack:
 
     def __init__(self, orders: list[dict[str, Any]], *, down: bool = False) -> None:
         self.orders, self.down = orders, down
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.asked: list[OpsRequest] = []
 
-    def ask(self, verb: str, **arguments: str) -> Any:
+    def ask(self, request: OpsRequest) -> Any:
         if self.down:
             raise OpsTimedOut("no answer")
-        self.asked.append((verb, arguments))
-        return self.orders if verb == "orders" else {}
+        self.asked.append(request)
+        return self.orders if isinstance(request, OrdersQuery) else {}
 
     def resolved(self) -> list[str]:
         """Orders that were called never placed."""
-        return [given["order"] for verb, given in self.asked if verb == "resolve" and given["not_placed"] == "true"]
+        return [one.order for one in self.asked if isinstance(one, ResolveCommand) and one.not_placed]
 
 
 def row(name: str, state: str, *slices: dict[str, Any]) -> dict[str, Any]:

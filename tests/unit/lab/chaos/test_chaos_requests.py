@@ -1,4 +1,4 @@
-"""The judge of chaos on a person's wishes for single orders: each is answered, and ends as asked or with a reason."""
+"""The judge of chaos on a person's signals for single orders: each is answered, and ends as asked or with a reason."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.chaos.judge import judge
-from mytrading.chaos.records import Fold, Moved, Ours
-from mytrading.chaos.requests import counted, unanswered
+from lab.chaos.operator_audit import counted, unanswered
+from lab.chaos.records import Fold, Moved, Ours
+from lab.chaos.verdict import judge
+from mytrading.core.orders.state_machine import with_cancel, with_modify
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert, CancelRequested, ModifyRequested
 from mytrading.messages.enums import OrderState, OrderType, Severity
-from mytrading.messages.orders import Order
-from mytrading.runtime.journal import RECORD, Row
-from tests.unit.test_chaos_judge import BOUNDS, evidence, order, placed
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import NO_EVIDENCE, Order, OrderLinks
+from mytrading.runtime.journal.journal import RECORD, Row
+from tests.kit.chaos_evidence import BOUNDS, evidence, order, placed
 
 CANCEL = CancelRequested(id="c1", order="a", at_ns=1)
 MODIFY = ModifyRequested(id="m1", order="a", at_ns=1, price=99.0)
 RESTS = order("a", OrderState.ACCEPTED, order_type=OrderType.LIMIT, price=100.0)
-TAKEN = replace(RESTS, request="c1")
-CHANGING = replace(RESTS, request="m1")
-WANTS = replace(CHANGING, pending_modify=True, wanted_price=99.0, wanted_quantity=10)
+TAKEN = replace(RESTS, links=OrderLinks(request="c1"))
+CHANGING = replace(RESTS, links=OrderLinks(request="m1"))
+WANTS = replace(CHANGING, evidence=with_modify(NO_EVIDENCE, wanted=OrderTerms(99.0, 0.0, 10)))
 
 
 def ours(request: Any, *moves: tuple[str, Order], unheard_of: tuple[str, ...] = ()) -> Ours:
@@ -34,11 +36,12 @@ def ours(request: Any, *moves: tuple[str, Order], unheard_of: tuple[str, ...] = 
     )  # fmt: skip
 
 
+GOING = replace(TAKEN, evidence=with_cancel(NO_EVIDENCE, wanted=True))
 CANCELLED = replace(TAKEN, state=OrderState.CANCELLED)
 FILLED = replace(CHANGING, state=OrderState.FILLED, filled=10)
 GOOD = {
     "cancel that is carried out": (
-        CANCEL, ("requested", TAKEN), ("withdrawing", replace(TAKEN, pending_cancel=True)), ("cancelled", CANCELLED),
+        CANCEL, ("requested", TAKEN), ("withdrawing", GOING), ("cancelled", CANCELLED),
     ),
     "cancel that is turned down": (CANCEL, ("request_refused", TAKEN)),
     "cancel that a fill overtakes": (
@@ -59,7 +62,7 @@ BAD = {
     "cancel that no row answers": (CANCEL, "never answered"),
     "cancel that was taken up and forgotten": (CANCEL, "nothing followed", ("requested", TAKEN)),
     "cancel that never ends": (
-        CANCEL, "not come to an end", ("requested", TAKEN), ("withdrawing", replace(TAKEN, pending_cancel=True)),
+        CANCEL, "not come to an end", ("requested", TAKEN), ("withdrawing", GOING),
     ),
     "change that no row answers": (MODIFY, "never answered"),
     "change that was taken up and forgotten": (MODIFY, "nothing followed", ("requested", CHANGING)),

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.runtime.alert_command import AlertCommand
-from tests.support import eventually
+from mytrading.runtime.daemon.alert_command import AlertCommand
+from tests.kit.waiting import eventually
 
 ALERT = Alert(
     code="FEED_DOWN", severity=Severity.CRITICAL, subject="feed", message="no data; look", daemon="feed",

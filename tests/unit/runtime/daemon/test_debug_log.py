@@ -12,10 +12,10 @@ import pytest
 import structlog
 
 from mytrading.messages.control import ModeCleared
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.logging import configure_for_run
-from mytrading.runtime.machine import MachineDaemon
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.observability.logging import configure_for_run
+from tests.kit.run_configs import run_config
 
 
 class Echo:

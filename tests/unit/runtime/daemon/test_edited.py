@@ -9,12 +9,13 @@ from typing import Any
 
 import structlog
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.square_off import SquareOff
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.square_off import SquareOff
+from mytrading.core.time import to_ns
 from mytrading.messages.control import Alert
-from mytrading.runtime.alerts import Alerts
-from mytrading.runtime.edited import CODE, EditedFiles, read_edited
-from tests.support import ROOT
+from mytrading.runtime.daemon.live_files import CODE, EditedFiles, read_edited
+from mytrading.runtime.observability.alerts import Alerts
+from tests.kit.project import ROOT
 
 TEXT = (ROOT / "config" / "calendar.toml").read_text(encoding="utf-8")
 DAY = date(2026, 11, 23)

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from mytrading.adapters.bar_store import BarStoreDamaged
-from mytrading.messages.runconfig import ProcessRules
-from mytrading.runtime import free_space
-from tests.unit.cli.stacks import run_config
+from mytrading.adapters.storage.bar_store import BarStoreDamaged
+from mytrading.messages.run_config import ProcessRules
+from mytrading.runtime.daemon import disk_space
+from tests.kit.run_configs import run_config
 
 MEGABYTE = 1 << 20
 
@@ -30,12 +30,12 @@ def test_journals_on_a_disk_of_their_own_count_like_the_state(
         return SimpleNamespace(f_bavail=journals if path.name == "journal" else state, f_frsize=MEGABYTE)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    assert free_space.is_low(config) is low
+    assert disk_space.is_low(config) is low
 
 
 def test_folder_that_is_not_there_yet_has_what_the_one_above_it_has(tmp_path: Path) -> None:
     config = replace(run_config(tmp_path), state_dir=str(tmp_path / "not" / "there"))
-    assert not free_space.is_low(replace(config, process=ProcessRules(min_free_bytes=1)))
+    assert not disk_space.is_low(replace(config, process=ProcessRules(min_free_bytes=1)))
 
 
 def failed(code: int) -> sqlite3.OperationalError:
@@ -67,7 +67,7 @@ def test_want_of_room_is_found_behind_whatever_exception_was_made_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: Exception, used_up: bool, full: bool
 ) -> None:
     """The feed ended five times as if its bars had been damaged, and stayed down when there was room again."""
-    monkeypatch.setattr(free_space, "USED_UP_BYTES", 1 << 62 if used_up else 0)
+    monkeypatch.setattr(disk_space, "USED_UP_BYTES", 1 << 62 if used_up else 0)
     config = run_config(tmp_path)
-    assert free_space.is_full(wrapped(cause), config) is full
-    assert free_space.is_full(cause, config) is full
+    assert disk_space.is_full(wrapped(cause), config) is full
+    assert disk_space.is_full(cause, config) is full

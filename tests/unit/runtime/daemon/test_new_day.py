@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 
+from mytrading.core.time import DAY, day_end, iso_day
 from mytrading.messages.commands import WithdrawEntries
-from mytrading.messages.records import DayOpened
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.journal import JournalFull, segments
-from mytrading.runtime.machine import MachineDaemon
-from mytrading.runtime.recovering import day_end, ist_day
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import JournalFull, segments
+from tests.kit.run_configs import run_config
 
-DAY_NS = 86_400_000_000_000
 TODAY = 1_795_146_300_000_000_000
 """Friday 2026-11-20, 09:15 in India."""
 TAKEN = WithdrawEntries(id="w1", cause="test")
@@ -70,7 +69,7 @@ def take(sleeper: Sleeper) -> None:
 def test_message_of_a_new_day_is_taken_after_the_day_was_opened(sleeper: Sleeper) -> None:
     """No timer ran since yesterday: the machine slept, and this is the first thing it hears."""
     take(sleeper)
-    sleeper.at, woken = sleeper.at + DAY_NS, machine_now()
+    sleeper.at, woken = sleeper.at + DAY, machine_now()
     take(sleeper)
     first, opened, second = sleeper.machine.learnt
     assert (first, opened.day, second) == (TAKEN, "2026-11-21", TAKEN)
@@ -94,7 +93,7 @@ def test_day_that_the_disk_does_not_take_goes_on_and_is_tried_again_each_second(
     take(sleeper)
     with monkeypatch.context() as patch:
         patch.setattr(sleeper.journal, "roll", full)
-        sleeper.at += DAY_NS
+        sleeper.at += DAY
         for _ in range(5):
             take(sleeper)
         assert len(tried) == 1 and sleeper.journal.day == "2026-11-20"
@@ -109,7 +108,7 @@ def test_day_that_the_disk_does_not_take_goes_on_and_is_tried_again_each_second(
 
 @pytest.mark.parametrize("hours", [0, 9.25, 18.4, 18.5, 23.99])
 def test_day_ends_with_the_first_moment_of_the_next_one_in_india(hours: float) -> None:
-    moment = TODAY // DAY_NS * DAY_NS + int(hours * 3_600_000_000_000)
+    moment = TODAY // DAY * DAY + int(hours * 3_600_000_000_000)
     end = day_end(moment)
-    assert moment < end <= moment + DAY_NS
-    assert ist_day(end - 1) == ist_day(moment) < ist_day(end)
+    assert moment < end <= moment + DAY
+    assert iso_day(end - 1) == iso_day(moment) < iso_day(end)

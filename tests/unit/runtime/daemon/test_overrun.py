@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from mytrading.runtime import overrun
-from mytrading.runtime.metrics import Histogram
-from mytrading.runtime.overrun import OverrunGuard
+from mytrading.runtime.daemon import author_watchdog
+from mytrading.runtime.daemon.author_watchdog import OverrunGuard
+from mytrading.runtime.observability.metrics import Histogram
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_call_over_budget_says_how_long_it_took(tmp_path):
 
 def test_killed_in_a_long_call_is_remembered_until_the_run_file_is_new(tmp_path, run_file, monkeypatch):
     OverrunGuard(tmp_path, Histogram()).begin("Looper")
-    monkeypatch.setattr(overrun, "KILLED_AFTER_S", 0.0)
+    monkeypatch.setattr(author_watchdog, "KILLED_AFTER_S", 0.0)
     assert OverrunGuard(tmp_path, Histogram()).overran(run_file) == ("Looper",)
     assert OverrunGuard(tmp_path, Histogram()).overran(run_file) == ("Looper",)
     later = time.time_ns() + 10**9

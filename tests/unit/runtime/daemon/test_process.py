@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.streams import ALL
-from mytrading.runtime.process import give_way
+from mytrading.runtime.daemon.process import give_way
 
 
 def test_engine_alone_is_offered_to_the_kernel_where_memory_runs_out(tmp_path: Path) -> None:
@@ -26,6 +26,6 @@ def test_system_without_such_an_offer_starts_the_engine_all_the_same(tmp_path: P
 
 def test_process_whose_name_says_nothing_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("mytrading.runtime.process.os.nice", asked.append)
+    monkeypatch.setattr("mytrading.runtime.daemon.process.os.nice", asked.append)
     give_way("risk")
     assert asked == [0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.runtime.timers import Timers
+from mytrading.runtime.daemon.timers import Timers
 
 MS = 1_000_000
 

@@ -12,8 +12,8 @@ import zmq
 
 from mytrading.messages.codec import Frame, Header
 from mytrading.messages.control import ModeCleared
-from mytrading.runtime.daemon import DRAIN_LIMIT, DRAIN_NS, Daemon
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.daemon.daemon import DRAIN_LIMIT, DRAIN_NS, Daemon
+from tests.kit.run_configs import run_config
 
 FRAME = Frame("router", Header(1, 1, 1, b"", 0), ModeCleared(account="paper", at_ns=1), b"")
 

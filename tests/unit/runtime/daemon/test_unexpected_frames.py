@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from mytrading.runtime.strangers import TELL_NS, Strangers
+from mytrading.runtime.daemon.journal_follower import UNEXPECTED_NS, UnexpectedFrames
 
 
 def test_frames_of_a_stranger_are_told_once_a_minute_with_their_number() -> None:
     told: list[tuple[str, str, int]] = []
-    strangers = Strangers(lambda *what: told.append(what))
+    strangers = UnexpectedFrames(lambda *what: told.append(what))
     for at in range(5):
         strangers.add("signals", "engine-2", at)
     strangers.add("signals", "engine-3", 5)
     assert told == [("signals", "engine-2", 1), ("signals", "engine-3", 1)]
-    strangers.add("signals", "engine-2", TELL_NS)
+    strangers.add("signals", "engine-2", UNEXPECTED_NS)
     assert told[2:] == [("signals", "engine-2", 5)]

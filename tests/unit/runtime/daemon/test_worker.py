@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mytrading.runtime.worker import WorkerPool
-from tests.support import eventually
+from mytrading.runtime.daemon.workers import WorkerPool
+from tests.kit.waiting import eventually
 
 
 class Gate:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.runtime.clock import SECOND, MarketClock, Segment, anchor_dir, machine_now
+from mytrading.core.time import SECOND
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, anchor_dir, machine_now
 
 
 @pytest.fixture
@@ -35,20 +36,20 @@ def test_moment_of_the_wall_clock_follows_when_it_is_set_or_the_machine_slept(
 
 
 def test_segment_runs_from_its_start_at_its_speed() -> None:
-    clock = MarketClock((Segment(1_000 * SECOND, 50 * SECOND, 60.0),))
+    clock = MarketClock((ClockSegment(1_000 * SECOND, 50 * SECOND, 60.0),))
     assert clock.at(1_001 * SECOND) == 110 * SECOND
     assert clock.machine_span(120 * SECOND) == 2.0
 
 
 def test_market_stands_until_a_segment_that_begins_later() -> None:
-    clock = MarketClock((Segment(1_000 * SECOND, 50 * SECOND, 60.0),))
+    clock = MarketClock((ClockSegment(1_000 * SECOND, 50 * SECOND, 60.0),))
     assert clock.at(0) == clock.at(999 * SECOND) == 50 * SECOND
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 20.0])
 @pytest.mark.parametrize("begins_in", [-5 * SECOND, 3600 * SECOND])
 def test_moment_is_one_look_at_both_times(speed: float, begins_in: int) -> None:
-    clock = MarketClock((Segment(machine_now() + begins_in, 7 * SECOND, speed),))
+    clock = MarketClock((ClockSegment(machine_now() + begins_in, 7 * SECOND, speed),))
     before = machine_now()
     market, machine = clock.moment()
     assert before <= machine <= machine_now()
@@ -62,7 +63,7 @@ def test_moment_of_the_wall_clock_is_the_walls() -> None:
 
 
 def test_jump_is_seen_by_other_readers_once_they_refresh(path: Path) -> None:
-    driver = MarketClock((Segment(machine_now(), 0, 1.0),), path)
+    driver = MarketClock((ClockSegment(machine_now(), 0, 1.0),), path)
     driver.mark_seen()
     reader = MarketClock.load(path)
     assert reader.refresh() is False
@@ -75,7 +76,7 @@ def test_jump_is_seen_by_other_readers_once_they_refresh(path: Path) -> None:
 
 def test_start_resumes_at_the_time_the_market_was_last_seen(path: Path) -> None:
     began = machine_now() - 10 * SECOND
-    clock = MarketClock((Segment(began, 500 * SECOND, 2.0),), path)
+    clock = MarketClock((ClockSegment(began, 500 * SECOND, 2.0),), path)
     assert clock.resume_point() is None
     clock.mark_seen()
     seen = MarketClock.load(path).resume_point()
@@ -116,7 +117,7 @@ def test_damaged_clock_file_is_refused_with_what_to_do(path: Path) -> None:
 
 def test_machine_time_is_one_for_all_processes_of_a_boot() -> None:
     before = machine_now()
-    program = "from mytrading.runtime.clock import machine_now; print(machine_now())"
+    program = "from mytrading.runtime.host.clock import machine_now; print(machine_now())"
     other = int(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
     assert before <= other <= machine_now()
 

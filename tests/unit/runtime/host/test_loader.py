@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.runtime.loader import load_file, load_folder
+from mytrading.runtime.host.author_files import load_file, load_folder
 from mytrading.strategies import BaseStrategy
 
 GOOD = """

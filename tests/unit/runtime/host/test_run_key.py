@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.messages.runconfig import (
+from mytrading.messages.run_config import (
     AccountRun,
     RunConfig,
     RunConfigError,
@@ -16,9 +16,9 @@ from mytrading.messages.runconfig import (
     seal,
     write_run_config,
 )
-from mytrading.runtime import run_key
-from mytrading.runtime.supervision import environment
-from tests.feed_support import feed_config
+from mytrading.runtime.host import run_key
+from mytrading.runtime.supervision.control import environment
+from tests.kit.feed_process import feed_config
 
 SECRET = "the-api-key-of-the-account"
 

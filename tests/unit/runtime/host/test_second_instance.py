@@ -13,18 +13,18 @@ import msgspec
 import pytest
 import zmq
 
-from mytrading.daemons.watchdog import Watchdog
+from mytrading.daemons.watchdog.daemon import Watchdog
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.runtime import supervision
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.endpoints import endpoint_of
-from mytrading.runtime.lock import InstanceLock
-from mytrading.runtime.run_info import SUPERVISOR, supervisor_of_this
-from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.feed_support import runtime_folder
-from tests.support import eventually
-from tests.unit.cli.stacks import run_config
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.run_info import SUPERVISOR, supervisor_of_this
+from mytrading.runtime.streams.endpoints import endpoint_of
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.instance_lock import InstanceLock
+from tests.kit.feed_process import runtime_folder
+from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_stop_waits_for_a_supervisor_that_is_being_started(tmp_path: Path) -> No
     config = run_config(tmp_path)
     starting = InstanceLock(config.lock_dir / "start.lock")
     starting.acquire()
-    stopping = threading.Thread(target=supervision.forbid_starts, args=(config,))
+    stopping = threading.Thread(target=control.forbid_starts, args=(config,))
     stopping.start()
     stopping.join(0.3)
-    assert not supervision.is_stopping(config.state)
+    assert not control.is_stopping(config.state)
     starting.release()
     stopping.join(10)
-    assert supervision.is_stopping(config.state)
-    assert supervision.revive(config) == 0
+    assert control.is_stopping(config.state)
+    assert control.revive(config) == 0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mytrading.runtime import journal as journal_module
-from mytrading.runtime import journal_database, journal_files
-from mytrading.runtime.journal import (
+from mytrading.runtime.journal.format import BEGIN
+from mytrading.runtime.journal.journal import (
     INPUT,
     OUTPUT,
     RECORD,
@@ -27,18 +25,15 @@ from mytrading.runtime.journal import (
     read_segment,
     segments,
 )
-from mytrading.runtime.journal_database import JournalDatabase
+from tests.kit.journal_surgery import put
 
 DAY, NEXT = "2026-11-23", "2026-11-24"
 CURSORS = {("engine", "signals"): Cursor(1, 7, b"12345678")}
 SEAL = Entry(RECORD, "records", b"sealed")
 OPENING = [Entry(RECORD, "records", b"opened"), Entry(RECORD, "records", b"doubt")]
-STEPS = (
-    (journal_database, "connect"),
-    (journal_module, "sync_folder"),
-    (journal_files, "connect"),
-    (journal_files, "write_meta"),
-)
+CALLS = ("open", "pwrite", "fdatasync", "fsync", "posix_fallocate", "ftruncate", "close")
+"""What a roll asks the file system for, beside the new name."""
+STEPS = 16
 
 
 def begun(folder: Path) -> Journal:
@@ -90,18 +85,16 @@ def _count_steps(step: int) -> None:
 
         return inner
 
-    for module, name in STEPS:
-        setattr(module, name, counted(getattr(module, name)))
-    for owner, name in ((JournalDatabase, "commit"), (Journal, "checkpoint"), (Journal, "_advance")):
-        setattr(owner, name, counted(getattr(owner, name)))
+    for name in CALLS:
+        setattr(os, name, counted(getattr(os, name)))
     Path.replace = counted(Path.replace)  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("step", range(1, 12))
+@pytest.mark.parametrize("step", range(1, STEPS + 2))
 def test_roll_killed_before_any_step_leaves_one_day_open_and_loses_nothing(tmp_path: Path, step: int) -> None:
     begun(tmp_path).close()
     whole = rolled_until(step, tmp_path)
-    assert whole == (step > 9), "the number of steps changed: let the range cover them all"
+    assert whole == (step > STEPS), "the number of steps changed: let the range cover them all"
     journal = finished(tmp_path)
     row = journal.append([Entry(OUTPUT, "commands", b"c")], 9, 9)[0]
     rows = [row for path in segments(tmp_path) for row in read_segment(path)]
@@ -136,7 +129,7 @@ def test_day_that_was_sealed_says_so_and_one_that_went_on_does_not(tmp_path: Pat
 def test_roll_onto_a_disk_that_takes_no_file_leaves_the_day_open(tmp_path: Path) -> None:
     journal = begun(tmp_path)
     size = journal.size
-    (tmp_path / f".{NEXT}.sqlite").mkdir()  # what stands in the way of a file, also for root
+    (tmp_path / f".{NEXT}.journal").mkdir()  # what stands in the way of a file, also for root
     with pytest.raises(JournalFull):
         roll(journal)
     assert (journal.day, journal.size, journal.sealed_for) == (DAY, size, "")
@@ -154,11 +147,11 @@ def test_reader_follows_a_file_that_took_the_place_of_another(tmp_path: Path) ->
     assert [row.body for row in reader.read(2)] == [b"new"]
 
 
-def test_reader_of_a_file_that_is_no_database_says_damaged(tmp_path: Path) -> None:
+def test_reader_of_a_file_that_is_no_journal_says_damaged(tmp_path: Path) -> None:
     journal = begun(tmp_path)
     journal.close()
-    journal.path.write_bytes(b"no database at all " * 500)
-    with pytest.raises(JournalDamaged, match=f"{DAY}.sqlite"):
+    journal.path.write_bytes(b"no journal at all " * 500)
+    with pytest.raises(JournalDamaged, match=f"{DAY}.journal"):
         JournalReader(tmp_path, "commands").read(0)
 
 
@@ -172,7 +165,14 @@ def test_writer_notices_that_its_file_was_removed(tmp_path: Path) -> None:
 
 def test_file_of_a_newer_layout_is_refused_with_both_versions(tmp_path: Path) -> None:
     begun(tmp_path).close()
-    with sqlite3.connect(tmp_path / f"{DAY}.sqlite") as database:
-        database.execute("PRAGMA user_version=99")
-    with pytest.raises(JournalOfAnotherVersion, match="found 99"):
+    put(tmp_path / f"{DAY}.journal", BEGIN - 1, bytes([99]))
+    with pytest.raises(JournalOfAnotherVersion, match="expected layout 2, found 99"):
         Journal(tmp_path, "risk", DAY)
+
+
+def test_folder_with_a_file_of_an_old_layout_is_refused_naming_the_command(tmp_path: Path) -> None:
+    begun(tmp_path).close()
+    (tmp_path / "2026-11-22.sqlite").write_bytes(b"SQLite format 3\0")
+    for start in (lambda: Journal(tmp_path, "risk", DAY), lambda: JournalReader(tmp_path, "commands").read(0)):
+        with pytest.raises(JournalOfAnotherVersion, match="mytrading state upgrade"):
+            start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +14,19 @@ from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState
-from mytrading.messages.records import Doubted
-from mytrading.runtime import journal as journal_module
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.following import _Followed
-from mytrading.runtime.journal import EPOCH_GAP, OUTPUT, Entry, Journal, JournalFull, JournalReader, Row, last_inputs
-from mytrading.runtime.journal_front import Front
-from mytrading.runtime.machine import MachineDaemon
-from tests.unit.cli.stacks import run_config
+from mytrading.messages.journal_rows import Doubted
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import (
+    EPOCH_GAP,
+    OUTPUT,
+    Entry,
+    Journal,
+    JournalFull,
+    Row,
+    last_inputs,
+)
+from tests.kit.run_configs import run_config
 
 DAY = "2026-11-23"
 COMMANDS = "commands"
@@ -50,11 +55,10 @@ class Pair:
     def __init__(self, folder: Path) -> None:
         self.machine = _Learner()
         self.router = MachineDaemon("router", run_config(folder), self.machine)
-        self.router._open_journal()
+        self.router.open_journal()
         self.folder = self.router.config.journal_dir("risk")
         self.risk = Journal(self.folder, "risk", DAY, 4096)
-        reader = JournalReader(self.folder, COMMANDS)
-        self.router._followed["risk", COMMANDS] = _Followed("risk", COMMANDS, reader, False)
+        self.router.follower.open("risk", COMMANDS)
 
     def write(self, *names: str) -> list[Row]:
         """Journal commands of these ids; nobody hears of them yet."""
@@ -63,9 +67,9 @@ class Pair:
 
     def hear(self, row: Row) -> None:
         """The frame of a row comes to the router."""
-        message = self.router._decoders[COMMANDS].body(row.body)
+        message = self.router.follower.decoders[COMMANDS].body(row.body)
         header = Header(1, row.epoch, row.stream_seq, row.hash, 0)
-        self.router._on_followed(COMMANDS, Frame("risk", header, message, row.body))
+        self.router.follower.receive(COMMANDS, Frame("risk", header, message, row.body))
 
     def lose(self, rows: int) -> None:
         """Risk's journal comes back without its newest rows; its own writer does not know of them."""
@@ -106,7 +110,7 @@ def test_row_of_a_rebuilt_journal_is_read_by_whoever_had_read_further(pair: Pair
     fresh = pair.write("exit")[0]
     if way == "frame":
         pair.hear(fresh)
-    pair.router.catch_up()
+    pair.router.follower.catch_up()
     assert pair.machine.learnt == ["a", "b", "c", "exit"]
     assert pair.doubted
     assert fresh.stream_seq > EPOCH_GAP
@@ -122,7 +126,7 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
     pair.router.tell_readiness()
     monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append(message))
     pair.risk.append([Entry(OUTPUT, COMMANDS, b"\xc1not a message")], 1, 1)
-    pair.router.catch_up()
+    pair.router.follower.catch_up()
     beat, alert = told
     assert (isinstance(beat, Heartbeat) and beat.ready, isinstance(alert, Alert) and alert.code) == (
         False,
@@ -135,7 +139,7 @@ def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monke
     now, told = machine_now(), list[Any]()
     pair.router.state = DaemonState.RUNNING
     monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append((now, message)))
-    monkeypatch.setattr("mytrading.runtime.daemon.machine_now", lambda: now)
+    monkeypatch.setattr("mytrading.runtime.daemon.daemon.machine_now", lambda: now)
 
     def take_long(row: Any) -> None:
         nonlocal now
@@ -143,7 +147,7 @@ def test_reader_that_takes_long_over_each_row_beats_in_between(pair: Pair, monke
 
     monkeypatch.setattr(pair.machine, "apply", take_long)
     pair.write("a", "b", "c", "d")
-    pair.router.catch_up()
+    pair.router.follower.catch_up()
     beats = [at for at, message in told if isinstance(message, Heartbeat)]
     assert len(beats) == 4
     assert max(later - earlier for earlier, later in pairwise(beats)) == 2_000_000_000
@@ -167,7 +171,7 @@ def test_rows_below_the_first_one_seen_of_a_new_epoch_are_read_too(pair: Pair) -
     pair.write("exit 1", "exit 2")
     pair.risk.begin_epoch({})
     pair.hear(pair.write("exit 3")[0])
-    pair.router.catch_up()
+    pair.router.follower.catch_up()
     assert pair.machine.learnt == ["a", "b", "c", "exit 1", "exit 2", "exit 3"]
 
 
@@ -179,7 +183,7 @@ def test_frame_of_the_past_epoch_that_comes_late_takes_nothing_from_the_new_one(
     fresh = pair.write("exit")[0]
     pair.hear(late)
     pair.hear(fresh)
-    pair.router.catch_up()
+    pair.router.follower.catch_up()
     assert pair.machine.learnt == ["a", "b", "exit"]
 
 
@@ -206,22 +210,22 @@ def test_command_whose_decision_finds_no_room_is_read_again_and_not_taken_for_do
 ) -> None:
     """The end of the daemon wrote the command alone where there was room for it: an exit was never decided on."""
 
-    def full(*_: object, **__: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+    def full(file: int, data: bytes, at: int) -> int:
+        return write(file, data[:1000], at)
 
-    monkeypatch.setattr(journal_module, "Front", lambda path: Front(path, size=1000))
+    write = os.pwrite
     pair = Pair(tmp_path)
     long = Doubted(whom="w", code="c", problem="p" * 2000, at_ns=1)
     monkeypatch.setattr(pair.machine, "decide", lambda *_: (long,))
-    monkeypatch.setattr(pair.router.journal._db, "commit", full)
     (command,) = pair.write("exit")
-    with pytest.raises(JournalFull):
+    with monkeypatch.context() as patch, pytest.raises(JournalFull):
+        patch.setattr(os, "pwrite", full)
         pair.hear(command)
     pair.router.write_down()
     assert pair.machine.learnt == ["exit"]
     assert last_inputs(pair.router.journal.folder, "risk", COMMANDS, 5) == []
     again = Pair(tmp_path)
-    again.router.catch_up()
+    again.router.follower.catch_up()
     assert again.machine.learnt == ["exit"]
     for made in (pair, again):
         made.risk.close()
@@ -240,7 +244,7 @@ class _Caller(MachineDaemon):
 def test_what_led_to_a_call_is_heard_a_turn_later_and_in_its_order(tmp_path: Path) -> None:
     """Whoever hears of an order wakes up on the cores on which its request is on its way."""
     caller = _Caller("risk", run_config(tmp_path), _Learner())
-    caller._open_journal()
+    caller.open_journal()
     heard: list[str] = []
     caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]
     caller.record([WithdrawEntries(id="called", cause="test")])
@@ -258,7 +262,7 @@ def test_what_led_to_a_call_is_heard_a_turn_later_and_in_its_order(tmp_path: Pat
 
 def test_in_lock_step_nothing_is_heard_later(tmp_path: Path) -> None:
     caller = _Caller("risk", run_config(tmp_path), _Learner())
-    caller._open_journal()
+    caller.open_journal()
     caller.lock_step = True
     heard: list[str] = []
     caller._send = lambda _, row: heard.append(row.id)  # type: ignore[method-assign]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 from pathlib import Path
 
 import pytest
 
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime import journal_reserve
-from mytrading.runtime.journal import (
+from mytrading.runtime.journal.format import SegmentHead, begun_with
+from mytrading.runtime.journal.journal import (
     EPOCH_GAP,
     INPUT,
     OUTPUT,
@@ -22,6 +22,7 @@ from mytrading.runtime.journal import (
     last_inputs,
     read_segment,
 )
+from tests.kit.journal_surgery import change, put, remove
 
 
 def out(body: bytes) -> Entry:
@@ -35,21 +36,6 @@ def test_append_numbers_rows_and_streams_apart(tmp_path: Path) -> None:
     assert [row.stream_seq for row in rows] == [0, 1, 2]
     assert journal.written("commands") == 2
     assert rows[0].source_seq == 7
-
-
-def test_durable_commit_waits_for_the_disk_and_others_do_not(tmp_path: Path) -> None:
-    normal, full = 1, 2
-    journal = Journal(tmp_path, "router", "2026-11-23")
-
-    def synchronous() -> int:
-        return int(journal._db.connection.execute("PRAGMA synchronous").fetchone()[0])
-
-    journal.append([out(b"a")], 1, 1)
-    assert synchronous() == normal
-    journal.append([out(b"b")], 1, 1, durable=True)
-    assert synchronous() == full
-    journal.append([out(b"c")], 1, 1, durable=True)
-    assert synchronous() == full
 
 
 def test_reopen_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -66,10 +52,7 @@ def test_changed_row_is_named_when_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23")
     journal.append([out(b"a"), out(b"b"), out(b"c")], 1, 1)
     journal.close()
-    db = sqlite3.connect(journal.path)
-    db.execute("UPDATE rows SET body = x'00' WHERE seq = 2")
-    db.commit()
-    db.close()
+    change(journal.path, lambda row: row.seq == 2, body=b"\0")
     with pytest.raises(JournalDamaged, match="row 2"):
         list(read_segment(journal.path))
 
@@ -78,16 +61,21 @@ def test_removed_row_is_named_when_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23")
     journal.append([out(b"a"), out(b"b"), out(b"c")], 1, 1)
     journal.close()
-    db = sqlite3.connect(journal.path)
-    db.execute("DELETE FROM rows WHERE seq = 2")
-    db.commit()
-    db.close()
+    remove(journal.path, lambda row: row.seq == 2)
     with pytest.raises(JournalDamaged, match="expected row 2, found row 3"):
         list(read_segment(journal.path))
 
 
-def test_file_that_is_no_database_says_so(tmp_path: Path) -> None:
-    (tmp_path / "2026-11-23.sqlite").write_bytes(b"not a database, but long enough to look like one" * 50)
+def test_durable_commit_waits_for_the_disk_and_others_do_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, syncs, sync = Journal(tmp_path, "router", "2026-11-23"), [], os.fdatasync
+    monkeypatch.setattr(os, "fdatasync", lambda file: (syncs.append(journal.size), sync(file)))
+    for number in range(4):
+        journal.append([out(b"a")], 1, 1, durable=number % 2 == 1)
+    assert syncs == [1, 3]
+
+
+def test_file_that_is_no_journal_says_so(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-23.journal").write_bytes(b"not a journal, but long enough to look like one" * 50)
     with pytest.raises(JournalDamaged, match="move the file aside"):
         Journal(tmp_path, "risk", "2026-11-23")
 
@@ -148,38 +136,6 @@ def test_last_inputs_lists_what_was_read_newest_first(tmp_path: Path) -> None:
     assert last_inputs(tmp_path / "absent", "risk", "commands", 2) == []
 
 
-def allocated(path: Path) -> int:
-    return path.stat().st_blocks * 512
-
-
-def test_reserve_is_blocks_of_the_journals_own_log(tmp_path: Path) -> None:
-    """A reserve that was released to the file system went to whichever program wrote first."""
-    journal = Journal(tmp_path, "risk", "2026-11-23")
-    log = journal.path.with_name(f"{journal.path.name}-wal")
-    assert allocated(log) >= 8 << 20
-    assert not (tmp_path / ".reserve").exists()
-    journal.roll("2026-11-24", {})
-    assert allocated(journal.path.with_name(f"{journal.path.name}-wal")) >= 8 << 20
-
-
-def test_rows_that_fill_the_reserve_lengthen_no_file(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "risk", "2026-11-23", 2 << 20, fronted=True)
-    before = {path.name: allocated(path) for path in tmp_path.iterdir()}
-    for number in range(900):
-        journal.note([out(bytes(400))], number, number)
-        journal.move()
-    assert {path.name: allocated(path) for path in tmp_path.iterdir()} == before
-    assert len(list(journal.rows())) == 900
-
-
-def test_reserve_of_a_file_system_that_writes_each_block_elsewhere_is_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal_reserve, "IN_PLACE", frozenset())
-    Journal(tmp_path, "risk", "2026-11-23")
-    assert allocated(tmp_path / ".reserve") == 8 << 20
-
-
 def test_reader_goes_back_when_asked_for_what_it_had_passed(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23")
     reader = JournalReader(tmp_path, "commands")
@@ -191,16 +147,24 @@ def test_reader_goes_back_when_asked_for_what_it_had_passed(tmp_path: Path) -> N
     assert [row.body for row in reader.read(0)] == [b"a", b"b", b"c"]
 
 
+def test_reader_whose_cursor_was_compared_reads_on_from_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "risk", "2026-11-23")
+    reader = JournalReader(tmp_path, "commands")
+    rows = journal.append([out(bytes([number])) for number in range(50)], 1, 1)
+    assert reader.matches(Cursor(1, 40, rows[39].hash))
+    assert reader._mark is not None
+    assert reader._mark.after == 40
+    assert [row.stream_seq for row in reader.read(40)] == list(range(41, 51))
+    assert [row.stream_seq for row in reader.read(38, 2)] == [39, 40]
+
+
 def test_reader_starts_again_when_rows_it_had_passed_were_rewritten(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "risk", "2026-11-23")
     reader = JournalReader(tmp_path, "commands")
     journal.append([Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
     assert reader.read(0) == []
     journal.close()
-    db = sqlite3.connect(journal.path)
-    db.execute("DELETE FROM rows")
-    db.commit()
-    db.close()
+    put(journal.path, 8, begun_with(SegmentHead())[8:] + bytes(500))
     again = Journal(tmp_path, "risk", "2026-11-23")
     again.append([out(b"a"), Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
     assert [row.body for row in reader.read(0)] == [b"a"]
@@ -213,14 +177,3 @@ def test_sequence_that_is_written_twice_is_named_when_read(tmp_path: Path) -> No
     journal.append([out(b"b")], 1, 1)
     with pytest.raises(JournalDamaged, match=r"row 2 .* repeats sequence 1"):
         list(read_segment(journal.path))
-
-
-def test_log_is_made_long_and_is_read_back_after_a_kill(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, "risk", "2026-11-23")
-    log = tmp_path / "2026-11-23.sqlite-wal"
-    assert log.stat().st_size >= 4 << 20
-    journal.append([out(b"a")], 1, 1, durable=True)
-    (tmp_path / "copy").mkdir()
-    for path in (journal.path, log):
-        (tmp_path / "copy" / path.name).write_bytes(path.read_bytes())
-    assert [row.body for row in Journal(tmp_path / "copy", "risk", "2026-11-23").rows()] == [b"a"]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import WithdrawEntries
-from mytrading.runtime.journal import INPUT, OUTPUT, RECORD, Entry, Journal
-from mytrading.runtime.tail import JournalTail
+from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal
+from mytrading.runtime.journal.tail import JournalTail
+from tests.kit.journal_surgery import change
 
 DAY, NEXT = "2026-11-23", "2026-11-24"
 
@@ -54,17 +53,15 @@ def test_start_costs_the_rows_of_its_stream_and_not_those_beside_them(tmp_path: 
     journal = Journal(tmp_path, "risk", DAY, 4096)
     other = Entry(RECORD, "records", encode_body(WithdrawEntries(id="x", cause="")))
     journal.append([command("a"), *[other] * 50, command("b")], 1, 1)
-    with closing(sqlite3.connect(journal.path)) as db:  # what is not looked at may be anything
-        db.execute("UPDATE rows SET hash = x'00', body = x'c1' WHERE stream = 'records'")
-        db.commit()
+    change(journal.path, lambda row: row.stream == "records", hash=b"\0", body=b"\xc1")  # it is not looked at
     following, told = tail(tmp_path)
     following.start(0)
     assert told == ["a", "b"]
 
 
-@pytest.mark.parametrize("what", [b"", b"no database at all" * 300])
+@pytest.mark.parametrize("what", [b"", b"no journal at all" * 300])
 def test_file_that_cannot_be_read_shows_nothing(tmp_path: Path, what: bytes) -> None:
-    (tmp_path / f"{DAY}.sqlite").write_bytes(what)
+    (tmp_path / f"{DAY}.journal").write_bytes(what)
     following, told = tail(tmp_path)
     following.start(0)
     assert told == []

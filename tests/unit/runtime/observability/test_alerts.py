@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.core.time import SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.messages.runconfig import AlertRules, RunConfig
-from mytrading.runtime.alerts import ENDS_TOLD, Alerts
-from mytrading.runtime.daemon import Daemon
-
-SECOND = 1_000_000_000
+from mytrading.messages.run_config import AlertRules, RunConfig
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.observability.alerts import ENDS_TOLD, Alerts
 
 
 class Said:

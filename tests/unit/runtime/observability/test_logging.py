@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import structlog
 
-from mytrading.runtime.logfiles import SharedLogFile
-from mytrading.runtime.logging import (
+from mytrading.runtime.observability.logging import (
+    SharedLogFile,
     alert_logger,
     configure_logging,
     get_logger,
@@ -156,7 +156,7 @@ def test_unwritable_folder_does_not_stop_the_writer(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from mytrading.runtime.logfiles import SharedLogFile
+from mytrading.runtime.observability.logging import SharedLogFile
 file = SharedLogFile(Path(sys.argv[1]), 20_000, 30, check_seconds=0.0)
 for number in range(2000):
     file.write(f'{{"writer":{sys.argv[2]},"number":{number},"pad":"{"x" * 50}"}}\\n'.encode())
@@ -196,7 +196,8 @@ def test_file_moved_away_by_somebody_is_opened_anew(tmp_path: Path) -> None:
 
 def test_import_of_logging_loads_neither_rich_nor_pydantic() -> None:
     code = (
-        "import sys, mytrading.runtime.logging; print([m for m in ('rich', 'pydantic', 'pandas') if m in sys.modules])"
+        "import sys, mytrading.runtime.observability.logging; "
+        "print([m for m in ('rich', 'pydantic', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

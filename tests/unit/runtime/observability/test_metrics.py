@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.runtime.histogram import BUCKETS, bucket_of, middle_of, percentile
-from mytrading.runtime.metrics import (
+from mytrading.runtime.observability.metrics import (
+    BUCKETS,
     PerformanceMonitor,
+    bucket_of,
     get_performance_monitor,
     merge_operations,
+    middle_of,
+    percentile,
     performance_timer,
     read_snapshots,
     summarize,

@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime import daemon as harness
-from mytrading.runtime.daemon import Daemon
-from mytrading.runtime.logging import configure_for_run
-from mytrading.runtime.metrics import Histogram, PerformanceMonitor
-from mytrading.runtime.performance_log import write_performance
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.daemon import daemon as harness
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.observability.logging import configure_for_run
+from mytrading.runtime.observability.metrics import Histogram, PerformanceMonitor, write_performance
 
 
 def written(config: RunConfig) -> list[dict[str, Any]]:

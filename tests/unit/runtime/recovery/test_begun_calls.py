@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.runtime import begun_calls
-from mytrading.runtime.begun_calls import SLOTS, BegunCalls
+from mytrading.runtime.recovery import begun_calls
+from mytrading.runtime.recovery.begun_calls import SLOTS, BegunCalls
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mytrading.runtime.begun_calls import BegunCalls
+from mytrading.runtime.recovery.begun_calls import BegunCalls
 
 calls = BegunCalls(Path(sys.argv[1]))
 calls.begin("a", 1)

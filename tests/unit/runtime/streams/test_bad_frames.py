@@ -6,10 +6,10 @@ import pytest
 import zmq
 
 from mytrading.messages.streams import STREAMS, Pattern
-from mytrading.runtime.streams import ZMQSubscriber
-from tests.bad_frames import bad_frames
-from tests.feed_support import runtime_folder
-from tests.support import eventually
+from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
+from tests.kit.bad_frames import bad_frames
+from tests.kit.feed_process import runtime_folder
+from tests.kit.waiting import eventually
 
 FAN_OUT = [name for name, stream in STREAMS.items() if stream.pattern is Pattern.FAN_OUT]
 

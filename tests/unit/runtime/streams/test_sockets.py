@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import RunConfig
-from mytrading.runtime.sockets import Sockets, Traffic
-from tests.support import eventually
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.streams.sockets import Sockets, Traffic
+from tests.kit.waiting import eventually
 
 INFY = "NSE:INFY"
 

@@ -11,10 +11,10 @@ from zmq.backend import zmq_poll
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.market import Quote
-from mytrading.runtime.streams import ZMQPublisher, ZMQSubscriber
-from tests.calls import python_calls
-from tests.feed_support import runtime_folder
-from tests.support import eventually
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
+from tests.kit.call_counter import python_calls
+from tests.kit.feed_process import runtime_folder
+from tests.kit.waiting import eventually
 
 Pair = tuple[ZMQPublisher, ZMQSubscriber]
 

@@ -12,20 +12,27 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mytrading.daemons.hung_supervisor import SupervisorGuard
-from mytrading.daemons.hung_watchdog import BEHIND_NS
-from mytrading.runtime import supervision
-from mytrading.runtime.clock import machine_now
-from mytrading.runtime.hung import SILENCE_NS, STALL_NS, Hung, Silence, waited_for_core, waits_begun
-from mytrading.runtime.lock import holder
-from tests.support import eventually
-from tests.unit.cli.stacks import run_config
+from mytrading.core.time import SECOND
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.hang_check import (
+    BEHIND_NS,
+    SILENCE_NS,
+    STALL_NS,
+    Hung,
+    Silence,
+    SupervisorGuard,
+    waited_for_core,
+    waits_begun,
+)
+from mytrading.runtime.supervision.instance_lock import holder
+from tests.kit.run_configs import run_config
+from tests.kit.waiting import eventually
 
-SECOND = 1_000_000_000
 _HOLD = """
 import sys
 from pathlib import Path
-from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.supervision.instance_lock import InstanceLock
 InstanceLock(Path(sys.argv[1])).acquire(); sys.stdin.read()
 """
 
@@ -108,7 +115,7 @@ def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[by
 
 def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_stopped_is_not(tmp_path: Path) -> None:
     config = run_config(tmp_path)
-    path = supervision.lock_path(config)
+    path = control.lock_path(config)
     loop = _HOLD.replace("sys.stdin.read()", "\nimport time\nwhile True: time.sleep(0.02)")
     supervisor = subprocess.Popen([sys.executable, "-c", loop, str(path)])
     try:
@@ -121,11 +128,11 @@ def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_s
         assert supervisor.poll() is None
         supervisor.send_signal(signal.SIGSTOP)
         eventually(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, 20)
-        (config.state / supervision.STOPPING).touch()
+        (config.state / control.STOPPING).touch()
         for _ in range(8):
             guard.look(at := at + SECOND)
         assert supervisor.poll() is None
-        (config.state / supervision.STOPPING).unlink()
+        (config.state / control.STOPPING).unlink()
         for _ in range(8):
             guard.look(at := at + SECOND)
         assert supervisor.wait(20) == -signal.SIGKILL

@@ -10,7 +10,7 @@ import pytest
 
 from mytrading.messages.control import KILL
 from mytrading.messages.enums import TradingLevel
-from mytrading.runtime.kill_file import KillFile
+from mytrading.runtime.supervision.kill_file import KillFile
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_file_with_an_old_time_is_learnt_all_the_same(tmp_path: Path) -> None:
     assert file.news(second, 3) is None
 
 
-def test_flattening_is_one_wish_for_each_time_it_is_written(tmp_path: Path) -> None:
+def test_flattening_is_one_signal_for_each_time_it_is_written(tmp_path: Path) -> None:
     file = KillFile(tmp_path)
     file.write("flatten", "now")
     kill = file.look()
     assert kill is not None
-    wish = kill.flatten("main", 5, 7)
-    assert wish.id == f"kill-{kill.written_ns}-main"
+    signal = kill.flatten("main", 5, 7)
+    assert signal.id == f"kill-{kill.written_ns}-main"
     assert KillFile(tmp_path).look() == kill
-    assert (wish.by, wish.deadline_machine_ns) == (kill.by, 60_000_000_007)
+    assert (signal.by, signal.deadline_machine_ns) == (kill.by, 60_000_000_007)
 
 
 def test_file_above_counts_for_every_profile_and_the_most_that_is_asked_for_wins(tmp_path: Path) -> None:

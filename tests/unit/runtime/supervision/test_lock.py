@@ -10,13 +10,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from mytrading.runtime.lock import AlreadyRunning, InstanceLock, end_forks, holder
-from tests.support import eventually
+from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock, end_forks, holder
+from tests.kit.waiting import eventually
 
 _HOLD = """
 import sys
 from pathlib import Path
-from mytrading.runtime.lock import InstanceLock
+from mytrading.runtime.supervision.instance_lock import InstanceLock
 lock = InstanceLock(Path(sys.argv[1])); lock.acquire(); print("held", flush=True); sys.stdin.read()
 """
 
@@ -83,7 +83,10 @@ def test_lock_of_a_holder_is_not_held_by_its_fork(path: Path) -> None:
 
 
 def test_lock_is_still_held_after_the_holder_looked_at_it_and_tried_to_take_it_twice(path: Path) -> None:
-    code = _HOLD.replace("print(", "import mytrading.runtime.lock as l; l.holder(lock.path); twice(lock.path); print(")
+    code = _HOLD.replace(
+        "print(",
+        "import mytrading.runtime.supervision.instance_lock as l; l.holder(lock.path); twice(lock.path); print(",
+    )
     code = (
         """
 def twice(path):

@@ -11,22 +11,21 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.calendar import to_ns
+from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.fault_settings import from_file, from_option, setting
-from mytrading.simulator.faults import FAULTS, FOR_GOOD, Faults, Setting, table
-from mytrading.simulator.hostile import Altered
-from mytrading.simulator.hub import Hub
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.options import BadOption
-from mytrading.simulator.order_updates import OrderUpdates
-from mytrading.simulator.quote_faults import QuoteFaults
-from mytrading.simulator.quote_frames import QuoteFrames
-from mytrading.simulator.session import BrokerSession
-from tests.support import ROOT
+from mytrading.simulator.faults.book_faults import QuoteFaults
+from mytrading.simulator.faults.hostile import Altered
+from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, Faults, table
+from mytrading.simulator.faults.settings import from_file, from_option, setting
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.settings.options import BadOption, FaultSetting
+from mytrading.simulator.venue.venue import BrokerSession
+from mytrading.simulator.ws.hub import Hub
+from mytrading.simulator.ws.order_sender import OrderSender, QuoteFrames
+from tests.kit.project import ROOT
 
 
-def wanted(kind: str, **fields: Any) -> Setting:
+def wanted(kind: str, **fields: Any) -> FaultSetting:
     made, errors = setting({"kind": kind, **fields})
     assert made is not None, errors
     return made
@@ -49,7 +48,7 @@ def test_every_fault_is_asked_for_somewhere_and_has_usable_defaults(name: str) -
     made = wanted(name)
     assert dict(made.parameters) == dict(FAULTS[name].defaults)
     assert made.count == FAULTS[name].count
-    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "mytrading" / "simulator").glob("*.py"))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "mytrading" / "simulator").rglob("*.py"))
     assert any(re.search(rf'take\(\s*"{name}"', source) for source in sources)
 
 
@@ -186,7 +185,7 @@ def told(faults: Faults, *statuses: str, until: int) -> list[str]:
     hub = Heard()
 
     async def send() -> None:
-        updates = OrderUpdates(hub, faults)
+        updates = OrderSender(hub, faults)
         for status in statuses:
             updates.send({"order_status": status})
         while len(hub.told) < until:
@@ -212,9 +211,9 @@ def test_overtaken_update_that_nothing_follows_still_comes() -> None:
     assert told(switched("update_reordered", seconds=0.01), "open", until=1) == ["open"]
 
 
-def quote(ltp: float, at_ns: int, symbol: str = "SBIN") -> Quote:
+def quote(ltp: float, at_ns: int, symbol: str = "SBIN") -> SimulatedQuote:
     share = Instrument(id=f"NSE:{symbol}", exchange="NSE", symbol=symbol, kind=InstrumentKind.EQ, underlying=symbol)
-    return Quote(share, at_ns, ltp, ltp - 0.05, ltp + 0.05, 1, 0, ltp, ltp, ltp, ltp)
+    return SimulatedQuote(share, at_ns, ltp, ltp - 0.05, ltp + 0.05, 1, 0, ltp, ltp, ltp, ltp)
 
 
 def test_stalled_feed_repeats_the_first_quote_until_switched_off() -> None:
@@ -250,7 +249,7 @@ class _Hub(Hub):
         super().__init__()
         self.got: list[float] = []
 
-    def publish(self, quote: Quote, altered: Altered | None = None) -> None:
+    def publish(self, quote: SimulatedQuote, altered: Altered | None = None) -> None:
         self.got.append(quote.ltp if altered is None else -quote.ltp)
 
 

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.instrument_store import InstrumentFile
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
-from mytrading.runtime.clock import MarketClock, Segment, machine_now
-from mytrading.simulator.market.day import Quote
-from mytrading.simulator.market.followed import FollowedWorld
-from mytrading.simulator.store import BookStore
-from mytrading.simulator.venue import Venue
-from tests.support import ROOT
+from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.market.live_world import FollowedWorld
+from mytrading.simulator.venue.store import BookStore
+from mytrading.simulator.venue.venue import SimulatedVenue
+from tests.kit.project import ROOT
 
 DAY = date(2026, 11, 20)
 OWN = "NFO:NIFTY23NOV2626000CE"
@@ -52,9 +53,9 @@ def world(tmp_path: Path) -> FollowedWorld:
 
 
 @pytest.fixture
-def venue(world: FollowedWorld) -> Venue:
-    clock = MarketClock((Segment(machine_now(), to_ns(DAY, time(10)), 1.0),))
-    return Venue(clock, world, BookStore(None), 1_000_000.0)
+def venue(world: FollowedWorld) -> SimulatedVenue:
+    clock = MarketClock((ClockSegment(machine_now(), to_ns(DAY, time(10)), 1.0),))
+    return SimulatedVenue(clock, world, BookStore(None), 1_000_000.0)
 
 
 def test_contracts_are_those_of_the_master_contract_with_its_lots(world: FollowedWorld, tmp_path: Path) -> None:
@@ -82,11 +83,11 @@ def test_held_contract_that_is_listed_no_more_is_known_from_an_earlier_day(
     assert world.named("NFO:SILVERX23NOV26100CE", DAY) is None
 
 
-def test_new_master_contract_is_listed_while_the_venue_runs(venue: Venue, tmp_path: Path) -> None:
+def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenue, tmp_path: Path) -> None:
     venue.open_day(DAY)
     known = venue.instrument(OWN)
     assert known is not None and known.lot_size == 65
-    venue.push(Quote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
+    venue.push(SimulatedQuote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
     assert not venue.world.has_news
     told(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
     assert venue.world.has_news
@@ -98,23 +99,25 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: Venue, tmp_pa
     assert quote is not None and (quote.ltp, quote.instrument.lot_size) == (150.0, 75)
 
 
-def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Venue, tmp_path: Path) -> None:
+def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: SimulatedVenue, tmp_path: Path) -> None:
     told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
-    venue.push(Quote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0), hold=True)
+    venue.push(SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0), hold=True)
     venue.heard.note(listed.id, venue.clock.now())
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
 
 
-def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(venue: Venue, tmp_path: Path) -> None:
+def test_contract_with_a_price_stays_listed_when_the_server_lists_it_no_more(
+    venue: SimulatedVenue, tmp_path: Path
+) -> None:
     told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"))
     venue.open_day(DAY)
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
-    venue.push(Quote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
+    venue.push(SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
     told(tmp_path, option("NIFTY23NOV2626100CE", 75))
     venue.list_anew()
     assert venue.instrument(listed.id) == listed

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.core.calendar import Calendar, to_ns
-from mytrading.core.contracts import ContractFacts
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.crowd import with_crowd
-from mytrading.simulator.market.history import History
+from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.replay import BadTickFile, read_ticks
-from mytrading.simulator.market.world import World
-from tests.support import ROOT
+from mytrading.simulator.market.world import SimulatedWorld, with_crowd
+from tests.kit.project import ROOT
 
 ANCHOR = date(2025, 12, 3)
 CALENDAR = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
@@ -25,12 +25,12 @@ FACTS = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml")
 TICKS = ROOT / "tests/data/ticks-2024-03-13.csv.gz"
 
 
-def world(seed: int = 3) -> World:
-    return World(CALENDAR, FACTS, seed, ANCHOR)
+def world(seed: int = 3) -> SimulatedWorld:
+    return SimulatedWorld(CALENDAR, FACTS, seed, ANCHOR)
 
 
 @cache
-def shared() -> World:
+def shared() -> SimulatedWorld:
     return world()
 
 
@@ -59,7 +59,7 @@ def test_minute_bars_of_history_are_those_of_the_live_ticks() -> None:
     option = shared().listing(ANCHOR).option("NIFTY", "", "ATM", InstrumentKind.CE, shared().opening("NIFTY", ANCHOR))
     for instrument in (nifty(), option):
         live = [market.quote(instrument, index).ltp for index in range(60, 120)]
-        bar = History(shared()).rows(instrument, 1, ANCHOR, ANCHOR, int(market.times[500]))[1]
+        bar = MarketHistory(shared()).rows(instrument, 1, ANCHOR, ANCHOR, int(market.times[500]))[1]
         assert (bar["open"], bar["high"], bar["low"], bar["close"]) == (live[0], max(live), min(live), live[-1])
 
 
@@ -69,11 +69,11 @@ def test_sensex_and_its_contracts_trade_on_the_bse() -> None:
     assert (option.exchange, option.lot_size, option.expiry) == ("BFO", 20, "2025-12-04")
     assert market.quote(option, 600).ltp > 50
     assert market.quote(listed.future("SENSEX"), 600).ltp == pytest.approx(85_000, rel=0.05)
-    assert len(History(shared()).rows(option, 15, ANCHOR, ANCHOR, int(market.times[-1]))) == 25
+    assert len(MarketHistory(shared()).rows(option, 15, ANCHOR, ANCHOR, int(market.times[-1]))) == 25
 
 
 def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
-    crowded = World(CALENDAR, with_crowd(FACTS, 40), 3, ANCHOR)
+    crowded = SimulatedWorld(CALENDAR, with_crowd(FACTS, 40), 3, ANCHOR)
     listed, market = crowded.listing(ANCHOR), crowded.day(ANCHOR)
     first, same, other = (listed.get(f"NSE:GEN000{number}") for number in ("01", "17", "02"))
     assert first is not None
@@ -87,7 +87,7 @@ def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
         quote = market.quote(first, index)
         assert quote.low <= quote.ltp <= quote.high
         assert quote.bid < quote.ltp < quote.ask
-    bars = History(crowded).rows(first, 0, ANCHOR, ANCHOR, int(market.times[-1]))
+    bars = MarketHistory(crowded).rows(first, 0, ANCHOR, ANCHOR, int(market.times[-1]))
     last = market.quote(first, market.series(first).last - 1)
     assert (bars[0]["close"], bars[0]["high"], bars[0]["low"]) == (last.ltp, last.high, last.low)
     following = CALENDAR.next_trading_day("NSE", ANCHOR)
@@ -96,7 +96,7 @@ def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
 
 def test_days_go_back_ten_years_and_lead_into_those_of_ticks() -> None:
     made, now = world(), to_ns(ANCHOR, time(12))
-    rows = History(made).rows(nifty(), 0, date(2010, 1, 1), ANCHOR, now)
+    rows = MarketHistory(made).rows(nifty(), 0, date(2010, 1, 1), ANCHOR, now)
     days = [date(1970, 1, 1) + timedelta(days=row["timestamp"] // 86_400) for row in rows]
     assert days[0] == date(2015, 12, 1) and days[-1] == ANCHOR
     assert days == sorted(set(days)) and len(days) > 2_400
@@ -104,18 +104,18 @@ def test_days_go_back_ten_years_and_lead_into_those_of_ticks() -> None:
         row["low"] <= min(row["open"], row["close"]) <= max(row["open"], row["close"]) <= row["high"] for row in rows
     )
     assert all(abs(after["open"] / before["close"] - 1) < 0.02 for before, after in itertools.pairwise(rows))
-    assert rows[: len(days) // 2] == History(world()).rows(nifty(), 0, days[0], days[len(days) // 2 - 1], now)
+    assert rows[: len(days) // 2] == MarketHistory(world()).rows(nifty(), 0, days[0], days[len(days) // 2 - 1], now)
 
 
 def test_minutes_of_a_year_agree_with_its_days() -> None:
     made, now = world(), to_ns(ANCHOR, time(12))
     day = date(2024, 12, 4)
-    minutes = History(made).rows(nifty(), 1, day, day, now)
-    (daily,) = History(made).rows(nifty(), 0, day, day, now)
+    minutes = MarketHistory(made).rows(nifty(), 1, day, day, now)
+    (daily,) = MarketHistory(made).rows(nifty(), 0, day, day, now)
     assert len(minutes) == 375
     assert (daily["open"], daily["close"]) == (minutes[0]["open"], minutes[-1]["close"])
     assert (daily["high"], daily["low"]) == (max(row["high"] for row in minutes), min(row["low"] for row in minutes))
-    assert History(made).earliest(nifty(), 1, now) <= day
+    assert MarketHistory(made).earliest(nifty(), 1, now) <= day
 
 
 def test_old_days_are_not_made_before_they_are_asked_for() -> None:
@@ -127,7 +127,7 @@ def test_old_days_are_not_made_before_they_are_asked_for() -> None:
 
 def test_forming_bar_ends_at_the_present_tick() -> None:
     market = shared().day(ANCHOR)
-    rows = History(shared()).rows(nifty(), 5, ANCHOR, ANCHOR, int(market.times[430]))
+    rows = MarketHistory(shared()).rows(nifty(), 5, ANCHOR, ANCHOR, int(market.times[430]))
     assert len(rows) == 2
     assert rows[-1]["close"] == market.quote(nifty(), 430).ltp
 
@@ -144,7 +144,7 @@ def test_quote_stands_inside_its_spread_and_range() -> None:
 
 def test_averages_cross_often_enough_to_trade() -> None:
     market = shared().day(ANCHOR)
-    rows = History(shared()).rows(nifty(), 1, ANCHOR, ANCHOR, int(market.times[-1]))
+    rows = MarketHistory(shared()).rows(nifty(), 1, ANCHOR, ANCHOR, int(market.times[-1]))
     closes = [float(row["close"]) for row in rows]
     above = [sum(closes[i - 2 : i + 1]) / 3 > sum(closes[i - 7 : i + 1]) / 8 for i in range(7, len(closes))]
     assert sum(a != b for a, b in itertools.pairwise(above)) > 20
@@ -154,7 +154,7 @@ def test_file_of_ticks_is_read_whole() -> None:
     (ticks,) = read_ticks(TICKS)
     assert (ticks.day, ticks.bid, ticks.volume) == (date(2024, 3, 13), None, None)
     assert len(ticks.times) == len(ticks.ltp) > 20_000
-    replayed = World(CALENDAR, FACTS, 1, ticks.day, (ticks,))
+    replayed = SimulatedWorld(CALENDAR, FACTS, 1, ticks.day, (ticks,))
     assert replayed.opening("NIFTY", ticks.day) == pytest.approx(float(ticks.ltp[0]), rel=0.01)
     assert replayed.listing(ticks.day).future("NIFTY").lot_size == 50
 

@@ -10,19 +10,19 @@ import duckdb
 import numpy as np
 import pytest
 
-from mytrading.core.calendar import IST, Calendar, to_ns
-from mytrading.core.contracts import ContractFacts
-from mytrading.simulator.market.history import History
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.time import IST, MINUTE, to_ns
+from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.replay import BadTickFile, TickFile, read_ticks
-from mytrading.simulator.market.world import World
-from tests.support import ROOT
+from mytrading.simulator.market.world import SimulatedWorld
+from tests.kit.project import ROOT
 
 BARS = """timestamp,open,high,low,close,volume
 2024-03-13 09:15:00+05:30,100,104,98,101,600
 2024-03-13 09:16:00+05:30,101,101,100,100.5,61
 2024-03-14 09:15:00+05:30,110,111,109,109,0
 """
-MINUTE = 60_000_000_000
 
 
 def written(folder: Path, text: str, name: str = "file.csv") -> Path:
@@ -62,10 +62,10 @@ def test_history_of_replayed_bars_gives_the_bars_of_the_file(tmp_path: Path) -> 
     calendar = Calendar.from_dict(tomllib.loads((ROOT / "config/calendar.toml").read_text(encoding="utf-8")))
     facts = ContractFacts.from_dict(tomllib.loads((ROOT / "config/instruments.toml").read_text(encoding="utf-8")))
     files = read_ticks(written(tmp_path, BARS))
-    world = World(calendar, facts, 1, files[0].day, files)
+    world = SimulatedWorld(calendar, facts, 1, files[0].day, files)
     nifty = world.listing(files[0].day).get("NSE_INDEX:NIFTY")
     assert nifty is not None
-    rows = History(world).rows(nifty, 1, files[0].day, files[1].day, int(files[1].times[-1]))
+    rows = MarketHistory(world).rows(nifty, 1, files[0].day, files[1].day, int(files[1].times[-1]))
     found = [tuple(row[name] for name in ("open", "high", "low", "close", "volume")) for row in rows]
     assert found == [(100, 104, 98, 101, 600), (101, 101, 100, 100.5, 61), (110, 111, 109, 109, 0)]
     assert world.opening("NIFTY", files[1].day) == 110.0

@@ -6,14 +6,13 @@ from datetime import datetime
 
 import pytest
 
-from mytrading.adapters.openalgo.vocabulary import coded, status_of, unheard_of
-from mytrading.core.matching import Holding, Mark, OrderRequest
+from mytrading.adapters.openalgo.rest.broker_quirks import coded, status_of, unheard_of
+from mytrading.core.exchange import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.brokers import BROKERS
-from mytrading.simulator.live_rows import LiveRows
-from mytrading.simulator.personality import protected, trigger_problem
-from tests.support import ROOT
+from mytrading.simulator.formats.broker_rows import LiveRows
+from mytrading.simulator.settings.personality import BROKERS, protected, trigger_problem
+from tests.kit.project import ROOT
 
 SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
 

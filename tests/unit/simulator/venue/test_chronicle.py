@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.core.matching import Account, BookOrder, BookPosition, Changes, OrderRequest
+from mytrading.core.exchange import Account, BookOrder, BookPosition, ExchangeChanges, OrderRequest
 from mytrading.messages.enums import BrokerStatus, Product, Side
-from mytrading.simulator.chronicle import CALL, FAULT, ORDER, POSITION, STARTED, read_events
-from mytrading.simulator.faults import FAULTS, Faults, Setting
-from mytrading.simulator.store import BookStore
+from mytrading.simulator.faults.registry import FAULTS, Faults
+from mytrading.simulator.settings.options import FaultSetting
+from mytrading.simulator.venue.event_log import CALL, FAULT, ORDER, POSITION, STARTED, read_events
+from mytrading.simulator.venue.store import BookStore
 
 PLACED = BookOrder(
     order_id="1",
@@ -30,7 +31,7 @@ def test_record_survives_a_second_start_and_keeps_the_order(tmp_path: Path) -> N
         assert store.chronicle is not None
         store.chronicle.call("placeorder", 7)
         gone = (("NSE:SBIN", Product.MIS),)
-        store.save(Changes(orders=(PLACED,), gone=gone, account=Account(capital=1.0)))
+        store.save(ExchangeChanges(orders=(PLACED,), gone=gone, account=Account(capital=1.0)))
         store.close()
     events = list(read_events(path))
     assert [event.kind for event in events] == [STARTED, CALL, ORDER, POSITION] * 2
@@ -45,7 +46,7 @@ def test_change_that_does_not_commit_leaves_no_record(tmp_path: Path) -> None:
     other = sqlite3.connect(path, timeout=0, isolation_level=None)
     other.execute("CREATE TRIGGER full BEFORE INSERT ON account BEGIN SELECT RAISE(FAIL, 'disk full'); END")
     with pytest.raises(sqlite3.Error):
-        store.save(Changes(orders=(PLACED,), account=Account(capital=1.0)))
+        store.save(ExchangeChanges(orders=(PLACED,), account=Account(capital=1.0)))
     assert [event.kind for event in read_events(path)] == [STARTED]
 
 
@@ -54,7 +55,7 @@ def test_each_action_of_a_fault_is_one_event(tmp_path: Path) -> None:
     store, faults = BookStore(path, record=True), Faults()
     assert store.chronicle is not None
     faults.on_act = store.chronicle.fault
-    faults.set(Setting("semi_auto", 2, {**FAULTS["semi_auto"].defaults, "side": "BUY"}))
+    faults.set(FaultSetting("semi_auto", 2, {**FAULTS["semi_auto"].defaults, "side": "BUY"}))
     taken = [faults.take("semi_auto", side=side, instrument="NSE:SBIN") for side in ("SELL", "BUY", "BUY", "BUY")]
     assert [switch is not None for switch in taken] == [False, True, True, False]
     assert [event.body for event in read_events(path) if event.kind == FAULT] == ["semi_auto", "semi_auto"]

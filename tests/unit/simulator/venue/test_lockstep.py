@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from mytrading.messages.control import StepDone
 from mytrading.messages.market import MarketStep
-from mytrading.runtime.lockstep import MarketPlace
-from mytrading.simulator.lockstep import CHANNELS, DAEMONS, MARKED, under_way
+from mytrading.runtime.daemon.lockstep import MarketPlace
+from mytrading.simulator.venue.lockstep import CHANNELS, DAEMONS, MARKED, under_way
 
 MARK = 5
 

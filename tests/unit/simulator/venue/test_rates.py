@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mytrading.simulator.rates import SECOND, CallRates, Seconds
+from mytrading.core.time import SECOND
+from mytrading.simulator.venue.venue import CallRates, Seconds
 
 MS = 1_000_000
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-from mytrading.simulator.hub import CONFLATE_ABOVE, Client
-from tests.support import PATIENCE
+from mytrading.simulator.ws.hub import CONFLATE_ABOVE, Client
+from tests.kit.waiting import PATIENCE
 
 SMALL = 131_072
 """Bytes that a socket of the connection may hold."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.simulator.pool import LATE_QUOTES, Pool
+from mytrading.simulator.ws.hub import LATE_QUOTES, Pool
 
 SBIN = "NSE:SBIN"
 LTP, QUOTE, DEPTH = 1, 2, 3

@@ -1,4 +1,4 @@
-"""The tester for authors: bars in, wishes out, faults as failures."""
+"""The tester for authors: bars in, signals out, faults as failures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Broken(BaseStrategy):
         return self.nothing_of_that_name  # type: ignore[no-any-return]
 
 
-def test_tester_shows_wishes_and_fills_them_at_the_close() -> None:
+def test_tester_shows_signals_and_fills_them_at_the_close() -> None:
     tester = StrategyTester(Follower, level=50)
     assert tester.feed(40, 41, 51) == tester.wished
     assert tester.actions == [(2, "BUY")]

@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 import pytest
 
-from mytrading.adapters.openalgo.again import ONCE, Retries, again
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, again
 
-GOOD = Answer(200, b'{"status":"success"}', 1, 2)
-FAILED = Answer(500, b"{}", 1, 2)
-
-
-def busy(seconds: int) -> Answer:
-    return Answer(429, b"{}", 1, 2, seconds * 1_000_000_000)
+GOOD = HttpReply(200, b'{"status":"success"}', 1, 2)
+FAILED = HttpReply(500, b"{}", 1, 2)
 
 
-def script(*steps: Answer | TransportFailed) -> tuple[Callable[[], Answer], list[Answer | TransportFailed]]:
+def busy(seconds: int) -> HttpReply:
+    return HttpReply(429, b"{}", 1, 2, seconds * 1_000_000_000)
+
+
+def script(*steps: HttpReply | TransportFailed) -> tuple[Callable[[], HttpReply], list[HttpReply | TransportFailed]]:
     left = list(steps)
 
-    def ask() -> Answer:
+    def ask() -> HttpReply:
         step = left.pop(0)
         if isinstance(step, TransportFailed):
             raise step
@@ -40,12 +40,12 @@ def script(*steps: Answer | TransportFailed) -> tuple[Callable[[], Answer], list
         ((busy(1), GOOD), [2.0], 200),
         ((busy(30), GOOD), [30.0], 200),
         ((busy(61),), [], 429),
-        ((Answer(403, b"{}", 1, 2),), [], 403),
-        ((Answer(404, b"{}", 1, 2),), [], 404),
+        ((HttpReply(403, b"{}", 1, 2),), [], 403),
+        ((HttpReply(404, b"{}", 1, 2),), [], 404),
     ],
 )
 def test_read_is_tried_three_times_with_the_pause_between(
-    steps: tuple[Answer | TransportFailed, ...], waited: list[float], status: int
+    steps: tuple[HttpReply | TransportFailed, ...], waited: list[float], status: int
 ) -> None:
     pauses: list[float] = []
     ask, left = script(*steps)

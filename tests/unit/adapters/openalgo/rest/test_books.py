@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.adapters.openalgo.books import (
+from mytrading.adapters.openalgo.rest.book_parsers import (
     parse_analyzer,
     parse_funds,
     parse_orders,
@@ -13,9 +13,9 @@ from mytrading.adapters.openalgo.books import (
     parse_trades,
     parse_update,
 )
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import ReadFailed
-from mytrading.adapters.openalgo.vocabulary import status_of
+from mytrading.adapters.openalgo.rest.broker_quirks import status_of
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 LIVE_ROW = {
@@ -52,11 +52,11 @@ TRADE = {
 }
 
 
-def answer(data: Any, status: int = 200, **more: Any) -> Answer:
-    return Answer(status, json.dumps({"status": "success", "data": data, **more}).encode(), 1, 2)
+def answer(data: Any, status: int = 200, **more: Any) -> HttpReply:
+    return HttpReply(status, json.dumps({"status": "success", "data": data, **more}).encode(), 1, 2)
 
 
-def orders(*rows: Any) -> Answer:
+def orders(*rows: Any) -> HttpReply:
     return answer({"orders": list(rows), "statistics": {}}, mode="analyze")
 
 
@@ -249,7 +249,7 @@ def test_funds_without_figures_are_unknown_not_zero(data: Any) -> None:
 )
 def test_failed_reads_say_what_to_look_at(status: int, body: bytes, kind: str) -> None:
     with pytest.raises(ReadFailed) as caught:
-        parse_orders(Answer(status, body, 1, 2))
+        parse_orders(HttpReply(status, body, 1, 2))
     assert caught.value.kind == kind
 
 
@@ -295,7 +295,7 @@ def test_orders_unknown_status_word_stays_live_and_is_reported() -> None:
         "order_status": "Zonked",
     }
     body = {"status": "success", "data": {"orders": [row, row | {"orderid": "2"}]}}
-    book = parse_orders(Answer(200, json.dumps(body).encode(), 1, 2))
+    book = parse_orders(HttpReply(200, json.dumps(body).encode(), 1, 2))
     assert book.rows is not None and not book.rows[0].status.ended
     assert len(book.problems) == 1 and "'Zonked'" in book.problems[0]
 

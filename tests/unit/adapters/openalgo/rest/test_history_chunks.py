@@ -7,10 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from mytrading.adapters.openalgo.client import OpenAlgoClient
-from mytrading.adapters.openalgo.history import CHUNK_DAYS, WINDOW_NS, Gate, chunks, fetch_range, span_ns
-
-MINUTE = 60_000_000_000
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.history import CHUNK_DAYS, WINDOW_NS, HistoryGate, chunks, fetch_range, span_ns
+from mytrading.core.time import MINUTE
 
 
 class Watch:
@@ -41,7 +40,7 @@ def test_chunks_of_one_day_and_of_none() -> None:
 
 def test_gate_lets_three_through_in_any_second() -> None:
     watch = Watch()
-    gate = Gate(lambda: watch.now, watch.wait)
+    gate = HistoryGate(lambda: watch.now, watch.wait)
     times = []
     for _ in range(8):
         gate.enter()
@@ -56,7 +55,7 @@ def test_range_of_an_unreachable_server_names_every_chunk_and_tells_its_progress
     watch = Watch()
     told: list[tuple[int, int]] = []
     found = fetch_range(
-        client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, Gate(lambda: watch.now, watch.wait),
+        client, "NSE:SBIN", "1m", date(2026, 1, 1), date(2026, 9, 1), 0, HistoryGate(lambda: watch.now, watch.wait),
         lambda done, count: told.append((done, count)),
     )  # fmt: skip
     assert found.bars == ()

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from mytrading.adapters.dry_run import DryRunVenue
-from mytrading.adapters.openalgo.orders import cancel_payload, modify_payload, place_payload
+from mytrading.adapters.venues.openalgo import cancel_payload, modify_payload, place_payload
+from mytrading.adapters.venues.venue import DryRunVenue
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 

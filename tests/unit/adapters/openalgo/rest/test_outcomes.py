@@ -3,21 +3,21 @@
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.books import parse_update
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.errors import MaybeSent, NotSent
-from mytrading.adapters.openalgo.outcomes import judge, judge_failure
+from mytrading.adapters.openalgo.rest.book_parsers import parse_update
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent
+from mytrading.adapters.openalgo.rest.order_outcomes import judge, judge_failure
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import TRIGGER_CROSSED
-from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.run_config import ServerMode
 
 PAPER, LIVE = ServerMode.ANALYZE, ServerMode.LIVE
 PLACED = b'{"mode":"analyze","orderid":"26112015007725","status":"success"}'
 PLACED_LIVE = b'{"orderid":"261120168764784","status":"success"}'
 
 
-def answer(status: int, body: bytes) -> Answer:
-    return Answer(status, body, 1, 2)
+def answer(status: int, body: bytes) -> HttpReply:
+    return HttpReply(status, body, 1, 2)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.adapters.openalgo.client import Answer
-from mytrading.adapters.openalgo.outcomes import judge
-from mytrading.adapters.openalgo.patience import SECOND, retry_after_ns
+from mytrading.adapters.openalgo.rest.client import HttpReply
+from mytrading.adapters.openalgo.rest.order_outcomes import judge
+from mytrading.adapters.openalgo.rest.retry import retry_after_ns
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import Call, Outcome
-from mytrading.messages.runconfig import ServerMode
+from mytrading.messages.run_config import ServerMode
 
 
 @pytest.mark.parametrize(
@@ -29,9 +30,9 @@ from mytrading.messages.runconfig import ServerMode
     ],
 )
 def test_wait_is_what_the_server_says_between_a_second_and_an_hour(body: bytes, header_s: int, seconds: int) -> None:
-    assert retry_after_ns(Answer(429, body, 1, 2, header_s * SECOND)) == seconds * SECOND
+    assert retry_after_ns(HttpReply(429, body, 1, 2, header_s * SECOND)) == seconds * SECOND
 
 
 def test_order_call_waits_as_long_as_the_server_says() -> None:
-    verdict = judge(Call.PLACE, Answer(429, b"{}", 1, 2, 9 * SECOND), ServerMode.ANALYZE)
+    verdict = judge(Call.PLACE, HttpReply(429, b"{}", 1, 2, 9 * SECOND), ServerMode.ANALYZE)
     assert (verdict.outcome, verdict.retry_after_ns) == (Outcome.RATE_LIMITED, 9 * SECOND)

@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mytrading.adapters.openalgo.client import SECONDS, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.reads import BookReader
-from mytrading.core.reconcile import ReadJob
-from tests.support import eventually
+from mytrading.adapters.openalgo.rest.book_reader import BookReader
+from mytrading.adapters.openalgo.rest.client import SECONDS, Deadline, OpenAlgoClient
+from mytrading.core.reconciler.read_plan import ReadJob
+from tests.kit.waiting import eventually
 
 JOB = ReadJob("j", orders=True, trades=True, positions=True, funds=True)
 PATIENCE_S = 0.4

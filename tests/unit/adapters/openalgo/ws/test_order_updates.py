@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from mytrading.adapters.openalgo.order_updates import MOST_AT_ONCE, OrderUpdates
-from mytrading.adapters.openalgo.socket import Frame
+from mytrading.adapters.openalgo.ws.connection import SocketFrame
+from mytrading.adapters.openalgo.ws.order_updates import MOST_AT_ONCE, OrderUpdates
 
 UPDATE = {
     "type": "order_update", "mode": "analyze", "symbol": "SBIN", "exchange": "NSE", "action": "BUY", "quantity": 10,
@@ -18,7 +18,7 @@ def test_flood_of_updates_is_taken_in_parts_each_of_which_rings_for_the_next() -
     rings: list[int] = []
     updates = OrderUpdates("ws://127.0.0.1:9", "key", "main", "analyze", lambda: 1, lambda: rings.append(1))
     for number in range(10_000):
-        updates._socket.events.put(Frame(json.dumps({**UPDATE, "orderid": str(number)}).encode(), 1))
+        updates._socket.events.put(SocketFrame(json.dumps({**UPDATE, "orderid": str(number)}).encode(), 1))
     turns = [updates.take()]
     while len(rings) == len(turns):
         turns.append(updates.take())

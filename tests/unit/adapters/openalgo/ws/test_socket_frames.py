@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from websocket import ABNF, WebSocket, WebSocketTimeoutException
 
-from mytrading.adapters.openalgo.socket import FeedSocket, SocketRules, _Gulps, _Lost
-from tests.calls import python_calls
+from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketRules, _Gulps, _Lost
+from tests.kit.call_counter import python_calls
 
 
 def frame(data: bytes, opcode: int = ABNF.OPCODE_TEXT, fin: int = 1) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.adapters.openalgo.market_feed import Acknowledged, FeedMode
-from mytrading.adapters.openalgo.subscriptions import ANSWER_NS, FIRST_RETRY_NS, FULLER_NS, Subscriptions
+from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
+from mytrading.adapters.openalgo.ws.subscriptions import ANSWER_NS, FIRST_RETRY_NS, FULLER_NS, Subscriptions
 
 LTP, QUOTE, DEPTH = FeedMode
 SBIN, INFY, TCS = "NSE:SBIN", "NSE:INFY", "NSE:TCS"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.guardians import PATIENCE_NS, WATCHED, Guardians
+from mytrading.core.oms.placing.entry_guard import PATIENCE_NS, WATCHED, Guardians
+from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState
-
-SECOND = 1_000_000_000
 
 
 def beat(daemon: str, ready: bool = True, stream_up: float = 1.0) -> Heartbeat:

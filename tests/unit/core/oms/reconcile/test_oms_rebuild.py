@@ -5,37 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.oms import rebuild
-from mytrading.messages.commands import CloseGoal, PlaceEntry
+from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Purpose, Side
+from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.orders import Order
-from mytrading.messages.records import JournalRelearned, RiskOpened
-from tests.fake_broker import ACCOUNT, NEVER, SECOND, OrderBench
-
-PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
-
-
-def entry(quantity: int = 450) -> PlaceEntry:
-    return PlaceEntry(
-        id="e1", account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", run="r", cause="c",
-        side=Side.BUY, quantity=quantity, expires_ns=NEVER, expires_machine_ns=NEVER, lot=50, freeze=200, **PLAN,
-    )  # fmt: skip
-
-
-def goal(name: str = "g1") -> CloseGoal:
-    return CloseGoal(
-        id=name, account=ACCOUNT, instrument="NFO:A", product=Product.MIS, strategy="s1", run="r1", cause="c",
-        reason="t",
-    )  # fmt: skip
-
-
-def learn(bench: OrderBench, *missed: object) -> None:
-    for message in missed:
-        bench.machine.apply(message)
-        bench.journal.append(message)
-    rows = bench.machine.relearned_rows(missed, bench.time, bench.now)
-    bench._commit((*rows, JournalRelearned(copies=0, read=len(missed), at_ns=bench.now, machine_ns=bench.time)))
+from tests.kit.fake_broker import ACCOUNT, SECOND, OrderBench
+from tests.kit.oms_rebuild import PLAN, entry, exits, goal, learn
 
 
 def sent_slices() -> list[Order]:
@@ -61,7 +37,7 @@ def test_entry_of_a_lost_journal_that_went_in_slices_is_found_by_its_slices() ->
         bench.read()
     assert entries(bench) == dict.fromkeys((200, 150, 100), OrderState.FILLED)
     assert bench.position().quantity == 450
-    assert {order.parent for order in bench.machine.orders() if order.purpose is Purpose.ENTRY} == {"e1"}
+    assert {order.links.parent for order in bench.machine.orders() if order.purpose is Purpose.ENTRY} == {"e1"}
     bench.step(entry())
     assert not [call for call in bench.calls if call.order.purpose is Purpose.ENTRY]
 
@@ -86,11 +62,6 @@ def held() -> OrderBench:
     bench.read()
     bench.tick(10 * SECOND)
     return bench
-
-
-def exits(bench: OrderBench) -> list[int]:
-    found = [order for order in bench.machine.orders() if order.purpose is Purpose.EXIT]
-    return [order.quantity for order in found if order.state is not OrderState.DENIED]
 
 
 def go_on(bench: OrderBench, seconds: int = 30) -> None:
@@ -161,14 +132,14 @@ def _fields(order: Order) -> dict[str, object]:
 
 
 def test_lost_journal_knows_the_sizes_that_risk_carried() -> None:
-    (opened,) = rebuild.foundation([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
+    (opened,) = journal_rebuild.foundation([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
     assert opened.sizes == {"NFO:A": (50, 200)}
 
 
 def test_lost_journal_begins_with_the_stops_and_exits_that_risk_carried(held: OrderBench) -> None:
     held.step(goal())
     (level,), (exit_goal,) = held.machine.protections(), held.machine.goals()
-    (opened,) = rebuild.foundation([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
+    (opened,) = journal_rebuild.foundation([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
     assert (opened.protections, opened.goals) == ((level,), (exit_goal,))
 
 
@@ -177,7 +148,7 @@ def test_carried_position_of_a_lost_journal_is_guarded_at_the_level_that_risk_ca
     made.broker.net, made.time = dict(held.broker.net), held.time
     (level,) = held.machine.protections()
     carried = RiskOpened(day="2026-11-23", positions=(held.position(),), protections=(replace(level, order=""),))
-    for row in rebuild.foundation([carried]):
+    for row in journal_rebuild.foundation([carried]):
         made.machine.apply(row)
     made.see_mode()
     learn(made)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mytrading.core.risk.books import RiskBooks, note_entry
-from mytrading.core.risk.times import DAY, MINUTE, SECOND
+from mytrading.core.risk.books.books import RiskBooks, note_entry
+from mytrading.core.time import DAY, MINUTE, SECOND
 
 NINE = 3 * 3600 * SECOND + 45 * MINUTE
 """09:15 in India on 1970-01-01."""
@@ -24,8 +24,8 @@ def test_entries_of_a_session_are_counted_however_many_there_are() -> None:
     assert made.entries_since("nobody", NINE) == 0
 
 
-def test_entry_of_an_older_wish_hides_none_of_the_minute() -> None:
-    """A wish that waited enters after a newer one; counting backwards stopped at it."""
+def test_entry_of_an_older_intent_hides_none_of_the_minute() -> None:
+    """An intent that waited enters after a newer one; counting backwards stopped at it."""
     made = books(NINE + 30 * SECOND, NINE)
     assert made.entries_since("S", NINE + 70 * SECOND - MINUTE + 1) == 1
 

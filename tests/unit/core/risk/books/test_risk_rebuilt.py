@@ -1,4 +1,4 @@
-"""Risk after its journal was lost: what the router carried is known again, and no wish closes what is not its own."""
+"""Risk after its journal was lost: what the router carried is known again, and no intent closes what is not its own."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.carry import foundation
+from mytrading.core.risk.books.watch_binding import CODE, watch_for
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.watches import CODE, watch_for
+from mytrading.core.risk.state.day_carry import foundation
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Side
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.orders import Goal, GoalChanged, Position, PositionAdjusted, Protection
-from mytrading.messages.records import DayOpened
-from mytrading.messages.runconfig import StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg, Signal
-from tests.unit.core.test_risk_machine import CALL, PUT, SECOND, SHARE, TODAY, WATCH, Desk
+from tests.kit.risk_bench import CALL, PUT, SECOND, SHARE, TODAY, WATCH, RiskBench
 
 SAME = TradeRule(kind=TradeKind.SAME, side=Side.BUY)
 OPTION = TradeRule(kind=TradeKind.OPTION, side=Side.BUY, strike="ATM", right="CE")
@@ -32,7 +32,7 @@ def position(instrument: str, quantity: int = 10, **fields: Any) -> Position:
     return replace(known, **fields)
 
 
-class Rebuilt(Desk):
+class Rebuilt(RiskBench):
     """Risk with nothing but what the router carried into the day; its strategy watches a share and an index."""
 
     def __init__(self, *held: Position, rule: TradeRule | None = None) -> None:
@@ -47,7 +47,7 @@ class Rebuilt(Desk):
         self.quote(SHARE, 800.0)
         self.quote(CALL, 100.0)
 
-    def wish_of(self, watch: str, *legs: Leg) -> tuple[Any, ...]:
+    def intent_of(self, watch: str, *legs: Leg) -> tuple[Any, ...]:
         signal = Signal(
             id=f"{watch} {len(self.rows)}", strategy="S", watch=watch, action=Action.BUY if legs else Action.EXIT,
             legs=legs, product=Product.MIS, created_ns=self.now, expires_ns=self.now + 60 * SECOND,
@@ -63,69 +63,71 @@ def closed(rows: tuple[Any, ...]) -> list[str]:
     return [row.instrument for row in rows if isinstance(row, CloseGoal)]
 
 
-def test_position_of_a_lost_journal_is_closed_by_the_wish_of_its_own_watch_only() -> None:
-    desk = Rebuilt(position(SHARE), rule=SAME)
-    assert closed(desk.wish_of(WATCH)) == []
-    assert closed(desk.wish_of(SHARE)) == [SHARE]
+def test_position_of_a_lost_journal_is_closed_by_the_intent_of_its_own_watch_only() -> None:
+    bench = Rebuilt(position(SHARE), rule=SAME)
+    assert closed(bench.intent_of(WATCH)) == []
+    assert closed(bench.intent_of(SHARE)) == [SHARE]
 
 
 def test_contract_of_a_lost_journal_belongs_to_the_watch_whose_underlying_it_has() -> None:
-    desk = Rebuilt(position(CALL, 65), rule=OPTION)
-    assert closed(desk.wish_of(SHARE)) == []
-    assert closed(desk.wish_of(WATCH)) == [CALL]
+    bench = Rebuilt(position(CALL, 65), rule=OPTION)
+    assert closed(bench.intent_of(SHARE)) == []
+    assert closed(bench.intent_of(WATCH)) == [CALL]
 
 
-def test_position_that_no_rule_explains_is_no_wishs_to_close_and_a_person_is_told_once() -> None:
-    desk = Rebuilt(position(SHARE))
-    assert closed(desk.wish_of(WATCH)) == closed(desk.wish_of(SHARE)) == []
-    desk.pass_time(1)
-    desk.pass_time(1)
-    assert desk.unbound() == [f"S {SHARE} main"]
+def test_position_that_no_rule_explains_is_no_intents_to_close_and_a_person_is_told_once() -> None:
+    bench = Rebuilt(position(SHARE))
+    assert closed(bench.intent_of(WATCH)) == closed(bench.intent_of(SHARE)) == []
+    bench.pass_time(1)
+    bench.pass_time(1)
+    assert bench.unbound() == [f"S {SHARE} main"]
 
 
 def test_position_that_is_opened_anew_and_unexplained_again_is_told_again() -> None:
     """It was told once a day: the second one of a day would have stood without a word."""
-    desk = Rebuilt(position(SHARE))
-    desk.pass_time(1)
-    claim = PositionAdjusted(position=position(SHARE, 0), cause="correction", quantity=-10, price=100.0, at_ns=desk.now)
-    desk.give(claim)
-    desk.give(replace(claim, position=position(SHARE, opened_ns=2), cause="claim", quantity=10))
-    desk.pass_time(1)
-    desk.pass_time(1)
-    assert desk.unbound() == [f"S {SHARE} main"] * 2
+    bench = Rebuilt(position(SHARE))
+    bench.pass_time(1)
+    claim = PositionAdjusted(
+        position=position(SHARE, 0), cause="correction", quantity=-10, price=100.0, at_ns=bench.now
+    )
+    bench.give(claim)
+    bench.give(replace(claim, position=position(SHARE, opened_ns=2), cause="claim", quantity=10))
+    bench.pass_time(1)
+    bench.pass_time(1)
+    assert bench.unbound() == [f"S {SHARE} main"] * 2
 
 
-def test_wish_that_wants_just_what_is_held_takes_it_up() -> None:
-    desk = Rebuilt(position(SHARE))
-    rows = desk.wish_of(SHARE, Leg(instrument=SHARE, lots=10))
+def test_intent_that_wants_just_what_is_held_takes_it_up() -> None:
+    bench = Rebuilt(position(SHARE))
+    rows = bench.intent_of(SHARE, Leg(instrument=SHARE, lots=10))
     assert not [row for row in rows if isinstance(row, PlaceEntry | SignalDenied)], "it is held already"
-    assert closed(desk.wish_of(WATCH)) == []
-    assert closed(desk.wish_of(SHARE)) == [SHARE]
+    assert closed(bench.intent_of(WATCH)) == []
+    assert closed(bench.intent_of(SHARE)) == [SHARE]
 
 
-def test_wish_of_the_other_side_of_what_nobody_explains_is_denied() -> None:
-    desk = Rebuilt(position(SHARE))
-    rows = desk.wish_of(SHARE, Leg(instrument=SHARE, lots=-10))
+def test_intent_of_the_other_side_of_what_nobody_explains_is_denied() -> None:
+    bench = Rebuilt(position(SHARE))
+    rows = bench.intent_of(SHARE, Leg(instrument=SHARE, lots=-10))
     assert closed(rows) == []
     (denied,) = (row for row in rows if isinstance(row, SignalDenied))
     assert "not known any more" in str(denied)
 
 
-def test_claimed_position_is_not_closed_by_the_next_wish_of_another_watch() -> None:
-    desk = Rebuilt()
-    claim = PositionAdjusted(position=position(SHARE), cause="claim", quantity=10, price=100.0, at_ns=desk.now)
-    desk.give(claim)
-    assert closed(desk.wish_of(WATCH, Leg(instrument=CALL, lots=1))) == []
-    desk.give(replace(claim, position=position(SHARE, 0), quantity=-10))
-    assert (("S", SHARE) in desk.machine.state.bound) is False
+def test_claimed_position_is_not_closed_by_the_next_intent_of_another_watch() -> None:
+    bench = Rebuilt()
+    claim = PositionAdjusted(position=position(SHARE), cause="claim", quantity=10, price=100.0, at_ns=bench.now)
+    bench.give(claim)
+    assert closed(bench.intent_of(WATCH, Leg(instrument=CALL, lots=1))) == []
+    bench.give(replace(claim, position=position(SHARE, 0), quantity=-10))
+    assert (("S", SHARE) in bench.machine.state.bound) is False
 
 
 def test_strategy_of_one_watch_closes_what_it_holds_as_ever() -> None:
-    desk = Desk()
+    bench = RiskBench()
     for row in foundation([DayOpened(day=TODAY, positions=(position(SHARE),))]):
-        desk.machine.apply(row)
-    desk.quote(SHARE, 800.0)
-    assert closed(desk.wish("x", action=Action.EXIT)) == [SHARE]
+        bench.machine.apply(row)
+    bench.quote(SHARE, 800.0)
+    assert closed(bench.intent("x", action=Action.EXIT)) == [SHARE]
 
 
 @pytest.mark.parametrize(
@@ -158,15 +160,15 @@ def test_lost_journal_of_risk_begins_with_stops_exits_and_runs_that_the_router_c
         id="g", account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", cause="c", reason="x",
         purpose=Purpose.EXIT,
     )  # fmt: skip
-    desk = Desk()
+    bench = RiskBench()
     day = DayOpened(day=TODAY, positions=(position(SHARE),), protections=(level,), goals=(goal,))
     for row in foundation([day]):
-        desk.machine.apply(row)
-    state = desk.machine.state
+        bench.machine.apply(row)
+    state = bench.machine.state
     assert list(state.protections.values()) == [level]
     assert state.run_of("S") == "r"
-    carried = desk.machine.snapshot("2026-03-19")
+    carried = bench.machine.snapshot("2026-03-19")
     assert (carried.protections, carried.goals) == ((level,), (goal,))
-    desk.give(GoalChanged(goal=replace(goal, state="done"), at_ns=desk.now))
-    carried = desk.machine.snapshot("2026-03-19")
+    bench.give(GoalChanged(goal=replace(goal, state="done"), at_ns=bench.now))
+    carried = bench.machine.snapshot("2026-03-19")
     assert (carried.goals, carried.closing) == ((), ())

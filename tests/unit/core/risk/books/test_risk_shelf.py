@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mytrading.core.risk.books.indexed_dict import IndexedDict
+from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.shelf import Shelf
-from mytrading.core.risk.wish import Wish
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.signals import Leg, Signal
-from tests.unit.core.test_risk_machine import SECOND, Desk
+from tests.kit.risk_bench import SECOND, RiskBench
 
 
 class Thing(NamedTuple):
@@ -36,7 +36,7 @@ CHANGES = st.lists(
 def test_shelf_after_any_changes_groups_what_a_dict_would_hold_in_its_order(
     changes: list[tuple[str, int, Thing]],
 ) -> None:
-    shelf: Shelf[int, Thing] = Shelf()
+    shelf: IndexedDict[int, Thing] = IndexedDict()
     for change, key, thing in changes:
         if change == "set":
             shelf[key] = thing
@@ -50,39 +50,39 @@ def test_shelf_after_any_changes_groups_what_a_dict_would_hold_in_its_order(
             assert sorted(shelf.of(name)) == sorted(one for one in shelf.values() if one.strategy == name)
         for name in "xyz":
             assert sorted(shelf.in_(name)) == sorted(one for one in shelf.values() if one.instrument == name)
-    assert list(Shelf(shelf.items()).values()) == list(shelf.values())
+    assert list(IndexedDict(shelf.items()).values()) == list(shelf.values())
 
 
-def test_order_event_beside_many_fulfilled_wishes_asks_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    desk = Desk()
+def test_order_event_beside_many_fulfilled_intents_asks_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = RiskBench()
     for number in range(30):
         name = f"NSE:SHARE{number}"
         position = Position(
             account="main", instrument=name, product=Product.MIS, strategy="S", run="r", quantity=10,
-            quantity_seen=10, average_price=100.0, opened_ns=desk.now, updated_ns=desk.now,
+            quantity_seen=10, average_price=100.0, opened_ns=bench.now, updated_ns=bench.now,
         )  # fmt: skip
-        desk.give(
-            PositionChanged(position=position, client_order_id="x", fill_quantity=10, fill_price=100.0, at_ns=desk.now)
+        bench.give(
+            PositionChanged(position=position, client_order_id="x", fill_quantity=10, fill_price=100.0, at_ns=bench.now)
         )
-        desk.machine.state.bound["S", name] = name
-        desk.give(
+        bench.machine.state.bound["S", name] = name
+        bench.give(
             Signal(
                 id=f"w{number}", strategy="S", watch=name, action=Action.BUY, product=Product.MIS,
-                legs=(Leg(instrument=name, lots=10),), created_ns=desk.now, expires_ns=desk.now + 60 * SECOND,
-                expires_machine_ns=desk.machine_ns + 2 * SECOND,
+                legs=(Leg(instrument=name, lots=10),), created_ns=bench.now, expires_ns=bench.now + 60 * SECOND,
+                expires_machine_ns=bench.machine_ns + 2 * SECOND,
             )
         )  # fmt: skip
-    for wish in desk.machine.state.wishes.values():
-        wish.settled = True
+    for intent in bench.machine.state.intents.values():
+        intent.settled = True
     asked: list[str] = []
 
-    def _advance(_self: RiskMachine, wish: Wish, _now: int) -> tuple[Any, ...]:
-        asked.append(wish.signal.id)
+    def _advance(_self: RiskMachine, intent: Intent, _now: int) -> tuple[Any, ...]:
+        asked.append(intent.signal.id)
         return ()
 
     monkeypatch.setattr(RiskMachine, "_advance", _advance)
-    first = desk.machine.state.positions["main", "NSE:SHARE0", Product.MIS, "S"]
-    desk.machine.decide(
-        PositionChanged(position=first, client_order_id="x", fill_quantity=0, fill_price=0.0, at_ns=1), desk.now
+    first = bench.machine.state.positions["main", "NSE:SHARE0", Product.MIS, "S"]
+    bench.machine.decide(
+        PositionChanged(position=first, client_order_id="x", fill_quantity=0, fill_price=0.0, at_ns=1), bench.now
     )
     assert not asked

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.baskets import LegStanding, Move, next_move
-from mytrading.messages.runconfig import OrphanLegs
+from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move
+from mytrading.messages.run_config import OrphanLegs
 
 CALL, PUT, HEDGE = "NFO:C", "NFO:P", "NFO:H"
 
 
-def leg(name: str, target: int, held: int = 0, coming: int = 0, attempts: int = 0, failed: int = 0) -> LegStanding:
-    return LegStanding(name, target, held, coming, attempts, failed)
+def leg(name: str, target: int, held: int = 0, coming: int = 0, attempts: int = 0, failed: int = 0) -> LegStatus:
+    return LegStatus(name, target, held, coming, attempts, failed)
 
 
 def test_hedge_goes_first_and_sold_legs_wait_for_all_of_it() -> None:
     sold = (leg(CALL, -65), leg(PUT, -65))
     assert next_move((leg(HEDGE, 65), *sold), OrphanLegs.UNWIND, 0).enter == (HEDGE,)
-    assert next_move((leg(HEDGE, 65, coming=65, attempts=1), *sold), OrphanLegs.UNWIND, 0) == Move()
+    assert next_move((leg(HEDGE, 65, coming=65, attempts=1), *sold), OrphanLegs.UNWIND, 0) == BasketMove()
     half = leg(HEDGE, 65, held=30, coming=35, attempts=1)
-    assert next_move((half, *sold), OrphanLegs.UNWIND, 0) == Move()
+    assert next_move((half, *sold), OrphanLegs.UNWIND, 0) == BasketMove()
     whole = leg(HEDGE, 65, held=65, attempts=1)
     assert next_move((whole, *sold), OrphanLegs.UNWIND, 0).enter == (CALL, PUT)
 
@@ -50,7 +50,7 @@ def test_failed_leg_closes_the_others_or_leaves_them_as_configured() -> None:
 def test_failed_leg_is_tried_again_as_often_as_allowed_then_the_others_are_closed() -> None:
     held = leg(HEDGE, 65, held=65, attempts=1)
     assert next_move((held, leg(CALL, -65, attempts=1, failed=1)), OrphanLegs.RETRY, 2).enter == (CALL,)
-    assert next_move((held, leg(CALL, -65, coming=-65, attempts=2, failed=1)), OrphanLegs.RETRY, 2) == Move()
+    assert next_move((held, leg(CALL, -65, coming=-65, attempts=2, failed=1)), OrphanLegs.RETRY, 2) == BasketMove()
     assert next_move((held, leg(CALL, -65, attempts=3, failed=3)), OrphanLegs.RETRY, 2).unwind
 
 
@@ -59,7 +59,7 @@ def test_partly_filled_hedge_that_ended_is_tried_again_for_the_rest() -> None:
     assert next_move(legs, OrphanLegs.RETRY, 1).enter == (HEDGE,)
 
 
-def test_wish_that_is_late_breaks_a_basket_that_began_and_no_other() -> None:
+def test_intent_that_is_late_breaks_a_basket_that_began_and_no_other() -> None:
     begun = (leg(HEDGE, 65, held=65, attempts=1), leg(CALL, -65))
     assert next_move(begun, OrphanLegs.UNWIND, 0, late=True).unwind
     assert next_move((leg(HEDGE, 65), leg(CALL, -65)), OrphanLegs.UNWIND, 0, late=True).broken == ""
@@ -67,10 +67,10 @@ def test_wish_that_is_late_breaks_a_basket_that_began_and_no_other() -> None:
 
 def test_filled_basket_asks_for_nothing() -> None:
     legs = (leg(HEDGE, 65, held=65, attempts=1), leg(CALL, -65, held=-65, attempts=1))
-    assert next_move(legs, OrphanLegs.RETRY, 2, late=True) == Move()
+    assert next_move(legs, OrphanLegs.RETRY, 2, late=True) == BasketMove()
 
 
 @pytest.mark.parametrize("orphans", list(OrphanLegs))
 def test_one_leg_alone_is_no_basket(orphans: OrphanLegs) -> None:
     assert next_move((leg(CALL, -65),), orphans, 2).enter == (CALL,)
-    assert next_move((leg(CALL, -65, attempts=1, failed=1),), orphans, 2) == Move()
+    assert next_move((leg(CALL, -65, attempts=1, failed=1),), orphans, 2) == BasketMove()

@@ -9,27 +9,28 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.calendar import Session, to_ns
-from mytrading.core.risk.case import Case
-from mytrading.core.risk.entries import BROKEN
-from mytrading.core.risk.rules.table import RULES, denials_page, judge
-from mytrading.core.risk.sizing import SHORT_OF_MARGIN, TOO_MANY_LOTS
-from mytrading.core.risk.tally import Tally
-from mytrading.core.runs.events import RUN_ENDING
+from mytrading.core.calendar import Session
+from mytrading.core.risk.books.counters import EntryCounters
+from mytrading.core.risk.entries.entry_planner import BROKEN
+from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.pretrade.rule_table import RULES, denials_page, judge
+from mytrading.core.risk.runs.run_events import RUN_ENDING
+from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, TOO_MANY_LOTS
+from mytrading.core.time import to_ns
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import Action, Confidence, DaemonState, OrderType, Product, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import StopPlan, StrategyRun
+from mytrading.messages.run_config import StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
-from tests.unit.core.test_risk_machine import CALL, DAY, LIMITS, NOW, SECOND, SHARE, option
+from tests.kit.risk_bench import CALL, DAY, LIMITS, NOW, SECOND, SHARE, option
 
 STOCK = Instrument(id=SHARE, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
 RUN = StrategyRun(name="S", file="s.py", symbols=(SHARE,), long=None, short=None, timeframes=("5m",),
                   stop=StopPlan.NONE)  # fmt: skip
 
 
-def a_case(name: str = SHARE, leg: Leg | None = None, product: Product = Product.MIS, **fields: Any) -> Case:
+def a_case(name: str = SHARE, leg: Leg | None = None, product: Product = Product.MIS, **fields: Any) -> PreTradeContext:
     """An entry that every rule admits."""
     leg = leg or Leg(instrument=name, lots=10)
     signal = Signal(
@@ -50,7 +51,7 @@ def a_case(name: str = SHARE, leg: Leg | None = None, product: Product = Product
         "quote": a_quote(name, 800.0 if share else 100.0),
         "session": Session(to_ns(DAY, time(9, 15)), to_ns(DAY, time(15, 30)), to_ns(DAY, time(15, 30))),
     }
-    return Case(**{**given, **fields})
+    return PreTradeContext(**{**given, **fields})
 
 
 def a_quote(name: str, ltp: float, bid: float | None = None, ask: float | None = None, close: float = 0.0) -> Quote:
@@ -141,19 +142,21 @@ def test_every_rule_that_speaks_is_listed_in_the_order_of_the_table() -> None:
     found = judge(a_case(coverage=0.5, active_orders=1000, cancels_today=1000, spent=True, price=900.0, disk_low=True))
     order = [rule.code for rule in RULES]
     codes = [denial.code for denial in found]
-    assert {"DISK_LOW", "DATA_COVERAGE", "PRICE_COLLAR", "WISH_SPENT", "ACTIVE_ORDERS", "CANCELS_PER_DAY"} <= set(codes)
+    assert {"DISK_LOW", "DATA_COVERAGE", "PRICE_COLLAR", "SIGNAL_SPENT", "ACTIVE_ORDERS", "CANCELS_PER_DAY"} <= set(
+        codes
+    )
     assert codes == sorted(codes, key=order.index)
     assert len(set(order)) == len(order)
 
 
 def test_page_names_every_code_that_is_given_beside_the_rules_and_none_that_is_not() -> None:
-    listed = set(re.findall(r"^\| `(\w+)` \|", denials_page(), re.MULTILINE))
+    listed = set(re.findall(r"^\| `(\w+)`", denials_page(), re.MULTILINE))
     assert listed == {rule.code for rule in RULES} | {TOO_MANY_LOTS, BROKEN}
     assert {SHORT_OF_MARGIN, RUN_ENDING} <= listed
 
 
 def test_coverage_counts_only_once_it_has_lasted() -> None:
-    tally = Tally()
+    tally = EntryCounters()
 
     def beat(share: float, at: int) -> None:
         tally.beat(
@@ -182,7 +185,7 @@ LOW = replace(
 def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -> None:
     gated = [rule for rule in RULES if rule.field]
     assert len(gated) >= 24
-    hasty = replace(RUN, cooldown=1e9, min_confidence=1.0)
+    hasty = replace(RUN, signal_cooldown=1e9, min_confidence=1.0)
     for case in (a_case(), a_case(limits=LOW, strategy=hasty, entries_per_minute=1, loss_ns=NOW)):
         for rule in gated:
             assert rule.check(case) == "", rule.code
@@ -201,7 +204,7 @@ def test_rule_that_asks_a_field_first_says_nothing_while_it_is_as_by_default() -
         ("ACTIVE_ORDERS", {"active_orders": 1}),
         ("CANCELS_PER_DAY", {"cancels_today": 1}),
         ("LOSS_PAUSE", {"losses": 1, "loss_ns": NOW}),
-        ("COOLDOWN", {"last_entry_ns": NOW - SECOND, "strategy": replace(RUN, cooldown=2.0)}),
+        ("COOLDOWN", {"last_entry_ns": NOW - SECOND, "strategy": replace(RUN, signal_cooldown=2.0)}),
         ("ENTRIES_PER_MINUTE", {"entries_last_minute": 1, "entries_per_minute": 1}),
     ],
 )

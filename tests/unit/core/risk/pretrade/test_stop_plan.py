@@ -7,14 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mytrading.core.risk.case import Case
-from mytrading.core.stop_plan import Band, Levels, band_of, place, stop_of, stop_problem, who_holds
+from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.pretrade.stop_plan import (
+    PriceBand,
+    StopLevels,
+    band_of,
+    place,
+    stop_of,
+    stop_problem,
+    who_holds,
+)
 from mytrading.messages.enums import Action, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
-from mytrading.messages.runconfig import StopPlan, StrategyRun
+from mytrading.messages.run_config import StopPlan, StrategyRun
 from mytrading.messages.signals import Leg, Signal
-from tests.unit.core.test_risk_machine import CALL, LIMITS, NOW, SHARE, WATCH, option
+from tests.kit.risk_bench import CALL, LIMITS, NOW, SHARE, WATCH, option
 
 OPTION = option(CALL, InstrumentKind.CE)
 EQUITY = Instrument(id=SHARE, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
@@ -29,11 +37,11 @@ def case(
     run: StrategyRun | None = RUN,
     ltp: float = 0.0,
     close: float | None = None,
-) -> Case:
+) -> PreTradeContext:
     signal = Signal(
         id="a", strategy="S", watch=WATCH, action=Action.BUY, created_ns=NOW, expires_ns=NOW, expires_machine_ns=0
     )
-    return Case(
+    return PreTradeContext(
         signal=signal,
         leg=Leg(instrument=instrument.id, lots=1, stop_price=stop),
         now=NOW,
@@ -50,31 +58,31 @@ def case(
 @pytest.mark.parametrize(
     ("instrument", "units", "price", "stop", "expected"),
     [
-        (OPTION, 65, 100.0, 0.0, Levels(70.0, 67.0)),  # 30 % of premium, ₹3 beyond
-        (OPTION, 65, 100.05, 0.0, Levels(70.0, 67.0)),  # 70.035: down to the tick
-        (OPTION, 65, 1000.0, 0.0, Levels(700.0, 693.0)),  # 1 % is more than ₹3
-        (OPTION, 65, 2.0, 0.0, Levels(1.4, 0.7)),  # ₹3 would be below nothing: half the trigger
-        (OPTION, 65, 0.15, 0.0, Levels(0.1, 0.05)),  # the last tick
-        (OPTION, 65, 55.0, 34.0, Levels(34.0, 33.0)),  # 40 % below 55 is 33: the band ends there
-        (OPTION, -65, 100.0, 0.0, Levels(130.0, 133.0)),  # a sold option is bought back
-        (EQUITY, 10, 800.0, 0.0, Levels(784.0, 776.15)),  # 2 %, and 1 % of the trigger beyond
-        (EQUITY, 10, 800.0, 797.53, Levels(797.5, 789.5)),  # the signal's own level
-        (EQUITY, -10, 800.0, 0.0, Levels(816.0, 824.2)),
-        (EQUITY, -10, 800.0, 803.01, Levels(803.05, 811.1)),  # away from triggering early is upwards here
-        (EQUITY, 10, 3.0, 0.0, Levels(2.9, 2.8)),  # two ticks at least
+        (OPTION, 65, 100.0, 0.0, StopLevels(70.0, 67.0)),  # 30 % of premium, ₹3 beyond
+        (OPTION, 65, 100.05, 0.0, StopLevels(70.0, 67.0)),  # 70.035: down to the tick
+        (OPTION, 65, 1000.0, 0.0, StopLevels(700.0, 693.0)),  # 1 % is more than ₹3
+        (OPTION, 65, 2.0, 0.0, StopLevels(1.4, 0.7)),  # ₹3 would be below nothing: half the trigger
+        (OPTION, 65, 0.15, 0.0, StopLevels(0.1, 0.05)),  # the last tick
+        (OPTION, 65, 55.0, 34.0, StopLevels(34.0, 33.0)),  # 40 % below 55 is 33: the band ends there
+        (OPTION, -65, 100.0, 0.0, StopLevels(130.0, 133.0)),  # a sold option is bought back
+        (EQUITY, 10, 800.0, 0.0, StopLevels(784.0, 776.15)),  # 2 %, and 1 % of the trigger beyond
+        (EQUITY, 10, 800.0, 797.53, StopLevels(797.5, 789.5)),  # the signal's own level
+        (EQUITY, -10, 800.0, 0.0, StopLevels(816.0, 824.2)),
+        (EQUITY, -10, 800.0, 803.01, StopLevels(803.05, 811.1)),  # away from triggering early is upwards here
+        (EQUITY, 10, 3.0, 0.0, StopLevels(2.9, 2.8)),  # two ticks at least
     ],
 )
 def test_plan_of_each_golden_case(
-    instrument: Instrument, units: int, price: float, stop: float, expected: Levels
+    instrument: Instrument, units: int, price: float, stop: float, expected: StopLevels
 ) -> None:
     assert stop_of(case(instrument, units, price, stop)) == expected
 
 
 def test_strategys_own_share_comes_before_the_default_and_the_signals_level_before_both() -> None:
-    run = replace(RUN, stop_loss=0.1)
-    assert stop_of(case(run=run)) == Levels(90.0, 87.0)
-    assert stop_of(case(run=run, stop=95.0)) == Levels(95.0, 92.0)
-    assert stop_of(case(run=None)) == Levels(70.0, 67.0)
+    run = replace(RUN, stop_loss_pct=0.1)
+    assert stop_of(case(run=run)) == StopLevels(90.0, 87.0)
+    assert stop_of(case(run=run, stop=95.0)) == StopLevels(95.0, 92.0)
+    assert stop_of(case(run=None)) == StopLevels(70.0, 67.0)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_strategys_own_share_comes_before_the_default_and_the_signals_level_befo
         (case(price=0.05), "keeps a tick between them"),
     ],
 )
-def test_stop_that_cannot_be_has_a_reason_with_the_numbers(given: Case, said: str) -> None:
+def test_stop_that_cannot_be_has_a_reason_with_the_numbers(given: PreTradeContext, said: str) -> None:
     found = stop_of(given)
     assert isinstance(found, str)
     assert said in found
@@ -94,7 +102,7 @@ def test_stop_that_cannot_be_has_a_reason_with_the_numbers(given: Case, said: st
 
 def test_stop_none_asks_for_nothing_and_one_held_by_risk_knows_no_band() -> None:
     assert stop_of(case(run=replace(RUN, stop=StopPlan.NONE), stop=100.0)) == ""
-    assert stop_of(case(run=replace(RUN, stop=StopPlan.ENGINE), stop=20.0)) == Levels(20.0, 20.0)
+    assert stop_of(case(run=replace(RUN, stop=StopPlan.ENGINE), stop=20.0)) == StopLevels(20.0, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +121,9 @@ def test_stop_none_asks_for_nothing_and_one_held_by_risk_knows_no_band() -> None
         (case(units=-65, stop=180.0, run=replace(RUN, stop=StopPlan.NONE)), StopPlan.NONE),
     ],
 )
-def test_stop_that_cannot_rest_in_the_band_is_held_by_the_engine(given: Case, holder: StopPlan) -> None:
+def test_stop_that_cannot_rest_in_the_band_is_held_by_the_engine(given: PreTradeContext, holder: StopPlan) -> None:
     """Entries whose stop lay beyond 40 % were denied, and many at 40 % were refused by the exchange."""
-    assert isinstance(stop_of(given), Levels if holder is not StopPlan.NONE else str)
+    assert isinstance(stop_of(given), StopLevels if holder is not StopPlan.NONE else str)
     assert stop_problem(given) == ""
     assert who_holds(given) is holder
 
@@ -143,6 +151,6 @@ def test_place_is_on_the_tick_never_early_and_its_limit_is_never_short_of_the_tr
 
 
 def test_place_keeps_the_limit_inside_the_band_unless_the_trigger_itself_is_outside() -> None:
-    assert place(OPTION, Side.BUY, 80.0, Band(79.0, 140.0), LIMITS) == Levels(80.0, 79.0)
-    assert place(OPTION, Side.SELL, 120.0, Band(60.0, 121.02), LIMITS) == Levels(120.0, 121.0)
-    assert place(OPTION, Side.BUY, 80.0, Band(85.0, 140.0), LIMITS) == Levels(80.0, 80.0)
+    assert place(OPTION, Side.BUY, 80.0, PriceBand(79.0, 140.0), LIMITS) == StopLevels(80.0, 79.0)
+    assert place(OPTION, Side.SELL, 120.0, PriceBand(60.0, 121.02), LIMITS) == StopLevels(120.0, 121.0)
+    assert place(OPTION, Side.BUY, 80.0, PriceBand(85.0, 140.0), LIMITS) == StopLevels(80.0, 80.0)

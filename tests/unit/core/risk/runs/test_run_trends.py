@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.bars.series import SeriesBars
-from mytrading.core.calendar import Calendar, to_ns
+from mytrading.core.bars.price_series import SeriesBars
+from mytrading.core.calendar import Calendar
+from mytrading.core.time import MINUTE, to_ns
+from mytrading.messages.exit_rules import StrategyRules, TrendExit, TrendRule
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.strategy_rules import StrategyRules, TrendExit, TrendRule
-from tests.support import ROOT
-from tests.unit.core.run_desks import RunDesk, events, goals
-from tests.unit.core.test_risk_machine import CALL, DAY, PUT, SECOND, SHARE, WATCH
-from tests.unit.core.test_supertrend import CLOSES
+from tests.kit.project import ROOT
+from tests.kit.risk_bench import CALL, DAY, PUT, SECOND, SHARE, WATCH
+from tests.kit.risk_run_bench import RunBench, events, goals
+from tests.kit.trend_prices import CLOSES
 
-MINUTE = 60 * SECOND
 OPEN = to_ns(DAY, time(9, 15))
 BREAKOUT = TrendRule(exit=TrendExit.BREAKOUT, period=3, multiplier=1.5, instrument=WATCH)
 
@@ -75,8 +75,8 @@ def test_prices_outside_the_session_make_no_bar() -> None:
     assert bars.due(OPEN + 60 * MINUTE) == []
 
 
-class TrendDesk(RunDesk):
-    """A desk at the open, that is given a bar of the watched instrument at a time."""
+class TrendBench(RunBench):
+    """A bench at the open, that is given a bar of the watched instrument at a time."""
 
     def __init__(self, rule: TrendRule = BREAKOUT, **rules: Any) -> None:
         super().__init__(StrategyRules(trend=rule, **rules))
@@ -102,114 +102,114 @@ class TrendDesk(RunDesk):
 
 
 def test_confirmed_turn_ends_the_run_and_an_unfinished_bar_does_not() -> None:
-    desk = TrendDesk()
-    desk.take(CALL, -65, 100.0)
-    assert events(desk.bars(CLOSES[:5])) == []
-    assert events(desk.bars([106.0])) == [], "the bar has not ended"
-    rows = desk.pass_time(1.5)
+    bench = TrendBench()
+    bench.take(CALL, -65, 100.0)
+    assert events(bench.bars(CLOSES[:5])) == []
+    assert events(bench.bars([106.0])) == [], "the bar has not ended"
+    rows = bench.pass_time(1.5)
     (event,), (goal,) = events(rows), goals(rows)
     assert (event.kind, event.value, goal.instrument) == ("supertrend", 106.0, CALL)
     assert event.threshold == pytest.approx(101.0833, abs=1e-4)
     assert "breakout" in event.note
-    assert events(desk.bars([110.0, 113.0])) == []
+    assert events(bench.bars([110.0, 113.0])) == []
 
 
 def test_turn_before_the_entry_does_not_end_a_run_that_requires_a_cross() -> None:
-    desk = TrendDesk()
-    desk.bars(CLOSES[:8])
-    desk.take(CALL, -65, 100.0)
-    assert events(desk.bars(CLOSES[8:10])) == []
-    desk = TrendDesk(replace(BREAKOUT, require_cross=False))
-    desk.bars(CLOSES[:8])
-    desk.take(CALL, -65, 100.0)
-    assert len(events(desk.bars(CLOSES[8:10]))) == 1
+    bench = TrendBench()
+    bench.bars(CLOSES[:8])
+    bench.take(CALL, -65, 100.0)
+    assert events(bench.bars(CLOSES[8:10])) == []
+    bench = TrendBench(replace(BREAKOUT, require_cross=False))
+    bench.bars(CLOSES[:8])
+    bench.take(CALL, -65, 100.0)
+    assert len(events(bench.bars(CLOSES[8:10]))) == 1
 
 
 def test_bars_and_trend_come_back_after_a_kill_and_on_the_next_day() -> None:
-    desk = TrendDesk()
-    desk.take(CALL, -65, 100.0)
-    desk.bars(CLOSES[:5])
-    journaled = [row for row in desk.rows if not isinstance(row, Quote)]
-    desk.price(0, 104.0)
-    desk.again(journaled)
-    desk.bars([106.0])
-    assert len(events(desk.pass_time(1.5))) == 1
-    desk = TrendDesk()
-    desk.take(CALL, -65, 100.0)
-    desk.bars(CLOSES[:5])
-    desk.pass_time(2)
-    kept = desk.machine.runs.bars()
-    desk.next_day()
-    assert desk.machine.runs.bars() == kept
+    bench = TrendBench()
+    bench.take(CALL, -65, 100.0)
+    bench.bars(CLOSES[:5])
+    journaled = [row for row in bench.rows if not isinstance(row, Quote)]
+    bench.price(0, 104.0)
+    bench.again(journaled)
+    bench.bars([106.0])
+    assert len(events(bench.pass_time(1.5))) == 1
+    bench = TrendBench()
+    bench.take(CALL, -65, 100.0)
+    bench.bars(CLOSES[:5])
+    bench.pass_time(2)
+    kept = bench.machine.runs.bars()
+    bench.next_day()
+    assert bench.machine.runs.bars() == kept
     assert len(kept) == 5
 
 
 def test_stored_minutes_fill_the_history_before_the_first_quote() -> None:
-    desk = TrendDesk()
+    bench = TrendBench()
     minutes = [
         Bar(WATCH, "1m", at := OPEN + n * 5 * MINUTE, at + MINUTE, close, close + 1, close - 1.5, close)
         for n, close in enumerate(CLOSES[:5])
     ]
-    desk.bar, desk.now = 5, OPEN + 25 * MINUTE
-    rows = desk.machine.runs.series.history(WATCH, minutes, desk.now)
+    bench.bar, bench.now = 5, OPEN + 25 * MINUTE
+    rows = bench.machine.runs.series.history(WATCH, minutes, bench.now)
     assert len(rows) == 5
     for row in rows:
-        desk.machine.apply(row)
-    assert desk.machine.runs.series.history(WATCH, minutes, desk.now) == []
-    desk.take(CALL, -65, 100.0)
-    desk.bars([106.0])
-    assert len(events(desk.pass_time(1.5))) == 1
+        bench.machine.apply(row)
+    assert bench.machine.runs.series.history(WATCH, minutes, bench.now) == []
+    bench.take(CALL, -65, 100.0)
+    bench.bars([106.0])
+    assert len(events(bench.pass_time(1.5))) == 1
 
 
 def test_watched_instrument_of_a_trend_rule_is_wanted_all_day() -> None:
-    assert TrendDesk().machine.wanted() == (WATCH,)
+    assert TrendBench().machine.wanted() == (WATCH,)
 
 
 def test_premium_is_that_of_one_set_and_ends_a_sold_straddle_when_it_breaks_out() -> None:
-    desk = TrendDesk(replace(BREAKOUT, instrument=""))
-    desk.take(CALL, -130, 50.0)
-    desk.take(PUT, -130, 50.0)
+    bench = TrendBench(replace(BREAKOUT, instrument=""))
+    bench.take(CALL, -130, 50.0)
+    bench.take(PUT, -130, 50.0)
     found: list[Any] = []
     for close in CLOSES[:6]:
         for second, price in ((0, close), (100, close + 1), (200, close - 1.5), (299, close)):
-            found += desk.price(second, 50.0, PUT)
-            found += desk.price(second, price - 50.0, CALL)
-        desk.bar += 1
+            found += bench.price(second, 50.0, PUT)
+            found += bench.price(second, price - 50.0, CALL)
+        bench.bar += 1
     (kept,) = {bar.instrument for bar in found if isinstance(bar, Bar)}
     assert kept == "premium S"
-    rows = desk.pass_time(1.5)
+    rows = bench.pass_time(1.5)
     assert [(event.kind, event.value) for event in events(rows)] == [("supertrend", 106.0)]
     assert {goal.instrument for goal in goals(rows)} == {CALL, PUT}
 
 
 def test_premium_has_no_price_while_a_leg_has_none_and_begins_anew_with_other_proportions() -> None:
-    desk = TrendDesk(replace(BREAKOUT, instrument=""))
-    desk.take(CALL, -65, 50.0)
-    desk.take(PUT, -65, 50.0)
-    desk.bars(CLOSES[:2])
+    bench = TrendBench(replace(BREAKOUT, instrument=""))
+    bench.take(CALL, -65, 50.0)
+    bench.take(PUT, -65, 50.0)
+    bench.bars(CLOSES[:2])
     for second in (0, 299):
-        desk.price(second, 50.0, CALL)
-    desk.bar += 1
-    desk.price(0, 50.0, CALL)
-    assert desk.machine.runs.bars() == ()
-    desk.price(1, 50.0, PUT)
-    desk.bar += 1
-    desk.price(0, 50.0, PUT)
-    desk.price(1, 50.0, CALL)
-    assert [bar.close for bar in desk.machine.runs.bars()] == [100.0]
-    desk.take(PUT, -130, 50.0)
-    assert desk.machine.runs.bars() == ()
-    desk.take(SHARE, 10, 50.0)
-    desk.take(SHARE, 0, 0.0)
-    assert desk.machine.runs.bars() == ()
+        bench.price(second, 50.0, CALL)
+    bench.bar += 1
+    bench.price(0, 50.0, CALL)
+    assert bench.machine.runs.bars() == ()
+    bench.price(1, 50.0, PUT)
+    bench.bar += 1
+    bench.price(0, 50.0, PUT)
+    bench.price(1, 50.0, CALL)
+    assert [bar.close for bar in bench.machine.runs.bars()] == [100.0]
+    bench.take(PUT, -130, 50.0)
+    assert bench.machine.runs.bars() == ()
+    bench.take(SHARE, 10, 50.0)
+    bench.take(SHARE, 0, 0.0)
+    assert bench.machine.runs.bars() == ()
 
 
 @pytest.mark.parametrize(("exits", "loaded"), [("None", "False"), ("TrendExit.BREAKOUT", "True")])
 def test_numba_is_loaded_only_if_a_strategy_has_a_trend_rule(exits: str, loaded: str) -> None:
     script = (
-        "import sys\nfrom mytrading.bench.risk_quote import loaded_machine, _RULES\n"
-        "from mytrading.messages.strategy_rules import TrendExit, TrendRule\nfrom pathlib import Path\n"
-        "import mytrading.bench.risk_quote as bench, msgspec\n"
+        "import sys\nfrom lab.bench.risk_quote import loaded_machine, _RULES\n"
+        "from mytrading.messages.exit_rules import TrendExit, TrendRule\nfrom pathlib import Path\n"
+        "import lab.bench.risk_quote as bench, msgspec\n"
         f"bench._RULES = msgspec.structs.replace(_RULES, trend=TrendRule(exit={exits}, instrument='NSE:SHARED'))\n"
         f"loaded_machine(Path({str(ROOT)!r}))\nprint('numba' in sys.modules)"
     )

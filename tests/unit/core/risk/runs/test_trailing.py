@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.runs.trailing import WAITING, Basis, Trail, advance, ahead, behind, better, reached
-from mytrading.messages.strategy_rules import LevelKind, LevelRule, TrailKind, TrailRule
-from tests.examples import examples
+from mytrading.core.risk.runs.trailing_stop import WAITING, RunBasis, Trail, advance, ahead, behind, better, reached
+from mytrading.messages.exit_rules import LevelKind, LevelRule, TrailKind, TrailRule
+from tests.kit.hypothesis_budget import examples
 
-ONE_SET = Basis(units=75, premium=-20_250.0)
+ONE_SET = RunBasis(units=75, premium=-20_250.0)
 
 
-def run(rule: TrailRule, profits: list[float], basis: Basis = ONE_SET) -> tuple[list[float | None], float | None]:
+def run(rule: TrailRule, profits: list[float], basis: RunBasis = ONE_SET) -> tuple[list[float | None], float | None]:
     """The stop after each profit, and the profit that exits; None if none does."""
     trail, stops = WAITING, []
     for profit in profits:
@@ -55,7 +55,7 @@ def test_from_entry_begins_below_what_the_entry_cost_and_follows_the_peak() -> N
     stops, left = run(rule, [-10, 1000, 5000, 951, 950])
     assert stops == [-4050, -3050, 950, 950, 950]
     assert left == 950
-    bull_call = Basis(units=75, premium=3750.0)
+    bull_call = RunBasis(units=75, premium=3750.0)
     assert run(rule, [0, -750], bull_call) == ([-750, -750], -750)
 
 
@@ -65,9 +65,9 @@ def test_from_entry_in_points_begins_so_many_points_a_unit_below_zero() -> None:
 
 def test_stop_stays_when_the_size_shrinks_the_distance_or_grows_it() -> None:
     rule = TrailRule(kind=TrailKind.POINTS, value=4)
-    trail = advance(rule, WAITING, 900, Basis(75))
+    trail = advance(rule, WAITING, 900, RunBasis(75))
     assert trail == Trail(900, 600)
-    assert advance(rule, trail, 1000, Basis(150)) == Trail(1000, 600)
+    assert advance(rule, trail, 1000, RunBasis(150)) == Trail(1000, 600)
 
 
 @settings(max_examples=examples(50), deadline=None)
@@ -84,7 +84,7 @@ def test_stop_never_loosens_and_the_peak_is_the_highest_profit_since(
     rule = TrailRule(kind=kind, value=value, from_entry=from_entry)
     trail, begun = WAITING, False
     for profit, units in zip(profits, sizes, strict=False):
-        before, trail = trail, advance(rule, trail, profit, Basis(units, units * 100.0))
+        before, trail = trail, advance(rule, trail, profit, RunBasis(units, units * 100.0))
         assert before.stop is None or (trail.stop is not None and trail.stop >= before.stop)
         begun = begun or from_entry or profit > 0
         assert (trail.stop is not None) == begun

@@ -7,22 +7,22 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.leg_sizing import Purse, plan_profiles
-from mytrading.core.money.margin import MarginLeg
-from mytrading.core.money.margin_table import RiskTables, Share, Source
-from mytrading.core.risk.wish import Wish
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import RiskTables, Share, Source
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import InstrumentKind
-from mytrading.messages.records import WishSized
-from mytrading.messages.runconfig import Allocation, SizingRule
+from mytrading.messages.journal_rows import IntentSized
+from mytrading.messages.run_config import AllocationMode, SizingRule
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_margin import LATER, TABLES, TODAY, contract
-from tests.unit.core.test_risk_machine import CALL, PUT, SHARE, WATCH, codes
-from tests.unit.core.test_risk_margin import FUTURE, LOT, MarginDesk, entries, sized
+from tests.kit.margin_tables import LATER, TABLES, TODAY, contract
+from tests.kit.risk_bench import CALL, PUT, SHARE, WATCH, codes
+from tests.kit.risk_margin_bench import FUTURE, LOT, MarginBench, entries, sized
 
 CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
-MILLION = Purse(1_000_000, 1_000_000)
+MILLION = FreeFunds(1_000_000, 1_000_000)
 
 
 def leg(kind: InstrumentKind, lots: int, price: float = 100.0, strike: float = 26_000) -> MarginLeg:
@@ -30,7 +30,7 @@ def leg(kind: InstrumentKind, lots: int, price: float = 100.0, strike: float = 2
 
 
 def times(
-    profiles: dict[str, list[MarginLeg]], fixed: list[MarginLeg] | None = None, purse: Purse = MILLION,
+    profiles: dict[str, list[MarginLeg]], fixed: list[MarginLeg] | None = None, purse: FreeFunds = MILLION,
     tables: RiskTables = TABLES, day: date = TODAY,
 ) -> dict[str, int]:  # fmt: skip
     plans = plan_profiles(fixed or [], profiles, purse, "main", tables, day)
@@ -56,7 +56,7 @@ def test_profile_of_a_leg_gives_the_lots_of_the_strategy_level_rule(
 
 
 def test_legs_with_lots_are_paid_first_with_their_buffer() -> None:
-    purse = Purse(1_000_000, 1_000_000, buffer=0.10)
+    purse = FreeFunds(1_000_000, 1_000_000, buffer=0.10)
     # 10,00,000 − 2,75,000 = 7,25,000 are left: 65 % of it is 4,71,250
     assert times({"balanced": [leg(PE, -1)]}, [leg(CE, -1)], purse) == {"balanced": 1}
     # 36 % of 7,25,000 is 2,61,000
@@ -73,14 +73,14 @@ def test_second_profile_takes_its_share_but_never_what_the_first_has_taken() -> 
 
 
 def test_profile_that_nothing_is_left_for_ends_the_plan_with_zero_and_says_why() -> None:
-    purse = Purse(800_000, 800_000)
+    purse = FreeFunds(800_000, 800_000)
     plans = plan_profiles([], {"A": [leg(CE, -1)], "B": [leg(FUT, 1)], "C": [leg(PE, 1)]}, purse, "main", TABLES, TODAY)
     assert [(name, plan.times) for name, plan in plans.items()] == [("A", 3), ("B", 0)]
     assert "insufficient margin in main" in plans["B"].why and "one lot needs ₹215,000" in plans["B"].why
 
 
 def test_bought_legs_are_sized_from_cash_and_sold_ones_from_cash_and_collateral() -> None:
-    purse = Purse(cash=100_000, available=1_000_000)
+    purse = FreeFunds(cash=100_000, available=1_000_000)
     assert times({"C": [leg(CE, 1)]}, purse=purse) == {"C": 1}  # 36,000 / 20,000
     assert times({"balanced": [leg(CE, -1)]}, purse=purse) == {"balanced": 2}
 
@@ -109,40 +109,40 @@ def by(instrument: str, way: int, profile: str) -> Leg:
 
 @pytest.mark.parametrize("profile", ["Balanced", "balanced", "B", "grade_b"])
 def test_sold_leg_with_a_profile_is_ordered_by_the_margin_of_its_account(profile: str) -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
-    assert sized(desk, by(CALL, -1, profile)) == {CALL: -2 * LOT}
+    bench = MarginBench()
+    bench.fund(1_000_000)
+    assert sized(bench, by(CALL, -1, profile)) == {CALL: -2 * LOT}
 
 
 def test_straddle_of_two_legs_of_one_profile_has_equal_quantities() -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
-    assert sized(desk, by(CALL, -1, "Balanced"), by(PUT, -1, "balanced")) == {CALL: -2 * LOT, PUT: -2 * LOT}
+    bench = MarginBench()
+    bench.fund(1_000_000)
+    assert sized(bench, by(CALL, -1, "Balanced"), by(PUT, -1, "balanced")) == {CALL: -2 * LOT, PUT: -2 * LOT}
 
 
 def test_leg_with_lots_keeps_them_beside_one_with_a_profile() -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
+    bench = MarginBench()
+    bench.fund(1_000_000)
     # 3 × 65 × 100.05 of premium go first: 65 % of what is left is 6,37,319
-    rows = desk.sell("a", Leg(instrument=PUT, lots=3), by(CALL, -1, "balanced"))
-    (row,) = [row for row in rows if isinstance(row, WishSized)]
+    rows = bench.sell("a", Leg(instrument=PUT, lots=3), by(CALL, -1, "balanced"))
+    (row,) = [row for row in rows if isinstance(row, IntentSized)]
     assert row.lots == {PUT: 3, CALL: -2}
     (hedge,) = entries(rows)
     assert (hedge.instrument, hedge.side, hedge.quantity) == (PUT, Side.BUY, 3 * LOT)
 
 
 def test_two_profiles_share_one_account_and_both_go() -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
-    assert sized(desk, by(CALL, -1, "A"), by(FUTURE, -1, "B")) == {CALL: -3 * LOT, FUTURE: -LOT}
+    bench = MarginBench()
+    bench.fund(1_000_000)
+    assert sized(bench, by(CALL, -1, "A"), by(FUTURE, -1, "B")) == {CALL: -3 * LOT, FUTURE: -LOT}
 
 
 def test_accounts_are_sized_each_by_itself_and_one_without_a_lot_is_left_out_whole() -> None:
-    desk = MarginDesk(accounts=("a", "b", "c"))
+    bench = MarginBench(accounts=("a", "b", "c"))
     for account, funds in (("a", 1_000_000), ("b", 2_000_000), ("c", 300_000)):
-        desk.fund(funds, account)
-    rows = desk.sell("x", by(CALL, -1, "B"), Leg(instrument=PUT, lots=1))
-    sizes = {row.account: row.lots for row in rows if isinstance(row, WishSized)}
+        bench.fund(funds, account)
+    rows = bench.sell("x", by(CALL, -1, "B"), Leg(instrument=PUT, lots=1))
+    sizes = {row.account: row.lots for row in rows if isinstance(row, IntentSized)}
     assert sizes == {"a": {CALL: -2, PUT: 1}, "b": {CALL: -5, PUT: 1}}
     assert {row.account for row in entries(rows)} == {"a", "b"}, "never a part of a basket"
     denied = [row for row in rows if isinstance(row, SignalDenied)]
@@ -151,78 +151,78 @@ def test_accounts_are_sized_each_by_itself_and_one_without_a_lot_is_left_out_who
 
 
 def test_lots_of_a_profile_are_capped_by_max_lots() -> None:
-    desk = MarginDesk(SizingRule(max_lots=3))
-    desk.fund(10_000_000)
-    assert sized(desk, by(CALL, -1, "A")) == {CALL: -3 * LOT}
-    desk = MarginDesk()
-    desk.machine.tables = replace(TABLES, max_lots_per_leg=5)
-    desk.fund(10_000_000)
-    assert sized(desk, by(CALL, -1, "A")) == {CALL: -5 * LOT}
+    bench = MarginBench(SizingRule(max_lots=3))
+    bench.fund(10_000_000)
+    assert sized(bench, by(CALL, -1, "A")) == {CALL: -3 * LOT}
+    bench = MarginBench()
+    bench.machine.environment.tables = replace(TABLES, max_lots_per_leg=5)
+    bench.fund(10_000_000)
+    assert sized(bench, by(CALL, -1, "A")) == {CALL: -5 * LOT}
 
 
 def test_own_lots_above_the_cap_are_denied_beside_a_profile_too() -> None:
-    desk = MarginDesk(SizingRule(max_lots=3))
-    desk.fund(10_000_000)
-    assert "LOTS_PER_LEG" in codes(desk.sell("a", by(CALL, -1, "A"), Leg(instrument=PUT, lots=4)))
+    bench = MarginBench(SizingRule(max_lots=3))
+    bench.fund(10_000_000)
+    assert "LOTS_PER_LEG" in codes(bench.sell("a", by(CALL, -1, "A"), Leg(instrument=PUT, lots=4)))
 
 
 def test_factor_of_an_account_scales_profiles_and_lots() -> None:
-    desk = MarginDesk(SizingRule(allocation=Allocation.CUSTOM, factors={"b": 0.5}), ("a", "b"))
+    bench = MarginBench(SizingRule(allocation=AllocationMode.CUSTOM, factors={"b": 0.5}), ("a", "b"))
     for account in ("a", "b"):
-        desk.fund(2_000_000, account)
-    rows = desk.sell("x", by(CALL, -1, "B"), Leg(instrument=PUT, lots=4))
-    sizes = {row.account: row.lots for row in rows if isinstance(row, WishSized)}
+        bench.fund(2_000_000, account)
+    rows = bench.sell("x", by(CALL, -1, "B"), Leg(instrument=PUT, lots=4))
+    sizes = {row.account: row.lots for row in rows if isinstance(row, IntentSized)}
     assert sizes == {"a": {CALL: -5, PUT: 4}, "b": {CALL: -2, PUT: 2}}
 
 
 def test_shares_beside_a_profile_follow_the_factor_and_are_no_lots() -> None:
-    desk = MarginDesk(SizingRule(allocation=Allocation.CUSTOM, factors={"main": 0.5}))
-    desk.fund(5_000_000)
-    desk.quote(SHARE)
-    rows = desk.wish("a", Leg(instrument=SHARE, lots=500), by(CALL, -1, "B"))
-    (row,) = [row for row in rows if isinstance(row, WishSized)]
+    bench = MarginBench(SizingRule(allocation=AllocationMode.CUSTOM, factors={"main": 0.5}))
+    bench.fund(5_000_000)
+    bench.quote(SHARE)
+    rows = bench.intent("a", Leg(instrument=SHARE, lots=500), by(CALL, -1, "B"))
+    (row,) = [row for row in rows if isinstance(row, IntentSized)]
     # 500 × 100.05 × 20 % are set aside: 65 % of 49,89,995 / 2,50,000 is 12
     assert row.lots == {SHARE: 250, CALL: -6}
 
 
-def test_profile_uses_its_share_where_a_fixed_wish_would_keep_a_buffer() -> None:
-    desk = MarginDesk()
-    desk.fund(1_060_000)
+def test_profile_uses_its_share_where_a_fixed_intent_would_keep_a_buffer() -> None:
+    bench = MarginBench()
+    bench.fund(1_060_000)
     # 95 % of 10,60,000 is 10,07,000: four lots, which with a tenth on top would be 11,00,000
-    assert sized(desk, by(CALL, -1, "A")) == {CALL: -4 * LOT}
+    assert sized(bench, by(CALL, -1, "A")) == {CALL: -4 * LOT}
 
 
-def test_wish_with_a_profile_waits_for_the_funds_of_its_account() -> None:
-    desk = MarginDesk()
-    assert desk.sell("a", by(CALL, -1, "balanced")) == ()
-    desk.fund(1_000_000)
-    (row, entry) = desk.pass_time(0.25)
-    assert isinstance(row, WishSized) and entry.quantity == 2 * LOT
+def test_intent_with_a_profile_waits_for_the_funds_of_its_account() -> None:
+    bench = MarginBench()
+    assert bench.sell("a", by(CALL, -1, "balanced")) == ()
+    bench.fund(1_000_000)
+    (row, entry) = bench.pass_time(0.25)
+    assert isinstance(row, IntentSized) and entry.quantity == 2 * LOT
 
 
 def test_size_of_legs_is_decided_once_and_the_rows_alone_bring_it_back() -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
+    bench = MarginBench()
+    bench.fund(1_000_000)
     legs = (Leg(instrument=PUT, lots=2), by(CALL, -1, "balanced"))
-    (hedge,) = entries(desk.sell("a", *legs))
-    again = MarginDesk()
-    for message in desk.rows:  # a restart applies what was journaled, and its account is richer by then
+    (hedge,) = entries(bench.sell("a", *legs))
+    again = MarginBench()
+    for message in bench.rows:  # a restart applies what was journaled, and its account is richer by then
         again.machine.apply(message)
     again.fund(9_000_000)
-    for one in (desk, again):
+    for one in (bench, again):
         one.fill_in(hedge)
     (here,), (there,) = (
         [row for row in one.rows if getattr(row, "instrument", "") == CALL and getattr(row, "side", "") is Side.SELL]
-        for one in (desk, again)
+        for one in (bench, again)
     )
     assert (here, here.quantity) == (there, 2 * LOT)
 
 
-def test_wish_for_lots_and_one_for_a_profile_are_not_the_same_wish() -> None:
-    desk = MarginDesk()
-    desk.fund(1_000_000)
-    desk.sell("a", by(CALL, -1, "balanced"))
-    wish = desk.machine.state.wishes["S", WATCH]
-    assert wish.lots(wish.legs[0], "main") == -2
-    plain = replace(wish.signal, legs=(Leg(instrument=CALL, lots=-1),))
-    assert Wish(signal=plain).value != wish.value
+def test_intent_for_lots_and_one_for_a_profile_are_not_the_same_intent() -> None:
+    bench = MarginBench()
+    bench.fund(1_000_000)
+    bench.sell("a", by(CALL, -1, "balanced"))
+    intent = bench.machine.state.intents["S", WATCH]
+    assert intent.lots(intent.legs[0], "main") == -2
+    plain = replace(intent.signal, legs=(Leg(instrument=CALL, lots=-1),))
+    assert Intent(signal=plain).value != intent.value

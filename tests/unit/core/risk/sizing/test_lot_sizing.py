@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from mytrading.core.money.margin import MarginLeg
-from mytrading.core.sizing import (
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.risk.sizing.lots import (
     basket_cost,
     entry_price,
     lots_at_risk,
@@ -21,7 +21,7 @@ from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.signals import Leg
-from tests.unit.core.test_margin import EXPIRY, LATER, TABLES, TODAY, contract
+from tests.kit.margin_tables import EXPIRY, LATER, TABLES, TODAY, contract
 
 CE, PE, FUT = InstrumentKind.CE, InstrumentKind.PE, InstrumentKind.FUT
 
@@ -147,5 +147,5 @@ def test_entry_is_valued_at_the_worst_it_may_trade_at(
     order_type: OrderType, limit: float, side: Side, price: float
 ) -> None:
     trigger = (105.0 if side is Side.BUY else 95.0) if order_type in (OrderType.SL, OrderType.SL_M) else 0.0
-    wish = Leg(instrument="NSE:A", lots=side.sign, order_type=order_type, limit_price=limit, trigger_price=trigger)
-    assert entry_price(wish, Quote("NSE:A", 1, 1, 100.0, 99.0, 101.0), side) == price
+    intent = Leg(instrument="NSE:A", lots=side.sign, order_type=order_type, limit_price=limit, trigger_price=trigger)
+    assert entry_price(intent, Quote("NSE:A", 1, 1, 100.0, 99.0, 101.0), side) == price

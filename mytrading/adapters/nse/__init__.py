@@ -1,0 +1,1 @@
+"""NSE data: bhavcopies and holidays."""

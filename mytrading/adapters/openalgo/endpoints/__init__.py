@@ -1,6 +1,0 @@
-"""Every REST call of an OpenAlgo server as a typed function, grouped by subject.
-
-Used by the extended SDK, the command line and tools. Each function takes the client first, sends exactly one request
-and raises `OpenAlgoError` for an answer that is no success, `NotSent` or `MaybeSent` for none. The one rule: nothing
-here repeats a request, and daemons send orders through the venue, which journals what it does.
-"""

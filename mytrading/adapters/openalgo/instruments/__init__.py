@@ -1,0 +1,1 @@
+"""Instruments from an OpenAlgo server: master contract, lookup."""

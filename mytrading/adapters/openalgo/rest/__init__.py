@@ -1,0 +1,1 @@
+"""OpenAlgo over HTTP: client, errors, book parsers, orders."""

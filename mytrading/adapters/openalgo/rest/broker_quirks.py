@@ -1,0 +1,155 @@
+"""How brokers differ from one another behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
+
+Add a broker's habit here, never a branch there. A broker's time is told to people and never decides anything: it has no
+zone, counts whole seconds, and at many brokers moves with every change of the order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from mytrading.core.orders.state_machine import ModifyRules
+from mytrading.core.time import IST, SECOND
+from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.orders import TRIGGER_CROSSED
+
+_WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
+    BrokerStatus.OPEN: (
+        "open",
+        "pending",  # Dhan, mStock, 5paisa
+        "part traded",  # Dhan
+        "partially executed",  # 5paisa
+        "partially filled",
+        "modified",
+        "not modified",
+        "not cancelled",
+    ),
+    BrokerStatus.TRIGGER_PENDING: ("trigger pending",),
+    BrokerStatus.COMPLETE: ("complete", "completed", "traded", "fully executed", "executed", "filled"),
+    BrokerStatus.CANCELLED: ("cancelled", "canceled", "cancelled after market order"),
+    BrokerStatus.REJECTED: ("rejected", "rejected by exch", "rejected by 5p"),
+    BrokerStatus.EXPIRED: ("expired",),
+}
+"""Lower case, one blank between words (Firstock writes underscores, Upstox blanks, Angel none or hyphens)."""
+
+PASSING = frozenset(
+    (
+        "",
+        "transit",  # Dhan
+        "unknown",  # Fyers, Pocketful
+        "put order req received",  # Angel, Upstox
+        "validation pending",
+        "open pending",
+        "modify validation pending",
+        "modify pending",
+        "cancel pending",
+        "after market order req received",
+        "modify after market order req received",
+    )
+)
+"""Known words of a state on its way: live like unknown ones, and no answer to a change that is under way."""
+
+STATUSES: Mapping[str, BrokerStatus] = {word: status for status, words in _WORDS.items() for word in words}
+
+
+_CROSSED = re.compile(
+    r"trigger.{0,60}\b(above|below|higher|lower|less|more|greater)\b.{0,40}\b(ltp|last|market|current|traded)\b"
+    r"|trigger.{0,40}\b(already|crossed|breached|triggers? immediately|immediately)\b"
+    r"|\bltp\b.{0,40}\b(above|below|higher|lower|less|more|greater|crossed)\b.{0,40}trigger",
+    re.IGNORECASE,
+)
+"""How brokers refuse a stop whose trigger the price has passed: "Trigger price for stoploss sell orders should be lower
+than the last traded price", "Trigger price must be less than LTP". Only a stop's refusal is asked about."""
+
+
+def coded(text: str) -> str:
+    """A refusal's text, with our own code before it where the core acts on what it means."""
+    return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
+
+
+def status_of(text: str) -> BrokerStatus:
+    """The status in our words; one that is passing or unheard of is OTHER, which counts as live."""
+    return STATUSES.get(_plain(text), BrokerStatus.OTHER)
+
+
+def unheard_of(text: str) -> bool:
+    """True for a word that is in no table: someone must look."""
+    word = _plain(text)
+    return word not in STATUSES and word not in PASSING
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "pricetype": ("pricetype", "price_type"),  # the sandbox's order status
+    "rejection_reason": ("rejection_reason", "reason"),  # Samco, IIFL Capital; 5paisa
+}
+"""Where a field may stand in a row, the usual name first."""
+
+USUAL_MODIFY_RULES = ModifyRules(most=25)
+MODIFY_RULES: Mapping[str, ModifyRules] = {
+    "zerodha": ModifyRules(most=25, after_fill=False),  # none after a part has filled, as users tell
+}
+"""How a broker takes changes of resting orders, where it is known to differ from the usual."""
+
+TIME_FORMS = (
+    "%Y-%m-%d %H:%M:%S",  # sandbox, Zerodha
+    "%Y-%m-%dT%H:%M:%S",
+    "%d-%b-%Y %H:%M:%S",  # Angel
+    "%d-%m-%Y %H:%M:%S",  # XTS brokers
+    "%d/%m/%Y %H:%M:%S",
+    "%H:%M:%S %d-%m-%Y",  # Firstock, Shoonya
+    "%d-%b-%Y %I:%M:%S %p",
+    "%Y%m%d%H%M%S",
+)
+"""Times without a zone are those of India."""
+
+_EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, SECOND))
+
+
+def modify_rules(broker: str) -> ModifyRules:
+    """The rules of a broker by OpenAlgo's name for it; the usual ones where nothing else is known."""
+    return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
+
+
+def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:
+    """What a row has for a field, under any of its names, the usual one first."""
+    for key in NAMES.get(name, (name,)):
+        if key in row and row[key] is not None and row[key] != "":
+            yield row[key]
+
+
+def value(row: Mapping[str, Any], name: str) -> Any:
+    """The first of `values`, or None."""
+    return next(values(row, name), None)
+
+
+def time_ns(given: Any) -> int:
+    """A broker's time in ns UTC: a text in one of `TIME_FORMS`, or a count since 1970; 0 if it cannot be read."""
+    if isinstance(given, bool) or given is None:
+        return 0
+    text = f"{given!s:.40}".strip()
+    with suppress(ValueError):
+        if counted := _since_1970(float(text)):
+            return counted
+    plain = text.split(".")[0].removesuffix("Z")
+    zone = UTC if text.endswith("Z") else IST
+    for form in TIME_FORMS:
+        with suppress(ValueError, OverflowError):
+            return int(datetime.strptime(plain, form).replace(tzinfo=zone).timestamp()) * SECOND
+    with suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat(text)
+        return int((found if found.tzinfo else found.replace(tzinfo=IST)).timestamp()) * SECOND
+    return 0
+
+
+def _since_1970(count: float) -> int:
+    """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size; other numbers are no time."""
+    unit = next((unit for least, unit in _EPOCHS if least <= count < least * 10), 0)
+    return int(count) * unit

@@ -1,0 +1,91 @@
+"""Reading once more: a read that failed on the way, or in the server, is tried again after a pause.
+
+Reconciler, instruments and the prices of what is held repeat by their own schedules, for ever. Only reads come here,
+because an order call that is repeated may be placed twice.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import MaybeSent
+from mytrading.core.time import SECOND
+from mytrading.messages.codec import UNREADABLE
+
+SHORTEST_NS, LONGEST_NS = SECOND, 3600 * SECOND
+WINDOW_NS = 60 * SECOND
+LOUD_NS = 60 * SECOND
+
+_WINDOW = re.compile(r"\bper (\d{1,9})? ?(second|minute|hour)")
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+
+
+class _Body(msgspec.Struct):
+    message: Any = ""
+    retry_after: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def retry_after_ns(answer: HttpReply) -> int:
+    """Nanoseconds to wait after this answer: its header, its `retry_after`, else the window that its text names."""
+    return min(LONGEST_NS, max(SHORTEST_NS, answer.retry_after_ns or _said(answer.body)))
+
+
+def _said(body: bytes) -> int:
+    try:
+        parsed = _decoder.decode(body)
+    except UNREADABLE:
+        return 0
+    if isinstance(parsed.retry_after, int | float) and parsed.retry_after >= 0:
+        return int(min(parsed.retry_after, LONGEST_NS / SECOND) * SECOND)
+    found = _WINDOW.search(str(parsed.message)[:1000])
+    return min(WINDOW_NS, int(found[1] or 1) * _SECONDS[found[2]] * SECOND) if found else 0
+
+
+LONGEST_S = 60.0
+"""A server that wants to be left alone for longer is not waited for within a call."""
+
+
+class Retries(NamedTuple):
+    """How often a read is tried in all, and the seconds between; `wait` sleeps."""
+
+    tries: int = 3
+    pause_s: float = 2.0
+    wait: Callable[[float], object] = time.sleep
+
+
+ONCE = Retries(tries=1)
+
+
+def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Retries, **payload: object) -> HttpReply:
+    """POST a read as often as `retries` says. Returns the last answer, or raises what the last call raised.
+
+    What is answered definitively (a refusal, an unknown symbol) is not asked again, nor is a server that is not there.
+    """
+    return again(lambda: client.call(endpoint, payload, deadline), retries)
+
+
+def again(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
+    """Call `ask` until it brings an answer that stands; after a 429, when the server said."""
+    for left in range(retries.tries - 1, -1, -1):
+        pause_s = retries.pause_s
+        try:
+            answer = ask()
+        except MaybeSent:
+            if not left:
+                raise
+        else:
+            if answer.status == 429:
+                pause_s = max(pause_s, retry_after_ns(answer) / 1e9)
+            if not left or not (answer.status >= 500 or answer.status == 429) or pause_s > LONGEST_S:
+                return answer
+        retries.wait(pause_s)
+    raise AssertionError("at least one try")

@@ -1,0 +1,1 @@
+"""OpenAlgo over WebSocket: connection, subscriptions, market and order frames."""

@@ -1,0 +1,1 @@
+"""Stores on disk: bars, instruments, tape, warehouse, shared databases."""

@@ -1,0 +1,106 @@
+"""Disk space owned before it is needed, so that what must be written on a full disk still can be.
+
+Space that is given back to the file system goes to whichever program writes first, so a reserve is part of the very
+file that needs it: SQLite takes zeros behind the frames of its write-ahead log for no frames and writes over them. That
+works on file systems that write a block where it stood; on others only a file that is deleted in time of need can help.
+Used for the feed's bars, the simulator's books and, with `SpareFile`, for journals.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+IN_PLACE = frozenset({"ext4", "xfs", "tmpfs"})
+"""File systems that write a block of a file where it stood, so that allocated space stays usable on a full disk."""
+LOG_BYTES = 4 << 20
+"""The log's own length: a commit that need not lengthen its file is a fifth quicker."""
+LOG_SHARE = 64
+"""Unless that would take more than this part of the disk's free space."""
+MOST_LOG_BYTES = 16 << 20
+"""Above 4,062 frames of 4,120 bytes SQLite lengthens the log's index, a file of its own that a full disk may refuse."""
+
+
+class LogReserve:
+    """`size` bytes behind the write-ahead log of an SQLite file. `spent` while they are not there."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._log = path.with_name(f"{path.name}-wal")
+        self._size = min(size, MOST_LOG_BYTES - LOG_BYTES)
+        self.spent = not self._set_aside()
+
+    def look(self) -> None:
+        """Set a spent reserve aside again once there is room."""
+        if self.spent and free_bytes(self._log.parent) > 2 * self._size:
+            self.spent = not self._set_aside()
+
+    def _set_aside(self) -> bool:
+        own = LOG_BYTES if free_bytes(self._log.parent) // LOG_SHARE > LOG_BYTES else 0
+        return lengthen(self._log, own + self._size, written=own)
+
+
+class SpareFile:
+    """`size` bytes in a file that is deleted for a row that must be written."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._path = path
+        self._size = size
+
+    def keep(self) -> bool:
+        """Make it if it is not there; false where the disk has no such room."""
+        return lengthen(self._path, self._size)
+
+    def release(self) -> bool:
+        """Give it up; false if there was none."""
+        with suppress(OSError):
+            self._path.unlink()
+            return True
+        return False
+
+
+def lengthen(path: Path, size: int, written: int = 0) -> bool:
+    """Let a file have `size` bytes of the disk, the first `written` of them as zeros that need no more metadata.
+
+    False, with the file as it was, where the disk has no such room.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    before = os.fstat(descriptor).st_size
+    try:
+        if before < size:
+            os.posix_fallocate(descriptor, before, size - before)
+            if before < written:
+                os.pwrite(descriptor, bytes(written - before), before)
+            os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def free_bytes(folder: Path) -> int:
+    """What the disk of a folder has free."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def writes_in_place(path: Path) -> bool:
+    """True if a file is on a file system that writes each block where it stood."""
+    return file_system_of(path) in IN_PLACE
+
+
+def file_system_of(path: Path) -> str:
+    """The kind of file system that a file is on, as Linux names it; empty where nobody says so."""
+    device = path.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with suppress(OSError):
+        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            words = line.split()
+            if words[2] == number:
+                return words[words.index("-") + 1]
+    return ""

@@ -1,0 +1,1 @@
+"""History for a run: bars from files or the warehouse, as columns."""

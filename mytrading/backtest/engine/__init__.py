@@ -1,0 +1,1 @@
+"""The loops over history: bars in, orders, fills and the ledger out."""

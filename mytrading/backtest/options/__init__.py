@@ -1,0 +1,1 @@
+"""Option legs in a backtest: recorded chains, priced quotes and the loop over them."""

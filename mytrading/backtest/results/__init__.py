@@ -1,0 +1,1 @@
+"""Results of a run: output files, metrics in words and the report."""

@@ -1,0 +1,269 @@
+"""The report of a backtest: metrics, equity, trades on price, months, costs, events. Written by `backtest --report`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from plotly import graph_objects as go
+
+from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.ledger import Trade
+from mytrading.backtest.results import output
+from mytrading.backtest.results.output import daily_returns, ist, open_positions, options_line, summary
+from mytrading.backtest.run import RunResult
+from mytrading.reports import charts
+from mytrading.reports.charts import BLUE, GREEN, GREY, RED, FillMark, embed
+from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, signed, write_page
+
+_ROWS = 500
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def write_report(result: RunResult, notes: Sequence[str], path: Path) -> None:
+    """Write the report of a run; `OSError` leaves the file as it was."""
+    write_page(render(page(result, notes)), path)
+
+
+def page(result: RunResult, notes: Sequence[str]) -> Page:
+    """The whole report."""
+    body = summary(result)
+    sections = []
+    if result.ledger.fills:
+        closed = hours_without_bars(result.spec.data)
+        sections += [
+            PageSection("Equity and drawdown", [embed(equity_figure(result), closed)]),
+            PageSection("Trades on price", [embed(price_figure(result, one), closed) for one in result.spec.data]),
+            PageSection("Months", [monthly_table(result)]),
+            PageSection("Distribution", [embed(distribution_figure(result))]),
+            PageSection("Exposure", [embed(exposure_figure(result), closed)]),
+            PageSection("By strategy and instrument", share_tables(result)),
+            PageSection("Costs", [embed(costs_figure(result))]),
+        ]
+    metrics = [output.row(name, value) for name, value in body["metrics"].items()]
+    sections += [
+        PageSection("Metrics", [PageTable(("Metric", "Value", "Of"), metrics, words=(2,))]),
+        PageSection("Risk events", event_blocks(result)),
+        *([PageSection("Prices of options", option_tables(body["options"]))] if body["options"] is not None else []),
+        PageSection("Trades", trade_blocks(result)),
+    ]
+    parameters = ", ".join(f"{key}={value}" for key, value in body["parameters"].items()) or "none"
+    return Page(
+        title=f"{body['strategy']} {body['from']} to {body['to']}",
+        heading=body["strategy"],
+        subtitle=f"{', '.join(body['instruments'])}, {body['timeframe']} bars, {body['from']} to {body['to']}, "
+        f"capital ₹{body['capital']:,.0f}; parameters: {parameters}; trade hash {body['trade_hash']}",
+        cards=[(name, Cell(value)) for name, value in _cards(body)],
+        notes=_notes(result, body, notes),
+        sections=sections,
+    )
+
+
+def _cards(body: dict[str, Any]) -> list[tuple[str, str]]:
+    money, found = body["pnl"], body["metrics"]
+    return [
+        ("Net profit", f"₹{money['net']:,.0f}"),
+        ("Gross", f"₹{money['gross']:,.0f}"),
+        ("Costs", f"₹{body['costs']:,.0f}"),
+        ("Trades", f"{body['trades']:,}"),
+        ("Return", _share(found["total_return"])),
+        ("Max drawdown", _share(found["max_drawdown"])),
+        ("Sharpe", "–" if found["sharpe"] is None else f"{found['sharpe']:,.3f}"),
+        ("Win rate", _share(found["win_rate"])),
+    ]
+
+
+def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> list[str]:
+    shown = [*notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
+    if body["options"] is not None:
+        shown.append(options_line(body["options"]))
+    shown += [f"still open at the end: {units:+d} {name}" for name, units in open_positions(result).items()]
+    if body["fault"]:
+        shown.append(f"the strategy stopped: {body['fault']}")
+    return shown
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"
+
+
+# figures
+
+
+def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
+    """Plotly's breaks of the time axis: the hours of a day, and the weekends, without any of these bars."""
+    starts = np.concatenate([columns.start_ns for columns in data])
+    ends = np.concatenate([columns.start_ns + columns.span_ns for columns in data])
+    return charts.closed_hours(starts, ends)
+
+
+def equity_figure(result: RunResult) -> go.Figure:
+    """Equity, and the drawdown from its highest so far."""
+    curve = result.curve
+    drawdown = curve.equity / np.maximum.accumulate(np.maximum(curve.equity, 1e-9)) - 1.0
+    rows = charts.thinned(len(curve.equity))
+    at = charts.times(curve.end_ns[rows])
+    figure = charts.lines(at, {"equity ₹": (curve.equity[rows].round(2).tolist(), BLUE)}, height=520)
+    charts.filled(figure, at, (drawdown[rows] * 100).round(4).tolist(), "drawdown %", RED, axis="y2")
+    figure.update_layout(yaxis={"domain": [0.35, 1], "title": "₹"}, yaxis2={"domain": [0, 0.28], "title": "%"})
+    return figure
+
+
+def price_figure(result: RunResult, columns: Columns) -> go.Figure:
+    """Closes of one instrument with its fills, and above them fills of contracts on it, at the instrument's price."""
+    rows = charts.thinned(len(columns))
+    ends = columns.start_ns + columns.span_ns
+    figure = charts.price(charts.times(ends[rows]), columns.close[rows].tolist(), "close", columns.instrument)
+    data = {one.instrument for one in result.spec.data}
+    own = [trade for trade in result.ledger.trades if trade.instrument == columns.instrument]
+    contracts = [one for one in result.ledger.trades if one.instrument not in data and is_on(one.instrument, columns)]
+    bought, sold = ([FillMark(at, price) for at, price, _, _ in _fills(own, side)] for side in ("BUY", "SELL"))
+    charts.add_fills(figure, "", bought, sold)
+    bought, sold = (
+        [
+            FillMark(
+                at, float(columns.close[min(int(np.searchsorted(ends, ns)), len(ends) - 1)]), f"{name} at {price:,.2f}"
+            )
+            for at, price, name, ns in _fills(contracts, side)
+        ]
+        for side in ("BUY", "SELL")
+    )
+    charts.add_fills(figure, "contract", bought, sold)
+    return figure
+
+
+def is_on(contract: str, columns: Columns) -> bool:
+    """True if a contract's underlying is the instrument of these columns: its symbol, and then an expiry."""
+    symbol, name = columns.instrument.rpartition(":")[2], contract.rpartition(":")[2]
+    return name.startswith(symbol) and name[len(symbol) : len(symbol) + 1].isdigit()
+
+
+def _fills(trades: Sequence[Trade], side: str) -> list[tuple[str, float, str, int]]:
+    """Time (text), price, instrument and time (ns) of what was bought or sold, thinned."""
+    shown = [trades[row] for row in charts.thinned(len(trades), charts.POINTS // 2)] if trades else []
+    found = [(trade.entry_ns, trade.entry_price, trade.instrument) for trade in shown if trade.side == side]
+    found += [(trade.exit_ns, trade.exit_price, trade.instrument) for trade in shown if trade.side != side]
+    at = charts.times(np.array([ns for ns, _, _ in found], dtype=np.int64))
+    return [(text, price, name, ns) for text, (ns, price, name) in zip(at, found, strict=True)]
+
+
+def distribution_figure(result: RunResult) -> go.Figure:
+    """How trades and days ended."""
+    figure = go.Figure()
+    net = [round(trade.net, 2) for trade in result.ledger.trades]
+    figure.add_histogram(x=net, nbinsx=60, name="trades, ₹", marker={"color": BLUE})
+    returns = (daily_returns(result) * 100).round(4).tolist()
+    figure.add_histogram(x=returns, nbinsx=60, name="days, %", marker={"color": GREY}, xaxis="x2", yaxis="y2")
+    figure.update_layout(
+        height=360,
+        xaxis={"domain": [0, 0.47], "title": "₹ a trade, after costs"},
+        xaxis2={"domain": [0.53, 1], "title": "% a day", "anchor": "y2"},
+        yaxis2={"anchor": "x2"},
+    )
+    return figure
+
+
+def exposure_figure(result: RunResult) -> go.Figure:
+    """Rupees of open positions."""
+    rows = charts.thinned(len(result.curve.exposure))
+    figure = go.Figure(layout={"height": 280})
+    at = charts.times(result.curve.end_ns[rows])
+    charts.filled(figure, at, result.curve.exposure[rows].round(0).tolist(), "held ₹", BLUE)
+    return figure
+
+
+def costs_figure(result: RunResult) -> go.Figure:
+    """Gross profit, costs and net profit as they grew."""
+    trades = result.ledger.trades
+    rows = charts.thinned(len(trades)) if trades else np.empty(0, dtype=np.int64)
+    costs = np.cumsum([trade.costs for trade in trades])
+    gross = np.cumsum([trade.gross for trade in trades])
+    at = charts.times(np.array([trades[row].exit_ns for row in rows], dtype=np.int64))
+    curves = {"gross ₹": (gross, GREEN), "costs ₹": (costs, RED), "net ₹": (gross - costs, BLUE)}
+    return charts.lines(
+        at, {name: (values[rows].round(2).tolist(), colour) for name, (values, colour) in curves.items()}, height=320
+    )
+
+
+# tables
+
+
+def monthly_table(result: RunResult) -> PageTable:
+    """The return of each month and year."""
+    days, _ = result.curve.daily()
+    months: dict[tuple[int, int], float] = {}
+    for day, factor in zip(days.tolist(), (1.0 + daily_returns(result)).tolist(), strict=True):
+        date = np.datetime64(day, "D").astype(object)
+        key = (date.year, date.month)
+        months[key] = months.get(key, 1.0) * factor
+    rows: list[list[str | Cell]] = []
+    for year in sorted({year for year, _ in months}):
+        cells = [months.get((year, month)) for month in range(1, 13)]
+        whole = float(np.prod([cell for cell in cells if cell is not None]))
+        shown = [signed(cell - 1, f"{cell - 1:.2%}") if cell is not None else "" for cell in cells]
+        rows.append([str(year), *shown, signed(whole - 1, f"{whole - 1:.2%}")])
+    return PageTable(("Year", *_MONTHS, "Year"), rows)
+
+
+def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
+    """Sources of the contracts' prices, and the parameters of modelled ones."""
+    fills = found["fills"]
+    rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
+    rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []
+    rows += [[f"gap in the record of {name}", f"{count:,} bars", ""] for name, count in found["gaps"].items()]
+    quotes = found["quotes"]
+    if quotes["bars"] or quotes["missing"]:
+        rows.append(["with a recorded bid and ask", f"{quotes['bars']:,} bars", str(quotes["fills"])])
+    rows += [[f"no bid and ask of {name}", f"{count:,} bars", ""] for name, count in quotes["missing"].items()]
+    surface = [[name, "realised" if value is None else str(value)] for name, value in found["surface"].items()]
+    return [
+        PageTable(("Prices", "Bars while held or ordered", "Fills"), rows),
+        PageTable(("Of the surface", ""), surface),
+    ]
+
+
+def share_tables(result: RunResult) -> list[PageTable]:
+    """Trades, profit and costs of each strategy and leg, where signals have several, and of each instrument."""
+    trades = sorted(result.ledger.trades, key=lambda one: (one.strategy, one.leg))
+    legs = _shares([(f"{one.strategy} · leg {one.leg}", one) for one in trades if one.leg], "Strategy · leg")
+    trades.sort(key=lambda one: (one.strategy, one.instrument))
+    return legs + _shares([(f"{one.strategy} · {one.instrument}", one) for one in trades], "Strategy · instrument")
+
+
+def _shares(trades: list[tuple[str, Trade]], of: str) -> list[PageTable]:
+    """A table of sums by name, in the order of the names; none without trades."""
+    sums: dict[str, list[float]] = {}
+    for name, trade in trades:
+        row = sums.setdefault(name, [0.0, 0.0, 0.0, 0.0])
+        for place, value in enumerate((1.0, trade.net > 0, trade.gross, trade.costs)):
+            row[place] += value
+    rows: list[list[str | Cell]] = [
+        [name, f"{count:.0f}", f"{won / count:.1%}", f"{gross:,.2f}", f"{costs:,.2f}",
+         signed(gross - costs, f"{gross - costs:,.2f}")]
+        for name, (count, won, gross, costs) in sums.items()
+    ]  # fmt: skip
+    return [PageTable((of, "Trades", "Win rate", "Gross ₹", "Costs ₹", "Net ₹"), rows)] if rows else []
+
+
+def event_blocks(result: RunResult) -> list[PageTable | str]:
+    """Denials, alerts and faults: the count of each code, and the first of them in words."""
+    if not result.ledger.counts:
+        return ["Nothing was denied, and nothing went wrong."]
+    counts = [[code, f"{count:,}"] for code, count in result.ledger.counts.items()]
+    rows = [[ist(one.at_ns), one.code, one.subject, one.text] for one in result.ledger.events[:_ROWS]]
+    return [PageTable(("Code", "Count"), counts), PageTable(("When", "Code", "Of", "Why"), rows, words=(1, 2, 3))]
+
+
+def trade_blocks(result: RunResult) -> list[PageTable | str]:
+    """The newest trades; trades.csv has all."""
+    newest = result.ledger.trades[-_ROWS:]
+    rows: list[list[str | Cell]] = [
+        [ist(one.entry_ns), ist(one.exit_ns), one.instrument, one.side, f"{one.quantity:,}",
+         f"{one.entry_price:,.2f}", f"{one.exit_price:,.2f}", signed(one.net, f"{one.net:,.2f}")]
+        for one in newest
+    ]  # fmt: skip
+    table = PageTable(("Entry", "Exit", "Instrument", "Side", "Quantity", "At", "Out at", "Net ₹"), rows)
+    more = len(result.ledger.trades) - len(newest)
+    return [f"The newest {len(newest)}; {more} more are in trades.csv.", table] if more else [table]

@@ -1,0 +1,1 @@
+"""Preparation of a run from the command's options: data, legs, parameters."""

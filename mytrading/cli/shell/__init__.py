@@ -1,0 +1,1 @@
+"""Parts that all commands share: output, completion, terminal, the stack or server to talk to."""

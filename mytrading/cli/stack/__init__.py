@@ -1,0 +1,1 @@
+"""Commands on the stack itself: up, down, status, logs, configuration."""

@@ -1,0 +1,1 @@
+"""Commands on orders, positions, risk and margin of a running stack."""

@@ -1,0 +1,126 @@
+"""From raw values to validated sections, as the declarations of their fields say.
+
+A section is a struct whose settings are annotated with `messages.run_settings.Setting`; pydantic judges the values by a
+model that is derived from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
+
+from mytrading.config.problems import hint, nearest
+from mytrading.messages.run_settings import Setting
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+@cache
+def declarations(section: type[msgspec.Struct]) -> Mapping[str, Setting]:
+    """The settings of a section by field, in its order; fields that no setting reaches are left out."""
+    found: dict[str, Setting] = {}
+    for name, kind in get_type_hints(section, include_extras=True).items():
+        if get_origin(kind) is Annotated and isinstance(get_args(kind)[1], Setting):
+            found[name] = get_args(kind)[1]
+    return MappingProxyType(found)
+
+
+def settings_of(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
+    """(field, value) of each setting in a section."""
+    return ((name, getattr(section, name)) for name in declarations(type(section)))
+
+
+def validated(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
+    """The section with these settings, defaults for the rest; pydantic's `ValidationError` lists what is wrong.
+
+    `others` are fields that are no settings.
+    """
+    return section(**dict(model_of(section).model_validate(values)), **others)
+
+
+@cache
+def model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
+    """The pydantic model of a section, derived from its declarations."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(section)}
+    kinds = get_type_hints(section)
+    fields: dict[str, Any] = {
+        name: (_constrained(kinds[name], declared), defaults[name]) for name, declared in declarations(section).items()
+    }
+    config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+    return create_model(section.__name__, __config__=config, **fields)
+
+
+def _constrained(kind: Any, declared: Setting) -> Any:
+    """A field's type with its bounds and what reads its text. Of several readers pydantic calls the last one first."""
+    about = dict(declared.bounds) | ({"description": declared.note} if declared.note else {})
+    rules: list[Any] = [Field(**about)] if about else []
+    if kind == tuple[str, ...]:
+        rules.append(BeforeValidator(split_names))
+    if declared.case:
+        rules.append(BeforeValidator(_lower if declared.case == "lower" else _upper))
+    if declared.unit:
+        rules.append(BeforeValidator(parse_size if declared.unit == "bytes" else parse_days))
+    if declared.read is not None:
+        rules.append(BeforeValidator(declared.read))
+    if declared.among:
+        rules.append(AfterValidator(lambda words: some_of(declared.among, words)))
+    if declared.check is not None:
+        rules.append(AfterValidator(_passing(declared.check)))
+    return Annotated[kind, *rules] if rules else kind
+
+
+def _passing(check: Callable[[Any], object]) -> Callable[[Any], Any]:
+    def judge(value: Any) -> Any:
+        check(value)
+        return value
+
+    return judge
+
+
+def split_names(value: object) -> object:
+    """`"a, b"` as a tuple of names; anything but text as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def parse_size(value: object) -> object:
+    """`"100 MB"` in bytes; a bare number counts bytes."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
+    if match is None:
+        raise ValueError("expected a size such as 100 MB")
+    try:
+        return int(float(match[1]) * _UNITS[match[2] or ""])
+    except (ValueError, OverflowError):
+        raise ValueError("expected a size such as 100 MB") from None
+
+
+def parse_days(value: object) -> object:
+    """`"30 days"` as 30."""
+    return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words, if there are some and all are allowed; `ValueError` names the wrong ones."""
+    unknown = [word for word in words if word not in allowed]
+    if unknown or not words:
+        raise ValueError(
+            f"expected some of {', '.join(allowed)}; found {', '.join(unknown) or 'none'}"
+            f"{hint(unknown[0], allowed) if unknown and nearest(unknown[0], allowed) else ''}"
+        )
+    return words

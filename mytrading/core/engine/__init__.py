@@ -1,0 +1,1 @@
+"""Engine decisions: strategies host, signals gated, contracts selected."""

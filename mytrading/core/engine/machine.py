@@ -1,0 +1,434 @@
+"""The engine's machine: bars, quotes and order events in; signals, vetoes and faults out.
+
+`apply` of a bar or quote runs the strategies and keeps the drafts they return; `decide` makes signals of them (see
+`signal_gate`). Recovery applies the journal without calling author code. Author code keeps state that no journal holds:
+`rebuild` creates the strategies again, and `open` walks them through the stored bars.
+
+Invariant: a bar reaches each strategy once and in order, and only a new draft in time becomes a signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.engine.active_signals import Key
+from mytrading.core.engine.signal_gate import FLOOR_NS, Data, SignalGate, data_time, expired_veto, permitted_action
+from mytrading.core.engine.state import EngineState
+from mytrading.core.engine.strategy_host import CallGuard, Fault, NoCallGuard, StrategyHost
+from mytrading.core.engine.strategy_memory import EMPTY
+from mytrading.core.engine.trade_rules import tradable_contracts
+from mytrading.core.engine.user_rules import LoadedRule, UserRules
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.time import SECOND
+from mytrading.messages.control import CancelRequested, StrategySwitch
+from mytrading.messages.enums import Action, OrderState
+from mytrading.messages.journal_rows import DayOpened, RunStarted, StrategyMemory
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import (
+    GoalChanged,
+    Order,
+    OrderChanged,
+    PositionAdjusted,
+    PositionChanged,
+    TimerFired,
+    TradeClosed,
+)
+from mytrading.messages.run_config import StrategyRun
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.indicator_values import IndicatorCache
+from mytrading.strategies.signals import StrategySignal
+from mytrading.strategies.views import FLAT, PositionView
+from mytrading.strategies.workspace import HostServices
+
+STARTED = "strategies_started"
+TIME = "strategies_time"
+"""The timer that brings market time to strategies' timers and unfinished slices."""
+SLICE_GRACE_NS = 2 * SECOND
+"""Machine time for which `generate_signals` waits for the bars of instruments that may not have traded."""
+_BARS_PER_SIGN_OF_LIFE = 128
+
+
+class EngineMachine(EngineState):
+    """The strategies of one engine process, live once `open` has returned.
+
+    `strategies` maps a run's name to its class, or to why there is none. A draft may become an entry until `validity_s`
+    of market time after the bar or quote behind it.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[StrategyRun],
+        strategies: Mapping[str, type[BaseStrategy] | Fault],
+        book: InstrumentBook,
+        account: str = "main",
+        guard: CallGuard | None = None,
+        validity_s: float = 60.0,
+        rules: Sequence[LoadedRule] = (),
+    ) -> None:
+        super().__init__(book)
+        self._live = False
+        self._runs = tuple(runs)
+        self._strategies = strategies
+        self._guard = guard or NoCallGuard()
+        self._hosts: dict[str, StrategyHost] = {}
+        self._last_fill_ns: dict[str, int] = {}
+        self._views: dict[str, dict[str, PositionView]] = {}
+        self._memories: dict[str, str] = {}
+        self.indicator_cache = IndicatorCache()
+        self._services = HostServices(lambda name: self.book.get(name), self.entries.view, self.indicator_cache)
+        self._validity_ns = int(validity_s * SECOND)
+        self._rules = UserRules(rules, self._guard)
+        self._gate = SignalGate(self, self._rules, account, self._validity_ns)
+        self._reported_faults: set[str] = set()
+        self._drafts: list[tuple[StrategyHost, StrategySignal]] = []
+        self._source: Data | None = None
+        """The message that the drafts were returned for."""
+        self.rebuild()
+
+    # queries
+
+    @property
+    def hosts(self) -> tuple[StrategyHost, ...]:
+        """The strategies, running or faulted."""
+        return tuple(self._hosts.values())
+
+    @property
+    def faulted(self) -> int:
+        """Number of faulted strategies."""
+        return len([host for host in self._hosts.values() if host.fault is not None])
+
+    def tradable(self, now: int) -> tuple[str, ...]:
+        """Contracts that the strategies would trade at present prices, and those that they hold."""
+        found = [item for host in self.hosts for item in tradable_contracts(host.run, self.book, self.prices, now)]
+        held = [position.instrument for position in self.positions.held()]
+        ruled = self.contracts.contracts_to_quote(self._runs, self.prices, self.book, now)
+        return tuple(dict.fromkeys(found + held + ruled))
+
+    def wants_quotes(self, instrument: str) -> bool:
+        """True if a strategy subscribed to the quotes of this instrument."""
+        return instrument in self._quoted
+
+    def is_idle(self, strategy: str, watch: str) -> bool:
+        """True if a strategy has no position, and no live order or open goal for this watched instrument."""
+        flat = not any(position.strategy == strategy for position in self.positions.held())
+        return flat and self.active_signals.is_idle((strategy, watch))
+
+    def is_late(self, data: Data, now: int) -> bool:
+        """True once drafts about this data are dropped: after their validity and the machine-time floor."""
+        return now >= data_time(data) + max(self._validity_ns, int(FLOOR_NS * self.speed))
+
+    def next_timer_ns(self) -> int:
+        """Market time at which `TIME` is due: the first timer or unfinished slice; 0 if there is none."""
+        return min((at for host in self._hosts.values() if (at := host.next_timer_ns())), default=0)
+
+    def snapshot(self, day: str) -> tuple[DayOpened | StrategyMemory, ...]:
+        """First rows of a new day's journal: positions, switches and memories; signals end with the day."""
+        switches = tuple(self.switches.values())
+        kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
+        return (DayOpened(day=day, positions=self.positions.held(), switches=switches), *kept)
+
+    # start and stop
+
+    def rebuild(self) -> None:
+        """Create the strategies again, to be opened again; faulted ones stay as they are."""
+        faulted = {name: host for name, host in self._hosts.items() if host.fault is not None}
+        self._hosts = {
+            run.name: faulted.get(run.name)
+            or StrategyHost(run, self._strategies[run.name], self._guard, self._services)
+            for run in self._runs
+        }
+        wanting = [host for host in self._hosts.values() if host.wants_quotes]
+        self._quoted = frozenset(symbol for host in wanting for symbol in host.run.symbols)
+        self._live = False
+
+    def warm_up(self) -> None:
+        """Compile the strategies' indicators before the first bar has to wait for it."""
+        for host in self.hosts:
+            host.warm_up()
+
+    def watch(self, symbols: Mapping[str, tuple[str, ...]]) -> None:
+        """Change the watched instruments of these strategies, and rebuild all."""
+        self._runs = tuple(replace(run, symbols=symbols.get(run.name, run.symbols)) for run in self._runs)
+        self.rebuild()
+
+    def run_at(self, speed: float) -> None:
+        """Set how fast market time runs."""
+        self.speed = speed
+
+    def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
+        """Walk the strategies through stored bars in time order (longer bars before shorter ones), then go live.
+
+        That may take long: `alive` is called meanwhile, but never from within a strategy that hangs.
+        """
+        for bar in history:
+            self.note_price(bar)
+        for host in self.hosts:
+            if host.fault is None:
+                alive()
+                memory = self._memories.get(host.run.name, EMPTY)
+                host.restore_memory(memory)
+                host.load_history(history)
+                host.walk_history(_with_signs_of_life(history, alive))
+                host.restore_memory(memory)
+                host.start()
+        self._live = True
+        for strategy in self._hosts:
+            self._show_positions(strategy)
+
+    def stop(self) -> None:
+        """Call `on_stop` of every strategy."""
+        for host in self.hosts:
+            host.stop()
+
+    # learning
+
+    def apply(self, row: Any) -> None:
+        """Learn a row; a bar or quote of a running engine is passed to the strategies."""
+        handler = _HANDLERS.get(type(row))
+        if handler is not None:
+            handler(self, row)
+
+    def note_price(self, data: Bar | Quote) -> None:
+        """Record the newest price, for the choice of strikes."""
+        self.prices[data.instrument] = data.close if isinstance(data, Bar) else data.ltp
+        if isinstance(data, Quote):
+            self.contracts.chains.apply(data)
+
+    def _on_quote(self, quote: Quote) -> None:
+        self._source, self._drafts = quote, []
+        self.prices[quote.instrument] = quote.ltp
+        self.contracts.chains.apply(quote)
+        if self._live:
+            for host in self._hosts.values():
+                for draft in host.on_quote(quote):
+                    self._drafts.append((host, draft))
+            if self._drafts:
+                self._note_drafts(quote)
+
+    def _on_bar(self, bar: Bar) -> None:
+        self._source, self._drafts = bar, []
+        self.note_price(bar)
+        if self._live:
+            for host in self._hosts.values():
+                self._drafts += [(host, draft) for draft in host.on_bar(bar)]
+                if bar.timeframe == host.timeframe:
+                    self.bar_shown(host, bar.instrument, bar.start_ns, bar.end_ns)
+            self._note_drafts(bar)
+
+    def _on_timer(self, timer: TimerFired) -> None:
+        if timer.name == TIME and self._live:
+            self._pass_time(timer)
+
+    def _pass_time(self, row: TimerFired) -> None:
+        """Fire timers, and end slices that lack bars after a grace of machine time."""
+        grace, now = int(SLICE_GRACE_NS * self.speed), row.market_ns
+        found = [(host, draft) for host in self.hosts for draft in host.pass_time(now, now - grace)]
+        self.take_timer_drafts(row, found)
+
+    def take_drafts(self, data: Bar | Quote, drafts: Sequence[tuple[StrategyHost, StrategySignal]]) -> None:
+        """Drafts about this data from a loop that called the strategies itself."""
+        self.note_price(data)
+        self._source, self._drafts = data, list(drafts)
+        start = data.start_ns if isinstance(data, Bar) else data.market_ns
+        for host in dict.fromkeys(host for host, _ in drafts):
+            self.bar_shown(host, data.instrument, start, data_time(data))
+        self._note_drafts(data)
+
+    def take_timer_drafts(self, row: TimerFired, drafts: Sequence[tuple[StrategyHost, StrategySignal]]) -> None:
+        """Drafts that timers or ended slices led to."""
+        self._source, self._drafts = row, list(drafts)
+        self._note_drafts(row)
+
+    def bar_shown(self, host: StrategyHost, instrument: str, start_ns: int, end_ns: int) -> None:
+        """Record that a strategy has seen a completed bar of an instrument."""
+        self.active_signals.bar_shown((host.run.name, instrument), start_ns, end_ns)
+
+    def _note_drafts(self, data: Data) -> None:
+        for host, draft in self._drafts:
+            action = permitted_action(host.run, draft.side, bool(draft.legs))
+            self.active_signals.draft_returned((host.run.name, draft.instrument), action, data_time(data))
+
+    def _on_signal(self, signal: Signal) -> None:
+        self.entries.apply_signal(signal)
+        self._rules.apply_signal(signal)
+        self.active_signals.apply_signal(signal)
+        self.positions.apply_signal(signal)
+
+    def _on_veto(self, row: SignalVetoed) -> None:
+        self._rules.apply_veto(row)
+
+    def _on_fault(self, row: StrategyFaulted) -> None:
+        self._reported_faults.add(row.strategy)
+        host = self._hosts.get(row.strategy)
+        if host is not None and host.fault is None and self._live:
+            host.fault = Fault(row.error, row.where, row.gone)
+
+    def _on_run_started(self, run: RunStarted) -> None:
+        self.speed = run.speed
+        if not self._live:
+            self._reported_faults.clear()
+
+    def _on_day_opened(self, day: DayOpened) -> None:
+        self.positions.open_day(day.positions)
+        self.entries.open_day()
+        self._memories = {}
+        self.switches = {switch.strategy: switch for switch in day.switches}
+
+    def _on_switch(self, switch: StrategySwitch) -> None:
+        self.switches[switch.strategy] = switch
+
+    def _on_memory(self, row: StrategyMemory) -> None:
+        self._memories[row.strategy] = row.text
+        if self._live and (host := self._hosts.get(row.strategy)) is not None:
+            host.journaled_memory = row.text
+
+    def _on_order(self, changed: OrderChanged) -> None:
+        signal = self.entries.apply_order(changed.order)
+        if signal is not None:
+            self.positions.apply_order(changed.order, signal)
+        self.active_signals.apply_order(changed.order)
+        self._show_operator_cancel(self.operator_cancels.apply_order(changed.order))
+
+    def _on_cancel(self, request: CancelRequested) -> None:
+        self._show_operator_cancel(self.operator_cancels.apply_request(request))
+
+    def _show_operator_cancel(self, strategy: str) -> None:
+        if self._live and (host := self._hosts.get(strategy)) is not None:
+            host.workspace.last_operator_cancel_ns = self.operator_cancels.last_cancel_ns(strategy)
+
+    def _on_goal(self, changed: GoalChanged) -> None:
+        self.active_signals.apply_goal(changed.goal)
+
+    def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
+        position = changed.position
+        host = self._hosts.get(position.strategy)
+        if host is None:
+            return
+        self.positions.apply_position(position)
+        if isinstance(changed, PositionChanged) and changed.fill_quantity:
+            self._last_fill_ns[position.strategy] = changed.at_ns
+        self._show_positions(position.strategy, changed.at_ns)
+        if self._live and isinstance(changed, PositionChanged) and changed.fill_quantity:
+            host.on_fill(changed)
+
+    def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
+        """Update a strategy's position views, in a recovery too, and its workspace if it is live."""
+        host, seen = self._hosts[strategy], self._views.setdefault(strategy, {})
+        if self._live:
+            host.workspace.last_fill_ns = self._last_fill_ns.get(strategy, 0)
+            host.workspace.last_operator_cancel_ns = self.operator_cancels.last_cancel_ns(strategy)
+        for watch, view in self.positions.views(host.run, self.book).items():
+            before = seen.get(watch, FLAT)
+            if view.is_flat and not before.is_flat:
+                self.active_signals.position_closed((strategy, watch), before.side, at_ns)
+            seen[watch] = view
+            if self._live:
+                host.set_position(watch, view)
+
+    def _on_trade(self, trade: TradeClosed) -> None:
+        host = self._hosts.get(trade.strategy)
+        if host is not None and self._live:
+            host.on_trade(trade)
+
+    # deciding
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:
+        """Signals and vetoes for the bar, quote or timer just applied; changed memories; faults not yet reported."""
+        if self._source is not None and message is self._source:
+            gated = self._gated(self._source, now) if self._drafts else ()
+            return (*gated, *self._closing_rows(now))
+        if isinstance(message, TimerFired) and message.name == STARTED:
+            started = tuple(_started_row(host, now) for host in self.hosts if host.fault is None)
+            return (*started, *self._closing_rows(now))
+        if isinstance(message, OrderChanged):
+            return (*self._next_candidate(message.order, now), *self._closing_rows(now))
+        return self._closing_rows(now)
+
+    def _gated(self, data: Data, now: int) -> tuple[Signal | SignalVetoed, ...]:
+        """The signals and vetoes that the drafts about the data just applied lead to."""
+        signals: dict[Key, Signal] = {}
+        vetoes: list[SignalVetoed] = []
+        late = self.is_late(data, now)
+        for host, draft in self._drafts:
+            signal, veto = self._gate.signal_for(host, draft, data, now), None
+            if signal is not None and late:
+                veto = expired_veto(signal, now)
+                signal = None
+            elif signal is not None and self._rules.rules and signal.action is not Action.EXIT:
+                signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)
+            if veto is not None and self._rules.is_new(veto):
+                vetoes.append(veto)
+            if signal is not None:
+                signals[signal.strategy, signal.watch] = signal
+        return (*signals.values(), *vetoes)
+
+    def notice(self, machine_ns: int) -> None:
+        """Nothing: the engine waits for market time alone."""
+
+    def _closing_rows(self, now: int) -> tuple[Any, ...]:
+        """Memories that the step changed, and faults not yet reported."""
+        changed: tuple[Any, ...] = ()
+        faulted = False
+        for name, host in self._hosts.items():
+            text = host.changed_memory() if self._live else None
+            if text is not None:
+                changed = (*changed, StrategyMemory(strategy=name, text=text, at_ns=now))
+            faulted = faulted or host.fault is not None
+        return (*changed, *self._new_faults(now)) if faulted else changed
+
+    def _new_faults(self, now: int) -> tuple[StrategyFaulted, ...]:
+        return tuple(
+            StrategyFaulted(strategy=host.run.name, **host.fault._asdict(), at_ns=now)
+            for host in self.hosts
+            if host.fault is not None and host.run.name not in self._reported_faults
+        )
+
+    def _next_candidate(self, order: Order, now: int) -> tuple[Signal, ...]:
+        """The signal for the next candidate, once the broker of every account has rejected the one before."""
+        host = self._hosts.get(order.strategy)
+        if order.state is not OrderState.REJECTED or host is None:
+            return ()
+        switch = self.switches.get(order.strategy)
+        signal = self.active_signals.next_candidate(order, host.run.accounts, now)
+        return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
+
+
+_HANDLERS: Mapping[type, Any] = {
+    Quote: EngineMachine._on_quote,
+    Bar: EngineMachine._on_bar,
+    TimerFired: EngineMachine._on_timer,
+    Signal: EngineMachine._on_signal,
+    StrategyFaulted: EngineMachine._on_fault,
+    SignalVetoed: EngineMachine._on_veto,
+    RunStarted: EngineMachine._on_run_started,
+    DayOpened: EngineMachine._on_day_opened,
+    StrategySwitch: EngineMachine._on_switch,
+    StrategyMemory: EngineMachine._on_memory,
+    CancelRequested: EngineMachine._on_cancel,
+    OrderChanged: EngineMachine._on_order,
+    GoalChanged: EngineMachine._on_goal,
+    PositionChanged: EngineMachine._on_position,
+    PositionAdjusted: EngineMachine._on_position,
+    TradeClosed: EngineMachine._on_trade,
+}
+
+
+def _started_row(host: StrategyHost, now: int) -> StrategyStarted:
+    return StrategyStarted(
+        strategy=host.run.name,
+        parameters=dict(host.strategy.parameters),
+        watches=host.run.symbols,
+        warm_bars=host.warm_bars,
+        at_ns=now,
+    )
+
+
+def _with_signs_of_life(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
+    for number, bar in enumerate(bars):
+        if number % _BARS_PER_SIGN_OF_LIFE == 0:
+            alive()
+        yield bar

@@ -1,0 +1,386 @@
+"""Strategy host: one strategy instance with its workspace, isolated from the others.
+
+Whatever the author's code raises or returns becomes a value here: a draft of a signal, or a fault with file and line. A
+faulted strategy is never called again.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from mytrading.core.engine.strategy_memory import EMPTY, decode_memory, encode_memory
+from mytrading.messages.market import Bar, Quote
+from mytrading.messages.orders import PositionChanged, TradeClosed
+from mytrading.messages.run_config import StrategyRun
+from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.signals import StrategySignal, check_action, check_confidence
+from mytrading.strategies.views import PositionView
+from mytrading.strategies.workspace import HostServices, StrategyWorkspace, timer_due_ns
+
+_Result = TypeVar("_Result")
+_Else = TypeVar("_Else")
+
+WARM_FACTOR = 10
+"""History of ten times the slowest look-back: an exponential average has then forgotten its seed to 2e-9."""
+
+BARS_PER_DAY = 375
+
+
+class Fault(NamedTuple):
+    """Why a strategy stopped, and where in the author's file; `gone`: an operator removed that file."""
+
+    error: str
+    where: str
+    gone: bool = False
+
+
+class CallGuard(Protocol):
+    """Times calls of author code; the daemon's also writes to disk which call runs, in case it never returns."""
+
+    def begin(self, strategy: str) -> None:
+        """Note that a call begins."""
+
+    def end(self, strategy: str, failed: bool) -> str:
+        """Note that it ended; returns the text of a fault if it took too long."""
+
+
+class NoCallGuard:
+    """Sets no limit."""
+
+    def begin(self, strategy: str) -> None:
+        """Nothing to note."""
+
+    def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
+        """No fault."""
+        return ""
+
+
+class StrategyHost:
+    """The strategy of a run. Methods that call it return its drafts; after a fault they return none, for good."""
+
+    def __init__(
+        self,
+        run: StrategyRun,
+        strategy: type[BaseStrategy] | Fault,
+        guard: CallGuard,
+        services: HostServices | None = None,
+    ) -> None:
+        self.run = run
+        self._services = services
+        self.journaled_memory = EMPTY
+        self.fault: Fault | None = strategy if isinstance(strategy, Fault) else None
+        self.wants_quotes = False
+        self.warm_bars = 0
+        self._guard = guard
+        self._pending: set[str] = set()
+        self._warm: set[str] = set()
+        self._slice_ns = 0
+        self.workspace = StrategyWorkspace((), (), ())
+        self.strategy = BaseStrategy(self.workspace)
+        if not isinstance(strategy, Fault):
+            self._isolated(None, self._open, strategy)
+
+    @property
+    def timeframe(self) -> str:
+        """The timeframe whose bars drive `on_data`."""
+        return self.run.timeframes[0]
+
+    @property
+    def calls_per_bar_only(self) -> bool:
+        """True if the author overrides no method that market data calls but `on_data`, and it takes bars alone."""
+        kind = type(self.strategy)
+        plain = kind.generate_signals is BaseStrategy.generate_signals and kind.on_timer is BaseStrategy.on_timer
+        return plain and not self.wants_quotes
+
+    @property
+    def history_days(self) -> int:
+        """Trading days of history that the indicators need before the newest day; 1 after a fault."""
+        if self.fault is not None:
+            return 1
+        minutes = {"m": 1, "h": 60, "d": BARS_PER_DAY}
+        span = max(int(name[:-1]) * minutes[name[-1]] for name in self.run.timeframes)
+        return max(1, math.ceil(self.warm_bars * span / BARS_PER_DAY))
+
+    @property
+    def is_warm(self) -> bool:
+        """True once every indicator of every watched instrument has a value, or after a fault."""
+        return self.fault is not None or self._warm.issuperset(self.workspace.instruments)
+
+    def _open(self, strategy: type[BaseStrategy]) -> None:
+        self.workspace = StrategyWorkspace(
+            self.run.symbols, self.run.timeframes, strategy.indicators, self.run.name, self._services
+        )
+        try:
+            self.strategy = strategy(self.workspace, self.run.parameters)
+        except StrategyError as error:
+            self.fault = Fault(str(error), f"parameters of {self.run.name}")
+            return
+        self.wants_quotes = strategy.subscribe_quotes
+        self._call(self.strategy.initialize)
+        if self.fault is None:
+            self.warm_bars = WARM_FACTOR * self.workspace.lookback
+            self.workspace.open_series(self.history_days)
+
+    def warm_up(self) -> None:
+        """Call each kernel on a few made-up bars, so that it is compiled; errors there are no fault."""
+        for kernel in self.workspace.kernels():
+            try:
+                kernel()
+            except Exception:  # noqa: BLE001  (an author's kernel may need more bars than these)
+                continue
+
+    def load_history(self, bars: Iterable[Bar]) -> None:
+        """Fill the series with bars not yet shown, so that indicators are computed once for all of them."""
+        self._isolated(None, self._load, bars)
+
+    def _load(self, bars: Iterable[Bar]) -> None:
+        for bar in bars:
+            if bar.instrument in self.workspace.instruments and bar.timeframe in self.workspace.timeframes:
+                self.workspace.series(bar.instrument, bar.timeframe).fill(bar)
+
+    def walk_history(self, bars: Iterable[Bar]) -> None:
+        """Call the strategy for each loaded bar in the order given; its drafts are dropped."""
+        for bar in bars:
+            self._isolated(None, self._take, bar, True)
+
+    def on_loaded_bar(self, bar: Bar) -> list[StrategySignal]:
+        """Call the strategy for the next loaded bar as for a live one; returns its drafts."""
+        return self._isolated([], self._take, bar, True)
+
+    def drafts_of(self, result: Any) -> list[StrategySignal]:
+        """The drafts in what `on_data` returned to a loop that called it itself, or a fault."""
+        return self._drafts([result], "on_data")
+
+    def record_exception(self, error: BaseException) -> None:
+        """Make a fault of what `on_data` raised in a loop that called it itself."""
+        self.fault = Fault(_describe(error), self._where(error.__traceback__))
+
+    def on_bar(self, bar: Bar) -> list[StrategySignal]:
+        """Call the strategy for a completed bar; returns its drafts. Bars older than the newest are ignored."""
+        return self._isolated([], self._take, bar, False)
+
+    def _take(self, bar: Bar, loaded: bool) -> list[StrategySignal]:
+        if (
+            self.fault
+            or bar.instrument not in self.workspace.instruments
+            or bar.timeframe not in self.workspace.timeframes
+        ):
+            return []
+        series = self.workspace.series(bar.instrument, bar.timeframe)
+        if loaded and series.next_start_ns != bar.start_ns:
+            return []
+        if not loaded and not series.fill(bar):
+            return []
+        if self.workspace.early_timers:
+            self._set_early_timers(bar.start_ns)
+        early = self._fire(bar.end_ns) if self.workspace.timers else []
+        series.show_next()
+        if bar.timeframe != self.timeframe:
+            return early
+        drafts = early + self._end_slice(bar.end_ns)
+        return drafts + self._on_data(bar, bar.end_ns) + self._note_in_slice(bar)
+
+    def _set_early_timers(self, now: int) -> None:
+        workspace = self.workspace
+        workspace.timers |= {
+            name: timer_due_ns(now, name, seconds, at) for name, (seconds, at) in workspace.early_timers.items()
+        }
+        workspace.early_timers.clear()
+
+    def next_timer_ns(self) -> int:
+        """Market time of the first timer or unfinished slice; 0 if there is none."""
+        ends = [self._slice_ns] if self._pending else []
+        return min([*self.workspace.timers.values(), *ends], default=0) if self.fault is None else 0
+
+    def pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
+        """Fire timers due at market time `now`, and end slices up to `slices_to` without the bars they still miss."""
+        return self._isolated([], self._pass_time, now, slices_to)
+
+    def _pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
+        drafts = self._fire(now) if self.workspace.timers else []
+        return drafts + (self._end_slice(slices_to + 1) if self._pending else [])
+
+    def _fire(self, now: int) -> list[StrategySignal]:
+        """Call `on_timer` for due timers in the order of time, those included that one of them sets."""
+        drafts: list[StrategySignal] = []
+        timers, workspace = self.workspace.timers, self.workspace
+        while timers and self.fault is None:
+            due, name = min((due, name) for name, due in timers.items())
+            if due > now:
+                break
+            del timers[name]
+            workspace.now, workspace.current = max(workspace.now, due), workspace.instruments[0]
+            result = self._call(self.strategy.on_timer, name)
+            drafts += [] if result is None else self._drafts([result], "on_timer")
+        return drafts
+
+    def on_quote(self, quote: Quote) -> list[StrategySignal]:
+        """Call a strategy that subscribed to quotes for one of a watched instrument; returns its drafts."""
+        if self.fault or not self.wants_quotes or quote.instrument not in self.workspace.instruments:
+            return []
+        try:
+            return self._on_data(quote, quote.market_ns)
+        except Exception as error:  # noqa: BLE001  (as behind `_isolated`, on the way of each quote)
+            self.record_exception(error)
+            return []
+
+    def _on_data(self, data: Bar | Quote, now: int) -> list[StrategySignal]:
+        self.workspace.current, self.workspace.now = data.instrument, now
+        self.workspace.data[data.instrument] = data
+        result = self._call(self._on_data_if_warm, data)
+        return [] if result is None else self._drafts([result], "on_data")
+
+    def _on_data_if_warm(self, data: Bar | Quote) -> Any:
+        if not self.workspace.is_warm(data.instrument):
+            return None
+        self._warm.add(data.instrument)
+        return self.strategy.on_data(data)
+
+    def _note_in_slice(self, bar: Bar) -> list[StrategySignal]:
+        """Run `generate_signals` once all watched instruments have had their bar of this time."""
+        if type(self.strategy).generate_signals is BaseStrategy.generate_signals:
+            return []
+        if not self._pending:
+            self._pending, self._slice_ns = set(self.workspace.instruments), bar.end_ns
+        self._pending.discard(bar.instrument)
+        return [] if self._pending else self._generate()
+
+    def _end_slice(self, end_ns: int) -> list[StrategySignal]:
+        """End a slice that some instrument's missing trades left open, at a bar of a later time."""
+        if not self._pending or end_ns <= self._slice_ns:
+            return []
+        self._pending = set()
+        return self._generate()
+
+    def _generate(self) -> list[StrategySignal]:
+        found = self._call(self._generate_if_warm)
+        return self._drafts(found, "generate_signals") if found else []
+
+    def _generate_if_warm(self) -> list[Any]:
+        if not all(self.workspace.is_warm(instrument) for instrument in self.workspace.instruments):
+            return []
+        result = self.strategy.generate_signals()
+        many = isinstance(result, Iterable) and not isinstance(result, str)
+        return [item for item in (result if many else [result]) if item is not None]  # type: ignore[union-attr]
+
+    def _drafts(self, results: list[Any], method: str) -> list[StrategySignal]:
+        """The results but HOLD if all are signals; anything else is a fault of the method that returned it."""
+        drafts: list[StrategySignal] = []
+        for result in results:
+            try:
+                action = self._check(result, method)
+            except StrategyError as error:
+                self.fault = Fault(str(error), self._place(_first_line(getattr(self.strategy, method))))
+                return []
+            if action != "HOLD":
+                drafts.append(result)
+        return drafts
+
+    def _check(self, result: Any, method: str) -> str:
+        """The action in capitals; `StrategyError` if the result is no signal."""
+        if not isinstance(result, StrategySignal):
+            raise StrategyError(f"{method} returned {result!r}: expected what self.create_signal(...) returns, or None")
+        action = check_action(result.action)
+        check_confidence(result.confidence)
+        if result.instrument not in self.workspace.instruments:
+            raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
+        return action
+
+    # positions, fills, start and stop
+
+    def set_position(self, watch: str, view: PositionView) -> None:
+        """Set the strategy's own position for a watched instrument."""
+        self.workspace.positions[watch] = view
+
+    def start(self) -> None:
+        """Call `on_start`: history is done, the next bar is live."""
+        self._call(self.strategy.on_start)
+
+    def stop(self) -> None:
+        """Call `on_stop`."""
+        self._call(self.strategy.on_stop)
+
+    def on_fill(self, change: PositionChanged) -> None:
+        """Call `on_fill` for a fill that changed the position."""
+        self._call(self.strategy.on_fill, change)
+
+    def on_trade(self, trade: TradeClosed) -> None:
+        """Call `on_trade` for a closed trade."""
+        self._call(self.strategy.on_trade, trade)
+
+    # memory
+
+    def restore_memory(self, text: str) -> None:
+        """Set the strategy's memory to what was journaled last."""
+        self.journaled_memory = text
+        self.workspace.memory = decode_memory(text)
+
+    def changed_memory(self) -> str | None:
+        """The memory to journal, None if unchanged; one that cannot be encoded is a fault."""
+        if self.fault is not None or (not self.workspace.memory and self.journaled_memory == EMPTY):
+            return None
+        text = self._isolated(None, encode_memory, self.workspace.memory)
+        return None if text == self.journaled_memory else text
+
+    # isolation
+
+    def _isolated(self, otherwise: _Else, work: Callable[..., _Result], *arguments: Any) -> _Result | _Else:
+        """Turn an exception in our own work for this strategy into its fault, so that the others go on."""
+        try:
+            return work(*arguments)
+        except Exception as error:  # noqa: BLE001  (a run nobody can host must not end the engine)
+            self.fault = Fault(_describe(error), self._where(error.__traceback__))
+            return otherwise
+
+    def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        if self.fault is not None:
+            return None
+        self._guard.begin(self.run.name)
+        result = None
+        try:
+            result = method(*arguments)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
+            self.fault = Fault(_describe(error), self._where(error.__traceback__))
+        problem = self._guard.end(self.run.name, self.fault is not None)
+        if problem and self.fault is None:
+            self.fault = Fault(problem, self._place(_first_line(self.strategy.on_data)))
+            return None
+        return result
+
+    def _where(self, traceback: TracebackType | None) -> str:
+        """The deepest line of the author's own file, else the deepest of all."""
+        mine = _file(type(self.strategy))
+        place = ""
+        while traceback is not None:
+            file = traceback.tb_frame.f_code.co_filename
+            if file == mine or not place or mine not in place:
+                place = f"{file}:{traceback.tb_lineno}"
+            traceback = traceback.tb_next
+        return _short(place)
+
+    def _place(self, line: int) -> str:
+        return _short(f"{_file(type(self.strategy))}:{line}")
+
+
+def _describe(error: BaseException) -> str:
+    text = str(error)
+    return text if isinstance(error, StrategyError) else f"{type(error).__name__}: {text}"
+
+
+def _file(strategy: type) -> str:
+    return str(getattr(sys.modules.get(strategy.__module__), "__file__", "") or strategy.__module__)
+
+
+def _first_line(method: Callable[..., Any]) -> int:
+    code = getattr(getattr(method, "__func__", method), "__code__", None)
+    return code.co_firstlineno if code is not None else 0
+
+
+def _short(place: str) -> str:
+    """The folder, the file and the line."""
+    return "/".join(place.rsplit("/", 2)[-2:])

@@ -1,0 +1,1 @@
+"""Gateway decisions: levels and alerts, the read model, outcomes of signals and requests."""

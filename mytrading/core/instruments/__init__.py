@@ -1,0 +1,1 @@
+"""Instruments: contracts, lots, symbols and the master contract."""

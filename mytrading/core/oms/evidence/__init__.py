@@ -1,0 +1,1 @@
+"""Evidence about orders and positions: trade book, unconfirmed fills, positions over night."""

@@ -1,0 +1,1 @@
+"""Exits: goals, flatten, broker stops, retries."""

@@ -1,0 +1,1 @@
+"""Requests of an operator: orders, claims, the test order."""

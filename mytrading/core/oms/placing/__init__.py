@@ -1,0 +1,1 @@
+"""Placing orders: entries, slices, modification, dispatch of calls."""

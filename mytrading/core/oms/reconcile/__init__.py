@@ -1,0 +1,1 @@
+"""Reconciliation: broker books and order updates against our orders."""

@@ -1,0 +1,439 @@
+"""What the broker says of an order we know by its id: fills, ends, and contradictions.
+
+One sighting of a fill is enough to see it, two sources are needed to count it, and an end needs two sightings as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.accounting import position_ledger
+from mytrading.core.ids import content_id
+from mytrading.core.oms.evidence import overnight, unconfirmed_fills
+from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, OrderVerdict, judge
+from mytrading.core.oms.exits import broker_stops, exit_goals
+from mytrading.core.oms.placing import modify, slices
+from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import key_of
+from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, weigh, with_cancel
+from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
+from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
+from mytrading.messages.orders import Goal, Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
+
+
+def bind(draft: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
+    """Give an order its broker id; None, with a record, if that id is already another order's."""
+    owner = draft.state.by_broker.get((order.account, broker_order_id))
+    if owner is not None and owner != order.client_order_id:
+        draft.illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
+        return None
+    late = order.state in ABSENT
+    evidence = replace(order.evidence, flapped=False, match=None, seen_machine_ns=0)
+    if late:
+        evidence = with_cancel(evidence, wanted=True)
+        what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
+        draft.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
+    startup.note(draft, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
+    return draft.change(
+        order,
+        "appeared" if late else "accepted",
+        state=OrderState.ACCEPTED,
+        broker_order_id=broker_order_id,
+        evidence=evidence,
+        **fields,
+    )
+
+
+def on_report(draft: OrderDecision, report: OrderReport) -> None:
+    """Fold one order update, of an order that is ours by id, or by our id in its tag."""
+    row = report.order
+    order = ours(draft, report.account, row)
+    if order is None or _impossible(draft, order, row):
+        return
+    _learn(draft, order, row, _reported_by_stream(draft, order, row, report.received_machine_ns))
+
+
+def _reported_by_stream(draft: OrderDecision, order: Order, row: BrokerOrder, received_ns: int) -> OrderEvidence:
+    """The evidence with an order update: a first sighting of a fill voids an earlier end, a new end is pending."""
+    units = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
+    evidence, end = order.evidence, order.evidence.end
+    if units > evidence.fills.stream:
+        evidence = replace(evidence, fills=replace(evidence.fills, stream=units))
+    ended = order.state in TERMINAL
+    voidable = end is None or isinstance(end, PendingEnd) or (isinstance(end, Disputed) and not ended)
+    news = min(units, max(order.quantity, order.filled))  # one source is no sighting of more than was ordered
+    if news > max(order.filled_seen, evidence.fills.stream_void) and voidable:
+        evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
+    elif order.filled_seen < news <= evidence.fills.stream_void:
+        draft.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
+    if row.status not in ENDS or ended:
+        return evidence
+    if not isinstance(end, PendingEnd) or end.status is not row.status:
+        pending = PendingEnd(status=row.status, by_stream=True)
+        return replace(evidence, end=pending, flapped=False, match=None, seen_machine_ns=received_ns)
+    if evidence.end is not None and not evidence.flapped and not end.by_stream:
+        return replace(evidence, end=replace(end, by_stream=True))
+    return evidence
+
+
+def ours(draft: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
+    """Our order behind a broker order: by its id, or bound now because our own id stands in its tag."""
+    state = draft.state
+    name = state.by_broker.get((account, row.broker_order_id))
+    if name is not None:
+        return state.orders.get(name)
+    tagged = state.orders.get(row.tag) if row.tag else None
+    if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.call.attempt == 0:
+        return None
+    if tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED):
+        return None
+    return bind(draft, tagged, row.broker_order_id)
+
+
+def on_row(draft: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead) -> bool:
+    """Fold one row of an order book, with the order's trades; true if the read is behind what we already know."""
+    if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(draft, order, row):
+        return read.began_machine_ns > order.call.ended_machine_ns
+    if order.state in RESTING:
+        order = modify.read_back(draft, order, row, read)
+    fills = _levels(order, row, trades)
+    if _repeats(order, row, fills):
+        return False
+    reading = _reading(draft, order, row, fills, trades, read)
+    if order.state in TERMINAL:
+        return _on_ended(draft, order, row, fills, reading)
+    judged = judge(order, order.evidence, reading, OrderCase.RESTING)
+    evidence = judged.evidence
+    if reading.denies_fill:
+        order, evidence, fills = _judge_fill(draft, order, evidence, fills, reading)
+    _learn(draft, order, row, _with_fills(evidence, fills), proven=judged.verdict is OrderVerdict.END_PROVEN)
+    return reading.fewer
+
+
+def _repeats(order: Order, row: BrokerOrder, fills: ReportedFills) -> bool:
+    """True of a filled order of which the row shows what is known: most rows of a day are such."""
+    settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
+    return settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills
+
+
+def _reading(
+    draft: OrderDecision,
+    order: Order,
+    row: BrokerOrder,
+    fills: ReportedFills,
+    trades: BrokerTrades | None,
+    read: BooksRead,
+) -> OrderReading:
+    shown = row.status in ENDS or row.status in OPEN
+    denies = shown and unconfirmed_fills.denied(order, row, trades, read, fills)
+    net_denies = None
+    if denies and row.status in OPEN and read.positions is not None:
+        net_denies = unconfirmed_fills.net_lacks(draft, order, read)
+    return OrderReading(
+        draft.limits,
+        read.began_machine_ns,
+        read.ended_machine_ns,
+        row.status,
+        trades_read=read.trades is not None,
+        denies_fill=denies,
+        net_denies_fill=net_denies,
+        fewer=_backward(order, row),
+    )
+
+
+def _on_ended(
+    draft: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading
+) -> bool:
+    """Fold the row of an order that ended here; true if the read is behind."""
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED)
+    if verdict is OrderVerdict.IGNORED:
+        return True
+    what = f"{order.state} here, but {row.status} in two order books"
+    if verdict is OrderVerdict.DISPUTE_NOTED:
+        draft.change(order, "contradicted", evidence=evidence)
+        draft.read(order.account, "contradiction")
+        return True
+    if verdict is OrderVerdict.CONTRADICTED:
+        draft.illegal(order, what, evidence=evidence)
+        return True
+    if verdict is OrderVerdict.REVIVED:
+        revived = draft.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
+        broker_stops.returned(draft, revived)
+        return True
+    cleared = verdict in (OrderVerdict.FLAPPED, OrderVerdict.CLEARED)
+    if reading.denies_fill and row.status in ENDS and not cleared:
+        order, evidence, fills = _judge_fill(draft, order, evidence, fills, reading)
+    _learn(draft, order, row, _with_fills(evidence, fills))
+    return verdict is OrderVerdict.BEHIND or _fewer(draft, draft.order(order.client_order_id), row, reading)
+
+
+def _judge_fill(
+    draft: OrderDecision, order: Order, evidence: OrderEvidence, fills: ReportedFills, reading: OrderReading
+) -> tuple[Order, OrderEvidence, ReportedFills]:
+    """What books that deny a sighted fill make of it; `evidence` and `fills` are those with this read otherwise."""
+    judged = judge(order, order.evidence, reading, OrderCase.SIGHTED_FILL)
+    if judged.verdict is OrderVerdict.NOTHING:
+        return order, evidence, fills
+    if judged.verdict is not OrderVerdict.FILL_WITHDRAWN:
+        return order, judged.evidence, fills
+    if reading.status in OPEN or order.state in TERMINAL:
+        evidence = judged.evidence
+    before = order.evidence.fills
+    traded = (fills.trades, fills.trade_value) != (before.trades, before.trade_value)
+    order = unconfirmed_fills.withdraw(draft, order, f"two reads show it {reading.status} with {order.filled}")
+    left = replace(order.evidence.fills, book=min(fills.book, order.filled))
+    fills = replace(left, trades=fills.trades, trade_value=fills.trade_value) if traded else left
+    return order, evidence, fills
+
+
+def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
+    return evidence if fills is evidence.fills else replace(evidence, fills=fills)
+
+
+def on_trades(draft: OrderDecision, order: Order, trades: BrokerTrades) -> None:
+    """Fold the summed trades of an order whose row was not read."""
+    _learn(draft, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
+
+
+def on_missing(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """A resting order is not in a whole order book: recorded at the second read, never taken for cancelled.
+
+    True while the absence only shows that the read is behind.
+    """
+    reading = _absent(draft, order, read)
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING_ABSENT)
+    if verdict is OrderVerdict.MISSING_NOTED:
+        draft.change(order, "unseen", evidence=evidence)
+    elif verdict is OrderVerdict.ENDED_OVERNIGHT:
+        end_overnight(draft, order, read)
+    elif verdict is OrderVerdict.MISSING_REPORTED:
+        what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
+        draft.change(order, "missing", evidence=evidence, message=what)
+        draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
+    return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
+
+
+def _absent(draft: OrderDecision, order: Order, read: BooksRead) -> OrderReading:
+    """A read whose order book does not list the order."""
+    carried = order.client_order_id in draft.state.carried
+    return OrderReading(draft.limits, read.began_machine_ns, read.ended_machine_ns, carried=carried)
+
+
+def on_hidden(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """A filled order of today is not in the order book: the read shows the time before it.
+
+    True until the order has been missing for so long that the book must be said to have dropped it.
+    """
+    verdict, evidence = judge(order, order.evidence, _absent(draft, order, read), OrderCase.FILLED_ABSENT)
+    if verdict is OrderVerdict.MISSING_NOTED:
+        draft.change(order, "unseen", evidence=evidence)
+    elif verdict is OrderVerdict.DROPPED:
+        what = f"filled order {order.broker_order_id} of {order.instrument} is in no order book any more"
+        draft.change(order, "missing", evidence=evidence, message=what)
+        draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+    return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
+
+
+def end_overnight(draft: OrderDecision, order: Order, read: BooksRead) -> None:
+    """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
+
+    What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now. So it
+    is with what one source told of it; of an entry that counts, and stays guarded, unless the positions take it back.
+    """
+    unknown = order.state in UNRESOLVED
+    what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
+    evidence = with_cancel(replace(order.evidence, end=None, flapped=False), wanted=False)
+    draft.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=what)
+    if unknown:
+        what = f"{what}, and its fate was unknown; look at the broker"
+        draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
+    else:
+        draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+    if order.filled_seen > order.filled:
+        settle_sighted(draft, draft.order(order.client_order_id), overnight.average(key_of(order), read))
+    elif order.purpose.reduces and (unknown or overnight.may_be_filled(key_of(order), draft.state, read)):
+        overnight.hold_back(draft, order)
+
+
+def settle_sighted(draft: OrderDecision, order: Order, price: float = 0.0) -> None:
+    """No second source comes any more for what one told of an order of an earlier day.
+
+    `price` (rupees, 0: not known) is that of the units in the position book.
+    """
+    if order.purpose.reduces:
+        overnight.hold_back(draft, order)
+        unconfirmed_fills.withdraw(draft, order, "no book shows the order any more, the positions tell what is held")
+        return
+    price = order.average_price or order.price or price or order.plan.reference_price
+    if price > 0:
+        counted = draft.change(order, "filled_late", filled=order.filled_seen, average_price=price)
+        _book(draft, order, counted)
+
+
+def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:
+    """The reported fills with those of a read."""
+    fills = order.evidence.fills
+    if row.status is BrokerStatus.COMPLETE:
+        book = max(row.quantity, row.filled or 0)
+    elif row.filled is not None:
+        book = max(fills.book if fills.book < order.quantity else 0, row.filled)
+    else:  # many brokers name no filled quantity: what an earlier trade book summed to is then confirmed by this one
+        book = fills.trades if trades and trades.quantity >= fills.trades else 0
+    fills = _traded(fills, trades) if trades else fills
+    return fills if book == fills.book else replace(fills, book=book)
+
+
+def _traded(fills: ReportedFills, trades: BrokerTrades) -> ReportedFills:
+    if trades.quantity < fills.trades or (trades.quantity, trades.value) == (fills.trades, fills.trade_value):
+        return fills
+    return replace(fills, trades=trades.quantity, trade_value=trades.value)
+
+
+def _ended(evidence: OrderEvidence, state: OrderState) -> OrderEvidence:
+    """The evidence of an order that just ended; one that is replaced keeps the terms for its successor."""
+    replaced = evidence.modify.by_replacement and state is OrderState.CANCELLED
+    change = replace(evidence.modify, out=False) if replaced else modify.ended(evidence.modify)
+    cancel = replace(evidence.cancel, wanted=False)
+    return replace(evidence, end=None, flapped=False, match=None, cancel=cancel, modify=change)
+
+
+def _learn(
+    draft: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
+) -> None:
+    price = (row.average_price or 0.0) if row else 0.0
+    fills = weigh(order, price, evidence.fills)
+    status = row.status if row else None
+    state = _state_after(order, fills, status, proven)
+    if state in TERMINAL and order.state not in TERMINAL:
+        evidence = _ended(evidence, state)
+    fields: dict[str, Any] = {
+        "filled_seen": fills.seen,
+        "filled": fills.confirmed,
+        "average_price": fills.average_price,
+    }
+    if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
+        fields["message"] = row.message
+    fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
+    if evidence is not order.evidence and evidence != order.evidence:
+        fields["evidence"] = evidence
+    if state is not order.state or fields:
+        changed = draft.change(order, _event(order, state, fills), state=state, **fields)
+        if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
+            broker_stops.arm(draft, changed, changed.filled_seen - order.filled_seen)
+            if order.state in TERMINAL:
+                modify.filled_late(draft, changed, changed.filled_seen - order.filled_seen)
+        _book(draft, order, changed)
+        _overfilled(draft, order, changed)
+        if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
+            slices.refused(draft, changed, changed.message)
+        if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
+            modify.succeed(draft, changed)
+        order = changed
+    end = order.evidence.end
+    ends = end and order.state in RESTING and not draft.cancel_leaves(order.account, order.client_order_id)
+    if order.filled_seen > order.filled or ends:
+        draft.read(order.account, "unproven", positions=isinstance(end, Disputed))
+
+
+def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
+    if fills.confirmed >= order.quantity:
+        return OrderState.FILLED
+    if proven and status in ENDS and fills.seen == fills.confirmed:
+        return ENDS[status]
+    if order.state in TERMINAL:
+        return order.state
+    if fills.seen:
+        return OrderState.PARTIALLY_FILLED
+    if order.order_type in (OrderType.SL, OrderType.SL_M) and status is BrokerStatus.OPEN:
+        return OrderState.TRIGGERED
+    return OrderState.TRIGGERED if order.state is OrderState.TRIGGERED else OrderState.ACCEPTED
+
+
+def _event(order: Order, state: OrderState, fills: Fills) -> str:
+    if state is not order.state and state in TERMINAL:
+        return state.value.lower()
+    if fills.confirmed > order.filled:
+        return "filled_late" if order.state in TERMINAL else "partially_filled"
+    if fills.seen > order.filled_seen:
+        return "sighted"
+    return state.value.lower() if state is not order.state else "observed"
+
+
+def _book(draft: OrderDecision, before: Order, after: Order) -> None:
+    units = (after.filled - before.filled) * after.side.sign
+    position = draft.position(after)
+    if units:
+        paid = after.average_price * after.filled - before.average_price * before.filled
+        price = paid / abs(units) if paid > 0 else after.average_price
+        booked = position_ledger.book(position, units, price, draft.now, after.run)
+        opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
+        moved = position_ledger.with_levels(booked.position, after) if opens else booked.position
+        held = draft.moved(moved, after, units, price)
+        if booked.trade:
+            draft.emit(booked.trade)
+        if after.purpose.reduces and held.quantity * after.side.sign > 0:
+            _reversed(draft, after, held.quantity)
+        return
+    dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
+    if abs(dearer) > 1e-6:
+        draft.adjusted(
+            position_ledger.reprice(position, after.filled * after.side.sign, dearer, draft.now), "correction", 0
+        )
+    draft.record_sighting(after)
+
+
+def _reversed(draft: OrderDecision, order: Order, held: int) -> None:
+    what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
+    draft.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
+    goal = Goal(
+        id=content_id("reversal", order.client_order_id, order.filled),
+        account=order.account,
+        instrument=order.instrument,
+        product=order.product,
+        strategy=order.strategy,
+        run=order.run,
+        cause=order.client_order_id,
+        reason="an exit filled beyond what was held",
+        purpose=Purpose.EXIT,
+    )
+    exit_goals.start(draft, goal)
+
+
+def _overfilled(draft: OrderDecision, before: Order, after: Order) -> None:
+    if after.filled > after.quantity and before.filled <= before.quantity:
+        what = f"order for {after.quantity} of {after.instrument} filled {after.filled}"
+        draft.halt(key_of(after), what)
+        draft.alert("ORDER_OVERFILLED", Severity.CRITICAL, after.client_order_id, what)
+
+
+def _impossible(draft: OrderDecision, order: Order, row: BrokerOrder) -> bool:
+    if row.instrument == order.instrument and row.side is order.side:
+        return False
+    if not isinstance(order.evidence.end, Contradicted):
+        what = f"broker order {row.broker_order_id} is {row.side} {row.instrument}, ours is {order.side}"
+        draft.illegal(order, f"{what} {order.instrument}", evidence=replace(order.evidence, end=Contradicted()))
+    return True
+
+
+def _fewer(draft: OrderDecision, order: Order, row: BrokerOrder, reading: OrderReading) -> bool:
+    """True while a row with fewer units than are certain may be an old snapshot, so that the whole read is from before.
+
+    One that stands for long is what the broker says now: recorded, and positions are compared again.
+    """
+    reading = reading._replace(fewer=_backward(order, row))
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED_LEVEL)
+    if verdict is OrderVerdict.FEWER_NOTED:
+        draft.change(order, "fewer", evidence=evidence)
+    elif verdict is OrderVerdict.CONTRADICTED:
+        what = f"filled {order.filled} here, {row.filled} in all order books since"
+        draft.illegal(order, what, evidence=evidence)
+    return verdict in (OrderVerdict.BEHIND, OrderVerdict.FEWER_NOTED)
+
+
+def _backward(order: Order, row: BrokerOrder) -> bool:
+    """True if the row shows less than is already certain, so that the whole read is from before."""
+    return row.filled is not None and row.filled < order.filled and row.status is not BrokerStatus.COMPLETE

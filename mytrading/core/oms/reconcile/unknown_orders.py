@@ -1,0 +1,264 @@
+"""Orders of unknown fate, resolved by reading: adopted, given up as LOST, or declared a GHOST.
+
+What is not there proves nothing until it was not there in several reads that began after the call ended and that are
+not behind what we already know.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from mytrading.core.oms.evidence import delivery
+from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerdict, judge, unseen_reads
+from mytrading.core.oms.exits import exit_retries
+from mytrading.core.oms.placing import entries, slices
+from mytrading.core.oms.reconcile import order_updates, position_corrections
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import Key, key_of
+from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
+from mytrading.messages.order_evidence import Candidate, Unseen
+from mytrading.messages.orders import Order
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+from mytrading.messages.run_config import UnknownExit
+
+ANALYZE = "analyze"
+NEVER = 1 << 62
+"""Machine ns of what no read has shown yet."""
+
+
+class SortedRead(NamedTuple):
+    """One read, sorted: order rows and trade sums that are nobody's, and whether the read shows an older past."""
+
+    read: BooksRead
+    unclaimed: list[BrokerOrder]
+    trades: list[BrokerTrades]
+    behind: bool
+
+
+def resolve(draft: OrderDecision, sorted_read: SortedRead) -> None:
+    """Move every order on whose fate is unknown, and every one given up that appears."""
+    account = sorted_read.read.account
+    names = [name for name, of in draft.state.seeking.items() if of == account]
+    seekers = sorted(
+        (draft.order(name) for name in names),
+        key=lambda order: (order.state in ABSENT, order.call.began_machine_ns, order.client_order_id),
+    )
+    taken: set[str] = set()
+    for place, order in enumerate(seekers):
+        if _in_flight_twin(draft, order):
+            continue
+        rivals = sum(_twins(order, other) for other in seekers[place:])
+        _resolve(draft, order, rivals, sorted_read, taken)
+
+
+def _twins(one: Order, other: Order) -> bool:
+    return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
+
+
+def _in_flight_twin(draft: OrderDecision, order: Order) -> bool:
+    """A call that is still out may be the maker of any matching row: decide when it has answered."""
+    return any(
+        other.state is OrderState.SUBMITTED and _twins(order, other) for other in draft.open_orders(key_of(order))
+    )
+
+
+def _resolve(draft: OrderDecision, order: Order, rivals: int, sorted_read: SortedRead, taken: set[str]) -> None:
+    matching = [row for row in sorted_read.unclaimed if row.broker_order_id not in taken]
+    matching = [row for row in matching if matches(draft, order, row, sorted_read.read)]
+    if len(matching) > rivals:
+        taken.update(row.broker_order_id for row in matching)
+        _listed(draft, order, matching, sorted_read, several=True)
+    elif matching:
+        row = _preferred(draft, order, matching)
+        taken.add(row.broker_order_id)
+        _listed(draft, order, [row], sorted_read)
+    elif order.state is OrderState.UNKNOWN:
+        _absent(draft, order, sorted_read)
+
+
+def matches(draft: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    """True if a row of the book that belongs to no order of ours may be this one."""
+    if row.product is not None and row.product is not order.product:
+        return False
+    if not same_fingerprint(order, row.instrument, row.side, row.quantity):
+        return False
+    first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
+    return first_seen is None or first_seen > order.call.began_machine_ns
+
+
+def _preferred(draft: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
+    """The candidate, else the row that was seen first: orders choose by age, and a younger one cannot be an old row."""
+
+    match = order.evidence.match
+    candidate = match.broker_order_id if isinstance(match, Candidate) else ""
+
+    def rank(row: BrokerOrder) -> tuple[bool, bool, int, str]:
+        seen = draft.state.foreign.get((order.account, row.broker_order_id))
+        return row.broker_order_id != candidate, seen is None, seen or 0, row.broker_order_id
+
+    return min(matching, key=rank)
+
+
+def _listed(
+    draft: OrderDecision, order: Order, rows: list[BrokerOrder], sorted_read: SortedRead, *, several: bool = False
+) -> None:
+    """Note what the book lists that may be this order, or bind it."""
+    read, row = sorted_read.read, rows[0]
+    reading = _reading(draft, order, sorted_read)._replace(found=row.broker_order_id, several=several)
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_LISTED)
+    if verdict is OrderVerdict.AMBIGUITY_NOTED:
+        names = ", ".join(sorted(row.broker_order_id for row in rows))
+        what = f"{len(rows)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
+        draft.change(order, "ambiguous", evidence=evidence, message=what)
+        draft.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
+    elif verdict is OrderVerdict.CANDIDATE_NOTED:
+        draft.change(order, "candidate", evidence=evidence)
+        draft.read(order.account, "candidate", positions=order.purpose.reduces)
+    elif verdict is OrderVerdict.BOUND:
+        bound = order_updates.bind(draft, order, row.broker_order_id, **_shown_prices(order, row))
+        if bound is not None:
+            trades = next((t for t in sorted_read.trades if t.broker_order_id == row.broker_order_id), None)
+            order_updates.on_row(draft, bound, row, trades, read)
+
+
+def _reading(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
+    read = sorted_read.read
+    return OrderReading(
+        draft.limits,
+        read.began_machine_ns,
+        read.ended_machine_ns,
+        behind=sorted_read.behind,
+        carried=order.client_order_id in draft.state.carried,
+    )
+
+
+def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
+    """The prices of an adopted order are the broker's: of two alike it may be the other, placed at another level."""
+    shown = {"price": row.price, "trigger_price": row.trigger_price}
+    if order.order_type is not row.order_type or order.order_type is OrderType.MARKET:
+        return {}
+    return {name: value for name, value in shown.items() if value > 0 and getattr(order, name) > 0}
+
+
+def _absent(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
+    read, reduces = sorted_read.read, order.purpose.reduces
+    reading = _reading(draft, order, sorted_read)._replace(
+        unmoved=_net_unchanged(draft, order, sorted_read) if reduces else None,
+        tagged=not reduces and _shows_tags(draft, read),
+    )
+    verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_ABSENT)
+    if event := _COUNTING.get(verdict):
+        draft.change(order, event, evidence=evidence)
+    elif verdict is OrderVerdict.ENDED_OVERNIGHT:
+        order_updates.end_overnight(draft, order, read)
+    elif verdict is OrderVerdict.GIVEN_UP:
+        _give_up(draft, order, sorted_read)
+    elif verdict is OrderVerdict.LOST:
+        _lose(draft, order)
+
+
+_COUNTING = {
+    OrderVerdict.CANDIDATE_GONE: "candidate_gone",
+    OrderVerdict.MISSING_NOTED: "unseen",
+    OrderVerdict.UNSEEN_COUNTED: "unseen",
+    OrderVerdict.UNSEEN_CLEARED: "unclear",
+}
+"""Verdicts that change the evidence alone, and the events that say so."""
+
+
+def _shows_tags(draft: OrderDecision, read: BooksRead) -> bool:
+    """True if the book shows our ids as tags: in analyzer mode, where each order of ours in this read carries its own.
+
+    An order of ours that is there then shows it too. A broker's book is not trusted with that.
+    """
+    names = draft.state.by_broker
+    ours = [(row.tag, name) for row in read.orders or () if (name := names.get((read.account, row.broker_order_id)))]
+    return draft.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
+
+
+def _lose(draft: OrderDecision, order: Order) -> None:
+    reads = unseen_reads(order.evidence) + 1
+    what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {reads} reads can tell"
+    draft.change(order, "lost", state=OrderState.LOST, message=what)
+    then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
+    draft.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
+
+
+def _give_up(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
+    """Give an exit or stop up, once for each that sends the next one; what comes after that waits for an operator.
+
+    What someone else traded meanwhile is booked first: the next one is for what is left.
+    """
+    evidence = replace(order.evidence, match=Unseen(reads=2))
+    same_try = any(part.state is OrderState.GHOST for part in slices.siblings(draft, order))
+    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not exit_retries.retry_used(draft, order)):
+        kind = "stop" if order.purpose is Purpose.STOP else "exit"
+        what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
+        if _by_strangers(draft, order, sorted_read) and sorted_read.read.positions:
+            position_corrections.correct(draft, key_of(order), _net(sorted_read.read, key_of(order)), sorted_read.read)
+        draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
+        draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
+        if not same_try:
+            exit_retries.use_retry(draft, order)
+    elif unseen_reads(order.evidence) < 2:
+        draft.change(order, "unresolved", evidence=evidence)
+        exit_retries.ask_operator(draft, order)
+
+
+def _net_unchanged(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> bool | None:
+    """True if trades and net show that nothing was filled, None if this read cannot tell."""
+    read, key = sorted_read.read, key_of(order)
+    if read.trades is None or read.positions is None or not read.positions:
+        return None
+    for other in draft.open_orders(key):
+        moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
+        if moving and other.client_order_id != order.client_order_id:
+            return None
+    strange = _strangers(draft, order, sorted_read)
+    if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(draft, order, sorted_read)):
+        return False
+    rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
+    if not rows:
+        return delivery.is_untouched(draft.state, key)
+    unmanaged = draft.state.unmanaged.get(key)
+    expected = sum(position.quantity for position in draft.state.holders(key))
+    expected += unmanaged.quantity if unmanaged else 0
+    return _net(read, key) - expected in (0, _by_strangers(draft, order, sorted_read))
+
+
+def _net(read: BooksRead, key: Key) -> int:
+    rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
+    return sum(row.quantity for row in rows)
+
+
+def _fresh_trades(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
+    """Trades of nobody's orders in the order's instrument that may be its own: not seen before its call began."""
+    account, foreign = sorted_read.read.account, draft.state.foreign
+    seen = {trade.broker_order_id: foreign.get((account, trade.broker_order_id)) for trade in sorted_read.trades}
+    return [
+        trade
+        for trade in sorted_read.trades
+        if trade.instrument == order.instrument and (seen[trade.broker_order_id] or NEVER) > order.call.began_machine_ns
+    ]
+
+
+def _strangers(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> set[str]:
+    """Orders of this read, under the order's product, that none of ours of unknown fate can be, mostly an operator's"""
+    names = [name for name, of in draft.state.seeking.items() if of == sorted_read.read.account]
+    sought = [draft.order(name) for name in names]
+    return {
+        row.broker_order_id
+        for row in sorted_read.unclaimed
+        if (row.instrument, row.product) == (order.instrument, order.product)
+        and not any(matches(draft, other, row, sorted_read.read) for other in sought)
+    }
+
+
+def _by_strangers(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> int:
+    """Units (signed) of strangers' trades since the order's call began; the net moved by them, or they are booked."""
+    strange = _strangers(draft, order, sorted_read)
+    trades = _fresh_trades(draft, order, sorted_read)
+    return sum(trade.quantity * trade.side.sign for trade in trades if trade.broker_order_id in strange)

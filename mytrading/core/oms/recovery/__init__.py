@@ -1,0 +1,1 @@
+"""Start of the router: proof of what was sent, quiescence, expiry of alerts."""

@@ -1,0 +1,1 @@
+"""State of the order machine: tables, folds, one decision under way, settings."""

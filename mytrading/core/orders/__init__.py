@@ -1,0 +1,1 @@
+"""Order facts that all machines share: states, slicing, rate limit, marketable price."""

@@ -1,0 +1,1 @@
+"""When to read the broker's books, and how far they are believed."""

@@ -1,0 +1,1 @@
+"""Books of risk: positions, orders, intents and the market around them."""

@@ -1,0 +1,1 @@
+"""Entries: intents into admitted, sized orders or denials."""

@@ -1,0 +1,1 @@
+"""Exits by price and by time."""

@@ -1,0 +1,1 @@
+"""Loss and profit limits of the day: when they are reached and what follows."""

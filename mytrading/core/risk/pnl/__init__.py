@@ -1,0 +1,1 @@
+"""Profit and loss of the day, and the peaks of equity."""

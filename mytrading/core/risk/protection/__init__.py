@@ -1,0 +1,1 @@
+"""Stops and targets: levels that risk holds, coverage by broker stops."""

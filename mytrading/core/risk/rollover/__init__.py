@@ -1,0 +1,1 @@
+"""Futures rolled to the next contract."""

@@ -1,0 +1,1 @@
+"""Sizes of entries: lots, margin checks, profiles."""

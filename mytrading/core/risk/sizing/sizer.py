@@ -1,0 +1,287 @@
+"""How many lots each leg of an intent gets in an account: as wanted, by risk, or by a share of the account's margin.
+
+An account that cannot pay for one lot is left out with a reason, and no other account is touched by that: lots that are
+shared are never more than were wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from mytrading.core.accounting.margin import MarginLeg
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Share, Source, share_word
+from mytrading.core.risk.books.environment import RiskEnvironment
+from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.pretrade.context import Denial
+from mytrading.core.risk.pretrade.readiness import funds_unread
+from mytrading.core.risk.sizing.lots import (
+    LotMultiple,
+    basket_cost,
+    entry_price,
+    is_bought_only,
+    lots_at_risk,
+    plan_by_margin,
+    reference_price,
+    shared,
+    side_of,
+    trimmed,
+    unit_lots,
+)
+from mytrading.core.risk.sizing.margin_check import MarginCheck
+from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
+from mytrading.core.risk.state.state import RiskState
+from mytrading.core.text.money import rupees
+from mytrading.core.time import SECOND
+from mytrading.messages.journal_rows import IntentSized
+from mytrading.messages.run_config import AllocationMode, SizingRule
+from mytrading.messages.signals import Leg
+
+SHORT_OF_MARGIN = "INSUFFICIENT_MARGIN"
+TOO_MANY_LOTS = "LOTS_PER_LEG"
+OTHERS_NS = 10 * SECOND
+"""Market time that accounts among which lots are shared wait for the funds of one of them, at most."""
+ANY_TIMES = 1000
+"""A factor beyond all that an account may have: shares have no most lots."""
+
+
+class SizingResult(NamedTuple):
+    """Lots by instrument with the row that keeps them, or why the account is left out; neither if all is as wanted."""
+
+    row: IntentSized | None = None
+    denial: Denial | None = None
+
+
+class Sizer:
+    """Asks the state, changes nothing."""
+
+    def __init__(self, state: RiskState, environment: RiskEnvironment, margins: MarginCheck) -> None:
+        self._state = state
+        self._environment = environment
+        self._margins = margins
+
+    def rule_of(self, intent: Intent) -> SizingRule:
+        """How the intent's strategy is sized."""
+        run = self._environment.strategies.get(intent.signal.strategy)
+        return run.sizing if run is not None else SizingRule()
+
+    def waits(self, intent: Intent, account: str, now: int) -> bool:
+        """True while the broker has not said what an account has, and the intent is sized by that.
+
+        Lots that are shared by free margin wait for a while for what the other accounts have.
+        """
+        if account in intent.sized:
+            return False
+        rule = self.rule_of(intent)
+        shares = rule.allocation is AllocationMode.PROPORTIONAL
+        if self._margins.is_told(account):
+            return shares and rule.by == FIXED and self._waits_for_others(intent, now)
+        by_margin = rule.by not in (FIXED, BY_RISK) or shares
+        return by_margin or any(leg.profile for leg in intent.legs)
+
+    def _waits_for_others(self, intent: Intent, now: int) -> bool:
+        signal, there = intent.signal, self._environment.accounts_of(intent.signal.strategy)
+        if all(name in intent.ended or name in intent.sized or self._margins.is_told(name) for name in there):
+            return False
+        patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)
+        machine_ns = self._state.machine_ns
+        young = machine_ns < max(signal.expires_machine_ns - SECOND, self._environment.patient_until)
+        return now < signal.created_ns + patience or (young and not self._environment.lock_step)
+
+    def size(self, intent: Intent, account: str, now: int) -> SizingResult:
+        """The lots of an intent in an account; a size that was fixed stays."""
+        if account in intent.sized:
+            return SizingResult()
+        rule = self.rule_of(intent)
+        for leg in intent.legs:
+            if leg.profile:
+                return self._by_leg(intent, replace(rule, by=FIXED), account, now)
+        if rule.is_plain:
+            return SizingResult(denial=self._too_many(intent.legs, rule))
+        units = unit_lots([leg.lots for leg in intent.legs])
+        plan = self._plan(intent, units, rule, account, now)
+        if not plan.times:
+            return SizingResult(denial=Denial(SHORT_OF_MARGIN, plan.why))
+        lots = {leg.instrument: unit * plan.times for leg, unit in zip(intent.legs, units, strict=True)}
+        return SizingResult(IntentSized(signal=intent.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
+
+    def shared_rows(self, intent: Intent, rows: list[Any]) -> list[Any]:
+        """Those of the rows that size an account which are kept though it enters nothing yet: lots are shared once."""
+        rule = self.rule_of(intent)
+        return rows if rule.by == FIXED and rule.allocation is AllocationMode.PROPORTIONAL else []
+
+    def least(self, intent: Intent, account: str) -> Intent:
+        """The intent with the least that keeps the ratio of its legs, one lot for one alone."""
+        units = unit_lots([leg.lots for leg in intent.legs])
+        lots = {leg.instrument: unit for leg, unit in zip(intent.legs, units, strict=True)}
+        return replace(intent, sized={**intent.sized, account: lots})
+
+    def _by_leg(self, intent: Intent, rule: SizingRule, account: str, now: int) -> SizingResult:
+        """Legs that name a profile get what its share pays for, the others their own lots; one without any ends it."""
+        sizes = self._own_lots(intent, rule, account, now)
+        if isinstance(sizes, Denial):
+            return SizingResult(denial=sizes)
+        legs: dict[str, list[Leg]] = {}
+        for leg in intent.legs:
+            if leg.profile:
+                legs.setdefault(share_word(leg.profile), []).append(leg)
+        purse = self._purse(account)
+        if purse is None:
+            return SizingResult(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
+        fixed = [leg for leg in intent.legs if not leg.profile]
+        plans = plan_profiles(
+            self._valued(intent, [(leg, sizes[leg.instrument]) for leg in fixed]),
+            {name: self._valued(intent, [(leg, leg.lots) for leg in mine]) for name, mine in legs.items()},
+            purse, account, self._environment.tables, self._environment.calendar.trading_day(now),
+            lambda plan: self._trimmed(plan, intent, 1, rule, account),
+        )  # fmt: skip
+        said = []
+        for name, plan in plans.items():
+            said.append(f"{legs[name][0].profile} ({', '.join(leg.instrument for leg in legs[name])}): {plan.why}")
+            if not plan.times:
+                return SizingResult(denial=Denial(SHORT_OF_MARGIN, said[-1]))
+            sizes |= {leg.instrument: leg.lots * plan.times for leg in legs[name]}
+        return SizingResult(
+            IntentSized(signal=intent.signal.id, account=account, lots=sizes, why="; ".join(said), at_ns=now)
+        )
+
+    def _own_lots(self, intent: Intent, rule: SizingRule, account: str, now: int) -> dict[str, int] | Denial:
+        """The lots of the legs that say them, spread over accounts as all lots of the strategy are."""
+        legs = tuple(leg for leg in intent.legs if not leg.profile)
+        if rule.is_plain or not legs:
+            return self._too_many(legs, rule) or {leg.instrument: leg.lots for leg in legs}
+        units = unit_lots([leg.lots for leg in legs])
+        part = replace(intent, signal=replace(intent.signal, legs=legs))
+        plan = self._times(part, units, rule, account, now)
+        if any(self._is_contract(leg) for leg in legs):
+            plan = self._trimmed(plan, intent, self._largest(legs, units), rule, account)
+        else:
+            plan = trimmed(plan, rule, account, intent.signal.confidence, plan.times * ANY_TIMES)
+        if not plan.times:
+            return Denial(SHORT_OF_MARGIN, plan.why)
+        return {leg.instrument: unit * plan.times for leg, unit in zip(legs, units, strict=True)}
+
+    def _purse(self, account: str) -> FreeFunds | None:
+        cash, available = self._margins.cash(account), self._margins.available(account)
+        if cash is None or available is None:
+            return None
+        return FreeFunds(cash, available, self._margins.buffer(account), self._margins.learnt(account))
+
+    def _plan(self, intent: Intent, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> LotMultiple:
+        plan = self._times(intent, units, rule, account, now)
+        return self._trimmed(plan, intent, self._largest(intent.legs, units), rule, account)
+
+    def _largest(self, legs: tuple[Leg, ...], units: tuple[int, ...]) -> int:
+        """The most lots of a leg in the ratio; shares beside contracts are not lots."""
+        lots = [abs(unit) for leg, unit in zip(legs, units, strict=True) if self._is_contract(leg)]
+        return max(lots or [abs(unit) for unit in units])
+
+    def _is_contract(self, leg: Leg) -> bool:
+        instrument = self._environment.instruments.get(leg.instrument)
+        return instrument is None or instrument.kind.is_derivative
+
+    def _trimmed(self, plan: LotMultiple, intent: Intent, largest: int, rule: SizingRule, account: str) -> LotMultiple:
+        return trimmed(plan, rule, account, intent.signal.confidence, self._most(rule) // largest)
+
+    def _times(self, intent: Intent, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> LotMultiple:
+        if rule.by == BY_RISK:
+            return self._by_risk(intent, units, rule)
+        intended = abs(intent.legs[0].lots // units[0])
+        if rule.by == FIXED:
+            return self._fixed(intent, intended, rule, account)
+        try:
+            share = self._environment.tables.share_of(rule.by)
+        except ValueError as error:
+            return LotMultiple(0, str(error))
+        legs = self._priced(intent, units)
+        source = Source.CASH if share.source is Source.FITTING and is_bought_only(legs) else share.source
+        if is_bought_only(legs) and share.source is Source.AVAILABLE:
+            return LotMultiple(intended, f"{intended} as wanted: grade {rule.by} is not for what only buys options")
+        margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
+        if margin is None:
+            return LotMultiple(0, self._unfunded(account))
+        return self._by_margin(legs, margin, share, account, now)
+
+    def _by_margin(self, legs: list[MarginLeg], margin: float, share: Share, account: str, now: int) -> LotMultiple:
+        cost = basket_cost(legs, self._environment.tables, self._environment.calendar.trading_day(now))
+        if cost <= 0:
+            return LotMultiple(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
+        kept = min(share.share, 1 / (1 + self._margins.learnt(account)))
+        return plan_by_margin(margin, kept, cost, account)
+
+    def _by_risk(self, intent: Intent, units: tuple[int, ...], rule: SizingRule) -> LotMultiple:
+        """Risk per trade over what one lot of each leg loses at its stop. Source: the baseline's sizing in R."""
+        at_risk = sum(
+            abs(unit) * self._distance(intent, leg) * self._environment.lot_of(leg.instrument)
+            for leg, unit in zip(intent.legs, units, strict=True)
+        )
+        times = lots_at_risk(rule.risk_per_trade, at_risk, 1, self._most(rule))
+        words = f"RISK_PER_TRADE {rupees(rule.risk_per_trade)} / {rupees(at_risk)} at the stop of one lot"
+        return LotMultiple(times, f"{words} = {times}" if times else f"{words} is less than one lot; raise it, or wait")
+
+    def _distance(self, intent: Intent, leg: Leg) -> float:
+        """Rupees from the price of an entry to its stop; 0 without a price."""
+        quote = self._state.quotes.get(leg.instrument)
+        price = entry_price(leg, quote, side_of(leg.lots)) if quote else 0.0
+        if leg.stop_price and price:
+            return abs(price - leg.stop_price)
+        run = self._environment.strategies.get(intent.signal.strategy)
+        instrument = self._environment.instruments.get(leg.instrument)
+        limits = self._environment.limits
+        option = instrument is not None and instrument.kind.is_option
+        default = limits.default_stop_loss_options if option else limits.default_stop_loss
+        return price * ((run.stop_loss_pct if run is not None else 0.0) or default)
+
+    def _fixed(self, intent: Intent, intended: int, rule: SizingRule, account: str) -> LotMultiple:
+        if rule.allocation is not AllocationMode.PROPORTIONAL:
+            return LotMultiple(intended, f"{intended} as wanted")
+        accounts = self._environment.accounts_of(intent.signal.strategy)
+        lots, whole = intended * len(accounts), "shared"
+        free = {name: self._margins.available(name) or 0.0 for name in accounts if name not in intent.sized}
+        if given := sum(self._times_in(intent, name, intended) for name in accounts if name in intent.sized):
+            lots, whole = max(lots - given, 0), f"left of {lots}, shared"
+        if unread := [name for name in free if name != account and not self._margins.is_told(name)]:
+            lots = max(lots - intended * len(unread), 0)
+        times = shared(lots, free)[account]
+        words = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
+        return LotMultiple(times, f"{words} in {account}: {times}")
+
+    def _times_in(self, intent: Intent, account: str, intended: int) -> int:
+        """How often an account that is sized got the ratio of the legs, where the intent has it so many times."""
+        leg = intent.legs[0]
+        return abs(intent.sized[account].get(leg.instrument, leg.lots)) * intended // abs(leg.lots)
+
+    def _priced(self, intent: Intent, units: tuple[int, ...]) -> list[MarginLeg]:
+        return self._valued(intent, list(zip(intent.legs, units, strict=True)))
+
+    def _valued(self, intent: Intent, lots: list[tuple[Leg, int]]) -> list[MarginLeg]:
+        """Legs with so many lots each, at the price they should trade at."""
+        legs = []
+        for leg, unit in lots:
+            quote = self._state.quotes.get(leg.instrument)
+            price = reference_price(quote, side_of(unit)) if quote else 0.0
+            size = unit * self._environment.lot_of(leg.instrument)
+            made = self._margins.leg(leg.instrument, size, price, intent.signal.product_of(leg))
+            legs += [made] if made is not None else []
+        return legs
+
+    def _most(self, rule: SizingRule) -> int:
+        return min(
+            rule.max_lots or self._environment.tables.max_lots_per_leg, self._environment.tables.max_lots_per_leg
+        )
+
+    def _too_many(self, legs: tuple[Leg, ...], rule: SizingRule) -> Denial | None:
+        most = self._most(rule)
+        for leg in legs:
+            instrument = self._environment.instruments.get(leg.instrument)
+            if instrument is not None and instrument.kind.is_derivative and abs(leg.lots) > most:
+                text = (
+                    f"{abs(leg.lots)} lots of {leg.instrument}: at most {most} a leg (max_lots_per_leg); lower the lots"
+                )
+                return Denial(TOO_MANY_LOTS, text)
+        return None
+
+    def _unfunded(self, account: str) -> str:
+        why = funds_unread(self._state, account, self._environment.funds_stale)
+        return f"margin of {account} is not known: {why}; see `mytrading alerts`"

@@ -1,0 +1,1 @@
+"""The state of risk: folds of rows, day carry, close commands."""

@@ -1,0 +1,44 @@
+"""Which messages enter risk, and by their type how: journaled inputs and observed levels.
+
+A journaled input is applied, decided on and written with what follows from it. An observed level replaces the one known
+before; it is applied alone and never written, since its sender repeats it after a restart.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, get_args
+
+from mytrading.messages.control import (
+    Alert,
+    BarsLacking,
+    CallBudget,
+    ClockTick,
+    ControlMessage,
+    Heartbeat,
+    StepDone,
+    WantInstruments,
+)
+from mytrading.messages.market import Bar, Depth, MarketStep, Quote
+from mytrading.messages.orders import OrderMessage, TimerFired
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer
+from mytrading.messages.risk_snapshot import RiskPicture
+from mytrading.messages.signals import SignalMessage
+
+
+class JournalDoubt(NamedTuple):
+    """Whether a journal that risk reads is in quarantine."""
+
+    active: bool
+
+
+JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired
+ObservedLevel = Heartbeat | BarsLacking | Funds | AccountHealth | BrokerHeld | JournalDoubt
+OtherMessage = MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
+"""Messages of the streams that risk reads which change nothing in it: wiring, or meant for others."""
+
+
+def _types(union: Any) -> frozenset[type]:
+    return frozenset(get_args(union))
+
+
+JOURNALED, OBSERVED, OTHER = _types(JournaledInput), _types(ObservedLevel), _types(OtherMessage)

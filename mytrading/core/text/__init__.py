@@ -1,0 +1,1 @@
+"""Helpers for messages to people: spelling suggestions and unknown keys."""

@@ -1,0 +1,85 @@
+"""Spans of time in nanoseconds, and dates and times of day in India.
+
+A moment is market time: nanoseconds since 1970 in UTC. A date is the one that clocks in India show at that moment;
+whether an exchange trades on it is asked of the calendar.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from functools import lru_cache
+
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+DAY_SECONDS = 86_400
+DAY = DAY_SECONDS * SECOND
+IST_OFFSET_SECONDS = 19_800
+IST_OFFSET = IST_OFFSET_SECONDS * SECOND
+"""How far clocks in India are ahead of UTC."""
+IST = timezone(timedelta(seconds=IST_OFFSET_SECONDS), "IST")
+"""India has had one zone and no summer time since 1945."""
+_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+
+
+def day_number(ns: int) -> int:
+    """Indian date of a moment as days since 1970-01-01: a cheap key."""
+    return (ns + IST_OFFSET) // DAY
+
+
+def ist_date(ns: int) -> date:
+    """Indian date of a moment."""
+    return date.fromordinal(_EPOCH_ORDINAL + (ns + IST_OFFSET) // DAY)
+
+
+def iso_day(ns: int) -> str:
+    """Indian date of a moment in ISO format."""
+    return iso_day_of((ns + IST_OFFSET) // DAY)
+
+
+@lru_cache(maxsize=64)
+def iso_day_of(number: int) -> str:
+    """ISO date of a day number."""
+    return date.fromordinal(_EPOCH_ORDINAL + number).isoformat()
+
+
+def day_number_of(day: str) -> int:
+    """Day number of an ISO date."""
+    return date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL
+
+
+def day_start(ns: int) -> int:
+    """Moment of midnight in India at which the day of a moment begins."""
+    return ns - (ns + IST_OFFSET) % DAY
+
+
+def day_end(ns: int) -> int:
+    """Moment of midnight in India at which the day of a moment ends."""
+    return day_start(ns) + DAY
+
+
+def second_of_day(ns: int) -> int:
+    """Whole seconds since midnight in India."""
+    return (ns // SECOND + IST_OFFSET_SECONDS) % DAY_SECONDS
+
+
+def hhmm(seconds: int) -> str:
+    """Time of day from seconds since midnight: 15:10 or 15:10:30."""
+    text = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"
+    return f"{text}:{seconds % 60:02d}" if seconds % 60 else text
+
+
+def clock_time(ns: int) -> str:
+    """Time of day of a moment in India: 15:10:30."""
+    return format_ist(ns, "%H:%M:%S")
+
+
+def format_ist(ns: int, pattern: str = "%Y-%m-%d %H:%M:%S") -> str:
+    """Moment in Indian time by a strftime pattern."""
+    return datetime.fromtimestamp(ns // SECOND, IST).strftime(pattern)
+
+
+def to_ns(day: date, at: time) -> int:
+    """Moment of a date and a time of day in India."""
+    moment = datetime.combine(day, at, tzinfo=IST).astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (moment.days * DAY_SECONDS + moment.seconds) * SECOND + moment.microseconds * 1000

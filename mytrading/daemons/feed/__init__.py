@@ -1,0 +1,1 @@
+"""The market data daemon: sources, subscriptions, bars and history."""

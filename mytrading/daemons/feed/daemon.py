@@ -1,0 +1,294 @@
+"""The feed daemon: quotes from a server's WebSocket onto the bus, one-minute bars into the store, frames onto the tape.
+
+    sockets ─► FrameReader ─► QuoteIntake ─► BarPublisher ─► store, market stream
+                    │              └───────► MarketPublisher ─► market stream
+                    └─► SourceSupervisor (connections, failover)
+    status, orders ─► SubscriptionManager ─► SourceConnections
+    REST ─► RestQuotes, OpenInterestReader, InstrumentLoader, HistoryWorker (threads)
+
+It also sends the clock tick of the stack. Slow work (history, disk, a reader) never delays a quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mytrading.adapters.openalgo.ws.connection import SocketEvent
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.time import SECOND
+from mytrading.daemons.feed.alerts import FeedAlerts
+from mytrading.daemons.feed.bars import BarPublisher
+from mytrading.daemons.feed.frames import FrameReader
+from mytrading.daemons.feed.instruments import InstrumentLoader
+from mytrading.daemons.feed.market_steps import MarketSteps
+from mytrading.daemons.feed.publisher import MarketPublisher
+from mytrading.daemons.feed.quote_intake import QuoteIntake
+from mytrading.daemons.feed.readiness import Readiness
+from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
+from mytrading.daemons.feed.source_supervisor import SourceSupervisor
+from mytrading.daemons.feed.sources import SourceConnections, sources_of
+from mytrading.daemons.feed.staleness import FeedHealth, StalenessLimits
+from mytrading.daemons.feed.subscriptions import InstrumentDemand, SubscriptionManager
+from mytrading.daemons.feed.tape import TapeRecorder
+from mytrading.messages.codec import Frame
+from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import step_topic
+from mytrading.runtime.daemon.daemon import Daemon
+from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.streams.guard import OF_DATA, Edge
+from mytrading.runtime.supervision.hang_check import BEHIND_NS, NAME, WatchdogGuard
+
+TICK_S = 0.1
+SHOW_S = 0.25
+WATCH_S = 0.5
+CLOCK_TOPIC = "clock"
+"""Ticks have a topic of their own, so that readers of heartbeats are not woken ten times a second."""
+REQUESTERS = ("engine", "risk", "gateway")
+FEW = 4
+"""More frames at once are a burst, in which no reader waits for this process to leave a core."""
+
+
+class DataManager(Daemon):
+    """The feed's process. Budget from the socket's frame to the bus: 100 µs at rest."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__("feed", config)
+        rules = config.data
+        self.calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
+        self.sources = sources_of(config)
+        self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
+        self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, Path(config.state_dir))
+        self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
+        self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
+        self.health = FeedHealth(self.calendar, StalenessLimits.of(config.risk.stale_quote_seconds))
+        self.edge = Edge("market socket", "the next quote takes its place", self.alerts)
+        self._watched: tuple[str, ...] = ()
+
+    def setup(self) -> None:
+        """Wire the parts, open stores and streams, begin to fetch history and to connect."""
+        self._wire()
+        self._subscribe_streams()
+        self._start_timers()
+        symbols = [symbol for run in self.config.strategies for symbol in run.symbols]
+        self._watched = self.subscriptions.watch((*self.config.data.watch, *symbols))
+        self.instruments.set_watched(self._watched)
+        self.instruments.look(machine_now())
+        self.bars.start(self._watched)
+        for connection in self.connections:
+            connection.socket.start()
+
+    def _wire(self) -> None:
+        config, clock, alerts = self.config, self.clock, self.alerts
+        self.publisher = MarketPublisher(
+            self.publish("market"), config.data, self.monitor.operation("data_manager", "quote_latency")
+        )
+        self.bars = BarPublisher(
+            config, self.calendar, clock, alerts, self.publisher.send_bar, self.wake,
+            lambda gaps: self.status.send(self.name, gaps),
+        )  # fmt: skip
+        self.rest_quotes = RestQuotes(self.sources, self.wake)
+        self.open_interest = OpenInterestReader(self.sources)
+        self.intake = QuoteIntake(
+            self.connections, self.health, self.price_check, self.bars, self.publisher, self.open_interest,
+            self.lock_step,
+        )  # fmt: skip
+        self.subscriptions = SubscriptionManager(
+            self.demand, self.connections, self.health, self.bars, self.intake, clock, alerts,
+            config.data.max_subscriptions,
+        )  # fmt: skip
+        self.readiness = Readiness(self.bars)
+        self.instruments = InstrumentLoader(config, self.calendar, clock, alerts, self.wake)
+        self.steps = MarketSteps(self.publisher)
+        self.supervisor = SourceSupervisor(
+            self.connections, self.health, self.bars, self.intake, self.readiness, self.instruments, self.steps,
+            self.feed_alerts, alerts,
+        )  # fmt: skip
+        self.frames = FrameReader(
+            self.connections, clock, self.intake, self.supervisor, self.edge, config.data.buffer_size,
+            self.monitor.operation("data_manager", "drain"), self._after_batch, self.wake,
+        )  # fmt: skip
+        self.tape = TapeRecorder(config, clock)
+        self.tape.look(self._today(), "disk" in self.notes)
+
+    def _subscribe_streams(self) -> None:
+        topics = (*REQUESTERS, *(step_topic(name) for name in REQUESTERS)) if self.lock_step else REQUESTERS
+        every_s = 0.0 if self.lock_step else TICK_S
+        self.subscribe("status", self._on_status, topics=topics, writers=REQUESTERS, every_s=every_s)
+        self.subscribe("status", self._on_watchdog, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
+        self.subscribe("orders", self._on_orders, every_s=TICK_S)
+        if len(self.connections) > 1:
+            self.subscribe("account", self._on_account, every_s=SHOW_S)
+        self.on_wake(self.frames.read_all)
+        self.on_wake(self._collect_results)
+
+    def _start_timers(self) -> None:
+        self.watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
+        self.edits = EditedFiles(self.alerts, self.log)
+        self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
+        self.every(WATCH_S, self.watchdog.look, "watchdog")
+        self.every(TICK_S, self._on_clock, "clock")
+        self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()), "show")
+        self.every(1.0, self._on_second, "second")
+        self.every(1.0, lambda _: self.edits.look(), "edits")
+        self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
+
+    def _today(self) -> str:
+        return self.calendar.trading_day(self.clock.now()).isoformat()
+
+    # in
+
+    def _after_batch(self, events: Sequence[SocketEvent], machine_ns: int) -> None:
+        """Record frames: a few once readers of the quote have had this core, a burst at once; then end a step."""
+        if len(events) <= FEW:
+            self.later(lambda: self.tape.record(events))
+        else:
+            self._run_later()
+            self.tape.record(events)
+        if self.steps.marked:
+            self.bars.on_clock(self.clock.now(), machine_ns)
+            self.instruments.look(machine_ns)
+
+    def _collect_results(self) -> None:
+        """Take the results of all threads."""
+        self.bars.collect_history()
+        self.instruments.collect()
+        for answer in self.rest_quotes.answers() if self.rest_quotes.busy else ():
+            self.feed_alerts.update_rest_quotes(answer.requested, answer.problem)
+            try:
+                self.intake.on_rest_prices(answer, self.clock.at(answer.received_ns))
+            except OF_DATA as error:
+                self.edge.dropped(error)
+
+    def _on_watchdog(self, frame: Frame) -> None:
+        if isinstance(frame.message, Heartbeat):
+            self.watchdog.heard(frame.message)
+
+    def _on_status(self, frame: Frame) -> None:
+        if isinstance(frame.message, StepDone):
+            self.steps.on_step_done(frame.message, machine_now())
+        elif isinstance(frame.message, WantInstruments):
+            self.steps.on_request(frame.message)
+            self.subscriptions.on_request(frame.message)
+
+    def _on_orders(self, frame: Frame) -> None:
+        self.subscriptions.on_order_message(frame.message)
+
+    def _on_account(self, frame: Frame) -> None:
+        if isinstance(frame.message, AccountHealth):
+            self.connections.set_ping_down(frame.message.account, frame.message.ping_down, machine_now())
+
+    # timers
+
+    def _send_requests(self, machine_ns: int) -> None:
+        """Send at most one subscription message per connection: the timer's interval is the pace."""
+        for connection in self.connections:
+            connection.send_request(machine_ns)
+
+    def _on_clock(self, machine_ns: int) -> None:
+        if self.clock.refresh():
+            self.frames.follow_speed()
+            self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
+        now = self.clock.now()
+        tick = ClockTick(market_ns=now, machine_ns=machine_ns, segments=len(self.clock.segments))
+        self.status.send(CLOCK_TOPIC, tick)
+        if self.lock_step:
+            self.steps.remind(now, machine_ns)
+        else:
+            # A feed that lags must not close a bar before the quotes of it that still wait here.
+            self.bars.on_clock(min(now, self.clock.at(self.connections.active.caught_up(machine_ns))), machine_ns)
+            self.bars.report_changed_gaps()
+
+    def _on_second(self, machine_ns: int) -> None:
+        self.tape.look(self._today(), "disk" in self.notes)
+        self.instruments.look(machine_ns)
+        self.subscriptions.drop_unwanted(machine_ns)
+        self.bars.on_second(machine_ns)
+        self.supervisor.look(self.clock.now(), machine_ns)
+        self._look_at_staleness(machine_ns)
+        self.edge.look(machine_ns)
+
+    def _look_at_staleness(self, machine_ns: int) -> None:
+        """Update coverage, and request prices and open interest over REST."""
+        now, held = self.clock.now(), self.demand.held()
+        self.health.look(now, machine_ns, held, self._serving(machine_ns))
+        self.feed_alerts.update_staleness(self.health)
+        wait_ns = int(self.config.data.fallback_seconds * SECOND)
+        if wait_ns and not self.lock_step:
+            self.rest_quotes.request(self.health.silent(held, wait_ns, now, machine_ns))
+        for answer in self.open_interest.answers():
+            self.intake.on_open_interest(answer, self.clock.at(answer.received_ns))
+        if not self.lock_step:
+            self.open_interest.request_due(machine_ns)
+
+    def _serving(self, machine_ns: int) -> Callable[[str], bool]:
+        """Whether an instrument's source ticks, and has acknowledged the instrument."""
+        active = self.connections.active
+        return active.serves if active.pulse.is_well(machine_ns) else lambda _: False
+
+    # heartbeat
+
+    def progress(self) -> Progress:
+        """In lock-step: how much of the market went out, once all that a step leads to here is done."""
+        waits = "" if self.ready() else self.notes["ready"]
+        if pending := self.connections.active.subscriptions.pending:
+            waits = waits or f"waits for the server to acknowledge {pending[0]}"
+        if self.bars.is_fetching or self.instruments.is_fetching:
+            waits = waits or "waits for history or instruments"
+        return self.steps.progress(waits, self.clock.now())
+
+    def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
+        """Report bar gaps with each heartbeat: a daemon that sees the feed ready relies on knowing them."""
+        self.bars.report_gaps()
+
+    def ready(self) -> bool:
+        """True once the active source serves and ticks, and history and the day's instruments are loaded."""
+        active, machine_ns = self.connections.active, machine_now()
+        served = [name for name in self._watched if active.serves(name)]
+        if missing := self.readiness.waits_for(active, self._watched, machine_ns):
+            self.notes["ready"] = f"waits for {missing}"
+        elif not self.instruments.loaded:
+            self.notes["ready"] = "waits for the day's instruments"
+        elif not self.health.is_ticking(served, active.subscriptions.has_ticked, (self.clock.now(), machine_ns)):
+            self.notes["ready"] = "waits for first ticks"
+        else:
+            self.notes.pop("ready", None)
+        return "ready" not in self.notes
+
+    def figures(self) -> dict[str, float]:
+        """Counts since the start, and coverage as a share."""
+        coverage = self.health.coverage
+        return {
+            "quotes_in": float(self.intake.quotes),
+            **self.bars.figures(),
+            "coverage": round(coverage.share, 4),
+            "fresh": float(coverage.fresh),
+            "expected": float(coverage.total),
+            "deaf": float(len(self.health.deaf)),
+            **self.connections.figures(machine_now()),
+            "asked_quotes": float(self.intake.from_rest),
+            **self.publisher.figures(),
+            "malformed": float(self.frames.malformed + self.edge.count),
+            "refused_prices": float(self.price_check.refused),
+            "held_prices": float(self.price_check.held),
+            "tape_lost": float(self.tape.lost),
+        }
+
+    def queue_depth(self) -> int:
+        """Frames read from the socket and not yet parsed."""
+        return sum(connection.socket.events.qsize() for connection in self.connections)
+
+    def teardown(self) -> None:
+        """Close the sockets first, so that nothing new comes."""
+        for connection in self.connections:
+            connection.socket.stop()
+        self.rest_quotes.stop()
+        self.open_interest.stop()
+        self.bars.close()
+        self.instruments.stop()
+        self.tape.close()

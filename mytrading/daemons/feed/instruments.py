@@ -1,0 +1,255 @@
+"""The day's instruments: fetched on a thread, checked, written for all daemons, and archived in the warehouse.
+
+Only contracts of watched or traded underlyings are kept: a real server lists a hundred thousand. A refused list (see
+`core/instruments/master_contract`) is fetched again. The file changes only when every exchange answered, so that no
+daemon reads half a market. A child process archives, since no daemon loads DuckDB.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from datetime import date, time
+from pathlib import Path
+from typing import NamedTuple
+
+from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.calendar import Calendar
+from mytrading.core.instruments import master_contract
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.instruments.master_contract import Changes, need_of
+from mytrading.core.time import SECOND, to_ns
+from mytrading.daemons.feed.history import retry_ns
+from mytrading.messages.enums import Severity
+from mytrading.messages.instruments import Snapshot
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.daemon.workers import WorkerPool
+from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.logging import get_logger
+
+REFRESHED_AT = time(9, 0)
+"""Servers download contracts after the morning's login: a list fetched before this time (India) is fetched again."""
+
+REFUSED_NS, REFUSED_MOST_NS = 30 * SECOND, 600 * SECOND
+"""Machine time before a refused list, tens of megabytes of it, is fetched again: at first, and at most."""
+
+
+ARCHIVE_AFTER_NS = 10 * SECOND
+ARCHIVE_RETRY_NS, ARCHIVE_RETRY_MOST_NS = 60 * SECOND, 3600 * SECOND
+ARCHIVE_MOST_NS = 120 * SECOND
+"""Machine time from a fetch to the child, from a failed one to its retry, and before a hanging one is killed."""
+
+_ARCHIVE_MODULE = "mytrading.adapters.storage.instrument_archive"
+
+
+class _Job(NamedTuple):
+    day: date
+    market_ns: int
+
+
+class Fetched(NamedTuple):
+    """The result of a fetch: the day's snapshot and its changes since the one before, or the problem."""
+
+    day: str
+    snapshot: Snapshot | None = None
+    changes: Changes = Changes()
+    compared: str = ""
+    problem: str = ""
+
+
+class InstrumentLoader:
+    """Loads each trading day once; `look` in the poll loop, `collect` after `wake` was called."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        calendar: Calendar,
+        clock: MarketClock,
+        alerts: Alerts,
+        wake: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._calendar = calendar
+        self._clock = clock
+        self._alerts = alerts
+        self._log = get_logger("feed")
+        self._file = InstrumentFile(config.state)
+        facts = config.calendar_path.with_name("instruments.toml")
+        self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
+        self._need = need_of(config, (), self._facts)
+        self._pool: WorkerPool[_Job, OpenAlgoClient, Fetched] = WorkerPool(
+            "feed.instruments", 1, self._connect, self._fetch, self._failed, wake
+        )
+        self._archiver = InstrumentArchiver(config.state)
+        self.loaded = ""
+        self._whole = False
+        self._fetched_ns = 0
+        self._requested = ""
+        self._due = 0
+        self._tries = 0
+
+    def set_watched(self, watched: tuple[str, ...]) -> None:
+        """Set the watched instruments, whose underlyings decide which contracts are kept; before the first `look`."""
+        self._need = need_of(self._config, watched, self._facts)
+
+    def look(self, machine_ns: int) -> None:
+        """Request the instruments of the trading day unless they are loaded, requested, or wait for a retry."""
+        market_ns = self._clock.now()
+        day = self._calendar.trading_day(market_ns)
+        self._archiver.look(machine_ns)
+        if self._requested == day.isoformat() or machine_ns < self._due:
+            return
+        if self._whole and self.loaded == day.isoformat() and not self._is_early(day, market_ns):
+            return
+        self._requested = day.isoformat()
+        self._pool.submit(_Job(day, market_ns))
+
+    def _is_early(self, day: date, market_ns: int) -> bool:
+        return self._fetched_ns < to_ns(day, REFRESHED_AT) <= market_ns
+
+    @property
+    def is_fetching(self) -> bool:
+        """True while a list is being fetched."""
+        return bool(self._requested)
+
+    def retry_now(self) -> None:
+        """Retry a failed fetch at once: the server is connected."""
+        self._due = 0
+
+    def collect(self) -> None:
+        """Record and report lists fetched since the last call."""
+        for fetched in self._pool.results():
+            self._requested = ""
+            snapshot = fetched.snapshot
+            if snapshot is not None:
+                self.loaded, self._fetched_ns = snapshot.day, snapshot.fetched_ns
+            self._whole = snapshot is not None and not snapshot.refusals
+            self._tries = 0 if self._whole else self._tries + 1
+            if snapshot is None:
+                self._due = machine_now() + retry_ns(self._config.venue.retry_delay, self._tries - 1)
+            elif snapshot.refusals:
+                self._due = machine_now() + min(REFUSED_NS << min(self._tries - 1, 8), REFUSED_MOST_NS)
+            self._report(fetched)
+
+    def stop(self) -> None:
+        """End the thread; a fetch that takes longer than a second is abandoned."""
+        self._pool.stop(1.0)
+        self._archiver.stop()
+
+    def _report(self, fetched: Fetched) -> None:
+        snapshot = fetched.snapshot
+        if snapshot is None:
+            text = f"no instruments of {fetched.day}: {fetched.problem}; it is tried again, entries wait"
+            self._alerts.raise_("INSTRUMENTS_MISSING", Severity.WARNING, "feed", text)
+            return
+        self._alerts.clear("INSTRUMENTS_MISSING", "feed")
+        if snapshot.refusals:
+            reasons = "; ".join(f"{row.subject}: {row.reason}" for row in snapshot.refusals)
+            text = f"entries are denied, exits go on; {reasons}; download the master contract at the server"
+            self._alerts.raise_("INSTRUMENTS_REFUSED", Severity.CRITICAL, "feed", f"{text}, it is tried again")
+            return
+        self._alerts.clear("INSTRUMENTS_REFUSED", "feed")
+        self._archiver.schedule(machine_now())
+        self._log.info("instruments.loaded", day=snapshot.day, kept=len(snapshot.instruments), notes=snapshot.notes)
+        self._report_changes(fetched)
+
+    def _report_changes(self, fetched: Fetched) -> None:
+        if not fetched.changes:
+            self._alerts.clear("INSTRUMENTS_CHANGED", "feed")
+            return
+        severity = Severity.WARNING if fetched.changes.changed else Severity.INFO
+        text = f"since {fetched.compared}: {master_contract.told(fetched.changes)}; see `mytrading instruments diff`"
+        self._alerts.raise_("INSTRUMENTS_CHANGED", severity, "feed", text)
+
+    # the thread
+
+    def _connect(self) -> OpenAlgoClient:
+        server = self._config.data_server
+        return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
+
+    def _fetch(self, client: OpenAlgoClient, job: _Job) -> Fetched:
+        day = job.day.isoformat()
+        before, last = self._file.before(day), self._file.snapshot()
+        known = Known(before, last if last.day else before)
+        try:
+            snapshot = fetch_master(client, self._need, self._facts, job.day, job.market_ns, known)
+        except (ReadFailed, TransportFailed) as error:
+            return Fetched(day, problem=str(error))
+        self._file.write(snapshot)
+        if before is None or snapshot.refusals:
+            return Fetched(day, snapshot)
+        changes = master_contract.changes(before.instruments, snapshot.instruments, day)
+        return Fetched(day, snapshot, changes, before.day)
+
+    def _failed(self, job: _Job, error: Exception) -> Fetched:
+        return Fetched(job.day.isoformat(), problem=f"{type(error).__name__}: {error}")
+
+
+class InstrumentArchiver:
+    """Archives the day's list in a child process; nothing waits for it."""
+
+    def __init__(self, state: Path, after_ns: int = ARCHIVE_AFTER_NS) -> None:
+        self._state = state
+        self._after = after_ns
+        self._log = get_logger("feed")
+        self._child: subprocess.Popen[bytes] | None = None
+        self._due = self._begun = self._failures = 0
+
+    @property
+    def busy(self) -> bool:
+        """True while a child runs."""
+        return self._child is not None
+
+    def schedule(self, machine_ns: int) -> None:
+        """Archive soon: the list of a day was written."""
+        self._due = machine_ns + self._after
+
+    def look(self, machine_ns: int) -> None:
+        """Start a due child, or check the running one."""
+        if self._child is not None:
+            self._check(self._child, machine_ns)
+        elif 0 < self._due <= machine_ns:
+            self._due, self._begun = 0, machine_ns
+            self._start(machine_ns)
+
+    def _start(self, machine_ns: int) -> None:
+        command = [sys.executable, "-m", _ARCHIVE_MODULE, str(self._state)]
+        try:
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            )
+        except OSError as error:
+            self._failed(str(error), machine_ns)
+
+    def _check(self, child: subprocess.Popen[bytes], machine_ns: int) -> None:
+        if child.poll() is None:
+            if machine_ns - self._begun > ARCHIVE_MOST_NS:
+                child.kill()
+            return
+        _, said = child.communicate()
+        self._child = None
+        if child.returncode:
+            self._failed(said.decode(errors="replace").strip()[-300:] or f"exit code {child.returncode}", machine_ns)
+        else:
+            self._failures = 0
+            self._log.info("instruments.kept")
+
+    def _failed(self, problem: str, machine_ns: int) -> None:
+        self._due = machine_ns + min(ARCHIVE_RETRY_NS << min(self._failures, 8), ARCHIVE_RETRY_MOST_NS)
+        self._failures += 1
+        self._log.warning(
+            "instruments.not_kept", problem=problem, next_step="tried again; `mytrading instruments save`"
+        )
+
+    def stop(self) -> None:
+        """End a child that still runs; the next start of the feed begins another."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None

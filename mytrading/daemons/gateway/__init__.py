@@ -1,0 +1,1 @@
+"""The gateway daemon: operator commands in, views and alerts out."""

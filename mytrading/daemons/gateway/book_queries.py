@@ -1,0 +1,250 @@
+"""Views of the books: orders, positions, trades and signals, of the stack and of one strategy over all accounts."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from mytrading.core.gateway.signal_outcomes import denial_text, outcome_of_all, outcomes
+from mytrading.core.orders.flat_order import shown_order
+from mytrading.core.orders.parent_orders import grouped
+from mytrading.core.orders.state_machine import LIVE, PROVEN
+from mytrading.core.reconciler.book_confidence import least, of_account
+from mytrading.core.risk.protection import engine_stops
+from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
+from mytrading.messages import ops
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.commands import SignalDenied, SignalExpired
+from mytrading.messages.control import StrategySwitch
+from mytrading.messages.enums import Confidence
+from mytrading.messages.orders import Order, Position
+from mytrading.messages.run_config import StrategyRun
+from mytrading.messages.signals import Signal, SignalVetoed
+from mytrading.runtime.host.clock import machine_now
+
+UNMANAGED = "(unmanaged)"
+"""In place of a strategy: units that the broker holds and no strategy owns."""
+
+Row = TypeVar("Row")
+
+
+def newest(rows: list[Row], limit: int) -> list[Row]:
+    """The last `limit` rows; all if it is 0."""
+    return rows[-limit:] if limit else rows
+
+
+def order_row(order: Order) -> dict[str, Any]:
+    """An order as every screen shows it."""
+    body = shown_order(order)
+    return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
+
+
+# orders
+
+
+def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
+    """Orders, oldest first; a sliced one holds its `slices`."""
+    rows = grouped(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
+    if request.live:
+        rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
+    return [
+        {**order_row(parent), **({"slices": [order_row(part) for part in slices]} if slices else {})}
+        for parent, slices in newest(rows, request.limit)
+    ]
+
+
+def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
+    """Live entries, and stops that rest at the broker."""
+    return {"entries": resting_entries(ctx), "stops": [order_row(order) for order in ctx.view.stop_orders()]}
+
+
+def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Entries that may still fill."""
+    rows = (order for order in ctx.view.orders.values() if order.state in LIVE and not order.purpose.reduces)
+    return [order_row(order) for order in rows]
+
+
+# positions
+
+
+def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str, Any]]:
+    """Positions by owner, then unmanaged units."""
+    held = ctx.view.positions.values() if request.all else ctx.view.open_positions()
+    rows = [_position(ctx, position) for position in held]
+    return rows + [_unmanaged(ctx, row) for row in ctx.view.unmanaged.values() if row.quantity]
+
+
+def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
+    key = row.net
+    agreed = Confidence.DISPUTED if key in ctx.view.mismatches else Confidence.CONFIRMED
+    since_ns = row.since_ns or row.at_ns
+    return {
+        "account": row.account,
+        "instrument": row.instrument,
+        "product": row.product.value,
+        "strategy": UNMANAGED,
+        "quantity": row.quantity,
+        "average_price": row.average_price or None,
+        "confidence": least([agreed, of_account(ctx.view.health.get(row.account), machine_now())]).value,
+        "since_ns": since_ns,
+        "age_s": round((ctx.clock.now() - since_ns) / 1e9),
+    }
+
+
+def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
+    quote = ctx.view.quotes.get(position.instrument)
+    health = ctx.view.health.get(position.account)
+    unrealised = ctx.view.unrealised_of(position)
+    return {
+        **msgspec.to_builtins(position),
+        "quantity": position.quantity,
+        "average_price": round(position.average_price, 4),
+        "realised": round(position.realised, 2),
+        "ltp": quote.ltp if quote else None,
+        "unrealised": None if unrealised is None else round(unrealised, 2),
+        "since_ns": position.opened_ns,
+        "age_s": round((ctx.clock.now() - position.opened_ns) / 1e9) if position.opened_ns else None,
+        "confidence": least([position.confidence, of_account(health, machine_now())]).value,
+        **_stop(ctx, position),
+    }
+
+
+def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
+    """The stop of a position. A level that risk holds itself comes with its heartbeat, in state `engine`.
+
+    A position that needs no stop, since it only hedges a sold one, is in state `hedge`.
+    """
+    shown = ctx.view.stop_of(position)
+    beat = ctx.view.beats.get("risk")
+    if beat is None or shown["stop"] is not None or shown["stop_state"] == "closing":
+        return shown
+    key = position.owner
+    if level := beat.figures.get(engine_stops.name_of(key)):
+        return {**shown, "stop": level, "stop_state": "engine"}
+    return {**shown, "stop_state": "hedge"} if beat.figures.get(engine_stops.hedge_of(key)) else shown
+
+
+def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:
+    """Completed trades, oldest first."""
+    return [msgspec.to_builtins(trade) for trade in newest(list(ctx.view.trades), request.limit)]
+
+
+# signals
+
+
+def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, Any]]:
+    """Signals and vetoed ones, oldest first, with their outcome in each account."""
+    denials: dict[str, list[SignalDenied | SignalExpired]] = {}
+    for denial in ctx.view.denials:
+        denials.setdefault(denial.signal, []).append(denial)
+    by_cause: dict[str, list[Order]] = {}
+    for order in ctx.view.orders.values():
+        by_cause.setdefault(order.cause, []).append(order)
+    rows: list[Signal | SignalVetoed] = [*ctx.view.signals, *ctx.view.held_back]
+    rows.sort(key=lambda row: row.at_ns if isinstance(row, SignalVetoed) else row.created_ns)
+    return [
+        _vetoed(row)
+        if isinstance(row, SignalVetoed)
+        else _signal(ctx, row, by_cause.get(row.id, []), denials.get(row.id, []))
+        for row in newest(rows, request.limit)
+    ]
+
+
+def _signal(
+    ctx: RequestContext, signal: Signal, orders: list[Order], denials: list[SignalDenied | SignalExpired]
+) -> dict[str, Any]:
+    run = ctx.config.strategy(signal.strategy)
+    accounts = run.accounts if run is not None and run.accounts else (signal.account,)
+    found = outcomes(signal, orders, denials, [name for name in accounts if name])
+    return {
+        **msgspec.to_builtins(signal),
+        "denied": [denial_text(denial) for denial in denials],
+        "result": outcome_of_all(found),
+        "accounts": [row._asdict() for row in found],
+    }
+
+
+def _vetoed(row: SignalVetoed) -> dict[str, Any]:
+    """A signal that a rule of the user vetoed, or that was late, as a row among the signals."""
+    return {
+        "id": row.signal,
+        "strategy": row.strategy,
+        "watch": row.watch,
+        "action": row.action.value,
+        "created_ns": row.at_ns,
+        "denied": [f"RULE {row.rule}: {row.message}" if row.rule else f"LATE: {row.message}"],
+        "result": "denied",
+        "accounts": [],
+    }
+
+
+# strategies
+
+
+def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
+    """The strategies that run, with state and result."""
+    return [_strategy_row(ctx, run.name, run) for run in ctx.config.strategies]
+
+
+def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
+    """Orders, trades, positions and sums of one strategy, also of one that no longer runs."""
+    name, known = request.strategy, ctx.strategies()
+    if name not in known:
+        raise unknown_name("a strategy that runs or has traded", name, known)
+    mine = sorted((o for o in ctx.view.orders.values() if o.strategy == name), key=lambda order: order.created_ns)
+    held = [row for row in ctx.view.positions.values() if row.strategy == name]
+    closed = [msgspec.to_builtins(trade) for trade in ctx.view.trades if trade.strategy == name]
+    return {
+        **_strategy_row(ctx, name, ctx.config.strategy(name)),
+        "accounts": _accounts_of(ctx, name, held, mine),
+        "positions": [_position(ctx, row) for row in held],
+        "orders": [order_row(order) for order in newest(mine, request.limit)],
+        "live": [order_row(order) for order in mine if order.state not in PROVEN and not order.purpose.reduces],
+        "trades": newest(closed, request.limit),
+        "open": sum(1 for row in held if row.quantity or row.quantity_seen),
+    }
+
+
+def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> dict[str, Any]:
+    started, fault = ctx.view.strategies.get(name), ctx.view.faults.get(name)
+    switch = ctx.control.switches.get(name)
+    mine = [position for position in ctx.view.positions.values() if position.strategy == name]
+    gone = run is None or (fault is not None and fault.gone)
+    return {
+        "name": name,
+        "kind": "legs" if run is not None and run.plan is not None else "code",
+        "state": "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING",
+        "problem": f"{fault.where}: {fault.error}" if fault else "",
+        "enabled": run is not None and (switch.enabled if switch else True),
+        "switched": _switched(switch) if switch else None,
+        "watches": list(run.symbols) if run is not None else [],
+        "parameters": started.parameters if started else run.parameters if run is not None else {},
+        "realised": round(sum(position.realised for position in mine), 2),
+        "unrealised": round(sum(ctx.view.unrealised_of(position) or 0.0 for position in mine), 2),
+        "positions": sum(1 for position in mine if position.quantity),
+    }
+
+
+def _switched(row: StrategySwitch) -> dict[str, Any]:
+    return {"enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
+
+
+def _accounts_of(ctx: RequestContext, name: str, held: list[Position], orders: list[Order]) -> list[dict[str, Any]]:
+    """Each account's share of a strategy's sums."""
+    run = ctx.config.strategy(name)
+    names = [*(run.accounts if run is not None else ()), *(row.account for row in held)]
+    names += [order.account for order in orders]
+    return [_account_row(ctx, account, held, orders) for account in dict.fromkeys(names)]
+
+
+def _account_row(ctx: RequestContext, account: str, held: list[Position], orders: list[Order]) -> dict[str, Any]:
+    mine = [row for row in held if row.account == account]
+    return {
+        "account": account,
+        "positions": sum(1 for row in mine if row.quantity),
+        "units": sum(abs(row.quantity) for row in mine),
+        "orders": sum(1 for order in orders if order.account == account),
+        "realised": round(sum(row.realised for row in mine), 2),
+        "unrealised": round(sum(ctx.view.unrealised_of(row) or 0.0 for row in mine), 2),
+    }

@@ -1,0 +1,406 @@
+"""Commands of operators, as rows for the journal, and the state of those under way.
+
+A request that cannot be right by what the gateway knows (an unknown id, name or instrument, a price off the tick) is
+refused here; the router judges the rest, and answers in a row of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+import msgspec
+
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.gateway.request_status import result_of
+from mytrading.core.oms.operator.order_requests import forced_only, new_terms, why_not_modify
+from mytrading.core.orders.flat_order import shown_order
+from mytrading.core.orders.slicing import Sizes
+from mytrading.core.orders.state_machine import TERMINAL, in_words, live
+from mytrading.daemons.gateway.book_queries import resting_entries
+from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
+from mytrading.messages import ops
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.control import (
+    CancelRequested,
+    ClaimRequested,
+    FlattenRequested,
+    ModeCleared,
+    ModifyRequested,
+    ProbeRequested,
+    ResolveRequested,
+    StrategySwitch,
+    WithdrawRequested,
+)
+from mytrading.messages.enums import Product, TradingLevel
+from mytrading.messages.instruments import Instrument
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import Flatten, Order, Position
+from mytrading.messages.run_config import ServerMode, VenueKind
+from mytrading.runtime.host.clock import machine_now
+
+MANUAL = "manual"
+"""The owner of units that are claimed only to be closed."""
+STOP_LIMIT_BEYOND = 0.03
+"""How far beyond its trigger the limit of a claim's stop lies unless it is named: three percent."""
+_TICK = 0.05
+
+
+# levels and switches
+
+
+def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
+    """No entries in one account, or in all."""
+    level = TradingLevel.REDUCE if request.reduce else TradingLevel.HALT
+    reason = request.reason or f"{'reduced' if request.reduce else 'halted'} by hand"
+    row = ctx.control.level(level, reason, ctx.clock.now(), ctx.account(request.account), request.by)
+    return Decided((row,), ops.LevelSet(trading=row))
+
+
+def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
+    """Trading at normal again, and modes cleared, in one account or in all."""
+    now, account = ctx.clock.now(), ctx.account(request.account)
+    rows = ctx.control.resume(request.reason or "resumed by hand", now, account, request.by)
+    names = [account] if account else ctx.accounts()
+    cleared = (ModeCleared(account=name, at_ns=now, by=request.by) for name in names)
+    return Decided((*rows, *cleared), ops.LevelSet(trading=rows[0], kill=ctx.kill()))
+
+
+def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
+    """Entries of one strategy on or off."""
+    name = ctx.running_strategy(request.strategy)
+    row = _switch_row(ctx, name, request.enabled, request.reason, request.by)
+    return Decided((row,), ops.SwitchSet(switch=row))
+
+
+def _switch_row(ctx: RequestContext, name: str, enabled: bool, reason: str, by: str) -> StrategySwitch:
+    reason = reason or f"switched {'on' if enabled else 'off'} by hand"
+    return ctx.control.switch(name, enabled, ctx.clock.now(), reason, by)
+
+
+def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
+    """Cancel all resting entries."""
+    reason = request.reason or "withdrawn by hand"
+    row = WithdrawRequested(id=f"withdraw-{request.request_id}", reason=reason, at_ns=ctx.clock.now(), by=request.by)
+    return Decided((row,), ops.EntriesWithdrawn(request=row, entries=resting_entries(ctx)))
+
+
+def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
+    """The paper order of `doctor` (product MIS), or its end."""
+    venue = ctx.config.venue
+    if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
+        raise RequestRefused("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
+    row = ProbeRequested(
+        id=request.id,
+        account=venue.account,
+        instrument=request.instrument,
+        at_ns=ctx.clock.now(),
+        quantity=request.quantity,
+        price=request.price,
+        withdraw=not request.quantity,
+        by=request.by,
+    )
+    return Decided((row,), ops.PaperOrderTaken(request=row))
+
+
+# one order
+
+
+def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
+    """Cancel an order; a stop or an exit only with force and a reason."""
+    order = _order_named(ctx, request.order)
+    if not live(order):
+        what = f"expected a live order, found one that ended {order.state}"
+        raise RequestRefused(f"order {order.client_order_id}: {what}")
+    if order.purpose.reduces and not (request.force and request.reason):
+        raise RequestRefused(f"order {order.client_order_id}: {forced_only(order)}")
+    row = CancelRequested(
+        id=f"cancel-{request.request_id}",
+        order=order.client_order_id,
+        at_ns=ctx.clock.now(),
+        reason=request.reason,
+        force=request.force,
+        by=request.by,
+    )
+    return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
+
+
+def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
+    """Change price, trigger or quantity of an order."""
+    order = _order_named(ctx, request.order)
+    terms = new_terms(order, request.price, request.trigger, request.quantity)
+    if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
+        raise RequestRefused(f"order {order.client_order_id}: {why}")
+    row = ModifyRequested(
+        id=f"modify-{request.request_id}",
+        order=order.client_order_id,
+        at_ns=ctx.clock.now(),
+        price=request.price,
+        trigger_price=request.trigger,
+        quantity=request.quantity,
+        reason=request.reason,
+        by=request.by,
+    )
+    return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
+
+
+def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
+    """End an order of unknown fate."""
+    order = _order_named(ctx, request.order)
+    if bool(request.broker_order) == request.not_placed:
+        raise RequestRefused("expected either --broker-order ID or --not-placed")
+    row = ResolveRequested(
+        id=f"resolve-{request.request_id}",
+        order=order.client_order_id,
+        at_ns=ctx.clock.now(),
+        broker_order_id=request.broker_order,
+        force=request.force,
+        reason=request.reason,
+        by=request.by,
+    )
+    return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
+
+
+def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.OrderRequestResult:
+    """The result so far of a request to cancel or modify an order."""
+    order = _order_named(ctx, request.order)
+    result = result_of(order, ctx.view.orders.values(), request.request, cancel=request.cancel)
+    shown = ctx.view.orders.get(result.order, order)
+    return ops.OrderRequestResult(**result._asdict(), request=request.request, level=shown_order(shown))
+
+
+def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
+    """The router's answer to a resolve or a claim."""
+    found = ctx.view.answers.get(request.id)
+    if found is None:
+        return ops.RequestAnswer(answered=False)
+    return ops.RequestAnswer(answered=True, ok=found.ok, message=found.message)
+
+
+def _order_named(ctx: RequestContext, name: str) -> Order:
+    """The order of this id, ours or the broker's, or the one whose id begins so; raises `RequestRefused`."""
+    orders = ctx.view.orders
+    if name in orders:
+        return orders[name]
+    of_broker = [order for order in orders.values() if name and order.broker_order_id == name]
+    begun = [order for key, order in orders.items() if len(name) >= 6 and key.startswith(name)]
+    if len(of_broker or begun) == 1:
+        return (of_broker or begun)[0]
+    close = get_close_matches(name, orders, 1)
+    hint = f"did you mean {close[0]}?" if close else "`mytrading orders` shows them"
+    raise RequestRefused(f"expected the id of an order, found {name!r}; {hint}")
+
+
+def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
+    """Why lots and ticks forbid the change; nothing where the day's instruments lack the contract."""
+    instrument = InstrumentFile(ctx.config.state).book().get(order.instrument)
+    if instrument is None:
+        return ""
+    prices = (("trigger", terms.trigger_price, order.trigger_price), ("price", terms.price, order.price))
+    for name, value, before in prices:
+        if value != before and (why := _off_tick(name, value, instrument)):
+            return why
+    return _broken_lots(terms.quantity, instrument) if terms.quantity != order.quantity else ""
+
+
+def _off_tick(name: str, value: float, instrument: Instrument) -> str:
+    tick = instrument.tick_size
+    near = round(value / tick) * tick
+    if abs(near - value) < tick * 1e-3:
+        return ""
+    return f"{name} must be on the tick {tick:g}: {value:g} is not ({instrument.symbol}); use {round(near, 4):g}"
+
+
+def _broken_lots(quantity: int, instrument: Instrument) -> str:
+    lot = instrument.lot_size
+    if quantity % lot == 0:
+        return ""
+    fits = max(quantity // lot, 1) * lot
+    return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({instrument.symbol}); use {fits}"
+
+
+# unmanaged units
+
+
+def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
+    """Give unmanaged units of an instrument to a strategy."""
+    found = _unmanaged_named(ctx, request)
+    strategy = ctx.running_strategy(request.strategy, MANUAL)
+    sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
+    row = ClaimRequested(
+        id=f"claim-{request.request_id}",
+        account=found.account,
+        instrument=found.instrument,
+        product=found.product,
+        strategy=strategy,
+        at_ns=ctx.clock.now(),
+        quantity=request.quantity,
+        price=request.price or _fallback_price(ctx, found, strategy),
+        stop=request.stop,
+        stop_limit=request.stop_limit or _stop_limit(ctx, found, request.stop),
+        reason=request.reason,
+        lot=sizes.lot,
+        freeze=sizes.freeze,
+        to_close=request.to_close,
+        by=request.by,
+    )
+    return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product))
+
+
+def _fallback_price(ctx: RequestContext, found: UnmanagedChanged, strategy: str) -> float:
+    """The last price for units that are claimed only to be closed and whose cost is unknown: no limit goes by it."""
+    quote = ctx.view.quotes.get(found.instrument)
+    return quote.ltp if strategy == MANUAL and quote is not None and not found.average_price else 0.0
+
+
+def _stop_limit(ctx: RequestContext, found: UnmanagedChanged, stop: float) -> float:
+    """A limit beyond the trigger, on the side where the stop fills and on the tick; 0 without a stop."""
+    listed = InstrumentFile(ctx.config.state).book().get(found.instrument) if stop else None
+    tick = listed.tick_size if listed is not None else _TICK
+    beyond = stop * (1 - STOP_LIMIT_BEYOND if found.quantity > 0 else 1 + STOP_LIMIT_BEYOND)
+    return round(round(beyond / tick) * tick, 4)
+
+
+def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> UnmanagedChanged:
+    name = request.instrument
+    rows = [row for row in ctx.view.unmanaged.values() if row.quantity]
+    fits = [
+        row
+        for row in rows
+        if row.instrument == name and request.account in ("", row.account) and request.product in (None, row.product)
+    ]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        places = ", ".join(f"{row.account} {row.product}" for row in fits)
+        raise RequestRefused(f"{name} is unmanaged in several places ({places}): add --account or --product")
+    held = ", ".join(sorted(row.instrument for row in rows)) or "nothing"
+    raise RequestRefused(f"expected an instrument with unmanaged units ({held}), found {name!r}")
+
+
+# flat
+
+
+def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
+    """Flatten one position of one owner."""
+    held = _position_named(ctx, request)
+    row = _flatten_row(
+        ctx, request, held.account, request.reason or "closed by hand", held.strategy, held.instrument, held.product
+    )
+    return Decided((row,), ops.FlattenTaken(flatten=(row.id,), strategy=held.strategy, account=held.account))
+
+
+def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
+    name, held = request.instrument, ctx.view.open_positions()
+    among = ctx.view.positions.values() if request.claimed else held
+    fits = [
+        position
+        for position in among
+        if position.instrument == name
+        and request.account in ("", position.account)
+        and request.product in (None, position.product)
+        and request.strategy in ("", position.strategy)
+    ]
+    if len(fits) == 1:
+        return fits[0]
+    if fits:
+        owners = ", ".join(f"{p.strategy} {p.account} {p.product}" for p in fits)
+        raise RequestRefused(f"several hold {name} ({owners}): add --strategy, --account or --product")
+    names = ", ".join(sorted({p.instrument for p in held})) or "nothing"
+    unmanaged = any(row.quantity and row.instrument == name for row in ctx.view.unmanaged.values())
+    more = "; its unmanaged units need --unmanaged" if unmanaged else ""
+    raise RequestRefused(f"expected an instrument that is held ({names}), found {name!r}{more}")
+
+
+def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
+    """Halt entries and flatten all accounts, one account, or the positions of one strategy."""
+    strategy, account = request.strategy, ctx.account(request.account)
+    owners = {run.name for run in ctx.config.strategies} | {p.strategy for p in ctx.view.open_positions()}
+    if strategy and strategy not in owners:
+        raise RequestRefused(f"expected an owner ({', '.join(sorted(owners)) or 'none'}), found {strategy!r}")
+    reason = request.reason or "flatten by hand"
+    halted: msgspec.Struct = (
+        _switch_row(ctx, strategy, False, reason, request.by)
+        if strategy
+        else ctx.control.level(TradingLevel.HALT, reason, ctx.clock.now(), account, request.by)
+    )
+    rows = [_flatten_row(ctx, request, name, reason, strategy) for name in ([account] if account else ctx.accounts())]
+    return Decided((halted, *rows), ops.FlattenTaken(flatten=tuple(row.id for row in rows)))
+
+
+def _flatten_row(
+    ctx: RequestContext,
+    request: ops.FlattenCommand | ops.CloseCommand,
+    account: str,
+    reason: str,
+    strategy: str = "",
+    instrument: str = "",
+    product: Product | None = None,
+) -> FlattenRequested:
+    held = sorted({found.instrument for found in ctx.view.open_positions() if found.account == account})
+    return FlattenRequested(
+        id=f"flatten-{request.request_id}-{account}",
+        account=account,
+        at_ns=ctx.clock.now(),
+        deadline_machine_ns=machine_now() + int(request.deadline * 1e9),
+        reason=reason,
+        strategy=strategy,
+        instrument=instrument,
+        product=product,
+        by=request.by,
+        sizes={name: (sizes.lot, sizes.freeze) for name, sizes in _sizes(ctx, held).items()},
+    )
+
+
+def _sizes(ctx: RequestContext, names: Iterable[str]) -> dict[str, Sizes]:
+    """Today's lot and freeze quantity of these instruments, as far as they are listed: exits are sliced by them."""
+    book = InstrumentFile(ctx.config.state).book()
+    found = {name: book.get(name) for name in names}
+    return {name: Sizes(each.lot_size, each.freeze_qty) for name, each in found.items() if each is not None}
+
+
+def flattens(ctx: RequestContext, request: ops.FlattensQuery) -> list[dict[str, Any]]:
+    """Progress of flattens and what is left to close."""
+    open_ids = (name for name, level in ctx.view.flattens.items() if level.state != "done")
+    return [_flatten_progress(ctx, name) for name in request.ids or open_ids]
+
+
+def _flatten_progress(ctx: RequestContext, name: str) -> dict[str, Any]:
+    level = ctx.view.flattens.get(name)
+    if level is None:
+        return {"id": name, "state": "sent", "flat": False, "left": ["the router has not taken it up yet"]}
+    done = level.state == "done"
+    waits = [] if level.read_machine_ns or done else ["a read of the books is awaited; stops stay meanwhile"]
+    return {
+        **msgspec.to_builtins(level),
+        "state": level.state,
+        "flat": done,
+        "left": [] if done else [*waits, *_left(ctx, level)] or [f"{level.proofs} of 2 reads show it flat"],
+        "unmanaged": _unmanaged_beside(ctx, level),
+        "seconds_left": round((level.deadline_machine_ns - machine_now()) / 1e9, 1),
+    }
+
+
+def _left(ctx: RequestContext, level: Flatten) -> list[str]:
+    held = [
+        f"{p.strategy} holds {p.quantity or p.quantity_seen} of {p.instrument}"
+        for p in ctx.view.open_positions()
+        if _covers(level, p)
+    ]
+    return held + [in_words(o) for o in ctx.view.orders.values() if o.state not in TERMINAL and _covers(level, o)]
+
+
+def _unmanaged_beside(ctx: RequestContext, level: Flatten) -> list[str]:
+    """Unmanaged units of the account, which a flatten leaves as they are."""
+    return [
+        f"{row.quantity} of {row.instrument} {row.product}"
+        for row in ctx.view.unmanaged.values()
+        if row.quantity and row.account == level.account and level.instrument in ("", row.instrument)
+    ]
+
+
+def _covers(level: Flatten, thing: Order | Position) -> bool:
+    if thing.account != level.account or level.instrument not in ("", thing.instrument):
+        return False
+    return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)

@@ -1,0 +1,100 @@
+"""State that requests are answered from, and the names in a request that it resolves: accounts and strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from mytrading.core.feed.quote_leases import QuoteLeases
+from mytrading.core.gateway.control_machine import ControlMachine
+from mytrading.core.gateway.read_model import StackView
+from mytrading.core.text.spelling import name_key, nearest
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.supervision.kill_file import KillFile
+
+
+class RequestRefused(Exception):
+    """The request cannot be answered as it is; the message says what was expected, found, and what to do.
+
+    `code` is the exit code of a command line: 2 for a wrong request, 1 for a defect of ours.
+    """
+
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Decided(NamedTuple):
+    """A command's rows, to be journaled before the reply is given."""
+
+    rows: tuple[msgspec.Struct, ...]
+    reply: msgspec.Struct
+
+
+class DaemonTotals(Protocol):
+    """Counters of daemons over their restarts."""
+
+    restarts: dict[str, int]
+
+    def get(self, daemon: str, name: str) -> float:
+        """A counter since the gateway started."""
+
+
+@dataclass(frozen=True)
+class RequestContext:
+    """What the gateway knows of the stack."""
+
+    config: RunConfig
+    view: StackView
+    control: ControlMachine
+    clock: MarketClock
+    totals: DaemonTotals
+    leases: QuoteLeases = field(default_factory=QuoteLeases)
+
+    def accounts(self) -> list[str]:
+        """Ids of the accounts that are traded."""
+        return [account.id for account in self.config.order_accounts]
+
+    def account(self, name: str) -> str:
+        """`name` if it is an account that is traded, or empty; raises `RequestRefused`."""
+        served = self.accounts()
+        if name and name not in served:
+            raise RequestRefused(f"expected an account that is served ({', '.join(served)}), found {name!r}")
+        return name
+
+    def strategies(self) -> list[str]:
+        """Names of strategies that run, hold or have traded."""
+        names = [run.name for run in self.config.strategies]
+        names += [row.strategy for row in self.view.positions.values()]
+        names += [order.strategy for order in self.view.orders.values()]
+        return list(dict.fromkeys(name for name in names if name))
+
+    def strategy(self, word: str) -> str:
+        """The strategy of this name whatever the case, `_`, `-` and blanks; the word itself if none or several fit."""
+        known = self.strategies()
+        like = [name for name in known if name_key(name) == name_key(word)]
+        return like[0] if word not in known and len(like) == 1 else word
+
+    def running_strategy(self, name: str, *others: str) -> str:
+        """`name` if it runs or is one of `others`; raises `RequestRefused`."""
+        known = [*(run.name for run in self.config.strategies), *others]
+        if name not in known:
+            raise unknown_name("a strategy that runs", name, known)
+        return name
+
+    def kill(self) -> dict[str, Any] | None:
+        """Content of the file KILL, if it exists."""
+        kill = KillFile(self.config.state).look()
+        if kill is None:
+            return None
+        return {"word": kill.word, "by": kill.by, "why": kill.why, "written_ns": kill.written_ns}
+
+
+def unknown_name(expected: str, found: str, known: Sequence[str]) -> RequestRefused:
+    """The error of a name that is none of `known`, with the nearest of them."""
+    meant = f"; did you mean {near}?" if found and (near := nearest(found, list(known))) else ""
+    return RequestRefused(f"expected {expected} ({', '.join(known) or 'none'}); found {found!r}{meant}")

@@ -1,0 +1,252 @@
+"""Views of the whole stack: status, summary of a run, alerts, risk, and leases of quotes for screens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from mytrading.core.feed.quote_leases import LEASE_NS, MOST
+from mytrading.core.reconciler.book_confidence import of_account
+from mytrading.core.risk.pretrade.readiness import NEEDED
+from mytrading.core.time import SECOND
+from mytrading.daemons.gateway.book_queries import newest, positions, strategies
+from mytrading.daemons.gateway.pnl_check import checked_profits
+from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
+from mytrading.messages import ops
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import TradingLevel
+from mytrading.messages.streams import ALL
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.metrics import read_snapshots
+
+LATE_S = 5.0
+"""A daemon without a heartbeat for so long is shown as SILENT."""
+RESUME = "`mytrading resume`"
+
+
+def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
+    """The whole stack in one picture."""
+    trading = ctx.control.current()
+    view, wrong_mode = ctx.view, _wrong_mode(ctx)
+    return {
+        "profile": ctx.config.profile,
+        "mode": ctx.config.mode.value,
+        "quotes_of": ctx.config.source.id if ctx.config.source is not None else "",
+        "market_ns": ctx.clock.now(),
+        "speed": ctx.clock.speed,
+        "state_dir": str(ctx.config.state),
+        "trading": {
+            "level": trading.level.value,
+            "reason": trading.reason,
+            "by": trading.by,
+            "at_ns": trading.at_ns,
+        },
+        "held_back": _levels(ctx),
+        "flattens": _flattens(ctx),
+        "kill": ctx.kill(),
+        "switched_off": _switched_off(ctx),
+        "limits_reached": _limits_reached(ctx),
+        "daemons": [_daemon(ctx, name) for name in ALL],
+        "accounts": _accounts(ctx),
+        "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
+        "profit": checked_profits(view, machine_now()),
+        "levels": [msgspec.to_builtins(level) for level in ctx.control.trading.values()],
+        "recovery": [msgspec.to_builtins(row) for row in view.recoveries.values()],
+        "halted": [msgspec.to_builtins(row) for row in view.halted.values() if row.halted],
+        "stopped": [msgspec.to_builtins(row) for row in view.stopped.values() if row.stopped],
+        "ready": not wrong_mode and all(_ready(view.beats.get(name)) for name in ALL),
+        "wrong_mode": wrong_mode,
+        "entries_closed": _entries_closed(ctx),
+    }
+
+
+def _ready(beat: Heartbeat | None) -> bool:
+    """True if the daemon's heartbeat is fresh and says ready."""
+    return beat is not None and beat.ready and machine_now() - beat.machine_ns <= LATE_S * 1e9
+
+
+def _entries_closed(ctx: RequestContext) -> str:
+    """Why the traded account gets no entries although trading is at normal, and the cure; empty if it does."""
+    account, view = ctx.config.venue.account, ctx.view
+    if wrong := _wrong_mode(ctx):
+        return wrong if RESUME in wrong else f"{wrong}; {RESUME} when the server is in order"
+    if (kill := ctx.kill()) is not None:
+        return f"the file KILL says {kill['word']}"
+    if held := next((row for row in _levels(ctx) if row["account"] == account), None):
+        return f"{account} is at {held['level']}; {RESUME} ends it"
+    health = view.health.get(account)
+    if health is not None and not health.healthy:
+        return f"{account}: {health.message or 'its books are not read yet'}; see `mytrading alerts`"
+    for level in view.recoveries.values():
+        if level.account == account and not level.done:
+            return f"the books of {account} are being compared with the journal"
+    if lacking := [name for name in (*NEEDED, "risk") if not _ready(view.beats.get(name))]:
+        return f"{', '.join(lacking)} not ready"
+    stopped = view.stopped.get((account, ""))
+    if stopped is not None and stopped.stopped:
+        return f"{stopped.reason}; {RESUME} ends it"
+    return view.risk.closed if view.risk is not None else ""
+
+
+def _wrong_mode(ctx: RequestContext) -> str:
+    """The active WRONG_MODE alert of the traded account; empty if there is none."""
+    alert = ctx.control.alerts.get(("router", "WRONG_MODE", ctx.config.venue.account))
+    return "" if alert is None or alert.cleared else alert.message
+
+
+def _accounts(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Each account with its role, and its health once the reconciler has reported it."""
+    source = ctx.config.source
+    apart = [("orders", ctx.config.order_accounts[0]), ("quotes", source)] if source is not None else []
+    rows: dict[str, dict[str, Any]] = {
+        account.id: {
+            "account": account.id,
+            "role": role,
+            "broker": account.broker,
+            "product": account.product.value,
+            "host": account.rest_url,
+            "ws_url": account.ws_url,
+        }
+        for role, account in (*apart, *((one.role.value, one) for one in ctx.config.accounts))
+    }
+    for health in ctx.view.health.values():
+        row = rows.setdefault(health.account, {"broker": ""})
+        books = of_account(health, machine_now()).value
+        shown = {"status": health.status, "broker": health.broker or row["broker"], "books": books}
+        row.update({**msgspec.to_builtins(health), **shown})
+        row["message"] = health.message or health.funds_unread
+    return list(rows.values())
+
+
+def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
+    beat, restarts = ctx.view.beats.get(name), ctx.totals.restarts.get(name, 0)
+    if beat is None:
+        return {"daemon": name, "state": "ABSENT", "ready": False, "restarts": restarts}
+    age = (machine_now() - beat.machine_ns) / 1e9
+    return {
+        **msgspec.to_builtins(beat),
+        "state": "SILENT" if age > LATE_S else beat.state.value,
+        "ready": _ready(beat),
+        "age_s": round(age, 2),
+        "lag_ms": beat.lag_ms,
+        "notes": list(beat.notes),
+        "figures": dict(beat.figures),
+        "handled": beat.handled,
+        "queue_depth": beat.queue_depth,
+        "bad_frames": beat.bad_frames,
+        "dropped": beat.dropped,
+        "restarts": restarts,
+    }
+
+
+def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
+    """Alerts in the order of their rise."""
+    rows = [alert for alert in ctx.control.shown() if request.all or not alert.cleared]
+    return [msgspec.to_builtins(alert) for alert in newest(rows, request.limit)]
+
+
+def summary(ctx: RequestContext, _: ops.SummaryQuery) -> dict[str, Any]:
+    """This run in figures."""
+    totals, view = ctx.totals, ctx.view
+    daemons = {row["daemon"]: row for row in (_daemon(ctx, name) for name in ALL)}
+    return {
+        "mode": ctx.config.mode.value,
+        "market_ns": ctx.clock.now(),
+        "daemons": {
+            name: {
+                "state": row["state"],
+                "restarts": row["restarts"],
+                "rss_mb": row.get("rss_mb", 0.0),
+                "cpu_s": round(totals.get(name, "cpu_s"), 2),
+            }
+            for name, row in daemons.items()
+        },
+        "quotes": int(totals.get("feed", "quotes_in")),
+        "bars": int(totals.get("feed", "bars")),
+        "signals": view.counts["signals"],
+        "orders": view.order_counts(),
+        "round_trips": view.counts["round_trips"],
+        "positions": positions(ctx, ops.PositionsQuery()),
+        "pnl": {"realised": round(view.realised(), 2), "unrealised": round(view.unrealised(), 2)},
+        "latency_ms": {"quote_to_order": _latency(ctx)},
+        "strategies": strategies(ctx, ops.StrategiesQuery()),
+        "alerts": alerts(ctx, ops.AlertsQuery()),
+    }
+
+
+def _latency(ctx: RequestContext) -> dict[str, float | None]:
+    for snapshot in read_snapshots(ctx.config.metrics_dir):
+        for operation in snapshot.operations:
+            if operation.name == "router.quote_to_order":
+                figures = operation.figures()
+                return {"p50": round(figures["p50"], 3), "p99": round(figures["p99"], 3)}
+    return {"p50": None, "p99": None}
+
+
+def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
+    """Risk's own picture with its age, and every level that holds entries back."""
+    picture = ctx.view.risk
+    blocks = {"levels": _levels(ctx), "flattens": _flattens(ctx), "kill": ctx.kill()}
+    if picture is None:
+        return {"known": False, **blocks}
+    # `to_builtins` leaves defaults out: a reader of JSON gets every field
+    return {
+        "known": True,
+        "age_s": round((machine_now() - picture.machine_ns) / 1e9, 2),
+        "at_ns": picture.at_ns,
+        "entries": picture.entries,
+        "denied": picture.denied,
+        "waits": picture.waits,
+        "limits": [msgspec.structs.asdict(row) for row in picture.limits],
+        "money": [msgspec.structs.asdict(row) for row in picture.money],
+        "stops": [msgspec.structs.asdict(row) for row in picture.stops],
+        "runs": [
+            {**msgspec.structs.asdict(row), "legs": [msgspec.structs.asdict(leg) for leg in row.legs]}
+            for row in picture.runs
+        ],
+        **blocks,
+    }
+
+
+def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Flattens under way, with operator, time and reason."""
+    return [
+        {"id": level.id, "account": level.account, "strategy": level.strategy, "instrument": level.instrument,
+         "state": level.state, "reason": level.reason, "by": level.by, "at_ns": level.opened_ns}
+        for level in ctx.view.flattens.values()
+        if level.state != "done"
+    ]  # fmt: skip
+
+
+def _limits_reached(ctx: RequestContext) -> list[str]:
+    """Limits of the day, and halts of them, that hold entries back."""
+    return [row.reached for row in ctx.view.risk.limits if row.reached] if ctx.view.risk is not None else []
+
+
+def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Levels other than normal, with operator, time and reason."""
+    rows = [row for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL]
+    return [
+        {"account": row.account or "all", "level": row.level.value, "reason": row.reason, "by": row.by,
+         "at_ns": row.at_ns}
+        for row in rows
+    ]  # fmt: skip
+
+
+def _switched_off(ctx: RequestContext) -> list[dict[str, Any]]:
+    """Strategies that run and may not enter, with operator, time and reason."""
+    return [
+        {"strategy": row.strategy, "enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
+        for row in ctx.control.switches.values()
+        if not row.enabled and ctx.config.strategy(row.strategy) is not None
+    ]
+
+
+def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseGranted:
+    """Have the feed send quotes of these instruments while the screen renews its lease. Never trades."""
+    if len(request.instruments) > MOST:
+        found = len(request.instruments)
+        raise RequestRefused(f"expected at most {MOST} instruments to look at, found {found}; show fewer strikes")
+    ctx.leases.renew(request.who, request.instruments, machine_now())
+    return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)

@@ -1,0 +1,1 @@
+"""The reconciler daemon: broker books read on a plan."""

@@ -1,0 +1,352 @@
+"""The risk process: signals in, commands out, and the exits that must happen whoever else is there.
+
+Wiring only: `core/risk` decides. Quotes are subscribed for instruments that are held, ordered, wanted, or announced by
+the engine, so that a signal finds its quote waiting. No author code runs here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.core.accounting.pnl import profit
+from mytrading.core.calendar import Calendar
+from mytrading.core.feed.demand_digest import digest
+from mytrading.core.risk.active_alerts import FROM_STATE, active_alerts
+from mytrading.core.risk.latency_alerts import LatencyAlerts
+from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
+from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.runs.run_events import ALERT_CODE
+from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.state.close_commands import drop_repeated_goals
+from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
+from mytrading.core.time import DAY, SECOND, iso_day
+from mytrading.daemons.risk.setup import RiskSetup
+from mytrading.messages.codec import Frame
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
+from mytrading.messages.control import KILL, WantInstruments
+from mytrading.messages.enums import Severity, TradingLevel
+from mytrading.messages.journal_rows import RiskOpened
+from mytrading.messages.market import MarketStep, Quote
+from mytrading.messages.orders import OrderChanged
+from mytrading.messages.risk_events import RiskEventRecorded
+from mytrading.messages.risk_snapshot import LimitUse
+from mytrading.messages.run_config import RunConfig, VenueKind
+from mytrading.messages.signals import Signal
+from mytrading.messages.streams import STREAMS
+from mytrading.runtime.daemon.live_files import EditedFiles, taken_folder
+from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
+from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.logging import trade_logger
+from mytrading.runtime.recovery.journal_rebuild import rows_read
+from mytrading.runtime.supervision.kill_file import KillFile
+
+CLOCK_S = 0.25
+WANTS_S = 1.0
+PICTURE_S = 0.5
+NEIGHBOURS = ("feed", "router", "reconciler", "engine")
+"""Daemons whose heartbeats risk reads."""
+TREND_BARS = 120
+"""Bars below which a trend's history is looked for in the feed's store, every `TREND_S` seconds."""
+TREND_S = 10.0
+TREND_DAYS_NS = 8 * DAY
+START_PATIENCE_NS = 3 * SECOND
+"""Machine time after a start in which entries wait for the first heartbeats of the neighbours."""
+
+
+class RiskManager(MachineDaemon):
+    """The risk process of all accounts of a host."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._made = made = RiskSetup(config)
+        self._calendar, self._instruments, self.risk = made.calendar, made.instruments, made.machine
+        super().__init__("risk", config, self.risk)
+        self._trades = trade_logger()
+        self._announced: tuple[str, ...] = ()
+        self._topics: set[str] = set()
+        self._counts = {"entries": 0, "exits": 0, "denied": 0}
+        self._place = MarketPlace()
+        self._kill = KillFile(config.state)
+        self._decided_ns = 0
+        self._held_up = ""
+        self._latency = LatencyAlerts(config.alert_rules)
+        self._limits: tuple[LimitUse, ...] = ()
+        self._wants: tuple[str, ...] = ()
+        environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
+        environment.lock_step = self.lock_step
+        environment.asks_broker = environment.needs_funds = served
+        environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
+
+    def setup(self) -> None:
+        """Recover, read what the router did meanwhile, then decide on signals."""
+        super().setup()
+        made = self._made
+        self.note_file(self.config.calendar_path.name, made.hours_read.text)
+        self.note_file(made.tables_path.name, made.tables_read.text)
+        self.risk.environment.square_off.speed = self.clock.speed
+        self.risk.environment.patient_until = machine_now() + START_PATIENCE_NS
+        self.subscribe("status", lambda frame: self.receive("status", frame), topics=NEIGHBOURS, writers=NEIGHBOURS)
+        self.subscribe("account", lambda frame: self.receive("account", frame))
+        self._market = self.subscribe("market", self._on_market, topics=("",) if self.lock_step else ())
+        self.follow("control")
+        self.follow("orders", downstream=True)
+        self._follow_instruments()
+        self.follow("signals")
+        self.every(CLOCK_S, self._on_clock, "look")
+        self.every(WANTS_S, self._send_wants, "wants")
+        self.every(PICTURE_S, self._send_picture, "picture")
+        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
+        edits.follow(self.config.calendar_path, self._take_calendar, made.hours_read.stamp)
+        edits.follow(made.tables_path, self._take_tables, made.tables_read.stamp)
+        self.every(1.0, lambda _: edits.look(), "edits")
+        if self.risk.runs.wanted() and not self.lock_step:
+            self._fill_trends(0)
+            self.every(TREND_S, self._fill_trends, "trends")
+
+    def _take_calendar(self, parsed: dict[str, Any]) -> None:
+        self._calendar.take(Calendar.from_dict(parsed))
+
+    def _take_tables(self, parsed: dict[str, Any]) -> None:
+        self.risk.environment.tables = self._made.tables(parsed)
+
+    # messages in
+
+    def receive(self, stream: str, frame: Frame) -> None:
+        """Take a message as its type says: apply a level; decide on an input and journal it; the rest is wiring."""
+        message = frame.message
+        kind = type(message)
+        if kind in OBSERVED:
+            self.risk.apply(message)
+        elif kind in JOURNALED:
+            self.step(stream, message, source=STREAMS[stream].writers[0], body=frame.body)
+        elif isinstance(message, WantInstruments) and message.daemon == "engine":
+            self._announced = message.instruments
+            self._follow_instruments()
+
+    def _on_market(self, frame: Frame) -> None:
+        """In lock-step quotes alone count, and the clock moves once all of a step are here."""
+        message = frame.message
+        if isinstance(message, MarketStep):
+            if self._place.take(message):
+                self._decide_on_time(machine_now())
+                self._send_wants(0)
+        elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
+            self.receive("market", frame)
+            if isinstance(message, Quote) and not self.lock_step:
+                self._latency.quote(message.received_ns, self.risk.state.machine_ns)
+
+    def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """Decide as every daemon does, with the contracts and the quarantines of this moment."""
+        if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
+            self.risk.apply(JournalDoubt(doubted))
+        if isinstance(message, Signal):
+            listed = self.risk.environment.instruments
+            for leg in message.legs:
+                if leg.instrument not in listed:
+                    self._take_new_contracts()
+                    break
+        elif isinstance(message, OrderChanged):
+            self._latency.order(message.order, machine_now())
+        return super().step(stream, message, *args, **kwargs)
+
+    def _take_new_contracts(self) -> None:
+        if self._instruments.changed():
+            self._made.take_instruments()
+
+    # the clock
+
+    def _on_clock(self, machine_ns: int) -> None:
+        self._take_kill_file()
+        if self.disk_low() != self.risk.state.disk_low:
+            self.tick("disk_ok" if self.risk.state.disk_low else "disk_low", machine_ns)
+        if not self.lock_step or self._decided_ns == self.clock.now():
+            self._decide_on_time(machine_ns)
+
+    def _decide_on_time(self, machine_ns: int) -> None:
+        """In lock-step after all quotes of the step, never between them."""
+        self._decided_ns = self.clock.now()
+        self.risk.environment.square_off.speed = self.clock.speed
+        self.tick("risk", machine_ns)
+        self._update_alerts()
+        self._follow_instruments()
+
+    def _update_alerts(self) -> None:
+        """Raise the alerts that follow from the state of risk, and clear those that do not any more."""
+        active = active_alerts(self.risk, self._latency, self._limits, self.clock.now(), machine_now())
+        standing = {(alert.code, alert.subject) for alert in self.alerts.standing}
+        for key, alert in active.items():
+            if alert.text and not (alert.once and key in standing):
+                self.alerts.raise_(key[0], alert.severity, key[1], alert.text)
+        for code, subject in standing:
+            if code in FROM_STATE and (code, subject) not in active:
+                self.alerts.clear(code, subject)
+
+    def _take_kill_file(self) -> None:
+        """Journal that the file KILL appeared, changed or went, as an operator's command."""
+        news = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
+        if news is not None:
+            self.step("control", news, source=self.name, keep=True)
+            self.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        kill = self.risk.state.trading.get(KILL)
+        if kill is None or kill.level is TradingLevel.NORMAL:
+            self.alerts.clear("KILL_FILE", str(self._kill.path), by_person=True)
+        elif news is not None:
+            text = f"{news.reason} (by {news.by}): no entries until it is removed, `mytrading kill --remove`"
+            self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
+
+    def _fill_trends(self, _machine_ns: int) -> None:
+        """Give trends the past that the feed has stored, which it may fetch after our start."""
+        runs, now = self.risk.runs, self.clock.now()
+        reader = BarReader(self.config.bars_dir)
+        for instrument in runs.wanted():
+            if runs.series.short(instrument, TREND_BARS):
+                minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
+                self.record(runs.series.history(instrument, [bar for bar in minutes if bar.end_ns <= now], now))
+        reader.close()
+
+    # levels out
+
+    def _send_wants(self, _machine_ns: int) -> None:
+        self._take_new_contracts()
+        self._wants = self.risk.wanted()
+        held = tuple(sorted({position.instrument for position in self.risk.state.open_positions()}))
+        self.status.send(self.name, WantInstruments(daemon=self.name, instruments=self._wants, held=held))
+
+    def _send_picture(self, _machine_ns: int) -> None:
+        shown = risk_picture(self.risk, self.clock.now(), self._counts["entries"], self._counts["denied"])
+        self._limits = shown.limits
+        self.status.send(self.name, shown)
+
+    def _follow_instruments(self) -> None:
+        """Subscribe to the quotes of what matters now, and of nothing else; in lock-step all are."""
+        if self.lock_step:
+            return
+        wanted = {*self.risk.wanted(), *self._announced}
+        for instrument in wanted - self._topics:
+            self._market.subscribe(instrument)
+        for instrument in self._topics - wanted:
+            self._market.unsubscribe(instrument)
+        self._topics = wanted
+
+    # decisions out
+
+    def effects(self, rows: Sequence[Any]) -> None:
+        """Count and log what was decided."""
+        for row in rows:
+            if (effect := _EFFECTS.get(type(row))) is not None:
+                effect(self, row)
+        if rows:
+            self._follow_instruments()
+
+    def _entry_admitted(self, row: PlaceEntry) -> None:
+        self._counts["entries"] += 1
+        holder = "engine" if row.held_stop else "broker" if row.stop_trigger else "none"
+        self._trades.info("entry.admitted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                          side=row.side.value, quantity=row.quantity, cause=row.cause,
+                          stop=row.stop_trigger or row.held_stop, held_by=holder)  # fmt: skip
+
+    def _exit_wanted(self, row: CloseGoal) -> None:
+        self._counts["exits"] += 1
+        self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                          reason=row.reason, cause=row.cause)  # fmt: skip
+
+    def _signal_denied(self, row: SignalDenied) -> None:
+        self._log_denial(row, row.code, row.message)
+
+    def _signal_expired(self, row: SignalExpired) -> None:
+        self._log_denial(row, "EXPIRED", "the signal was too late")
+
+    def _log_denial(self, row: SignalDenied | SignalExpired, code: str, text: str) -> None:
+        self._counts["denied"] += 1
+        self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
+
+    def _rule_acted(self, row: RiskEventRecorded) -> None:
+        if not row.follows:
+            self._trades.info("risk.spoke", id=row.id, strategy=row.strategy, kind=row.kind.value, value=row.value,
+                              threshold=row.threshold, action=row.action.value)  # fmt: skip
+
+    def _day_opened(self, _row: RiskOpened) -> None:
+        """An alert of a run's rule stands until the day changes."""
+        for alert in self.alerts.standing:
+            if alert.code == ALERT_CODE:
+                self.alerts.clear(alert.code, alert.subject)
+
+    # how it stands
+
+    def progress(self) -> Progress:
+        """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
+        waits = self._waits()
+        if self._held_up and not waits and self._decided_ns == self.clock.now():
+            self._decide_on_time(machine_now())
+        self._held_up = waits
+        if self.risk.wanted() != self._wants:
+            self._send_wants(0)
+        done = super().progress()
+        seen = {**done.seen, "feed/market": self._place.seen}
+        return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
+
+    def _waits(self) -> str:
+        """What would have entries denied only because this risk has just started, in words; empty if nothing."""
+        account = self.risk.environment.account
+        unready = not_ready(self.risk.state, account)
+        unfunded = (
+            funds_unread(self.risk.state, account, self.risk.environment.funds_stale)
+            if self.config.order_accounts
+            else ""
+        )
+        return unready or (f"account {account}: {unfunded}" if unfunded else "")
+
+    def ready(self) -> bool:
+        """True unless a journal is in doubt; what entries wait for is said with their denial."""
+        return not self.quarantined
+
+    def figures(self) -> dict[str, float]:
+        """Counts since the start, and profit and loss in rupees."""
+        money = profit(self.risk.state.positions.values(), self.risk.state.quotes)
+        return {
+            **{name: float(count) for name, count in self._counts.items()},
+            "pnl_realised": round(money.realised, 2),
+            "pnl_unrealised": round(money.unrealised, 2),
+            "open_intents": (intents := float(sum(1 for _ in self.risk.state.open_intents()))),
+            "open_wishes": intents,  # its name in 0.1
+            "watching": float(len(self._topics)),
+            **{engine_stops.name_of(position.owner): level for position, level in armed(self.risk.state)},
+            **{engine_stops.hedge_of(one.owner): float(units) for one, units in self.risk.hedges()},
+            **self.risk.margins.figures(),
+            **self.risk.runs.figures(),
+        }
+
+    def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
+        """A lost journal begins with what the router and the gateway carried into the day."""
+        return foundation(records)
+
+    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """What only the lost journal held: limits of the day that were reached, and the levels of stops.
+
+        The first stand as alerts in the gateway's journal, the others with the positions that the router told.
+        """
+        now = self.clock.now()
+        day = iso_day(now)
+        told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
+        said = {(row.code, row.subject) for row in told if iso_day(row.first_ns) == day}
+        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
+        levels = engine_stops.restore(self.risk.state, now)
+        return (*levels, *drop_repeated_goals(row for limit in reached for row in self.risk.limits.fire(limit, now)))
+
+    def snapshot(self, day: str) -> tuple[Any, ...]:
+        """Standing intents and positions, at the head of a new day."""
+        return (self.risk.snapshot(day),)
+
+
+_EFFECTS: dict[type, Callable[[RiskManager, Any], None]] = {
+    PlaceEntry: RiskManager._entry_admitted,
+    CloseGoal: RiskManager._exit_wanted,
+    SignalDenied: RiskManager._signal_denied,
+    SignalExpired: RiskManager._signal_expired,
+    RiskEventRecorded: RiskManager._rule_acted,
+    RiskOpened: RiskManager._day_opened,
+}
+"""What is counted and logged of each kind of decision."""

@@ -1,0 +1,1 @@
+"""The watchdog daemon: hung processes and a hung supervisor."""

@@ -1,0 +1,63 @@
+"""Keys of positions: what the broker nets, and what one owner holds of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from mytrading.messages.enums import Product
+
+
+class NetKey(NamedTuple):
+    """What the broker nets: an instrument under a product in an account."""
+
+    account: str
+    instrument: str
+    product: Product
+
+
+class OwnerKey(NamedTuple):
+    """One owner's share of a net position."""
+
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+
+    @property
+    def net(self) -> NetKey:
+        """The net position that this is a share of."""
+        return tuple.__new__(NetKey, self[:3])
+
+
+class _Net(Protocol):
+    @property
+    def account(self) -> str: ...
+    @property
+    def instrument(self) -> str: ...
+    @property
+    def product(self) -> Product: ...
+
+
+class _Owner(_Net, Protocol):
+    @property
+    def strategy(self) -> str: ...
+
+
+class NetKeyed(msgspec.Struct, frozen=True):
+    """Base of messages about a net position."""
+
+    @property
+    def net(self: _Net) -> NetKey:
+        """Account, instrument and product."""
+        return tuple.__new__(NetKey, (self.account, self.instrument, self.product))
+
+
+class OwnerKeyed(NetKeyed, frozen=True):
+    """Base of messages about what one owner holds, wants or ordered."""
+
+    @property
+    def owner(self: _Owner) -> OwnerKey:
+        """Account, instrument, product and strategy."""
+        return tuple.__new__(OwnerKey, (self.account, self.instrument, self.product, self.strategy))

@@ -1,0 +1,380 @@
+"""Requests to the gateway (`ops`) and its replies: one struct per verb, the verb is the tag.
+
+A `Query` reads. A `Command` changes something: it carries `by`, the operator, and the caller's own `request_id`. A
+command repeated with its request id is executed once and answered with the first reply.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, TypeVar, get_args
+
+import msgspec
+
+from mytrading.messages.control import ProbeRequested, StrategySwitch, TradingState, WithdrawRequested
+from mytrading.messages.enums import Product
+
+Reply = TypeVar("Reply")
+
+RequestId = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+Limit = Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
+"""At most so many rows, the newest; 0 is all."""
+Units = Annotated[int, msgspec.Meta(ge=0, le=999_999_999)]
+Rupees = Annotated[float, msgspec.Meta(ge=0.0, lt=1e12)]
+Seconds = Annotated[float, msgspec.Meta(gt=0.0, lt=86_400.0)]
+
+DEADLINE_S = 60.0
+MOST_ROWS = 200
+
+
+class Query(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A question, answered with a `Reply`; `Any` is JSON-ready lists and dicts (`JsonReply`)."""
+
+
+class Command(
+    msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A request of an operator, journaled before it is answered with a `Reply`."""
+
+    request_id: RequestId
+    by: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+# replies
+
+
+class JsonReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="json"):
+    """Tables and pictures for screens: JSON, ready to be printed."""
+
+    body: bytes = b"null"
+
+
+class ErrorReply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="error"):
+    """The request was not executed; `error` says what was expected, found, and what to do. `code` is an exit code."""
+
+    error: str
+    code: int = 2
+
+
+class LevelSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="level_set"):
+    """The trading level that holds now, and what the file KILL says, if it is there."""
+
+    trading: TradingState
+    kill: dict[str, Any] | None = None
+
+
+class SwitchSet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="switch_set"):
+    """Entries of a strategy are allowed or not."""
+
+    switch: StrategySwitch
+
+
+class EntriesWithdrawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_withdrawn"):
+    """Cancels of all resting entries are requested; `entries` are those that rested then."""
+
+    request: WithdrawRequested
+    entries: list[dict[str, Any]] = []
+
+
+class PaperOrderTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="paper_order_taken"):
+    """The paper order of `doctor`, or its end, is on its way to the router."""
+
+    request: ProbeRequested
+
+
+class OrderRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_request_taken"):
+    """A cancel, modify or resolve is journaled as `request`; `order` is our id of the order."""
+
+    request: str
+    order: str
+
+
+class ClaimTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="claim_taken"):
+    """A claim is journaled as `request`, of the units in this account and product."""
+
+    request: str
+    account: str
+    product: Product
+
+
+class FlattenTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="flatten_taken"):
+    """Flattens of these ids are journaled; one of a single position names its owner and account."""
+
+    flatten: tuple[str, ...]
+    strategy: str = ""
+    account: str = ""
+
+
+class RequestAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="request_answer"):
+    """The router's answer to a resolve or a claim, once there is one."""
+
+    answered: bool
+    ok: bool = False
+    message: str = ""
+
+
+class OrderRequestResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="order_request_result"):
+    """The result of a cancel or modify: `word` is waiting, refused, cancelled, modified, replaced, filled or ended."""
+
+    word: str
+    text: str
+    order: str
+    request: str
+    level: dict[str, Any] = {}
+
+
+class LeaseGranted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="lease_granted"):
+    """So many instruments get quotes for so many seconds."""
+
+    instruments: int
+    lease_s: int
+
+
+OpsReply = (
+    JsonReply
+    | ErrorReply
+    | LevelSet
+    | SwitchSet
+    | EntriesWithdrawn
+    | PaperOrderTaken
+    | OrderRequestTaken
+    | ClaimTaken
+    | FlattenTaken
+    | RequestAnswer
+    | OrderRequestResult
+    | LeaseGranted
+)
+
+
+# queries
+
+
+class StatusQuery(Query[Any], frozen=True, kw_only=True, tag="status"):
+    """The whole stack: daemons, accounts, levels, profit."""
+
+
+class SummaryQuery(Query[Any], frozen=True, kw_only=True, tag="summary"):
+    """What this run did."""
+
+
+class OrdersQuery(Query[Any], frozen=True, kw_only=True, tag="orders"):
+    """Orders, oldest first, a sliced one with its slices."""
+
+    live: bool = False
+    limit: Limit = MOST_ROWS
+
+
+class PositionsQuery(Query[Any], frozen=True, kw_only=True, tag="positions"):
+    """Positions by owner, and unmanaged units; `all` adds flat ones."""
+
+    all: bool = False
+
+
+class TradesQuery(Query[Any], frozen=True, kw_only=True, tag="trades"):
+    """Completed trades."""
+
+    limit: Limit = MOST_ROWS
+
+
+class SignalsQuery(Query[Any], frozen=True, kw_only=True, tag="signals"):
+    """Signals with their results by account."""
+
+    limit: Limit = MOST_ROWS
+
+
+class AlertsQuery(Query[Any], frozen=True, kw_only=True, tag="alerts"):
+    """Active alerts; `all` adds cleared ones."""
+
+    all: bool = False
+    limit: Limit = MOST_ROWS
+
+
+class RiskQuery(Query[Any], frozen=True, kw_only=True, tag="risk"):
+    """Limits, money, engine stops and runs."""
+
+
+class RestingQuery(Query[Any], frozen=True, kw_only=True, tag="resting"):
+    """Live entries, and stops at the broker."""
+
+
+class StrategiesQuery(Query[Any], frozen=True, kw_only=True, tag="strategies"):
+    """The strategies that run."""
+
+
+class StrategyQuery(Query[Any], frozen=True, kw_only=True, tag="strategy"):
+    """Orders, trades and positions of one strategy."""
+
+    strategy: str
+    limit: Limit = MOST_ROWS
+
+
+class FlattensQuery(Query[Any], frozen=True, kw_only=True, tag="flattens"):
+    """Progress of these flattens; without ids of all that are not done."""
+
+    ids: tuple[str, ...] = ()
+
+
+class AnswerQuery(Query[RequestAnswer], frozen=True, kw_only=True, tag="request"):
+    """The router's answer to the resolve or claim of this id."""
+
+    id: str
+
+
+class OrderRequestQuery(Query[OrderRequestResult], frozen=True, kw_only=True, tag="order_request"):
+    """The result of the cancel (else the modify) `request` of an order."""
+
+    order: str
+    request: str
+    cancel: bool = False
+
+
+class QuoteLeaseQuery(Query[LeaseGranted], frozen=True, kw_only=True, tag="look"):
+    """Quotes of these instruments for the screen `who`, for some seconds; none ends it."""
+
+    who: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    instruments: tuple[str, ...] = ()
+
+
+# commands
+
+
+class HaltCommand(Command[LevelSet], frozen=True, kw_only=True, tag="halt"):
+    """No entries from now on; with `reduce` only what reduces positions."""
+
+    reduce: bool = False
+    account: str = ""
+    reason: str = ""
+
+
+class ResumeCommand(Command[LevelSet], frozen=True, kw_only=True, tag="resume"):
+    """Trade again, after a halt, a wrong mode or a quarantine."""
+
+    account: str = ""
+    reason: str = ""
+
+
+class SwitchCommand(Command[SwitchSet], frozen=True, kw_only=True, tag="switch"):
+    """Entries of one strategy are allowed or not."""
+
+    strategy: str
+    enabled: bool
+    reason: str = ""
+
+
+class WithdrawCommand(Command[EntriesWithdrawn], frozen=True, kw_only=True, tag="withdraw"):
+    """Cancel all resting entries."""
+
+    reason: str = ""
+
+
+class PaperOrderCommand(Command[PaperOrderTaken], frozen=True, kw_only=True, tag="probe"):
+    """Place the paper order `id` of `doctor`; without a quantity, withdraw it."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    instrument: Annotated[str, msgspec.Meta(min_length=1)]
+    quantity: Units = 0
+    price: Rupees = 0.0
+
+
+class CancelCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="order_cancel"):
+    """Cancel an order (our id or the broker's); a stop or an exit only with `force` and a reason."""
+
+    order: str
+    force: bool = False
+    reason: str = ""
+
+
+class ModifyCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="order_modify"):
+    """Change an order; a field that is 0 stays as it is. `quantity` counts filled units too."""
+
+    order: str
+    price: Rupees = 0.0
+    trigger: Rupees = 0.0
+    quantity: Units = 0
+    reason: str = ""
+
+
+class ResolveCommand(Command[OrderRequestTaken], frozen=True, kw_only=True, tag="resolve"):
+    """End an order of unknown fate: it is `broker_order`, or it was `not_placed`."""
+
+    order: str
+    broker_order: str = ""
+    not_placed: bool = False
+    force: bool = False
+    reason: str = ""
+
+
+class ClaimCommand(Command[ClaimTaken], frozen=True, kw_only=True, tag="claim"):
+    """Give unmanaged units to a strategy; quantity 0 is all, price 0 the broker's, a stop limit of 0 is 3 % beyond."""
+
+    instrument: str
+    strategy: str
+    quantity: Units = 0
+    price: Rupees = 0.0
+    stop: Rupees = 0.0
+    stop_limit: Rupees = 0.0
+    account: str = ""
+    product: Product | None = None
+    to_close: bool = False
+    reason: str = ""
+
+
+class CloseCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="close"):
+    """Close what an owner holds of an instrument. `claimed`: it was just claimed, and an exit may have closed it."""
+
+    instrument: str
+    strategy: str = ""
+    account: str = ""
+    product: Product | None = None
+    deadline: Seconds = DEADLINE_S
+    claimed: bool = False
+    reason: str = ""
+
+
+class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flatten"):
+    """Halt entries and close all positions, of one account or one strategy if named, within `deadline` seconds."""
+
+    account: str = ""
+    strategy: str = ""
+    deadline: Seconds = DEADLINE_S
+    reason: str = ""
+
+
+OperatorCommand = (
+    HaltCommand
+    | ResumeCommand
+    | SwitchCommand
+    | WithdrawCommand
+    | PaperOrderCommand
+    | CancelCommand
+    | ModifyCommand
+    | ResolveCommand
+    | ClaimCommand
+    | CloseCommand
+    | FlattenCommand
+)
+OpsRequest = (
+    StatusQuery
+    | SummaryQuery
+    | OrdersQuery
+    | PositionsQuery
+    | TradesQuery
+    | SignalsQuery
+    | AlertsQuery
+    | RiskQuery
+    | RestingQuery
+    | StrategiesQuery
+    | StrategyQuery
+    | FlattensQuery
+    | AnswerQuery
+    | OrderRequestQuery
+    | QuoteLeaseQuery
+    | OperatorCommand
+)
+
+VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(OpsRequest)}
+"""The struct of each verb."""
+
+
+def verb_of(request: msgspec.Struct) -> str:
+    """The verb of a request."""
+    return str(type(request).__struct_config__.tag)

@@ -1,0 +1,120 @@
+"""What is known of an order beside its level: fills by source, an end not proven yet, cancels and changes under way.
+
+Parts of `Order` on stream `orders`. `mytrading/core/oms/evidence/judge.py` says what a read of the books makes of them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mytrading.messages.enums import BrokerStatus
+
+
+class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Units filled as each source last reported them, cumulative; `trade_value` in rupees.
+
+    Reports of the stream up to `stream_void` units were withdrawn: no book showed them.
+    """
+
+    stream: int = 0
+    book: int = 0
+    trades: int = 0
+    trade_value: float = 0.0
+    stream_void: int = 0
+
+
+class PendingEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pending_end"):
+    """An end that was reported and is not proven: `sightings` in reads, or first by the order stream."""
+
+    status: BrokerStatus
+    sightings: int = 1
+    by_stream: bool = False
+
+
+class Disputed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="disputed"):
+    """One read shows the order otherwise: an ended one open, or an open one without its sighted fill."""
+
+
+class FewerFilled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="fewer_filled"):
+    """Order books show fewer units filled than two sources confirmed."""
+
+
+class Missing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="missing"):
+    """An order whose broker id is known is in no order book, for so many `reads` (2: reported to the operator)."""
+
+    reads: int = 1
+
+
+class Contradicted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="contradicted"):
+    """The contradiction is proven and reported; order books change nothing any more."""
+
+
+class Unseen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unseen"):
+    """An order of unknown fate that so many `reads` did not show."""
+
+    reads: int = 1
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="candidate"):
+    """A broker order that may be this one: its next sighting binds it."""
+
+    broker_order_id: str
+
+
+class Ambiguous(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ambiguous"):
+    """More broker orders may be this one than there are orders like it: an operator decides."""
+
+
+class OrderTerms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What can be changed of an order: prices in rupees, units in all (filled ones included)."""
+
+    price: float = 0.0
+    trigger_price: float = 0.0
+    quantity: int = 0
+
+
+class CancelState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A cancel: `wanted`, `out` while a call has no answer; no further call before `not_before_machine_ns`."""
+
+    wanted: bool = False
+    out: bool = False
+    calls: int = 0
+    not_before_machine_ns: int = 0
+
+
+class ModifyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A change of a resting order to the terms `wanted`.
+
+    `out` while a call has no answer, `unproven` until a read shows its effect; `reads` counts those since
+    `answered_machine_ns` that showed other terms. No call before `not_before_machine_ns`. A call that was given up at
+    `doubt_machine_ns` may still take effect. `by_replacement`: the order is cancelled and another one placed.
+    """
+
+    wanted: OrderTerms | None = None
+    out: bool = False
+    unproven: bool = False
+    calls: int = 0
+    answered_machine_ns: int = 0
+    not_before_machine_ns: int = 0
+    reads: int = 0
+    doubt_machine_ns: int = 0
+    by_replacement: bool = False
+
+
+NO_FILLS, NO_CANCEL, NO_MODIFY = ReportedFills(), CancelState(), ModifyState()
+
+
+class OrderEvidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that was reported of an order and is not part of its level yet.
+
+    `seen_machine_ns` is when the newest evidence of `end` or `match` was seen. `flapped`: books took back what they had
+    shown of an end, so the next proof takes longer. `match` is the search for the broker id of an order without one.
+    """
+
+    fills: ReportedFills = NO_FILLS
+    end: PendingEnd | Disputed | FewerFilled | Missing | Contradicted | None = None
+    flapped: bool = False
+    match: Unseen | Candidate | Ambiguous | None = None
+    seen_machine_ns: int = 0
+    cancel: CancelState = NO_CANCEL
+    modify: ModifyState = NO_MODIFY

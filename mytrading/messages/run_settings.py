@@ -1,0 +1,395 @@
+"""The settings that daemons run by, each declared once: name, type, default, bounds, environment variable and note.
+
+A field annotated with `setting(…)` is a key of settings.toml and a variable; config/sections.py adds the settings that
+no daemon reads. Fields without it are filled in when the run file is built, or are for tests and chaos runs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from mytrading.messages.enums import LimitAction, Product
+
+STARTING_CASH = 1_000_000.0
+"""Rupees of a fresh simulator, the stack's and one of its own, unless PAPER_TRADING_INITIAL_CAPITAL is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a field is set: its variable (and an `alias` of it), its meaning, and the values it takes.
+
+    `bounds` are gt, ge, lt, le, pattern and min_length; `among` lists the words a list may hold; `case` is what its
+    text is converted to; `unit` is bytes ("100 MB") or days ("30 days"). `read` makes a value of what was written,
+    `check` judges the value; both raise `ValueError`.
+    """
+
+    variable: str = ""
+    note: str = ""
+    alias: str = ""
+    case: Literal["", "upper", "lower"] = ""
+    unit: Literal["", "bytes", "days"] = ""
+    among: tuple[str, ...] = ()
+    read: Callable[[Any], Any] | None = None
+    check: Callable[[Any], object] | None = None
+    bounds: tuple[tuple[str, Any], ...] = ()
+
+
+def setting(variable: str = "", note: str = "", **given: Any) -> Setting:
+    """The declaration of a field; keyword arguments that `Setting` has not are bounds."""
+    own = {name: given.pop(name) for name in ("alias", "case", "unit", "among", "read", "check") if name in given}
+    return Setting(variable, note, bounds=tuple(given.items()), **own)
+
+
+class UnknownExit(StrEnum):
+    """What follows an exit that no book shows: one further exit, or nothing until an operator acts."""
+
+    SECOND_EXIT = "second_exit"
+    WAIT = "wait"
+
+
+_MONEY = "rupees: premium of bought options, value of shares, margin of futures and sold options"
+_CHURN = "entries within 30 s of a cancel, in 300 s, that stop further ones"
+_COLLAR = "of the last price: how far from it an entry may trade"
+_ACTIONS = "alert, no_entries, close_legs, flatten or halt"
+_PRODUCTS = tuple(product.value for product in Product)
+
+
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `risk`: what risk judges by. A limit of 0 on entries per session, losses in a row or R is no limit.
+
+    `enabled_exchanges`, `enabled_kinds` (EQ, FUT, CE, PE) and `enabled_timeframes` come from the section `data`; empty
+    admits all. Limits of a day and of equity hold for each account; each has its action.
+    """
+
+    max_position_size: Annotated[float, setting("MAX_POSITION_SIZE", f"{_MONEY}; held, coming and new", gt=0)] = (
+        100_000.0
+    )
+    max_order_size: Annotated[float, setting("MAX_ORDER_SIZE", _MONEY, gt=0)] = 10_000.0
+    min_order_size: Annotated[
+        float, setting("MIN_ORDER_SIZE", "rupees, counted so; not for legs that cover a sold one", ge=0)
+    ] = 100.0
+    max_positions_per_symbol: Annotated[int, setting("MAX_POSITIONS_PER_SYMBOL", ge=1)] = 5
+    max_total_positions: Annotated[int, setting("MAX_TOTAL_POSITIONS", ge=1)] = 50
+    max_daily_loss: Annotated[float, setting("MAX_DAILY_LOSS", "rupees an account may lose in a day", gt=0)] = 10_000.0
+    max_daily_loss_action: Annotated[LimitAction, setting("MAX_DAILY_LOSS_ACTION", _ACTIONS, case="lower")] = (
+        LimitAction.NO_ENTRIES
+    )
+    max_drawdown: Annotated[
+        float, setting("MAX_DRAWDOWN", "fall of an account's equity below its peak, as a fraction of it", gt=0, lt=1)
+    ] = 0.05
+    max_drawdown_action: Annotated[LimitAction, setting("MAX_DRAWDOWN_ACTION", _ACTIONS, case="lower")] = (
+        LimitAction.HALT
+    )
+    r_value: Annotated[
+        float, setting("R_VALUE", "rupees of 1 R where an entry has no stop; else R is its loss at the stop", ge=0)
+    ] = 0.0
+    daily_stop_r: Annotated[
+        float, setting("DAILY_STOP_R", "R an account may lose in a day; 0: no such limit", ge=0)
+    ] = 0.0
+    daily_target_r: Annotated[
+        float, setting("DAILY_TARGET_R", "R after which an account has won enough; 0: no such limit", ge=0)
+    ] = 0.0
+    daily_r_action: Annotated[LimitAction, setting("DAILY_R_ACTION", _ACTIONS, case="lower")] = LimitAction.CLOSE_LEGS
+    default_stop_loss: Annotated[
+        float, setting("DEFAULT_STOP_LOSS", "of the price: the stop of shares and futures", gt=0, lt=1)
+    ] = 0.02
+    default_stop_loss_options: Annotated[
+        float, setting("DEFAULT_STOP_LOSS_OPTIONS", "of the premium: the stop of options", gt=0, lt=1)
+    ] = 0.25
+    stop_limit_buffer: Annotated[
+        float, setting("STOP_LIMIT_BUFFER", "of a stop's trigger: how far beyond it its limit lies", gt=0, lt=1)
+    ] = 0.01
+    stop_limit_buffer_options: Annotated[
+        float, setting("STOP_LIMIT_BUFFER_OPTIONS", "rupees, for options if that is more", ge=0)
+    ] = 3.0
+    bare_seconds: Annotated[
+        float, setting("BARE_SECONDS", "a position without its stop raises an alert, is closed after twice that", gt=0)
+    ] = 5.0
+    doubt_seconds: Annotated[
+        float, setting("DOUBT_SECONDS", "the same, while its stop is on its way or of unknown fate", gt=0)
+    ] = 60.0
+    trailing_stop_enabled: Annotated[
+        bool, setting("TRAILING_STOP_ENABLED", "false: no stop of any strategy trails")
+    ] = True
+    trailing_stop_distance: Annotated[
+        float, setting("TRAILING_STOP_DISTANCE", "of legs that trail without a value", gt=0, lt=1)
+    ] = 0.01
+    avoid_first_minutes: Annotated[int, setting("AVOID_FIRST_MINUTES", "no entries in the first minutes", ge=0)] = 5
+    avoid_last_minutes: Annotated[int, setting("AVOID_LAST_MINUTES", "no entries in the last minutes", ge=0)] = 15
+    stale_quote_seconds: Annotated[float, setting("STALE_QUOTE_SECONDS", "older quotes deny entries", gt=0)] = 5.0
+    signal_validity_seconds: Annotated[
+        float, setting("SIGNAL_VALIDITY", "seconds of market time after its bar or quote; later entries expire", gt=0)
+    ] = 60.0
+    unknown_exit: Annotated[
+        UnknownExit, setting("UNKNOWN_EXIT", "an exit that no book shows: second_exit, or wait for an operator")
+    ] = UnknownExit.SECOND_EXIT
+    enabled_products: Annotated[
+        tuple[str, ...], setting("ENABLED_PRODUCTS", "products that entries may use", case="upper", among=_PRODUCTS)
+    ] = _PRODUCTS
+    price_collar: Annotated[float, setting("PRICE_COLLAR", _COLLAR, gt=0, lt=1)] = 0.03
+    price_collar_options: Annotated[float, setting("PRICE_COLLAR_OPTIONS", _COLLAR, gt=0, lt=1)] = 0.25
+    min_data_coverage: Annotated[
+        float, setting("MIN_DATA_COVERAGE", "of the instruments must have data, else entries wait", ge=0, le=1)
+    ] = 0.9
+    max_entries_per_session: Annotated[
+        int, setting("MAX_ENTRIES_PER_SESSION", "signals of a strategy in a session; 0: any", ge=0, le=250)
+    ] = 0
+    max_active_orders: Annotated[
+        int, setting("MAX_ACTIVE_ORDERS", "working orders of an account beyond which none enter", ge=1)
+    ] = 100
+    max_cancels_per_day: Annotated[
+        int, setting("MAX_CANCELS_PER_DAY", "of an account, after which nothing enters", ge=1)
+    ] = 500
+    max_consecutive_losses: Annotated[
+        int, setting("MAX_CONSECUTIVE_LOSSES", "then a strategy pauses; 0: never", ge=0)
+    ] = 0
+    loss_pause_minutes: Annotated[int, setting("LOSS_PAUSE_MINUTES", "how long it pauses", ge=1)] = 30
+    enabled_exchanges: tuple[str, ...] = ()
+    enabled_kinds: tuple[str, ...] = ()
+    enabled_timeframes: tuple[str, ...] = ()
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `rates`: the router's budget of calls; the exchange allows ten orders a second."""
+
+    orders_per_second: Annotated[
+        int, setting("MAX_ORDERS_PER_SECOND", "calls to the broker, at most 10", ge=1, le=10)
+    ] = 8
+    entries_per_minute: Annotated[int, setting("MAX_ENTRIES_PER_MINUTE", "signals of a strategy, not legs", ge=1)] = 10
+    modifies_per_order: Annotated[
+        int, setting("MAX_MODIFIES_PER_ORDER", "then an order is cancelled and placed again", ge=1, le=25)
+    ] = 20
+    churn_per_instrument: Annotated[int, setting("CHURN_PER_INSTRUMENT", _CHURN, ge=1)] = 2
+    churn_per_account: Annotated[int, setting("CHURN_PER_ACCOUNT", _CHURN, ge=1)] = 5
+
+
+class DataRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `data`: what the feed subscribes, checks and warms up with; times in seconds of machine time.
+
+    `watch` are the instrument ids to subscribe. Unused instruments are unsubscribed after `keep_seconds`.
+    """
+
+    watch: tuple[str, ...] = ()
+    tick_data: Annotated[bool, setting("ENABLE_TICK_DATA", "false: the feed writes no raw tape")] = True
+    depth_data: Annotated[bool, setting("ENABLE_DEPTH_DATA", "requested where quotes lack bid and ask")] = True
+    depth_levels: Annotated[int, setting("DEPTH_LEVELS", "levels that the feed passes on", ge=1, le=200)] = 5
+    historical: Annotated[bool, setting("ENABLE_HISTORICAL_DATA", "warms indicators up at the start")] = True
+    history_days: Annotated[
+        int, setting("HISTORICAL_DAYS", "calendar days of bars fetched for watched instruments", ge=1, le=3650)
+    ] = 30
+    validation: Annotated[bool, setting("ENABLE_DATA_VALIDATION", "judges each price by MAX_PRICE_CHANGE_PERCENT")] = (
+        True
+    )
+    max_price_change_percent: Annotated[
+        float, setting("MAX_PRICE_CHANGE_PERCENT", "a jump beyond it needs confirmation", gt=0)
+    ] = 10.0
+    max_subscriptions: Annotated[
+        int, setting("MAX_WEBSOCKET_SUBSCRIPTIONS", "further instruments are refused with an alert", ge=1)
+    ] = 3000
+    batch_size: Annotated[int, setting("WEBSOCKET_BATCH_SIZE", "instruments in one subscription request", ge=1)] = 50
+    batch_delay: Annotated[float, setting("WEBSOCKET_BATCH_DELAY", "seconds between such requests", ge=0)] = 0.05
+    buffer_size: Annotated[
+        int, setting("MARKET_DATA_BUFFER_SIZE", "most frames taken from the socket at once", ge=100)
+    ] = 10_000
+    mode: Annotated[
+        Literal["ltp", "quote", "depth"],
+        setting("FEED_MODE", "ltp, quote or depth: what is subscribed of each instrument", case="lower"),
+    ] = "quote"
+    mute_seconds: Annotated[
+        float, setting("FEED_MUTE_SECONDS", "a connection that gives no quote in session is opened again", gt=0)
+    ] = 13.0
+    down_seconds: Annotated[
+        float, setting("FEED_DOWN_SECONDS", "without a connection, until a backup takes over", gt=0)
+    ] = 5.0
+    failback_seconds: Annotated[
+        float, setting("FEED_FAILBACK_SECONDS", "health of the primary until the feed returns to it", ge=60)
+    ] = 300.0
+    fallback_seconds: Annotated[
+        float, setting("FEED_FALLBACK_SECONDS", "silence until held instruments are read over REST; 0: never", ge=0)
+    ] = 3.0
+    keep_seconds: float = 60.0
+
+
+def _check_loopback(value: str) -> None:
+    from ipaddress import AddressValueError, IPv4Address
+
+    try:
+        own = IPv4Address(value).is_loopback
+    except AddressValueError:
+        own = False
+    if not own:
+        raise ValueError(
+            f"expected a loopback address such as 127.0.0.1, found {value!r}: streams are not encrypted, so they "
+            "do not leave this machine; forward a port through ssh instead"
+        )
+
+
+class Messaging(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `messaging`: how daemons reach each other: `ipc` in the runtime folder, or `tcp`, a port a stream."""
+
+    transport: Annotated[Literal["ipc", "tcp"], setting("MYTRADING_TRANSPORT", "ipc or tcp")] = "ipc"
+    bind_address: Annotated[
+        str,
+        setting("ZMQ_BIND_ADDRESS", "transport tcp only; loopback: streams are not encrypted", check=_check_loopback),
+    ] = "127.0.0.1"
+    high_water_mark: Annotated[
+        int, setting("ZMQ_HIGH_WATER_MARK", "kept for a slow reader; what exceeds it is dropped", ge=1)
+    ] = 10_000
+    message_timeout: Annotated[int, setting("ZMQ_MESSAGE_TIMEOUT", "ms, of questions to the gateway", ge=1)] = 5000
+    ports: dict[str, int] = {}
+
+
+class LogRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `logging`: what is logged and how long it is kept."""
+
+    level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], setting("LOG_LEVEL", case="upper")] = (
+        "INFO"
+    )
+    console: Annotated[bool, setting("CONSOLE_LOGGING_ENABLED")] = True
+    files: Annotated[bool, setting("FILE_LOGGING_ENABLED")] = True
+    max_file_size: Annotated[int, setting("LOG_MAX_FILE_SIZE", "say 100 MB", unit="bytes", ge=10_000)] = 100_000_000
+    retention_days: Annotated[int, setting("LOG_RETENTION_DAYS", "say 30 days", unit="days", ge=1)] = 30
+    performance: Annotated[bool, setting("PERFORMANCE_LOGGING")] = True
+    trade: Annotated[bool, setting("TRADE_LOGGING")] = True
+    error: Annotated[bool, setting("ERROR_LOGGING")] = True
+
+
+class Windows(msgspec.Struct, frozen=True, kw_only=True):
+    """How long the router waits before it concludes, and how often the reconciler reads; seconds of machine time.
+
+    `orders_every` is ORDER_BOOK_SECONDS. No setting reaches the others: chaos runs shorten all of them together with
+    the longest delay of their simulator, since a window shorter than the server may take leads to wrong conclusions.
+    """
+
+    lost_after: float = 130.0
+    ghost_gap: float = 15.0
+    call_patience: float = 180.0
+    entry_reads: float = 5.0
+    mismatch_gap: float = 5.0
+    exit_patience: float = 5.0
+    slow: float = 30.0
+    book_call: float = 10.0
+    orders_every: float = 10.0
+    positions_every: float = 60.0
+    funds_every: float = 10.0
+    funds_stale: float = 120.0
+    retry_most: float = 30.0
+    stale: float = 30.0
+
+
+_PORT = {"ge": 0, "le": 65535}
+
+
+class SimulatorRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `simulator`: the stack's own simulator. `speed` is market seconds a machine second, 0 for lock-step.
+
+    An `embedded` one is the whole world of the stack: its market, its clock, its instruments. One that is `followed`
+    takes orders alone, at the quotes that the feed has from the server of `RunConfig.source`, in real time.
+    `personality` and `broker` choose the server it imitates, `record` keeps a record of all its events.
+    """
+
+    embedded: Annotated[bool, setting()] = False
+    rest_port: Annotated[int, setting(**_PORT)] = 0
+    ws_port: Annotated[int, setting(**_PORT)] = 0
+    seed: Annotated[int, setting(ge=0)] = 7
+    speed: Annotated[float, setting(ge=0)] = 1.0
+    replay: Annotated[str, setting()] = ""
+    capital: Annotated[float, setting("PAPER_TRADING_INITIAL_CAPITAL", "cash of a fresh simulator", gt=0)] = (
+        STARTING_CASH
+    )
+    personality: str = "paper"
+    broker: str = ""
+    record: bool = False
+    followed: bool = False
+
+    @property
+    def runs(self) -> bool:
+        """True if the venue is a process of this stack, whosever its quotes are."""
+        return self.embedded or self.followed
+
+
+class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `process`: how each process runs, and what it keeps of the disk."""
+
+    memory_optimization: Annotated[bool, setting("ENABLE_MEMORY_OPTIMIZATION")] = True
+    gc_threshold: Annotated[int, setting("GC_THRESHOLD", ge=700)] = 1_000_000
+    monitoring: Annotated[bool, setting("ENABLE_PERFORMANCE_MONITORING")] = True
+    min_free_bytes: Annotated[
+        int,
+        setting("MYTRADING_MIN_FREE_BYTES", "less free disk halts entries; say 2 GB", unit="bytes", ge=0, le=1 << 62),
+    ] = 2 << 30
+    journal_reserve_bytes: Annotated[
+        int,
+        setting(
+            "MYTRADING_JOURNAL_RESERVE", "kept for exits by each journal; 8 MB", unit="bytes", ge=1 << 20, le=1 << 30
+        ),
+    ] = 8 << 20
+    journal_keep_days: Annotated[
+        int, setting("MYTRADING_JOURNAL_DAYS", "exported days stay as journals so long", unit="days", ge=2)
+    ] = 30
+
+
+class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Section `alerts`: from when on latency and rejections raise an alert; 0: never.
+
+    An alert that returned within `cooldown_seconds` of its end lasts until it was absent for as long.
+    """
+
+    quote_latency_ms: Annotated[
+        float, setting("MAX_QUOTE_LATENCY", "ms from socket to risk; ten in a row raise an alert; 0: never", ge=0)
+    ] = 1000.0
+    order_latency_ms: Annotated[
+        float, setting("MAX_ORDER_LATENCY", "ms of an order call; a longer one raises an alert; 0: never", ge=0)
+    ] = 5000.0
+    rejections: Annotated[
+        int, setting("ALERT_REJECTIONS", "rejections of an account's orders that raise an alert; 0: never", ge=0)
+    ] = 5
+    rejection_minutes: Annotated[float, setting("ALERT_REJECTION_MINUTES", "within which they are counted", gt=0)] = 5.0
+    cooldown_seconds: Annotated[
+        float,
+        setting("ALERT_COOLDOWN", "without another excess until these, or one that comes and goes, end", gt=0),
+    ] = 60.0
+
+
+class ServerRules(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of section `openalgo`: how servers are called; times in seconds of machine time.
+
+    Retries concern reading calls only: a placing call is never repeated. The primary and the backup accounts are pinged
+    every `ping_seconds` and are down after `ping_failures` in a row.
+    """
+
+    timeout: Annotated[float, setting("OPENALGO_TIMEOUT", "seconds an order call may take; reads have less", gt=0)] = (
+        30.0
+    )
+    max_retries: Annotated[
+        int, setting("OPENALGO_MAX_RETRIES", "tries of one read; a placing call is never repeated", ge=1)
+    ] = 3
+    retry_delay: Annotated[
+        float,
+        setting(
+            "OPENALGO_RETRY_DELAY",
+            "seconds between tries of one read; between reads of all history or contracts it doubles, to a minute",
+            gt=0,
+        ),
+    ] = 2.0
+    registered_ips: Annotated[
+        tuple[str, ...], setting("BROKER_REGISTERED_IPS", "addresses the broker takes orders from, for doctor")
+    ] = ()
+    egress_url: Annotated[
+        str,
+        setting(
+            "EGRESS_CHECK_URL", "returns a caller's address; asked only with the line above", pattern=r"^https?://\S+$"
+        ),
+    ] = "https://api.ipify.org"
+    ping_seconds: Annotated[
+        float, setting("OPENALGO_PING_SECONDS", "between pings of the primary and of backup accounts", ge=1)
+    ] = 30.0
+    ping_failures: Annotated[
+        int,
+        setting("OPENALGO_PING_FAILURES", "in a row, and an account counts as down: the feed leaves a primary", ge=1),
+    ] = 3

@@ -1,0 +1,239 @@
+"""Bringing the journals of an older version to this one: every row rewritten, chains and cursors made again.
+
+Used by `mytrading state upgrade`, after a backup and with the stack stopped. All files are written under names that
+nobody reads, then take their names, and only then files of an old layout are removed: while one of those is there no
+process of this version starts, and an upgrade that was cut short is begun again from it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
+from mytrading.messages.journal_rows import RunStarted
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION
+from mytrading.operations import schema_2, sqlite_journals
+from mytrading.runtime.journal.day_files import journal_names
+from mytrading.runtime.journal.format import (
+    INPUT,
+    LAYOUT,
+    OLD_SUFFIX,
+    OUTPUT,
+    SUFFIX,
+    Cursor,
+    JournalDamaged,
+    Row,
+    Seal,
+    SegmentHead,
+    chain,
+    segment_path,
+    sync_folder,
+)
+from mytrading.runtime.journal.reader import heads_of, read_segment, sealed_for
+from mytrading.runtime.journal.segment import make
+
+Progress = Callable[[str], None]
+Step = Callable[[str, bytes], bytes]
+"""From a row's stream and body in one schema to its body in the next."""
+
+UPGRADES: Mapping[int, Step] = MappingProxyType({1: schema_2.convert})
+"""By schema, how its rows become those of the next. Layouts that only grew by fields with a default need no step."""
+LEFT_BEHIND = ("savepoints", "savepoint.log")
+"""What older versions kept in the state folder and this one does not know."""
+
+_Hashes = dict[tuple[str, str, int], bytes]
+"""The new hash of a row by writer, stream and sequence in it."""
+
+
+class StoredDay(NamedTuple):
+    """A day file as some version left it. `schema` and `version` are those of its newest run."""
+
+    daemon: str
+    path: Path
+    layout: int
+    schema: int
+    version: str
+
+    @property
+    def old(self) -> bool:
+        """True of an SQLite file."""
+        return self.path.suffix == OLD_SUFFIX
+
+    @property
+    def day(self) -> str:
+        """Its trading day (ISO date)."""
+        return self.path.stem
+
+    def rows(self) -> Iterator[Row]:
+        """All rows, oldest first, chain checked; raises `JournalDamaged`."""
+        return sqlite_journals.rows(self.path) if self.old else read_segment(self.path)
+
+    def head(self) -> SegmentHead:
+        """What it carries over, with the newest epoch that began in it."""
+        if self.old:
+            return sqlite_journals.head(self.path)
+        heads = heads_of(self.path)
+        return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
+
+    def sealed_for(self) -> str:
+        """The day that follows, if it is sealed."""
+        return sqlite_journals.sealed_for(self.path) if self.old else sealed_for(self.path)
+
+
+def stored_days(config: RunConfig) -> list[StoredDay]:
+    """All day files by daemon and day, of any layout; of a day that has both, the old one: its upgrade was cut short.
+
+    Raises `JournalDamaged`.
+    """
+    found: dict[tuple[str, str], Path] = {}
+    for name in journal_names(config):
+        for path in sorted(config.journal_dir(name).glob(f"*{SUFFIX}")) + sorted(
+            config.journal_dir(name).glob(f"*{OLD_SUFFIX}")
+        ):
+            if not path.name.startswith("."):
+                found[name, path.stem] = path
+    return [_look(daemon, path) for (daemon, _), path in sorted(found.items())]
+
+
+def _look(daemon: str, path: Path) -> StoredDay:
+    layout = sqlite_journals.layout(path) if path.suffix == OLD_SUFFIX else LAYOUT
+    run, decoder = None, StreamDecoder("records")
+    for row in StoredDay(daemon, path, layout, 0, "").rows():
+        if row.stream == "records":
+            with suppress(FrameError):
+                message = decoder.body(row.body)
+                run = message if isinstance(message, RunStarted) else run
+    return StoredDay(daemon, path, layout, run.schema if run else 0, run.version if run else "")
+
+
+def outdated(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
+    """Files that this version would refuse, or whose layout is older than what it writes."""
+    return [file for file in files if file.layout < LAYOUT or (file.version and file.schema < oldest)]
+
+
+def newer(files: Sequence[StoredDay]) -> list[StoredDay]:
+    """Files that only a newer version can read."""
+    return [file for file in files if file.layout > LAYOUT or file.schema > SCHEMA_VERSION]
+
+
+def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, Step] = UPGRADES) -> int:
+    """Rewrite all files of all journals for this version; returns how many rows changed.
+
+    Raises `JournalDamaged`, `JournalFull` and `OSError`, with files of an old layout as they were.
+    """
+    hashes: _Hashes = {}
+    heads: list[SegmentHead] = []
+    changed = 0
+    ends: dict[str, bytes] = {}
+    for file in files:
+        head = file.head()
+        head = replace(head, hash=ends.get(file.daemon, head.hash))
+        heads.append(head)
+        end = head.hash
+        for row, body in _raised(file, steps):
+            changed += body != row.body
+            end = chain(end, row.seq, row.stream, body)
+            if row.kind == OUTPUT:
+                hashes[file.daemon, row.stream, row.stream_seq] = end
+        ends[file.daemon] = end
+    made = []
+    try:
+        for number, (file, head) in enumerate(zip(files, heads, strict=True), start=1):
+            progress(f"{number} of {len(files)}: {file.daemon} {file.day}")
+            made.append((_written(file, head, hashes, steps), file))
+        for new, file in made:
+            new.replace(segment_path(file.path.parent, file.day))
+    except BaseException:
+        _take_back(files)
+        raise
+    for folder in {file.path.parent for file in files}:
+        sync_folder(folder)
+    for file in files:
+        if file.old:
+            sqlite_journals.remove(file.path)
+    return changed
+
+
+def _take_back(files: Sequence[StoredDay]) -> None:
+    """Remove what was made of files of an old layout, which are all there until every new one has its name."""
+    for file in files:
+        path = segment_path(file.path.parent, file.day)
+        for made in (path.with_name(f".{path.name}"), *([path] if file.old else [])):
+            with suppress(OSError):
+                made.unlink(missing_ok=True)
+
+
+def remove_left_behind(config: RunConfig) -> None:
+    """Remove what only older versions used, also if an earlier upgrade was cut short before that."""
+    for name in journal_names(config):
+        for path in config.journal_dir(name).glob(f"*{OLD_SUFFIX}-*"):
+            path.unlink()
+    for name in LEFT_BEHIND:
+        path = config.state / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _raised(file: StoredDay, steps: Mapping[int, Step]) -> Iterator[tuple[Row, bytes]]:
+    """The rows of a file as they are, each with its body of this version."""
+    for row in file.rows():
+        yield row, _body(row, file.schema, steps)
+
+
+def _body(row: Row, schema: int, steps: Mapping[int, Step]) -> bytes:
+    body = row.body
+    for number in range(schema, SCHEMA_VERSION):
+        if number in steps:
+            body = steps[number](row.stream, body)
+    if row.stream != "records":
+        return body
+    try:
+        message = StreamDecoder("records").body(body)
+    except FrameError:
+        return body
+    if isinstance(message, RunStarted) and message.schema < SCHEMA_VERSION:
+        return encode_body(replace(message, schema=SCHEMA_VERSION))
+    return body
+
+
+def _written(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping[int, Step]) -> Path:
+    """The file that is to take the place of another, under a name that nobody reads."""
+    cursors = tuple(
+        (writer, stream, Cursor(at.epoch, at.seq, hashes.get((writer, stream, at.seq), at.hash)))
+        for writer, stream, at in head.cursors
+    )
+    commits = _commits(_pointed(file, head, hashes, steps), file.sealed_for())
+    made, _ = make(segment_path(file.path.parent, file.day), replace(head, cursors=cursors), commits)
+    return made
+
+
+def _pointed(file: StoredDay, head: SegmentHead, hashes: _Hashes, steps: Mapping[int, Step]) -> Iterator[Row]:
+    """The rows of this version: chained anew, and naming the rows of their writers as those are now."""
+    previous = head.hash
+    for row, body in _raised(file, steps):
+        previous = chain(previous, row.seq, row.stream, body)
+        source_hash = row.source_hash
+        if row.kind == INPUT:
+            source_hash = hashes.get((row.source, row.stream, row.source_seq), source_hash)
+        yield row._replace(body=body, hash=previous, source_hash=source_hash)
+
+
+def _commits(rows: Iterable[Row], next_day: str) -> Iterator[list[Row] | Seal]:
+    """Rows by commit, which all have the same times; the last one seals if a day is to follow."""
+    last: list[Row] = []
+    for _, group in groupby(rows, key=lambda row: (row.market_ns, row.machine_ns)):
+        if last:
+            yield last
+        last = list(group)
+    if last:
+        yield Seal(next_day, last) if next_day else last
+    elif next_day:
+        raise JournalDamaged(f"expected rows in a file that is sealed for {next_day}, found none")

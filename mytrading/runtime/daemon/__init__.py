@@ -1,0 +1,1 @@
+"""The process skeleton: loop, sockets, journal follower, machine, timers and workers."""

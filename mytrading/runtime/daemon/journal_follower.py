@@ -1,0 +1,191 @@
+"""Following the journals of other daemons: frames as the fast path, the writers' files for gaps.
+
+Each row reaches the daemon once and in its writer's order, or its writer is in quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mytrading.core.time import MINUTE
+from mytrading.messages.codec import Frame, FrameError, Header, StreamDecoder
+from mytrading.messages.control import KILL, TradingState
+from mytrading.messages.enums import DaemonState, TradingLevel
+from mytrading.messages.streams import STREAMS, Pattern, unions
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.journal.journal import Cursor, JournalDamaged, JournalReader, Row, last_inputs
+
+if TYPE_CHECKING:
+    from mytrading.runtime.daemon.machine_daemon import MachineDaemon
+
+CATCH_UP_S = 0.5
+STILL_HERE_ROWS = 100
+"""A recovery of thousands of rows looks so often whether a heartbeat is due."""
+MOST_COMPARED = 1_000_000
+"""Rows looked back over for the last one that a reader and a writer who lost rows have in common."""
+UNEXPECTED_NS = MINUTE
+_START = Cursor()
+
+
+class _Followed(NamedTuple):
+    writer: str
+    stream: str
+    reader: JournalReader
+    downstream: bool
+
+
+class UnexpectedFrames:
+    """Frames of writers that are not followed: counted, and logged at most once a minute for each writer.
+
+    `log(stream, writer, count)` gets the number of frames since it was called last.
+    """
+
+    def __init__(self, log: Callable[[str, str, int], None]) -> None:
+        self._log = log
+        self._count: dict[tuple[str, str], int] = {}
+        self._next_ns: dict[tuple[str, str], int] = {}
+
+    def add(self, stream: str, writer: str, machine_ns: int) -> None:
+        """Count one frame."""
+        key = (stream, writer)
+        self._count[key] = self._count.get(key, 0) + 1
+        if machine_ns >= self._next_ns.get(key, 0):
+            self._next_ns[key] = machine_ns + UNEXPECTED_NS
+            self._log(stream, writer, self._count.pop(key))
+
+
+class JournalFollower:
+    """Cursors of the journaled streams that a machine daemon reads, and the way of their rows to its `step`."""
+
+    def __init__(self, daemon: MachineDaemon) -> None:
+        self.cursors: dict[tuple[str, str], Cursor] = {}
+        """The last row read, by (writer, stream)."""
+        self.decoders = {stream: StreamDecoder(stream) for stream in unions()}
+        self._daemon = daemon
+        self._quarantine = daemon.quarantine
+        self._followed: dict[tuple[str, str], _Followed] = {}
+        self._unexpected = UnexpectedFrames(
+            lambda stream, writer, count: daemon.log.warning(
+                "frame.unexpected", stream=stream, writer=writer, count=count
+            )
+        )
+
+    def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
+        """Read a journaled stream without loss: frames as the fast path, the writers' journals for gaps.
+
+        Rows that a `downstream` wrote while this daemon was away are applied before anything is decided.
+        """
+        names = tuple(writers) if writers is not None else STREAMS[stream].writers
+        for writer in names:
+            self.open(writer, stream, downstream)
+            self._check_cursor(self._followed[writer, stream])
+        for writer in names:
+            self._catch_up_with(self._followed[writer, stream], decide=not downstream)
+        if STREAMS[stream].pattern is Pattern.PIPE:
+            self._daemon.pull(stream, partial(self.receive, stream))
+        else:
+            self._daemon.subscribe(stream, partial(self.receive, stream), writers=names)
+
+    def open(self, writer: str, stream: str, downstream: bool = False) -> None:
+        """Open the journal of a writer of a stream."""
+        reader = JournalReader(self._daemon.config.journal_dir(writer), stream)
+        self._followed[writer, stream] = _Followed(writer, stream, reader, downstream)
+
+    def receive(self, stream: str, frame: Frame) -> None:
+        """Take a frame of a followed stream: the next row, one already read, or the first after a gap."""
+        key = (frame.topic, stream)
+        followed = self._followed.get(key)
+        if followed is None:
+            self._unexpected.add(stream, frame.topic, machine_now())
+            return
+        cursor = self.cursors.get(key, _START)
+        header = frame.header
+        if self._quarantine.writers:
+            self.heed(frame.message)  # also from a writer in quarantine: an operator may mean that very one
+        if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
+            self._on_other(followed, header, cursor)
+            return
+        place = Cursor(header.epoch, header.sequence, header.hash)
+        self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
+
+    def _on_other(self, followed: _Followed, header: Header, cursor: Cursor) -> None:
+        """A frame that is not the next one: of another past of its writer, known, or beyond what was missed."""
+        if cursor.seq and _other_past(header, cursor):
+            self._check_cursor(followed)
+        elif header.sequence <= cursor.seq:
+            return
+        self._catch_up_with(followed, decide=True)
+
+    def catch_up(self) -> None:
+        """Read what frames did not bring, from the journals of all writers followed."""
+        for followed in self._followed.values():
+            self._catch_up_with(followed, decide=True)
+
+    def _catch_up_with(self, followed: _Followed, decide: bool) -> None:
+        key = (followed.writer, followed.stream)
+        if followed.writer in self._quarantine.writers:
+            return
+        while rows := self._read(followed, self.cursors.get(key, Cursor()).seq):
+            if rows[0].epoch != self.cursors.get(key, Cursor()).epoch and self._check_cursor(followed):
+                continue
+            for row in rows:
+                try:
+                    message = self.decoders[row.stream].body(row.body)
+                except FrameError as error:
+                    problem = f"row {row.stream_seq} of {row.stream} is unreadable: {error}"
+                    self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", problem)
+                    return
+                place = Cursor(row.epoch, row.stream_seq, row.hash)
+                self._daemon.step(
+                    row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body
+                )
+                self._daemon.still_here()  # after each row: one may take long where much is held
+
+    def _read(self, followed: _Followed, after: int) -> list[Row]:
+        """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""
+        try:
+            return followed.reader.read(after)
+        except JournalDamaged as error:
+            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            return []
+
+    def _check_cursor(self, followed: _Followed) -> bool:
+        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after the last
+        common one: true if we stand elsewhere now."""
+        try:
+            return self._compare_cursor(followed)
+        except JournalDamaged as error:
+            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+            return False
+
+    def _compare_cursor(self, followed: _Followed) -> bool:
+        key = (followed.writer, followed.stream)
+        cursor = self.cursors.get(key, Cursor())
+        if followed.reader.matches(cursor) or followed.reader.last() == 0:
+            return False
+        self._daemon.write_down()
+        read = dict(last_inputs(self._daemon.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
+        common = followed.reader.newest_of(read)
+        problem = f"read up to {cursor.seq}, but the journal agrees only up to {common.seq}: its tail was lost"
+        self._quarantine.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
+        self.cursors[key] = common
+        return common != cursor
+
+    def heed(self, message: Any) -> None:
+        """End quarantines at a `resume`; one that is read while starting ends those older than it."""
+        normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
+        if normal:
+            self._quarantine.release(None if self._daemon.state is DaemonState.RUNNING else message.at_ns)
+
+    def close(self) -> None:
+        """Close the writers' files."""
+        for followed in self._followed.values():
+            followed.reader.close()
+
+
+def _other_past(header: Header, cursor: Cursor) -> bool:
+    """True for a frame of a writer whose journal is no longer the one we read: its sequences say nothing then."""
+    same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
+    return header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)

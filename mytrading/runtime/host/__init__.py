@@ -1,0 +1,1 @@
+"""The machine beneath: clock, paths, run key, loading of author files."""

@@ -1,0 +1,1 @@
+"""The journal of a daemon: rows, day files, readers and the disk reserve."""

@@ -1,0 +1,237 @@
+"""The layout of a journal's day file: rows, their hash chain, and the frames that hold them.
+
+A day file is a magic number and then frames, one behind the other: the head first, then one frame for each commit. A
+frame has a checksum, its length, and up to which byte the disk was known to have the file when it was written; zeros
+that were allocated in advance follow the last one. Used by the other modules of the journal, and by `state upgrade`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.messages.codec import NO_HASH
+
+INPUT, OUTPUT, RECORD = 0, 1, 2
+RESERVE_BYTES = 8 << 20
+LAYOUT = 2
+"""Of a day file. Layouts 0 and 1 were SQLite databases, which `mytrading state upgrade` reads."""
+SUFFIX = ".journal"
+OLD_SUFFIX = ".sqlite"
+_MAGIC = b"MTJRNL\x00"
+BEGIN = len(_MAGIC) + 1
+"""Where the first frame stands, behind the magic number and the layout."""
+
+
+class Row(NamedTuple):
+    """One row. `stream_seq` counts a written stream; `source…` places an input in its writer's stream."""
+
+    seq: int
+    epoch: int
+    kind: int
+    stream: str
+    stream_seq: int
+    source: str
+    source_epoch: int
+    source_seq: int
+    source_hash: bytes
+    market_ns: int
+    machine_ns: int
+    body: bytes
+    hash: bytes
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from.
+
+    Without times of its own an entry gets those of its transaction.
+    """
+
+    kind: int
+    stream: str
+    body: bytes
+    source: str = ""
+    source_epoch: int = 0
+    source_seq: int = 0
+    source_hash: bytes = NO_HASH
+    market_ns: int = 0
+    machine_ns: int = 0
+
+
+class Cursor(NamedTuple):
+    """How far a reader has come in one stream of one writer."""
+
+    epoch: int = 0
+    seq: int = 0
+    hash: bytes = NO_HASH
+
+
+class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
+    """The first frame of a file: the row before its first one, and what is carried over from earlier files.
+
+    `written` is the last sequence of each stream, `floors` the sequence its next row must lie above, `cursors` how far
+    the writer had read others, as (writer, stream, cursor). A later one begins a new epoch within the day.
+    """
+
+    seq: int = 0
+    hash: bytes = NO_HASH
+    epoch: int = 1
+    written: dict[str, int] = {}
+    floors: dict[str, int] = {}
+    cursors: tuple[tuple[str, str, Cursor], ...] = ()
+
+
+class Seal(msgspec.Struct, frozen=True, array_like=True):
+    """A commit that ends the file: the day that is to follow, and the last rows."""
+
+    next_day: str
+    rows: list[Row]
+
+
+class JournalDamaged(Exception):
+    """A row that does not decode, apply or match its hash: the message names file and row. An operator must look."""
+
+
+class JournalUnavailable(JournalDamaged):
+    """A file that cannot be read or written now, for want of disk, rights or a lock; it may be whole."""
+
+
+class JournalOfAnotherVersion(Exception):
+    """A journal that this version cannot apply; the message names both versions and what to do."""
+
+
+class JournalFull(Exception):
+    """The disk took no more rows, even after the reserve was used up. Nothing was written; nothing may be sent."""
+
+
+def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
+    """The hash of a row: it covers the row before it, so a change or a loss anywhere shows."""
+    return blake2b(previous + row_seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
+
+
+# frames
+
+HEAD, ROWS, SEAL, REST = b"H", b"R", b"S", b"C"
+"""Kinds of frames: a head, a commit, the commit that seals, and nothing: the disk has all that stands before it."""
+MARK = b"\xf7JF"
+_CRC = struct.Struct("<I")
+MARK_AT = _CRC.size
+"""Where a frame has its mark: behind its checksum."""
+_REST = struct.Struct("<3scIQ")
+"""Behind the checksum: mark, kind, bytes of the body, bytes of the file that the disk had."""
+FRAME_BYTES = _CRC.size + _REST.size
+"""What stands before the body of a frame."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode_rows = msgspec.msgpack.Decoder(list[Row]).decode
+_decode_head = msgspec.msgpack.Decoder(SegmentHead).decode
+_decode_seal = msgspec.msgpack.Decoder(Seal).decode
+
+
+class JournalFrame(NamedTuple):
+    """A frame, from byte `at` of its file to byte `end`; `synced` bytes of the file were on the disk before it."""
+
+    at: int
+    end: int
+    kind: bytes
+    synced: int
+    body: bytes
+
+    def rows(self) -> list[Row]:
+        """The rows of a commit, none of other frames; raises `msgspec.DecodeError`."""
+        if self.kind == ROWS:
+            return _decode_rows(self.body)
+        return self.seal().rows if self.kind == SEAL else []
+
+    def head(self) -> SegmentHead:
+        """What a head says; raises `msgspec.DecodeError`."""
+        return _decode_head(self.body)
+
+    def seal(self) -> Seal:
+        """What a sealing commit says; raises `msgspec.DecodeError`."""
+        return _decode_seal(self.body)
+
+
+def packed(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None, synced: int) -> bytes:
+    """A frame as bytes."""
+    body = _encode(content)
+    rest = _REST.pack(MARK, kind, len(body), synced) + body
+    return _CRC.pack(zlib.crc32(rest)) + rest
+
+
+def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
+    """The frame at an offset of `data`, whose byte there is byte `at` of the file.
+
+    Else how many bytes of data it takes to know: 0 if there is no whole frame whatever follows.
+    """
+    if offset + FRAME_BYTES > len(data):
+        return FRAME_BYTES
+    mark: bytes
+    kind: bytes
+    length: int
+    synced: int
+    mark, kind, length, synced = _REST.unpack_from(data, offset + _CRC.size)
+    if mark != MARK:
+        return 0
+    size = FRAME_BYTES + length
+    if offset + size > len(data):
+        return size
+    rest = data[offset + _CRC.size : offset + size]
+    if zlib.crc32(rest) != _CRC.unpack_from(data, offset)[0]:
+        return 0
+    return JournalFrame(at, at + size, kind, synced, rest[_REST.size :])
+
+
+# files
+
+
+def begun_with(head: SegmentHead) -> bytes:
+    """The first bytes of a day file."""
+    return _MAGIC + bytes([LAYOUT]) + packed(HEAD, head, 0)
+
+
+def judge_layout(path: Path, start: bytes) -> None:
+    """Raises `JournalOfAnotherVersion` or `JournalDamaged` unless a file that starts so is a journal of this layout."""
+    if not start.startswith(_MAGIC) or len(start) < BEGIN:
+        raise JournalDamaged(f"{path}: it is no journal; the writer's next start will move the file aside")
+    if (layout := start[len(_MAGIC)]) != LAYOUT:
+        raise JournalOfAnotherVersion(
+            f"{path}: expected layout {LAYOUT}, found {layout}: a newer version of MyTrading wrote it; start that "
+            "version, or `mytrading state backup` and `mytrading state reset`"
+        )
+
+
+def segment_path(folder: Path, day: str) -> Path:
+    """The file of a day (ISO date)."""
+    return folder / f"{day}{SUFFIX}"
+
+
+def segments(folder: Path) -> list[Path]:
+    """The day files of a journal, oldest first.
+
+    Raises `JournalOfAnotherVersion` while files of an old layout stand there: those are not upgraded yet.
+    """
+    if not folder.is_dir():
+        return []
+    found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    if old := [path for path in found if path.suffix == OLD_SUFFIX]:
+        raise JournalOfAnotherVersion(
+            f"{old[0]}: expected journals of layout {LAYOUT}, found an SQLite file of layout 1 or older; "
+            "`mytrading state upgrade` converts it, with the stack stopped"
+        )
+    return [path for path in found if path.suffix == SUFFIX]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder outlive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,285 @@
+"""The journal: one append-only file per deciding daemon and trading day, written before anything is sent.
+
+A row is an input that led to something, a message on one of the daemon's streams, or a record of its own. Rows are
+hash-chained. Whoever reads a stream follows it here: the ZeroMQ frame is only the fast path. What one decision read and
+what it decided are appended as one frame of the file, and nothing leaves before the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+
+from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal.format import (
+    BEGIN,
+    HEAD,
+    INPUT,
+    OUTPUT,
+    RECORD,
+    RESERVE_BYTES,
+    ROWS,
+    SEAL,
+    Cursor,
+    Entry,
+    JournalDamaged,
+    JournalFull,
+    JournalOfAnotherVersion,
+    JournalUnavailable,
+    Row,
+    Seal,
+    SegmentHead,
+    chain,
+    segment_path,
+    segments,
+    sync_folder,
+)
+from mytrading.runtime.journal.reader import (
+    JournalReader,
+    contents,
+    head_of,
+    last_inputs,
+    opened,
+    read_segment,
+)
+from mytrading.runtime.journal.segment import SegmentWriter, make, unavailable
+
+__all__ = [
+    "INPUT", "OUTPUT", "RECORD", "RESERVE_BYTES", "Cursor", "Entry", "Journal", "JournalDamaged", "JournalFull",
+    "JournalOfAnotherVersion", "JournalReader", "JournalUnavailable", "Row", "chain", "last_inputs", "read_segment",
+    "segment_path", "segments",
+]  # fmt: skip
+
+EPOCH_GAP = 1_000_000
+"""So far above the last sequence known a new epoch begins: a reader may have had rows that no file names."""
+_new = tuple.__new__
+
+
+class Journal:
+    """The writer's side. One thread. Budget of `append`: 30 µs, or one disk sync when durable."""
+
+    def __init__(self, folder: Path, writer: str, day: str, reserve_bytes: int = RESERVE_BYTES) -> None:
+        """Open the newest day file, or make the first one, named by `day` (ISO date).
+
+        `reserve_bytes` of disk are kept aside for exits. Raises `JournalDamaged` for a file that is no journal, and
+        `JournalOfAnotherVersion` for one of another layout.
+        """
+        self.folder = folder
+        self.writer = writer
+        self.epoch = 1
+        self._seq = self._begun = 0
+        self._hash = NO_HASH
+        self._stream_seqs: dict[str, int] = {}
+        self._floors: dict[str, int] = {}
+        self._carried: dict[tuple[str, str], Cursor] = {}
+        self._sealed: tuple[int, str] = (-1, "")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            files = segments(folder)
+            self.path = files[-1] if files else _first_file(folder, day)
+            end = self._load()
+        except OSError as error:
+            raise unavailable(folder, error) from error
+        self._file = SegmentWriter(self.path, end, reserve_bytes)
+
+    @property
+    def day(self) -> str:
+        """The trading day (ISO date) of the file that is being written."""
+        return self.path.stem
+
+    @property
+    def size(self) -> int:
+        """Sequence of the last row."""
+        return self._seq
+
+    @property
+    def unread(self) -> int:
+        """How many rows a start has to read."""
+        return self._seq - self._begun
+
+    @property
+    def sealed_for(self) -> str:
+        """The day that was to follow, if the file ends with its seal: the roll was cut short. Else empty."""
+        seq, day = self._sealed
+        return day if seq == self._seq else ""
+
+    @property
+    def short(self) -> bool:
+        """True while the disk is full, or all but full: then what is left is for exits."""
+        return self._file.spent or self._file.tight
+
+    def written(self, stream: str) -> int:
+        """Sequence of the last message written to a stream."""
+        return self._stream_seqs.get(stream, 0)
+
+    def append(
+        self,
+        entries: Sequence[Entry],
+        market_ns: int,
+        machine_ns: int,
+        durable: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> list[Row]:
+        """Commit `entries` as one frame and return their rows; `durable` waits for the disk.
+
+        `meanwhile` may be called while the disk takes what is durable; nothing counts yet, and it must not raise.
+        Raises `JournalFull` when nothing could be written, the reserve being used up.
+        """
+        rows = self._rows(entries, market_ns, machine_ns)
+        self._file.append(ROWS, rows, durable, meanwhile)
+        self._advance(rows)
+        return rows
+
+    def _rows(self, entries: Sequence[Entry], market_ns: int, machine_ns: int) -> list[Row]:
+        """On the way of each order: neither a row nor its hash is worth a Python function here."""
+        rows = []
+        seq, previous = self._seq, self._hash
+        counts: dict[str, int] = {}
+        for entry in entries:
+            seq += 1
+            stream, body = entry.stream, entry.body
+            stream_seq = 0
+            if entry.kind == OUTPUT:
+                last = counts.get(stream) or self._stream_seqs.get(stream, 0)
+                stream_seq = counts[stream] = max(last, self._floors.get(stream, 0)) + 1
+            previous = blake2b(previous + seq.to_bytes(8, "little") + stream.encode() + body, digest_size=8).digest()
+            rows.append(
+                _new(Row, (
+                    seq, self.epoch, entry.kind, stream, stream_seq,
+                    entry.source, entry.source_epoch, entry.source_seq, entry.source_hash,
+                    entry.market_ns or market_ns, entry.machine_ns or machine_ns, body, previous,
+                ))
+            )  # fmt: skip
+        return rows
+
+    def _advance(self, rows: Sequence[Row]) -> None:
+        self._seq, self._hash = rows[-1].seq, rows[-1].hash
+        for row in rows:
+            if row.kind == OUTPUT:
+                self._stream_seqs[row.stream] = row.stream_seq
+
+    def rows(self) -> Iterator[Row]:
+        """Rows of the present day file, oldest first, chain checked. Raises `JournalDamaged`."""
+        return read_segment(self.path)
+
+    def carried_cursors(self) -> dict[tuple[str, str], Cursor]:
+        """The cursors, by (writer, stream), with which the present day file began."""
+        return dict(self._carried)
+
+    def roll(
+        self,
+        day: str,
+        cursors: dict[tuple[str, str], Cursor],
+        seal: Entry | None = None,
+        opening: Sequence[Entry] = (),
+        market_ns: int = 0,
+        machine_ns: int = 0,
+    ) -> list[Row]:
+        """End the present file with `seal` and begin that of `day` with `opening`; returns the rows of the opening.
+
+        Sequences, epoch, chain and cursors go on. The new file is whole before the seal is written and counts only
+        once it has its name, after the seal: whenever the process dies, one file is open, and what is sealed without a
+        successor says so (`sealed_for`). Raises `JournalFull` with nothing changed when the disk takes no new file.
+        """
+        path = segment_path(self.folder, day)
+        if path.exists():
+            raise JournalDamaged(f"{path}: the day {day} was begun before; move the file aside")
+        rows = self._rows([*([seal] if seal else []), *opening], market_ns, machine_ns)
+        sealing, begun = (rows[:1], rows[1:]) if seal else ([], rows)
+        written = self._stream_seqs | {row.stream: row.stream_seq for row in sealing if row.kind == OUTPUT}
+        at, row_hash = (sealing[-1].seq, sealing[-1].hash) if sealing else (self._seq, self._hash)
+        carried = tuple((*place, cursor) for place, cursor in cursors.items())
+        made, end = make(
+            path, SegmentHead(at, row_hash, self.epoch, written, self._floors, carried), [begun] if begun else []
+        )
+        if sealing:
+            self._seal(sealing, day)
+        self._file.rest()
+        made.replace(path)
+        sync_folder(self.folder)
+        before, self.path, self._carried = self._file, path, dict(cursors)
+        self._begun = at
+        self._file = SegmentWriter(path, end, before.reserve_bytes)
+        before.close(cut=True)
+        if begun:
+            self._advance(begun)
+        return begun
+
+    def seal(self, seal: Entry, next_day: str, market_ns: int, machine_ns: int) -> None:
+        """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
+        self._seal(self._rows([seal], market_ns, machine_ns), next_day)
+
+    def _seal(self, rows: list[Row], next_day: str) -> None:
+        self._file.append(SEAL, Seal(next_day, rows), durable=True)
+        self._advance(rows)
+        self._sealed = (self._seq, next_day)
+
+    def begin_epoch(self, at_least: dict[str, int]) -> int:
+        """Our tail was lost: go on in a new epoch, above every sequence that any reader may have had.
+
+        `at_least` says how far each stream is known to have come. A reader had more where rows still lay in its socket
+        or were not in its own journal yet: a number that it had seen would be taken for a repetition.
+        """
+        written, floors = dict(self._stream_seqs), dict(self._floors)
+        for stream, seq in at_least.items():
+            written[stream] = max(seq, written.get(stream, 0))
+            floors[stream] = max(written[stream], floors.get(stream, 0)) + EPOCH_GAP
+        carried = tuple((*place, cursor) for place, cursor in self._carried.items())
+        head = SegmentHead(self._seq, self._hash, self.epoch + 1, written, floors, carried)
+        self._file.append(HEAD, head, durable=True)
+        self.epoch, self._stream_seqs, self._floors = head.epoch, written, floors
+        return self.epoch
+
+    def tend(self) -> None:
+        """Sync now and then; to be called about once a second.
+
+        Raises `JournalDamaged` when the file is no longer where it was made.
+        """
+        self._file.tend()
+
+    def watch_disk(self) -> bool:
+        """Look how much disk is left, and allocate the reserve again once there is room; true if all is well."""
+        self._file.look()
+        return not self.short
+
+    def close(self) -> None:
+        """Sync and close. What is allocated behind the end stays for the next start, which needs no room then."""
+        self._file.close()
+
+    def _load(self) -> int:
+        """Learn the state of the newest file; returns where its last whole frame ends."""
+        self._take_head(head_of(self.path))
+        self._begun, end = self._seq, BEGIN
+        with opened(self.path) as file:
+            for frame, rows in contents(self.path, file):
+                end = frame.end
+                if rows:
+                    self._advance(rows)
+                if frame.kind == SEAL:
+                    self._sealed = (self._seq, frame.seal().next_day)
+                elif frame.kind == HEAD:
+                    self._take_head(frame.head())
+        return end
+
+    def _take_head(self, head: SegmentHead) -> None:
+        if head.seq >= self._seq:
+            self._seq, self._hash = head.seq, head.hash
+        self.epoch, self._floors = head.epoch, dict(head.floors)
+        self._carried = {(writer, stream): cursor for writer, stream, cursor in head.cursors}
+        for stream, seq in head.written.items():
+            self._stream_seqs[stream] = max(seq, self._stream_seqs.get(stream, 0))
+
+
+def _first_file(folder: Path, day: str) -> Path:
+    """The first day file, which has its head when it comes to have its name."""
+    path = segment_path(folder, day)
+    try:
+        made, _ = make(path, SegmentHead())
+    except JournalFull as error:
+        raise JournalUnavailable(str(error)) from error
+    made.replace(path)
+    with suppress(OSError):
+        sync_folder(folder)
+    return path

@@ -1,0 +1,429 @@
+"""Reading journals: whole day files, one stream followed across files, and what was read of others.
+
+Works while the writer writes, from any process, and changes nothing. A file ends at the first frame that is not whole:
+a frame that is being written, or what a kill or a power cut cut short. It is damage only if the disk had had it: then a
+later frame says so. Used through `runtime/journal/journal` by whoever follows a stream.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from mytrading.messages.codec import NO_HASH
+from mytrading.runtime.journal.format import (
+    BEGIN,
+    FRAME_BYTES,
+    HEAD,
+    INPUT,
+    MARK,
+    MARK_AT,
+    OUTPUT,
+    RECORD,
+    SEAL,
+    Cursor,
+    JournalDamaged,
+    JournalFrame,
+    JournalUnavailable,
+    Row,
+    SegmentHead,
+    chain,
+    frame_in,
+    judge_layout,
+    segments,
+)
+from mytrading.runtime.journal.segment import unavailable
+
+_FIRST_BYTES, _MOST_BYTES = 16 << 10, 1 << 20
+"""Read at once: little where only what is new is looked for."""
+_OPENING = 4
+"""Records among which a day file has what was carried into it, if anything was: it is the second."""
+_NOT_NOW = (FileNotFoundError, JournalUnavailable)
+"""A file that was removed or set aside since it was listed, or that cannot be opened now."""
+
+
+# frames of a file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """The descriptor of a day file, for reading.
+
+    Raises `FileNotFoundError`, `JournalDamaged` and `JournalOfAnotherVersion`.
+    """
+    descriptor = _open(path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unavailable(path, error) from error
+    try:
+        judge_layout(path, os.pread(descriptor, BEGIN, 0))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def frames_from(file: int, at: int = BEGIN) -> Iterator[JournalFrame]:
+    """Whole frames from byte `at` on, up to the first that is not whole."""
+    data, base, offset, size = b"", at, 0, _FIRST_BYTES
+    while True:
+        found = frame_in(data, offset, base + offset)
+        if isinstance(found, JournalFrame):
+            yield found
+            offset = found.end - base
+        elif not found:
+            return
+        else:
+            base, offset = base + offset, 0
+            if base + found > os.fstat(file).st_size:
+                return
+            data = os.pread(file, max(size, found), base)
+            size = min(size * 4, _MOST_BYTES)
+
+
+def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
+    """Whole frames behind byte `end`, where there is none: those that stand behind damage, or behind a gap."""
+    rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
+    at = rest.find(MARK, MARK_AT)
+    while at >= 0:
+        found = frame_in(rest, at - MARK_AT, end + at - MARK_AT)
+        if isinstance(found, JournalFrame):
+            yield found
+        at = rest.find(MARK, at + 1)
+
+
+def had_more(file: int, end: int) -> bool:
+    """True if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
+    return any(frame.synced > end for frame in frames_behind(file, end))
+
+
+def heads_of(path: Path) -> list[SegmentHead]:
+    """All heads of a day file, also those behind damage, oldest first; raises as `opened`."""
+    heads, end = [], BEGIN
+    with opened(path) as file:
+        for frame in frames_from(file):
+            end = frame.end
+            heads += [frame.head()] if frame.kind == HEAD else []
+        heads += [frame.head() for frame in frames_behind(file, end) if frame.kind == HEAD]
+    return heads
+
+
+def head_of(path: Path) -> SegmentHead:
+    """What a day file knows of what came before it; raises as `opened` and `JournalDamaged`."""
+    with opened(path) as file:
+        return _head(path, file)
+
+
+def _head(path: Path, file: int) -> SegmentHead:
+    first = next(frames_from(file), None)
+    if first is None or first.kind != HEAD:
+        raise JournalDamaged(f"{path}: its head cannot be read; the writer's next start will move the file aside")
+    try:
+        return first.head()
+    except msgspec.DecodeError as error:
+        raise JournalDamaged(f"{path}: its head cannot be read: {error}") from error
+
+
+def contents(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
+    """Every frame of a file with its rows, oldest first; raises `JournalDamaged` naming the row that is bad.
+
+    Hashes are not compared.
+    """
+    seq, end = _head(path, file).seq, BEGIN
+    for frame in frames_from(file):
+        end = frame.end
+        rows = _rows(path, frame, seq)
+        if rows:
+            seq = rows[-1].seq
+        yield frame, rows
+    _judge_end(path, file, end, seq)
+
+
+def _rows(path: Path, frame: JournalFrame, seq: int) -> list[Row]:
+    try:
+        return frame.rows()
+    except msgspec.DecodeError as error:
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {frame.at} of the file): {error}") from error
+
+
+def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
+    if had_more(file, end):
+        raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost")
+
+
+# whole files
+
+
+def read_segment(path: Path) -> Iterator[Row]:
+    """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row."""
+    try:
+        with opened(path) as file:
+            head = _head(path, file)
+            expected, previous = head.seq, head.hash
+            written: dict[str, int] = {}
+            for _, rows in contents(path, file):
+                for row in rows:
+                    expected += 1
+                    if row.seq != expected:
+                        raise JournalDamaged(f"{path}: expected row {expected}, found row {row.seq}: rows were removed")
+                    if row.kind == OUTPUT:
+                        if row.stream_seq <= written.get(row.stream, 0):
+                            text = f"row {row.seq} ({row.stream}) repeats sequence {row.stream_seq}"
+                            raise JournalDamaged(f"{path}: {text}")
+                        written[row.stream] = row.stream_seq
+                    previous = chain(previous, row.seq, row.stream, row.body)
+                    if row.hash != previous:
+                        text = f"row {row.seq} ({row.stream}) does not match its hash: it was changed"
+                        raise JournalDamaged(f"{path}: {text}")
+                    yield row
+    except OSError as error:
+        raise unavailable(path, error) from error
+
+
+def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
+    """The rows of a day file and their frames, newest first, no chain checked; raises as `contents`."""
+    with opened(path) as file:
+        places = [(frame.at, frame.end) for frame in frames_from(file)]
+        judged = False
+        for at, end in reversed(places):
+            frame = frame_in(os.pread(file, end - at, at), 0, at)
+            if not isinstance(frame, JournalFrame):  # its writer took it out meanwhile
+                continue
+            rows = _rows(path, frame, 0)
+            if not judged and (rows or frame.kind == HEAD):
+                _judge_end(path, file, places[-1][1], rows[-1].seq if rows else frame.head().seq)
+                judged = True
+            for row in reversed(rows):
+                yield frame, row
+
+
+def written_rows(path: Path, stream: str) -> Iterator[Row]:
+    """What a day file's writer wrote to a stream, oldest first, no chain checked; raises `JournalDamaged`."""
+    for row in _unchecked(path):
+        if (row.kind, row.stream) == (OUTPUT, stream):
+            yield row
+
+
+def opening_rows(path: Path) -> list[Row]:
+    """The records that a day file begins with: what its writer carried into the day is among them."""
+    return list(islice((row for row in _unchecked(path) if row.kind == RECORD), _OPENING))
+
+
+def begun_ns(path: Path) -> int:
+    """When the first row of a day file was written, machine ns; 0 if it has none, or cannot be read."""
+    with suppress(JournalDamaged):
+        first = next(_unchecked(path), None)
+        return first.machine_ns if first else 0
+    return 0
+
+
+def _unchecked(path: Path) -> Iterator[Row]:
+    try:
+        with opened(path) as file:
+            for _, rows in contents(path, file):
+                yield from rows
+    except OSError as error:
+        raise unavailable(path, error) from error
+
+
+def last_inputs(folder: Path, writer: str, stream: str, limit: int) -> list[tuple[int, bytes]]:
+    """(sequence, hash) of the newest rows that the journal in `folder` read from a writer's stream, newest first."""
+    found: list[tuple[int, bytes]] = []
+    for path in reversed(segments(folder)):
+        with suppress(JournalDamaged, OSError):
+            for _, row in newest_first(path):
+                if (row.kind, row.source, row.stream) == (INPUT, writer, stream):
+                    found.append((row.source_seq, row.source_hash))
+                    if len(found) >= limit:
+                        return found
+    return found
+
+
+# following a stream
+
+
+class _Mark(NamedTuple):
+    """A place in a file: of the stream all up to sequence `after` stands before byte `next`, and row `seq` is the last.
+
+    `at` is where the last frame looked at stands, and `start` how it begins.
+    """
+
+    inode: int
+    at: int
+    start: bytes
+    next: int
+    after: int
+    seq: int
+
+
+class JournalReader:
+    """A reader's side: follows one stream of one writer, read-only, across its day files.
+
+    It remembers how far it looked, so that following costs what is new and not what was written before.
+    """
+
+    def __init__(self, folder: Path, stream: str) -> None:
+        self.folder = folder
+        self.stream = stream
+        self._file = -1
+        self._path: Path | None = None
+        self._inode = 0
+        self._mark: _Mark | None = None
+
+    def read(self, after: int, limit: int = 1000) -> list[Row]:
+        """Rows of the stream with a sequence above `after`, oldest first, at most `limit`; raises `JournalDamaged`."""
+        for path in self._files_from(after):
+            with suppress(*_NOT_NOW):
+                if rows := self._read_file(path, after, limit):
+                    return rows
+        return []
+
+    def row(self, seq: int) -> Row | None:
+        """The row of one stream sequence, if the journal (still) has it."""
+        for path, frame, row in self._newest_first():
+            if row.stream_seq == seq:
+                self._remember(path, frame, row)
+                return row
+            if row.stream_seq < seq:
+                break
+        return None
+
+    def last(self) -> int:
+        """Sequence of the newest row of the stream, 0 if there is none."""
+        return next((row.stream_seq for _, _, row in self._newest_first()), 0)
+
+    def matches(self, cursor: Cursor) -> bool:
+        """True if the journal holds exactly the row the cursor stands on."""
+        if cursor.seq == 0:
+            return True
+        row = self.row(cursor.seq)
+        return row is not None and row.hash == cursor.hash
+
+    def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
+        """The newest row of the stream that is in `known`, hashes by sequence; the beginning if none is."""
+        for _, _, row in self._newest_first():
+            if known.get(row.stream_seq) == row.hash:
+                return Cursor(row.epoch, row.stream_seq, row.hash)
+        return Cursor()
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._path is not None:
+            os.close(self._file)
+            self._path = None
+
+    def _newest_first(self) -> Iterator[tuple[Path, JournalFrame, Row]]:
+        for path in reversed(segments(self.folder)):
+            with suppress(*_NOT_NOW):
+                for frame, row in newest_first(path):
+                    if (row.kind, row.stream) == (OUTPUT, self.stream):
+                        yield path, frame, row
+
+    def _remember(self, path: Path, frame: JournalFrame, row: Row) -> None:
+        """What follows a row stands in its frame or behind it."""
+        with suppress(*_NOT_NOW):
+            start = os.pread(self._open_file(path), FRAME_BYTES, frame.at)
+            self._mark = _Mark(self._inode, frame.at, start, frame.at, row.stream_seq, row.seq)
+
+    def _files_from(self, after: int) -> list[Path]:
+        """The day files that may hold rows above `after`: a file knows how far its stream had come when it began."""
+        files = segments(self.folder)
+        for index in range(len(files) - 1, 0, -1):
+            with suppress(*_NOT_NOW):
+                if head_of(files[index]).written.get(self.stream, 0) <= after:
+                    return files[index:]
+        return files
+
+    def _read_file(self, path: Path, after: int, limit: int) -> list[Row]:
+        file = self._open_file(path)
+        mark = self._held(file, after) or _Mark(self._inode, 0, b"", BEGIN, after, 0)
+        found: list[Row] = []
+        at, end, seq = mark.at, mark.next, mark.seq
+        for frame in frames_from(file, mark.next):
+            at, end = frame.at, frame.end
+            rows = _rows(path, frame, seq)
+            seq = rows[-1].seq if rows else seq
+            found += [row for row in rows if row.stream_seq > after and (row.kind, row.stream) == (OUTPUT, self.stream)]
+            if len(found) >= limit:
+                end = at  # there may be more in it
+                break
+        else:
+            if os.pread(file, FRAME_BYTES, end).strip(b"\0"):  # usually a frame that is being written
+                _judge_end(path, file, end, seq)
+        found = found[:limit]
+        start = os.pread(file, FRAME_BYTES, at)
+        self._mark = _Mark(self._inode, at, start, end, found[-1].stream_seq if found else after, seq)
+        return found
+
+    def _held(self, file: int, after: int) -> _Mark | None:
+        """The mark, unless it is of another file, of later rows, or what stood there was written anew."""
+        mark = self._mark
+        if mark is None or mark.inode != self._inode or mark.after > after:
+            return None
+        return mark if os.pread(file, FRAME_BYTES, mark.at) == mark.start else None
+
+    def _open_file(self, path: Path) -> int:
+        """The descriptor of a file; a new one if another file has come to have its name."""
+        inode = path.stat().st_ino
+        if path != self._path or inode != self._inode:
+            self.close()
+            self._file = _open(path)
+            self._path, self._inode = path, os.fstat(self._file).st_ino
+        return self._file
+
+
+# how far a file reaches
+
+
+def sealed_for(path: Path) -> str:
+    """The day that follows, if the last commit of a day file seals it; else empty. Raises as `contents`."""
+    following = ""
+    with opened(path) as file:
+        for frame, rows in contents(path, file):
+            if rows:
+                following = frame.seal().next_day if frame.kind == SEAL else ""
+    return following
+
+
+class Extent(NamedTuple):
+    """The byte at which the last whole frame of a file ends, and what its writer had read and written by then.
+
+    `read` is the newest sequence by (writer, stream), `written` by stream, both with what earlier files say.
+    """
+
+    end: int
+    read: dict[tuple[str, str], int]
+    written: dict[str, int]
+
+
+def extent_of(path: Path) -> Extent:
+    """How far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`."""
+    with opened(path) as file:
+        head = _head(path, file)
+        end = BEGIN
+        read = {(writer, stream): cursor.seq for writer, stream, cursor in head.cursors}
+        written = dict(head.written)
+        for frame in frames_from(file):
+            end = frame.end
+            for row in _rows(path, frame, 0):
+                if row.kind == OUTPUT:
+                    written[row.stream] = row.stream_seq
+                elif row.kind == INPUT and row.source_hash != NO_HASH:
+                    read[row.source, row.stream] = row.source_seq
+    return Extent(end, read, written)

@@ -1,0 +1,239 @@
+"""The day file that is being written: frames are added behind its end, in space that the disk gave in advance.
+
+Used by `runtime/journal/journal` alone. A frame is one write, and one sync of the data where the disk must have it. The
+space behind the end is allocated, so that exits can be journaled while the disk is full, and its next megabyte written
+with zeros, so that a sync has neither size nor place of the file to write. Where a file system writes each block to a
+new place (btrfs, ZFS) a spare file is deleted for a frame instead.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from mytrading.adapters.storage.disk_reserve import SpareFile, free_bytes, writes_in_place
+from mytrading.runtime.journal.format import (
+    FRAME_BYTES,
+    REST,
+    ROWS,
+    SEAL,
+    JournalDamaged,
+    JournalFrame,
+    JournalFull,
+    JournalUnavailable,
+    Row,
+    Seal,
+    SegmentHead,
+    begun_with,
+    frame_in,
+    packed,
+)
+
+AHEAD_BYTES = 1 << 20
+"""So much behind the end is written with zeros."""
+SYNC_EVERY = 400
+"""Frames that a power cut may take, of a writer that waits for the disk with none of them."""
+
+
+class SegmentWriter:
+    """One file, one thread. `spent`: less than the reserve is allocated; `tight`: the disk had little left at last."""
+
+    def __init__(self, path: Path, end: int, reserve_bytes: int) -> None:
+        """Open a file whose last whole frame ends at byte `end`: what stands behind it is written over with zeros.
+
+        Raises `JournalUnavailable`.
+        """
+        self.path = path
+        self.end = end
+        self.reserve_bytes = reserve_bytes
+        self.tight = False
+        self._in_place = writes_in_place(path)
+        self._spare = SpareFile(path.with_name(".reserve"), reserve_bytes)
+        self._allocated = self._zeroed = self._synced = end
+        self._unsynced = 0
+        self._rests = False
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                status = os.fstat(self._file)
+                if status.st_blocks * 512 >= status.st_size:  # else it was copied by a program that leaves holes
+                    self._allocated = status.st_size
+                self._clear_behind(status.st_size)
+                self.spent = not self._extend()
+                os.fdatasync(self._file)
+            except OSError:
+                os.close(self._file)
+                raise
+        except OSError as error:
+            raise unavailable(path, error) from error
+
+    def append(
+        self,
+        kind: bytes,
+        content: SegmentHead | Seal | Sequence[Row] | None,
+        durable: bool = False,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> None:
+        """Write one frame; `durable` waits until the disk has it and all before it.
+
+        `meanwhile` is called while the disk takes a durable one. Raises `JournalFull`: then the frame is taken out
+        again, so that nobody reads what was never acted on.
+        """
+        record = packed(kind, content, self._synced)
+        end = self.end + len(record)
+        try:
+            if end > self._allocated or os.pwrite(self._file, record, self.end) != len(record):
+                self._write_where_room_is_short(record)
+            if durable:
+                os.posix_fadvise(self._file, self.end, len(record), os.POSIX_FADV_DONTNEED)  # the disk begins now
+                if meanwhile is not None:
+                    meanwhile()
+                self._sync(end)
+        except OSError as error:
+            self._take_out()
+            raise JournalFull(f"{self.path}: {error}; free disk space") from error
+        self.end = end
+        self._unsynced = 0 if durable else self._unsynced + 1
+        self._rests = kind == REST
+
+    def tend(self) -> None:
+        """Sync what a power cut might take, if it has become much; to be called about once a second.
+
+        Raises `JournalDamaged` when the file is no longer where it was made: nobody would find what is written now.
+        """
+        if not self.path.exists():
+            raise JournalDamaged(f"{self.path}: the file was removed while it was being written")
+        if self._unsynced >= SYNC_EVERY:
+            with suppress(OSError):
+                self._sync(self.end)
+                self._unsynced = 0
+
+    def look(self) -> None:
+        """See how much disk is left, and allocate what was used up or could not be had."""
+        free = free_bytes(self.path.parent)
+        if not self.spent or free > 2 * self.reserve_bytes:
+            self.spent = not self._extend()
+        self.tight = free < self.reserve_bytes // 4
+
+    def rest(self) -> None:
+        """Sync everything, and say so in the file: a change of any byte before is damage from now on."""
+        if not self._rests:
+            with suppress(OSError, JournalFull):
+                self._sync(self.end)
+                self._unsynced = 0
+                self.append(REST, None)
+
+    def close(self, *, cut: bool = False) -> None:
+        """Close the file; what is allocated behind its end stays for the next start, unless it is to be `cut` off."""
+        self.rest()
+        if cut:
+            with suppress(OSError):
+                os.ftruncate(self._file, self.end)
+        os.close(self._file)
+
+    def _write_where_room_is_short(self, record: bytes) -> None:
+        """Write behind what is allocated, or beside a spare file, which is released for it; raises `OSError`."""
+        if self._in_place:
+            os.posix_fallocate(self._file, self.end, len(record))
+            self._allocated = self.end + len(record)
+            written = os.pwrite(self._file, record, self.end)
+        else:
+            try:
+                written = os.pwrite(self._file, record, self.end)
+            except OSError:
+                written = 0
+            if written != len(record) and self._spare.release():
+                self.spent = True
+                written = os.pwrite(self._file, record, self.end)
+        if written != len(record):
+            raise OSError(errno.ENOSPC, "a frame was cut short")
+
+    def _sync(self, end: int) -> None:
+        """Have everything up to byte `end` on the disk. What it refuses is written once more before it is given up:
+        the kernel takes pages for clean that it could not write."""
+        try:
+            os.fdatasync(self._file)
+        except OSError:
+            data = os.pread(self._file, end - self._synced, self._synced)
+            if not _is_whole(data):
+                raise
+            os.pwrite(self._file, data, self._synced)
+            os.fdatasync(self._file)
+        self._synced = end
+
+    def _take_out(self) -> None:
+        """End the file before the next frame. Where even that fails the frame counts: an order of unknown fate."""
+        try:
+            os.pwrite(self._file, bytes(FRAME_BYTES), self.end)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._file, self.end)
+                self._allocated = self._zeroed = self.end
+
+    def _clear_behind(self, size: int) -> None:
+        """Remove what a killed process wrote half, or what a power cut left behind a gap."""
+        left = os.pread(self._file, size - self.end, self.end).rstrip(b"\0")
+        if left:
+            os.pwrite(self._file, bytes(len(left)), self.end)
+
+    def _extend(self) -> bool:
+        """Own the disk space of the reserve; false where there is no such room."""
+        if not self._in_place:
+            return self._spare.keep()
+        want = self.end + AHEAD_BYTES + self.reserve_bytes
+        try:
+            if self._allocated < want - AHEAD_BYTES // 2:
+                os.posix_fallocate(self._file, self.end, want - self.end)
+                self._allocated = want
+            if self._zeroed < self.end + AHEAD_BYTES // 2 <= self._allocated:
+                at = max(self._zeroed, self.end)
+                os.pwrite(self._file, bytes(AHEAD_BYTES), at)
+                os.posix_fadvise(self._file, at, AHEAD_BYTES, os.POSIX_FADV_DONTNEED)
+                self._zeroed = at + AHEAD_BYTES
+        except OSError:
+            pass
+        return self._allocated >= self.end + self.reserve_bytes
+
+
+def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] = ()) -> tuple[Path, int]:
+    """A new day file that is to become `path`, under a name that nobody reads: that name, and where the file ends.
+
+    Raises `JournalFull` when the disk takes no new file.
+    """
+    made = path.with_name(f".{path.name}")
+    try:
+        made.unlink(missing_ok=True)
+        with open(made, "xb", opener=_private) as file:
+            file.write(begun_with(head))
+            for commit in commits:
+                file.write(packed(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
+            file.flush()
+            os.fsync(file.fileno())
+            file.write(packed(REST, None, file.tell()))
+            end = file.tell()
+    except OSError as error:
+        raise JournalFull(f"{made}: {error}; free disk space") from error
+    return made, end
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_CLOEXEC, 0o600)
+
+
+def unavailable(path: Path, error: OSError) -> JournalUnavailable:
+    """What a failure of the file system says of a file: it cannot be had now, and may be whole."""
+    return JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
+
+
+def _is_whole(data: bytes) -> bool:
+    """True if these bytes are frames to their very end."""
+    at = 0
+    while at < len(data):
+        frame = frame_in(data, at, at)
+        if not isinstance(frame, JournalFrame):
+            return False
+        at = frame.end
+    return True

@@ -1,0 +1,1 @@
+"""Start after a crash: replay, rebuild from readers, quarantine of journals in doubt."""

@@ -1,0 +1,1 @@
+"""ZeroMQ streams between processes and the operator socket."""

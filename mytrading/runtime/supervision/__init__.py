@@ -1,0 +1,1 @@
+"""Processes from outside: supervisor control, instance lock, hang check, kill file."""

@@ -1,0 +1,163 @@
+"""One process that watches another: has it fallen silent, and if so, an end of it, so that supervisor starts it again.
+
+Time in which a process was ready to run and had no core is not silence: on a machine with too much to do, an end of it
+would only add a start. Nothing is judged after a stall of who looks, when everybody would look late.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from mytrading.core.time import SECOND
+from mytrading.messages.control import Heartbeat
+from mytrading.messages.enums import DaemonState, Severity
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.run_info import is_supervised
+from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.logging import get_logger
+from mytrading.runtime.supervision import control
+from mytrading.runtime.supervision.control import is_stopping
+from mytrading.runtime.supervision.instance_lock import holder
+
+SILENCE_NS = 5_000_000_000
+STALL_NS = 1_500_000_000
+SUSPECT_NS = 1_500_000_000
+"""From so long a silence on it is asked how much of it was waiting for a core."""
+MOST_NS = 120_000_000_000
+"""Whatever it waited for: a process that comes to nothing for so long is of no use."""
+
+
+def waited_for_core(pid: int) -> int:
+    """Nanoseconds for which the threads of a process were ready to run and had no core; 0 where Linux does not say."""
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError, ValueError, IndexError):
+            total += int(file.read_text(encoding="ascii").split()[1])
+    return total
+
+
+def waits_begun(pid: int) -> int:
+    """How often the first thread of a process has begun to wait for something; 0 where Linux does not say."""
+    with suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                return int(line.split()[1])
+    return 0
+
+
+class Silence:
+    """How long a process of one name has not said what it could have said."""
+
+    def __init__(self) -> None:
+        self._since: tuple[int, int] = (0, 0)
+        self._waited = 0
+
+    def of(self, pid: int, heard_ns: int, machine_ns: int) -> int:
+        """Nanoseconds since its last heartbeat, less the wait for a core; to be asked at least once a second."""
+        silent = machine_ns - heard_ns
+        if silent <= SUSPECT_NS:
+            return silent
+        if self._since != (pid, heard_ns):
+            self._since, self._waited = (pid, heard_ns), waited_for_core(pid)
+        return silent if silent > MOST_NS else silent - max(waited_for_core(pid) - self._waited, 0)
+
+
+class Hung:
+    """Watches the process that holds the lock file `lock`. `heard` and `look` take machine time."""
+
+    def __init__(self, lock: Path, machine_ns: int, silence_ns: int = SILENCE_NS) -> None:
+        self._lock = lock
+        self._silence_ns = silence_ns
+        self._pid = 0
+        self._silence = Silence()
+        self._heard = self._looked = machine_ns
+
+    def heard(self, pid: int, machine_ns: int) -> None:
+        """It sent a heartbeat, or said that it stops (pid 0)."""
+        self._pid, self._heard = pid, machine_ns
+
+    def look(self, machine_ns: int) -> int:
+        """To be called at least once a second: the pid that was killed for its silence, else 0."""
+        if machine_ns - self._looked > STALL_NS:
+            self._heard = machine_ns
+        self._looked = machine_ns
+        pid = self._pid
+        if not pid or self._silence.of(pid, self._heard, machine_ns) <= self._silence_ns:
+            return 0
+        self._pid = 0
+        if holder(self._lock) != str(pid):
+            return 0
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+
+class SupervisorGuard:
+    """Kills a supervisor whose loop stands for `silence_ns` of machine time."""
+
+    def __init__(self, config: RunConfig, silence_ns: int) -> None:
+        self._config = config
+        self._hung = Hung(control.lock_path(config), machine_now(), silence_ns)
+        self._silence_ns = silence_ns
+        self._seen = (0, 0)
+        self._log = get_logger("watchdog")
+
+    def look(self, machine_ns: int) -> None:
+        """To be called at least once a second. `SUPERVISOR_LOST` is raised by the gateway, as after any end of it."""
+        pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config)
+        seen = (pid, waits_begun(pid) if pid else 0)
+        if seen != self._seen:
+            self._seen = seen
+            self._hung.heard(pid if seen[1] else 0, machine_ns)
+        if killed := self._hung.look(machine_ns):
+            self._log.critical(
+                "supervisor.hung", pid=killed, silent_s=self._silence_ns // SECOND, next_step="killed, a new one starts"
+            )
+
+
+NAME = "watchdog"
+CODE = "DAEMON_HUNG"
+STOPPED = "DAEMON_STOPPED"
+ABSENT = 4
+"""A start of it takes less than so many times the silence for which it is killed."""
+FIRST_NS = SILENCE_NS
+BEHIND_NS = 9 * SECOND
+"""The gateway would have killed it after five seconds, and its successor would send a heartbeat after two or three."""
+
+
+class WatchdogGuard:
+    """Kills a watchdog that sent a heartbeat and is silent for `silence_ns` of machine time, with an alert."""
+
+    def __init__(self, lock_dir: Path, alerts: Alerts, silence_ns: int) -> None:
+        self._lock = lock_dir / f"{NAME}.lock"
+        self._state = lock_dir.parent
+        self._hung = Hung(self._lock, machine_now(), silence_ns)
+        self._there = machine_now()
+        self._alerts = alerts
+        self._silence_ns = silence_ns
+
+    def heard(self, beat: Heartbeat) -> None:
+        """The watchdog sent a heartbeat."""
+        self._hung.heard(0 if beat.state is DaemonState.STOPPING else beat.pid, machine_now())
+        self._alerts.clear(CODE, NAME)
+
+    def look(self, machine_ns: int) -> None:
+        """To be called at least once a second."""
+        if pid := self._hung.look(machine_ns):
+            seconds = self._silence_ns // SECOND
+            text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"
+            self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)
+        self._look_for(machine_ns)
+
+    def _look_for(self, machine_ns: int) -> None:
+        """One that is not started again leaves everybody unwatched."""
+        if not is_supervised() or holder(self._lock) is not None or is_stopping(self._state):
+            self._there = machine_ns
+            self._alerts.clear(STOPPED, NAME)
+        elif machine_ns - self._there > ABSENT * self._silence_ns:
+            text = "watchdog does not run, so no hung daemon is ended; see `mytrading logs watchdog`, then start again"
+            self._alerts.raise_(STOPPED, Severity.CRITICAL, NAME, text)

@@ -1,0 +1,1 @@
+"""Faults that a test or an operator asks for: registry, settings, command."""

@@ -1,0 +1,471 @@
+"""REST handlers of options named by a rule: which contract it is, the chain around it, and orders for it.
+
+Orders go through `placeorder`, like every part of a composed order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, time
+from math import exp
+from typing import Any, NamedTuple
+
+from mytrading.core.instruments.book import NoSuchContract
+from mytrading.core.instruments.symbology import (
+    INDEX_EXCHANGES,
+    expiry_code,
+    instrument_id,
+    option_symbol,
+    parse_expiry,
+    parse_symbol,
+)
+from mytrading.core.options.black76 import DAYS_A_YEAR, Reason, greeks_one, implied_one
+from mytrading.core.time import SECOND, to_ns
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.simulator.formats.frames import levels
+from mytrading.simulator.formats.schema import Fields
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.rest.data_routes import present, unknown_text
+from mytrading.simulator.rest.order_routes import buys_first, place_part, place_slices, too_many
+from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success, with_mode
+from mytrading.simulator.venue.venue import SimulatedVenue
+
+_DATED = re.compile(r"(?P<base>[A-Z]+)(?P<expiry>\d{2}[A-Z]{3}\d{2})(?:FUT)?")
+_CODE = re.compile(r"\d{2}[A-Z]{3}\d{2}")
+_NO_EXPIRY = "Expiry date required. Provide via expiry_date parameter or embed in underlying (e.g., NIFTY28OCT25FUT)."
+
+
+class Unresolved(Exception):
+    """A rule that names no contract, with the reply that says so."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.reply = error(status, text)
+
+
+class OptionUnderlying(NamedTuple):
+    """What options are written on, its price, and the expiry its name carried (DDMMMYY or empty)."""
+
+    instrument: Instrument
+    ltp: float
+    expiry: str
+
+
+def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str) -> OptionUnderlying:
+    """The share or index a request names by itself or by a dated contract; `mark` joins the two parts of a refusal."""
+    name, exchange = fields["underlying"].upper(), fields["exchange"]
+    dated = _DATED.fullmatch(name)
+    base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")
+    cash = {"NFO": "NSE", "BFO": "BSE"}.get(exchange)
+    exchanges = (INDEX_EXCHANGES[cash], cash) if cash else (exchange,)
+    for candidate in exchanges:
+        if (found := venue.instrument(instrument_id(candidate, base))) is not None:
+            return OptionUnderlying(found, present(venue, found).ltp, expiry)
+    raise Unresolved(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
+
+
+def read_expiry(text: str) -> date:
+    """The date of an expiry as requests write it."""
+    try:
+        return parse_expiry(text)
+    except ValueError as problem:
+        raise Unresolved(400, f"Invalid expiry date: {problem}") from None
+
+
+def read_code(underlying: OptionUnderlying, text: str) -> date:
+    """The date of an expiry as symbols write it, the only form that a chain is found by."""
+    if not text:
+        raise Unresolved(400, "Expiry date is required.")
+    if not _CODE.fullmatch(text.upper()):
+        raise _no_strikes(underlying.instrument.underlying, text.upper())
+    return read_expiry(text)
+
+
+def _no_strikes(name: str, expiry: str) -> Unresolved:
+    text = f"No strikes found for {name} expiring {expiry}."
+    return Unresolved(404, f"{text} Please check expiry date or update master contract.")
+
+
+def find_option(
+    venue: SimulatedVenue, underlying: OptionUnderlying, fields: Fields, expiry_date: str | None
+) -> Instrument:
+    """The option a request's offset, right and expiry name."""
+    text = expiry_date or underlying.expiry
+    if not text:
+        raise Unresolved(400, _NO_EXPIRY)
+    kind, offset = InstrumentKind(fields["option_type"].upper()), fields["offset"]
+    step = fields.get("strike_int")
+    if step is None:
+        return option_by_rule(venue, underlying, read_expiry(text), offset, kind)
+    up = offset.startswith("OTM") == (kind is InstrumentKind.CE)
+    steps = int(offset[3:] or 0) * (1 if up else -1)
+    return _at_strike(venue, underlying, read_expiry(text), round(underlying.ltp / step) * step + steps * step, kind)
+
+
+def option_by_rule(
+    venue: SimulatedVenue, underlying: OptionUnderlying, expiry: date, offset: str, kind: InstrumentKind
+) -> Instrument:
+    """The option at an offset such as ATM or OTM2, counted along the listed strikes."""
+    name, day = underlying.instrument.underlying, expiry.isoformat()
+    listed = venue.listed(name)
+    if day not in listed.expiries(name, kind):
+        raise _no_strikes(name, expiry_code(expiry))
+    rule = f"{offset[:3]} {offset[3:]}".strip()
+    try:
+        return listed.option(name, day, rule, kind, underlying.ltp)
+    except NoSuchContract:
+        text = f"Offset {offset} is out of range for available strikes. Please use a smaller offset."
+        raise Unresolved(400, text) from None
+
+
+def _at_strike(
+    venue: SimulatedVenue, underlying: OptionUnderlying, expiry: date, strike: float, kind: InstrumentKind
+) -> Instrument:
+    name = underlying.instrument.underlying
+    symbol = option_symbol(name, expiry, strike, kind.value)
+    for option in venue.listed(name).options(name, expiry.isoformat()):
+        if option.symbol == symbol:
+            return option
+    raise Unresolved(404, f"Option symbol {symbol} not found: expected a listed strike, see optionchain")
+
+
+_YEAR_SECONDS = 365 * 86_400
+_SHORTEST_YEARS = 0.0001
+_LOWEST_VOLATILITY, _HIGHEST_VOLATILITY = 1e-4, 5.0
+_LEAST_TIME_VALUE = 0.01
+# The server dates an expiry's end at 15:30 even where trading goes on until 15:40.
+_EXPIRY_TIME = time(15, 30)
+
+
+def expiry_seconds(expiry: date, at: time = _EXPIRY_TIME) -> int:
+    """The end of an expiry, in epoch seconds."""
+    return to_ns(expiry, at) // SECOND
+
+
+def parity_forward(quotes: Sequence[SimulatedQuote], strike: float, spot: float) -> float:
+    """The forward that call and put at a strike agree on; the spot where one of them is missing."""
+    pair = {quote.instrument.kind: quote.ltp for quote in quotes if quote.instrument.strike == strike}
+    if InstrumentKind.CE not in pair or InstrumentKind.PE not in pair:
+        return spot
+    return round(strike + pair[InstrumentKind.CE] - pair[InstrumentKind.PE], 2)
+
+
+def chain_rows(
+    quotes: Sequence[SimulatedQuote],
+    atm: float,
+    count: int | None,
+    forward: float | None,
+    seconds_left: int,
+    rate: float,
+) -> list[Body]:
+    """A row per strike, `count` on each side of `atm` (all if None); with a `forward`, greeks at `rate` percent."""
+    strikes = sorted({quote.instrument.strike for quote in quotes if quote.instrument.kind is InstrumentKind.CE})
+    middle = strikes.index(atm)
+    first = 0 if count is None else max(middle - count, 0)
+    rows: list[Body] = []
+    for place, strike in enumerate(strikes[first : None if count is None else middle + count + 1], start=first):
+        rows.append({"strike": strike, "ce": None, "pe": None, "steps": place - middle})
+    by_strike = {row["strike"]: row for row in rows}
+    shown = [quote for quote in quotes if quote.instrument.strike in by_strike]
+    for quote in shown:
+        row = by_strike[quote.instrument.strike]
+        row[quote.instrument.kind.value.lower()] = _side(quote, row["steps"])
+    if forward is not None:
+        years = years_left(seconds_left)
+        for quote in shown:
+            if quote.instrument.kind.is_option:
+                values = _chain_greeks(quote, forward, years, rate / 100.0)
+                by_strike[quote.instrument.strike][quote.instrument.kind.value.lower()].update(values)
+    return [{name: value for name, value in row.items() if name != "steps"} for row in rows]
+
+
+def _side(quote: SimulatedQuote, steps: int) -> Body:
+    instrument = quote.instrument
+    buy, sell = levels(quote)
+    out = (steps > 0) == (instrument.kind is InstrumentKind.CE)
+    return {
+        "symbol": instrument.symbol,
+        "label": f"{'OTM' if out else 'ITM'}{abs(steps)}" if steps else "ATM",
+        "ltp": quote.ltp,
+        "bid": quote.bid,
+        "ask": quote.ask,
+        "bid_qty": buy[0]["quantity"],
+        "ask_qty": sell[0]["quantity"],
+        "open": quote.open,
+        "high": quote.high,
+        "low": quote.low,
+        "prev_close": quote.prev_close,
+        "volume": quote.volume,
+        "oi": quote.oi,
+        "lotsize": instrument.lot_size,
+        "tick_size": instrument.tick_size,
+    }
+
+
+def years_left(seconds: float) -> float:
+    """Years of a time to expiry, as the server counts them: calendar seconds, with a floor."""
+    return max(seconds / _YEAR_SECONDS, _SHORTEST_YEARS)
+
+
+def _volatility(quote: SimulatedQuote, forward: float, years: float, rate: float) -> float:
+    """Implied by the last price; 0 without time value, at most 5 (500 %)."""
+    strike, is_call = quote.instrument.strike, quote.instrument.kind is InstrumentKind.CE
+    inside = max(forward - strike if is_call else strike - forward, 0.0)
+    if quote.ltp - exp(-rate * years) * inside <= _LEAST_TIME_VALUE:
+        return 0.0
+    found, reason = implied_one(quote.ltp, forward, strike, years, rate, is_call)
+    if reason == Reason.FOUND:
+        return min(max(found, _LOWEST_VOLATILITY), _HIGHEST_VOLATILITY)
+    return _HIGHEST_VOLATILITY if reason == Reason.ABOVE_BOUND else 0.0
+
+
+def _greeks(quote: SimulatedQuote, forward: float, years: float, volatility: float, rate: float) -> dict[str, float]:
+    """Rounded as the server rounds: theta a day, vega and rho a percentage point."""
+    strike, is_call = quote.instrument.strike, quote.instrument.kind is InstrumentKind.CE
+    delta, gamma, theta, vega, rho = greeks_one(forward, strike, years, volatility, rate, is_call)
+    return {
+        "delta": round(delta, 4),
+        "gamma": round(gamma, 6),
+        "theta": round(theta / DAYS_A_YEAR, 4),
+        "vega": round(vega / 100.0, 4),
+        "rho": round(rho / 100.0, 6),
+    }
+
+
+def _chain_greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) -> Body:
+    """What the chain says of one option: all 0 without time value."""
+    sigma = _volatility(quote, forward, years, rate)
+    if not sigma:
+        return dict.fromkeys(("implied_volatility", "delta", "gamma", "theta", "vega"), 0.0)
+    found = _greeks(quote, forward, years, sigma, rate)
+    found.pop("rho")
+    return {"implied_volatility": round(sigma * 100.0, 2), **found}
+
+
+def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate: float) -> Body:
+    """What the greeks endpoints say of one option; without time value its delta is whole and the rest is 0."""
+    instrument = quote.instrument
+    is_call = instrument.kind is InstrumentKind.CE
+    years = years_left(seconds_left)
+    sigma = _volatility(quote, forward, years, rate / 100.0)
+    row: Body = {
+        "symbol": instrument.symbol,
+        "exchange": instrument.exchange,
+        "underlying": instrument.underlying,
+        "strike": instrument.strike,
+        "option_type": instrument.kind.value,
+        "expiry_date": date.fromisoformat(instrument.expiry).strftime("%d-%b-%Y"),
+        "days_to_expiry": round(seconds_left / 86_400, 4),
+        "spot_price": round(forward, 2),
+        "option_price": quote.ltp,
+        "interest_rate": rate,
+        "implied_volatility": round(sigma * 100.0, 2),
+    }
+    if not sigma:
+        inside = max((forward - instrument.strike) * (1.0 if is_call else -1.0), 0.0)
+        none = {"delta": 1.0 if is_call else -1.0, "gamma": 0.0, "theta": 0.0, "vega": 0.0, "rho": 0.0}
+        value = {"intrinsic_value": round(inside, 2), "time_value": round(quote.ltp - inside, 2)}
+        return {**row, "greeks": none, **value, "note": "No time value: the volatility cannot be found"}
+    row["greeks"] = _greeks(quote, forward, years, sigma, rate / 100.0)
+    return row
+
+
+async def optionsymbol(call: RestCall) -> Reply:
+    """The contract an offset from the money names."""
+    try:
+        underlying = find_underlying(call.venue, call.fields, ".")
+        option = find_option(call.venue, underlying, call.fields, call.fields["expiry_date"])
+    except Unresolved as unresolved:
+        return unresolved.reply
+    return success(
+        symbol=option.symbol,
+        exchange=option.exchange,
+        lotsize=option.lot_size,
+        tick_size=option.tick_size,
+        freeze_qty=option.freeze_qty or 1,
+        underlying_ltp=underlying.ltp,
+    )
+
+
+async def optionchain(call: RestCall) -> Reply:
+    """Quotes of the strikes around the money, with greeks if asked for."""
+    venue, fields = call.venue, call.fields
+    try:
+        underlying = find_underlying(venue, fields, ":")
+        expiry = read_code(underlying, underlying.expiry or fields["expiry_date"])
+        atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
+    except Unresolved as unresolved:
+        return unresolved.reply
+    spot, now = underlying.instrument, venue.clock.now() // SECOND
+    quotes = [present(venue, option) for option in venue.listing.options(spot.underlying, expiry.isoformat())]
+    forward = parity_forward(quotes, atm.strike, underlying.ltp) if fields["with_greeks"] else None
+    left = expiry_seconds(expiry) - now
+    return success(
+        underlying=spot.symbol,
+        underlying_symbol=spot.symbol,
+        underlying_exchange=spot.exchange,
+        underlying_ltp=underlying.ltp,
+        underlying_prev_close=present(venue, spot).prev_close,
+        expiry_date=expiry_code(expiry),
+        expiry_ts=expiry_seconds(expiry),
+        server_ts=now,
+        atm_strike=atm.strike,
+        quotes_included=True,
+        greeks_included=fields["with_greeks"],
+        forward_price=forward,
+        chain=chain_rows(quotes, atm.strike, fields["strike_count"], forward, left, fields["interest_rate"] or 0.0),
+    )
+
+
+async def optionsorder(call: RestCall) -> Reply:
+    """Place an order, in slices if asked for, for the option an offset names."""
+    venue, fields = call.venue, call.fields
+    try:
+        underlying = find_underlying(venue, fields, ".")
+        option = find_option(venue, underlying, fields, fields["expiry_date"])
+    except Unresolved as unresolved:
+        return unresolved.reply
+    named = {
+        "symbol": option.symbol,
+        "exchange": option.exchange,
+        "underlying": underlying.instrument.symbol,
+        "underlying_ltp": underlying.ltp,
+        "offset": fields["offset"],
+        "option_type": fields["option_type"].upper(),
+    }
+    order, size = _order(fields, option, fields["strategy"]), fields["splitsize"]
+    if not size:
+        placed = await place_part(call, order)
+        if "orderid" not in placed:
+            return with_mode(error(400, placed["message"]), analyze=venue.analyze)
+        return with_mode(success(orderid=placed["orderid"], **named), analyze=venue.analyze)
+    if too_many(order["quantity"], size):
+        return with_mode(error(400, too_many(order["quantity"], size)), analyze=venue.analyze)
+    results = await place_slices(call, order, size)
+    sliced = success(total_quantity=order["quantity"], split_size=size, results=results, **named)
+    return with_mode(sliced, analyze=venue.analyze)
+
+
+async def optionsmultiorder(call: RestCall) -> Reply:
+    """Place legs at one price of the underlying, buys first; a success whatever became of the legs."""
+    venue, fields = call.venue, call.fields
+    try:
+        underlying = find_underlying(venue, fields, ".")
+    except Unresolved as unresolved:
+        return unresolved.reply
+    legs = [{**leg, "leg": number} for number, leg in enumerate(fields["legs"], start=1)]
+    rows = [await _leg(call, underlying, leg) for leg in buys_first(legs)]
+    rows.sort(key=lambda row: int(row["leg"]))
+    reply = success(underlying=underlying.instrument.symbol, underlying_ltp=underlying.ltp, results=rows)
+    return with_mode(reply, analyze=venue.analyze)
+
+
+async def _leg(call: RestCall, underlying: OptionUnderlying, leg: Fields) -> Body:
+    kind, size = leg["option_type"].upper(), leg["splitsize"]
+    row = {"leg": leg["leg"], "action": leg["action"].upper(), "offset": leg["offset"], "option_type": kind}
+    try:
+        option = find_option(call.venue, underlying, leg, leg["expiry_date"] or call.fields["expiry_date"])
+    except Unresolved as unresolved:
+        return {**row, "status": "error", "message": unresolved.reply.body["message"]}
+    row.update(symbol=option.symbol, exchange=option.exchange)
+    order = _order(leg, option, call.fields["strategy"])
+    placed_as = {"product": leg["product"], "mode": call.venue.mode}
+    if not size:
+        placed = await place_part(call, order)
+        return {**row, **placed, **(placed_as if "orderid" in placed else {})}
+    if too_many(order["quantity"], size):
+        return {**row, "status": "error", "message": too_many(order["quantity"], size)}
+    slices = await place_slices(call, order, size)
+    worked = any("orderid" in part for part in slices)
+    return {**row, **placed_as, "status": "success" if worked else "error", "split_results": slices}
+
+
+def _order(fields: Fields, option: Instrument, strategy: str) -> Fields:
+    kept = ("action", "quantity", "pricetype", "product", "price", "trigger_price", "disclosed_quantity")
+    order = {name: fields[name] for name in kept}
+    return {"strategy": strategy, "symbol": option.symbol, "exchange": option.exchange, **order}
+
+
+_CLOSES = {"CDS": time(12, 30), "BCD": time(12, 30), "MCX": time(23, 30)}
+_NFO_CLOSE = time(15, 30)
+_NO_PRICE = "Option LTP not available"
+
+
+async def optiongreeks(call: RestCall) -> Reply:
+    """Volatility and greeks of one option."""
+    venue, fields = call.venue, call.fields
+    symbol, exchange = fields["symbol"], fields["exchange"]
+    if not parse_symbol(symbol).kind.is_option:
+        text = f"Failed to parse option symbol {symbol}: Invalid option symbol format: {symbol}"
+        return error(500, f"Failed to get option Greeks: {text}")
+    option = venue.instrument(instrument_id(exchange, symbol))
+    if option is None:
+        return error(400, f"Failed to fetch option price: {unknown_text(exchange, symbol)}")
+    try:
+        return success(**_greeks_of(venue, option, fields))
+    except Unresolved as unresolved:
+        return unresolved.reply
+
+
+async def multioptiongreeks(call: RestCall) -> Reply:
+    """Greeks of up to fifty options; `partial` where some cannot be given."""
+    venue, fields = call.venue, call.fields
+    rows = [_row(venue, entry, fields) for entry in fields["symbols"]]
+    failed = sum(row["status"] == "error" for row in rows)
+    summary = {"total": len(rows), "success": len(rows) - failed, "failed": failed}
+    if not failed:
+        return success(data=rows, summary=summary)
+    text = f"{failed} option Greeks calculation(s) failed: {_NO_PRICE}"
+    body = {"status": "partial" if failed < len(rows) else "error", "data": rows, "summary": summary, "message": text}
+    return Reply(200, body)
+
+
+async def syntheticfuture(call: RestCall) -> Reply:
+    """The future that call and put at the money imply."""
+    venue, fields = call.venue, call.fields
+    try:
+        underlying = find_underlying(venue, fields, ".")
+        expiry = read_expiry(fields["expiry_date"])
+        atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
+    except Unresolved as unresolved:
+        return unresolved.reply
+    return success(
+        underlying=underlying.instrument.symbol,
+        underlying_ltp=underlying.ltp,
+        expiry=expiry_code(expiry),
+        atm_strike=atm.strike,
+        synthetic_future_price=_implied_forward(venue, atm, underlying.ltp),
+    )
+
+
+def _row(venue: SimulatedVenue, entry: Fields, fields: Fields) -> Body:
+    named = {"symbol": entry["symbol"], "exchange": entry["exchange"]}
+    option = venue.instrument(instrument_id(entry["exchange"], entry["symbol"]))
+    if option is None or not option.kind.is_option:
+        return {**named, "status": "error", "message": _NO_PRICE}
+    return {"status": "success", **_greeks_of(venue, option, {**fields, **entry})}
+
+
+def _greeks_of(venue: SimulatedVenue, option: Instrument, fields: Fields) -> Body:
+    at = fields["expiry_time"] or _CLOSES.get(option.exchange, _NFO_CLOSE)
+    left = expiry_seconds(date.fromisoformat(option.expiry), at) - venue.clock.now() / SECOND
+    forward = fields.get("forward_price") or _forward(venue, option, fields)
+    return greeks_row(present(venue, option), forward, max(left, 0.0), fields["interest_rate"] or 0.0)
+
+
+def _forward(venue: SimulatedVenue, option: Instrument, fields: Fields) -> float:
+    """The forward of an option: implied by its expiry, or the plain price of an underlying the request names."""
+    spot = venue.listing.spot(option.underlying)
+    named = fields["underlying_symbol"]
+    if named and named.upper() != option.underlying:
+        asked: dict[str, Any] = {"underlying": named, "exchange": fields["underlying_exchange"] or option.exchange}
+        return find_underlying(venue, asked, ".").ltp
+    price = present(venue, spot).ltp
+    atm = venue.listing.option(option.underlying, option.expiry, "ATM", InstrumentKind.CE, price)
+    return _implied_forward(venue, atm, price)
+
+
+def _implied_forward(venue: SimulatedVenue, atm: Instrument, spot: float) -> float:
+    pair = [item for item in venue.listing.options(atm.underlying, atm.expiry) if item.strike == atm.strike]
+    return parity_forward([present(venue, item) for item in pair], atm.strike, spot)

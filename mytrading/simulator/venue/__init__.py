@@ -1,0 +1,1 @@
+"""The simulated broker: accounts, books, rate limits, market driver and event log."""

@@ -1,0 +1,1 @@
+"""WebSocket side: hub, client pool, quote and order senders."""

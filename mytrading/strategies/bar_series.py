@@ -1,0 +1,127 @@
+"""Bar series: completed bars of one instrument and timeframe as columns.
+
+A series grows at its end and is cut at its front only by whole trading days, so that a process that has run for weeks
+and one that has just restarted compute from the same first bar. Bars may be filled in ahead of the cursor: kernels are
+causal, so history is computed once and then walked through.
+
+Invariant: a strategy sees no bar at or after the cursor.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mytrading.core.indicators import FloatArray
+from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number
+from mytrading.messages.market import Bar
+
+_COLUMNS = ("open", "high", "low", "close", "volume")
+_FIRST_CAPACITY = 512
+
+BarRange = tuple[int, int, int]
+"""Start of the first bar, number of bars, end of the last bar."""
+
+
+class BarColumns(NamedTuple):
+    """The newest bars, oldest first; arrays are views and read-only. Prices in rupees, `start_ns` market time."""
+
+    start_ns: NDArray[np.int64]
+    open: FloatArray
+    high: FloatArray
+    low: FloatArray
+    close: FloatArray
+    volume: FloatArray
+
+
+class BarSeries:
+    """The bars of one instrument and timeframe: at most `days` whole trading days before the newest bar's."""
+
+    def __init__(self, days: int) -> None:
+        self._days = days
+        self._table = np.empty((len(_COLUMNS), _FIRST_CAPACITY))
+        self._start = np.empty(_FIRST_CAPACITY, dtype=np.int64)
+        self._day_firsts: list[tuple[int, int]] = []
+        self.filled = 0
+        self.cursor = 0
+        self.version = 0
+        """Counts changes of the filled bars: values computed at another version are out of date."""
+        self.last_end_ns = 0
+
+    def fill(self, bar: Bar) -> bool:
+        """Append a bar without showing it; false, and nothing done, if it is not newer."""
+        if bar.end_ns <= self.last_end_ns:
+            return False
+        self._open_day(day_number(bar.start_ns))
+        if self.filled == len(self._start):
+            self._grow()
+        self._table[:, self.filled] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
+        self._start[self.filled] = bar.start_ns
+        self.filled += 1
+        self.version += 1
+        self.last_end_ns = bar.end_ns
+        return True
+
+    def adopt(self, start_ns: NDArray[np.int64], table: FloatArray, span_ns: int) -> None:
+        """Use whole columns as the filled bars of an empty series, not shown yet and not copied."""
+        self._start, self._table = start_ns, table
+        self.filled, self.cursor = len(start_ns), 0
+        self.version += 1
+        self.last_end_ns = int(start_ns[-1]) + span_ns
+
+    @property
+    def bar_range(self) -> BarRange:
+        """Identifies the filled bars among series of the same instrument, timeframe and days."""
+        return (int(self._start[0]) if self.filled else 0, self.filled, self.last_end_ns)
+
+    @property
+    def days(self) -> int:
+        """Whole trading days kept before the newest."""
+        return self._days
+
+    @property
+    def next_start_ns(self) -> int:
+        """Start of the bar that `show_next` would show, 0 if there is none."""
+        return int(self._start[self.cursor]) if self.cursor < self.filled else 0
+
+    def show_next(self) -> None:
+        """Move the cursor over the next filled bar."""
+        self.cursor = min(self.cursor + 1, self.filled)
+
+    def column(self, name: str) -> FloatArray:
+        """All filled values of a column, for kernels only; `day` and `start_s` follow from the bars' starts."""
+        if name == "day":
+            return ((self._start[: self.filled] + IST_OFFSET) // DAY).astype(np.float64)
+        if name == "start_s":
+            return (self._start[: self.filled] // SECOND).astype(np.float64)
+        return self._table[_COLUMNS.index(name), : self.filled]
+
+    def newest(self, n: int) -> BarColumns:
+        """The newest `n` shown bars, fewer if there are fewer."""
+        begin = max(0, self.cursor - n)
+        table = self._table[:, begin : self.cursor]
+        start = self._start[begin : self.cursor]
+        table.flags.writeable = start.flags.writeable = False
+        return BarColumns(start, *table)
+
+    def _open_day(self, day: int) -> None:
+        """Note where a trading day begins, and cut days that are too old."""
+        if self._day_firsts and self._day_firsts[-1][0] == day:
+            return
+        self._day_firsts.append((day, self.filled))
+        if len(self._day_firsts) > self._days + 1:
+            self._cut(self._day_firsts[-self._days - 1][1])
+
+    def _cut(self, count: int) -> None:
+        keep = self.filled - count
+        self._table[:, :keep] = self._table[:, count : self.filled].copy()
+        self._start[:keep] = self._start[count : self.filled].copy()
+        self._day_firsts = [(day, first - count) for day, first in self._day_firsts if first >= count]
+        self.filled, self.cursor = keep, max(0, self.cursor - count)
+        self.version += 1
+
+    def _grow(self) -> None:
+        self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
+        self._start = np.concatenate([self._start, np.empty_like(self._start)])

@@ -1,0 +1,53 @@
+"""Positions with their stop at the broker."""
+
+from __future__ import annotations
+
+from mytrading.messages.enums import Call, OrderState, Purpose
+from mytrading.messages.orders import Order
+from tests.kit.fake_broker import SECOND, OrderBench, Placed
+
+PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
+
+
+def stops(bench: OrderBench, *states: OrderState) -> list[Order]:
+    found = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
+    return [order for order in found if not states or order.state in states]
+
+
+def live(bench: OrderBench) -> int:
+    """Units that stops at the broker would sell."""
+    rows = bench.broker.orders.values()
+    names = {order.client_order_id for order in stops(bench)}
+    return sum(placed.quantity - placed.filled for placed in rows if placed.open and placed.client_order_id in names)
+
+
+def entered(bench: OrderBench, quantity: int = 50, filled: int = 50) -> Placed:
+    """An entry with a plan, filled as far as its update says."""
+    bench.read()
+    bench.enter("e1", quantity, **PLAN)
+    placed = bench.accept()
+    bench.broker.trade(placed, filled, 100.0)
+    bench.report(placed)
+    return placed
+
+
+def guarded(bench: OrderBench, quantity: int = 50) -> Placed:
+    """A position whose stop rests at the broker, all of it read."""
+    entered(bench, quantity, quantity)
+    stop = bench.accept()
+    bench.read()
+    return stop
+
+
+def settle(bench: OrderBench, turns: int = 12) -> None:
+    """Every call is answered well, every second read."""
+    for _ in range(turns):
+        for call in list(bench.calls):
+            if call.call is Call.CANCEL:
+                bench.cancel(call)
+            elif call.call is Call.MODIFY:
+                bench.modify(call)
+            else:
+                bench.accept(call)
+        bench.tick(1 * SECOND)
+        bench.read()

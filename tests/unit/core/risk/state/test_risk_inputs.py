@@ -1,0 +1,28 @@
+"""Every message that reaches risk has a declared way in."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, OTHER, JournalDoubt
+from mytrading.messages.streams import INTERNAL, STREAMS
+
+KINDS = sorted(
+    {(name, kind) for name, row in STREAMS.items() if "risk" in row.readers for kind in get_args(row.union)},
+    key=lambda found: (found[0], found[1].__name__),
+)
+
+
+@pytest.mark.parametrize(("stream", "kind"), KINDS, ids=lambda value: getattr(value, "__name__", value))
+def test_message_of_each_stream_that_risk_reads_enters_one_way(stream: str, kind: type) -> None:
+    ways = [kind in JOURNALED, kind in OBSERVED, kind in OTHER]
+    assert ways.count(True) == 1
+    if STREAMS[stream].journaled:
+        assert kind in JOURNALED, "its row moves a cursor"
+
+
+def test_no_kind_is_declared_that_no_stream_brings() -> None:
+    timers = set(get_args(INTERNAL["internal"]))
+    assert {kind for _, kind in KINDS} | timers | {JournalDoubt} >= JOURNALED | OBSERVED | OTHER
