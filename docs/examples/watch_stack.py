@@ -15,7 +15,7 @@ from pathlib import Path
 import msgpack
 import zmq
 
-LAYOUT = 1
+LAYOUT = 2
 HEADER = struct.Struct("<BIQ8sq")  # layout version, epoch, sequence, row hash, sent (machine ns)
 
 
