@@ -36,7 +36,7 @@ from mytrading.runtime.journal.format import (
     SegmentHead,
     chain,
     segment_path,
-    sync_folder,
+    sync_path,
 )
 from mytrading.runtime.journal.reader import heads_of, read_segment, sealed_for
 from mytrading.runtime.journal.segment import make
@@ -146,20 +146,25 @@ def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, 
                 hashes[file.daemon, row.stream, row.stream_seq] = end
         ends[file.daemon] = end
     made = []
+    folders = sorted({file.path.parent for file in files})
     try:
         for number, (file, head) in enumerate(zip(files, heads, strict=True), start=1):
             progress(f"{number} of {len(files)}: {file.daemon} {file.day}")
             made.append((_written(file, head, hashes, steps), file))
+        for path in (*(new for new, _ in made), *folders):  # a power cut finds each new file whole, or none
+            sync_path(path)
         for new, file in made:
             new.replace(segment_path(file.path.parent, file.day))
     except BaseException:
         _take_back(files)
         raise
-    for folder in {file.path.parent for file in files}:
-        sync_folder(folder)
+    for folder in folders:
+        sync_path(folder)
     for file in files:
         if file.old:
             sqlite_journals.remove(file.path)
+    for folder in folders:  # an old file that came back would be upgraded once more, over newer rows
+        sync_path(folder)
     return changed
 
 

@@ -228,9 +228,9 @@ def segments(folder: Path) -> list[Path]:
     return [path for path in found if path.suffix == SUFFIX]
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder outlive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Have a file's bytes, or the names in a folder, on the disk; returns when a power cut cannot take them."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -34,7 +34,7 @@ from mytrading.runtime.journal.format import (
     chain,
     segment_path,
     segments,
-    sync_folder,
+    sync_path,
 )
 from mytrading.runtime.journal.reader import (
     JournalReader,
@@ -198,7 +198,7 @@ class Journal:
             self._seal(sealing, day)
         self._file.rest()
         made.replace(path)
-        sync_folder(self.folder)
+        sync_path(self.folder)
         before, self.path, self._carried = self._file, path, dict(cursors)
         self._begun = at
         self._file = SegmentWriter(path, end, before.reserve_bytes)
@@ -281,5 +281,5 @@ def _first_file(folder: Path, day: str) -> Path:
         raise JournalUnavailable(str(error)) from error
     made.replace(path)
     with suppress(OSError):
-        sync_folder(folder)
+        sync_path(folder)
     return path

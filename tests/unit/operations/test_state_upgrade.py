@@ -220,6 +220,43 @@ def test_disk_that_takes_no_file_leaves_everything_as_it_was(
     assert left == before
 
 
+def test_power_cut_finds_every_new_file_whole_and_no_old_file_again(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New files and folders are on the disk before names change, and folders after each kind of change."""
+    old_state(config)
+    steps: list[tuple[str, Path]] = []
+    sync, rename, remove = os.fsync, Path.replace, Path.unlink
+
+    def synced(file: int) -> None:
+        steps.append(("sync", Path(f"/proc/self/fd/{file}").readlink()))
+        sync(file)
+
+    def renamed(path: Path, target: Path) -> Path:
+        steps.append(("rename", path))
+        return rename(path, target)
+
+    def removed(path: Path, missing_ok: bool = False) -> None:
+        if path.exists() and ".sqlite" in path.name:
+            steps.append(("remove", path))
+        remove(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", synced)
+        patch.setattr(Path, "replace", renamed)
+        patch.setattr(Path, "unlink", removed)
+        upgrade(stored_days(config), lambda _: None)
+    kinds = [kind for kind, _ in steps]
+    renames = [place for place, kind in enumerate(kinds) if kind == "rename"]
+    removals = [place for place, kind in enumerate(kinds) if kind == "remove"]
+    made = {path for kind, path in steps if kind == "rename"}
+    folders = {path.parent for path in made}
+    assert renames and removals
+    assert made | folders <= {path for _, path in steps[: renames[0]]}
+    assert folders == {path for _, path in steps[renames[-1] + 1 : removals[0]]}
+    assert folders == {path for _, path in steps[removals[-1] + 1 :]}
+
+
 def upgraded_until(config: RunConfig, step: int) -> bool:
     """Upgrade in a process of its own that is killed before its n-th change of a name; true if it came to the end."""
     child = os.fork()
