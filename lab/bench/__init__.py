@@ -35,7 +35,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
     from lab.bench.stack import measure_latency, measure_start
     from lab.bench.strategies import measure_authors
     from lab.bench.subscribe import measure_subscribe_simulator
-    from mytrading.runtime.supervision.signals import unwound_by_signals
+    from lab.unwind_on_signal import unwound_by_signals
 
     groups: dict[str, Callable[[Callable[[str], None]], list[Figure]]] = {
         "latency": measure_latency,

@@ -36,7 +36,7 @@ def run_chaos(asked: Asked) -> int:
     from lab.chaos.disk_filler import in_own_namespace
     from lab.chaos.environment import PERSONALITIES, Wanted
     from lab.chaos.summary import summed, table, write_report
-    from mytrading.runtime.supervision.signals import unwound_by_signals
+    from lab.unwind_on_signal import unwound_by_signals
 
     if asked.disk and (problem := in_own_namespace(sys.argv[1:])):
         _progress(problem)

@@ -1,6 +1,6 @@
 """The table of environment variables, derived from the settings, and what to set instead of those that nothing reads.
 
-`docs_generator` writes `env_template.txt` and the tables of `docs/configuration.md` from it.
+`tests.kit.configuration_page` writes `env_template.txt` and the tables of `docs/configuration.md` from it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes `env_template.txt` and the tables of `docs/configuration.md` from the settings and the table of variables.
 
-`python -m mytrading.config.docs_generator` in the project folder brings both up to date.
+`python -m tests.kit.configuration_page` in the project folder brings both up to date.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mytrading.config.settings import format_value
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.validation import declarations
 
-BEGIN, END = "<!-- written by mytrading.config.docs_generator -->", "<!-- end -->"
+BEGIN, END = "<!-- written by tests.kit.configuration_page -->", "<!-- end -->"
 
 _HEAD = """\
 # Copy this file to .env and set what you want to change; a line that begins with # leaves the default in force.

@@ -76,7 +76,7 @@ def _processes_in(folder: Path) -> list[int]:
 
 _HELD = """
 import signal, sys, time
-from mytrading.runtime.supervision.signals import unwound_by_signals
+from lab.unwind_on_signal import unwound_by_signals
 with unwound_by_signals():
     try:
         print("begun", flush=True)

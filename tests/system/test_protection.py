@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mytrading.core.fill_to_stop import FillToStop
 from mytrading.runtime.journal.tail import JournalTail
+from tests.kit.fill_to_stop import FillToStop
 from tests.kit.stack import Stack
 from tests.kit.stack_project import WIDE, make_project
 from tests.kit.waiting import PATIENCE, eventually

@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 from mytrading.config import TradingSettings, load_settings
-from mytrading.config.docs_generator import render_template, update_document
 from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, STRATEGY_PATH, UNUSED, VARIABLES
 from mytrading.config.run_config import run_of
 from mytrading.config.sections import SECTIONS
@@ -33,6 +32,7 @@ from mytrading.messages.run_settings import (
     setting,
 )
 from mytrading.messages.strategy_settings import StrategySettings
+from tests.kit.configuration_page import render_template, update_document
 
 PROJECT = Path(__file__).parents[3]
 
@@ -293,7 +293,7 @@ def test_setting_is_added_by_its_declaration_alone() -> None:
 
 def test_template_is_the_one_written_from_the_settings_classes() -> None:
     text = (PROJECT / "env_template.txt").read_text(encoding="utf-8")
-    assert text == render_template(), "run: python -m mytrading.config.docs_generator"
+    assert text == render_template(), "run: python -m tests.kit.configuration_page"
     names = re.findall(r"^(?:# )?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE)
     assert sorted(names) == sorted(VARIABLES)
 
@@ -310,7 +310,7 @@ def test_template_with_every_default_switched_on_loads(tmp_path: Path) -> None:
 
 def test_documentation_holds_the_tables_written_from_the_code() -> None:
     text = (PROJECT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    assert text == update_document(text), "run: python -m mytrading.config.docs_generator"
+    assert text == update_document(text), "run: python -m tests.kit.configuration_page"
     assert all(f"`{name}`" in text for name in (*VARIABLES, *RENAMED, *UNUSED))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.fill_to_stop import FillToStop
 from mytrading.messages.enums import Call
 from tests.kit.fake_broker import SECOND, OrderBench
+from tests.kit.fill_to_stop import FillToStop
 
 PLAN = {"stop_trigger": 90.0, "stop_limit": 87.0}
 
