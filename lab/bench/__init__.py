@@ -17,12 +17,15 @@ from lab.bench.results import Figure
 
 
 def run_bench(names: list[str], as_json: bool) -> int:
-    """Measure the named groups (all without a name) and print their figures; 2 if a name is unknown, else 0.
+    """Measure the named groups (all without a name) and print their figures; returns the exit code.
+
+    That is 2 if a name is unknown, 1 if the goal of a binding figure was missed, else 0.
 
     SIGTERM and SIGINT end it, with 128 and the signal's number, after what it started has been stopped.
     """
     from lab.bench.backtest import measure_backtest
     from lab.bench.bare_chain import measure_hop
+    from lab.bench.call_counts import measure_call_counts
     from lab.bench.client import measure_client
     from lab.bench.compiled import measure_compiled
     from lab.bench.exit_after_cancel import measure_exit_after_cancel
@@ -55,6 +58,7 @@ def run_bench(names: list[str], as_json: bool) -> int:
         "isolation": measure_isolation,
         "risk": measure_risk,
         "risk_quote": measure_risk_quote,
+        "call_counts": measure_call_counts,
     }
     unknown = [name for name in names if name not in groups]
     if unknown:
@@ -63,11 +67,15 @@ def run_bench(names: list[str], as_json: bool) -> int:
         print(f"mytrading bench: expected {', '.join(groups)}; found {unknown[0]}{hint}", file=sys.stderr)
         return 2
     machine = describe_machine()
+    missed: list[Figure] = []
     with unwound_by_signals():
         for name in names or list(groups):
             for figure in groups[name](_progress):
                 show_figure(figure, machine, as_json)
-    return 0
+                missed += [figure] if figure.binding and not figure.met else []
+    for figure in missed:
+        print(f"mytrading bench: {figure.name}: {figure.why}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 def describe_machine() -> str:

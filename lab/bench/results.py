@@ -11,7 +11,8 @@ import msgspec
 class Figure(msgspec.Struct, frozen=True, kw_only=True):
     """`limit` is what it is held against, measured in the same run; `ratio` is value over limit; None without one.
 
-    Where it could not be measured `value` is None and `why` says the reason.
+    Where it could not be measured `value` is None and `why` says the reason. A `binding` one depends on the code alone:
+    where its goal is missed, the run fails and `why` says what to do.
     """
 
     name: str
@@ -23,10 +24,12 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
     ratio: float | None = None
     why: str = ""
+    binding: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; `why` only where there is one."""
         body: dict[str, Any] = msgspec.to_builtins(self)
+        del body["binding"]
         if not self.why:
             del body["why"]
         return body

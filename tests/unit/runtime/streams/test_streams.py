@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 import zmq
-from zmq.backend import zmq_poll
 
 from mytrading.messages.codec import Frame
 from mytrading.messages.market import Quote
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher, ZMQSubscriber
-from tests.kit.call_counter import python_calls
 from tests.kit.feed_process import runtime_folder
 from tests.kit.waiting import eventually
 
@@ -98,14 +95,3 @@ def test_what_went_by_while_a_topic_was_not_wanted_is_no_gap(pair: Pair) -> None
     subscriber.subscribe("NSE:SBIN")
     reach(pair, "NSE:SBIN")
     assert subscriber.gaps == 0
-
-
-def test_message_is_sent_and_received_through_five_functions(pair: Pair) -> None:
-    """With cold caches a function costs 2 us: pyzmq's own `send`, and helpers of a line each, made fourteen of them."""
-    publisher, subscriber = pair
-    reach(pair, "NSE:SBIN")
-    newest = quote("NSE:SBIN", 7)
-    sent = python_calls(partial(publisher.send, "NSE:SBIN", newest))
-    assert sent == {"send": 1, "encode_frame": 1, "machine_now": 1}
-    assert eventually(lambda: zmq_poll(subscriber.polled, 0))
-    assert python_calls(subscriber.receive) == {"receive": 1, "frame": 1}

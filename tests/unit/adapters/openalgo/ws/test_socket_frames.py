@@ -9,7 +9,6 @@ import pytest
 from websocket import ABNF, WebSocket, WebSocketTimeoutException
 
 from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketRules, _Gulps, _Lost
-from tests.kit.call_counter import python_calls
 
 
 def frame(data: bytes, opcode: int = ABNF.OPCODE_TEXT, fin: int = 1) -> bytes:
@@ -79,9 +78,3 @@ def test_end_of_the_connection_and_a_message_beyond_the_most_are_losses_at_the_s
     assert large.messages(1) == [QUOTE]
     with pytest.raises(_Lost, match="more than 100 bytes"):
         large.messages(1)
-
-
-def test_quote_that_comes_in_one_piece_is_read_without_the_library() -> None:
-    """Its way of reading a frame is twenty functions, each some 2 us with cold caches."""
-    cut = Cut(frame(QUOTE))
-    assert python_calls(lambda: cut.socket._receive(cut.ws)).total() <= 5
