@@ -29,7 +29,8 @@ from mytrading.runtime.recovery.journal_rebuild import ASIDE
 Progress = Callable[[str], None]
 LEFT_OUT = ("lock", "metrics", RUN_FILE, "supervisord.log", "supervisord.err", ".reserve", "left.msgpack", "savepoints")
 _SQLITE = b"SQLite format 3\x00"
-_TRIES = 50
+_AGREE_S, _STILL_S = 20.0, 0.5
+"""Seconds to wait for a moment in which the journals agree; after the second without a row a file has lost its tail."""
 
 
 class StateInMotion(Exception):
@@ -109,26 +110,36 @@ def _wanted(folder: Path) -> Iterator[Path]:
 
 
 def _reach(config: RunConfig) -> dict[Path, int]:
-    """How many bytes of each journal's newest file to copy, so that no reader is ahead of its writer."""
+    """How many bytes of each journal's newest file to copy, so that no reader is ahead of its writer.
+
+    A writer whose file stands still while a reader is ahead of it has lost its last rows: the copy is as the state is.
+    """
     newest = {}
     for name in journal_names(config):
         with suppress(JournalOfAnotherVersion):  # before `state upgrade`, which copies the files as they lie there
             if files := segments(config.journal_dir(name)):
                 newest[name] = files[-1]
     found = {name: _extent(path) for name, path in newest.items()}
-    for _ in range(_TRIES):
-        behind = _behind(found)
-        if not behind:
-            return {newest[name]: extent.end for name, extent in found.items()}
-        found |= {name: _extent(newest[name]) for name in behind}
-    raise StateInMotion(
-        "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
-    )
+    began = moved = time.monotonic()
+    while behind := _behind(found):
+        now = time.monotonic()
+        if now - began > _AGREE_S:
+            raise StateInMotion(
+                "expected a moment in which the journals agree, found none; try again, or `mytrading down` first"
+            )
+        ends = {name: _extent(newest[name], found[name]) for name in behind}
+        if any(ends[name].end != found[name].end for name in behind):
+            moved, found = now, found | ends
+        elif now - moved > _STILL_S:
+            break
+        else:
+            time.sleep(0.01)
+    return {newest[name]: extent.end for name, extent in found.items()}
 
 
-def _extent(path: Path) -> Extent:
+def _extent(path: Path, since: Extent | None = None) -> Extent:
     try:
-        return extent_of(path)
+        return extent_of(path, since)
     except JournalDamaged:  # it is copied whole
         return Extent(path.stat().st_size, {}, {})
 

@@ -412,14 +412,18 @@ class Extent(NamedTuple):
     written: dict[str, int]
 
 
-def extent_of(path: Path) -> Extent:
-    """How far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`."""
+def extent_of(path: Path, since: Extent | None = None) -> Extent:
+    """How far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`.
+
+    Goes on from `since`, an extent of the same file, where that is given.
+    """
     with opened(path) as file:
-        head = _head(path, file)
-        end = BEGIN
-        read = {(writer, stream): cursor.seq for writer, stream, cursor in head.cursors}
-        written = dict(head.written)
-        for frame in frames_from(file):
+        if since is None:
+            head = _head(path, file)
+            cursors = {(writer, stream): cursor.seq for writer, stream, cursor in head.cursors}
+            since = Extent(BEGIN, cursors, head.written)
+        end, read, written = since.end, dict(since.read), dict(since.written)
+        for frame in frames_from(file, end):
             end = frame.end
             for row in _rows(path, frame, 0):
                 if row.kind == OUTPUT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import duckdb
@@ -26,7 +27,7 @@ from mytrading.operations.state_upgrade import stored_days, upgrade
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.day_files import day_files, exported, removable, to_export
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal, read_segment
-from tests.kit.journal_surgery import change, end_of
+from tests.kit.journal_surgery import change, end_of, frame_with
 from tests.kit.project import unpack
 from tests.kit.run_configs import run_config
 
@@ -200,6 +201,43 @@ def test_backup_of_a_killed_stack_has_all_rows_and_not_the_space_behind_them(
     copy = config.state.parent / "copy" / "state" / "journal" / "router" / f"{DAY}.journal"
     assert list(read_segment(copy))[-1].body == b"noted"
     assert copy.stat().st_size == end_of(killed.path)
+
+
+def test_backup_of_a_state_whose_writer_lost_rows_that_others_had_read(
+    config: RunConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(config, order(OrderState.ACCEPTED), order())
+    path = config.journal_dir("router") / f"{DAY}.journal"
+    with path.open("r+b") as file:
+        file.truncate(frame_with(path, lambda row: row.stream_seq == 2).at)
+    code, body, complaint = said(capsys, "state", "backup")
+    assert code == 0, complaint
+    unpack(Path(body["file"]), config.state.parent / "copy")
+    copied = config.state.parent / "copy" / "state" / "journal"
+    assert [list(read_segment(copied / name / path.name))[-1].stream_seq for name in ("router", "risk")] == [1, 0]
+    assert list(read_segment(copied / "risk" / path.name))[-1].source_seq == 2
+
+
+def test_backup_agrees_while_rows_are_written(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    write(config, order())
+    ended = Event()
+    writer = Thread(target=lambda: write_until(ended, config))
+    writer.start()
+    code, body, complaint = said(capsys, "state", "backup")
+    ended.set()
+    writer.join()
+    assert code == 0, complaint
+    unpack(Path(body["file"]), config.state.parent / "copy")
+    copied = config.state.parent / "copy" / "state" / "journal"
+    written = [row.stream_seq for row in read_segment(copied / "router" / f"{DAY}.journal") if row.kind == OUTPUT]
+    read = [row.source_seq for row in read_segment(copied / "risk" / f"{DAY}.journal") if row.kind == INPUT]
+    assert written[-1] >= read[-1]
+
+
+def write_until(ended: Event, config: RunConfig) -> None:
+    """Rows of the router that risk reads at once, without a pause."""
+    while not ended.is_set():
+        write(config, order())
 
 
 def test_backup_with_a_changed_file_is_refused(config: RunConfig, capsys: pytest.CaptureFixture[str]) -> None:
