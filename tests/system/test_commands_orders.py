@@ -150,7 +150,7 @@ def test_order_held_for_approval_says_what_to_do_and_its_flatten_ends_when_that_
     claimed(stack, 6)
     assert stack.ask("flatten", "--strategy", "SMA_Crossover")["flat"] is True
     stack.ask(*FAULT, "semi_auto:x1")
-    said = refused(stack, 5, "positions", "close", SBIN, "--deadline", "1")
+    said = refused(stack, 5, "positions", "close", SBIN, "--deadline", "6")
     (parked,) = eventually(lambda: [row for row in stack.ask("orders") if row["state"] == "PARKED"], 20)
     name = parked["client_order_id"]
     to_do = f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"

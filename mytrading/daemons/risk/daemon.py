@@ -102,9 +102,10 @@ class RiskManager(MachineDaemon):
         edits.follow(self.config.calendar_path, self._take_calendar, made.hours_read.stamp)
         edits.follow(made.tables_path, self._take_tables, made.tables_read.stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
-        if self.risk.runs.wanted() and not self.lock_step:
+        if self.risk.runs.wanted():
             self._fill_trends(0)
-            self.every(TREND_S, self._fill_trends, "trends")
+            if not self.lock_step:
+                self.every(TREND_S, self._fill_trends, "trends")
 
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
         self._calendar.take(Calendar.from_dict(parsed))
@@ -198,13 +199,20 @@ class RiskManager(MachineDaemon):
             self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
 
     def _fill_trends(self, _machine_ns: int) -> None:
-        """Give trends the past that the feed has stored, which it may fetch after our start."""
-        runs, now = self.risk.runs, self.clock.now()
+        """Give trends the past that the feed has stored, which it may fetch after our start.
+
+        In lock-step, whose past is the market's own, that is only what a restart cut out of the bars under way.
+        """
+        series, now = self.risk.runs.series, self.clock.now()
         reader = BarReader(self.config.bars_dir)
-        for instrument in runs.wanted():
-            if runs.series.short(instrument, TREND_BARS):
+        for instrument in self.risk.runs.wanted():
+            if self.lock_step or series.short(instrument, TREND_BARS):
                 minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
-                self.record(runs.series.history(instrument, [bar for bar in minutes if bar.end_ns <= now], now))
+                ended = [bar for bar in minutes if bar.end_ns <= now]
+                if self.lock_step:
+                    series.resume(instrument, ended)
+                else:
+                    self.record(series.history(instrument, ended, now))
         reader.close()
 
     # levels out

@@ -98,6 +98,12 @@ class RunSeries:
 
     # history
 
+    def resume(self, instrument: str, minutes: list[Bar]) -> None:
+        """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""
+        for series in self._sources.get(instrument, ()):
+            if series.bars:
+                series.join(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
+
     def short(self, instrument: str, bars: int) -> bool:
         """True if a series of an instrument has fewer bars than this."""
         return any(len(series.bars) < bars for series in self._sources.get(instrument, ()))

@@ -161,6 +161,23 @@ def test_stored_minutes_fill_the_history_before_the_first_quote() -> None:
     assert len(events(bench.pass_time(1.5))) == 1
 
 
+def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
+    bench = TrendBench()
+    at = OPEN + 5 * 5 * MINUTE
+    whole = [Bar(WATCH, "1m", start := OPEN + n * MINUTE, start + MINUTE, 100.0, 101.0, 98.5, 100.0) for n in range(25)]
+    minute = Bar(WATCH, "1m", at, at + MINUTE, 100.0, 100.5, 60.0, 90.0)
+    series = bench.machine.runs.series
+    series.resume(WATCH, [*whole, minute])
+    assert not any(found.due(at + 9 * MINUTE) for found in series.every()), "nothing was kept, so nothing was cut"
+    bench.bar, bench.now = 5, at
+    for row in series.history(WATCH, whole, at):
+        bench.machine.apply(row)
+    series.resume(WATCH, [*whole, minute])
+    series.quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))
+    ((made,),) = [found.due(at + 6 * MINUTE) for found in series.every()]
+    assert (made.start_ns, made.open, made.high, made.low, made.close) == (at, 100.0, 100.5, 60.0, 95.0)
+
+
 def test_watched_instrument_of_a_trend_rule_is_wanted_all_day() -> None:
     assert TrendBench().machine.wanted() == (WATCH,)
 
