@@ -10,17 +10,17 @@ from datetime import date
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.instruments.instruments import (
+from mytrading.adapters.openalgo.instruments import (
     ContractLookup,
+    Known,
     fetch_freeze,
     fetch_instruments,
+    fetch_master,
     fetch_prices,
     search_instruments,
 )
-from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
 from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import SymbolNotFound
-from mytrading.adapters.openalgo.rest.errors import ReadFailed
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, SymbolNotFound
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Need
 from mytrading.messages.instruments import InstrumentKind

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.adapters.openalgo.instruments.instruments import fetch_instruments
-from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent, ReadFailed
+from mytrading.adapters.openalgo.instruments import fetch_instruments
+from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, MaybeSent, NotSent, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.retry import Retries, read
 from mytrading.adapters.venues.openalgo import OpenAlgoVenue
 from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side

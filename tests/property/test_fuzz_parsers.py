@@ -16,12 +16,11 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from mytrading.adapters.openalgo.api import account, market
-from mytrading.adapters.openalgo.instruments.instruments import fetch_instruments, fetch_prices
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.instruments import fetch_instruments, fetch_prices
 from mytrading.adapters.openalgo.rest import book_parsers
-from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import MaybeSent, ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, MaybeSent, OpenAlgoClient, Started
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, error_text
 from mytrading.adapters.openalgo.rest.history import fetch_history
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE
 from mytrading.adapters.openalgo.rest.order_outcomes import judge
@@ -153,7 +152,7 @@ def test_prices_asked_for_become_possible_quotes() -> None:
     base = {"status": "success", "results": [{"symbol": "SBIN", "exchange": "NSE", "data": PRICES}]}
     for body in each([base]):
         with suppress(OpenAlgoError):
-            for row in market.quotes(client(body), [("SBIN", "NSE")]):
+            for row in endpoints.quotes(client(body), [("SBIN", "NSE")]):
                 if row.data is not None:
                     quote = quote_of("NSE:SBIN", row.data, 1, 1)
                     assert_possible(quote)
@@ -182,7 +181,7 @@ def test_instruments_margin_and_other_answers_are_read_or_refused() -> None:
     for body in each([{"status": "success", "data": {**PRICES, **said}}]):
         sent(answer_of(client(body), request))
         assert all(0.0 < price <= MOST_PRICE for price in fetch_prices(client(body), shares).values())
-        for ask in (account.ping, account.analyzer):
+        for ask in (endpoints.ping, endpoints.analyzer):
             with suppress(OpenAlgoError):
                 ask(client(body))
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.api import account, market
-from mytrading.adapters.openalgo.rest.error_types import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
-from mytrading.adapters.openalgo.rest.errors import MaybeSent
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.rest.client import MaybeSent
+from mytrading.adapters.openalgo.rest.errors import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
 from mytrading.core.reconciler.read_plan import OrderLevels
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
@@ -163,7 +163,7 @@ def test_session_lost_refuses_orders_and_names_the_broker_session(bench: Bench) 
     assert bench.rows(order) == []
     bench.fault("session_lost", route="ping")
     with pytest.raises(BrokerDisconnected, match="log in to the broker"):
-        account.ping(bench.client)
+        endpoints.ping(bench.client)
 
 
 @BOTH
@@ -174,7 +174,7 @@ def test_rate_limited_is_told_apart_and_says_when_to_come_back(bench: Bench) -> 
     assert done.retry_after_ns > 0
     bench.fault("rate_limited", route="ping")
     with pytest.raises(RateLimited, match="wait a second"):
-        account.ping(bench.client)
+        endpoints.ping(bench.client)
 
 
 @BOTH
@@ -186,14 +186,14 @@ def test_delay_within_the_deadline_is_waited_for_and_beyond_it_is_unknown(bench:
     bench.fault("delay_ms", ms=1800)
     assert bench.place(bench.order()).outcome is Outcome.UNKNOWN
     with pytest.raises(MaybeSent, match="no answer within"):
-        market.quote(bench.client, "SBIN", "NSE")
+        endpoints.quote(bench.client, "SBIN", "NSE")
 
 
 @SANDBOX
 def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> None:
     bench.fault("token_rollover")
     with pytest.raises(BrokerDisconnected):
-        account.ping(bench.client)
+        endpoints.ping(bench.client)
     assert bench.place(bench.order()).outcome is Outcome.REFUSED
     bench.reconciler.reads.send("router", ReadRequest(id="rollover", account="main"))
     lost = bench.reconciler.wait_newest(AccountHealth, lambda level: not level.connected and level.session_lost)
@@ -201,7 +201,7 @@ def test_token_rollover_stops_calls_and_quotes_until_a_login(bench: Bench) -> No
     seen = len(bench.feed.take().quotes)
     bench.simulator.push("SBIN", 991.35, hold=False)
     assert bench.simulator.call("/sim/login")[0] == 200
-    assert account.ping(bench.client).message == "pong"
+    assert endpoints.ping(bench.client).message == "pong"
     flowing(bench)
     assert 991.35 not in [quote.ltp for quote in bench.feed.quotes[seen:]]
     bench.reconciler.wait_newest(AccountHealth, lambda level: level.healthy and not level.session_lost, 20)

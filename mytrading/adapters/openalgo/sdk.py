@@ -17,11 +17,10 @@ from typing import Any
 import msgspec
 from openalgo import api  # type: ignore[import-untyped,unused-ignore]
 
-from mytrading.adapters.openalgo.api import account, gtt, market, options
-from mytrading.adapters.openalgo.api.request import Row
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.endpoints import Row
 from mytrading.adapters.openalgo.rest.broker_quirks import STATUSES
-from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, NotSent, OpenAlgoClient, TransportFailed
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import BrokerStatus
 
@@ -169,39 +168,39 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         found = ", ".join(str(row.get("exchange")) for row in rows) or "none"
         return {"status": "error", "message": f"{symbol}: expected one exchange that lists it, found {found}; name one"}
 
-    def ping(self) -> account.Pong:
+    def ping(self) -> endpoints.Pong:
         """That the key is right and the server has a broker session. Raises `BrokerDisconnected`."""
-        return account.ping(self.rest)
+        return endpoints.ping(self.rest)
 
-    def placegttorder(self, **fields: Any) -> gtt.Triggered:
-        """Place a trigger that rests at the broker; fields as in `endpoints.gtt.place`, or as SDK 2.x names them."""
-        return gtt.place(self.rest, **_named_as_on_the_wire(fields))
+    def placegttorder(self, **fields: Any) -> endpoints.Triggered:
+        """Place a trigger that rests at the broker; fields as in `endpoints.place_gtt`, or as SDK 2.x names them."""
+        return endpoints.place_gtt(self.rest, **_named_as_on_the_wire(fields))
 
-    def modifygttorder(self, **fields: Any) -> gtt.Triggered:
+    def modifygttorder(self, **fields: Any) -> endpoints.Triggered:
         """Replace a trigger; every field is sent again."""
-        return gtt.modify(self.rest, **_named_as_on_the_wire(fields))
+        return endpoints.modify_gtt(self.rest, **_named_as_on_the_wire(fields))
 
-    def cancelgttorder(self, trigger_id: str, strategy: str = "Python") -> gtt.Triggered:
+    def cancelgttorder(self, trigger_id: str, strategy: str = "Python") -> endpoints.Triggered:
         """Cancel a trigger."""
-        return gtt.cancel(self.rest, trigger_id, strategy)
+        return endpoints.cancel_gtt(self.rest, trigger_id, strategy)
 
     def gttorderbook(self) -> list[Row]:
         """All triggers."""
-        return gtt.book(self.rest)
+        return endpoints.gtt_book(self.rest)
 
-    def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[options.ServerGreeks]:
+    def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[endpoints.ServerGreeks]:
         """Greeks of at most 50 options in one call."""
-        return options.multi_greeks(self.rest, symbols, **fields)
+        return endpoints.multi_greeks(self.rest, symbols, **fields)
 
     def ticker(
         self, symbol: str, exchange: str, interval: str = "D", *, start_date: str, end_date: str
-    ) -> list[market.Candle]:
+    ) -> list[endpoints.Candle]:
         """Bars as the server's address `ticker/EXCHANGE:SYMBOL` gives them, longer ranges cut short by it."""
-        return market.ticker(self.rest, symbol, exchange, interval, start_date, end_date)
+        return endpoints.ticker(self.rest, symbol, exchange, interval, start_date, end_date)
 
     def pnlsymbols(self) -> list[Row]:
         """P&L by symbol, in the server's sandbox only."""
-        return account.pnl_by_symbol(self.rest)
+        return endpoints.pnl_by_symbol(self.rest)
 
 
 def _object(answer: HttpReply) -> Row:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started, TransportFailed
 from mytrading.adapters.openalgo.rest.order_outcomes import CallVerdict, judge, judge_failure
 from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.enums import Call, OrderType

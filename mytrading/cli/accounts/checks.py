@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from mytrading.adapters.openalgo.api import account as endpoint
+from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest import book_parsers
-from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.host.paths import started_states
 from mytrading.runtime.journal.tail import JournalTail
@@ -37,7 +36,7 @@ def ping(host: str, api_key: str) -> Pinged:
     except BadServerUrl as error:
         return Pinged(str(error))
     try:
-        pong = endpoint.ping(client)
+        pong = endpoints.ping(client)
         took = (time.monotonic_ns() - began) / 1e6
         return Pinged("", pong.broker, pong.message, _mode(client), round(took, 1))
     except (TransportFailed, OpenAlgoError) as error:
@@ -48,7 +47,7 @@ def ping(host: str, api_key: str) -> Pinged:
 
 def _mode(client: OpenAlgoClient) -> str:
     try:
-        return endpoint.analyzer(client).mode
+        return endpoints.analyzer(client).mode
     except (TransportFailed, OpenAlgoError):
         return "unknown"
 

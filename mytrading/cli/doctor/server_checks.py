@@ -11,12 +11,11 @@ import tomllib
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from mytrading.adapters.openalgo.api import account, market
-from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.instruments import Known, fetch_master
 from mytrading.adapters.openalgo.rest import book_parsers
-from mytrading.adapters.openalgo.rest.client import Deadline
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError, SymbolNotFound
-from mytrading.adapters.openalgo.rest.errors import NotSent, ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
 from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
@@ -69,14 +68,14 @@ def _right_key(patient: Patient) -> str:
 def key(patient: Patient) -> Finding:
     """The server knows the key. It answers a wrong key and a missing broker session alike, except in a search."""
     try:
-        pong = account.ping(patient.client)
+        pong = endpoints.ping(patient.client)
         return ok("key", f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
     except TransportFailed as error:
         return failed("key", str(error), _LOG)
     except OpenAlgoError as error:
         said = error.message
     try:
-        market.search(patient.client, "SBIN", "NSE")
+        endpoints.search(patient.client, "SBIN", "NSE")
     except (OpenAlgoError, TransportFailed):
         return failed("key", f"the server says: {said}", f"{_right_key(patient)}; if it is that one, {_LOGIN}")
     return ok("key", "the server knows it")
@@ -87,8 +86,8 @@ def session(patient: Patient) -> Finding:
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
     exchange, symbol = split_id(instrument)
     try:
-        account.ping(patient.client)
-        quote = market.quote(patient.client, symbol, exchange)
+        endpoints.ping(patient.client)
+        quote = endpoints.quote(patient.client, symbol, exchange)
     except SymbolNotFound as error:
         return warning("broker session", f"{instrument} has no quote: {error.message}", error.advice)
     except OpenAlgoError as error:
@@ -105,7 +104,7 @@ def mode(patient: Patient) -> Finding:
     """The server is in the mode that the account is configured for."""
     expected = patient.config.venue.expected_mode.value
     try:
-        found = account.analyzer(patient.client).mode
+        found = endpoints.analyzer(patient.client).mode
     except (OpenAlgoError, TransportFailed) as error:
         return failed("mode", f"the server does not say its mode: {error}", _LOG)
     if not patient.takes_orders:

@@ -16,13 +16,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.api import account as endpoint
-from mytrading.adapters.openalgo.api import market
-from mytrading.adapters.openalgo.instruments.instruments import instrument_of
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.instruments import instrument_of
 from mytrading.adapters.openalgo.rest import book_parsers
-from mytrading.adapters.openalgo.rest.client import Deadline
-from mytrading.adapters.openalgo.rest.error_types import NotSupported, OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.rest.client import Deadline, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import NotSupported, OpenAlgoError, ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.venues.openalgo import OpenAlgoVenue
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
@@ -59,7 +57,7 @@ def margin(patient: Patient) -> Finding:
             row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
                    "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
                    "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
-            total = endpoint.margin(patient.client, [row]).total_margin_required
+            total = endpoints.margin(patient.client, [row]).total_margin_required
     except NotSupported as error:
         return warning("margin", f"the broker gives none: {error.message}", "entries are judged by funds and limits")
     except (OpenAlgoError, TransportFailed) as error:
@@ -136,7 +134,7 @@ def _instrument(patient: Patient) -> Instrument | str:
     snapshot = patient.snapshot or store.snapshot()
     if not snapshot.instruments:
         exchange, symbol = split_id(_LIKELY)
-        return instrument_of(market.symbol(patient.client, symbol, exchange))
+        return instrument_of(endpoints.symbol(patient.client, symbol, exchange))
     book = store.book_of(snapshot)
     share = next((item for item in book if item.kind is InstrumentKind.EQ), None)
     if share is not None:
@@ -163,7 +161,7 @@ def _price(patient: Patient, chosen: Instrument) -> float:
 
 def _last(patient: Patient, instrument: str) -> float:
     exchange, symbol = split_id(instrument)
-    quote = market.quote(patient.client, symbol, exchange)
+    quote = endpoints.quote(patient.client, symbol, exchange)
     return quote.ltp or quote.prev_close
 
 

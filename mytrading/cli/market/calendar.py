@@ -161,9 +161,9 @@ def _asked(
 
 def _hours_there(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that the server gives otherwise, in words."""
-    from mytrading.adapters.openalgo.api.market import timings
-    from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-    from mytrading.adapters.openalgo.rest.errors import TransportFailed
+    from mytrading.adapters.openalgo.endpoints import timings
+    from mytrading.adapters.openalgo.rest.client import TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
     from mytrading.cli.shell.target import client_of, stack_of
     from mytrading.core.time import ist_date
 
@@ -215,9 +215,9 @@ def _days(source: str, year: int, profile: str) -> dict[date, str]:
             return holidays_of(year)
         except DaysUnknown as error:
             fail(ERROR, str(error))
-    from mytrading.adapters.openalgo.api.market import holidays
-    from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-    from mytrading.adapters.openalgo.rest.errors import TransportFailed
+    from mytrading.adapters.openalgo.endpoints import holidays
+    from mytrading.adapters.openalgo.rest.client import TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
     from mytrading.cli.shell.target import client_of, stack_of
 
     try:

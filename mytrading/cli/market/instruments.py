@@ -99,9 +99,9 @@ def search(
 
 def _asked(words: str, exchange: str, profile: str) -> list[Any]:
     with failures():
-        from mytrading.adapters.openalgo.instruments.instruments import ContractLookup
-        from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-        from mytrading.adapters.openalgo.rest.errors import TransportFailed
+        from mytrading.adapters.openalgo.instruments import ContractLookup
+        from mytrading.adapters.openalgo.rest.client import TransportFailed
+        from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
         from mytrading.cli.shell.target import client_of, stack_of
 
         try:

@@ -125,8 +125,8 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Ret
 
 def _read(account: AccountRun, book: str, retries: Retries | None) -> tuple[list[Row] | None, str]:
     from mytrading.adapters.openalgo.rest.book_parsers import open_envelope
-    from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient
-    from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+    from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import ReadFailed
     from mytrading.adapters.openalgo.rest.retry import ONCE, read
 
     try:

@@ -12,8 +12,8 @@ from datetime import date
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range, span_ns
 from mytrading.adapters.openalgo.rest.retry import Retries
 from mytrading.adapters.storage.bar_store import BarStore, BarStoreDamaged

@@ -15,9 +15,9 @@ from datetime import date, time
 from pathlib import Path
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.instruments.master_contract import Known, fetch_master
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.instruments import Known, fetch_master
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments import master_contract

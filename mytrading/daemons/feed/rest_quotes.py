@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.api.market import ServerQuote as Row
-from mytrading.adapters.openalgo.api.market import quotes
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo.endpoints import ServerQuote as Row
+from mytrading.adapters.openalgo.endpoints import quotes
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
 from mytrading.core.instruments.symbology import instrument_id, split_id
 from mytrading.core.time import SECOND

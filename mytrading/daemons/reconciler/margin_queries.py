@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.adapters.openalgo.api.account import margin
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo.endpoints import margin
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
 from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.reports import MarginAnswer, MarginLine, MarginRequest

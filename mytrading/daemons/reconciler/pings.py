@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.api import account as endpoint
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError
-from mytrading.adapters.openalgo.rest.errors import TransportFailed
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
 from mytrading.core.feed.ping_monitor import PingBook
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Severity
@@ -59,8 +58,8 @@ class AccountPings:
 
     def _ping(self, client: OpenAlgoClient, _job: str) -> _Pong:
         try:
-            pong = endpoint.ping(client)
-            right = not self._mode_counts or endpoint.analyzer(client).mode == self._expected
+            pong = endpoints.ping(client)
+            right = not self._mode_counts or endpoints.analyzer(client).mode == self._expected
             return _Pong("", pong.broker or "unnamed", right)
         except (TransportFailed, OpenAlgoError) as error:
             return _Pong(str(error))

@@ -36,14 +36,7 @@ from mytrading.runtime.journal.format import (
     segments,
     sync_path,
 )
-from mytrading.runtime.journal.reader import (
-    JournalReader,
-    contents,
-    head_of,
-    last_inputs,
-    opened,
-    read_segment,
-)
+from mytrading.runtime.journal.reader import JournalReader, contents, head_of, last_inputs, opened, read_segment
 from mytrading.runtime.journal.segment import SegmentWriter, make, unavailable
 
 __all__ = [

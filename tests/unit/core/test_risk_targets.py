@@ -113,10 +113,10 @@ def test_smart_orders_are_called_by_nothing_that_trades() -> None:
         for path in (ROOT / "mytrading").rglob("*.py")
         if named.search(path.read_text(encoding="utf-8"))
     }
-    allowed = {"mytrading/adapters/openalgo/api/orders.py", "mytrading/adapters/openalgo/sdk.py"}
+    allowed = {"mytrading/adapters/openalgo/sdk.py"}
     assert {name for name in users if not name.startswith("mytrading/simulator/")} <= allowed
     text = (ROOT / "mytrading/adapters/venues/openalgo.py").read_text(encoding="utf-8")
-    assert "openalgo.api.orders" not in text and "smart" not in text.lower()
+    assert "openalgo.endpoints" not in text and "smart" not in text.lower()
 
 
 # slices

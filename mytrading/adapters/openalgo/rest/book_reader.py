@@ -14,8 +14,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.adapters.openalgo.rest import book_parsers as books
-from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient, Started
-from mytrading.adapters.openalgo.rest.errors import NotSent, ReadFailed, TransportFailed
+from mytrading.adapters.openalgo.rest.client import (
+    Deadline,
+    HttpReply,
+    NotSent,
+    OpenAlgoClient,
+    Started,
+    TransportFailed,
+)
+from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.order_outcomes import mode_of
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.core.reconciler.read_plan import ReadJob

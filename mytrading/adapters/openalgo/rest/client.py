@@ -18,7 +18,6 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent
 from mytrading.core.time import SECOND
 
 CONNECT_S = 5.0
@@ -44,6 +43,23 @@ SECONDS: Mapping[Deadline, float] = {
     Deadline.BOOK: 10.0,
     Deadline.BULK: 60.0,
 }
+
+
+class TransportFailed(Exception):
+    """No complete answer came. `began_ns` and `ended_ns` are machine time."""
+
+    def __init__(self, detail: str, began_ns: int, ended_ns: int) -> None:
+        super().__init__(detail)
+        self.began_ns = began_ns
+        self.ended_ns = ended_ns
+
+
+class NotSent(TransportFailed):
+    """Not one byte of the request left: refused connection, unknown host, connect time-out."""
+
+
+class MaybeSent(TransportFailed):
+    """Some of the request was written; what became of it is unknown."""
 
 
 class HttpReply(NamedTuple):

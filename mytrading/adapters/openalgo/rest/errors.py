@@ -1,38 +1,26 @@
-"""How a call to an OpenAlgo server can fail on the way, and the words its error answers carry.
+"""Failures of an OpenAlgo server's answers: the text of an error answer, and its meaning as a type with advice.
 
-Raised by the client, judged by `outcomes` and by whoever reads books. Whether a request may have reached the server is
-a type, because nothing else tells a safe repeat from a doubled order.
+Words of servers and brokers are matched by the table here, not by code. An order call whose fate is not certain is
+`FateUnknown`, whatever its text.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, ClassVar
 
 import msgspec
 
+from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.text import plain, shown
 
-
-class TransportFailed(Exception):
-    """No complete answer came. `began_ns` and `ended_ns` are machine time."""
-
-    def __init__(self, detail: str, began_ns: int, ended_ns: int) -> None:
-        super().__init__(detail)
-        self.began_ns = began_ns
-        self.ended_ns = ended_ns
-
-
-class NotSent(TransportFailed):
-    """Not one byte of the request left: refused connection, unknown host, connect time-out."""
-
-
-class MaybeSent(TransportFailed):
-    """Some of the request was written; what became of it is unknown."""
+DEFINITIVE = frozenset((400, 401, 403, 404, 501))
+"""Statuses that say the broker was not reached or refused; 201 and 5xx were seen after an order was placed."""
 
 
 class ReadFailed(Exception):
-    """A read gave nothing usable. `status` is the HTTP status, 0 without an answer; `kind` says what to look at.
+    """A read gave nothing usable. `status` is the HTTP status, 0 without an answer.
 
     Kinds: unreachable, refused (403: wrong key, or the server has no broker session), rate_limited, server, malformed.
     """
@@ -56,18 +44,18 @@ _MOST_READ = 4096
 
 
 def error_text(body: bytes, status: int) -> str:
-    """What an error answer says, as one line of at most 300 characters.
+    """The text of an error answer, as one line of at most 300 characters.
 
     `message` may be text, the Python form of a dictionary as text, or an object; some endpoints put the reasons in
-    `errors`; bans and proxies answer in plain text. `error` with a `code` in words is what some front ends make of it.
+    `errors`, some front ends in `error` with a `code`; bans and proxies answer in plain text.
     """
     try:
-        return _line(_told(_decoder.decode(body))) or f"HTTP {status} without a message"
+        return _line(_joined(_decoder.decode(body))) or f"HTTP {status} without a message"
     except UNREADABLE:
         return _line(body[:_MOST_READ].decode(errors="replace")) or f"HTTP {status} without a text"
 
 
-def _told(parsed: _ErrorBody) -> str:
+def _joined(parsed: _ErrorBody) -> str:
     text = _flat(parsed.message) or _flat(parsed.error)
     if isinstance(parsed.code, str) and parsed.code:
         text = f"{text} ({parsed.code})" if text else parsed.code
@@ -86,3 +74,186 @@ def _flat(value: Any) -> str:
 
 def _line(text: str) -> str:
     return plain(" ".join(text[:_MOST_READ].split())[:300])
+
+
+class OpenAlgoError(Exception):
+    """An answer that is no success. `message` is the server's text, `status` the HTTP status, `advice` what to do."""
+
+    advice: ClassVar[str] = "look at the server's log for this request"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(f"{message} (HTTP {status}); {self.advice}" if status else f"{message}; {self.advice}")
+        self.message = message
+        self.status = status
+
+
+class FateUnknown(OpenAlgoError):
+    """An order call may have taken effect."""
+
+    advice = "do not send it again: read the order book until the order shows, for 130 s at least"
+
+
+class BrokerDisconnected(OpenAlgoError):
+    """Wrong key, or no broker session behind it: the server answers both alike."""
+
+    advice = "log in to the broker on the OpenAlgo page, and compare the API key there with this account's"
+
+
+class SymbolNotFound(OpenAlgoError):
+    """The server's master contract does not have the instrument."""
+
+    advice = "check symbol and exchange, and that today's master contract was downloaded after the login"
+
+
+class InsufficientMargin(OpenAlgoError):
+    """Not enough money for the order."""
+
+    advice = "lower the quantity or add funds; `mytrading status` shows what is free"
+
+
+class InvalidQuantity(OpenAlgoError):
+    """Not whole lots, above the freeze quantity, or not a number."""
+
+    advice = "use whole lots below the freeze quantity of today's instruments"
+
+
+class PriceOutOfRange(OpenAlgoError):
+    """Outside the price band, off the tick, or missing for this order type."""
+
+    advice = "use a price on the tick inside today's price band"
+
+
+class DuplicateOrder(OpenAlgoError):
+    """The broker has just seen the same order."""
+
+    advice = "read the order book: the first one is there"
+
+
+class MarketClosed(OpenAlgoError):
+    """Out of hours, or after the square-off time of MIS."""
+
+    advice = "send it in the exchange's session; MIS not after the square-off time"
+
+
+class RateLimited(OpenAlgoError):
+    """Too many calls; nothing was sent to the broker."""
+
+    advice = "wait a second, then send it again; lower the account's order rate if it recurs"
+
+
+class NotWhitelisted(OpenAlgoError):
+    """The broker accepts orders from registered addresses only, or the server banned this one."""
+
+    advice = "register this host's egress address at the broker, or lift the ban on the server's security page"
+
+
+class OrderNotFound(OpenAlgoError):
+    """No order, position or trigger of that id."""
+
+    advice = "read the order book: it lists this session's orders only"
+
+
+class OrderClosed(OpenAlgoError):
+    """The order has ended and can be neither changed nor cancelled."""
+
+    advice = "read the order: it was filled, cancelled or rejected already"
+
+
+class ApprovalRequired(OpenAlgoError):
+    """The account is in semi-automatic mode."""
+
+    advice = "approve it in the server's Action Center, or switch the account to automatic mode"
+
+
+class NotSupported(OpenAlgoError):
+    """The broker's adapter, or this version of the server, lacks the call."""
+
+    advice = "do without it at this broker, or update the server"
+
+
+class InvalidRequest(OpenAlgoError):
+    """The server's schema refused a field."""
+
+    advice = "correct the named fields"
+
+
+class ServerFailed(OpenAlgoError):
+    """The server or the broker behind it failed to answer a read."""
+
+    advice = "try again; if it stays, look at the server's log and the broker's status page"
+
+
+class Malformed(OpenAlgoError):
+    """Not an answer of OpenAlgo: HTML of a proxy, or another shape than documented."""
+
+    advice = "check that the address is OpenAlgo's REST address and what stands between"
+
+
+class EmptyAnswer(OpenAlgoError):
+    """A success without what it should hold; several brokers answer errors so."""
+
+    advice = "treat it as unknown, never as nothing there; the broker session may have ended"
+
+
+MEANINGS: tuple[tuple[str, type[OpenAlgoError]], ...] = (
+    (r"whitelist|static ip|ip (address )?(is )?not (registered|allowed)|access denied.*banned", NotWhitelisted),
+    (r"broker (is |was )?(disconnected|not connected)", BrokerDisconnected),
+    (r"semi.?auto", ApprovalRequired),
+    (
+        r"invalid openalgo api ?key|session (has )?expired|token (is )?(invalid|expired)|not logged in",
+        BrokerDisconnected,
+    ),
+    (r"(invalid|incorrect) `?(api key|access token|session)", BrokerDisconnected),
+    (
+        r"insufficient (funds|margin|balance)|margin (error|shortfall|exceeds)|rms:.*margin|shortage:",
+        InsufficientMargin,
+    ),
+    (r"duplicate", DuplicateOrder),
+    (r"square.?off time|market (is )?(closed|not open)|outside (market|trading) hours|after market", MarketClosed),
+    (r"multiples? of (the )?lot|lot size|freeze (quantity|qty)|invalid quantity|'?quantity'?: ", InvalidQuantity),
+    (r"price band|circuit|tick size|price (is )?out of|execution range|require(s)? (trigger )?price", PriceOutOfRange),
+    (r"cannot (cancel|modify) order in|already (been )?(cancelled|complete|filled|rejected)", OrderClosed),
+    (r"(order|gtt|trigger)\s?\S* not found|no such order", OrderNotFound),
+    (r"symbol .*not found|invalid symbol|no (valid )?symbols?|not found (on|in) |unknown symbol", SymbolNotFound),
+    (r"too many requests|\d+ per \d+ (second|minute|hour)|rate limit", RateLimited),
+    (r"not (implemented|supported)", NotSupported),
+    (
+        r"unknown field|missing data|validation|not a valid|must be one of|is required|invalid (input|request)",
+        InvalidRequest,
+    ),
+)
+"""Expression (ignoring case, `_` being a space) to type; the first that is found decides.
+
+Sandbox texts first seen in version 2.0.2.1. Codes such as MARKET_CLOSED read as the words they are made of.
+"""
+
+_BY_STATUS: dict[int, type[OpenAlgoError]] = {
+    400: InvalidRequest,
+    401: BrokerDisconnected,
+    403: BrokerDisconnected,
+    404: NotSupported,
+    429: RateLimited,
+    501: NotSupported,
+}
+_TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in MEANINGS)
+
+
+def error_of(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
+    """The error that an unsuccessful answer is; `placing` if the call could have made or changed an order."""
+    text = error_text(answer.body, answer.status)
+    if answer.status == 429:
+        return RateLimited(text, 429)
+    if placing and answer.status not in DEFINITIVE:
+        return FateUnknown(text, answer.status)
+    return meaning_of(text, answer.status)
+
+
+def meaning_of(text: str, status: int = 0) -> OpenAlgoError:
+    """The error a text means: an answer's, or the rejection reason of an order."""
+    words = text.replace("_", " ")
+    for expression, kind in _TABLE:
+        if expression.search(words):
+            return kind(text, status)
+    if "<html" in text.lower() or "<!doctype" in text.lower():
+        return Malformed(text, status)
+    return _BY_STATUS.get(status, ServerFailed)(text, status)

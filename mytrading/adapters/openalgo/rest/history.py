@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
 from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read
 from mytrading.core.time import SECOND, ist_date, to_ns

@@ -11,17 +11,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mytrading.adapters.openalgo.rest.broker_quirks import coded
-from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.errors import NotSent, TransportFailed, error_text
+from mytrading.adapters.openalgo.rest.client import HttpReply, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import DEFINITIVE, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_ID
 from mytrading.adapters.openalgo.rest.retry import retry_after_ns
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.run_config import ServerMode
 from mytrading.messages.text import shown
-
-DEFINITIVE = frozenset((400, 401, 403, 404, 501))
-"""Statuses that say the broker was not reached or refused; 201 and 5xx were seen after an order was placed."""
 
 SEMI_AUTO = "semi_auto"
 

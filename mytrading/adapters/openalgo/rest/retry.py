@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import MaybeSent
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, MaybeSent, OpenAlgoClient
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import UNREADABLE
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.client import HttpReply, MaybeSent, NotSent, TransportFailed
 from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, again
 
 GOOD = HttpReply(200, b'{"status":"success"}', 1, 2)

@@ -4,8 +4,7 @@ import msgspec
 import pytest
 
 from mytrading.adapters.openalgo.rest.book_parsers import parse_update
-from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.errors import MaybeSent, NotSent
+from mytrading.adapters.openalgo.rest.client import HttpReply, MaybeSent, NotSent
 from mytrading.adapters.openalgo.rest.order_outcomes import judge, judge_failure
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import TRIGGER_CROSSED

@@ -1,6 +1,6 @@
-"""The server's instruments, exchange by exchange, as ours.
+"""Instruments of an OpenAlgo server: lists by exchange, single contracts, and the day's whole master contract.
 
-A call without an exchange is refused by the server, hence one call each; the list has no freeze quantities, which one
+The server refuses a call without an exchange, hence one call each; its list has no freeze quantities, which one
 `symbol` call for each underlying gives. A row that cannot be understood is left out and named, never guessed, because a
 wrong lot is a wrong order.
 """
@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.api import market
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.endpoints import ServerContract
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError, SymbolNotFound
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
+from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import BadRow, Need
 from mytrading.core.instruments.symbology import (
     DERIVATIVE_EXCHANGES,
@@ -29,7 +31,7 @@ from mytrading.core.instruments.symbology import (
     split_id,
 )
 from mytrading.messages.codec import UNREADABLE
-from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.messages.text import shown
 
 _UNKNOWN_FREEZE = 1
@@ -46,26 +48,13 @@ class Listing(NamedTuple):
     left_out: tuple[BadRow, ...] = ()
 
 
-class _InstrumentRow(msgspec.Struct, gc=False):
-    symbol: str
-    exchange: str
-    instrumenttype: str | None = ""
-    name: str | None = ""
-    token: Any = ""
-    expiry: str | None = ""
-    strike: float | None = 0.0
-    lotsize: float | None = 1.0
-    tick_size: float | None = 0.0
-    freeze_qty: float | None = 0.0
-
-
 class _InstrumentReply(msgspec.Struct):
     status: str = ""
     data: list[msgspec.Raw] | None = None
 
 
 _answer_decoder = msgspec.json.Decoder(_InstrumentReply)
-_row_decoder = msgspec.json.Decoder(_InstrumentRow, strict=False)
+_row_decoder = msgspec.json.Decoder(ServerContract, strict=False)
 
 
 def fetch_instruments(
@@ -99,7 +88,7 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
     found: dict[str, int] = {}
     for name, item in asked.items():
         try:
-            freeze = count_of(market.symbol(client, item.symbol, item.exchange).freeze_qty) or 0
+            freeze = count_of(endpoints.symbol(client, item.symbol, item.exchange).freeze_qty) or 0
         except OpenAlgoError:
             continue
         if freeze > _UNKNOWN_FREEZE:
@@ -116,7 +105,7 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
     found: dict[str, Instrument] = {}
     left_out: list[BadRow] = []
 
-    def take(rows: Iterable[market.ServerContract], underlying: str) -> None:
+    def take(rows: Iterable[ServerContract], underlying: str) -> None:
         for row in rows:
             try:
                 item = instrument_of(row)
@@ -128,12 +117,12 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
 
     for name in (split_id(watched)[1] for watched in need.watched if split_id(watched)[0] == exchange):
         with suppress(SymbolNotFound):
-            take([market.symbol(client, name, exchange)], parse_symbol(name, exchange).underlying)
+            take([endpoints.symbol(client, name, exchange)], parse_symbol(name, exchange).underlying)
     for name in sorted(need.underlyings) if exchange in DERIVATIVE_EXCHANGES.values() else ():
         for kind, rights in (("futures", ("FUT",)), ("options", ("CE", "PE"))):
-            for label in market.expiries(client, name, exchange, kind)[:_EXPIRIES]:
+            for label in endpoints.expiries(client, name, exchange, kind)[:_EXPIRIES]:
                 for right in rights:
-                    take(market.search(client, f"{name}{label.replace('-', '')} {right}", exchange), name)
+                    take(endpoints.search(client, f"{name}{label.replace('-', '')} {right}", exchange), name)
     return Listing(tuple(found.values()), len(left_out), tuple(left_out[:_NAMED]))
 
 
@@ -142,7 +131,7 @@ def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> d
     found: dict[str, float] = {}
     for item in underlyings:
         try:
-            quote = market.quote(client, item.symbol, item.exchange)
+            quote = endpoints.quote(client, item.symbol, item.exchange)
         except OpenAlgoError:
             continue
         if price := price_of(quote.ltp) or price_of(quote.prev_close):
@@ -159,7 +148,7 @@ def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument
         try:
             row = _row_decoder.decode(raw)
             symbol = row.symbol
-            instrument = _instrument(row)
+            instrument = instrument_of(row)
         except UNREADABLE as error:
             bad += 1
             if len(left_out) < _NAMED:
@@ -170,13 +159,8 @@ def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument
     return Listing(tuple(found), bad, tuple(left_out))
 
 
-def instrument_of(row: market.ServerContract) -> Instrument:
-    """A contract of `symbol` or `search` as ours; `ValueError` says what makes no sense in it."""
-    fields = {name: getattr(row, name) for name in _InstrumentRow.__struct_fields__}
-    return _instrument(_InstrumentRow(**fields))
-
-
-def _instrument(row: _InstrumentRow) -> Instrument:
+def instrument_of(row: ServerContract) -> Instrument:
+    """A row of the server as ours; `ValueError` says what makes no sense in it."""
     if not row.symbol or not row.exchange:
         raise ValueError("a row without symbol or exchange")
     kind = _kind(row)
@@ -198,7 +182,7 @@ def _instrument(row: _InstrumentRow) -> Instrument:
     )
 
 
-def _kind(row: _InstrumentRow) -> InstrumentKind:
+def _kind(row: ServerContract) -> InstrumentKind:
     """Indices are listed as EQ on an index exchange; brokers have words of their own for some kinds."""
     if row.exchange.endswith("_INDEX"):
         return InstrumentKind.INDEX
@@ -207,7 +191,7 @@ def _kind(row: _InstrumentRow) -> InstrumentKind:
     return parse_symbol(row.symbol, row.exchange).kind
 
 
-def _expiry(row: _InstrumentRow) -> str:
+def _expiry(row: ServerContract) -> str:
     """ISO date from the row, or from the symbol where the row has none."""
     if row.expiry:
         return parse_expiry(row.expiry).isoformat()
@@ -217,14 +201,14 @@ def _expiry(row: _InstrumentRow) -> str:
     return found.isoformat()
 
 
-def _strike(row: _InstrumentRow) -> float:
+def _strike(row: ServerContract) -> float:
     strike = row.strike or 0.0
     if not 0 <= strike <= MOST_PRICE:
         raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
     return strike
 
 
-def _lot(row: _InstrumentRow, derivative: bool) -> int:
+def _lot(row: ServerContract, derivative: bool) -> int:
     """Units; an index has 0 and shares 1. A derivative without a lot cannot be traded safely."""
     lot = row.lotsize or 0.0
     if not 0 <= lot <= MOST_COUNT or (derivative and (lot < 1 or not float(lot).is_integer())):
@@ -245,16 +229,71 @@ class ContractLookup:
         known = self._book.get(instrument) or self._found.get(instrument)
         if known is None:
             exchange, symbol = split_id(instrument)
-            known = self._found[instrument] = instrument_of(market.symbol(self._client, symbol, exchange))
+            known = self._found[instrument] = instrument_of(endpoints.symbol(self._client, symbol, exchange))
         return known
 
     def search(self, words: str, exchange: str | None = None) -> list[Instrument]:
         """Contracts of the server whose symbol or name has all words, at most 500; rows that make no sense left out."""
         found = []
-        for row in market.search(self._client, words, exchange):
+        for row in endpoints.search(self._client, words, exchange):
             try:
                 found.append(instrument_of(row))
             except ValueError:
                 continue
         self._found.update((item.id, item) for item in found)
         return found
+
+
+class Known(NamedTuple):
+    """What earlier days gave: `before` is the day to compare with, `last` the newest of which contracts may stay."""
+
+    before: Snapshot | None = None
+    last: Snapshot | None = None
+
+
+def fetch_master(
+    client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, known: Known
+) -> Snapshot:
+    """The snapshot of `day` at market time `now`, refused parts marked. Raises `ReadFailed` or what the client does."""
+    found: list[Instrument] = []
+    left_out: list[BadRow] = []
+    bad = 0
+    notes: list[str] = []
+    for exchange in need.exchanges:
+        try:
+            listing = fetch_instruments(client, exchange, day, lambda item: _is_kept(item, need))
+        except ReadFailed as error:
+            listing = _searched_instead(client, exchange, need, day, error)
+            notes.append(f"{exchange} was searched, its list failed: {error}")
+        found += listing.instruments
+        left_out += listing.left_out
+        bad += listing.bad
+    freeze = fetch_freeze(client, found)
+    prices = fetch_prices(client, [item for item in found if not item.kind.is_derivative and _has_options(item, need)])
+    whole = master_contract.with_freeze(found, freeze, facts, day)
+    fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
+    refusals = master_contract.validate(fetched, need, known.before)
+    if bad:
+        notes.append(f"{bad} rows were left out, the first is {left_out[0].symbol}: {left_out[0].reason}")
+    return master_contract.snapshot_of(fetched, refusals, known.last, now, notes)
+
+
+def _searched_instead(client: OpenAlgoClient, exchange: str, need: Need, day: date, failure: ReadFailed) -> Listing:
+    """What a search finds; the list's failure if that cannot help: a wrong key, too many calls, no answer."""
+    if failure.kind not in ("server", "malformed"):
+        raise failure
+    try:
+        return search_instruments(client, exchange, need, day)
+    except OpenAlgoError as error:
+        raise ReadFailed(failure.kind, f"{failure.message}; a search failed too: {error}", failure.status) from error
+
+
+def _has_options(item: Instrument, need: Need) -> bool:
+    return item.underlying in need.options
+
+
+def _is_kept(item: Instrument, need: Need) -> bool:
+    if item.id in need.watched:
+        return True
+    name = item.symbol if item.kind is InstrumentKind.EQ else item.underlying
+    return name in need.underlyings

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.adapters.openalgo.api.account import _Margin
-from mytrading.adapters.openalgo.api.market import _Quote
-from mytrading.adapters.openalgo.api.orders import Legs, OpenQuantity, Placed, _listed, _named
-from mytrading.adapters.openalgo.api.request import parsed
-from mytrading.adapters.openalgo.rest import error_types
+from mytrading.adapters.openalgo.endpoints import Margin, ServerQuote, Triggered, _with_trigger_id, parsed
+from mytrading.adapters.openalgo.rest import errors
 from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.error_types import OpenAlgoError, error_of
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, error_of
 
 
 def answer(status: int, body: str) -> HttpReply:
@@ -46,7 +43,7 @@ def said(text: str) -> str:
 )
 def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind: str) -> None:
     found = error_of(answer(status, body))
-    assert type(found) is getattr(error_types, kind)
+    assert type(found) is getattr(errors, kind)
     assert found.advice in str(found)
     assert str(status) in str(found)
 
@@ -54,13 +51,13 @@ def test_error_of_each_known_answer_gives_its_type(status: int, body: str, kind:
 @pytest.mark.parametrize(
     ("name", "kind", "fix"),
     [
-        ("BROKER_DISCONNECTED", error_types.BrokerDisconnected, "log in to the broker"),
-        ("SYMBOL_NOT_FOUND", error_types.SymbolNotFound, "check symbol and exchange"),
-        ("INSUFFICIENT_MARGIN", error_types.InsufficientMargin, "lower the quantity or add funds"),
-        ("INVALID_QUANTITY", error_types.InvalidQuantity, "use whole lots"),
-        ("PRICE_OUT_OF_RANGE", error_types.PriceOutOfRange, "inside today's price band"),
-        ("DUPLICATE_ORDER", error_types.DuplicateOrder, "read the order book"),
-        ("MARKET_CLOSED", error_types.MarketClosed, "in the exchange's session"),
+        ("BROKER_DISCONNECTED", errors.BrokerDisconnected, "log in to the broker"),
+        ("SYMBOL_NOT_FOUND", errors.SymbolNotFound, "check symbol and exchange"),
+        ("INSUFFICIENT_MARGIN", errors.InsufficientMargin, "lower the quantity or add funds"),
+        ("INVALID_QUANTITY", errors.InvalidQuantity, "use whole lots"),
+        ("PRICE_OUT_OF_RANGE", errors.PriceOutOfRange, "inside today's price band"),
+        ("DUPLICATE_ORDER", errors.DuplicateOrder, "read the order book"),
+        ("MARKET_CLOSED", errors.MarketClosed, "in the exchange's session"),
     ],
 )
 def test_error_of_each_named_rejection_gives_its_type_and_a_fix(name: str, kind: type[OpenAlgoError], fix: str) -> None:
@@ -69,13 +66,13 @@ def test_error_of_each_named_rejection_gives_its_type_and_a_fix(name: str, kind:
         found = error_of(answer(400, body), placing=True)
         assert type(found) is kind
         assert fix in str(found)
-    assert type(error_types.meaning_of(f"RMS: {name}")) is kind
+    assert type(errors.meaning_of(f"RMS: {name}")) is kind
 
 
 @pytest.mark.parametrize("status", [200, 201, 500, 502, 504])
 def test_error_of_placing_without_a_definitive_status_leaves_the_fate_open(status: int) -> None:
     found = error_of(answer(status, said("Insufficient funds")), placing=True)
-    assert type(found) is error_types.FateUnknown
+    assert type(found) is errors.FateUnknown
 
 
 def test_every_error_type_has_advice_of_its_own() -> None:
@@ -84,34 +81,27 @@ def test_every_error_type_has_advice_of_its_own() -> None:
 
 
 def test_parsed_numbers_as_text_become_numbers() -> None:
-    assert parsed(answer(200, '{"status":"success","quantity":"-65"}'), OpenQuantity).quantity == -65.0
+    assert parsed(answer(200, '{"status":"success","data":{"ltp":"-65"}}'), ServerQuote).ltp == -65.0
 
 
 def test_parsed_success_without_data_is_empty_not_zero() -> None:
-    with pytest.raises(error_types.EmptyAnswer):
-        parsed(answer(200, '{"status":"success","data":{}}'), _Margin)
-    with pytest.raises(error_types.EmptyAnswer):
-        parsed(answer(200, '{"status":"success"}'), _Quote)
+    with pytest.raises(errors.EmptyAnswer):
+        parsed(answer(200, '{"status":"success","data":{}}'), Margin)
+    with pytest.raises(errors.EmptyAnswer):
+        parsed(answer(200, '{"status":"success"}'), ServerQuote)
 
 
 def test_parsed_page_of_a_proxy_with_status_200_is_malformed() -> None:
-    with pytest.raises(error_types.Malformed):
-        parsed(answer(200, "<!DOCTYPE html><html>login</html>"), _Quote)
+    with pytest.raises(errors.Malformed):
+        parsed(answer(200, "<!DOCTYPE html><html>login</html>"), ServerQuote)
 
 
-@pytest.mark.parametrize("body", ['{"status":"success","orderid":null}', '{"status":"success"}'])
-def test_placed_success_without_an_order_id_leaves_the_fate_open(body: str) -> None:
-    with pytest.raises(error_types.FateUnknown):
-        _named(parsed(answer(200, body), Placed, placing=True))
+@pytest.mark.parametrize("body", ['{"status":"success","trigger_id":null}', '{"status":"success"}'])
+def test_trigger_success_without_an_id_leaves_the_fate_open(body: str) -> None:
+    with pytest.raises(errors.FateUnknown):
+        _with_trigger_id(parsed(answer(200, body), Triggered, whole=True, placing=True))
 
 
-def test_placed_in_semi_auto_is_parked() -> None:
-    body = '{"status":"success","mode":"semi_auto","pending_order_id":7}'
-    assert _named(parsed(answer(200, body), Placed, placing=True)).parked
-
-
-def test_listed_in_semi_auto_is_parked_and_without_results_of_unknown_fate() -> None:
-    body = '{"status":"success","mode":"semi_auto","pending_order_id":7}'
-    assert _listed(parsed(answer(200, body), Legs, placing=True)).parked
-    with pytest.raises(error_types.FateUnknown):
-        _listed(parsed(answer(200, '{"status":"success"}'), Legs, placing=True))
+def test_success_of_another_shape_leaves_the_fate_of_a_placing_call_open() -> None:
+    with pytest.raises(errors.FateUnknown):
+        parsed(answer(200, '{"status":"success","trigger_id":[1]}'), Triggered, whole=True, placing=True)

@@ -1,0 +1,306 @@
+"""REST calls of an OpenAlgo server as typed functions.
+
+Each function sends exactly one request. It raises `OpenAlgoError` for an answer that is no success, `NotSent` or
+`MaybeSent` for none. Daemons place orders through a venue, which journals them. A price of 0 means that the server has
+none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+from urllib.parse import quote as url_quote
+
+import msgspec
+
+from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, OpenAlgoClient
+from mytrading.adapters.openalgo.rest.errors import EmptyAnswer, FateUnknown, Malformed, error_of
+from mytrading.messages.codec import UNREADABLE
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+"""A row whose keys depend on the broker."""
+
+
+class _Head(msgspec.Struct):
+    status: Any = ""
+    data: msgspec.Raw = msgspec.Raw()
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+def parsed(answer: HttpReply, kind: type[T], *, whole: bool = False, placing: bool = False) -> T:
+    """The `data` of an answer as `kind`, or the `whole` answer; numbers may come as text. Raises `OpenAlgoError`.
+
+    An answer with status 200 is a success if it says so; "partial" counts. `placing` if the call could have made or
+    changed an order.
+    """
+    try:
+        head = _head.decode(answer.body)
+    except UNREADABLE:
+        head = _Head()
+    if answer.status != 200 or head.status not in ("success", "partial"):
+        raise error_of(answer, placing=placing)
+    has_data = bytes(head.data) != b""
+    try:
+        return msgspec.json.decode(answer.body if whole else head.data, type=kind, strict=False)
+    except UNREADABLE as error:
+        text = f"expected {kind.__name__}, found another shape: {error}" if whole or has_data else "found no data"
+        if placing:
+            raise FateUnknown(text, answer.status) from error
+        empty = _is_empty(head.data) if has_data else not whole
+        raise (EmptyAnswer if empty else Malformed)(text, answer.status) from error
+
+
+def _is_empty(data: msgspec.Raw) -> bool:
+    with suppress(*UNREADABLE):
+        return not msgspec.json.decode(data)
+    return False
+
+
+def _ask(
+    client: OpenAlgoClient,
+    endpoint: str,
+    fields: Mapping[str, Any],
+    kind: type[T],
+    deadline: Deadline = Deadline.DATA,
+    *,
+    whole: bool = False,
+) -> T:
+    """POST a read. Fields that are None are left out: the server refuses null."""
+    payload = {key: value for key, value in fields.items() if value is not None}
+    return parsed(client.call(endpoint, payload, deadline), kind, whole=whole)
+
+
+# the account and the server
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The server knows the key and has a session at `broker`; whether the broker answers remains open."""
+
+    message: str
+    broker: str = ""
+
+
+class Analyzer(msgspec.Struct, frozen=True):
+    """The server's one switch between live and analyze."""
+
+    mode: str
+    analyze_mode: bool
+
+
+class Margin(msgspec.Struct, frozen=True):
+    """Rupees, by the live broker even in analyze mode."""
+
+    total_margin_required: float
+    span_margin: float = 0.0
+    exposure_margin: float = 0.0
+
+
+def ping(client: OpenAlgoClient) -> Pong:
+    """`ping`. Raises `BrokerDisconnected`."""
+    return _ask(client, "ping", {}, Pong)
+
+
+def analyzer(client: OpenAlgoClient) -> Analyzer:
+    """`analyzer`: the mode now."""
+    return _ask(client, "analyzer", {}, Analyzer)
+
+
+def margin(client: OpenAlgoClient, positions: Sequence[Mapping[str, Any]]) -> Margin:
+    """`margin` of 1 to 50 positions, whose numbers are sent as text, as the server wants them."""
+    rows = [{key: str(value) for key, value in row.items()} for row in positions]
+    return _ask(client, "margin", {"positions": rows}, Margin, Deadline.BOOK)
+
+
+def pnl_by_symbol(client: OpenAlgoClient) -> list[Row]:
+    """`pnl/symbols`: in the sandbox only."""
+    return _ask(client, "pnl/symbols", {}, list[Row], Deadline.BOOK)
+
+
+# market data and contracts
+
+
+class ServerQuote(msgspec.Struct, frozen=True):
+    """Rupees and units; without a time, which the server does not give."""
+
+    ltp: float
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    bid: float = 0.0
+    ask: float = 0.0
+    prev_close: float = 0.0
+    volume: float = 0.0
+    oi: float = 0.0
+
+
+class QuoteOf(msgspec.Struct, frozen=True):
+    """One of several quotes: `data`, or `error`."""
+
+    symbol: str
+    exchange: str
+    data: ServerQuote | None = None
+    error: str | Row = ""
+
+
+class _Quotes(msgspec.Struct):
+    results: list[QuoteOf]
+
+
+class ServerContract(msgspec.Struct, frozen=True, gc=False):
+    """A row of the server's master contract. `expiry` as 25-AUG-26; a `freeze_qty` of 1 means unknown."""
+
+    symbol: str
+    exchange: str
+    name: str | None = ""
+    token: Any = ""
+    expiry: str | None = ""
+    strike: float | None = 0.0
+    lotsize: float | None = 1.0
+    instrumenttype: str | None = ""
+    tick_size: float | None = 0.0
+    freeze_qty: float | None = 0.0
+
+
+class Candle(msgspec.Struct, frozen=True):
+    """A bar; `timestamp` is its start in epoch seconds, of a daily one midnight in UTC."""
+
+    timestamp: float
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float = 0.0
+    oi: float = 0.0
+
+
+class ServerSession(msgspec.Struct, frozen=True):
+    """Opening hours of an exchange in epoch milliseconds."""
+
+    exchange: str
+    start_time: int
+    end_time: int
+
+
+class Holiday(msgspec.Struct, frozen=True):
+    """A day of the server's calendar; `date` as 2026-01-26."""
+
+    date: str
+    description: str = ""
+    holiday_type: str = ""
+    closed_exchanges: list[str] = []
+    open_exchanges: list[ServerSession] = []
+
+
+def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> ServerQuote:
+    """`quotes` of one instrument."""
+    return _ask(client, "quotes", {"symbol": symbol, "exchange": exchange}, ServerQuote)
+
+
+def quotes(client: OpenAlgoClient, instruments: Iterable[tuple[str, str]]) -> list[QuoteOf]:
+    """`multiquotes` of (symbol, exchange) pairs, in any order."""
+    symbols = [{"symbol": symbol, "exchange": exchange} for symbol, exchange in instruments]
+    return _ask(client, "multiquotes", {"symbols": symbols}, _Quotes, whole=True).results
+
+
+def symbol(client: OpenAlgoClient, name: str, exchange: str) -> ServerContract:
+    """`symbol`: one contract. Raises `SymbolNotFound`."""
+    return _ask(client, "symbol", {"symbol": name, "exchange": exchange}, ServerContract)
+
+
+def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[ServerContract]:
+    """`search`: at most 500 contracts; none is a success."""
+    return _ask(client, "search", {"query": query, "exchange": exchange}, list[ServerContract])
+
+
+def expiries(client: OpenAlgoClient, name: str, exchange: str, kind: str) -> list[str]:
+    """`expiry` dates as 25-AUG-26, ascending; `kind` is futures or options."""
+    return _ask(client, "expiry", {"symbol": name, "exchange": exchange, "instrumenttype": kind}, list[str])
+
+
+def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, start: str, end: str) -> list[Candle]:
+    """`ticker`: bars of one instrument from one day to another (2026-11-20), at most 30 days of minutes, 10 years of D.
+
+    `ValueError` for a name the server would take for another address: it answers those with bars of NSE:RELIANCE.
+    """
+    if not symbol or not exchange or set(f"{symbol}{exchange}") & {":", "/", "?", " "}:
+        raise ValueError(f"ticker: expected an exchange and a symbol, say NSE and SBIN, found {exchange!r}, {symbol!r}")
+    place = f"ticker/{url_quote(exchange)}:{url_quote(symbol, safe='')}"
+    query = {"interval": interval, "from": start, "to": end, "format": "json"}
+    return parsed(client.get(place, query, Deadline.BULK), list[Candle])
+
+
+def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
+    """`market/holidays` of a year."""
+    return _ask(client, "market/holidays", {"year": year}, list[Holiday])
+
+
+def timings(client: OpenAlgoClient, day: str) -> list[ServerSession]:
+    """`market/timings` of a day (2026-01-26); none means closed."""
+    return _ask(client, "market/timings", {"date": day}, list[ServerSession])
+
+
+class ServerGreeks(msgspec.Struct, frozen=True):
+    """IV in percent, theta per day, vega per volatility point. An IV of 0 comes with a `note`."""
+
+    symbol: str
+    exchange: str = ""
+    implied_volatility: float = 0.0
+    greeks: dict[str, float] = {}
+    status: str = ""
+    message: str | Row = ""
+    note: str = ""
+    option_price: float = 0.0
+    spot_price: float = 0.0
+    days_to_expiry: float = 0.0
+
+
+def multi_greeks(client: OpenAlgoClient, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[ServerGreeks]:
+    """`multioptiongreeks` of at most 50 options; each row has a status of its own."""
+    return _ask(client, "multioptiongreeks", {"symbols": list(symbols), **fields}, list[ServerGreeks], Deadline.BOOK)
+
+
+# triggers that rest at the broker for days (GTT): Zerodha and Dhan only, others raise `NotSupported`
+
+
+class Triggered(msgspec.Struct, frozen=True):
+    """A trigger that was taken."""
+
+    trigger_id: str | int | None = None
+    mode: str = ""
+
+
+def place_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
+    """`placegttorder`: trigger_type SINGLE or OCO, triggerprice_sl and _tg, price, product CNC or NRML."""
+    return _with_trigger_id(_change_gtt(client, "placegttorder", fields))
+
+
+def modify_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
+    """`modifygttorder`: all fields of `place_gtt` and `trigger_id`."""
+    return _with_trigger_id(_change_gtt(client, "modifygttorder", fields))
+
+
+def cancel_gtt(client: OpenAlgoClient, trigger_id: str, strategy: str) -> Triggered:
+    """`cancelgttorder`."""
+    return _change_gtt(client, "cancelgttorder", {"trigger_id": trigger_id, "strategy": strategy})
+
+
+def gtt_book(client: OpenAlgoClient) -> list[Row]:
+    """`gttorderbook`: one row per trigger with its legs."""
+    return _ask(client, "gttorderbook", {}, list[Row], Deadline.BOOK)
+
+
+def _change_gtt(client: OpenAlgoClient, endpoint: str, fields: Mapping[str, Any]) -> Triggered:
+    """POST a call that makes or changes a trigger. Raises `FateUnknown` unless the answer is definitive."""
+    payload = {key: value for key, value in fields.items() if value is not None}
+    return parsed(client.call(endpoint, payload, Deadline.ORDER), Triggered, whole=True, placing=True)
+
+
+def _with_trigger_id(found: Triggered) -> Triggered:
+    if not str(found.trigger_id or "").strip():
+        raise FateUnknown("success without a trigger id", 200)
+    return found

@@ -1,1 +1,0 @@
-"""Instruments from an OpenAlgo server: master contract, lookup."""
