@@ -23,8 +23,8 @@ from mytrading.config.key_vault import write_private
 from mytrading.config.problems import ConfigurationError, hint, name_key
 from mytrading.config.sources import TOO_DEEP
 from mytrading.messages.enums import Product
-from mytrading.messages.files import read_text
 from mytrading.messages.run_config import AccountRole
+from mytrading.messages.text import read_text
 
 FILE = Path("config") / "accounts.toml"
 WS_PORT = 8765

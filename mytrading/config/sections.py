@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from mytrading.config.symbols import EXCHANGES
 from mytrading.messages.enums import Mode
+from mytrading.messages.run_config import TIMEFRAMES
 from mytrading.messages.run_settings import (
     AlertRules,
     DataRules,
@@ -31,7 +32,6 @@ from mytrading.messages.run_settings import (
     Windows,
     setting,
 )
-from mytrading.messages.strategy_settings import TIMEFRAMES
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 _PORT = {"ge": 0, "le": 65535}

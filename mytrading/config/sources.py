@@ -16,7 +16,7 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
-from mytrading.messages.files import read_bytes
+from mytrading.messages.text import read_bytes
 
 TOO_DEEP = "expected tables and arrays of a few levels, found thousands within each other; correct the file"
 

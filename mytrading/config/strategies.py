@@ -24,8 +24,7 @@ from mytrading.messages.exit_rules import (
     TrendRule,
     TrendSource,
 )
-from mytrading.messages.run_settings import setting
-from mytrading.messages.strategy_settings import (
+from mytrading.messages.run_config import (
     AllocationMode,
     ExpiryRule,
     OptionRange,
@@ -35,6 +34,7 @@ from mytrading.messages.strategy_settings import (
     TradeKind,
     TradeRule,
 )
+from mytrading.messages.run_settings import setting
 
 _MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 _EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"

@@ -1,7 +1,6 @@
-"""What the router records of an account beside its orders, positions and exits: also messages of stream `orders`.
+"""Account events of the router, messages of stream `orders`: unmanaged holdings, halts, modes, mismatches, recovery.
 
-Holdings of nobody, halts, modes, disagreements of the books, and what a start found. Each carries the whole present
-state of its subject, as all on that stream do.
+Each carries the whole present state of its subject.
 """
 
 from __future__ import annotations
@@ -29,10 +28,7 @@ class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class InstrumentHalted(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="instrument_halted"):
-    """Entries in one instrument are stopped, or allowed again.
-
-    Reasons: an illegal transition, a disputed book, an unknown fate.
-    """
+    """Entries in one instrument are stopped (illegal transition, disputed book, unknown order), or allowed again."""
 
     account: str
     instrument: str

@@ -1,8 +1,7 @@
-"""Frames: one ZeroMQ frame per message, `topic NUL header body`. The only place that knows the bytes.
+"""Frames: one ZeroMQ frame per message, `topic NUL header body`.
 
-The NUL keeps a subscription to NIFTY from matching NIFTYNXT50. The header carries the layout's version, so that a frame
-of another version is refused before its body is looked at. A bad frame raises `FrameError`, a value that says why; it
-never raises anything else.
+The NUL keeps a subscription to NIFTY from matching NIFTYNXT50. A frame of another layout version is refused before its
+body is decoded. A bad frame raises `FrameError` and nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stream `commands`: what risk tells the router to do. Entries are sized orders, exits are goals."""
+"""Stream `commands` from risk to the router: entries are sized orders, exits are goals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from types import MappingProxyType
 import msgspec
 
 from mytrading.messages.control import FlattenRequested
-from mytrading.messages.enums import OrderType, Product, Purpose, Side
-from mytrading.messages.keys import OwnerKeyed
+from mytrading.messages.enums import OrderType, Purpose, Side
+from mytrading.messages.keys import OwnerTask
 
 
-class PlaceEntry(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
+class PlaceEntry(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="place_entry"):
     """Open or add: one order, already sized and admitted. `id` is its client order id.
 
     It is dropped with an EXPIRED record if still unsent at both `expires_ns` (market) and `expires_machine_ns`. With a
@@ -26,13 +26,6 @@ class PlaceEntry(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     What of it rests at the broker at `rests_until_ns` (market time; 0: with the day) is withdrawn.
     """
 
-    id: str
-    account: str
-    instrument: str
-    product: Product
-    strategy: str
-    run: str
-    cause: str
     side: Side
     quantity: int
     expires_ns: int
@@ -56,20 +49,13 @@ class PlaceEntry(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag=
     held_target: float = 0.0
 
 
-class CloseGoal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
+class CloseGoal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True, tag="close_goal"):
     """Bring one owner's quantity of one instrument to zero, and keep at it until it is or an operator is needed.
 
     `lot` and `freeze` (units) are today's of the instrument; 0 where the writer does not know them.
     With a `price` (rupees) its orders are LIMIT, moved by `price_step` as long as they rest unfilled, at last MARKET.
     """
 
-    id: str
-    account: str
-    instrument: str
-    product: Product
-    strategy: str
-    run: str
-    cause: str
     reason: str
     purpose: Purpose = Purpose.EXIT
     trace_ns: int = 0

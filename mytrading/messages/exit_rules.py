@@ -1,7 +1,4 @@
-"""The exit rules of one strategy: its `[risk]` table as the run file holds it.
-
-They count per run of a strategy, over all its accounts. A zero, or an empty word, switches a rule off.
-"""
+"""The exit rules of one strategy, its `[risk]` table: per run, over all its accounts. A zero or empty value is off."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""What can be watched and traded: one `Instrument` per listed index, share, future or option.
+"""Instruments that can be watched and traded, with the lot, tick and freeze quantity of the day.
 
-Made from a server's master contract (adapters) or from the dated contract facts (`core/instruments/contract_specs.py`);
-read by everybody who has to know a lot, a tick or an expiry. Lots and freeze quantities change over time, so they are
-read here, per contract and day, and never written as a constant.
+Made from a server's master contract, or from the dated contract facts of `core/instruments/contract_specs.py`.
 """
 
 from __future__ import annotations

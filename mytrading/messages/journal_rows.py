@@ -118,10 +118,7 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class OperatorRequestTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="operator_request_taken"):
-    """An operator's command was executed, once: `digest` is of its content, `reply` its answer (msgpack).
-
-    In one transaction with the rows that the command led to.
-    """
+    """An operator's command, journaled with the rows it led to: `digest` of its content, its answer (msgpack)."""
 
     request_id: str
     verb: str
@@ -196,10 +193,7 @@ class DaySealed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 class Doubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="doubted"):
-    """A journal is in doubt, our own or an upstream's, until an operator resumes; then the same, `cleared`.
-
-    `code` is the alert that says so.
-    """
+    """A quarantined journal, our own or an upstream's; `cleared` once an operator resumed. `code` is its alert."""
 
     whom: str
     code: str
@@ -209,10 +203,7 @@ class Doubted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 class JournalRebuilt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="journal_rebuilt"):
-    """Rows of this journal were lost: `kept` is the last sequence of each written stream that is still here.
-
-    `aside` names the damaged file, if there is one. What others read of us is learnt again before anything is decided.
-    """
+    """Rows of this journal were lost: `kept` is the last sequence of each written stream, `aside` the damaged file."""
 
     problem: str
     at_ns: int
@@ -238,19 +229,6 @@ class FileTaken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 
 RecordMessage = (
-    RunStarted
-    | DayOpened
-    | ControlOpened
-    | RiskOpened
-    | LevelMoved
-    | IntentSized
-    | Rolled
-    | DaySealed
-    | Doubted
-    | JournalRebuilt
-    | JournalRelearned
-    | RiskEventRecorded
-    | StrategyMemory
-    | FileTaken
-    | OperatorRequestTaken
-)
+    RunStarted | DayOpened | ControlOpened | RiskOpened | LevelMoved | IntentSized | Rolled | DaySealed | Doubted
+    | JournalRebuilt | JournalRelearned | RiskEventRecorded | StrategyMemory | FileTaken | OperatorRequestTaken
+)  # fmt: skip

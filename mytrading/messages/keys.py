@@ -61,3 +61,15 @@ class OwnerKeyed(NetKeyed, frozen=True):
     def owner(self: _Owner) -> OwnerKey:
         """Account, instrument, product and strategy."""
         return tuple.__new__(OwnerKey, (self.account, self.instrument, self.product, self.strategy))
+
+
+class OwnerTask(OwnerKeyed, frozen=True, kw_only=True):
+    """Base of what is to be done for one owner: `cause` is the signal or event behind it, `run` the strategy's run."""
+
+    id: str
+    account: str
+    instrument: str
+    product: Product
+    strategy: str
+    run: str
+    cause: str

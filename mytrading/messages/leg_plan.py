@@ -1,7 +1,6 @@
-"""A strategy made of legs, as the run file holds it: what is traded by rule, when it is entered, and when it ends.
+"""A strategy made of legs, from `config/strategies/NAME.toml` with `[[legs]]`: rules, entry and exit times.
 
-Made from `config/strategies/NAME.toml` with `[[legs]]`, read by the engine; authors' code signals single `LegRule`s
-too. A rule names no contract; contracts are chosen from the listed ones at the moment of the signal.
+A rule names no contract: the engine chooses a listed one at the moment of the signal. Authors' code uses `LegRule` too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Requests to the gateway (`ops`) and its replies: one struct per verb, the verb is the tag.
 
-A `Query` reads. A `Command` changes something: it carries `by`, the operator, and the caller's own `request_id`. A
-command repeated with its request id is executed once and answered with the first reply.
+A command that is repeated with its `request_id` is executed once and answered with the first reply.
 """
 
 from __future__ import annotations
@@ -130,19 +129,9 @@ class LeaseGranted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 OpsReply = (
-    JsonReply
-    | ErrorReply
-    | LevelSet
-    | SwitchSet
-    | EntriesWithdrawn
-    | PaperOrderTaken
-    | OrderRequestTaken
-    | ClaimTaken
-    | FlattenTaken
-    | RequestAnswer
-    | OrderRequestResult
-    | LeaseGranted
-)
+    JsonReply | ErrorReply | LevelSet | SwitchSet | EntriesWithdrawn | PaperOrderTaken | OrderRequestTaken
+    | ClaimTaken | FlattenTaken | RequestAnswer | OrderRequestResult | LeaseGranted
+)  # fmt: skip
 
 
 # queries
@@ -340,36 +329,14 @@ class FlattenCommand(Command[FlattenTaken], frozen=True, kw_only=True, tag="flat
 
 
 OperatorCommand = (
-    HaltCommand
-    | ResumeCommand
-    | SwitchCommand
-    | WithdrawCommand
-    | PaperOrderCommand
-    | CancelCommand
-    | ModifyCommand
-    | ResolveCommand
-    | ClaimCommand
-    | CloseCommand
-    | FlattenCommand
-)
+    HaltCommand | ResumeCommand | SwitchCommand | WithdrawCommand | PaperOrderCommand | CancelCommand | ModifyCommand
+    | ResolveCommand | ClaimCommand | CloseCommand | FlattenCommand
+)  # fmt: skip
 OpsRequest = (
-    StatusQuery
-    | SummaryQuery
-    | OrdersQuery
-    | PositionsQuery
-    | TradesQuery
-    | SignalsQuery
-    | AlertsQuery
-    | RiskQuery
-    | RestingQuery
-    | StrategiesQuery
-    | StrategyQuery
-    | FlattensQuery
-    | AnswerQuery
-    | OrderRequestQuery
-    | QuoteLeaseQuery
-    | OperatorCommand
-)
+    StatusQuery | SummaryQuery | OrdersQuery | PositionsQuery | TradesQuery | SignalsQuery | AlertsQuery | RiskQuery
+    | RestingQuery | StrategiesQuery | StrategyQuery | FlattensQuery | AnswerQuery | OrderRequestQuery
+    | QuoteLeaseQuery | OperatorCommand
+)  # fmt: skip
 
 VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind for kind in get_args(OpsRequest)}
 """The struct of each verb."""

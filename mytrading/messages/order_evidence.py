@@ -1,6 +1,6 @@
-"""What is known of an order beside its level: fills by source, an end not proven yet, cancels and changes under way.
+"""Evidence of an order, part of `Order`: fills by source, an unproven end, cancels and modifies under way.
 
-Parts of `Order` on stream `orders`. `mytrading/core/oms/evidence/judge.py` says what a read of the books makes of them.
+`mytrading/core/oms/evidence/judge.py` judges it by reads of the books.
 """
 
 from __future__ import annotations

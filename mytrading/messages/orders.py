@@ -1,7 +1,4 @@
-"""Stream `orders`: the router's record of orders, positions and goals, as levels.
-
-Every message carries the whole present state of its subject, so a reader folds the stream by replacing what it had.
-"""
+"""Stream `orders`: orders, positions and goals of the router, each message with the whole state of its subject."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from mytrading.messages.account_events import (
     UnmanagedChanged,
 )
 from mytrading.messages.enums import Call, Confidence, OrderState, OrderType, Outcome, Product, Purpose, Side
-from mytrading.messages.keys import OwnerKeyed
+from mytrading.messages.keys import OwnerKeyed, OwnerTask
 from mytrading.messages.order_evidence import OrderEvidence
 
 TRIGGER_CROSSED = "TRIGGER_CROSSED: "
@@ -152,10 +149,7 @@ class PositionChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class PositionAdjusted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="position_adjusted"):
-    """A position moved without an order of ours.
-
-    Causes: venue_square_off, expiry, conversion, foreign_fill, claim, correction.
-    """
+    """A position moved without our order: venue_square_off, expiry, conversion, foreign_fill, claim or correction."""
 
     position: Position
     cause: str
@@ -181,7 +175,7 @@ class TradeClosed(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True, tag
     closed_ns: int
 
 
-class Goal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
+class Goal(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     """An exit in progress: `state` is open, done or stuck (an operator is needed).
 
     With a `price` its orders are LIMIT, moved by `price_step` (rupees, towards the market) each time one rests too
@@ -192,13 +186,6 @@ class Goal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     orders of nobody may still close.
     """
 
-    id: str
-    account: str
-    instrument: str
-    product: Product
-    strategy: str
-    run: str
-    cause: str
     reason: str
     purpose: Purpose
     state: str = "open"
@@ -218,7 +205,7 @@ class Goal(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     elsewhere: int = 0
 
 
-class Protection(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
+class Protection(OwnerTask, frozen=True, kw_only=True, omit_defaults=True):
     """The stop that guards what one owner holds of one (account, instrument, product), from first fill to flat.
 
     `side` is that of the stop orders, `trigger` and `limit` their prices in rupees. `attempts` counts the stop orders
@@ -231,13 +218,6 @@ class Protection(OwnerKeyed, frozen=True, kw_only=True, omit_defaults=True):
     read that began after `waits_machine_ns` (0: it does not wait).
     """
 
-    id: str
-    account: str
-    instrument: str
-    product: Product
-    strategy: str
-    run: str
-    cause: str
     side: Side
     trigger: float
     limit: float
@@ -266,8 +246,7 @@ class GoalChanged(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class Flatten(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An account, or a part of it, on its way to flat at the request of an operator, until two reads of the books show
-    it.
+    """An account, or a part of it, that an operator asked to flatten, until two reads of the books show it flat.
 
     `state` is open, late (the deadline has passed; it goes on) or done. Before `read_machine_ns`, the first read since
     it was opened, stops stay and nothing is closed. `proofs` counts the reads that showed it flat. A `wary` one lived
@@ -332,21 +311,7 @@ class TimerFired(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 OrderMessage = (
-    OrderChanged
-    | PositionChanged
-    | PositionAdjusted
-    | TradeClosed
-    | GoalChanged
-    | UnmanagedChanged
-    | InstrumentHalted
-    | AccountModeChanged
-    | MismatchSeen
-    | ForeignSeen
-    | ProtectionChanged
-    | EntriesStopped
-    | EntryChurned
-    | FlattenChanged
-    | RequestAnswered
-    | RecoveryChanged
-    | CarriedShown
-)
+    OrderChanged | PositionChanged | PositionAdjusted | TradeClosed | GoalChanged | UnmanagedChanged
+    | InstrumentHalted | AccountModeChanged | MismatchSeen | ForeignSeen | ProtectionChanged | EntriesStopped
+    | EntryChurned | FlattenChanged | RequestAnswered | RecoveryChanged | CarriedShown
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""Streams `reports`, `account` and `reads`: what the broker says, and the asking for it, as levels."""
+"""Streams `reports`, `account` and `reads`: reports of the broker's books, and requests for them."""
 
 from __future__ import annotations
 

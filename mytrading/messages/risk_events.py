@@ -1,7 +1,6 @@
-"""What risk did by itself, and why: append-only rows of its hash-chained journal, which outlive the strategy.
+"""Risk events: which rule fired and what followed, rows of risk's journal for `mytrading risk events`.
 
-Written by risk, read by `mytrading risk events`. A row is never changed; orders that are learnt later come as a second
-row that names the first.
+A row is never changed; exit orders that become known later are a second row that names the first.
 """
 
 from __future__ import annotations
@@ -12,10 +11,7 @@ import msgspec
 
 
 class RiskKind(StrEnum):
-    """Which rule spoke.
-
-    Of a single position: its stop or target held by risk, that it stood bare of its stop, and its stop at the broker.
-    """
+    """Rule of a run or a limit; of a position: stop or target held by risk, a missing stop, the stop at the broker."""
 
     MAX_LOSS = "max_loss"
     MAX_PROFIT = "max_profit"
@@ -37,10 +33,7 @@ class RiskKind(StrEnum):
 
 
 class RiskAction(StrEnum):
-    """What followed: all of the run closed, one leg in one account, or an operator told.
-
-    Of a limit of the day also that nothing more is entered, that the router makes it flat, or that trading is halted.
-    """
+    """What followed; a limit of the day also ends entries, has the router flatten the account, or halts trading."""
 
     CLOSE_ALL = "close_all"
     CLOSE_LEG = "close_leg"

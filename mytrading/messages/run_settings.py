@@ -1,7 +1,7 @@
-"""The settings that daemons run by, each declared once: name, type, default, bounds, environment variable and note.
+"""The settings of daemons, each declared once: name, type, default, bounds, environment variable and note.
 
-A field annotated with `setting(…)` is a key of settings.toml and a variable; config/sections.py adds the settings that
-no daemon reads. Fields without it are filled in when the run file is built, or are for tests and chaos runs alone.
+A field annotated with `setting(…)` is a key of settings.toml and a variable; the others are filled in when the run file
+is built, or are for tests and chaos runs alone. config/sections.py adds the settings that no daemon reads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stream `signals`: what strategies and outside callers want their own positions. Risk alone reads it."""
+"""Stream `signals`: target positions of strategies and outside callers, read by risk alone."""
 
 from __future__ import annotations
 
@@ -93,11 +93,9 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class SignalVetoed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_vetoed"):
-    """A rule of the user kept a signal from leaving the engine; `faulted` if the rule itself failed. Risk passes over
-    it.
+    """A rule of the user kept a signal from leaving the engine; `faulted` if the rule failed. Risk ignores it.
 
-    `signal` is the id that the signal would have had, `bar_ns` the time of what it was about. Without a `rule` it was
-    dropped because that came too late.
+    `signal` is the id the signal would have had, `bar_ns` the time of its bar. Without a `rule` it was dropped as late.
     """
 
     signal: str

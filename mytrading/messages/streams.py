@@ -1,7 +1,6 @@
-"""THE table of streams: who writes, who reads, what may be in them and what happens to a slow reader.
+"""The table of streams: writers, readers, messages, and what happens to a slow reader.
 
-The daemons wire themselves from this table, the docs are held against it by a test, and the codec takes its decoders
-from it. A stream has one kind of delivery and one union of messages, for ever.
+Daemons and the codec are wired from it, and a test holds the documents against it.
 """
 
 from __future__ import annotations
@@ -48,11 +47,6 @@ class Stream(NamedTuple):
     union: Any
 
     @property
-    def subscribable(self) -> bool:
-        """True if any program may read it; a pipe shares its messages out among whoever reads, and has one reader."""
-        return self.pattern is Pattern.FAN_OUT
-
-    @property
     def journaled(self) -> bool:
         """True if a reader that missed a message finds it in the writer's journal."""
         return self.delivery is Delivery.JOURNALED
@@ -60,37 +54,18 @@ class Stream(NamedTuple):
 
 ALL = ("feed", "engine", "risk", "router", "reconciler", "gateway", "watchdog")
 
+_FAN_OUT, _PIPE = Pattern
+_JOURNALED, _NEWEST, _LEVEL = Delivery
 _ROWS = (
-    Stream("market", Pattern.FAN_OUT, Delivery.NEWEST, ("feed",), ("engine", "risk", "gateway"), MarketMessage),
-    Stream("signals", Pattern.PIPE, Delivery.JOURNALED, ("engine", "gateway"), ("risk",), SignalMessage),
-    Stream("commands", Pattern.PIPE, Delivery.JOURNALED, ("risk",), ("router",), CommandMessage),
-    Stream(
-        "orders",
-        Pattern.FAN_OUT,
-        Delivery.JOURNALED,
-        ("router",),
-        ("engine", "risk", "reconciler", "feed"),
-        OrderMessage,
-    ),
-    Stream("reports", Pattern.PIPE, Delivery.LEVEL, ("reconciler",), ("router",), ReportMessage),
-    Stream("reads", Pattern.PIPE, Delivery.LEVEL, ("risk", "router"), ("reconciler",), ReadMessage),
-    Stream("account", Pattern.FAN_OUT, Delivery.LEVEL, ("reconciler",), ("risk", "gateway", "feed"), AccountMessage),
-    Stream(
-        "control",
-        Pattern.FAN_OUT,
-        Delivery.JOURNALED,
-        ("gateway",),
-        ("engine", "risk", "router", "reconciler"),
-        ControlMessage,
-    ),
-    Stream(
-        "status",
-        Pattern.FAN_OUT,
-        Delivery.LEVEL,
-        ALL,
-        ("engine", "risk", "router", "watchdog", "gateway", "feed"),
-        StatusMessage,
-    ),
+    Stream("market", _FAN_OUT, _NEWEST, ("feed",), ("engine", "risk", "gateway"), MarketMessage),
+    Stream("signals", _PIPE, _JOURNALED, ("engine", "gateway"), ("risk",), SignalMessage),
+    Stream("commands", _PIPE, _JOURNALED, ("risk",), ("router",), CommandMessage),
+    Stream("orders", _FAN_OUT, _JOURNALED, ("router",), ("engine", "risk", "reconciler", "feed"), OrderMessage),
+    Stream("reports", _PIPE, _LEVEL, ("reconciler",), ("router",), ReportMessage),
+    Stream("reads", _PIPE, _LEVEL, ("risk", "router"), ("reconciler",), ReadMessage),
+    Stream("account", _FAN_OUT, _LEVEL, ("reconciler",), ("risk", "gateway", "feed"), AccountMessage),
+    Stream("control", _FAN_OUT, _JOURNALED, ("gateway",), ("engine", "risk", "router", "reconciler"), ControlMessage),
+    Stream("status", _FAN_OUT, _LEVEL, ALL, ("engine", "risk", "router", "watchdog", "gateway", "feed"), StatusMessage),
 )
 
 STREAMS: dict[str, Stream] = {row.name: row for row in _ROWS}

@@ -1,14 +1,23 @@
-"""Text of others (servers, files) made fit to be shown: no control sequences, no surrogates, no endless length.
+"""Text of others (servers, edited files), read within bounds and made fit to be shown.
 
-What leaves here can do nothing to a terminal, can be encoded, and fits the environment of a process.
+Shown text has no control sequences, no surrogates and no endless length: it does nothing to a terminal, can be encoded,
+and fits the environment of a process. Files are read whole up to a bound; a pipe or a device, which may never end, is
+refused.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
+from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 4096
+"""Of a text that is shown."""
+MOST_OF_FILE = 4 << 20
+"""Bytes; a calendar of ten years has some 50,000."""
 
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
@@ -43,3 +52,25 @@ def shown(value: Any, most: int = 100) -> str:
         return str(value)[:most]
     except (ValueError, RecursionError):
         return f"a {type(value).__name__} beyond any bound"
+
+
+def read_head(path: Path, most: int) -> bytes:
+    """At most so many bytes of a regular file; `OSError` for anything else."""
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "expected a regular file, found a pipe, a device or a folder", str(path))
+        return file.read(most)
+
+
+def read_text(path: Path, most: int = MOST_OF_FILE) -> str:
+    """A whole file in UTF-8; `OSError` if it is larger, or no regular file, `UnicodeDecodeError` for other bytes."""
+    return read_bytes(path, most).decode("utf-8")
+
+
+def read_bytes(path: Path, most: int = MOST_OF_FILE) -> bytes:
+    """As `read_text`, undecoded."""
+    found = read_head(path, most + 1)
+    if len(found) > most:
+        raise OSError(errno.EFBIG, f"expected at most {most:,} bytes, found more", str(path))
+    return found

@@ -257,7 +257,7 @@ def endpoints(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> Non
 
 def places_of(found: TradingOrchestrator) -> dict[str, Any]:
     """Everything that a program needs to know of a stack to read its streams."""
-    from mytrading.messages.streams import SCHEMA_VERSION, STREAMS
+    from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, Pattern
     from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
 
     config = found.config
@@ -267,7 +267,7 @@ def places_of(found: TradingOrchestrator) -> dict[str, Any]:
             "writer": writer,
             "pattern": row.pattern.value,
             "delivery": row.delivery.value,
-            "endpoint": endpoint_of(config, row.name, writer) if row.subscribable else None,
+            "endpoint": endpoint_of(config, row.name, writer) if row.pattern is Pattern.FAN_OUT else None,
             "journal": str(config.journal_dir(writer)) if row.journaled else None,
         }
         for row in STREAMS.values()

@@ -23,9 +23,8 @@ from mytrading.core.time import second_of_day
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.leg_plan import LegPlan, LegRule
 from mytrading.messages.market import Quote
-from mytrading.messages.run_config import StrategyRun
+from mytrading.messages.run_config import OptionRange, StrategyRun
 from mytrading.messages.signals import Leg
-from mytrading.messages.strategy_settings import OptionRange
 from mytrading.strategies.signals import StrategySignal, duplicate_leg
 
 if TYPE_CHECKING:

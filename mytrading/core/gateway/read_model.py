@@ -17,7 +17,7 @@ from mytrading.messages.account_events import (
     UnmanagedChanged,
 )
 from mytrading.messages.commands import SignalDenied, SignalExpired
-from mytrading.messages.control import CallBudget, Heartbeat
+from mytrading.messages.control import CallBudget, Heartbeat, RiskPicture
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -38,7 +38,6 @@ from mytrading.messages.orders import (
     TradeClosed,
 )
 from mytrading.messages.reports import AccountHealth, Funds
-from mytrading.messages.risk_snapshot import RiskPicture
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 
 KEPT = 5000

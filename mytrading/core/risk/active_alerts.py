@@ -18,8 +18,8 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import BLIND
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
+from mytrading.messages.control import LimitUse
 from mytrading.messages.enums import LimitKind, Severity
-from mytrading.messages.risk_snapshot import LimitUse
 
 LIMIT_NEAR = "LIMIT_NEAR"
 NEAR = 0.8

@@ -13,9 +13,9 @@ from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
 from mytrading.core.risk.protection import engine_stops
 from mytrading.core.risk.runs.run import Run, RunLeg
 from mytrading.core.risk.sizing.lots import side_of
+from mytrading.messages.control import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
 from mytrading.messages.enums import LimitKind
 from mytrading.messages.orders import Position
-from mytrading.messages.risk_snapshot import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
 
 
 def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0) -> RiskPicture:

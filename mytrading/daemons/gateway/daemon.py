@@ -18,11 +18,10 @@ from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.daemons.gateway.request_context import RequestContext
 from mytrading.daemons.gateway.stale_alerts import StaleAlerts
 from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
-from mytrading.messages.control import Alert, CallBudget, Heartbeat, WantInstruments
+from mytrading.messages.control import Alert, CallBudget, Heartbeat, RiskPicture, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
-from mytrading.messages.risk_snapshot import RiskPicture
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic

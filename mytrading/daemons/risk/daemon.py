@@ -26,13 +26,12 @@ from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.daemons.risk.setup import RiskSetup
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import KILL, WantInstruments
+from mytrading.messages.control import KILL, LimitUse, WantInstruments
 from mytrading.messages.enums import Severity, TradingLevel
 from mytrading.messages.journal_rows import RiskOpened
 from mytrading.messages.market import MarketStep, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.risk_events import RiskEventRecorded
-from mytrading.messages.risk_snapshot import LimitUse
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STREAMS

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from mytrading.messages.enums import Severity
-from mytrading.messages.files import read_text
+from mytrading.messages.text import read_text
 from mytrading.runtime.observability.alerts import Alerts
 
 CODE = "EDIT_REFUSED"

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from mytrading.core.time import MINUTE
 from mytrading.messages.control import KILL, FlattenRequested, TradingState
 from mytrading.messages.enums import TradingLevel
-from mytrading.messages.files import read_head
+from mytrading.messages.text import read_head
 from mytrading.runtime.host.users import user_name
 
 NAME = "KILL"

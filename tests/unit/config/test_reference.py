@@ -18,7 +18,7 @@ from mytrading.config.strategies import StrategyConfig, parse_trade, strategy_co
 from mytrading.config.strategy_files import discover_strategies
 from mytrading.config.validation import declarations, validated
 from mytrading.messages.enums import Side
-from mytrading.messages.run_config import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule, StrategySettings
 from mytrading.messages.run_settings import (
     AlertRules,
     DataRules,
@@ -31,7 +31,6 @@ from mytrading.messages.run_settings import (
     SimulatorRules,
     setting,
 )
-from mytrading.messages.strategy_settings import StrategySettings
 from tests.kit.configuration_page import render_template, update_document
 
 PROJECT = Path(__file__).parents[3]

@@ -15,13 +15,13 @@ from mytrading.messages.control import (
     ClockTick,
     ControlMessage,
     Heartbeat,
+    RiskPicture,
     StepDone,
     WantInstruments,
 )
 from mytrading.messages.market import Bar, Depth, MarketStep, Quote
 from mytrading.messages.orders import OrderMessage, TimerFired
 from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer
-from mytrading.messages.risk_snapshot import RiskPicture
 from mytrading.messages.signals import SignalMessage
 
 

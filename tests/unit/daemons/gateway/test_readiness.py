@@ -14,11 +14,10 @@ from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.stack_queries import LATE_S
 from mytrading.messages.account_events import EntriesStopped, RecoveryChanged
-from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.control import Alert, Heartbeat, RiskPicture
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.ops import StatusQuery
 from mytrading.messages.reports import AccountHealth
-from mytrading.messages.risk_snapshot import RiskPicture
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import ALL
 from mytrading.orchestrator import TradingOrchestrator

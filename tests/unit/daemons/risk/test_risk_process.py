@@ -15,7 +15,7 @@ from mytrading.core.time import to_ns
 from mytrading.daemons.risk.daemon import RiskManager
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import CloseGoal
-from mytrading.messages.control import WantInstruments
+from mytrading.messages.control import LimitUse, WantInstruments
 from mytrading.messages.enums import (
     LimitAction,
     LimitKind,
@@ -29,7 +29,6 @@ from mytrading.messages.enums import (
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, Protection, ProtectionChanged
-from mytrading.messages.risk_snapshot import LimitUse
 from mytrading.messages.run_config import VenueKind
 from mytrading.runtime.daemon.live_files import CODE
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
