@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.state.state import CALLS, State, key_of
+from mytrading.core.oms.state.state import CALLS, State
 from mytrading.core.orders.state_machine import TERMINAL, ModifyRules, live, waits_for_its_trigger
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import TradingState, WithdrawRequested
@@ -330,7 +330,7 @@ class Trading(RuleBasedStateMachine):
         """However an order came to its level, each index holds it as if it had been put there at once."""
         state, fresh = self.bench.machine._state, State()
         for order in self.bench.machine.orders():
-            fresh.put_order(order, key_of(order))
+            fresh.put_order(order, order.net)
         for name in ("open_by_key", "resting", "waiting", "restless", "seeking"):
             assert getattr(fresh, name).sorted_items() == getattr(state, name).sorted_items(), name
 

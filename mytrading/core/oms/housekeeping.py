@@ -14,10 +14,11 @@ from mytrading.core.oms.placing import churn_guard, entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
 from mytrading.core.oms.recovery import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, State, uneasy
+from mytrading.core.oms.state.state import State, uneasy
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live, with_cancel
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
 
@@ -29,7 +30,7 @@ def idle(state: State) -> bool:
     return not (busy(state) or state.guarding or _intraday(state))
 
 
-def _intraday(state: State) -> list[Key]:
+def _intraday(state: State) -> list[NetKey]:
     """What the venue closes by the clock, if we do not."""
     return [key for key, _ in state.owners.items() if key.product is Product.MIS]
 
@@ -54,44 +55,44 @@ def _held_back(state: State) -> list[str]:
     return [*waiting, *(level.account for level in levels if level and level.waits_machine_ns)]
 
 
-def on_timer(draft: OrderDecision, _fired: TimerFired) -> None:
+def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
-    churn_guard.lift(draft)
+    churn_guard.lift(oms)
     due: dict[str, tuple[int, bool]] = {}
-    for name, _ in draft.state.restless.sorted_items():
-        entries.outlive(draft, draft.order(name))
-        order = draft.order(name)
+    for name, _ in oms.state.restless.sorted_items():
+        entries.outlive(oms, oms.order(name))
+        order = oms.order(name)
         if order.state is OrderState.SUBMITTED:
-            if draft.machine - order.call.began_machine_ns >= draft.limits.call_patience:
-                call_outcomes.unknown(draft, order, draft.machine, "the call never answered")
+            if oms.machine - order.call.began_machine_ns >= oms.limits.call_patience:
+                call_outcomes.unknown(oms, order, oms.machine, "the call never answered")
         elif order.state is not OrderState.INITIALIZED and uneasy(order):
-            _want(due, order, draft)
-    for key, _ in draft.state.mismatches.sorted_items():
-        every = due.get(key.account, (draft.limits.mismatch_gap, True))[0]
-        due[key.account] = (min(every, draft.limits.mismatch_gap), True)
-    for _, account in draft.state.open_flattens.sorted_items():
-        if not draft.cancel_leaves(account):
-            due[account] = (draft.limits.chase_reads, True)
-    for account in (*_recovering(draft.state), *_held_back(draft.state)):
-        due[account] = (draft.limits.chase_reads, True)
-    for key in _intraday(draft.state):
-        if draft.in_venue_square_off(key):
+            _want(due, order, oms)
+    for key, _ in oms.state.mismatches.sorted_items():
+        every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
+        due[key.account] = (min(every, oms.limits.mismatch_gap), True)
+    for _, account in oms.state.open_flattens.sorted_items():
+        if not oms.cancel_leaves(account):
+            due[account] = (oms.limits.chase_reads, True)
+    for account in (*_recovering(oms.state), *_held_back(oms.state)):
+        due[account] = (oms.limits.chase_reads, True)
+    for key in _intraday(oms.state):
+        if oms.in_venue_square_off(key):
             due[key.account] = (
-                min(due.get(key.account, (draft.limits.mismatch_gap, True))[0], draft.limits.mismatch_gap),
+                min(due.get(key.account, (oms.limits.mismatch_gap, True))[0], oms.limits.mismatch_gap),
                 True,
             )
     for account, (every, positions) in sorted(due.items()):
-        if account in draft.state.wrong_mode:
+        if account in oms.state.wrong_mode:
             continue  # its books are another world's until a person clears it; the schedule sees the mode
-        asked = draft.state.reads.get(account)
-        if not asked or draft.machine - asked[-1] >= every:
-            draft.read(account, "again", positions=positions)
+        asked = oms.state.reads.get(account)
+        if not asked or oms.machine - asked[-1] >= every:
+            oms.read(account, "again", positions=positions)
 
 
-def _want(due: dict[str, tuple[int, bool]], order: Order, draft: OrderDecision) -> None:
+def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) -> None:
     """Note how soon an order needs a read: what was learnt of it since the last one was asked for needs one at once."""
-    limits = draft.limits
-    if order.filled_seen == order.filled and draft.cancel_leaves(order.account, order.client_order_id):
+    limits = oms.limits
+    if order.filled_seen == order.filled and oms.cancel_leaves(order.account, order.client_order_id):
         return
     slow = (
         order.state in UNRESOLVED
@@ -100,7 +101,7 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: OrderDecision) 
     )
     every, positions = due.get(order.account, (limits.slow, False))
     wanted = limits.entry_reads if slow else limits.chase_reads
-    asked = draft.state.reads.get(order.account)
+    asked = oms.state.reads.get(order.account)
     if (
         (order.evidence.end or order.filled_seen > order.filled)
         and asked
@@ -112,59 +113,59 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, draft: OrderDecision) 
     due[order.account] = (min(every, wanted), positions or protects or doubted)
 
 
-def recover(draft: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
+def recover(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
     """After a replay: calls that were out have no answer any more, and every account is read, mode and all.
 
     Entries of the `served` accounts wait until their books agree.
     """
     accounts = set(served)
-    startup.begin(draft, sorted(accounts))
-    startup.drop_expired(draft)
-    calling = {name for (_, name, _), _ in draft.state.calling.items()}
-    for name in sorted({*draft.state.restless.keys(), *calling}):
-        order = draft.order(name)
+    startup.begin(oms, sorted(accounts))
+    startup.drop_expired(oms)
+    calling = {name for (_, name, _), _ in oms.state.calling.items()}
+    for name in sorted({*oms.state.restless.keys(), *calling}):
+        order = oms.order(name)
         accounts.add(order.account)
         if order.state is OrderState.SUBMITTED and never_began(name, order.call.attempt):
-            call_outcomes.never_left(draft, order)
+            call_outcomes.never_left(oms, order)
             continue
         if order.state is OrderState.SUBMITTED:
-            call_outcomes.unknown(draft, order, draft.machine, "the router stopped while the call was out")
+            call_outcomes.unknown(oms, order, oms.machine, "the router stopped while the call was out")
             continue
         if order.evidence.cancel.out:
-            order = draft.change(order, "cancel_unanswered", evidence=with_cancel(order.evidence, out=False))
+            order = oms.change(order, "cancel_unanswered", evidence=with_cancel(order.evidence, out=False))
         if order.evidence.modify.out:
-            modify.unanswered(draft, order)
-    accounts.update(draft.state.resting.keys())
-    accounts.update(draft.state.books.keys())
+            modify.unanswered(oms, order)
+    accounts.update(oms.state.resting.keys())
+    accounts.update(oms.state.books.keys())
     for account in sorted(accounts):
-        draft.read(account, "recovered", positions=True)
+        oms.read(account, "recovered", positions=True)
 
 
-def expire_day(draft: OrderDecision, day: str) -> None:
+def expire_day(oms: OrderDecision, day: str) -> None:
     """Before `day` is opened, entries of an earlier one that were not sent or are of unknown fate end with theirs.
 
     What was reserved for them is free. An exit or stop of unknown fate goes on into the day, whose books say what
     became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
     it could not be opened yet, are not touched.
     """
-    startup.drop_expired(draft)
-    overnight.wait_anew(draft)
-    for name in sorted(draft.state.restless.keys()):
-        order = draft.order(name)
+    startup.drop_expired(oms)
+    overnight.wait_anew(oms)
+    for name in sorted(oms.state.restless.keys()):
+        order = oms.order(name)
         if order.state in TERMINAL and order.filled_seen > order.filled and not is_of(order, day):
-            order_updates.settle_sighted(draft, order)
-    for name in sorted({*draft.state.waiting.keys(), *draft.state.seeking.keys()}):
-        order = draft.order(name)
+            order_updates.settle_sighted(oms, order)
+    for name in sorted({*oms.state.waiting.keys(), *oms.state.seeking.keys()}):
+        order = oms.order(name)
         if is_of(order, day):
             continue
         if order.state is OrderState.INITIALIZED and not order.purpose.reduces:
-            draft.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
+            oms.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
         elif order.state in UNRESOLVED and not order.purpose.reduces:
-            draft.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
+            oms.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
             what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
-            draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+            oms.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
         elif order.state in ABSENT:
-            draft.change(order, "released", state=OrderState.EXPIRED, message=order.message)
+            oms.change(order, "released", state=OrderState.EXPIRED, message=order.message)
 
 
 def day_opened(state: State, day: str) -> DayOpened:

@@ -19,7 +19,7 @@ from mytrading.core.oms.recovery import alert_expiry, quiescence
 from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff, always_open, never_squares_off
 from mytrading.core.oms.state.folds import FOLDS, fold
 from mytrading.core.oms.state.settings import OmsLimits
-from mytrading.core.oms.state.state import Owned, State
+from mytrading.core.oms.state.state import State
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
@@ -37,6 +37,7 @@ from mytrading.messages.control import (
 )
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderChanged, Position, Protection, TimerFired
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
@@ -95,27 +96,27 @@ class OrderMachine:
     def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
         """The rows that follow from a message, learnt already."""
         state = self._state
-        draft = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
-        handler(draft, message)
-        if draft.rows or type(message) is TimerFired:
+        oms = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
+        handler(oms, message)
+        if oms.rows or type(message) is TimerFired:
             if state.open_flattens:
-                flatten.advance_all(draft)
+                flatten.advance_all(oms)
             if state.guarding:
-                broker_stops.advance_all(draft)
+                broker_stops.advance_all(oms)
             if state.open_goals:
-                goals.advance_all(draft)
+                goals.advance_all(oms)
             if state.waiting:
-                dispatch.dispatch(draft)
-        return _without_preludes(draft.rows)
+                dispatch.dispatch(oms)
+        return _without_preludes(oms.rows)
 
     def _foreseen(self, now: int, of: Callable[[OrderDecision], None], machine_ns: int = 0) -> tuple[Any, ...]:
         """The rows of a decision that no message leads to, at `machine_ns` or later."""
         self._state.begin()
         try:
-            draft = OrderDecision(self._state, self.limits, now)
-            draft.machine = max(draft.machine, machine_ns)
-            of(draft)
-            return tuple(draft.rows)
+            oms = OrderDecision(self._state, self.limits, now)
+            oms.machine = max(oms.machine, machine_ns)
+            of(oms)
+            return tuple(oms.rows)
         finally:
             self._state.take_back()
 
@@ -136,11 +137,11 @@ class OrderMachine:
         Until the books of the `served` accounts agree (`recovered`), entries there are to wait. `never_began(id,
         attempt)` is true of a placing call that certainly did not leave.
         """
-        return self._foreseen(now, lambda draft: housekeeping.recover(draft, served, never_began), machine_ns)
+        return self._foreseen(now, lambda oms: housekeeping.recover(oms, served, never_began), machine_ns)
 
     def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
         """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
-        return self._foreseen(now, lambda draft: journal_rebuild.relearn(draft, missed), machine_ns)
+        return self._foreseen(now, lambda oms: journal_rebuild.relearn(oms, missed), machine_ns)
 
     @property
     def short_of_disk(self) -> bool:
@@ -162,7 +163,7 @@ class OrderMachine:
 
     def expire_day(self, now: int, day: str) -> tuple[Any, ...]:
         """What follows from the turn to `day` (ISO date): to be journaled and applied, then `snapshot` opens it."""
-        return self._foreseen(now, lambda draft: housekeeping.expire_day(draft, day))
+        return self._foreseen(now, lambda oms: housekeeping.expire_day(oms, day))
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
@@ -183,7 +184,7 @@ class OrderMachine:
 
     def position(self, account: str, instrument: str, product: Product, strategy: str) -> Position | None:
         """What one owner holds; None if it never held any today."""
-        return self._state.position(Owned(account, instrument, product, strategy))
+        return self._state.position(OwnerKey(account, instrument, product, strategy))
 
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""
@@ -257,16 +258,16 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def _mode_seen(draft: OrderDecision, message: ModeSeen) -> None:
+def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     if not message.expected:
-        call_outcomes.wrong_mode(draft, message.account, message.message or f"found mode {message.mode}")
-    elif message.account not in draft.state.modes:
-        entries.saw_mode(draft, message.account, message.mode)
+        call_outcomes.wrong_mode(oms, message.account, message.message or f"found mode {message.mode}")
+    elif message.account not in oms.state.modes:
+        entries.saw_mode(oms, message.account, message.mode)
 
 
-def _mode_cleared(draft: OrderDecision, message: ModeCleared) -> None:
-    entries.set_mode(draft, message.account, False, "cleared by a person")
-    draft.read(message.account, "mode cleared", positions=True)
+def _mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
+    entries.set_mode(oms, message.account, False, "cleared by a person")
+    oms.read(message.account, "mode cleared", positions=True)
 
 
 _HANDLERS: dict[type, Handler] = {

@@ -83,11 +83,7 @@ class Reconciler(Daemon):
 
     def _standing_by(self, account: AccountRun) -> StandbyAccount:
         return StandbyAccount(
-            account,
-            self.config,
-            lambda message: self._status.send(account.id, message),
-            self.alerts,
-            self.wake,
+            account, self.config, lambda message: self._status.send(account.id, message), self.alerts, self.wake
         )
 
     def _tell(self, account: str, message: Any) -> None:

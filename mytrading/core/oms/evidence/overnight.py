@@ -10,30 +10,31 @@ from collections.abc import Callable
 
 from mytrading.core.oms.evidence import delivery
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, State, key_of
+from mytrading.core.oms.state.state import State
 from mytrading.messages.account_events import CarriedShown
 from mytrading.messages.enums import Product
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order, Protection
 from mytrading.messages.reports import BooksRead
 
 
-def note(draft: OrderDecision, read: BooksRead, agrees: Callable[[Key], bool]) -> None:
+def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
     """Record what a read that was compared shows of the units that the day began with, where that is news.
 
     `agrees` is true of a key of which nothing is moving and whose fills of ours the trade book has.
     """
-    for (account, instrument), begun in draft.state.begun.sorted_items():
-        if account != read.account or not begun or not draft.trades(instrument):
+    for (account, instrument), begun in oms.state.begun.sorted_items():
+        if account != read.account or not begun or not oms.trades(instrument):
             continue
-        units = _of_earlier(draft, account, instrument, read, agrees)
+        units = _of_earlier(oms, account, instrument, read, agrees)
         if units is None:
             continue
         units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
-        if units != still(draft, account, instrument):
-            draft.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=draft.now))
+        if units != still(oms, account, instrument):
+            oms.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=oms.now))
 
 
-def may_be_filled(key: Key, state: State, read: BooksRead) -> bool:
+def may_be_filled(key: NetKey, state: State, read: BooksRead) -> bool:
     """True where the positions of a read are not ours, as where they lack the key, and where the read has none."""
     if read.positions is None:
         return True
@@ -41,59 +42,59 @@ def may_be_filled(key: Key, state: State, read: BooksRead) -> bool:
     return delivery.shown(state, key, sum(rows)) != delivery.ours(state, key)
 
 
-def average(key: Key, read: BooksRead) -> float:
+def average(key: NetKey, read: BooksRead) -> float:
     """The price at which the position book has a key, in rupees; 0 if it does not tell one."""
     rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
     return rows[0].average_price if len(rows) == 1 else 0.0
 
 
-def hold_back(draft: OrderDecision, order: Order) -> None:
+def hold_back(oms: OrderDecision, order: Order) -> None:
     """An exit or stop of an earlier day ended with nobody knowing whether it was filled.
 
     What its owner would send in its place waits until the books of today have told twice what is there.
     """
-    key, now = key_of(order), max(draft.machine, 1)
-    for name in sorted(draft.state.open_goals.keys()):
-        goal = draft.state.goals.get(name)
-        if goal is not None and goal.strategy == order.strategy and key_of(goal) == key:
-            draft.goal(goal, waits_machine_ns=now, proofs=0)
-    for owned, _ in draft.state.guarding.sorted_items():
-        level = draft.state.protections.get(owned)
-        if level is not None and level.strategy == order.strategy and key_of(level) == key:
-            draft.protection(level, waits_machine_ns=now)
+    key, now = order.net, max(oms.machine, 1)
+    for name in sorted(oms.state.open_goals.keys()):
+        goal = oms.state.goals.get(name)
+        if goal is not None and goal.strategy == order.strategy and goal.net == key:
+            oms.goal(goal, waits_machine_ns=now, proofs=0)
+    for owned, _ in oms.state.guarding.sorted_items():
+        level = oms.state.protections.get(owned)
+        if level is not None and level.strategy == order.strategy and level.net == key:
+            oms.protection(level, waits_machine_ns=now)
 
 
-def wait_anew(draft: OrderDecision) -> None:
+def wait_anew(oms: OrderDecision) -> None:
     """A stop that waits for the books goes on waiting when the day turns: a night without a read tells nothing."""
-    for owned, _ in draft.state.guarding.sorted_items():
-        level = draft.state.protections.get(owned)
+    for owned, _ in oms.state.guarding.sorted_items():
+        level = oms.state.protections.get(owned)
         if level is not None and level.waits_machine_ns:
-            draft.protection(level, waits_machine_ns=max(draft.machine, 1))
+            oms.protection(level, waits_machine_ns=max(oms.machine, 1))
 
 
-def waits(draft: OrderDecision, level: Protection) -> bool:
+def waits(oms: OrderDecision, level: Protection) -> bool:
     """True while a stop out of our sight may rest, or have been filled; a book tells, or it is not waited for."""
-    return bool(level.waits_machine_ns) and draft.machine - level.waits_machine_ns < draft.limits.ghost_gap
+    return bool(level.waits_machine_ns) and oms.machine - level.waits_machine_ns < oms.limits.ghost_gap
 
 
-def still(draft: OrderDecision, account: str, instrument: str) -> int:
+def still(oms: OrderDecision, account: str, instrument: str) -> int:
     """Signed units of those that the day began with that books of today have shown; 0 if none did."""
-    return draft.state.begun_shown.get((account, instrument)) or 0
+    return oms.state.begun_shown.get((account, instrument)) or 0
 
 
 def _of_earlier(
-    draft: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[Key], bool]
+    oms: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[NetKey], bool]
 ) -> int | None:
     """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
     rows = [row for row in read.positions or () if row.instrument == instrument]
-    known = (key for table in (draft.state.owners, draft.state.unmanaged) for key, _ in table.items())
+    known = (key for table in (oms.state.owners, oms.state.unmanaged) for key, _ in table.items())
     keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
-    keys |= {Key(account, instrument, row.product) for row in rows}
+    keys |= {NetKey(account, instrument, row.product) for row in rows}
     for key in sorted(keys):
         net = sum(row.quantity for row in rows if row.product is key.product)
-        if key.product is Product.CNC or net != delivery.ours(draft.state, key):
+        if key.product is Product.CNC or net != delivery.ours(oms.state, key):
             return None
-        if key in draft.state.mismatches or not agrees(key):
+        if key in oms.state.mismatches or not agrees(key):
             return None
     traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
     return sum(row.quantity for row in rows) - traded

@@ -9,102 +9,102 @@ from __future__ import annotations
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.oms.evidence import delivery, overnight
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
-def speaks_against(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def speaks_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the trades of a read still hold units of ours in an instrument that its positions lack.
 
     All products count together, so that a conversion is none. What the day began with may have gone without a trade of
     today until its books have shown it, and so may a contract on its last day once trading has ended.
     """
-    if _closes_unlisted(draft, key) or not heard(draft, key, read):
+    if _closes_unlisted(oms, key) or not heard(oms, key, read):
         return False
-    return _lacks(draft, key, read, _traded(draft, key, read))
+    return _lacks(oms, key, read, _traded(oms, key, read))
 
 
-def unheard(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def unheard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the trade book does not tell our fills, and the order book stands in for it against the position book.
 
     It lists every filled order of ours in the instrument as we know it, and what strangers may have closed there at
     most does not explain what the position book lacks.
     """
-    if _closes_unlisted(draft, key) or heard(draft, key, read) or not _orders_tell(draft, key, read):
+    if _closes_unlisted(oms, key) or heard(oms, key, read) or not _orders_tell(oms, key, read):
         return False
-    traded = sum(order.filled * order.side.sign for order in _filled(draft, key))
-    return _lacks(draft, key, read, traded + _strangers(draft, key, read))
+    traded = sum(order.filled * order.side.sign for order in _filled(oms, key))
+    return _lacks(oms, key, read, traded + _strangers(oms, key, read))
 
 
-def _traded(draft: OrderDecision, key: Key, read: BooksRead) -> int:
+def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units by a trade book that tells our fills.
 
     Where there are none to tell, nothing shows that it works: of carried units the order book tells exits by hand too.
     """
     rows = [row for row in read.trades or () if row.instrument == key.instrument]
-    if _filled(draft, key) or not overnight.still(draft, key.account, key.instrument):
+    if _filled(oms, key) or not overnight.still(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
-    ours = sum(row.quantity * row.side.sign for row in rows if not _strange(draft, key, row))
-    return ours + _strangers(draft, key, read)
+    ours = sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row))
+    return ours + _strangers(oms, key, read)
 
 
-def _held(draft: OrderDecision, key: Key) -> int:
-    return sum(position.quantity for other in _here(draft, key) for position in draft.state.holders(other))
+def _held(oms: OrderDecision, key: NetKey) -> int:
+    return sum(position.quantity for other in _here(oms, key) for position in oms.state.holders(other))
 
 
-def _lacks(draft: OrderDecision, key: Key, read: BooksRead, traded: int) -> bool:
+def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:
     """True if the position book shows less of what is ours in the instrument than so many traded units account for.
 
     Carried units that books of today have shown count with them.
     """
-    here, held = _here(draft, key), _held(draft, key)
-    spare = [row.quantity for other, row in draft.state.unmanaged.items() if _same(other, key)]
-    begun = draft.state.begun.get((key.account, key.instrument)) or 0
-    shown = sum(_shown(draft, other, read) for other in {*here, *_listed(key, read)})
+    here, held = _here(oms, key), _held(oms, key)
+    spare = [row.quantity for other, row in oms.state.unmanaged.items() if _same(other, key)]
+    begun = oms.state.begun.get((key.account, key.instrument)) or 0
+    shown = sum(_shown(oms, other, read) for other in {*here, *_listed(key, read)})
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
     opposed = any(units * held < 0 for units in (*spare, begun))
-    there = traded + overnight.still(draft, key.account, key.instrument)
+    there = traded + overnight.still(oms, key.account, key.instrument)
     return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
 
 
-def _here(draft: OrderDecision, key: Key) -> list[Key]:
-    return [other for other, _ in draft.state.owners.items() if _same(other, key)]
+def _here(oms: OrderDecision, key: NetKey) -> list[NetKey]:
+    return [other for other, _ in oms.state.owners.items() if _same(other, key)]
 
 
-def _same(one: Key, other: Key) -> bool:
+def _same(one: NetKey, other: NetKey) -> bool:
     return (one.account, one.instrument) == (other.account, other.instrument)
 
 
-def _listed(key: Key, read: BooksRead) -> set[Key]:
+def _listed(key: NetKey, read: BooksRead) -> set[NetKey]:
     rows = read.positions or ()
-    return {Key(key.account, row.instrument, row.product) for row in rows if row.instrument == key.instrument}
+    return {NetKey(key.account, row.instrument, row.product) for row in rows if row.instrument == key.instrument}
 
 
-def _shown(draft: OrderDecision, key: Key, read: BooksRead) -> int:
+def _shown(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     rows = (row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product))
-    return delivery.shown(draft.state, key, sum(row.quantity for row in rows))
+    return delivery.shown(oms.state, key, sum(row.quantity for row in rows))
 
 
-def heard(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def heard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
     if read.trades is None:
         return False
     summed = {row.broker_order_id: row.quantity for row in read.trades}
-    return all(summed.get(order.broker_order_id) == order.filled for order in _filled(draft, key))
+    return all(summed.get(order.broker_order_id) == order.filled for order in _filled(oms, key))
 
 
-def _orders_tell(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def _orders_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
     return read.orders is not None and all(
-        _tells(order, rows.get(order.broker_order_id)) for order in _filled(draft, key)
+        _tells(order, rows.get(order.broker_order_id)) for order in _filled(oms, key)
     )
 
 
@@ -115,18 +115,18 @@ def _tells(order: Order, row: BrokerOrder | None) -> bool:
     return order.filled < order.quantity if told is None else told == order.filled
 
 
-def _strangers(draft: OrderDecision, key: Key, read: BooksRead) -> int:
+def _strangers(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units that nobody of ours may have traded in the instrument: the most that closes, least that opens."""
-    sign = 1 if _held(draft, key) > 0 else -1
-    rows = [row for row in read.orders or () if _strange(draft, key, row)]
+    sign = 1 if _held(oms, key) > 0 else -1
+    rows = [row for row in read.orders or () if _strange(oms, key, row)]
     names = {row.broker_order_id for row in rows}
-    loose = [row for row in read.trades or () if _strange(draft, key, row) and row.broker_order_id not in names]
+    loose = [row for row in read.trades or () if _strange(oms, key, row) and row.broker_order_id not in names]
     units = sum(row.quantity * row.side.sign for row in loose)
     return units + sum(_units(row, closes=row.side.sign != sign) * row.side.sign for row in rows)
 
 
-def _strange(draft: OrderDecision, key: Key, row: BrokerOrder | BrokerTrades) -> bool:
-    return row.instrument == key.instrument and (key.account, row.broker_order_id) not in draft.state.by_broker
+def _strange(oms: OrderDecision, key: NetKey, row: BrokerOrder | BrokerTrades) -> bool:
+    return row.instrument == key.instrument and (key.account, row.broker_order_id) not in oms.state.by_broker
 
 
 def _units(row: BrokerOrder, closes: bool) -> int:
@@ -137,29 +137,29 @@ def _units(row: BrokerOrder, closes: bool) -> int:
     return unknown if row.filled is None else row.filled
 
 
-def _filled(draft: OrderDecision, key: Key) -> list[Order]:
+def _filled(oms: OrderDecision, key: NetKey) -> list[Order]:
     """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
-    carried = draft.state.carried
-    filled = (order for _, order in draft.state.orders.items() if order.filled and _of(order, key))
+    carried = oms.state.carried
+    filled = (order for _, order in oms.state.orders.items() if order.filled and _of(order, key))
     return [order for order in filled if order.client_order_id not in carried]
 
 
-def _of(order: Order, key: Key) -> bool:
+def _of(order: Order, key: NetKey) -> bool:
     return (order.account, order.instrument) == (key.account, key.instrument)
 
 
-def _closes_unlisted(draft: OrderDecision, key: Key) -> bool:
+def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
     """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
-    return draft.in_venue_square_off(key) or _settles(draft, key)
+    return oms.in_venue_square_off(key) or _settles(oms, key)
 
 
-def _settles(draft: OrderDecision, key: Key) -> bool:
+def _settles(oms: OrderDecision, key: NetKey) -> bool:
     """True once a contract of today's expiry trades no more: its position ends without a trade."""
-    if draft.trades(key.instrument):
+    if oms.trades(key.instrument):
         return False
     try:
         exchange, symbol = split_id(key.instrument)
         expiry = parse_symbol(symbol, exchange).expiry
     except ValueError:
         return False
-    return expiry is not None and expiry <= ist_date(draft.now)
+    return expiry is not None and expiry <= ist_date(oms.now)

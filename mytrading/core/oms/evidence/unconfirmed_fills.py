@@ -11,7 +11,6 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import key_of
 from mytrading.core.orders.state_machine import TERMINAL, weigh
 from mytrading.messages.enums import BrokerStatus, Severity
 from mytrading.messages.order_evidence import ReportedFills
@@ -31,18 +30,18 @@ def denied(order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: Bo
     return weigh(order, 0.0, fills).seen > order.filled
 
 
-def net_lacks(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+def net_lacks(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
-    key = key_of(order)
+    key = order.net
     net = sum(
         row.quantity for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)
     )
-    unmanaged = draft.state.unmanaged.get(key)
-    known = sum(position.quantity for position in draft.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+    unmanaged = oms.state.unmanaged.get(key)
+    known = sum(position.quantity for position in oms.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
     return (net - known) * order.side.sign <= 0
 
 
-def withdraw(draft: OrderDecision, order: Order, why: str) -> Order:
+def withdraw(oms: OrderDecision, order: Order, why: str) -> Order:
     """Retract what one source alone reported of an order's fill."""
     fills, gone = order.evidence.fills, order.filled_seen - order.filled
     traded = min(fills.trades, order.filled)
@@ -56,8 +55,8 @@ def withdraw(draft: OrderDecision, order: Order, why: str) -> Order:
     )
     ended = {"end": None, "flapped": False} if order.state in TERMINAL else {}
     evidence = replace(order.evidence, fills=left, **ended)
-    changed = draft.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)
-    draft.record_sighting(changed)
+    changed = oms.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)
+    oms.record_sighting(changed)
     text = f"{what}: {gone} units are taken back, and the stop that was placed for them"
-    draft.alert("FILL_WITHDRAWN", Severity.WARNING, order.client_order_id, text)
+    oms.alert("FILL_WITHDRAWN", Severity.WARNING, order.client_order_id, text)
     return changed

@@ -13,7 +13,7 @@ from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import growing
-from mytrading.core.oms.state.state import Key, Owned, State, key_of
+from mytrading.core.oms.state.state import State
 from mytrading.core.orders.slicing import Sizes, closing_slices
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, waits_for_its_trigger
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
@@ -26,7 +26,7 @@ _OURS = "withdrawn"
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-def arm(draft: OrderDecision, order: Order, news: int = 0) -> None:
+def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
     """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
 
     `news` are the units just sighted, which the position does not show yet. A protection of a trip that is over, or of
@@ -34,7 +34,7 @@ def arm(draft: OrderDecision, order: Order, news: int = 0) -> None:
     """
     if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
         return
-    known = draft.state.protections.get(Owned(*key_of(order), order.strategy))
+    known = oms.state.protections.get(order.owner)
     level = Protection(
         id=content_id("protection", order.client_order_id, order.filled_seen),
         account=order.account,
@@ -46,15 +46,15 @@ def arm(draft: OrderDecision, order: Order, news: int = 0) -> None:
         side=Side.SELL if order.side is Side.BUY else Side.BUY,
         trigger=order.plan.stop_trigger,
         limit=order.plan.stop_limit,
-        waits_machine_ns=max(draft.machine, 1) if _is_older_than_the_journal(draft, order) else 0,
+        waits_machine_ns=max(oms.machine, 1) if _is_older_than_the_journal(oms, order) else 0,
     )
-    if known is None or known.state == "done" or (known.id != level.id and not _joins(draft, order, known, news)):
-        draft.protection(level)
+    if known is None or known.state == "done" or (known.id != level.id and not _joins(oms, order, known, news)):
+        oms.protection(level)
 
 
-def _joins(draft: OrderDecision, order: Order, known: Protection, news: int) -> bool:
+def _joins(oms: OrderDecision, order: Order, known: Protection, news: int) -> bool:
     """True if what was just sighted adds to the position that this protection guards."""
-    position = draft.position(order)
+    position = oms.position(order)
     if news and is_flat(position):
         return False
     return (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
@@ -65,12 +65,12 @@ def is_flat(position: Position) -> bool:
     return position.quantity == position.quantity_seen == 0
 
 
-def _is_older_than_the_journal(draft: OrderDecision, order: Order) -> bool:
+def _is_older_than_the_journal(oms: OrderDecision, order: Order) -> bool:
     """True of an entry from before the journal was rebuilt: its stop may be at the broker, and nobody here knows."""
-    return order.created_ns <= (draft.state.rebuilt.get("market_ns") or -1)
+    return order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1)
 
 
-def returned(draft: OrderDecision, order: Order) -> None:
+def returned(oms: OrderDecision, order: Order) -> None:
     """An order that we took for ended lives at the broker: a stop or exit that nothing needs any more ends at once.
 
     A stop of a protection that goes on covers beside its successor, and what is too much ends by the usual way.
@@ -78,47 +78,47 @@ def returned(draft: OrderDecision, order: Order) -> None:
     if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
-        level = draft.state.protections.get(Owned(*key_of(order), order.strategy))
+        level = oms.state.protections.get(order.owner)
         needed = level is not None and level.state != "done"
     else:
-        current = (goal.order for goal in entries.goals_of(draft, key_of(order), order.strategy))
+        current = (goal.order for goal in entries.goals_of(oms, order.net, order.strategy))
         needed = any(name in (order.client_order_id, order.links.parent) for name in current)
     if not needed:
-        entries.withdraw_one(draft, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
+        entries.withdraw_one(oms, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
 
 
-def advance_all(draft: OrderDecision) -> None:
+def advance_all(oms: OrderDecision) -> None:
     """Bring the stops of every owner to what it holds."""
-    for owned, _ in draft.state.guarding.sorted_items():
-        level = draft.state.protections.get(owned)
+    for owned, _ in oms.state.guarding.sorted_items():
+        level = oms.state.protections.get(owned)
         if level is not None:
-            _advance(draft, level)
+            _advance(oms, level)
 
 
-def _advance(draft: OrderDecision, level: Protection) -> None:
-    position, stops = draft.position(level), _stops(draft, level)
-    _withdraw(draft, _strays(draft, level), f"{_OURS}: it guarded the other side")
+def _advance(oms: OrderDecision, level: Protection) -> None:
+    position, stops = oms.position(level), _stops(oms, level)
+    _withdraw(oms, _strays(oms, level), f"{_OURS}: it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
     if level.state == "released":
-        _let_go(draft, level, stops, flat=seen == sure == 0)
+        _let_go(oms, level, stops, flat=seen == sure == 0)
         return
     if seen == sure == 0 or seen * level.side.sign > 0:
-        _stand_down(draft, level, stops, flat=seen == sure == 0)
+        _stand_down(oms, level, stops, flat=seen == sure == 0)
         return
-    if entries.taking_over(draft, key_of(level), level.strategy):
-        _withdraw(draft, stops, f"{_OURS}: an exit takes over")
+    if entries.taking_over(oms, level.net, level.strategy):
+        _withdraw(oms, stops, f"{_OURS}: an exit takes over")
         return
-    if not draft.trades(level.instrument) or draft.in_venue_square_off(level):
-        _rest(draft, level)
+    if not oms.trades(level.instrument) or oms.in_venue_square_off(level):
+        _rest(oms, level)
         return
     if level.state == "handed":
-        if entries.closing(draft, key_of(level), level.strategy):
+        if entries.closing(oms, level.net, level.strategy):
             return  # the exit waits for the books: what stops there are stay, and none is placed beside it
-        level = draft.protection(level, state="open", failures=0, triggered_machine_ns=0)
-    level = _watch(draft, level, stops)
+        level = oms.protection(level, state="open", failures=0, triggered_machine_ns=0)
+    level = _watch(oms, level, stops)
     if level.state == "open":
-        _level(draft, level, stops)
-        _cover(draft, level, _stops(draft, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
+        _level(oms, level, stops)
+        _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
 def uncovered(state: State) -> bool:
@@ -128,7 +128,7 @@ def uncovered(state: State) -> bool:
         seen = abs(position.quantity_seen) if position is not None else 0
         resting = sum(
             order.quantity - order.filled_seen
-            for order in state.open_orders(Key(owned.account, owned.instrument, owned.product))
+            for order in state.open_orders(owned.net)
             if order.strategy == owned.strategy and waits_for_its_trigger(order)
         )
         if resting != seen:
@@ -136,11 +136,11 @@ def uncovered(state: State) -> bool:
     return False
 
 
-def _stops(draft: OrderDecision, level: Protection) -> list[Order]:
+def _stops(oms: OrderDecision, level: Protection) -> list[Order]:
     """The owner's stops of this protection's side that are live, oldest first."""
     found = [
         order
-        for order in draft.open_orders(key_of(level))
+        for order in oms.open_orders(level.net)
         if order.strategy == level.strategy
         and order.purpose is Purpose.STOP
         and order.state in LIVE
@@ -149,11 +149,11 @@ def _stops(draft: OrderDecision, level: Protection) -> list[Order]:
     return sorted(found, key=lambda order: (order.created_ns, order.call.began_machine_ns, order.client_order_id))
 
 
-def _strays(draft: OrderDecision, level: Protection) -> list[Order]:
+def _strays(oms: OrderDecision, level: Protection) -> list[Order]:
     """Stops that are left of a position of the other side: they close nothing, and would add to what is held."""
     return [
         order
-        for order in draft.open_orders(key_of(level))
+        for order in oms.open_orders(level.net)
         if order.strategy == level.strategy
         and order.purpose is Purpose.STOP
         and order.state in LIVE
@@ -161,14 +161,14 @@ def _strays(draft: OrderDecision, level: Protection) -> list[Order]:
     ]
 
 
-def _stand_down(draft: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
+def _stand_down(oms: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
     """Nothing is left to guard (or what is left is of the other side, and being flattened)."""
-    _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
-    if flat and not _stops(draft, level) and not _entries_out(draft, level):
-        draft.protection(level, state="done")
+    _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
+    if flat and not _stops(oms, level) and not _entries_out(oms, level):
+        oms.protection(level, state="done")
 
 
-def _entries_out(draft: OrderDecision, level: Protection) -> bool:
+def _entries_out(oms: OrderDecision, level: Protection) -> bool:
     """True while an entry that left may add to what was guarded: a fill that was withdrawn may be told again."""
     return any(
         order.strategy == level.strategy
@@ -176,44 +176,44 @@ def _entries_out(draft: OrderDecision, level: Protection) -> bool:
         and order.state in LIVE
         and order.state is not OrderState.INITIALIZED
         and order.side is not level.side
-        for order in draft.open_orders(key_of(level))
+        for order in oms.open_orders(level.net)
     )
 
 
-def _withdraw(draft: OrderDecision, stops: list[Order], reason: str) -> None:
+def _withdraw(oms: OrderDecision, stops: list[Order], reason: str) -> None:
     for order in stops:
-        entries.withdraw_one(draft, order, reason)
+        entries.withdraw_one(oms, order, reason)
 
 
-def _rest(draft: OrderDecision, level: Protection) -> None:
+def _rest(oms: OrderDecision, level: Protection) -> None:
     """Outside continuous trading nothing is placed: what ends then is no failure, and the open begins again."""
-    last = draft.state.orders.get(level.order)
+    last = oms.state.orders.get(level.order)
     if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
-        draft.protection(level, order="", failures=0, triggered_machine_ns=0)
+        oms.protection(level, order="", failures=0, triggered_machine_ns=0)
 
 
-def _watch(draft: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
+def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
     """Hand over to an exit where a stop has triggered and does not fill, or where none can be kept at the broker."""
-    if level.failures >= draft.limits.stop_failures:
-        return _hand_over(draft, level, f"{level.failures} stops did not stay at the broker")
+    if level.failures >= oms.limits.stop_failures:
+        return _hand_over(oms, level, f"{level.failures} stops did not stay at the broker")
     moving = any(order.state in _MOVING and order.filled_seen < order.quantity for order in stops)
     if moving and not level.triggered_machine_ns:
-        return draft.protection(level, triggered_machine_ns=draft.machine)
+        return oms.protection(level, triggered_machine_ns=oms.machine)
     if not moving and level.triggered_machine_ns:
-        return draft.protection(level, triggered_machine_ns=0)
-    if moving and draft.machine - level.triggered_machine_ns >= draft.limits.exit_patience:
-        return _hand_over(draft, level, "its stop has triggered and does not fill")
+        return oms.protection(level, triggered_machine_ns=0)
+    if moving and oms.machine - level.triggered_machine_ns >= oms.limits.exit_patience:
+        return _hand_over(oms, level, "its stop has triggered and does not fill")
     return level
 
 
-def _hand_over(draft: OrderDecision, level: Protection, why: str) -> Protection:
+def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
-    draft.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
-    handed = draft.protection(level, state="handed")
+    oms.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
+    handed = oms.protection(level, state="handed")
     exit_goals.start(
-        draft,
+        oms,
         Goal(
-            id=content_id("unguarded", level.id, level.attempts, draft.machine),
+            id=content_id("unguarded", level.id, level.attempts, oms.machine),
             account=level.account,
             instrument=level.instrument,
             product=level.product,
@@ -224,12 +224,12 @@ def _hand_over(draft: OrderDecision, level: Protection, why: str) -> Protection:
             purpose=Purpose.EXIT,
         ),
     )
-    if entries.taking_over(draft, key_of(level), level.strategy):
-        _withdraw(draft, _stops(draft, level), f"{_OURS}: an exit takes over")
+    if entries.taking_over(oms, level.net, level.strategy):
+        _withdraw(oms, _stops(oms, level), f"{_OURS}: an exit takes over")
     return handed
 
 
-def _cover(draft: OrderDecision, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
+def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
     """Too little covered: another stop for the difference. Too much: stops end, newest first, until it fits.
 
     `wanted` is what has been sighted, `most` also counts what an exit was only sighted to have closed.
@@ -237,101 +237,99 @@ def _cover(draft: OrderDecision, level: Protection, stops: list[Order], *, wante
     covering = [order for order in stops if not order.evidence.cancel.wanted]
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
-        _shrink(draft, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops) and not overnight.waits(draft, level):
-        _extend(draft, level, stops, missing=wanted - covered, wanted=wanted)
+        _shrink(oms, covering[-1], covered - most)
+    elif covered < wanted and len(covering) == len(stops) and not overnight.waits(oms, level):
+        _extend(oms, level, stops, missing=wanted - covered, wanted=wanted)
 
 
-def missing(draft: OrderDecision, level: Protection) -> int:
+def missing(oms: OrderDecision, level: Protection) -> int:
     """Units that are sighted and that no live stop covers."""
-    covered = sum(order.quantity - order.filled_seen for order in _stops(draft, level))
-    return abs(draft.position(level).quantity_seen) - covered
+    covered = sum(order.quantity - order.filled_seen for order in _stops(oms, level))
+    return abs(oms.position(level).quantity_seen) - covered
 
 
-def _extend(draft: OrderDecision, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
+def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
     """Cover what is missing: in a stop that has not left, or by another, which covers sooner than any change is proven.
 
     Where there are many the smallest ends, and one for both follows; what is left covers meanwhile.
     """
-    sizes = draft.state.sizes.get(level.instrument) or Sizes()
+    sizes = oms.state.sizes.get(level.instrument) or Sizes()
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
     if unsent and sizes.fits(unsent[-1].quantity + missing):
-        modify.request_terms(
-            draft, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing)
-        )
-    elif len(stops) < draft.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
-        _place(draft, level, missing)
-    elif calm := [stop for stop in stops if _rests(draft, stop)]:
+        modify.request_terms(oms, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing))
+    elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
+        _place(oms, level, missing)
+    elif calm := [stop for stop in stops if _rests(oms, stop)]:
         smallest = min(calm, key=lambda stop: stop.quantity)
-        entries.withdraw_one(draft, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
+        entries.withdraw_one(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 
 
-def _rests(draft: OrderDecision, stop: Order) -> bool:
+def _rests(oms: OrderDecision, stop: Order) -> bool:
     """True of a stop that waits for its trigger, of which nothing is filled and nothing open."""
     idle = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not stop.filled_seen
-    return idle and not modify.under_way(stop) and not modify.in_doubt(draft, stop)
+    return idle and not modify.under_way(stop) and not modify.in_doubt(oms, stop)
 
 
-def _shrink(draft: OrderDecision, stop: Order, excess: int) -> None:
+def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
     """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
     left = modify.terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
         return
-    resting = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(draft, stop)
-    if resting and left > stop.filled_seen and modify.can_be_made(draft, stop):
-        modify.request_terms(draft, stop, replace(modify.terms(stop), quantity=left))
+    resting = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(oms, stop)
+    if resting and left > stop.filled_seen and modify.can_be_made(oms, stop):
+        modify.request_terms(oms, stop, replace(modify.terms(stop), quantity=left))
     else:
-        entries.withdraw_one(draft, stop, f"{_OURS}: more was guarded than is held")
+        entries.withdraw_one(oms, stop, f"{_OURS}: more was guarded than is held")
 
 
-def _level(draft: OrderDecision, level: Protection, stops: list[Order]) -> None:
+def _level(oms: OrderDecision, level: Protection, stops: list[Order]) -> None:
     """Bring stops that wait for their trigger to the protection's prices; one that has triggered is left alone."""
     for stop in stops:
         waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
         if waits and not stop.filled_seen:
-            modify.request_terms(draft, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
+            modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
 
 
-def move(draft: OrderDecision, level: Protection, trigger: float, limit: float) -> Protection:
+def move(oms: OrderDecision, level: Protection, trigger: float, limit: float) -> Protection:
     """Give a protection other prices (rupees); its stops at the broker follow, by modify or by replacement."""
-    return draft.protection(level, trigger=trigger, limit=limit)
+    return oms.protection(level, trigger=trigger, limit=limit)
 
 
-def release(draft: OrderDecision, level: Protection, reason: str) -> Protection:
+def release(oms: OrderDecision, level: Protection, reason: str) -> Protection:
     """An operator takes the stop away: nothing guards the position any more until it is flat."""
     what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
-    draft.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
-    return draft.protection(level, state="released")
+    oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
+    return oms.protection(level, state="released")
 
 
-def _let_go(draft: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
+def _let_go(oms: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
     """Stops that are left of a released protection end with the position, or when an exit needs the quantity."""
-    if flat or entries.taking_over(draft, key_of(level), level.strategy):
-        _withdraw(draft, stops, f"{_OURS}: nothing is left to guard")
-    if flat and not _stops(draft, level) and not _entries_out(draft, level):
-        draft.protection(level, state="done")
+    if flat or entries.taking_over(oms, level.net, level.strategy):
+        _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
+    if flat and not _stops(oms, level) and not _entries_out(oms, level):
+        oms.protection(level, state="done")
 
 
-def _place(draft: OrderDecision, level: Protection, quantity: int) -> None:
-    failed = [order for order in slices.of(draft, level.order) if _failed(order)]
+def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
+    failed = [order for order in slices.of(oms, level.order) if _failed(order)]
     failures = level.failures
     if failed:
         if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
-            _hand_over(draft, level, "the price had passed its stop before it could be placed")
+            _hand_over(oms, level, "the price had passed its stop before it could be placed")
             return
         last = max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed)
-        if draft.machine < last + _pause(draft, failures):
+        if oms.machine < last + _pause(oms, failures):
             return
         failures += 1
-    if failures >= draft.limits.stop_failures:
-        _hand_over(draft, draft.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
+    if failures >= oms.limits.stop_failures:
+        _hand_over(oms, oms.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
         return
-    attempt = unused(draft, level)
-    order = stop_order(draft, level, quantity, attempt)
-    if dispatch.closable(draft, order, key_of(order)) < quantity:
+    attempt = unused(oms, level)
+    order = stop_order(oms, level, quantity, attempt)
+    if dispatch.closable(oms, order, order.net) < quantity:
         return
-    draft.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
-    slices.begin_closing(draft, order, quantity)
+    oms.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
+    slices.begin_closing(oms, order, quantity)
 
 
 def _failed(order: Order) -> bool:
@@ -340,14 +338,14 @@ def _failed(order: Order) -> bool:
     return order.state in _FAILED and not ours and order.filled < order.quantity
 
 
-def _pause(draft: OrderDecision, failures: int) -> int:
-    return growing(draft.limits.exit_retry_first, draft.limits.slow, failures + 1)
+def _pause(oms: OrderDecision, failures: int) -> int:
+    return growing(oms.limits.exit_retry_first, oms.limits.slow, failures + 1)
 
 
-def unused(draft: OrderDecision, level: Protection) -> int:
+def unused(oms: OrderDecision, level: Protection) -> int:
     """The next attempt whose id no order has: a sighting that was withdrawn and comes again has its protection's id."""
     attempt = level.attempts + 1
-    while draft.state.known(_name(level, attempt)):
+    while oms.state.known(_name(level, attempt)):
         attempt += 1
     return attempt
 
@@ -356,7 +354,7 @@ def _name(level: Protection, attempt: int) -> str:
     return client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt)
 
 
-def stop_order(draft: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
+def stop_order(oms: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
     """The order that a protection's attempt of this number sends; it is not made."""
     return Order(
         client_order_id=_name(level, attempt),
@@ -371,8 +369,8 @@ def stop_order(draft: OrderDecision, level: Protection, quantity: int, attempt: 
         quantity=quantity,
         order_type=OrderType.SL,
         state=OrderState.INITIALIZED,
-        created_ns=draft.now,
-        updated_ns=draft.now,
+        created_ns=oms.now,
+        updated_ns=oms.now,
         price=level.limit,
         trigger_price=level.trigger,
     )

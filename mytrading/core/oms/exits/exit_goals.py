@@ -14,10 +14,10 @@ from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import growing
-from mytrading.core.oms.state.state import Key, Owned, key_of
 from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, in_words
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import NO_CALL, Goal, GoalChanged, Order, OrderLinks, PlacingCall, Position
 
@@ -34,9 +34,9 @@ class _Out(NamedTuple):
 _NOTHING_OUT = _Out([], [], False)
 
 
-def open_goal(draft: OrderDecision, command: CloseGoal) -> None:
+def open_goal(oms: OrderDecision, command: CloseGoal) -> None:
     """Take an exit command: the owner's entries are withdrawn, and the exit begins."""
-    if draft.state.known(command.id):
+    if oms.state.known(command.id):
         return
     goal = Goal(
         id=command.id,
@@ -51,56 +51,56 @@ def open_goal(draft: OrderDecision, command: CloseGoal) -> None:
         trace_ns=command.trace_ns,
         price=command.price,
         price_step=command.price_step,
-        created_ns=draft.now,
-        opened_machine_ns=draft.machine,
+        created_ns=oms.now,
+        opened_machine_ns=oms.machine,
     )
-    _begin(draft, goal)
+    _begin(oms, goal)
 
 
-def start(draft: OrderDecision, goal: Goal) -> None:
+def start(oms: OrderDecision, goal: Goal) -> None:
     """Begin a goal, unless one of this id was begun before."""
-    if not draft.state.known(goal.id):
-        _begin(draft, replace(goal, created_ns=draft.now, opened_machine_ns=draft.machine))
+    if not oms.state.known(goal.id):
+        _begin(oms, replace(goal, created_ns=oms.now, opened_machine_ns=oms.machine))
 
 
-def _begin(draft: OrderDecision, goal: Goal) -> None:
-    key = key_of(goal)
-    beside = _beside_others(draft, goal, key) if draft.state.open_goals else goal
-    if draft.state.guarding:
-        beside = _beside_a_stop(draft, beside)
-    draft.emit(GoalChanged(goal=beside, at_ns=draft.now))
-    for order in draft.open_orders(key):
+def _begin(oms: OrderDecision, goal: Goal) -> None:
+    key = goal.net
+    beside = _beside_others(oms, goal, key) if oms.state.open_goals else goal
+    if oms.state.guarding:
+        beside = _beside_a_stop(oms, beside)
+    oms.emit(GoalChanged(goal=beside, at_ns=oms.now))
+    for order in oms.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
-            entries.withdraw_one(draft, order, f"withdrawn: {goal.reason}")
+            entries.withdraw_one(oms, order, f"withdrawn: {goal.reason}")
 
 
-def _beside_others(draft: OrderDecision, goal: Goal, key: Key) -> Goal:
+def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
     """The goal, waiting for the books as long as others of its owner do: they would close the same units.
 
     What orders of nobody may close is not to be closed by this one either.
     """
-    others = list(entries.goals_of(draft, key, goal.strategy))
+    others = list(entries.goals_of(oms, key, goal.strategy))
     wary = max((other for other in others if other.waits_machine_ns or other.proofs), key=_wariness, default=None)
     if wary is None or goal.waits_machine_ns:
         return goal
     return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
 
 
-def _beside_a_stop(draft: OrderDecision, goal: Goal) -> Goal:
+def _beside_a_stop(oms: OrderDecision, goal: Goal) -> Goal:
     """The goal, waiting for the books while the owner's stop does: what was out of our sight may have closed it all."""
-    level = draft.state.protections.get(Owned(goal.account, goal.instrument, goal.product, goal.strategy))
-    if level is None or goal.waits_machine_ns or level.state == "done" or not overnight.waits(draft, level):
+    level = oms.state.protections.get(goal.owner)
+    if level is None or goal.waits_machine_ns or level.state == "done" or not overnight.waits(oms, level):
         return goal
-    return replace(goal, waits_machine_ns=max(draft.machine, 1), proofs=0)
+    return replace(goal, waits_machine_ns=max(oms.machine, 1), proofs=0)
 
 
 def _wariness(goal: Goal) -> tuple[bool, int, int]:
     return goal.waits_machine_ns > 0, -goal.proofs, goal.elsewhere
 
 
-def advance_all(draft: OrderDecision) -> None:
+def advance_all(oms: OrderDecision) -> None:
     """Move every open goal on, those that waited longest first."""
-    state = draft.state
+    state = oms.state
     goals = []
     for name in state.open_goals:
         if goal := state.goals.get(name):
@@ -108,46 +108,46 @@ def advance_all(draft: OrderDecision) -> None:
     if len(goals) > 1:
         goals.sort(key=lambda goal: (goal.created_ns, goal.id))
     for goal in goals:
-        _advance(draft, goal)
+        _advance(oms, goal)
 
 
-def _advance(draft: OrderDecision, goal: Goal) -> None:
-    position, key = draft.position(goal), key_of(goal)
-    out = _out(draft, goal, key)
+def _advance(oms: OrderDecision, goal: Goal) -> None:
+    position, key = oms.position(goal), goal.net
+    out = _out(oms, goal, key)
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
-        draft.goal(goal, state="done")
+        oms.goal(goal, state="done")
         return
     if goal.waits_machine_ns:
-        _overdue(draft, goal, out.exits)
+        _overdue(oms, goal, out.exits)
         return
-    if draft.in_venue_square_off(goal):
+    if oms.in_venue_square_off(goal):
         return
-    blind = bool(draft.state.flags) and draft.state.blind(goal.account)
+    blind = bool(oms.state.flags) and oms.state.blind(goal.account)
     if out.exits and not blind:
         for order in out.exits:
-            goal = _hurry(draft, goal, order)
-    goal = _overdue(draft, goal, out.exits)
-    if blind and entries.keeps_its_stops(draft, key, goal.strategy):
+            goal = _hurry(oms, goal, order)
+    goal = _overdue(oms, goal, out.exits)
+    if blind and entries.keeps_its_stops(oms, key, goal.strategy):
         return
     if out.exits or position.quantity == 0:
         return
-    if out is not _NOTHING_OUT and _entries_pending(draft, goal, out):
+    if out is not _NOTHING_OUT and _entries_pending(oms, goal, out):
         return
-    if goal.order and draft.machine < _not_before(draft, goal):
+    if goal.order and oms.machine < _not_before(oms, goal):
         return
-    order = exit_order(draft, goal, position, abs(position.quantity))
+    order = exit_order(oms, goal, position, abs(position.quantity))
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
         fits = order.quantity - goal.elsewhere
     else:
-        fits = dispatch.closable(draft, order, key)
+        fits = dispatch.closable(oms, order, key)
     if fits <= 0:
         return
-    draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
-    slices.begin_closing(draft, order, fits)
+    oms.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+    slices.begin_closing(oms, order, fits)
 
 
-def _out(draft: OrderDecision, goal: Goal, key: Key) -> _Out:
-    orders = draft.open_orders(key)
+def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
+    orders = oms.open_orders(key)
     if not orders:
         return _NOTHING_OUT
     orders = [order for order in orders if order.strategy == goal.strategy]
@@ -158,63 +158,63 @@ def _out(draft: OrderDecision, goal: Goal, key: Key) -> _Out:
     )
 
 
-def _hurry(draft: OrderDecision, goal: Goal, order: Order) -> Goal:
+def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     """Move an exit with a price that rests too long; cancel any other, so that the next attempt can replace it."""
     rests = order.state in RESTING and order.filled_seen < order.quantity and not order.evidence.cancel.wanted
     since = max(order.call.ended_machine_ns, order.evidence.modify.answered_machine_ns)
-    if not rests or draft.machine - since < draft.limits.exit_patience:
+    if not rests or oms.machine - since < oms.limits.exit_patience:
         return goal
     ours = order.links.goal == goal.id and order.order_type is OrderType.LIMIT
     if not (ours and goal.price):
-        entries.withdraw_one(draft, order, "replaced: rested too long for an exit")
+        entries.withdraw_one(oms, order, "replaced: rested too long for an exit")
         return goal
-    if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > draft.machine:
+    if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:
         return goal
-    goal = _reprice(draft, goal, order)
+    goal = _reprice(oms, goal, order)
     if goal.price:
-        modify.request_terms(draft, order, OrderTerms(goal.price, 0.0, order.quantity))
+        modify.request_terms(oms, order, OrderTerms(goal.price, 0.0, order.quantity))
     else:
-        entries.withdraw_one(draft, order, "replaced: rested too long for an exit with a price")
+        entries.withdraw_one(oms, order, "replaced: rested too long for an exit with a price")
     return goal
 
 
-def _reprice(draft: OrderDecision, goal: Goal, order: Order) -> Goal:
+def _reprice(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
     """The goal with its next price; without one after so many, or where a step leads nowhere: MARKET is next."""
     price = goal.price + goal.price_step * order.side.sign
-    last = goal.reprices >= draft.limits.exit_reprices or goal.price_step <= 0 or price <= 0
-    return draft.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
+    last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0
+    return oms.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
 
 
-def _entries_pending(draft: OrderDecision, goal: Goal, out: _Out) -> bool:
+def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
     """Entries that will end soon, and what one was sighted to fill, are waited for, but not for ever.
 
     What is surely owned must get out, also where the sources never come to agree on the rest.
     """
-    if draft.machine - goal.opened_machine_ns >= draft.limits.exit_patience:
+    if oms.machine - goal.opened_machine_ns >= oms.limits.exit_patience:
         return False
     return out.unproven or (out.entries != [] and any(order.state is not OrderState.UNKNOWN for order in out.entries))
 
 
-def _not_before(draft: OrderDecision, goal: Goal) -> int:
+def _not_before(oms: OrderDecision, goal: Goal) -> int:
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
-    failed = [order for order in slices.of(draft, goal.order) if order.state in ended]
+    failed = [order for order in slices.of(oms, goal.order) if order.state in ended]
     if not failed:
         return 0
-    limits = draft.limits
+    limits = oms.limits
     wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)
     return max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed) + wait
 
 
-def _price(draft: OrderDecision, goal: Goal) -> float:
+def _price(oms: OrderDecision, goal: Goal) -> float:
     """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
-    hurried = any(not other.price for other in entries.goals_of(draft, key_of(goal), goal.strategy))
+    hurried = any(not other.price for other in entries.goals_of(oms, goal.net, goal.strategy))
     return 0.0 if hurried else goal.price
 
 
-def exit_order(draft: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
+def exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
     """The order that a goal's next attempt sends for so many units of a position; it is not made."""
     attempt = goal.attempts + 1
-    price = _price(draft, goal) if goal.price else 0.0
+    price = _price(oms, goal) if goal.price else 0.0
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,
@@ -230,32 +230,32 @@ def exit_order(draft: OrderDecision, goal: Goal, position: Position, quantity: i
         price=price,
         state=OrderState.INITIALIZED,
         created_ns=goal.created_ns,
-        updated_ns=draft.now,
+        updated_ns=oms.now,
         call=PlacingCall(trace_ns=goal.trace_ns) if attempt == 1 and goal.trace_ns else NO_CALL,
         links=OrderLinks(goal=goal.id),
     )
 
 
-def _overdue(draft: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
-    limits = draft.limits
-    late = draft.machine - goal.opened_machine_ns >= limits.exit_deadline
+def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
+    limits = oms.limits
+    late = oms.machine - goal.opened_machine_ns >= limits.exit_deadline
     if goal.state == "open" and (late or goal.attempts >= limits.exit_attempts):
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
-        elif entries.keeps_its_stops(draft, key_of(goal), goal.strategy):
+        elif entries.keeps_its_stops(oms, goal.net, goal.strategy):
             why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
         elif (doubt := next((order for order in out if order.state in UNRESOLVED), None)) is not None:
             cure = f"look at the broker, then `mytrading orders resolve {doubt.client_order_id}`"
             why = f"{in_words(doubt)}, and no other is sent beside it; {cure}"
-        return stuck(draft, goal, why)
+        return stuck(oms, goal, why)
     return goal
 
 
-def stuck(draft: OrderDecision, goal: Goal, what: str) -> Goal:
+def stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
     """Say once that an operator is needed; the goal goes on, slowly."""
     if goal.state == "stuck":
         return goal
     message = f"exit of {goal.strategy} in {goal.instrument}: {what}"
-    draft.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, message)
-    return draft.goal(goal, state="stuck", message=what)
+    oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, message)
+    return oms.goal(goal, state="stuck", message=what)

@@ -11,19 +11,19 @@ from mytrading.core.oms.evidence import delivery
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, Owned, key_of
 from mytrading.core.orders.state_machine import LIVE, in_words
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Purpose, Severity
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position
 from mytrading.messages.reports import BooksRead
 
 PROOFS = 2
 
 
-def on_request(draft: OrderDecision, request: FlattenRequested) -> None:
+def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
     """Begin: entries in scope are withdrawn now, positions are closed from the next read of the books on."""
-    if request.id in draft.state.flattens:
+    if request.id in oms.state.flattens:
         return
     level = Flatten(
         id=request.id,
@@ -33,72 +33,72 @@ def on_request(draft: OrderDecision, request: FlattenRequested) -> None:
         strategy=request.strategy,
         instrument=request.instrument,
         product=request.product,
-        opened_ns=draft.now,
-        opened_machine_ns=draft.machine,
+        opened_ns=oms.now,
+        opened_machine_ns=oms.machine,
         by=request.by,
     )
-    draft.flatten(level)
-    entries.withdraw(draft, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
-    draft.read(request.account, "flatten", positions=True)
+    oms.flatten(level)
+    entries.withdraw(oms, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
+    oms.read(request.account, "flatten", positions=True)
 
 
-def standing(draft: OrderDecision, owned: Owned) -> Flatten | None:
+def standing(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
     """The first flatten not yet proven that closes whatever this owner gets there."""
-    return next((level for level in _levels(draft, owned.account) if _covers(level, owned)), None)
+    return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
 
 
-def _covers(level: Flatten, thing: Order | Position | Goal | Owned) -> bool:
+def _covers(level: Flatten, thing: Order | Position | Goal | OwnerKey) -> bool:
     if thing.account != level.account or level.instrument not in ("", thing.instrument):
         return False
     return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
 
 
-def _levels(draft: OrderDecision, account: str = "") -> list[Flatten]:
-    names = [name for name, of in draft.state.open_flattens.sorted_items() if account in ("", of)]
-    return [level for name in names if (level := draft.state.flattens.get(name))]
+def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
+    names = [name for name, of in oms.state.open_flattens.sorted_items() if account in ("", of)]
+    return [level for name in names if (level := oms.state.flattens.get(name))]
 
 
-def advance_all(draft: OrderDecision) -> None:
+def advance_all(oms: OrderDecision) -> None:
     """Move every flatten on: open the goals it lacks, end it when it is proven, sound the alarm when it is late."""
-    for level in _levels(draft):
-        _advance(draft, level)
+    for level in _levels(oms):
+        _advance(oms, level)
 
 
-def _advance(draft: OrderDecision, level: Flatten) -> None:
-    if level.read_machine_ns or not draft.limits.book_first:
-        held = _held(draft, level)
+def _advance(oms: OrderDecision, level: Flatten) -> None:
+    if level.read_machine_ns or not oms.limits.book_first:
+        held = _held(oms, level)
         for position in held:
-            waits = position.quantity > 0 and _covers_a_sold_one(draft, level, position, held)
-            if position.quantity and not waits and not entries.closing(draft, key_of(position), position.strategy):
-                level = _close(draft, level, position)
-    left = what_is_left(draft, level)
-    if not left and (level.proofs >= PROOFS or not draft.limits.book_first):
-        draft.flatten(level, state="done")
-    elif level.state == "open" and draft.machine >= level.deadline_machine_ns:
-        draft.flatten(level, state="late")
+            waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
+            if position.quantity and not waits and not entries.closing(oms, position.net, position.strategy):
+                level = _close(oms, level, position)
+    left = what_is_left(oms, level)
+    if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
+        oms.flatten(level, state="done")
+    elif level.state == "open" and oms.machine >= level.deadline_machine_ns:
+        oms.flatten(level, state="late")
         what = "; ".join(left) or "the books have not shown it flat twice"
         text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
-        draft.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
+        oms.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
 
 
-def _covers_a_sold_one(draft: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
+def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
     """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same.
 
     Not while the books are lost: what was sold keeps its stop then, and would stand without what covers it.
     """
-    late = draft.machine - level.opened_machine_ns >= 2 * draft.limits.exit_patience
-    if late and not draft.state.blind(level.account):
+    late = oms.machine - level.opened_machine_ns >= 2 * oms.limits.exit_patience
+    if late and not oms.state.blind(level.account):
         return False
     return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
 
 
-def _held(draft: OrderDecision, level: Flatten) -> list[Position]:
-    keys = sorted(key for key, _ in draft.state.owners.items() if key.account == level.account)
-    return [position for key in keys for position in draft.state.holders(key) if _covers(level, position)]
+def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
+    keys = sorted(key for key, _ in oms.state.owners.items() if key.account == level.account)
+    return [position for key in keys for position in oms.state.holders(key) if _covers(level, position)]
 
 
-def _close(draft: OrderDecision, level: Flatten, position: Position) -> Flatten:
-    level = draft.flatten(level, goals=level.goals + 1, proofs=0)
+def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
+    level = oms.flatten(level, goals=level.goals + 1, proofs=0)
     goal = Goal(
         id=content_id("flatten", level.id, level.goals),
         account=position.account,
@@ -109,64 +109,64 @@ def _close(draft: OrderDecision, level: Flatten, position: Position) -> Flatten:
         cause=level.id,
         reason=level.reason,
         purpose=Purpose.EXIT,
-        waits_machine_ns=max(draft.machine, 1) if level.wary else 0,
+        waits_machine_ns=max(oms.machine, 1) if level.wary else 0,
     )
-    exit_goals.start(draft, goal)
+    exit_goals.start(oms, goal)
     return level
 
 
-def what_is_left(draft: OrderDecision, level: Flatten) -> list[str]:
+def what_is_left(oms: OrderDecision, level: Flatten) -> list[str]:
     """Positions and live orders in scope, in words; empty when our own books show it flat."""
     held = [
         f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
-        for position in _held(draft, level)
+        for position in _held(oms, level)
     ]
-    orders = [in_words(order) for _, order in _open(draft, level) if order.state in LIVE]
+    orders = [in_words(order) for _, order in _open(oms, level) if order.state in LIVE]
     return held + orders
 
 
-def _open(draft: OrderDecision, level: Flatten) -> list[tuple[Key, Order]]:
-    keys = sorted(key for key, _ in draft.state.open_by_key.items() if key.account == level.account)
-    return [(key, order) for key in keys for order in draft.open_orders(key) if _covers(level, order)]
+def _open(oms: OrderDecision, level: Flatten) -> list[tuple[NetKey, Order]]:
+    keys = sorted(key for key, _ in oms.state.open_by_key.items() if key.account == level.account)
+    return [(key, order) for key in keys for order in oms.open_orders(key) if _covers(level, order)]
 
 
-def on_books(draft: OrderDecision, read: BooksRead) -> None:
+def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """A read that began after the signal lets the closing begin; once flat here, two more of them must show it."""
     if read.orders is None or read.positions is None:
         return
-    for level in _levels(draft, read.account):
+    for level in _levels(oms, read.account):
         if read.began_machine_ns <= level.opened_machine_ns:
             continue
         if not level.read_machine_ns:
-            _begin(draft, level, read)
-        elif not what_is_left(draft, level):
-            _prove(draft, level, read)
+            _begin(oms, level, read)
+        elif not what_is_left(oms, level):
+            _prove(oms, level, read)
 
 
-def _begin(draft: OrderDecision, level: Flatten, read: BooksRead) -> None:
+def _begin(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     """An empty book beside a position of ours is no sign of anything."""
-    if read.positions or not _held(draft, level):
-        draft.flatten(level, read_machine_ns=read.ended_machine_ns)
-        draft.read(level.account, "flatten", positions=True)
+    if read.positions or not _held(oms, level):
+        oms.flatten(level, read_machine_ns=read.ended_machine_ns)
+        oms.read(level.account, "flatten", positions=True)
 
 
-def _prove(draft: OrderDecision, level: Flatten, read: BooksRead) -> None:
+def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     if read.began_machine_ns <= max(level.proof_machine_ns, level.read_machine_ns):
         return
-    keys = _keys(draft, level)
-    if any((draft.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
+    keys = _keys(oms, level)
+    if any((oms.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
         return
-    if keys and not read.positions and not _traded_flat(draft, keys, read):
+    if keys and not read.positions and not _traded_flat(oms, keys, read):
         return
-    state = draft.state
+    state = oms.state
     shown = all(delivery.shown(state, key, _net(read, key)) == delivery.ours(state, key) for key in keys)
     if shown:
-        draft.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
+        oms.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
-        draft.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+        oms.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
 
 
-def _traded_flat(draft: OrderDecision, keys: list[Key], read: BooksRead) -> bool:
+def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:
     """True if an empty position book can be what it seems: many brokers list no flat rows, and faults list nothing.
 
     The two other books of the read must hold every filled order of ours in these keys, with as many trades as we
@@ -176,21 +176,21 @@ def _traded_flat(draft: OrderDecision, keys: list[Key], read: BooksRead) -> bool
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     if not shown or not traded:
         return False
-    filled = [order for _, order in draft.state.orders.items() if order.filled and key_of(order) in keys]
+    filled = [order for _, order in oms.state.orders.items() if order.filled and order.net in keys]
     if any(o.broker_order_id not in shown or traded.get(o.broker_order_id) != o.filled for o in filled):
         return False
-    net = {key.instrument: draft.state.begun.get((key.account, key.instrument)) or 0 for key in keys}
+    net = {key.instrument: oms.state.begun.get((key.account, key.instrument)) or 0 for key in keys}
     for row in read.trades or ():
         if row.instrument in net:
             net[row.instrument] += row.quantity * row.side.sign
     return not any(net.values())
 
 
-def _keys(draft: OrderDecision, level: Flatten) -> list[Key]:
+def _keys(oms: OrderDecision, level: Flatten) -> list[NetKey]:
     """Everything in scope that was held at any time today."""
-    return sorted({key_of(position) for _, position in draft.state.positions.items() if _covers(level, position)})
+    return sorted({position.net for _, position in oms.state.positions.items() if _covers(level, position)})
 
 
-def _net(read: BooksRead, key: Key) -> int:
+def _net(read: BooksRead, key: NetKey) -> int:
     rows = read.positions or ()
     return sum(row.quantity for row in rows if (row.instrument, row.product) == (key.instrument, key.product))

@@ -13,84 +13,84 @@ from mytrading.core.ids import content_id
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, Owned
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import ClaimRequested
 from mytrading.messages.enums import Purpose, Side
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Position, Protection
 
 
-def leave_unmanaged(draft: OrderDecision, key: Key, quantity: int, average_price: float) -> None:
+def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
     """Record that so much (signed) of a key is nobody's, if that is news."""
-    known = draft.state.unmanaged.get(key)
+    known = oms.state.unmanaged.get(key)
     before = known.quantity if known else 0
     if quantity == before:
         return
     same = known is not None and before * quantity > 0
-    draft.emit(
+    oms.emit(
         UnmanagedChanged(
             **key._asdict(),
             quantity=quantity,
-            at_ns=draft.now,
-            since_ns=(known.since_ns or known.at_ns) if same and known else draft.now,
+            at_ns=oms.now,
+            since_ns=(known.since_ns or known.at_ns) if same and known else oms.now,
             average_price=average_price,
         )
     )
 
 
-def on_claim(draft: OrderDecision, request: ClaimRequested) -> None:
+def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
     """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
-    key = Key(request.account, request.instrument, request.product)
-    found = draft.state.unmanaged.get(key)
-    problem = _problem(draft, key, found.quantity if found else 0, request)
+    key = request.net
+    found = oms.state.unmanaged.get(key)
+    problem = _problem(oms, key, found.quantity if found else 0, request)
     if problem or found is None:
-        draft.answer(request.id, problem, "")
+        oms.answer(request.id, problem, "")
         return
     sign = 1 if found.quantity > 0 else -1
     units = sign * (request.quantity or abs(found.quantity))
-    position = _give(draft, key, found, units, request)
-    _guard(draft, position, units, request)
+    position = _give(oms, key, found, units, request)
+    _guard(oms, position, units, request)
     left = abs(found.quantity - units)
-    draft.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
+    oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
 
 
-def _give(draft: OrderDecision, key: Key, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
-    owned = Owned(*key, request.strategy)
-    position = draft.state.position(owned) or Position(**owned._asdict(), run="")
+def _give(oms: OrderDecision, key: NetKey, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
+    owned = OwnerKey(*key, request.strategy)
+    position = oms.state.position(owned) or Position(**owned._asdict(), run="")
     run = position.run if position.quantity else content_id("run", request.strategy, request.id)
     price = request.price or found.average_price
-    booked = position_ledger.book(position, units, price, draft.now, run).position
-    leave_unmanaged(draft, key, found.quantity - units, found.average_price)
-    draft.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
+    booked = position_ledger.book(position, units, price, oms.now, run).position
+    leave_unmanaged(oms, key, found.quantity - units, found.average_price)
+    oms.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
     return booked
 
 
-def _problem(draft: OrderDecision, key: Key, unmanaged: int, request: ClaimRequested) -> str:
+def _problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
     """Why the units cannot be given; empty if they can."""
     where = f"{key.instrument} {key.product} in {key.account}"
     if not unmanaged:
         return f"nothing of {where} is unmanaged; see `mytrading positions`"
     if request.quantity > abs(unmanaged):
         return f"{abs(unmanaged)} of {where} are unmanaged, expected at most as many, found {request.quantity}"
-    if key in draft.state.mismatches or key.account in draft.state.wrong_mode:
+    if key in oms.state.mismatches or key.account in oms.state.wrong_mode:
         return f"the books of {where} are in dispute; claim when `mytrading positions` says CONFIRMED"
-    known = draft.state.unmanaged.get(key)
+    known = oms.state.unmanaged.get(key)
     if not (request.price or (known and known.average_price)):
         return f"the broker does not say what {where} cost: name it with --price"
     return (
-        _closing(draft, key, request)
-        or _opposed(draft, key, unmanaged, request.strategy)
-        or _stop_problem(draft, key, unmanaged, request)
+        _closing(oms, key, request)
+        or _opposed(oms, key, unmanaged, request.strategy)
+        or _stop_problem(oms, key, unmanaged, request)
     )
 
 
-def _closing(draft: OrderDecision, key: Key, request: ClaimRequested) -> str:
+def _closing(oms: OrderDecision, key: NetKey, request: ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
     if request.to_close:
         return ""
-    goal = next(entries.goals_of(draft, key, request.strategy), None)
-    level = flatten.standing(draft, Owned(*key, request.strategy))
+    goal = next(entries.goals_of(oms, key, request.strategy), None)
+    level = flatten.standing(oms, OwnerKey(*key, request.strategy))
     if goal is not None:
         found = f"{goal.reason}: exit {goal.id} is {goal.state}"
     elif level is not None:
@@ -108,20 +108,20 @@ def _closing(draft: OrderDecision, key: Key, request: ClaimRequested) -> str:
     )
 
 
-def _opposed(draft: OrderDecision, key: Key, unmanaged: int, strategy: str) -> str:
-    for position in draft.state.holders(key):
+def _opposed(oms: OrderDecision, key: NetKey, unmanaged: int, strategy: str) -> str:
+    for position in oms.state.holders(key):
         held = position.quantity or position.quantity_seen
         if held * unmanaged < 0:
             return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
-    for order in draft.open_orders(key):
+    for order in oms.open_orders(key):
         if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
             return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {strategy})"
     return ""
 
 
-def _stop_problem(draft: OrderDecision, key: Key, unmanaged: int, request: ClaimRequested) -> str:
-    owned = Owned(*key, request.strategy)
-    standing, held = draft.state.protections.get(owned), draft.state.positions.get(owned)
+def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
+    owned = OwnerKey(*key, request.strategy)
+    standing, held = oms.state.protections.get(owned), oms.state.positions.get(owned)
     stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
     if request.stop and standing is not None and stands and standing.trigger != request.stop:
         return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
@@ -132,16 +132,16 @@ def _stop_problem(draft: OrderDecision, key: Key, unmanaged: int, request: Claim
     return ""
 
 
-def _guard(draft: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
-    owned = Owned(position.account, position.instrument, position.product, position.strategy)
-    standing = draft.state.protections.get(owned)
+def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
+    owned = position.owner
+    standing = oms.state.protections.get(owned)
     if standing is not None and standing.state != "done":
         if not broker_stops.is_flat(position):
             return
-        draft.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
+        oms.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:
         return
-    draft.protection(
+    oms.protection(
         Protection(
             **owned._asdict(),
             id=content_id("protection", request.id),

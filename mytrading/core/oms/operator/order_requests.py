@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from mytrading.core.oms.exits import broker_stops
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Owned, key_of
 from mytrading.core.orders.state_machine import live
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.enums import OrderType, Purpose, Severity, Side
@@ -22,33 +21,33 @@ _STOPS = (OrderType.SL, OrderType.SL_M)
 _PRICED = (OrderType.LIMIT, OrderType.SL)
 
 
-def on_cancel(draft: OrderDecision, message: CancelRequested) -> None:
+def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
     """Cancel one order, whether or not it has left us."""
-    order = _asked(draft, message)
+    order = _asked(oms, message)
     if order is None:
         return
     why = _why_not_cancel(order, message)
     if why:
-        _refuse(draft, order, message.id, why)
+        _refuse(oms, order, message.id, why)
         return
-    level = _protection_of(draft, order)
+    level = _protection_of(oms, order)
     if level is not None:
-        broker_stops.release(draft, level, message.reason)
-    order = draft.change(order, "requested", links=replace(order.links, request=message.id))
-    entries.withdraw_one(draft, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
+        broker_stops.release(oms, level, message.reason)
+    order = oms.change(order, "requested", links=replace(order.links, request=message.id))
+    entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
-def _asked(draft: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
-    order = draft.state.orders.get(message.order)
+def _asked(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
+    order = oms.state.orders.get(message.order)
     if order is None:
         what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
-        draft.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
+        oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
 
 
-def _refuse(draft: OrderDecision, order: Order, request: str, why: str) -> None:
+def _refuse(oms: OrderDecision, order: Order, request: str, why: str) -> None:
     links = replace(order.links, request=request)
-    draft.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
+    oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
 
 
 def _why_not_cancel(order: Order, message: CancelRequested) -> str:
@@ -66,30 +65,30 @@ def forced_only(order: Order) -> str:
     return "an exit is tried until the position is flat, so another would follow; cancel it with --force and a reason"
 
 
-def _protection_of(draft: OrderDecision, order: Order) -> Protection | None:
+def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
     """The protection whose stop an order is, while it guards."""
     if order.purpose is not Purpose.STOP:
         return None
-    level = draft.state.protections.get(Owned(*key_of(order), order.strategy))
+    level = oms.state.protections.get(order.owner)
     return level if level is not None and level.state == "open" else None
 
 
-def on_modify(draft: OrderDecision, message: ModifyRequested) -> None:
+def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
     """Change one order; of a stop, the prices of the protection that it belongs to."""
-    order = _asked(draft, message)
+    order = _asked(oms, message)
     if order is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
-    why = why_not_modify(order, wanted) or _why_not_now(draft, order)
+    why = why_not_modify(order, wanted) or _why_not_now(oms, order)
     if why:
-        _refuse(draft, order, message.id, why)
+        _refuse(oms, order, message.id, why)
         return
-    order = draft.change(order, "requested", links=replace(order.links, request=message.id), message="")
-    level = _protection_of(draft, order)
+    order = oms.change(order, "requested", links=replace(order.links, request=message.id), message="")
+    level = _protection_of(oms, order)
     if level is not None:
-        broker_stops.move(draft, level, wanted.trigger_price, wanted.price)
+        broker_stops.move(oms, level, wanted.trigger_price, wanted.price)
     else:
-        modify.request_terms(draft, order, wanted)
+        modify.request_terms(oms, order, wanted)
 
 
 def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
@@ -141,10 +140,10 @@ def _wrong_quantity(order: Order, wanted: OrderTerms) -> str:
     return ""
 
 
-def _why_not_now(draft: OrderDecision, order: Order) -> str:
+def _why_not_now(oms: OrderDecision, order: Order) -> str:
     if modify.under_way(order):
         return "an earlier change of it is not proven yet; try again in a few seconds"
     if order.purpose is Purpose.STOP:
-        return "" if _protection_of(draft, order) is not None else "an exit has taken over from this stop"
-    why = entries.forbidden(draft, order, key_of(order))  # it may have to be placed anew
+        return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"
+    why = entries.forbidden(oms, order, order.net)  # it may have to be placed anew
     return f"{why}; until then it can only be cancelled" if why else ""

@@ -17,12 +17,12 @@ OWNER = "doctor"
 VALID_NS = 10 * SECOND
 
 
-def on_probe(draft: OrderDecision, message: ProbeRequested) -> None:
+def on_probe(oms: OrderDecision, message: ProbeRequested) -> None:
     """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
-    if not draft.limits.probes:
+    if not oms.limits.probes:
         return
     if message.withdraw:
-        entries.withdraw(draft, lambda order: order.cause == message.id, "withdrawn: the trial is over")
+        entries.withdraw(oms, lambda order: order.cause == message.id, "withdrawn: the trial is over")
         return
     command = PlaceEntry(
         id=message.id,
@@ -37,7 +37,7 @@ def on_probe(draft: OrderDecision, message: ProbeRequested) -> None:
         order_type=OrderType.LIMIT,
         price=message.price,
         reference_price=message.price,
-        expires_ns=draft.now + VALID_NS,
-        expires_machine_ns=draft.machine + VALID_NS,
+        expires_ns=oms.now + VALID_NS,
+        expires_machine_ns=oms.machine + VALID_NS,
     )
-    entries.place(draft, command)
+    entries.place(oms, command)

@@ -13,22 +13,22 @@ from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.orders import Order
 
 
-def reason(draft: OrderDecision, order: Order) -> str:
+def reason(oms: OrderDecision, order: Order) -> str:
     """Why an entry may not leave now, empty if it may."""
     for instrument in (order.instrument, ""):
-        stopped = draft.state.stopped.get((order.account, instrument))
-        if stopped is not None and (not stopped.until_ns or draft.now < stopped.until_ns):
+        stopped = oms.state.stopped.get((order.account, instrument))
+        if stopped is not None and (not stopped.until_ns or oms.now < stopped.until_ns):
             return f"CHURN: {stopped.reason}; resume to allow entries"
     return ""
 
 
-def count(draft: OrderDecision, order: Order) -> None:
+def count(oms: OrderDecision, order: Order) -> None:
     """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
 
     What an operator asked for (an order that replaces another) is not counted, and of slices only the first.
     """
-    limits = draft.limits
-    gone = draft.state.withdrawn.get((order.account, order.instrument))
+    limits = oms.limits
+    gone = oms.state.withdrawn.get((order.account, order.instrument))
     if (
         gone is None
         or order.purpose is not Purpose.ENTRY
@@ -37,30 +37,30 @@ def count(draft: OrderDecision, order: Order) -> None:
         or order.links.slice > 1
     ):
         return
-    if draft.now - gone > limits.churn_within:
+    if oms.now - gone > limits.churn_within:
         return
-    draft.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=draft.now))
-    since = draft.now - limits.churn_window
-    marks = [mark for mark in draft.state.churned.get(order.account) or () if mark[1] > since]
+    oms.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=oms.now))
+    since = oms.now - limits.churn_window
+    marks = [mark for mark in oms.state.churned.get(order.account) or () if mark[1] > since]
     if len(marks) >= limits.churn_account:
-        _stop(draft, order.account, "", len(marks), 0)
+        _stop(oms, order.account, "", len(marks), 0)
     if sum(instrument == order.instrument for instrument, _ in marks) >= limits.churn_instrument:
-        _stop(draft, order.account, order.instrument, limits.churn_instrument, draft.now + limits.churn_window)
+        _stop(oms, order.account, order.instrument, limits.churn_instrument, oms.now + limits.churn_window)
 
 
-def _stop(draft: OrderDecision, account: str, instrument: str, times: int, until_ns: int) -> None:
-    if (account, instrument) in draft.state.stopped:
+def _stop(oms: OrderDecision, account: str, instrument: str, times: int, until_ns: int) -> None:
+    if (account, instrument) in oms.state.stopped:
         return
-    limits = draft.limits
+    limits = oms.limits
     what = f"{times} entries of {instrument or 'the account'} were placed within {limits.churn_within // SECOND} s of"
     what = f"{what} cancelling one, in {limits.churn_window // SECOND} s"
     stopped = EntriesStopped(
-        account=account, instrument=instrument, stopped=True, reason=what, at_ns=draft.now, until_ns=until_ns
+        account=account, instrument=instrument, stopped=True, reason=what, at_ns=oms.now, until_ns=until_ns
     )
-    draft.emit(stopped)
+    oms.emit(stopped)
     code, severity = ("CHURN_BLOCKED", Severity.WARNING) if instrument else ("CHURN_PAUSED", Severity.CRITICAL)
     ends = "for as long again, or until you resume" if instrument else "until you resume"
-    draft.alert(code, severity, subject_of(stopped), f"{what}: no entries there {ends}")
+    oms.alert(code, severity, subject_of(stopped), f"{what}: no entries there {ends}")
 
 
 def subject_of(row: EntriesStopped) -> str:
@@ -68,17 +68,17 @@ def subject_of(row: EntriesStopped) -> str:
     return f"{row.account} {row.instrument}".rstrip()
 
 
-def lift(draft: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
+def lift(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
     """Allow entries again: where the time is over, or everywhere (in an account) because an operator resumed."""
-    for (of, instrument), row in draft.state.stopped.sorted_items():
-        over = bool(row.until_ns) and draft.now >= row.until_ns
+    for (of, instrument), row in oms.state.stopped.sorted_items():
+        over = bool(row.until_ns) and oms.now >= row.until_ns
         if over or (resumed and account in ("", of)):
-            draft.emit(
+            oms.emit(
                 EntriesStopped(
                     account=of,
                     instrument=instrument,
                     stopped=False,
                     reason="resumed" if resumed else "its time is over",
-                    at_ns=draft.now,
+                    at_ns=oms.now,
                 )
             )

@@ -11,72 +11,73 @@ from __future__ import annotations
 from mytrading.core.oms.placing import churn_guard, entries, modify
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import OmsLimits, growing
-from mytrading.core.oms.state.state import Key, State, key_of
+from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, remaining, with_cancel, with_modify
 from mytrading.messages.enums import OrderState, Purpose, Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order, PlacingCall
 
 
-def dispatch(draft: OrderDecision) -> None:
+def dispatch(oms: OrderDecision) -> None:
     """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
-    state = draft.state
+    state = oms.state
     ranked = []
     for name in state.waiting:
-        order = draft.order(name)
-        ranked.append((rank_of(draft, order), order))
+        order = oms.order(name)
+        ranked.append((rank_of(oms, order), order))
     if len(ranked) > 1:
         ranked.sort(key=_turn)
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
-        if draft.in_venue_square_off(order):
-            _keep_still(draft, order)
+        if oms.in_venue_square_off(order):
+            _keep_still(oms, order)
             continue
         if account not in budget:
-            budget[account] = _budget(draft, account)
-        room = budget[account] - (draft.limits.calls_kept if rank else 0)
+            budget[account] = _budget(oms, account)
+        room = budget[account] - (oms.limits.calls_kept if rank else 0)
         if rank == ENTRIES and (
             state.baskets
             or state.calling
-            or (account in state.sent and state.sent[account][-1] > draft.machine - draft.limits.call_window)
+            or (account in state.sent and state.sent[account][-1] > oms.machine - oms.limits.call_window)
         ):  # otherwise nothing is kept, and an entry has room for its stop
-            room = min(room, _unreserved(draft, order, [other for _, other in ranked]))
+            room = min(room, _unreserved(oms, order, [other for _, other in ranked]))
         make = _place if order.state is OrderState.INITIALIZED else _cancel if order.evidence.cancel.wanted else _modify
-        budget[account] -= make(draft, order, room)
+        budget[account] -= make(oms, order, room)
 
 
-def _keep_still(draft: OrderDecision, order: Order) -> None:
+def _keep_still(oms: OrderDecision, order: Order) -> None:
     """The venue is about to close, or has closed, all of this product: an entry ends, everything else waits for it."""
-    if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(draft, order):
+    if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(oms, order):
         what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; signal again in the next session"
-        draft.unsent(order, OrderState.DENIED, "denied", what)
+        oms.unsent(order, OrderState.DENIED, "denied", what)
 
 
-def _unreserved(draft: OrderDecision, order: Order, waiting: list[Order]) -> int:
+def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
     """Calls that an entry may take: the rate's, without those kept for stops and for other legs of baskets.
 
     An entry with a stop plan takes two, its own and its stop's, so that no fill waits bare for the next second.
     """
-    limits, account = draft.limits, order.account
-    kept = kept_for_stops(draft.state, limits, account, draft.machine) + (order.plan.stop_trigger > 0)
-    if draft.state.baskets:
+    limits, account = oms.limits, order.account
+    kept = kept_for_stops(oms.state, limits, account, oms.machine) + (order.plan.stop_trigger > 0)
+    if oms.state.baskets:
         live = {
             name: calls
-            for name, (calls, until) in draft.state.baskets.items()
-            if name[0] == account and until > draft.machine
+            for name, (calls, until) in oms.state.baskets.items()
+            if name[0] == account and until > oms.machine
         }
         kept += sum(live.values())
         kept += sum(
             other.client_order_id != order.client_order_id
             and (account, other.strategy, other.cause) in live
-            and draft.order(other.client_order_id).state is OrderState.INITIALIZED
+            and oms.order(other.client_order_id).state is OrderState.INITIALIZED
             for other in waiting
             if other.account == account
         )
     most = limits.calls_per_second - limits.calls_kept - 1
-    return free(draft.state, limits, account, draft.machine) - limits.calls_kept - min(kept, most)
+    return free(oms.state, limits, account, oms.machine) - limits.calls_kept - min(kept, most)
 
 
 def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
@@ -119,7 +120,7 @@ ENTRIES = 3
 """The rank of entries that have not left."""
 
 
-def rank_of(draft: OrderDecision, order: Order) -> int:
+def rank_of(oms: OrderDecision, order: Order) -> int:
     """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for changes of entries, 3 for entries."""
     if order.purpose.reduces:
         return 0
@@ -127,16 +128,16 @@ def rank_of(draft: OrderDecision, order: Order) -> int:
         return ENTRIES
     if not order.evidence.cancel.wanted:
         return 2
-    return 0 if entries.closing(draft, key_of(order), order.strategy) else 1
+    return 0 if entries.closing(oms, order.net, order.strategy) else 1
 
 
-def _budget(draft: OrderDecision, account: str) -> int:
+def _budget(oms: OrderDecision, account: str) -> int:
     """Calls that may be made now: by the rate, and by the connections that are free."""
-    state, limits = draft.state, draft.limits
-    if account in state.wrong_mode or (state.paused.get(account) or 0) > draft.machine:
+    state, limits = oms.state, oms.limits
+    if account in state.wrong_mode or (state.paused.get(account) or 0) > oms.machine:
         return 0
     began = out(state, account) if state.calling else []
-    return min(_rate(state, limits, account, draft.machine, began), limits.calls_at_once - len(began))
+    return min(_rate(state, limits, account, oms.machine, began), limits.calls_at_once - len(began))
 
 
 def out(state: State, account: str) -> list[int]:
@@ -159,41 +160,41 @@ def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_si
     return rate_limit.room(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
 
 
-def _place(draft: OrderDecision, order: Order, budget: int) -> int:
-    key = key_of(order)
+def _place(oms: OrderDecision, order: Order, budget: int) -> int:
+    key = order.net
     if order.purpose is Purpose.ENTRY:
-        if entries.expire(draft, order) or entries.deny(draft, order, key) or _entry_waits(draft, order, key):
+        if entries.expire(oms, order) or entries.deny(oms, order, key) or _entry_waits(oms, order, key):
             return 0
     else:
-        fitted = _clamped(draft, order, key)
+        fitted = _clamped(oms, order, key)
         if fitted is None:
             return 0
         order = fitted
-        if order.purpose is Purpose.STOP and not draft.trades(order.instrument):
+        if order.purpose is Purpose.STOP and not oms.trades(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
-    if budget <= 0 or order.call.not_before_machine_ns > draft.machine or _in_flight(draft, order, key):
+    if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
-    if draft.limits.mode_first and order.account not in draft.state.modes:
+    if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    sent = draft.change(
+    sent = oms.change(
         order,
         "submitted",
         state=OrderState.SUBMITTED,
         call=PlacingCall(
             attempt=order.call.attempt + 1,
-            began_machine_ns=draft.machine,
+            began_machine_ns=oms.machine,
             not_before_machine_ns=order.call.not_before_machine_ns,
             trace_ns=order.call.trace_ns,
         ),
     )
-    if draft.state.withdrawn:
-        churn_guard.count(draft, sent)
+    if oms.state.withdrawn:
+        churn_guard.count(oms, sent)
     return 1
 
 
-def _in_flight(draft: OrderDecision, order: Order, key: Key) -> bool:
+def _in_flight(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
-    for other in draft.open_orders(key):
+    for other in oms.open_orders(key):
         if other.state is OrderState.SUBMITTED and other.side is order.side:
             apart = order.links.parent and other.links.parent == order.links.parent and other.quantity != order.quantity
             if not apart:
@@ -201,17 +202,17 @@ def _in_flight(draft: OrderDecision, order: Order, key: Key) -> bool:
     return False
 
 
-def _entry_waits(draft: OrderDecision, order: Order, key: Key) -> bool:
-    state = draft.state
-    if draft.limits.book_first and order.account not in state.books:
-        draft.read(order.account, "first book")
+def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
+    state = oms.state
+    if oms.limits.book_first and order.account not in state.books:
+        oms.read(order.account, "first book")
         return True
-    if key in state.mismatches or (state.open_goals and entries.closing(draft, key, order.strategy)):
+    if key in state.mismatches or (state.open_goals and entries.closing(oms, key, order.strategy)):
         return True
-    for other in draft.open_orders(key):
+    for other in oms.open_orders(key):
         if other.state in UNRESOLVED and other.side is order.side:
             return True
-        if other.strategy == order.strategy and other.purpose.reduces and _out(other) and _is_flat(draft, order):
+        if other.strategy == order.strategy and other.purpose.reduces and _out(other) and _is_flat(oms, order):
             return True  # left of a trip that is over: both may fill, and what this one opens must have its own stop
     return False
 
@@ -220,23 +221,23 @@ def _out(order: Order) -> bool:
     return order.state in LIVE and order.state is not OrderState.INITIALIZED
 
 
-def _is_flat(draft: OrderDecision, order: Order) -> bool:
-    position = draft.position(order)
+def _is_flat(oms: OrderDecision, order: Order) -> bool:
+    position = oms.position(order)
     return position.quantity == position.quantity_seen == 0
 
 
-def closable(draft: OrderDecision, order: Order, key: Key) -> int:
+def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
     """Units an exit of this key may still sell or buy back.
 
     What the owner surely holds, less what other exits of it may take. A stop goes by what has been sighted: it must be
     there before a fill is beyond doubt, and rests until it is needed.
     """
-    position = draft.position(order)
+    position = oms.position(order)
     held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:
         return 0
     taken = 0
-    for other in draft.open_orders(key):
+    for other in oms.open_orders(key):
         if (
             other.client_order_id != order.client_order_id
             and other.strategy == order.strategy
@@ -246,7 +247,7 @@ def closable(draft: OrderDecision, order: Order, key: Key) -> int:
             and not _after(order, other)
         ):
             taken += _takes(order, other)
-    goal = draft.state.goals.get(order.links.goal)
+    goal = oms.state.goals.get(order.links.goal)
     return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
 
@@ -263,47 +264,47 @@ def _takes(order: Order, other: Order) -> int:
     return max(0, other.quantity - other.filled_seen) if order.purpose is Purpose.STOP else remaining(other)
 
 
-def _clamped(draft: OrderDecision, order: Order, key: Key) -> Order | None:
-    fits = closable(draft, order, key)
+def _clamped(oms: OrderDecision, order: Order, key: NetKey) -> Order | None:
+    fits = closable(oms, order, key)
     if fits >= order.quantity:
         return order
     if fits == 0:
-        draft.unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
+        oms.unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
         return None
-    return draft.change(order, "clamped", quantity=fits)
+    return oms.change(order, "clamped", quantity=fits)
 
 
-def _cancel(draft: OrderDecision, order: Order, budget: int) -> int:
+def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
     cancel = order.evidence.cancel
-    if budget <= 0 or cancel.not_before_machine_ns > draft.machine:
+    if budget <= 0 or cancel.not_before_machine_ns > oms.machine:
         return 0
     if (cancel.calls and isinstance(order.evidence.end, PendingEnd)) or order.filled_seen >= order.quantity:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
     calls = cancel.calls + 1
-    limits = draft.limits
+    limits = oms.limits
     wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)
-    draft.change(
+    oms.change(
         order,
         "cancel_requested",
-        evidence=with_cancel(order.evidence, out=True, calls=calls, not_before_machine_ns=draft.machine + wait),
+        evidence=with_cancel(order.evidence, out=True, calls=calls, not_before_machine_ns=oms.machine + wait),
     )
     if calls == limits.cancel_calls:
         what = f"{calls} cancels of {order.instrument} order {order.broker_order_id} did not end it; look at the broker"
-        draft.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert("CANCEL_STUCK", Severity.CRITICAL, order.client_order_id, what)
     return 1
 
 
-def _modify(draft: OrderDecision, order: Order, budget: int) -> int:
-    if draft.limits.mode_first and order.account not in draft.state.modes:
+def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
+    if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    due = modify.due(draft, order)
+    due = modify.due(oms, order)
     if due is None:
         return 0
     if due.evidence.cancel.wanted:
-        return _cancel(draft, due, budget)
+        return _cancel(oms, due, budget)
     if budget <= 0:
         return 0
     calls = due.evidence.modify.calls + 1
     evidence = with_modify(due.evidence, out=True, unproven=True, calls=calls, reads=0)
-    draft.change(due, "modify_requested", evidence=evidence)
+    oms.change(due, "modify_requested", evidence=evidence)
     return 1

@@ -9,35 +9,35 @@ from collections.abc import Callable, Iterator
 
 from mytrading.core.oms.placing import churn_guard, slices
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, key_of
 from mytrading.core.orders.slicing import Unsliceable
 from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, live, with_cancel, with_modify
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChanged, PlacingCall
 
 Wanted = Callable[[Order], bool]
 
 
-def place(draft: OrderDecision, command: PlaceEntry) -> None:
+def place(oms: OrderDecision, command: PlaceEntry) -> None:
     """Take an entry command: its order, or slices, come to be INITIALIZED; `sending` sends, denies or expires them."""
-    if draft.state.known(command.id):
+    if oms.state.known(command.id):
         return
-    order, what = order_of(draft, command), ""
+    order, what = order_of(oms, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
     elif what := _priceless(command):
         pass
     else:
         try:
-            slices.begin_entry(draft, order)
+            slices.begin_entry(oms, order)
         except Unsliceable as error:
             what = str(error)
     if what:
-        draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
-        draft.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
+        oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
+        oms.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
 
 
 def _priceless(command: PlaceEntry) -> str:
@@ -49,13 +49,13 @@ def _priceless(command: PlaceEntry) -> str:
     return ""
 
 
-def outlive(draft: OrderDecision, order: Order) -> None:
+def outlive(oms: OrderDecision, order: Order) -> None:
     """Withdraw an entry that rests beyond its validity."""
-    if order.plan.rests_until_ns and draft.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
-        withdraw_one(draft, order, "withdrawn: its validity is over")
+    if order.plan.rests_until_ns and oms.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
+        withdraw_one(oms, order, "withdrawn: its validity is over")
 
 
-def order_of(draft: OrderDecision, command: PlaceEntry) -> Order:
+def order_of(oms: OrderDecision, command: PlaceEntry) -> Order:
     """The order that an entry command asks for, not sent."""
     return Order(
         client_order_id=command.id,
@@ -70,8 +70,8 @@ def order_of(draft: OrderDecision, command: PlaceEntry) -> Order:
         quantity=command.quantity,
         order_type=command.order_type,
         state=OrderState.INITIALIZED,
-        created_ns=draft.now,
-        updated_ns=draft.now,
+        created_ns=oms.now,
+        updated_ns=oms.now,
         price=command.price,
         trigger_price=command.trigger_price,
         call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
@@ -88,29 +88,29 @@ def order_of(draft: OrderDecision, command: PlaceEntry) -> Order:
     )
 
 
-def expire(draft: OrderDecision, order: Order) -> bool:
+def expire(oms: OrderDecision, order: Order) -> bool:
     """End an unsent entry that is late by both clocks; true if it did."""
-    if order.plan.expires_ns >= draft.now or order.plan.expires_machine_ns >= draft.machine:
+    if order.plan.expires_ns >= oms.now or order.plan.expires_machine_ns >= oms.machine:
         return False
-    twins = (other for other in draft.open_orders(key_of(order)) if other.state in UNRESOLVED)
+    twins = (other for other in oms.open_orders(order.net) if other.state in UNRESOLVED)
     doubt = next((other for other in twins if other.side is order.side), None)
     why = f", kept waiting by {doubt.client_order_id} of unknown fate; {cure(doubt)}" if doubt else ""
-    draft.unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
+    oms.unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
     return True
 
 
-def deny(draft: OrderDecision, order: Order, key: Key) -> bool:
+def deny(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     """End an unsent entry, of this key, that may not be sent now nor soon; true if it did."""
-    reason = forbidden(draft, order, key)
+    reason = forbidden(oms, order, key)
     if not reason:
         return False
-    draft.unsent(order, OrderState.DENIED, "denied", reason)
+    oms.unsent(order, OrderState.DENIED, "denied", reason)
     return True
 
 
-def forbidden(draft: OrderDecision, order: Order, key: Key) -> str:
+def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
     """Why an entry, of this key, may not be sent now nor soon, a code first; empty if it may."""
-    state = draft.state
+    state = oms.state
     if "disk_low" in state.flags:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)
@@ -125,24 +125,24 @@ def forbidden(draft: OrderDecision, order: Order, key: Key) -> str:
     halted = state.halted.get(key)
     if halted is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    if state.stopped and (churned := churn_guard.reason(draft, order)):
+    if state.stopped and (churned := churn_guard.reason(oms, order)):
         return churned
-    others = draft.open_orders(key)
-    return _opposed(draft, order, key, others) or _reserved(order, others)
+    others = oms.open_orders(key)
+    return _opposed(oms, order, key, others) or _reserved(order, others)
 
 
-def _opposed(draft: OrderDecision, order: Order, key: Key, others: list[Order]) -> str:
-    for position in draft.state.holders(key):
+def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order]) -> str:
+    for position in oms.state.holders(key):
         held = position.quantity or position.quantity_seen
         if held * order.side.sign >= 0:
             continue
         if position.strategy != order.strategy:
             return f"OPPOSED: {position.strategy} holds {held} of {order.instrument}, {order.side} would oppose it"
-        if not closing(draft, key, order.strategy):
+        if not closing(oms, key, order.strategy):
             return f"REVERSES: {order.strategy} holds {held} of {order.instrument}; close it first"
     for other in others:
         if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in LIVE:
-            if other.strategy == order.strategy and closing(draft, key, order.strategy):
+            if other.strategy == order.strategy and closing(oms, key, order.strategy):
                 continue
             return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
     return ""
@@ -160,101 +160,101 @@ def cure(order: Order) -> str:
     return f"look at the broker, then `mytrading orders resolve {order.client_order_id} --not-placed`"
 
 
-def closing(draft: OrderDecision, key: Key, strategy: str) -> bool:
+def closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     """True while an exit goal of this owner is open: its entries wait for the end of it."""
-    return next(goals_of(draft, key, strategy), None) is not None
+    return next(goals_of(oms, key, strategy), None) is not None
 
 
-def taking_over(draft: OrderDecision, key: Key, strategy: str) -> bool:
+def taking_over(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
-    ready = any(not goal.waits_machine_ns for goal in goals_of(draft, key, strategy))
-    return ready and not keeps_its_stops(draft, key, strategy)
+    ready = any(not goal.waits_machine_ns for goal in goals_of(oms, key, strategy))
+    return ready and not keeps_its_stops(oms, key, strategy)
 
 
-def keeps_its_stops(draft: OrderDecision, key: Key, strategy: str) -> bool:
+def keeps_its_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     """True while stops of this owner stay where they are although it is to be closed.
 
     The books of the account cannot be read: the end of a stop would not be proven, no exit could follow, and what is
     held would be bare. Stops that are being cancelled already are waited for as ever.
     """
-    return draft.state.blind(key.account) and any(
+    return oms.state.blind(key.account) and any(
         order.purpose is Purpose.STOP
         and order.strategy == strategy
         and order.state in SENT
         and not order.evidence.cancel.wanted
-        for order in draft.open_orders(key)
+        for order in oms.open_orders(key)
     )
 
 
-def goals_of(draft: OrderDecision, key: Key, strategy: str) -> Iterator[Goal]:
+def goals_of(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
     """The open exit goals of an owner; nothing may change while they are gone through."""
-    state = draft.state
+    state = oms.state
     for name, account in state.open_goals.items():
         goal = state.goals.get(name) if account == key.account else None
-        if goal is not None and goal.strategy == strategy and key_of(goal) == key:
+        if goal is not None and goal.strategy == strategy and goal.net == key:
             yield goal
 
 
-def withdraw(draft: OrderDecision, wanted: Wanted, reason: str) -> None:
+def withdraw(oms: OrderDecision, wanted: Wanted, reason: str) -> None:
     """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
-    for name in _open_names(draft):
-        order = draft.order(name)
+    for name in _open_names(oms):
+        order = oms.order(name)
         ending = order.evidence.cancel.wanted and not order.evidence.modify.by_replacement
         if order.purpose is Purpose.ENTRY and live(order) and not ending and wanted(order):
-            withdraw_one(draft, order, reason)
+            withdraw_one(oms, order, reason)
 
 
-def _open_names(draft: OrderDecision) -> list[str]:
-    return sorted(name for _, names in draft.state.open_by_key.items() for name in names)
+def _open_names(oms: OrderDecision) -> list[str]:
+    return sorted(name for _, names in oms.state.open_by_key.items() for name in names)
 
 
-def withdraw_one(draft: OrderDecision, order: Order, reason: str) -> None:
+def withdraw_one(oms: OrderDecision, order: Order, reason: str) -> None:
     """Cancel one live order, whether or not it has left us."""
     if order.state is OrderState.INITIALIZED:
-        draft.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
+        oms.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
     elif not order.evidence.cancel.wanted or order.evidence.modify.by_replacement:
         evidence = with_cancel(order.evidence, wanted=True)
         if evidence.modify.by_replacement:
             evidence = with_modify(evidence, by_replacement=False)
-        draft.change(order, "withdrawing", evidence=evidence, message=reason)
+        oms.change(order, "withdrawing", evidence=evidence, message=reason)
 
 
-def on_withdraw(draft: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:
+def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested) -> None:
     """Withdraw the entries that a command or an operator names; an empty field matches everything."""
     strategy = message.strategy if isinstance(message, WithdrawEntries) else ""
     instrument = message.instrument if isinstance(message, WithdrawEntries) else ""
     reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
     asked = (("account", message.account), ("strategy", strategy), ("instrument", instrument))
     wanted = [(name, value) for name, value in asked if value]
-    withdraw(draft, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}")
+    withdraw(oms, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}")
 
 
-def on_trading(draft: OrderDecision, message: TradingState) -> None:
+def on_trading(oms: OrderDecision, message: TradingState) -> None:
     """A new level: under halt and reduce entries are withdrawn, resting ones too; normal lifts halts of instruments."""
     if message.level is TradingLevel.NORMAL:
-        for key, _ in draft.state.halted.sorted_items():
+        for key, _ in oms.state.halted.sorted_items():
             if message.account in ("", key.account):
-                draft.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=draft.now))
-        churn_guard.lift(draft, message.account, resumed=True)
+                oms.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=oms.now))
+        churn_guard.lift(oms, message.account, resumed=True)
         return
     everywhere = message.account in ("", KILL)
     reason = f"withdrawn: trading level is {message.level}"
-    withdraw(draft, lambda order: everywhere or order.account == message.account, reason)
+    withdraw(oms, lambda order: everywhere or order.account == message.account, reason)
 
 
-def on_switch(draft: OrderDecision, message: StrategySwitch) -> None:
+def on_switch(oms: OrderDecision, message: StrategySwitch) -> None:
     """A strategy switched off: its entries are withdrawn, resting ones too."""
     if not message.enabled:
-        withdraw(draft, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
+        withdraw(oms, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
 
 
-def saw_mode(draft: OrderDecision, account: str, mode: str) -> None:
+def saw_mode(oms: OrderDecision, account: str, mode: str) -> None:
     """Record that the server is in the expected mode; that alone ends no wrong mode, an operator does."""
-    if account not in draft.state.wrong_mode:
-        draft.emit(AccountModeChanged(account=account, wrong_mode=False, message="", at_ns=draft.now, mode=mode))
+    if account not in oms.state.wrong_mode:
+        oms.emit(AccountModeChanged(account=account, wrong_mode=False, message="", at_ns=oms.now, mode=mode))
 
 
-def set_mode(draft: OrderDecision, account: str, wrong: bool, message: str) -> None:
+def set_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> None:
     """Record that an account answers in the wrong mode, or that an operator cleared it."""
-    if (account in draft.state.wrong_mode) != wrong:
-        draft.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=draft.now))
+    if (account in oms.state.wrong_mode) != wrong:
+        oms.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=oms.now))

@@ -11,7 +11,6 @@ from mytrading.core.ids import client_order_id
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import growing
-from mytrading.core.oms.state.state import Owned, key_of
 from mytrading.core.orders.state_machine import live, with_cancel, with_modify
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
@@ -53,7 +52,7 @@ def under_way(order: Order) -> bool:
     return order.evidence.modify.out or order.evidence.modify.unproven
 
 
-def request_terms(draft: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
+def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
     """Want other terms for a live order; without effect while a change is under way.
 
     An order that has not left is changed at once, any other when it is known to rest: of that units are only taken.
@@ -62,25 +61,25 @@ def request_terms(draft: OrderDecision, order: Order, wanted: OrderTerms) -> Ord
         return order
     if order.state is OrderState.INITIALIZED:
         change = {"price": wanted.price, "trigger_price": wanted.trigger_price, "quantity": wanted.quantity}
-        return draft.change(order, "changed", **change)
+        return oms.change(order, "changed", **change)
     if _equal(wanted, own_terms(order)):
-        return draft.change(order, "modify_dropped", evidence=_drop(order))
-    return draft.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
+        return oms.change(order, "modify_dropped", evidence=_drop(order))
+    return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
 
 
-def can_be_made(draft: OrderDecision, order: Order) -> bool:
+def can_be_made(oms: OrderDecision, order: Order) -> bool:
     """True if a modify call may be made for the order now: its broker takes one, some are left, none was refused."""
-    return _refusal(draft, order) == "" and order.evidence.modify.not_before_machine_ns <= draft.machine
+    return _refusal(oms, order) == "" and order.evidence.modify.not_before_machine_ns <= oms.machine
 
 
-def in_doubt(draft: OrderDecision, order: Order) -> bool:
+def in_doubt(oms: OrderDecision, order: Order) -> bool:
     """True while a call that was given up may still take effect, and undo a later one that asks for something else."""
     since = order.evidence.modify.doubt_machine_ns
-    return bool(since) and draft.machine - since < draft.limits.lost_after
+    return bool(since) and oms.machine - since < oms.limits.lost_after
 
 
-def _refusal(draft: OrderDecision, order: Order) -> str:
-    rules = draft.limits.modify_rules(order.account)
+def _refusal(oms: OrderDecision, order: Order) -> str:
+    rules = oms.limits.modify_rules(order.account)
     if not rules.in_place:
         return "its broker changes no order in place"
     if order.evidence.modify.calls >= rules.most:
@@ -90,28 +89,28 @@ def _refusal(draft: OrderDecision, order: Order) -> str:
     return ""
 
 
-def due(draft: OrderDecision, order: Order) -> Order | None:
+def due(oms: OrderDecision, order: Order) -> Order | None:
     """The order whose modify call is to be made, or (`cancel.wanted`) that is cancelled instead; None if neither yet.
 
     What was to be left may have filled meanwhile; and where a call cannot be made the order is replaced.
     """
-    if order.evidence.modify.not_before_machine_ns > draft.machine:
+    if order.evidence.modify.not_before_machine_ns > oms.machine:
         return None
     if terms(order).quantity <= order.filled_seen:
-        done = draft.change(order, "modify_dropped", evidence=_drop(order))
-        entries.withdraw_one(draft, done, "withdrawn: as much as is still wanted has filled")
-        return draft.order(order.client_order_id)
-    why = _refusal(draft, order)
+        done = oms.change(order, "modify_dropped", evidence=_drop(order))
+        entries.withdraw_one(oms, done, "withdrawn: as much as is still wanted has filled")
+        return oms.order(order.client_order_id)
+    why = _refusal(oms, order)
     if not why:
         return order
     if order.purpose.reduces:  # its goal or protection places the next one, by its own levels
         evidence = with_cancel(_drop(order), wanted=True)
-        return draft.change(order, "replacing", evidence=evidence, message=f"withdrawn: replaced, {why}")
+        return oms.change(order, "replacing", evidence=evidence, message=f"withdrawn: replaced, {why}")
     evidence = with_cancel(with_modify(order.evidence, by_replacement=True), wanted=True)
-    return draft.change(order, "replacing", evidence=evidence, message=f"replaced: {why}")
+    return oms.change(order, "replacing", evidence=evidence, message=f"replaced: {why}")
 
 
-def succeed(draft: OrderDecision, gone: Order) -> None:
+def succeed(oms: OrderDecision, gone: Order) -> None:
     """An entry that was to be replaced is proven to be cancelled: place what of it was not filled."""
     wanted = gone.evidence.modify.wanted or OrderTerms()
     left = wanted.quantity - gone.filled
@@ -130,20 +129,18 @@ def succeed(draft: OrderDecision, gone: Order) -> None:
         quantity=left,
         order_type=gone.order_type,
         state=OrderState.INITIALIZED,
-        created_ns=draft.now,
-        updated_ns=draft.now,
+        created_ns=oms.now,
+        updated_ns=oms.now,
         price=wanted.price,
         trigger_price=wanted.trigger_price,
         plan=replace(
-            gone.plan,
-            expires_ns=draft.now + REPLACEMENT_VALID,
-            expires_machine_ns=draft.machine + REPLACEMENT_VALID,
+            gone.plan, expires_ns=oms.now + REPLACEMENT_VALID, expires_machine_ns=oms.machine + REPLACEMENT_VALID
         ),
         links=replace(gone.links, goal="", replaces=gone.client_order_id, replaced=gone.links.replaced + 1),
     )
-    draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+    oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
     state = replace(ended(gone.evidence.modify), by_replacement=False)
-    draft.change(gone, "replaced", evidence=replace(gone.evidence, modify=state))
+    oms.change(gone, "replaced", evidence=replace(gone.evidence, modify=state))
 
 
 def _successor(gone: Order) -> str:
@@ -151,83 +148,83 @@ def _successor(gone: Order) -> str:
     return client_order_id(gone.account, gone.cause, gone.purpose, gone.client_order_id, 0, gone.links.replaced + 1)
 
 
-def filled_late(draft: OrderDecision, gone: Order, more: int) -> None:
+def filled_late(oms: OrderDecision, gone: Order, more: int) -> None:
     """A replaced entry filled further although its end was proven: what took its place asks for so much less."""
-    order = draft.state.orders.get(_successor(gone)) if gone.purpose is Purpose.ENTRY else None
+    order = oms.state.orders.get(_successor(gone)) if gone.purpose is Purpose.ENTRY else None
     if order is None or not live(order) or order.evidence.cancel.wanted:
         return
     wanted = terms(order)
     if under_way(order) or wanted.quantity - more <= order.filled_seen:
-        entries.withdraw_one(draft, order, f"withdrawn: the order it replaces filled {more} late")
+        entries.withdraw_one(oms, order, f"withdrawn: the order it replaces filled {more} late")
     else:
-        request_terms(draft, order, replace(wanted, quantity=wanted.quantity - more))
+        request_terms(oms, order, replace(wanted, quantity=wanted.quantity - more))
 
 
-def answered(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     """How a modify call ended: not made, refused, or something that only the order book can tell."""
     kind, at = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         event = "rate_limited" if kind is Outcome.RATE_LIMITED else "modify_not_sent"
-        wait = max(outcome.retry_after_ns, draft.limits.retry_first)
+        wait = max(outcome.retry_after_ns, oms.limits.retry_first)
         calls = max(0, order.evidence.modify.calls - 1)
         evidence = with_modify(order.evidence, out=False, unproven=False, calls=calls, not_before_machine_ns=at + wait)
-        draft.change(order, event, evidence=evidence)
+        oms.change(order, event, evidence=evidence)
         return
     if kind is Outcome.REFUSED:
-        _refused(draft, order, outcome)
+        _refused(oms, order, outcome)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
-        draft.illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
+        oms.illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
         message = outcome.message or order.message
         evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
-        draft.change(order, "modify_answered", evidence=evidence, message=message)
-    draft.read(order.account, "modify", positions=order.purpose.reduces)
+        oms.change(order, "modify_answered", evidence=evidence, message=message)
+    oms.read(order.account, "modify", positions=order.purpose.reduces)
 
 
-def _refused(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    limits = draft.limits
+def _refused(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+    limits = oms.limits
     wait = growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
     until = outcome.ended_machine_ns + wait
     told = f"refused: {outcome.message}"
     state = replace(ended(order.evidence.modify), not_before_machine_ns=until)
-    draft.change(order, "modify_refused", message=told, evidence=replace(order.evidence, modify=state))
+    oms.change(order, "modify_refused", message=told, evidence=replace(order.evidence, modify=state))
     if order.purpose is Purpose.STOP:
         what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
-        draft.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
+        oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
 
 
-def unanswered(draft: OrderDecision, order: Order) -> None:
+def unanswered(oms: OrderDecision, order: Order) -> None:
     """The process died while a modify call was out: reads begun from now on tell what became of it."""
-    evidence = with_modify(order.evidence, out=False, answered_machine_ns=draft.machine)
-    draft.change(order, "modify_unanswered", evidence=evidence)
+    evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine)
+    oms.change(order, "modify_unanswered", evidence=evidence)
 
 
-def read_back(draft: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
+def read_back(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
     """Compare a resting order with its row of an order book; what the book shows is what the order is."""
     state = order.evidence.modify
     if state.out or read.began_machine_ns <= state.answered_machine_ns:
         return order
     if row.status is BrokerStatus.COMPLETE:
-        return _complete(draft, order, row)
+        return _complete(oms, order, row)
     if row.status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
         return order
     if not state.unproven:
-        return _drift(draft, order, row, read)
+        return _drift(oms, order, row, read)
     if _shows(order, row, terms(order)):
         shown = terms(order)
         now = {"price": shown.price, "trigger_price": shown.trigger_price, "quantity": shown.quantity}
-        return draft.change(order, "modified", **now, message="", evidence=_drop(order))
-    return _unproven(draft, order, read)
+        return oms.change(order, "modified", **now, message="", evidence=_drop(order))
+    return _unproven(oms, order, read)
 
 
-def _complete(draft: OrderDecision, order: Order, row: BrokerOrder) -> Order:
+def _complete(oms: OrderDecision, order: Order, row: BrokerOrder) -> Order:
     """It filled as far as it goes, which may be less than is known here: someone made it smaller before."""
     if not max(order.filled_seen, 1) <= row.quantity < order.quantity:
         return order
     if not order.evidence.modify.calls:
-        _tell(draft, order, row)
-    return draft.change(order, "modified", quantity=row.quantity)
+        _tell(oms, order, row)
+    return oms.change(order, "modified", quantity=row.quantity)
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
@@ -239,19 +236,19 @@ def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
     return price and trigger and row.quantity == wanted.quantity
 
 
-def _unproven(draft: OrderDecision, order: Order, read: BooksRead) -> Order:
+def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
     """The book does not show the change: at the second read, some time later, the call may be made again."""
     state = order.evidence.modify
     if not state.reads:
         evidence = with_modify(order.evidence, reads=1, answered_machine_ns=read.ended_machine_ns)
-        return draft.change(order, "unmodified", evidence=evidence)
-    if read.began_machine_ns - state.answered_machine_ns < draft.limits.modify_gap:
+        return oms.change(order, "unmodified", evidence=evidence)
+    if read.began_machine_ns - state.answered_machine_ns < oms.limits.modify_gap:
         return order
-    evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=draft.machine)
-    return draft.change(order, "modify_again", evidence=evidence)
+    evidence = with_modify(order.evidence, unproven=False, reads=0, doubt_machine_ns=oms.machine)
+    return oms.change(order, "modify_again", evidence=evidence)
 
 
-def _drift(draft: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
+def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
     """An earlier call took effect after all, or an operator changed the order at the broker: two reads, some time
     apart.
 
@@ -259,19 +256,19 @@ def _drift(draft: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead
     """
     state = order.evidence.modify
     if _agrees(order, row):
-        return draft.change(order, "agrees", evidence=with_modify(order.evidence, reads=0)) if state.reads else order
+        return oms.change(order, "agrees", evidence=with_modify(order.evidence, reads=0)) if state.reads else order
     if not state.reads:
         evidence = with_modify(order.evidence, reads=1, answered_machine_ns=read.ended_machine_ns)
-        return draft.change(order, "differs", evidence=evidence)
-    gap = draft.limits.ghost_gap if state.calls else draft.limits.modify_gap
+        return oms.change(order, "differs", evidence=evidence)
+    gap = oms.limits.ghost_gap if state.calls else oms.limits.modify_gap
     if read.began_machine_ns - state.answered_machine_ns < gap:
         return order
-    _tell(draft, order, row)
-    ours = in_doubt(draft, order)
+    _tell(oms, order, row)
+    ours = in_doubt(oms, order)
     evidence = with_modify(order.evidence, reads=0) if ours else _drop(order)
-    changed = draft.change(order, "drifted", evidence=evidence, **_shown(order, row))
+    changed = oms.change(order, "drifted", evidence=evidence, **_shown(order, row))
     if not ours:
-        _follow(draft, changed)
+        _follow(oms, changed)
     return changed
 
 
@@ -285,18 +282,18 @@ def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
     return shown
 
 
-def _tell(draft: OrderDecision, order: Order, row: BrokerOrder) -> None:
+def _tell(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
     what = f"order {order.broker_order_id} of {order.instrument} shows {row.quantity} at {row.price:g}"
     what = f"{what} (trigger {row.trigger_price:g}), ours was {order.quantity} at {order.price:g}"
-    draft.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
+    oms.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
 
 
-def _follow(draft: OrderDecision, stop: Order) -> None:
+def _follow(oms: OrderDecision, stop: Order) -> None:
     """A stop that someone moved at the broker lies where its protection is now: it is not moved back."""
-    level = draft.state.protections.get(Owned(*key_of(stop), stop.strategy))
+    level = oms.state.protections.get(stop.owner)
     moved = level is not None and (level.trigger, level.limit) != (stop.trigger_price, stop.price)
     if stop.purpose is Purpose.STOP and level is not None and level.state == "open" and moved:
-        draft.protection(level, trigger=stop.trigger_price, limit=stop.price)
+        oms.protection(level, trigger=stop.trigger_price, limit=stop.price)
 
 
 def _agrees(order: Order, row: BrokerOrder) -> bool:

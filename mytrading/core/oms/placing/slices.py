@@ -18,36 +18,36 @@ _UNKNOWN = Sizes()
 """Of an instrument that no command told of."""
 
 
-def begin_entry(draft: OrderDecision, order: Order) -> None:
+def begin_entry(oms: OrderDecision, order: Order) -> None:
     """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
-    sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
-    _begin(draft, order, slices(order.quantity, sizes))
+    sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
+    _begin(oms, order, slices(order.quantity, sizes))
 
 
-def begin_closing(draft: OrderDecision, order: Order, fits: int) -> None:
+def begin_closing(oms: OrderDecision, order: Order, fits: int) -> None:
     """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
-    sizes = draft.state.sizes.get(order.instrument) or _UNKNOWN
+    sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
     if sizes.fits(order.quantity):
-        draft.emit(OrderChanged(event="initialized", order=order, machine_ns=draft.machine))
+        oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
         return
     quantities = closing_slices(order.quantity, sizes)
     if fits < order.quantity and len(quantities) > 1:
         quantities = closing_slices(fits, sizes)
-    _begin(draft, order, quantities)
+    _begin(oms, order, quantities)
 
 
-def expected(draft: OrderDecision, entry: Order) -> list[Order]:
+def expected(oms: OrderDecision, entry: Order) -> list[Order]:
     """The order, or the slices, that an entry would become now; none is made."""
     try:
-        quantities = slices(entry.quantity, draft.state.sizes.get(entry.instrument) or _UNKNOWN)
+        quantities = slices(entry.quantity, oms.state.sizes.get(entry.instrument) or _UNKNOWN)
     except Unsliceable:
         quantities = (entry.quantity,)
     return [entry] if quantities == (entry.quantity,) else _cut(entry, quantities)
 
 
-def _begin(draft: OrderDecision, order: Order, quantities: tuple[int, ...]) -> None:
+def _begin(oms: OrderDecision, order: Order, quantities: tuple[int, ...]) -> None:
     for each in (order,) if quantities == (order.quantity,) else _cut(order, quantities):
-        draft.emit(OrderChanged(event="initialized", order=each, machine_ns=draft.machine))
+        oms.emit(OrderChanged(event="initialized", order=each, machine_ns=oms.machine))
 
 
 def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
@@ -65,27 +65,27 @@ def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
     ]
 
 
-def of(draft: OrderDecision, name: str) -> list[Order]:
+def of(oms: OrderDecision, name: str) -> list[Order]:
     """The order of this id, or the slices of the parent of this id, by number; empty if nobody knows it."""
-    order = draft.state.orders.get(name)
+    order = oms.state.orders.get(name)
     if order is not None:
         return [order]
-    found = [draft.order(part) for part in draft.state.parts.get(name) or ()]
+    found = [oms.order(part) for part in oms.state.parts.get(name) or ()]
     return sorted(found, key=lambda part: part.links.slice)
 
 
-def siblings(draft: OrderDecision, order: Order) -> list[Order]:
+def siblings(oms: OrderDecision, order: Order) -> list[Order]:
     """The other slices of an order's parent."""
     if not order.links.parent:
         return []
-    return [part for part in of(draft, order.links.parent) if part.client_order_id != order.client_order_id]
+    return [part for part in of(oms, order.links.parent) if part.client_order_id != order.client_order_id]
 
 
-def refused(draft: OrderDecision, order: Order, reason: str) -> None:
+def refused(oms: OrderDecision, order: Order, reason: str) -> None:
     """Tell an operator that a slice of an entry was rejected: what the others bring is kept and is not made whole."""
     if not order.links.parent or order.purpose.reduces:
         return
-    others = siblings(draft, order)
+    others = siblings(oms, order)
     replaced = {part.links.replaces for part in (*others, order)}
     standing = [part for part in others if part.client_order_id not in replaced]
     earlier = sum(part.filled for part in others if part.client_order_id in replaced)
@@ -94,4 +94,4 @@ def refused(draft: OrderDecision, order: Order, reason: str) -> None:
     gone = sum(part.state is OrderState.REJECTED for part in standing) + 1
     what = f"{gone} of {len(standing) + 1} slices of {order.side} {whole} {order.instrument} rejected: {reason}"
     text = f"{what}; the others are kept ({kept} units filled or out)"
-    draft.alert("ENTRY_SHORT", Severity.WARNING, order.links.parent, text)
+    oms.alert("ENTRY_SHORT", Severity.WARNING, order.links.parent, text)

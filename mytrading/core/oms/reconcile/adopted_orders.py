@@ -16,10 +16,10 @@ from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, key_of
 from mytrading.core.orders.slicing import Sizes, closing_slices
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Goal, Order, OrderChanged, Protection
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
@@ -27,52 +27,52 @@ _NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
 """Orders whose row has no name of ours yet: theirs is found by `unknown`, or named by the answer to their call."""
 
 
-def adopt(draft: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
+def adopt(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
     """Take over what is ours by its shape; returns the rows that are still nobody's."""
-    since = draft.state.rebuilt.get("machine_ns")
+    since = oms.state.rebuilt.get("machine_ns")
     left = []
     for row in unclaimed:
-        if (read.account, row.broker_order_id) in draft.state.by_broker:
+        if (read.account, row.broker_order_id) in oms.state.by_broker:
             continue  # it was found in this very read
-        candidate = since is not None and _may_be_of_the_lost_part(draft, read, row, since)
-        if not (candidate and (_as_stop(draft, read, row) or _as_exit(draft, read, row))):
+        candidate = since is not None and _may_be_of_the_lost_part(oms, read, row, since)
+        if not (candidate and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
             left.append(row)
-    _let_go(draft, read)
+    _let_go(oms, read)
     return left
 
 
-def _may_be_of_the_lost_part(draft: OrderDecision, read: BooksRead, row: BrokerOrder, since: int) -> bool:
+def _may_be_of_the_lost_part(oms: OrderDecision, read: BooksRead, row: BrokerOrder, since: int) -> bool:
     if row.status.ended or read.began_machine_ns <= since:
         return False
-    first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
+    first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
     return first_seen is None or first_seen > since
 
 
-def _let_go(draft: OrderDecision, read: BooksRead) -> None:
+def _let_go(oms: OrderDecision, read: BooksRead) -> None:
     """Protections that waited for a look at the book go on: what it shows of theirs is known now.
 
     Not those of units the day began with that its positions do not show: a stop of the day before may have sold them.
     """
-    for owned, _ in draft.state.guarding.sorted_items():
-        level = draft.state.protections.get(owned)
+    for owned, _ in oms.state.guarding.sorted_items():
+        level = oms.state.protections.get(owned)
         if level is not None and level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
-            carried = (level.account, level.instrument) in draft.state.begun
-            if not (carried and overnight.may_be_filled(key_of(level), draft.state, read)):
-                draft.protection(level, waits_machine_ns=0)
+            carried = (level.account, level.instrument) in oms.state.begun
+            if not (carried and overnight.may_be_filled(level.net, oms.state, read)):
+                oms.protection(level, waits_machine_ns=0)
 
 
-def _as_stop(draft: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
+def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     if row.order_type is not OrderType.SL:
         return False
-    levels = [level for name, _ in draft.state.guarding.sorted_items() if (level := draft.state.protections.get(name))]
+    levels = [level for name, _ in oms.state.guarding.sorted_items() if (level := oms.state.protections.get(name))]
     alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
-    if not alike or _is_sought(draft, key_of(alike[0]), row):
+    if not alike or _is_sought(oms, alike[0].net, row):
         return False
-    level = max(alike, key=lambda level: broker_stops.missing(draft, level))
-    attempt = broker_stops.unused(draft, level)
-    order = broker_stops.stop_order(draft, level, row.quantity, attempt)
-    draft.protection(level, attempts=attempt, order=order.client_order_id)
-    _take_over(draft, read, order, row)
+    level = max(alike, key=lambda level: broker_stops.missing(oms, level))
+    attempt = broker_stops.unused(oms, level)
+    order = broker_stops.stop_order(oms, level, row.quantity, attempt)
+    oms.protection(level, attempts=attempt, order=order.client_order_id)
+    _take_over(oms, read, order, row)
     return True
 
 
@@ -82,32 +82,32 @@ def _is_stop_of(level: Protection, row: BrokerOrder) -> bool:
     return same and apart < modify.SAME
 
 
-def _as_exit(draft: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
-    for name, account in draft.state.open_goals.sorted_items():
-        goal = draft.state.goals.get(name) if account == read.account else None
-        if goal is None or not (goal.waits_machine_ns or goal.proofs) or not _is_exit_of(draft, goal, row):
+def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
+    for name, account in oms.state.open_goals.sorted_items():
+        goal = oms.state.goals.get(name) if account == read.account else None
+        if goal is None or not (goal.waits_machine_ns or goal.proofs) or not _is_exit_of(oms, goal, row):
             continue
-        if _is_sought(draft, key_of(goal), row):
+        if _is_sought(oms, goal.net, row):
             return False
-        order = exit_goals.exit_order(draft, goal, draft.position(goal), row.quantity)
-        draft.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
-        _take_over(draft, read, order, row)
+        order = exit_goals.exit_order(oms, goal, oms.position(goal), row.quantity)
+        oms.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+        _take_over(oms, read, order, row)
         return True
     return False
 
 
-def _is_exit_of(draft: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
-    held = draft.position(goal).quantity
+def _is_exit_of(oms: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
+    held = oms.position(goal).quantity
     same = row.instrument == goal.instrument and row.product in (None, goal.product)
     if not same or row.side.sign * held >= 0 or not _has_price_of(goal, row):
         return False
     out = sum(
         remaining(order)
-        for order in draft.open_orders(key_of(goal))
+        for order in oms.open_orders(goal.net)
         if order.strategy == goal.strategy and order.purpose.reduces and order.state in LIVE
         if order.purpose is not Purpose.STOP
     )
-    sizes = draft.state.sizes.get(goal.instrument) or Sizes()
+    sizes = oms.state.sizes.get(goal.instrument) or Sizes()
     return row.quantity in closing_slices(abs(held), sizes) and out + row.quantity <= abs(held)
 
 
@@ -116,18 +116,18 @@ def _has_price_of(goal: Goal, row: BrokerOrder) -> bool:
     return row.order_type is OrderType.MARKET or at_limit
 
 
-def _is_sought(draft: OrderDecision, key: Key, row: BrokerOrder) -> bool:
+def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:
     """True if the row may be that of an order of ours whose name at the broker is not known yet."""
     return any(
         order.state in _NAMELESS and same_fingerprint(order, row.instrument, row.side, row.quantity)
-        for order in draft.open_orders(key)
+        for order in oms.open_orders(key)
     )
 
 
-def _take_over(draft: OrderDecision, read: BooksRead, order: Order, row: BrokerOrder) -> None:
+def _take_over(oms: OrderDecision, read: BooksRead, order: Order, row: BrokerOrder) -> None:
     sent = replace(order, state=OrderState.SUBMITTED, call=replace(order.call, attempt=1))
-    draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
-    bound = order_updates.bind(draft, sent, row.broker_order_id)
+    oms.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
+    bound = order_updates.bind(oms, sent, row.broker_order_id)
     trades = {found.broker_order_id: found for found in read.trades or ()}
     if bound is not None:
-        order_updates.on_row(draft, bound, row, trades.get(row.broker_order_id), read)
+        order_updates.on_row(oms, bound, row, trades.get(row.broker_order_id), read)

@@ -19,10 +19,11 @@ from mytrading.core.oms.reconcile import (
 )
 from mytrading.core.oms.recovery import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, State, key_of
+from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
 from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
@@ -30,27 +31,27 @@ BIDES = 180
 """Times the gap of two reads (15 minutes of 5 s) for which a trade book that does not tell is waited for."""
 
 
-def on_books(draft: OrderDecision, read: BooksRead) -> None:
+def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
-    if read.account in draft.state.wrong_mode:
+    if read.account in oms.state.wrong_mode:
         return
-    read = _readable(draft, read)
-    evidence = _sort(draft, read)
+    read = _readable(oms, read)
+    evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
-        unknown_orders.resolve(draft, evidence)
-        evidence = evidence._replace(unclaimed=adopted_orders.adopt(draft, read, evidence.unclaimed))
-        _remember_foreign(draft, evidence)
+        unknown_orders.resolve(oms, evidence)
+        evidence = evidence._replace(unclaimed=adopted_orders.adopt(oms, read, evidence.unclaimed))
+        _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
-        _compare(draft, read)
-        journal_rebuild.on_books(draft, read, evidence.unclaimed)
-    if draft.state.open_flattens and not evidence.behind:
-        flatten.on_books(draft, read)
-    startup.conclude(draft, read, behind=evidence.behind)
+        _compare(oms, read)
+        journal_rebuild.on_books(oms, read, evidence.unclaimed)
+    if oms.state.open_flattens and not evidence.behind:
+        flatten.on_books(oms, read)
+    startup.conclude(oms, read, behind=evidence.behind)
 
 
-def _readable(draft: OrderDecision, read: BooksRead) -> BooksRead:
+def _readable(oms: OrderDecision, read: BooksRead) -> BooksRead:
     """The read, void if a row of an instrument that concerns us could not be read."""
-    return msgspec.structs.replace(read, orders=None, trades=None, positions=None) if void(draft.state, read) else read
+    return msgspec.structs.replace(read, orders=None, trades=None, positions=None) if void(oms.state, read) else read
 
 
 def void(state: State, read: BooksRead) -> bool:
@@ -68,26 +69,26 @@ def _ours_today(state: State, account: str) -> set[str]:
     return ordered | {key.instrument for table in tables for key, _ in table.items() if key.account == account}
 
 
-def _sort(draft: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
+def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     trades = {row.broker_order_id: row for row in read.trades or ()}
     unclaimed: list[BrokerOrder] = []
     ours: list[tuple[Order, BrokerOrder]] = []
     for row in read.orders or ():
-        order = order_updates.ours(draft, read.account, row)
+        order = order_updates.ours(oms, read.account, row)
         if order is None:
             unclaimed.append(row)
         else:
             ours.append((order, row))
     behind = False
     for order, row in sorted(ours, key=_when_made):
-        now = draft.order(order.client_order_id)
-        behind |= order_updates.on_row(draft, now, row, trades.get(row.broker_order_id), read)
+        now = oms.order(order.client_order_id)
+        behind |= order_updates.on_row(oms, now, row, trades.get(row.broker_order_id), read)
     shown = {order.client_order_id for order, _ in ours}
     if read.single:
         behind = True
     else:
-        behind |= _missing(draft, read, shown) if read.orders is not None else True
-    loose = _loose_trades(draft, read, trades, shown)
+        behind |= _missing(oms, read, shown) if read.orders is not None else True
+    loose = _loose_trades(oms, read, trades, shown)
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
@@ -96,95 +97,95 @@ def _when_made(found: tuple[Order, BrokerOrder]) -> int:
     return found[0].created_ns
 
 
-def _missing(draft: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
+def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
-    for order in list(draft.state.resting_orders(read.account)):
+    for order in list(oms.state.resting_orders(read.account)):
         if order.client_order_id not in shown:
-            behind |= order_updates.on_missing(draft, order, read)
-    for order in _known_today(draft, read.account):
+            behind |= order_updates.on_missing(oms, order, read)
+    for order in _known_today(oms, read.account):
         if not read.orders:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
-            behind |= order_updates.on_hidden(draft, order, read)
-    for name, _ in draft.state.carried.sorted_items():
-        _settle(draft, draft.order(name), read, shown)
+            behind |= order_updates.on_hidden(oms, order, read)
+    for name, _ in oms.state.carried.sorted_items():
+        _settle(oms, oms.order(name), read, shown)
     return behind
 
 
-def _settle(draft: OrderDecision, order: Order, read: BooksRead, shown: set[str]) -> None:
+def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) -> None:
     """What one source told, late, of an order of an earlier day that is over: no book of today will tell it too."""
     sighted = order.state in TERMINAL and order.filled_seen > order.filled
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
     told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_sighted(draft, order, overnight.average(key_of(order), read))
+        order_updates.settle_sighted(oms, order, overnight.average(order.net, read))
 
 
-def _known_today(draft: OrderDecision, account: str) -> list[Order]:
+def _known_today(oms: OrderDecision, account: str) -> list[Order]:
     """Orders of today that are known to stand in the account's order book."""
-    names = [name for (of, _), name in draft.state.by_broker.items() if of == account]
-    return [draft.order(name) for name in sorted(names) if name not in draft.state.carried]
+    names = [name for (of, _), name in oms.state.by_broker.items() if of == account]
+    return [oms.order(name) for name in sorted(names) if name not in oms.state.carried]
 
 
 def _loose_trades(
-    draft: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
+    oms: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
 ) -> list[BrokerTrades]:
     """Trades of orders that are nobody's; those of ours whose order row was not read are folded on the way."""
     loose = []
     for name, row in trades.items():
-        owner = draft.state.by_broker.get((read.account, name))
+        owner = oms.state.by_broker.get((read.account, name))
         if owner is None:
             loose.append(row)
         elif owner not in shown:
-            order_updates.on_trades(draft, draft.order(owner), row)
+            order_updates.on_trades(oms, oms.order(owner), row)
     return loose
 
 
-def _remember_foreign(draft: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
+def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
     """Note what nobody here placed; of an order that no book lists its trades tell, of yesterday for one."""
-    read, state = evidence.read, draft.state
+    read, state = evidence.read, oms.state
     places = ((row, (read.account, row.broker_order_id)) for row in evidence.unclaimed)
     fresh = tuple(row for row, place in places if place not in state.foreign and place not in state.by_broker)
     names = [row.broker_order_id for row in fresh] + [row.broker_order_id for row in evidence.trades]
     ids = tuple(name for name in dict.fromkeys(names) if (read.account, name) not in state.foreign)
     if ids or read.account not in state.books:
-        draft.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
+        oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
-        draft.read(read.account, "foreign fill", positions=True)
+        oms.read(read.account, "foreign fill", positions=True)
 
 
-def _compare(draft: OrderDecision, read: BooksRead) -> None:
-    state = draft.state
-    broker: dict[Key, int] = {}
+def _compare(oms: OrderDecision, read: BooksRead) -> None:
+    state = oms.state
+    broker: dict[NetKey, int] = {}
     for row in read.positions or ():
-        key = Key(read.account, row.instrument, row.product)
+        key = NetKey(read.account, row.instrument, row.product)
         broker[key] = broker.get(key, 0) + row.quantity
     known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key, _ in table.items()]
     keys = set(broker) | {key for key in known if key.account == read.account}
     for key in sorted(keys):
-        if _quiet(draft, key, read):
-            _compare_key(draft, key, delivery.shown(draft.state, key, broker.get(key, 0)), read)
+        if _quiet(oms, key, read):
+            _compare_key(oms, key, delivery.shown(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
-        overnight.note(draft, read, lambda key: _quiet(draft, key, read) and trade_book.heard(draft, key, read))
+        overnight.note(oms, read, lambda key: _quiet(oms, key, read) and trade_book.heard(oms, key, read))
 
 
-def _quiet(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if nothing about the key is moving, so that the broker's net and ours describe the same moment."""
-    if (draft.state.touched.get(key) or 0) >= read.began_machine_ns:
+    if (oms.state.touched.get(key) or 0) >= read.began_machine_ns:
         return False
-    return not any(_stirs(draft, order, read) for order in draft.open_orders(key))
+    return not any(_stirs(oms, order, read) for order in oms.open_orders(key))
 
 
-def _stirs(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True if an order may be changing the position now.
 
     One that is held for approval can do so only as a row of the order book; for days, nobody may decide on it.
     """
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
-            (read.account, row.broker_order_id) not in draft.state.by_broker
-            and unknown_orders.matches(draft, order, row, read)
+            (read.account, row.broker_order_id) not in oms.state.by_broker
+            and unknown_orders.matches(oms, order, row, read)
             for row in read.orders
         )
     return (
@@ -195,62 +196,60 @@ def _stirs(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
     )
 
 
-def _compare_key(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
-    state = draft.state
+def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
+    state = oms.state
     mismatch = state.mismatches.get(key)
     if net == delivery.ours(state, key):
         if mismatch is not None:
-            _clear(draft, mismatch)
+            _clear(oms, mismatch)
         return
     if mismatch is None or mismatch.broker != net:
-        _disagree(draft, key, net, read)
-    elif _agrees(draft, mismatch, read):
-        if trade_book.speaks_against(draft, key, read):
-            _contradict(draft, key, mismatch)
+        _disagree(oms, key, net, read)
+    elif _agrees(oms, mismatch, read):
+        if trade_book.speaks_against(oms, key, read):
+            _contradict(oms, key, mismatch)
             return
-        if trade_book.unheard(draft, key, read) and _wait_for_trade_book(draft, key, mismatch, read):
+        if trade_book.unheard(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
             return
-        _clear(draft, mismatch)
-        position_corrections.correct(draft, key, net, read)
+        _clear(oms, mismatch)
+        position_corrections.correct(oms, key, net, read)
 
 
-def _disagree(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
+def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     source = read.id if read.positions else ""
-    draft.emit(
-        MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns),
-    )
-    _mark(draft, key, Confidence.DISPUTED)
-    if draft.state.holders(key):
+    oms.emit(MismatchSeen(**key._asdict(), broker=net, read=source, machine_ns=read.ended_machine_ns))
+    _mark(oms, key, Confidence.DISPUTED)
+    if oms.state.holders(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
-        draft.alert("POSITION_DISPUTED", Severity.WARNING, subject_of(key), f"{what}; it is read again, entries wait")
-    draft.read(key.account, "mismatch", positions=True)
+        oms.alert("POSITION_DISPUTED", Severity.WARNING, subject_of(key), f"{what}; it is read again, entries wait")
+    oms.read(key.account, "mismatch", positions=True)
 
 
-def _agrees(draft: OrderDecision, mismatch: MismatchSeen, read: BooksRead) -> bool:
+def _agrees(oms: OrderDecision, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """A second read agrees if it is later by the gap; two empty books never prove anything."""
-    later = read.began_machine_ns - mismatch.machine_ns >= draft.limits.mismatch_gap
+    later = read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap
     return later and bool(read.positions or mismatch.read)
 
 
-def _contradict(draft: OrderDecision, key: Key, mismatch: MismatchSeen) -> None:
+def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
     """The trade book holds what the position book lacks: ours stays, and so does its stop. Told once."""
     if mismatch.contradicted and not mismatch.unheard_machine_ns:
         return
-    draft.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
+    oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
-    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{shown}; ours stays with its stop; {cure}")
+    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{shown}; ours stays with its stop; {cure}")
 
 
-def _wait_for_trade_book(draft: OrderDecision, key: Key, mismatch: MismatchSeen, read: BooksRead) -> bool:
+def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
     """True while ours stays although the trade book does not tell, since the order book has our fills and no exit.
 
     Not for ever: the stop of a position that is really gone opens one of the other side.
     """
     if mismatch.unheard_machine_ns:
-        return read.began_machine_ns - mismatch.unheard_machine_ns < BIDES * draft.limits.mismatch_gap
-    draft.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
-    minutes = BIDES * draft.limits.mismatch_gap / 60e9
+        return read.began_machine_ns - mismatch.unheard_machine_ns < BIDES * oms.limits.mismatch_gap
+    oms.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
+    minutes = BIDES * oms.limits.mismatch_gap / 60e9
     what = (
         f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the order book our fills and no "
         f"exit, and the trade book cannot be read or lacks them; ours stays with its stop for {minutes:g} minutes, "
@@ -260,12 +259,12 @@ def _wait_for_trade_book(draft: OrderDecision, key: Key, mismatch: MismatchSeen,
         "look at the broker now: if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`); if "
         "it is held and still not shown by then, guard it there by hand"
     )
-    draft.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what}; {cure}")
+    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what}; {cure}")
     return True
 
 
-def _clear(draft: OrderDecision, mismatch: MismatchSeen) -> None:
-    draft.emit(
+def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
+    oms.emit(
         MismatchSeen(
             account=mismatch.account,
             instrument=mismatch.instrument,
@@ -276,16 +275,16 @@ def _clear(draft: OrderDecision, mismatch: MismatchSeen) -> None:
             cleared=True,
         )
     )
-    _mark(draft, Key(mismatch.account, mismatch.instrument, mismatch.product), Confidence.CONFIRMED)
+    _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 
-def subject_of(key: Key) -> str:
+def subject_of(key: NetKey) -> str:
     """How an alert names a key."""
     return f"{key.account} {key.instrument} {key.product}"
 
 
-def _mark(draft: OrderDecision, key: Key, confidence: Confidence) -> None:
+def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
     """Say of everybody who holds something of the key how sure we are of it."""
-    for position in draft.state.holders(key):
+    for position in oms.state.holders(key):
         if position.confidence is not confidence:
-            draft.marked(position, confidence)
+            oms.marked(position, confidence)

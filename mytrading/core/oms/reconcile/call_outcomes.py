@@ -17,64 +17,64 @@ from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import CallOutcome, Order
 
 
-def on_outcome(draft: OrderDecision, outcome: CallOutcome) -> None:
+def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
     """Fold the end of a call; an outcome of an earlier attempt or of an unknown order says nothing."""
-    order = draft.state.orders.get(outcome.client_order_id)
+    order = oms.state.orders.get(outcome.client_order_id)
     if order is None:
         return
     if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.call.began_machine_ns:
-        _placed(draft, order, outcome)
+        _placed(oms, order, outcome)
     elif outcome.call is Call.CANCEL and order.evidence.cancel.out:
-        _cancelled(draft, order, outcome)
+        _cancelled(oms, order, outcome)
     elif outcome.call is Call.MODIFY and order.evidence.modify.out:
-        _modified(draft, order, outcome)
+        _modified(oms, order, outcome)
 
 
-def _modified(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def _modified(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     if outcome.outcome is Outcome.WRONG_MODE:
-        wrong_mode(draft, order.account, outcome.message)
-    modify.answered(draft, order, outcome)
+        wrong_mode(oms, order.account, outcome.message)
+    modify.answered(oms, order, outcome)
 
 
-def _placed(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     nameless = not order.broker_order_id and order.state in UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
     if outcome.outcome is Outcome.ACCEPTED and outcome.broker_order_id:
         if nameless:
-            _accepted(draft, order, outcome)
+            _accepted(oms, order, outcome)
         elif outcome.broker_order_id != order.broker_order_id:
             what = f"bound to broker order {order.broker_order_id}, but the call answered {outcome.broker_order_id}"
-            draft.illegal(order, what)
+            oms.illegal(order, what)
     elif order.state is OrderState.SUBMITTED:
-        _not_accepted(draft, order, outcome)
+        _not_accepted(oms, order, outcome)
 
 
-def _accepted(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     call = replace(order.call, began_machine_ns=outcome.began_machine_ns, ended_machine_ns=outcome.ended_machine_ns)
     bound = None
-    if _was_there_before(draft, order, outcome):
+    if _was_there_before(oms, order, outcome):
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
-        draft.illegal(order, what)
+        oms.illegal(order, what)
     else:
-        bound = order_updates.bind(draft, order, outcome.broker_order_id, call=call)
+        bound = order_updates.bind(oms, order, outcome.broker_order_id, call=call)
     if bound is None and order.state is OrderState.SUBMITTED:
-        unknown(draft, draft.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
+        unknown(oms, oms.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
     elif bound is not None:
-        draft.read(order.account, "accepted")
+        oms.read(order.account, "accepted")
 
 
-def _was_there_before(draft: OrderDecision, order: Order, outcome: CallOutcome) -> bool:
+def _was_there_before(oms: OrderDecision, order: Order, outcome: CallOutcome) -> bool:
     """True if the answer names an order that was nobody's before the call began, which cannot have made it."""
-    first_seen = draft.state.foreign.get((order.account, outcome.broker_order_id))
+    first_seen = oms.state.foreign.get((order.account, outcome.broker_order_id))
     return first_seen is not None and first_seen <= outcome.began_machine_ns
 
 
-def _not_accepted(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     ended, kind = outcome.ended_machine_ns, outcome.outcome
     call = replace(order.call, ended_machine_ns=ended)
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
-        _again(draft, order, outcome)
+        _again(oms, order, outcome)
     elif kind is Outcome.REFUSED:
-        draft.change(
+        oms.change(
             order,
             "rejected",
             state=OrderState.REJECTED,
@@ -83,53 +83,51 @@ def _not_accepted(draft: OrderDecision, order: Order, outcome: CallOutcome) -> N
             message=outcome.message,
             evidence=with_cancel(order.evidence, wanted=False),
         )
-        slices.refused(draft, order, outcome.message)
+        slices.refused(oms, order, outcome.message)
         if order.purpose.reduces:
-            draft.read(order.account, "exit rejected", positions=True)
+            oms.read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
         change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}
-        draft.change(order, "recorded", **change, evidence=with_cancel(order.evidence, wanted=False))
+        oms.change(order, "recorded", **change, evidence=with_cancel(order.evidence, wanted=False))
     elif kind is Outcome.PARKED:
-        draft.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
+        oms.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
-        draft.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {decide(order)}")
+        oms.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {decide(order)}")
     else:
         if kind is Outcome.WRONG_MODE:
-            wrong_mode(draft, order.account, outcome.message)
-        unknown(draft, order, ended, outcome.message)
+            wrong_mode(oms, order.account, outcome.message)
+        unknown(oms, order, ended, outcome.message)
 
 
-def _again(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    limits = draft.limits
+def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+    limits = oms.limits
     wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.call.attempt))
     event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
-    back = draft.change(
+    back = oms.change(
         order,
         event,
         state=OrderState.INITIALIZED,
         call=replace(
-            order.call,
-            ended_machine_ns=outcome.ended_machine_ns,
-            not_before_machine_ns=outcome.ended_machine_ns + wait,
+            order.call, ended_machine_ns=outcome.ended_machine_ns, not_before_machine_ns=outcome.ended_machine_ns + wait
         ),
         message=outcome.message,
     )
     if back.evidence.cancel.wanted:
-        draft.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
+        oms.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
 
 
-def never_left(draft: OrderDecision, order: Order) -> None:
+def never_left(oms: OrderDecision, order: Order) -> None:
     """The router stopped between the row and the call: it is made now, unless the order is not wanted any more."""
     message = "the router stopped before its call began"
-    call = replace(order.call, ended_machine_ns=draft.machine)
-    back = draft.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
+    call = replace(order.call, ended_machine_ns=oms.machine)
+    back = oms.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
     if back.evidence.cancel.wanted:
-        draft.unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
+        oms.unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
 
 
-def unknown(draft: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
+def unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
     """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
-    draft.change(
+    oms.change(
         order,
         "unknown",
         state=OrderState.UNKNOWN,
@@ -139,37 +137,37 @@ def unknown(draft: OrderDecision, order: Order, ended_machine_ns: int, message: 
     )
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
     what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
-    draft.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)
-    draft.read(order.account, "unknown", positions=order.purpose.reduces)
+    oms.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)
+    oms.read(order.account, "unknown", positions=order.purpose.reduces)
 
 
-def wrong_mode(draft: OrderDecision, account: str, message: str) -> None:
+def wrong_mode(oms: OrderDecision, account: str, message: str) -> None:
     """Stop everything on an account whose server answers in another mode."""
-    if account not in draft.state.wrong_mode:
-        entries.set_mode(draft, account, True, message)
+    if account not in oms.state.wrong_mode:
+        entries.set_mode(oms, account, True, message)
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
-        draft.alert("WRONG_MODE", Severity.CRITICAL, account, what)
+        oms.alert("WRONG_MODE", Severity.CRITICAL, account, what)
 
 
-def _cancelled(draft: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     kind, ended = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
-        wait = max(outcome.retry_after_ns, draft.limits.retry_first)
+        wait = max(outcome.retry_after_ns, oms.limits.retry_first)
         event = "rate_limited" if kind is Outcome.RATE_LIMITED else "cancel_not_sent"
         calls = max(0, order.evidence.cancel.calls - 1)
         evidence = with_cancel(order.evidence, out=False, calls=calls, not_before_machine_ns=ended + wait)
-        draft.change(order, event, evidence=evidence)
+        oms.change(order, event, evidence=evidence)
         return
     if kind is Outcome.WRONG_MODE:
-        wrong_mode(draft, order.account, outcome.message)
+        wrong_mode(oms, order.account, outcome.message)
     evidence = with_cancel(order.evidence, out=False)
     if kind is Outcome.ACCEPTED and order.state in RESTING:
         pending = PendingEnd(status=BrokerStatus.CANCELLED)
         evidence = replace(evidence, end=pending, flapped=False, match=None, seen_machine_ns=ended)
-        draft.change(order, "cancel_accepted", evidence=evidence)
+        oms.change(order, "cancel_accepted", evidence=evidence)
     else:
         if kind is Outcome.REFUSED:
-            until = max(evidence.cancel.not_before_machine_ns, ended + draft.limits.cancel_first)
+            until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
-        draft.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    draft.read(order.account, "cancel", proof=True)
+        oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
+    oms.read(order.account, "cancel", proof=True)

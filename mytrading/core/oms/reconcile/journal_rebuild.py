@@ -15,20 +15,13 @@ from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, slices
 from mytrading.core.oms.reconcile import call_outcomes
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, key_of
 from mytrading.core.time import ist_date
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, RiskOpened
-from mytrading.messages.orders import (
-    Goal,
-    GoalChanged,
-    OrderChanged,
-    Position,
-    PositionChanged,
-    ProtectionChanged,
-)
+from mytrading.messages.keys import NetKey
+from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged, ProtectionChanged
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
 PROOFS = 2
@@ -58,89 +51,87 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
     )
 
 
-def relearn(draft: OrderDecision, missed: Sequence[Any]) -> None:
+def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:
     """Judge the commands that nobody decided on, then show every level again: readers may have lost sight of them."""
     for message in missed:
         if isinstance(message, PlaceEntry):
-            _doubt_entry(draft, message)
+            _doubt_entry(oms, message)
         elif isinstance(message, CloseGoal):
-            exit_goals.open_goal(draft, message)
+            exit_goals.open_goal(oms, message)
         elif isinstance(message, WithdrawEntries):
-            entries.on_withdraw(draft, message)
+            entries.on_withdraw(oms, message)
         elif isinstance(message, FlattenRequested):
-            flatten.on_request(draft, message)
-    _rearm(draft)
-    _hold_back(draft)
-    _show(draft)
+            flatten.on_request(oms, message)
+    _rearm(oms)
+    _hold_back(oms)
+    _show(oms)
 
 
-def _doubt_entry(draft: OrderDecision, command: PlaceEntry) -> None:
+def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     """Look for what the command became: one order, or those of its slices that no reader of ours remembers."""
-    if draft.state.known(command.id) and command.id not in draft.state.parts:
+    if oms.state.known(command.id) and command.id not in oms.state.parts:
         return
-    for order in slices.expected(draft, entries.order_of(draft, command)):
-        if order.client_order_id not in draft.state.orders:
+    for order in slices.expected(oms, entries.order_of(oms, command)):
+        if order.client_order_id not in oms.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
-            draft.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=draft.machine))
-            call_outcomes.unknown(
-                draft, sent, draft.machine, "the journal that would tell whether it was sent was lost"
-            )
+            oms.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
+            call_outcomes.unknown(oms, sent, oms.machine, "the journal that would tell whether it was sent was lost")
 
 
-def _rearm(draft: OrderDecision) -> None:
+def _rearm(oms: OrderDecision) -> None:
     """Begin the protections whose rows were lost while those of the fills were not, as the newest entry wants them."""
-    for order in sorted((order for _, order in draft.state.orders.sorted_items()), key=lambda o: -o.created_ns):
-        position = draft.position(order)
+    for order in sorted((order for _, order in oms.state.orders.sorted_items()), key=lambda o: -o.created_ns):
+        position = oms.position(order)
         if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
-            broker_stops.arm(draft, order)
+            broker_stops.arm(oms, order)
 
 
-def _hold_back(draft: OrderDecision) -> None:
+def _hold_back(oms: OrderDecision) -> None:
     """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
 
     So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
     """
-    for name in sorted(draft.state.open_goals.keys()):
-        goal = draft.state.goals.get(name)
+    for name in sorted(oms.state.open_goals.keys()):
+        goal = oms.state.goals.get(name)
         if goal is not None:
-            draft.goal(goal, waits_machine_ns=max(draft.machine, 1), proofs=0, elsewhere=0)
-    for owned, _ in draft.state.guarding.sorted_items():
-        guarding = draft.state.protections.get(owned)
+            oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
+    for owned, _ in oms.state.guarding.sorted_items():
+        guarding = oms.state.protections.get(owned)
         if guarding is not None:
-            draft.protection(guarding, waits_machine_ns=max(draft.machine, 1))
-    for name in sorted(draft.state.open_flattens.keys()):
-        level = draft.state.flattens.get(name)
+            oms.protection(guarding, waits_machine_ns=max(oms.machine, 1))
+    for name in sorted(oms.state.open_flattens.keys()):
+        level = oms.state.flattens.get(name)
         if level is not None:
-            draft.flatten(level, wary=True)
+            oms.flatten(level, wary=True)
 
 
-def on_books(draft: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     """Let go of exits that were held back, at the second whole read, and note what orders of nobody may close."""
-    for name, account in list(draft.state.open_goals.items()):
-        goal = draft.state.goals.get(name) if account == read.account else None
+    for name, account in list(oms.state.open_goals.items()):
+        goal = oms.state.goals.get(name) if account == read.account else None
         if goal is not None and (goal.waits_machine_ns or goal.proofs):
-            _look(draft, goal, read, unclaimed)
+            _look(oms, goal, read, unclaimed)
 
 
-def _look(draft: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     if read.orders is None or read.trades is None or read.positions is None:
         return
-    position = draft.position(goal)
+    position = oms.position(goal)
     elsewhere = _elsewhere(position, read, unclaimed)
     if elsewhere != goal.elsewhere:
-        goal = draft.goal(goal, elsewhere=elsewhere)
-    apart = draft.limits.mismatch_gap if goal.proofs else 1
+        goal = oms.goal(goal, elsewhere=elsewhere)
+    apart = oms.limits.mismatch_gap if goal.proofs else 1
     if not goal.waits_machine_ns or read.began_machine_ns - goal.waits_machine_ns < apart:
         return
     if goal.proofs + 1 < PROOFS:
-        draft.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
-    elif not _is_disputed(draft, key_of(goal), read) and elsewhere < max(1, abs(position.quantity)):
-        draft.goal(goal, proofs=PROOFS, waits_machine_ns=0)
+        oms.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
+    elif not _is_disputed(oms, goal.net, read) and elsewhere < max(1, abs(position.quantity)):
+        oms.goal(goal, proofs=PROOFS, waits_machine_ns=0)
 
 
-def _is_disputed(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def _is_disputed(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True while positions differ from ours, noted or not: beside an order of unknown fate they are not compared."""
-    return key in draft.state.mismatches or overnight.may_be_filled(key, draft.state, read)
+    return key in oms.state.mismatches or overnight.may_be_filled(key, oms.state, read)
 
 
 def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
@@ -156,20 +147,18 @@ def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]
     )
 
 
-def _show(draft: OrderDecision) -> None:
-    state, today = draft.state, ist_date(draft.now)
+def _show(oms: OrderDecision) -> None:
+    state, today = oms.state, ist_date(oms.now)
     for _, order in state.orders.sorted_items():
-        draft.emit(OrderChanged(event="restored", order=order, machine_ns=draft.machine))
+        oms.emit(OrderChanged(event="restored", order=order, machine_ns=oms.machine))
     for _, position in state.positions.sorted_items():
         fresh = ist_date(position.updated_ns) == today
         level = position if fresh else replace(position, realised=0.0, bought=0, sold=0)
-        draft.emit(
-            PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=draft.now)
-        )
+        oms.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=oms.now))
     for _, goal in state.goals.sorted_items():
-        draft.emit(GoalChanged(goal=goal, at_ns=draft.now))
+        oms.emit(GoalChanged(goal=goal, at_ns=oms.now))
     for _, guarding in state.protections.sorted_items():
-        draft.emit(ProtectionChanged(protection=guarding, at_ns=draft.now))
+        oms.emit(ProtectionChanged(protection=guarding, at_ns=oms.now))
     for table in (state.unmanaged, state.halted, state.wrong_mode):
         for _, row in table.sorted_items():
-            draft.emit(row)
+            oms.emit(row)

@@ -17,7 +17,6 @@ from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.recovery import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import key_of
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, weigh, with_cancel
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
@@ -25,20 +24,20 @@ from mytrading.messages.orders import Goal, Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
 
 
-def bind(draft: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
+def bind(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
     """Give an order its broker id; None, with a record, if that id is already another order's."""
-    owner = draft.state.by_broker.get((order.account, broker_order_id))
+    owner = oms.state.by_broker.get((order.account, broker_order_id))
     if owner is not None and owner != order.client_order_id:
-        draft.illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
+        oms.illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
         return None
     late = order.state in ABSENT
     evidence = replace(order.evidence, flapped=False, match=None, seen_machine_ns=0)
     if late:
         evidence = with_cancel(evidence, wanted=True)
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
-        draft.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
-    startup.note(draft, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
-    return draft.change(
+        oms.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
+    startup.note(oms, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
+    return oms.change(
         order,
         "appeared" if late else "accepted",
         state=OrderState.ACCEPTED,
@@ -48,16 +47,16 @@ def bind(draft: OrderDecision, order: Order, broker_order_id: str, **fields: Any
     )
 
 
-def on_report(draft: OrderDecision, report: OrderReport) -> None:
+def on_report(oms: OrderDecision, report: OrderReport) -> None:
     """Fold one order update, of an order that is ours by id, or by our id in its tag."""
     row = report.order
-    order = ours(draft, report.account, row)
-    if order is None or _impossible(draft, order, row):
+    order = ours(oms, report.account, row)
+    if order is None or _impossible(oms, order, row):
         return
-    _learn(draft, order, row, _reported_by_stream(draft, order, row, report.received_machine_ns))
+    _learn(oms, order, row, _reported_by_stream(oms, order, row, report.received_machine_ns))
 
 
-def _reported_by_stream(draft: OrderDecision, order: Order, row: BrokerOrder, received_ns: int) -> OrderEvidence:
+def _reported_by_stream(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns: int) -> OrderEvidence:
     """The evidence with an order update: a first sighting of a fill voids an earlier end, a new end is pending."""
     units = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     evidence, end = order.evidence, order.evidence.end
@@ -69,7 +68,7 @@ def _reported_by_stream(draft: OrderDecision, order: Order, row: BrokerOrder, re
     if news > max(order.filled_seen, evidence.fills.stream_void) and voidable:
         evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
     elif order.filled_seen < news <= evidence.fills.stream_void:
-        draft.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
+        oms.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
     if row.status not in ENDS or ended:
         return evidence
     if not isinstance(end, PendingEnd) or end.status is not row.status:
@@ -80,9 +79,9 @@ def _reported_by_stream(draft: OrderDecision, order: Order, row: BrokerOrder, re
     return evidence
 
 
-def ours(draft: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
+def ours(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
     """Our order behind a broker order: by its id, or bound now because our own id stands in its tag."""
-    state = draft.state
+    state = oms.state
     name = state.by_broker.get((account, row.broker_order_id))
     if name is not None:
         return state.orders.get(name)
@@ -91,26 +90,26 @@ def ours(draft: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
         return None
     if tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED):
         return None
-    return bind(draft, tagged, row.broker_order_id)
+    return bind(oms, tagged, row.broker_order_id)
 
 
-def on_row(draft: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead) -> bool:
+def on_row(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead) -> bool:
     """Fold one row of an order book, with the order's trades; true if the read is behind what we already know."""
-    if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(draft, order, row):
+    if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(oms, order, row):
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
-        order = modify.read_back(draft, order, row, read)
+        order = modify.read_back(oms, order, row, read)
     fills = _levels(order, row, trades)
     if _repeats(order, row, fills):
         return False
-    reading = _reading(draft, order, row, fills, trades, read)
+    reading = _reading(oms, order, row, fills, trades, read)
     if order.state in TERMINAL:
-        return _on_ended(draft, order, row, fills, reading)
+        return _on_ended(oms, order, row, fills, reading)
     judged = judge(order, order.evidence, reading, OrderCase.RESTING)
     evidence = judged.evidence
     if reading.denies_fill:
-        order, evidence, fills = _judge_fill(draft, order, evidence, fills, reading)
-    _learn(draft, order, row, _with_fills(evidence, fills), proven=judged.verdict is OrderVerdict.END_PROVEN)
+        order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
+    _learn(oms, order, row, _with_fills(evidence, fills), proven=judged.verdict is OrderVerdict.END_PROVEN)
     return reading.fewer
 
 
@@ -121,7 +120,7 @@ def _repeats(order: Order, row: BrokerOrder, fills: ReportedFills) -> bool:
 
 
 def _reading(
-    draft: OrderDecision,
+    oms: OrderDecision,
     order: Order,
     row: BrokerOrder,
     fills: ReportedFills,
@@ -132,9 +131,9 @@ def _reading(
     denies = shown and unconfirmed_fills.denied(order, row, trades, read, fills)
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
-        net_denies = unconfirmed_fills.net_lacks(draft, order, read)
+        net_denies = unconfirmed_fills.net_lacks(oms, order, read)
     return OrderReading(
-        draft.limits,
+        oms.limits,
         read.began_machine_ns,
         read.ended_machine_ns,
         row.status,
@@ -145,34 +144,32 @@ def _reading(
     )
 
 
-def _on_ended(
-    draft: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading
-) -> bool:
+def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
     """Fold the row of an order that ended here; true if the read is behind."""
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED)
     if verdict is OrderVerdict.IGNORED:
         return True
     what = f"{order.state} here, but {row.status} in two order books"
     if verdict is OrderVerdict.DISPUTE_NOTED:
-        draft.change(order, "contradicted", evidence=evidence)
-        draft.read(order.account, "contradiction")
+        oms.change(order, "contradicted", evidence=evidence)
+        oms.read(order.account, "contradiction")
         return True
     if verdict is OrderVerdict.CONTRADICTED:
-        draft.illegal(order, what, evidence=evidence)
+        oms.illegal(order, what, evidence=evidence)
         return True
     if verdict is OrderVerdict.REVIVED:
-        revived = draft.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
-        broker_stops.returned(draft, revived)
+        revived = oms.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
+        broker_stops.returned(oms, revived)
         return True
     cleared = verdict in (OrderVerdict.FLAPPED, OrderVerdict.CLEARED)
     if reading.denies_fill and row.status in ENDS and not cleared:
-        order, evidence, fills = _judge_fill(draft, order, evidence, fills, reading)
-    _learn(draft, order, row, _with_fills(evidence, fills))
-    return verdict is OrderVerdict.BEHIND or _fewer(draft, draft.order(order.client_order_id), row, reading)
+        order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
+    _learn(oms, order, row, _with_fills(evidence, fills))
+    return verdict is OrderVerdict.BEHIND or _fewer(oms, oms.order(order.client_order_id), row, reading)
 
 
 def _judge_fill(
-    draft: OrderDecision, order: Order, evidence: OrderEvidence, fills: ReportedFills, reading: OrderReading
+    oms: OrderDecision, order: Order, evidence: OrderEvidence, fills: ReportedFills, reading: OrderReading
 ) -> tuple[Order, OrderEvidence, ReportedFills]:
     """What books that deny a sighted fill make of it; `evidence` and `fills` are those with this read otherwise."""
     judged = judge(order, order.evidence, reading, OrderCase.SIGHTED_FILL)
@@ -184,7 +181,7 @@ def _judge_fill(
         evidence = judged.evidence
     before = order.evidence.fills
     traded = (fills.trades, fills.trade_value) != (before.trades, before.trade_value)
-    order = unconfirmed_fills.withdraw(draft, order, f"two reads show it {reading.status} with {order.filled}")
+    order = unconfirmed_fills.withdraw(oms, order, f"two reads show it {reading.status} with {order.filled}")
     left = replace(order.evidence.fills, book=min(fills.book, order.filled))
     fills = replace(left, trades=fills.trades, trade_value=fills.trade_value) if traded else left
     return order, evidence, fills
@@ -194,51 +191,51 @@ def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
     return evidence if fills is evidence.fills else replace(evidence, fills=fills)
 
 
-def on_trades(draft: OrderDecision, order: Order, trades: BrokerTrades) -> None:
+def on_trades(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
     """Fold the summed trades of an order whose row was not read."""
-    _learn(draft, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
+    _learn(oms, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
 
 
-def on_missing(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """A resting order is not in a whole order book: recorded at the second read, never taken for cancelled.
 
     True while the absence only shows that the read is behind.
     """
-    reading = _absent(draft, order, read)
+    reading = _absent(oms, order, read)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
-        draft.change(order, "unseen", evidence=evidence)
+        oms.change(order, "unseen", evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
-        end_overnight(draft, order, read)
+        end_overnight(oms, order, read)
     elif verdict is OrderVerdict.MISSING_REPORTED:
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
-        draft.change(order, "missing", evidence=evidence, message=what)
-        draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
+        oms.change(order, "missing", evidence=evidence, message=what)
+        oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
 
 
-def _absent(draft: OrderDecision, order: Order, read: BooksRead) -> OrderReading:
+def _absent(oms: OrderDecision, order: Order, read: BooksRead) -> OrderReading:
     """A read whose order book does not list the order."""
-    carried = order.client_order_id in draft.state.carried
-    return OrderReading(draft.limits, read.began_machine_ns, read.ended_machine_ns, carried=carried)
+    carried = order.client_order_id in oms.state.carried
+    return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns, carried=carried)
 
 
-def on_hidden(draft: OrderDecision, order: Order, read: BooksRead) -> bool:
+def on_hidden(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """A filled order of today is not in the order book: the read shows the time before it.
 
     True until the order has been missing for so long that the book must be said to have dropped it.
     """
-    verdict, evidence = judge(order, order.evidence, _absent(draft, order, read), OrderCase.FILLED_ABSENT)
+    verdict, evidence = judge(order, order.evidence, _absent(oms, order, read), OrderCase.FILLED_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
-        draft.change(order, "unseen", evidence=evidence)
+        oms.change(order, "unseen", evidence=evidence)
     elif verdict is OrderVerdict.DROPPED:
         what = f"filled order {order.broker_order_id} of {order.instrument} is in no order book any more"
-        draft.change(order, "missing", evidence=evidence, message=what)
-        draft.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
+        oms.change(order, "missing", evidence=evidence, message=what)
+        oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
 
 
-def end_overnight(draft: OrderDecision, order: Order, read: BooksRead) -> None:
+def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
 
     What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now. So it
@@ -247,31 +244,31 @@ def end_overnight(draft: OrderDecision, order: Order, read: BooksRead) -> None:
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
     evidence = with_cancel(replace(order.evidence, end=None, flapped=False), wanted=False)
-    draft.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=what)
+    oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=what)
     if unknown:
         what = f"{what}, and its fate was unknown; look at the broker"
-        draft.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
+        oms.alert("ORDER_UNRESOLVED", Severity.CRITICAL, order.client_order_id, what)
     else:
-        draft.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
+        oms.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
-        settle_sighted(draft, draft.order(order.client_order_id), overnight.average(key_of(order), read))
-    elif order.purpose.reduces and (unknown or overnight.may_be_filled(key_of(order), draft.state, read)):
-        overnight.hold_back(draft, order)
+        settle_sighted(oms, oms.order(order.client_order_id), overnight.average(order.net, read))
+    elif order.purpose.reduces and (unknown or overnight.may_be_filled(order.net, oms.state, read)):
+        overnight.hold_back(oms, order)
 
 
-def settle_sighted(draft: OrderDecision, order: Order, price: float = 0.0) -> None:
+def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
     """No second source comes any more for what one told of an order of an earlier day.
 
     `price` (rupees, 0: not known) is that of the units in the position book.
     """
     if order.purpose.reduces:
-        overnight.hold_back(draft, order)
-        unconfirmed_fills.withdraw(draft, order, "no book shows the order any more, the positions tell what is held")
+        overnight.hold_back(oms, order)
+        unconfirmed_fills.withdraw(oms, order, "no book shows the order any more, the positions tell what is held")
         return
     price = order.average_price or order.price or price or order.plan.reference_price
     if price > 0:
-        counted = draft.change(order, "filled_late", filled=order.filled_seen, average_price=price)
-        _book(draft, order, counted)
+        counted = oms.change(order, "filled_late", filled=order.filled_seen, average_price=price)
+        _book(oms, order, counted)
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:
@@ -302,7 +299,7 @@ def _ended(evidence: OrderEvidence, state: OrderState) -> OrderEvidence:
 
 
 def _learn(
-    draft: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
+    oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
     price = (row.average_price or 0.0) if row else 0.0
     fills = weigh(order, price, evidence.fills)
@@ -321,22 +318,22 @@ def _learn(
     if evidence is not order.evidence and evidence != order.evidence:
         fields["evidence"] = evidence
     if state is not order.state or fields:
-        changed = draft.change(order, _event(order, state, fills), state=state, **fields)
+        changed = oms.change(order, _event(order, state, fills), state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
-            broker_stops.arm(draft, changed, changed.filled_seen - order.filled_seen)
+            broker_stops.arm(oms, changed, changed.filled_seen - order.filled_seen)
             if order.state in TERMINAL:
-                modify.filled_late(draft, changed, changed.filled_seen - order.filled_seen)
-        _book(draft, order, changed)
-        _overfilled(draft, order, changed)
+                modify.filled_late(oms, changed, changed.filled_seen - order.filled_seen)
+        _book(oms, order, changed)
+        _overfilled(oms, order, changed)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
-            slices.refused(draft, changed, changed.message)
+            slices.refused(oms, changed, changed.message)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
-            modify.succeed(draft, changed)
+            modify.succeed(oms, changed)
         order = changed
     end = order.evidence.end
-    ends = end and order.state in RESTING and not draft.cancel_leaves(order.account, order.client_order_id)
+    ends = end and order.state in RESTING and not oms.cancel_leaves(order.account, order.client_order_id)
     if order.filled_seen > order.filled or ends:
-        draft.read(order.account, "unproven", positions=isinstance(end, Disputed))
+        oms.read(order.account, "unproven", positions=isinstance(end, Disputed))
 
 
 def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
@@ -363,32 +360,32 @@ def _event(order: Order, state: OrderState, fills: Fills) -> str:
     return state.value.lower() if state is not order.state else "observed"
 
 
-def _book(draft: OrderDecision, before: Order, after: Order) -> None:
+def _book(oms: OrderDecision, before: Order, after: Order) -> None:
     units = (after.filled - before.filled) * after.side.sign
-    position = draft.position(after)
+    position = oms.position(after)
     if units:
         paid = after.average_price * after.filled - before.average_price * before.filled
         price = paid / abs(units) if paid > 0 else after.average_price
-        booked = position_ledger.book(position, units, price, draft.now, after.run)
+        booked = position_ledger.book(position, units, price, oms.now, after.run)
         opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
         moved = position_ledger.with_levels(booked.position, after) if opens else booked.position
-        held = draft.moved(moved, after, units, price)
+        held = oms.moved(moved, after, units, price)
         if booked.trade:
-            draft.emit(booked.trade)
+            oms.emit(booked.trade)
         if after.purpose.reduces and held.quantity * after.side.sign > 0:
-            _reversed(draft, after, held.quantity)
+            _reversed(oms, after, held.quantity)
         return
     dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
     if abs(dearer) > 1e-6:
-        draft.adjusted(
-            position_ledger.reprice(position, after.filled * after.side.sign, dearer, draft.now), "correction", 0
+        oms.adjusted(
+            position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now), "correction", 0
         )
-    draft.record_sighting(after)
+    oms.record_sighting(after)
 
 
-def _reversed(draft: OrderDecision, order: Order, held: int) -> None:
+def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
-    draft.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
+    oms.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
     goal = Goal(
         id=content_id("reversal", order.client_order_id, order.filled),
         account=order.account,
@@ -400,26 +397,26 @@ def _reversed(draft: OrderDecision, order: Order, held: int) -> None:
         reason="an exit filled beyond what was held",
         purpose=Purpose.EXIT,
     )
-    exit_goals.start(draft, goal)
+    exit_goals.start(oms, goal)
 
 
-def _overfilled(draft: OrderDecision, before: Order, after: Order) -> None:
+def _overfilled(oms: OrderDecision, before: Order, after: Order) -> None:
     if after.filled > after.quantity and before.filled <= before.quantity:
         what = f"order for {after.quantity} of {after.instrument} filled {after.filled}"
-        draft.halt(key_of(after), what)
-        draft.alert("ORDER_OVERFILLED", Severity.CRITICAL, after.client_order_id, what)
+        oms.halt(after.net, what)
+        oms.alert("ORDER_OVERFILLED", Severity.CRITICAL, after.client_order_id, what)
 
 
-def _impossible(draft: OrderDecision, order: Order, row: BrokerOrder) -> bool:
+def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
     if row.instrument == order.instrument and row.side is order.side:
         return False
     if not isinstance(order.evidence.end, Contradicted):
         what = f"broker order {row.broker_order_id} is {row.side} {row.instrument}, ours is {order.side}"
-        draft.illegal(order, f"{what} {order.instrument}", evidence=replace(order.evidence, end=Contradicted()))
+        oms.illegal(order, f"{what} {order.instrument}", evidence=replace(order.evidence, end=Contradicted()))
     return True
 
 
-def _fewer(draft: OrderDecision, order: Order, row: BrokerOrder, reading: OrderReading) -> bool:
+def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderReading) -> bool:
     """True while a row with fewer units than are certain may be an old snapshot, so that the whole read is from before.
 
     One that stands for long is what the broker says now: recorded, and positions are compared again.
@@ -427,10 +424,10 @@ def _fewer(draft: OrderDecision, order: Order, row: BrokerOrder, reading: OrderR
     reading = reading._replace(fewer=_backward(order, row))
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED_LEVEL)
     if verdict is OrderVerdict.FEWER_NOTED:
-        draft.change(order, "fewer", evidence=evidence)
+        oms.change(order, "fewer", evidence=evidence)
     elif verdict is OrderVerdict.CONTRADICTED:
         what = f"filled {order.filled} here, {row.filled} in all order books since"
-        draft.illegal(order, what, evidence=evidence)
+        oms.illegal(order, what, evidence=evidence)
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.FEWER_NOTED)
 
 

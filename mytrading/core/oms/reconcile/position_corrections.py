@@ -10,15 +10,15 @@ from mytrading.core.oms.evidence import overnight, venue_square_off
 from mytrading.core.oms.operator import claims
 from mytrading.core.oms.recovery import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key
 from mytrading.messages.enums import Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Position
 from mytrading.messages.reports import BooksRead
 
 
-def correct(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
+def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     """Make owned and unmanaged units of a key add up to the broker's net (signed units)."""
-    holders = draft.state.holders(key)
+    holders = oms.state.holders(key)
     owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)
@@ -26,17 +26,17 @@ def correct(draft: OrderDecision, key: Key, net: int, read: BooksRead) -> None:
         cut = min(excess, abs(position.quantity))
         if cut:
             excess -= cut
-            if draft.in_venue_square_off(key):
-                venue_square_off.closed(draft, position, cut, read)
+            if oms.in_venue_square_off(key):
+                venue_square_off.closed(oms, position, cut, read)
             else:
-                _reduce(draft, position, cut)
-    claims.leave_unmanaged(draft, key, net - covered, 0.0 if covered else overnight.average(key, read))
+                _reduce(oms, position, cut)
+    claims.leave_unmanaged(oms, key, net - covered, 0.0 if covered else overnight.average(key, read))
 
 
-def _reduce(draft: OrderDecision, position: Position, cut: int) -> None:
+def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
     units = -cut if position.quantity > 0 else cut
-    corrected = position_ledger.correct(position, position.quantity + units, draft.now)
-    draft.adjusted(corrected, "correction", units)
+    corrected = position_ledger.correct(position, position.quantity + units, oms.now)
+    oms.adjusted(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
-    draft.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
-    startup.note(draft, position.account, "corrected", what)
+    oms.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
+    startup.note(oms, position.account, "corrected", what)

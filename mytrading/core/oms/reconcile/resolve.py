@@ -19,38 +19,38 @@ from mytrading.messages.reports import BrokerOrder
 RESOLVABLE = UNRESOLVED | ABSENT
 
 
-def on_resolve(draft: OrderDecision, request: ResolveRequested) -> None:
+def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
     """Bind or give up the order, and answer; what speaks against it is the answer."""
-    order = draft.state.orders.get(request.order)
+    order = oms.state.orders.get(request.order)
     if order is None:
-        draft.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
+        oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
     elif order.state not in RESOLVABLE:
         what = f"expected an order that is UNKNOWN, PARKED, LOST or GHOST, found {order.state}: its fate is known"
-        draft.answer(request.id, what, "")
+        oms.answer(request.id, what, "")
     elif request.broker_order_id:
-        draft.answer(request.id, *_bind(draft, order, request))
+        oms.answer(request.id, *_bind(oms, order, request))
     else:
-        draft.answer(request.id, *_give_up(draft, order, request))
+        oms.answer(request.id, *_give_up(oms, order, request))
 
 
-def _bind(draft: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
     name = request.broker_order_id
-    problem = _unfit(draft, order, request)
-    row = draft.state.strangers.get((order.account, name))
+    problem = _unfit(oms, order, request)
+    row = oms.state.strangers.get((order.account, name))
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
-    bound = order_updates.bind(draft, order, name, quantity=row.quantity, message=_said("bound by a person", request))
+    bound = order_updates.bind(oms, order, name, quantity=row.quantity, message=_said("bound by a person", request))
     if bound is None:
         return f"broker order {name} belongs to another order of ours", ""
-    draft.read(order.account, "resolved", positions=True)
+    oms.read(order.account, "resolved", positions=True)
     ending = "; it was given up before, so what rests of it is cancelled" if appeared else ""
     return "", f"order {order.client_order_id} is broker order {name}{ending}"
 
 
-def _unfit(draft: OrderDecision, order: Order, request: ResolveRequested) -> str:
+def _unfit(oms: OrderDecision, order: Order, request: ResolveRequested) -> str:
     """Why the broker order cannot be this one; empty if it can."""
-    state, place = draft.state, (order.account, request.broker_order_id)
+    state, place = oms.state, (order.account, request.broker_order_id)
     owner, row = state.by_broker.get(place), state.strangers.get(place)
     if owner is not None:
         return f"broker order {place[1]} belongs to order {owner}; see `mytrading orders`"
@@ -69,17 +69,17 @@ def _unfit(draft: OrderDecision, order: Order, request: ResolveRequested) -> str
     return ""
 
 
-def _give_up(draft: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _give_up(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
     if order.state is OrderState.GHOST:
         return f"order {order.client_order_id} counts as never placed already", ""
-    in_view = matching(draft, order)
+    in_view = matching(oms, order)
     if in_view and not request.force:
         names = ", ".join(row.broker_order_id for row in in_view)
         return f"broker order {names} may be this one: bind it with --broker-order, or --force if it is not", ""
     # What stands there now is not this order: only what is first seen after this moment can be.
-    call = replace(order.call, began_machine_ns=draft.machine) if in_view else order.call
+    call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
-    draft.change(
+    oms.change(
         order,
         "not_placed",
         state=OrderState.GHOST,
@@ -90,9 +90,9 @@ def _give_up(draft: OrderDecision, order: Order, request: ResolveRequested) -> t
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 
 
-def matching(draft: OrderDecision, order: Order) -> list[BrokerOrder]:
+def matching(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
     """Orders of the broker that are nobody's and may be this one, by id."""
-    state = draft.state
+    state = oms.state
     return [
         row
         for (account, name), row in state.strangers.sorted_items()

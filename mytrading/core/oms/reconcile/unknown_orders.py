@@ -16,9 +16,9 @@ from mytrading.core.oms.exits import exit_retries
 from mytrading.core.oms.placing import entries, slices
 from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, key_of
 from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Candidate, Unseen
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
@@ -38,100 +38,98 @@ class SortedRead(NamedTuple):
     behind: bool
 
 
-def resolve(draft: OrderDecision, sorted_read: SortedRead) -> None:
+def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
     """Move every order on whose fate is unknown, and every one given up that appears."""
     account = sorted_read.read.account
-    names = [name for name, of in draft.state.seeking.items() if of == account]
+    names = [name for name, of in oms.state.seeking.items() if of == account]
     seekers = sorted(
-        (draft.order(name) for name in names),
+        (oms.order(name) for name in names),
         key=lambda order: (order.state in ABSENT, order.call.began_machine_ns, order.client_order_id),
     )
     taken: set[str] = set()
     for place, order in enumerate(seekers):
-        if _in_flight_twin(draft, order):
+        if _in_flight_twin(oms, order):
             continue
         rivals = sum(_twins(order, other) for other in seekers[place:])
-        _resolve(draft, order, rivals, sorted_read, taken)
+        _resolve(oms, order, rivals, sorted_read, taken)
 
 
 def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
 
 
-def _in_flight_twin(draft: OrderDecision, order: Order) -> bool:
+def _in_flight_twin(oms: OrderDecision, order: Order) -> bool:
     """A call that is still out may be the maker of any matching row: decide when it has answered."""
-    return any(
-        other.state is OrderState.SUBMITTED and _twins(order, other) for other in draft.open_orders(key_of(order))
-    )
+    return any(other.state is OrderState.SUBMITTED and _twins(order, other) for other in oms.open_orders(order.net))
 
 
-def _resolve(draft: OrderDecision, order: Order, rivals: int, sorted_read: SortedRead, taken: set[str]) -> None:
+def _resolve(oms: OrderDecision, order: Order, rivals: int, sorted_read: SortedRead, taken: set[str]) -> None:
     matching = [row for row in sorted_read.unclaimed if row.broker_order_id not in taken]
-    matching = [row for row in matching if matches(draft, order, row, sorted_read.read)]
+    matching = [row for row in matching if matches(oms, order, row, sorted_read.read)]
     if len(matching) > rivals:
         taken.update(row.broker_order_id for row in matching)
-        _listed(draft, order, matching, sorted_read, several=True)
+        _listed(oms, order, matching, sorted_read, several=True)
     elif matching:
-        row = _preferred(draft, order, matching)
+        row = _preferred(oms, order, matching)
         taken.add(row.broker_order_id)
-        _listed(draft, order, [row], sorted_read)
+        _listed(oms, order, [row], sorted_read)
     elif order.state is OrderState.UNKNOWN:
-        _absent(draft, order, sorted_read)
+        _absent(oms, order, sorted_read)
 
 
-def matches(draft: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+def matches(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
     """True if a row of the book that belongs to no order of ours may be this one."""
     if row.product is not None and row.product is not order.product:
         return False
     if not same_fingerprint(order, row.instrument, row.side, row.quantity):
         return False
-    first_seen = draft.state.foreign.get((read.account, row.broker_order_id))
+    first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
     return first_seen is None or first_seen > order.call.began_machine_ns
 
 
-def _preferred(draft: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
+def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) -> BrokerOrder:
     """The candidate, else the row that was seen first: orders choose by age, and a younger one cannot be an old row."""
 
     match = order.evidence.match
     candidate = match.broker_order_id if isinstance(match, Candidate) else ""
 
     def rank(row: BrokerOrder) -> tuple[bool, bool, int, str]:
-        seen = draft.state.foreign.get((order.account, row.broker_order_id))
+        seen = oms.state.foreign.get((order.account, row.broker_order_id))
         return row.broker_order_id != candidate, seen is None, seen or 0, row.broker_order_id
 
     return min(matching, key=rank)
 
 
 def _listed(
-    draft: OrderDecision, order: Order, rows: list[BrokerOrder], sorted_read: SortedRead, *, several: bool = False
+    oms: OrderDecision, order: Order, rows: list[BrokerOrder], sorted_read: SortedRead, *, several: bool = False
 ) -> None:
     """Note what the book lists that may be this order, or bind it."""
     read, row = sorted_read.read, rows[0]
-    reading = _reading(draft, order, sorted_read)._replace(found=row.broker_order_id, several=several)
+    reading = _reading(oms, order, sorted_read)._replace(found=row.broker_order_id, several=several)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_LISTED)
     if verdict is OrderVerdict.AMBIGUITY_NOTED:
         names = ", ".join(sorted(row.broker_order_id for row in rows))
         what = f"{len(rows)} broker orders could be {order.side} {order.quantity} {order.instrument}: {names}"
-        draft.change(order, "ambiguous", evidence=evidence, message=what)
-        draft.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
+        oms.change(order, "ambiguous", evidence=evidence, message=what)
+        oms.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
     elif verdict is OrderVerdict.CANDIDATE_NOTED:
-        draft.change(order, "candidate", evidence=evidence)
-        draft.read(order.account, "candidate", positions=order.purpose.reduces)
+        oms.change(order, "candidate", evidence=evidence)
+        oms.read(order.account, "candidate", positions=order.purpose.reduces)
     elif verdict is OrderVerdict.BOUND:
-        bound = order_updates.bind(draft, order, row.broker_order_id, **_shown_prices(order, row))
+        bound = order_updates.bind(oms, order, row.broker_order_id, **_shown_prices(order, row))
         if bound is not None:
             trades = next((t for t in sorted_read.trades if t.broker_order_id == row.broker_order_id), None)
-            order_updates.on_row(draft, bound, row, trades, read)
+            order_updates.on_row(oms, bound, row, trades, read)
 
 
-def _reading(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
+def _reading(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
     read = sorted_read.read
     return OrderReading(
-        draft.limits,
+        oms.limits,
         read.began_machine_ns,
         read.ended_machine_ns,
         behind=sorted_read.behind,
-        carried=order.client_order_id in draft.state.carried,
+        carried=order.client_order_id in oms.state.carried,
     )
 
 
@@ -143,21 +141,21 @@ def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value > 0 and getattr(order, name) > 0}
 
 
-def _absent(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
+def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     read, reduces = sorted_read.read, order.purpose.reduces
-    reading = _reading(draft, order, sorted_read)._replace(
-        unmoved=_net_unchanged(draft, order, sorted_read) if reduces else None,
-        tagged=not reduces and _shows_tags(draft, read),
+    reading = _reading(oms, order, sorted_read)._replace(
+        unmoved=_net_unchanged(oms, order, sorted_read) if reduces else None,
+        tagged=not reduces and _shows_tags(oms, read),
     )
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_ABSENT)
     if event := _COUNTING.get(verdict):
-        draft.change(order, event, evidence=evidence)
+        oms.change(order, event, evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
-        order_updates.end_overnight(draft, order, read)
+        order_updates.end_overnight(oms, order, read)
     elif verdict is OrderVerdict.GIVEN_UP:
-        _give_up(draft, order, sorted_read)
+        _give_up(oms, order, sorted_read)
     elif verdict is OrderVerdict.LOST:
-        _lose(draft, order)
+        _lose(oms, order)
 
 
 _COUNTING = {
@@ -169,74 +167,74 @@ _COUNTING = {
 """Verdicts that change the evidence alone, and the events that say so."""
 
 
-def _shows_tags(draft: OrderDecision, read: BooksRead) -> bool:
+def _shows_tags(oms: OrderDecision, read: BooksRead) -> bool:
     """True if the book shows our ids as tags: in analyzer mode, where each order of ours in this read carries its own.
 
     An order of ours that is there then shows it too. A broker's book is not trusted with that.
     """
-    names = draft.state.by_broker
+    names = oms.state.by_broker
     ours = [(row.tag, name) for row in read.orders or () if (name := names.get((read.account, row.broker_order_id)))]
-    return draft.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
+    return oms.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
 
 
-def _lose(draft: OrderDecision, order: Order) -> None:
+def _lose(oms: OrderDecision, order: Order) -> None:
     reads = unseen_reads(order.evidence) + 1
     what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {reads} reads can tell"
-    draft.change(order, "lost", state=OrderState.LOST, message=what)
+    oms.change(order, "lost", state=OrderState.LOST, message=what)
     then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
-    draft.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
+    oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
 
 
-def _give_up(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
+def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     """Give an exit or stop up, once for each that sends the next one; what comes after that waits for an operator.
 
     What someone else traded meanwhile is booked first: the next one is for what is left.
     """
     evidence = replace(order.evidence, match=Unseen(reads=2))
-    same_try = any(part.state is OrderState.GHOST for part in slices.siblings(draft, order))
-    if draft.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not exit_retries.retry_used(draft, order)):
+    same_try = any(part.state is OrderState.GHOST for part in slices.siblings(oms, order))
+    if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not exit_retries.retry_used(oms, order)):
         kind = "stop" if order.purpose is Purpose.STOP else "exit"
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
-        if _by_strangers(draft, order, sorted_read) and sorted_read.read.positions:
-            position_corrections.correct(draft, key_of(order), _net(sorted_read.read, key_of(order)), sorted_read.read)
-        draft.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
-        draft.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
+        if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
+            position_corrections.correct(oms, order.net, _net(sorted_read.read, order.net), sorted_read.read)
+        oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
+        oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
         if not same_try:
-            exit_retries.use_retry(draft, order)
+            exit_retries.use_retry(oms, order)
     elif unseen_reads(order.evidence) < 2:
-        draft.change(order, "unresolved", evidence=evidence)
-        exit_retries.ask_operator(draft, order)
+        oms.change(order, "unresolved", evidence=evidence)
+        exit_retries.ask_operator(oms, order)
 
 
-def _net_unchanged(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> bool | None:
+def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> bool | None:
     """True if trades and net show that nothing was filled, None if this read cannot tell."""
-    read, key = sorted_read.read, key_of(order)
+    read, key = sorted_read.read, order.net
     if read.trades is None or read.positions is None or not read.positions:
         return None
-    for other in draft.open_orders(key):
+    for other in oms.open_orders(key):
         moving = other.state is OrderState.SUBMITTED or other.filled_seen > other.filled
         if moving and other.client_order_id != order.client_order_id:
             return None
-    strange = _strangers(draft, order, sorted_read)
-    if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(draft, order, sorted_read)):
+    strange = _strangers(oms, order, sorted_read)
+    if any(t.side is order.side and t.broker_order_id not in strange for t in _fresh_trades(oms, order, sorted_read)):
         return False
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
-        return delivery.is_untouched(draft.state, key)
-    unmanaged = draft.state.unmanaged.get(key)
-    expected = sum(position.quantity for position in draft.state.holders(key))
+        return delivery.is_untouched(oms.state, key)
+    unmanaged = oms.state.unmanaged.get(key)
+    expected = sum(position.quantity for position in oms.state.holders(key))
     expected += unmanaged.quantity if unmanaged else 0
-    return _net(read, key) - expected in (0, _by_strangers(draft, order, sorted_read))
+    return _net(read, key) - expected in (0, _by_strangers(oms, order, sorted_read))
 
 
-def _net(read: BooksRead, key: Key) -> int:
+def _net(read: BooksRead, key: NetKey) -> int:
     rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
     return sum(row.quantity for row in rows)
 
 
-def _fresh_trades(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
+def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
     """Trades of nobody's orders in the order's instrument that may be its own: not seen before its call began."""
-    account, foreign = sorted_read.read.account, draft.state.foreign
+    account, foreign = sorted_read.read.account, oms.state.foreign
     seen = {trade.broker_order_id: foreign.get((account, trade.broker_order_id)) for trade in sorted_read.trades}
     return [
         trade
@@ -245,20 +243,20 @@ def _fresh_trades(draft: OrderDecision, order: Order, sorted_read: SortedRead) -
     ]
 
 
-def _strangers(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> set[str]:
+def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set[str]:
     """Orders of this read, under the order's product, that none of ours of unknown fate can be, mostly an operator's"""
-    names = [name for name, of in draft.state.seeking.items() if of == sorted_read.read.account]
-    sought = [draft.order(name) for name in names]
+    names = [name for name, of in oms.state.seeking.items() if of == sorted_read.read.account]
+    sought = [oms.order(name) for name in names]
     return {
         row.broker_order_id
         for row in sorted_read.unclaimed
         if (row.instrument, row.product) == (order.instrument, order.product)
-        and not any(matches(draft, other, row, sorted_read.read) for other in sought)
+        and not any(matches(oms, other, row, sorted_read.read) for other in sought)
     }
 
 
-def _by_strangers(draft: OrderDecision, order: Order, sorted_read: SortedRead) -> int:
+def _by_strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> int:
     """Units (signed) of strangers' trades since the order's call began; the net moved by them, or they are booked."""
-    strange = _strangers(draft, order, sorted_read)
-    trades = _fresh_trades(draft, order, sorted_read)
+    strange = _strangers(oms, order, sorted_read)
+    trades = _fresh_trades(oms, order, sorted_read)
     return sum(trade.quantity * trade.side.sign for trade in trades if trade.broker_order_id in strange)

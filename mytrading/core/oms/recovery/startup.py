@@ -13,55 +13,55 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import Key, key_of
 from mytrading.core.orders.state_machine import UNRESOLVED, live, with_cancel
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.enums import OrderState, Severity
+from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Candidate
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead
 
 
-def begin(draft: OrderDecision, accounts: Iterable[str]) -> None:
+def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
     """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
     for account in accounts:
-        orders = [order for _, order in draft.state.orders.sorted_items() if order.account == account and live(order)]
-        held = [p for _, p in draft.state.positions.sorted_items() if p.account == account and p.quantity]
-        draft.emit(
+        orders = [order for _, order in oms.state.orders.sorted_items() if order.account == account and live(order)]
+        held = [p for _, p in oms.state.positions.sorted_items() if p.account == account and p.quantity]
+        oms.emit(
             RecoveryChanged(
                 account=account,
                 done=False,
-                began_machine_ns=draft.machine,
-                at_ns=draft.now,
+                began_machine_ns=oms.machine,
+                at_ns=oms.now,
                 orders=len(orders),
                 positions=len(held),
             )
         )
 
 
-def note(draft: OrderDecision, account: str, kind: str, text: str) -> None:
+def note(oms: OrderDecision, account: str, kind: str, text: str) -> None:
     """Put a difference on the account's record while it recovers: adopted, ended, corrected or expired."""
-    level = draft.state.recovering.get(account)
+    level = oms.state.recovering.get(account)
     if level is not None and not level.done:
-        draft.emit(replace(level, at_ns=draft.now, **{kind: (*getattr(level, kind), text)}))
+        oms.emit(replace(level, at_ns=oms.now, **{kind: (*getattr(level, kind), text)}))
 
 
-def conclude(draft: OrderDecision, read: BooksRead, *, behind: bool) -> None:
+def conclude(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
     """End an account's recovery if this read, already folded, leaves nothing open."""
-    level = draft.state.recovering.get(read.account)
+    level = oms.state.recovering.get(read.account)
     if level is None or level.done or behind or read.began_machine_ns < level.began_machine_ns:
         return
-    if read.orders is None or read.trades is None or read.positions is None or _open(draft, read):
+    if read.orders is None or read.trades is None or read.positions is None or _open(oms, read):
         return
-    state = draft.state
+    state = oms.state
     unmanaged = [row for key, row in state.unmanaged.sorted_items() if key.account == read.account]
-    seeking = [draft.order(name) for name, of in state.seeking.sorted_items() if of == read.account]
-    draft.emit(
+    seeking = [oms.order(name) for name, of in state.seeking.sorted_items() if of == read.account]
+    oms.emit(
         replace(
             level,
             done=True,
-            at_ns=draft.now,
+            at_ns=oms.now,
             foreign=sum(
                 1 for place, _ in state.foreign.items() if place[0] == read.account and place not in state.by_broker
             ),
@@ -71,28 +71,27 @@ def conclude(draft: OrderDecision, read: BooksRead, *, behind: bool) -> None:
     )
 
 
-def _open(draft: OrderDecision, read: BooksRead) -> bool:
+def _open(oms: OrderDecision, read: BooksRead) -> bool:
     """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
-    if any(key.account == read.account for key, _ in draft.state.mismatches.items()):
+    if any(key.account == read.account for key, _ in oms.state.mismatches.items()):
         return True
-    for key, names in draft.state.open_by_key.items():
+    for key, names in oms.state.open_by_key.items():
         if key.account == read.account and any(
-            (order := draft.state.orders.get(name)) is not None and order.state is OrderState.SUBMITTED
-            for name in names
+            (order := oms.state.orders.get(name)) is not None and order.state is OrderState.SUBMITTED for name in names
         ):
             return True
-    for name, of in draft.state.seeking.items():
-        order = draft.order(name)
+    for name, of in oms.state.seeking.items():
+        order = oms.order(name)
         if of == read.account and order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate):
             return True  # its next sighting binds it
-    return any(key.account == read.account and _moved_since(draft, key, read) for key, _ in draft.state.owners.items())
+    return any(key.account == read.account and _moved_since(oms, key, read) for key, _ in oms.state.owners.items())
 
 
-def _moved_since(draft: OrderDecision, key: Key, read: BooksRead) -> bool:
+def _moved_since(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """Something of the key moved after the read began; what only waits for an unknown fate is explained by it."""
-    if any(order.state in UNRESOLVED for order in draft.open_orders(key)):
+    if any(order.state in UNRESOLVED for order in oms.open_orders(key)):
         return False
-    return (draft.state.touched.get(key) or 0) >= read.began_machine_ns
+    return (oms.state.touched.get(key) or 0) >= read.began_machine_ns
 
 
 def _words(order: Order) -> str:
@@ -102,45 +101,41 @@ def _words(order: Order) -> str:
 # contracts that are over
 
 
-def drop_expired(draft: OrderDecision) -> None:
+def drop_expired(oms: OrderDecision) -> None:
     """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
-    today = ist_date(draft.now).isoformat()
-    for _, order in draft.state.orders.sorted_items():
+    today = ist_date(oms.now).isoformat()
+    for _, order in oms.state.orders.sorted_items():
         if live(order) and _is_past(order.instrument, today):
             text = f"{_words(order)}: the contract expired"
             evidence = with_cancel(order.evidence, wanted=False)
-            draft.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
-            note(draft, order.account, "expired", text)
-    for _, position in draft.state.positions.sorted_items():
+            oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
+            note(oms, order.account, "expired", text)
+    for _, position in oms.state.positions.sorted_items():
         if (position.quantity or position.quantity_seen) and _is_past(position.instrument, today):
-            _drop(draft, position)
+            _drop(oms, position)
 
 
-def _drop(draft: OrderDecision, position: Position) -> None:
+def _drop(oms: OrderDecision, position: Position) -> None:
     units = -position.quantity
-    draft.adjusted(position_ledger.correct(position, 0, draft.now), "expiry", units)
-    for _, goal in draft.state.goals.sorted_items():
-        if goal.state != "done" and key_of(goal) == key_of(position) and goal.strategy == position.strategy:
-            draft.goal(goal, state="done", message="the contract expired")
-    for _, level in draft.state.protections.sorted_items():
-        if level.state != "done" and key_of(level) == key_of(position) and level.strategy == position.strategy:
-            draft.protection(level, state="done")
-    text = (
-        f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(draft, position)}"
-    )
-    note(draft, position.account, "expired", text)
+    oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", units)
+    for _, goal in oms.state.goals.sorted_items():
+        if goal.state != "done" and goal.net == position.net and goal.strategy == position.strategy:
+            oms.goal(goal, state="done", message="the contract expired")
+    for _, level in oms.state.protections.sorted_items():
+        if level.state != "done" and level.net == position.net and level.strategy == position.strategy:
+            oms.protection(level, state="done")
+    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(oms, position)}"
+    note(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
-    draft.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
+    oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
 
 
-def _told(draft: OrderDecision, position: Position) -> str:
+def _told(oms: OrderDecision, position: Position) -> str:
     """The fills of this owner that one source alone had told by then, in words: they may explain what is left."""
     told = [
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
-        for _, order in draft.state.orders.sorted_items()
-        if order.filled_seen > order.filled
-        and key_of(order) == key_of(position)
-        and order.strategy == position.strategy
+        for _, order in oms.state.orders.sorted_items()
+        if order.filled_seen > order.filled and order.net == position.net and order.strategy == position.strategy
     ]
     return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""
 

@@ -15,12 +15,13 @@ from mytrading.core.accounting import position_ledger as positions
 from mytrading.core.calendar.square_off import SILENCE_NS
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
-from mytrading.core.oms.state.state import Key, Owned, State, key_of
+from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.state_machine import TRANSITIONS, with_cancel
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
+from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import (
     Flatten,
     FlattenChanged,
@@ -76,7 +77,7 @@ class OrderDecision:
         self.now = now
         self.machine = state.machine_ns
         self.rows: list[Any] = []
-        self._open: dict[Key, list[Order]] = {}
+        self._open: dict[NetKey, list[Order]] = {}
         self._silent: dict[str, bool] = {}
 
     def emit(self, row: Any) -> None:
@@ -96,7 +97,7 @@ class OrderDecision:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
 
-    def open_orders(self, key: Key) -> list[Order]:
+    def open_orders(self, key: NetKey) -> list[Order]:
         """Orders of the key that are not settled, by id; the list is not the caller's to change."""
         found = self._open.get(key)
         if found is None:
@@ -107,7 +108,7 @@ class OrderDecision:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
 
-    def in_venue_square_off(self, thing: Order | Goal | Protection | Position | Key) -> bool:
+    def in_venue_square_off(self, thing: Order | Goal | Protection | Position | NetKey) -> bool:
         """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
         if thing.product is not Product.MIS:
             return False
@@ -131,11 +132,11 @@ class OrderDecision:
         """Record what must not happen, and stop entries in the instrument until an operator resumes."""
         changed = replace(order, updated_ns=self.now, message=what, **fields)
         self.emit(OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
-        self.halt(key_of(order), what)
+        self.halt(order.net, what)
         self.alert("ORDER_ILLEGAL", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
         return changed
 
-    def halt(self, key: Key, reason: str) -> None:
+    def halt(self, key: NetKey, reason: str) -> None:
         """Stop entries of a key, once."""
         if key not in self.state.halted:
             self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
@@ -192,7 +193,7 @@ class OrderDecision:
         self.emit(
             ReadRequest(
                 id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine, proof=proof
-            ),
+            )
         )
 
     def cancel_leaves(self, account: str, name: str = "") -> bool:
@@ -208,7 +209,7 @@ class OrderDecision:
 
     def position(self, order: Order | Goal | Protection) -> Position:
         """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
-        owned: Owned = tuple.__new__(Owned, (order.account, order.instrument, order.product, order.strategy))
+        owned: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
         return self.state.positions.get(owned) or Position(
             account=order.account,
             instrument=order.instrument,
@@ -220,7 +221,7 @@ class OrderDecision:
     def moved(self, position: Position, order: Order, units: int, price: float) -> Position:
         """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
         seen = position.quantity + self._sighted(order)
-        sure = self._confidence(key_of(order), held=bool(position.quantity or seen))
+        sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
         self.emit(
             PositionChanged(
@@ -235,13 +236,13 @@ class OrderDecision:
 
     def adjusted(self, position: Position, cause: str, units: int) -> None:
         """Record a position that moved without an order of ours."""
-        sure = self._confidence(key_of(position), held=bool(position.quantity))
+        sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
         self.emit(
             PositionAdjusted(position=level, cause=cause, quantity=units, price=position.average_price, at_ns=self.now)
         )
 
-    def _confidence(self, key: Key, *, held: bool) -> Confidence:
+    def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Nobody disputes what is flat: no later comparison would speak of its owner."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
@@ -262,7 +263,7 @@ class OrderDecision:
     def _sighted(self, order: Order) -> int:
         return sum(
             (other.filled_seen - other.filled) * other.side.sign
-            for other in self.open_orders(key_of(order))
+            for other in self.open_orders(order.net)
             if other.strategy == order.strategy
         )
 

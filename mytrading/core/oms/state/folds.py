@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.oms.state.replayed_reports import BooksEnded, OrderReported
-from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, Key, Owned, State, key_of, mark
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, State, mark
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of
@@ -67,7 +67,7 @@ def _order(state: State, row: OrderChanged) -> None:
     order, machine_ns = row.order, row.machine_ns
     if machine_ns > state.machine_ns:
         state.machine_ns = machine_ns
-    key = key_of(order)
+    key = order.net
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
@@ -121,7 +121,7 @@ def _goal(state: State, row: GoalChanged) -> None:
 
 def _protection(state: State, row: ProtectionChanged) -> None:
     level = row.protection
-    owned = Owned(level.account, level.instrument, level.product, level.strategy)
+    owned = level.owner
     state.put(state.protections, owned, level)
     if level.state != "done":
         state.put(state.guarding, owned, level.id)
@@ -130,7 +130,7 @@ def _protection(state: State, row: ProtectionChanged) -> None:
 
 
 def _unmanaged(state: State, row: UnmanagedChanged) -> None:
-    key = Key(row.account, row.instrument, row.product)
+    key = row.net
     if row.quantity:
         state.put(state.unmanaged, key, row)
     else:
@@ -138,7 +138,7 @@ def _unmanaged(state: State, row: UnmanagedChanged) -> None:
 
 
 def _halted(state: State, row: InstrumentHalted) -> None:
-    key = Key(row.account, row.instrument, row.product)
+    key = row.net
     if row.halted:
         state.put(state.halted, key, row)
     else:
@@ -175,7 +175,7 @@ def _relearned(state: State, row: JournalRelearned) -> None:
 
 
 def _mismatch(state: State, row: MismatchSeen) -> None:
-    key = Key(row.account, row.instrument, row.product)
+    key = row.net
     if row.cleared:
         state.drop(state.mismatches, key)
     else:
@@ -237,7 +237,7 @@ def _day(state: State, row: DayOpened) -> None:
     for account, recovery in recovering:
         state.put(state.recovering, account, recovery)
     for order in row.orders:
-        state.put_order(order, key_of(order))
+        state.put_order(order, order.net)
         for kind in _kinds_out(order):
             state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
         if not is_of(order, row.day):
@@ -250,7 +250,7 @@ def _day(state: State, row: DayOpened) -> None:
         state.put(state.begun, (account, instrument), (state.begun.get((account, instrument)) or 0) + units)
     for position in row.positions:
         if position.product is Product.CNC and position.quantity > 0:
-            key = key_of(position)
+            key = position.net
             state.put(state.delivered, key, (state.delivered.get(key) or 0) + position.quantity)
     for protection in row.protections:
         _protection(state, ProtectionChanged(protection=protection, at_ns=0))

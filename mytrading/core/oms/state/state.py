@@ -40,16 +40,9 @@ CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
 """How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
-Key = NetKey
-Owned = OwnerKey
 K = TypeVar("K")
 V = TypeVar("V")
 _STRICTNESS = {TradingLevel.NORMAL: 0, TradingLevel.REDUCE: 1, TradingLevel.HALT: 2}
-
-
-def key_of(thing: Order | Goal | Position | Protection) -> Key:
-    """The key an order, goal, position or protection belongs to."""
-    return tuple.__new__(NetKey, (thing.account, thing.instrument, thing.product))
 
 
 class Table(dict[K, V]):
@@ -151,12 +144,12 @@ class State:
         self.machine_ns = self._began_ns
 
     orders: Table[str, Order]
-    positions: Table[Owned, Position]
+    positions: Table[OwnerKey, Position]
     goals: Table[str, Goal]
-    unmanaged: Table[Key, UnmanagedChanged]
-    halted: Table[Key, InstrumentHalted]
+    unmanaged: Table[NetKey, UnmanagedChanged]
+    halted: Table[NetKey, InstrumentHalted]
     wrong_mode: Table[str, AccountModeChanged]
-    mismatches: Table[Key, MismatchSeen]
+    mismatches: Table[NetKey, MismatchSeen]
     trading: Table[str, TradingState]
     switches: Table[str, StrategySwitch]
     used: Table[str, str]
@@ -169,9 +162,9 @@ class State:
     paused: Table[str, int]
     reads: Table[str, tuple[int, ...]]
     """When reads of an account were last asked for: ascending machine ns."""
-    touched: Table[Key, int]
-    open_by_key: Table[Key, frozenset[str]]
-    owners: Table[Key, frozenset[str]]
+    touched: Table[NetKey, int]
+    open_by_key: Table[NetKey, frozenset[str]]
+    owners: Table[NetKey, frozenset[str]]
     """Strategies that hold, or are thought to hold, something of the key."""
     by_broker: Table[tuple[str, str], str]
     waiting: Table[str, str]
@@ -182,8 +175,8 @@ class State:
     """Orders that may be at the broker under an id we do not know."""
     resting: Table[str, frozenset[str]]
     open_goals: Table[str, str]
-    protections: Table[Owned, Protection]
-    guarding: Table[Owned, str]
+    protections: Table[OwnerKey, Protection]
+    guarding: Table[OwnerKey, str]
     """Owners whose protection is not done."""
     carried: Table[str, str]
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
@@ -206,7 +199,7 @@ class State:
     begun_shown: Table[tuple[str, str], int]
     """Of those, the units that agreed books of today have shown."""
 
-    delivered: Table[Key, int]
+    delivered: Table[NetKey, int]
     """Units that strategies held as CNC when the day began: the position book need not show them any more."""
 
     rebuilt: Table[str, int]
@@ -235,21 +228,21 @@ class State:
         """True if a command or goal of this id was ever seen."""
         return identity in self.orders or identity in self.parts or identity in self.goals or identity in self.used
 
-    def open_orders(self, key: Key) -> list[Order]:
+    def open_orders(self, key: NetKey) -> list[Order]:
         """Orders of the key that are not settled, by id."""
         if not (names := self.open_by_key.get(key)):
             return []
         return [order for name in sorted(names) if (order := self.orders.get(name))]
 
-    def position(self, owned: Owned) -> Position | None:
+    def position(self, owned: OwnerKey) -> Position | None:
         """What one owner holds, or None if it never held any today."""
         return self.positions.get(owned)
 
-    def holders(self, key: Key) -> list[Position]:
+    def holders(self, key: NetKey) -> list[Position]:
         """Positions of the key that are not flat or not sure to be, by owner."""
         if not (names := self.owners.get(key)):
             return []
-        return [found for name in sorted(names) if (found := self.positions.get(Owned(*key, name)))]
+        return [found for name in sorted(names) if (found := self.positions.get(OwnerKey(*key, name)))]
 
     def level(self, account: str) -> TradingLevel:
         """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
@@ -283,7 +276,7 @@ class State:
         if machine_ns > self.machine_ns:
             self.machine_ns = machine_ns
 
-    def put_order(self, order: Order, key: Key) -> Order | None:
+    def put_order(self, order: Order, key: NetKey) -> Order | None:
         """Keep an order's new level and move it between the indices; `key` is the order's. Returns the level before."""
         name = order.client_order_id
         before = self.orders.get(name)
@@ -294,7 +287,7 @@ class State:
             self._index(order, name, key)
         return before
 
-    def _index(self, order: Order, name: str, key: Key) -> None:
+    def _index(self, order: Order, name: str, key: NetKey) -> None:
         account, state = order.account, order.state
         rests = state in RESTING
         under_way = not rests and state in LIVE
@@ -317,10 +310,10 @@ class State:
 
     def put_position(self, position: Position) -> None:
         """Keep a position's new level."""
-        owned = Owned(position.account, position.instrument, position.product, position.strategy)
+        owned = position.owner
         self.put(self.positions, owned, position)
         holds = bool(position.quantity or position.quantity_seen)
-        _place(self, self.owners, key_of(position), position.strategy, holds)
+        _place(self, self.owners, position.net, position.strategy, holds)
 
 
 def _ended_alike(before: Order, order: Order) -> bool:
