@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lab.chaos.records import Moved, Ours
-from mytrading.core.oms.operator.order_requests import new_terms
+from mytrading.core.oms.operator_requests import new_terms
 from mytrading.core.orders.state_machine import live
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.orders import Order

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from mytrading.core.oms.operator.order_requests import REFUSED
+from mytrading.core.oms.operator_requests import REFUSED
 from mytrading.core.orders.state_machine import live
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order

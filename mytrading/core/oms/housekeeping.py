@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from msgspec.structs import replace
 
 from mytrading.core.oms.evidence import overnight
-from mytrading.core.oms.placing import churn_guard, entries, modify
-from mytrading.core.oms.reconcile import call_outcomes, order_updates
-from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.placing import entries, modify
+from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State, uneasy
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live, with_cancel
@@ -57,7 +56,7 @@ def _held_back(state: State) -> list[str]:
 
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
-    churn_guard.lift(oms)
+    entries.lift_churn_stops(oms)
     due: dict[str, tuple[int, bool]] = {}
     for name, _ in oms.state.restless.sorted_items():
         entries.outlive(oms, oms.order(name))
@@ -199,3 +198,39 @@ def _used(state: State, day: str) -> tuple[str, ...]:
     dated.update(dict.fromkeys((*state.orders.keys(), *state.parts.keys(), *state.goals.keys()), day))
     kept = sorted(set(dated.values()))[-KEPT_DAYS:]
     return tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in kept))
+
+
+def unsettled(state: State) -> str:
+    """What is under way, in words; empty if only the market, or an operator, can bring anything about."""
+    for name, _ in state.restless.sorted_items():
+        order = state.orders.get(name)
+        if order is not None and (what := _unsettled_order(order)):
+            return f"{order.purpose} {order.side} {order.quantity} {order.instrument} {what}"
+    for name, _ in state.waiting.sorted_items():
+        order = state.orders.get(name)
+        if order is not None:
+            return f"{order.purpose} {order.side} {order.quantity} {order.instrument} waits for its call"
+    for name, _ in state.open_goals.sorted_items():
+        goal = state.goals.get(name)
+        if goal is not None and not _rests_uncancelled(state.orders.get(goal.order)):
+            return f"an exit of {goal.strategy} in {goal.instrument} is not done"
+    for key, _ in state.mismatches.sorted_items():
+        return f"the books differ in {key.instrument}"
+    return ""
+
+
+def _unsettled_order(order: Order) -> str:
+    if order.state is OrderState.SUBMITTED:
+        return "has no answer"
+    if order.state is OrderState.UNKNOWN and not isinstance(order.evidence.match, Ambiguous):
+        return "is of unknown fate"
+    if order.filled_seen > order.filled:
+        return "was sighted to fill"
+    if (order.evidence.cancel.wanted and live(order)) or order.evidence.end:
+        return "is being cancelled"
+    return ""
+
+
+def _rests_uncancelled(order: Order | None) -> bool:
+    """True for an exit that waits at the broker for a price."""
+    return order is not None and order.state in RESTING and not order.evidence.cancel.wanted

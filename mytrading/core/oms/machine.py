@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from mytrading.core.oms import housekeeping
+from mytrading.core.oms import alert_expiry, housekeeping, operator_requests
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
-from mytrading.core.oms.operator import claims, order_requests, test_order
 from mytrading.core.oms.placing import dispatch, entries
-from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates, resolve
-from mytrading.core.oms.recovery import alert_expiry, quiescence
+from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates
 from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff, always_open, never_squares_off
 from mytrading.core.oms.state.folds import FOLDS, fold
 from mytrading.core.oms.state.settings import OmsLimits
@@ -230,7 +228,7 @@ class OrderMachine:
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""
-        return quiescence.unsettled(self._state)
+        return housekeeping.unsettled(self._state)
 
     @property
     def waits_for_time(self) -> bool:
@@ -277,12 +275,12 @@ _HANDLERS: dict[type, Handler] = {
     WithdrawRequested: entries.on_withdraw,
     TradingState: entries.on_trading,
     StrategySwitch: entries.on_switch,
-    ResolveRequested: resolve.on_resolve,
-    ClaimRequested: claims.on_claim,
+    ResolveRequested: operator_requests.on_resolve,
+    ClaimRequested: operator_requests.on_claim,
     FlattenRequested: flatten.on_request,
-    ProbeRequested: test_order.on_probe,
-    CancelRequested: order_requests.on_cancel,
-    ModifyRequested: order_requests.on_modify,
+    ProbeRequested: operator_requests.on_probe,
+    CancelRequested: operator_requests.on_cancel,
+    ModifyRequested: operator_requests.on_modify,
     ModeCleared: _mode_cleared,
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,

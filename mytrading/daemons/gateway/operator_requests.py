@@ -14,7 +14,7 @@ import msgspec
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.request_status import result_of
-from mytrading.core.oms.operator.order_requests import forced_only, new_terms, why_not_modify
+from mytrading.core.oms.operator_requests import forced_only, new_terms, why_not_modify
 from mytrading.core.orders.flat_order import shown_order
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, in_words, live

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.oms.placing.churn_guard import subject_of as stopped_subject
+from mytrading.core.oms.placing.entries import churn_subject as stopped_subject
 from mytrading.core.oms.placing.entry_guard import WATCHED, Guardians
 from mytrading.core.oms.reconcile import journal_rebuild
 from mytrading.core.oms.reconcile.broker_books import subject_of as disputed_subject

@@ -17,7 +17,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.oms.state.replayed_reports import ReplayedReport
+from mytrading.core.oms.state.folds import ReplayedReport
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mytrading.core.oms.evidence import delivery
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.messages.account_events import CarriedShown
@@ -39,7 +38,7 @@ def may_be_filled(key: NetKey, state: State, read: BooksRead) -> bool:
     if read.positions is None:
         return True
     rows = [row.quantity for row in read.positions if row.instrument == key.instrument and row.product is key.product]
-    return delivery.shown(state, key, sum(rows)) != delivery.ours(state, key)
+    return net_with_holdings(state, key, sum(rows)) != known_units(state, key)
 
 
 def average(key: NetKey, read: BooksRead) -> float:
@@ -92,9 +91,27 @@ def _of_earlier(
     keys |= {NetKey(account, instrument, row.product) for row in rows}
     for key in sorted(keys):
         net = sum(row.quantity for row in rows if row.product is key.product)
-        if key.product is Product.CNC or net != delivery.ours(oms.state, key):
+        if key.product is Product.CNC or net != known_units(oms.state, key):
             return None
         if key in oms.state.mismatches or not agrees(key):
             return None
     traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
     return sum(row.quantity for row in rows) - traded
+
+
+def net_with_holdings(state: State, key: NetKey, net: int) -> int:
+    """The net of a position book, with what may have gone into the holdings: signed units, at most what is ours."""
+    delivered = state.delivered.get(key) or 0
+    return net + min(delivered, max(known_units(state, key) - net, 0))
+
+
+def known_units(state: State, key: NetKey) -> int:
+    """What strategies own of a key, and what is there unmanaged."""
+    unmanaged = state.unmanaged.get(key)
+    return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+
+
+def is_untouched_delivery(state: State, key: NetKey) -> bool:
+    """True of shares delivered overnight of which nothing moved today by our books; a sale would be a row."""
+    delivered = state.delivered.get(key) or 0
+    return 0 < delivered == known_units(state, key)

@@ -7,7 +7,7 @@ of what closed it; while the trade book cannot be read or lacks our fills, the o
 from __future__ import annotations
 
 from mytrading.core.instruments.symbology import parse_symbol, split_id
-from mytrading.core.oms.evidence import delivery, overnight
+from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import BrokerStatus
@@ -89,7 +89,7 @@ def _listed(key: NetKey, read: BooksRead) -> set[NetKey]:
 
 def _shown(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     rows = (row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product))
-    return delivery.shown(oms.state, key, sum(row.quantity for row in rows))
+    return overnight.net_with_holdings(oms.state, key, sum(row.quantity for row in rows))
 
 
 def heard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:

@@ -7,7 +7,7 @@ stops stay, and an alarm is raised.
 from __future__ import annotations
 
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import delivery
+from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
@@ -159,7 +159,9 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     if keys and not read.positions and not _traded_flat(oms, keys, read):
         return
     state = oms.state
-    shown = all(delivery.shown(state, key, _net(read, key)) == delivery.ours(state, key) for key in keys)
+    shown = all(
+        overnight.net_with_holdings(state, key, _net(read, key)) == overnight.known_units(state, key) for key in keys
+    )
     if shown:
         oms.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:

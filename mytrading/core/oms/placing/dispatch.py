@@ -8,7 +8,7 @@ row is committed.
 
 from __future__ import annotations
 
-from mytrading.core.oms.placing import churn_guard, entries, modify
+from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import OmsLimits, growing
 from mytrading.core.oms.state.state import State
@@ -188,7 +188,7 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         ),
     )
     if oms.state.withdrawn:
-        churn_guard.count(oms, sent)
+        entries.count_churn(oms, sent)
     return 1
 
 

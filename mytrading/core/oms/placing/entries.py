@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mytrading.core.oms.placing import churn_guard, slices
+from mytrading.core.oms.placing import slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Unsliceable
 from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, live, with_cancel, with_modify
-from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted
+from mytrading.core.time import SECOND
+from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, StrategySwitch, TradingState, WithdrawRequested
-from mytrading.messages.enums import OrderState, OrderType, Purpose, TradingLevel
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, TradingLevel
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChanged, PlacingCall
 
@@ -125,7 +126,7 @@ def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
     halted = state.halted.get(key)
     if halted is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
-    if state.stopped and (churned := churn_guard.reason(oms, order)):
+    if state.stopped and (churned := _churn_reason(oms, order)):
         return churned
     others = oms.open_orders(key)
     return _opposed(oms, order, key, others) or _reserved(order, others)
@@ -235,7 +236,7 @@ def on_trading(oms: OrderDecision, message: TradingState) -> None:
         for key, _ in oms.state.halted.sorted_items():
             if message.account in ("", key.account):
                 oms.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=oms.now))
-        churn_guard.lift(oms, message.account, resumed=True)
+        lift_churn_stops(oms, message.account, resumed=True)
         return
     everywhere = message.account in ("", KILL)
     reason = f"withdrawn: trading level is {message.level}"
@@ -258,3 +259,74 @@ def set_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> Non
     """Record that an account answers in the wrong mode, or that an operator cleared it."""
     if (account in oms.state.wrong_mode) != wrong:
         oms.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=oms.now))
+
+
+def _churn_reason(oms: OrderDecision, order: Order) -> str:
+    """Why an entry may not leave now, empty if it may."""
+    for instrument in (order.instrument, ""):
+        stopped = oms.state.stopped.get((order.account, instrument))
+        if stopped is not None and (not stopped.until_ns or oms.now < stopped.until_ns):
+            return f"CHURN: {stopped.reason}; resume to allow entries"
+    return ""
+
+
+def count_churn(oms: OrderDecision, order: Order) -> None:
+    """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
+
+    What an operator asked for (an order that replaces another) is not counted, and of slices only the first.
+    """
+    limits = oms.limits
+    gone = oms.state.withdrawn.get((order.account, order.instrument))
+    if (
+        gone is None
+        or order.purpose is not Purpose.ENTRY
+        or order.call.attempt > 1
+        or order.links.replaces
+        or order.links.slice > 1
+    ):
+        return
+    if oms.now - gone > limits.churn_within:
+        return
+    oms.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=oms.now))
+    since = oms.now - limits.churn_window
+    marks = [mark for mark in oms.state.churned.get(order.account) or () if mark[1] > since]
+    if len(marks) >= limits.churn_account:
+        _stop_churn(oms, order.account, "", len(marks), 0)
+    if sum(instrument == order.instrument for instrument, _ in marks) >= limits.churn_instrument:
+        _stop_churn(oms, order.account, order.instrument, limits.churn_instrument, oms.now + limits.churn_window)
+
+
+def _stop_churn(oms: OrderDecision, account: str, instrument: str, times: int, until_ns: int) -> None:
+    if (account, instrument) in oms.state.stopped:
+        return
+    limits = oms.limits
+    what = f"{times} entries of {instrument or 'the account'} were placed within {limits.churn_within // SECOND} s of"
+    what = f"{what} cancelling one, in {limits.churn_window // SECOND} s"
+    stopped = EntriesStopped(
+        account=account, instrument=instrument, stopped=True, reason=what, at_ns=oms.now, until_ns=until_ns
+    )
+    oms.emit(stopped)
+    code, severity = ("CHURN_BLOCKED", Severity.WARNING) if instrument else ("CHURN_PAUSED", Severity.CRITICAL)
+    ends = "for as long again, or until you resume" if instrument else "until you resume"
+    oms.alert(code, severity, churn_subject(stopped), f"{what}: no entries there {ends}")
+
+
+def churn_subject(row: EntriesStopped) -> str:
+    """What the alert about a stop is filed under."""
+    return f"{row.account} {row.instrument}".rstrip()
+
+
+def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
+    """Allow entries again: where the time is over, or everywhere (in an account) because an operator resumed."""
+    for (of, instrument), row in oms.state.stopped.sorted_items():
+        over = bool(row.until_ns) and oms.now >= row.until_ns
+        if over or (resumed and account in ("", of)):
+            oms.emit(
+                EntriesStopped(
+                    account=of,
+                    instrument=instrument,
+                    stopped=False,
+                    reason="resumed" if resumed else "its time is over",
+                    at_ns=oms.now,
+                )
+            )

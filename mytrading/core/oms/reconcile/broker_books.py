@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import delivery, overnight, trade_book
+from mytrading.core.oms.evidence import overnight, trade_book
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import (
-    adopted_orders,
     journal_rebuild,
     order_updates,
     position_corrections,
+    startup,
     unknown_orders,
 )
-from mytrading.core.oms.recovery import startup
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED
@@ -39,7 +38,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
         unknown_orders.resolve(oms, evidence)
-        evidence = evidence._replace(unclaimed=adopted_orders.adopt(oms, read, evidence.unclaimed))
+        evidence = evidence._replace(unclaimed=journal_rebuild.adopt(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
@@ -165,7 +164,7 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     keys = set(broker) | {key for key in known if key.account == read.account}
     for key in sorted(keys):
         if _quiet(oms, key, read):
-            _compare_key(oms, key, delivery.shown(oms.state, key, broker.get(key, 0)), read)
+            _compare_key(oms, key, overnight.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
         overnight.note(oms, read, lambda key: _quiet(oms, key, read) and trade_book.heard(oms, key, read))
 
@@ -199,7 +198,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     state = oms.state
     mismatch = state.mismatches.get(key)
-    if net == delivery.ours(state, key):
+    if net == overnight.known_units(state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
         return

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import overnight, unconfirmed_fills
+from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, OrderVerdict, judge
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
-from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, weigh, with_cancel
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
@@ -128,10 +128,10 @@ def _reading(
     read: BooksRead,
 ) -> OrderReading:
     shown = row.status in ENDS or row.status in OPEN
-    denies = shown and unconfirmed_fills.denied(order, row, trades, read, fills)
+    denies = shown and _fill_denied(order, row, trades, read, fills)
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
-        net_denies = unconfirmed_fills.net_lacks(oms, order, read)
+        net_denies = _net_denies_fill(oms, order, read)
     return OrderReading(
         oms.limits,
         read.began_machine_ns,
@@ -181,7 +181,7 @@ def _judge_fill(
         evidence = judged.evidence
     before = order.evidence.fills
     traded = (fills.trades, fills.trade_value) != (before.trades, before.trade_value)
-    order = unconfirmed_fills.withdraw(oms, order, f"two reads show it {reading.status} with {order.filled}")
+    order = _withdraw_fill(oms, order, f"two reads show it {reading.status} with {order.filled}")
     left = replace(order.evidence.fills, book=min(fills.book, order.filled))
     fills = replace(left, trades=fills.trades, trade_value=fills.trade_value) if traded else left
     return order, evidence, fills
@@ -263,7 +263,7 @@ def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None
     """
     if order.purpose.reduces:
         overnight.hold_back(oms, order)
-        unconfirmed_fills.withdraw(oms, order, "no book shows the order any more, the positions tell what is held")
+        _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
         return
     price = order.average_price or order.price or price or order.plan.reference_price
     if price > 0:
@@ -434,3 +434,49 @@ def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderRea
 def _backward(order: Order, row: BrokerOrder) -> bool:
     """True if the row shows less than is already certain, so that the whole read is from before."""
     return row.filled is not None and row.filled < order.filled and row.status is not BrokerStatus.COMPLETE
+
+
+def _fill_denied(
+    order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead, fills: ReportedFills
+) -> bool:
+    """True if the read speaks against what one source alone reported: it holds both books, and neither shows it now.
+
+    `fills` are those with this read: a book that showed the order complete, and takes that back, reports no more.
+    """
+    shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
+    traded = trades.quantity if trades else 0
+    if read.trades is None or max(shown, traded) > order.filled:
+        return False
+    return weigh(order, 0.0, fills).seen > order.filled
+
+
+def _net_denies_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
+    key = order.net
+    net = sum(
+        row.quantity for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)
+    )
+    unmanaged = oms.state.unmanaged.get(key)
+    known = sum(position.quantity for position in oms.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+    return (net - known) * order.side.sign <= 0
+
+
+def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
+    """Retract what one source alone reported of an order's fill."""
+    fills, gone = order.evidence.fills, order.filled_seen - order.filled
+    traded = min(fills.trades, order.filled)
+    what = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"
+    left = replace(
+        fills,
+        stream_void=fills.stream,
+        book=min(fills.book, order.filled),
+        trades=traded,
+        trade_value=fills.trade_value * traded / fills.trades if fills.trades else 0.0,
+    )
+    ended = {"end": None, "flapped": False} if order.state in TERMINAL else {}
+    evidence = replace(order.evidence, fills=left, **ended)
+    changed = oms.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)
+    oms.record_sighting(changed)
+    text = f"{what}: {gone} units are taken back, and the stop that was placed for them"
+    oms.alert("FILL_WITHDRAWN", Severity.WARNING, order.client_order_id, text)
+    return changed

@@ -5,14 +5,16 @@ The broker's net is met in full, newest owner first, and every unit that is take
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mytrading.core.accounting import position_ledger
-from mytrading.core.oms.evidence import overnight, venue_square_off
-from mytrading.core.oms.operator import claims
-from mytrading.core.oms.recovery import startup
+from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.messages.enums import Severity
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.enums import Confidence, Severity
 from mytrading.messages.keys import NetKey
-from mytrading.messages.orders import Position
+from mytrading.messages.orders import Position, PositionAdjusted
 from mytrading.messages.reports import BooksRead
 
 
@@ -27,10 +29,28 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
         if cut:
             excess -= cut
             if oms.in_venue_square_off(key):
-                venue_square_off.closed(oms, position, cut, read)
+                _book_venue_square_off(oms, position, cut, read)
             else:
                 _reduce(oms, position, cut)
-    claims.leave_unmanaged(oms, key, net - covered, 0.0 if covered else overnight.average(key, read))
+    leave_unmanaged(oms, key, net - covered, 0.0 if covered else overnight.average(key, read))
+
+
+def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
+    """Record that so much (signed) of a key is nobody's, if that is news."""
+    known = oms.state.unmanaged.get(key)
+    before = known.quantity if known else 0
+    if quantity == before:
+        return
+    same = known is not None and before * quantity > 0
+    oms.emit(
+        UnmanagedChanged(
+            **key._asdict(),
+            quantity=quantity,
+            at_ns=oms.now,
+            since_ns=(known.since_ns or known.at_ns) if same and known else oms.now,
+            average_price=average_price,
+        )
+    )
 
 
 def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
@@ -40,3 +60,46 @@ def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
     oms.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
     startup.note(oms, position.account, "corrected", what)
+
+
+CAUSE = "venue_square_off"
+
+
+def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, read: BooksRead) -> None:
+    """Book that the venue took `cut` units off a position; with its profit where its trades are known."""
+    units = -cut if position.quantity > 0 else cut
+    price = _square_off_price(oms, position, units, read)
+    told = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
+    if price:
+        booked = position_ledger.book(position, units, price, oms.now)
+        if booked.trade:
+            oms.emit(booked.trade)
+        level, text = booked.position, f"{told} at {price:g}; our own square-off had not closed them"
+    else:
+        level = position_ledger.correct(position, position.quantity + units, oms.now)
+        text = f"{told}, at a price that the trade book does not tell: their profit is not counted"
+    level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
+    oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
+    oms.alert("VENUE_SQUARE_OFF", Severity.WARNING, f"{position.strategy} {position.instrument}", text)
+    startup.note(oms, position.account, "corrected", told)
+
+
+def _square_off_price(oms: OrderDecision, position: Position, units: int, read: BooksRead) -> float:
+    """The average price of the trades of strangers on this side that no earlier read showed; 0 if they do not fit."""
+    account = position.account
+    fresh = [
+        row
+        for row in read.trades or ()
+        if row.instrument == position.instrument
+        and row.side.sign * units > 0
+        and (account, row.broker_order_id) not in oms.state.by_broker
+        and _is_fresh(oms, account, row.broker_order_id)
+    ]
+    quantity, value = sum(row.quantity for row in fresh), sum(row.value for row in fresh)
+    return round(value / quantity, 4) if quantity >= abs(units) and value > 0 else 0.0
+
+
+def _is_fresh(oms: OrderDecision, account: str, broker_order_id: str) -> bool:
+    """First seen since reads are asked for because the venue is about to close; an old stranger has its own story."""
+    seen = oms.state.foreign.get((account, broker_order_id))
+    return seen is not None and oms.machine - seen < 12 * oms.limits.mismatch_gap

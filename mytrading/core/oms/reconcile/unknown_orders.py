@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import delivery
+from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerdict, judge, unseen_reads
-from mytrading.core.oms.exits import exit_retries
+from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries, slices
 from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
@@ -20,7 +20,7 @@ from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Candidate, Unseen
-from mytrading.messages.orders import Order
+from mytrading.messages.orders import Goal, Order, Protection
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.run_config import UnknownExit
 
@@ -192,7 +192,7 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     """
     evidence = replace(order.evidence, match=Unseen(reads=2))
     same_try = any(part.state is OrderState.GHOST for part in slices.siblings(oms, order))
-    if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not exit_retries.retry_used(oms, order)):
+    if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not _retry_used(oms, order)):
         kind = "stop" if order.purpose is Purpose.STOP else "exit"
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
@@ -200,10 +200,10 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
         if not same_try:
-            exit_retries.use_retry(oms, order)
+            _use_retry(oms, order)
     elif unseen_reads(order.evidence) < 2:
         oms.change(order, "unresolved", evidence=evidence)
-        exit_retries.ask_operator(oms, order)
+        _ask_operator(oms, order)
 
 
 def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> bool | None:
@@ -220,7 +220,7 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
         return False
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
-        return delivery.is_untouched(oms.state, key)
+        return overnight.is_untouched_delivery(oms.state, key)
     unmanaged = oms.state.unmanaged.get(key)
     expected = sum(position.quantity for position in oms.state.holders(key))
     expected += unmanaged.quantity if unmanaged else 0
@@ -260,3 +260,58 @@ def _by_strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> 
     strange = _strangers(oms, order, sorted_read)
     trades = _fresh_trades(oms, order, sorted_read)
     return sum(trade.quantity * trade.side.sign for trade in trades if trade.broker_order_id in strange)
+
+
+def _retry_used(oms: OrderDecision, order: Order) -> bool:
+    """True if this order took the place of one that was given up.
+
+    Stops that are in doubt together, and those that an exit goal finds, were all sent before anything was given up.
+    """
+    senders = _goals(oms, order)
+    if order.purpose is not Purpose.STOP:
+        return any(goal.ghosts for goal in senders)
+    level = _protection(oms, order)
+    again = level is not None and level.ghosts > 0 and order.call.began_machine_ns >= level.ghost_machine_ns
+    return again and not senders
+
+
+def _use_retry(oms: OrderDecision, order: Order) -> None:
+    """Count that this one was given up: the one order that follows is the last."""
+    senders = _goals(oms, order)
+    level = _protection(oms, order)
+    for goal in senders:
+        if not goal.ghosts:
+            oms.goal(goal, ghosts=1)
+    if not senders and level is not None:
+        oms.protection(level, ghosts=level.ghosts + 1, ghost_machine_ns=level.ghost_machine_ns or oms.machine)
+
+
+def _ask_operator(oms: OrderDecision, order: Order) -> None:
+    """Alarm that only an operator can end the doubt now, and what it means until then."""
+    for goal in _goals(oms, order):
+        exit_goals.stuck(
+            oms, goal, f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
+        )
+    if order.purpose is Purpose.STOP:
+        what = f"{order.strategy} in {order.instrument}: no book shows its stop {order.side} {order.quantity}, and it"
+        what = (
+            f"{what} is not placed again; look at the broker, then `mytrading orders resolve {order.client_order_id}`"
+        )
+        oms.alert("STOP_IN_DOUBT", Severity.CRITICAL, order.client_order_id, f"{what}; risk closes at its level")
+
+
+def _goals(oms: OrderDecision, order: Order) -> list[Goal]:
+    """The goals that send the next: of an exit its own, of a stop all that its owner has open."""
+    if order.purpose is not Purpose.STOP:
+        own = oms.state.goals.get(order.links.goal)
+        return [own] if own is not None else []
+    found = [oms.state.goals.get(name) for name, _ in oms.state.open_goals.sorted_items()]
+    key = order.net
+    return [goal for goal in found if goal and goal.net == key and goal.strategy == order.strategy]
+
+
+def _protection(oms: OrderDecision, order: Order) -> Protection | None:
+    """The protection that sends the next stop."""
+    if order.purpose is not Purpose.STOP:
+        return None
+    return oms.state.protections.get(order.owner)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.oms.state.replayed_reports import BooksEnded, OrderReported
+import msgspec
+
 from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, State, mark
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
@@ -46,6 +47,21 @@ KEPT_READS = 8
 _PLACING: tuple[Call, ...] = (Call.PLACE,)
 BASKET_NS = 30_000_000_000
 """How long after the first leg's time calls are kept for the others: as long as risk may still order them."""
+
+
+class BooksEnded(msgspec.Struct, frozen=True, kw_only=True, tag="books_read"):
+    """A `BooksRead` whose books were judged before."""
+
+    ended_machine_ns: int
+
+
+class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag="order_report"):
+    """An `OrderReport` that was judged before."""
+
+    received_machine_ns: int
+
+
+ReplayedReport = BooksEnded | OrderReported | ModeSeen
 
 
 def fold(state: State, row: Any) -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from mytrading.core.oms.machine import OrderMachine
-from mytrading.core.oms.state.replayed_reports import ReplayedReport
+from mytrading.core.oms.state.folds import ReplayedReport
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.enums import BrokerStatus, Product, Side
 from mytrading.messages.reports import (

@@ -1,1 +1,0 @@
-"""Requests of an operator: orders, claims, the test order."""

@@ -1,0 +1,403 @@
+"""What people ask of single orders: cancel one, or change its price, trigger or quantity.
+
+Every request is answered by a row of its order, one that is turned down by a message that begins with `refused`.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from mytrading.core.accounting import position_ledger
+from mytrading.core.ids import content_id
+from mytrading.core.oms.exits import broker_stops, flatten
+from mytrading.core.oms.placing import entries, modify
+from mytrading.core.oms.reconcile import order_updates, position_corrections
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, live, same_fingerprint, with_cancel
+from mytrading.core.time import SECOND
+from mytrading.messages.account_events import UnmanagedChanged
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.control import (
+    CancelRequested,
+    ClaimRequested,
+    ModifyRequested,
+    ProbeRequested,
+    ResolveRequested,
+)
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
+from mytrading.messages.keys import NetKey, OwnerKey
+from mytrading.messages.order_evidence import OrderTerms
+from mytrading.messages.orders import Order, Position, Protection
+from mytrading.messages.reports import BrokerOrder
+
+REFUSED = "refused: "
+_STOPS = (OrderType.SL, OrderType.SL_M)
+_PRICED = (OrderType.LIMIT, OrderType.SL)
+
+
+def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
+    """Cancel one order, whether or not it has left us."""
+    order = _asked(oms, message)
+    if order is None:
+        return
+    why = _why_not_cancel(order, message)
+    if why:
+        _refuse(oms, order, message.id, why)
+        return
+    level = _protection_of(oms, order)
+    if level is not None:
+        broker_stops.release(oms, level, message.reason)
+    order = oms.change(order, "requested", links=replace(order.links, request=message.id))
+    entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
+
+
+def _asked(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
+    order = oms.state.orders.get(message.order)
+    if order is None:
+        what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
+        oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
+    return None if order is None or order.links.request == message.id else order
+
+
+def _refuse(oms: OrderDecision, order: Order, request: str, why: str) -> None:
+    links = replace(order.links, request=request)
+    oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
+
+
+def _why_not_cancel(order: Order, message: CancelRequested) -> str:
+    if not live(order):
+        return f"expected a live order, found one that ended {order.state}"
+    if order.purpose.reduces and not (message.force and message.reason):
+        return forced_only(order)
+    return ""
+
+
+def forced_only(order: Order) -> str:
+    """Why an operator's cancel of a stop or an exit needs force, and what it would do."""
+    if order.purpose is Purpose.STOP:
+        return "this is the stop of a position, which would be bare; with --force and a reason it is taken away"
+    return "an exit is tried until the position is flat, so another would follow; cancel it with --force and a reason"
+
+
+def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
+    """The protection whose stop an order is, while it guards."""
+    if order.purpose is not Purpose.STOP:
+        return None
+    level = oms.state.protections.get(order.owner)
+    return level if level is not None and level.state == "open" else None
+
+
+def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
+    """Change one order; of a stop, the prices of the protection that it belongs to."""
+    order = _asked(oms, message)
+    if order is None:
+        return
+    wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
+    why = why_not_modify(order, wanted) or _why_not_now(oms, order)
+    if why:
+        _refuse(oms, order, message.id, why)
+        return
+    order = oms.change(order, "requested", links=replace(order.links, request=message.id), message="")
+    level = _protection_of(oms, order)
+    if level is not None:
+        broker_stops.move(oms, level, wanted.trigger_price, wanted.price)
+    else:
+        modify.request_terms(oms, order, wanted)
+
+
+def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
+    """An order's terms with what was named of them; a stop-limit whose trigger alone moves takes its limit along."""
+    moved_price = price or order.price
+    if trigger and not price and order.order_type is OrderType.SL:
+        moved_price = round(order.price + trigger - order.trigger_price, 4)
+    return OrderTerms(moved_price, trigger or order.trigger_price, quantity or order.quantity)
+
+
+def why_not_modify(order: Order, wanted: OrderTerms) -> str:
+    """What of an order forbids the change, as far as the order alone tells; empty if nothing does."""
+    if not live(order):
+        return f"expected a live order, found one that ended {order.state}"
+    if order.evidence.cancel.wanted:
+        return "it is being cancelled"
+    if order.purpose.reduces and order.purpose is not Purpose.STOP:
+        return "an exit is tried, and re-priced, until the position is flat"
+    if wanted == modify.own_terms(order):
+        return "expected another price, trigger or quantity than it has, found none"
+    return _unfit(order, wanted) or _wrong_quantity(order, wanted)
+
+
+def _unfit(order: Order, wanted: OrderTerms) -> str:
+    kind = order.order_type
+    if wanted.price != order.price and kind not in _PRICED:
+        return f"a price is for LIMIT and SL orders, this one is {kind}"
+    if wanted.trigger_price != order.trigger_price and kind not in _STOPS:
+        return f"a trigger is for SL and SL-M orders, this one is {kind}"
+    if kind is OrderType.SL and (wanted.price - wanted.trigger_price) * order.side.sign < 0:
+        word = "at or above" if order.side is Side.BUY else "at or below"
+        return (
+            f"a {order.side} stop's price must be {word} its trigger {wanted.trigger_price:g}, found {wanted.price:g}"
+        )
+    return ""
+
+
+def _wrong_quantity(order: Order, wanted: OrderTerms) -> str:
+    if wanted.quantity == order.quantity:
+        return ""
+    if order.purpose is Purpose.STOP:
+        return f"a stop's quantity follows the position: it stays {order.quantity}"
+    if wanted.quantity > order.quantity:
+        return f"quantity may only be lowered from {order.quantity}, found {wanted.quantity}: risk sized it; enter anew"
+    if wanted.quantity <= order.filled_seen:
+        return (
+            f"quantity must be above the {order.filled_seen} that are filled, found {wanted.quantity}; cancel the rest"
+        )
+    return ""
+
+
+def _why_not_now(oms: OrderDecision, order: Order) -> str:
+    if modify.under_way(order):
+        return "an earlier change of it is not proven yet; try again in a few seconds"
+    if order.purpose is Purpose.STOP:
+        return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"
+    why = entries.forbidden(oms, order, order.net)  # it may have to be placed anew
+    return f"{why}; until then it can only be cancelled" if why else ""
+
+
+def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
+    """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
+    key = NetKey(request.account, request.instrument, request.product)
+    found = oms.state.unmanaged.get(key)
+    problem = _claim_problem(oms, key, found.quantity if found else 0, request)
+    if problem or found is None:
+        oms.answer(request.id, problem, "")
+        return
+    sign = 1 if found.quantity > 0 else -1
+    units = sign * (request.quantity or abs(found.quantity))
+    position = _give(oms, key, found, units, request)
+    _guard(oms, position, units, request)
+    left = abs(found.quantity - units)
+    oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
+
+
+def _give(oms: OrderDecision, key: NetKey, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
+    owned = OwnerKey(*key, request.strategy)
+    position = oms.state.position(owned) or Position(**owned._asdict(), run="")
+    run = position.run if position.quantity else content_id("run", request.strategy, request.id)
+    price = request.price or found.average_price
+    booked = position_ledger.book(position, units, price, oms.now, run).position
+    position_corrections.leave_unmanaged(oms, key, found.quantity - units, found.average_price)
+    oms.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
+    return booked
+
+
+def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
+    """Why the units cannot be given; empty if they can."""
+    where = f"{key.instrument} {key.product} in {key.account}"
+    if not unmanaged:
+        return f"nothing of {where} is unmanaged; see `mytrading positions`"
+    if request.quantity > abs(unmanaged):
+        return f"{abs(unmanaged)} of {where} are unmanaged, expected at most as many, found {request.quantity}"
+    if key in oms.state.mismatches or key.account in oms.state.wrong_mode:
+        return f"the books of {where} are in dispute; claim when `mytrading positions` says CONFIRMED"
+    known = oms.state.unmanaged.get(key)
+    if not (request.price or (known and known.average_price)):
+        return f"the broker does not say what {where} cost: name it with --price"
+    return (
+        _closing_problem(oms, key, request)
+        or _opposed_problem(oms, key, unmanaged, request.strategy)
+        or _stop_problem(oms, key, unmanaged, request)
+    )
+
+
+def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -> str:
+    """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
+    if request.to_close:
+        return ""
+    goal = next(entries.goals_of(oms, key, request.strategy), None)
+    level = flatten.standing(oms, OwnerKey(*key, request.strategy))
+    if goal is not None:
+        found = f"{goal.reason}: exit {goal.id} is {goal.state}"
+    elif level is not None:
+        found = (
+            f"{level.reason}: flatten {level.id} is {level.state}, {level.proofs} of {flatten.PROOFS} reads prove it"
+        )
+    else:
+        return ""
+    everybody = level is not None and not level.strategy
+    return (
+        f"{request.strategy} is being closed in {key.instrument} {key.product} of {key.account} ({found}), and what it "
+        "is given now would be closed at once; claim again when that has ended (`mytrading orders` and `alerts` show "
+        f"what it waits for){'' if everybody else ', name another owner'}, or have it closed: "
+        f"`mytrading positions close {key.instrument} --unmanaged`"
+    )
+
+
+def _opposed_problem(oms: OrderDecision, key: NetKey, unmanaged: int, strategy: str) -> str:
+    for position in oms.state.holders(key):
+        held = position.quantity or position.quantity_seen
+        if held * unmanaged < 0:
+            return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
+    for order in oms.open_orders(key):
+        if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
+            return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {strategy})"
+    return ""
+
+
+def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
+    owned = OwnerKey(*key, request.strategy)
+    standing, held = oms.state.protections.get(owned), oms.state.positions.get(owned)
+    stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
+    if request.stop and standing is not None and stands and standing.trigger != request.stop:
+        return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
+    beyond = (request.stop - request.stop_limit) * unmanaged
+    if request.stop and (not request.stop_limit or beyond < 0):
+        side = "below" if unmanaged > 0 else "above"
+        return f"expected a stop limit at or {side} the trigger {request.stop:g}, found {request.stop_limit:g}"
+    return ""
+
+
+def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
+    owned = position.owner
+    standing = oms.state.protections.get(owned)
+    if standing is not None and standing.state != "done":
+        if not broker_stops.is_flat(position):
+            return
+        oms.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
+    if not request.stop:
+        return
+    oms.protection(
+        Protection(
+            **owned._asdict(),
+            id=content_id("protection", request.id),
+            run=position.run,
+            cause=request.id,
+            side=Side.SELL if units > 0 else Side.BUY,
+            trigger=request.stop,
+            limit=request.stop_limit,
+        )
+    )
+
+
+RESOLVABLE = UNRESOLVED | ABSENT
+
+
+def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
+    """Bind or give up the order, and answer; what speaks against it is the answer."""
+    order = oms.state.orders.get(request.order)
+    if order is None:
+        oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
+    elif order.state not in RESOLVABLE:
+        what = f"expected an order that is UNKNOWN, PARKED, LOST or GHOST, found {order.state}: its fate is known"
+        oms.answer(request.id, what, "")
+    elif request.broker_order_id:
+        oms.answer(request.id, *_bind(oms, order, request))
+    else:
+        oms.answer(request.id, *_give_up(oms, order, request))
+
+
+def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+    name = request.broker_order_id
+    problem = _binding_problem(oms, order, request)
+    row = oms.state.strangers.get((order.account, name))
+    if problem or row is None:
+        return problem, ""
+    appeared = order.state in ABSENT
+    bound = order_updates.bind(
+        oms, order, name, quantity=row.quantity, message=_with_reason("bound by a person", request)
+    )
+    if bound is None:
+        return f"broker order {name} belongs to another order of ours", ""
+    oms.read(order.account, "resolved", positions=True)
+    ending = "; it was given up before, so what rests of it is cancelled" if appeared else ""
+    return "", f"order {order.client_order_id} is broker order {name}{ending}"
+
+
+def _binding_problem(oms: OrderDecision, order: Order, request: ResolveRequested) -> str:
+    """Why the broker order cannot be this one; empty if it can."""
+    state, place = oms.state, (order.account, request.broker_order_id)
+    owner, row = state.by_broker.get(place), state.strangers.get(place)
+    if owner is not None:
+        return f"broker order {place[1]} belongs to order {owner}; see `mytrading orders`"
+    if row is None:
+        return f"expected a broker order that stands in the order book, found no {place[1]}; see `broker orders`"
+    product = row.product or order.product
+    if not same_fingerprint(order, row.instrument, row.side, order.quantity) or product is not order.product:
+        found = f"{row.side} {row.instrument} {product}"
+        return f"broker order {place[1]} is {found}, ours is {order.side} {order.instrument} {order.product}"
+    if request.force:
+        return ""
+    if row.quantity != order.quantity:
+        return f"broker order {place[1]} is for {row.quantity}, ours for {order.quantity}; --force if it is ours still"
+    if (state.foreign.get(place) or 0) <= order.call.began_machine_ns:
+        return f"broker order {place[1]} was there before ours was sent; --force if it is ours still"
+    return ""
+
+
+def _give_up(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+    if order.state is OrderState.GHOST:
+        return f"order {order.client_order_id} counts as never placed already", ""
+    in_view = matching(oms, order)
+    if in_view and not request.force:
+        names = ", ".join(row.broker_order_id for row in in_view)
+        return f"broker order {names} may be this one: bind it with --broker-order, or --force if it is not", ""
+    # What stands there now is not this order: only what is first seen after this moment can be.
+    call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
+    evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
+    oms.change(
+        order,
+        "not_placed",
+        state=OrderState.GHOST,
+        call=call,
+        evidence=evidence,
+        message=_with_reason("never placed, by the word of a person", request),
+    )
+    return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
+
+
+def matching(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
+    """Orders of the broker that are nobody's and may be this one, by id."""
+    state = oms.state
+    return [
+        row
+        for (account, name), row in state.strangers.sorted_items()
+        if account == order.account
+        and (account, name) not in state.by_broker
+        and row.product in (None, order.product)
+        and same_fingerprint(order, row.instrument, row.side, row.quantity)
+        and (state.foreign.get((account, name)) or 0) > order.call.began_machine_ns
+    ]
+
+
+def _with_reason(what: str, request: ResolveRequested) -> str:
+    return f"{what}: {request.reason}" if request.reason else what
+
+
+OWNER = "doctor"
+"""The strategy that trial orders are booked under."""
+VALID_NS = 10 * SECOND
+
+
+def on_probe(oms: OrderDecision, message: ProbeRequested) -> None:
+    """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
+    if not oms.limits.probes:
+        return
+    if message.withdraw:
+        entries.withdraw(oms, lambda order: order.cause == message.id, "withdrawn: the trial is over")
+        return
+    command = PlaceEntry(
+        id=message.id,
+        account=message.account,
+        instrument=message.instrument,
+        product=message.product,
+        strategy=OWNER,
+        run=message.id,
+        cause=message.id,
+        side=Side.BUY,
+        quantity=message.quantity,
+        order_type=OrderType.LIMIT,
+        price=message.price,
+        reference_price=message.price,
+        expires_ns=oms.now + VALID_NS,
+        expires_machine_ns=oms.machine + VALID_NS,
+    )
+    entries.place(oms, command)

@@ -1,1 +1,0 @@
-"""Start of the router: proof of what was sent, quiescence, expiry of alerts."""
