@@ -39,6 +39,8 @@ from tests.kit.state_digest import state_digest
 
 MS = 1_000_000
 ACCOUNT = "main"
+CALL_EVENTS = frozenset(("submitted", "cancel_requested", "modify_requested"))
+"""Events of an order that stand for a call at the broker."""
 NEVER = 10**18
 
 JOURNALED = (

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.oms.state.state import CALLS, State
+from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, ModifyRules, live, waits_for_its_trigger
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import TradingState, WithdrawRequested
@@ -28,7 +28,7 @@ from mytrading.messages.enums import (
     TradingLevel,
 )
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted
-from tests.kit.fake_broker import MS, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import CALL_EVENTS, MS, SECOND, OpenCall, OrderBench, Placed
 from tests.kit.hypothesis_budget import examples
 from tests.kit.state_digest import state_digest
 
@@ -389,7 +389,7 @@ class Trading(RuleBasedStateMachine):
         self._check_pace()
 
     def _check_pace(self) -> None:
-        sent = [row.machine_ns for row in self.bench.rows if isinstance(row, OrderChanged) and row.event in CALLS]
+        sent = [row.machine_ns for row in self.bench.rows if isinstance(row, OrderChanged) and row.event in CALL_EVENTS]
         limit = self.bench.limits.calls_per_second
         for first, after in zip(sent, sent[limit:], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"

@@ -13,14 +13,13 @@ from functools import partial
 from typing import NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.oms.state.state import CALLS
 from mytrading.core.orders.state_machine import ModifyRules, live
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import TRIGGER_CROSSED, Order, OrderChanged
 from mytrading.messages.reports import BrokerOrder, OrderReport
-from tests.kit.fake_broker import ACCOUNT, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
+from tests.kit.fake_broker import ACCOUNT, CALL_EVENTS, MS, NEVER, SECOND, OpenCall, OrderBench, Placed
 from tests.kit.state_digest import state_digest
 
 STEP = 250 * MS
@@ -437,7 +436,7 @@ class Storm:
             net = bench.broker.net.get((instrument, Product.MIS), 0)
             assert net == owned + unmanaged.get(instrument, 0), f"{instrument}: {net}, {owned} owned, {unmanaged}"
             self._guarded(instrument, {sign: sum(max(0, p.quantity * sign) for p in held) for sign in (1, -1)})
-        sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALLS]
+        sent = [row.machine_ns for row in bench.rows if isinstance(row, OrderChanged) and row.event in CALL_EVENTS]
         for first, after in zip(sent, sent[bench.limits.calls_per_second :], strict=False):
             assert after - first >= SECOND, "more calls in a second than the budget"
         assert state_digest(bench.replayed()) == state_digest(bench.machine)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from mytrading.core.oms import OrderMachine
+from mytrading.core.oms.state.state import TABLES
 
 
 def state_digest(machine: OrderMachine) -> bytes:
     """All tables of the state, equal for equal knowledge whatever the way to it; machine time is not part of it."""
     state = machine._state
-    levels = {
-        name: [(key, _plain(value)) for key, value in getattr(state, name).sorted_items()] for name in state.NAMES
-    }
+    levels = {name: [(key, _plain(value)) for key, value in getattr(state, name).sorted_items()] for name in TABLES}
     return msgspec.msgpack.encode(levels)
 
 

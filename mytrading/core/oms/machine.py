@@ -182,7 +182,7 @@ class OrderMachine:
 
     def position(self, account: str, instrument: str, product: Product, strategy: str) -> Position | None:
         """What one owner holds; None if it never held any today."""
-        return self._state.position(OwnerKey(account, instrument, product, strategy))
+        return self._state.positions.get(OwnerKey(account, instrument, product, strategy))
 
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""

@@ -181,7 +181,7 @@ def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
 
 def _give(oms: OrderDecision, key: NetKey, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
     owned = OwnerKey(*key, request.strategy)
-    position = oms.state.position(owned) or Position(**owned._asdict(), run="")
+    position = oms.state.positions.get(owned) or Position(**owned._asdict(), run="")
     run = position.run if position.quantity else content_id("run", request.strategy, request.id)
     price = request.price or found.average_price
     booked = position_ledger.book(position, units, price, oms.now, run).position

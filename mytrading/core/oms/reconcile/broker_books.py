@@ -98,7 +98,7 @@ def _when_made(found: tuple[Order, BrokerOrder]) -> int:
 
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
-    for order in list(oms.state.resting_orders(read.account)):
+    for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
         if order.client_order_id not in shown:
             behind |= order_updates.on_missing(oms, order, read)
     for order in _known_today(oms, read.account):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, State, mark
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State, Table
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of
@@ -100,7 +100,9 @@ def _order(state: State, row: OrderChanged) -> None:
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.evidence.cancel.calls:
         state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
-        state.put(state.paused, order.account, _pause_of(order))
+        evidence = order.evidence
+        waits = (order.call, evidence.cancel, evidence.modify)
+        state.put(state.paused, order.account, max(each.not_before_machine_ns for each in waits))
 
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
@@ -119,46 +121,18 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
             state.put(state.sent, order.account, rate_limit.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
-def _pause_of(order: Order) -> int:
-    return max(
-        order.call.not_before_machine_ns,
-        order.evidence.cancel.not_before_machine_ns,
-        order.evidence.modify.not_before_machine_ns,
-    )
-
-
 def _goal(state: State, row: GoalChanged) -> None:
     goal = row.goal
     name, is_open = goal.id, goal.state != "done"
     state.put(state.goals, name, goal)
     if is_open != (name in state.open_goals):
-        mark(state, state.open_goals, name, goal.account, is_open)
+        state.keep(state.open_goals, name, goal.account, is_open)
 
 
 def _protection(state: State, row: ProtectionChanged) -> None:
     level = row.protection
-    owned = level.owner
-    state.put(state.protections, owned, level)
-    if level.state != "done":
-        state.put(state.guarding, owned, level.id)
-    else:
-        state.drop(state.guarding, owned)
-
-
-def _unmanaged(state: State, row: UnmanagedChanged) -> None:
-    key = row.net
-    if row.quantity:
-        state.put(state.unmanaged, key, row)
-    else:
-        state.drop(state.unmanaged, key)
-
-
-def _halted(state: State, row: InstrumentHalted) -> None:
-    key = row.net
-    if row.halted:
-        state.put(state.halted, key, row)
-    else:
-        state.drop(state.halted, key)
+    state.put(state.protections, level.owner, level)
+    state.keep(state.guarding, level.owner, level.id, level.state != "done")
 
 
 def _mode(state: State, row: AccountModeChanged) -> None:
@@ -166,18 +140,13 @@ def _mode(state: State, row: AccountModeChanged) -> None:
         state.put(state.modes, row.account, row.mode)
         return
     state.drop(state.modes, row.account)
-    if row.wrong_mode:
-        state.put(state.wrong_mode, row.account, row)
-    else:
-        state.drop(state.wrong_mode, row.account)
+    state.keep(state.wrong_mode, row.account, row, row.wrong_mode)
 
 
 def _timer(state: State, row: TimerFired) -> None:
     state.notice(row.machine_ns)
-    if row.name == "disk_low":
-        state.put(state.flags, "disk_low", 1)
-    elif row.name == "disk_ok":
-        state.drop(state.flags, "disk_low")
+    if row.name in ("disk_low", "disk_ok"):
+        state.keep(state.flags, "disk_low", 1, row.name == "disk_low")
     elif row.name.startswith(BOOKS_LOST):
         state.put(state.flags, row.name, 1)
     elif row.name.startswith(BOOKS_BACK) and state.blind(row.name.removeprefix(BOOKS_BACK)):
@@ -188,21 +157,6 @@ def _relearned(state: State, row: JournalRelearned) -> None:
     if row.machine_ns:  # rows of older versions do not say: nothing is taken over by its shape then
         state.put(state.rebuilt, "machine_ns", row.machine_ns)
     state.put(state.rebuilt, "market_ns", row.at_ns)
-
-
-def _mismatch(state: State, row: MismatchSeen) -> None:
-    key = row.net
-    if row.cleared:
-        state.drop(state.mismatches, key)
-    else:
-        state.put(state.mismatches, key, row)
-
-
-def _carried_shown(state: State, row: CarriedShown) -> None:
-    if row.quantity:
-        state.put(state.begun_shown, (row.account, row.instrument), row.quantity)
-    else:
-        state.drop(state.begun_shown, (row.account, row.instrument))
 
 
 def _foreign(state: State, row: ForeignSeen) -> None:
@@ -216,7 +170,7 @@ def _foreign(state: State, row: ForeignSeen) -> None:
 def _flatten(state: State, row: FlattenChanged) -> None:
     level = row.flatten
     state.put(state.flattens, level.id, level)
-    mark(state, state.open_flattens, level.id, level.account, level.state != "done")
+    state.keep(state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _churned(state: State, row: EntryChurned) -> None:
@@ -234,21 +188,15 @@ def _stopped(state: State, row: EntriesStopped) -> None:
     state.put(state.churned, row.account, tuple(mark for mark in marks if row.instrument not in ("", mark[0])))
 
 
-def _trading(state: State, row: TradingState) -> None:
-    known = state.trading.get(row.account)
+def _newest(state: State, table: Table[str, Any], key: str, row: TradingState | StrategySwitch) -> None:
+    known = table.get(key)
     if known is None or row.generation >= known.generation:
-        state.put(state.trading, row.account, row)
-
-
-def _switch(state: State, row: StrategySwitch) -> None:
-    known = state.switches.get(row.strategy)
-    if known is None or row.generation >= known.generation:
-        state.put(state.switches, row.strategy, row)
+        state.put(table, key, row)
 
 
 def _day(state: State, row: DayOpened) -> None:
     recovering = state.recovering.sorted_items()
-    for name in State.NAMES:
+    for name in TABLES:
         state.clear(getattr(state, name))
     for account, recovery in recovering:
         state.put(state.recovering, account, recovery)
@@ -281,8 +229,7 @@ def _day(state: State, row: DayOpened) -> None:
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.put(state.used, name, day)
-    for instrument, sizes in row.sizes.items():
-        state.put(state.sizes, instrument, Sizes(*sizes))
+    _many_sizes(state, row)
     for account, stamps in row.calls.items():
         state.put(state.sent, account, stamps)
 
@@ -317,7 +264,7 @@ def _asked(state: State, row: ReadRequest) -> None:
     state.put(state.reads, row.account, rate_limit.remember(asked, row.machine_ns, KEPT_READS))
 
 
-def _many_sizes(state: State, row: FlattenRequested) -> None:
+def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
     for instrument, sizes in row.sizes.items():
         state.put(state.sizes, instrument, Sizes(*sizes))
 
@@ -333,18 +280,20 @@ FOLDS: dict[type, Any] = {
     PositionAdjusted: lambda state, row: state.put_position(row.position),
     GoalChanged: _goal,
     ProtectionChanged: _protection,
-    UnmanagedChanged: _unmanaged,
-    InstrumentHalted: _halted,
+    UnmanagedChanged: lambda state, row: state.keep(state.unmanaged, row.net, row, row.quantity),
+    InstrumentHalted: lambda state, row: state.keep(state.halted, row.net, row, row.halted),
     AccountModeChanged: _mode,
-    MismatchSeen: _mismatch,
+    MismatchSeen: lambda state, row: state.keep(state.mismatches, row.net, row, not row.cleared),
     RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
-    CarriedShown: _carried_shown,
+    CarriedShown: lambda state, row: state.keep(
+        state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
+    ),
     ForeignSeen: _foreign,
     EntryChurned: _churned,
     EntriesStopped: _stopped,
     FlattenChanged: _flatten,
-    TradingState: _trading,
-    StrategySwitch: _switch,
+    TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
+    StrategySwitch: lambda state, row: _newest(state, state.switches, row.strategy, row),
     DayOpened: _day,
     RunStarted: lambda state, _: state.clear(state.modes),
     ReadRequest: _asked,

@@ -6,7 +6,6 @@ becomes knowledge.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -35,8 +34,6 @@ from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Flatten, Goal, Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
 
-CALLS = frozenset(("submitted", "cancel_requested", "modify_requested"))
-"""Events of an order that stand for a call at the broker."""
 BOOKS_LOST, BOOKS_BACK = "books_lost ", "books_back "
 """How timers begin that tell that the books of an account (its id follows) cannot be read, or can again."""
 _NONE: frozenset[str] = frozenset()
@@ -58,56 +55,9 @@ class Table(dict[K, V]):
 class State:
     """Tables of levels and indices. A decision learns its own rows here between `begin` and `take_back`."""
 
-    NAMES = (
-        "orders",
-        "positions",
-        "goals",
-        "unmanaged",
-        "halted",
-        "wrong_mode",
-        "mismatches",
-        "trading",
-        "switches",
-        "used",
-        "foreign",
-        "books",
-        "sent",
-        "paused",
-        "reads",
-        "touched",
-        "open_by_key",
-        "owners",
-        "by_broker",
-        "waiting",
-        "restless",
-        "seeking",
-        "resting",
-        "open_goals",
-        "protections",
-        "guarding",
-        "carried",
-        "modes",
-        "calling",
-        "sizes",
-        "parts",
-        "withdrawn",
-        "churned",
-        "stopped",
-        "strangers",
-        "flattens",
-        "open_flattens",
-        "recovering",
-        "flags",
-        "rebuilt",
-        "begun",
-        "begun_shown",
-        "delivered",
-        "baskets",
-    )
-
     def __init__(self) -> None:
         self.machine_ns: int = 0
-        self.__dict__.update({name: Table() for name in self.NAMES})
+        self.__dict__.update({name: Table() for name in TABLES})
         self._changes: list[tuple[Table[Any, Any], Any, Any]] | None = None
         self._began_ns = 0
 
@@ -122,6 +72,13 @@ class State:
         before = table.pop(key, None)
         if before is not None and self._changes is not None:
             self._changes.append((table, key, before))
+
+    def keep(self, table: Table[K, V], key: K, value: V, wanted: object) -> None:
+        """Put a value that is wanted under a key, or remove the key."""
+        if wanted:
+            self.put(table, key, value)
+        else:
+            self.drop(table, key)
 
     def clear(self, table: Table[Any, Any]) -> None:
         """Forget everything of one of the tables: no decision can."""
@@ -180,31 +137,24 @@ class State:
     """Owners whose protection is not done."""
     carried: Table[str, str]
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
-
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
     recovering: Table[str, RecoveryChanged]
     """What the present start found in each account."""
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account."""
-
     baskets: Table[tuple[str, str, str], tuple[int, int]]
     """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
 
     A basket whose last legs were commanded stands here without any, so that these have room before others."""
-
     begun: Table[tuple[str, str], int]
     """Signed units of an account and instrument that the day began with, anybody's."""
-
     begun_shown: Table[tuple[str, str], int]
     """Of those, the units that agreed books of today have shown."""
-
     delivered: Table[NetKey, int]
     """Units that strategies held as CNC when the day began: the position book need not show them any more."""
-
     rebuilt: Table[str, int]
     """When the journal of this day was rebuilt, `machine_ns` and `market_ns`; empty if it never was."""
-
     calling: Table[tuple[str, str, Call], int]
     """When the call left that is on its way, by account, order and kind."""
     sizes: Table[str, Sizes]
@@ -213,10 +163,8 @@ class State:
     """The slices of each parent."""
     withdrawn: Table[tuple[str, str], int]
     """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
-
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
-
     stopped: Table[tuple[str, str], EntriesStopped]
     strangers: Table[tuple[str, str], BrokerOrder]
     """Orders of the broker that are not ours, as they were first seen."""
@@ -233,10 +181,6 @@ class State:
         if not (names := self.open_by_key.get(key)):
             return []
         return [order for name in sorted(names) if (order := self.orders.get(name))]
-
-    def position(self, owned: OwnerKey) -> Position | None:
-        """What one owner holds, or None if it never held any today."""
-        return self.positions.get(owned)
 
     def holders(self, key: NetKey) -> list[Position]:
         """Positions of the key that are not flat or not sure to be, by owner."""
@@ -265,11 +209,6 @@ class State:
     def blind(self, account: str) -> bool:
         """True while the books of an account cannot be read: the end of no order there could be proven."""
         return BOOKS_LOST + account in self.flags
-
-    def resting_orders(self, account: str) -> Iterator[Order]:
-        """Orders that are known to rest at the broker, by id."""
-        names = sorted(self.resting.get(account) or _NONE)
-        return (order for name in names if (order := self.orders.get(name)))
 
     def notice(self, machine_ns: int) -> None:
         """Move machine time on; it never goes back."""
@@ -310,10 +249,13 @@ class State:
 
     def put_position(self, position: Position) -> None:
         """Keep a position's new level."""
-        owned = position.owner
-        self.put(self.positions, owned, position)
+        self.put(self.positions, position.owner, position)
         holds = bool(position.quantity or position.quantity_seen)
         _place(self, self.owners, position.net, position.strategy, holds)
+
+
+TABLES = tuple(name for name, kind in State.__annotations__.items() if kind.startswith("Table["))
+"""Names of all tables of a state."""
 
 
 def _ended_alike(before: Order, order: Order) -> bool:
@@ -334,14 +276,6 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
         state.put(index, key, changed)
     else:
         state.drop(index, key)
-
-
-def mark(state: State, index: Table[str, str], name: str, account: str, wanted: bool) -> None:
-    """Keep a name in an index of names by account, or take it out."""
-    if wanted:
-        state.put(index, name, account)
-    else:
-        state.drop(index, name)
 
 
 def _wants_change(order: Order) -> bool:
