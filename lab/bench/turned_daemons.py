@@ -25,7 +25,7 @@ from mytrading.adapters.openalgo.ws.market_frames import Acknowledged
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.config import build_run_config, load_settings
 from mytrading.core.orders.state_machine import live
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.engine.daemon import StrategyEngine
 from mytrading.daemons.feed.daemon import DataManager
@@ -164,7 +164,7 @@ class QuotePath:
                                        at_ns=now))  # fmt: skip
         risk.state.closing.clear()
         key = OwnerKey(risk.environment.account, SBIN, Product.MIS, "EachQuote")
-        risk.apply(LevelMoved(name=engine_stops.name_of(key), value=890.0, at_ns=now))
+        risk.apply(LevelMoved(name=stop_name(key), value=890.0, at_ns=now))
 
     def until_signal(self) -> None:
         """Send quotes until one leads to a signal: by then all subscriptions have reached their writers."""

@@ -11,8 +11,8 @@ from mytrading.config.problems import nearest
 from mytrading.config.settings import TradingSettings
 from mytrading.config.symbols import exchange_of, kind_of
 from mytrading.core.accounting.margin_tables import FIXED, RiskTables, Source, share_word
-from mytrading.core.risk.books.hedges import cover_of_rules
 from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
+from mytrading.core.risk.protection.hedges import cover_of_rules
 from mytrading.messages.enums import Product
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 

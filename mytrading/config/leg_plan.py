@@ -25,7 +25,7 @@ from mytrading.core.options.leg_grammar import (
     parse_strike,
     parse_time_of_day,
 )
-from mytrading.core.risk.books.hedges import cover_of_rules, hedging
+from mytrading.core.risk.protection.hedges import cover_of_rules, hedging
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import ExpiryRule

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.risk.runs.run import basis_of
+from mytrading.core.risk.state.folds import look_at_intents
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
 from mytrading.messages.orders import Goal, GoalChanged, Order, OrderChanged, Position, PositionChanged
@@ -95,7 +96,7 @@ class SignalHistory(RuleBasedStateMachine):
         state, runs = self.bench.machine.state, self.bench.machine.runs.books.runs
         found = [intent.settled for intent in state.intents.values()], set(state.awaited)
         state.look_again()
-        state._look_at_intents("S")
+        look_at_intents(state, "S")
         assert found == ([intent.settled for intent in state.intents.values()], state.awaited)
         for run in runs.values():
             assert run.entering == any(order.strategy == run.strategy for order in state.all_live_entries())

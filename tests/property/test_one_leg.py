@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.entries.baskets import BasketMove, LegStatus
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
+from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import Action, OrderType
 from mytrading.messages.signals import Leg
@@ -46,7 +46,7 @@ class BothWays(EntryPlanner):
 def both_ways(bench: RiskBench) -> BothWays:
     """Have a bench's risk go both ways."""
     machine, entries = bench.machine, bench.machine._entries
-    made = BothWays(machine.state, entries._environment, entries._closing, entries._margins, machine.limits)
+    made = BothWays(machine.state, entries._margins, machine.limits)
     machine._entries = made
     return made
 

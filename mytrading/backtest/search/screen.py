@@ -29,8 +29,8 @@ from mytrading.backtest.search.trials import NET, Trial, judged
 from mytrading.core.accounting import performance
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.risk.books.environment import RiskEnvironment
 from mytrading.core.risk.pretrade.rules_order import product_refusal
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.run_config import Direction

@@ -1,6 +1,6 @@
 """What guards each leg of a plan: a stop at the broker, one that the engine holds, or the sold leg it hedges.
 
-It asks what risk asks, `core/risk/books/hedges` and `core/risk/pretrade/stop_plan`.
+It asks what risk asks, `core/risk/protection/hedges` and `core/risk/pretrade/stop_plan`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.engine.leg_selection import price_level
 from mytrading.core.options.leg_grammar import spell_stop
-from mytrading.core.risk.books.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
 from mytrading.core.risk.pretrade.stop_plan import (
     FUTURE_BAND,
     OPTION_BAND,
@@ -22,6 +21,7 @@ from mytrading.core.risk.pretrade.stop_plan import (
     SHARE_BAND,
     rests,
 )
+from mytrading.core.risk.protection.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mytrading.core.risk.books import watch_binding
-from mytrading.core.risk.exits import square_off_overdue
+from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.exits.price_exits import STOP_FAILED
 from mytrading.core.risk.latency_alerts import CODES as LATENCY_CODES
 from mytrading.core.risk.latency_alerts import LatencyAlerts
@@ -27,8 +26,8 @@ NEAR = 0.8
 EASED = 0.1
 """By how much of the limit its use must fall below `NEAR` to end the alert."""
 FROM_STATE = frozenset({
-    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, ODD, BLIND, LIMIT_NEAR, watch_binding.CODE,
-    *square_off_overdue.CODES, *LATENCY_CODES, *(kind.value for kind in LimitKind),
+    STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, ODD, BLIND, LIMIT_NEAR, UNBOUND,
+    LATE, MISSED, *LATENCY_CODES, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that stand exactly as long as they are among the active ones."""
 
@@ -57,10 +56,9 @@ def active_alerts(
     active |= {(STOP_FAILED, one.id): STAYS for one in state.protections.values() if one.state != "done"}
     active |= {(ROLL_OVER, subject): STAYS for subject in risk.rollover.standing(now)}
     for position in state.open_positions():
-        subject = square_off_overdue.subject_of(position)
-        active |= {(code, subject): STAYS for code in square_off_overdue.CODES}
-    for position in watch_binding.unbound(state):
-        active[watch_binding.CODE, watch_binding.subject_of(position)] = STAYS
+        active |= {(code, square_off_subject(position)): STAYS for code in (LATE, MISSED)}
+    for position in state.unbound_positions():
+        active[UNBOUND, unbound_subject(position)] = STAYS
     for limit in risk.limits.all:
         if risk.limits.is_reached(limit):
             active[limit.kind.value, limit.whom] = STAYS

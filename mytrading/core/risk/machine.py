@@ -16,13 +16,8 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.risk.books import watch_binding
-from mytrading.core.risk.books.books import Place
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
-from mytrading.core.risk.exits.price_exits import PriceExits
-from mytrading.core.risk.exits.square_off_overdue import overdue
+from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import is_expired
 from mytrading.core.risk.pretrade.readiness import blind, unpriced
@@ -30,9 +25,12 @@ from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.exit_events import without_lost
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
-from mytrading.core.risk.state.close_commands import CloseCommands, drop_repeated_goals, signed_units
+from mytrading.core.risk.state.close_commands import close_all, drop_repeated_goals, signed_units, withdraw
 from mytrading.core.risk.state.day_carry import snapshot
-from mytrading.core.risk.state.state import RiskState
+from mytrading.core.risk.state.environment import RiskEnvironment
+from mytrading.core.risk.state.folds import fold
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.risk.state.state import Place, RiskState
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import StrategySwitch, TradingState
@@ -69,26 +67,13 @@ class RiskMachine:
         instruments: InstrumentBook,
         square_off: SquareOff,
     ) -> None:
-        environment = self.environment = RiskEnvironment(
-            limits, rates, strategies, account, calendar, instruments, square_off
-        )
-        self.state = RiskState(
-            environment.lot_of,
-            environment.is_open,
-            environment.is_guarded,
-            environment.accounts_of,
-            limits.stale_quote_seconds,
-            environment.watch_for,
-            environment.contract_of,
-            environment.reach,
-        )
-        self._closing = CloseCommands(self.state, environment)
-        self.margins = MarginCheck(self.state, environment)
-        self.limits = Limits(self.state, environment, self._closing)
-        self._entries = EntryPlanner(self.state, environment, self._closing, self.margins, self.limits)
-        self.rollover = Rollover(self.state, environment, self._closing, self._entries, self.limits)
-        self.exits = PriceExits(self.state, limits, environment.is_open, self._closing)
-        self.runs = RunRules(self.state, environment, self._closing)
+        self.environment = RiskEnvironment(limits, rates, strategies, account, calendar, instruments, square_off)
+        self.state = state = RiskState(self.environment)
+        self.margins = MarginCheck(state)
+        self.limits = Limits(state)
+        self._entries = EntryPlanner(state, self.margins, self.limits)
+        self.rollover = Rollover(state, self._entries, self.limits)
+        self.runs = RunRules(state)
 
     def take_contracts(self, book: InstrumentBook) -> None:
         """Today's contracts, from now on."""
@@ -96,9 +81,9 @@ class RiskMachine:
         self.state.look_again()
 
     def apply(self, row: Any) -> None:
-        """Learn a row: an input, or one of our own decisions. What is told once more of an ended order is no news."""
-        self.state.fold(row)
-        if type(row) is not OrderChanged or not self.state.retold:
+        """Learn a row: an input, or one of our own decisions."""
+        fold(self.state, row)
+        if type(row) is not OrderChanged or not self.state.is_repeat:
             self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
@@ -110,11 +95,11 @@ class RiskMachine:
         return self._advance(self.state.intents[signal.strategy, signal.watch], now)
 
     def _on_order(self, message: OrderChanged, now: int) -> tuple[Any, ...]:
-        return () if self.state.retold else self._on_move(message, now)
+        return () if self.state.is_repeat else self._on_move(message, now)
 
     def _on_move(self, message: Any, now: int) -> tuple[Any, ...]:
         """An order, a position or an exit moved."""
-        found = (*self.runs.on_change(message, now), *self.exits.on_fill(message, now),
+        found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
                  *self.limits.on_move(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
         return _whole((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
@@ -124,9 +109,9 @@ class RiskMachine:
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
         found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
-                 *self.exits.on_time(now))  # fmt: skip
+                 *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
-        unbound = watch_binding.alarms(self.state, self.environment.today(now), now)
+        unbound = position_alerts.unbound(self.state, now)
         return _whole((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
 
     def _on_control(self, message: TradingState | StrategySwitch, now: int) -> tuple[Any, ...]:
@@ -136,7 +121,7 @@ class RiskMachine:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
         name = quote.instrument
         limited = tuple(self.limits.on_quote(name, now))
-        found = (*self.exits.at_price(name, now), *limited, *self.runs.at_price(quote, now))
+        found = (*price_exits.at_price(self.state, name, now), *limited, *self.runs.at_price(quote, now))
         if name in self.state.awaited and all(isinstance(row, LevelMoved) for row in limited):
             found = self._then_advance(found, now)
         return without_lost(drop_repeated_goals(found)) if found else found
@@ -256,7 +241,7 @@ class RiskMachine:
         if not self.state.orders.of(signal.strategy):
             return []
         entries = self.state.live_entries(signal.strategy, signal.watch)
-        return self._closing.withdraw((order for order in entries if not self._fits(order, intent)), signal.id)
+        return withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
 
     def _fits(self, order: Order, intent: Intent) -> bool:
         watch = intent.signal.watch
@@ -271,7 +256,7 @@ class RiskMachine:
         if not held:
             return []
         unwanted = (one for one in held if intent.unwanted(one, signed_units(one)))
-        return self._closing.close_all(unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
+        return close_all(self.state, unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
 
     # the clock
 
@@ -282,9 +267,9 @@ class RiskMachine:
         due = [position for position in self.state.open_positions() if self._is_due(position, now)]
         patient = all(self._is_early(position, now) for position in due)
         return [
-            *self._closing.withdraw(entries, cause),
-            *self._closing.close_all(due, cause, "square-off", 0, patient=patient),
-            *overdue(self.environment, self.state, now),
+            *withdraw(self.state, entries, cause),
+            *close_all(self.state, due, cause, "square-off", 0, patient=patient),
+            *position_alerts.overdue(self.state, now),
         ]
 
     def _is_due(self, thing: Order | Position, now: int) -> bool:
@@ -300,9 +285,9 @@ class RiskMachine:
         rows: list[Any] = []
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
-            if quote is not None and unpriced(self.state, quote, self.environment, now):
+            if quote is not None and unpriced(self.state, quote, now):
                 cause = content_id("unpriced", order.links.parent or order.client_order_id)
-                rows += self._closing.withdraw([order], cause)
+                rows += withdraw(self.state, [order], cause)
         return list({row.id: row for row in rows}.values())
 
     def hedges(self) -> list[tuple[Position, int]]:
@@ -316,7 +301,7 @@ class RiskMachine:
     def blind(self, now: int) -> dict[str, str]:
         """What keeps risk from seeing prices come to stops that it holds, by strategy."""
         names = {key[3] for key in self.state.stop_levels}
-        return {name: why for name in sorted(names) if (why := blind(self.state, name, self.environment, now))}
+        return {name: why for name in sorted(names) if (why := blind(self.state, name, now))}
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes risk needs: held, coming and wanted."""

@@ -6,11 +6,11 @@ It asks the machine and changes nothing.
 from __future__ import annotations
 
 from mytrading.core.accounting.pnl import unrealised
+from mytrading.core.risk.exits.price_levels import stop_level
 from mytrading.core.risk.limits.limits import Limit
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT
 from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
-from mytrading.core.risk.protection import engine_stops
 from mytrading.core.risk.runs.run import Run, RunLeg
 from mytrading.core.risk.sizing.lots import side_of
 from mytrading.messages.control import HeldStop, LegUse, LimitUse, Money, RiskPicture, RunUse
@@ -44,7 +44,7 @@ def _waits(risk: RiskMachine) -> str:
 
 
 def _unfunded(risk: RiskMachine, account: str) -> str:
-    why = funds_unread(risk.state, account, risk.environment.funds_stale) if risk.environment.needs_funds else ""
+    why = funds_unread(risk.state, account) if risk.environment.needs_funds else ""
     return f"account {account}: {why}" if why else ""
 
 
@@ -80,7 +80,7 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
     key = position.owner
     units = position.quantity or position.quantity_seen
     quote = risk.state.quotes.get(position.instrument)
-    level = engine_stops.level_of(risk.state, position)
+    level = stop_level(risk.state, key)
     distance = (quote.ltp - level) * side_of(units).sign if quote is not None and level else None
     return HeldStop(
         account=position.account,

@@ -11,7 +11,7 @@ from mytrading.core.orders.flat_order import shown_order
 from mytrading.core.orders.parent_orders import grouped
 from mytrading.core.orders.state_machine import LIVE, PROVEN
 from mytrading.core.reconciler.book_confidence import least, of_account
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
@@ -120,9 +120,9 @@ def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
     if beat is None or shown["stop"] is not None or shown["stop_state"] == "closing":
         return shown
     key = position.owner
-    if level := beat.figures.get(engine_stops.name_of(key)):
+    if level := beat.figures.get(stop_name(key)):
         return {**shown, "stop": level, "stop_state": "engine"}
-    return {**shown, "stop_state": "hedge"} if beat.figures.get(engine_stops.hedge_of(key)) else shown
+    return {**shown, "stop_state": "hedge"} if beat.figures.get(hedge_name(key)) else shown
 
 
 def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:

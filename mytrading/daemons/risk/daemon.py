@@ -14,9 +14,10 @@ from mytrading.core.accounting.pnl import profit
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.demand_digest import digest
 from mytrading.core.risk.active_alerts import FROM_STATE, active_alerts
+from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.latency_alerts import LatencyAlerts
 from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.core.risk.state.close_commands import drop_repeated_goals
@@ -299,11 +300,7 @@ class RiskManager(MachineDaemon):
         """What would have entries denied only because this risk has just started, in words; empty if nothing."""
         account = self.risk.environment.account
         unready = not_ready(self.risk.state, account)
-        unfunded = (
-            funds_unread(self.risk.state, account, self.risk.environment.funds_stale)
-            if self.config.order_accounts
-            else ""
-        )
+        unfunded = funds_unread(self.risk.state, account) if self.config.order_accounts else ""
         return unready or (f"account {account}: {unfunded}" if unfunded else "")
 
     def ready(self) -> bool:
@@ -320,8 +317,8 @@ class RiskManager(MachineDaemon):
             "open_intents": (intents := float(sum(1 for _ in self.risk.state.open_intents()))),
             "open_wishes": intents,  # its name in 0.1
             "watching": float(len(self._topics)),
-            **{engine_stops.name_of(position.owner): level for position, level in armed(self.risk.state)},
-            **{engine_stops.hedge_of(one.owner): float(units) for one, units in self.risk.hedges()},
+            **{stop_name(position.owner): level for position, level in armed(self.risk.state)},
+            **{hedge_name(one.owner): float(units) for one, units in self.risk.hedges()},
             **self.risk.margins.figures(),
             **self.risk.runs.figures(),
         }
@@ -340,7 +337,7 @@ class RiskManager(MachineDaemon):
         told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
         said = {(row.code, row.subject) for row in told if iso_day(row.first_ns) == day}
         reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
-        levels = engine_stops.restore(self.risk.state, now)
+        levels = restore_stops(self.risk.state, now)
         return (*levels, *drop_repeated_goals(row for limit in reached for row in self.risk.limits.fire(limit, now)))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from mytrading.core.oms.reconcile.broker_books import subject_of as disputed_sub
 from mytrading.core.orders.live_gate import live_problem
 from mytrading.core.orders.state_machine import SENT, as_wanted
 from mytrading.core.risk.pretrade.readiness import BLIND
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.book_availability import BooksWatch
@@ -167,7 +167,7 @@ class TradeManager(MachineDaemon):
         known, found = self._guardians.engine_stops, []
         for position in self.orders.positions():
             if position.quantity or position.quantity_seen:
-                name = engine_stops.name_of(position.owner)
+                name = stop_name(position.owner)
                 if name in known if known is not None else position.held_stop:
                     found.append(f"{position.strategy} in {position.instrument}")
         return found

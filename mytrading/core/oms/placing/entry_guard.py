@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.protection.engine_stops import PREFIX
+from mytrading.core.risk.protection.level_names import STOP_PREFIX
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
 
@@ -36,7 +36,7 @@ class Guardians:
         if beat.daemon not in WATCHED:
             return
         if beat.daemon == "risk" and beat.ready:  # one with a journal in doubt may have forgotten what it holds
-            self.engine_stops = frozenset(name for name in beat.figures if name.startswith(PREFIX))
+            self.engine_stops = frozenset(name for name in beat.figures if name.startswith(STOP_PREFIX))
         self._silent[beat.daemon] = machine_ns
         if beat.ready:
             self._well[beat.daemon] = machine_ns

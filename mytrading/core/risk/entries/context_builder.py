@@ -6,14 +6,13 @@ Whatever a rule may look at is looked up here and nowhere else, so that a denial
 from __future__ import annotations
 
 from mytrading.core.calendar import Session
-from mytrading.core.risk.books import orphan_hedges
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.hedges import hedging
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade import readiness
 from mytrading.core.risk.pretrade.context import PreTradeContext
+from mytrading.core.risk.protection.hedges import hedging
 from mytrading.core.risk.sizing.lots import entry_price, side_of, target_units
+from mytrading.core.risk.state import orphan_hedges
+from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Action
@@ -30,9 +29,9 @@ _NOBODYS = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0,
 class ContextBuilder:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment, limits: Limits) -> None:
+    def __init__(self, state: RiskState, limits: Limits) -> None:
         self._state = state
-        self._environment = environment
+        self._environment = state.environment
         self._limits = limits
 
     @property
@@ -57,7 +56,7 @@ class ContextBuilder:
         hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
         guard, guard_level = state.guard_of(owner, units) if there else _NO_GUARD
-        losses, loss_ns = state.tally.losses.get((account, signal.strategy), (0, 0))
+        losses, loss_ns = state.counters.losses.get((account, signal.strategy), (0, 0))
         return PreTradeContext(
             signal=signal,
             leg=leg,
@@ -84,7 +83,7 @@ class ContextBuilder:
             square_off_ns=environment.square_off_begins(signal.strategy, leg.instrument, product, now),
             speed=environment.square_off.speed,
             needs_funds=environment.needs_funds,
-            funds_unread=readiness.funds_unread(state, account, environment.funds_stale),
+            funds_unread=readiness.funds_unread(state, account),
             reduces=there != 0 and there * units < 0,
             units_there=abs(state.units_everywhere(account, leg.instrument)),
             adds_position=leg.instrument not in busy,
@@ -102,17 +101,17 @@ class ContextBuilder:
             entered=intent.entered,
             stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),
-            coverage=1.0 if environment.lock_step else state.tally.coverage(state.machine_ns),
+            coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
             session_entries=state.entries_since(signal.strategy, session.open_ns) if session else 0,
             active_orders=state.live_orders(account),
-            cancels_today=state.tally.cancels.get(account, 0),
+            cancels_today=state.counters.cancels.get(account, 0),
             losses=losses,
             loss_ns=loss_ns,
             reached=self._limits.reached(account, signal.strategy),
             hedging=hedges,
             beyond=beyond,
             covers=covers,
-            blind=readiness.blind(state, signal.strategy, environment, now) if state.stop_levels else "",
+            blind=readiness.blind(state, signal.strategy, now) if state.stop_levels else "",
             guard=guard,
             guard_level=guard_level,
         )
@@ -134,9 +133,9 @@ class ContextBuilder:
             level=level,
             level_reason=level_reason,
             disk_low=state.disk_low,
-            coverage=1.0 if environment.lock_step else state.tally.coverage(state.machine_ns),
+            coverage=1.0 if environment.lock_step else state.counters.coverage(state.machine_ns),
             active_orders=state.live_orders(account),
-            cancels_today=state.tally.cancels.get(account, 0),
+            cancels_today=state.counters.cancels.get(account, 0),
             reached=self._limits.reached(account, ""),
         )
 
@@ -170,8 +169,8 @@ class ContextBuilder:
             return True
         if len(intent.legs) < 2:
             return False
-        names, attempts = (intent.signal.id, *intent.begun_as), self._state.attempts
-        return any(attempts(account, name, leg.instrument) for name in names for leg in intent.legs)
+        names, next_entry = (intent.signal.id, *intent.begun_as), self._state.next_entry
+        return any(next_entry(account, name, leg.instrument)[0] for name in names for leg in intent.legs)
 
     def stopped_out(self, intent: Intent, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""

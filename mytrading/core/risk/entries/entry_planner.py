@@ -14,28 +14,25 @@ from msgspec.structs import replace
 from mytrading.core.ids import content_id
 from mytrading.core.orders.slicing import Unsliceable, slices
 from mytrading.core.orders.state_machine import UNRESOLVED, in_words
-from mytrading.core.risk.books import orphan_hedges
-from mytrading.core.risk.books.books import MACHINE_FLOOR_NS, NO_RESERVE
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.intent import Intent
-from mytrading.core.risk.books.staleness import is_stale
 from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move
 from mytrading.core.risk.entries.context_builder import ContextBuilder
 from mytrading.core.risk.entries.together import together
+from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
 from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
 from mytrading.core.risk.pretrade.rule_table import judge, judge_given, with_denial
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, stop_of, who_holds
-from mytrading.core.risk.protection import engine_stops, take_profits
 from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
-from mytrading.core.risk.state.close_commands import BROKEN, CloseCommands
-from mytrading.core.risk.state.state import RiskState
+from mytrading.core.risk.state import orphan_hedges
+from mytrading.core.risk.state.alert_rows import risk_alert
+from mytrading.core.risk.state.close_commands import BROKEN, close_all, withdraw
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import PlaceEntry, SignalDenied, SignalExpired
-from mytrading.messages.control import Alert
 from mytrading.messages.enums import OrderType, Severity
 from mytrading.messages.run_config import OrphanLegs, StopPlan
 from mytrading.messages.signals import Leg, Signal
@@ -59,20 +56,11 @@ _NOTHING = _Kept()
 class EntryPlanner:
     """Asks the state, changes nothing."""
 
-    def __init__(
-        self,
-        state: RiskState,
-        environment: RiskEnvironment,
-        closing: CloseCommands,
-        margins: MarginCheck,
-        limits: Limits,
-    ) -> None:
-        self._state = state
-        self._environment = environment
-        self._closing = closing
+    def __init__(self, state: RiskState, margins: MarginCheck, limits: Limits) -> None:
+        self._state, self._environment = state, state.environment
         self._margins = margins
-        self._cases = ContextBuilder(state, environment, limits)
-        self._sizer = Sizer(state, environment, margins)
+        self._cases = ContextBuilder(state, limits)
+        self._sizer = Sizer(state, margins)
 
     @property
     def machine_ns(self) -> int:
@@ -183,7 +171,7 @@ class EntryPlanner:
     ) -> float:
         """Rupees that stay reserved for the legs still to come, once those chosen are ordered."""
         signal = intent.signal
-        before = self._state.baskets.get((signal.strategy, signal.watch, account), NO_RESERVE).margin
+        before = self._state.baskets.get((signal.strategy, signal.watch, account), BasketReserve()).margin
         whole = before if begun else sum(case.reserves for _, case in cases)
         return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
 
@@ -221,7 +209,7 @@ class EntryPlanner:
     def _standing(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
         state, signal = self._state, intent.signal
         coming = state.coming_units(signal.strategy, leg.instrument, account)
-        attempts = state.attempts(account, signal.id, leg.instrument)
+        attempts, _ = state.next_entry(account, signal.id, leg.instrument)
         failed = attempts - bool(attempts and coming)
         stopped = orphan_hedges.losses(state, intent, account, leg.instrument) if intent.lost else 0
         return LegStatus(
@@ -263,7 +251,7 @@ class EntryPlanner:
         if found := judge_given(self._cases.of_account(account, now)):
             return found[0].message
         environment = self._environment
-        unread = funds_unread(self._state, account, environment.funds_stale) if environment.needs_funds else ""
+        unread = funds_unread(self._state, account) if environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
 
     def has_begun(self, intent: Intent, account: str) -> bool:
@@ -338,9 +326,7 @@ class EntryPlanner:
             entry = replace(entry, held_stop=level)
         if leg.target_price and not case.is_hedge:
             entry = replace(entry, held_target=leg.target_price)
-        target = take_profits.hold(self._state, entry, case.now)
-        armed = 0.0 if case.is_hedge else level
-        return [entry, *target, *engine_stops.hold(self._state, entry, armed, case.now)]
+        return [entry, *fix_levels(self._state, entry, 0.0 if case.is_hedge else level, case.now)]
 
     def _floor(self, signal: Signal, grace: int) -> int:
         """Machine time that an entry lives at least; none in lock-step."""
@@ -385,10 +371,12 @@ class EntryPlanner:
         held = (p for p in state.held(signal.strategy, signal.watch) if p.account == account and unwinds)
         denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
         return [
-            *self._closing.withdraw(live, signal.id),
-            *self._closing.close_all(held, signal.id, why, signal.trace_ns),
+            *withdraw(self._state, live, signal.id),
+            *close_all(self._state, held, signal.id, why, signal.trace_ns),
             replace(denial, unwinds=unwinds),
-            _alarm(signal, account, f"{signal.strategy} in {account}: {why}", now),
+            risk_alert(
+                BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", f"{signal.strategy} in {account}: {why}", now
+            ),
         ]
 
     def _denied(
@@ -414,15 +402,3 @@ class EntryPlanner:
         """The intent is over and was not judged."""
         signal = intent.signal
         return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)
-
-
-def _alarm(signal: Signal, account: str, what: str, now: int) -> Alert:
-    return Alert(
-        code=BROKEN,
-        severity=Severity.CRITICAL,
-        subject=f"{signal.id}/{account}",
-        message=what,
-        daemon="risk",
-        first_ns=now,
-        last_ns=now,
-    )

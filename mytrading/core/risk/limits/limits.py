@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.books.environment import RiskEnvironment
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, Scope
 from mytrading.core.risk.pnl.equity_memory import (
     Line,
@@ -22,11 +21,13 @@ from mytrading.core.risk.pnl.equity_memory import (
     peak_name,
     times_name,
 )
-from mytrading.core.risk.state.close_commands import CloseCommands
+from mytrading.core.risk.state.alert_rows import risk_alert
+from mytrading.core.risk.state.close_commands import close_all, withdraw
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
 from mytrading.core.time import SECOND
-from mytrading.messages.control import KILL, Alert, FlattenRequested, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import LimitAction, LimitKind, Severity, TradingLevel
 from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.orders import Order, Position
@@ -99,8 +100,9 @@ class Limit(NamedTuple):
 class Limits:
     """Asks the state, changes nothing. Budget of a quote: 10 µs for five strategies in one account."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment, closing: CloseCommands) -> None:
-        self._state, self._environment, self._closing = state, environment, closing
+    def __init__(self, state: RiskState) -> None:
+        environment = state.environment
+        self._state, self._environment = state, environment
         self._money = state.memory.money
         self._money.r_value = environment.limits.r_value
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
@@ -291,7 +293,7 @@ class Limits:
         rows: list[Any] = [
             LevelMoved(name=fired_name(limit.line), value=value or -limit.most, at_ns=now),
             self._event(limit, cause, value, now),
-            _alert(limit, text, now),
+            risk_alert(limit.kind.value, Severity.CRITICAL, limit.whom, text, now),
         ]
         if limit.action is LimitAction.HALT:
             rows.append(LevelMoved(name=halt_name(limit.line), value=1.0, at_ns=now))
@@ -341,14 +343,14 @@ class Limits:
             return []
         cause = self._cause(limit, now)
         entries = [order for order in self._state.all_live_entries() if self._covers(limit, order)]
-        rows = self._closing.withdraw(entries, cause)
+        rows = withdraw(self._state, entries, cause)
         if limit.action not in _CLOSING:
             return rows
         held = self._held(limit)
         if limit.action is LimitAction.FLATTEN:
             held = [position for position in held if position.opened_ns > at_ns or now - at_ns > PATIENCE_NS]
         reason = f"{limit.setting} of {limit.whom}"
-        return [*rows, *self._closing.close_all(held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
+        return [*rows, *close_all(self._state, held, cause, reason, 0, patient=now - at_ns < PATIENCE_NS)]
 
     def _held(self, limit: Limit) -> list[Position]:
         return [position for position in self._state.open_positions() if self._covers(limit, position)]
@@ -417,15 +419,3 @@ def _of_strategy(environment: RiskEnvironment, name: str) -> Iterator[Limit]:
         yield Limit(LimitKind.DAILY_STOP_R, scope, strategy.daily_stop_r, strategy.limit_action)
     if strategy.daily_target_r:
         yield Limit(LimitKind.DAILY_TARGET_R, scope, strategy.daily_target_r, strategy.limit_action)
-
-
-def _alert(limit: Limit, text: str, now: int) -> Alert:
-    return Alert(
-        code=limit.kind.value,
-        severity=Severity.CRITICAL,
-        subject=limit.whom,
-        message=text,
-        daemon="risk",
-        first_ns=now,
-        last_ns=now,
-    )

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.books.books import RiskBooks
-from mytrading.core.risk.books.environment import RiskEnvironment
 from mytrading.core.risk.runs.run_book import OPTION_PATIENCE
+from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
@@ -25,23 +24,23 @@ DOUBTED = "quarantine "
 """How a note of a heartbeat begins that says which journal is in doubt."""
 
 
-def not_ready(books: RiskBooks, account: str) -> str:
+def not_ready(state: RiskState, account: str) -> str:
     """Which daemon or account keeps entries waiting, in words; empty if none.
 
     What ails the account is told before that the reconciler is not ready for it: it names the cause.
     """
-    if books.doubted:
+    if state.doubted:
         return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
     for name in NEEDED:
-        beat = books.beats.get(name)
-        if beat is None or books.machine_ns - beat.machine_ns > SILENT_NS:
+        beat = state.beats.get(name)
+        if beat is None or state.machine_ns - beat.machine_ns > SILENT_NS:
             return f"{name} is silent"
-    health = books.health.get(account)
+    health = state.health.get(account)
     if health is not None and not health.healthy:
         return f"account {account}: {health.message or 'its books are not read yet'}"
-    if account in books.recovering:
+    if account in state.recovering:
         return f"account {account}: its books are being compared with the journal since the router's start"
-    for beat in books.beats.values():
+    for beat in state.beats.values():
         doubted = beat.notes and any(note.startswith(DOUBTED) for note in beat.notes)
         needed = beat.daemon in NEEDED and (beat.daemon != "reconciler" or health is None)  # health tells, by account
         if doubted or (not beat.ready and needed):
@@ -49,9 +48,9 @@ def not_ready(books: RiskBooks, account: str) -> str:
     return "" if health is not None else f"account {account} has not reported yet"
 
 
-def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
+def bars_lacking(state: RiskState, signal: Signal, leg: Leg) -> str:
     """Which bars that an intent may have been decided on are missing, in words; empty if none."""
-    bars = books.bars
+    bars = state.bars
     if not (bars.behind or bars.holes):
         return ""
     for name in (signal.watch, leg.instrument):
@@ -62,67 +61,69 @@ def bars_lacking(books: RiskBooks, signal: Signal, leg: Leg) -> str:
     return ""
 
 
-def funds_unread(books: RiskBooks, account: str, stale_ns: int) -> str:
+def funds_unread(state: RiskState, account: str) -> str:
     """Why it is not known what an account has free, empty if it is.
 
-    What was read more than `stale_ns` of machine time ago is not known, whatever a reconciler says that has begun
-    again; 0: it never ages.
+    What was read more than `environment.funds_stale` (machine ns) ago is not known, whatever a reconciler says that
+    has begun again; 0: it never ages.
     """
-    funds = books.margin.funds.get(account)
+    funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale
     if funds is None:
         return "the broker has not reported its funds"
-    health = books.health.get(account)
+    health = state.health.get(account)
     if health is not None and health.funds_unread:
         return health.funds_unread
-    if stale_ns and books.machine_ns - funds.machine_ns > stale_ns:
+    if stale_ns and state.machine_ns - funds.machine_ns > stale_ns:
         return f"its funds were not read for {stale_ns / SECOND:.0f} seconds"
     return ""
 
 
-def session_lost(books: RiskBooks, account: str) -> str:
+def session_lost(state: RiskState, account: str) -> str:
     """What the server of an account said when it refused to read books, empty while it reads them."""
-    health = books.health.get(account)
+    health = state.health.get(account)
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
 
-def unpriced(books: RiskBooks, quote: Quote, environment: RiskEnvironment, now: int) -> bool:
+def unpriced(state: RiskState, quote: Quote, now: int) -> bool:
     """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
+    environment = state.environment
     instrument = environment.instruments.get(quote.instrument)
     patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
     old = now - quote.market_ns > environment.limits.stale_quote_seconds * patience * SECOND
-    return old and (environment.lock_step or books.machine_ns - quote.received_ns > BLIND_NS)
+    return old and (environment.lock_step or state.machine_ns - quote.received_ns > BLIND_NS)
 
 
-def armed(books: RiskBooks, strategy: str = "") -> Iterable[tuple[Position, float]]:
+def armed(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, float]]:
     """Positions, of a strategy or of all, with the level of the stop that risk holds for them."""
-    for key, level in books.stop_levels.items():
-        position = books.positions.get(key) if strategy in ("", key[3]) else None
+    for key, level in state.stop_levels.items():
+        position = state.positions.get(key) if strategy in ("", key[3]) else None
         if position is not None and (position.quantity or position.quantity_seen):
             yield position, level
 
 
-def blind(books: RiskBooks, strategy: str, environment: RiskEnvironment, now: int) -> str:
+def blind(state: RiskState, strategy: str, now: int) -> str:
     """What keeps risk from seeing a price come to a stop that it holds for a strategy, in words; empty if nothing.
 
     Only in continuous trading, and not before it lasted ten seconds.
     """
+    environment = state.environment
     open_now = [
         (position, level)
-        for position, level in armed(books, strategy)
+        for position, level in armed(state, strategy)
         if environment.is_open(position.instrument.partition(":")[0], now)
     ]
     if not open_now or environment.lock_step:
         return ""
-    for_seconds = (books.machine_ns - max(books.feed_well_ns, environment.patient_until)) // SECOND
+    for_seconds = (state.machine_ns - max(state.feed_ready_ns, environment.patient_until)) // SECOND
     names = ", ".join(sorted(f"{position.instrument} (stop {level:g})" for position, level in open_now))
     if for_seconds * SECOND >= BLIND_NS:
         return f"the feed is silent or not ready for {for_seconds} s, and the engine holds the stop of {names}"
-    unseen = [name for position, _ in open_now if (name := _unseen(books, position.instrument, environment, now))]
+    unseen = [name for position, _ in open_now if (name := _unseen(state, position.instrument, now))]
     return f"no price of {', '.join(sorted(unseen))} comes, and the engine holds its stop" if unseen else ""
 
 
-def _unseen(books: RiskBooks, instrument: str, environment: RiskEnvironment, now: int) -> str:
-    quote = books.quotes.get(instrument)
+def _unseen(state: RiskState, instrument: str, now: int) -> str:
+    quote = state.quotes.get(instrument)
     if quote is None:
-        return instrument if books.machine_ns - environment.patient_until >= BLIND_NS else ""
-    return instrument if unpriced(books, quote, environment, now) else ""
+        return instrument if state.machine_ns - state.environment.patient_until >= BLIND_NS else ""
+    return instrument if unpriced(state, quote, now) else ""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
-from mytrading.core.risk.books.staleness import is_stale
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
 from mytrading.core.risk.pretrade.stop_plan import stop_problem
+from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.instruments import InstrumentKind

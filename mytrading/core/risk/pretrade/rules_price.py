@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 
-from mytrading.core.risk.books.environment import COLLAR_TICKS
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
 from mytrading.core.risk.pretrade.stop_plan import band_of
+from mytrading.core.risk.state.environment import COLLAR_TICKS
 
 _EPSILON = 1e-6
 

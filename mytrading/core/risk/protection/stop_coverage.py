@@ -70,12 +70,12 @@ class StopCoverage:
         self._is_open = is_open
         self._events: dict[tuple[str, str], int] = {}
         self._rested: dict[OwnerKey, int] = {}
-        """When a stop or exit of an owner was last told to rest at the broker."""
+        """When a stop or exit of an owner was last reported to rest at the broker."""
         self._sightings: dict[OwnerKey, _Sighting] = {}
         self._doubts: dict[OwnerKey, _Sighting] = {}
         self.doubtful: frozenset[str] = frozenset()
         """Instruments with a position of which `missed` speaks."""
-        self._asked: dict[str, int] = {}
+        self._requested: dict[str, int] = {}
         self._delivered: dict[NetKey, int] = {}
         """Units held as CNC when the day began: they may have left the position book."""
 
@@ -106,12 +106,12 @@ class StopCoverage:
     def _look_again(self) -> None:
         self.doubtful = frozenset(key[1] for key in self.missed())
 
-    def asked(self, account: str, machine_ns: int) -> None:
+    def requested(self, account: str, machine_ns: int) -> None:
         """The books of an account were asked for."""
-        self._asked[account] = machine_ns
+        self._requested[account] = machine_ns
 
-    def alarmed(self, code: str, subject: str) -> None:
-        """An operator was told."""
+    def alerted(self, code: str, subject: str) -> None:
+        """An operator was alerted."""
         for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
             for found in bare:
                 if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
@@ -143,7 +143,7 @@ class StopCoverage:
         covered = _covered(position, owned, held, {order.broker_order_id for order in here})
         least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
         self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
-        if there <= 0 or not self._tells(position, held) or any(order.state in _MOVING for order in here):
+        if there <= 0 or not self._is_readable(position, held) or any(order.state in _MOVING for order in here):
             self._sightings.pop(key, None)
             return
         known = self._sightings.get(key)
@@ -165,7 +165,7 @@ class StopCoverage:
             known.owned, known.covered, known.again = owned, covered, True
             known.began_ns = max(known.began_ns, held.began_machine_ns)
 
-    def _tells(self, position: Position, held: BrokerHeld) -> bool:
+    def _is_readable(self, position: Position, held: BrokerHeld) -> bool:
         exchange = position.instrument.partition(":")[0]
         event = self._events.get((position.account, position.instrument), -1)
         readable = position.instrument not in held.unread
@@ -184,7 +184,7 @@ class StopCoverage:
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def missed(self) -> list[OwnerKey]:
-        """Those of them whose newest reading began after the last word of a stop that rests: it is not there.
+        """Those of them whose newest reading began after the last report of a stop that rests: it is not there.
 
         A reading from before says nothing of that stop: the next one tells, and until then prices are the stop's to
         watch.
@@ -202,7 +202,7 @@ class StopCoverage:
         live = list(orders)
         seeming = any(key[0] == account for kept in (self._sightings, self._doubts) for key in kept)
         doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
-        last = self._asked.get(account)
+        last = self._requested.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
 
 

@@ -10,26 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
-from mytrading.core.risk.rollover.blockers import RollBlocker, RollBlockers, name_of
-from mytrading.core.risk.state.close_commands import CloseCommands, signed_units
+from mytrading.core.risk.pretrade.readiness import not_ready
+from mytrading.core.risk.state.alert_rows import alert_once, risk_alert
+from mytrading.core.risk.state.close_commands import close, goal_id, signed_units, withdraw
+from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Action, Product, Purpose, Severity
+from mytrading.messages.enums import Action, Confidence, Product, Purpose, Severity, TradingLevel
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.messages.journal_rows import LevelMoved, Rolled
+from mytrading.messages.journal_rows import Rolled
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Position
 from mytrading.messages.run_config import RollRule
@@ -43,6 +42,7 @@ QUOTE_PATIENCE_NS = 120 * SECOND
 PATIENCE_NS = 120 * SECOND
 """Market time from the moment at which rolls begin in which a server or book that is not ready yet is no news."""
 _ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
+LEVEL, LIMIT, READINESS, POSITION = BLOCKER_KINDS = ("level", "limit", "readiness", "position")
 NEEDED = frozenset(
     {
         "NOT_READY", "WRONG_MODE", "HALTED", "REDUCING", "DISK_LOW", "INSTRUMENT_HALTED", "POSITION_IN_DOUBT",
@@ -63,22 +63,20 @@ def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most:
     return count
 
 
+class RollBlocker(NamedTuple):
+    """What keeps a roll from beginning: its kind, and why. One that `passes` by itself is reported once it lasts."""
+
+    kind: str
+    why: str
+    passes: bool = False
+
+
 class Rollover:
     """Asks the state, changes nothing."""
 
-    def __init__(
-        self,
-        state: RiskState,
-        environment: RiskEnvironment,
-        closing: CloseCommands,
-        entries: EntryPlanner,
-        limits: Limits,
-    ) -> None:
-        self._state = state
-        self._environment = environment
-        self._closing = closing
-        self._entries = entries
-        self._waits = RollBlockers(state, limits)
+    def __init__(self, state: RiskState, entries: EntryPlanner, limits: Limits) -> None:
+        self._state, self._environment = state, state.environment
+        self._entries, self._limits = entries, limits
 
     def holds(self, intent: Intent) -> bool:
         """True while a roll moves what this intent still wants."""
@@ -146,13 +144,13 @@ class Rollover:
         before = self._state.rolls.get(key)
         if before is not None and self._environment.today(before.at_ns) == self._environment.today(now):
             return []
-        if held_up := self._waits.of(position):
-            return [] if self._is_early(held_up, near.exchange, now) else self._hinder(position, held_up, now)
+        if blocker := self._blocker(position):
+            return [] if self._is_early(blocker, near.exchange, now) else self._report_blocker(position, blocker, now)
         far = self._next(near)
         cause = content_id("roll", *key, position.opened_ns, self._environment.today(now))
         roll = Rolled(
             cause=cause,
-            goal=self._closing.goal_id(position, cause),
+            goal=goal_id(position, cause),
             account=position.account,
             strategy=position.strategy,
             product=position.product,
@@ -186,10 +184,10 @@ class Rollover:
         session = self._environment.calendar.session(exchange, self._environment.calendar.trading_day(now))
         return session.open_ns + self._environment.limits.avoid_first_minutes * MINUTE if session is not None else 0
 
-    def _is_early(self, held_up: RollBlocker, exchange: str, now: int) -> bool:
+    def _is_early(self, blocker: RollBlocker, exchange: str, now: int) -> bool:
         """True while what passes by itself is no news: risk has just started, or the session."""
         young = self._state.machine_ns < self._environment.patient_until
-        return held_up.passes and (young or now < self._first_ns(exchange, now) + PATIENCE_NS)
+        return blocker.passes and (young or now < self._first_ns(exchange, now) + PATIENCE_NS)
 
     def _rule(self, strategy: str) -> RollRule | None:
         run = self._environment.strategies.get(strategy)
@@ -203,6 +201,35 @@ class Rollover:
             and item.exchange == near.exchange
         )  # fmt: skip
         return min(later, key=lambda item: item.expiry, default=None)
+
+    def _blocker(self, position: Position) -> RollBlocker | None:
+        """What keeps a due roll from beginning; what an operator or the next day must end comes before what passes."""
+        level, why = self._state.level(position.account)
+        if level is not TradingLevel.NORMAL:
+            return RollBlocker(LEVEL, f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
+        if limit := self._limited(position.account, position.strategy):
+            return RollBlocker(LIMIT, limit)
+        if unready := not_ready(self._state, position.account):
+            return RollBlocker(READINESS, f"not ready: {unready}; it begins as soon as that is well", passes=True)
+        doubt, coming = "", self._state.coming_units(position.strategy, position.instrument, position.account)
+        if position.confidence is not Confidence.CONFIRMED:
+            doubt = f"the position is {position.confidence}"
+        elif position.quantity != position.quantity_seen:
+            doubt = f"{position.quantity} units are booked and {position.quantity_seen} were seen"
+        elif coming:
+            doubt = f"an order may still bring {coming} units"
+        return RollBlocker(POSITION, f"{doubt}; it begins as soon as that is settled", passes=True) if doubt else None
+
+    def _limited(self, account: str, strategy: str) -> str:
+        """Which limit of the day was reached, empty if none: what is brought again after it would be new risk."""
+        return "; ".join(self._limits.reached(account, strategy).values())
+
+    def _is_alerted(self, position: Position, today: str) -> bool:
+        """True while a roll is kept from beginning by what was alerted today."""
+        if all(_blocker_name(position, kind, today) not in self._state.levels for kind in BLOCKER_KINDS):
+            return False
+        found = self._blocker(position)
+        return found is not None and _blocker_name(position, found.kind, today) in self._state.levels
 
     # going on
 
@@ -273,7 +300,7 @@ class Rollover:
     def _close(self, roll: Rolled, near: Position | None) -> list[Any]:
         if near is None:
             return []
-        rows = self._closing.close(near, roll.cause, f"roll over to {roll.far}", 0)
+        rows = close(self._state, near, roll.cause, f"roll over to {roll.far}", 0)
         return [replace(row, purpose=Purpose.ROLL) for row in rows]
 
     def _take_back(self, roll: Rolled, now: int) -> list[Any]:
@@ -285,16 +312,16 @@ class Rollover:
         )
         far = self._state.positions.get(roll.far_owner)
         cause = content_id("roll_back", roll.cause, self._environment.today(now))
-        close = (
-            self._closing.close(far, cause, "roll over given up", 0) if far is not None and signed_units(far) else []
-        )
-        return [*self._closing.withdraw(live, cause), *(close if not roll.base else [])]
+        rows = withdraw(self._state, live, cause)
+        if far is not None and signed_units(far) and not roll.base:
+            rows += close(self._state, far, cause, "roll over given up", 0)
+        return rows
 
     def _ended(self, roll: Rolled, *, ours: bool, held: int) -> str:
         """Why a roll under way is given up; after a limit one whose near leg already follows the far one goes on."""
         if roll.strategy in self._state.leaving or (roll.near_owner in self._state.closing and not ours and held):
             return f"{roll.near} is being closed"
-        return "" if roll.first == "far" and ours else self._waits.limited(roll.account, roll.strategy)
+        return "" if roll.first == "far" and ours else self._limited(roll.account, roll.strategy)
 
     def _unwanted(self, roll: Rolled) -> bool:
         intent = self._state.intents.get((roll.strategy, roll.watch))
@@ -324,17 +351,14 @@ class Rollover:
             if (roll.phase == "begun" and roll.note)
             or (roll.phase == "given_up" and self._environment.today(roll.at_ns) == today)
         }
-        return told | {_subject(one) for one in self._state.open_positions() if self._waits.is_told(one, today)}
+        return told | {_subject(one) for one in self._state.open_positions() if self._is_alerted(one, today)}
 
-    def _hinder(self, position: Position, held_up: RollBlocker, now: int) -> list[Any]:
-        """Told once a day for each position and kind."""
-        name = name_of(position, held_up.kind, self._environment.today(now))
-        if name in self._state.levels:
-            return []
-        where = f"{position.instrument} in {position.account}"
-        text = f"the roll over of {where} is due and does not begin: {held_up.why}"
-        told = LevelMoved(name=name, value=float(position.quantity), at_ns=now)
-        return [told, _alert(_subject(position), text, Severity.WARNING, now)]
+    def _report_blocker(self, position: Position, blocker: RollBlocker, now: int) -> list[Any]:
+        """An alert once a day for each position and kind."""
+        name = _blocker_name(position, blocker.kind, self._environment.today(now))
+        text = f"the roll over of {position.instrument} in {position.account} is due and does not begin: {blocker.why}"
+        alert = risk_alert(CODE, Severity.WARNING, _subject(position), text, now)
+        return alert_once(self._state, name, float(position.quantity), alert)
 
     def _note(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
         """A roll that is denied waits; each reason is told once."""
@@ -345,7 +369,7 @@ class Rollover:
         severity = Severity.CRITICAL if gone else Severity.WARNING
         why = "; ".join(denial.message for denial in denied)
         text = f"the roll over from {roll.near} to {roll.far} waits: {why}{gone}"
-        return [replace(roll, note=denied[0].code, at_ns=now), _alert(subject_of(roll), text, severity, now)]
+        return [replace(roll, note=denied[0].code, at_ns=now), risk_alert(CODE, severity, subject_of(roll), text, now)]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
         ended = replace(roll, phase="given_up", note=why, at_ns=now)
@@ -354,7 +378,7 @@ class Rollover:
         text = (
             f"the roll over from {roll.near} to {roll.far or 'the next contract'} in {roll.account} was given up: {why}"
         )
-        return [ended, _alert(subject_of(roll), text, Severity.CRITICAL, now)]
+        return [ended, risk_alert(CODE, Severity.CRITICAL, subject_of(roll), text, now)]
 
 
 def subject_of(roll: Rolled) -> str:
@@ -366,13 +390,6 @@ def _subject(position: Position) -> str:
     return f"{position.strategy}/{position.account}/{position.instrument}"
 
 
-def _alert(subject: str, text: str, severity: Severity, now: int) -> Alert:
-    return Alert(
-        code=CODE,
-        severity=severity,
-        subject=subject,
-        message=text,
-        daemon="risk",
-        first_ns=now,
-        last_ns=now,
-    )
+def _blocker_name(position: Position, kind: str, day: str) -> str:
+    """The level that remembers that a blocker of this kind was alerted on a day."""
+    return f"roll_due {kind} {position.strategy}/{position.account}/{position.instrument} {position.opened_ns}:{day}"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.books.orphan_hedges import GUARDS, is_protective
 from mytrading.core.risk.runs.run import run_id_of
+from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective
 from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.orders import Order, Position

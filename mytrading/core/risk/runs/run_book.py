@@ -13,8 +13,6 @@ from typing import Any
 import msgspec
 
 from mytrading.core.accounting.pnl import exit_price, unrealised
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.staleness import QUOTE_FLOOR_NS
 from mytrading.core.risk.runs.run import (
     BEST,
     FIRED,
@@ -34,7 +32,7 @@ from mytrading.core.risk.runs.run import (
     run_id_of,
 )
 from mytrading.core.risk.runs.trailing_stop import Trail, advance, better
-from mytrading.core.risk.state.state import RiskState
+from mytrading.core.risk.state.state import QUOTE_FLOOR_NS, RiskState
 from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.exit_rules import LevelRule, StrategyRules
@@ -53,9 +51,8 @@ _NEVER = 1 << 62
 class RunBook:
     """`apply` is the only mutator. Budget of a quote with five legs in its instrument: 10 µs."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment) -> None:
-        self._state = state
-        self._environment = environment
+    def __init__(self, state: RiskState) -> None:
+        self._state, self._environment = state, state.environment
         self.runs: dict[str, Run] = {}
         self._holding: dict[str, list[Held]] = {}
         self._realised: dict[OwnerKey, tuple[str, float]] = {}

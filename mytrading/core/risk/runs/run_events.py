@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from mytrading.core.ids import content_id
 from mytrading.core.risk.runs.exit_events import at_broker
 from mytrading.core.risk.runs.run import Run, RunLeg, fired_name, run_id_of
-from mytrading.core.risk.state.close_commands import CloseCommands
+from mytrading.core.risk.state.close_commands import close_all, close_covering, withdraw
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import DAY, SECOND
 from mytrading.messages.commands import CloseGoal, SignalDenied
@@ -41,9 +41,8 @@ class Breach(NamedTuple):
 class RunEvents:
     """Rows that end a run or a leg. `apply` learns which goals and orders belong to which event."""
 
-    def __init__(self, state: RiskState, closing: CloseCommands) -> None:
+    def __init__(self, state: RiskState) -> None:
         self._state = state
-        self._closing = closing
         self._causes: dict[str, RiskEventRecorded] = {}
         self._goals: dict[str, RiskEventRecorded] = {}
         self._flattens: dict[str, RiskEventRecorded] = {}
@@ -106,7 +105,7 @@ class RunEvents:
         event = _event(run, breach, action, [leg], now, self.trip(leg))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
-            rows += self._closing.close_covering(leg.position, event.cause, event.note, trace_ns, now)
+            rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
     def square_off(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
@@ -117,7 +116,7 @@ class RunEvents:
         if fired_name(breach.kind, subject) in run.fired:
             return []
         event = _event(run, breach, RiskAction.CLOSE_LEG, legs, now, subject)
-        closed = self._closing.close_all((leg.position for leg in legs), event.cause, event.note, 0, patient=False)
+        closed = close_all(self._state, (leg.position for leg in legs), event.cause, event.note, 0, patient=False)
         return [event, *closed]
 
     def go_on(self, run: Run, now: int) -> list[Any]:
@@ -131,13 +130,13 @@ class RunEvents:
         entries = (order for order in self._state.all_live_entries() if order.strategy == run.strategy)
         held = [leg.position for leg in run.legs.values()]
         return [
-            *self._closing.withdraw(entries, cause),
-            *self._closing.close_all(held, cause, note, trace_ns, patient=patient),
+            *withdraw(self._state, entries, cause),
+            *close_all(self._state, held, cause, note, trace_ns, patient=patient),
         ]
 
     def withdraw(self, orders: list[Order], now: int) -> list[Any]:
         """Take entries back, the strategy's time being over."""
-        return self._closing.withdraw(orders, content_id("time", now // DAY)) if orders else []
+        return withdraw(self._state, orders, content_id("time", now // DAY)) if orders else []
 
     def _deny(self, run: Run, breach: Breach, now: int) -> list[SignalDenied]:
         """Intents of the strategy that still lack something end here."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.staleness import is_stale
 from mytrading.core.risk.limits.limits import PLAUSIBLE
 from mytrading.core.risk.runs.run import BEST, PEAK, PREFIX, STOP, Run, RunLeg
 from mytrading.core.risk.runs.run_book import RunBook
@@ -20,8 +18,7 @@ from mytrading.core.risk.runs.run_events import Breach, RunEvents
 from mytrading.core.risk.runs.session_times import due, is_over, lead_seconds
 from mytrading.core.risk.runs.trailing_stop import EXACT, ahead, behind, reached
 from mytrading.core.risk.runs.trend_series import RunSeries
-from mytrading.core.risk.state.close_commands import CloseCommands
-from mytrading.core.risk.state.state import RiskState
+from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.core.text.money import rupees
 from mytrading.core.time import SECOND, second_of_day
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
@@ -39,12 +36,12 @@ TOLD_EVERY_NS = SECOND
 class RunRules:
     """`apply` learns, after the state did; the others ask and change nothing. Budget of a quote: 30 µs with 5 legs."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment, closing: CloseCommands) -> None:
-        self._state = state
-        self._environment = environment
-        self.books = RunBook(state, environment)
+    def __init__(self, state: RiskState) -> None:
+        environment = state.environment
+        self._state, self._environment = state, environment
+        self.books = RunBook(state)
         self.series = RunSeries(environment.strategies, self.books, environment.calendar)
-        self.events = RunEvents(state, closing)
+        self.events = RunEvents(state)
         self._turned = _trend() if self.series.any else None
 
     # learning

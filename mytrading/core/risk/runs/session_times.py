@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
-from mytrading.core.risk.books.environment import RiskEnvironment
 from mytrading.core.risk.runs.run import Run, RunLeg
 from mytrading.core.risk.runs.run_events import Breach
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import SECOND, hhmm, second_of_day
 from mytrading.messages.enums import Product
 from mytrading.messages.exit_rules import StrategyRules

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from mytrading.core.accounting import margin
 from mytrading.core.accounting.margin import MarginLeg, by_margin
 from mytrading.core.ids import content_id
-from mytrading.core.risk.books.environment import RiskEnvironment
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import is_bought_only, side_of
 from mytrading.core.risk.state.state import RiskState
@@ -44,9 +43,8 @@ class RequiredMargin(NamedTuple):
 class MarginCheck:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment) -> None:
-        self._state = state
-        self._environment = environment
+    def __init__(self, state: RiskState) -> None:
+        self._state, self._environment = state, state.environment
 
     def leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
         """A leg with today's contract; None where the instrument is not listed."""
@@ -82,7 +80,7 @@ class MarginCheck:
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
         name = _question_id(cause, account, legs)
-        if name in self._state.margin_asked:
+        if name in self._state.margin_requests:
             return None
         lines = tuple(
             MarginLine(
@@ -99,14 +97,13 @@ class MarginCheck:
     def is_asking(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> bool:
         """True while the broker may still answer: for a while, then the table alone counts."""
         name = _question_id(cause, account, legs)
-        asked = self._state.margin_asked.get(name)
-        return (
-            asked is not None and name not in self._state.margin_told and (self._state.machine_ns - asked < PATIENCE_NS)
-        )
+        asked = self._state.margin_requests.get(name)
+        answered = asked is None or name in self._state.margin_answers
+        return asked is not None and not answered and self._state.machine_ns - asked < PATIENCE_NS
 
     def _told(self, cause: str, account: str, legs: Sequence[MarginLeg], table: float) -> float:
         """The broker's figure for legs, 0 where it gave none that makes sense beside the table's."""
-        total = self._state.margin_told.get(_question_id(cause, account, legs), 0.0)
+        total = self._state.margin_answers.get(_question_id(cause, account, legs), 0.0)
         return total if 0 < total <= MOST_TIMES * table else 0.0
 
     def held(self, strategy: str, watch: str, account: str) -> list[MarginLeg]:
@@ -129,7 +126,7 @@ class MarginCheck:
 
     def is_told(self, account: str) -> bool:
         """True while it is known what an account has: the broker has said so, and not too long ago."""
-        return not funds_unread(self._state, account, self._environment.funds_stale)
+        return not funds_unread(self._state, account)
 
     def cash(self, account: str) -> float | None:
         """Rupees of cash that are free."""

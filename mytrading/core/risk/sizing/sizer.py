@@ -12,8 +12,6 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Share, Source, share_word
-from mytrading.core.risk.books.environment import RiskEnvironment
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import (
@@ -31,6 +29,7 @@ from mytrading.core.risk.sizing.lots import (
 )
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
+from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
 from mytrading.core.time import SECOND
@@ -56,9 +55,8 @@ class SizingResult(NamedTuple):
 class Sizer:
     """Asks the state, changes nothing."""
 
-    def __init__(self, state: RiskState, environment: RiskEnvironment, margins: MarginCheck) -> None:
-        self._state = state
-        self._environment = environment
+    def __init__(self, state: RiskState, margins: MarginCheck) -> None:
+        self._state, self._environment = state, state.environment
         self._margins = margins
 
     def rule_of(self, intent: Intent) -> SizingRule:
@@ -283,5 +281,5 @@ class Sizer:
         return None
 
     def _unfunded(self, account: str) -> str:
-        why = funds_unread(self._state, account, self._environment.funds_stale)
+        why = funds_unread(self._state, account)
         return f"margin of {account} is not known: {why}; see `mytrading alerts`"

@@ -1,178 +1,655 @@
-"""What risk learns of the world around its intents: prices, health, modes, levels, switches, halts, exits under way.
+"""How risk learns: `fold` takes every row that concerns it into its state, and is the only writer.
 
-A row here says how one thing stands now; none of them ends or settles an intent.
+What must survive a restart comes from journaled rows; quotes, heartbeats and health are learnt again.
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from typing import Any
 
-from mytrading.core.accounting.pnl import collared
-from mytrading.core.risk.books.books import RiskBooks
-from mytrading.core.risk.protection import engine_stops, take_profits
-from mytrading.core.risk.state.inputs import JournalDoubt
-from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
-from mytrading.messages.control import BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
-from mytrading.messages.journal_rows import LevelMoved, RunStarted
-from mytrading.messages.market import Quote
-from mytrading.messages.orders import GoalChanged, ProtectionChanged, TimerFired
-from mytrading.messages.reports import AccountHealth
+from msgspec.structs import replace
 
+from mytrading.core.accounting.pnl import collared
+from mytrading.core.orders.state_machine import TERMINAL, with_modify
+from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
+from mytrading.core.risk.protection.hedges import hedging
+from mytrading.core.risk.protection.level_names import owner_of_stop, owner_of_target
+from mytrading.core.risk.state import orphan_hedges
+from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watch_for
+from mytrading.core.risk.state.indexed_dict import IndexedDict
+from mytrading.core.risk.state.inputs import JournalDoubt
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.risk.state.state import BasketReserve, RiskState
+from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
+from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
+from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
+from mytrading.messages.control import Alert, BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.enums import OrderState, Product, Side
+from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
+from mytrading.messages.keys import OwnerKey
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import (
+    EntryPlan,
+    GoalChanged,
+    Order,
+    OrderChanged,
+    Position,
+    PositionAdjusted,
+    PositionChanged,
+    ProtectionChanged,
+    TimerFired,
+    TradeClosed,
+)
+from mytrading.messages.reports import (
+    AccountHealth,
+    BrokerHeld,
+    Funds,
+    MarginAnswer,
+    MarginRequest,
+    ReadRequest,
+)
+from mytrading.messages.signals import Leg, Signal
+
+REMEMBERED = 4000
+SETTLES_NOTHING = frozenset((
+    OrderChanged, Quote, Heartbeat, AccountHealth, TimerFired, LevelMoved, ProtectionChanged, Funds, BrokerHeld,
+    ReadRequest, Alert, MarginRequest, MarginAnswer, TradeClosed,
+))  # fmt: skip
+"""Rows that change no position, exit under way or intent. An order's change is looked at for `_settling_facts`."""
 _NEAR = 0.002
 """The share of a last price within which bid and ask lie in any collar."""
-_DISK_LOW = {"disk_low": True, "disk_ok": False}
-"""Timers that report the state of the disk."""
 
 
-def _goal(books: RiskBooks, row: GoalChanged) -> None:
-    goal = row.goal
-    books.goals[goal.id] = goal
-    key = goal.owner
-    if goal.state == "done":
-        books.closing.discard(key)
-        del books.goals[goal.id]
+def fold(state: RiskState, row: Any) -> None:
+    """Learn a row; rows that do not concern risk pass by."""
+    kind = type(row)
+    learn = _LEARN.get(kind)
+    if learn is not None:
+        learn(state, row)
+        if kind not in SETTLES_NOTHING:
+            state.looked_at.clear()
+
+
+def _remember(table: dict[str, Any], name: str, value: Any) -> None:
+    table[name] = value
+    while len(table) > REMEMBERED:
+        del table[next(iter(table))]
+
+
+# intents
+
+
+def _signal(state: RiskState, signal: Signal) -> None:
+    key = (signal.strategy, signal.watch)
+    _remember(state.watch_of_signal, signal.id, key)
+    _bind_unbound(state, signal)
+    known = state.intents.get(key)
+    if known is not None and known.signal.id == signal.id and known.settled:
+        return
+    moved = _moved_contracts(state, signal.strategy) if state.rolls else {}
+    intent = state.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
+    same = known is not None and len(known.legs) == len(intent.legs) and known.value == intent.value
+    if not same and state.baskets:
+        state.baskets = {name: kept for name, kept in state.baskets.items() if name[:2] != key}
+    if known is not None:
+        _take_over(state, intent, known, same=same)
+    _settle_if_satisfied(state, intent)
+    state.forget_awaited()
+
+
+def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -> None:
+    """What a new intent has from the one before it; `same`: both want the same position."""
+    signal, today = intent.signal, iso_day(intent.signal.created_ns)
+    if same and (iso_day(known.since_ns) == today or state.held(signal.strategy, signal.watch)):
+        intent.sized = known.sized  # a repeated intent is not sized again on the same day, or while it is held
+    if known.signal.id == signal.id:
+        intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
+    if same and not signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today:
+        intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
+        orphan_hedges.carry(state, intent, known)
+        if known.given_up:  # it stays given up in the repeat as long as a closing of it is not done
+            over = known.given_up & state.closing_in(signal.strategy, signal.watch)
+            intent.given_up |= over
+            intent.ended |= over
+    if same and known.terms == intent.terms:
+        intent.kin = known.kin | {known.signal.id} - {signal.id}
+        if len(intent.legs) > 1 and not known.settled:
+            # a basket that is repeated while its first legs fill is the one that began, and broken if that broke
+            intent.entered |= known.entered
+            intent.begun_as |= known.begun_as
+            intent.given_up |= known.given_up
+            intent.ended |= known.ended & known.given_up
+            if known.entered and known.signal.id != signal.id:
+                intent.begun_as.add(known.signal.id)
+
+
+def _bind_unbound(state: RiskState, signal: Signal) -> None:
+    """Bind a position that an intent wants just as it is to it, if nobody knows what the position is held for."""
+    for position in state.positions.of(signal.strategy):
+        place = (signal.strategy, position.instrument)
+        held = position.quantity or position.quantity_seen
+        if not held or state.bound.get(place) != UNKNOWN_WATCH:
+            continue
+        if any(leg.instrument == position.instrument and leg.lots * held > 0 for leg in signal.legs):
+            state.bound[place] = signal.watch
+
+
+def _bind(state: RiskState, position: Position) -> None:
+    """Bind a position that no entry was bound with: by its strategy's rules, or to nothing."""
+    place = (position.strategy, position.instrument)
+    if not (position.quantity or position.quantity_seen):
+        if state.bound.get(place) == UNKNOWN_WATCH and not state.owns(*place):
+            del state.bound[place]
+    elif place not in state.bound:
+        watch = watch_for(state.environment.strategies.get(position.strategy), position.instrument)
+        if watch is not None:
+            state.bound[place] = watch
+
+
+def _intent_of(state: RiskState, signal: str) -> Intent | None:
+    """The current intent made from a signal; None if another signal has taken its place."""
+    key = state.watch_of_signal.get(signal)
+    intent = state.intents.get(key) if key else None
+    return intent if intent is not None and intent.signal.id == signal else None
+
+
+def _sized(state: RiskState, row: IntentSized) -> None:
+    if (intent := _intent_of(state, row.signal)) is not None:
+        intent.sized = {row.account: row.lots, **intent.sized}
+
+
+def _refused(state: RiskState, row: SignalDenied | SignalExpired) -> None:
+    if (intent := _intent_of(state, row.signal)) is not None:
+        if isinstance(row, SignalDenied) and row.account:
+            intent.ended.add(row.account)
+            if row.unwinds:
+                intent.given_up.add(row.account)
+        intent.settled |= isinstance(row, SignalExpired) or not row.account
+        _settle_if_satisfied(state, intent)
+    state.forget_awaited()
+
+
+def _settle_if_satisfied(state: RiskState, intent: Intent) -> None:
+    """An intent is settled when all its legs were ordered and nothing that it does not want is held or coming."""
+    if intent.settled:
+        return
+    signal = intent.signal
+    strategy, watch = signal.strategy, signal.watch
+    accounts = state.environment.accounts_of(strategy)
+    held = () if signal.keeps else state.held(strategy, watch)
+    there = (*held, *state.coming_entries(strategy, watch))
+    if there:
+        wanted = {leg.instrument for account in accounts for leg in intent.in_account(account).legs}
+        if any(thing.instrument not in wanted for thing in there):
+            return
+    if state.closing and state.closing_in(strategy, watch):
+        return
+    for account in accounts:
+        if account in intent.ended:
+            continue
+        here = intent.in_account(account)
+        for leg in here.legs:
+            if not _is_leg_satisfied(state, here, leg, account):
+                return
+    intent.settled = True
+
+
+def _is_leg_satisfied(state: RiskState, intent: Intent, leg: Leg, account: str) -> bool:
+    """True if the leg was ordered for this intent, or what is held and coming is what it wants.
+
+    A leg of several must be held: until then it may have to be tried again, or the others be given up. Whatever this
+    reads of an order must be among `_settling_facts`.
+    """
+    signal = intent.signal
+    target = intent.lots(leg, account) * state.lot_of(leg.instrument)
+    there = state.units_of(signal.strategy, signal.watch, leg.instrument, account)
+    if len(intent.legs) > 1:
+        return there == target
+    orders = state.orders.in_(leg.instrument)
+    if not orders:
+        return there == target
+    if any((order.cause, order.account) == (signal.id, account) for order in orders):
+        return True
+    if state.is_withdrawing(signal.strategy, leg.instrument):
+        return False
+    if any(
+        not intent.accepts(order)
+        for order in state.live_entries(signal.strategy, signal.watch)
+        if (order.instrument, order.account) == (leg.instrument, account)
+    ):
+        return False
+    return there + state.coming_units(signal.strategy, leg.instrument, account) == target
+
+
+# commands
+
+
+def _entry(state: RiskState, entry: PlaceEntry) -> None:
+    _remember(state.issued, entry.id, None)
+    state.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
+    state.runs[entry.strategy] = entry.run
+    key = state.watch_of_signal.get(entry.cause)
+    level = entry.stop_trigger or entry.held_stop
+    if not entry.stop_trigger and entry.held_stop and entry.side is Side.BUY and key is not None:
+        covers = state.covers(entry.account, entry.strategy, key[1])
+        if hedging(covers, entry.instrument) >= entry.quantity:
+            level = 0.0  # it risks what the sold legs do, and its level is for the time after them
+    state.memory.money.stop(entry.owner, level)
+    if key is None:
+        if any(roll.cause == entry.cause for roll in state.rolls.values()):
+            state.orders.setdefault(entry.id, _expected_order(entry))
+        return
+    state.bound[entry.strategy, entry.instrument] = key[1]
+    state.baskets.pop((*key, entry.account), None)
+    if entry.basket_margin or entry.basket_legs:
+        state.baskets[*key, entry.account] = BasketReserve(entry.basket_margin, entry.basket_legs)
+    intent = state.intents.get(key)
+    if intent is None or intent.signal.id != entry.cause:
+        return
+    if not intent.entered:  # one entry, however many legs and accounts it has
+        count_entry(state.entry_times.setdefault(entry.strategy, []), intent.signal.created_ns)
+    intent.entered = True
+    state.last_entry[key] = intent.signal.created_ns
+    state.orders.setdefault(entry.id, _expected_order(entry))
+    _settle_if_satisfied(state, intent)
+    state.forget_awaited()
+
+
+def count_entry(times: list[int], market_ns: int) -> None:
+    """Add an entry, whose intent may be older than the last one's; no rule looks further back than a session."""
+    insort(times, market_ns)
+    begun = (times[-1] + IST_OFFSET) // DAY * DAY - IST_OFFSET
+    if times[0] < begun:
+        del times[: bisect_left(times, begun)]
+
+
+def _expected_order(entry: PlaceEntry) -> Order:
+    """An entry as it is known until the router reports it."""
+    return Order(
+        client_order_id=entry.id,
+        account=entry.account,
+        instrument=entry.instrument,
+        product=entry.product,
+        strategy=entry.strategy,
+        run=entry.run,
+        cause=entry.cause,
+        purpose=entry.purpose,
+        side=entry.side,
+        quantity=entry.quantity,
+        order_type=entry.order_type,
+        state=OrderState.INITIALIZED,
+        created_ns=0,
+        updated_ns=0,
+        plan=EntryPlan(held_stop=entry.held_stop, held_target=entry.held_target),
+    )
+
+
+def _close(state: RiskState, goal: CloseGoal) -> None:
+    _remember(state.issued, goal.id, None)
+    state.closing.add(goal.owner)
+
+
+# orders and positions
+
+
+def _order(state: RiskState, row: OrderChanged) -> None:
+    order = row.order
+    before = state.orders.get(order.client_order_id)
+    state.guard.moved(order, row.machine_ns)
+    state.margin.shown(order, row.machine_ns)
+    state.is_repeat = before is None and row.event in ("contradicted", "observed") and _is_over(state, order)
+    if state.is_repeat:
+        return
+    state.counters.order(row)
+    _take_from_parent(state, order)
+    replaced = state.orders.get(order.links.replaces) if order.links.replaces else None
+    if replaced is not None and replaced.evidence.modify.by_replacement:  # it stood for the next until that is known
+        replaced = replace(replaced, evidence=with_modify(replaced.evidence, by_replacement=False))
+        state.orders[replaced.client_order_id] = replaced
+        _forget_booked(state, replaced)
+    state.orders[order.client_order_id] = order
+    _forget_booked(state, order)
+    if state.uncovered:
+        orphan_hedges.settle(state, order.strategy)
+    if before is None or _settling_facts(before) != _settling_facts(order):
+        state.looked_at.discard(order.strategy)
+    look_at_intents(state, order.strategy)
+
+
+def _is_over(state: RiskState, order: Order) -> bool:
+    """True of an order that ended and is booked, where no other stands for it either."""
+    stands = order.links.parent in state.orders or order.links.replaces in state.orders
+    return order.state in TERMINAL and not stands and not state.remaining(order)
+
+
+def _settling_facts(order: Order) -> tuple[Any, ...]:
+    """All of an order's level that can settle an intent; what else there is of it never changes."""
+    change = order.evidence.modify
+    return (
+        order.state in TERMINAL, order.state is OrderState.CANCELLED and change.by_replacement, order.filled,
+        order.quantity, change.wanted.quantity if change.wanted is not None else 0, order.order_type,
+        order.links.replaces,
+    )  # fmt: skip
+
+
+def look_at_intents(state: RiskState, strategy: str) -> None:
+    """Settle intents that are satisfied, unless nothing that could settle one was learnt since the last look."""
+    if strategy in state.looked_at:
+        return
+    for intent in state.open_intents():
+        if intent.signal.strategy == strategy:
+            _settle_if_satisfied(state, intent)
+    state.forget_awaited()
+    state.looked_at.add(strategy)
+
+
+def _take_from_parent(state: RiskState, order: Order) -> None:
+    """An entry stands for its slices until each of them is known, so that together they never count for less."""
+    parent = state.orders.get(order.links.parent) if order.links.parent and not order.links.replaces else None
+    if parent is None or order.client_order_id in state.orders:
+        return
+    if parent.quantity > order.quantity:
+        state.orders[order.links.parent] = replace(parent, quantity=parent.quantity - order.quantity)
     else:
-        books.closing.add(key)
+        del state.orders[order.links.parent]
 
 
-def learn_level(books: RiskBooks, row: LevelMoved) -> None:
+def _forget_booked(state: RiskState, order: Order) -> None:
+    """An ended order counts until all it filled stands in its position: the two arrive one after the other.
+
+    What was booked is remembered, since an order that was cancelled in part may fill further, late.
+    """
+    if not state.remaining(order):
+        state.orders.pop(order.client_order_id, None)
+
+
+def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None:
+    position = row.position
+    key = position.owner
+    before = state.positions.get(key)
+    state.positions[key] = position
+    _bind(state, position)
+    memory = state.memory
+    memory.notice_day(position.updated_ns)
+    memory.money.position(position)
+    memory.raise_peaks([(ACCOUNT, position.account), (STRATEGY, position.strategy)], position.updated_ns)
+    closer = None
+    if isinstance(row, PositionChanged):
+        name = row.client_order_id
+        closer = state.orders.get(name)
+        if row.fill_quantity:
+            _remember(state.booked, name, state.booked.get(name, 0) + abs(row.fill_quantity))
+            if closer is not None:
+                _forget_booked(state, closer)
+    elif row.cause == "claim":
+        state.claimed.add(key)
+    if not (position.quantity or position.quantity_seen):
+        state.claimed.discard(key)
+        state.guard.flat(key)
+    if before is not None and before.quantity and not position.quantity:
+        protected = orphan_hedges.is_protective(state, closer)
+        if protected and before.quantity > 0:
+            orphan_hedges.uncover(state, key, before)
+        _spend(state, before, row.at_ns, protected=protected)
+        state.margin.closed(position.account, position.strategy, position.instrument)
+    if state.uncovered:
+        orphan_hedges.settle(state, position.strategy)
+    for intent in state.intents.values():
+        if intent.signal.strategy == position.strategy:
+            _settle_if_satisfied(state, intent)
+    state.forget_awaited()
+
+
+def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -> None:
+    """A position that an intent had opened, and still wants, was closed: by the clock, an operator, the venue.
+
+    Or (`protected`) by its stop. One that is older than the intent was closed to make way for it.
+    """
+    for intent in state.intents.values():
+        if intent.signal.strategy != closed.strategy:
+            continue
+        legs = intent.in_account(closed.account).legs
+        wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
+        if wanted and closed.account not in intent.given_up and closed.opened_ns >= intent.since_ns:
+            intent.spend(closed.account, at_ns)
+            if protected:
+                orphan_hedges.note_stopped(state, intent, closed)
+
+
+# rolls
+
+
+def _moved_contracts(state: RiskState, strategy: str) -> dict[str, dict[str, str]]:
+    """By account, the contracts to which a strategy's positions were rolled over, by those they came from."""
+    found: dict[str, dict[str, str]] = {}
+    for roll in state.rolls.values():
+        if roll.strategy == strategy and roll.phase != "given_up":
+            found.setdefault(roll.account, {})[roll.near] = roll.far
+    return found
+
+
+def _rolled(state: RiskState, row: Rolled) -> None:
+    known = state.rolls.get(row.near_owner)
+    state.rolls[row.near_owner] = row
+    given_up = row.phase == "given_up"
+    if not given_up:
+        state.bound[row.strategy, row.far] = row.watch
+    for intent in state.intents.values():
+        if intent.signal.strategy == row.strategy:
+            intent.moved = _moved_contracts(state, row.strategy)
+    if given_up and known is not None:
+        # what was closed by something else while it was rolled is not opened again by the same intent
+        spent, near = state.intents.get((row.strategy, row.watch)), state.positions.get(row.near_owner)
+        if spent is not None and near is not None and not near.quantity:
+            spent.spend(row.account, row.at_ns)
+    state.forget_awaited()
+
+
+# levels, prices and health
+
+
+def _goal(state: RiskState, row: GoalChanged) -> None:
+    goal = row.goal
+    if goal.state == "done":
+        state.closing.discard(goal.owner)
+        state.goals.pop(goal.id, None)
+    else:
+        state.closing.add(goal.owner)
+        state.goals[goal.id] = goal
+
+
+def _level(state: RiskState, row: LevelMoved) -> None:
     """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
-    if books.memory.learn(row):
+    if state.memory.learn(row):
         return
-    if (owner := take_profits.key_in(row.name)) is not None:
-        books.target_levels[owner] = row.value
+    if (owner := owner_of_target(row.name)) is not None:
+        state.target_levels[owner] = row.value
         if not row.value:
-            del books.target_levels[owner]
-        return
-    owner = engine_stops.key_in(row.name)
-    if owner is None:
-        books.levels[row.name] = row.value
-        return
-    there = books.stop_instruments
-    if row.value and owner not in books.stop_levels:
-        there[owner[1]] = [*there.get(owner[1], ()), owner]
-    elif not row.value and owner in books.stop_levels:
-        del books.stop_levels[owner]
-        there[owner[1]] = [key for key in there[owner[1]] if key != owner]
-        if not there[owner[1]]:
-            del there[owner[1]]
-    if row.value:
-        books.stop_levels[owner] = row.value
+            del state.target_levels[owner]
+    elif (owner := owner_of_stop(row.name)) is not None:
+        _stop_level(state, owner, row.value)
+    else:
+        state.levels[row.name] = row.value
 
 
-def _protection(books: RiskBooks, row: ProtectionChanged) -> None:
-    level = row.protection
-    books.protections[level.owner] = level
+def _stop_level(state: RiskState, owner: OwnerKey, level: float) -> None:
+    there, instrument = state.stop_instruments, owner.instrument
+    if level:
+        if owner not in state.stop_levels:
+            there[instrument] = [*there.get(instrument, ()), owner]
+        state.stop_levels[owner] = level
+    elif owner in state.stop_levels:
+        del state.stop_levels[owner]
+        there[instrument] = [key for key in there[instrument] if key != owner]
+        if not there[instrument]:
+            del there[instrument]
 
 
-def _timer(books: RiskBooks, row: TimerFired) -> None:
-    books.machine_ns = max(books.machine_ns, row.machine_ns)
-    books.memory.money.recount()
-    if row.name in _DISK_LOW:
-        books.disk_low = _DISK_LOW[row.name]
+def _timer(state: RiskState, row: TimerFired) -> None:
+    state.machine_ns = max(state.machine_ns, row.machine_ns)
+    state.memory.money.recount()
+    if row.name in ("disk_low", "disk_ok"):
+        state.disk_low = row.name == "disk_low"
 
 
-def _doubt(books: RiskBooks, row: JournalDoubt) -> None:
-    books.doubted = row.active
-
-
-def _beat(books: RiskBooks, row: Heartbeat) -> None:
-    books.beats[row.daemon] = row
+def _beat(state: RiskState, row: Heartbeat) -> None:
+    state.beats[row.daemon] = row
     if row.daemon == "feed":
-        books.feed_well_ns = row.machine_ns if row.ready else books.feed_well_ns
-        books.tally.beat(row)
-    books.machine_ns = max(books.machine_ns, row.machine_ns)
+        state.feed_ready_ns = row.machine_ns if row.ready else state.feed_ready_ns
+        state.counters.beat(row)
+    state.machine_ns = max(state.machine_ns, row.machine_ns)
 
 
-def _bars(books: RiskBooks, row: BarsLacking) -> None:
-    books.bars = row
-
-
-def _health(books: RiskBooks, row: AccountHealth) -> None:
-    books.health[row.account] = row
-
-
-def _quote(books: RiskBooks, row: Quote) -> None:
+def _quote(state: RiskState, row: Quote) -> None:
     """A quote takes the place of the one before unless it has no price, or is older.
 
     What is held is valued by it within a collar of its last price, which the feed has judged.
     """
     name = row.instrument
-    known = books.quotes.get(name)
+    known = state.quotes.get(name)
     if not 0.0 < row.ltp < math.inf or (known is not None and row.market_ns < known.market_ns):
         return
-    books.quotes[name] = row
+    state.quotes[name] = row
     near = row.ltp * _NEAR
     if (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near):
         valued = row
     else:
-        valued = collared(row, books.reach(name, row.ltp))
-    books.valued[name] = valued
-    if row.received_ns > books.machine_ns:
-        books.machine_ns = row.received_ns
-    memory = books.memory
+        valued = collared(row, state.environment.reach(name, row.ltp))
+    state.valued[name] = valued
+    if row.received_ns > state.machine_ns:
+        state.machine_ns = row.received_ns
+    memory = state.memory
     if memory.began < 0:
         memory.notice_day(row.market_ns)
-    if memory.money.quote(valued, books.machine_ns) and (touched := memory.money.scopes_of(name)):
+    if memory.money.quote(valued, state.machine_ns) and (touched := memory.money.scopes_of(name)):
         memory.raise_peaks(touched, row.market_ns)
 
 
-def _started(books: RiskBooks, row: RunStarted) -> None:
-    books.memory.begin(row.market_ns)
+def _funds(state: RiskState, row: Funds) -> None:
+    state.margin.refresh(row)
+    state.memory.funds[row.account] = row.available + row.used + row.collateral
 
 
-def _trading(books: RiskBooks, row: TradingState) -> None:
-    books.trading[row.account] = row
-
-
-def _switch(books: RiskBooks, row: StrategySwitch) -> None:
-    books.switches[row.strategy] = row
-
-
-def _recovery(books: RiskBooks, row: RecoveryChanged) -> None:
+def _recovery(state: RiskState, row: RecoveryChanged) -> None:
     if row.done:
-        books.recovering.discard(row.account)
+        state.recovering.discard(row.account)
     else:
-        books.recovering.add(row.account)
+        state.recovering.add(row.account)
 
 
-def _halt(books: RiskBooks, row: InstrumentHalted) -> None:
-    key = row.net
+def _halt(state: RiskState, row: InstrumentHalted) -> None:
     if row.halted:
-        books.halted[key] = row.reason
+        state.halted[row.net] = row.reason
     else:
-        books.halted.pop(key, None)
+        state.halted.pop(row.net, None)
 
 
-def _mode(books: RiskBooks, row: AccountModeChanged) -> None:
-    if row.wrong_mode:
-        books.wrong_mode[row.account] = row.message
+def _mode(state: RiskState, row: AccountModeChanged | ModeCleared) -> None:
+    if isinstance(row, AccountModeChanged) and row.wrong_mode:
+        state.wrong_mode[row.account] = row.message
     else:
-        books.wrong_mode.pop(row.account, None)
+        state.wrong_mode.pop(row.account, None)
 
 
-def _cleared(books: RiskBooks, row: ModeCleared) -> None:
-    books.wrong_mode.pop(row.account, None)
+def _opened(state: RiskState, row: RiskOpened) -> None:
+    """Take over the state that `core/risk/state/day_carry` put into the row, with nothing of what was there before."""
+    state.intents = {
+        (signal.strategy, signal.watch): Intent(
+            signal=signal,
+            settled=signal.id in row.settled,
+            spent={account for name, account in row.spent if name == signal.id},
+            since_ns=signal.created_ns,
+            ended={account for name, account in row.ended if name == signal.id},
+            given_up={account for name, account in row.given_up if name == signal.id},
+            lost={(account, leg, opened) for name, account, leg, opened in row.lost if name == signal.id},
+            sized={size.account: size.lots for size in row.sized if size.signal == signal.id},
+        )
+        for signal in row.intents
+    }
+    state.watch_of_signal = {signal.id: (signal.strategy, signal.watch) for signal in row.intents}
+    state.bound = {(strategy, instrument): watch for strategy, instrument, watch in row.bound}
+    state.rolls = {roll.near_owner: roll for roll in row.rolls}
+    state.issued = dict.fromkeys(row.issued)
+    state.positions = IndexedDict((p.owner, p) for p in row.positions)
+    state.orders = IndexedDict((order.client_order_id, order) for order in row.orders)
+    state.booked = dict(row.booked)
+    state.closing = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.closing}
+    state.goals = {goal.id: goal for goal in row.goals}
+    state.claimed = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.claimed}
+    state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
+    state.baskets = {}
+    state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
+    state.runs = dict(row.runs)
+    state.counters.open_day()
+    state.memory.open_day(day_number_of(row.day))
+    state.levels, state.stop_levels, state.stop_instruments, state.target_levels = {}, {}, {}, {}
+    for name, value in row.levels.items():
+        _level(state, LevelMoved(name=name, value=value, at_ns=0))
+    triggers = {p.owner: p.trigger for p in row.protections}
+    for position in row.positions:
+        owner = position.owner
+        held = 0.0 if state.is_hedge(position) else position.held_stop
+        state.memory.money.stop(owner, held or state.stop_levels.get(owner, 0.0) or triggers.get(owner, 0.0))
+        state.memory.money.position(position, carried=True)
+    state.protections = {p.owner: p for p in row.protections}
+    state.trading = {level.account: level for level in row.trading}
+    state.switches = {switch.strategy: switch for switch in row.switches}
+    state.halted = {halt.net: halt.reason for halt in row.halted}
+    state.wrong_mode = {mode.account: mode.message for mode in row.wrong_mode}
+    for intent in state.intents.values():
+        intent.moved = _moved_contracts(state, intent.signal.strategy)
+    state.guard.open_day(row.positions)
+    for position in row.positions:
+        _bind(state, position)
+    state.forget_awaited()
 
 
-WORLD: dict[type, Callable[[RiskBooks, Any], None]] = {
+def _bars(state: RiskState, row: BarsLacking) -> None:
+    state.bars = row
+
+
+def _doubt(state: RiskState, row: JournalDoubt) -> None:
+    state.doubted = row.active
+
+
+_LEARN: dict[type, Callable[[RiskState, Any], None]] = {
+    Signal: _signal,
+    IntentSized: _sized,
+    Rolled: _rolled,
+    Funds: _funds,
+    MarginRequest: lambda state, row: _remember(state.margin_requests, row.id, row.machine_ns),
+    MarginAnswer: lambda state, row: _remember(state.margin_answers, row.id, row.total or 0.0),
+    PlaceEntry: _entry,
+    CloseGoal: _close,
+    WithdrawEntries: lambda state, row: _remember(state.issued, row.id, None),
+    SignalDenied: _refused,
+    SignalExpired: _refused,
+    OrderChanged: _order,
+    PositionChanged: _position,
+    PositionAdjusted: _position,
+    TradeClosed: lambda state, row: state.counters.trade(row),
+    BrokerHeld: lambda state, row: state.guard.read(row, state.guarded_positions(), state.orders.values()),
+    ReadRequest: lambda state, row: state.guard.requested(row.account, row.machine_ns),
+    Alert: lambda state, row: state.guard.alerted(row.code, row.subject),
     GoalChanged: _goal,
-    LevelMoved: learn_level,
+    LevelMoved: _level,
     TimerFired: _timer,
     Heartbeat: _beat,
     BarsLacking: _bars,
     JournalDoubt: _doubt,
-    AccountHealth: _health,
-    ProtectionChanged: _protection,
+    AccountHealth: lambda state, row: state.health.update({row.account: row}),
+    ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),
     Quote: _quote,
-    RunStarted: _started,
-    TradingState: _trading,
-    StrategySwitch: _switch,
+    RunStarted: lambda state, row: state.memory.begin(row.market_ns),
+    TradingState: lambda state, row: state.trading.update({row.account: row}),
+    StrategySwitch: lambda state, row: state.switches.update({row.strategy: row}),
     InstrumentHalted: _halt,
     RecoveryChanged: _recovery,
     AccountModeChanged: _mode,
-    ModeCleared: _cleared,
+    ModeCleared: _mode,
+    RiskOpened: _opened,
 }
-"""Which function learns a row of which kind."""
+"""How a row of each kind is learnt."""

@@ -1,351 +1,330 @@
-"""How risk learns: every row that concerns it, folded into its books.
+"""The state of risk: intents, positions, orders, quotes, levels and health, with the questions asked of them.
 
-What must survive a restart comes from journaled rows; quotes, heartbeats and health are learnt again. `fold` is the
-only mutator.
+Nothing here changes anything; `core/risk/state/folds` is the only writer.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from msgspec.structs import replace
+from mytrading.core.accounting.margin import MarginTracker
+from mytrading.core.ids import client_order_id, content_id
+from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
+from mytrading.core.reconciler import book_confidence as confidence
+from mytrading.core.risk.pnl.equity_memory import EquityMemory
+from mytrading.core.risk.protection.hedges import Contract, Cover, cover_of, hedging, left_bare
+from mytrading.core.risk.protection.stop_coverage import StopCoverage
+from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
+from mytrading.core.risk.state.indexed_dict import IndexedDict
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.time import SECOND, iso_day
+from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
+from mytrading.messages.journal_rows import Rolled
+from mytrading.messages.keys import NetKey, OwnerKey
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Goal, Order, OrderChanged, Position, Protection, TradeClosed
+from mytrading.messages.reports import AccountHealth
+from mytrading.messages.run_config import StopPlan
 
-from mytrading.core.orders.state_machine import TERMINAL, with_modify
-from mytrading.core.risk.books import orphan_hedges, rollover_state
-from mytrading.core.risk.books.books import UNKNOWN_WATCH, BasketReserve, RiskBooks, note_entry
-from mytrading.core.risk.books.hedges import Contract, hedging
-from mytrading.core.risk.books.intent import Intent
-from mytrading.core.risk.books.intent_status import is_met
-from mytrading.core.risk.books.settling import SETTLES_NOTHING, coming, counts
-from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
-from mytrading.core.risk.protection.stop_coverage import IsOpen, StopCoverage
-from mytrading.core.risk.state import day_carry
-from mytrading.core.risk.state.folds import WORLD
-from mytrading.core.time import iso_day
-from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert
-from mytrading.messages.enums import Side
-from mytrading.messages.journal_rows import IntentSized, RiskOpened, Rolled
-from mytrading.messages.keys import OwnerKey
-from mytrading.messages.orders import (
-    Order,
-    OrderChanged,
-    Position,
-    PositionAdjusted,
-    PositionChanged,
-    TradeClosed,
-)
-from mytrading.messages.reports import BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
-from mytrading.messages.signals import Signal
+MACHINE_FLOOR_NS = 2 * SECOND
+QUOTE_FLOOR_NS = 2 * SECOND
+"""Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
+COVERAGE_LOW_NS = 5 * SECOND
+"""Machine time for which coverage must have been incomplete before a low one counts: what was subscribed just now has
+no data yet."""
+_NORMAL, _HALT = TradingLevel.NORMAL, TradingLevel.HALT
 
-REMEMBERED = 4000
-
-_LOOKED_AT = frozenset(("contradicted", "observed"))
-"""Events of a book that shows an ended order, this way or that."""
+Place = tuple[str, str | None]
+"""A strategy and one of the instruments that it watches."""
 
 
-class RiskState(RiskBooks):
-    """The books, and `fold`. `guarded`: is an owner's stop to rest at the broker; `accounts`: where it trades."""
+class BasketReserve(NamedTuple):
+    """What a basket that began keeps for its legs still to be ordered: rupees, and their instruments."""
 
-    def __init__(
-        self,
-        lot_of: Callable[[str], int] = lambda _: 1,
-        is_open: IsOpen = lambda _exchange, _now: True,
-        guarded: Callable[[str], bool] = lambda _strategy: True,
-        accounts: Callable[[str], tuple[str, ...]] = lambda _strategy: (),
-        stale_seconds: float = 5.0,
-        watch_for: Callable[[str, str], str | None] = lambda _strategy, _instrument: None,
-        contract_of: Callable[[str], Contract | None] = lambda _instrument: None,
-        reach: Callable[[str, float], float] = lambda _instrument, _price: math.inf,
-    ) -> None:
-        super().__init__(lot_of, stale_seconds, contract_of, reach)
-        self._watch_for = watch_for
-        self.guard = StopCoverage(is_open)
-        self._guarded = guarded
-        self._accounts = accounts
-        self._awaited: set[str] | None = set()
-        self._looked_at: set[str] = set()
+    margin: float = 0.0
+    legs: tuple[str, ...] = ()
+
+
+class EntryCounters:
+    """Counts that entries are judged by: data coverage, cancels by account, and losses in a row.
+
+    `losses` are counted by account and strategy, with the market time at which the last one closed.
+    """
+
+    def __init__(self) -> None:
+        self.cancels: dict[str, int] = {}
+        self.losses: dict[tuple[str, str], tuple[int, int]] = {}
+        self._coverage = 1.0
+        self._incomplete_ns = 0
+
+    def open_day(self) -> None:
+        """Nothing happened yet."""
+        self.cancels.clear()
+        self.losses.clear()
+
+    def beat(self, row: Heartbeat) -> None:
+        """The feed reports its coverage."""
+        self._coverage = row.figures.get("coverage", 1.0) if row.figures.get("expected", 0.0) else 1.0
+        if self._coverage >= 1.0:
+            self._incomplete_ns = 0
+        elif not self._incomplete_ns:
+            self._incomplete_ns = row.machine_ns
+
+    def coverage(self, machine_ns: int) -> float:
+        """The share of watched instruments with data; 1 while some of it has been missing for a moment only."""
+        lasting = self._incomplete_ns and machine_ns - self._incomplete_ns >= COVERAGE_LOW_NS
+        return self._coverage if lasting else 1.0
+
+    def order(self, row: OrderChanged) -> None:
+        """An order moved."""
+        if row.event == "cancel_requested":
+            self.cancels[row.order.account] = self.cancels.get(row.order.account, 0) + 1
+
+    def trade(self, row: TradeClosed) -> None:
+        """A round trip ended."""
+        key = (row.account, row.strategy)
+        count = self.losses.get(key, (0, 0))[0] + 1
+        self.losses[key] = (count, row.closed_ns) if row.realised < 0 else (0, row.closed_ns)
+
+
+class RiskState:
+    """All tables of risk. Reading methods are pure."""
+
+    def __init__(self, environment: RiskEnvironment) -> None:
+        self.environment = environment
+        self.lot_of = environment.lot_of
+        self.guard = StopCoverage(environment.is_open)
+        self.memory = EquityMemory(environment.limits.stale_quote_seconds)
+        self.counters = EntryCounters()
+        self.intents: dict[tuple[str, str], Intent] = {}
+        self.watch_of_signal: dict[str, tuple[str, str]] = {}
+        self.bound: dict[tuple[str, str], str] = {}
+        """For which watched instrument a strategy holds or orders an instrument."""
+        self.issued: dict[str, None] = {}
+        self.closing: set[OwnerKey] = set()
+        self.goals: dict[str, Goal] = {}
+        """Exits of the router that are not done."""
+        self.positions: IndexedDict[OwnerKey, Position] = IndexedDict()
+        self.orders: IndexedDict[str, Order] = IndexedDict()
+        self.booked: dict[str, int] = {}
+        """Units of each order that its position holds already."""
+        self.runs: dict[str, str] = {}
+        self.entry_times: dict[str, list[int]] = {}
+        """Market times of the intents of each strategy that entered, one each, of the newest one's day, in order."""
+        self.last_entry: dict[tuple[str, str], int] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.valued: dict[str, Quote] = {}
+        """Quotes as positions are valued at: without a bid and an ask beyond `environment.reach`."""
+        self.trading: dict[str, TradingState] = {}
+        self.switches: dict[str, StrategySwitch] = {}
+        self.halted: dict[NetKey, str] = {}
+        self.wrong_mode: dict[str, str] = {}
+        self.beats: dict[str, Heartbeat] = {}
+        self.bars = BarsLacking(daemon="feed")
+        self.health: dict[str, AccountHealth] = {}
+        self.levels: dict[str, float] = {}
+        self.stop_levels: dict[OwnerKey, float] = {}
+        self.stop_instruments: dict[str, list[OwnerKey]] = {}
+        self.target_levels: dict[OwnerKey, float] = {}
+        self.protections: dict[OwnerKey, Protection] = {}
+        self.claimed: set[OwnerKey] = set()
+        """Positions that an operator assigned to an owner: without a stop unless one was named."""
+        self.margin = MarginTracker()
+        self.baskets: dict[tuple[str, str, str], BasketReserve] = {}
+        """Reserved for legs still to be ordered, by strategy, watched instrument and account."""
+        self.margin_requests: dict[str, int] = {}
+        """Machine time of each question to a broker."""
+        self.margin_answers: dict[str, float] = {}
+        """Rupees, 0 where the broker gave no figure."""
+        self.rolls: dict[OwnerKey, Rolled] = {}
+        self.recovering: set[str] = set()
+        self.leaving: dict[str, str] = {}
+        """Strategies whose run is being closed by a rule of theirs, and which."""
+        self.machine_ns = 0
+        self.feed_ready_ns = 0
+        """Machine time of the newest heartbeat in which the feed was ready."""
+        self.disk_low = False
+        self.doubted = False
+        """A journal that risk reads is in quarantine."""
+        self.uncovered: dict[OwnerKey, tuple[Position, tuple[str, ...]]] = {}
+        """Bought positions as they were before a stop closed them, and what their owners had sold beside them.
+
+        Each stays until all of that is gone, or the position is held again.
+        """
+        self.is_repeat = False
+        """The newest row repeats the end of an order that was booked long ago: nobody gains or loses by it."""
+        self.looked_at: set[str] = set()
         """Strategies of which nothing that could settle an intent was learnt since their intents were looked at."""
-
-    def fold(self, row: Any) -> None:
-        """Learn a row; rows that do not concern risk pass by."""
-        kind = type(row)
-        learn = _LEARN.get(kind)
-        if learn is not None:
-            learn(self, row)
-            if kind not in SETTLES_NOTHING:
-                self._looked_at.clear()
+        self._awaited: set[str] | None = set()
 
     def look_again(self) -> None:
-        """What is asked for lots and accounts may answer otherwise from now on."""
-        self._looked_at.clear()
+        """Lots, accounts or contracts changed: intents may be settled by the next row of their strategy."""
+        self.looked_at.clear()
 
-    # learning
+    def forget_awaited(self) -> None:
+        """Intents may have been settled, or opened again: `awaited` is counted anew when it is asked for."""
+        self._awaited = None
 
-    def _signal(self, signal: Signal) -> None:
-        key = (signal.strategy, signal.watch)
-        self._remember(self.watch_of_signal, signal.id, key)
-        self._take_up(signal)
-        known = self.intents.get(key)
-        if known is not None and known.signal.id == signal.id and known.settled:
-            return
-        moved = rollover_state.moved(self, signal.strategy) if self.rolls else {}
-        intent = self.intents[key] = Intent(signal=signal, since_ns=signal.created_ns, moved=moved)
-        same = known is not None and len(known.legs) == len(intent.legs) and known.value == intent.value
-        if not same and self.baskets:
-            self.baskets = {name: kept for name, kept in self.baskets.items() if name[:2] != key}
-        if known is not None and same and self._keeps_size(known, signal):
-            intent.sized = known.sized
-        if known is not None and known.signal.id == signal.id:
-            intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
-        again = same and not signal.rearmed
-        if known is not None and again and iso_day(max(known.since_ns, known.spent_ns)) == iso_day(signal.created_ns):
-            intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
-            orphan_hedges.carry(self, intent, known)
-            self._stay_given_up(intent, known)
-        if known is not None and same and known.terms == intent.terms:
-            intent.kin = known.kin | {known.signal.id} - {signal.id}
-            if len(intent.legs) > 1 and not known.settled:
-                self._go_on(intent, known)
-        self._settle_if_met(intent)
-        self._await()
+    @property
+    def awaited(self) -> set[str]:
+        """The instruments that intents still need something of."""
+        if self._awaited is None:
+            waiting = list(self.open_intents())
+            self._awaited = {leg.instrument for intent in waiting for leg in intent.legs}
+            for intent in waiting if self.rolls else ():
+                self._awaited.update(*(names.values() for names in intent.moved.values()))
+        return self._awaited
 
-    def _stay_given_up(self, intent: Intent, known: Intent) -> None:
-        """What was given up in an account is given up in its repeat, as long as a closing of it is not done."""
-        if known.given_up:
-            over = known.given_up & self.closing_in(intent.signal.strategy, intent.signal.watch)
-            intent.given_up |= over
-            intent.ended |= over
+    def open_intents(self) -> Iterator[Intent]:
+        """Intents that still need something."""
+        return (intent for intent in self.intents.values() if not intent.settled)
 
-    def _go_on(self, intent: Intent, known: Intent) -> None:
-        """A basket that is said again while its first legs fill is the one that began, not another one to be counted.
+    def open_positions(self) -> list[Position]:
+        """Positions that are not flat, seen ones included."""
+        return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
-        Where it broke it stays broken.
-        """
-        intent.entered |= known.entered
-        intent.begun_as |= known.begun_as
-        intent.given_up |= known.given_up
-        intent.ended |= known.ended & known.given_up
-        if known.entered and known.signal.id != intent.signal.id:
-            intent.begun_as.add(known.signal.id)
+    def unbound_positions(self) -> list[Position]:
+        """Open positions of which it is not known for which watched instrument they are held."""
+        return [p for p in self.open_positions() if self.bound.get((p.strategy, p.instrument)) == UNKNOWN_WATCH]
 
-    def _take_up(self, signal: Signal) -> None:
-        """An intent that wants a position just as it is, of which nobody knows what it is held for, has it."""
-        for position in self.positions.of(signal.strategy):
-            place = (signal.strategy, position.instrument)
-            held = position.quantity or position.quantity_seen
-            if not held or self.bound.get(place) != UNKNOWN_WATCH:
-                continue
-            if any(leg.instrument == position.instrument and leg.lots * held > 0 for leg in signal.legs):
-                self.bound[place] = signal.watch
-
-    def _bind(self, position: Position) -> None:
-        """Bind a position that no entry was bound with: to what its strategy's rules tell, or to nothing."""
-        place = (position.strategy, position.instrument)
-        if not (position.quantity or position.quantity_seen):
-            if self.bound.get(place) == UNKNOWN_WATCH and not self.owns(*place):
-                del self.bound[place]
-        elif place not in self.bound and (watch := self._watch_for(*place)) is not None:
-            self.bound[place] = watch
-
-    def _keeps_size(self, known: Intent, signal: Signal) -> bool:
-        """True if a repeated intent is not sized again: it is of the same day, or held."""
-        return iso_day(known.since_ns) == iso_day(signal.created_ns) or bool(self.held(signal.strategy, signal.watch))
-
-    def _sized(self, row: IntentSized) -> None:
-        key = self.watch_of_signal.get(row.signal)
-        intent = self.intents.get(key) if key else None
-        if intent is not None and intent.signal.id == row.signal:
-            intent.sized = {row.account: row.lots, **intent.sized}
-
-    def _rolled(self, row: Rolled) -> None:
-        rollover_state.learn(self, row)
-        self._await()
-
-    def _margin_asked(self, row: MarginRequest) -> None:
-        self._remember(self.margin_asked, row.id, row.machine_ns)
-
-    def _margin_told(self, row: MarginAnswer) -> None:
-        self._remember(self.margin_told, row.id, row.total or 0.0)
-
-    def _funds(self, row: Funds) -> None:
-        self.margin.refresh(row)
-        self.memory.funds[row.account] = row.available + row.used + row.collateral
-
-    def _entry(self, entry: PlaceEntry) -> None:
-        self._remember(self.issued, entry.id, None)
-        self.margin.allocate(entry.account, entry.id, entry.margin, entry.quantity, entry.strategy, entry.instrument)
-        self.runs[entry.strategy] = entry.run
-        owner = entry.owner
-        key = self.watch_of_signal.get(entry.cause)
-        hedge = key is not None and self._is_hedge_entry(entry, key[1])
-        self.memory.money.stop(owner, entry.stop_trigger or (0.0 if hedge else entry.held_stop))
-        if key is None:
-            if any(roll.cause == entry.cause for roll in self.rolls.values()):
-                self.orders.setdefault(entry.id, coming(entry))
-            return
-        self.bound[entry.strategy, entry.instrument] = key[1]
-        self.baskets.pop((*key, entry.account), None)
-        if entry.basket_margin or entry.basket_legs:
-            self.baskets[*key, entry.account] = BasketReserve(entry.basket_margin, entry.basket_legs)
-        intent = self.intents.get(key)
-        if intent is None or intent.signal.id != entry.cause:
-            return
-        if not intent.entered:  # one entry, however many legs and accounts it has
-            note_entry(self.entry_times.setdefault(entry.strategy, []), intent.signal.created_ns)
-        intent.entered = True
-        self.last_entry[key] = intent.signal.created_ns
-        self.orders.setdefault(entry.id, coming(entry))
-        self._settle_if_met(intent)
-        self._await()
-
-    def _is_hedge_entry(self, entry: PlaceEntry, watch: str) -> bool:
-        """True of what only hedges: it risks what the sold legs do, and its level is for the time after them."""
-        if entry.side is not Side.BUY or not entry.held_stop:
+    def is_idle(self, now: int) -> bool:
+        """True if nothing is held, coming or kept from entering, and no intent of today was fulfilled and closed."""
+        things = (
+            self.orders, self.closing, self.stop_levels, self.target_levels, self.halted, self.wrong_mode, self.trading,
+            self.switches, self.recovering, self.leaving, self.rolls, self.claimed,
+        )  # fmt: skip
+        if any(things) or self.doubted or self.disk_low or self.open_positions():
             return False
-        covers = self.covers(entry.account, entry.strategy, watch)
-        return hedging(covers, entry.instrument) >= entry.quantity
+        return all(
+            intent.settled
+            and not (intent.given_up or intent.lost)
+            and (not intent.spent or iso_day(max(intent.since_ns, intent.spent_ns)) != iso_day(now))
+            for intent in self.intents.values()
+        )
 
-    def _close(self, goal: CloseGoal) -> None:
-        self._remember(self.issued, goal.id, None)
-        self.closing.add(goal.owner)
+    def held(self, strategy: str, watch: str) -> list[Position]:
+        """What a strategy holds for a watched instrument."""
+        return [
+            position
+            for position in self.positions.of(strategy)
+            if (position.quantity or position.quantity_seen)
+            and self.bound.get((strategy, position.instrument), watch) == watch
+        ]
 
-    def _withdraw(self, row: WithdrawEntries) -> None:
-        self._remember(self.issued, row.id, None)
+    def coming_entries(self, strategy: str, watch: str) -> list[Order]:
+        """Entries of a strategy for a watched instrument whose units are not all in its position yet."""
+        return [
+            order
+            for order in self.orders.of(strategy)
+            if order.purpose is Purpose.ENTRY
+            and self.bound.get((strategy, order.instrument), watch) == watch
+            and self.arriving(order)
+        ]
 
-    def _refused(self, row: SignalDenied | SignalExpired) -> None:
-        key = self.watch_of_signal.get(row.signal)
-        intent = self.intents.get(key) if key else None
-        if intent is not None and intent.signal.id == row.signal:
-            if isinstance(row, SignalDenied) and row.account:
-                intent.ended.add(row.account)
-                if row.unwinds:
-                    intent.given_up.add(row.account)
-            intent.settled |= isinstance(row, SignalExpired) or not row.account
-            self._settle_if_met(intent)
-        self._await()
+    def live_entries(self, strategy: str, watch: str) -> list[Order]:
+        """The `coming_entries` that may still fill."""
+        return [order for order in self.coming_entries(strategy, watch) if order.state not in FREED]
 
-    def _order(self, row: OrderChanged) -> None:
-        order = row.order
-        before = self.orders.get(order.client_order_id)
-        self.guard.moved(order, row.machine_ns)
-        self.margin.shown(order, row.machine_ns)
-        self.retold = before is None and row.event in _LOOKED_AT and self._is_over(order)
-        if self.retold:
-            return
-        self.tally.order(row)
-        self._take_from_parent(order)
-        self._take_from_replaced(order)
-        self.orders[order.client_order_id] = order
-        self._forget_booked(order)
-        if self.uncovered:
-            orphan_hedges.settle(self, order.strategy)
-        if before is None or counts(before) != counts(order):
-            self._looked_at.discard(order.strategy)
-        self._look_at_intents(order.strategy)
+    def by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
+        """What `held` and `live_entries` give, by strategy and watched instrument; places without any are left out.
 
-    def _is_over(self, order: Order) -> bool:
-        """True of an order that ended and is booked, where no other stands for it either."""
-        stands = order.links.parent in self.orders or order.links.replaces in self.orders
-        return order.state in TERMINAL and not stands and not self.remaining(order)
-
-    def _look_at_intents(self, strategy: str) -> None:
-        """Settle what is met, unless nothing that could settle an intent was learnt since the last look."""
-        if strategy in self._looked_at:
-            return
-        for intent in self.open_intents():
-            if intent.signal.strategy == strategy:
-                self._settle_if_met(intent)
-        self._await()
-        self._looked_at.add(strategy)
-
-    def _take_from_parent(self, order: Order) -> None:
-        """An entry stands for its slices until each of them is known, so that together they never count for less."""
-        parent = self.orders.get(order.links.parent) if order.links.parent and not order.links.replaces else None
-        if parent is None or order.client_order_id in self.orders:
-            return
-        if parent.quantity > order.quantity:
-            self.orders[order.links.parent] = replace(parent, quantity=parent.quantity - order.quantity)
-        else:
-            del self.orders[order.links.parent]
-
-    def _take_from_replaced(self, order: Order) -> None:
-        """An order that was cancelled to be replaced stands for the next, until that is known."""
-        gone = self.orders.get(order.links.replaces) if order.links.replaces else None
-        if gone is not None and gone.evidence.modify.by_replacement:
-            gone = replace(gone, evidence=with_modify(gone.evidence, by_replacement=False))
-            self.orders[gone.client_order_id] = gone
-            self._forget_booked(gone)
-
-    def _forget_booked(self, order: Order) -> None:
-        """An ended order counts until all it filled stands in its position: the two arrive one after the other.
-
-        What was booked is remembered, since an order that was cancelled in part may fill further, late.
+        What is bound to nothing stands at None: it belongs to each watched instrument of its strategy.
         """
-        if not self.remaining(order):
-            self.orders.pop(order.client_order_id, None)
+        held: dict[Place, list[Position]] = {}
+        live: dict[Place, list[Order]] = {}
+        bound = self.bound
+        for position in self.positions.values():
+            if position.quantity or position.quantity_seen:
+                place = (position.strategy, bound.get((position.strategy, position.instrument)))
+                held.setdefault(place, []).append(position)
+        for order in self.orders.values():
+            if order.purpose is Purpose.ENTRY and order.state not in FREED and self.arriving(order):
+                place = (order.strategy, bound.get((order.strategy, order.instrument)))
+                live.setdefault(place, []).append(order)
+        return held, live
 
-    def _position(self, row: PositionChanged | PositionAdjusted) -> None:
-        position = row.position
-        key = position.owner
-        before = self.positions.get(key)
-        self.positions[key] = position
-        self._bind(position)
-        self._move_money(position)
-        closer = self.orders.get(row.client_order_id) if isinstance(row, PositionChanged) else None
-        if isinstance(row, PositionChanged) and row.fill_quantity:
-            name = row.client_order_id
-            self._remember(self.booked, name, self.booked.get(name, 0) + abs(row.fill_quantity))
-            if (order := self.orders.get(name)) is not None:
-                self._forget_booked(order)
-        if isinstance(row, PositionAdjusted) and row.cause == "claim":
-            self.claimed.add(key)
-        if not (position.quantity or position.quantity_seen):
-            self.claimed.discard(key)
-            self.guard.flat(key)
-        if before is not None and before.quantity and not position.quantity:
-            protected = orphan_hedges.is_protective(self, closer)
-            if protected and before.quantity > 0:
-                orphan_hedges.uncover(self, key, before)
-            self._spend(before, row.at_ns, protected=protected)
-            self.margin.closed(position.account, position.strategy, position.instrument)
-        if self.uncovered:
-            orphan_hedges.settle(self, position.strategy)
-        for intent in self.intents.values():
-            if intent.signal.strategy == position.strategy:
-                self._settle_if_met(intent)
-        self._await()
+    def all_live_entries(self) -> list[Order]:
+        """Entries of all strategies that may still fill."""
+        return [o for o in self.orders.values() if o.purpose is Purpose.ENTRY and o.state not in TERMINAL]
 
-    def _move_money(self, position: Position) -> None:
-        self.memory.notice_day(position.updated_ns)
-        self.memory.money.position(position)
-        moved = [(ACCOUNT, position.account), (STRATEGY, position.strategy)]
-        self.memory.raise_peaks(moved, position.updated_ns)
+    def enters(self, strategy: str) -> bool:
+        """True while an entry of a strategy may still fill."""
+        return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of(strategy))
 
-    def _trade(self, row: TradeClosed) -> None:
-        self.tally.trade(row)
+    def is_withdrawn(self, order: Order) -> bool:
+        """True once an entry was withdrawn."""
+        return withdrawal_id(order) in self.issued
 
-    def _spend(self, closed: Position, at_ns: int, *, protected: bool) -> None:
-        """A position that a intent had opened, and still wants, was closed: by the clock, an operator, the venue.
+    def is_withdrawing(self, strategy: str, instrument: str) -> bool:
+        """True while an entry that was withdrawn may still fill."""
+        for order in self.orders.of(strategy):
+            mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
+            if mine and order.state not in TERMINAL and self.is_withdrawn(order):
+                return True
+        return False
 
-        Or (`protected`) by its stop.
+    def closing_in(self, strategy: str, watch: str) -> set[str]:
+        """The accounts in which something the strategy holds for the watched instrument is being closed."""
+        accounts: set[str] = set()
+        for key in self.closing:
+            if key[3] == strategy and self.bound.get((strategy, key[1]), watch) == watch:
+                position = self.positions.get(key)
+                if position is None or position.quantity or position.quantity_seen:
+                    accounts.add(key[0])
+        return accounts
 
-        One that is older than the intent was closed to make way for it.
+    def units_of(self, strategy: str, watch: str, instrument: str, account: str) -> int:
+        """Signed units held in an account."""
+        if self.bound.get((strategy, instrument), watch) != watch:
+            return 0
+        units = 0
+        for position in self.positions.in_(instrument):
+            if position.strategy == strategy and position.account == account:
+                units += position.quantity
+        return units
+
+    def coming_units(self, strategy: str, instrument: str, account: str) -> int:
+        """Signed units that live entries of a strategy may still bring in an account."""
+        units = 0
+        for order in self.orders.in_(instrument):
+            if order.strategy == strategy and order.account == account and order.purpose is Purpose.ENTRY:
+                units += self.arriving(order) * order.side.sign
+        return units
+
+    def next_entry(self, account: str, signal: str, instrument: str) -> tuple[int, str]:
+        """How many entries an intent led to for a leg in an account, and the id of the one that would come next."""
+        count = 0
+        while (name := client_order_id(account, signal, Purpose.ENTRY, instrument, 0, count)) in self.issued:
+            count += 1
+        return count, name
+
+    def hedging(self, position: Position) -> int:
+        """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account.
+
+        All of them while it is not known what is sold there: a stop that fires for want of a contract ends a hedge.
         """
-        for intent in self.intents.values():
-            if intent.signal.strategy != closed.strategy:
-                continue
-            legs = intent.in_account(closed.account).legs
-            wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
-            given_up = closed.account in intent.given_up
-            if wanted and not given_up and closed.opened_ns >= intent.since_ns:
-                intent.spent.add(closed.account)
-                intent.spent_ns = at_ns
-                intent.ended.add(closed.account)
-                if protected:
-                    orphan_hedges.note(self, intent, closed)
+        if position.quantity_seen <= 0 or not self.sells_beside(position):
+            return 0
+        name = position.instrument
+        units = self._legs(position.account, position.strategy, self.watch_of(position), None)
+        contracts = self._contracts(units)
+        if (mine := contracts.get(name)) is not None and not mine.is_option:
+            return 0
+        if mine is None or any(size < 0 and sold not in contracts for sold, size in units.items()):
+            return position.quantity_seen
+        return min(hedging(cover_of(units, contracts), name), position.quantity_seen)
+
+    def is_hedge(self, position: Position) -> bool:
+        """True of a bought option all of which hedges something sold: it needs no stop of its own."""
+        return position.quantity_seen > 0 and self.hedging(position) >= position.quantity_seen
+
+    def engine_holds(self, key: OwnerKey, position: Position) -> bool:
+        """True of a position whose stop risk holds, armed or about to be, and the router does not."""
+        guarded = self.protections.get(key)
+        return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
     def guarded_positions(self) -> dict[OwnerKey, Position]:
         """Positions that are not flat and whose stop is to rest at the broker.
@@ -356,90 +335,259 @@ class RiskState(RiskBooks):
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
-        found = self.positions.items()
-        held = {key: p for key, p in found if (p.quantity or p.quantity_seen) and key not in free}
-        guarded = ((key, p) for key, p in held.items() if self._guarded(p.strategy))
-        return {key: p for key, p in guarded if not self.engine_holds(key, p) and not self.is_hedge(p)}
+        return {
+            key: position
+            for key, position in self.positions.items()
+            if (position.quantity or position.quantity_seen)
+            and key not in free
+            and self.environment.is_guarded(position.strategy)
+            and not self.engine_holds(key, position)
+            and not self.is_hedge(position)
+        }
 
-    def _held(self, row: BrokerHeld) -> None:
-        self.guard.read(row, self.guarded_positions(), self.orders.values())
+    def guard_of(self, key: OwnerKey, units: int) -> tuple[StopPlan | None, float]:
+        """Who guards what an owner holds, and at which level, where these units add to it; None if nobody does yet."""
+        position = self.positions.get(key)
+        held = (position.quantity or position.quantity_seen) if position is not None else 0
+        if position is None or held * units <= 0:
+            return None, 0.0
+        if self.engine_holds(key, position):
+            return StopPlan.ENGINE, self.stop_levels.get(key, 0.0)
+        guarded = self.protections.get(key)
+        if guarded is None or guarded.state == "done" or guarded.side.sign * held > 0:
+            return None, 0.0
+        return StopPlan.BROKER, guarded.trigger
 
-    def _asked(self, row: ReadRequest) -> None:
-        self.guard.asked(row.account, row.machine_ns)
+    def covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
+        """What covers what of an owner in an account; `intent` in place of the current one for `watch`."""
+        units = self._legs(account, strategy, watch, intent)
+        return cover_of(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
-    def _told(self, row: Alert) -> None:
-        self.guard.alarmed(row.code, row.subject)
+    def hedges_of(self, intent: Intent, account: str) -> set[str]:
+        """The bought options of an intent that hedge its sold ones once it is met in an account."""
+        here = intent.in_account(account)
+        units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
+        return {cover.bought for cover in cover_of(units, self._contracts(units)) if cover.hedge}
 
-    def _opened(self, row: RiskOpened) -> None:
-        day_carry.reopen(self, row)
-        for intent in self.intents.values():
-            intent.moved = rollover_state.moved(self, intent.signal.strategy)
-        self.guard.open_day(row.positions)
-        for position in row.positions:
-            self._bind(position)
-        self._await()
+    def sells_beside(self, position: Position) -> bool:
+        """True if the owner of a bought position has sold, or is about to sell, anything in its account."""
+        if position.quantity <= 0 and position.quantity_seen <= 0:
+            return False
+        strategy = position.strategy
+        intent = self.intents.get((strategy, self.bound.get((strategy, position.instrument), "")))
+        return self.sells(position.account, strategy, intent)
 
-    def _remember(self, table: dict[str, Any], name: str, value: Any) -> None:
-        table[name] = value
-        while len(table) > REMEMBERED:
-            del table[next(iter(table))]
+    def sells(self, account: str, strategy: str, intent: Intent | None) -> bool:
+        """True if an owner has sold anything in an account, or is about to, by orders or by this intent."""
+        for held in self.positions.of(strategy):
+            if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
+                return True
+        for order in self.orders.of(strategy) if self.orders else ():
+            sold = order.purpose is Purpose.ENTRY and order.side is Side.SELL
+            if sold and order.account == account and self.arriving(order):
+                return True
+        if intent is not None and not intent.settled:
+            for leg in intent.legs:
+                if leg.lots < 0:
+                    return True
+        return False
 
-    def _settle_if_met(self, intent: Intent) -> None:
-        """An intent is settled when all its legs were ordered and nothing that it does not want is held or coming."""
-        if intent.settled:
-            return
-        signal = intent.signal
-        strategy, watch = signal.strategy, signal.watch
-        accounts = self._accounts(strategy)
-        held = () if signal.keeps else self.held(strategy, watch)
-        there = (*held, *self.coming_entries(strategy, watch))
-        if there:
-            wanted = {leg.instrument for account in accounts for leg in intent.in_account(account).legs}
-            if any(thing.instrument not in wanted for thing in there):
-                return
-        if self.closing and self.closing_in(strategy, watch):
-            return
-        for account in accounts:
-            if account not in intent.ended and not is_met(self, intent, account):
-                return
-        intent.settled = True
+    def left_bare(self, position: Position) -> set[str]:
+        """Instruments of sold options that would be covered by less if a bought position were gone."""
+        if not self.sells_beside(position):
+            return set()
+        units = self._legs(position.account, position.strategy, self.watch_of(position), None)
+        mine = max(position.quantity, position.quantity_seen)
+        units[position.instrument] = max(units.get(position.instrument, 0), mine)
+        return left_bare(units, self._contracts(units), position.instrument)
 
-    def _await(self) -> None:
-        """Intents may have been settled, or not be any more: a replay looks once, at its end."""
-        self._awaited = None
+    def _legs(self, account: str, strategy: str, watch: str, intent: Intent | None) -> dict[str, int]:
+        """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.
 
-    @property
-    def awaited(self) -> set[str]:
-        """The instruments that wants still need something of."""
-        if self._awaited is None:
-            waiting = [intent for intent in self.intents.values() if not intent.settled]
-            self._awaited = {leg.instrument for intent in waiting for leg in intent.legs}
-            if self.rolls:
-                self._awaited |= {
-                    far for intent in waiting for names in intent.moved.values() for far in names.values()
-                }
-        return self._awaited
+        A sold leg counts until it is known to be gone, a bought one as far as it is sighted; one that was lost on its
+        way counts once it appears.
+        """
+        units: dict[str, int] = {}
+        for held in self.positions.of(strategy):
+            if held.account == account and (held.quantity or held.quantity_seen):
+                size = min(held.quantity, held.quantity_seen, 0) or held.quantity_seen
+                units[held.instrument] = units.get(held.instrument, 0) + size
+        for order in self.orders.of(strategy):
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                units[order.instrument] = units.get(order.instrument, 0) + self.arriving(order) * order.side.sign
+        intent = intent or self.intents.get((strategy, watch))
+        if intent is not None and not intent.settled and account not in intent.ended:
+            here = intent.in_account(account)
+            for leg in here.legs:
+                target, size = here.lots(leg, account) * self.lot_of(leg.instrument), units.get(leg.instrument, 0)
+                units[leg.instrument] = min(target, size) if target < 0 else max(target, size)
+        return units
+
+    def _contracts(self, names: dict[str, int]) -> dict[str, Contract]:
+        found = {name: self.environment.contract_of(name) for name in names}
+        return {name: contract for name, contract in found.items() if contract is not None}
+
+    def watch_of(self, position: Position) -> str:
+        """The watched instrument for which a position is held; empty if that is not known."""
+        return self.bound.get((position.strategy, position.instrument), "")
+
+    def units_everywhere(self, account: str, instrument: str) -> int:
+        """Signed units held and coming, of all owners."""
+        units = 0
+        for position in self.positions.in_(instrument):
+            if position.account == account:
+                units += position.quantity
+        for order in self.orders.in_(instrument):
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                units += self.arriving(order) * order.side.sign
+        return units
+
+    def busy_instruments(self, account: str) -> set[str]:
+        """Instruments with a position, or an entry on its way."""
+        busy = set()
+        for position in self.positions.values():
+            if (position.quantity or position.quantity_seen) and position.account == account:
+                busy.add(position.instrument)
+        for order in self.orders.values():
+            if order.account == account and order.purpose is Purpose.ENTRY:
+                busy.add(order.instrument)
+        return busy
+
+    def other_watch(self, strategy: str, watch: str, instrument: str) -> str:
+        """The other watched instrument for which the strategy holds or orders this one, if any."""
+        bound = self.bound.get((strategy, instrument), watch)
+        if bound == watch or not self.owns(strategy, instrument):
+            return ""
+        return bound or "a watched instrument that is not known any more"
+
+    def owns(self, strategy: str, instrument: str) -> bool:
+        """True while a strategy holds something of an instrument, or an order of it may still fill."""
+        held = self.positions.in_(instrument)
+        return any(p.strategy == strategy and (p.quantity or p.quantity_seen) for p in held) or any(
+            order.strategy == strategy and self.arriving(order) for order in self.orders.in_(instrument)
+        )
+
+    def opposed(self, account: str, instrument: str, product: str, strategy: str, units: int) -> str:
+        """The strategy that holds the other side, or has an entry out for it, if any."""
+        for position in self.positions.in_(instrument):
+            other = position.strategy != strategy and (position.account, position.product) == (account, product)
+            if other and (position.quantity or position.quantity_seen) * units < 0:
+                return position.strategy
+        for order in self.orders.in_(instrument):
+            other = order.strategy != strategy and (order.account, order.product) == (account, product)
+            live = order.purpose is Purpose.ENTRY and order.state not in TERMINAL
+            if other and live and order.side.sign * units < 0:
+                return order.strategy
+        return ""
+
+    def lost(self, account: str, instrument: str, product: str, units: int) -> str:
+        """The entry of that side, anybody's, that was lost on its way and may still appear; empty if there is none."""
+        for order in self.orders.in_(instrument):
+            there = (order.account, order.product) == (account, product) and order.purpose is Purpose.ENTRY
+            if there and order.state is OrderState.LOST and order.side.sign * units > 0:
+                return order.client_order_id
+        return ""
+
+    def doubted_entry(self, strategy: str, instrument: str, account: str) -> Order | None:
+        """An entry of a strategy that may still bring units there, one of unknown fate first."""
+        found = [
+            order
+            for order in self.orders.in_(instrument)
+            if (order.strategy, order.account, order.purpose) == (strategy, account, Purpose.ENTRY)
+            and self.arriving(order)
+        ]
+        return min(found, key=lambda order: order.state not in UNRESOLVED, default=None)
+
+    def kept_for_baskets(self, account: str, but: tuple[str, str] | None = None) -> float:
+        """Rupees kept in an account for baskets under way, without that of one intent."""
+        return sum(waiting.margin for waiting in self._waiting(account, but)) if self.baskets else 0.0
+
+    def places_kept(self, account: str, but: tuple[str, str]) -> set[str]:
+        """Instruments of legs that are still to be ordered in an account for baskets under way, except one intent's."""
+        return {name for waiting in self._waiting(account, but) for name in waiting.legs}
+
+    def _waiting(self, account: str, but: tuple[str, str] | None) -> Iterator[BasketReserve]:
+        for (strategy, watch, where), waiting in self.baskets.items():
+            intent = self.intents.get((strategy, watch)) if where == account and (strategy, watch) != but else None
+            if intent is not None and not intent.settled and account not in intent.ended:
+                yield waiting
+
+    def run_of(self, strategy: str) -> str:
+        """The run a strategy is in; empty when it is flat with nothing on the way, whatever was lost there."""
+        for position in self.positions.of(strategy):
+            if position.quantity or position.quantity_seen:
+                return self.runs.get(strategy, "")
+        for order in self.orders.of(strategy):
+            if order.purpose is Purpose.ENTRY and self.arriving(order):
+                return self.runs.get(strategy, "")
+        return ""
+
+    def entries_since(self, strategy: str, market_ns: int) -> int:
+        """How many intents of a strategy entered, by their times from a moment on."""
+        times = self.entry_times.get(strategy, [])
+        return len(times) - bisect_left(times, market_ns)
+
+    def confidence(self, account: str, instrument: str) -> Confidence:
+        """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
+        health = self.health.get(account)
+        found = confidence.of_account(health, self.machine_ns)
+        if health is not None and instrument in health.unread:
+            found = confidence.less(found, Confidence.STALE)
+        for position in self.positions.in_(instrument):
+            if position.account == account and position.confidence is not found:
+                found = confidence.less(found, position.confidence)
+        return found
+
+    def level(self, account: str) -> tuple[TradingLevel, str]:
+        """The trading level in effect for an account, and why."""
+        found = None
+        for name in (KILL, "", account):
+            state = self.trading.get(name)
+            if state is None or state.level is _NORMAL:
+                continue
+            if found is None or (state.level is _HALT and found.level is not _HALT):
+                found = state
+        if found is None:
+            return _NORMAL, ""
+        return found.level, f"{found.reason} (by {found.by})" if found.by else found.reason
+
+    def enabled(self, strategy: str) -> bool:
+        """False while a strategy's entries are switched off."""
+        switch = self.switches.get(strategy)
+        return switch is None or switch.enabled
+
+    def live_orders(self, account: str) -> int:
+        """How many orders of an account may still do something."""
+        count = 0
+        for order in self.orders.values():
+            if order.account == account and order.state not in FREED:
+                count += 1
+        return count
+
+    def remaining(self, order: Order) -> int:
+        """Units that an order may still add to its position: what it fills is gone from here only once booked there.
+
+        One that was cancelled to be replaced stands for the next, until that is known.
+        """
+        whole = order.filled if order.state in FREED else order.quantity
+        if (
+            order.state is OrderState.CANCELLED
+            and order.evidence.modify.by_replacement
+            and order.evidence.modify.wanted
+        ):
+            whole = max(order.filled, order.evidence.modify.wanted.quantity)
+        return max(0, whole - self.booked.get(order.client_order_id, 0))
+
+    def arriving(self, order: Order) -> int:
+        """`remaining`, without what was lost on its way: that stays reserved, but nobody waits for it."""
+        return 0 if order.state is OrderState.LOST else self.remaining(order)
 
 
-_LEARN: dict[type, Any] = {
-    Signal: RiskState._signal,
-    IntentSized: RiskState._sized,
-    Rolled: RiskState._rolled,
-    Funds: RiskState._funds,
-    MarginRequest: RiskState._margin_asked,
-    MarginAnswer: RiskState._margin_told,
-    PlaceEntry: RiskState._entry,
-    CloseGoal: RiskState._close,
-    WithdrawEntries: RiskState._withdraw,
-    SignalDenied: RiskState._refused,
-    SignalExpired: RiskState._refused,
-    OrderChanged: RiskState._order,
-    PositionChanged: RiskState._position,
-    PositionAdjusted: RiskState._position,
-    TradeClosed: RiskState._trade,
-    BrokerHeld: RiskState._held,
-    ReadRequest: RiskState._asked,
-    Alert: RiskState._told,
-    RiskOpened: RiskState._opened,
-    **WORLD,
-}
+def withdrawal_id(order: Order) -> str:
+    """The id of the command that cancels an entry, all slices of it: it is withdrawn once, whatever the reasons."""
+    return content_id("withdraw", order.links.parent or order.client_order_id)
+
+
+def is_stale(quote: Quote, now: int, machine_ns: int, limit_seconds: float) -> bool:
+    """True if a quote is too old to trade on: in market time beyond the limit, and in machine time beyond 2 s."""
+    return now - quote.market_ns > limit_seconds * SECOND and machine_ns - quote.received_ns > QUOTE_FLOOR_NS

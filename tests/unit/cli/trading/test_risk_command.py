@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from mytrading.cli.app import app
 from mytrading.cli.trading import risk as command
-from mytrading.core.risk.protection.engine_stops import name_of
+from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
@@ -85,7 +85,7 @@ def lose_the_profit(bench: RiskBench) -> None:
 
 
 def cancel_too_often(bench: RiskBench) -> None:
-    bench.machine.state.tally.cancels["main"] = LARGE.max_cancels_per_day
+    bench.machine.state.counters.cancels["main"] = LARGE.max_cancels_per_day
 
 
 def lose_the_funds(bench: RiskBench) -> None:
@@ -117,7 +117,7 @@ def test_whatever_denies_every_entry_of_the_account_is_what_status_is_to_say(
 
 def test_stop_is_shown_with_its_distance_and_what_it_would_cost() -> None:
     bench = holding()
-    bench.machine.apply(LevelMoved(name=name_of(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
+    bench.machine.apply(LevelMoved(name=stop_name(("main", CALL, "MIS", "S")), value=80.0, at_ns=bench.now))
     bench.give(Quote(CALL, bench.now + SECOND, bench.machine_ns, 95.0, 94.9, 95.1))
     bench.give(Funds(account="main", available=1.0, used=0.0))
     (stop,) = risk_picture(bench.machine, bench.now).stops

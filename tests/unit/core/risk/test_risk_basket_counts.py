@@ -156,7 +156,7 @@ def test_count_that_is_reached_meanwhile_keeps_the_next_intent_out_and_not_the_r
         bench.now = to_ns(DAY, time(15, 30)) - LIMITS.avoid_last_minutes * 60 * SECOND - 2 * SECOND
         bench.move(0)
     hedges = bench.ask("a", *TWO_LEGS)
-    bench.machine.state.tally.cancels["main"] = 1
+    bench.machine.state.counters.cancels["main"] = 1
     bench.machine.apply(
         TradeClosed(
             account="main", instrument=SHARE, product=Product.MIS, strategy="S", run="r", side=Side.BUY, quantity=1,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.control import Alert, Heartbeat
@@ -62,7 +62,7 @@ def now(router: TradeManager) -> int:
 
 def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(router: TradeManager) -> None:
     """Before its first heartbeat the entry tells that it holds the stop."""
-    began, name = now(router), engine_stops.name_of(HELD.owner)
+    began, name = now(router), stop_name(HELD.owner)
     assert blind(router, began + AWAY - 1) is None
     told = blind(router, began + AWAY)
     assert told is not None and told.severity is Severity.CRITICAL
@@ -74,7 +74,7 @@ def test_position_whose_stop_an_absent_risk_holds_is_named_until_risk_is_back(ro
 
 def test_risk_that_comes_back_with_a_journal_in_doubt_and_no_figures_ends_no_alert(router: TradeManager) -> None:
     """Its first heartbeats hold no stops: the alert was cleared while nobody guarded the position."""
-    began, name = now(router), engine_stops.name_of(HELD.owner)
+    began, name = now(router), stop_name(HELD.owner)
     beat(router, began + SECOND, name)
     assert blind(router, began + SECOND + AWAY) is not None
     beat(router, began + 2 * AWAY, ready=False)

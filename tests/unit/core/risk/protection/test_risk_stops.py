@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.protection import engine_stops
+from mytrading.core.risk.exits import price_exits
+from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side
@@ -237,7 +238,7 @@ def test_price_beyond_a_stop_at_the_broker_is_left_to_the_stop() -> None:
 
 def test_watched_index_has_no_level_of_its_own() -> None:
     bench = held()
-    assert bench.machine.exits.at_price(WATCH, bench.now) == ()
+    assert price_exits.at_price(bench.machine.state, WATCH, bench.now) == ()
 
 
 def carried(stop: float, quantity: int = 10) -> PositionChanged:
@@ -252,10 +253,10 @@ def test_level_held_by_risk_outlives_its_journal_with_the_position() -> None:
     """A journal that is learnt again from its readers holds no levels: they were rows of risk alone."""
     bench = bench_with(StopPlan.ENGINE)
     bench.give(carried(784.0))
-    for row in engine_stops.restore(bench.machine.state, bench.now):
+    for row in restore_stops(bench.machine.state, bench.now):
         bench.machine.apply(row)
     assert bench.machine.state.stop_levels == {("main", SHARE, "MIS", "S"): 784.0}
-    assert engine_stops.restore(bench.machine.state, bench.now) == []
+    assert restore_stops(bench.machine.state, bench.now) == []
     assert len(goals(bench.quote(SHARE, 784.0))) == 1
 
 
@@ -267,10 +268,10 @@ def test_level_of_an_entry_on_its_way_outlives_the_journal() -> None:
     signal = next(row for row in before.rows if isinstance(row, Signal))
     bench.machine.apply(signal)
     bench.machine.apply(entry)
-    assert levels(engine_stops.restore(bench.machine.state, bench.now)) == [(NAME, entry.held_stop)]
+    assert levels(restore_stops(bench.machine.state, bench.now)) == [(NAME, entry.held_stop)]
 
 
 def test_flat_position_brings_no_level_back() -> None:
     bench = bench_with(StopPlan.ENGINE)
     bench.give(carried(784.0, quantity=0))
-    assert engine_stops.restore(bench.machine.state, bench.now) == []
+    assert restore_stops(bench.machine.state, bench.now) == []

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import RiskTables, Share, Source
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
+from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import InstrumentKind

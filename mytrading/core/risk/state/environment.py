@@ -1,4 +1,4 @@
-"""What risk decides with besides its books: limits, strategies, accounts, the calendar and today's contracts.
+"""What risk decides with besides its state: limits, strategies, accounts, the calendar and today's contracts.
 
 The daemon replaces `instruments` and `master` when contracts change; nothing here learns from messages.
 """
@@ -15,13 +15,15 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.master_contract import refusal_for
+from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.core.orders.slicing import Sizes
-from mytrading.core.risk.books.hedges import Contract, contract_of
-from mytrading.core.risk.books.watch_binding import watch_for
+from mytrading.core.risk.protection.hedges import Contract, contract_of
 from mytrading.messages.enums import Product
-from mytrading.messages.instruments import Snapshot
-from mytrading.messages.run_config import RateLimits, RiskLimits, StopPlan, StrategyRun
+from mytrading.messages.instruments import InstrumentKind, Snapshot
+from mytrading.messages.run_config import RateLimits, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
 
+UNKNOWN_WATCH = ""
+"""To what a position is bound of which it is not known for which watched instrument it is held."""
 COLLAR_TICKS = 10
 """What is cheap may lie this many ticks from the last price, whatever share of it that is."""
 
@@ -112,10 +114,6 @@ class RiskEnvironment:
         run = self.strategies.get(strategy)
         return run is None or run.stop is StopPlan.BROKER
 
-    def watch_for(self, strategy: str, instrument: str) -> str | None:
-        """For which watched instrument a strategy holds another, by its trade rules (`risk_watches.watch_for`)."""
-        return watch_for(self.strategies.get(strategy), instrument)
-
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""
         begins = self.square_off.begins(instrument.split(":")[0], now)
@@ -148,3 +146,30 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
     at = time.fromisoformat(run.square_off)
     seconds = at.hour * 3600 + at.minute * 60 + at.second
     return replace(run, rules=replace(run.rules, square_off_time=seconds))
+
+
+def watch_for(run: StrategyRun | None, instrument: str) -> str | None:
+    """The one watched instrument whose trade rules lead to `instrument`; `UNKNOWN_WATCH` if that is none or several.
+
+    None where it makes no difference: a strategy that watches one instrument, or none that is known.
+    """
+    if run is None or len(run.symbols) < 2:
+        return None
+    rules = [rule for rule in (run.long, run.short) if rule is not None]
+    found = {symbol for symbol in run.symbols for rule in rules if _leads_to(rule, symbol, instrument)}
+    if run.plan is not None:
+        found |= {name for name in run.symbols if _parsed(name).underlying == _parsed(instrument).underlying}
+    return found.pop() if len(found) == 1 else UNKNOWN_WATCH
+
+
+def _leads_to(rule: TradeRule, symbol: str, instrument: str) -> bool:
+    if rule.kind is TradeKind.SAME:
+        return symbol == instrument
+    kind = _parsed(instrument).kind
+    fits = kind is InstrumentKind.FUT if rule.kind is TradeKind.FUTURE else kind.is_option
+    return fits and _parsed(instrument).underlying == (rule.underlying or _parsed(symbol).underlying)
+
+
+def _parsed(instrument: str) -> ParsedSymbol:
+    exchange, symbol = split_id(instrument)
+    return parse_symbol(symbol, exchange)

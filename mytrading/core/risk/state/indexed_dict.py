@@ -1,6 +1,6 @@
 """A dict of orders or positions that also keeps them by strategy and by instrument.
 
-A group has its things in the order in which they stand in the dict.
+A group has its items in the order in which they stand in the dict.
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from typing import Any, Protocol, TypeVar
 
 
 class IndexedItem(Protocol):
-    """What stands on a shelf: it never changes its strategy or instrument."""
+    """An item never changes its strategy or instrument."""
 
     @property
-    def strategy(self) -> str:
-        """Whose it is."""
-
+    def strategy(self) -> str: ...
     @property
-    def instrument(self) -> str:
-        """What it is in."""
+    def instrument(self) -> str: ...
 
 
 K = TypeVar("K")
@@ -42,12 +39,12 @@ class IndexedDict(dict[K, V]):
         return _restored, (dict(self), self._strategies, self._instruments)
 
     def of(self, strategy: str) -> Collection[V]:
-        """What a strategy has."""
+        """The items of a strategy."""
         found = self._strategies.get(strategy)
         return found.values() if found else ()
 
     def in_(self, instrument: str) -> Collection[V]:
-        """What there is in an instrument."""
+        """The items in an instrument."""
         found = self._instruments.get(instrument)
         return found.values() if found else ()
 
@@ -65,8 +62,10 @@ class IndexedDict(dict[K, V]):
     def __delitem__(self, key: K) -> None:
         thing = self[key]
         dict.__delitem__(self, key)
-        self._leave(self._strategies, thing.strategy, key)
-        self._leave(self._instruments, thing.instrument, key)
+        for groups, name in ((self._strategies, thing.strategy), (self._instruments, thing.instrument)):
+            del groups[name][key]
+            if not groups[name]:
+                del groups[name]
 
     def pop(self, key: K, default: V | None = None) -> V | None:  # type: ignore[override]
         """As a dict's; without a default it gives None."""
@@ -82,12 +81,6 @@ class IndexedDict(dict[K, V]):
         if thing is None:
             self[key] = thing = default
         return thing
-
-    def _leave(self, groups: dict[str, dict[K, V]], name: str, key: K) -> None:
-        group = groups[name]
-        del group[key]
-        if not group:
-            del groups[name]
 
 
 def _restored(

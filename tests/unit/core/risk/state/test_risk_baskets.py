@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.orders.state_machine import with_modify
-from mytrading.core.risk.books.orphan_hedges import guard_cause
+from mytrading.core.risk.state.orphan_hedges import guard_cause
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product, Purpose, Side

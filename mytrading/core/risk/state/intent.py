@@ -1,6 +1,6 @@
 """The intent of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed.
 
-Reading an intent changes nothing; what becomes of it is learnt in `core/risk/state/state`.
+Reading an intent changes nothing; what becomes of it is learnt in `core/risk/state/folds`.
 """
 
 from __future__ import annotations
@@ -73,6 +73,12 @@ class Intent(msgspec.Struct, kw_only=True):
         """True unless an entry rests at terms that an older intent asked for, and this one asks for others."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
+    def spend(self, account: str, at_ns: int) -> None:
+        """Something else than this intent closed what it wants in an account: nothing more is entered there."""
+        self.spent.add(account)
+        self.spent_ns = at_ns
+        self.ended.add(account)
+
     def __post_init__(self) -> None:
         """Once here, since every rule of an intent goes through its legs."""
         self.legs = legs = self.signal.legs
@@ -94,6 +100,6 @@ class Intent(msgspec.Struct, kw_only=True):
 
     @property
     def value(self) -> tuple[tuple[str, int, str, Product], ...]:
-        """What is wanted; two intents of the same value intent for the same position."""
+        """The wanted position, to compare with that of another intent."""
         of = self.signal.product_of
         return tuple(sorted([(leg.instrument, leg.lots, leg.profile, of(leg)) for leg in self.legs]))

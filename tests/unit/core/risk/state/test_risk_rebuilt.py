@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.books.watch_binding import CODE, watch_for
+from mytrading.core.risk.exits.position_alerts import UNBOUND
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.environment import watch_for
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Side
@@ -56,7 +57,7 @@ class Rebuilt(RiskBench):
         return self.give(signal)
 
     def unbound(self) -> list[str]:
-        return [row.subject for row in self.rows if isinstance(row, Alert) and row.code == CODE]
+        return [row.subject for row in self.rows if isinstance(row, Alert) and row.code == UNBOUND]
 
 
 def closed(rows: tuple[Any, ...]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.risk.books.hedges import Contract, Cover, cover_of, left_bare
+from mytrading.core.risk.protection.hedges import Contract, Cover, cover_of, left_bare
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side

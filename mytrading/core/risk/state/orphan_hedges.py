@@ -6,8 +6,8 @@ As long as anything sold is held beside them, hedges stay; only the end of the l
 from __future__ import annotations
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.books.books import RiskBooks
-from mytrading.core.risk.books.intent import Intent
+from mytrading.core.risk.state.intent import Intent
+from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import Purpose, Side
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
@@ -21,69 +21,69 @@ def guard_cause(kind: str, *parts: str | int) -> str:
     return GUARDS + content_id(kind, *parts)
 
 
-def is_protective(books: RiskBooks, order: Order | None) -> bool:
+def is_protective(state: RiskState, order: Order | None) -> bool:
     """True of a stop, and of the exit that risk or the router sent where a stop was not enough."""
     if order is None or not order.purpose.reduces:
         return False
-    level = books.protections.get(order.owner)
+    level = state.protections.get(order.owner)
     handed_over = level is not None and order.cause == level.cause
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
 
 
-def note(books: RiskBooks, intent: Intent, closed: Position) -> None:
+def note_stopped(state: RiskState, intent: Intent, closed: Position) -> None:
     """A sold leg of a basket was stopped out: where that leaves bought ones alone, the basket is taken up again."""
     account = closed.account
-    if closed.quantity < 0 and _hedges_alone(books, intent, account):
+    if closed.quantity < 0 and _hedges_alone(state, intent, account):
         intent.lost.add((account, closed.instrument, closed.opened_ns))
         intent.ended.discard(account)
         intent.settled = False
 
 
-def _hedges_alone(books: RiskBooks, intent: Intent, account: str) -> bool:
-    held = [p for p in books.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
+def _hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
+    held = [p for p in state.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
-    return not sold and bool(bought & books.hedges_of(intent, account))
+    return not sold and bool(bought & state.hedges_of(intent, account))
 
 
-def losses(books: RiskBooks, intent: Intent, account: str, instrument: str) -> int:
+def losses(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
     """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
-    if not intent.lost or not _hedges_alone(books, intent, account):
+    if not intent.lost or not _hedges_alone(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
 
 
-def carry(books: RiskBooks, intent: Intent, known: Intent) -> None:
+def carry(state: RiskState, intent: Intent, known: Intent) -> None:
     """The same position is wanted again: what was given up of it, and is held still, stays given up."""
     intent.lost = known.lost
     accounts = {account for account, _, _ in known.lost}
-    over = {account for account in accounts & known.ended if _hedges_alone(books, intent, account)}
+    over = {account for account in accounts & known.ended if _hedges_alone(state, intent, account)}
     intent.ended |= over
     intent.given_up |= known.given_up & over
 
 
-def uncover(books: RiskBooks, key: OwnerKey, closed: Position) -> None:
+def uncover(state: RiskState, key: OwnerKey, closed: Position) -> None:
     """A stop closed a bought position: what its owner has sold beside it may be covered by nothing now."""
-    if sold := _sold(books, closed.account, closed.strategy):
-        books.uncovered[key] = (closed, tuple(sorted(sold)))
+    if sold := _sold(state, closed.account, closed.strategy):
+        state.uncovered[key] = (closed, tuple(sorted(sold)))
 
 
-def settle(books: RiskBooks, strategy: str) -> None:
+def settle(state: RiskState, strategy: str) -> None:
     """Forget what was sold beside a position that a stop closed as it goes; sold again, it is another decision."""
-    for key, (closed, names) in list(books.uncovered.items()):
+    for key, (closed, names) in list(state.uncovered.items()):
         if closed.strategy != strategy:
             continue
-        now = books.positions.get(key)
-        sold = _sold(books, closed.account, strategy)
+        now = state.positions.get(key)
+        sold = _sold(state, closed.account, strategy)
         left = tuple(name for name in names if name in sold)
         if not left or (now is not None and now.quantity_seen > 0):
-            del books.uncovered[key]
+            del state.uncovered[key]
         else:
-            books.uncovered[key] = (closed, left)
+            state.uncovered[key] = (closed, left)
 
 
-def _sold(books: RiskBooks, account: str, strategy: str) -> set[str]:
+def _sold(state: RiskState, account: str, strategy: str) -> set[str]:
     """What an owner has sold in an account, or may still sell by an entry that is out."""
-    held = (p for p in books.positions.of(strategy) if min(p.quantity, p.quantity_seen) < 0)
-    coming = (o for o in books.orders.of(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
+    held = (p for p in state.positions.of(strategy) if min(p.quantity, p.quantity_seen) < 0)
+    coming = (o for o in state.orders.of(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)
     return {thing.instrument for things in (held, coming) for thing in things if thing.account == account}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mytrading.core.risk.books.indexed_dict import IndexedDict
-from mytrading.core.risk.books.intent import Intent
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.indexed_dict import IndexedDict
+from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.orders import Position, PositionChanged
 from mytrading.messages.signals import Leg, Signal

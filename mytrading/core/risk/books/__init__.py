@@ -1,1 +1,0 @@
-"""Books of risk: positions, orders, intents and the market around them."""

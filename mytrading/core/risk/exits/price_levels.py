@@ -1,0 +1,124 @@
+"""Stops and targets that risk holds itself: their levels as journaled rows, and when a price has come to one.
+
+A level is fixed when the first entry of a position is admitted, neither later fills nor a restart move it, and the next
+position of the same owner has one of its own, whatever still closes the last one. A hedge has no target: closing it
+would leave what it covers bare.
+"""
+
+from __future__ import annotations
+
+from mytrading.core.risk.protection.level_names import stop_name, target_name
+from mytrading.core.risk.state.state import RiskState, is_stale
+from mytrading.messages.commands import PlaceEntry
+from mytrading.messages.journal_rows import LevelMoved
+from mytrading.messages.keys import OwnerKey
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Position
+
+
+def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> list[LevelMoved]:
+    """Rows that fix target and stop (rupees, 0: none) of the position that an entry begins, or end the last one's.
+
+    None where the entry adds to a position that has its level.
+    """
+    key = entry.owner
+    rows = []
+    for levels, name, level in (
+        (state.target_levels, target_name, entry.held_target),
+        (state.stop_levels, stop_name, stop),
+    ):
+        known = key in levels
+        if (known or level) and not (known and _adds(state, entry)):
+            rows.append(LevelMoved(name=name(key), value=level, at_ns=now))
+    return rows
+
+
+def _adds(state: RiskState, entry: PlaceEntry) -> bool:
+    """True if an entry adds to what its owner holds; none is admitted beside another that may still fill.
+
+    An exit that is not done yet says nothing: the router waits for its end before it sends the entry.
+    """
+    position = state.positions.get(entry.owner)
+    held = (position.quantity or position.quantity_seen) if position is not None else 0
+    return held * entry.side.sign > 0
+
+
+def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:
+    """Rows that fix again the stops that a lost journal held: those that coming entries and positions carry."""
+    found: dict[OwnerKey, float] = {
+        order.owner: order.plan.held_stop
+        for order in state.orders.values()
+        if order.plan.held_stop and state.arriving(order)
+    }
+    missing = sorted((key, level) for key, level in found.items() if key not in state.stop_levels)
+    rows = {stop_name(key): LevelMoved(name=stop_name(key), value=level, at_ns=now) for key, level in missing}
+    return list((rows | {row.name: row for row in arm_stops(state, now)}).values())
+
+
+def arm_stops(state: RiskState, now: int) -> list[LevelMoved]:
+    """Rows that arm the stop which a position carries, long or short, and disarm that of a hedge as long as it is one.
+
+    A level ends with what is known to be coming; what fills after all, cancelled or lost before, brings it again. What
+    is being closed needs none: the level under its owner is then that of the position which comes next.
+    """
+    rows = []
+    for position in state.open_positions():
+        key = position.owner
+        armed = key in state.stop_levels
+        if key in state.closing or not position.quantity_seen or not (armed or position.held_stop):
+            continue
+        hedge = state.is_hedge(position)
+        if armed is hedge and (hedge or position.held_stop):
+            rows.append(LevelMoved(name=stop_name(key), value=0.0 if hedge else position.held_stop, at_ns=now))
+    return rows
+
+
+def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
+    """Rows that arm the target which a position carries: its entry may have been cancelled or lost before it filled."""
+    return [
+        LevelMoved(name=target_name(key), value=position.held_target, at_ns=now)
+        for position in state.open_positions()
+        if position.held_target and position.quantity_seen
+        if (key := position.owner) not in state.target_levels and key not in state.closing
+        if not state.is_hedge(position)
+    ]
+
+
+def release(state: RiskState, now: int) -> list[LevelMoved]:
+    """Rows that end the levels of positions that are flat, with nothing on the way."""
+    levels = [(stop_name(key), key) for key in state.stop_levels]
+    levels += [(target_name(key), key) for key in state.target_levels]
+    return [LevelMoved(name=name, value=0.0, at_ns=now) for name, key in levels if not _is_in_use(state, key)]
+
+
+def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
+    position = state.positions.get(key)
+    if position is not None and (position.quantity or position.quantity_seen):
+        return True
+    return bool(state.coming_units(key[3], key[1], key[0])) or key in state.closing
+
+
+def stop_level(state: RiskState, key: OwnerKey) -> float:
+    """The price at which the position of an owner is to be closed, held by risk or at the broker; 0 if none is known.
+
+    The level that it carries comes before the one under its owner. A stop at the broker counts for the side that it
+    closes alone.
+    """
+    held, position = state.stop_levels.get(key, 0.0), state.positions.get(key)
+    if held:
+        return (position.held_stop or held) if position is not None else held
+    guarded = state.protections.get(key)
+    if guarded is None or guarded.state != "open" or position is None:
+        return 0.0
+    return guarded.trigger if (position.quantity or position.quantity_seen) * guarded.side.sign < 0 else 0.0
+
+
+def quote_beyond(state: RiskState, position: Position, level: float, now: int, *, target: bool = False) -> Quote | None:
+    """The fresh quote that is at a position's stop (or `target`) or beyond it; None if there is none."""
+    quote = state.quotes.get(position.instrument)
+    held = position.quantity or position.quantity_seen
+    if quote is None or not level or not held or quote.ltp <= 0:
+        return None
+    beyond = quote.ltp >= level if (held > 0) is target else quote.ltp <= level
+    stale_seconds = state.environment.limits.stale_quote_seconds
+    return quote if beyond and not is_stale(quote, now, state.machine_ns, stale_seconds) else None
