@@ -78,11 +78,11 @@ def test_each_mode_has_its_frame(listener: Listener) -> None:
     assert (reply["status"], reply["request_id"], reply["subscriptions"][0]["mode"]) == ("success", "r-1", "LTP")
     ltp = listener.until(lambda frame: frame["mode"] == 1)
     assert set(ltp["data"]) == {"symbol", "exchange", "mode", "ltp", "ltt", "timestamp"}
-    listener.ask(action="subscribe", **SBIN, mode=2)
+    assert listener.ask(action="subscribe", **SBIN, mode=2)["subscriptions"][0]["mode"] == "Quote"
     quote = listener.until(lambda frame: frame["mode"] == 2)["data"]
     assert {"volume", "open", "high", "low", "close", "average_price", "bid", "ask"} <= set(quote)
     assert quote["bid"] < quote["ltp"] < quote["ask"]
-    listener.ask(action="subscribe", symbols=[SBIN], mode="depth")
+    assert listener.ask(action="subscribe", symbols=[SBIN], mode="depth")["subscriptions"][0]["mode"] == "Depth"
     depth = listener.until(lambda frame: frame["mode"] == 3)["data"]
     assert (len(depth["depth"]["buy"]), len(depth["depth"]["sell"]), depth["mode"]) == (5, 5, "full")
 

@@ -18,7 +18,7 @@ from mytrading.simulator.settings.personality import BrokerProfile
 BROKER = "simulator"
 USER = "simulator"
 LTP, QUOTE, DEPTH = 1, 2, 3
-MODE_NAMES = {LTP: "LTP", QUOTE: "SimulatedQuote", DEPTH: "Depth"}
+MODE_NAMES = {LTP: "LTP", QUOTE: "Quote", DEPTH: "Depth"}
 _PAYLOAD_MODES = {LTP: "ltp", QUOTE: "quote", DEPTH: "full"}
 
 Body = dict[str, Any]
