@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from mytrading.backtest.assumptions.fill_models import Models
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange import Account, BookOrder, Books, Exchange, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.fill_rules import FillRules, exchange_price
+from mytrading.core.exchange import Account, BookOrder, BooksSnapshot, Exchange, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.order_rules import FillRules, exchange_price
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.state_machine import as_wanted
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
@@ -77,7 +77,7 @@ class BacktestVenue:
             calendar,
             facts,
             instrument_of,
-            Books(account=Account(capital=capital)),
+            BooksSnapshot(account=Account(capital=capital)),
             part_of=self._part_of,
             rules=FillRules(self._price, strict=True),
         )
@@ -220,14 +220,14 @@ class BacktestVenue:
 
     def _show_again(self, order_id: str) -> None:
         """Tell what an order is that a call came too late for; one of a day before is in no book, its end was told."""
-        found = self.exchange.desk.orders.get(order_id)
+        found = self.exchange.books.orders.get(order_id)
         if found is not None:
             self._show(found)
 
     def earn(self, rupees: float) -> None:
         """Cash came in by trips that did not pass through here."""
-        desk = self.exchange.desk
-        desk.account = replace(desk.account, realised=desk.account.realised + rupees)
+        books = self.exchange.books
+        books.account = replace(books.account, realised=books.account.realised + rupees)
 
     # answers
 
@@ -236,7 +236,7 @@ class BacktestVenue:
         at = self.clock()
         return Funds(
             account=self._account,
-            available=self.exchange.desk.available(),
+            available=self.exchange.books.available(),
             used=0.0,
             machine_ns=at,
             began_machine_ns=at,
@@ -263,7 +263,7 @@ class BacktestVenue:
 
     def _show(self, order: BookOrder) -> None:
         """Tell what became of an order; `plain`: the whole order book, and it if a new day has emptied that."""
-        book = self.exchange.desk.orders
+        book = self.exchange.books.orders
         shown = tuple({**book, order.order_id: order}.values()) if self._plain else (order,)
         self.answers.append(
             BooksRead(
@@ -315,8 +315,8 @@ class BacktestVenue:
     def _note_touch(self, instrument: str) -> None:
         """Keep between which prices nothing happens."""
         low, high = -_FAR, _FAR
-        for name in self.exchange.desk.resting.get(instrument, ()):
-            price, falls = self.level(self.exchange.desk.orders[name])
+        for name in self.exchange.books.resting.get(instrument, ()):
+            price, falls = self.level(self.exchange.books.orders[name])
             low, high = (max(low, price), high) if falls else (low, min(high, price))
         if low == -_FAR and high == _FAR:
             self.touch.pop(instrument, None)
@@ -339,8 +339,8 @@ class BacktestVenue:
         """Levels on the way from one price to another, nearest first, and whether market prices slip there."""
         falls = end < begin
         found: dict[float, bool] = {}
-        for name in self.exchange.desk.resting.get(instrument, ()):
-            order = self.exchange.desk.orders[name]
+        for name in self.exchange.books.resting.get(instrument, ()):
+            order = self.exchange.books.orders[name]
             price, down = self.level(order)
             if down == falls and (end <= price < begin if falls else begin < price <= end):
                 found[price] = found.get(price, False) or order.request.order_type in _STOPS
@@ -348,9 +348,9 @@ class BacktestVenue:
 
     def held(self, instrument: str) -> int:
         """Net signed units of an instrument, those delivered on an earlier day included."""
-        desk = self.exchange.desk
-        today = sum(p.quantity for p in desk.open_positions() if p.instrument == instrument)
-        return today + desk.held_shares(instrument)
+        books = self.exchange.books
+        today = sum(p.quantity for p in books.open_positions() if p.instrument == instrument)
+        return today + books.held_shares(instrument)
 
 
 def _none(_instrument: str, _price: float) -> tuple[float, float] | None:

@@ -46,10 +46,10 @@ class QuotedVenue(BacktestVenue):
         held = BookPosition(
             instrument=position.instrument,
             product=position.product,
-            quantity=position.quantity + self.exchange.desk.position(position.instrument, position.product).quantity,
+            quantity=position.quantity + self.exchange.books.position(position.instrument, position.product).quantity,
             average_price=position.average_price,
         )
-        self.exchange.desk.positions[held.key] = held
+        self.exchange.books.positions[held.key] = held
 
     def note(self, quote: Quote) -> None:
         """These are the prices now."""

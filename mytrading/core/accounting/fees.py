@@ -1,7 +1,6 @@
-"""What a fill costs in India: brokerage, STT, exchange and SEBI charges, GST and stamp duty, as they were on its day.
+"""Charges of a fill in India: brokerage, STT, exchange and SEBI charges, GST and stamp duty, by the rates of its day.
 
-Read from `config/fees.toml`; used by backtests and by whoever explains a contract note. Every rate is asked for a date
-and a segment, never written here.
+The rates stand in `config/fees.toml`, by segment and date.
 """
 
 from __future__ import annotations
@@ -54,12 +53,12 @@ class Charges(NamedTuple):
 
     @property
     def total(self) -> float:
-        """All of them."""
-        return self.brokerage + self.stt + self.exchange + self.sebi + self.gst + self.stamp
+        """All charges together."""
+        return sum(self)
 
 
 class DayRates(NamedTuple):
-    """The rates of a segment on a day, as shares of turnover but for the most that brokerage is."""
+    """The rates of a segment on a day: shares of turnover, but `brokerage_most` in rupees an order."""
 
     brokerage: float
     brokerage_most: float
@@ -85,7 +84,8 @@ class FeeSchedule:
 
     def __init__(self, file: FeeFile) -> None:
         self.file = file
-        self._rates = lru_cache(maxsize=256)(self._find)
+        self.rates = lru_cache(maxsize=256)(self._rates)
+        """The `DayRates` of a segment, at the BSE or not, on a day (proleptic ordinal)."""
 
     def __reduce__(self) -> tuple[type[FeeSchedule], tuple[FeeFile]]:
         return FeeSchedule, (self.file,)
@@ -98,31 +98,19 @@ class FeeSchedule:
             raise ValueError(f"{source}: expected [segments.{missing[0]}]; add it with its rates")
         return cls(file)
 
-    def rates(self, segment: str, bse: bool, day: int) -> DayRates:
-        """The rates of a segment on a day (proleptic ordinal)."""
-        return self._rates(segment, bse, day)
-
-    def _find(self, segment: str, bse: bool, day: int) -> DayRates:
+    def _rates(self, segment: str, bse: bool, day: int) -> DayRates:
         found, on = self.file.segments[segment], date.fromordinal(day)
         exchange = found.exchange_bse if bse and found.exchange_bse else found.exchange
-        return DayRates(
-            found.brokerage,
-            found.brokerage_most,
-            _on(found.stt_buy, on),
-            _on(found.stt_sell, on),
-            _on(found.stt_exercise, on),
-            _on(exchange, on),
-            _on(self.file.sebi, on),
-            _on(self.file.gst, on),
-            _on(found.stamp_buy, on),
-        )
+        stt = (found.stt_buy, found.stt_sell, found.stt_exercise)
+        dated = (*stt, exchange, self.file.sebi, self.file.gst, found.stamp_buy)
+        return DayRates(found.brokerage, found.brokerage_most, *(_rate_on(rates, on) for rates in dated))
 
     def of(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
         """Rupees of a fill of signed `units` at a price; an index that stands in for its future costs like one."""
         segment = "future" if as_future else segment_of(instrument, product)
-        rates = self._rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _ordinal(at_ns))
+        rates = self.rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _EPOCH + day_number(at_ns))
         turnover = abs(units) * price
         brokerage = rates.brokerage * turnover if rates.brokerage else rates.brokerage_most
         if rates.brokerage_most and brokerage > rates.brokerage_most:
@@ -139,7 +127,7 @@ class FeeSchedule:
 
     def exercise(self, intrinsic: float, at_ns: int) -> float:
         """STT in rupees on bought options that expire in the money by so many rupees."""
-        return self._rates("option", False, _ordinal(at_ns)).stt_exercise * max(0.0, intrinsic)
+        return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)
 
 
 def segment_of(instrument: Instrument, product: Product) -> str:
@@ -151,11 +139,6 @@ def segment_of(instrument: Instrument, product: Product) -> str:
     return "equity_delivery" if product is Product.CNC else "equity_intraday"
 
 
-def _ordinal(at_ns: int) -> int:
-    """The proleptic ordinal of a moment's day in India."""
-    return _EPOCH + day_number(at_ns)
-
-
-def _on(rates: tuple[Rate, ...], day: date) -> float:
+def _rate_on(rates: tuple[Rate, ...], day: date) -> float:
     """The rate that holds on a day; 0 before the first."""
     return next((rate.rate for rate in reversed(rates) if rate.since <= day), 0.0)

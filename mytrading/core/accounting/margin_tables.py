@@ -1,6 +1,6 @@
-"""What positions cost in margin, as `config/risk.toml` lists it: figures per lot by date, shares, profiles and grades.
+"""The margin tables of `config/risk.toml`: figures per lot by date, shares of value, profiles and grades.
 
-A figure is asked for with a day, and the expiry column counts for contracts that expire that day, for no others.
+The expiry column of a figure counts for contracts that expire on the day it is wanted for, and for no others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LASTING_GRADES = ("A", "B", "C")
 
 
 class TradeType(StrEnum):
-    """What a lot costs margin as: a sold call or put, both together, a future, a bought option."""
+    """What a lot is margined as: a sold call or put, both together, a future, a bought option. Values name columns."""
 
     SOLD = "sold"
     BOTH_SOLD = "both_sold"
@@ -51,13 +51,8 @@ class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": 
 
     def figure(self, kind: TradeType) -> Figure:
         """The two columns of a trade type."""
-        columns = {
-            TradeType.SOLD: self.sold,
-            TradeType.BOTH_SOLD: self.both_sold,
-            TradeType.FUTURE: self.future,
-            TradeType.BOUGHT: self.bought,
-        }
-        return columns[kind]
+        columns: Figure = getattr(self, kind.value)
+        return columns
 
 
 class LotSize(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}, forbid_unknown_fields=True):
@@ -153,7 +148,7 @@ def share_word(sizing: str) -> str:
 
 
 def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
-    """As what an instrument costs margin; None for shares, which are valued by themselves."""
+    """What an instrument is margined as; None for shares, which are valued by themselves."""
     if instrument.kind is InstrumentKind.FUT:
         return TradeType.FUTURE
     if not instrument.kind.is_option:

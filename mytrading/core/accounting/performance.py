@@ -1,4 +1,4 @@
-"""What a series of returns says of a strategy: return, risk and their ratios, as empyrical defines them.
+"""Return, risk and their ratios of a series of returns, as empyrical defines them, and figures of round trips.
 
 Returns are simple returns of equal periods (0.01 is 1 %). A figure that the returns cannot give is NaN, never 0.
 """
@@ -105,7 +105,7 @@ def stability(returns: Array) -> float:
 
 
 def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
-    """All of them by name."""
+    """All figures by name."""
     return {
         "total_return": total_return(returns),
         "annual_return": annual_return(returns, periods),
@@ -124,7 +124,7 @@ def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
 
 
 def of_trades(net: Array) -> dict[str, float]:
-    """What the round trips say, from their rupees after costs."""
+    """Figures of round trips by name, from their rupees after costs."""
     wins, losses = net[net > 0], net[net < 0]
     lost = -float(np.sum(losses))
     return {

@@ -1,7 +1,4 @@
-"""Profit and loss of positions from quotes, in rupees.
-
-A price that is old, not positive or not finite never moves profit or loss; what was last known stays.
-"""
+"""Profit and loss of positions from quotes, in rupees."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ class Profit(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Both together."""
+        """Realised and unrealised together."""
         return self.realised + self.unrealised
 
 

@@ -1,6 +1,6 @@
-"""The ledger's arithmetic: what a fill does to one owner's position.
+"""The position ledger: fills, price corrections and quantity corrections of one owner's position.
 
-Money is conserved; what is realised plus what is open at the average price always equals the sum of all fills.
+Money is conserved: realised plus open at the average price always equals the sum of all fills.
 """
 
 from __future__ import annotations
@@ -11,6 +11,16 @@ from msgspec.structs import replace
 
 from mytrading.messages.enums import Side
 from mytrading.messages.orders import Order, Position, TradeClosed
+
+_FLAT = {
+    "average_price": 0.0,
+    "trip_quantity": 0,
+    "trip_value": 0.0,
+    "trip_exit_value": 0.0,
+    "opened_ns": 0,
+    "held_stop": 0.0,
+    "held_target": 0.0,
+}
 
 
 class Booked(NamedTuple):
@@ -32,16 +42,7 @@ def book(position: Position, units: int, price: float, at_ns: int, run: str = ""
     if reduced.quantity:
         return Booked(reduced, None)
     trade = _trade(reduced, held, at_ns)
-    flat = replace(
-        reduced,
-        average_price=0.0,
-        trip_quantity=0,
-        trip_value=0.0,
-        trip_exit_value=0.0,
-        opened_ns=0,
-        held_stop=0.0,
-        held_target=0.0,
-    )
+    flat = replace(reduced, **_FLAT)
     rest = (abs(units) - closing) * (1 if units > 0 else -1)
     return Booked(_added(flat, rest, price, at_ns, run) if rest else flat, trade)
 
@@ -110,19 +111,7 @@ def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Positi
 def correct(position: Position, quantity: int, at_ns: int) -> Position:
     """Set what is held to `quantity`, without a price: the trip goes on smaller, or ends without a round trip."""
     if quantity == 0:
-        return replace(
-            position,
-            quantity=0,
-            quantity_seen=0,
-            average_price=0.0,
-            trip_quantity=0,
-            trip_value=0.0,
-            trip_exit_value=0.0,
-            opened_ns=0,
-            updated_ns=at_ns,
-            held_stop=0.0,
-            held_target=0.0,
-        )
+        return replace(position, quantity=0, quantity_seen=0, updated_ns=at_ns, **_FLAT)
     size = abs(quantity)
     return replace(
         position,
@@ -137,6 +126,5 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
 
 def with_levels(position: Position, entry: Order | None) -> Position:
     """A position with the levels at which risk closes what this entry opens; with none if nothing does any more."""
-    if entry is None:
-        return replace(position, held_stop=0.0, held_target=0.0)
-    return replace(position, held_stop=entry.plan.held_stop, held_target=entry.plan.held_target)
+    held = (entry.plan.held_stop, entry.plan.held_target) if entry is not None else (0.0, 0.0)
+    return replace(position, held_stop=held[0], held_target=held[1])

@@ -1,4 +1,4 @@
-"""The paper exchange: one implementation of matching and books, used by the simulator and the backtest."""
+"""The paper exchange: matching engine and books, shared by the simulator and the backtest."""
 
 from mytrading.core.exchange.exchange import SQUARE_OFF_OWNER, Exchange
 from mytrading.core.exchange.gtt import Trigger, TriggerBook, TriggerLeg, TriggerStatus
@@ -6,7 +6,7 @@ from mytrading.core.exchange.model import (
     Account,
     BookOrder,
     BookPosition,
-    Books,
+    BooksSnapshot,
     BookTrade,
     ExchangeChanges,
     ExchangeRefusal,
@@ -14,7 +14,7 @@ from mytrading.core.exchange.model import (
     Mark,
     OrderRequest,
 )
-from mytrading.core.exchange.order_checks import order_problem
+from mytrading.core.exchange.order_rules import order_problem
 
 __all__ = [
     "SQUARE_OFF_OWNER",
@@ -22,7 +22,7 @@ __all__ = [
     "BookOrder",
     "BookPosition",
     "BookTrade",
-    "Books",
+    "BooksSnapshot",
     "Exchange",
     "ExchangeChanges",
     "ExchangeRefusal",

@@ -1,6 +1,7 @@
 """The exchange's books: orders, trades, positions, holdings and cash, and the bookings that keep them consistent.
 
-Everything that is written is also remembered as a change, until `take_changes` hands it out.
+What is written is also collected as a change, until `take_changes` hands it out. Cash and quantities come from fills
+and settlements alone, so that realised P&L of all positions equals the cash they moved.
 """
 
 from __future__ import annotations
@@ -9,27 +10,27 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange.funds import blocked_for
 from mytrading.core.exchange.model import (
     BookOrder,
     BookPosition,
-    Books,
+    BooksSnapshot,
     BookTrade,
     ExchangeChanges,
     Holding,
     Mark,
     OrderRequest,
 )
-from mytrading.core.exchange.position_math import fill
 from mytrading.core.instruments.contract_specs import MarginRates
 from mytrading.messages.enums import BrokerStatus, Product, Side
-from mytrading.messages.instruments import Instrument
+from mytrading.messages.instruments import Instrument, InstrumentKind
 
 
-class Desk:
+class ExchangeBooks:
     """Today's orders and trades, all positions and holdings, and the account."""
 
-    def __init__(self, books: Books, instrument_of: Callable[[str], Instrument | None], rates: MarginRates) -> None:
+    def __init__(
+        self, books: BooksSnapshot, instrument_of: Callable[[str], Instrument | None], rates: MarginRates
+    ) -> None:
         self._instrument_of = instrument_of
         self._rates = rates
         self.account = books.account
@@ -39,7 +40,7 @@ class Desk:
         self.holdings = {holding.instrument: holding for holding in books.holdings}
         self.resting: dict[str, dict[str, None]] = {}
         for order in books.orders:
-            self._file(order)
+            self._index(order)
         self._orders: list[BookOrder] = []
         self._trades: list[BookTrade] = []
         self._positions: list[BookPosition] = []
@@ -47,9 +48,9 @@ class Desk:
         self._holdings: list[Holding] = []
         self._day_changed = False
 
-    def books(self) -> Books:
+    def snapshot(self) -> BooksSnapshot:
         """Everything, for a restart or a comparison."""
-        return Books(
+        return BooksSnapshot(
             account=self.account,
             orders=tuple(self.orders.values()),
             trades=tuple(self.trades),
@@ -58,7 +59,7 @@ class Desk:
         )
 
     def take_changes(self) -> ExchangeChanges:
-        """What was written since the last call."""
+        """Everything written since the last call."""
         changes = ExchangeChanges(
             orders=tuple(self._orders),
             trades=tuple(self._trades),
@@ -77,7 +78,7 @@ class Desk:
         return changed
 
     def blocked(self) -> float:
-        """Rupees held for positions and live orders."""
+        """Rupees blocked by positions and live orders."""
         held = sum(position.blocked for position in self.positions.values())
         return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
 
@@ -97,13 +98,12 @@ class Desk:
 
     def held_shares(self, instrument: str) -> int:
         """Delivered shares of an instrument."""
-        holding = self.holdings.get(instrument)
-        return holding.quantity if holding is not None else 0
+        return holding.quantity if (holding := self.holdings.get(instrument)) is not None else 0
 
     def open_order(
         self, request: OrderRequest, status: BrokerStatus, now: int, ltp: float, blocked: float, reason: str = ""
     ) -> BookOrder:
-        """Write a new order under a new id."""
+        """Write a new order under a new id; `now` in market ns, `blocked` in rupees."""
         number = self.account.next_order
         self.account = replace(self.account, next_order=number + 1)
         day = self.account.day
@@ -125,10 +125,10 @@ class Desk:
         """Write an order's new state."""
         self.orders[order.order_id] = order
         self._orders.append(order)
-        self._file(order)
+        self._index(order)
         return order
 
-    def _file(self, order: BookOrder) -> None:
+    def _index(self, order: BookOrder) -> None:
         instrument = order.request.instrument
         if order.live:
             self.resting.setdefault(instrument, {})[order.order_id] = None
@@ -138,11 +138,11 @@ class Desk:
                 del self.resting[instrument]
 
     def end_order(self, order: BookOrder, status: BrokerStatus, now: int, reason: str = "") -> BookOrder:
-        """Write that an order is over, unfilled."""
+        """Write the end of an order that did not fill."""
         return self.keep(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
 
     def fill_order(self, order: BookOrder, price: float, now: int, quantity: int = 0) -> BookOrder:
-        """Write a fill of an order at a price: of `quantity` units, or of all it still asks for."""
+        """Write a fill of an order at a price: of `quantity` units, 0 for all its pending ones."""
         request = order.request
         quantity = quantity or order.pending
         filled = order.filled + quantity
@@ -176,15 +176,15 @@ class Desk:
         self._book(request.instrument, request.product, request.side.sign * quantity, price)
         return done
 
-    def flatten(self, position: BookPosition, mark: Mark | None, now: int, owner: str) -> None:
-        """Write a market order that closes a position, and its fill."""
+    def flatten(self, position: BookPosition, mark: Mark | None, now: int, strategy: str) -> None:
+        """Write a market order of `strategy` that closes a position, and its fill."""
         side = Side.SELL if position.quantity > 0 else Side.BUY
         request = OrderRequest(
             instrument=position.instrument,
             side=side,
             quantity=abs(position.quantity),
             product=position.product,
-            strategy=owner,
+            strategy=strategy,
         )
         mark = mark if mark is not None else Mark(position.average_price)
         order = self.open_order(request, BrokerStatus.OPEN, now, mark.ltp, 0.0)
@@ -213,23 +213,25 @@ class Desk:
         self._day_changed = True
 
     def _deliver(self, position: BookPosition) -> None:
-        old = self.holdings.get(
-            position.instrument, Holding(instrument=position.instrument, quantity=0, average_price=0.0)
-        )
-        quantity = old.quantity + position.quantity
-        if position.quantity > 0:
-            cost = old.quantity * old.average_price + position.quantity * position.average_price
-            changed = Holding(instrument=position.instrument, quantity=quantity, average_price=cost / quantity)
+        """Turn a delivery position into holdings."""
+        name, traded = position.instrument, position.quantity
+        old = self.holdings.get(name, Holding(instrument=name, quantity=0, average_price=0.0))
+        quantity, average = old.quantity + traded, old.average_price
+        if traded > 0:
+            average = (old.quantity * old.average_price + traded * position.average_price) / quantity
         else:
-            gained = -position.quantity * (position.average_price - old.average_price)
+            gained = -traded * (position.average_price - old.average_price)
             self.account = replace(self.account, realised=self.account.realised + gained)
-            changed = replace(old, quantity=quantity)
-        self.holdings[position.instrument] = changed
-        self._holdings.append(changed)
+        self.holdings[name] = Holding(instrument=name, quantity=quantity, average_price=average)
+        self._holdings.append(self.holdings[name])
 
     def _book(self, instrument: str, product: Product, signed: int, price: float) -> None:
         position, realised = fill(self.position(instrument, product), signed, price)
-        self._write(replace(position, blocked=self._blocked(position)))
+        listed = self._instrument_of(instrument)
+        blocked = 0.0
+        if listed is not None and not (product is Product.CNC and position.quantity < 0):
+            blocked = blocked_for(listed, product, position.quantity, position.average_price, self._rates)
+        self._write(replace(position, blocked=blocked))
         self.account = replace(
             self.account,
             realised=self.account.realised + realised,
@@ -240,9 +242,48 @@ class Desk:
         self.positions[position.key] = position
         self._positions.append(position)
 
-    def _blocked(self, position: BookPosition) -> float:
-        instrument = self._instrument_of(position.instrument)
-        sold_delivery = position.product is Product.CNC and position.quantity < 0
-        if instrument is None or sold_delivery:
-            return 0.0
-        return blocked_for(instrument, position.product, position.quantity, position.average_price, self._rates)
+
+def fill(position: BookPosition, signed: int, price: float) -> tuple[BookPosition, float]:
+    """The position after `signed` units traded at `price`, and the rupees that realised: adding averages, reducing
+    realises, crossing zero starts again at the price."""
+    old = position.quantity
+    new = old + signed
+    closed = min(abs(old), abs(signed)) if old * signed < 0 else 0
+    realised = closed * (price - position.average_price) * (1 if old > 0 else -1)
+    if new == 0:
+        average = 0.0
+    elif closed == 0:
+        average = (position.average_price * abs(old) + price * abs(signed)) / abs(new)
+    else:
+        average = price if closed < abs(signed) else position.average_price
+    changed = replace(position, quantity=new, average_price=average, realised_today=position.realised_today + realised)
+    return changed, realised
+
+
+def opening_part(held: int, signed: int) -> int:
+    """How many units of an order would open or enlarge a position, signed."""
+    if held * signed >= 0:
+        return signed
+    beyond = abs(signed) - abs(held)
+    return (beyond if signed > 0 else -beyond) if beyond > 0 else 0
+
+
+def blocked_for(instrument: Instrument, product: Product, quantity: int, price: float, rates: MarginRates) -> float:
+    """Rupees blocked for a signed quantity at a price: premium of bought options, a share of strike times quantity of
+    sold ones, a share of value of futures and shares. No offsets between instruments."""
+    units = abs(quantity)
+    if instrument.kind is InstrumentKind.FUT:
+        return rates.future * units * price
+    if instrument.kind.is_option:
+        return units * price if quantity > 0 else rates.option_sold * units * instrument.strike
+    return units * price * (rates.equity_delivery if product is Product.CNC else rates.equity_intraday)
+
+
+def shortage(required: float, available: float) -> str:
+    """The refusal for want of cash, or an empty string."""
+    if required <= available:
+        return ""
+    return (
+        f"Insufficient funds. Required: ₹{round(required, 2)}, Available: ₹{round(available, 2)}, "
+        f"Shortage: ₹{round(required - available, 2)}"
+    )

@@ -1,9 +1,7 @@
-"""The paper exchange: orders on bid and ask, positions, cash, square-off and expiry. One for simulator and backtest.
+"""The paper exchange: order matching on bid and ask, positions, cash, square-off and expiry.
 
-A BUY executes at the ask and a SELL at the bid; a marketable LIMIT gets that better price, a resting one its own limit
-when the other side touches it; SL and SL-M wait for LTP to reach the trigger. Fills are whole. Time, marks and
-settlement prices are arguments. Each call answers a `ExchangeChanges` with everything it changed, which the caller
-stores before telling anybody.
+Simulator and backtest share it. Time, marks and settlement prices are arguments. Each call returns an `ExchangeChanges`
+with everything it changed, which the caller stores before it publishes anything.
 """
 
 from __future__ import annotations
@@ -14,12 +12,16 @@ from datetime import date, time
 from msgspec.structs import replace
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange.books import Desk
-from mytrading.core.exchange.fill_rules import EXCHANGE, FillRules, triggered
-from mytrading.core.exchange.funds import blocked_for, shortage
-from mytrading.core.exchange.model import BookOrder, Books, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.order_checks import band_problem, order_problem, price_problem
-from mytrading.core.exchange.position_math import opening_part
+from mytrading.core.exchange.books import ExchangeBooks, blocked_for, opening_part, shortage
+from mytrading.core.exchange.model import (
+    BookOrder,
+    BooksSnapshot,
+    ExchangeChanges,
+    ExchangeRefusal,
+    Mark,
+    OrderRequest,
+)
+from mytrading.core.exchange.order_rules import EXCHANGE, FillRules, band_problem, order_problem, triggered
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
@@ -36,7 +38,7 @@ _STOPS = (OrderType.SL, OrderType.SL_M)
 
 
 class Exchange:
-    """Matching, books and the venue's own clockwork. `on_mark` without live orders costs one look-up.
+    """Matching engine, books and clockwork of one account. `on_mark` without live orders costs one look-up.
 
     `part_of` gives the units of an order that a fill takes now, 0 for all of them.
     """
@@ -46,7 +48,7 @@ class Exchange:
         calendar: Calendar,
         facts: ContractFacts,
         instrument_of: InstrumentOf,
-        books: Books,
+        books: BooksSnapshot,
         part_of: PartOf = lambda _order: 0,
         rules: FillRules = EXCHANGE,
     ) -> None:
@@ -55,110 +57,118 @@ class Exchange:
         self._instrument_of = instrument_of
         self._part_of = part_of
         self._rules = rules
-        self.desk = Desk(books, instrument_of, facts.margin)
+        self.books = ExchangeBooks(books, instrument_of, facts.margin)
 
     def instruments_at_work(self) -> Iterable[str]:
-        """The instruments that have live orders and must be marked on every tick."""
-        return self.desk.resting.keys()
+        """Instruments with live orders, which need every tick as a mark."""
+        return self.books.resting.keys()
 
     def place(
         self, request: OrderRequest, mark: Mark | None, now: int, late_rejection: str = ""
     ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Accept an order, and fill it if the mark allows; a `ExchangeRefusal` leaves the books as they were.
+        """Accept an order, and fill it if the mark allows; an `ExchangeRefusal` leaves the books as they were.
 
         Selling shares for delivery that are not held is the exception: it leaves a rejected row and its id. With
         `late_rejection` the order is accepted and then rejected, as a broker's risk desk does.
         """
-        desk = self.desk
+        books = self.books
         if problem := self._problem(request, mark, now):
-            return ExchangeRefusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), books.take_changes()
         assert mark is not None
         signed = request.side.sign * request.quantity
         if problem := self._delivery_problem(request):
-            order = desk.open_order(request, BrokerStatus.REJECTED, now, mark.ltp, 0.0, problem)
-            return ExchangeRefusal(problem, order.order_id), desk.take_changes()
+            order = books.open_order(request, BrokerStatus.REJECTED, now, mark.ltp, 0.0, problem)
+            return ExchangeRefusal(problem, order.order_id), books.take_changes()
         required = self._required(request, signed, mark)
-        if problem := shortage(required, desk.available()):
-            return ExchangeRefusal(problem), desk.take_changes()
+        if problem := shortage(required, books.available()):
+            return ExchangeRefusal(problem), books.take_changes()
         waits = request.order_type in _STOPS
         status = BrokerStatus.TRIGGER_PENDING if waits else BrokerStatus.OPEN
-        order = desk.open_order(request, status, now, mark.ltp, required)
+        order = books.open_order(request, status, now, mark.ltp, required)
         if late_rejection:
-            order = desk.end_order(order, BrokerStatus.REJECTED, now, late_rejection)
+            order = books.end_order(order, BrokerStatus.REJECTED, now, late_rejection)
         elif self._works(request.instrument, now):
             order = self._work(order, mark, now, fresh=True)
-        return order, desk.take_changes()
+        return order, books.take_changes()
 
     def modify(
         self, order_id: str, quantity: int, price: float, trigger_price: float, mark: Mark | None, now: int
     ) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Change what an order still asks for; type, side and product stay."""
-        desk = self.desk
-        order = desk.orders.get(order_id)
+        """Change an order's quantity, price or trigger (0: as it was); type, side and product stay."""
+        books = self.books
+        order = books.orders.get(order_id)
         if order is None:
-            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), books.take_changes()
         if not order.live:
-            return ExchangeRefusal(f"Cannot modify order in {order.status} status"), desk.take_changes()
-        request = _modified(order.request, quantity, price, trigger_price)
+            return ExchangeRefusal(f"Cannot modify order in {order.status} status"), books.take_changes()
+        old = order.request
+        request = replace(
+            old, quantity=quantity, price=price or old.price, trigger_price=trigger_price or old.trigger_price
+        )
         if self._rules.strict and mark is not None and (problem := band_problem(request, mark)):
-            return ExchangeRefusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), books.take_changes()
         instrument = self._instrument_of(request.instrument)
         if instrument is None or mark is None:
-            return ExchangeRefusal(f"{request.instrument} is no longer listed"), desk.take_changes()
-        problem = _unfit_for_type(order.request.order_type, price, trigger_price)
-        strict = self._rules.strict
-        problem = problem or order_problem(request, instrument, strict) or price_problem(request, instrument, strict)
+            return ExchangeRefusal(f"{request.instrument} is no longer listed"), books.take_changes()
+        if price and old.order_type is OrderType.SL_M:
+            problem = f"price cannot be modified for {old.order_type} orders; send 0"
+        elif trigger_price and old.order_type is OrderType.LIMIT:
+            problem = f"trigger_price cannot be modified for {old.order_type} orders; send 0"
+        else:
+            problem = order_problem(request, instrument, self._rules.strict)
         if not problem and quantity <= order.filled:
             problem = f"quantity must be above the {order.filled} that are filled, found {quantity}; cancel the rest"
         if problem:
-            return ExchangeRefusal(problem), desk.take_changes()
+            return ExchangeRefusal(problem), books.take_changes()
         required = self._required(request, request.side.sign * (quantity - order.filled), mark)
-        if problem := shortage(required, desk.available() + order.blocked):
-            return ExchangeRefusal(problem), desk.take_changes()
-        order = desk.keep(replace(order, request=request, blocked=required, updated_ns=now))
+        if problem := shortage(required, books.available() + order.blocked):
+            return ExchangeRefusal(problem), books.take_changes()
+        order = books.keep(replace(order, request=request, blocked=required, updated_ns=now))
         if self._works(instrument.id, now):
             order = self._work(order, mark, now, fresh=self._rules.strict)
-        return order, desk.take_changes()
+        return order, books.take_changes()
 
     def cancel(self, order_id: str, now: int) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
         """Take a live order out of the market."""
-        desk = self.desk
-        order = desk.orders.get(order_id)
+        books = self.books
+        order = books.orders.get(order_id)
         if order is None:
-            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), desk.take_changes()
+            return ExchangeRefusal(f"Order {order_id} not found", not_found=True), books.take_changes()
         if not order.live:
-            return ExchangeRefusal(f"Cannot cancel order in {order.status} status"), desk.take_changes()
-        return desk.end_order(order, BrokerStatus.CANCELLED, now), desk.take_changes()
+            return ExchangeRefusal(f"Cannot cancel order in {order.status} status"), books.take_changes()
+        return books.end_order(order, BrokerStatus.CANCELLED, now), books.take_changes()
 
     def on_mark(self, instrument: str, mark: Mark, now: int) -> ExchangeChanges | None:
-        """Work the live orders of an instrument at a new mark, oldest first; None if it has none."""
-        resting = self.desk.resting.get(instrument)
+        """Match the live orders of an instrument at a new mark, oldest first; None if it has none."""
+        resting = self.books.resting.get(instrument)
         if not resting or not self._works(instrument, now):
             return None
         for order_id in list(resting):
-            order = self.desk.orders[order_id]
+            order = self.books.orders[order_id]
             if order.live:
                 self._work(order, mark, now, fresh=False)
-        return self.desk.take_changes()
+        return self.books.take_changes()
 
     def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> ExchangeChanges | None:
-        """What the venue does by the clock: new day, square-off, expiry at the close, end of day orders.
+        """Do what is due by the clock: new day, square-off, expiry at the close, end of day orders.
 
         Call it about once a market minute or more; each thing happens once a day. None if nothing was due.
         """
-        desk = self.desk
+        books = self.books
         today = self._calendar.trading_day(now).isoformat()
-        if desk.account.day != today:
-            if desk.account.day and not desk.account.closed:
-                self._close_day(date.fromisoformat(desk.account.day), now, settlement_of)
-            desk.begin_day(today)
+        if books.account.day != today:
+            if books.account.day and not books.account.closed:
+                self._close_day(date.fromisoformat(books.account.day), now, settlement_of)
+            books.begin_day(today)
         day = date.fromisoformat(today)
-        if not desk.account.squared_off and self._square_off_due(day, now):
+        if not books.account.squared_off and self._square_off_due(day, now):
             self._square_off(mark_of, now)
-        if not desk.account.closed and self._closed(day, now):
-            self._close_day(day, now, settlement_of)
-        changes = desk.take_changes()
-        return None if changes.empty and not desk.day_changed() else changes
+        if not books.account.closed:
+            closes = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
+            if closes and now >= max(closes):
+                self._close_day(day, now, settlement_of)
+        changes = books.take_changes()
+        return None if changes.empty and not books.day_changed() else changes
 
     def _problem(self, request: OrderRequest, mark: Mark | None, now: int) -> str:
         instrument = self._instrument_of(request.instrument)
@@ -180,7 +190,8 @@ class Exchange:
         session = self._calendar.session(exchange, day)
         if session is None and self._rules.strict:
             return f"{exchange} does not trade on {day}: send the order on a trading day"
-        if request.product is Product.MIS and (self._square_off_due(day, now) or self._too_early(day, now)):
+        too_early = not self._rules.strict and now < to_ns(day, _MIS_FROM)  # the analyzer's hour for intraday orders
+        if request.product is Product.MIS and (self._square_off_due(day, now) or too_early):
             at = self._facts.square_off.get(exchange) or self._facts.square_off.get("NFO")  # an index has none
             hour = f" ({at:%H:%M} IST)" if at else ""
             return f"MIS orders cannot be placed after square-off time{hour}. Trading resumes at 09:00 AM IST."
@@ -196,8 +207,8 @@ class Exchange:
         if request.product is not Product.CNC or request.side is not Side.SELL:
             return ""
         symbol = request.instrument.partition(":")[2]
-        held = max(self.desk.position(request.instrument, Product.CNC).quantity, 0)
-        stored = self.desk.held_shares(request.instrument)
+        held = max(self.books.position(request.instrument, Product.CNC).quantity, 0)
+        stored = self.books.held_shares(request.instrument)
         if held + stored == 0:
             return (
                 f"Cannot sell {symbol} in CNC. No positions or holdings available. "
@@ -215,32 +226,28 @@ class Exchange:
         assert instrument is not None
         if request.product is Product.CNC and request.side is Side.SELL:
             return 0.0
-        held = self.desk.position(request.instrument, request.product).quantity
+        held = self.books.position(request.instrument, request.product).quantity
         opening = opening_part(held, signed)
         price = request.price or request.trigger_price or mark.opposite(request.side)
         return blocked_for(instrument, request.product, opening, price, self._facts.margin)
 
     def _work(self, order: BookOrder, mark: Mark, now: int, *, fresh: bool) -> BookOrder:
-        """Let an order act on a mark: trigger it, and fill it if its price is there."""
+        """Match an order with a mark: trigger it, and fill it if its price is there."""
         request = order.request
         if order.status is BrokerStatus.TRIGGER_PENDING:
             if not triggered(request, mark.ltp):
                 return order
-            order = self.desk.keep(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
+            order = self.books.keep(replace(order, status=BrokerStatus.OPEN, triggered=True, updated_ns=now))
             fresh = True
         price = self._rules.price(request, mark, fresh)
-        return order if price is None else self.desk.fill_order(order, price, now, self._part_of(order))
+        return order if price is None else self.books.fill_order(order, price, now, self._part_of(order))
 
     def _works(self, instrument: str, now: int) -> bool:
         """Whether orders of an instrument can fill now."""
-        return not self._rules.strict or self._calendar.is_open(_exchange_of(instrument), now)
-
-    def _too_early(self, day: date, now: int) -> bool:
-        """Whether it is before the hour from which the analyzer takes intraday orders."""
-        return not self._rules.strict and now < to_ns(day, _MIS_FROM)
+        return not self._rules.strict or self._calendar.is_open(instrument.partition(":")[0], now)
 
     def _square_off_due(self, day: date, now: int) -> bool:
-        """Whether the venue closes, or has closed, what is MIS; the analyzer goes by the hour alone.
+        """Whether the square-off of MIS is due or over; the analyzer goes by the hour alone.
 
         An exchange does nothing of the kind before an evening session: its hour has no meaning on that day.
         """
@@ -251,45 +258,25 @@ class Exchange:
         return session is None or session.open_ns < to_ns(day, at)
 
     def _square_off(self, mark_of: MarkOf, now: int) -> None:
-        desk = self.desk
-        for order in [order for order in desk.orders.values() if order.live and order.request.product is Product.MIS]:
-            desk.end_order(order, BrokerStatus.CANCELLED, now, "cancelled by the venue's square-off")
-        for position in desk.open_positions():
+        books = self.books
+        self._cancel_live(now, "cancelled by the venue's square-off", Product.MIS)
+        for position in books.open_positions():
             if position.product is Product.MIS:
-                desk.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
-        desk.account = replace(desk.account, squared_off=True)
-
-    def _closed(self, day: date, now: int) -> bool:
-        ends = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
-        return bool(ends) and now >= max(ends)
+                books.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
+        books.account = replace(books.account, squared_off=True)
 
     def _close_day(self, day: date, now: int, settlement_of: SettlementOf) -> None:
-        desk = self.desk
-        for order in [order for order in desk.orders.values() if order.live]:
-            desk.end_order(order, BrokerStatus.CANCELLED, now, "day order expired at the close")
-        for position in desk.open_positions():
+        books = self.books
+        self._cancel_live(now, "day order expired at the close")
+        for position in books.open_positions():
             instrument = self._instrument_of(position.instrument)
             if instrument is not None and instrument.expiry and instrument.expiry <= day.isoformat():
-                desk.settle(position, settlement_of(instrument))
-        desk.account = replace(desk.account, closed=True)
+                books.settle(position, settlement_of(instrument))
+        books.account = replace(books.account, closed=True)
 
-
-def _exchange_of(instrument: str) -> str:
-    return instrument.partition(":")[0]
-
-
-def _modified(request: OrderRequest, quantity: int, price: float, trigger_price: float) -> OrderRequest:
-    return replace(
-        request,
-        quantity=quantity,
-        price=price or request.price,
-        trigger_price=trigger_price or request.trigger_price,
-    )
-
-
-def _unfit_for_type(order_type: OrderType, price: float, trigger_price: float) -> str:
-    if price and order_type is OrderType.SL_M:
-        return f"price cannot be modified for {order_type} orders; send 0"
-    if trigger_price and order_type is OrderType.LIMIT:
-        return f"trigger_price cannot be modified for {order_type} orders; send 0"
-    return ""
+    def _cancel_live(self, now: int, reason: str, product: Product | None = None) -> None:
+        """Cancel all live orders, or those of one product."""
+        live = [order for order in self.books.orders.values() if order.live]
+        for order in live:
+            if product in (None, order.request.product):
+                self.books.end_order(order, BrokerStatus.CANCELLED, now, reason)

@@ -1,8 +1,4 @@
-"""The values of the paper exchange: what is asked, what it keeps, what it answers.
-
-Every value is frozen; a change of an order or position is a new value, so that what was stored or published can never
-change behind it.
-"""
+"""Values of the paper exchange: requests, book entries, changes and refusals. All are frozen."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 
 class Mark(msgspec.Struct, frozen=True, gc=False):
-    """An instrument's prices at a moment, rupees; `bid` or `ask` 0 where nobody stands on that side.
+    """An instrument's prices at a moment, rupees; `bid` or `ask` is 0 where that side is empty.
 
     `lower` and `upper` are the day's price band, 0 where there is none.
     """
@@ -24,12 +20,12 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     upper: float = 0.0
 
     def opposite(self, side: Side) -> float:
-        """What an order of `side` executes at: the ask for a buy, the bid for a sell, LTP where that side is empty."""
+        """Execution price of an order of `side`: ask for a buy, bid for a sell, LTP where that side is empty."""
         return (self.ask if side is Side.BUY else self.bid) or self.ltp
 
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """An order as asked for. `quantity` in units, prices in rupees, 0 where the type has none."""
+    """An order as its client wants it: `quantity` in units, prices in rupees, 0 where the type has none."""
 
     instrument: str
     side: Side
@@ -64,7 +60,7 @@ class BookOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def pending(self) -> int:
-        """Units it still asks for."""
+        """Units not filled yet."""
         return self.request.quantity - self.filled
 
 
@@ -95,7 +91,7 @@ class BookPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, Product]:
-        """What it is kept under."""
+        """Key of its row in the books."""
         return self.instrument, self.product
 
     def unrealised(self, ltp: float) -> float:
@@ -124,8 +120,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool = False
 
 
-class Books(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the exchange knows: what a restart puts back."""
+class BooksSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """All of the exchange's books at a moment, as a restart loads them."""
 
     account: Account
     orders: tuple[BookOrder, ...] = ()
@@ -135,7 +131,7 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExchangeChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call changed: the new values, in order, and the keys that are gone. Store them in one transaction."""
+    """Changes of the books by one call, stored in one transaction: new values in order, keys of removed positions."""
 
     orders: tuple[BookOrder, ...] = ()
     trades: tuple[BookTrade, ...] = ()
@@ -151,7 +147,7 @@ class ExchangeChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExchangeRefusal(msgspec.Struct, frozen=True):
-    """A definitive no. `order_id` is set where the books keep a rejected row of it."""
+    """A definitive refusal. `order_id` is set where the books keep a rejected row of it."""
 
     reason: str
     order_id: str = ""

@@ -20,10 +20,10 @@ _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "t
 async def orderstatus(call: RestCall) -> Reply:
     """One order."""
     venue, fields = call.venue, call.fields
-    order = venue.exchange.desk.orders.get(fields["orderid"])
+    order = venue.exchange.books.orders.get(fields["orderid"])
     if order is None:
         return with_mode(error(404, f"Order {fields['orderid']} not found"), analyze=venue.analyze)
-    row = venue.rows.one_order(order, venue.exchange.desk.trades)
+    row = venue.rows.one_order(order, venue.exchange.books.trades)
     return with_mode(success(data=row), analyze=venue.analyze)
 
 
@@ -31,14 +31,14 @@ async def openposition(call: RestCall) -> Reply:
     """The signed net quantity of an instrument and product; 0 for what is unknown."""
     venue, fields = call.venue, call.fields
     instrument = instrument_id(fields["exchange"], fields["symbol"])
-    position = venue.exchange.desk.position(instrument, Product(fields["product"]))
+    position = venue.exchange.books.position(instrument, Product(fields["product"]))
     return with_mode(success(quantity=position.quantity), analyze=venue.analyze)
 
 
 async def orderbook(call: RestCall) -> Reply:
     """All orders of the day."""
     venue = call.venue
-    shapes, orders = venue.rows, list(venue.exchange.desk.orders.values())
+    shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
     nothing = {"orders": [], "statistics": shapes.statistics([])}
     if (spoilt := _spoilt_book(venue, "orderbook", nothing)) is not None:
         return spoilt
@@ -55,7 +55,7 @@ async def tradebook(call: RestCall) -> Reply:
     venue = call.venue
     if (spoilt := _spoilt_book(venue, "tradebook", [])) is not None:
         return spoilt
-    shapes, trades = venue.rows, venue.exchange.desk.trades
+    shapes, trades = venue.rows, venue.exchange.books.trades
     rows = [shapes.trade(trade) for trade in (reversed(trades) if shapes.newest_first else trades)]
     return with_mode(success(data=_with_hostile(venue, "tradebook", rows)), analyze=venue.analyze)
 
@@ -66,7 +66,7 @@ async def positionbook(call: RestCall) -> Reply:
     if (spoilt := _spoilt_book(venue, "positionbook", [])) is not None:
         return spoilt
     shapes = venue.rows
-    positions = venue.exchange.desk.positions.values()
+    positions = venue.exchange.books.positions.values()
     rows = [shapes.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
     totals = shapes.position_totals(rows)
     return with_mode(success(data=_with_hostile(venue, "positionbook", rows), **totals), analyze=venue.analyze)
@@ -78,7 +78,7 @@ async def pnl_symbols(call: RestCall) -> Reply:
     if not venue.analyze:
         return error(400, "P&L by symbol is there in analyzer mode only")
     shapes = venue.rows
-    positions = venue.exchange.desk.positions.values()
+    positions = venue.exchange.books.positions.values()
     rows = [shapes.position(item, _ltp(venue, item.instrument, item.average_price)) for item in positions]
     data = [{name: row[name] for name in _PNL} for row in rows]
     return with_mode(success(data=data, **shapes.position_totals(rows)), analyze=True)
@@ -88,7 +88,7 @@ async def holdings(call: RestCall) -> Reply:
     """Delivered shares and their totals."""
     venue = call.venue
     rows, value, invested = [], 0.0, 0.0
-    for holding in venue.exchange.desk.holdings.values():
+    for holding in venue.exchange.books.holdings.values():
         ltp = _ltp(venue, holding.instrument, holding.average_price)
         value, invested = value + holding.quantity * ltp, invested + holding.quantity * holding.average_price
         rows.append(venue.rows.holding(holding, ltp))
@@ -106,13 +106,13 @@ async def funds(call: RestCall) -> Reply:
     venue = call.venue
     if (spoilt := _spoilt_book(venue, "funds", {})) is not None:
         return spoilt
-    desk = venue.exchange.desk
+    books = venue.exchange.books
     unrealised = sum(
         position.unrealised(mark.ltp)
-        for position in desk.open_positions()
+        for position in books.open_positions()
         if (mark := venue.mark(position.instrument)) is not None
     )
-    data = venue.rows.funds(desk.account, desk.available(), desk.blocked(), unrealised)
+    data = venue.rows.funds(books.account, books.available(), books.blocked(), unrealised)
     return with_mode(success(data=data), analyze=venue.analyze)
 
 

@@ -194,13 +194,13 @@ async def orders(call: RestCall) -> Reply:
 async def state(call: RestCall) -> Reply:
     """Counts of requests by route and status, the books in short, listeners and time."""
     venue = call.venue
-    desk = venue.exchange.desk
+    books = venue.exchange.books
     by_status: dict[str, int] = {}
-    for order in desk.orders.values():
+    for order in books.orders.values():
         by_status[order.status.value] = by_status.get(order.status.value, 0) + 1
     data = {
         "market_ns": venue.clock.now(),
-        "day": desk.account.day,
+        "day": books.account.day,
         "tick": venue.index,
         "ticks": len(venue.market.times) if venue.market is not None else 0,
         "requests": dict(venue.requests),
@@ -208,9 +208,9 @@ async def state(call: RestCall) -> Reply:
         "connections": venue.connections,
         "admitted_ns": sorted(client.admitted_ns for client in venue.hub.clients if client.authenticated),
         "orders": by_status,
-        "trades": len(desk.trades),
-        "positions": {f"{p.instrument} {p.product}": p.quantity for p in desk.positions.values() if p.quantity},
-        "available": round(desk.available(), 2),
+        "trades": len(books.trades),
+        "positions": {f"{p.instrument} {p.product}": p.quantity for p in books.positions.values() if p.quantity},
+        "available": round(books.available(), 2),
         "clients": len(venue.hub.clients),
         "subscriptions": sum(len(client.modes) for client in venue.hub.clients),
         "frames": venue.hub.frames_sent,

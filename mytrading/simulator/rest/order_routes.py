@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from mytrading.core.exchange import ExchangeRefusal, OrderRequest
-from mytrading.core.exchange.funds import blocked_for
+from mytrading.core.exchange.books import blocked_for
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.runtime.host.clock import machine_now
@@ -159,7 +159,7 @@ async def cancelallorder(call: RestCall) -> Reply:
     """
     venue = call.venue
     misses = BrokerStatus.TRIGGER_PENDING if venue.personality.role is Role.SANDBOX else None
-    orders = venue.exchange.desk.orders.values()
+    orders = venue.exchange.books.orders.values()
     live = [order.order_id for order in orders if order.live and order.status is not misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), ExchangeRefusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
@@ -171,7 +171,7 @@ async def closeposition(call: RestCall) -> Reply:
     """Close every position of the account at the market, whatever strategy is named; resting orders stay."""
     venue, fields = call.venue, call.fields
     closed = failed = 0
-    for position in venue.exchange.desk.open_positions():
+    for position in venue.exchange.books.open_positions():
         request = OrderRequest(
             instrument=position.instrument,
             side=Side.SELL if position.quantity > 0 else Side.BUY,
@@ -268,7 +268,7 @@ async def placesmartorder(call: RestCall) -> Reply:
     venue = call.venue
     order = {name: value for name, value in call.fields.items() if name != "position_size"}
     instrument = instrument_id(order["exchange"], order["symbol"])
-    held = venue.exchange.desk.position(instrument, Product(order["product"])).quantity
+    held = venue.exchange.books.position(instrument, Product(order["product"])).quantity
     target = call.fields["position_size"]
     if target == held and (target or not order["quantity"]):
         matched = "Positions Already Matched. No Action needed."

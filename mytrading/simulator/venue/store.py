@@ -19,7 +19,7 @@ from mytrading.core.exchange import (
     Account,
     BookOrder,
     BookPosition,
-    Books,
+    BooksSnapshot,
     BookTrade,
     ExchangeChanges,
     Holding,
@@ -73,13 +73,13 @@ class BookStore:
         self._reserve = LogReserve(path, RESERVE_BYTES) if path is not None else None
         self.chronicle = Chronicle(self._db) if record else None
 
-    def load(self, capital: float) -> Books:
+    def load(self, capital: float) -> BooksSnapshot:
         """The books as last saved, or new ones with `capital` rupees; orders and trades of the books' day only."""
         row = self._db.execute("SELECT body FROM account").fetchone()
         if row is None:
-            return Books(account=Account(capital=capital))
+            return BooksSnapshot(account=Account(capital=capital))
         account = self._decode(row[0], Account)
-        return Books(
+        return BooksSnapshot(
             account=account,
             orders=tuple(self._rows("SELECT body FROM orders WHERE day = ? ORDER BY id", BookOrder, account.day)),
             trades=tuple(self._rows("SELECT body FROM trades WHERE day = ? ORDER BY id", BookTrade, account.day)),

@@ -238,7 +238,7 @@ class SimulatedVenue:
     def _list(self, day: date, besides: Iterable[str] = ()) -> None:
         listed = list(self.world.listing(day))
         known = {instrument.id for instrument in listed}
-        held = {position.instrument for position in self.exchange.desk.open_positions()}
+        held = {position.instrument for position in self.exchange.books.open_positions()}
         listed += [self._relist(instrument, day) for instrument in sorted({*held, *besides} - known)]
         self.listing = InstrumentBook(listed)
 
@@ -339,7 +339,7 @@ class SimulatedVenue:
 
     def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | ExchangeRefusal:
         """Modify an order; as on the real server no update is sent for it unless it fills."""
-        found = self.exchange.desk.orders.get(order_id)
+        found = self.exchange.books.orders.get(order_id)
         mark = self.mark(found.request.instrument) if found is not None else None
         result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
         self.commit(changes, tell_open=False)

@@ -121,7 +121,7 @@ def resting_limit(ticks: int, low: float) -> list[int]:
     for price, slips in venue.crossed("NSE:SBIN", 100.0, low):
         mark = venue.mark("NSE:SBIN", price, slips=slips)
         venue.exchange.on_mark("NSE:SBIN", mark, OPEN_NS)
-    return [trade.quantity for trade in venue.exchange.desk.trades]
+    return [trade.quantity for trade in venue.exchange.books.trades]
 
 
 def test_square_off_closes_intraday_at_its_minute_and_keeps_delivery() -> None:

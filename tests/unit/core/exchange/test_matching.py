@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange import Account, BookOrder, Books, Exchange, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.fill_rules import ANALYZER, exchange_price, triggered
-from mytrading.core.exchange.funds import blocked_for, shortage
-from mytrading.core.exchange.position_math import fill, opening_part
+from mytrading.core.exchange import Account, BookOrder, BooksSnapshot, Exchange, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.books import blocked_for, fill, opening_part, shortage
+from mytrading.core.exchange.order_rules import ANALYZER, exchange_price, triggered
 from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
@@ -43,7 +42,7 @@ MARK = Mark(1000.0, 999.95, 1000.05)
 
 def opened(now: int = NOON, capital: float = CAPITAL, **rules: Any) -> Exchange:
     """An exchange whose day has begun."""
-    exchange = Exchange(CALENDAR, FACTS, LISTED.get, Books(account=Account(capital=capital)), **rules)
+    exchange = Exchange(CALENDAR, FACTS, LISTED.get, BooksSnapshot(account=Account(capital=capital)), **rules)
     exchange.advance(now, {}.get, lambda _: 0.0)
     return exchange
 
@@ -82,7 +81,7 @@ def test_marketable_limit_gets_the_better_price_and_resting_one_its_own() -> Non
     assert resting.status is BrokerStatus.OPEN
     assert exchange.on_mark(SBIN, Mark(990.1, 990.05, 990.1), NOON + 1).empty  # type: ignore[union-attr]
     exchange.on_mark(SBIN, Mark(988.0, 987.95, 988.05), NOON + 2)
-    assert exchange.desk.orders[resting.order_id].average_price == 990.0
+    assert exchange.books.orders[resting.order_id].average_price == 990.0
 
 
 def test_stop_market_waits_for_ltp_then_fills_at_the_other_side() -> None:
@@ -90,19 +89,19 @@ def test_stop_market_waits_for_ltp_then_fills_at_the_other_side() -> None:
     order = placed(exchange, order_type=OrderType.SL_M, side=Side.SELL, trigger_price=990.0)
     assert order.status is BrokerStatus.TRIGGER_PENDING
     exchange.on_mark(SBIN, Mark(990.05, 980.0, 990.1), NOON + 1)
-    assert exchange.desk.orders[order.order_id].status is BrokerStatus.TRIGGER_PENDING
+    assert exchange.books.orders[order.order_id].status is BrokerStatus.TRIGGER_PENDING
     exchange.on_mark(SBIN, Mark(990.0, 989.9, 990.1), NOON + 2)
-    assert exchange.desk.orders[order.order_id].average_price == 989.9
+    assert exchange.books.orders[order.order_id].average_price == 989.9
 
 
 def test_stop_limit_that_is_gapped_through_rests_as_a_limit_and_fills_later() -> None:
     exchange = opened()
     order = placed(exchange, order_type=OrderType.SL, trigger_price=1010.0, price=1011.0)
     exchange.on_mark(SBIN, Mark(1020.0, 1019.95, 1020.05), NOON + 1)
-    after = exchange.desk.orders[order.order_id]
+    after = exchange.books.orders[order.order_id]
     assert (after.status, after.triggered) == (BrokerStatus.OPEN, True)
     exchange.on_mark(SBIN, Mark(1005.0, 1004.95, 1005.05), NOON + 2)
-    assert exchange.desk.orders[order.order_id].average_price == 1011.0
+    assert exchange.books.orders[order.order_id].average_price == 1011.0
 
 
 def test_stop_whose_trigger_has_passed_acts_at_once() -> None:
@@ -147,9 +146,9 @@ def test_sold_option_blocks_a_share_of_its_strike_and_a_bought_one_its_premium()
 )
 def test_refused_order_leaves_the_books_alone(changes: dict[str, Any], words: str) -> None:
     exchange = opened()
-    before = exchange.desk.books()
+    before = exchange.books.snapshot()
     assert words in refused(exchange, **changes)
-    assert exchange.desk.books() == before
+    assert exchange.books.snapshot() == before
 
 
 def test_analyzer_fills_a_limit_at_ltp_when_placed_and_at_its_own_price_later() -> None:
@@ -169,7 +168,7 @@ def test_analyzer_stop_limit_fills_only_while_trigger_and_limit_both_hold() -> N
     seen = []
     for ltp in (1004.0, 1008.0, 1004.5, 1005.5):
         exchange.on_mark(SBIN, Mark(ltp, ltp - 0.05, ltp + 0.05), NOON + 1)
-        order = exchange.desk.orders[stop.order_id]
+        order = exchange.books.orders[stop.order_id]
         seen.append((order.status, order.average_price))
     waits, rests, done = BrokerStatus.TRIGGER_PENDING, BrokerStatus.OPEN, BrokerStatus.COMPLETE
     assert seen == [(waits, 0.0), (rests, 0.0), (rests, 0.0), (done, 1005.5)]
@@ -179,7 +178,7 @@ def test_analyzer_stop_market_fills_at_ltp() -> None:
     exchange = opened(rules=ANALYZER)
     stop = placed(exchange, side=Side.SELL, order_type=OrderType.SL_M, trigger_price=995.0)
     exchange.on_mark(SBIN, Mark(994.0, 993.5, 994.5), NOON + 1)
-    assert exchange.desk.orders[stop.order_id].average_price == 994.0
+    assert exchange.books.orders[stop.order_id].average_price == 994.0
 
 
 def test_analyzer_checks_neither_tick_nor_freeze_nor_hours_but_intraday_ones() -> None:
@@ -197,12 +196,12 @@ def test_part_of_an_order_fills_and_the_rest_at_the_next_mark() -> None:
     exchange = opened(part_of=lambda order: 4 if order.filled == 0 else 0)
     order = placed(exchange)
     assert (order.status, order.filled, order.pending) == (BrokerStatus.OPEN, 4, 6)
-    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
+    assert exchange.books.position(SBIN, Product.MIS).quantity == 4
     exchange.on_mark(SBIN, Mark(1010.0, 1009.95, 1010.05), NOON + 1)
-    order = exchange.desk.orders[order.order_id]
+    order = exchange.books.orders[order.order_id]
     assert (order.status, order.filled, order.blocked) == (BrokerStatus.COMPLETE, 10, 0.0)
     assert order.average_price == pytest.approx((4 * 1000.05 + 6 * 1010.05) / 10)
-    assert [trade.quantity for trade in exchange.desk.trades] == [4, 6]
+    assert [trade.quantity for trade in exchange.books.trades] == [4, 6]
 
 
 def test_rest_of_a_partly_filled_order_can_be_cancelled_and_holds_its_share_of_cash() -> None:
@@ -217,7 +216,7 @@ def test_rest_of_a_partly_filled_order_can_be_cancelled_and_holds_its_share_of_c
     ended, _ = exchange.cancel(order.order_id, NOON)
     assert isinstance(ended, BookOrder)
     assert (ended.status, ended.filled, ended.blocked) == (BrokerStatus.CANCELLED, 4, 0.0)
-    assert exchange.desk.position(SBIN, Product.MIS).quantity == 4
+    assert exchange.books.position(SBIN, Product.MIS).quantity == 4
 
 
 def test_order_outside_the_session_is_refused() -> None:
@@ -236,7 +235,7 @@ def test_limit_before_the_open_waits_for_it() -> None:
     assert order.status is BrokerStatus.OPEN
     assert exchange.on_mark(SBIN, MARK, early + 1) is None
     exchange.on_mark(SBIN, MARK, to_ns(DAY, time(9, 15)))
-    assert exchange.desk.orders[order.order_id].status is BrokerStatus.COMPLETE
+    assert exchange.books.orders[order.order_id].status is BrokerStatus.COMPLETE
 
 
 def test_modify_and_cancel_answer_for_orders_that_ended() -> None:
@@ -261,8 +260,8 @@ def test_square_off_cancels_and_closes_intraday_only() -> None:
     changes = exchange.advance(due, lambda _: MARK, lambda _: 0.0)
     assert changes is not None
     assert [trade.strategy for trade in changes.trades] == ["AUTO_SQUARE_OFF"]
-    assert exchange.desk.orders[resting.order_id].status is BrokerStatus.CANCELLED
-    assert [position.instrument for position in exchange.desk.open_positions()] == [CALL.id]
+    assert exchange.books.orders[resting.order_id].status is BrokerStatus.CANCELLED
+    assert [position.instrument for position in exchange.books.open_positions()] == [CALL.id]
     assert exchange.advance(due + 1, lambda _: MARK, lambda _: 0.0) is None
     assert "square-off time (15:15 IST)" in refused(exchange, now=due + 1)
 
@@ -279,7 +278,7 @@ def test_intraday_orders_are_taken_in_an_evening_session_and_not_squared_off_at_
     exchange = opened(muhurat)
     placed(exchange, now=muhurat)
     assert exchange.advance(muhurat + 1, lambda _: MARK, lambda _: 0.0) is None
-    assert [position.quantity for position in exchange.desk.open_positions()] == [10]
+    assert [position.quantity for position in exchange.books.open_positions()] == [10]
     analyzer = opened(muhurat, rules=ANALYZER)
     assert "square-off time (15:15 IST)" in refused(analyzer, now=muhurat), "it goes by the hour alone"
 
@@ -290,9 +289,9 @@ def test_expiry_settles_at_the_close_without_order_or_trade() -> None:
     changes = exchange.advance(to_ns(DAY, time(15, 40)), lambda _: MARK, lambda _: 150.0)
     assert changes is not None
     assert changes.trades == ()
-    assert exchange.desk.positions == {}
-    assert exchange.desk.account.realised == pytest.approx(49.0 * 75)
-    assert exchange.desk.available() == pytest.approx(CAPITAL + 49.0 * 75)
+    assert exchange.books.positions == {}
+    assert exchange.books.account.realised == pytest.approx(49.0 * 75)
+    assert exchange.books.available() == pytest.approx(CAPITAL + 49.0 * 75)
 
 
 def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
@@ -300,23 +299,23 @@ def test_delivered_shares_become_holdings_and_can_be_sold() -> None:
     placed(exchange, product=Product.CNC)
     tomorrow = to_ns(date(2025, 12, 3), time(12))
     exchange.advance(tomorrow, lambda _: MARK, lambda _: 0.0)
-    assert exchange.desk.positions == {}
-    assert exchange.desk.held_shares(SBIN) == 10
+    assert exchange.books.positions == {}
+    assert exchange.books.held_shares(SBIN) == 10
     placed(exchange, now=tomorrow, product=Product.CNC, side=Side.SELL)
     result, _ = exchange.place(request(product=Product.CNC, side=Side.SELL, quantity=11), MARK, tomorrow)
     assert isinstance(result, ExchangeRefusal)
-    assert exchange.desk.orders[result.order_id].status is BrokerStatus.REJECTED
+    assert exchange.books.orders[result.order_id].status is BrokerStatus.REJECTED
 
 
 def test_restored_books_go_on_where_they_stopped() -> None:
     exchange = opened()
     placed(exchange)
     resting = placed(exchange, order_type=OrderType.LIMIT, price=990.0)
-    again = Exchange(CALENDAR, FACTS, LISTED.get, exchange.desk.books())
-    assert again.desk.available() == exchange.desk.available()
+    again = Exchange(CALENDAR, FACTS, LISTED.get, exchange.books.snapshot())
+    assert again.books.available() == exchange.books.available()
     again.on_mark(SBIN, Mark(980.0, 979.95, 980.05), NOON + 1)
-    assert again.desk.orders[resting.order_id].status is BrokerStatus.COMPLETE
-    assert again.desk.position(SBIN, Product.MIS).quantity == 20
+    assert again.books.orders[resting.order_id].status is BrokerStatus.COMPLETE
+    assert again.books.position(SBIN, Product.MIS).quantity == 20
 
 
 ORDERS = st.lists(
@@ -339,17 +338,17 @@ def test_books_agree_whatever_is_traded(steps: list[tuple[Side, int, OrderType, 
         exchange.place(asked, mark, NOON)
         ltp = round(ltp + move * 0.05, 2)
         exchange.on_mark(SBIN, Mark(ltp, ltp - 0.05, ltp + 0.05), NOON)
-    desk = exchange.desk
-    net = sum(trade.side.sign * trade.quantity for trade in desk.trades)
-    paid = sum(trade.side.sign * trade.quantity * trade.price for trade in desk.trades)
-    position = desk.position(SBIN, Product.MIS)
+    books = exchange.books
+    net = sum(trade.side.sign * trade.quantity for trade in books.trades)
+    paid = sum(trade.side.sign * trade.quantity * trade.price for trade in books.trades)
+    position = books.position(SBIN, Product.MIS)
     assert position.quantity == net
-    assert desk.account.realised + position.unrealised(ltp) == pytest.approx(net * ltp - paid, abs=1e-6)
-    assert {trade.order_id for trade in desk.trades} == {
-        order.order_id for order in desk.orders.values() if order.status is BrokerStatus.COMPLETE
+    assert books.account.realised + position.unrealised(ltp) == pytest.approx(net * ltp - paid, abs=1e-6)
+    assert {trade.order_id for trade in books.trades} == {
+        order.order_id for order in books.orders.values() if order.status is BrokerStatus.COMPLETE
     }
-    assert len(desk.orders) == len(set(desk.orders))
-    assert set(desk.resting.get(SBIN, {})) == {order.order_id for order in desk.orders.values() if order.live}
+    assert len(books.orders) == len(set(books.orders))
+    assert set(books.resting.get(SBIN, {})) == {order.order_id for order in books.orders.values() if order.live}
 
 
 @given(st.integers(-100, 100), st.integers(-100, 100).filter(bool))
@@ -362,7 +361,7 @@ def test_opening_part_is_what_enlarges_the_position(held: int, signed: int) -> N
 def test_reversal_realises_the_old_part_and_starts_at_the_new_price() -> None:
     exchange = opened()
     placed(exchange, Mark(100.0, 100.0, 100.0))
-    position, realised = fill(exchange.desk.position(SBIN, Product.MIS), -25, 110.0)
+    position, realised = fill(exchange.books.position(SBIN, Product.MIS), -25, 110.0)
     assert (position.quantity, position.average_price, realised) == (-15, 110.0, 100.0)
 
 
@@ -387,4 +386,4 @@ def test_price_at_the_edge_of_the_band_is_taken_and_modified_only_inside_it() ->
     result, _ = exchange.modify(order.order_id, 10, 790.0, 0.0, BAND, NOON)
     assert isinstance(result, ExchangeRefusal)
     assert "price band" in result.reason
-    assert exchange.desk.orders[order.order_id].request.price == 800.0
+    assert exchange.books.orders[order.order_id].request.price == 800.0
