@@ -19,7 +19,6 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
-from mytrading.core.risk.pretrade.context import is_expired
 from mytrading.core.risk.pretrade.readiness import blind, unpriced
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.exit_events import without_lost
@@ -210,7 +209,7 @@ class RiskMachine:
 
     def _enter(self, intent: Intent, account: str, now: int) -> list[Any]:
         if doubt := self.runs.in_doubt(intent.signal.strategy):
-            return self._entries.kept_by(doubt, intent, account, now)
+            return self._entries.delayed_by(doubt, intent, account, now)
         return self.rollover.ahead(intent, account, now) or self._entries.enter(intent, account, now)
 
     def _beside(self, intent: Intent, closing: set[str], now: int, *, wait: bool) -> list[Any]:
@@ -222,7 +221,7 @@ class RiskMachine:
         """
         if not intent.legs:
             return []
-        late = is_expired(intent.signal, now, self._entries.machine_ns)
+        late = self._entries.is_expired(intent.signal, now)
         there = [name for name in self.environment.accounts_of(intent.signal.strategy) if name not in intent.ended]
         idle = {name for name in there if late and name in closing and not self._entries.has_begun(intent, name)}
         if late and len(idle) == len(there):

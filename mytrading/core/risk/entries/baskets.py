@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.messages.run_config import OrphanLegs
 
 
@@ -34,7 +37,7 @@ class LegStatus(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Still wanted, and nobody is at it: no entry is out whose end is not known."""
+        """Still wanted, with no entry out whose end is not known."""
         return not self.complete and not self.coming and self.attempts == self.failed
 
 
@@ -87,3 +90,26 @@ def _broken(legs: Sequence[LegStatus], most: int, late: bool) -> str:
 
 def _stopped(leg: LegStatus) -> str:
     return f"the stop of leg {leg.instrument} fired, its hedges cover nothing any more" if leg.stopped else ""
+
+
+def stack_positions(cases: list[PreTradeContext]) -> list[PreTradeContext]:
+    """The cases of one decision, each with the positions that the legs before it open, so that limits count them all."""
+    if len(cases) < 2:
+        return cases
+    opened: dict[str, str] = {}
+    found = []
+    for case in cases:
+        mine = case.instrument.underlying if case.instrument is not None else ""
+        before = [underlying for name, underlying in opened.items() if name != case.leg.instrument]
+        found.append(
+            replace(
+                case,
+                positions_symbol=case.positions_symbol + before.count(mine),
+                positions_total=case.positions_total + len(before),
+            )
+            if before
+            else case
+        )
+        if case.adds_position:
+            opened[case.leg.instrument] = mine
+    return found

@@ -1,6 +1,6 @@
-"""Cases: what the rules are to look at for one leg of an intent, gathered from all that risk knows.
+"""What the pre-trade rules are to look at for one leg of an intent, gathered from all that risk knows.
 
-Whatever a rule may look at is looked up here and nowhere else, so that a denial can be told from the case alone.
+Whatever a rule may look at is looked up here and nowhere else, so that the context alone explains a denial.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mytrading.messages.signals import Leg, Signal
 _NEVER = 1 << 62
 _NO_COVER = (0, 0, False)
 _NO_GUARD = (None, 0.0)
-_NOTHING = Leg(instrument="", lots=0)
-_NOBODYS = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
+_NO_LEG = Leg(instrument="", lots=0)
+_NO_SIGNAL = Signal(id="", strategy="", watch="", action=Action.BUY, created_ns=0, expires_ns=0, expires_machine_ns=0)
 
 
 class ContextBuilder:
-    """Asks the state, changes nothing."""
+    """Reads the state, changes nothing."""
 
     def __init__(self, state: RiskState, limits: Limits) -> None:
         self._state = state
@@ -121,8 +121,8 @@ class ContextBuilder:
         state, environment = self._state, self._environment
         level, level_reason = state.level(account)
         return PreTradeContext(
-            signal=_NOBODYS,
-            leg=_NOTHING,
+            signal=_NO_SIGNAL,
+            leg=_NO_LEG,
             now=now,
             machine_ns=self.machine_ns,
             limits=environment.limits,

@@ -1,4 +1,4 @@
-"""Entries: what one account still lacks of an intent, judged by every rule, ordered or denied.
+"""What one account still needs of an intent: judged by every rule, then ordered or denied.
 
 The legs of an account go together as `core/risk/entries/baskets` says: hedges first, and when one cannot be had the
 others are taken back or left, as the strategy's `orphan_legs` wants it. Each attempt at a leg has an id of its own,
@@ -14,14 +14,13 @@ from msgspec.structs import replace
 from mytrading.core.ids import content_id
 from mytrading.core.orders.slicing import Unsliceable, slices
 from mytrading.core.orders.state_machine import UNRESOLVED, in_words
-from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move
+from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move, stack_positions
 from mytrading.core.risk.entries.context_builder import ContextBuilder
-from mytrading.core.risk.entries.together import together
 from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial, PreTradeContext, is_expired
 from mytrading.core.risk.pretrade.readiness import funds_unread, not_ready
-from mytrading.core.risk.pretrade.rule_table import judge, judge_given, with_denial
+from mytrading.core.risk.pretrade.rule_table import judge, judge_gated, with_denial
 from mytrading.core.risk.pretrade.stop_plan import StopLevels, stop_of, who_holds
 from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck
@@ -41,7 +40,7 @@ BASKET_NS = 30 * SECOND
 """How long after its intent has expired a basket that began may still order its other legs, in both times."""
 
 
-class _Kept(NamedTuple):
+class _Reserve(NamedTuple):
     """What stays reserved for the legs of a basket that are still to come: rupees, their instruments, and calls, these
     also for those beside."""
 
@@ -50,11 +49,8 @@ class _Kept(NamedTuple):
     legs: tuple[str, ...] = ()
 
 
-_NOTHING = _Kept()
-
-
 class EntryPlanner:
-    """Asks the state, changes nothing."""
+    """Reads the state, changes nothing."""
 
     def __init__(self, state: RiskState, margins: MarginCheck, limits: Limits) -> None:
         self._state, self._environment = state, state.environment
@@ -62,34 +58,31 @@ class EntryPlanner:
         self._cases = ContextBuilder(state, limits)
         self._sizer = Sizer(state, margins)
 
-    @property
-    def machine_ns(self) -> int:
-        """Machine time as the cases have it."""
-        return self._cases.machine_ns
-
     def enter(self, intent: Intent, account: str, now: int) -> list[Any]:
         """What follows for one account: entries, or a denial that says why there are none."""
         intent = intent.in_account(account)
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
-        legs = self._standings(intent, account)
-        move = next_move(legs, orphans, tries, late=len(legs) > 1 and self.is_basket_late(intent.signal, now))
+        legs = self._leg_statuses(intent, account)
+        late = len(legs) > 1 and self.is_basket_late(intent.signal, now)
+        move = next_move(legs, orphans, tries, late=late)
         if move.broken:
             return self._break(intent, account, move.broken, now, unwind=move.unwind)
         for name in move.enter:
             if self._must_wait(name, account, intent, now):
                 return []
-        if not move.enter and (kept := self._kept_waiting(intent, account, now)) is not None:
-            return [self._denied(intent, intent.legs[0].instrument, account, (kept,), now)]
+        if not move.enter and (overtaken := self._overtaken(intent, account, now)) is not None:
+            return [self._denied(intent, intent.legs[0].instrument, account, (overtaken,), now)]
         sized = self._sizer.size(intent, account, now) if move.enter else SizingResult()
         if sized.denial is not None:
-            return self._unsized(intent, account, sized.denial, now)
+            return self._deny_unsized(intent, account, sized.denial, now)
+        rows: list[Any] = []
         if sized.row is not None:
+            rows.append(sized.row)
             intent = replace(intent, sized={**intent.sized, account: sized.row.lots})
-            legs = self._standings(intent, account)
+            legs = self._leg_statuses(intent, account)
             move = next_move(legs, orphans, tries, late=self.is_basket_late(intent.signal, now))
-            return self._enter(intent, account, now, (legs, move), [sized.row])
-        return self._enter(intent, account, now, (legs, move), [])
+        return self._enter(intent, account, now, (legs, move), rows)
 
     def _enter(
         self, intent: Intent, account: str, now: int, plan: tuple[tuple[LegStatus, ...], BasketMove], rows: list[Any]
@@ -101,49 +94,50 @@ class EntryPlanner:
         wanted = {leg.instrument for leg in legs if leg.open}
         begun = self._cases.begun(intent, account)
         cases = [
-            (leg, self._cases.case(intent, leg, account, now))
+            self._cases.case(intent, leg, account, now)
             for leg in intent.legs
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
-        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], intent, account, now)
-        denied = [(leg, found) for leg, case in together(cases) if (found := judge(case))]
+        cases = self._with_margin([case for case in cases if case.units], intent, account, now)
+        denied = [(case.leg, found) for case in stack_positions(cases) if (found := judge(case))]
         if denied:
             return self._deny(intent, account, denied, now, begun=begun)
-        if not begun and (asking := self._question(cases, intent, account)) is not None:
-            return self._sizer.shared_rows(intent, rows) + asking
-        chosen = [(leg, case) for leg, case in cases if leg.instrument in move.enter]
+        if not begun and (question := self._margin_question(cases, intent, account)) is not None:
+            return self._sizer.shared_rows(intent, rows) + question
+        chosen = [case for case in cases if case.leg.instrument in move.enter]
         if not chosen:
             return []
-        margin = self._kept(intent, account, cases, chosen, begun=begun)
+        signal = intent.signal
+        before = self._state.baskets.get((signal.strategy, signal.watch, account), BasketReserve()).margin
+        whole = before if begun else sum(case.reserves for case in cases)
+        margin = round(max(whole - sum(case.reserves for case in chosen), 0.0), 2)
         calls = {one.instrument: self._calls(one) for one in legs if one.open}
-        later = tuple(sorted(calls.keys() - {leg.instrument for leg, _ in chosen}))
-        for leg, case in chosen:
-            if calls.pop(leg.instrument, None) is not None:  # None: a leg before it has named the instrument
-                rows += self._entry(intent, leg, account, case, _Kept(margin, sum(calls.values()), later))
+        later = tuple(sorted(calls.keys() - {case.leg.instrument for case in chosen}))
+        for case in chosen:
+            if calls.pop(case.leg.instrument, None) is not None:  # None: a leg before it has named the instrument
+                rows += self._entry(intent, account, case, _Reserve(margin, sum(calls.values()), later))
         return rows
 
     def _enter_alone(self, intent: Intent, account: str, now: int, rows: list[Any]) -> list[Any]:
         """Order the leg of an intent that has one, after `rows`: nothing stays reserved for others."""
-        leg = intent.legs[0]
-        case = self._cases.case(intent, leg, account, now)
+        case = self._cases.case(intent, intent.legs[0], account, now)
         if not case.units:
             return []
-        cases = self._with_margin([(leg, case)], intent, account, now)
-        case = cases[0][1]
-        if found := judge(case):
-            return self._deny(intent, account, [(leg, found)], now, begun=False)
-        if (asking := self._question(cases, intent, account)) is not None:
-            return self._sizer.shared_rows(intent, rows) + asking
-        return rows + self._entry(intent, leg, account, case, _NOTHING)
+        cases = self._with_margin([case], intent, account, now)
+        if found := judge(cases[0]):
+            return self._deny(intent, account, [(case.leg, found)], now, begun=False)
+        if (question := self._margin_question(cases, intent, account)) is not None:
+            return self._sizer.shared_rows(intent, rows) + question
+        return rows + self._entry(intent, account, cases[0], _Reserve())
 
     def _with_margin(
-        self, cases: list[tuple[Leg, PreTradeContext]], intent: Intent, account: str, now: int
-    ) -> list[tuple[Leg, PreTradeContext]]:
+        self, cases: list[PreTradeContext], intent: Intent, account: str, now: int
+    ) -> list[PreTradeContext]:
         """The cases with what they need of their account's margin, alone and together, and what is free there."""
         margins = self._margins
         legs, alone = [], []
-        for leg, case in cases:
-            made = margins.leg(leg.instrument, case.units, case.price, case.product)
+        for case in cases:
+            made = margins.leg(case.leg.instrument, case.units, case.price, case.product)
             alone.append(margins.alone(made, now) if made is not None else 0.0)
             if made is not None:
                 legs.append(made)
@@ -152,28 +146,10 @@ class EntryPlanner:
         need = margins.needed(legs, intent.signal, account, now)
         free = margins.free(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
-        found = []
-        for (leg, case), own in zip(cases, alone, strict=True):
-            found.append((leg, replace(
-                case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free,
-                may_ask=need.may_ask,
-            )))  # fmt: skip
-        return found
-
-    def _kept(
-        self,
-        intent: Intent,
-        account: str,
-        cases: list[tuple[Leg, PreTradeContext]],
-        chosen: list[tuple[Leg, PreTradeContext]],
-        *,
-        begun: bool,
-    ) -> float:
-        """Rupees that stay reserved for the legs still to come, once those chosen are ordered."""
-        signal = intent.signal
-        before = self._state.baskets.get((signal.strategy, signal.watch, account), BasketReserve()).margin
-        whole = before if begun else sum(case.reserves for _, case in cases)
-        return round(max(whole - sum(case.reserves for _, case in chosen), 0.0), 2)
+        return [
+            replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free)
+            for case, own in zip(cases, alone, strict=True)
+        ]
 
     def _calls(self, leg: LegStatus) -> int:
         """Order calls that a leg still needs: one, or one for each slice."""
@@ -183,30 +159,32 @@ class EntryPlanner:
         except Unsliceable:
             return 1
 
-    def _question(self, cases: list[tuple[Leg, PreTradeContext]], intent: Intent, account: str) -> list[Any] | None:
+    def _margin_question(self, cases: list[PreTradeContext], intent: Intent, account: str) -> list[Any] | None:
         """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
-        signal = intent.signal
-        if not cases or not cases[0][1].may_ask:
+        if not cases or not self._environment.asks_broker:
             return None
-        made = (self._margins.leg(leg.instrument, case.units, case.price, case.product) for leg, case in cases)
+        signal = intent.signal
+        made = (self._margins.leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
         legs = [leg for leg in made if leg is not None]
+        if not self._margins.may_ask(legs):
+            return None
         if (question := self._margins.question(signal.id, account, legs)) is not None:
             return [question]
         return [] if self._margins.is_asking(signal.id, account, legs) else None
 
     def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
-        """The entry of an intent of one leg that some rules alone may deny, or why they do."""
-        intent, leg = Intent(signal=signal), signal.legs[0]
-        ((_, case),) = self._with_margin([(leg, self._cases.case(intent, leg, account, now))], intent, account, now)
+        """The entry of a signal of one leg that some rules alone may deny, or why they do."""
+        intent = Intent(signal=signal)
+        (case,) = self._with_margin([self._cases.case(intent, signal.legs[0], account, now)], intent, account, now)
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
-        return denied or self._entry(intent, leg, account, case, _Kept())
+        return denied or self._entry(intent, account, case, _Reserve())
 
-    def _standings(self, intent: Intent, account: str) -> tuple[LegStatus, ...]:
+    def _leg_statuses(self, intent: Intent, account: str) -> tuple[LegStatus, ...]:
         if len(intent.legs) == 1:
-            return (self._standing(intent, intent.legs[0], account),)
-        return tuple(self._standing(intent, leg, account) for leg in intent.legs)
+            return (self._leg_status(intent, intent.legs[0], account),)
+        return tuple(self._leg_status(intent, leg, account) for leg in intent.legs)
 
-    def _standing(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
+    def _leg_status(self, intent: Intent, leg: Leg, account: str) -> LegStatus:
         state, signal = self._state, intent.signal
         coming = state.coming_units(signal.strategy, leg.instrument, account)
         attempts, _ = state.next_entry(account, signal.id, leg.instrument)
@@ -214,7 +192,7 @@ class EntryPlanner:
         stopped = orphan_hedges.losses(state, intent, account, leg.instrument) if intent.lost else 0
         return LegStatus(
             leg.instrument,
-            intent.lots(leg, account) * self._environment.lot_of(leg.instrument),
+            intent.lots(leg, account) * state.lot_of(leg.instrument),
             state.units_of(signal.strategy, signal.watch, leg.instrument, account),
             coming,
             max(attempts, stopped),
@@ -222,10 +200,36 @@ class EntryPlanner:
             stopped=stopped > 0,
         )
 
-    def _kept_waiting(self, intent: Intent, account: str, now: int) -> Denial | None:
+    # waiting
+
+    def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
+        """True while an intent is in time but has no fresh quote yet, or an entry of an older intent is being
+        withdrawn.
+
+        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments, and after a
+        start the account's funds. What is refused today waits for nothing.
+        """
+        signal, state, environment = intent.signal, self._state, self._environment
+        if environment.instruments.get(instrument) is None or is_expired(signal, now, self._cases.machine_ns):
+            return False
+        patient = environment.lock_step or state.machine_ns < environment.patient_until
+        if patient and not_ready(state, account):
+            return True
+        if environment.master is not None and environment.master.day != environment.today(now):
+            return True
+        if environment.refusal(instrument, now):
+            return False
+        if state.is_withdrawing(signal.strategy, instrument):
+            return True
+        if self._sizer.waits(intent, account, now) or (environment.needs_funds and funds_unread(state, account)):
+            return True
+        quote = state.quotes.get(instrument)
+        return quote is None or is_stale(quote, now, self._cases.machine_ns, environment.limits.stale_quote_seconds)
+
+    def _overtaken(self, intent: Intent, account: str, now: int) -> Denial | None:
         """Why an intent of one leg that is over was not judged: an entry of an earlier one kept it waiting."""
         signal = intent.signal
-        if len(intent.legs) != 1 or not is_expired(signal, now, self.machine_ns):
+        if len(intent.legs) != 1 or not is_expired(signal, now, self._cases.machine_ns):
             return None
         order = self._state.doubted_entry(signal.strategy, intent.legs[0].instrument, account)
         if order is None or order.cause == signal.id:
@@ -236,63 +240,46 @@ class EntryPlanner:
             return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
-    def kept_by(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
+    def delayed_by(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
         """Nothing while an intent in time waits for the end of a doubt; then that it was too late for it, and why.
 
         A basket that began waits on: it is ordered or broken once the doubt is over.
         """
-        if not intent.legs or self.has_begun(intent, account) or not is_expired(intent.signal, now, self.machine_ns):
+        if not intent.legs or self.has_begun(intent, account) or not self.is_expired(intent.signal, now):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
         return [self._denied(intent, intent.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
 
-    def closed(self, account: str, now: int) -> str:
-        """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
-        if found := judge_given(self._cases.of_account(account, now)):
-            return found[0].message
-        environment = self._environment
-        unread = funds_unread(self._state, account) if environment.needs_funds else ""
-        return f"account {account}: {unread}" if unread else ""
+    def is_expired(self, signal: Signal, now: int) -> bool:
+        """True once both times of a signal have passed; in lock-step machine time always has."""
+        return is_expired(signal, now, self._cases.machine_ns)
+
+    def is_basket_late(self, signal: Signal, now: int) -> bool:
+        """True once a basket that began may order nothing more."""
+        machine_ns = self._cases.machine_ns
+        return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
     def has_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of several was ordered in an account."""
         return self._cases.begun(intent.in_account(account), account)
 
-    def is_basket_late(self, signal: Signal, now: int) -> bool:
-        """True once a basket that began may order nothing more."""
-        return now > signal.expires_ns + BASKET_NS and self.machine_ns > signal.expires_machine_ns + BASKET_NS
+    def closed(self, account: str, now: int) -> str:
+        """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
+        if found := judge_gated(self._cases.of_account(account, now)):
+            return found[0].message
+        unread = funds_unread(self._state, account) if self._environment.needs_funds else ""
+        return f"account {account}: {unread}" if unread else ""
 
-    def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
-        """True while an intent is in time but has no fresh quote yet, or an entry of an older intent is being
-        withdrawn.
+    # entries
 
-        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments, and after a
-        start the account's funds. What is refused today waits for nothing.
-        """
-        signal = intent.signal
-        environment = self._environment
-        if environment.instruments.get(instrument) is None or is_expired(signal, now, self.machine_ns):
-            return False
-        patient = self._environment.lock_step or self._state.machine_ns < self._environment.patient_until
-        if patient and not_ready(self._state, account):
-            return True
-        if self._environment.master is not None and self._environment.master.day != self._environment.today(now):
-            return True
-        if self._environment.refusal(instrument, now):
-            return False
-        if self._state.is_withdrawing(signal.strategy, instrument):
-            return True
-        if self._sizer.waits(intent, account, now) or (environment.needs_funds and not self._margins.is_told(account)):
-            return True
-        quote = self._state.quotes.get(instrument)
-        return quote is None or is_stale(quote, now, self.machine_ns, self._environment.limits.stale_quote_seconds)
-
-    def _entry(self, intent: Intent, leg: Leg, account: str, case: PreTradeContext, kept: _Kept) -> list[Any]:
-        signal, holder, stop = intent.signal, who_holds(case), stop_of(case)
+    def _entry(self, intent: Intent, account: str, case: PreTradeContext, reserve: _Reserve) -> list[Any]:
+        signal, leg, holder, stop = intent.signal, case.leg, who_holds(case), stop_of(case)
         levels = stop if isinstance(stop, StopLevels) else StopLevels(0.0, 0.0)
         at_broker = levels if holder is StopPlan.BROKER else StopLevels(0.0, 0.0)
+        held_stop = levels.trigger if holder is StopPlan.ENGINE else 0.0
         sizes = self._environment.sizes(leg.instrument)
         grace = BASKET_NS if case.begun else 0
+        floor = max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
         rests = leg.order_type is not OrderType.MARKET
         entry = PlaceEntry(
             id=self._state.next_entry(account, signal.id, leg.instrument)[1],
@@ -305,44 +292,35 @@ class EntryPlanner:
             side=side_of(case.units),
             quantity=abs(case.units),
             expires_ns=signal.expires_ns + grace,
-            expires_machine_ns=self._floor(signal, grace),
+            expires_machine_ns=0 if self._environment.lock_step else floor,
             reference_price=case.price,
             trace_ns=signal.trace_ns,
             lot=sizes.lot,
             freeze=sizes.freeze,
             margin=round(case.reserves, 2),
-            basket_margin=kept.margin,
-            basket_calls=kept.calls,
-            basket_legs=kept.legs,
+            basket_margin=reserve.margin,
+            basket_calls=reserve.calls,
+            basket_legs=reserve.legs,
             stop_trigger=at_broker.trigger,
             stop_limit=at_broker.limit,
+            held_stop=held_stop,
+            held_target=0.0 if case.is_hedge else leg.target_price,
             order_type=leg.order_type,
             price=leg.limit_price if rests else 0.0,
             trigger_price=leg.trigger_price if leg.order_type is OrderType.SL else 0.0,
             rests_until_ns=case.now + round(leg.valid_seconds * 1e9) if rests and leg.valid_seconds else 0,
-        )  # fmt: skip
-        level = levels.trigger if holder is StopPlan.ENGINE else 0.0
-        if level:
-            entry = replace(entry, held_stop=level)
-        if leg.target_price and not case.is_hedge:
-            entry = replace(entry, held_target=leg.target_price)
-        return [entry, *fix_levels(self._state, entry, 0.0 if case.is_hedge else level, case.now)]
+        )
+        return [entry, *fix_levels(self._state, entry, 0.0 if case.is_hedge else held_stop, case.now)]
 
-    def _floor(self, signal: Signal, grace: int) -> int:
-        """Machine time that an entry lives at least; none in lock-step."""
-        if self._environment.lock_step:
-            return 0
-        return max(signal.expires_machine_ns + grace, self._state.machine_ns + MACHINE_FLOOR_NS)
+    # denials
 
-    # refusals
-
-    def _unsized(self, intent: Intent, account: str, denial: Denial, now: int) -> list[Any]:
-        """No lots can be had: said in its place beside what all other rules say, of the least that could be had."""
+    def _deny_unsized(self, intent: Intent, account: str, denial: Denial, now: int) -> list[Any]:
+        """No lots can be had: denied beside what all other rules deny of the least that could be had."""
         least = self._sizer.least(intent, account) if denial.code == SHORT_OF_MARGIN else intent
-        cases = [(leg, self._cases.case(least, leg, account, now)) for leg in intent.legs]
-        cases = self._with_margin([(leg, case) for leg, case in cases if case.units], least, account, now)
+        cases = [self._cases.case(least, leg, account, now) for leg in intent.legs]
+        cases = self._with_margin([case for case in cases if case.units], least, account, now)
         rows: list[Any] = [
-            self._denied(intent, leg.instrument, account, with_denial(judge(case), denial), now) for leg, case in cases
+            self._denied(intent, case.leg.instrument, account, with_denial(judge(case), denial), now) for case in cases
         ]
         return rows or [self._denied(intent, intent.legs[0].instrument, account, (denial,), now)]
 
@@ -351,13 +329,11 @@ class EntryPlanner:
     ) -> list[Any]:
         """A denial for each leg; in a basket that began, one leg that is denied breaks it."""
         rows: list[Any] = [self._denied(intent, leg.instrument, account, found, now) for leg, found in denied]
-        if not begun:
-            return rows
-        leg, found = denied[0]
-        return [
-            *rows,
-            *self._break(intent, account, f"{leg.instrument} was denied: {found[0].message}", now, unwind=True),
-        ]
+        if begun:
+            leg, found = denied[0]
+            why = f"{leg.instrument} was denied: {found[0].message}"
+            rows += self._break(intent, account, why, now, unwind=True)
+        return rows
 
     def _break(self, intent: Intent, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
         """Give an account's basket up: what is on its way is withdrawn, what is held closed if so wanted.
@@ -370,13 +346,12 @@ class EntryPlanner:
         live = (o for o in state.live_entries(signal.strategy, signal.watch) if o.account == account)
         held = (p for p in state.held(signal.strategy, signal.watch) if p.account == account and unwinds)
         denial = self._denied(intent, intent.legs[0].instrument, account, (Denial(BROKEN, why),), now)
+        text = f"{signal.strategy} in {account}: {why}"
         return [
-            *withdraw(self._state, live, signal.id),
-            *close_all(self._state, held, signal.id, why, signal.trace_ns),
+            *withdraw(state, live, signal.id),
+            *close_all(state, held, signal.id, why, signal.trace_ns),
             replace(denial, unwinds=unwinds),
-            risk_alert(
-                BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", f"{signal.strategy} in {account}: {why}", now
-            ),
+            risk_alert(BROKEN, Severity.CRITICAL, f"{signal.id}/{account}", text, now),
         ]
 
     def _denied(

@@ -1,7 +1,4 @@
-"""One leg of an intent before the rules: all that they may look at, what a rule and a denial are, and words for money.
-
-A case is a value; nothing here looks anything up.
-"""
+"""All that the pre-trade rules may look at for one leg of an intent, and what a rule and a denial are."""
 
 from __future__ import annotations
 
@@ -28,25 +25,9 @@ class Denial(NamedTuple):
 
 
 class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the rules may look at for one leg of an intent.
+    """All that the rules may look at for one leg of an intent. Rupees, market nanoseconds, signed units.
 
-    `units` (signed) is what the order would trade, `price` (rupees, 0 if there is none) what it is valued at.
-    `units_there` are the units held and coming in this instrument and account, whoever owns them. `positions_symbol`
-    and `positions_total` count open and coming positions of the account without this one. `not_ready`, `bars_lacking`,
-    `session_lost`, `refused`, `wrong_mode`, `halted`, `other_watch`, `opposed` and `lost` are reasons or names, empty
-    when all is well. `session` is None on a day without one. `square_off_ns` is when closing of MIS and intraday begins
-    (market time), `speed` that of the market clock, `leaving` the rule that closes the strategy's run. `begun` is true
-    once another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`),
-    `entered` once anything of the intent was ordered in any account. `margin` (rupees) is what this order needs by
-    itself, `margin_needed` what it needs with the other legs ordered now and the buffer, `margin_free` what its account
-    has, None if that is not known because of `funds_unread` (which denies all that `needs_funds`), `reserves` its share
-    of what they need together; `may_ask` is true where the broker may be asked for that. `coverage` is the share of
-    instruments that have data. Of a bought leg: `hedging` are the units that then hedge sold legs of its owner,
-    `beyond` the others, and `covers` is true where any of it covers one. `blind` says what keeps risk from seeing
-    prices that come to a stop which it holds for the strategy. Of the account: `active_orders`, `cancels_today`, and
-    `losses` of the strategy there in a row, the last at `loss_ns`. `reached` holds the limits of the day that were
-    reached, in words, by their codes. `guard` is who holds the stop of the position that the units add to, at
-    `guard_level` (rupees); None where they begin one.
+    Texts are reasons or names, empty when all is well. Counts of positions, orders and cancels are of the account.
     """
 
     signal: Signal
@@ -56,65 +37,88 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     limits: RiskLimits
     instrument: Instrument | None = None
     strategy: StrategyRun | None = None
+    quote: Quote | None = None
+    # the order
     units: int = 0
     price: float = 0.0
-    quote: Quote | None = None
+    """What the order is valued at; 0 if there is no price."""
+    reduces: bool = False
+    refused: str = ""
+    """Why nothing may be ordered of the instrument today."""
+    # readiness
     not_ready: str = ""
     bars_lacking: str = ""
     session_lost: str = ""
-    refused: str = ""
     wrong_mode: str = ""
     level: TradingLevel = TradingLevel.NORMAL
     level_reason: str = ""
     enabled: bool = True
+    disk_low: bool = False
     halted: str = ""
     confidence: Confidence = Confidence.CONFIRMED
+    coverage: float = 1.0
+    """The share of instruments that have data."""
+    blind: str = ""
+    """What keeps risk from seeing prices that come to a stop which it holds for the strategy."""
+    # the session
     session: Session | None = None
+    """None on a day without one, which may be a `holiday`."""
     holiday: str = ""
     square_off_ns: int = 0
+    """When closing of MIS and intraday begins."""
     speed: float = 1.0
-    reduces: bool = False
+    """Of the market clock."""
+    leaving: str = ""
+    """The rule that closes the strategy's run."""
+    # what is there already
     units_there: int = 0
+    """Units held and coming in this instrument and account, whoever owns them."""
     adds_position: bool = True
     positions_symbol: int = 0
+    """Open and coming positions of the underlying, without this one."""
     positions_total: int = 0
-    entries_per_minute: int = 10
-    entries_last_minute: int = 0
-    last_entry_ns: int = 0
-    disk_low: bool = False
     other_watch: str = ""
     opposed: str = ""
     lost: str = ""
+    # the intent so far
     spent: bool = False
     begun: bool = False
+    """Another leg of the same basket was ordered in the account, or its sold leg stopped out there (`stopped_out`)."""
     stopped_out: bool = False
     entered: bool = False
+    """Anything of the intent was ordered in any account."""
+    entries_per_minute: int = 10
+    entries_last_minute: int = 0
+    last_entry_ns: int = 0
+    session_entries: int = 0
+    # margin
     margin: float = 0.0
+    """What this order needs by itself."""
     reserves: float = 0.0
+    """Its share of what all legs need together."""
     margin_needed: float = 0.0
+    """What it needs with the other legs ordered now and the buffer."""
     margin_free: float | None = None
-    may_ask: bool = False
+    """None if it is not known because of `funds_unread`, which denies all that `needs_funds`."""
     needs_funds: bool = False
     funds_unread: str = "the broker has not reported its funds"
-    leaving: str = ""
-    coverage: float = 1.0
-    session_entries: int = 0
+    # the day
     active_orders: int = 0
     cancels_today: int = 0
     losses: int = 0
+    """Losing trades of the strategy in a row in the account, the last at `loss_ns`."""
     loss_ns: int = 0
     reached: dict[str, str] = {}
+    """The limits of the day that were reached: their texts by code."""
+    # cover and stop of a leg
     hedging: int = 0
+    """Of a bought leg: units that then hedge sold legs of its owner; `beyond` are the others."""
     beyond: int = 0
     covers: bool = False
-    blind: str = ""
+    """Any of a bought leg covers a sold one."""
     guard: StopPlan | None = None
+    """Who holds the stop of the position that the units add to, at `guard_level`; None where they begin one."""
     guard_level: float = 0.0
-
-    @property
-    def value(self) -> float:
-        """Rupees of the order: of premium or shares, of margin where it is valued by that."""
-        return self.value_of(self.units)
 
     @property
     def product(self) -> Product:
@@ -149,7 +153,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(NamedTuple):
     """One row of the table. `check` gives the reason of a denial, or an empty string.
 
-    It is not asked while the case's `field` is as it is by default: it could only say nothing then.
+    It is not evaluated while the context's `field` has its default: it could only be empty then.
     """
 
     code: str

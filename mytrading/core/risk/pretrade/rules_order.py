@@ -1,4 +1,4 @@
-"""Rules on the order itself: what may be traded, as which product, in which quantity, on which quote.
+"""Rules on the order itself: what may be traded, as which product, in which quantity, on which quote, at which price.
 
 Numbers stand in every reason.
 """
@@ -9,7 +9,8 @@ import math
 
 from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
-from mytrading.core.risk.pretrade.stop_plan import stop_problem
+from mytrading.core.risk.pretrade.stop_plan import band_of, stop_problem
+from mytrading.core.risk.state.environment import COLLAR_TICKS
 from mytrading.core.risk.state.state import is_stale
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderType, Product
@@ -41,18 +42,6 @@ def short_lived_hedge(hedge: str, sold: str, product: Product) -> str:
     )
 
 
-def _unknown_instrument(case: PreTradeContext) -> str:
-    if case.instrument is not None:
-        return ""
-    return f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"
-
-
-def _refused(case: PreTradeContext) -> str:
-    if not case.refused:
-        return ""
-    return f"{case.refused}; see `mytrading instruments`, positions are still closed"
-
-
 def _index(case: PreTradeContext) -> str:
     if case.instrument is None or case.instrument.kind is not _INDEX:
         return ""
@@ -79,16 +68,13 @@ def _kind(case: PreTradeContext) -> str:
 def _product(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
-    if case.product is _MIS:
-        return _hedge_refusal(case)
-    return product_refusal(case.instrument.id, case.product, case.instrument.kind.is_derivative, sold=case.units < 0)
-
-
-def _hedge_refusal(case: PreTradeContext) -> str:
-    """A hedge that the venue squares off today must not cover what is held longer."""
+    if case.product is not _MIS:
+        derivative = case.instrument.kind.is_derivative
+        return product_refusal(case.instrument.id, case.product, derivative, sold=case.units < 0)
     signal = case.signal
     if len(signal.legs) < 2 or not case.covers:
         return ""
+    # a hedge that the venue squares off today must not cover what is held longer
     bare = next((leg for leg in signal.legs if leg.lots < 0 and signal.product_of(leg) is not _MIS), None)
     return short_lived_hedge(case.leg.instrument, bare.instrument, signal.product_of(bare)) if bare is not None else ""
 
@@ -144,12 +130,6 @@ def _whole_lots(case: PreTradeContext) -> str:
     )
 
 
-def _partial_reduction(case: PreTradeContext) -> str:
-    if not case.reduces:
-        return ""
-    return f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; go flat first"
-
-
 def _freeze(case: PreTradeContext) -> str:
     if case.instrument is None or not case.units:
         return ""
@@ -177,10 +157,108 @@ def _stale_quote(case: PreTradeContext) -> str:
     return f"the last quote of {case.leg.instrument} is {age:.1f} s old, at most {limit:g} s; see the feed"
 
 
+def _product_disabled(case: PreTradeContext) -> str:
+    allowed = case.limits.enabled_products
+    if not allowed or case.product in allowed:
+        return ""
+    return f"product {case.product.value} is not one of ENABLED_PRODUCTS {','.join(allowed)}; add it to trade it"
+
+
+def _timeframe(case: PreTradeContext) -> str:
+    allowed = case.limits.enabled_timeframes
+    if not allowed or case.strategy is None:
+        return ""
+    wrong = [frame for frame in case.strategy.timeframes if frame not in allowed]
+    if not wrong:
+        return ""
+    return (
+        f"{case.signal.strategy} works on timeframe {','.join(wrong)}, which is not one of ENABLED_TIMEFRAMES "
+        f"{','.join(allowed)}; add it to trade it"
+    )
+
+
+def _coverage(case: PreTradeContext) -> str:
+    least = case.limits.min_data_coverage
+    if case.coverage >= least:
+        return ""
+    return (
+        f"{case.coverage:.0%} of the instruments have data, MIN_DATA_COVERAGE is {least:.0%}; see the feed in "
+        "`mytrading status`"
+    )
+
+
+def _implausible(case: PreTradeContext) -> str:
+    quote = case.quote
+    if quote is None:
+        return ""
+    if not math.isfinite(quote.ltp):
+        return f"the last price of {case.leg.instrument} is {quote.ltp}, which is no price; wait for the next quote"
+    bid, ask = quote.bid, quote.ask
+    if bid is None or ask is None or bid <= 0 or ask <= 0 or bid <= ask:
+        return ""
+    return f"the bid {bid:,.2f} of {case.leg.instrument} lies above the ask {ask:,.2f}; wait for the next quote"
+
+
+def _collar(case: PreTradeContext) -> str:
+    if case.quote is None or case.instrument is None or not 0 < case.quote.ltp < math.inf:
+        return ""
+    if case.price == case.quote.ltp and not case.leg.limit_price:
+        return ""
+    option = case.instrument.kind.is_option
+    share = case.limits.price_collar_options if option else case.limits.price_collar
+    base = case.leg.trigger_price or case.quote.ltp  # a stop-limit entry trades when its trigger is the last price
+    reach = max(share * base, COLLAR_TICKS * case.instrument.tick_size)
+    price = case.leg.limit_price or case.price
+    if price <= 0 or abs(price - base) <= reach + _EPSILON:
+        return ""
+    name = "PRICE_COLLAR_OPTIONS" if option else "PRICE_COLLAR"
+    what = "its trigger" if case.leg.trigger_price else "the last price"
+    return (
+        f"the entry would trade at {price:,.2f}, {abs(price / base - 1):.1%} from {what} "
+        f"{base:,.2f} of {case.leg.instrument}; {name} allows {share:.1%}"
+    )
+
+
+def _band(case: PreTradeContext) -> str:
+    if case.instrument is None or case.quote is None or case.price <= 0:
+        return ""
+    if not case.leg.limit_price and case.instrument.kind.is_option:
+        return ""
+    price = case.leg.limit_price or case.price
+    band = band_of(case.instrument, case.price, case.quote.previous_close)
+    if band.lower - _EPSILON <= price <= band.upper + _EPSILON:
+        return ""
+    return (
+        f"{price:,.2f} lies outside the price band {band.lower:,.2f} to {band.upper:,.2f} of {case.leg.instrument}; "
+        "the exchange would refuse it"
+    )
+
+
+def _tick(case: PreTradeContext) -> str:
+    if case.instrument is None or not (case.leg.limit_price or case.leg.trigger_price):
+        return ""
+    tick = case.instrument.tick_size
+    for price in (case.leg.limit_price, case.leg.trigger_price):
+        ticks = price / tick
+        if abs(ticks - round(ticks)) > _EPSILON * max(1.0, ticks):
+            low = math.floor(ticks) * tick
+            return f"{price:g} is not a multiple of the tick {tick:g} ({case.leg.instrument}); use {low:g}"
+    return ""
+
+
 ORDER: tuple[Rule, ...] = (
-    Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "", _unknown_instrument),
+    Rule("PRODUCT_DISABLED", "The product is not among the enabled ones.", "ENABLED_PRODUCTS",
+         _product_disabled),
+    Rule("TIMEFRAME_DISABLED", "The strategy works on a timeframe that is not enabled.", "ENABLED_TIMEFRAMES",
+         _timeframe),
+    Rule("DATA_COVERAGE", "For 5 s too few of the instruments that should have data had any.", "MIN_DATA_COVERAGE",
+         _coverage, "coverage"),
+    Rule("UNKNOWN_INSTRUMENT", "The instrument is not listed.", "",
+         lambda case: "" if case.instrument is not None else
+         f"{case.leg.instrument} is not a listed instrument; expected EXCHANGE:SYMBOL from today's contracts"),
     Rule("INSTRUMENTS_REFUSED", "Today's contracts are not here, or those of the underlying are not in order.", "",
-         _refused, "refused"),
+         lambda case: case.refused and f"{case.refused}; see `mytrading instruments`, positions are still closed",
+         "refused"),
     Rule("INDEX_NOT_TRADABLE", "An index was to be bought or sold.", "", _index),
     Rule("EXCHANGE_DISABLED", "The exchange is not among the enabled ones.", "ENABLED_EXCHANGES", _exchange),
     Rule("TYPE_DISABLED", "The type of instrument is not enabled.", "ENABLED_INSTRUMENT_TYPES", _kind),
@@ -190,11 +268,18 @@ ORDER: tuple[Rule, ...] = (
     Rule("ORDER_TYPE", "An SL-M entry, or a LIMIT or SL one with prices that no exchange takes.", "", _order_type),
     Rule("WHOLE_LOTS", "The quantity is not a multiple of the lot size.", "", _whole_lots),
     Rule("PARTIAL_REDUCTION", "A smaller position of the same side was wanted; only whole closes are made.", "",
-         _partial_reduction, "reduces"),
+         lambda case:
+         f"{case.leg.instrument} would shrink by {abs(case.units)} units but stay open; go flat first"
+         if case.reduces else "", "reduces"),
     Rule("FREEZE", "The quantity is above the exchange's freeze quantity, and slices cannot make it up.", "", _freeze),
     Rule("NO_QUOTE", "No quote, or none with a price, came before the signal expired.", "", _no_quote),
     Rule("STALE_QUOTE", "The last quote is too old.", "STALE_QUOTE_SECONDS", _stale_quote),
     Rule("STOP_LEVEL", "The protective stop would lie on the wrong side of the price, or that of the position which "
          "the units add to is one that the exchange would not take now.",
          "DEFAULT_STOP_LOSS, DEFAULT_STOP_LOSS_OPTIONS, STRATEGY_<NAME>_STOP_LOSS_PCT", stop_problem),
+    Rule("IMPLAUSIBLE_QUOTE", "The last price is no number, or the bid lies above the ask.", "", _implausible),
+    Rule("PRICE_COLLAR", "The entry would trade too far from the last price, or from its trigger (ten ticks are near).",
+         "PRICE_COLLAR, PRICE_COLLAR_OPTIONS", _collar),
+    Rule("PRICE_BAND", "The entry's price lies outside the band in which the exchange takes orders.", "", _band),
+    Rule("TICK", "A price of the signal is not a multiple of the tick.", "", _tick),
 )  # fmt: skip

@@ -1,15 +1,19 @@
-"""Rules on the moment: whether anything may be opened now, and whether the exchange is open for it.
+"""Rules on the moment: is everything ready, is trading allowed, is the exchange open, and the strategy's own times.
 
 Numbers stand in every reason.
 """
 
 from __future__ import annotations
 
-from mytrading.core.risk.pretrade.context import PreTradeContext, Rule, is_expired
-from mytrading.core.time import MINUTE, SECOND, clock_time
-from mytrading.messages.enums import Confidence, TradingLevel
+from collections.abc import Callable
 
-_HALT, _REDUCE, _CONFIRMED = TradingLevel.HALT, TradingLevel.REDUCE, Confidence.CONFIRMED
+from mytrading.core.risk.pretrade.context import PreTradeContext, Rule, is_expired
+from mytrading.core.risk.runs.run_events import RUN_ENDING
+from mytrading.core.risk.runs.session_times import lead_seconds
+from mytrading.core.time import DAY_SECONDS, MINUTE, SECOND, clock_time, hhmm, second_of_day
+from mytrading.messages.enums import Confidence, Product, TradingLevel
+
+_CONFIRMED, _MIS = Confidence.CONFIRMED, Product.MIS
 """Members of enums, looked up once: that costs as much as a rule."""
 
 
@@ -26,54 +30,19 @@ def _session_lost(case: PreTradeContext) -> str:
     return f"the server has no session at the broker ({case.session_lost}); log it in to the broker, or check the key"
 
 
-def _not_ready(case: PreTradeContext) -> str:
-    return f"not ready: {case.not_ready}; see `mytrading status`" if case.not_ready else ""
-
-
 def _bars_missing(case: PreTradeContext) -> str:
     if case.begun or not case.bars_lacking:
         return ""
     return f"{case.bars_lacking}; it is entered when they are there, see `mytrading alerts`"
 
 
-def _wrong_mode(case: PreTradeContext) -> str:
-    return f"{case.wrong_mode}; check the server, then `mytrading resume`" if case.wrong_mode else ""
+def _level(level: TradingLevel, effect: str) -> Callable[[PreTradeContext], str]:
+    def check(case: PreTradeContext) -> str:
+        if case.level is not level:
+            return ""
+        return f"trading is at {level.value} ({case.level_reason}), {effect}; `mytrading resume` ends it"
 
-
-def _level(case: PreTradeContext, level: TradingLevel, effect: str) -> str:
-    if case.level is not level:
-        return ""
-    return f"trading is at {level.value} ({case.level_reason}), {effect}; `mytrading resume` ends it"
-
-
-def _halted(case: PreTradeContext) -> str:
-    return _level(case, _HALT, "which opens nothing")
-
-
-def _reducing(case: PreTradeContext) -> str:
-    return _level(case, _REDUCE, "which only closes")
-
-
-def _strategy_disabled(case: PreTradeContext) -> str:
-    return "" if case.enabled else f"entries of {case.signal.strategy} are switched off; switch it on again"
-
-
-def _disk_low(case: PreTradeContext) -> str:
-    return (
-        "less disk is free than MYTRADING_MIN_FREE_BYTES asks for, so entries halt; free some space"
-        if case.disk_low
-        else ""
-    )
-
-
-def _instrument_halted(case: PreTradeContext) -> str:
-    if not case.halted:
-        return ""
-    return f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`"
-
-
-def _blind(case: PreTradeContext) -> str:
-    return f"{case.blind}; nothing is added until prices come, see `mytrading alerts`" if case.blind else ""
+    return check
 
 
 def _doubtful(case: PreTradeContext) -> str:
@@ -82,29 +51,6 @@ def _doubtful(case: PreTradeContext) -> str:
     return (
         f"our position of {case.leg.instrument} is {case.confidence.value} against the broker's books; wait for a read"
     )
-
-
-STANDING: tuple[Rule, ...] = (
-    Rule("EXPIRED", "The signal arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
-    Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
-         _session_lost, "session_lost"),
-    Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
-         _not_ready, "not_ready"),
-    Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
-         _bars_missing, "bars_lacking"),
-    Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
-         _wrong_mode, "wrong_mode"),
-    Rule("HALTED", "Trading is halted: by a person, or by the file `KILL` in the state directory.", "", _halted,
-         "level"),
-    Rule("REDUCING", "Trading is reduced to closing.", "", _reducing, "level"),
-    Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "", _strategy_disabled, "enabled"),
-    Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES", _disk_low, "disk_low"),
-    Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "", _instrument_halted, "halted"),
-    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
-         "confidence"),
-    Rule("ENGINE_STOP_BLIND", "For 10 s no prices came to a stop of the strategy that the engine holds.", "", _blind,
-         "blind"),
-)  # fmt: skip
 
 
 def _market_closed(case: PreTradeContext) -> str:
@@ -138,16 +84,79 @@ def _last_minutes(case: PreTradeContext) -> str:
 def _square_off(case: PreTradeContext) -> str:
     if not case.square_off_ns or case.now < case.square_off_ns:
         return ""
-    since = clock_time(case.square_off_ns)
-    what = f"{case.product} positions of {case.signal.strategy} are closed from {since}"
+    what = f"{case.product} positions of {case.signal.strategy} are closed from {clock_time(case.square_off_ns)}"
     return f"{what}, it is {clock_time(case.now)}; signal again in the next session"
 
 
-HOURS: tuple[Rule, ...] = (
+def _run_ending(case: PreTradeContext) -> str:
+    if not case.leaving:
+        return ""
+    return f"the run of {case.signal.strategy} is being closed by its rule {case.leaving}; signal again when it is flat"
+
+
+def _entry_time(case: PreTradeContext) -> str:
+    begins = case.strategy.rules.entry_time if case.strategy is not None else 0
+    if not begins or (at := second_of_day(case.now)) >= begins:
+        return ""
+    return f"entry_time of {case.signal.strategy} is {hhmm(begins)}, it is {hhmm(at)}; signal again from then on"
+
+
+def _exit_time(case: PreTradeContext) -> str:
+    if case.strategy is None:
+        return ""
+    rules, intraday = case.strategy.rules, case.strategy.intraday and case.product is not _MIS
+    if not (rules.exit_time or rules.square_off_time or intraday):
+        return ""
+    at, session = second_of_day(case.now), case.session
+    opens = second_of_day(session.open_ns) if session is not None else DAY_SECONDS  # times before it mean nothing
+    begins = rules.square_off_time - lead_seconds(case.speed) if rules.square_off_time else 0
+    for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
+        if opens < ends <= at:
+            return f"{name} of {case.signal.strategy} began at {hhmm(ends)}, it is {hhmm(at)}; signal again tomorrow"
+    if intraday and case.square_off_ns and case.now >= case.square_off_ns:
+        since = hhmm(second_of_day(case.square_off_ns))
+        return f"{case.signal.strategy} is intraday, and closed from {since}; it is {hhmm(at)}; signal again tomorrow"
+    return ""
+
+
+READINESS: tuple[Rule, ...] = (
+    Rule("EXPIRED", "The signal arrived, or became possible, after both of its times.", "SIGNAL_VALIDITY", _expired),
+    Rule("BROKER_DISCONNECTED", "The server refuses to read books: it has no broker session, or the key is wrong.", "",
+         _session_lost, "session_lost"),
+    Rule("NOT_READY", "Feed, router or reconciler is silent for 3 s or not ready, or the books disagree.", "",
+         lambda case: case.not_ready and f"not ready: {case.not_ready}; see `mytrading status`", "not_ready"),
+    Rule("BARS_MISSING", "Bars of the watched or ordered instrument are still fetched, or have a hole.", "",
+         _bars_missing, "bars_lacking"),
+    Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
+         lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
+         "wrong_mode"),
+    Rule("HALTED", "Trading is halted: by an operator, or by the file `KILL` in the state directory.", "",
+         _level(TradingLevel.HALT, "which opens nothing"), "level"),
+    Rule("REDUCING", "Trading is reduced to closing.", "", _level(TradingLevel.REDUCE, "which only closes"), "level"),
+    Rule("STRATEGY_DISABLED", "Entries of the strategy are switched off.", "",
+         lambda case: "" if case.enabled else
+         f"entries of {case.signal.strategy} are switched off; switch it on again", "enabled"),
+    Rule("DISK_LOW", "Less disk is free than the setting asks for.", "MYTRADING_MIN_FREE_BYTES",
+         lambda case: "less disk is free than MYTRADING_MIN_FREE_BYTES asks for, so entries halt; free some space"
+         if case.disk_low else "", "disk_low"),
+    Rule("INSTRUMENT_HALTED", "The router stopped entries in the instrument.", "",
+         lambda case: case.halted and
+         f"entries in {case.leg.instrument} are halted ({case.halted}); see `mytrading alerts`", "halted"),
+    Rule("POSITION_IN_DOUBT", "The broker's books are not read or do not agree with ours there.", "", _doubtful,
+         "confidence"),
+    Rule("ENGINE_STOP_BLIND", "For 10 s no prices came to a stop of the strategy that the engine holds.", "",
+         lambda case: case.blind and f"{case.blind}; nothing is added until prices come, see `mytrading alerts`",
+         "blind"),
+)  # fmt: skip
+SESSION: tuple[Rule, ...] = (
     Rule("MARKET_CLOSED", "Outside trading hours, on a weekend or on a holiday.", "config/calendar.toml",
          _market_closed),
     Rule("FIRST_MINUTES", "Too soon after the open.", "AVOID_FIRST_MINUTES", _first_minutes),
     Rule("LAST_MINUTES", "Too close to the close.", "AVOID_LAST_MINUTES", _last_minutes),
     Rule("SQUARE_OFF", "An MIS entry after the square-off has begun, or any after the strategy's own.", "",
          _square_off),
+    Rule(RUN_ENDING, "A rule of the strategy's run is closing it.", "config/strategies", _run_ending, "leaving"),
+    Rule("BEFORE_ENTRY_TIME", "Before the strategy's own time of entry.", "risk.entry_time", _entry_time),
+    Rule("AFTER_EXIT_TIME", "After the strategy's own time of exit or square-off has begun.",
+         "risk.exit_time, risk.square_off_time", _exit_time),
 )  # fmt: skip

@@ -33,15 +33,14 @@ _REFUSAL = re.compile(
 
 
 class RequiredMargin(NamedTuple):
-    """Rupees that legs need, the same with what is to be kept free, and whether the broker may be asked for them."""
+    """Rupees that legs need, and the same with what is to be kept free."""
 
     joint: float
     buffered: float
-    may_ask: bool
 
 
 class MarginCheck:
-    """Asks the state, changes nothing."""
+    """Reads the state, changes nothing."""
 
     def __init__(self, state: RiskState) -> None:
         self._state, self._environment = state, state.environment
@@ -60,12 +59,18 @@ class MarginCheck:
 
         Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
-        held = self.held(signal.strategy, signal.watch, account)
+        mine = (p for p in self._state.held(signal.strategy, signal.watch) if p.account == account)
+        found = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
+        held = [leg for leg in found if leg is not None]
         table = margin.added(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
         if not self.may_ask(legs):
-            return RequiredMargin(table, table, may_ask=False)
-        larger = max(table, self._told(signal.id, account, legs, table))
-        return RequiredMargin(larger, larger * (1 + self._kept_back(signal, account)), may_ask=True)
+            return RequiredMargin(table, table)
+        answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)
+        larger = max(table, answer if 0 < answer <= MOST_TIMES * table else 0.0)
+        # what uses a share of the margin keeps the rest free; only what refusals taught comes on top
+        run = self._environment.strategies.get(signal.strategy)
+        fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
+        return RequiredMargin(larger, larger * (1 + (self.buffer(account) if fixed else self.learnt(account))))
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
@@ -101,31 +106,17 @@ class MarginCheck:
         answered = asked is None or name in self._state.margin_answers
         return asked is not None and not answered and self._state.machine_ns - asked < PATIENCE_NS
 
-    def _told(self, cause: str, account: str, legs: Sequence[MarginLeg], table: float) -> float:
-        """The broker's figure for legs, 0 where it gave none that makes sense beside the table's."""
-        total = self._state.margin_answers.get(_question_id(cause, account, legs), 0.0)
-        return total if 0 < total <= MOST_TIMES * table else 0.0
-
-    def held(self, strategy: str, watch: str, account: str) -> list[MarginLeg]:
-        """What a strategy holds in an account for a watched instrument."""
-        held = self._state.held(strategy, watch)
-        if not held:
-            return []
-        mine = (p for p in held if p.account == account)
-        legs = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
-        return [leg for leg in legs if leg is not None]
-
     def free(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
         """Rupees free for legs of an intent: cash for what only buys options, cash and collateral for all else."""
         share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
-        free = self._state.margin.free(account, collateral) if self.is_told(account) else None
+        free = self._state.margin.free(account, collateral) if self.is_known(account) else None
         return None if free is None else free - self._state.kept_for_baskets(account, but)
 
-    def is_told(self, account: str) -> bool:
-        """True while it is known what an account has: the broker has said so, and not too long ago."""
+    def is_known(self, account: str) -> bool:
+        """True while it is known what an account has: the broker reported it, and not too long ago."""
         return not funds_unread(self._state, account)
 
     def cash(self, account: str) -> float | None:
@@ -140,12 +131,6 @@ class MarginCheck:
         """What is kept free beyond a requirement, as a fraction of it."""
         return self._state.levels.get(f"{BUFFER}{account}", self._environment.tables.buffer.least)
 
-    def _kept_back(self, signal: Signal, account: str) -> float:
-        """What uses a share of the margin keeps the rest free; only what refusals taught comes on top."""
-        run = self._environment.strategies.get(signal.strategy)
-        fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
-        return self.buffer(account) if fixed else self.learnt(account)
-
     def learnt(self, account: str) -> float:
         """What refusals have added to the buffer."""
         return max(self.buffer(account) - self._environment.tables.buffer.least, 0.0)
@@ -153,12 +138,11 @@ class MarginCheck:
     def figures(self) -> dict[str, float]:
         """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
         found: dict[str, float] = {}
-        for account in [name for name in self._state.margin.funds if self.is_told(name)]:
+        for account in filter(self.is_known, self._state.margin.funds):
+            reserved = self._state.margin.allocated(account) + self._state.kept_for_baskets(account)
             found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
-            found[f"margin_reserved:{account}"] = round(
-                self._state.margin.allocated(account) + self._state.kept_for_baskets(account), 2
-            )
+            found[f"margin_reserved:{account}"] = round(reserved, 2)
             found[f"{BUFFER}{account}"] = self.buffer(account)
         return found
 
@@ -169,10 +153,8 @@ class MarginCheck:
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
         order = message.order
-        if (
-            not _REFUSAL.search(order.message)
-            or (order.links.parent or order.client_order_id) not in self._state.issued
-        ):
+        ours = (order.links.parent or order.client_order_id) in self._state.issued
+        if not ours or not _REFUSAL.search(order.message):
             return []
         raised = margin.buffer_after_refusal(self.buffer(order.account), self._environment.tables.buffer)
         return [

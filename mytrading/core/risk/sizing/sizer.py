@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
-from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Share, Source, share_word
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, share_word
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import (
@@ -53,7 +53,7 @@ class SizingResult(NamedTuple):
 
 
 class Sizer:
-    """Asks the state, changes nothing."""
+    """Reads the state, changes nothing."""
 
     def __init__(self, state: RiskState, margins: MarginCheck) -> None:
         self._state, self._environment = state, state.environment
@@ -73,14 +73,14 @@ class Sizer:
             return False
         rule = self.rule_of(intent)
         shares = rule.allocation is AllocationMode.PROPORTIONAL
-        if self._margins.is_told(account):
+        if self._margins.is_known(account):
             return shares and rule.by == FIXED and self._waits_for_others(intent, now)
         by_margin = rule.by not in (FIXED, BY_RISK) or shares
         return by_margin or any(leg.profile for leg in intent.legs)
 
     def _waits_for_others(self, intent: Intent, now: int) -> bool:
         signal, there = intent.signal, self._environment.accounts_of(intent.signal.strategy)
-        if all(name in intent.ended or name in intent.sized or self._margins.is_told(name) for name in there):
+        if all(name in intent.ended or name in intent.sized or self._margins.is_known(name) for name in there):
             return False
         patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)
         machine_ns = self._state.machine_ns
@@ -98,7 +98,8 @@ class Sizer:
         if rule.is_plain:
             return SizingResult(denial=self._too_many(intent.legs, rule))
         units = unit_lots([leg.lots for leg in intent.legs])
-        plan = self._plan(intent, units, rule, account, now)
+        plan = self._times(intent, units, rule, account, now)
+        plan = self._trimmed(plan, intent, self._largest(intent.legs, units), rule, account)
         if not plan.times:
             return SizingResult(denial=Denial(SHORT_OF_MARGIN, plan.why))
         lots = {leg.instrument: unit * plan.times for leg, unit in zip(intent.legs, units, strict=True)}
@@ -124,9 +125,11 @@ class Sizer:
         for leg in intent.legs:
             if leg.profile:
                 legs.setdefault(share_word(leg.profile), []).append(leg)
-        purse = self._purse(account)
-        if purse is None:
+        margins = self._margins
+        cash, available = margins.cash(account), margins.available(account)
+        if cash is None or available is None:
             return SizingResult(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
+        purse = FreeFunds(cash, available, margins.buffer(account), margins.learnt(account))
         fixed = [leg for leg in intent.legs if not leg.profile]
         plans = plan_profiles(
             self._valued(intent, [(leg, sizes[leg.instrument]) for leg in fixed]),
@@ -134,14 +137,14 @@ class Sizer:
             purse, account, self._environment.tables, self._environment.calendar.trading_day(now),
             lambda plan: self._trimmed(plan, intent, 1, rule, account),
         )  # fmt: skip
-        said = []
+        reasons = []
         for name, plan in plans.items():
-            said.append(f"{legs[name][0].profile} ({', '.join(leg.instrument for leg in legs[name])}): {plan.why}")
+            reasons.append(f"{legs[name][0].profile} ({', '.join(leg.instrument for leg in legs[name])}): {plan.why}")
             if not plan.times:
-                return SizingResult(denial=Denial(SHORT_OF_MARGIN, said[-1]))
+                return SizingResult(denial=Denial(SHORT_OF_MARGIN, reasons[-1]))
             sizes |= {leg.instrument: leg.lots * plan.times for leg in legs[name]}
         return SizingResult(
-            IntentSized(signal=intent.signal.id, account=account, lots=sizes, why="; ".join(said), at_ns=now)
+            IntentSized(signal=intent.signal.id, account=account, lots=sizes, why="; ".join(reasons), at_ns=now)
         )
 
     def _own_lots(self, intent: Intent, rule: SizingRule, account: str, now: int) -> dict[str, int] | Denial:
@@ -159,16 +162,6 @@ class Sizer:
         if not plan.times:
             return Denial(SHORT_OF_MARGIN, plan.why)
         return {leg.instrument: unit * plan.times for leg, unit in zip(legs, units, strict=True)}
-
-    def _purse(self, account: str) -> FreeFunds | None:
-        cash, available = self._margins.cash(account), self._margins.available(account)
-        if cash is None or available is None:
-            return None
-        return FreeFunds(cash, available, self._margins.buffer(account), self._margins.learnt(account))
-
-    def _plan(self, intent: Intent, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> LotMultiple:
-        plan = self._times(intent, units, rule, account, now)
-        return self._trimmed(plan, intent, self._largest(intent.legs, units), rule, account)
 
     def _largest(self, legs: tuple[Leg, ...], units: tuple[int, ...]) -> int:
         """The most lots of a leg in the ratio; shares beside contracts are not lots."""
@@ -192,16 +185,13 @@ class Sizer:
             share = self._environment.tables.share_of(rule.by)
         except ValueError as error:
             return LotMultiple(0, str(error))
-        legs = self._priced(intent, units)
+        legs = self._valued(intent, list(zip(intent.legs, units, strict=True)))
         source = Source.CASH if share.source is Source.FITTING and is_bought_only(legs) else share.source
         if is_bought_only(legs) and share.source is Source.AVAILABLE:
             return LotMultiple(intended, f"{intended} as wanted: grade {rule.by} is not for what only buys options")
         margin = self._margins.cash(account) if source is Source.CASH else self._margins.available(account)
         if margin is None:
             return LotMultiple(0, self._unfunded(account))
-        return self._by_margin(legs, margin, share, account, now)
-
-    def _by_margin(self, legs: list[MarginLeg], margin: float, share: Share, account: str, now: int) -> LotMultiple:
         cost = basket_cost(legs, self._environment.tables, self._environment.calendar.trading_day(now))
         if cost <= 0:
             return LotMultiple(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
@@ -237,21 +227,19 @@ class Sizer:
         accounts = self._environment.accounts_of(intent.signal.strategy)
         lots, whole = intended * len(accounts), "shared"
         free = {name: self._margins.available(name) or 0.0 for name in accounts if name not in intent.sized}
-        if given := sum(self._times_in(intent, name, intended) for name in accounts if name in intent.sized):
-            lots, whole = max(lots - given, 0), f"left of {lots}, shared"
-        if unread := [name for name in free if name != account and not self._margins.is_told(name)]:
+        leg = intent.legs[0]
+        taken = sum(
+            abs(intent.sized[name].get(leg.instrument, leg.lots)) * intended // abs(leg.lots)
+            for name in accounts
+            if name in intent.sized
+        )
+        if taken:
+            lots, whole = max(lots - taken, 0), f"left of {lots}, shared"
+        if unread := [name for name in free if name != account and not self._margins.is_known(name)]:
             lots = max(lots - intended * len(unread), 0)
         times = shared(lots, free)[account]
         words = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
         return LotMultiple(times, f"{words} in {account}: {times}")
-
-    def _times_in(self, intent: Intent, account: str, intended: int) -> int:
-        """How often an account that is sized got the ratio of the legs, where the intent has it so many times."""
-        leg = intent.legs[0]
-        return abs(intent.sized[account].get(leg.instrument, leg.lots)) * intended // abs(leg.lots)
-
-    def _priced(self, intent: Intent, units: tuple[int, ...]) -> list[MarginLeg]:
-        return self._valued(intent, list(zip(intent.legs, units, strict=True)))
 
     def _valued(self, intent: Intent, lots: list[tuple[Leg, int]]) -> list[MarginLeg]:
         """Legs with so many lots each, at the price they should trade at."""
@@ -265,19 +253,16 @@ class Sizer:
         return legs
 
     def _most(self, rule: SizingRule) -> int:
-        return min(
-            rule.max_lots or self._environment.tables.max_lots_per_leg, self._environment.tables.max_lots_per_leg
-        )
+        most = self._environment.tables.max_lots_per_leg
+        return min(rule.max_lots or most, most)
 
     def _too_many(self, legs: tuple[Leg, ...], rule: SizingRule) -> Denial | None:
         most = self._most(rule)
         for leg in legs:
             instrument = self._environment.instruments.get(leg.instrument)
             if instrument is not None and instrument.kind.is_derivative and abs(leg.lots) > most:
-                text = (
-                    f"{abs(leg.lots)} lots of {leg.instrument}: at most {most} a leg (max_lots_per_leg); lower the lots"
-                )
-                return Denial(TOO_MANY_LOTS, text)
+                what = f"{abs(leg.lots)} lots of {leg.instrument}"
+                return Denial(TOO_MANY_LOTS, f"{what}: at most {most} a leg (max_lots_per_leg); lower the lots")
         return None
 
     def _unfunded(self, account: str) -> str:
