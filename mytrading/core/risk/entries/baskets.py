@@ -93,7 +93,7 @@ def _stopped(leg: LegStatus) -> str:
 
 
 def stack_positions(cases: list[PreTradeContext]) -> list[PreTradeContext]:
-    """The cases of one decision, each with the positions that the legs before it open, so that limits count them all."""
+    """The cases of one decision, each with the positions that the legs before it open: limits count all of them."""
     if len(cases) < 2:
         return cases
     opened: dict[str, str] = {}
