@@ -68,10 +68,14 @@ def test_status_lists_every_process_with_pid_and_restarts(running: Stack) -> Non
 
 
 def test_status_table_has_the_coverage_of_the_feed(running: Stack) -> None:
-    figures = eventually(lambda: (found := running.beat("feed")["figures"]).get("expected") and found, 20)
-    head, *rows = running.run("status").stdout.splitlines()[1:]
-    told = next(row for row in rows if row.startswith("feed "))[head.index("fresh") :]
-    assert told.startswith(f"{figures['expected']:g} of {figures['expected']:g}")
+    def fresh() -> str:
+        head, *rows = running.run("status").stdout.splitlines()[1:]
+        return next(row for row in rows if row.startswith("feed "))[head.index("fresh") :]
+
+    def expected() -> float:
+        return float(running.beat("feed")["figures"].get("expected", 0.0))
+
+    eventually(lambda: (count := expected()) and fresh().startswith(f"{count:g} of {count:g}"), 20)
 
 
 def test_perf_has_figures_of_every_process(running: Stack) -> None:

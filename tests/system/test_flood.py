@@ -163,7 +163,7 @@ def flood_config(folder: Path, runtime: Path, simulator: RunningSimulator) -> Ru
         for n in range(STRATEGIES)
     )
     limits = msgspec.structs.replace(LIMITS, max_total_positions=1000, stale_quote_seconds=30.0)
-    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=SIGNALS * 9 // 200)
+    rates = RateLimits(orders_per_second=LIMIT, entries_per_minute=SIGNALS // 50)
     return msgspec.structs.replace(config, strategies=runs, risk=limits, rates=rates)
 
 
