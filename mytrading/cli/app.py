@@ -26,16 +26,7 @@ from mytrading.cli.research import (
 )
 from mytrading.cli.stack import commands, config, day, extra_commands, logs, strategies
 from mytrading.cli.state import command as state
-from mytrading.cli.trading import (
-    broker,
-    levels,
-    margin,
-    orders,
-    positions,
-    risk,
-    risk_events,
-    tables,
-)
+from mytrading.cli.trading import broker, levels, margin, orders, positions, risk, risk_events, tables
 from mytrading.cli.why import command as why
 
 app = typer.Typer(

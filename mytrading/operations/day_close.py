@@ -26,15 +26,7 @@ from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdj
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import decoded_file, export
 from mytrading.runtime.host.clock import MarketClock, machine_now
-from mytrading.runtime.journal.day_files import (
-    DayFile,
-    Exported,
-    note_of,
-    parquet_of,
-    removable,
-    to_export,
-    waited_for,
-)
+from mytrading.runtime.journal.day_files import DayFile, Exported, note_of, parquet_of, removable, to_export, waited_for
 from mytrading.runtime.journal.journal import RECORD, Entry, Journal, JournalDamaged, read_segment
 
 Progress = Callable[[str], None]

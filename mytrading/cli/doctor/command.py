@@ -175,11 +175,7 @@ def account_checks(quick: bool) -> Checks:
     """What is asked of every further account's server."""
     from mytrading.cli.doctor import server_checks as there
 
-    checks: Checks = (
-        ("server", (), there.server),
-        ("key", ("server",), there.key),
-        ("mode", ("key",), there.mode),
-    )
+    checks: Checks = (("server", (), there.server), ("key", ("server",), there.key), ("mode", ("key",), there.mode))
     return checks if quick else (*checks, ("funds", ("key",), there.funds))
 
 

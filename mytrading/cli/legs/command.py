@@ -288,9 +288,7 @@ def _bound(value: float | None) -> str:
 
 
 @app.command()
-def schema(
-    write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FILE} instead of printing it."),
-) -> None:
+def schema(write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FILE} instead of printing it.")) -> None:
     """The JSON schema of files of legs, for completion in an editor (`#:schema` line, taplo)."""
     from mytrading.config.leg_plan import schema as made
 
