@@ -6,13 +6,14 @@ from pathlib import Path
 
 import typer
 
-from mytrading.cli.shell.output import JSON_OPTION, USAGE, fail, failures
+from mytrading.cli.shell.options import AsJson
+from mytrading.cli.shell.output import USAGE, fail, failures
 from mytrading.messages.run_config import StopPlan
 
 
 def bench(
     names: list[str] = typer.Argument(None, help="Which figures; all if none is named."),  # noqa: B008
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
 ) -> None:
     """Measure latency, start and memory against their goals, on this machine."""
     with failures():
@@ -25,7 +26,7 @@ def chaos(
     minutes: float = typer.Option(2.0, min=0.2, help="How long it is broken, all runs together."),
     seed: int = typer.Option(1, min=0, help="Of the schedule and the market; runs after the first count on."),
     runs: int = typer.Option(1, min=1, help="How many stacks, one after the other, share the minutes."),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
     keep: Path = typer.Option(None, help="Keep journals and logs of all runs below this folder."),  # noqa: B008
     real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
     personality: str = typer.Option("paper", help="Whom the simulator plays: paper, sandbox, live, or all in turn."),

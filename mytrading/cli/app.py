@@ -8,26 +8,31 @@ from __future__ import annotations
 import typer
 
 from mytrading.cli.accounts import command as accounts
-from mytrading.cli.doctor import command as doctor
+from mytrading.cli.doctor.command import doctor
 from mytrading.cli.journal import command as journal
-from mytrading.cli.journal import streams
 from mytrading.cli.legs import command as legs
-from mytrading.cli.market import calendar, chain, history, instruments
-from mytrading.cli.research import (
-    backtest,
-    check,
-    indicators,
-    new_strategy,
-    optimize,
-    parity,
-    strategy_chart,
-    symbol_chart,
-    walk_forward,
-)
-from mytrading.cli.stack import commands, config, day, extra_commands, logs, strategies
+from mytrading.cli.market import calendar, history, instruments
+from mytrading.cli.market.chain import chain
+from mytrading.cli.research import authoring, backtest, charts, search
+from mytrading.cli.research.parity import parity
+from mytrading.cli.stack import commands, config, day, extra_commands, strategies
+from mytrading.cli.stack.logs import logs
 from mytrading.cli.state import command as state
-from mytrading.cli.trading import broker, levels, margin, orders, positions, risk, risk_events, tables
-from mytrading.cli.why import command as why
+from mytrading.cli.trading import books, levels, margin, risk
+from mytrading.cli.trading.broker import broker
+from mytrading.cli.why.command import why
+
+COMMANDS = (
+    commands.up, commands.down, commands.status, backtest.backtest, search.optimize, search.walk_forward,
+    backtest.check, parity, charts.chart, logs, journal.tail, journal.endpoints, books.trades, books.signals,
+    books.alerts, broker, chain, levels.halt, levels.reduce, levels.resume, levels.flatten, doctor,
+    authoring.indicators, authoring.new_strategy, risk.kill, why, margin.margin, margin.size,
+)  # fmt: skip
+GROUPS = {
+    "risk": risk.app, "orders": books.orders_app, "positions": books.positions_app, "account": accounts.app,
+    "config": config.app, "journal": journal.app, "day": day.app, "state": state.app, "instruments": instruments.app,
+    "history": history.app, "calendar": calendar.app, "legs": legs.app, "strategies": strategies.app,
+}  # fmt: skip
 
 app = typer.Typer(
     name="mytrading",
@@ -36,37 +41,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-commands.add_to(app)
-backtest.add_to(app)
-optimize.add_to(app)
-walk_forward.add_to(app)
-check.add_to(app)
-parity.add_to(app)
-symbol_chart.add_to(app)
-logs.add_to(app)
-streams.add_to(app)
-tables.add_to(app)
-broker.add_to(app)
-chain.add_to(app)
-levels.add_to(app)
-doctor.add_to(app)
-indicators.add_to(app)
-new_strategy.add_to(app)
-risk.add_to(app)
-why.add_to(app)
-app.add_typer(orders.app, name="orders")
-app.add_typer(positions.app, name="positions")
-risk_events.add_to(risk.app)
-app.add_typer(accounts.app, name="account")
-app.add_typer(config.app, name="config")
-app.add_typer(journal.app, name="journal")
-app.add_typer(day.app, name="day")
-app.add_typer(state.app, name="state")
-app.add_typer(instruments.app, name="instruments")
-app.add_typer(history.app, name="history")
-app.add_typer(calendar.app, name="calendar")
-margin.add_to(app)
-app.add_typer(legs.app, name="legs")
-strategy_chart.add_to(strategies.app)
-app.add_typer(strategies.app, name="strategies")
-extra_commands.add_to(app)
+for command in COMMANDS:
+    app.command(command.__name__.replace("_", "-"))(command)
+raw = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+app.command(context_settings=raw)(extra_commands.simulator)
+app.command()(extra_commands.perf)
+for name in extra_commands.LAB:
+    extra_commands.add_lab(app, name)
+app.command()(extra_commands.version)
+strategies.app.command("chart")(charts.strategy_chart)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)

@@ -57,8 +57,7 @@ def _all_said(code: int | str | None) -> int | str | None:
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
-    from mytrading.cli.shell.output import OK, USAGE, Failure
-    from mytrading.cli.shell.terminal import guard
+    from mytrading.cli.shell.output import OK, USAGE, Failure, guard
 
     guard()
     if refusal := misplaced(arguments):

@@ -1,19 +1,27 @@
-"""What the commands of `mytrading account` do: the file of accounts, its keys, and the servers behind it.
+"""The accounts behind `mytrading account`: their file, their keys, their servers, and what is open on them.
 
-Nothing is written before the server knew the key, and every change is audited.
+Nothing is written before the server knew the key, and every change is audited. What cannot be found out about an
+account counts as open on it, never as flat.
 """
 
 from __future__ import annotations
 
+import io
+import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
-from mytrading.cli.accounts.checks import Pinged, at_broker, ping, running_with, tracked
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed
 from mytrading.cli.shell.output import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,
@@ -25,17 +33,41 @@ from mytrading.config.accounts import (
     write_accounts,
     ws_url_of,
 )
-from mytrading.config.key_vault import Vault, find_key, key_environment, make_key, open_vault, rotated_keys, store_keys
+from mytrading.config.key_vault import (
+    Vault,
+    find_key,
+    key_environment,
+    make_key,
+    open_vault,
+    rotated_keys,
+    store_keys,
+    write_private,
+)
 from mytrading.config.problems import ConfigurationError, hint, name_key
-from mytrading.messages.run_config import AccountRole
-from mytrading.runtime.host.paths import project_home, state_base, state_dir
+from mytrading.config.sections import OpenAlgoSettings
+from mytrading.config.sources import read_env_file
+from mytrading.messages.run_config import RUN_FILE, AccountRole, RunConfig, RunConfigError, decode_run_config
+from mytrading.runtime.host.paths import project_home, started_states, state_base, state_dir
+from mytrading.runtime.journal.tail import JournalTail
 from mytrading.runtime.observability import audit
+from mytrading.runtime.supervision import control
 
 STORES = ("file", "keyring")
+KEY = "OPENALGO_API_KEY"
+
+
+class Pinged(NamedTuple):
+    """How a server answered: `problem` is empty if it knows the key and has a session at `broker`."""
+
+    problem: str
+    broker: str = ""
+    message: str = ""
+    mode: str = ""
+    ms: float = 0.0
 
 
 class Tried(NamedTuple):
-    """An account as it was when its server was asked, and the answer, if it had to be."""
+    """An account as it was when its server was pinged, and the answer, if it had to be."""
 
     account: AccountConfig
     pong: Pinged | None
@@ -57,7 +89,7 @@ class AccountBook:
     @classmethod
     @contextmanager
     def changing(cls) -> Iterator[AccountBook]:
-        """As they are now, locked until the end; not to be held while the operator types."""
+        """The accounts, locked until the end; not to be held while the operator types."""
         home = project_home()
         with accounts_lock(home):
             yield cls(home, load_accounts(home))
@@ -76,13 +108,11 @@ class AccountBook:
 
     def notes(self) -> list[str]:
         """Notes for the operator beside the result."""
-        from mytrading.config.sources import read_env_file
-
         notes = [
             f"the {profile} stack keeps what it was started with; `mytrading down`, then `up` takes a change up"
             for profile in sorted({one for account in self.accounts for one in running_with(account.id)})
         ]
-        written = read_env_file(self.home / ".env", []).get("OPENALGO_API_KEY")
+        written = read_env_file(self.home / ".env", []).get(KEY)
         if self.accounts and written is not None and written.raw:
             notes.append(
                 f"{written.where} is set, so a stack uses that account alone; remove the line to use these accounts"
@@ -97,43 +127,43 @@ class AccountBook:
             fail(USAGE, f"account {name} is there already; `mytrading account edit {name}` changes it")
         if key_store not in STORES:
             fail(USAGE, f"--key-store: expected file or keyring, found {key_store!r}")
-        self._draft(name, given)
+        self._new(name, given)
 
     def ping_new(self, name: str, given: Mapping[str, str], api_key: str) -> Pinged:
         """The server's answer to a new account; ends the command if it does not know the key.
 
-        Asked before others are kept from changing accounts, since a server may take seconds to say nothing.
+        Called before the accounts are locked, since a server may take seconds not to answer.
         """
-        return self._pinged(self._draft(name, given), api_key, "add")
+        return self._pinged(self._new(name, given), api_key, "add")
 
     def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: Pinged) -> dict[str, Any]:
         """Keep an account that its server knows; makes a key for the file if there is none yet."""
-        draft = self._draft(name, given)
+        planned = self._new(name, given)
         vault = self._vault(key_store)
         broker = _broker(given["broker"], pong.broker)
-        account = draft.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
+        account = planned.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
         self._keep((*self.accounts, account), account)
         return self._done("add", account.id)
 
     def ping_edited(self, name: str, given: Mapping[str, str], api_key: str) -> Tried:
-        """The account as it is, and the server's answer if another host or key is given, asked as in `ping_new`."""
+        """The account as it is, and the server's answer if another host or key is given; before the lock, too."""
         old = self.find(name)
-        draft = self._edited(old, given)
-        if not (api_key or draft.host != old.host or given["broker"]):
+        planned = self._edited(old, given)
+        if not (api_key or planned.host != old.host or given["broker"]):
             return Tried(old, None)
         key = api_key or open_vault(key_environment(self.home)).open(old.key, name)
-        return Tried(old, self._pinged(draft, key, "edit"))
+        return Tried(old, self._pinged(planned, key, "edit"))
 
     def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: Tried) -> dict[str, Any]:
         """Change the given values, as they were tried."""
         old = self.find(name)
         if old != tried.account:
             fail(ERROR, f"account {name} was changed by another command meanwhile; nothing is changed, run it again")
-        draft = self._edited(old, given)
+        planned = self._edited(old, given)
         if tried.pong is not None:
-            draft = draft.model_copy(update={"broker": _broker(given["broker"], tried.pong.broker)})
+            planned = planned.model_copy(update={"broker": _broker(given["broker"], tried.pong.broker)})
         sealed = open_vault(key_environment(self.home)).seal(api_key) if api_key else old.key
-        account = draft.model_copy(update={"key": sealed})
+        account = planned.model_copy(update={"key": sealed})
         self._keep(tuple(account if one.id == name else one for one in self.accounts), account)
         changed = sorted({key for key, value in given.items() if value} | ({"key"} if api_key else set()))
         return self._done("edit", name, changed=changed)
@@ -146,7 +176,7 @@ class AccountBook:
         merged = {key: value or str(getattr(old, key)) for key, value in given.items()}
         if given["host"] and not given["ws_url"] and old.ws_url == ws_url_of(old.host):
             merged["ws_url"] = ""
-        return self._draft(name, merged).model_copy(update={"broker": old.broker})
+        return self._new(name, merged).model_copy(update={"broker": old.broker})
 
     def remove(self, name: str, force: bool) -> dict[str, Any]:
         """Forget an account, unless something is open on it; another one becomes the primary if it was."""
@@ -190,11 +220,18 @@ class AccountBook:
         if not chosen:
             return []
         vault = open_vault(key_environment(self.home))
-        return [_tested(account, ping(account.host, vault.open(account.key, account.id))) for account in chosen]
+        rows = []
+        for account in chosen:
+            pong = ping(account.host, vault.open(account.key, account.id))
+            rows.append({
+                "id": account.id, "ok": not pong.problem, "broker": pong.broker or account.broker,
+                "message": pong.problem or pong.message, "mode": pong.mode, "ms": pong.ms,
+            })  # fmt: skip
+        return rows
 
     # parts
 
-    def _draft(self, name: str, given: Mapping[str, str]) -> AccountConfig:
+    def _new(self, name: str, given: Mapping[str, str]) -> AccountConfig:
         first = "backup" if any(account.role is AccountRole.PRIMARY for account in self.accounts) else "primary"
         host = given["host"].rstrip("/")
         values = {"id": name, "host": host, "ws_url": given["ws_url"] or ws_url_of(host), "key": "-"}
@@ -202,13 +239,13 @@ class AccountBook:
         try:
             return AccountConfig.model_validate(values)
         except ValidationError as error:
-            fail(USAGE, "; ".join(_said(detail["loc"], detail["input"]) for detail in error.errors()))
+            fail(USAGE, "; ".join(_invalid(detail["loc"], detail["input"]) for detail in error.errors()))
 
-    def _pinged(self, draft: AccountConfig, api_key: str, action: str) -> Pinged:
-        pong = ping(draft.host, api_key)
+    def _pinged(self, planned: AccountConfig, api_key: str, action: str) -> Pinged:
+        pong = ping(planned.host, api_key)
         if pong.problem:
-            audit.record(_audited(), f"account.{action}", draft.id, "refused", problem=pong.problem)
-            fail(ERROR, f"{draft.host} did not accept account {draft.id}, nothing is kept: {pong.problem}")
+            audit.record(_audited(), f"account.{action}", planned.id, "refused", problem=pong.problem)
+            fail(ERROR, f"{planned.host} did not accept account {planned.id}, nothing is kept: {pong.problem}")
         return pong
 
     def _vault(self, key_store: str) -> Vault:
@@ -241,33 +278,17 @@ class AccountBook:
 
 
 def audited_rows() -> list[dict[str, Any]]:
-    """Every line of the audit logs of all profiles, oldest first; `profile` is added, `details` says the rest."""
-    found = [
-        {**row, "profile": folder.name, "details": _details(row)}
-        for folder in sorted(state_base().glob("*"))
-        for row in audit.rows(folder)
-    ]
+    """Every line of the audit logs of all profiles, oldest first, with its `profile` and its other fields as text."""
+    known, found = ("time", "user", "action", "subject", "result"), []
+    for folder in sorted(state_base().glob("*")):
+        for row in audit.rows(folder):
+            more = (f"{name} {value}" for name, value in row.items() if name not in known and value not in ("", []))
+            found.append({**row, "profile": folder.name, "details": ", ".join(more)})
     return sorted(found, key=lambda row: str(row.get("time", "")))
-
-
-def _details(row: Mapping[str, Any]) -> str:
-    known = ("time", "user", "action", "subject", "result")
-    return ", ".join(f"{name} {value}" for name, value in row.items() if name not in known and value not in ("", []))
 
 
 def _row(account: AccountConfig) -> dict[str, str]:
     return {name: str(value) for name, value in account if name != "key"}
-
-
-def _tested(account: AccountConfig, pong: Pinged) -> dict[str, Any]:
-    return {
-        "id": account.id,
-        "ok": not pong.problem,
-        "broker": pong.broker or account.broker,
-        "message": pong.problem or pong.message,
-        "mode": pong.mode,
-        "ms": pong.ms,
-    }
 
 
 def _broker(given: str, reported: str) -> str:
@@ -292,10 +313,133 @@ _EXPECTED = {
 }
 
 
-def _said(where: tuple[int | str, ...], found: object) -> str:
+def _invalid(where: tuple[int | str, ...], found: object) -> str:
     option, expected = _EXPECTED.get(str(where[0]), (str(where[0]), "something else"))
     return f"{option}: expected {expected}, found {found!r}"
 
 
 def _audited() -> Path:
     return state_dir("default")
+
+
+# the server, and what is open on an account
+
+
+def ping(host: str, api_key: str) -> Pinged:
+    """The server's answer to this key, within five seconds a call."""
+    began = time.monotonic_ns()
+    try:
+        client = OpenAlgoClient(host, api_key, time.monotonic_ns)
+    except BadServerUrl as error:
+        return Pinged(str(error))
+    try:
+        pong = endpoints.ping(client)
+        took = (time.monotonic_ns() - began) / 1e6
+        try:
+            mode = endpoints.analyzer(client).mode
+        except (TransportFailed, OpenAlgoError):
+            mode = "unknown"
+        return Pinged("", pong.broker, pong.message, mode, round(took, 1))
+    except (TransportFailed, OpenAlgoError) as error:
+        return Pinged(str(error), ms=round((time.monotonic_ns() - began) / 1e6, 1))
+    finally:
+        client.close()
+
+
+def running_with(account: str) -> list[str]:
+    """The profiles of stacks that run and use this account."""
+    return [config.profile for config in _started(account) if control.holders(config)]
+
+
+def tracked(account: str) -> list[str]:
+    """Holdings of the account by our own journals, as text, whether or not a stack runs."""
+    return [line for config in _started(account) for line in _open_in(config, account)]
+
+
+def _started(account: str) -> list[RunConfig]:
+    found = []
+    for folder in started_states():
+        try:
+            config = decode_run_config(folder / RUN_FILE)
+        except RunConfigError:
+            continue
+        used = {config.venue.account, *(one.id for one in (*config.sources, *config.accounts))}
+        if account in used and not config.simulator.embedded:
+            found.append(config)
+    return found
+
+
+def _open_in(config: RunConfig, account: str) -> list[str]:
+    held: dict[tuple[str, str, str], int] = {}
+
+    def fold(_row: object, message: Any) -> None:
+        kind = type(message).__name__
+        moved = [message.position] if kind in ("PositionChanged", "PositionAdjusted") else ()
+        for position in message.positions if kind == "DayOpened" else moved:
+            if position.account == account:
+                key = (position.instrument, position.product.value, position.strategy)
+                held[key] = position.quantity or position.quantity_seen
+
+    tail = JournalTail(config.journal_dir("router"), "orders", fold, carried=True)
+    tail.start(0)
+    tail.close()
+    return [
+        f"{strategy} holds {units} {instrument} {product}"
+        for (instrument, product, strategy), units in sorted(held.items())
+        if units
+    ]
+
+
+def at_broker(host: str, api_key: str) -> list[str]:
+    """Holdings of the account by the broker's position book, as text; a book that cannot be read is one such line."""
+    try:
+        client = OpenAlgoClient(host, api_key, time.monotonic_ns)
+        book = book_parsers.parse_positions(client.call("positionbook", {}, Deadline.BOOK))
+        client.close()
+    except (BadServerUrl, TransportFailed, ReadFailed) as error:
+        return [f"the broker's positions cannot be read: {error}"]
+    if book.rows is None:
+        return [f"the broker's positions cannot be read: {'; '.join(book.problems) or 'no rows'}"]
+    unread = [f"a row of {name} in the broker's positions cannot be read" for name in book.unread]
+    return unread + [
+        f"the broker shows {row.quantity} {row.instrument} {row.product or ''}".rstrip()
+        for row in book.rows
+        if row.quantity
+    ]
+
+
+# the account of the environment
+
+
+class Written(NamedTuple):
+    """API key, REST address and WebSocket address (empty: the host's own), and where the key stands."""
+
+    key: str
+    host: str
+    ws_url: str
+    where: str
+
+
+def written_account(home: Path) -> Written:
+    """The account of the environment, else of `.env`; ends the command if neither has a key."""
+    values = {name: str(value.raw) for name, value in read_env_file(home / ".env", []).items()}
+    found = {**values, **{name: text.strip() for name, text in os.environ.items() if text.strip()}}
+    if not found.get(KEY):
+        fail(USAGE, f"--from-env: expected {KEY} in {home / '.env'} or the environment, found none; leave it out")
+    ws = [found.get(f"OPENALGO_WS_{part}", "") for part in ("HOST", "PORT")]
+    usual = OpenAlgoSettings()
+    ws_url = f"ws://{ws[0] or usual.ws_host}:{ws[1] or usual.ws_port}" if any(ws) else ""
+    where = "the environment" if os.environ.get(KEY, "").strip() else ".env"
+    return Written(found[KEY], found.get("OPENALGO_API_HOST") or usual.host, ws_url, where)
+
+
+def forget_key(home: Path) -> str:
+    """Take the key's line out of `.env`, which only its owner can read from then on; returns a note."""
+    path = home / ".env"
+    left = f"; {KEY} is still set in the environment: unset it" if os.environ.get(KEY, "").strip() else ""
+    if not path.exists():
+        return f"nothing was taken out of .env, there is none{left}"
+    parts = list(parse_stream(io.StringIO(path.read_text(encoding="utf-8"))))
+    kept = "".join(part.original.string for part in parts if part.key != KEY)
+    write_private(path, kept)
+    return f"{KEY} is taken out of .env{left}"

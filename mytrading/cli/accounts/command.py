@@ -1,47 +1,73 @@
 """`mytrading account`: the accounts of config/accounts.toml, their keys encrypted.
 
-What the commands do stands in `cli.accounts.book`. An API key is asked for without echo or read from stdin, never given
-on the command line, and never printed.
+The work is done in `cli.accounts.accounts`. An API key is typed without echo or read from stdin, never given on the
+command line, and never printed.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
+from mytrading.cli.shell.options import AsJson, Limit
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_result, print_rows, say_notes
+
+if TYPE_CHECKING:
+    from mytrading.cli.accounts.accounts import AccountBook
 
 app = typer.Typer(help="Accounts at OpenAlgo servers: add, list, test, edit, remove, keys.", no_args_is_help=True)
 
-_NAME = typer.Argument(..., metavar="NAME", help="What the account is called in journals and on screens.")
-_STDIN = typer.Option(False, "--key-stdin", help="Read the API key from standard input instead of asking for it.")
-_WS = typer.Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host.")
-_BROKER = typer.Option("", "--broker", help="The broker behind it; default: what the server says.")
-_ROLE = typer.Option("", "--role", help="primary (quotes and orders), backup (takes the feed over), trading.")
-_PRODUCT = typer.Option("", "--product", help="MIS, NRML or CNC, for strategies that name none; default MIS.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="What the account is called in journals and on screens.")]
+KeyStdin = Annotated[
+    bool, typer.Option("--key-stdin", help="Read the API key from standard input instead of asking for it.")
+]
+Broker = Annotated[str, typer.Option("--broker", help="The broker behind it; default: what the server says.")]
+Role = Annotated[
+    str, typer.Option("--role", help="primary (quotes and orders), backup (takes the feed over), trading.")
+]
+ProductName = Annotated[
+    str, typer.Option("--product", help="MIS, NRML or CNC, for strategies that name none; default MIS.")
+]
+
+
+def _opened() -> AccountBook:
+    from mytrading.cli.accounts.accounts import AccountBook
+
+    return AccountBook.open()
+
+
+@contextmanager
+def _changing() -> Iterator[AccountBook]:
+    """The accounts, locked for a change; what goes wrong ends the command."""
+    with failures():
+        from mytrading.cli.accounts.accounts import AccountBook
+
+        with AccountBook.changing() as book:
+            yield book
 
 
 @app.command()
 def add(
-    name: str = _NAME,
+    name: Name,
     host: str = typer.Option("", "--host", help="The server's REST address, say http://127.0.0.1:5000."),
-    ws_url: str = _WS,
-    broker: str = _BROKER,
-    role: str = _ROLE,
-    product: str = _PRODUCT,
-    key_stdin: bool = _STDIN,
+    ws_url: str = typer.Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host."),
+    broker: Broker = "",
+    role: Role = "",
+    product: ProductName = "",
+    key_stdin: KeyStdin = False,
     from_env: bool = typer.Option(False, "--from-env", help="Move the key of .env, and its addresses, in here."),
     key_store: str = typer.Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
 ) -> None:
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
     with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-        from mytrading.cli.accounts.environment import forget_key, written_account
+        from mytrading.cli.accounts.accounts import forget_key, written_account
 
-        opened = AccountBook.open()
+        opened = _opened()
         written = written_account(opened.home) if from_env else None
         if written is None and not host:
             fail(USAGE, "--host: expected the server's REST address, say http://127.0.0.1:5000, or --from-env")
@@ -51,36 +77,30 @@ def add(
         opened.check_new(name, given, key_store)
         key = written.key if written is not None else _api_key(key_stdin)
         pong = opened.ping_new(name, given, key)
-        with AccountBook.changing() as book:
+        with _changing() as book:
             book.check_new(name, given, key_store)
             row = book.add(name, given, key, key_store, pong)
         moved = [forget_key(book.home)] if written is not None else []
-    _told(
-        row, as_json, f"account {name} is kept: {row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
-    )
-    _say_notes([*moved, *book.notes()])
+    where = f"{row['broker'] or 'a broker without a name'} at {host}, {row['role']}"
+    print_result(row, as_json, f"account {name} is kept: {where}")
+    say_notes([*moved, *book.notes()])
 
 
 @app.command("list")
-def list_(as_json: bool = JSON_OPTION) -> None:
+def list_(as_json: AsJson = False) -> None:
     """The accounts, without their keys."""
     with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        book = AccountBook.open()
-        rows = book.rows()
+        book = _opened()
     columns = ("id", "role", "broker", "host", "ws_url", "product")
-    print_rows(rows, columns, as_json, "no accounts; `mytrading account add NAME --host URL` adds one")
-    _say_notes(book.notes())
+    print_rows(book.rows(), columns, as_json, "no accounts; `mytrading account add NAME --host URL` adds one")
+    say_notes(book.notes())
 
 
 @app.command()
-def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: bool = JSON_OPTION) -> None:
+def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: AsJson = False) -> None:
     """Ping one account's server, or all: key, broker session and mode. Exit 1 if one of them does not answer well."""
     with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        rows = AccountBook.open().test(name)
+        rows = _opened().test(name)
     print_rows(rows, ("id", "ok", "broker", "message", "mode", "ms"), as_json, "no accounts")
     if bad := [str(row["id"]) for row in rows if not row["ok"]]:
         fail(ERROR, f"{len(bad)} of {len(rows)} accounts failed: {', '.join(bad)}")
@@ -88,55 +108,47 @@ def test(name: str = typer.Argument("", metavar="[NAME]"), as_json: bool = JSON_
 
 @app.command()
 def edit(
-    name: str = _NAME,
+    name: Name,
     host: str = typer.Option("", "--host", help="Another address of the server."),
     ws_url: str = typer.Option("", "--ws-url", help="Another WebSocket proxy."),
-    broker: str = _BROKER,
-    role: str = _ROLE,
-    product: str = _PRODUCT,
+    broker: Broker = "",
+    role: Role = "",
+    product: ProductName = "",
     new_key: bool = typer.Option(False, "--new-key", help="Ask for another API key."),
-    key_stdin: bool = _STDIN,
-    as_json: bool = JSON_OPTION,
+    key_stdin: KeyStdin = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change an account; another host or key is pinged before it replaces the old one."""
     given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
     if not any(given.values()) and not new_key and not key_stdin:
         fail(USAGE, "nothing to change: name an option, say --new-key; `mytrading account edit --help` lists them")
     with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        opened = AccountBook.open()
+        opened = _opened()
         opened.find(name)
         key = _api_key(key_stdin) if new_key or key_stdin else ""
         tried = opened.ping_edited(name, given, key)
-        with AccountBook.changing() as book:
+        with _changing() as book:
             row = book.edit(name, given, key, tried)
-    _told(row, as_json, f"account {name} is changed")
-    _say_notes(book.notes())
+    print_result(row, as_json, f"account {name} is changed")
+    say_notes(book.notes())
 
 
 @app.command()
 def remove(
-    name: str = _NAME,
+    name: Name,
     force: bool = typer.Option(False, "--force", help="Although quantity is open, or nobody can tell."),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
 ) -> None:
     """Forget an account and its key. Refused while it holds open quantity, here or at the broker."""
-    with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        with AccountBook.changing() as book:
-            row = book.remove(name, force)
+    with _changing() as book:
+        row = book.remove(name, force)
     heir = f"; {row['primary']} is the primary now" if row["promoted"] else ""
-    _told(row, as_json, f"account {name} is removed{heir}")
-    _say_notes(book.notes())
+    print_result(row, as_json, f"account {name} is removed{heir}")
+    say_notes(book.notes())
 
 
 @app.command()
-def audit(
-    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all."),
-    as_json: bool = JSON_OPTION,
-) -> None:
+def audit(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Who changed accounts, and when another account's server took the market data over; of all profiles."""
     with failures():
         from mytrading.cli.accounts.accounts import audited_rows
@@ -147,27 +159,21 @@ def audit(
 
 
 @app.command("set-primary")
-def set_primary(name: str = _NAME, as_json: bool = JSON_OPTION) -> None:
+def set_primary(name: Name, as_json: AsJson = False) -> None:
     """Take quotes from this account and trade it; the one before becomes a backup."""
-    with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        with AccountBook.changing() as book:
-            row = book.set_primary(name)
-    _told(row, as_json, f"{name} is the primary account")
-    _say_notes(book.notes())
+    with _changing() as book:
+        row = book.set_primary(name)
+    print_result(row, as_json, f"{name} is the primary account")
+    say_notes(book.notes())
 
 
 @app.command("rotate-key")
-def rotate_key(as_json: bool = JSON_OPTION) -> None:
+def rotate_key(as_json: AsJson = False) -> None:
     """Encrypt all API keys under a new key; the old one opens nothing afterwards."""
-    with failures():
-        from mytrading.cli.accounts.accounts import AccountBook
-
-        with AccountBook.changing() as book:
-            row = book.rotate()
+    with _changing() as book:
+        row = book.rotate()
     after = "; drop the old key from MYTRADING_KEY now" if row["key"] == "MYTRADING_KEY" else ""
-    _told(row, as_json, f"{row['accounts']} API keys are encrypted under the new key ({row['key']}){after}")
+    print_result(row, as_json, f"{row['accounts']} API keys are encrypted under the new key ({row['key']}){after}")
 
 
 def _api_key(from_stdin: bool) -> str:
@@ -180,12 +186,3 @@ def _api_key(from_stdin: bool) -> str:
     if not key:
         fail(USAGE, "expected an API key, found nothing; it stands on your OpenAlgo server's API key page")
     return key
-
-
-def _told(row: dict[str, Any], as_json: bool, text: str) -> None:
-    print_json(row) if as_json else print(text)
-
-
-def _say_notes(notes: list[str]) -> None:
-    for note in notes:
-        say(f"note: {note}")

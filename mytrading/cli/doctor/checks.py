@@ -1,6 +1,6 @@
-"""What `mytrading doctor` looks at, and what it finds: one finding for each check, with cause and cure.
+"""Checks of `mytrading doctor` and their findings, each with cause and cure.
 
-A check that could not be made says so and why; it never counts as passed.
+A check that could not be made says why; it never counts as passed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from mytrading.cli.shell.target import calendar_of
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Snapshot
@@ -36,48 +37,53 @@ class Verdict(StrEnum):
 
 
 class Finding(NamedTuple):
-    """One row: what was checked, how it went, what was found, and what to do about it.
+    """One row: how a check went, what was found, what to do about it, and, once the check is done, its name.
 
     `account` is empty for the machine, the stack and its primary account.
     """
 
-    check: str
     verdict: Verdict
     found: str
     cure: str = ""
+    check: str = ""
     account: str = ""
 
     @property
     def title(self) -> str:
-        """The check, and whose, where it is not the primary's."""
+        """The check, and the account where it is not the primary."""
         return f"{self.check} of {self.account}" if self.account else self.check
 
-
-def ok(check: str, found: str) -> Finding:
-    """It is in order."""
-    return Finding(check, Verdict.OK, found)
-
-
-def warning(check: str, found: str, cure: str) -> Finding:
-    """It works, and needs a look."""
-    return Finding(check, Verdict.WARNING, found, cure)
+    @property
+    def body(self) -> dict[str, str]:
+        """The row as JSON."""
+        return {"check": self.check, **self._asdict()}
 
 
-def failed(check: str, found: str, cure: str) -> Finding:
-    """Trading would not work so."""
-    return Finding(check, Verdict.FAILED, found, cure)
+def ok(found: str) -> Finding:
+    """A check in order."""
+    return Finding(Verdict.OK, found)
 
 
-def skipped(check: str, why: str, cure: str = "") -> Finding:
-    """It was not tested."""
-    return Finding(check, Verdict.SKIPPED, why, cure)
+def warning(found: str, cure: str) -> Finding:
+    """A check that passed, and needs a look."""
+    return Finding(Verdict.WARNING, found, cure)
+
+
+def failed(found: str, cure: str) -> Finding:
+    """A check with which trading would not work."""
+    return Finding(Verdict.FAILED, found, cure)
+
+
+def skipped(why: str, cure: str = "") -> Finding:
+    """A check that was not made."""
+    return Finding(Verdict.SKIPPED, why, cure)
 
 
 @dataclass
 class Patient:
     """A stack, running or not, its server, and what the checks so far have found.
 
-    `account` is the one that is looked at, its server in the venue's place, where it is not the primary. `hurried` is
+    `account` is the one that is checked, its server in the venue's place, where it is not the primary. `hurried` is
     true where a start waits for it; `snapshot` are today's instruments once they were found in order.
     """
 
@@ -89,7 +95,7 @@ class Patient:
 
     @property
     def config(self) -> RunConfig:
-        """What the stack runs or would run with."""
+        """The configuration that the stack runs or would run with."""
         return self.stack.config
 
     @cached_property
@@ -106,7 +112,12 @@ class Patient:
         return self._beside(self.config.source) if self.config.source is not None else None
 
     def _beside(self, account: AccountRun) -> Patient:
-        return Patient(TradingOrchestrator(_at(self.config, account)), account=account, hurried=self.hurried)
+        venue = msgspec.structs.replace(
+            self.config.venue, account=account.id, rest_url=account.rest_url, ws_url=account.ws_url,
+            api_key=account.api_key,
+        )  # fmt: skip
+        config = msgspec.structs.replace(self.config, venue=venue)
+        return Patient(TradingOrchestrator(config), account=account, hurried=self.hurried)
 
     @property
     def is_source(self) -> bool:
@@ -127,9 +138,7 @@ class Patient:
     @cached_property
     def calendar(self) -> Calendar:
         """Sessions and holidays."""
-        import tomllib
-
-        return Calendar.from_dict(tomllib.loads(self.config.calendar_path.read_text(encoding="utf-8")))
+        return calendar_of(self.config.home)
 
     @cached_property
     def client(self) -> OpenAlgoClient:
@@ -168,13 +177,6 @@ class Patient:
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, self.now)
 
 
-def _at(config: RunConfig, account: AccountRun) -> RunConfig:
-    venue = msgspec.structs.replace(
-        config.venue, account=account.id, rest_url=account.rest_url, ws_url=account.ws_url, api_key=account.api_key
-    )
-    return msgspec.structs.replace(config, venue=venue)
-
-
 Check = Callable[[Patient], Finding]
 Checks = tuple[tuple[str, tuple[str, ...], Check], ...]
 """Name, checks that must have passed, and the check itself, in order."""
@@ -185,14 +187,14 @@ def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
 
     A failure of an account that only stands by is one to look at: trading works without it.
     """
-    name_of_account = patient.account.id if patient.account is not None else ""
     for name, needs, check in checks:
         missing = next((need for need in needs if not patient.passed(need)), "")
-        row = skipped(name, f"{missing} has to pass first") if missing else check(patient)
+        row = skipped(f"{missing} has to pass first") if missing else check(patient)
+        row = row._replace(check=name, account=patient.account.id if patient.account is not None else "")
         patient.findings.append(row)
         if row.verdict is Verdict.FAILED and not patient.takes_orders:
             row = row._replace(verdict=Verdict.WARNING)
-        yield row._replace(account=name_of_account)
+        yield row
 
 
 def examine_at_once(patient: Patient, checks: Checks) -> Iterator[Finding]:

@@ -1,7 +1,4 @@
-"""What doctor looks at on this machine: disk, ports, permissions, and the address it has towards the broker.
-
-Nothing is created and nothing stays open.
-"""
+"""Doctor's checks of this machine: disk, ports, permissions, and the address it has towards the broker."""
 
 from __future__ import annotations
 
@@ -32,18 +29,18 @@ def disk(patient: Patient) -> Finding:
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
     cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
     if free < least:
-        return failed("disk", text, cure)
-    return warning("disk", text, cure) if free < 2 * least else ok("disk", text)
+        return failed(text, cure)
+    return warning(text, cure) if free < 2 * least else ok(text)
 
 
 def ports(patient: Patient) -> Finding:
     """What the stack would listen on is free, or held by the stack itself."""
     config = patient.config
     if patient.runs:
-        return ok("ports", "held by the stack that runs")
+        return ok("held by the stack that runs")
     if len(config.runtime_dir) > LONGEST_PATH:
         cure = "set XDG_RUNTIME_DIR to a shorter folder"
-        return failed("ports", f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
+        return failed(f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
     address = config.messaging.bind_address
     wanted = dict(config.messaging.ports) if config.messaging.transport == "tcp" else {}
     if config.simulator.runs:
@@ -51,8 +48,8 @@ def ports(patient: Patient) -> Finding:
     taken = [f"{name} {port}" for name, port in wanted.items() if port and not _is_free(address, port)]
     if taken:
         cure = "end what listens there (`ss -ltnp`), or choose others (ZMQ_BASE_PORT, …)"
-        return failed("ports", f"in use on {address}: {', '.join(taken)}", cure)
-    return ok("ports", f"{len(wanted)} free" if wanted else f"none needed: sockets in {config.runtime_dir}")
+        return failed(f"in use on {address}: {', '.join(taken)}", cure)
+    return ok(f"{len(wanted)} free" if wanted else f"none needed: sockets in {config.runtime_dir}")
 
 
 def _is_free(address: str, port: int) -> bool:
@@ -77,16 +74,16 @@ def permissions(patient: Patient) -> Finding:
     if closed:
         elsewhere = f"set {', '.join(closed.values())} to a folder that can be written"
         cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"
-        return failed("permissions", f"cannot write to {', '.join(map(str, closed))}", cure)
+        return failed(f"cannot write to {', '.join(map(str, closed))}", cure)
     home = Path(config.home)
     keys = key_file(key_environment(home))
     secret = [home / ".env", home / ACCOUNTS, keys, config.state / "run.msgpack"]
     shown = [str(path) for path in secret if path.exists() and path.stat().st_mode & _PRIVATE]
     if shown:
-        return warning("permissions", f"others may read {', '.join(shown)}", f"chmod 600 {' '.join(shown)}")
+        return warning(f"others may read {', '.join(shown)}", f"chmod 600 {' '.join(shown)}")
     if config.state.exists() and config.state.stat().st_mode & _PRIVATE:
-        return warning("permissions", f"others may read {config.state}", f"chmod 700 {config.state}")
-    return ok("permissions", "state, logs and sockets can be written, keys are private")
+        return warning(f"others may read {config.state}", f"chmod 700 {config.state}")
+    return ok("state, logs and sockets can be written, keys are private")
 
 
 def egress(patient: Patient) -> Finding:
@@ -96,23 +93,21 @@ def egress(patient: Patient) -> Finding:
 
     venue = patient.config.venue
     if not venue.registered_ips:
-        return skipped("egress address", "BROKER_REGISTERED_IPS names no address, so none was asked for")
+        return skipped("BROKER_REGISTERED_IPS names no address, so none was asked for")
     host = urlsplit(venue.rest_url).hostname or ""
     if not _is_here(host):
         cure = "run doctor on the server's host"
-        return skipped("egress address", f"orders leave from {host}, not from this machine", cure)
+        return skipped(f"orders leave from {host}, not from this machine", cure)
     try:
         with urlopen(venue.egress_url, timeout=5) as answer:
             found = str(ipaddress.ip_address(answer.read(100).decode().strip()))
     except (URLError, OSError, ValueError) as error:
-        return warning(
-            "egress address", f"{venue.egress_url} did not give it: {error}", "set EGRESS_CHECK_URL to another"
-        )
+        return warning(f"{venue.egress_url} did not give it: {error}", "set EGRESS_CHECK_URL to another")
     if found not in venue.registered_ips:
         registered = ", ".join(venue.registered_ips)
         cure = "register it at the broker (weekly at most), or route orders through a registered one"
-        return failed("egress address", f"orders would come from {found}, registered are {registered}", cure)
-    return ok("egress address", f"{found} is registered")
+        return failed(f"orders would come from {found}, registered are {registered}", cure)
+    return ok(f"{found} is registered")
 
 
 def _is_here(host: str) -> bool:

@@ -1,13 +1,10 @@
-"""What doctor asks the server over REST: is it there, does it know the key, is the broker behind it, and what has it.
-
-Everything here reads; the mode is compared and never changed.
-"""
+"""Doctor's checks of the server over REST: reached, key known, broker behind it, mode, data, money. The mode is never
+changed."""
 
 from __future__ import annotations
 
 import http.client
 import time
-import tomllib
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
@@ -19,8 +16,8 @@ from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, S
 from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.shell.target import facts_of
 from mytrading.core.bars.gaps import completeness
-from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import need_of
 from mytrading.core.instruments.symbology import split_id
 
@@ -34,18 +31,18 @@ def server(patient: Patient) -> Finding:
     """Something answers at the address, as OpenAlgo does."""
     url = patient.config.venue.rest_url
     if not patient.has_server:
-        return skipped("server", "the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
+        return skipped("the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
     try:
         answer = patient.client.call("ping", {}, Deadline.DATA)
     except NotSent as error:
-        return failed("server", str(error), f"start the OpenAlgo server, or correct {_host(patient)} ({url})")
+        return failed(str(error), f"start the OpenAlgo server, or correct {_host(patient)} ({url})")
     except TransportFailed as error:
-        return failed("server", f"{url}: {error}", "the server is up but does not answer: restart it, " + _LOG)
+        return failed(f"{url}: {error}", "the server is up but does not answer: restart it, " + _LOG)
     if not answer.body.lstrip().startswith(b"{"):
         text = error_text(answer.body, answer.status)[:120]
         cure = f"that is not OpenAlgo's address: correct {_host(patient)}"
-        return failed("server", f"{url} answered {answer.status}: {text}", cure)
-    return ok("server", f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
+        return failed(f"{url} answered {answer.status}: {text}", cure)
+    return ok(f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
 
 
 def _host(patient: Patient) -> str:
@@ -69,16 +66,16 @@ def key(patient: Patient) -> Finding:
     """The server knows the key. It answers a wrong key and a missing broker session alike, except in a search."""
     try:
         pong = endpoints.ping(patient.client)
-        return ok("key", f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
+        return ok(f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
     except TransportFailed as error:
-        return failed("key", str(error), _LOG)
+        return failed(str(error), _LOG)
     except OpenAlgoError as error:
-        said = error.message
+        refusal = error.message
     try:
         endpoints.search(patient.client, "SBIN", "NSE")
     except (OpenAlgoError, TransportFailed):
-        return failed("key", f"the server says: {said}", f"{_right_key(patient)}; if it is that one, {_LOGIN}")
-    return ok("key", "the server knows it")
+        return failed(f"the server says: {refusal}", f"{_right_key(patient)}; if it is that one, {_LOGIN}")
+    return ok("the server knows it")
 
 
 def session(patient: Patient) -> Finding:
@@ -89,15 +86,15 @@ def session(patient: Patient) -> Finding:
         endpoints.ping(patient.client)
         quote = endpoints.quote(patient.client, symbol, exchange)
     except SymbolNotFound as error:
-        return warning("broker session", f"{instrument} has no quote: {error.message}", error.advice)
+        return warning(f"{instrument} has no quote: {error.message}", error.advice)
     except OpenAlgoError as error:
-        return failed("broker session", f"there is none: {error.message}", _LOGIN)
+        return failed(f"there is none: {error.message}", _LOGIN)
     except TransportFailed as error:
-        return failed("broker session", f"quote of {instrument}: {error}", _LOG)
+        return failed(f"quote of {instrument}: {error}", _LOG)
     price = quote.ltp or quote.prev_close
     if price <= 0:
-        return failed("broker session", f"quote of {instrument}: no price, with success", _LOGIN)
-    return ok("broker session", f"{instrument} is at {price:g}")
+        return failed(f"quote of {instrument}: no price, with success", _LOGIN)
+    return ok(f"{instrument} is at {price:g}")
 
 
 def mode(patient: Patient) -> Finding:
@@ -106,13 +103,13 @@ def mode(patient: Patient) -> Finding:
     try:
         found = endpoints.analyzer(patient.client).mode
     except (OpenAlgoError, TransportFailed) as error:
-        return failed("mode", f"the server does not say its mode: {error}", _LOG)
+        return failed(f"the server does not say its mode: {error}", _LOG)
     if not patient.takes_orders:
-        return ok("mode", f"{found}, and it takes no orders")
+        return ok(f"{found}, and it takes no orders")
     if found != expected:
         cure = f"switch the server to {expected} (its analyzer switch), or set TRADING_MODE; doctor changes neither"
-        return failed("mode", f"the server is in {found} mode, {expected} was expected", cure)
-    return ok("mode", f"{found}, as expected")
+        return failed(f"the server is in {found} mode, {expected} was expected", cure)
+    return ok(f"{found}, as expected")
 
 
 def clock(patient: Patient) -> Finding:
@@ -123,23 +120,21 @@ def clock(patient: Patient) -> Finding:
     try:
         began = time.time()
         connection.request("GET", f"{url.path.rstrip('/')}/api/v1/")
-        said = connection.getresponse().getheader("Date")
+        date = connection.getresponse().getheader("Date")
         ended = time.time()
     except (OSError, http.client.HTTPException) as error:
-        return failed("clock skew", f"no answer: {error}", _LOG)
+        return failed(f"no answer: {error}", _LOG)
     finally:
         connection.close()
-    if not said:
-        return skipped("clock skew", "the server's answers carry no date")
-    there = parsedate_to_datetime(said).timestamp()
+    if not date:
+        return skipped("the server's answers carry no date")
+    there = parsedate_to_datetime(date).timestamp()
     skew = max(there - ended, began - (there + 1), 0.0)
     text = f"{skew:.1f} s between the server and this machine"
     cure = "let both set their clocks by NTP (`timedatectl set-ntp true`)"
     if skew >= SKEW_FAILED_S:
-        return failed("clock skew", text, cure)
-    return (
-        warning("clock skew", text, cure) if skew >= SKEW_WARNING_S else ok("clock skew", f"less than {skew + 1:.0f} s")
-    )
+        return failed(text, cure)
+    return warning(text, cure) if skew >= SKEW_WARNING_S else ok(f"less than {skew + 1:.0f} s")
 
 
 def instruments(patient: Patient) -> Finding:
@@ -148,20 +143,19 @@ def instruments(patient: Patient) -> Finding:
     store = InstrumentFile(patient.config.state)
     snapshot = store.snapshot()
     if not (patient.runs and snapshot.day == day.isoformat()):
-        facts_path = patient.config.calendar_path.with_name("instruments.toml")
-        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
+        facts = facts_of(patient.config.home)
         need = need_of(patient.config, patient.watched, facts)
         known = Known(store.before(day.isoformat()))
         try:
             snapshot = fetch_master(patient.client, need, facts, day, patient.now, known)
         except (ReadFailed, TransportFailed) as error:
-            return failed("instruments", str(error), "download the master contract on the OpenAlgo page")
+            return failed(str(error), "download the master contract on the OpenAlgo page")
     if snapshot.refusals:
         reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
         cure = "download the master contract again, or correct `symbols` in config/strategies"
-        return failed("instruments", f"{len(snapshot.refusals)} refused: {reasons}", cure)
+        return failed(f"{len(snapshot.refusals)} refused: {reasons}", cure)
     patient.snapshot = snapshot
-    return ok("instruments", f"{len(snapshot.instruments)} of {snapshot.day}, in order")
+    return ok(f"{len(snapshot.instruments)} of {snapshot.day}, in order")
 
 
 def history(patient: Patient) -> Finding:
@@ -169,23 +163,18 @@ def history(patient: Patient) -> Finding:
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
     exchange = split_id(instrument)[0]
     if exchange not in patient.calendar.exchanges:
-        return skipped("history", f"{exchange} has no sessions in config/calendar.toml")
+        return skipped(f"{exchange} has no sessions in config/calendar.toml")
     day = patient.calendar.previous_trading_day(exchange, patient.today)
+    cure = "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
     try:
         bars = fetch_history(patient.client, instrument, "1m", day, day, patient.now)
     except (ReadFailed, TransportFailed) as error:
-        return failed(
-            "history", str(error), "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
-        )
+        return failed(str(error), cure)
     whole = completeness(bars, patient.calendar, exchange, span_ns("1m"), day, day, patient.now)
     text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
     if not whole.found:
-        return failed("history", text, "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false")
-    return (
-        ok("history", text)
-        if whole.share >= ENOUGH
-        else warning("history", text, "indicators begin with what is there")
-    )
+        return failed(text, cure)
+    return ok(text) if whole.share >= ENOUGH else warning(text, "indicators begin with what is there")
 
 
 def funds(patient: Patient) -> Finding:
@@ -194,10 +183,10 @@ def funds(patient: Patient) -> Finding:
         answer = patient.client.call("funds", {}, Deadline.BOOK)
         book = book_parsers.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
     except (ReadFailed, TransportFailed) as error:
-        return failed("funds", str(error), _LOGIN)
+        return failed(str(error), _LOGIN)
     if book.rows is None:
-        return failed("funds", "; ".join(book.problems), _LOGIN)
+        return failed("; ".join(book.problems), _LOGIN)
     available = book.rows.available
     if available <= 0:
-        return warning("funds", f"₹{available:,.2f} free", "no entry can be paid for: add funds, or reset the sandbox")
-    return ok("funds", f"₹{available:,.2f} free, ₹{book.rows.used:,.2f} used")
+        return warning(f"₹{available:,.2f} free", "no entry can be paid for: add funds, or reset the sandbox")
+    return ok(f"₹{available:,.2f} free, ₹{book.rows.used:,.2f} used")

@@ -1,7 +1,6 @@
-"""What doctor asks of streams: ticks and order updates.
+"""Doctor's checks of streams: ticks and order updates.
 
-With a stack that runs, its own feed and order stream are looked at. No second connection beside those of a stack, which
-it could disturb.
+Of a stack that runs, its own feed and order stream are checked: a second connection could disturb them.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ HURRIED_S = 3.0
 
 def websocket(patient: Patient) -> Finding:
     """A tick was seen; out of session an acknowledged subscription must do."""
-    check = "WebSocket"
     if patient.runs:
         return _feed_of_stack(patient)
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
@@ -39,53 +37,51 @@ def websocket(patient: Patient) -> Finding:
     is_open = patient.is_open(exchange)
     found = _converse(patient, wanted, lambda body: body.get("type") == ("market_data" if is_open else "subscribe"))
     if isinstance(found, str):
-        return failed(check, found, "check OPENALGO_WS_HOST and OPENALGO_WS_PORT, and the server's WebSocket proxy")
+        return failed(found, "check OPENALGO_WS_HOST and OPENALGO_WS_PORT, and the server's WebSocket proxy")
     if found is None:
         cure = "log in to the broker; restart the server's WebSocket proxy if that does not help"
-        return failed(check, f"connected, but {instrument} gave nothing within {_patience(patient):g} s", cure)
+        return failed(f"connected, but {instrument} gave nothing within {_patience_s(patient):g} s", cure)
     if not is_open:
         refused = found.get("status") == "error"
-        text = f"{instrument}: {found.get('message', 'no word')}" if refused else f"{instrument} is acknowledged"
+        text = (
+            f"{instrument}: {found.get('message', 'no reason given')}" if refused else f"{instrument} is acknowledged"
+        )
         if refused:
-            return failed(check, text, "check the symbol and today's master contract")
-        return warning(check, f"{text}; {exchange} is closed, so no tick was awaited", "repeat it in the session")
-    return ok(check, f"{instrument} ticked at {found.get('data', {}).get('ltp', '?')}")
+            return failed(text, "check the symbol and today's master contract")
+        return warning(f"{text}; {exchange} is closed, so no tick was awaited", "repeat it in the session")
+    return ok(f"{instrument} ticked at {found.get('data', {}).get('ltp', '?')}")
 
 
 def order_stream(patient: Patient) -> Finding:
     """The server takes a subscription to order updates."""
-    check = "order stream"
     if patient.runs:
         figures = _figures(patient, "reconciler")
         if figures.get("stream_up"):
-            return ok(check, f"up, {figures.get('order_updates', 0):g} updates so far")
-        return warning(check, "down", "the books are read instead; see `mytrading alerts`")
+            return ok(f"up, {figures.get('order_updates', 0):g} updates so far")
+        return warning("down", "the books are read instead; see `mytrading alerts`")
     found = _converse(patient, {"action": "subscribe_orders"}, lambda body: body.get("type") == "subscribe_orders")
     if isinstance(found, dict) and found.get("status") == "success":
-        return ok(check, "subscribed")
+        return ok("subscribed")
     text = found if isinstance(found, str) else str((found or {}).get("message", "no answer"))
-    return warning(check, text, "update the server; until then the books are read instead")
+    return warning(text, "update the server; until then the books are read instead")
 
 
 def _feed_of_stack(patient: Patient) -> Finding:
-    """What was subscribed a moment ago may take some seconds to tick."""
     deadline = time.monotonic() + FEED_S
     exchange = split_id(next(iter(patient.watched), "NSE_INDEX:NIFTY"))[0]
     while True:
         figures = _figures(patient, "feed")
-        quotes, text = (
-            figures.get("quotes_in", 0.0),
-            f"{figures.get('fresh', 0):g} of {figures.get('expected', 0):g} tick",
-        )
+        quotes = figures.get("quotes_in", 0.0)
+        text = f"{figures.get('fresh', 0):g} of {figures.get('expected', 0):g} tick"
         if quotes and figures.get("coverage", 0.0) >= ENOUGH:
-            return ok("WebSocket", f"{text}, {quotes:g} quotes so far")
+            return ok(f"{text}, {quotes:g} quotes so far")
         if time.monotonic() > deadline or not patient.is_open(exchange):
             break
         time.sleep(0.2)
     if not patient.is_open(exchange):
-        return warning("WebSocket", f"{text}; {exchange} is closed", "repeat it in the session")
+        return warning(f"{text}; {exchange} is closed", "repeat it in the session")
     cure = "see `mytrading alerts` and `mytrading logs feed`"
-    return warning("WebSocket", text, cure) if quotes else failed("WebSocket", "no quote so far", cure)
+    return warning(text, cure) if quotes else failed("no quote so far", cure)
 
 
 def _figures(patient: Patient, daemon: str) -> dict[str, float]:
@@ -104,7 +100,7 @@ def _converse(
     venue = patient.config.venue
     connection = FeedSocket(venue.ws_url, venue.api_key, machine_now, rung.set)
     connection.start()
-    deadline = time.monotonic() + _patience(patient)
+    deadline = time.monotonic() + _patience_s(patient)
     try:
         while (left := deadline - time.monotonic()) > 0:
             rung.wait(left)
@@ -123,7 +119,7 @@ def _converse(
         connection.stop()
 
 
-def _patience(patient: Patient) -> float:
+def _patience_s(patient: Patient) -> float:
     return min(TICK_S, HURRIED_S) if patient.hurried else TICK_S
 
 

@@ -24,7 +24,7 @@ from mytrading.adapters.openalgo.rest.errors import NotSupported, OpenAlgoError,
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.venues.openalgo import OpenAlgoVenue
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
-from mytrading.cli.market.quote_lease import Looking
+from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Product, Purpose, Side
@@ -52,42 +52,41 @@ def margin(patient: Patient) -> Finding:
     try:
         chosen = _instrument(patient)
         if isinstance(chosen, str):
-            return skipped("margin", chosen)
+            return skipped(chosen)
         with _quoted(patient, chosen):
             row = {"symbol": chosen.symbol, "exchange": chosen.exchange, "action": Side.BUY.value,
                    "quantity": chosen.lot_size, "product": Product.MIS.value, "pricetype": OrderType.LIMIT.value,
                    "price": f"{_price(patient, chosen):.2f}", "trigger_price": 0}  # fmt: skip
             total = endpoints.margin(patient.client, [row]).total_margin_required
     except NotSupported as error:
-        return warning("margin", f"the broker gives none: {error.message}", "entries are judged by funds and limits")
+        return warning(f"the broker gives none: {error.message}", "entries are judged by funds and limits")
     except (OpenAlgoError, TransportFailed) as error:
-        return failed("margin", str(error), "see the broker session above, and the server's log")
+        return failed(str(error), "see the broker session above, and the server's log")
     text = f"₹{total:,.2f} for {chosen.lot_size} {chosen.id}"
-    return ok("margin", text) if total > 0 else failed("margin", f"{text}, with success", "look at the server's log")
+    return ok(text) if total > 0 else failed(f"{text}, with success", "look at the server's log")
 
 
 def paper_order(patient: Patient) -> Finding:
     """A limit buy far below the market is placed, through gateway and router if they run, seen resting, cancelled."""
-    check = "paper order"
     venue = patient.config.venue
     if venue.kind is VenueKind.DRY_RUN:
-        return skipped(check, "a dry run sends nothing")
+        return skipped("a dry run sends nothing")
     if not patient.is_paper:
-        return skipped(check, "live orders are not tested: doctor places none where they cost money")
+        return skipped("live orders are not tested: doctor places none where they cost money")
     try:
         chosen = _instrument(patient)
         if isinstance(chosen, str):
-            return skipped(check, chosen)
+            return skipped(chosen)
         if not patient.is_open(chosen.exchange):
-            return skipped(check, f"{chosen.exchange} is closed", "repeat it in the session")
+            return skipped(f"{chosen.exchange} is closed", "repeat it in the session")
         if not patient.runs:
             return _direct(patient, chosen)
         with _quoted(patient, chosen):
             return _trial(patient, chosen)
     except (OpenAlgoError, ReadFailed, TransportFailed) as error:
-        return failed(check, str(error), "see the broker session above, and look at the server's order book")
+        return failed(str(error), "see the broker session above, and look at the server's order book")
     except (NotRunning, OpsTimedOut, OpsRefused) as error:
-        return failed(check, str(error), "see `mytrading status` and `mytrading logs gateway`")
+        return failed(str(error), "see `mytrading status` and `mytrading logs gateway`")
 
 
 @contextmanager
@@ -96,11 +95,11 @@ def _quoted(patient: Patient, chosen: Instrument) -> Iterator[None]:
     if patient.config.source is None or not patient.runs:
         yield
         return
-    with Looking(patient.config, "doctor") as looking:
+    with QuoteLease(patient.config, "doctor") as lease:
         deadline = time.monotonic() + ORDER_S
         while _last(patient, chosen.id) <= 0 and time.monotonic() < deadline:
-            looking.look({chosen.id})
-            for _ in looking.quotes(0.2):
+            lease.renew({chosen.id})
+            for _ in lease.quotes(0.2):
                 continue
         yield
 
@@ -119,13 +118,13 @@ def _trial(patient: Patient, chosen: Instrument) -> Finding:
     ended = _until(patient, name, lambda row: row["state"] in _ENDED)
     state = ended.get("state", "nowhere")
     if state == "CANCELLED" and placed.get("broker_order_id"):
-        return ok("paper order", f"{shown}: placed as {placed['broker_order_id']} and cancelled")
+        return ok(f"{shown}: placed as {placed['broker_order_id']} and cancelled")
     if state == "FILLED":
         cure = f"close {chosen.id} at the server's sandbox page"
-        return failed("paper order", f"{shown} was filled, far below the market", cure)
-    said = ended.get("message") or placed.get("message") or "no word"
+        return failed(f"{shown} was filled, far below the market", cure)
+    reason = ended.get("message") or placed.get("message") or "no reason given"
     cure = "see `mytrading orders`, `mytrading alerts` and the server's log"
-    return failed("paper order", f"{shown} is {state}: {said}", cure)
+    return failed(f"{shown} is {state}: {reason}", cure)
 
 
 def _instrument(patient: Patient) -> Instrument | str:
@@ -182,14 +181,12 @@ def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bo
 
 
 def _direct(patient: Patient, chosen: Instrument) -> Finding:
-    """The same by doctor itself; no other process may trade the account meanwhile."""
+    """The trial order by doctor itself; no other process may trade the account meanwhile."""
     lock = InstanceLock(account_lock_path(patient.config, patient.config.order_accounts[0]))
     try:
         lock.acquire()
     except AlreadyRunning as error:
-        return skipped(
-            "paper order", f"another stack trades the account: {error}", "run doctor for that stack's profile"
-        )
+        return skipped(f"another stack trades the account: {error}", "run doctor for that stack's profile")
     try:
         return _placed_and_cancelled(patient, _order(patient, chosen))
     finally:
@@ -211,21 +208,21 @@ def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
     shown = f"{order.quantity} {order.instrument} at {order.price:g}"
     placed = venue.place(order)
     if placed.outcome in (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED):
-        return failed("paper order", f"{shown} was not taken: {placed.message}", "see the server's log")
+        return failed(f"{shown} was not taken: {placed.message}", "see the server's log")
     resting = _row(patient, order, placed.broker_order_id, bool)
     name = placed.broker_order_id or (resting.broker_order_id if resting is not None else "")
     if not name:
         cure = f"look for {order.client_order_id} in the server's order book, and cancel it there"
-        return failed("paper order", f"{shown}: {placed.outcome.value} {placed.message}", cure)
+        return failed(f"{shown}: {placed.outcome.value} {placed.message}", cure)
     if resting is None or not resting.status.ended:
         venue.cancel(replace(order, broker_order_id=name))
     ended = _row(patient, order, name, lambda row: row.status.ended)
     state = ended.status.value if ended is not None else "nowhere"
     if placed.outcome is Outcome.ACCEPTED and ended is not None and ended.status is BrokerStatus.CANCELLED:
-        return ok("paper order", f"{shown}: placed as {name} and cancelled, by doctor itself since no stack runs")
+        return ok(f"{shown}: placed as {name} and cancelled, by doctor itself since no stack runs")
     cure = f"cancel order {name} at the server's sandbox page, or close {order.instrument} there if it was filled"
-    said = placed.message or (ended.message if ended is not None else "") or "no word"
-    return failed("paper order", f"{shown} was {placed.outcome.value} and is {state}: {said}", cure)
+    reason = placed.message or (ended.message if ended is not None else "") or "no reason given"
+    return failed(f"{shown} was {placed.outcome.value} and is {state}: {reason}", cure)
 
 
 def _row(

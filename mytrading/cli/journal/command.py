@@ -1,23 +1,47 @@
-"""`mytrading journal verify|show|export`: the record of every decision, read straight from the files."""
+"""`mytrading journal` reads the record of every decision from its files; `tail` and `endpoints` are about the streams.
+
+Fan-out streams are subscribed to; messages of a pipe, which has one reader, are read from the writers' journals.
+Nothing here binds, sends, or takes from a pipe.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, suppress
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.cli.shell.options import AsJson, Limit, Profile
+from mytrading.cli.shell.output import (
+    ERROR,
+    NOT_RUNNING,
+    TIMED_OUT,
+    USAGE,
+    fail,
+    nobody_reads,
+    print_json,
+    print_result,
+    print_rows,
+    running_stack,
+    say,
+    stack,
+)
 from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.messages.run_config import RunConfig
+    from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
-_DAEMON = typer.Option("", "--daemon", "-d", help="Only this daemon's journal.")
+Daemon = Annotated[str, typer.Option("--daemon", "-d", help="Only this daemon's journal.")]
 
 
-def _judge_name(config: RunConfig, daemon: str) -> None:
+def _check_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
     from mytrading.messages.streams import ALL
     from mytrading.operations.journal_verify import journals
@@ -27,13 +51,13 @@ def _judge_name(config: RunConfig, daemon: str) -> None:
 
 
 @app.command()
-def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") -> None:
     """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
     inputs still lead to its decisions; exit 1 if not."""
     with stack(profile) as found:
         from mytrading.operations.journal_verify import verify as check
 
-        _judge_name(found.config, daemon)
+        _check_name(found.config, daemon)
         findings = check(found.config, daemon)
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
@@ -52,16 +76,16 @@ def verify(daemon: str = _DAEMON, as_json: bool = JSON_OPTION, profile: str = PR
 @app.command()
 def show(
     trace: str = typer.Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
-    daemon: str = _DAEMON,
-    limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many, the newest; 0 is all."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    daemon: Daemon = "",
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Show rows: what a daemon read and what it decided."""
     with stack(profile) as found:
         from mytrading.operations.journal_verify import KINDS, decoded, traced
 
-        _judge_name(found.config, daemon)
+        _check_name(found.config, daemon)
         rows = list(decoded(found.config, daemon))
     if trace:
         rows = traced(rows, trace)
@@ -87,21 +111,251 @@ def show(
 @app.command()
 def export(
     target: Path = typer.Argument(..., help="The Parquet file to write."),  # noqa: B008
-    daemon: str = _DAEMON,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    daemon: Daemon = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
         from mytrading.operations.journal_verify import decoded
         from mytrading.operations.journal_verify import export as write
 
-        _judge_name(found.config, daemon)
+        _check_name(found.config, daemon)
         try:
             count = write(decoded(found.config, daemon), target)
         except OSError as error:
             fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
+    print_result({"file": str(target), "rows": count}, as_json, f"{count} rows written to {target}")
+
+
+# streams
+
+_TURN_S = 0.1
+_LOOK_S = 1.0
+_BACKLOG = 1000
+"""Messages kept for this reader; one that prints more slowly than they come loses the rest, and says so."""
+_LEAST_TIME = 10**18
+"""Nanoseconds: what is larger is a time, what is smaller a duration."""
+
+
+class Tailed(StrEnum):
+    """Streams that `tail` follows."""
+
+    STATUS = "status"
+    ORDERS = "orders"
+    SIGNALS = "signals"
+    MARKET = "market"
+
+
+class TailedMessage(NamedTuple):
+    """A message as it came: under which topic, its place in the writer's stream, and when it was sent (machine ns)."""
+
+    topic: str
+    epoch: int
+    sequence: int
+    sent_ns: int
+    message: Any
+
+
+def tail(
+    stream: Tailed = typer.Argument(..., help="status, orders, signals or market."),  # noqa: B008
+    topics: list[str] = typer.Argument(None, help="Only these: daemons, or instruments of market."),  # noqa: B008
+    count: int = typer.Option(
+        0, "--count", "-n", min=0, help="End after so many messages; exit 5 if --for ends first."
+    ),
+    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="End after so long."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Print the messages of a running stack as they come, one a line, until Ctrl-C."""
+    with running_stack(profile) as found:
+        _check_topics(stream, topics or ())
+        follow = _journaled if stream is Tailed.SIGNALS else _published
+        source = follow(found.config, stream, topics or ())
+        try:
+            with closing(source):
+                left = _show(found, source, stream, as_json, count, time.monotonic() + (seconds or float("inf")))
+        except KeyboardInterrupt:  # how an operator ends it
+            return
+    if left:
+        fail(TIMED_OUT, f"{count - left} of {count} messages came within {seconds:g} s")
+
+
+def _check_topics(stream: str, topics: Sequence[str]) -> None:
+    """Exit 2 for a topic that never comes; of market any instrument may."""
+    from mytrading.messages.streams import STREAMS
+
+    known = (*STREAMS[stream].writers, "clock") if stream is Tailed.STATUS else STREAMS[stream].writers
+    if stream is not Tailed.MARKET and (unknown := sorted(set(topics) - set(known))):
+        fail(USAGE, f"tail {stream}: expected {', '.join(known)}, found {', '.join(unknown)}")
+
+
+def _show(
+    found: TradingOrchestrator,
+    source: Iterator[TailedMessage | None],
+    stream: str,
+    as_json: bool,
+    count: int,
+    until: float,
+) -> int:
+    """Print until enough came, time is up or nobody reads; returns how many of `count` are missing."""
+    left, look = count, 0.0
+    for message in source:
+        if message is not None:
+            if as_json:
+                print_json({"stream": stream, **message._asdict(), "message": named(message.message)})
+            else:
+                print(line_of(message), flush=True)
+            left -= 1
+            if not left:
+                return 0
+        now = time.monotonic()
+        if now >= until or (message is None and nobody_reads(sys.stdout)):
+            break
+        if message is None and now >= look:
+            look = now + _LOOK_S
+            if not found.is_running():
+                fail(NOT_RUNNING, f"the {found.config.profile} stack was stopped")
+    return max(left, 0)
+
+
+def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generator[TailedMessage | None]:
+    """Messages of a fan-out stream from now on, None whenever none waits; quotes for screens and marks of lock-step,
+    which repeat others, only by topic."""
+    from mytrading.messages.streams import STREAMS
+    from mytrading.runtime.streams.endpoints import endpoint_of
+    from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
+
+    endpoints = sorted({endpoint_of(config, stream, writer) for writer in STREAMS[stream].writers})
+    subscriber, missed = ZMQSubscriber(stream, endpoints, topics or ("",), _BACKLOG), 0
+    try:
+        while True:
+            if (frame := subscriber.receive()) is None:
+                yield None
+                subscriber.socket.poll(int(_TURN_S * 1000))
+            elif topics or not (frame.topic.startswith(("shown/", "step/")) or frame.topic == "step"):
+                header = frame.header
+                yield TailedMessage(frame.topic, header.epoch, header.sequence, header.sent_ns, frame.message)
+            if subscriber.gaps > missed:
+                say(f"{subscriber.gaps - missed} messages passed while this reader was busy; name topics to read fewer")
+                missed = subscriber.gaps
+    finally:
+        subscriber.close()
+
+
+def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Generator[TailedMessage | None]:
+    """Messages of a pipe from now on, out of its writers' journals; None whenever there is none."""
+    from mytrading.messages.codec import FrameError, StreamDecoder
+    from mytrading.messages.streams import STREAMS
+    from mytrading.runtime.journal.journal import JournalReader
+
+    decoder = StreamDecoder(stream)
+    chosen = writers or STREAMS[stream].writers
+    readers = {name: JournalReader(config.journal_dir(name), stream) for name in chosen}
+    after = {name: reader.last() for name, reader in readers.items()}
+    try:
+        while True:
+            for name, reader in readers.items():
+                for row in reader.read(after[name]):
+                    after[name] = row.stream_seq
+                    with suppress(FrameError):  # the writer itself raises the alert
+                        yield TailedMessage(name, row.epoch, row.stream_seq, row.machine_ns, decoder.body(row.body))
+            yield None
+            time.sleep(_TURN_S)
+    finally:
+        for reader in readers.values():
+            reader.close()
+
+
+def named(value: Any) -> Any:
+    """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
+    from msgspec import Struct, to_builtins
+
+    from mytrading.core.orders.flat_order import whole_order
+    from mytrading.messages.orders import Order
+
+    if isinstance(value, Order):
+        return whole_order(value)
+    if isinstance(value, Struct):
+        tag = value.__struct_config__.tag
+        own = {name: named(getattr(value, name)) for name in value.__struct_fields__}
+        return {"type": tag, **own} if tag is not None else own
+    if isinstance(value, tuple | list):
+        return [named(item) for item in value]
+    if isinstance(value, dict):
+        return {key: named(item) for key, item in value.items()}
+    return to_builtins(value)
+
+
+def line_of(tailed: TailedMessage) -> str:
+    """A message in one line: time of day in India, topic, type, and the fields that are not as by default."""
+    kind = type(tailed.message).__name__
+    moment = f"{format_ist(tailed.sent_ns, '%H:%M:%S')}.{tailed.sent_ns // 1_000_000 % 1000:03}"
+    text = f"{moment} {tailed.topic:<12} {kind} {' '.join(_pairs(tailed.message))}"
+    return "".join(letter if letter.isprintable() else "?" for letter in text).rstrip()
+
+
+def _pairs(message: Any) -> Iterator[str]:
+    """`name=value` of each field that says something; parts of a message are shown like fields of its own."""
+    from msgspec import NODEFAULT, Struct
+    from msgspec.structs import fields
+
+    from mytrading.core.orders.flat_order import flat_order
+    from mytrading.messages.orders import Order
+
+    for field in fields(message):
+        value = getattr(message, field.name)
+        usual = field.default if field.default is not NODEFAULT else None
+        if isinstance(value, Order):
+            flat = flat_order(value)
+            yield from (f"{name.removesuffix('_ns')}={_text(name, each)}" for name, each in flat.items() if each != "")
+        elif isinstance(value, Struct):
+            yield from _pairs(value)
+        elif value not in (usual, (), {}, ""):
+            yield f"{field.name.removesuffix('_ns')}={_text(field.name, value)}"
+
+
+def _text(name: str, value: Any) -> str:
+    from msgspec import Struct
+
+    if name.endswith("_ns") and isinstance(value, int) and value > _LEAST_TIME:
+        return format_ist(value, "%H:%M:%S")
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1000 else f"{value:.2f}"
+    if isinstance(value, tuple):
+        return "[" + "; ".join(" ".join(_pairs(one)) if isinstance(one, Struct) else str(one) for one in value) + "]"
+    return str(value)
+
+
+def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
+    """Print where the streams of a stack are, for programs that read them (docs/streams.md)."""
+    with stack(profile) as found:
+        body = places_of(found)
     if as_json:
-        print_json({"file": str(target), "rows": count})
-    else:
-        print(f"{count} rows written to {target}")
+        print_json(body)
+        return
+    print(f"{body['profile']}: {'runs' if body['running'] else 'does not run'}, layout {body['layout']}")
+    for name in ("named_dir", "runtime_dir", "state_dir", "log_dir"):
+        print(f"{name:<12} {body[name]}")
+    columns = ("stream", "writer", "pattern", "delivery", "endpoint", "journal")
+    print_rows(body["streams"], columns, False, "no streams")
+
+
+def places_of(found: TradingOrchestrator) -> dict[str, Any]:
+    """Folders, versions and endpoints of a stack, for programs that read its streams."""
+    from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, Pattern
+    from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
+
+    config = found.config
+    rows = [
+        {"stream": row.name, "writer": writer, "pattern": row.pattern.value, "delivery": row.delivery.value,
+         "endpoint": endpoint_of(config, row.name, writer) if row.pattern is Pattern.FAN_OUT else None,
+         "journal": str(config.journal_dir(writer)) if row.journaled else None}
+        for row in STREAMS.values()
+        for writer in row.writers
+    ]  # fmt: skip
+    return {
+        "profile": config.profile, "running": found.is_running(), "layout": SCHEMA_VERSION,
+        "transport": config.messaging.transport, "named_dir": str(named_dir(config)),
+        "runtime_dir": config.runtime_dir, "state_dir": config.state_dir, "log_dir": config.log_dir, "streams": rows,
+    }  # fmt: skip

@@ -8,26 +8,25 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mytrading.cli.shell.options import AsJson, Profile, completion, leg_names
 from mytrading.cli.shell.output import (
     CONFIGURATION,
     ERROR,
-    JSON_OPTION,
-    NOT_RUNNING,
-    PROFILE_OPTION,
     USAGE,
     fail,
-    failures,
     print_json,
+    print_result,
     print_rows,
-    stack,
+    project_folder,
+    running_stack,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mytrading.config.settings import TradingSettings
     from mytrading.messages.enums import Product
@@ -41,24 +40,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def template_names(incomplete: str) -> list[str]:
-    """Templates for completion."""
+LegFile = Annotated[str, typer.Argument(help="A file of legs in config/strategies.", autocompletion=leg_names)]
+
+
+@completion
+def template_names() -> Iterable[str]:
+    """Templates."""
     from mytrading.cli.legs.templates import TEMPLATES
 
-    return [name for name in TEMPLATES if name.startswith(incomplete)]
-
-
-def leg_names(incomplete: str) -> list[str]:
-    """Files of legs for completion."""
-    from mytrading.config.problems import ConfigurationError
-    from mytrading.runtime.host.paths import NoProject, project_home
-
-    try:
-        folder = project_home() / "config" / "strategies"
-    except (NoProject, ConfigurationError):
-        return []
-    files = sorted(path for path in folder.glob("*.toml") if "[[legs]]" in path.read_text(errors="replace"))
-    return [path.stem for path in files if path.stem.startswith(incomplete)]
+    return TEMPLATES
 
 
 @app.command()
@@ -69,7 +59,7 @@ def new(
     underlying: str = typer.Option("NIFTY", "--underlying", "-u", help="NIFTY, BANKNIFTY, SENSEX or EXCHANGE:SYMBOL."),
     source: str = typer.Option("", "--from", help="Copy this strategy of legs instead of a template.",
                                autocompletion=leg_names),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Write config/strategies/NAME.toml from a template, or a copy of another file of legs."""
     from mytrading.cli.legs.templates import TEMPLATES, text_of
@@ -79,7 +69,7 @@ def new(
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
     if template not in TEMPLATES:
         fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
-    home = _home()
+    home = project_folder()
     _refuse_taken(home, name)
     text = _copy(home, source, name) if source else text_of(name, TEMPLATES[template], underlying.upper())
     path = home / "config" / "strategies" / f"{name}.toml"
@@ -89,10 +79,9 @@ def new(
     except FileExistsError:
         fail(ERROR, f"{path.relative_to(home)} is there already; choose another name, or remove it first")
     where = str(path.relative_to(home))
-    if as_json:
-        print_json({"name": name, "file": where, "template": "" if source else template, "from": source})
-    else:
-        print(f"{where} written\n  mytrading legs check {name}\n  ENABLED_STRATEGIES={name} mytrading up --simulator")
+    body = {"name": name, "file": where, "template": "" if source else template, "from": source}
+    cures = (f"  mytrading legs check {name}", f"  ENABLED_STRATEGIES={name} mytrading up --simulator")
+    print_result(body, as_json, f"{where} written", *cures)
 
 
 def _refuse_taken(home: Path, name: str) -> None:
@@ -131,13 +120,6 @@ def _file_of(home: Path, name: str) -> Path:
     return found[name_key(name)]
 
 
-def _home() -> Path:
-    from mytrading.runtime.host.paths import project_home
-
-    with failures():
-        return project_home()
-
-
 def _settings(home: Path, name: str, profile: str = "default") -> TradingSettings:
     """The settings with this strategy as the one that runs, so that everything about it is checked."""
     from mytrading.config import ConfigurationError, load_settings
@@ -147,7 +129,7 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
     try:
         found = load_settings(home, profile or "default", overrides={"ENABLED_STRATEGIES": label})
     except ConfigurationError as error:
-        mine = [said for said in error.problems if own in said or said.startswith(f"{label}.")]
+        mine = [text for text in error.problems if own in text or text.startswith(f"{label}.")]
         other = [f"nothing is wrong with {own} itself, but other settings are:", *error.problems]
         fail(CONFIGURATION, "\n".join(mine or other))
     if not found.strategies:
@@ -156,35 +138,27 @@ def _settings(home: Path, name: str, profile: str = "default") -> TradingSetting
 
 
 @app.command()
-def check(
-    name: str = typer.Argument(..., help="A file of legs in config/strategies.", autocompletion=leg_names),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
-) -> None:
+def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None:
     """Whether a file of legs can run: every mistake with line, key and value, and what guards each leg."""
-    from mytrading.cli.legs.guards import guards_of_plan, stop_rules
+    from mytrading.cli.legs.show import guards_of_plan, stop_rules
     from mytrading.config.cross_checks import product_of
 
-    home = _home()
-    settings = _settings(home, name, profile)
+    settings = _settings(project_folder(), name, profile)
     (config,) = settings.strategies
     plan = settings.plan_of(config.name)
     assert plan is not None
     file = settings.file_of(config.name)
-    notes = [said for said in settings.warnings if said.startswith(f"{file}:")]
+    notes = [text for text in settings.warnings if text.startswith(f"{file}:")]
     notes += notes_on(plan, product_of(settings, config))
     guards = guards_of_plan(plan, stop_rules(settings, config))
     body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
-    if as_json:
-        print_json(body)
-        return
-    print(f"{body['file']}: {len(plan.legs)} legs, in order")
-    for line in (*notes, *guards):
-        print(f"  {line}")
+    print_result(
+        body, as_json, f"{file}: {len(plan.legs)} legs, in order", *(f"  {line}" for line in (*notes, *guards))
+    )
 
 
 def notes_on(plan: LegPlan, product: Product) -> list[str]:
-    """What is allowed and still worth a word; `product` is that of legs that name none."""
+    """Notes on what is allowed and still risky; `product` is that of legs that name none."""
     from mytrading.messages.enums import OrderType
 
     notes = []
@@ -206,7 +180,7 @@ def notes_on(plan: LegPlan, product: Product) -> list[str]:
 
 
 def _left_over(plan: LegPlan, product: Product) -> Iterator[str]:
-    """Of legs with different products: which the square-off of MIS closes, and which it leaves."""
+    """Of legs with different products: those that the square-off of MIS closes, and those it leaves."""
     from mytrading.messages.enums import Product
 
     mis = [number for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
@@ -231,20 +205,16 @@ def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
 
 @app.command()
 def show(
-    name: str = typer.Argument(..., help="A file of legs in config/strategies.", autocompletion=leg_names),
+    name: LegFile,
     wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
-    home = _home()
-    with stack(profile) as found:
-        if not found.is_running():
-            fail(NOT_RUNNING, f"legs are chosen by quotes, and no stack is running; `{found.start_command}` starts it")
-        from mytrading.cli.legs.guards import stop_rules
-        from mytrading.cli.legs.show import LegQuotes, picture_of
-        from mytrading.cli.legs.sizes import LegSizes, purses_of
-        from mytrading.cli.trading.margin import risk_tables
+    home = project_folder()
+    with running_stack(profile) as found:
+        from mytrading.cli.legs.show import LegQuotes, LegSizes, picture_of, purses_of, stop_rules
+        from mytrading.cli.shell.target import risk_tables
         from mytrading.config.cross_checks import product_of
         from mytrading.core.instruments.book import NoSuchContract
 
@@ -253,8 +223,7 @@ def show(
         plan = settings.plan_of(config.name)
         assert plan is not None
         watches = [settings.symbols.resolve(symbol) for symbol in config.symbols]
-        with failures():
-            tables = risk_tables(home)
+        tables = risk_tables(home)
         accounts = config.accounts or (found.config.venue.account,)
         sizes = LegSizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
         try:
@@ -296,6 +265,6 @@ def schema(write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FIL
     if not write:
         print(text)
         return
-    path = _home() / SCHEMA_FILE
+    path = project_folder() / SCHEMA_FILE
     path.write_text(text + "\n", encoding="utf-8")
     print(f"{SCHEMA_FILE} written")

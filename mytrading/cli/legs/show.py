@@ -1,4 +1,7 @@
-"""`mytrading legs show`: the contracts of the legs now, their prices, margin and payoff, all from one set of quotes."""
+"""`mytrading legs show` and `check`: contracts, lots, prices, margin, payoff and guards of legs, of one set of quotes.
+
+Lots and guards are those of risk: `core/risk/sizing/margin_profiles`, `protection/hedges` and `pretrade/stop_plan`.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,39 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
-from mytrading.cli.legs.guards import StopRules, guards_of_legs
-from mytrading.cli.legs.sizes import LegSizes
-from mytrading.cli.market.quote_lease import Looking
-from mytrading.core.accounting.margin import MarginLeg, Requirement, requirement
-from mytrading.core.accounting.margin_tables import RiskTables
+from msgspec.structs import replace
+
+from mytrading.cli.market.quote_lease import QuoteLease
+from mytrading.config.settings import TradingSettings
+from mytrading.config.strategies import StrategyConfig
+from mytrading.core.accounting.margin import MarginLeg, requirement
+from mytrading.core.accounting.margin_tables import RiskTables, share_word
 from mytrading.core.engine.contract_selection import RATE, OptionChains
-from mytrading.core.engine.leg_selection import candidate_contracts, resolve_legs
+from mytrading.core.engine.leg_selection import candidate_contracts, price_level, resolve_legs
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price
+from mytrading.core.options.leg_grammar import spell_stop
 from mytrading.core.options.payoff import PayoffLeg, payoff, profit
+from mytrading.core.risk.pretrade.stop_plan import (
+    FUTURE_BAND,
+    OPTION_BAND,
+    OPTION_REACH,
+    OPTION_ROOM,
+    OPTION_SMALL,
+    SHARE_BAND,
+    rests,
+)
+from mytrading.core.risk.protection.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
+from mytrading.core.risk.sizing.lots import LotMultiple, trimmed
+from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
 from mytrading.core.time import ist_date
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import Product, Side
 from mytrading.messages.instruments import Instrument
-from mytrading.messages.leg_plan import LegPlan
-from mytrading.messages.run_config import RunConfig
+from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule, LegStop, StopKind
+from mytrading.messages.run_config import RunConfig, SizingRule, StopPlan
 from mytrading.messages.signals import Leg
 
 WIDTH = 72
@@ -56,7 +74,9 @@ def picture_of(
     legs, sized = sizes.fit(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
-    needs = margin_of(legs, contracts, quotes.prices, tables, day, product)
+    needs = requirement(
+        [margin_leg(leg, one, quotes.prices, product) for leg, one in zip(legs, contracts, strict=True)], tables, day
+    )
     found = payoff(priced, spot, RATE)
     guards = guards_of_legs(legs, contracts, quotes.prices, stops)
     return {
@@ -97,28 +117,10 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float], product: Prod
     }
 
 
-def margin_of(
-    legs: Sequence[Leg],
-    contracts: Sequence[Instrument],
-    prices: Mapping[str, float],
-    tables: RiskTables,
-    day: date,
-    product: Product,
-) -> Requirement:
-    """Rupees that the legs need by the figures of config/risk.toml, as risk counts them before an entry.
-
-    Those that name no product are taken as `product`.
-    """
-    return requirement(
-        [
-            MarginLeg(
-                contract, leg.lots * contract.lot_size, leg.limit_price or prices[contract.id], leg.product or product
-            )
-            for leg, contract in zip(legs, contracts, strict=True)
-        ],
-        tables,
-        day,
-    )
+def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], product: Product) -> MarginLeg:
+    """A leg as risk counts its margin before an entry; one that names no product is taken as `product`."""
+    price = leg.limit_price or prices[contract.id]
+    return MarginLeg(contract, leg.lots * contract.lot_size, price, leg.product or product)
 
 
 def payoff_legs(
@@ -143,11 +145,12 @@ def payoff_legs(
 
 
 def curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -> list[tuple[float, float]]:
-    """(price of the underlying, rupees earned) across what matters: strikes, breakevens and the spot."""
+    """(price of the underlying, rupees earned) across strikes, breakevens and the spot."""
     marks = [spot, *breakevens, *(leg.strike for leg in legs if leg.strike)]
     low, high = min(marks), max(marks)
     room = max((high - low) * 0.25, spot * 0.01)
-    points = spots(max(low - room, 0.0), high + room, WIDTH)
+    start, end = max(low - room, 0.0), high + room
+    points = [start + (end - start) * k / (WIDTH - 1) for k in range(WIDTH)]
     return [(round(point, 2), round(profit(legs, point, RATE), 2)) for point in points]
 
 
@@ -173,28 +176,18 @@ GAIN, LOSS = "gain", "loss"
 def chart(values: Sequence[float], height: int = 7) -> list[tuple[str, str]]:
     """(gain, loss or axis; line) from the top: `height` lines for gains, the axis, as many for losses."""
     most = max((abs(value) for value in values), default=0.0) or 1.0
-    up = [_bars_above(values, most, height, level) for level in range(height - 1, -1, -1)]
-    down = [_bars_below(values, most, height, level) for level in range(height)]
-    return [*((GAIN, row) for row in up), ("axis", "─" * len(values)), *((LOSS, row) for row in down)]
+    rows = []
+    for level in range(height - 1, -1, -1):
+        cells = (max(value, 0.0) / most * height - level for value in values)
+        rows.append((GAIN, "".join(BLOCKS[max(0, min(8, round(cell * 8)))] for cell in cells)))
+    rows.append(("axis", "─" * len(values)))
+    for level in range(height):  # blocks grow from their foot, so below the axis a cell is full, half or empty
+        cells = (max(-value, 0.0) / most * height - level for value in values)
+        rows.append((LOSS, "".join("█" if cell >= 0.75 else "▀" if cell >= 0.25 else " " for cell in cells)))
+    return rows
 
 
-def _bars_above(values: Sequence[float], most: float, height: int, level: int) -> str:
-    return "".join(BLOCKS[max(0, min(8, round((max(value, 0.0) / most * height - level) * 8)))] for value in values)
-
-
-def _bars_below(values: Sequence[float], most: float, height: int, level: int) -> str:
-    """Blocks grow from their foot, so below the axis a cell is full, half or empty."""
-    cells = [max(-value, 0.0) / most * height - level for value in values]
-    return "".join("█" if cell >= 0.75 else "▀" if cell >= 0.25 else " " for cell in cells)
-
-
-def spots(low: float, high: float, width: int) -> list[float]:
-    """`width` prices from `low` to `high`."""
-    step = (high - low) / max(width - 1, 1)
-    return [low + step * k for k in range(width)]
-
-
-class LegQuotes(Looking):
+class LegQuotes(QuoteLease):
     """`prices` by instrument, in rupees; use it in a `with` block."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -209,7 +202,7 @@ class LegQuotes(Looking):
         self._wanted |= wanted
         until = time.monotonic() + seconds
         while (missing := sorted(wanted - self.prices.keys())) and time.monotonic() < until:
-            self.look(self._wanted)
+            self.renew(self._wanted)
             for quote in self.quotes(0.1):
                 self._chains.apply(quote)
                 if (price := fair_price(quote)) is not None:
@@ -217,5 +210,163 @@ class LegQuotes(Looking):
         return missing
 
     def chain(self, underlying: str, expiry: str) -> ChainView | None:
-        """The chain as it stands."""
+        """The current chain."""
         return self._chains.view(self.book, underlying, expiry, self.now)
+
+
+# sizes
+
+
+def purses_of(status: Mapping[str, Any]) -> dict[str, FreeFunds]:
+    """Free funds by account, as risk publishes them with its heartbeat."""
+    rows = status["daemons"]
+    figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
+    names = [name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:")]
+    return {
+        name: FreeFunds(
+            figures.get(f"margin_cash:{name}", 0.0),
+            figures[f"margin_free:{name}"],
+            figures.get(f"margin_buffer:{name}", 0.0),
+        )
+        for name in names
+    }
+
+
+class LegSizes(NamedTuple):
+    """The sizing rule of a strategy, the product of legs that name none, its accounts, and their free funds."""
+
+    product: Product
+    rule: SizingRule
+    accounts: tuple[str, ...]
+    purses: Mapping[str, FreeFunds]
+
+    def fit(
+        self,
+        legs: tuple[Leg, ...],
+        contracts: Sequence[Instrument],
+        prices: Mapping[str, float],
+        tables: RiskTables,
+        day: date,
+    ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:
+        """The legs with the lots of the first account that gets any, and each account's lots in order with the reason.
+
+        There are no rows where no leg has a profile.
+        """
+        if not any(leg.profile for leg in legs):
+            return legs, []
+        pairs, rows, chosen = list(zip(legs, contracts, strict=True)), [], legs
+        for account in self.accounts:
+            sized, why = self._in(account, pairs, prices, tables, day)
+            rows.append({"account": account, "lots": [abs(leg.lots) for leg in sized], "why": why})
+            chosen = sized if sized and chosen is legs else chosen
+        return chosen, rows
+
+    def _in(
+        self,
+        account: str,
+        pairs: Sequence[tuple[Leg, Instrument]],
+        prices: Mapping[str, float],
+        tables: RiskTables,
+        day: date,
+    ) -> tuple[tuple[Leg, ...], str]:
+        purse = self.purses.get(account)
+        if purse is None:
+            return (), "its broker has not reported its funds; see `mytrading margin`"
+        purse = purse._replace(learnt=max(purse.buffer - tables.buffer.least, 0.0))
+        groups: dict[str, list[MarginLeg]] = {}
+        for leg, contract in pairs:
+            groups.setdefault(share_word(leg.profile), []).append(margin_leg(leg, contract, prices, self.product))
+        fixed = groups.pop("", [])
+        most = min(self.rule.max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
+
+        def trim(plan: LotMultiple) -> LotMultiple:
+            return trimmed(plan, self.rule, account, 1.0, most)
+
+        plans = plan_profiles(fixed, groups, purse, account, tables, day, trim)
+        why = "; ".join(f"{name}: {plan.why}" for name, plan in plans.items())
+        if not all(plan.times for plan in plans.values()):
+            return (), why
+        times = {"": 1, **{name: plan.times for name, plan in plans.items()}}
+        return tuple(replace(leg, lots=leg.lots * times[share_word(leg.profile)]) for leg, _ in pairs), why
+
+
+# guards
+
+_BANDS = {LegKind.OPTION: OPTION_BAND * OPTION_ROOM, LegKind.FUTURE: FUTURE_BAND, LegKind.EQUITY: SHARE_BAND}
+
+
+class StopRules(NamedTuple):
+    """Who holds a strategy's stops, and how far they lie (a share of the price) where a leg does not say."""
+
+    plan: StopPlan
+    shares: float
+    options: float
+
+    def of_leg(self, stop: LegStop, *, option: bool) -> LegStop:
+        """The stop of a leg: its own, or the default."""
+        share = self.options if option else self.shares
+        return stop if stop.value else LegStop(kind=StopKind.PERCENT, value=share * 100)
+
+
+def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
+    """The stop rules of a strategy: its own `stop_loss_pct`, else the defaults of the risk settings."""
+    own, risk = config.stop_loss_pct, settings.risk
+    return StopRules(config.stop, own or risk.default_stop_loss, own or risk.default_stop_loss_options)
+
+
+def guards_of_plan(plan: LegPlan, rules: StopRules) -> list[str]:
+    """One line for each leg, before its contract and price are known."""
+    covers = cover_of_rules(plan.legs)
+    return [
+        f"legs[{number}] {'BUY' if leg.lots > 0 else 'SELL'}: {_planned(f'legs[{number}]', leg, covers, rules)}"
+        for number, leg in enumerate(plan.legs, 1)
+    ]
+
+
+def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules) -> str:
+    if rules.plan is StopPlan.NONE:
+        return 'no stop (stop = "none")'
+    mine = [cover for cover in covers if cover.bought == name]
+    sold = ", ".join(cover.sold for cover in mine)
+    if leg.lots > 0 and hedging(covers, name) >= leg.lots:
+        return f"hedges {sold}, and needs no stop until that is gone"
+    stop = rules.of_leg(leg.stop, option=leg.kind is LegKind.OPTION)
+    what = f"its stop ({spell_stop(stop)})"
+    if mine:
+        return f"{what} is held by the engine, since it covers {sold}, which is bought back first"
+    if rules.plan is StopPlan.ENGINE:
+        return f'{what} is held by the engine (stop = "engine")'
+    band = _BANDS[leg.kind]
+    limit = f"{band:.0%} of its price"
+    if leg.kind is LegKind.OPTION:
+        limit += f", or ₹{OPTION_REACH * OPTION_ROOM:g} of one up to ₹{OPTION_SMALL:g}"
+    if stop.kind is not StopKind.PERCENT:
+        return f"{what} rests at the broker within {limit}; the engine holds it beyond"
+    if stop.value <= band * 100:
+        return f"{what} rests at the broker"
+    return f"{what} is held by the engine: it lies beyond what the exchange takes ({limit})"
+
+
+def guards_of_legs(
+    legs: Sequence[Leg], contracts: Sequence[Instrument], prices: Mapping[str, float], rules: StopRules
+) -> list[str]:
+    """For each leg at present prices: `broker 130.00`, `engine 180.00`, `hedge of …`, or `none`."""
+    units = {one.id: leg.lots * one.lot_size for leg, one in zip(legs, contracts, strict=True)}
+    covers = cover_of(units, {one.id: contract_of(one) for one in contracts})
+    return [_held(leg, one, units[one.id], prices, covers, rules) for leg, one in zip(legs, contracts, strict=True)]
+
+
+def _held(
+    leg: Leg, contract: Instrument, units: int, prices: Mapping[str, float], covers: Sequence[Cover], rules: StopRules
+) -> str:
+    if rules.plan is StopPlan.NONE:
+        return "none"
+    mine = [cover.sold for cover in covers if cover.bought == contract.id]
+    if units > 0 and hedging(covers, contract.id) >= units:
+        return f"hedge of {', '.join(mine)}"
+    price = leg.limit_price or prices[contract.id]
+    default = rules.of_leg(LegStop(), option=contract.kind.is_option)
+    level = leg.stop_price or price_level(default, -leg.lots, price)
+    side = Side.BUY if units > 0 else Side.SELL
+    engine = bool(mine) or rules.plan is StopPlan.ENGINE or not rests(contract, side, level, price, None)
+    return f"{'engine' if engine else 'broker'} {level:,.2f}"

@@ -1,7 +1,6 @@
 """`mytrading chain`: the option chain of an underlying, live from the running stack.
 
-Reads quotes off the stack's own `market` stream and asks the gateway to have them subscribed. It only looks; when it
-ends, what it asked for is let go.
+Quotes come from the stack's own `market` stream, subscribed by the gateway under a lease that ends with the command.
 """
 
 from __future__ import annotations
@@ -11,20 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.shell.completion import underlyings
-from mytrading.cli.shell.output import (
-    JSON_OPTION,
-    NOT_RUNNING,
-    PROFILE_OPTION,
-    TIMED_OUT,
-    USAGE,
-    fail,
-    print_json,
-    stack,
-)
+from mytrading.cli.shell.options import AsJson, Profile, underlyings
+from mytrading.cli.shell.output import TIMED_OUT, USAGE, fail, failures, print_json, running_stack
 
 if TYPE_CHECKING:
-    from mytrading.cli.market.chain_sources import ChainFeed
+    from mytrading.cli.market.chain_view import ChainFeed
 
 _STRIKES_HELP = "Listed strikes each side of the money; of a stack ratios and max pain are over what is quoted of them."
 _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
@@ -47,8 +37,8 @@ def chain(
         help="Of the exchange's end-of-day file instead of the stack; .csv, .gz, .zip.",
     ),
     price: float = typer.Option(0.0, "--underlying", min=0.0, help="With --bhavcopy: the underlying's price."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Strikes with bid, ask, open interest, implied volatility and greeks; ratios and max pain."""
     if watch and as_json:
@@ -58,16 +48,14 @@ def chain(
     if bhavcopy is not None:
         if watch:
             fail(USAGE, "--watch follows a running stack, and --bhavcopy shows a day that is over: use one of them")
-        from mytrading.cli.market.chain_sources import show_file
+        from mytrading.cli.market.chain_view import show_file
 
-        show_file(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
-        return
+        with failures():
+            return show_file(bhavcopy, underlying.upper(), expiry, strikes, rate, price, as_json)
     if price:
         fail(USAGE, "--underlying goes with --bhavcopy: a running stack knows the price")
-    with stack(profile) as found:
-        if not found.is_running():
-            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
-        from mytrading.cli.market.chain_sources import ChainFeed
+    with running_stack(profile) as found:
+        from mytrading.cli.market.chain_view import ChainFeed
         from mytrading.core.calendar.expiries import NoSuchExpiry
         from mytrading.core.instruments.book import NoSuchContract
 
@@ -81,21 +69,14 @@ def chain(
 def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bool) -> None:
     import msgspec
 
-    from mytrading.cli.market.chain_screen import print_chain, watch_chain
+    from mytrading.cli.market.chain_view import print_chain, watch_chain
 
     if watch:
-        watch_chain(feed, seconds)
-        return
+        return watch_chain(feed, seconds)
     missing = feed.fill(wait)
     view = feed.view()
     if view.spot is None and not any(side and side.ltp for row in view.rows for side in (row.call, row.put)):
         fail(TIMED_OUT, f"no quote of {feed.underlying} came within {wait:g} s; `mytrading status` shows the feed")
     if as_json:
-        print_json({**msgspec.to_builtins(view), "without_quote": missing})
-    else:
-        print_chain(view, missing)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command()(chain)
+        return print_json({**msgspec.to_builtins(view), "without_quote": missing})
+    return print_chain(view, missing)

@@ -5,21 +5,24 @@ All but `search --server` read files alone, and work while the stack runs and wh
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import typer
 
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, print_rows
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_result, print_rows
 from mytrading.core.time import format_ist
 
 app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
 _COLUMNS = ("id", "kind", "expiry", "strike", "lot_size", "tick_size", "freeze_qty", "token")
-_CONTRACT = typer.Argument("", help="Only this contract (EXCHANGE:SYMBOL), or this underlying.")
 
 
 @app.command()
-def show(name: str = _CONTRACT, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def show(
+    name: str = typer.Argument("", help="Only this contract (EXCHANGE:SYMBOL), or this underlying."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
     """What is listed today by underlying, and what is refused. Exit 1 if anything is."""
     import msgspec
 
@@ -50,25 +53,16 @@ def show(name: str = _CONTRACT, as_json: bool = JSON_OPTION, profile: str = PROF
 
 def _by_underlying(items: list[Any]) -> list[dict[str, Any]]:
     """One row for each underlying, exchange and kind, with the figures that occur."""
-    counts = Counter((item.underlying, item.exchange, item.kind.value) for item in items)
-    rows = []
-    for (underlying, exchange, kind), count in sorted(counts.items()):
-        mine = [
-            item for item in items if (item.underlying, item.exchange, item.kind.value) == (underlying, exchange, kind)
-        ]
-        rows.append(
-            {
-                "underlying": underlying,
-                "exchange": exchange,
-                "kind": kind,
-                "count": count,
-                "expiries": sorted({item.expiry for item in mine if item.expiry}),
-                "lots": sorted({item.lot_size for item in mine}),
-                "ticks": sorted({item.tick_size for item in mine}),
-                "freeze": sorted({item.freeze_qty for item in mine if item.freeze_qty}),
-            }
-        )
-    return rows
+    groups: dict[tuple[str, str, str], list[Any]] = {}
+    for item in items:
+        groups.setdefault((item.underlying, item.exchange, item.kind.value), []).append(item)
+    return [
+        {"underlying": underlying, "exchange": exchange, "kind": kind, "count": len(mine),
+         "expiries": sorted({item.expiry for item in mine if item.expiry}),
+         "lots": sorted({item.lot_size for item in mine}), "ticks": sorted({item.tick_size for item in mine}),
+         "freeze": sorted({item.freeze_qty for item in mine if item.freeze_qty})}
+        for (underlying, exchange, kind), mine in sorted(groups.items())
+    ]  # fmt: skip
 
 
 @app.command()
@@ -77,15 +71,25 @@ def search(
     exchange: str = typer.Option("", "--exchange", "-e", help="Only this exchange."),
     server: bool = typer.Option(False, "--server", help="Ask the server, which knows all contracts."),
     limit: int = typer.Option(50, "--limit", "-n", min=0, help="At most this many; 0 is all."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Contracts by words of their symbol or name, among those the stack keeps or (`--server`) among all."""
     import msgspec
 
     wanted = [word.upper() for word in words]
     if server:
-        found = _asked(" ".join(wanted), exchange.upper(), profile)
+        with failures():
+            from mytrading.adapters.openalgo.instruments import ContractLookup
+            from mytrading.adapters.openalgo.rest.client import TransportFailed
+            from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
+            from mytrading.cli.shell.target import client_of, stack_of
+
+            try:
+                lookup = ContractLookup(client_of(stack_of(profile).config))
+                found = lookup.search(" ".join(wanted), exchange.upper() or None)
+            except (OpenAlgoError, TransportFailed) as error:
+                fail(ERROR, f"search: {error}")
     else:
         found = [
             item
@@ -97,25 +101,12 @@ def search(
     print_rows(rows, _COLUMNS, as_json, "nothing found" + ("" if server else "; --server asks for all contracts"))
 
 
-def _asked(words: str, exchange: str, profile: str) -> list[Any]:
-    with failures():
-        from mytrading.adapters.openalgo.instruments import ContractLookup
-        from mytrading.adapters.openalgo.rest.client import TransportFailed
-        from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
-        from mytrading.cli.shell.target import client_of, stack_of
-
-        try:
-            return ContractLookup(client_of(stack_of(profile).config)).search(words, exchange or None)
-        except (OpenAlgoError, TransportFailed) as error:
-            fail(ERROR, f"search: {error}")
-
-
 @app.command()
 def diff(
     before: str = typer.Option("", "--from", metavar="DAY", help="The earlier day; default: the one before."),
     after: str = typer.Option("", "--to", metavar="DAY", help="The later day; default: the newest."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """What came, went, and changed its lot, tick or freeze quantity between two days."""
     from mytrading.core.instruments.master_contract import changes, told
@@ -143,7 +134,7 @@ def diff(
 
 
 @app.command()
-def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def save(as_json: AsJson = False, profile: Profile = "") -> None:
     """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
     from mytrading.adapters.storage.instrument_archive import keep
     from mytrading.adapters.storage.warehouse import WarehouseBusy
@@ -153,10 +144,8 @@ def save(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         saved = keep(warehouse.path.parent, everything=True)
     except (WarehouseBusy, ValueError) as error:
         fail(ERROR, str(error))
-    if as_json:
-        print_json({"saved": saved, "warehouse": str(warehouse.path)})
-    else:
-        print(f"{sum(saved.values())} instruments of {len(saved)} days are in {warehouse.path}")
+    text = f"{sum(saved.values())} instruments of {len(saved)} days are in {warehouse.path}"
+    print_result({"saved": saved, "warehouse": str(warehouse.path)}, as_json, text)
 
 
 def _store(profile: str) -> Any:

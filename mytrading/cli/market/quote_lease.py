@@ -1,19 +1,15 @@
-"""Quotes off a running stack for a command that looks: subscribed while it shows, let go when it ends.
-
-A command renews its lease every few seconds, and ends it at its end.
-"""
+"""Quotes of a running stack for a command: subscribed by a lease that is renewed every few seconds until it ends."""
 
 from __future__ import annotations
 
 import os
 import time
-import tomllib
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.core.calendar import Calendar
+from mytrading.cli.shell.target import calendar_of
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.messages.market import Quote
 from mytrading.messages.ops import QuoteLeaseQuery, StatusQuery
@@ -22,21 +18,20 @@ from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.streams.ops_client import Ops
 from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
-LOOK_AGAIN_S = 3.0
+RENEW_S = 3.0
 
 
-class Looking:
+class QuoteLease:
     """The stack's instruments (`book`), its market time (`now`) and quotes; use it in a `with` block."""
 
     def __init__(self, config: RunConfig, what: str) -> None:
-        calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
-        self.ends = session_ends(calendar)
+        self.ends = session_ends(calendar_of(config.home))
         self.book = InstrumentFile(config.state, self.ends).book()
         self._ops = Ops(config)
         self.now = int(self._ops.ask(StatusQuery())["market_ns"])
         self._market = ZMQSubscriber("market", [endpoint_of(config, "market", "feed")], topics=())
-        self._looked_at: set[str] = set()
-        self._asked_at = 0.0
+        self._leased: set[str] = set()
+        self._renewed_at = 0.0
         self._who = f"{what}-{os.getpid()}"
 
     def __enter__(self) -> Self:
@@ -51,19 +46,19 @@ class Looking:
             self._ops.__exit__(None, None, None)
             self._market.close()
 
-    def look(self, wanted: set[str]) -> None:
-        """Quotes of these from now on, and of no others; to be called again and again."""
-        for name in wanted - self._looked_at:
+    def renew(self, wanted: set[str]) -> None:
+        """Lease quotes of these instruments and of no others; to be called again and again."""
+        for name in wanted - self._leased:
             self._market.subscribe(name)
-        for name in self._looked_at - wanted:
+        for name in self._leased - wanted:
             self._market.unsubscribe(name)
-        if wanted != self._looked_at or time.monotonic() - self._asked_at > LOOK_AGAIN_S:
+        if wanted != self._leased or time.monotonic() - self._renewed_at > RENEW_S:
             self._ops.ask(QuoteLeaseQuery(who=self._who, instruments=tuple(sorted(wanted))))
-            self._asked_at = time.monotonic()
-        self._looked_at = set(wanted)
+            self._renewed_at = time.monotonic()
+        self._leased = set(wanted)
 
     def quotes(self, seconds: float) -> Iterator[Quote]:
-        """What comes within `seconds`, `now` moving with it; at least what is there already."""
+        """Quotes that come within `seconds`, `now` moving with them; at least those that are there already."""
         until = time.monotonic() + seconds
         while True:
             while (frame := self._market.receive()) is not None:

@@ -1,28 +1,25 @@
-"""`mytrading backtest`: a strategy walked through history by the live machines.
-
-What a run prints last is the same for an operator and, with `--json`, for a program.
-"""
+"""`mytrading backtest`: a strategy run over history by the live machines; `mytrading check`: faults that this hides."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mytrading.cli.research.bundles import spread
-from mytrading.cli.research.run_options import Parameters, RunOptions, read_parameters
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, failures, print_json, say
-from mytrading.cli.shell.terminal import screen_of
+from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters, spread
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, progress, say, say_notes
 
 if TYPE_CHECKING:
+    from mytrading.backtest.checks.run_all import Examined
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
+Report = Annotated[Path | None, typer.Option(help="Write report.html, trades.csv and metrics.json here.")]
+CheckReport = Annotated[Path | None, typer.Option(help="Write report.html here.")]
 
 
 @spread
@@ -36,10 +33,10 @@ def backtest(
     limits_through: int = typer.Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
     at_close: bool = typer.Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
     param: Parameters = [],  # noqa: B006
-    report: Path | None = typer.Option(None, help="Write report.html, trades.csv and metrics.json here."),  # noqa: B008
+    report: Report = None,
     plain: bool = typer.Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
     run = asked.asked(
@@ -49,14 +46,21 @@ def backtest(
     prepared = prepare_run(run, profile)
     result = _run(prepared, as_json)
     if report is not None:
-        _write(result, prepared, report)
+        from mytrading.backtest.results.output import write_files
+        from mytrading.backtest.results.report import write_report
+
+        try:
+            write_files(result, report)
+            write_report(result, prepared.notes, report / "report.html")
+        except OSError as error:
+            fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
     _show(result, prepared, report, as_json)
     if result.fault is not None:
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
 
 
 def prepare_run(asked: RunRequest, profile: str) -> Prepared:
-    """The run that is asked for; ends the command where it cannot be had."""
+    """A run of these options; ends the command where it cannot be prepared."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.setup.prepare import AskedWrongly, prepare
     from mytrading.config.symbols import UnknownSymbol
@@ -72,26 +76,18 @@ def prepare_run(asked: RunRequest, profile: str) -> Prepared:
 
 def fetched(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
     """Bars from the server of a stack."""
-    import time
     from datetime import timedelta
 
-    from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
-    from mytrading.adapters.openalgo.rest.retry import Retries
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import from_bars
-    from mytrading.cli.market.history import fetching
-    from mytrading.cli.shell.target import client_of, stack_of
+    from mytrading.cli.shell.target import fetch_bars, stack_of
     from mytrading.core.time import ist_date
-    from mytrading.runtime.host.clock import MarketClock, machine_now
+    from mytrading.runtime.host.clock import MarketClock
 
     config = stack_of(profile).config
     now = MarketClock.load(config.clock_path).now()
     end = last or ist_date(now)
-    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
-    start = first or end - timedelta(days=30)
-    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
-    with fetching(instrument, not sys.stderr.isatty()) as progress:
-        found = fetch_range(client_of(config), instrument, timeframe, start, end, now, gate, progress, retries)
+    found = fetch_bars(config, instrument, timeframe, first or end - timedelta(days=30), end, now, False)
     if found.failed:
         raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
     return from_bars(found.bars, instrument, f"openalgo {instrument}")
@@ -102,35 +98,10 @@ def _run(prepared: Prepared, as_json: bool) -> RunResult:
     from mytrading.backtest.run import run
 
     try:
-        with _progress(sum(len(columns) for columns in prepared.spec.data), as_json) as progress:
-            return run(prepared.spec, progress)
+        with progress("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
+            return run(prepared.spec, lambda done: update(completed=done))
     except DataError as error:
         fail(USAGE, str(error))
-
-
-@contextmanager
-def _progress(bars: int, as_json: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal, if there is one to look at."""
-    if as_json or not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
-        task = shown.add_task("bars", total=bars)
-        yield lambda done: shown.update(task, completed=done)
-
-
-def _write(result: RunResult, prepared: Prepared, folder: Path) -> None:
-    from mytrading.backtest.results.output import write_files
-    from mytrading.backtest.results.report import write_report
-
-    try:
-        write_files(result, folder)
-        write_report(result, prepared.notes, folder / "report.html")
-    except OSError as error:
-        fail(ERROR, f"--report {folder}: cannot be written: {error.strerror}")
 
 
 def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: bool) -> None:
@@ -143,8 +114,7 @@ def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: b
         return
     for line in (*_lines(body), *_denials(result)):
         print(line)
-    for note in notes:
-        say(f"note: {note}")
+    say_notes(notes)
     if report is not None:
         say(f"written to {report}: report.html, trades.csv, metrics.json")
 
@@ -161,25 +131,88 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
         if value is not None:
             yield f"{name.replace('_', ' '):<30}{output.shown(name, value):<16}{output.meaning(name)}"
     if body["options"] is not None:
-        from mytrading.backtest.results.output import options_line
-
-        yield options_line(body["options"])
+        yield output.options_line(body["options"])
     for instrument, units in body["open"].items():
         yield f"still open: {units:+d} {instrument}, valued at the last close"
 
 
 def _denials(result: RunResult) -> Iterator[str]:
-    """How often something was denied or went wrong, and the first time of each kind in words."""
+    """How often something was denied or went wrong, and the first of each kind as text."""
     from mytrading.backtest.results.output import ist
 
     first = {event.code: event for event in reversed(result.ledger.events)}
     for code, count in sorted(result.ledger.counts.items()):
-        said = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
-        yield f"{code:<30}{count:,}{said}"
+        example = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
+        yield f"{code:<30}{count:,}{example}"
     if not result.ledger.trades and not result.ledger.counts:
         yield "no round trip: the strategy wanted none, and nothing was denied"
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command()(backtest)
+# check
+
+
+@spread
+def check(
+    asked: RunOptions,
+    param: Parameters = [],  # noqa: B006
+    only: list[str] = typer.Option([], "--only", metavar="CHECK", help="Make this check alone; often."),  # noqa: B008
+    budget_us: float = typer.Option(
+        500.0, "--budget-us", min=1.0, envvar="CHECK_BUDGET_US", help="Microseconds a call of on_data may take (p99)."
+    ),
+    report: CheckReport = None,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Look for what a backtest hides: look-ahead, memory of the past, chance, restarts, slowness, idle parameters."""
+    from mytrading.backtest.checks.run_all import CHECKS
+
+    for one in only:
+        expect("--only", one, CHECKS)
+    prepared = prepare_run(asked.asked(parameters=read_parameters(param)), profile)
+    found = _examine(prepared, asked.name, tuple(only) or CHECKS, budget_us, as_json)
+    if report is not None:
+        from mytrading.backtest.checks.report import write_report
+
+        try:
+            write_report(found, prepared.notes, report / "report.html")
+        except OSError as error:
+            fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
+    _show_checks(found, prepared.notes, report, as_json)
+    if not found.holds:
+        raise typer.Exit(ERROR)
+
+
+def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: float, quiet: bool) -> Examined:
+    from mytrading.backtest.checks.run_all import CheckRequest, examine
+    from mytrading.backtest.checks.subprocess_run import Elsewhere
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.setup.prepare import strategy_file
+    from mytrading.runtime.host.paths import project_home
+
+    with failures():
+        file = strategy_file(project_home(), name)
+        try:
+            with Elsewhere() as elsewhere, progress("checks", len(only), quiet) as update:
+                request = CheckRequest(file, only, budget_us)
+                return examine(prepared.spec, request, elsewhere, lambda name: update(advance=1, note=name))
+        except DataError as error:
+            fail(USAGE, str(error))
+
+
+def _show_checks(found: Examined, notes: Sequence[str], report: Path | None, as_json: bool) -> None:
+    from mytrading.backtest.checks.report import figures_of, word_of
+    from mytrading.backtest.checks.run_all import body
+
+    if as_json:
+        print_json({**body(found), "notes": list(notes), "report": str(report / "report.html") if report else None})
+        return
+    for outcome in found.outcomes:
+        print(f"{outcome.check:<12}{word_of(outcome):<12}{outcome.skipped or figures_of(outcome)}".rstrip())
+        for finding in outcome.findings:
+            where = f"{finding.where}: " if finding.where else ""
+            print(f"  {'!' if finding.must else '·'} {where}{finding.what}")
+            if finding.cure:
+                print(f"    → {finding.cure}")
+    say_notes(notes)
+    if report is not None:
+        say(f"written to {report}: report.html")

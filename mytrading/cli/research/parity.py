@@ -5,23 +5,19 @@ The state folder is only read, whether the stack runs or not.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from mytrading.cli.shell.completion import journal_days, strategy_names
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
-from mytrading.cli.shell.terminal import screen_of
+from mytrading.cli.research.run_options import day as day_of
+from mytrading.cli.shell.options import AsJson, Profile, journal_days, strategy_names
+from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, progress, say, say_notes, stack
 from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
-    from mytrading.backtest.parity.facts import Agreement, ParityDifference
     from mytrading.backtest.parity.load import ParityCase
     from mytrading.backtest.parity.verdict import ParityVerdict
     from mytrading.messages.run_config import RunConfig
@@ -43,18 +39,23 @@ def parity(
     ),
     report: Path | None = typer.Option(None, help="Write parity.html here."),  # noqa: B008
     every: bool = typer.Option(False, "--all", help="Show what is equal, too."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Compare a day of a stack with a backtest of the quotes it saw: signals, orders, fills. Exit 1 if a difference
     is not explained by latency, the fill model, data, a denial or an operator."""
-    wanted = _day(day)
+    wanted = day_of("--date", day)
     with stack(profile) as found:
+        from mytrading.backtest.parity.verdict import compare, summary
+
         config = found.config
-        verdict = _compared(_prepared(config, wanted, data, within_ms, profile), _known(config, names or []), as_json)
+        case = _prepared(config, wanted.isoformat() if wanted else "", data, within_ms, profile)
+        known = _known(config, names or [])
+        with progress("quotes", len(case.moments), as_json) as update:
+            verdict = compare(case, known, lambda done: update(completed=done))
     written = _written(verdict, report)
     if as_json:
-        _print_json(verdict, written)
+        print_json({**summary(verdict), "report": str(written) if written is not None else None})
     else:
         _show(verdict, every)
         if written is not None:
@@ -62,13 +63,6 @@ def parity(
     if verdict.unexplained:
         fail(ERROR, "" if as_json else f"{verdict.unexplained} unexplained difference(s); `mytrading why ID` shows how "
              "the stack came to an order, `journal show --trace ID` all rows")  # fmt: skip
-
-
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat() if text else ""
-    except ValueError:
-        fail(USAGE, f"--date: expected a day like 2026-11-20, found {text!r}")
 
 
 def _known(config: RunConfig, names: list[str]) -> tuple[str, ...]:
@@ -121,27 +115,6 @@ def _instrument(config: RunConfig, name: str) -> str:
     return next((one for one in watched if name.upper() in (one, one.partition(":")[2])), name)
 
 
-def _compared(case: ParityCase, names: tuple[str, ...], quiet: bool) -> ParityVerdict:
-    from mytrading.backtest.parity.verdict import compare
-
-    with _progress(len(case.moments), quiet) as progress:
-        return compare(case, names, progress)
-
-
-@contextmanager
-def _progress(moments: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """A bar on the terminal, if there is one to look at."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
-        task = shown.add_task("quotes", total=moments)
-        yield lambda done: shown.update(task, completed=done)
-
-
 def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
     if report is None:
         return None
@@ -151,12 +124,6 @@ def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
         return write_picture(verdict, report)
     except OSError as error:
         fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
-
-
-def _print_json(verdict: ParityVerdict, written: Path | None) -> None:
-    from mytrading.backtest.parity.verdict import summary
-
-    print_json({**summary(verdict), "report": str(written) if written is not None else None})
 
 
 def _show(verdict: ParityVerdict, every: bool) -> None:
@@ -169,10 +136,16 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     for kind, there, here, same in counted(verdict):
         print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")
     shown = verdict.differences if every else verdict.differences[:_SHOWN]
-    rows = [(one.at_ns, _cells(one)) for one in shown]
+    rows = [
+        (one.at_ns, (one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest, one.why))
+        for one in shown
+    ]
     if every:
-        rows += [(one.at_ns, _equal_cells(one)) for one in verdict.agreed]
-    _print_table([cells for _, cells in sorted(rows, key=lambda row: row[0])])
+        rows += [
+            (one.at_ns, (one.kind, "equal", one.strategy, one.instrument, one.what, one.what, "–"))
+            for one in verdict.agreed
+        ]
+    _print_table([(format_ist(at_ns, "%H:%M:%S"), *cells) for at_ns, cells in sorted(rows, key=lambda row: row[0])])
     left = len(verdict.differences) - len(shown)
     if left > 0:
         print(f"and {left:,} more; --all or --json shows them")
@@ -180,18 +153,7 @@ def _show(verdict: ParityVerdict, every: bool) -> None:
     print(f"differences: {differences or 'none'}")
     if verdict.cost:
         print(f"fills cost ₹{verdict.cost:,.2f} more than in the backtest")
-    for note in case.notes:
-        say(f"note: {note}")
-
-
-def _cells(one: ParityDifference) -> tuple[str, ...]:
-    at = format_ist(one.at_ns, "%H:%M:%S")
-    return at, one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest, one.why
-
-
-def _equal_cells(one: Agreement) -> tuple[str, ...]:
-    at = format_ist(one.at_ns, "%H:%M:%S")
-    return at, one.kind, "equal", one.strategy, one.instrument, one.what, one.what, "–"
+    say_notes(case.notes)
 
 
 def _print_table(rows: list[tuple[str, ...]]) -> None:
@@ -200,8 +162,3 @@ def _print_table(rows: list[tuple[str, ...]]) -> None:
     widths = [max(len(name), *(len(row[number]) for row in rows)) for number, name in enumerate(_HEAD)]
     for row in (_HEAD, *rows):
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command()(parity)

@@ -1,17 +1,22 @@
-"""What every command that runs a strategy over history asks alike: which, on what, with what money and which rules.
+"""Options of every command that runs a strategy over history: which, on what, with what money and which rules.
 
-An option of the same name means the same in all of them.
+They are written once, as fields of a dataclass annotated as typer wants an option; `spread` makes them options of a
+command that takes that dataclass.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from mytrading.cli.shell.completion import strategy_classes
+from mytrading.cli.shell.options import strategy_classes
 from mytrading.cli.shell.output import USAGE, fail
 
 if TYPE_CHECKING:
@@ -123,3 +128,33 @@ def read_parameters(given: list[str], option: str = "--param") -> dict[str, str]
             fail(USAGE, f"{option}: expected NAME=VALUE, say fast_period=10; found {text!r}")
         found[key] = value
     return found
+
+
+def spread(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes one dataclass of options, as typer needs it: with the fields in place of that value."""
+    parameters = signature(command, eval_str=True).parameters.values()
+    (bundled,) = [one for one in parameters if dataclasses.is_dataclass(one.annotation)]
+    hints = get_type_hints(bundled.annotation, include_extras=True)
+    options = [
+        Parameter(one.name, Parameter.KEYWORD_ONLY, default=_default(one), annotation=hints[one.name])
+        for one in dataclasses.fields(bundled.annotation)
+    ]
+    names = [option.name for option in options]
+
+    @functools.wraps(command)
+    def taken(**given: Any) -> None:
+        bundle = bundled.annotation(**{name: given.pop(name) for name in names})
+        command(**{bundled.name: bundle}, **given)
+
+    shown: list[Parameter] = []
+    for one in parameters:
+        shown += options if one is bundled else [one.replace(kind=Parameter.KEYWORD_ONLY)]
+    taken.__dict__["__signature__"] = Signature(shown)
+    taken.__annotations__ = {option.name: option.annotation for option in shown}
+    return taken
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return Parameter.empty if field.default is dataclasses.MISSING else field.default

@@ -1,6 +1,7 @@
-"""Output of all commands: JSON or a table, IST times, failures and their exit codes.
+"""Output and end of all commands: JSON or a table, progress, plain text for terminals, failures and exit codes.
 
-`--help` loads this module: nothing but the standard library and typer at its top.
+`--help` loads this module: nothing but the standard library at its top. Tables are plain aligned lines in pipes and
+files, `rich` on terminals, several lines a row on narrow ones.
 """
 
 from __future__ import annotations
@@ -8,29 +9,24 @@ from __future__ import annotations
 import json
 import select
 import sys
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
 
-import typer
-
-from mytrading.cli.shell.completion import profile_names
-from mytrading.cli.shell.table_layout import Column, aligned_lines, draw
 from mytrading.core.time import format_ist
+from mytrading.messages.text import plain
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mytrading.messages.ops import Query
     from mytrading.orchestrator import TradingOrchestrator
 
 OK, ERROR, USAGE, NOT_RUNNING, CONFIGURATION, TIMED_OUT = 0, 1, 2, 3, 4, 5
-
-JSON_OPTION = typer.Option(False, "--json", help="Print JSON.")
-PROFILE_OPTION = typer.Option(
-    "", "--profile", help="Which stack: paper, replay, default; else the one that runs.", autocompletion=profile_names
-)
-
-REQUEST_ID_OPTION = typer.Option(
-    "", "--request-id", help="Your own id of this request: repeated with it, it is executed once."
-)
 
 
 class Failure(Exception):
@@ -81,6 +77,21 @@ def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
         yield TradingOrchestrator.find(profile or None)
 
 
+@contextmanager
+def running_stack(profile: str) -> Iterator[TradingOrchestrator]:
+    """As `stack`, and the command ends unless it runs."""
+    with stack(profile) as found:
+        if not found.is_running():
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
+        yield found
+
+
+def ask(profile: str, query: Query[Any]) -> Any:
+    """The gateway's reply to a query."""
+    with stack(profile) as found:
+        return found.ask(query)
+
+
 def request_id(given: str) -> str:
     """The id that a command line was given for its request, or a new one."""
     from mytrading.runtime.streams.ops_client import new_request_id
@@ -88,9 +99,23 @@ def request_id(given: str) -> str:
     return given or new_request_id()
 
 
+def project_folder() -> Path:
+    """The project folder; ends the command if there is none."""
+    from mytrading.runtime.host.paths import project_home
+
+    with failures():
+        return project_home()
+
+
 def say(text: str) -> None:
     """A line for the operator, on stderr: programs read stdout."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_notes(notes: Sequence[str]) -> None:
+    """What a reader of the result has to know."""
+    for note in notes:
+        say(f"note: {note}")
 
 
 def nobody_reads(stream: TextIO) -> bool:
@@ -100,9 +125,37 @@ def nobody_reads(stream: TextIO) -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+@contextmanager
+def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[..., None]]:
+    """A bar on the terminal, if there is one to look at; the function takes `completed`, `total`, `advance`, `note`."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda **_fields: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
+        yield partial(shown.update, shown.add_task(what, total=total, note=""))
+
+
 def print_json(body: Any) -> None:
     """One line of JSON on stdout."""
     print(json.dumps(body, ensure_ascii=False, default=str), flush=True)
+
+
+def print_result(body: Any, as_json: bool, *lines: str) -> None:
+    """What a command did: JSON, or lines of text."""
+    if as_json:
+        print_json(body)
+    elif lines:
+        print(*lines, sep="\n", flush=True)
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool, nothing: str) -> None:
@@ -113,28 +166,21 @@ def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: 
     if not rows:
         print(nothing)
         return
-    _print_table([_column(name, [row.get(name) for row in rows]) for name in columns])
-
-
-def _column(name: str, values: list[Any]) -> Column:
-    texts = [cell(name, value).replace("\n", " ") for value in values]
-    return Column(name.removesuffix("_ns"), texts, _numbers(name, values))
-
-
-def _numbers(name: str, values: list[Any]) -> bool:
-    """True if a column holds numbers alone."""
-    there = [value for value in values if value is not None and value != ""]
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
-    return bool(there) and numbers and not name.endswith("_ns")
-
-
-def _print_table(columns: list[Column]) -> None:
+    table = [_column(name, [row.get(name) for row in rows]) for name in columns]
     if not sys.stdout.isatty():
-        print("\n".join(aligned_lines(columns)))
+        print("\n".join(aligned_lines(table)))
         return
     from rich.console import Console
 
-    draw(columns, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
+    draw(table, Console(file=sys.stdout, markup=False, emoji=False, highlight=False))
+
+
+def _column(name: str, values: list[Any]) -> Column:
+    """A column as shown; one that holds numbers alone is aligned to the right."""
+    texts = [cell(name, value).replace("\n", " ") for value in values]
+    there = [value for value in values if value is not None and value != ""]
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
+    return Column(name.removesuffix("_ns"), texts, bool(there) and numbers and not name.endswith("_ns"))
 
 
 def cell(column: str, value: Any) -> str:
@@ -148,3 +194,132 @@ def cell(column: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "–"
     return str(value)
+
+
+# layout of tables
+
+
+GAP = 2
+LONG = 30
+"""Texts wider than this are sentences: they may be broken between words."""
+MOST_NARROW = 24
+"""A sentence gets at least so many columns beside the others."""
+
+
+class Column(NamedTuple):
+    """A title and the texts below it; numbers are aligned to the right."""
+
+    title: str
+    texts: Sequence[str]
+    number: bool
+
+    @property
+    def width(self) -> int:
+        """The widest text of it."""
+        return max(len(self.title), *map(len, self.texts))
+
+    @property
+    def sentence(self) -> bool:
+        """True if its texts may be broken."""
+        return not self.number and self.width > LONG and any(" " in text for text in self.texts)
+
+    def aligned(self, text: str) -> str:
+        """A text as wide as the column."""
+        return text.rjust(self.width) if self.number else text.ljust(self.width)
+
+
+def aligned_lines(columns: Sequence[Column], indent: int = 0) -> list[str]:
+    """The header and a line for each row, however wide."""
+    rows = zip(*([column.aligned(text) for text in (column.title, *column.texts)] for column in columns), strict=True)
+    return [(" " * indent + (" " * GAP).join(row)).rstrip() for row in rows]
+
+
+def draw(columns: Sequence[Column], console: Console) -> None:
+    """A table on a terminal: one line a row if it fits, else sentences folded, else several lines a row."""
+    sentences = [column for column in columns if column.sentence]
+    others = _width([column for column in columns if not column.sentence])
+    if _width(columns) > console.width and others + len(sentences) * (MOST_NARROW + GAP) > console.width:
+        _draw_over_lines(columns, console)
+        return
+    console.print(_table(columns))
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * max(len(columns) - 1, 0)
+
+
+def _table(columns: Sequence[Column]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column in columns:
+        justify, fold = ("right" if column.number else "left"), column.sentence
+        table.add_column(column.title, justify=justify, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
+    for row in zip(*(column.texts for column in columns), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _draw_over_lines(columns: Sequence[Column], console: Console) -> None:
+    """Each row over several lines, aligned below as many lines of header; sentences below the rest."""
+    from rich.text import Text
+
+    blocks = [aligned_lines(group, GAP * (number > 0)) for number, group in enumerate(_groups(columns, console.width))]
+    sentences, margin = [column for column in columns if column.sentence], " " * 2 * GAP
+    for header in (block[0] for block in blocks):
+        console.print(Text(header, "bold"), soft_wrap=True)
+    if sentences:
+        console.print(Text(margin + ", ".join(column.title for column in sentences), "bold"), soft_wrap=True)
+    for number in range(len(columns[0].texts)):
+        for block in blocks:
+            console.print(Text(block[number + 1]), soft_wrap=True)
+        for text in (column.texts[number] for column in sentences if column.texts[number] != "–"):
+            broken = textwrap.fill(text, console.width, initial_indent=margin, subsequent_indent=margin)
+            console.print(Text(broken), soft_wrap=True)
+
+
+def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:
+    """The columns but for sentences, as many to a line as fit; further lines are indented."""
+    groups: list[list[Column]] = []
+    for column in (column for column in columns if not column.sentence):
+        if groups and _width([*groups[-1], column]) + GAP * (len(groups) > 1) <= width:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    return groups
+
+
+# terminals
+
+
+class PlainText:
+    """A text stream to a terminal, without control sequences other than colours."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text without what acts on a terminal."""
+        self.stream.write(plain(text, colours=True))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def guard() -> None:
+    """From now on what is printed to a terminal is plain: text of servers may colour it, and do nothing else to it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, PlainText) and stream.isatty():
+            setattr(sys, name, PlainText(stream))
+
+
+def screen_of(stream: Any) -> Any:
+    """The terminal itself, for what moves the cursor, with text that `ops_client` has cleaned."""
+    return stream.stream if isinstance(stream, PlainText) else stream

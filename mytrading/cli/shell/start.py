@@ -6,7 +6,6 @@ A stack on the simulator reads no `.env`, and each kind of run keeps its own sta
 from __future__ import annotations
 
 import shutil
-import tomllib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.cli.shell.output import ERROR, USAGE, fail, say
+from mytrading.cli.shell.output import ERROR, USAGE, fail, say_notes
+from mytrading.cli.shell.target import calendar_of
 from mytrading.config import TradingSettings, load_settings
-from mytrading.core.calendar import Calendar
 from mytrading.core.time import IST, SECOND, format_ist, to_ns
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import RUN_FILE, RunConfig
@@ -27,16 +26,11 @@ from mytrading.runtime.host.paths import project_home, state_dir
 HOLD_NS = round(STRETCH * READY_S * SECOND)
 """A simulated market stands for as long as `up` waits at most: it begins when all processes are ready, so that none of
 it is unseen."""
-
 _BEFORE_REPLAY_NS = 60 * SECOND
-
 LEFT = "left.msgpack"
 """The run file of a replay that was moved aside: by it the folder is known to be ours, and no stack is found there."""
-
-
 _OWN_STATE = {Mode.DRY_RUN: "dry-run", Mode.LIVE: "live"}
 """Modes whose state is a folder apart: what paper money held must never be protected, or closed, with real money."""
-
 _ON_LIVE_QUOTES = "simulator"
 """Paper money at the stack's own simulator is apart from that at a server's sandbox, which knows nothing of it."""
 
@@ -60,8 +54,7 @@ def prepare(wanted: Wanted) -> TradingOrchestrator:
     home = project_home()
     profile = wanted.profile or ("replay" if wanted.replay else "paper" if wanted.simulator else "default")
     settings = load_settings(home, profile, overrides=_overrides(wanted))
-    for note in (*settings.warnings, *settings.faults):
-        say(f"note: {note}")
+    say_notes((*settings.warnings, *settings.faults))
     settings = with_own_state(settings)
     if wanted.fresh and not settings.at_simulator:
         fail(USAGE, "--fresh: only a simulated stack forgets its state; at a broker it would forget what is held there")
@@ -100,16 +93,13 @@ def _check(wanted: Wanted) -> None:
 
 
 def _overrides(wanted: Wanted) -> dict[str, Any]:
-    overrides: dict[str, Any] = {}
-    if wanted.replay is not None:
-        overrides["simulator.replay"] = str(wanted.replay.resolve())
-    if wanted.speed is not None:
-        overrides["simulator.speed"] = wanted.speed
-    if wanted.dry_run:
-        overrides["system.mode"] = Mode.DRY_RUN.value
-    if wanted.log_level:
-        overrides["logging.level"] = wanted.log_level.upper()
-    return overrides
+    given = {
+        "simulator.replay": wanted.replay and str(wanted.replay.resolve()),
+        "simulator.speed": wanted.speed,
+        "system.mode": Mode.DRY_RUN.value if wanted.dry_run else None,
+        "logging.level": wanted.log_level.upper() or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def begin(stack: TradingOrchestrator, fresh: bool) -> str:
@@ -157,19 +147,13 @@ def set_clock(config: RunConfig) -> str:
 
 def first_moment(config: RunConfig) -> int:
     """Where a market that never ran begins: at the next trading day's open, or a minute before a replayed one's."""
-    with (Path(config.home) / "config" / "calendar.toml").open("rb") as file:
-        calendar = Calendar.from_dict(tomllib.load(file))
-    if config.simulator.replay:
-        return _replay_start(calendar, Path(config.simulator.replay))
-    today = to_ns(datetime.now(IST).date(), datetime.min.time())
-    return calendar.next_open("NFO", today)
-
-
-def _replay_start(calendar: Calendar, path: Path) -> int:
+    calendar = calendar_of(config.home)
+    if not config.simulator.replay:
+        return calendar.next_open("NFO", to_ns(datetime.now(IST).date(), datetime.min.time()))
     from mytrading.simulator.market.replay import BadTickFile, read_ticks
 
     try:
-        ticks = read_ticks(path)[0]
+        ticks = read_ticks(Path(config.simulator.replay))[0]
     except BadTickFile as error:
         fail(USAGE, str(error))
     session = calendar.session("NSE", ticks.day)

@@ -1,20 +1,35 @@
-"""Which stack and which server a command is about: those of a run, or those that the settings describe.
+"""Which stack, server and project files a command is about: those of a run, or those that the settings describe.
 
 With a stack that runs, its own configuration counts, not what the settings say by now.
 """
 
 from __future__ import annotations
 
+import time
+import tomllib
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.cli.shell.output import ERROR, NOT_RUNNING, fail
+from mytrading.cli.shell.output import ERROR, NOT_RUNNING, USAGE, fail, progress
+from mytrading.config.problems import ConfigurationError
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.calendar_file import CalendarError
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
-from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.run_key import is_sealed
+
+if TYPE_CHECKING:
+    from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+    from mytrading.adapters.openalgo.rest.history import HistoryClient
+    from mytrading.core.accounting.margin_tables import RiskTables
+
+Made = TypeVar("Made")
 
 
 def stack_of(profile: str) -> TradingOrchestrator:
@@ -58,8 +73,74 @@ def started_config(profile: str) -> RunConfig:
 
 def client_of(config: RunConfig) -> OpenAlgoClient:
     """A connection to the server that gives quotes and history; a simulated market has one only while it runs."""
+    from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
+
     server = config.data_server
     if not server.rest_url:
         start = TradingOrchestrator(config).start_command
         fail(NOT_RUNNING, f"the server of the {config.profile} stack is its simulator: start it with `{start}`")
     return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
+
+
+def fetch_bars(
+    config: RunConfig, instrument: str, timeframe: str, first: date, last: date, now: int, quiet: bool
+) -> HistoryClient:
+    """Past bars from the server of a stack, with a bar on the terminal."""
+    from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
+    from mytrading.adapters.openalgo.rest.retry import Retries
+
+    gate = HistoryGate(machine_now, lambda ns: time.sleep(ns / 1e9))
+    retries = Retries(config.venue.max_retries, config.venue.retry_delay)
+    with progress(instrument, None, quiet) as update:
+        return fetch_range(
+            client_of(config), instrument, timeframe, first, last, now, gate,
+            lambda done, count: update(completed=done, total=count), retries,
+        )  # fmt: skip
+
+
+def market_now(profile: str) -> int:
+    """The market's time: of the stack that runs, whose market may be another day's, else the wall clock's."""
+    try:
+        found = TradingOrchestrator.find(profile or None)
+        return MarketClock.load(found.config.clock_path).now() if found.is_running() else time.time_ns()
+    except NotRunning:
+        return time.time_ns()
+
+
+def _made(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
+    """What a TOML file of the project gives; `ConfigurationError` if it is not in order."""
+    try:
+        return make(tomllib.loads(path.read_text(encoding="utf-8")))
+    except CalendarError as error:
+        raise ConfigurationError(error.problems) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError([f"config/{path.name}: {error}"]) from error
+
+
+def calendar_of(home: Path | str) -> Calendar:
+    """Sessions and holidays of config/calendar.toml; `ConfigurationError` if it is not in order."""
+    return _made(Path(home) / "config" / "calendar.toml", Calendar.from_dict)
+
+
+def facts_of(home: Path | str) -> ContractFacts:
+    """Contract facts of config/instruments.toml; `ConfigurationError` if it is not in order."""
+    return _made(Path(home) / "config" / "instruments.toml", ContractFacts.from_dict)
+
+
+def risk_tables(home: Path | str) -> RiskTables:
+    """The figures of config/risk.toml; `ConfigurationError` if it is not in order."""
+    from mytrading.core.accounting.margin_tables import RiskTables
+
+    return _made(Path(home) / "config" / "risk.toml", RiskTables.from_dict)
+
+
+def resolved(symbol: str, home: Path | str) -> str:
+    """The instrument of this name, by the names of the project's symbols; ends the command if there is none."""
+    from mytrading.config.symbols import SymbolConfig
+
+    path = Path(home) / "config" / "symbols.toml"
+    names = _made(path, lambda parsed: parsed.get("names", {})) if path.exists() else {}
+    try:
+        return SymbolConfig(names={**SymbolConfig().names, **names}).resolve(symbol)
+    except ValueError as error:
+        fail(USAGE, str(error))

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import (
     ERROR,
-    JSON_OPTION,
     NOT_RUNNING,
-    PROFILE_OPTION,
     TIMED_OUT,
     USAGE,
     fail,
@@ -21,8 +21,7 @@ from mytrading.cli.shell.output import (
     say,
     stack,
 )
-from mytrading.cli.stack.summary import recovery_lines
-from mytrading.cli.trading.levels import DEADLINE_OPTION, flat_before_down
+from mytrading.cli.trading.levels import flat_before_down
 from mytrading.core.time import format_ist
 
 _SPEED_HELP = "Market seconds a second, of a simulated market; 0: the market waits for the stack at every step."
@@ -35,7 +34,7 @@ def up(
     replay: Path | None = typer.Option(None, "--replay", help="The same, on a file of recorded ticks or bars."),  # noqa: B008
     speed: float | None = typer.Option(None, "--speed", help=_SPEED_HELP),
     fresh: bool = typer.Option(False, "--fresh", help="Start from an empty state (simulated stacks)."),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
     dry_run: bool = typer.Option(False, "--dry-run", help="Everything runs, orders are recorded and never sent."),
     log_level: str = typer.Option("", "--log-level", help="DEBUG, INFO, WARNING, ERROR or CRITICAL."),
     profile: str = typer.Option("", "--profile", help="Which state folder; default, paper or replay if unset."),
@@ -65,10 +64,10 @@ def up(
 
 def down(
     flatten: bool = typer.Option(False, "--flatten", help="Close everything first; it stays up when not flat."),
-    deadline: float = DEADLINE_OPTION,
+    deadline: Deadline = 60.0,
     force: bool = typer.Option(False, "--force", help="With --flatten: go down although not flat."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Cancel resting entries, then stop the stack. Stops at the broker stay."""
     if force and not flatten:
@@ -90,7 +89,7 @@ def down(
         fail(ERROR, f"{len(left)} entries were not confirmed gone: {names}; look at the broker's order book")
 
 
-def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def status(as_json: AsJson = False, profile: Profile = "") -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
     with stack(profile) as found:
         if not found.is_running():
@@ -100,9 +99,10 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
             if as_json:
                 idle = {"profile": found.config.profile, "running": False, "daemons": []}
                 print_json({**idle, "kill": kill._asdict() if kill is not None else None})
-            word = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
-            what = f"the {found.config.profile} stack is not running{word}"
-            fail(NOT_RUNNING, f"{what}; `{found.start_command}` starts it")
+            held = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
+            fail(
+                NOT_RUNNING, f"the {found.config.profile} stack is not running{held}; `{found.start_command}` starts it"
+            )
         body = found.status()
     if as_json:
         print_json({"running": True, **body})
@@ -119,19 +119,18 @@ def status(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
         print_rows(body["accounts"], shown, False, "no accounts")
     if body["budgets"]:
         print()
-        print_rows([_budget(row) for row in body["budgets"]], _BUDGET, False, "no order calls")
+        budget = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")
+        print_rows([_budget(row) for row in body["budgets"]], budget, False, "no order calls")
     if body["profit"]:
         print()
-        print_rows(body["profit"], _PROFIT, False, "no profit or loss")
+        profit = ("account", "realised", "unrealised", "broker_realised", "difference", "not_comparable")
+        print_rows(body["profit"], profit, False, "no profit or loss")
 
 
 def _fresh(row: dict[str, Any]) -> str:
     """Of how many instruments that should have data a process, the feed, takes them; empty for those without any."""
     figures = row.get("figures") or {}
     return f"{figures['fresh']:g} of {figures['expected']:g}" if "expected" in figures else ""
-
-
-_BUDGET = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")
 
 
 def _budget(row: dict[str, Any]) -> dict[str, Any]:
@@ -148,9 +147,6 @@ def _budget(row: dict[str, Any]) -> dict[str, Any]:
         "kept_for": ", ".join(kept) or "nothing",
         "refused_429": row["refused"],
     }
-
-
-_PROFIT = ("account", "realised", "unrealised", "broker_realised", "difference", "not_comparable")
 
 
 def headline(body: dict[str, Any]) -> str:
@@ -176,15 +172,40 @@ def headline(body: dict[str, Any]) -> str:
 
 
 def who_when_why(row: dict[str, Any], why: str, when: str) -> str:
-    """Why a level or a switch stands, who set it and since when, as far as that is known."""
-    said = [row[why]] if row.get(why) else []
-    said += [f"by {row['by']}"] if row.get("by") else []
-    said += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if said and row.get(when) else []
-    return f" ({', '.join(said)})" if said else ""
+    """Why a level or a switch holds, who set it and since when, as far as that is known."""
+    parts = [row[why]] if row.get(why) else []
+    parts += [f"by {row['by']}"] if row.get("by") else []
+    parts += [f"since {format_ist(row[when], '%d %b %H:%M:%S')}"] if parts and row.get(when) else []
+    return f" ({', '.join(parts)})" if parts else ""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(up)
-    app.command()(down)
-    app.command()(status)
+_DIFFERENCES = {
+    "adopted": "adopted", "ended": "ended while away", "corrected": "corrected", "unmanaged": "unmanaged",
+    "expired": "expired", "unresolved": "of unknown fate",
+}  # fmt: skip
+
+
+def recovery_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """One line for each account, and one for each difference in it."""
+    lines = []
+    for row in rows:
+        if not row["done"]:
+            lines.append(f"recovery of {row['account']}: its books are being compared, entries wait")
+            continue
+        counts = f"{row.get('orders', 0)} live orders and {row.get('positions', 0)} positions journaled"
+        foreign = f", {row['foreign']} orders of others" if row.get("foreign") else ""
+        agree = "" if any(row.get(name) for name in _DIFFERENCES) else "; the books agree"
+        lines.append(f"recovery of {row['account']}: {counts}{foreign}{agree}")
+        lines += [f"  {words}: {text}" for name, words in _DIFFERENCES.items() for text in row.get(name, ())]
+    return lines
+
+
+def troubles(strategies: Sequence[dict[str, Any]], alerts: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each faulted strategy and each other alert of the gateway's rows."""
+    faulted = {row["name"]: row["problem"] for row in strategies if row["state"] == "FAULTED"}
+    lines = [f"strategy {name} is faulted and does nothing: {problem}" for name, problem in faulted.items()]
+    return lines + [
+        f"alert {row['code']} {row['subject']}: {row['message']}"
+        for row in alerts
+        if row["code"] != "STRATEGY_FAULTED" or row["subject"] not in faulted
+    ]

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
-from mytrading.cli.shell.output import CONFIGURATION, JSON_OPTION, USAGE, fail, failures, print_json, print_rows, say
+from mytrading.cli.shell.options import AsJson
+from mytrading.cli.shell.output import CONFIGURATION, USAGE, fail, failures, print_json, print_rows, say_notes
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
-_INSTEAD = "docs/configuration.md says what to set instead"
-_PROFILE = typer.Option("default", "--profile", help="paper and replay are those of the simulator.")
+Profile = Annotated[str, typer.Option("--profile", help="paper and replay are those of the simulator.")]
 
 
 @app.command()
 def show(
     name: str = typer.Argument("", help="Only settings whose name contains this."),
-    as_json: bool = JSON_OPTION,
-    profile: str = _PROFILE,
+    as_json: AsJson = False,
+    profile: Profile = "default",
 ) -> None:
     """Print every value and where it came from, secrets masked."""
     with failures():
@@ -33,19 +33,11 @@ def show(
     if not rows:
         fail(USAGE, f"no setting has {name!r} in its name; `mytrading config show` lists all")
     print_rows(rows, ("name", "value", "origin"), as_json, "")
-    for warning in settings.warnings:
-        say(f"note: {warning}")
-
-
-def _unread(names: Sequence[str]) -> list[str]:
-    """One hint for all variables of the environment that other programs on this machine may need."""
-    if not names:
-        return []
-    return [f"ignored, since nothing here reads these environment variables: {', '.join(names)}; {_INSTEAD}"]
+    say_notes(settings.warnings)
 
 
 @app.command()
-def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
+def check(as_json: AsJson = False, profile: Profile = "default") -> None:
     """Say whether a stack with these settings may start with every strategy; exit 4 and all problems if not."""
     with failures():
         from mytrading.cli.stack.strategy_trial import refusals
@@ -58,7 +50,13 @@ def check(as_json: bool = JSON_OPTION, profile: str = _PROFILE) -> None:
         try:
             settings = load_settings(home, profile)
             problems = [*start_problems(settings), *settings.faults]
-            warnings = [*settings.warnings, *_unread(settings.unused)]
+            warnings = list(settings.warnings)
+            if settings.unused:
+                names = ", ".join(settings.unused)
+                warnings.append(
+                    f"ignored, since nothing here reads these environment variables: {names}; docs/configuration.md "
+                    "says what to set instead"
+                )
             if not problems:
                 runs = [strategy_run(settings, strategy) for strategy in settings.running]
                 problems += [str(found) for found in refusals(home, runs)]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, say, stack
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, print_result, say, stack
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -20,8 +21,8 @@ app = typer.Typer(help="The end of a trading day: close, export.", no_args_is_he
 def close(
     day: str = typer.Option("", "--date", metavar="YYYY-MM-DD", help="Which day; default: the newest one."),
     force: bool = typer.Option(False, "--force", help="Also with damaged rows or intraday positions still open."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Verify a day's journals, seal them, export them to Parquet, and print what the day was.
 
@@ -32,8 +33,13 @@ def close(
         from mytrading.runtime.journal.day_files import day_files
 
         files = day_files(found.config)
-        wanted = _day(files, day)
-        bad = _judge(found, files, wanted, force)
+        known = sorted({file.day for file in files})
+        if not known:
+            fail(USAGE, "there are no journals yet; `mytrading up` starts a stack")
+        if day and day not in known:
+            fail(USAGE, f"--date: expected a day with a journal ({known[0]} to {known[-1]}), found {day!r}")
+        wanted = day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
+        bad = _problems(found, files, wanted, force)
         book = day_book(files, wanted, whole=False)
         sealed = [] if found.is_running() else seal(found.config, files, wanted)
         written = export_closed(found.config, say)
@@ -46,20 +52,11 @@ def close(
             "unread": unread(files, found.config, wanted),
             "removed": remove_old(found.config),
         }
-    print_json(body) if as_json else _tell(body)
+    print_json(body) if as_json else _print(body)
 
 
-def _day(files: list[DayFile], day: str) -> str:
-    known = sorted({file.day for file in files})
-    if not known:
-        fail(USAGE, "there are no journals yet; `mytrading up` starts a stack")
-    if day and day not in known:
-        fail(USAGE, f"--date: expected a day with a journal ({known[0]} to {known[-1]}), found {day!r}")
-    return day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
-
-
-def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
-    """End the command unless the day may be closed; returns problems that were overruled."""
+def _problems(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
+    """Problems of a day that `force` overrules; ends the command unless the day may be closed."""
     from mytrading.operations.day_close import day_book, must_be_flat, problems, still_open
 
     bad = list(problems(files, day))
@@ -78,7 +75,7 @@ def _judge(found: TradingOrchestrator, files: list[DayFile], day: str, force: bo
 
 
 @app.command()
-def export(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def export(as_json: AsJson = False, profile: Profile = "") -> None:
     """Export all closed days that are not in the archive, and remove journals that are kept no longer."""
     with stack(profile) as found:
         from mytrading.operations.day_close import export_closed, remove_old
@@ -91,13 +88,10 @@ def export(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
             fail(ERROR, f"day export: {error}")
         body: dict[str, Any] = {"exported": export_closed(found.config, say), "removed": remove_old(found.config)}
         lock.release()
-    if as_json:
-        print_json(body)
-    else:
-        print(f"{len(body['exported'])} files exported, {len(body['removed'])} journals removed")
+    print_result(body, as_json, f"{len(body['exported'])} files exported, {len(body['removed'])} journals removed")
 
 
-def _tell(body: dict[str, Any]) -> None:
+def _print(body: dict[str, Any]) -> None:
     orders = ", ".join(f"{count} {state.lower()}" for state, count in body["orders"].items() if state != "all")
     print(f"{date.fromisoformat(body['day']):%a %d %b %Y}: {body['orders']['all']} orders ({orders or 'none'}), "
           f"{body['trades']} round trips, realised ₹{body['realised']:,.2f} before fees")  # fmt: skip

@@ -5,22 +5,13 @@ from __future__ import annotations
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 import mytrading
-from mytrading.cli.shell.output import (
-    JSON_OPTION,
-    NOT_RUNNING,
-    PROFILE_OPTION,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    stack,
-)
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import NOT_RUNNING, USAGE, fail, failures, print_json, print_result, print_rows, stack
 
 if TYPE_CHECKING:
     from mytrading.simulator.faults.command import Server
@@ -54,8 +45,8 @@ def _running_simulator() -> Server:
 
 def perf(
     operation: str = typer.Argument("", help="Only operations whose name contains this."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """How long operations take: count, mean, p50, p95, p99 and max in milliseconds."""
     with stack(profile) as found:
@@ -72,23 +63,20 @@ def perf(
     if as_json:
         print_json(chosen)
         return
-    columns = ("operation", "count", *(f"{key}_ms" for key in _TIMES), "errors")
-    print_rows([_shown(name, figures) for name, figures in chosen.items()], columns, False, "nothing measured yet")
+    times = ("mean", "p50", "p95", "p99", "max")
+    rows = [
+        {"operation": name, **figures, **{f"{key}_ms": f"{figures[key]:.4f}" for key in times}}
+        for name, figures in chosen.items()
+    ]
+    columns = ("operation", "count", *(f"{key}_ms" for key in times), "errors")
+    print_rows(rows, columns, False, "nothing measured yet")
 
 
-_TIMES = ("mean", "p50", "p95", "p99", "max")
-
-
-def _shown(name: str, figures: dict[str, Any]) -> dict[str, Any]:
-    times = {f"{key}_ms": f"{figures[key]:.4f}" for key in _TIMES}
-    return {"operation": name, "count": figures["count"], **times, "errors": figures["errors"]}
-
-
-def version(as_json: bool = JSON_OPTION) -> None:
+def version(as_json: AsJson = False) -> None:
     """The version of this program."""
     from mytrading import __version__
 
-    print_json({"version": __version__}) if as_json else print(f"mytrading {__version__}")
+    print_result({"version": __version__}, as_json, f"mytrading {__version__}")
 
 
 LAB = ("bench", "chaos")
@@ -96,7 +84,7 @@ GROUP = "mytrading_commands"
 """Entry points that are commands; those of `lab/` are in the metadata of every installation, their modules are not."""
 
 
-def _add_lab(app: typer.Typer, name: str) -> None:
+def add_lab(app: typer.Typer, name: str) -> None:
     """Register a command of `lab/`, or one that says where to get it."""
     project = Path(mytrading.__file__).resolve().parent.parent
     if (project / "lab").is_dir():
@@ -115,13 +103,3 @@ def _add_lab(app: typer.Typer, name: str) -> None:
     missing.__doc__ = "A tool of the repository, not of this installation."
     raw = {"allow_extra_args": True, "ignore_unknown_options": True}
     app.command(name, context_settings=raw, hidden=True)(missing)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    raw = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    app.command(context_settings=raw)(simulator)
-    app.command()(perf)
-    for name in LAB:
-        _add_lab(app, name)
-    app.command()(version)

@@ -1,7 +1,7 @@
 """The live screen of `up`: processes, feed, positions and P&L, last orders, events, and the stop key.
 
-Redrawn twice a second from the gateway's replies. Whatever the size of the terminal, head, problems and the line with
-the stop key are seen and no instrument is cut: a small one has fewer columns and rows.
+Redrawn twice a second from the gateway's replies. On any terminal head, problems and the line with the stop key are
+seen and no instrument is cut: a small one has fewer columns and rows.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
@@ -20,15 +18,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mytrading.cli.shell.output import cell
-from mytrading.cli.shell.terminal import screen_of
+from mytrading.cli.shell.output import cell, screen_of
 from mytrading.cli.stack.commands import headline
 from mytrading.core.time import format_ist
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import control
-from mytrading.runtime.supervision.control import Program
 
 _EVERY_S = 0.5
 
@@ -44,22 +40,20 @@ class Screen:
         self._stack = stack
         self._deadline = deadline
         self._live = Live(Text("…"), console=Console(file=screen_of(sys.stdout)), screen=True, auto_refresh=False)
-        self._asked_at = 0.0
+        self._drawn_at = 0.0
         self._quotes: deque[tuple[float, float]] = deque(maxlen=10)
 
     def __enter__(self) -> Self:
         self._live.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.__exit__(kind, error, trace)
+    def __exit__(self, *failure: Any) -> None:
+        self._live.__exit__(*failure)
 
     def refresh(self) -> bool:
-        """Ask and draw, if the last picture is half a second old; false, since a picture never ends the watching."""
-        if time.monotonic() - self._asked_at >= _EVERY_S:
-            self._asked_at = time.monotonic()
+        """Draw, if the last picture is half a second old; false, since a picture never ends the watching."""
+        if time.monotonic() - self._drawn_at >= _EVERY_S:
+            self._drawn_at = time.monotonic()
             self._live.update(self._picture(), refresh=True)
         return False
 
@@ -69,21 +63,21 @@ class Screen:
             rows = {verb: self._stack.ask(query) for verb, query in _QUERIES.items()}
             summary = self._stack.ask(SummaryQuery())
         except (OpsTimedOut, OpsRefused, NotRunning) as error:
-            programs = control.programs(self._stack.config).values()
-            return Group(Panel(Text(str(error), "yellow"), title="the gateway does not answer"), program_rows(programs))
+            table = Table("process", "state", "pid", "exit", box=None)
+            for program in control.programs(self._stack.config).values():
+                table.add_row(program.name, program.state, str(program.pid), str(program.exit_code))
+            return Group(Panel(Text(str(error), "yellow"), title="the gateway does not answer"), table)
+        left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
+        footer = f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
         size = self._live.console.size
-        return picture(ScreenData(status, rows, summary, self._rate(status), self._footer()), size.width, size.height)
+        return picture(ScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
         """Quotes a second over the last pictures."""
-        count = feed_figures(status).get("quotes_in", 0.0)
+        count = _feed_figures(status).get("quotes_in", 0.0)
         self._quotes.append((time.monotonic(), float(count)))
         (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
         return max((latest - before) / (now - then), 0.0) if now > then else 0.0
-
-    def _footer(self) -> str:
-        left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
-        return f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
 
 
 _COLOURS = {"RUNNING": "green", "DEGRADED": "yellow", "STARTING": "cyan", "STOPPING": "yellow"}
@@ -103,13 +97,13 @@ _POSITIONS: Columns = (("strategy", _ROOMY), ("instrument", 0), ("quantity", 0),
                        ("stop", 80), ("stop_state", _ROOMY), ("unrealised", 0))  # fmt: skip
 _ORDERS: Columns = (("created_ns", 0), ("purpose", 0), ("side", 0), ("quantity", 80), ("instrument", 0), ("state", 0),
                     ("price", 80))  # fmt: skip
-_TROUBLES = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
-             "refused_prices", "source_switches", "tape_lost")  # fmt: skip
+_FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "malformed", "reconnects",
+           "refused_prices", "source_switches", "tape_lost")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ScreenData:
-    """The gateway's answers: its status, rows by verb, what the run did; quotes a second, and the last line."""
+    """The gateway's replies: status, rows by verb, the summary; quotes a second, and the last line."""
 
     status: dict[str, Any]
     rows: dict[str, list[dict[str, Any]]]
@@ -122,29 +116,31 @@ def picture(data: ScreenData, width: int, height: int) -> Group:
     """All of it in at most `height` lines of `width`; panels that have no room are left out, the last first."""
     daemons = data.status["daemons"]
     positions, orders = data.rows["positions"], data.rows["orders"]
-    lines = event_lines(data.rows["signals"], data.rows["alerts"])
+    lines = _event_lines(data.rows["signals"], data.rows["alerts"])
     head = f" {headline(data.status)}"
-    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(feed_words(data.status, data.rate))]
+    shown: list[RenderableType] = [Text(head, "bold", overflow="fold"), _line(_feed_line(data.status, data.rate))]
     wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
     room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
     if room >= len(daemons) + 1 + wanted + _FRAME + 1:
-        shown.append(daemons_table(daemons, width))
+        shown.append(_daemons_table(daemons, width))
         room -= len(daemons) + 1
     else:
-        brief = daemons_brief(daemons)
+        brief = _daemons_brief(daemons)
         shown += brief
         room -= len(brief)
     kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
     if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
-        shown.append(positions_panel(positions[:kept], len(positions), data.summary["pnl"], width))
+        shown.append(_positions_panel(positions[:kept], len(positions), data.summary["pnl"], width))
         room -= taken
-    told_of = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
-    ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - told_of)
-    if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + told_of):
-        shown.append(orders_panel(orders[-ordered:] if ordered else [], data.summary["orders"], width))
+    events = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
+    ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - events)
+    if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + events):
+        shown.append(_orders_panel(orders[-ordered:] if ordered else [], data.summary["orders"], width))
         room -= _FRAME + 1 + ordered
     if room > _FRAME:
-        shown.append(events_panel(_fitted(lines, width - _FRAME, room - _FRAME)))
+        fitted = _fitted(lines, width - _FRAME, room - _FRAME)
+        body = Group(*fitted) if fitted else Text(" nothing yet")
+        shown.append(Panel(body, title="events", title_align="left", padding=0))
     return Group(*shown, _line(data.footer, "dim"))
 
 
@@ -160,21 +156,19 @@ def _line(text: str, style: str = "") -> Text:
     return Text(f" {text}", style, no_wrap=True, overflow="ellipsis")
 
 
-def feed_figures(status: dict[str, Any]) -> dict[str, float]:
-    """What the feed counts."""
+def _feed_figures(status: dict[str, Any]) -> dict[str, float]:
     return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == "feed"), {})
 
 
-def feed_words(status: dict[str, Any], rate: float) -> str:
-    """Quotes a second, coverage, bars, and of what can go wrong that which did."""
-    figures = feed_figures(status)
-    words = [f"feed {rate:,.0f} quotes/s"]
+def _feed_line(status: dict[str, Any], rate: float) -> str:
+    """Quotes a second, coverage, bars, and faults that were counted."""
+    figures = _feed_figures(status)
+    parts = [f"feed {rate:,.0f} quotes/s"]
     if expected := figures.get("expected"):
-        words.append(f"{figures.get('fresh', 0):g} of {expected:g} instruments fresh")
-    words.append(f"{figures.get('bars', 0):g} bars")
-    return " · ".join(
-        words + [f"{name.replace('_', ' ')} {figures[name]:g}" for name in _TROUBLES if figures.get(name)]
-    )
+        parts.append(f"{figures.get('fresh', 0):g} of {expected:g} instruments fresh")
+    parts.append(f"{figures.get('bars', 0):g} bars")
+    parts += [f"{name.replace('_', ' ')} {figures[name]:g}" for name in _FAULTS if figures.get(name)]
+    return " · ".join(parts)
 
 
 def _table(columns: Columns, width: int) -> tuple[Table, list[str]]:
@@ -187,8 +181,7 @@ def _table(columns: Columns, width: int) -> tuple[Table, list[str]]:
     return table, names
 
 
-def daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
-    """One line a process."""
+def _daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
     table, names = _table(_DAEMONS, width)
     for row in rows:
         state = str(row["state"])
@@ -199,20 +192,18 @@ def daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
     return table
 
 
-def daemons_brief(rows: list[dict[str, Any]]) -> list[RenderableType]:
+def _daemons_brief(rows: list[dict[str, Any]]) -> list[Text]:
     """One line for all that run, and one for each that does not, or that has something to say."""
     odd = [row for row in rows if row["state"] != "RUNNING" or not row.get("ready") or row.get("notes")]
     well = [row["daemon"] for row in rows if row not in odd]
-    lines: list[RenderableType] = (
-        [_line(f"{len(well)} of {len(rows)} processes run and are ready", "green")] if well else []
-    )
+    lines = [_line(f"{len(well)} of {len(rows)} processes run and are ready", "green")] if well else []
     for row in odd:
         notes = "; ".join(row.get("notes") or ())
         lines.append(_line(f"{row['daemon']} {row['state']}{': ' + notes if notes else ''}", "yellow"))
     return lines
 
 
-def positions_panel(rows: list[dict[str, Any]], count: int, pnl: dict[str, float], width: int) -> Panel:
+def _positions_panel(rows: list[dict[str, Any]], count: int, pnl: dict[str, float], width: int) -> Panel:
     """What is held and what it made; `rows` are those shown of `count`."""
     table, names = _table(_POSITIONS, width)
     for row in rows:
@@ -221,7 +212,7 @@ def positions_panel(rows: list[dict[str, Any]], count: int, pnl: dict[str, float
     return Panel(table, title=title, title_align="left")
 
 
-def orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int) -> Panel:
+def _orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int) -> Panel:
     """The last orders, the newest first."""
     table, names = _table(_ORDERS, width)
     for row in reversed(rows):
@@ -237,7 +228,7 @@ def orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int)
     return Panel(table, title=title.strip(), title_align="left")
 
 
-def event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
+def _event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
     """Active alerts, then the last signals."""
     lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in alerts[-4:]]
     for row in reversed(signals[-5:]):
@@ -247,16 +238,3 @@ def event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> 
             _line(f"{moment} {row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}{denied}")
         )
     return lines
-
-
-def events_panel(lines: list[Text]) -> Panel:
-    """Active alerts and the last signals."""
-    return Panel(Group(*lines) if lines else Text(" nothing yet"), title="events", title_align="left", padding=0)
-
-
-def program_rows(programs: Iterable[Program]) -> Table:
-    """What supervisor says of each process."""
-    table = Table("process", "state", "pid", "exit", box=None)
-    for program in programs:
-        table.add_row(program.name, program.state, str(program.pid), str(program.exit_code))
-    return table

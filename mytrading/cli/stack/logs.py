@@ -1,7 +1,6 @@
 """`mytrading logs [-f] [NAME]`: the structured log of all processes or of one.
 
-A process that ended before it could log has left what it said on its console, which is shown then; of one that could
-not be started supervisor says why.
+Of a process that ended before it could log its console is shown, of one that could not be started supervisor's reason.
 """
 
 from __future__ import annotations
@@ -9,13 +8,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from mytrading.cli.shell.completion import LOGS, log_names
-from mytrading.cli.shell.output import PROFILE_OPTION, USAGE, fail, say, stack
+from mytrading.cli.shell.options import LOGS, Profile, log_names
+from mytrading.cli.shell.output import USAGE, fail, say, stack
 
 _POLL_S = 0.2
 _TAIL_BYTES = 1 << 20
@@ -29,7 +29,7 @@ def logs(
     follow: bool = typer.Option(False, "-f", "--follow", help="Go on as lines come."),
     lines: int = typer.Option(50, "-n", "--lines", min=0, help="How many lines back."),
     as_json: bool = typer.Option(False, "--json", help="Lines of the structured log as they are."),
-    profile: str = PROFILE_OPTION,
+    profile: Profile = "",
 ) -> None:
     """Show the log: of all processes, of one, or one kind of lines."""
     with stack(profile) as found:
@@ -44,8 +44,11 @@ def logs(
         say(f"no lines in {path}" + (f" of {component}" if component else ""))
     for line in [*shown[-lines:], *failed] if lines else []:
         print(line if as_json else render(line))
-    if follow:
-        _follow(path, component, as_json)
+    for new in new_lines(path) if follow else ():
+        if new is None:
+            time.sleep(_POLL_S)
+        elif _of(new, component):
+            print(new if as_json else render(new), flush=True)
 
 
 def _not_started(config: Any, component: str) -> list[str]:
@@ -74,21 +77,11 @@ def _choose(config: Any, name: str) -> tuple[Path, str]:
 
 def tail(path: Path) -> list[str]:
     """The last lines of a file, a megabyte at most; none if it does not exist."""
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(file.tell() - _TAIL_BYTES, 0))
-            return file.read().decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _follow(path: Path, component: str, as_json: bool) -> None:
-    for line in new_lines(path):
-        if line is None:
-            time.sleep(_POLL_S)
-        elif _of(line, component):
-            print(line if as_json else render(line), flush=True)
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(file.tell() - _TAIL_BYTES, 0))
+        return file.read().decode(errors="replace").splitlines()
+    return []
 
 
 def new_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
@@ -99,21 +92,15 @@ def new_lines(path: Path, from_start: bool = False) -> Iterator[str | None]:
     while True:
         if path.exists() and ((status := path.stat()).st_ino != inode or status.st_size < position):
             inode, position, pending = status.st_ino, 0, b""
-        data = _read_from(path, position)
+        data = b""
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            file.seek(position)
+            data = file.read()
         position += len(data)
         *complete, pending = (pending + data).split(b"\n")
         for line in complete:
             yield line.decode(errors="replace")
         yield None
-
-
-def _read_from(path: Path, position: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            return file.read()
-    except FileNotFoundError:
-        return b""
 
 
 def _of(line: str, component: str) -> bool:
@@ -136,8 +123,3 @@ def render(line: str) -> str:
     fields = " ".join(f"{key}={value}" for key, value in entry.items() if key not in _KNOWN)
     moment = str(entry.get("time", ""))[11:23]
     return f"{moment} {entry.get('level', ''):<8} {entry.get('component', ''):<10} {entry['event']} {fields}".rstrip()
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command()(logs)

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.completion import owner_names
+from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
 from mytrading.cli.shell.output import (
     ERROR,
-    JSON_OPTION,
     NOT_RUNNING,
-    PROFILE_OPTION,
-    REQUEST_ID_OPTION,
     Failure,
+    ask,
     fail,
     failures,
     print_json,
+    print_result,
     print_rows,
+    project_folder,
     request_id,
     stack,
 )
@@ -37,37 +37,28 @@ app = typer.Typer(
 )
 _SETTLES_S = 1.0
 """Within this the last entry before the switch is on its way, and seen."""
-_TO_CLOSE = "`mytrading flatten --strategy {name}` closes it"
-_NAME = typer.Argument(..., help="The strategy.", autocompletion=owner_names)
-_REASON = typer.Option("", "--reason", help="Why, for the journal.")
 _COLUMNS = ("name", "kind", "state", "enabled", "switched", "watches", "positions", "realised", "unrealised",
             "problem")  # fmt: skip
 
 
 @app.callback()
-def listed(context: typer.Context, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def listed(context: typer.Context, as_json: AsJson = False, profile: Profile = "") -> None:
     """The strategies that run, with their state and result."""
     if context.invoked_subcommand is None:
-        _list(as_json, profile)
+        list_(as_json, profile)
 
 
 @app.command("list")
-def list_(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def list_(as_json: AsJson = False, profile: Profile = "") -> None:
     """The strategies that run, with their state and result."""
-    _list(as_json, profile)
-
-
-def _list(as_json: bool, profile: str) -> None:
     from mytrading.messages.ops import StrategiesQuery
 
-    with stack(profile) as found:
-        rows: list[dict[str, Any]] = found.ask(StrategiesQuery())
-    if not as_json:
-        rows = [{**row, "switched": _who_why(row["switched"])} for row in rows]
-    print_rows(rows, _COLUMNS, as_json, "no strategies")
+    rows = ask(profile, StrategiesQuery())
+    shown = rows if as_json else [{**row, "switched": _switched_by(row["switched"])} for row in rows]
+    print_rows(shown, _COLUMNS, as_json, "no strategies")
 
 
-def _who_why(switched: dict[str, Any] | None) -> str:
+def _switched_by(switched: dict[str, Any] | None) -> str:
     """Who switched it, why and when, as far as that is known."""
     from mytrading.cli.stack.commands import who_when_why
 
@@ -76,28 +67,22 @@ def _who_why(switched: dict[str, Any] | None) -> str:
 
 @app.command()
 def show(
-    name: str = _NAME,
+    name: OwnerName,
     limit: int = typer.Option(20, "--limit", "-n", min=0, help="At most this many rows of each, the newest; 0 is all."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Its orders, positions, round trips and result over all accounts, also of one that was removed."""
     from mytrading.messages.ops import StrategyQuery
 
-    with stack(profile) as found:
-        body: dict[str, Any] = found.ask(StrategyQuery(strategy=name, limit=limit))
+    body = ask(profile, StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)
         return
     print(f"{body['name']}  {body['kind']}  {body['state']}  entries {'on' if body['enabled'] else 'off'}"
-          + (f" ({said})" if (said := _who_why(body["switched"])) else ""))  # fmt: skip
+          + (f" ({switched})" if (switched := _switched_by(body["switched"])) else ""))  # fmt: skip
     if body["problem"]:
         print(body["problem"])
-    _tables(body)
-    print(f"\nrealised ₹{body['realised']:,.2f}, unrealised ₹{body['unrealised']:,.2f}")
-
-
-def _tables(body: dict[str, Any]) -> None:
     tables: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("accounts", ("account", "positions", "units", "orders", "realised", "unrealised")),
         ("positions", ("account", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
@@ -109,15 +94,12 @@ def _tables(body: dict[str, Any]) -> None:
     for title, columns in tables:
         print(f"\n{title}")
         print_rows(body[title], columns, False, "none")
+    print(f"\nrealised ₹{body['realised']:,.2f}, unrealised ₹{body['unrealised']:,.2f}")
 
 
 @app.command()
 def enable(
-    name: str = _NAME,
-    reason: str = _REASON,
-    request: str = REQUEST_ID_OPTION,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    name: OwnerName, reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = ""
 ) -> None:
     """Let it enter again."""
     _switch(name, True, reason, request, as_json, profile)
@@ -125,11 +107,7 @@ def enable(
 
 @app.command()
 def disable(
-    name: str = _NAME,
-    reason: str = _REASON,
-    request: str = REQUEST_ID_OPTION,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    name: OwnerName, reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = ""
 ) -> None:
     """Let it enter nothing more, within a second. Its stops and exits go on; `flatten --strategy` closes."""
     _switch(name, False, reason, request, as_json, profile)
@@ -140,16 +118,13 @@ def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, 
 
     from mytrading.messages.ops import SwitchCommand
 
+    command = SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
     with stack(profile) as found:
         if enabled:
             _refuse_removed(found, name)
-        switch = found.ask(
-            SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
-        ).switch
-    if as_json:
-        print_json(msgspec.to_builtins(switch))
-    else:
-        print(f"entries of {switch.strategy} are {'allowed' if enabled else 'off; stops and exits go on'}")
+        switch = found.ask(command).switch
+    text = f"entries of {switch.strategy} are {'allowed' if enabled else 'off; stops and exits go on'}"
+    print_result(msgspec.to_builtins(switch), as_json, text)
 
 
 def _refuse_removed(found: TradingOrchestrator, name: str) -> None:
@@ -163,22 +138,22 @@ def _refuse_removed(found: TradingOrchestrator, name: str) -> None:
 
 @app.command()
 def remove(
-    name: str = _NAME,
+    name: OwnerName,
     force: bool = typer.Option(False, "--force", help="Also while it holds something, or no stack can say."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Switch it off and move its files to `removed/` beside them. Refused while it holds anything; history stays."""
     name, home, open_ = _let_go(name, force, profile)
     moved = [_move(home, file) for file in _files_of(home, name)]
-    if as_json:
-        print_json({"name": name, "moved": moved, "open": open_})
-        return
-    for place in moved:
-        print(f"moved to {place}")
-    print(f"{name} enters nothing more; take it out of ENABLED_STRATEGIES before the next start, if it is named there")
+    lines = [f"moved to {place}" for place in moved]
+    lines.append(
+        f"{name} enters nothing more; take it out of ENABLED_STRATEGIES before the next start, if it is named there"
+    )
     if open_:
-        print(f"it still holds {'; '.join(open_)}: the stops stay, close it with `mytrading flatten --strategy {name}`")
+        cure = f"`mytrading flatten --strategy {name}`"
+        lines.append(f"it still holds {'; '.join(open_)}: the stops stay, close it with {cure}")
+    print_result({"name": name, "moved": moved, "open": open_}, as_json, *lines)
 
 
 def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]:
@@ -193,56 +168,43 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
             raise
     if not force:
         fail(ERROR, f"no stack runs, so what {name} holds is not known; start it with `mytrading up`, or --force")
-    with failures():
-        from mytrading.runtime.host.paths import project_home
-
-        return name, project_home(), []
+    return name, project_folder(), []
 
 
-def _own_name(found: TradingOrchestrator, word: str) -> str:
+def _own_name(found: TradingOrchestrator, typed: str) -> str:
     """The name of the strategy that is meant: case, `_`, `-` and blanks do not matter."""
     from mytrading.config.problems import name_key
 
     known = _known(found)
-    like = [name for name in known if name_key(name) == name_key(word)]
-    return like[0] if word not in known and len(like) == 1 else word
+    like = [name for name in known if name_key(name) == name_key(typed)]
+    return like[0] if typed not in known and len(like) == 1 else typed
 
 
 def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]:
     """Entries off, unless something is open. What was entered meanwhile keeps the files where they are as well."""
     from mytrading.messages.ops import SwitchCommand
 
-    open_ = _held(found, name)
+    open_, cure = _open(found, name), f"`mytrading flatten --strategy {name}` closes it"
     if open_ and not force:
-        fail(ERROR, f"{name} holds {'; '.join(open_)}. {_TO_CLOSE.format(name=name)}, --force removes anyway")
+        fail(ERROR, f"{name} holds {'; '.join(open_)}. {cure}, --force removes anyway")
     _files_of(Path(found.config.home), name)
     if not any(run.name == name for run in found.config.strategies):
         return open_
     found.ask(SwitchCommand(request_id=request_id(""), strategy=name, enabled=False, reason="removed"))
     time.sleep(_SETTLES_S)
-    late = _held(found, name)
+    late = _open(found, name)
     if late and not force:
-        said = f"{name} has just entered {'; '.join(late)}; its entries are off now"
-        fail(ERROR, f"{said}. {_TO_CLOSE.format(name=name)}, then remove it")
+        fail(ERROR, f"{name} has just entered {'; '.join(late)}; its entries are off now. {cure}, then remove it")
     return late
 
 
-def _held(found: TradingOrchestrator, name: str) -> list[str]:
+def _open(found: TradingOrchestrator, name: str) -> list[str]:
+    """What a strategy holds and what may still fill, as text."""
     from mytrading.messages.ops import StrategyQuery
 
-    return _open_of(found.ask(StrategyQuery(strategy=name, limit=0))) if name in _known(found) else []
-
-
-def _known(found: TradingOrchestrator) -> set[str]:
-    """Names that run or have traded."""
-    from mytrading.messages.ops import PositionsQuery, StrategiesQuery
-
-    rows = [*found.ask(StrategiesQuery()), *({"name": row["strategy"]} for row in found.ask(PositionsQuery(all=True)))]
-    return {row["name"] for row in rows}
-
-
-def _open_of(body: dict[str, Any]) -> list[str]:
-    """What a strategy holds and what may still fill, in words."""
+    if name not in _known(found):
+        return []
+    body = found.ask(StrategyQuery(strategy=name, limit=0))
     held = [
         f"{row['quantity'] or row['quantity_seen']:+d} {row['instrument']} in {row['account']}"
         for row in body["positions"]
@@ -252,6 +214,14 @@ def _open_of(body: dict[str, Any]) -> list[str]:
         f"order {row['client_order_id']} ({row['state']}) for {row['instrument']} in {row['account']}"
         for row in body["live"]
     ]
+
+
+def _known(found: TradingOrchestrator) -> set[str]:
+    """Names that run or have traded."""
+    from mytrading.messages.ops import PositionsQuery, StrategiesQuery
+
+    traded = (row["strategy"] for row in found.ask(PositionsQuery(all=True)))
+    return {*(row["name"] for row in found.ask(StrategiesQuery())), *traded}
 
 
 def _files_of(home: Path, name: str) -> list[Path]:

@@ -1,7 +1,7 @@
 """The foreground of `up`: waits until the stack is ready, shows it, and stops it on q, Ctrl-C or after its time.
 
 The stack does not need this process: hanging up leaves it running. Whatever ends the watching, either the stack is
-stopped properly or it is said that it goes on.
+stopped properly or the operator reads that it goes on.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from mytrading.cli.shell.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
+from mytrading.cli.stack.commands import recovery_lines, troubles
 from mytrading.cli.stack.logs import new_lines, render
-from mytrading.cli.stack.summary import recovery_lines, troubles
 from mytrading.messages.ops import AlertsQuery, PositionsQuery, StrategiesQuery
-from mytrading.orchestrator import READY_S, STRETCH, NotRunning, StackFailed, TimedOut, TradingOrchestrator
+from mytrading.orchestrator import READY_S, STRETCH, NotRunning, Progress, StackFailed, TimedOut, TradingOrchestrator
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision import control
 
@@ -69,7 +70,7 @@ def show(stack: TradingOrchestrator, view: View) -> int:
 
 @contextmanager
 def _not_left_behind(stack: TradingOrchestrator, view: View) -> Iterator[None]:
-    """Whatever breaks the watching: with `--for` the stack is stopped as announced, else it is said that it goes on."""
+    """When the watching breaks: with `--for` the stack is stopped as announced, else a line says that it goes on."""
     in_order = False
     try:
         yield
@@ -93,10 +94,13 @@ def _mute_broken() -> None:
 
 
 def _show(stack: TradingOrchestrator, view: View) -> int:
-    report = say if view.as_json else _print
+    report = say if view.as_json else partial(print, flush=True)
     report(f"{stack.config.profile} stack, supervisor pid {stack.pid}: the market {view.story}")
     code = _await_ready(stack, view, report)
-    books = _books(stack) if code == OK and not view.ending else {}
+    books: dict[str, Any] = {}
+    if code == OK and not view.ending:
+        with suppress(OpsTimedOut, OpsRefused, NotRunning):
+            books = {"strategies": stack.ask(StrategiesQuery()), "alerts": stack.ask(AlertsQuery())}
     for line in troubles(books.get("strategies", ()), books.get("alerts", ())):
         report(line)
     if view.detach:
@@ -116,7 +120,7 @@ def _show(stack: TradingOrchestrator, view: View) -> int:
 
 
 def left_running(code: int, ready: bool) -> str:
-    """What `up --detach` leaves behind, in words; a failed start never reads like one that worked."""
+    """The state that `up --detach` leaves behind; a failed start never reads like one that worked."""
     if ready:
         return "the stack runs"
     if code == ERROR:
@@ -124,11 +128,7 @@ def left_running(code: int, ready: bool) -> str:
     return "the stack is not ready yet and goes on starting"
 
 
-def _print(text: str) -> None:
-    print(text, flush=True)
-
-
-def _await_ready(stack: TradingOrchestrator, view: View, report: Any) -> int:
+def _await_ready(stack: TradingOrchestrator, view: View, report: Progress) -> int:
     started = time.monotonic()
 
     def interrupted(_: str) -> None:
@@ -146,7 +146,9 @@ def _await_ready(stack: TradingOrchestrator, view: View, report: Any) -> int:
             late = f"; the market begins when all are ready, after {STRETCH * READY_S:.0f} s at the latest"
             say(f"mytrading: {error}" + (late if rules.embedded and rules.speed else ""))
         return TIMED_OUT if not view.ending else OK
-    held = _held(stack)
+    held = 0
+    with suppress(OpsTimedOut, OpsRefused, NotRunning):
+        held = sum(1 for row in stack.ask(PositionsQuery()) if row.get("quantity"))
     report(f"ready after {time.monotonic() - started:.1f} s, {held} open position{'' if held == 1 else 's'}")
     for line in recovery_lines(status.get("recovery", [])):
         report(line)
@@ -154,20 +156,7 @@ def _await_ready(stack: TradingOrchestrator, view: View, report: Any) -> int:
     return OK
 
 
-def _held(stack: TradingOrchestrator) -> int:
-    with suppress(OpsTimedOut, OpsRefused, NotRunning):
-        return sum(1 for row in stack.ask(PositionsQuery()) if row.get("quantity"))
-    return 0
-
-
-def _books(stack: TradingOrchestrator) -> dict[str, Any]:
-    """The rows of strategies and active alerts; empty if the gateway does not answer."""
-    with suppress(OpsTimedOut, OpsRefused, NotRunning):
-        return {"strategies": stack.ask(StrategiesQuery()), "alerts": stack.ask(AlertsQuery())}
-    return {}
-
-
-def _watch(stack: TradingOrchestrator, view: View, report: Any) -> None:
+def _watch(stack: TradingOrchestrator, view: View, report: Progress) -> None:
     deadline = time.monotonic() + view.seconds if view.seconds else float("inf")
     if sys.stdout.isatty() and not view.as_json:
         from mytrading.cli.stack.live_screen import Screen
@@ -177,15 +166,13 @@ def _watch(stack: TradingOrchestrator, view: View, report: Any) -> None:
         return
     report("Ctrl-C stops the stack" if not view.seconds else f"stops after {view.seconds:g} s")
     lines = new_lines(Path(stack.config.log_dir) / "main.log")
-    _turns(stack, view, deadline, lambda: _print_news(lines, report) or _pause(_TURN_S))
 
+    def print_new() -> bool:
+        for line in iter(lambda: next(lines), None):
+            report(render(line))
+        return _pause(_TURN_S)
 
-def _print_news(lines: Iterator[str | None], report: Any) -> bool:
-    for line in lines:
-        if line is None:
-            return False
-        report(render(line))
-    return False
+    _turns(stack, view, deadline, print_new)
 
 
 def _pause(seconds: float) -> bool:
@@ -193,7 +180,7 @@ def _pause(seconds: float) -> bool:
     return False
 
 
-def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Any) -> None:
+def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Callable[[], bool]) -> None:
     """Turn until time is up, the operator ends it, or the stack is gone; a lost supervisor is brought back."""
     lost_at = 0.0
     while not view.ending and time.monotonic() < deadline:
@@ -212,8 +199,8 @@ def _turns(stack: TradingOrchestrator, view: View, deadline: float, turn: Any) -
 
 
 @contextmanager
-def _keys() -> Iterator[Any]:
-    """A function that waits so many seconds for a key and says whether it was the stop key."""
+def _keys() -> Iterator[Callable[[float], bool]]:
+    """A function that waits so many seconds for a key; true if it was the stop key."""
     if not sys.stdin.isatty():
         yield _pause
         return
@@ -241,11 +228,11 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
         with suppress(OpsTimedOut, OpsRefused, NotRunning):
             body.update(stack.summary())
 
-    spoken: set[str] = set()
+    printed: set[str] = set()
 
     def progress(text: str) -> None:
-        if (start := text.partition(",")[0]) not in spoken:
-            spoken.add(start)
+        if (start := text.partition(",")[0]) not in printed:
+            printed.add(start)
             say(text)
 
     try:
@@ -267,7 +254,7 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
 
 
 def closing_words(body: dict[str, Any]) -> str:
-    """The summary as text."""
+    """The summary of a run as text."""
     orders, pnl = body["orders"], body["pnl"]
     recorded = f"{orders['recorded']} recorded and not sent, " if orders["recorded"] else ""
     names = ", ".join(f"{row['name']} {row['state'].lower()}" for row in body["strategies"]) or "none"

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.output import (
-    ERROR,
-    JSON_OPTION,
-    PROFILE_OPTION,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    say,
-    stack,
-)
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_result, print_rows, say, stack
 
 if TYPE_CHECKING:
     from mytrading.messages.run_config import RunConfig
@@ -29,7 +20,7 @@ app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_arg
 
 
 @app.command()
-def show(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def show(as_json: AsJson = False, profile: Profile = "") -> None:
     """Files, sizes, versions and days of a stack's state."""
     with stack(profile) as found:
         from mytrading.operations.state_backup import described
@@ -46,14 +37,14 @@ def show(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
 @app.command()
 def backup(
     target: Path | None = typer.Argument(None, help="The tar.gz to write; default: beside the state folders."),  # noqa: B008
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Copy the whole state, consistent also while the stack runs, with a manifest and hashes; no API key is in it."""
     with stack(profile) as found:
         path, manifest = _backup(found.config, target)
     body = {"file": str(path), "bytes": path.stat().st_size, "files": len(manifest["files"])}
-    print_json(body) if as_json else print(f"{body['files']} files, {body['bytes']:,} bytes in {path}")
+    print_result(body, as_json, f"{body['files']} files, {body['bytes']:,} bytes in {path}")
 
 
 def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
@@ -66,7 +57,7 @@ def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[s
     if path.is_dir():
         path = path / name
     try:
-        write(config, path, _told_slowly())
+        write(config, path, _progress_every(2.0))
         return path, verified(path)
     except OSError as error:
         fail(USAGE, f"state backup: expected a file that can be written, found {path}: {error.strerror or error}")
@@ -74,13 +65,13 @@ def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[s
         fail(ERROR, f"state backup: {error}")
 
 
-def _told_slowly() -> Any:
-    """A line of progress every two seconds."""
+def _progress_every(seconds: float) -> Callable[[str], None]:
+    """Prints a line of progress, at most once in so many seconds."""
     last = time.monotonic()
 
     def show(text: str) -> None:
         nonlocal last
-        if time.monotonic() - last > 2:
+        if time.monotonic() - last > seconds:
             last = time.monotonic()
             say(text)
 
@@ -91,22 +82,22 @@ def _told_slowly() -> Any:
 def reset(
     force: bool = typer.Option(False, "--force", help="Also with positions or live orders; asks for the profile."),
     confirm: str = typer.Option("", "--confirm", metavar="PROFILE", help="The profile's name, instead of typing it."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Empty the state folder, after a backup. Refuses while the stack runs, or with positions or orders known."""
     with stack(profile) as found:
-        _judge_reset(found, force)
+        _refuse_reset(found, force)
         name = found.config.profile
         if (confirm or typer.prompt(f"type {name} to empty {found.config.state_dir}", err=True)) != name:
             fail(USAGE, f"state reset: expected the profile's name {name}; nothing was done")
         path, _ = _backup(found.config)
         found.forget()
-    body = {"profile": name, "backup": str(path)}
-    print_json(body) if as_json else print(f"the {name} state is empty; what it was is in {path}")
+    text = f"the {name} state is empty; what it was is in {path}"
+    print_result({"profile": name, "backup": str(path)}, as_json, text)
 
 
-def _judge_reset(found: TradingOrchestrator, force: bool) -> None:
+def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
     from mytrading.operations.day_close import day_book
     from mytrading.runtime.journal.day_files import day_files
     from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
@@ -128,7 +119,7 @@ def _judge_reset(found: TradingOrchestrator, force: bool) -> None:
 
 
 @app.command()
-def upgrade(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
+def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
     with failures():
         from mytrading import __version__
@@ -153,9 +144,5 @@ def upgrade(as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION) -> None:
             fail(ERROR, f"state upgrade: {error}; nothing was changed")
         remove_left_behind(found.config)
     body = {"files": len(old), "rows": rows, "backup": str(path) if path else ""}
-    if as_json:
-        print_json(body)
-    else:
-        print(
-            f"{len(old)} files brought to version {__version__}, {rows} rows changed" if old else "nothing to upgrade"
-        )
+    done = f"{len(old)} files brought to version {__version__}, {rows} rows changed"
+    print_result(body, as_json, done if old else "nothing to upgrade")

@@ -12,17 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from mytrading.cli.shell.output import (
-    ERROR,
-    JSON_OPTION,
-    PROFILE_OPTION,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    say,
-)
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_rows, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,8 +32,8 @@ _FIRST = ("account", "age_s", "exchange", "symbol", "action", "product", "quanti
 def broker(
     book: str = typer.Argument(..., metavar="BOOK", help=", ".join(BOOKS)),
     account: str = typer.Option("", "--account", "-a", help="Only this one."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """What the brokers show, of all accounts: their own rows. Exit 1 if an account could not be read."""
     if book not in BOOKS:
@@ -54,7 +45,13 @@ def broker(
         config = stack_of(profile).config
     retries = Retries(config.venue.max_retries, config.venue.retry_delay)
     shown = collect(_accounts(config, account), book, config.state / CACHE, retries)
-    _print(shown, as_json)
+    if as_json:
+        print_json([one._asdict() for one in shown])
+    else:
+        rows = [{"account": one.account, "age_s": one.age_s or "", **row} for one in shown for row in one.rows]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        first = [name for name in _FIRST if name in names]
+        print_rows(rows, [*first, *(name for name in names if name not in first)], False, "nothing there")
     failed = [one for one in shown if one.problem]
     for one in failed:
         old = f"; its rows are {one.age_s:g} s old" if one.rows else ""
@@ -76,21 +73,11 @@ def _accounts(config: RunConfig, wanted: str) -> list[AccountRun]:
     return chosen
 
 
-def _print(shown: list[Shown], as_json: bool) -> None:
-    if as_json:
-        print_json([one._asdict() for one in shown])
-        return
-    rows = [{"account": one.account, "age_s": one.age_s or "", **row} for one in shown for row in one.rows]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    first = [name for name in _FIRST if name in names]
-    print_rows(rows, [*first, *(name for name in names if name not in first)], False, "nothing there")
-
-
 CACHE = "broker-books.json"
 Row = dict[str, Any]
 
 
-class Shown(NamedTuple):
+class BookShown(NamedTuple):
     """One account's book: its rows, machine seconds since they were read (0: just now), and why it cannot be read."""
 
     account: str
@@ -99,14 +86,14 @@ class Shown(NamedTuple):
     problem: str
 
 
-def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None) -> list[Shown]:
+def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Retries | None = None) -> list[BookShown]:
     """Ask all accounts side by side, each as often as `retries` says; what cannot be read comes from the cache.
 
     What was read renews it.
     """
-    kept = _load(cache)
     from concurrent.futures import ThreadPoolExecutor
 
+    kept = _load(cache)
     with ThreadPoolExecutor(max_workers=max(1, len(accounts))) as pool:
         found = list(pool.map(lambda account: _read(account, book, retries), accounts))
     now, shown = time.time_ns(), []
@@ -114,11 +101,11 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Ret
         place = f"{account.id} {book}"
         if rows is not None:
             kept[place] = {"read_ns": now, "rows": rows}
-            shown.append(Shown(account.id, rows, 0.0, ""))
+            shown.append(BookShown(account.id, rows, 0.0, ""))
             continue
         old = kept.get(place)
         age = (now - old["read_ns"]) / 1e9 if old else 0.0
-        shown.append(Shown(account.id, old["rows"] if old else [], round(age, 1), problem))
+        shown.append(BookShown(account.id, old["rows"] if old else [], round(age, 1), problem))
     _store(cache, kept)
     return shown
 
@@ -162,8 +149,3 @@ def _store(cache: Path, kept: dict[str, Any]) -> None:
     temporary.write_text(json.dumps(kept), encoding="utf-8")
     temporary.chmod(0o600)
     temporary.replace(cache)
-
-
-def add_to(app: typer.Typer) -> None:
-    """The command."""
-    app.command()(broker)

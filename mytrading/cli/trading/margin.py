@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from datetime import date
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mytrading.cli.shell.output import (
-    ERROR,
-    JSON_OPTION,
-    PROFILE_OPTION,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    stack,
-)
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_rows, project_folder, stack
 
 if TYPE_CHECKING:
     from mytrading.core.accounting.margin_tables import RiskTables
@@ -30,32 +20,33 @@ if TYPE_CHECKING:
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
-_DAY = typer.Option("", "--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")
-_INSTRUMENT = typer.Option("", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL).")
+Day = Annotated[
+    str, typer.Option("--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")
+]
 
 
 def margin(
     amount: float | None = typer.Option(
         None, "--margin", "-m", min=0.0, help="Rupees; without it, what each account has free."
     ),
-    instrument: str = _INSTRUMENT,
+    instrument: str = typer.Option(
+        "", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."
+    ),
     kind: str = typer.Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
     grade: str = typer.Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
     expiry: bool = typer.Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
     premium: float = typer.Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
-    day: str = _DAY,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    day: Day = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
     if amount is None:
-        return _accounts(as_json, profile)
+        return _free_margins(as_json, profile)
     instrument = instrument.upper() or "NIFTY"
     with failures():
         _judge_numbers(margin=amount, premium=premium)
-        home = _home()
-        tables, when = risk_tables(home), _day(day, profile)
-        lot = _lot(home, instrument, when, tables, profile)
+        tables, when, lot = _figures(instrument, day, profile)
         from mytrading.core.accounting.margin_tables import TradeType
         from mytrading.core.risk.sizing.size_calculator import lots_for_margin
 
@@ -78,30 +69,23 @@ def margin(
         print_json(body)
     else:
         print(f"{found.lots} lots, {found.lots * lot.size} units: {found.why}")
-        _tell_lot(lot, body["orders"])
+        _print_lot(lot, body["orders"])
     if not found.lots:
         raise typer.Exit(ERROR)
     return None
 
 
-def _accounts(as_json: bool, profile: str) -> None:
-    """What each account has free, reserved and kept back, as risk counts it now."""
+def _free_margins(as_json: bool, profile: str) -> None:
+    """Print what each account has free, reserved and kept back, as risk counts it now."""
     with stack(profile) as found:
         rows = found.status()["daemons"]
     figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
-    names = [name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:")]
+    kinds = ("free", "cash", "reserved", "buffer")
     table = [
-        {
-            "account": name,
-            "free": figures[f"margin_free:{name}"],
-            "cash": figures.get(f"margin_cash:{name}", 0.0),
-            "reserved": figures.get(f"margin_reserved:{name}", 0.0),
-            "buffer": figures.get(f"margin_buffer:{name}", 0.0),
-        }
-        for name in sorted(names)
+        {"account": name, **{kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds}}
+        for name in sorted(key.removeprefix("margin_free:") for key in figures if key.startswith("margin_free:"))
     ]
-    print_rows(table, ("account", "free", "cash", "reserved", "buffer"), as_json,
-               "the funds of no account are known now; see `mytrading status`")  # fmt: skip
+    print_rows(table, ("account", *kinds), as_json, "the funds of no account are known now; see `mytrading status`")
 
 
 def size(
@@ -113,9 +97,9 @@ def size(
     max_lots: int = typer.Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
     confidence: float = typer.Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
     share: list[str] = typer.Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
-    day: str = _DAY,
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    day: Day = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""
     if bool(lots) == bool(risk):
@@ -123,12 +107,13 @@ def size(
                     "--stop 110`")  # fmt: skip
     with failures():
         _judge_numbers(risk=risk, entry=entry, stop=stop)
-        home = _home()
-        tables, when = risk_tables(home), _day(day, profile)
-        lot = _lot(home, instrument, when, tables, profile)
+        tables, when, lot = _figures(instrument, day, profile)
         most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
         found, why = _counted(lots, risk, abs(entry - stop) if entry and stop else 0.0, lot, most)
-        found, why = _scaled(found, confidence, why)
+        if confidence != 1.0:
+            from mytrading.core.risk.sizing.lots import scaled
+
+            found, why = scaled(found, confidence), f"{why}; × confidence {confidence:g}"
         spread = _shared(found, share)
     units = found * lot.size
     body = {"instrument": instrument, "day": when.isoformat(), "lots": found, "quantity": units, "lot_size": lot.size,
@@ -140,7 +125,7 @@ def size(
         print(f"{found} lots, {units} units: {why}")
         for account, part in spread.items():
             print(f"  {account}: {part} lots, {part * lot.size} units")
-        _tell_lot(lot, body["orders"])
+        _print_lot(lot, body["orders"])
     if not found:
         raise typer.Exit(ERROR)
 
@@ -163,14 +148,6 @@ def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tu
         fail(USAGE, "--risk: expected --entry and --stop, at different prices")
     found = lots_at_risk(risk, distance, lot.size, most)
     return found, f"{risk:,.2f} / ({distance:g} × {lot.size}) = {risk / (distance * lot.size):.2f}, at most {most}"
-
-
-def _scaled(lots: int, confidence: float, why: str) -> tuple[int, str]:
-    from mytrading.core.risk.sizing.lots import scaled
-
-    if confidence == 1.0:
-        return lots, why
-    return scaled(lots, confidence), f"{why}; × confidence {confidence:g}"
 
 
 def _shared(lots: int, shares: list[str]) -> dict[str, int]:
@@ -198,66 +175,32 @@ def _orders(units: int, lot: Lot) -> list[int]:
         return []
 
 
-def _tell_lot(lot: Lot, orders: Any) -> None:
+def _print_lot(lot: Lot, orders: Any) -> None:
     limit = f", at most {lot.max_lots} lots an order" if lot.max_lots else ""
     print(f"lot size {lot.size}{limit} ({lot.source})")
     if len(orders) > 1:
         print(f"sent as {len(orders)} orders: {', '.join(map(str, orders))} units")
 
 
-def _home() -> Path:
-    from mytrading.runtime.host.paths import project_home
-
-    return project_home()
-
-
-def _day(text: str, profile: str) -> date:
-    from mytrading.cli.market.calendar import market_now
-    from mytrading.core.time import ist_date
-
-    if not text:
-        return ist_date(market_now(profile))
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        fail(USAGE, f"--day: expected a date like 2026-11-23, found {text!r}")
-
-
-def risk_tables(home: Path) -> RiskTables:
-    """The figures of config/risk.toml; `ConfigurationError` if they cannot be read."""
-    import tomllib
-
-    from mytrading.config.problems import ConfigurationError
-    from mytrading.core.accounting.margin_tables import RiskTables
-
-    try:
-        return RiskTables.from_dict(tomllib.loads((home / "config" / "risk.toml").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError([f"config/risk.toml: {error}"]) from error
-
-
-def _lot(home: Path, name: str, day: date, tables: RiskTables, profile: str) -> Lot:
-    import tomllib
-
+def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
+    """The figures of config/risk.toml, the day they are asked for, and the lot of the instrument on it."""
     from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
-    from mytrading.cli.shell.target import started_config
-    from mytrading.core.instruments.contract_specs import ContractFacts
+    from mytrading.cli.shell.target import facts_of, market_now, risk_tables, started_config
     from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
+    from mytrading.core.time import ist_date
     from mytrading.orchestrator import NotRunning
 
-    facts = ContractFacts.from_dict(tomllib.loads((home / "config" / "instruments.toml").read_text(encoding="utf-8")))
+    home = project_folder()
+    tables = risk_tables(home)
     try:
-        store = InstrumentFile(started_config(profile).state)
-        listed = store.of(day.isoformat()) or NOTHING
+        when = date.fromisoformat(day) if day else ist_date(market_now(profile))
+    except ValueError:
+        fail(USAGE, f"--day: expected a date like 2026-11-23, found {day!r}")
+    try:
+        listed = InstrumentFile(started_config(profile).state).of(when.isoformat()) or NOTHING
     except NotRunning:
         listed = NOTHING
     try:
-        return lot_on(name.upper(), day, listed.instruments, listed.day, tables, facts)
+        return tables, when, lot_on(name.upper(), when, listed.instruments, listed.day, tables, facts_of(home))
     except UnknownLot as error:
         fail(USAGE, str(error))
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    app.command()(margin)
-    app.command()(size)

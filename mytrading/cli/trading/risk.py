@@ -1,6 +1,6 @@
-"""`mytrading risk`: limits and their use, money of the day, stops; and `mytrading kill`, the switch that is a file.
+"""`mytrading risk`: limits and their use, money of the day, stops, events; and `mytrading kill`, a switch in a file.
 
-The switch works whether or not anything runs.
+The switch and the events work whether the stack runs or not.
 """
 
 from __future__ import annotations
@@ -8,47 +8,43 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.output import (
-    ERROR,
-    JSON_OPTION,
-    PROFILE_OPTION,
-    USAGE,
-    cell,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    stack,
-)
-from mytrading.cli.shell.terminal import screen_of
-from mytrading.core.time import format_ist
+from mytrading.cli.shell.options import AsJson, Limit, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, cell, fail, failures, print_json, print_rows, screen_of, stack
+from mytrading.cli.trading.levels import ReasonArgument
+from mytrading.core.time import format_ist, hhmm
+
+if TYPE_CHECKING:
+    from mytrading.messages.risk_events import RiskEventRecorded
+    from mytrading.messages.run_config import RunConfig
 
 app = typer.Typer(
     help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
 )
-WATCH_OPTION = typer.Option(False, "--watch", "-w", help="Again every second, until interrupted.")
 EVERY_S = 1.0
 _CLEAR = "\x1b[H\x1b[J"
 
 
 @app.callback()
 def risk(
-    context: typer.Context, watch: bool = WATCH_OPTION, as_json: bool = JSON_OPTION, profile: str = PROFILE_OPTION
+    context: typer.Context,
+    watch: bool = typer.Option(False, "--watch", "-w", help="Again every second, until interrupted."),
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Limits, what is used of them and what is left, profit of the day, equity, and each position's stop."""
     if context.invoked_subcommand is not None:
-        return
+        return None
     from mytrading.messages.ops import RiskQuery
 
     with stack(profile) as found:
         if not watch:
-            _show(found.ask(RiskQuery()), as_json)
-            return
+            return _show(found.ask(RiskQuery()), as_json)
         try:
             while True:
                 began = time.monotonic()
@@ -58,7 +54,7 @@ def risk(
                 _show(body, as_json)
                 time.sleep(max(0.0, EVERY_S - (time.monotonic() - began)))
         except KeyboardInterrupt:
-            return
+            return None
 
 
 def _show(body: dict[str, Any], as_json: bool) -> None:
@@ -68,7 +64,7 @@ def _show(body: dict[str, Any], as_json: bool) -> None:
     for line in _held_back(body):
         print(line)
     if not body["known"]:
-        print("risk has not said anything yet; see `mytrading status`")
+        print("risk has not reported anything yet; see `mytrading status`")
         return
     late = f", {body['age_s']:.0f} s ago" if body["age_s"] > 3 else ""
     print(f"{format_ist(body['at_ns'])}{late}: {body['entries']} entries admitted, {body['denied']} signals denied\n")
@@ -89,7 +85,14 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     """Each run with what ends it, and the levels of its legs where they have any."""
     if not runs:
         return
-    rows = [{**row, "since": format_ist(row["opened_ns"]), "closes_from": _time_of(row["closes_ns"])} for row in runs]
+    rows = [
+        {
+            **row,
+            "since": format_ist(row["opened_ns"]),
+            "closes_from": format_ist(row["closes_ns"]) if row["closes_ns"] else "",
+        }
+        for row in runs
+    ]
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
     print_rows(rows, ("strategy", "since", "profit", "realised", *ends), False, "")
     print()
@@ -99,10 +102,6 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
         what = ("strategy", "account", "instrument", "quantity", "average_price", "ltp", "profit")
         print_rows(legs, (*what, *levels), False, "")
         print()
-
-
-def _time_of(ns: int) -> str:
-    return format_ist(ns) if ns else ""
 
 
 def _held_back(body: dict[str, Any]) -> list[str]:
@@ -147,15 +146,108 @@ def _limit(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-WORD_ARGUMENT = typer.Argument("halt", metavar="[WORD]", help="halt, reduce or flatten.")
+# events
+
+_COLUMNS = ("at_ns", "strategy", "kind", "limit", "value", "action", "instruments", "accounts", "exit_orders")
+_TIMED = ("exit_time", "square_off")
+
+
+@app.command()
+def events(
+    strategy: str = typer.Option("", "--strategy", "-s", help="Only this one's, gone or not; case counts for nothing."),
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """What risk did by itself and why: limits, trailing stops, trends and times of strategies, oldest first."""
+    with stack(profile) as found:
+        rows = risk_events(found.config)
+    wanted = strategy.lower().replace("_", "")
+    rows = [row for row in rows if wanted in ("", str(row["strategy"]).lower().replace("_", ""))]
+    rows = rows[-limit:] if limit else rows
+    if not as_json:
+        for row in rows:  # seconds of the day as times
+            limit_of, value = (
+                hhmm(int(row[name])) if row["kind"] in _TIMED else row[name] for name in ("threshold", "value")
+            )
+            row |= {"limit": limit_of, "value": value}
+    print_rows(rows, _COLUMNS, as_json, f"no risk events{f' of {strategy}' if strategy else ''} yet")
+
+
+def risk_events(config: RunConfig) -> list[dict[str, Any]]:
+    """Every event, oldest first, each with all its exit orders; raises `JournalDamaged` naming the row.
+
+    Rows of the journals and of the archive are read, whether the stack runs or not.
+    """
+    found: dict[str, RiskEventRecorded] = {}
+    orders: dict[str, list[str]] = {}
+    for message in (*_archived(config), *_journaled(config)):
+        orders.setdefault(message.follows or message.id, []).extend(message.exit_orders)
+        if not message.follows:
+            found[message.id] = message
+    return [_plain(event, list(dict.fromkeys(orders[name]))) for name, event in found.items()]
+
+
+def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
+    from mytrading.messages.codec import StreamDecoder
+    from mytrading.messages.risk_events import RiskEventRecorded
+    from mytrading.runtime.journal.journal import read_segment, segments
+
+    decoder = StreamDecoder("records")
+    for path in segments(config.journal_dir("risk")):
+        for row in read_segment(path):
+            if row.stream == "records" and isinstance(message := decoder.body(row.body), RiskEventRecorded):
+                yield message
+
+
+def _archived(config: RunConfig) -> Iterator[RiskEventRecorded]:
+    """Events of days whose journal was exported and removed."""
+    import msgspec
+
+    from mytrading.messages.risk_events import RiskEventRecorded
+    from mytrading.runtime.journal.day_files import parquet_of
+    from mytrading.runtime.journal.journal import segments
+
+    there = {path.stem for path in segments(config.journal_dir("risk"))}
+    pattern = parquet_of(config, "risk", "*")
+    paths = sorted(path for path in pattern.parent.parent.glob(f"*/{pattern.name}") if path.parent.name not in there)
+    if not paths:
+        return
+    import duckdb
+
+    with duckdb.connect() as database:
+        query = "SELECT body FROM read_parquet(?, filename = true) WHERE type = 'risk_event' ORDER BY filename, seq"
+        for (body,) in database.execute(query, [[str(path) for path in paths]]).fetchall():
+            yield msgspec.json.decode(body, type=RiskEventRecorded)
+
+
+def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "at_ns": event.at_ns,
+        "at": format_ist(event.at_ns),
+        "strategy": event.strategy,
+        "run": event.run,
+        "kind": event.kind.value,
+        "threshold": event.threshold,
+        "value": event.value,
+        "action": event.action.value,
+        "accounts": list(event.accounts),
+        "instruments": list(event.instruments),
+        "exit_orders": orders,
+        "note": event.note,
+    }
+
+
+# the kill switch
 
 
 def kill(
-    word: str = WORD_ARGUMENT,
-    reason: str = typer.Argument("", help="Why, for the journal."),
+    word: str = typer.Argument("halt", metavar="[WORD]", help="halt, reduce or flatten."),
+    reason: ReasonArgument = "",
     remove: bool = typer.Option(False, "--remove", help="Take the file away: trade again."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Write the file KILL, which risk and router obey by themselves though nothing else answers; flatten closes all."""
     from mytrading.runtime.supervision.kill_file import WORDS, KillFile
@@ -203,9 +295,3 @@ def _state_of(profile: str) -> Path:
             return TradingOrchestrator.find(None).config.state
         except NotRunning:
             return state_dir("default")
-
-
-def add_to(main: typer.Typer) -> None:
-    """Register the commands."""
-    main.add_typer(app, name="risk")
-    main.command()(kill)

@@ -1,17 +1,16 @@
 """The chain behind an order: from quote and signal through decision, command, send, outcome and reports to the stop.
 
-It reads the journals of all daemons, read-only, whether the stack runs or not. Only ancestors and descendants of what
-was asked for are shown, never what merely shares a signal with it.
+It reads the journals of all daemons, whether the stack runs or not. Only ancestors and descendants of an id are shown,
+never what merely shares a signal with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.cli.why.wording import words
 from mytrading.core.orders.flat_order import flatten_orders
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.run_config import RunConfig
@@ -62,7 +61,7 @@ class Journals:
                 continue  # `journal verify` reports it; what can be read is shown
 
     def naming(self, ids: Iterable[str]) -> list[ChainEntry]:
-        """Rows in whose bytes one of the ids stands."""
+        """Rows whose bytes contain one of the ids."""
         wanted = [name.encode() for name in ids if name]
         return [
             entry
@@ -95,7 +94,7 @@ class Journals:
 
 
 def subject_of(body: dict[str, Any]) -> str:
-    """The id of what a row is about; empty if it is about nothing that has one."""
+    """The id of a row's subject; empty if it has none."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     if isinstance(inner, dict):
         return str(inner.get("client_order_id") or inner.get("id") or "")
@@ -106,7 +105,7 @@ def subject_of(body: dict[str, Any]) -> str:
 
 
 def parents_of(body: dict[str, Any]) -> set[str]:
-    """Ids of what a row's subject came from."""
+    """Ids that a row's subject came from."""
     inner = body.get(_LEVELS.get(str(body.get("type")), ""))
     level = inner if isinstance(inner, dict) else body
     found = {str(level[name]) for name in _LINKS if isinstance(level.get(name), str) and level[name]}
@@ -155,25 +154,23 @@ def _closure(source: Journals, roots: set[str]) -> set[str]:
 
 def _steps(entries: list[ChainEntry]) -> list[Step]:
     ordered = sorted(entries, key=lambda e: (e.row.machine_ns, e.row.kind, e.place))
-    rows = [step for entry in ordered if (step := _step(entry)) is not None]
-    quote = _quote_behind(ordered)
-    if quote is not None:
+    rows = [
+        Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *found, subject_of(entry.body))
+        for entry in ordered
+        if (found := wording(entry.body, reading=entry.row.kind == INPUT)) is not None
+    ]
+    if (quote := _quote_behind(ordered)) is not None:
         rows = sorted([quote, *rows], key=lambda step: step.machine_ns)
-    return _timed(rows)
-
-
-def _step(entry: ChainEntry) -> Step | None:
-    said = words(entry.body, reading=entry.row.kind == INPUT)
-    if said is None:
-        return None
-    return Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *said, subject_of(entry.body))
+    timed: list[Step] = []
+    for step in rows:
+        first, before = (rows[0].machine_ns, timed[-1].machine_ns) if timed else (step.machine_ns, step.machine_ns)
+        elapsed, since = (step.machine_ns - first) / MS, (step.machine_ns - before) / MS
+        timed.append(step._replace(ms=round(elapsed, 3), step_ms=round(since, 3)))
+    return timed
 
 
 def _quote_behind(entries: list[ChainEntry]) -> Step | None:
-    """The quote that the signal was made of: its machine time travels with everything that follows from it.
-
-    A signal of the first moments comes from bars that were asked for: there is no quote behind it.
-    """
+    """The quote that the signal was made of, by the machine time that it carries; of a signal from history the bar."""
     for entry in entries:
         body = entry.body
         if body.get("type") != "signal":
@@ -187,12 +184,123 @@ def _quote_behind(entries: list[ChainEntry]) -> Step | None:
     return None
 
 
-def _timed(rows: list[Step]) -> list[Step]:
-    if not rows:
-        return rows
-    first, before, timed = rows[0].machine_ns, rows[0].machine_ns, []
-    for step in rows:
-        elapsed, since = (step.machine_ns - first) / MS, (step.machine_ns - before) / MS
-        timed.append(step._replace(ms=round(elapsed, 3), step_ms=round(since, 3)))
-        before = step.machine_ns
-    return timed
+# wording
+
+Wording = tuple[str, str]
+"""The kind of a step, and its text."""
+
+
+def wording(body: dict[str, Any], *, reading: bool) -> Wording | None:
+    """Kind and text of a row, once, where it was written; `reading` if a daemon took it in, else it was decided there.
+
+    None for a row that was only passed on.
+    """
+    kind = str(body.get("type"))
+    if kind == "signal":
+        return ("received" if reading else "signal", _signal(body))
+    if reading and kind in _SENT:
+        return None
+    if kind in _DECIDED:
+        return _DECIDED[kind](body)
+    return _input(kind, body) if reading else None
+
+
+def _signal(body: dict[str, Any]) -> str:
+    legs = ", ".join(f"{leg['lots']:+d} lots {leg['instrument']}" for leg in body.get("legs", ())) or "flat"
+    reason = f": {body['reason']}" if body.get("reason") else ""
+    return f"{body['strategy']} signals {body['action']} ({legs}){reason}"
+
+
+def _order(body: dict[str, Any]) -> Wording:
+    order, event = body["order"], str(body["event"])
+    name = f"{order['purpose']} {order['side']} {order['quantity']} {order['instrument']}"
+    kinds = {"submitted": "send", "cancel_requested": "send", "filled": "fill", "partially_filled": "fill"}
+    filled = f", filled {order['filled']} at {order.get('average_price', 0.0):,.2f}" if order.get("filled") else ""
+    seen = order.get("filled_seen", 0)
+    sighted = f", sighted {seen}" if seen > order.get("filled", 0) else ""
+    broker = f" as {order['broker_order_id']}" if order.get("broker_order_id") else ""
+    message = f" ({order['message']})" if order.get("message") else ""
+    prices = f" trigger {order['trigger_price']:g}" if order.get("trigger_price") else ""
+    return kinds.get(event, "order"), f"{name}{prices}: {event}, {order['state']}{broker}{filled}{sighted}{message}"
+
+
+def _place(body: dict[str, Any]) -> Wording:
+    reference = f" near {body['reference_price']:,.2f}" if body.get("reference_price") else ""
+    stop = f", stop at {body['stop_trigger']:g}" if body.get("stop_trigger") else ""
+    return "command", f"enter {body['side']} {body['quantity']} {body['instrument']}{reference}{stop}"
+
+
+def _outcome(body: dict[str, Any]) -> Wording:
+    took = (body["ended_machine_ns"] - body["began_machine_ns"]) / 1e6
+    broker = f" {body['broker_order_id']}" if body.get("broker_order_id") else ""
+    message = f": {body['message']}" if body.get("message") else ""
+    return "outcome", f"{body['call']} answered {body['outcome']}{broker} after {took:,.1f} ms{message}"
+
+
+def _position(body: dict[str, Any]) -> Wording:
+    position, units = body["position"], body.get("fill_quantity", 0)
+    moved = f"{units:+d} at {body['fill_price']:,.2f}, now" if units else "sighted: now"
+    held = position.get("quantity", 0)
+    realised = position.get("realised", 0.0)
+    return "fill", f"{position['strategy']} {position['instrument']} {moved} {held} (realised {realised:,.2f})"
+
+
+def _goal(body: dict[str, Any]) -> Wording:
+    goal = body["goal"]
+    return "exit", f"exit of {goal['instrument']} is {goal.get('state', 'open')}, attempt {goal.get('attempts', 0)}"
+
+
+def _protection(body: dict[str, Any]) -> Wording:
+    level = body["protection"]
+    failed = f", {level['failures']} failed" if level.get("failures") else ""
+    return "stop", f"stop of {level['instrument']} at {level['trigger']:g} is {level.get('state', 'open')}{failed}"
+
+
+def _flatten(body: dict[str, Any]) -> Wording:
+    level = body["flatten"]
+    return "flatten", f"flatten of {level['account']} is {level.get('state', 'open')}, {level.get('proofs', 0)} proofs"
+
+
+def _operator(body: dict[str, Any]) -> Wording:
+    reason = f": {body['reason']}" if body.get("reason") else ""
+    return "operator", f"{str(body['type']).removesuffix('_requested')} requested{reason}"
+
+
+def _input(kind: str, body: dict[str, Any]) -> Wording | None:
+    """An input that led to a step: a report, a read of the books, a quote, an operator's switch."""
+    if kind == "order_report":
+        row = body["order"]
+        filled = f", filled {row['filled']}" if row.get("filled") else ""
+        return "report", f"order stream: {row['broker_order_id']} is {row['status']}{filled}"
+    if kind == "books_read":
+        books = [name for name in ("orders", "trades", "positions") if body.get(name) is not None]
+        return "report", f"read of {', '.join(books) or 'nothing'}"
+    if kind == "trading_state":
+        return "operator", f"trading level {body['level']}: {body['reason']}"
+    if kind == "strategy_switch":
+        why = f" (by {body['by']})" if body.get("by") else ""
+        why = f"{why}: {body['reason']}" if body.get("reason") else why
+        return "operator", f"entries of {body['strategy']} switched {'on' if body['enabled'] else 'off'}{why}"
+    if kind == "quote":
+        return "quote", "quote led to it"
+    return None
+
+
+_DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {
+    "order": _order,
+    "place_entry": _place,
+    "close_goal": lambda body: ("command", f"close {body['strategy']} in {body['instrument']}: {body['reason']}"),
+    "signal_denied": lambda body: ("denied", f"{body['code']}: {body['message']}"),
+    "signal_expired": lambda body: ("denied", f"EXPIRED: {body['strategy']}'s signal came too late"),
+    "call_outcome": _outcome,
+    "position": _position,
+    "goal": _goal,
+    "protection": _protection,
+    "flatten": _flatten,
+    "resolve_requested": _operator,
+    "claim_requested": _operator,
+    "flatten_requested": _operator,
+    "request_answered": lambda body: ("operator", f"{'done' if body.get('ok') else 'refused'}: {body['message']}"),
+}
+_SENT = frozenset(("order", "position", "goal", "protection", "flatten", "request_answered", "signal_denied"))
+"""Rows that are shown where they were written alone."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from mytrading.cli.shell.completion import order_ids
-from mytrading.cli.shell.output import JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.cli.shell.options import AsJson, Profile, order_ids
+from mytrading.cli.shell.output import USAGE, fail, print_json, stack
 from mytrading.core.time import format_ist
 
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}
@@ -15,8 +15,8 @@ def why(
     order: str = typer.Argument(
         ..., metavar="ID", help="Order (ours or the broker's), signal or goal.", autocompletion=order_ids
     ),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """The chain of an order: quote, signal, decision, command, send, outcome, reports, fills, stop, with times.
 
@@ -41,8 +41,3 @@ def why(
 
 def _moment(market_ns: int) -> str:
     return f"{format_ist(market_ns, '%H:%M:%S')}.{market_ns // 1_000_000 % 1000:03d}"
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command()(why)

@@ -204,7 +204,7 @@ def test_sums_of_what_is_no_amount_are_refused(run: Run, line: str, says: str) -
 
 def test_calculators_take_the_day_of_the_market_that_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     noon = to_ns(date(2025, 6, 2), time(12))
-    monkeypatch.setattr("mytrading.cli.market.calendar.market_now", lambda _profile: noon)
+    monkeypatch.setattr("mytrading.cli.shell.target.market_now", lambda _profile: noon)
     for command in (("margin", "-m", "1000000"), ("size", "NIFTY", "--lots", "2")):
         body = json.loads(run(*command, "--json")[1])
         assert (body["day"], body["lot_size"]) == ("2025-06-02", 75)

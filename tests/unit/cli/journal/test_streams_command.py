@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mytrading.cli.journal.streams import Said, Tailed, _judge, line_of, named
+from mytrading.cli.journal.command import Tailed, TailedMessage, _check_topics, line_of, named
 from mytrading.cli.main import run
 from mytrading.cli.shell.output import Failure
 from mytrading.messages.codec import encode_body
@@ -20,8 +20,8 @@ SENT = 1_800_000_000_123_000_000
 """15 January 2027, 13:30:00.123 in India."""
 
 
-def said(message: object, topic: str = "risk") -> Said:
-    return Said(topic, 1, 2, SENT, message)
+def said(message: object, topic: str = "risk") -> TailedMessage:
+    return TailedMessage(topic, 1, 2, SENT, message)
 
 
 def test_line_has_time_topic_kind_and_only_fields_that_say_something() -> None:
@@ -67,7 +67,7 @@ def test_message_that_goes_as_an_array_has_its_fields_by_name() -> None:
 )
 def test_topic_that_never_comes_is_refused_with_those_that_do(stream: Tailed, topic: str) -> None:
     with pytest.raises(Failure, match=f"tail {stream}: expected .*, found {topic}"):
-        _judge(stream, (topic,))
+        _check_topics(stream, (topic,))
 
 
 def test_topics_of_daemons_the_clock_and_any_instrument_are_taken() -> None:
@@ -76,7 +76,7 @@ def test_topics_of_daemons_the_clock_and_any_instrument_are_taken() -> None:
         Tailed.SIGNALS: STREAMS["signals"].writers,
         Tailed.MARKET: ("NSE:WHATEVER", "depth/NSE:WHATEVER"),
     }
-    assert [_judge(stream, topics) for stream, topics in taken.items()] == [None, None, None]
+    assert [_check_topics(stream, topics) for stream, topics in taken.items()] == [None, None, None]
 
 
 @pytest.mark.parametrize("command", ["tail status", "endpoints"])

@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.legs.guards import StopRules, guards_of_legs
-from mytrading.cli.legs.show import chart, curve
+from mytrading.cli.legs.show import StopRules, chart, curve, guards_of_legs
 from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.shell.output import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from mytrading.cli.legs.command import notes_on
-from mytrading.cli.legs.sizes import LegSizes, purses_of
+from mytrading.cli.legs.show import LegSizes, purses_of
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.leg_plan import LegPlan, LegRule

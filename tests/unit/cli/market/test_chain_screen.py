@@ -12,7 +12,7 @@ from rich.live import Live
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.market.chain_screen import REDRAW_S, headline, picture, watch_chain
+from mytrading.cli.market.chain_view import REDRAW_S, headline, picture, watch_chain
 from mytrading.core.options.chain import ChainRow, ChainSide, ChainView
 from tests.kit.option_market import NOW, Market
 

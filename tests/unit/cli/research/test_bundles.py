@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from mytrading.cli.research.bundles import spread
+from mytrading.cli.research.run_options import spread
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.backtest.parity.load import prepare
 from mytrading.backtest.parity.replay import Replay
 from mytrading.cli.main import run as run_command
-from mytrading.cli.shell.completion import journal_days, strategy_names
+from mytrading.cli.shell.options import journal_days, strategy_names
 from mytrading.core.time import MINUTE
 from mytrading.daemons.engine.strategy_files import find_strategies
 from mytrading.messages.codec import encode_body

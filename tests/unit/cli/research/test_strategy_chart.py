@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.cli.research.strategy_chart import legs_of, page, with_trend
+from mytrading.cli.research.charts import legs_of, strategy_page, with_trend
 from mytrading.core.bars.premium import HeldLeg
 from mytrading.core.time import MINUTE
 from mytrading.messages.market import Bar
@@ -55,7 +55,7 @@ def test_page_opens_without_a_network_and_shows_premium_trend_and_entry() -> Non
     told = {"strategy": "My <one>", "timeframe": "5m", "period": 3, "multiplier": 1.5, "open": False,
             "legs": [{"instrument": "NFO:A", "quantity": -65, "price": 100.0}], "entered_ns": 4 * 5 * MINUTE,
             "bars": rows()}  # fmt: skip
-    text = page(told)
+    text = strategy_page(told)
     assert "My &lt;one&gt;: combined premium" in text and "-65 NFO:A at 100.00" in text and "; closed" in text
     assert "Supertrend up" in text and "Supertrend down" in text and '"text":"entry"' in text
     assert 'src="http' not in text

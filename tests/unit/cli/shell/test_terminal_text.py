@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mytrading.cli.shell.terminal import PlainText, guard, screen_of
+from mytrading.cli.shell.output import PlainText, guard, screen_of
 from mytrading.messages.text import plain, short, shown
 
 TITLE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b]52;c;ZXZpbA==\x1b\\"

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from mytrading.cli.trading import tables
+from mytrading.cli.trading import books
 
+LIST: Any = SimpleNamespace(invoked_subcommand=None)
 COMMANDS: tuple[Callable[[], None], ...] = (
-    lambda: tables.orders(False, 50, False, ""),
-    lambda: tables.positions(False, False, ""),
-    lambda: tables.trades(50, False, ""),
+    lambda: books.orders(LIST, False, 50),
+    lambda: books.positions(LIST, False),
+    lambda: books.trades(50, False, ""),
 )
 
 
@@ -25,7 +28,7 @@ def test_rows_of_several_accounts_say_which_and_those_of_one_do_not(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rows = [{"strategy": "S", "account": account, "instrument": "NSE:SBIN", "quantity": 1} for account in accounts]
-    monkeypatch.setattr(tables, "_ask", lambda *_, **__: rows)
+    monkeypatch.setattr(books, "ask", lambda *_, **__: rows)
     command()
     head, *lines = capsys.readouterr().out.splitlines()
     assert ("account" in head.split()) is named

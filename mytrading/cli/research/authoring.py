@@ -1,16 +1,15 @@
-"""`mytrading new-strategy`: a working strategy with its configuration and a test, to be changed by its author.
-
-Nothing that is there is ever overwritten.
-"""
+"""For authors: `mytrading new-strategy` writes a working strategy, `mytrading indicators` lists what it may use."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, USAGE, fail, failures, print_json
+from mytrading.cli.shell.options import AsJson, completion
+from mytrading.cli.shell.output import ERROR, USAGE, fail, print_result, print_rows, project_folder
 
 _STRATEGY = '''"""{title}: say here in one line when it is long, and when it is out."""
 
@@ -74,26 +73,19 @@ def test_buys_above_the_mean_and_leaves_below():
 def new_strategy(
     name: str = typer.Argument(..., help="How it is called everywhere: Opening_Range, MeanRevert …"),
     with_test: bool = typer.Option(True, "--test/--no-test", help="Write a test of it, too."),
-    as_json: bool = JSON_OPTION,
+    as_json: AsJson = False,
 ) -> None:
     """Write a strategy that works, with its configuration and a test; then make it yours."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{1,60}", name):
         fail(USAGE, f"expected a name of letters, digits and _ that begins with a letter, found {name!r}")
-    with failures():
-        from mytrading.runtime.host.paths import project_home
-
-        home = project_home()
+    home = project_folder()
     _refuse_known(home, name)
-    made = _write(home, name, with_test)
-    if as_json:
-        print_json({"name": name, "files": [str(path.relative_to(home)) for path in made]})
-        return
-    for path in made:
-        print(f"wrote {path.relative_to(home)}")
-    print(f"try it:  mytrading backtest {name} --data BARS.csv")
-    print(f"run it:  ENABLED_STRATEGIES={name} mytrading up --simulator")
+    files = [str(path.relative_to(home)) for path in _write(home, name, with_test)]
+    lines = [*(f"wrote {file}" for file in files), f"try it:  mytrading backtest {name} --data BARS.csv"]
+    lines.append(f"run it:  ENABLED_STRATEGIES={name} mytrading up --simulator")
     if with_test:
-        print(f"test it: python -m pytest {made[-1].relative_to(home)}")
+        lines.append(f"test it: python -m pytest {files[-1]}")
+    print_result({"name": name, "files": files}, as_json, *lines)
 
 
 def _refuse_known(home: Path, name: str) -> None:
@@ -124,15 +116,52 @@ def _write(home: Path, name: str, with_test: bool) -> list[Path]:
     ]
     if with_test:
         wanted.append((home / "tests" / "strategies" / f"test_{file}.py", _TEST))
-    there = [str(path.relative_to(home)) for path, _ in wanted if path.exists()]
-    if there:
-        fail(ERROR, f"{', '.join(there)} exists; nothing was written, choose another name or remove it first")
+    existing = [str(path.relative_to(home)) for path, _ in wanted if path.exists()]
+    if existing:
+        fail(ERROR, f"{', '.join(existing)} exists; nothing was written, choose another name or remove it first")
     for path, template in wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(template.format(**given), encoding="utf-8")
     return [path for path, _ in wanted]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command(name="new-strategy")(new_strategy)
+# indicators
+
+
+@completion
+def indicator_names() -> list[str]:
+    """Indicators."""
+    from mytrading.core.indicators import BUILT_IN
+
+    return list(BUILT_IN)
+
+
+def indicators(
+    name: str = typer.Argument("", help="One of them, or the beginning of its name.", autocompletion=indicator_names),
+    group: str = typer.Option("", "--group", help="Only those of a group, such as momentum or volume."),
+    as_json: AsJson = False,
+) -> None:
+    """Indicators by name, with their inputs, parameters and defaults."""
+    from difflib import get_close_matches
+
+    from mytrading.core.indicators import BUILT_IN
+
+    rows = [_row(BUILT_IN[known]) for known in BUILT_IN if known.upper().startswith(name.upper())]
+    rows = [row for row in rows if group.lower() in row["group"].lower()]
+    if not rows:
+        groups = ", ".join(sorted({BUILT_IN[known].group for known in BUILT_IN}))
+        near = get_close_matches(name.upper(), list(BUILT_IN), 3)
+        hint = f"; did you mean {', '.join(near)}?" if near else f"; groups are {groups}"
+        fail(USAGE, f"no indicator begins with {name!r}" + (f" in group {group!r}" if group else "") + hint)
+    columns = ("name", "group", "about", "inputs", "parameters", "lookback")
+    if not as_json:
+        for row in rows:
+            row["parameters"] = ", ".join(f"{key}={value:g}" for key, value in row["parameters"].items())
+    print_rows(rows, columns, as_json, "no indicators")
+
+
+def _row(item: Any) -> dict[str, Any]:
+    return {
+        "name": item.name, "group": item.group, "about": item.about, "inputs": list(item.inputs),
+        "parameters": dict(item.parameters), "lookback": item.lookback(**item.parameters),
+    }  # fmt: skip

@@ -1,18 +1,18 @@
-"""`mytrading strategies chart`: a strategy's combined premium with its Supertrend, as a page that needs no network.
+"""`mytrading chart` of an instrument, `mytrading strategies chart` of a strategy's combined premium: pages.
 
-It is drawn from the bars that the feed stored of the legs themselves; there is no stand-in for a missing one.
+They are drawn, with their Supertrend, from the bars that the feed stored; there is no stand-in for a missing one.
 """
 
 from __future__ import annotations
 
-import tomllib
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from mytrading.cli.shell.completion import owner_names
-from mytrading.cli.shell.output import ERROR, JSON_OPTION, PROFILE_OPTION, USAGE, fail, print_json, stack
+from mytrading.cli.shell.options import AsJson, OwnerName, Profile
+from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, stack
 from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
@@ -25,18 +25,18 @@ _SIGNALS = {1: "BUY", -1: "SELL", 0: "NEUTRAL"}
 _ROWS = 2000
 
 
-def chart(
-    name: str = typer.Argument(..., help="The strategy.", autocompletion=owner_names),
+def strategy_chart(
+    name: OwnerName,
     timeframe: str = typer.Option("", "--timeframe", "-t", help=f"{', '.join(TIMEFRAMES)}; default: as its exit's."),
     period: int = typer.Option(0, "--period", min=0, help="Of the Supertrend; default: as its exit's, else 7."),
     multiplier: float = typer.Option(0.0, "--multiplier", min=0.0, help="Likewise; else 3."),
     out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: NAME_premium.html."),
-    as_json: bool = JSON_OPTION,
-    profile: str = PROFILE_OPTION,
+    as_json: AsJson = False,
+    profile: Profile = "",
 ) -> None:
     """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
-    if timeframe and timeframe not in TIMEFRAMES:
-        fail(USAGE, f"--timeframe: expected one of {', '.join(TIMEFRAMES)}, found {timeframe!r}")
+    if timeframe:
+        _check_timeframe(timeframe)
     from mytrading.messages.ops import StatusQuery, StrategyQuery
 
     with stack(profile) as found:
@@ -57,9 +57,14 @@ def chart(
     if not rows:
         fail(ERROR, f"no completed {rule['timeframe']} bar that all legs have is stored yet; try --timeframe 1m")
     path = Path(out or f"{body['name']}_premium.html")
-    path.write_text(page(content), encoding="utf-8")
+    path.write_text(strategy_page(content), encoding="utf-8")
     last = rows[-1]
     print(f"{path}: {len(rows)} bars, premium {last['close']:,.2f}, {last['signal']}{'' if is_open else ', closed'}")
+
+
+def _check_timeframe(timeframe: str) -> None:
+    if timeframe not in TIMEFRAMES:
+        fail(USAGE, f"--timeframe: expected one of {', '.join(TIMEFRAMES)}, found {timeframe!r}")
 
 
 def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
@@ -76,7 +81,7 @@ def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier:
 
 
 def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is held, else the round trips of the last run."""
+    """Positions that are held, else the round trips of the last run."""
     held = [row for row in body["positions"] if row["quantity"]]
     if held or not body["trades"]:
         return held
@@ -98,17 +103,13 @@ def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
 
 def _bars(config: RunConfig, legs: list[HeldLeg], timeframe: str, now: int) -> list[Bar]:
     from mytrading.adapters.storage.bar_store import BarReader
+    from mytrading.cli.shell.target import calendar_of
     from mytrading.core.bars.premium import one_set, premium_bars
-    from mytrading.core.calendar import Calendar
 
-    calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     units = one_set(legs)
-    reader = BarReader(config.bars_dir)
-    try:
+    with closing(BarReader(config.bars_dir)) as reader:
         minutes = {name: reader.bars(name, limit=_ROWS) for name in units}
-    finally:
-        reader.close()
-    return premium_bars(units, minutes, timeframe, calendar, now)
+    return premium_bars(units, minutes, timeframe, calendar_of(config.home), now)
 
 
 def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str, Any]]:
@@ -119,23 +120,16 @@ def with_trend(bars: list[Bar], period: int, multiplier: float) -> list[dict[str
 
     high, low, close = (np.array([getattr(bar, name) for bar in bars]) for name in ("high", "low", "close"))
     trend = supertrend(high, low, close, period, multiplier)
-    return [
-        {
-            "start_ns": bar.start_ns,
-            "at": format_ist(bar.start_ns),
-            "open": round(bar.open, 2),
-            "high": round(bar.high, 2),
-            "low": round(bar.low, 2),
-            "close": round(bar.close, 2),
-            "line": None if np.isnan(trend.line[k]) else round(float(trend.line[k]), 2),
-            "direction": int(trend.direction[k]),
-            "signal": _SIGNALS[int(trend.direction[k])],
-        }
-        for k, bar in enumerate(bars)
-    ]
+    rows = []
+    for bar, line, direction in zip(bars, trend.line, map(int, trend.direction), strict=True):
+        prices = {name: round(getattr(bar, name), 2) for name in ("open", "high", "low", "close")}
+        level = None if np.isnan(line) else round(float(line), 2)
+        moment = {"start_ns": bar.start_ns, "at": format_ist(bar.start_ns)}
+        rows.append({**moment, **prices, "line": level, "direction": direction, "signal": _SIGNALS[direction]})
+    return rows
 
 
-def page(content: dict[str, Any]) -> str:
+def strategy_page(content: dict[str, Any]) -> str:
     """The page: candles of the premium, the Supertrend in two colours, and the moment of entry."""
     from mytrading.reports.charts import candles, embed
     from mytrading.reports.page import Page, PageSection, render
@@ -157,6 +151,62 @@ def page(content: dict[str, Any]) -> str:
     )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the command."""
-    app.command("chart")(chart)
+# of an instrument
+
+
+def chart(
+    symbol: str = typer.Argument(..., help="EXCHANGE:SYMBOL, or a short name of config/symbols.toml."),
+    timeframe: str = typer.Option("1m", "--timeframe", "-t", help=", ".join(TIMEFRAMES)),
+    period: int = typer.Option(7, "--period", min=1, help="Of the Supertrend."),
+    multiplier: float = typer.Option(3.0, "--multiplier", min=0.1, help="Of the Supertrend."),
+    out: str = typer.Option("", "--out", "-o", metavar="FILE", help="The page; default: SYMBOL.html."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Draw the newest bars of an index, share, future or option, with the Supertrend."""
+    _check_timeframe(timeframe)
+    from mytrading.cli.shell.target import resolved
+    from mytrading.messages.ops import StatusQuery
+
+    with stack(profile) as found:
+        instrument = resolved(symbol, found.config.home)
+        now = int(found.ask(StatusQuery())["market_ns"])
+        bars = stored_bars(found.config, instrument, timeframe, now)
+    if not bars:
+        fail(
+            USAGE,
+            f"expected stored {timeframe} bars of {instrument}, found none: it must be watched, by a strategy "
+            f"or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`",
+        )
+    rows = with_trend(bars, period, multiplier)
+    rule = {"timeframe": timeframe, "period": period, "multiplier": multiplier}
+    content = {"instrument": instrument, **rule, "bars": rows}
+    if as_json:
+        print_json(content)
+        return
+    path = Path(out or f"{instrument.partition(':')[2]}.html")
+    path.write_text(symbol_page(content), encoding="utf-8")
+    print(f"{path}: {len(rows)} bars, last {rows[-1]['close']:,.2f}, {rows[-1]['signal']}")
+
+
+def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) -> list[Bar]:
+    """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
+    from mytrading.adapters.storage.bar_store import BarReader
+    from mytrading.cli.shell.target import calendar_of
+    from mytrading.core.bars.builder import aggregate
+
+    with closing(BarReader(config.bars_dir)) as reader:
+        return aggregate(reader.bars(instrument, limit=_ROWS), timeframe, calendar_of(config.home), now)
+
+
+def symbol_page(content: dict[str, Any]) -> str:
+    """The page: candles, and the Supertrend in two colours."""
+    from mytrading.reports.charts import candles, embed
+    from mytrading.reports.page import Page, PageSection, render
+
+    subtitle = (
+        f"{content['timeframe']} bars as the feed stored them, "
+        f"Supertrend {content['period']}, {content['multiplier']:g}. Minutes without a stored bar are left out."
+    )
+    chart = embed(candles(content["bars"], "price"))
+    return render(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))

@@ -1,0 +1,396 @@
+"""`mytrading optimize`: sets of parameters tried side by side; `walk-forward`: chosen on some days, judged on later.
+
+A search that is stopped goes on where it was when the same command is given again. The days that a walk-forward judges
+on had no part in the choice.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mytrading.cli.research.backtest import fetched
+from mytrading.cli.research.run_options import RunOptions, expect, spread
+from mytrading.cli.shell.options import AsJson, Profile
+from mytrading.cli.shell.output import (
+    CONFIGURATION,
+    ERROR,
+    USAGE,
+    fail,
+    failures,
+    print_json,
+    print_rows,
+    progress,
+    say,
+    say_notes,
+)
+
+if TYPE_CHECKING:
+    from mytrading.backtest.search.study import StudyPlan
+    from mytrading.backtest.search.trials import Trial
+    from mytrading.backtest.search.walk_forward import Fold, WalkForwardStep
+    from mytrading.backtest.search.workers import Payload, Workers
+    from mytrading.backtest.setup.prepare import Prepared
+
+_SHOWN = 10
+Param = Annotated[
+    list[str],
+    typer.Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
+]
+Objective = Annotated[str, typer.Option(help="A metric of the report, or net (rupees after costs).")]
+Method = Annotated[str, typer.Option(help="grid, random, tpe or nsga.")]
+Trials = Annotated[int, typer.Option(min=0, help="How many; default: the whole grid, or 100 of another method.")]
+WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=0, help="Processes; default: one a core.")]
+On = Annotated[
+    str, typer.Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
+]
+MinTrades = Annotated[int, typer.Option("--min-trades", min=0, help="Fewer round trips give no figure.")]
+Seed = Annotated[int, typer.Option(help="Of the sampler.")]
+Report = Annotated[Path | None, typer.Option(help="Folder for report.html and trials.jsonl; default: runs/…")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(RunOptions):
+    """A run over history, the sets of parameters to try on it, their objective, and where they are run."""
+
+    param: Param
+    objective: Objective = "sharpe"
+    method: Method = "grid"
+    trials: Trials = 0
+    workers: WorkersOption = 0
+    on: On = ""
+    min_trades: MinTrades = 1
+    seed: Seed = 1
+    report: Report = None
+
+    def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
+        """The run, how to search the space of its parameters, and what workers need; ends the command without them."""
+        from mytrading.backtest.search.space import SpaceError, parse, parse_legs
+        from mytrading.backtest.search.study import METHODS, StudyPlan
+        from mytrading.backtest.search.trials import OBJECTIVES
+        from mytrading.backtest.search.workers import packed
+        from mytrading.backtest.setup.prepare import AskedWrongly, prepare, source_file
+        from mytrading.config.symbols import UnknownSymbol
+        from mytrading.runtime.host.paths import project_home
+        from mytrading.strategies.errors import StrategyError
+
+        expect("--objective", self.objective, OBJECTIVES)
+        expect("--method", self.method, METHODS)
+        run = self.asked()
+        with failures():
+            home = project_home()
+            try:
+                found = prepare(home, run, lambda *what: fetched(profile, *what))
+                legs = found.spec.legs
+                space = parse_legs(legs, self.param) if legs else parse(found.spec.strategy, self.param)
+                plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
+                return found, plan, packed(found.spec, source_file(home, self.name))
+            except (AskedWrongly, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
+                fail(USAGE, str(error))
+
+    def folder(self, command: str) -> Path:
+        """Where a search is kept, so that the same command goes on with it."""
+        return self.report if self.report is not None else Path("runs") / f"{command}-{Path(self.name).stem}"
+
+    @contextmanager
+    def crew(self, payload: Payload) -> Iterator[Workers]:
+        """Workers as the options have them."""
+        from mytrading.backtest.search.workers import PayloadError, WorkersError, local, on_cluster
+
+        least, count = self.min_trades, self.workers
+        try:
+            with (
+                on_cluster(payload, self.objective, least, self.on, count)
+                if self.on
+                else local(payload, self.objective, least, count)
+            ) as found:
+                yield found
+        except (WorkersError, PayloadError) as error:
+            fail(CONFIGURATION if self.on else ERROR, str(error))
+
+
+def _unwritable(folder: Path, reason: str | None) -> str:
+    return f"{folder}: cannot be written: {reason}; name another folder with --report"
+
+
+# optimize
+
+
+@spread
+def optimize(
+    asked: SearchOptions,
+    screen: bool = typer.Option(
+        False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."
+    ),
+    top: int = typer.Option(20, min=1, help="With --screen: so many of the best are run by the event engine."),
+    fresh: bool = typer.Option(False, "--fresh", help="Forget the trials that the folder holds."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Search a strategy's parameters; local processes, or the workers of a Dask cluster. Resumable."""
+    found, plan, payload = asked.prepared(profile)
+    folder = asked.folder("optimize")
+    screened = _screen(found, plan, asked, top, as_json) if screen else None
+    if screened is not None:
+        plan = replace(plan, method="grid", trials=len(screened[1]))
+    only = [trial.parameters for trial in screened[1]] if screened is not None else None
+    done = _search(found, payload, plan, asked, folder, fresh, only, as_json)
+    _end(found, plan, done, screened[0] if screened is not None else None, folder, as_json)
+
+
+def _screen(
+    found: Prepared, plan: StudyPlan, asked: SearchOptions, top: int, as_json: bool
+) -> tuple[list[Trial], list[Trial]]:
+    """All points screened, and the best of them."""
+    from mytrading.backtest.search.screen import ScreenError, sweep
+    from mytrading.backtest.search.trials import ranked
+
+    try:
+        with progress("screened", len(plan.space), as_json) as update:
+            all_of = sweep(found.spec, plan.space.points(), plan.objective, asked.min_trades,
+                           asked.workers or os.cpu_count() or 1,
+                           lambda done: None if done % 50 else update(completed=done))  # fmt: skip
+    except ScreenError as error:
+        fail(USAGE, str(error))
+    best = ranked(all_of, plan.objective)[:top]
+    if not best:
+        problem = all_of[0].problem if all_of else "there was none"
+        fail(ERROR, f"--screen: none of {len(all_of):,} sets of parameters gave a figure; the first: {problem}")
+    return all_of, best
+
+
+def _search(
+    found: Prepared, payload: Payload, plan: StudyPlan, asked: SearchOptions, folder: Path, fresh: bool,
+    points: list[dict[str, Any]] | None, as_json: bool,
+) -> list[Trial]:  # fmt: skip
+    from mytrading.backtest.search.study import Record, StudyError, fingerprint, fitting, search
+    from mytrading.backtest.search.trials import better, ranked
+
+    record = Record(folder, fingerprint(found.spec, payload.source, plan, asked.min_trades))
+    with closing(record):
+        try:
+            before = fitting(plan, record.read(fresh), points)
+        except StudyError as error:
+            fail(USAGE, str(error))
+        except OSError as error:
+            fail(ERROR, _unwritable(folder, error.strerror))
+        if before:
+            say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
+        best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
+        sign = better(plan.objective)
+        with progress("trials", plan.wanted, as_json) as update, asked.crew(payload) as crew:
+
+            def on_trial(done: int, _wanted: int, trial: Trial) -> None:
+                if trial.counts and (not best or sign * trial.objective > sign * best[0]):
+                    best[:] = [trial.objective]
+                update(completed=done, note=f"best {plan.objective} {best[0]:.4f}" if best else "")
+
+            try:
+                return search(plan, crew, before, record.add, on_trial, points)
+            except KeyboardInterrupt:
+                say(f"stopped; what is done is kept in {folder}: the same command goes on")
+                raise
+
+
+def _end(
+    found: Prepared, plan: StudyPlan, trials: list[Trial], screened: list[Trial] | None, folder: Path, as_json: bool
+) -> None:
+    from mytrading.backtest.search.report import write_search
+    from mytrading.backtest.search.trials import deflated_sharpe, ranked, stability
+
+    best = ranked(trials, plan.objective)
+    everything = screened if screened is not None else trials
+    worth = None
+    if best:
+        worth = (deflated_sharpe(best[0], everything), stability(best[0], everything, plan.space, plan.objective))
+    title = f"{found.spec.run.name}: {len(everything):,} sets of parameters by {plan.objective}"
+    write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
+                 trials if screened is not None else None)  # fmt: skip
+    if as_json:
+        print_json(_body(found, plan, trials, best, screened, worth, folder))
+    else:
+        say_notes(found.notes)
+        _print(plan, trials, best, worth, folder)
+    if not best:
+        problem = trials[0].problem if trials else "there was none"
+        fail(ERROR, "" if as_json else f"none of {len(trials):,} trials gave a figure; the first: {problem}")
+
+
+def _body(
+    found: Prepared, plan: StudyPlan, trials: list[Trial], best: list[Trial], screened: list[Trial] | None, worth: Any,
+    folder: Path,
+) -> dict[str, Any]:  # fmt: skip
+    names = ("parameters", "objective", "net", "trades", "trade_hash")
+    body: dict[str, Any] = {
+        "strategy": found.spec.run.name, "objective": plan.objective, "method": plan.method, "trials": len(trials),
+        "without_figure": sum(not trial.counts for trial in trials), "screened": len(screened or ()),
+        "best": [{name: getattr(trial, name) for name in names} for trial in best[:_SHOWN]],
+        "notes": list(found.notes), "report": str(folder / "report.html"),
+    }  # fmt: skip
+    if worth is not None:
+        deflated, stable = worth
+        body["deflated_sharpe"] = _number(deflated.probability)
+        body["luck"] = {"sharpe_by_day": _number(deflated.luck), "best_by_day": _number(deflated.sharpe)}
+        body["stability"] = {
+            "neighbours": stable.neighbours, "median": _number(stable.median), "rank": _number(stable.rank)
+        }  # fmt: skip
+    return body
+
+
+def _number(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, folder: Path) -> None:
+    rows = [
+        {**trial.parameters, plan.objective: round(trial.objective, 4), "net": round(trial.net), "trades": trial.trades}
+        for trial in best[:_SHOWN]
+    ]
+    columns = tuple(dict.fromkeys((*(axis.name for axis in plan.space.axes), plan.objective, "net", "trades")))
+    print_rows(rows, columns, False, "no trial gave a figure")
+    if worth is not None:
+        deflated, stable = worth
+        print(f"\ndeflated Sharpe ratio  {deflated.probability:.3f}  (chance of merit after {deflated.trials:,} "
+              "trials; under 0.95 is weak)")  # fmt: skip
+        print(f"neighbours             {stable.neighbours}, their median ranks above {stable.rank:.0%} of all")
+    without = [trial for trial in trials if not trial.counts]
+    if best and without:
+        say(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
+    say(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
+
+
+# walk-forward
+
+
+@spread
+def walk_forward(
+    asked: SearchOptions,
+    train: int = typer.Option(60, min=1, help="Days to choose on."),
+    test: int = typer.Option(20, min=1, help="Days that the choice is then judged on."),
+    anchored: bool = typer.Option(False, "--anchored", help="Choose on all days so far, not on the last ones only."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
+    from mytrading.backtest.search.walk_forward import WalkError, days_of, folds
+
+    found, plan, _ = asked.prepared(profile)
+    try:
+        stretches = folds(days_of(found.spec), train, test, anchored)
+    except WalkError as error:
+        fail(USAGE, str(error))
+    folder = asked.folder("walk-forward")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(ERROR, _unwritable(folder, error.strerror))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        fail(ERROR, _unwritable(folder, "no permission"))
+    _end_walk(found, plan, _walk(found, asked, plan, stretches, as_json), folder, as_json)
+
+
+def _walk(
+    found: Prepared, asked: SearchOptions, plan: StudyPlan, stretches: list[Fold], as_json: bool
+) -> list[WalkForwardStep]:
+    from mytrading.backtest.search.study import search
+    from mytrading.backtest.search.trials import ranked
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, part
+    from mytrading.backtest.search.workers import packed
+    from mytrading.backtest.setup.prepare import source_file
+    from mytrading.runtime.host.paths import project_home
+
+    steps: list[WalkForwardStep] = []
+    with progress("trials", len(stretches) * plan.wanted, as_json) as update:
+        for number, fold in enumerate(stretches):
+
+            def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
+                update(completed=before * plan.wanted + ran, note=f"fold {before + 1} of {len(stretches)}")
+
+            payload = packed(part(found.spec, fold.first, fold.chosen), source_file(project_home(), asked.name))
+            with asked.crew(payload) as crew:
+                trials = search(plan, crew, (), lambda _trial: None, on_trial)
+            if best := ranked(trials, plan.objective):
+                steps.append(_judged(found, fold, best[0]))
+            else:
+                problem = trials[0].problem if trials else "no trial"
+                steps.append(WalkForwardStep(fold, None, (), problem=problem))
+    return steps
+
+
+def _judged(found: Prepared, fold: Fold, best: Trial) -> WalkForwardStep:
+    """The choice, run over both stretches; only the days after it count."""
+    from mytrading.backtest.results.output import daily_returns
+    from mytrading.backtest.run import run
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, part
+
+    spec = part(found.spec, fold.first, fold.end)
+    result = run(spec.with_parameters(best.parameters))
+    days, equity = result.curve.daily()
+    after = days >= fold.chosen
+    returns = daily_returns(result)[after]
+    begin = float(equity[~after][-1]) if (~after).any() else spec.capital
+    net = float(equity[-1]) - begin if len(equity) else 0.0
+    problem = result.fault.error if result.fault is not None else ""
+    return WalkForwardStep(fold, best, tuple(returns.tolist()), round(net, 2), problem)
+
+
+def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], folder: Path, as_json: bool) -> None:
+    from mytrading.backtest.results import output
+    from mytrading.backtest.search import walk_forward as walk
+    from mytrading.backtest.search.report import write_walk
+    from mytrading.core.time import iso_day_of
+
+    title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
+    try:
+        write_walk(folder / "report.html", title, found.notes, steps, plan.objective)
+    except OSError as error:
+        fail(ERROR, _unwritable(folder, error.strerror))
+    rows = [_row(step) for step in steps]
+    metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}
+    ratio = walk.efficiency(steps)
+    if as_json:
+        print_json(
+            {"strategy": found.spec.run.name, "objective": plan.objective, "folds": rows, "metrics": metrics,
+             "efficiency": ratio if math.isfinite(ratio) else None, "notes": list(found.notes),
+             "report": str(folder / "report.html")}
+        )  # fmt: skip
+        return
+    say_notes(found.notes)
+    for step in steps:
+        if step.problem:
+            say(f"{iso_day_of(step.fold.chosen)}: nothing judged from here: {step.problem}")
+    shown = [
+        {
+            **row,
+            "parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items()),
+            "return": f"{row['return']:.2%}",
+        }
+        for row in rows
+    ]
+    print_rows(shown, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
+    for key in ("total_return", "sharpe", "max_drawdown"):
+        if metrics.get(key) is not None:
+            print(f"{key.replace('_', ' '):<24}{output.shown(key, metrics[key])}")
+    shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
+    print(f"{'efficiency':<24}{shown_ratio}  (return after the choice over that before it)")
+    say(f"written to {folder}: report.html")
+
+
+def _row(step: WalkForwardStep) -> dict[str, Any]:
+    from mytrading.core.time import iso_day_of
+
+    fold, best = step.fold, step.best
+    return {
+        "chosen_from": iso_day_of(fold.first), "chosen_to": iso_day_of(fold.chosen - 1),
+        "judged_from": iso_day_of(fold.chosen), "judged_to": iso_day_of(fold.end - 1), "days": fold.judged_days,
+        "parameters": best.parameters if best is not None else {}, "objective": best.objective if best else None,
+        "return": round(math.prod(1.0 + value for value in step.returns) - 1.0, 8), "net": step.net,
+        "problem": step.problem,
+    }  # fmt: skip

@@ -1,0 +1,135 @@
+"""Options that many commands share, declared once, and what the shell offers for them when Tab is pressed.
+
+Completion never fails and never waits; without a stack it offers nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any
+
+import typer
+
+WAIT_S = 0.5
+LOGS = ("supervisord", "main", "trade", "error", "performance")
+"""What `logs` shows besides the processes."""
+
+
+def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """A completion of typer's from a function that lists all names; none where they cannot be had."""
+
+    def offered(incomplete: str) -> list[str]:
+        from mytrading.cli.shell.output import Failure
+        from mytrading.config.problems import ConfigurationError
+        from mytrading.runtime.host.paths import NoProject
+
+        try:
+            return sorted({name for name in names() if name.upper().startswith(incomplete.upper())})
+        except (Failure, ConfigurationError, NoProject, OSError, SyntaxError):
+            return []
+
+    return offered
+
+
+def _rows(verb: str) -> list[dict[str, Any]]:
+    """The rows that a query without fields answers, all of them; none without a stack."""
+    from mytrading.cli.shell.output import stack
+    from mytrading.messages.ops import OrdersQuery, PositionsQuery, StrategiesQuery
+    from mytrading.runtime.streams.ops_client import Ops
+
+    queries = {"orders": OrdersQuery(limit=0), "positions": PositionsQuery(), "strategies": StrategiesQuery()}
+    with stack() as found:
+        if not found.is_running():
+            return []
+        with Ops(found.config, WAIT_S) as ops:
+            rows: list[dict[str, Any]] = ops.ask(queries[verb])
+            return rows
+
+
+def _config() -> Any:
+    from mytrading.cli.shell.output import stack
+
+    with stack() as found:
+        return found.config
+
+
+order_ids = completion(lambda: [row["client_order_id"] for row in _rows("orders")])
+held_instruments = completion(lambda: [row["instrument"] for row in _rows("positions")])
+owner_names = completion(lambda: [row["name"] for row in _rows("strategies")])
+strategy_names = completion(lambda: [run.name for run in _config().strategies])
+"""Strategies of the stack, whether it runs or not."""
+account_names = completion(lambda: [account.id for account in _config().order_accounts])
+
+
+@completion
+def unresolved_ids() -> list[str]:
+    """Ids of orders that an operator may have to resolve."""
+    unresolved = ("UNKNOWN", "PARKED", "LOST", "GHOST")
+    return [row["client_order_id"] for row in _rows("orders") if row["state"] in unresolved]
+
+
+@completion
+def strategy_classes() -> list[str]:
+    """Strategies in the project's folder with code, enabled or not."""
+    from mytrading.config.strategy_files import discover_strategies
+    from mytrading.runtime.host.paths import project_home
+
+    return [item.name for item in discover_strategies(project_home() / "strategies")]
+
+
+@completion
+def leg_names() -> list[str]:
+    """Files of legs."""
+    from mytrading.runtime.host.paths import project_home
+
+    files = (project_home() / "config" / "strategies").glob("*.toml")
+    return [path.stem for path in files if "[[legs]]" in path.read_text(errors="replace")]
+
+
+@completion
+def log_names() -> list[str]:
+    """Processes and logs."""
+    from mytrading.runtime.supervision.control import PROGRAMS
+
+    return [*PROGRAMS, *LOGS]
+
+
+@completion
+def profile_names() -> list[str]:
+    """Profiles that come with the program, and those that were started."""
+    from mytrading.runtime.host.paths import started_states
+
+    return ["paper", "replay", "default", *(folder.name for folder in started_states())]
+
+
+@completion
+def journal_days() -> list[str]:
+    """Days that the stack has a journal of."""
+    from mytrading.runtime.journal.journal import segments
+
+    return [path.stem for path in segments(_config().journal_dir("engine"))]
+
+
+@completion
+def underlyings() -> list[str]:
+    """Underlyings that have options in the stack's list of instruments."""
+    from mytrading.adapters.storage.instrument_store import InstrumentFile
+
+    return [item.underlying for item in InstrumentFile(_config().state).snapshot().instruments if item.kind.is_option]
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Profile = Annotated[
+    str,
+    typer.Option(
+        "--profile", help="Which stack: paper, replay, default; else the one that runs.", autocompletion=profile_names
+    ),
+]
+RequestId = Annotated[
+    str, typer.Option("--request-id", help="Your own id of this request: repeated with it, it is executed once.")
+]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most this many, the newest; 0 is all.")]
+Account = Annotated[str, typer.Option("--account", "-a", help="Only this one.", autocompletion=account_names)]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the journal.")]
+Deadline = Annotated[float, typer.Option("--deadline", min=1.0, max=86_399.0, help="Seconds until it must be flat.")]
+OwnerName = Annotated[str, typer.Argument(help="The strategy.", autocompletion=owner_names)]

@@ -1,0 +1,394 @@
+"""`mytrading orders`, `positions`, `trades`, `signals` and `alerts`: tables of the gateway, and commands on one row."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mytrading.cli.shell.options import (
+    Account,
+    AsJson,
+    Deadline,
+    Limit,
+    Profile,
+    Reason,
+    RequestId,
+    held_instruments,
+    owner_names,
+    unresolved_ids,
+)
+from mytrading.cli.shell.output import (
+    ERROR,
+    TIMED_OUT,
+    USAGE,
+    ask,
+    fail,
+    print_json,
+    print_rows,
+    request_id,
+    say,
+    stack,
+)
+from mytrading.cli.trading.levels import report_flat, until_flat
+
+if TYPE_CHECKING:
+    from mytrading.messages.enums import Product
+    from mytrading.messages.ops import OrderRequestResult, OrderRequestTaken
+    from mytrading.orchestrator import TradingOrchestrator
+
+POLL_S = 0.1
+ANSWER_S = 15.0
+QUOTE_WAIT_S = 10.0
+Row = dict[str, Any]
+OrderId = Annotated[str, typer.Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
+Timeout = Annotated[float, typer.Option("--timeout", min=0.0, help="Seconds to wait for the end of it.")]
+Instrument = Annotated[str, typer.Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=held_instruments)]
+ProductName = Annotated[str, typer.Option("--product", "-p", help="MIS, NRML or CNC, if it is held as several.")]
+
+orders_app = typer.Typer(
+    invoke_without_command=True,
+    help="Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them.",
+    rich_markup_mode=None,
+)
+positions_app = typer.Typer(
+    invoke_without_command=True,
+    help="Positions by owner, with confidence; `claim` and `close` act on them.",
+    rich_markup_mode=None,
+)
+
+
+def _columns(rows: list[Row], *names: str) -> tuple[str, ...]:
+    """These columns of a table, with the account after the strategy where the rows are of more than one."""
+    if len({row["account"] for row in rows if row.get("account")}) < 2:
+        return names
+    after = names.index("strategy") + 1
+    return (*names[:after], "account", *names[after:])
+
+
+def trades(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
+    """Completed trades."""
+    from mytrading.messages.ops import TradesQuery
+
+    columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
+    rows = ask(profile, TradesQuery(limit=limit))
+    print_rows(rows, _columns(rows, *columns), as_json, "no trades yet")
+
+
+def signals(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
+    """Signals of strategies, their outcome in each account, and denials."""
+    from mytrading.messages.ops import SignalsQuery
+
+    columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
+    rows = ask(profile, SignalsQuery(limit=limit))
+    if not as_json:
+        rows = [each for row in rows for each in _by_account(row)]
+    print_rows(rows, columns, as_json, "no signals yet")
+
+
+def _by_account(row: Row) -> list[Row]:
+    """A signal's row; in several accounts, each account's result and denial as rows of their own under it."""
+    accounts = row.get("accounts", [])
+    if len(accounts) < 2:
+        return [row]
+    under = [{"strategy": f"· {one['account']}", "result": one["result"], "denied": one["reason"]} for one in accounts]
+    return [{**row, "denied": ""}, *under]
+
+
+def alerts(
+    everything: bool = typer.Option(False, "--all", help="Cleared ones too."),
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Alerts of all processes, active ones unless --all."""
+    from mytrading.messages.ops import AlertsQuery
+
+    rows = ask(profile, AlertsQuery(limit=limit, all=everything))
+    columns = ("first_ns", "severity", "code", "subject", "message", "count")
+    print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
+
+
+# orders
+
+
+@orders_app.callback()
+def orders(
+    context: typer.Context,
+    live: bool = typer.Option(False, "--live", help="Only those that may still fill."),
+    limit: Limit = 50,
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
+    if context.invoked_subcommand is not None:
+        return
+    from mytrading.messages.ops import OrdersQuery
+
+    rows = ask(profile, OrdersQuery(limit=limit, live=live))
+    if not as_json:
+        rows = [each for row in rows for each in (row, *_slices(row))]
+    columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type",
+               "price", "state", "filled", "average_price", "message")  # fmt: skip
+    print_rows(rows, _columns(rows, *columns), as_json, "no orders")
+
+
+def _slices(row: Row) -> list[Row]:
+    """The slices of an order above the freeze quantity as rows of their own under it."""
+    slices = row.get("slices", [])
+    return [{**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices]
+
+
+@orders_app.command()
+def cancel(
+    order: OrderId,
+    reason: Reason = "",
+    force: bool = typer.Option(False, "--force", help="A stop or an exit too; needs a reason."),
+    timeout: Timeout = 15.0,
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Cancel one order, and wait until its end is proven."""
+    from mytrading.messages.ops import CancelCommand
+
+    command = CancelCommand(request_id=request_id(request), order=order, reason=reason, force=force)
+    with stack(profile) as found:
+        _report(_result(found, found.ask(command), timeout, cancel=True), as_json, timeout)
+
+
+@orders_app.command()
+def modify(
+    order: OrderId,
+    price: float = typer.Option(0.0, "--price", min=0.0, help="Another limit, in rupees."),
+    trigger: float = typer.Option(0.0, "--trigger", min=0.0, help="Another trigger, in rupees."),
+    quantity: int = typer.Option(0, "--quantity", min=0, help="Fewer units in all, filled ones included."),
+    market: bool = typer.Option(
+        False, "--market", help="Fill a LIMIT entry now: through the book, at most 1 % beyond."
+    ),
+    reason: Reason = "",
+    timeout: Timeout = 15.0,
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Change one order, and wait until the order book shows it. A stop takes its protection's prices along."""
+    if market and (price or trigger or quantity):
+        fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
+    from mytrading.messages.ops import ModifyCommand
+
+    name = request_id(request)
+    with stack(profile) as found:
+        price = _price_now(found, order) if market else price
+        command = ModifyCommand(
+            request_id=name, order=order, price=price, trigger=trigger, quantity=quantity, reason=reason
+        )
+        _report(_result(found, found.ask(command), timeout, cancel=False), as_json, timeout)
+
+
+def _price_now(found: TradingOrchestrator, name: str) -> float:
+    """Where a live LIMIT order fills at once: rupees through the other side of its instrument's next quote."""
+    from mytrading.cli.market.quote_lease import QuoteLease
+    from mytrading.core.orders.marketable_price import marketable_price
+    from mytrading.messages.enums import Side
+    from mytrading.messages.ops import OrdersQuery
+
+    rows = found.ask(OrdersQuery(limit=0, live=True))
+    order = next((row for row in rows if name in (row["client_order_id"], row["broker_order_id"])), None)
+    if order is None or order["order_type"] != "LIMIT":
+        what = "none of that id" if order is None else f"a live {order['order_type']} order"
+        fail(ERROR, f"--market: expected a live LIMIT order, found {what}: {name}; see `mytrading orders --live`")
+    instrument, until = order["instrument"], time.monotonic() + QUOTE_WAIT_S
+    with QuoteLease(found.config, "modify") as lease:
+        listed = lease.book.get(instrument)
+        while True:
+            if time.monotonic() >= until:
+                fail(ERROR, f"no quote of {instrument} came within {QUOTE_WAIT_S:g} s; give --price instead")
+            lease.renew({instrument})
+            for quote in lease.quotes(POLL_S):
+                price = marketable_price(quote, Side(order["side"]), listed.tick_size if listed else 0.05)
+                if quote.instrument == instrument and price:
+                    return price
+
+
+def _result(
+    found: TradingOrchestrator, taken: OrderRequestTaken, timeout: float, *, cancel: bool
+) -> OrderRequestResult:
+    """The result of a request once it is final, or as it is after `timeout` seconds."""
+    from mytrading.messages.ops import OrderRequestQuery
+
+    until = time.monotonic() + timeout
+    while True:
+        result = found.ask(OrderRequestQuery(order=taken.order, request=taken.request, cancel=cancel))
+        if result.word != "waiting" or time.monotonic() >= until:
+            return result
+        time.sleep(POLL_S)
+
+
+def _report(result: OrderRequestResult, as_json: bool, timeout: float) -> None:
+    if as_json:
+        import msgspec
+
+        print_json(msgspec.structs.asdict(result))
+    if result.word == "waiting":
+        fail(TIMED_OUT, f"after {timeout:g} s: {result.text}; it goes on, `mytrading orders --live` shows it")
+    if result.word == "refused":
+        fail(ERROR, f"order {result.order} refused: {result.text}")
+    if not as_json:
+        print(f"order {result.order} {result.word}: {result.text}")
+
+
+@orders_app.command()
+def resolve(
+    order: str = typer.Argument(
+        ..., metavar="ID", help="The order, as `orders` shows it.", autocompletion=unresolved_ids
+    ),
+    broker_order: str = typer.Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
+    not_placed: bool = typer.Option(False, "--not-placed", help="It never reached the broker."),
+    force: bool = typer.Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """End an order that is UNKNOWN, PARKED, LOST or GHOST: it is that one, or it was never placed.
+
+    One that was never placed reserves nothing any more; if it appears all the same it is ours, and is cancelled.
+    """
+    if bool(broker_order) == not_placed:
+        fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")
+    from mytrading.messages.ops import ResolveCommand
+
+    command = ResolveCommand(
+        request_id=request_id(request), order=order, broker_order=broker_order, not_placed=not_placed, force=force,
+        reason=reason,
+    )  # fmt: skip
+    with stack(profile) as found:
+        taken = found.ask(command)
+        message = _router_answer(found, taken.request)
+    shown = {"request": taken.request, "order": taken.order, "ok": True, "message": message}
+    print_json(shown) if as_json else print(message)
+
+
+def _router_answer(found: TradingOrchestrator, request: str) -> str:
+    """The router's answer to a request; a refusal ends the command, and so does a time-out."""
+    from mytrading.messages.ops import AnswerQuery
+
+    until = time.monotonic() + ANSWER_S
+    while not (body := found.ask(AnswerQuery(id=request))).answered:
+        if time.monotonic() >= until:
+            fail(TIMED_OUT, f"no answer to {request} within {ANSWER_S:g} s; it stands, see `mytrading status`")
+        time.sleep(POLL_S)
+    if not body.ok:
+        fail(ERROR, body.message)
+    return body.message
+
+
+# positions
+
+
+@positions_app.callback()
+def positions(
+    context: typer.Context,
+    everything: bool = typer.Option(False, "--all", help="Flat ones of today too."),
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """What each strategy holds, and unmanaged units at the broker."""
+    if context.invoked_subcommand is not None:
+        return
+    from mytrading.messages.ops import PositionsQuery
+
+    rows = ask(profile, PositionsQuery(all=everything))
+    columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
+               "stop", "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
+    shown = rows if as_json else [{**row, "age": _age(row.get("age_s"))} for row in rows]
+    print_rows(shown, _columns(rows, *columns), as_json, "no open positions")
+
+
+def _age(seconds: float | None) -> str:
+    """A duration: 45 s, 12 min, 3 h, 2 d."""
+    if seconds is None:
+        return ""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+@positions_app.command()
+def claim(
+    instrument: Instrument,
+    strategy: str = typer.Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=owner_names),
+    quantity: int = typer.Option(0, "--quantity", "-q", min=0, help="Units; all that are unmanaged if not named."),
+    price: float = typer.Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
+    stop: float = typer.Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
+    stop_limit: float = typer.Option(0.0, "--stop-limit", min=0.0, help="Its limit; else 3 % beyond the trigger."),
+    account: Account = "",
+    product: ProductName = "",
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
+    from mytrading.messages.ops import ClaimCommand
+
+    command = ClaimCommand(
+        request_id=request_id(request), instrument=instrument, strategy=strategy, quantity=quantity, price=price,
+        stop=stop, stop_limit=stop_limit, account=account, product=_product(product), reason=reason,
+    )  # fmt: skip
+    with stack(profile) as found:
+        taken = found.ask(command)
+        message = _router_answer(found, taken.request)
+    shown = {"request": taken.request, "account": taken.account, "product": taken.product, "ok": True}
+    print_json({**shown, "message": message}) if as_json else print(message)
+
+
+def _product(name: str) -> Product | None:
+    """The product of this name, None if none was named."""
+    from mytrading.messages.enums import Product
+
+    if name and name.upper() not in Product.__members__:
+        fail(USAGE, f"--product: expected {', '.join(Product.__members__)}; found {name!r}")
+    return Product[name.upper()] if name else None
+
+
+@positions_app.command()
+def close(
+    instrument: Instrument,
+    strategy: str = typer.Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=owner_names),
+    unmanaged: bool = typer.Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
+    deadline: Deadline = 60.0,
+    account: Account = "",
+    product: ProductName = "",
+    reason: Reason = "",
+    request: RequestId = "",
+    as_json: AsJson = False,
+    profile: Profile = "",
+) -> None:
+    """Close what an owner holds of an instrument, and wait until the broker's books show it. Exit 5 if not in time."""
+    if unmanaged and strategy:
+        fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")
+    from mytrading.messages.ops import ClaimCommand, CloseCommand
+
+    name, kind, where = request_id(request), _product(product), account
+    with stack(profile) as found:
+        if unmanaged:
+            strategy = "manual"
+            command = ClaimCommand(
+                request_id=f"{name}.claim", instrument=instrument, strategy=strategy, account=account, product=kind,
+                to_close=True, reason=reason,
+            )  # fmt: skip
+            claimed = found.ask(command)
+            say(_router_answer(found, claimed.request))
+            where, kind = claimed.account, claimed.product
+        closing = found.ask(
+            CloseCommand(
+                request_id=name, instrument=instrument, strategy=strategy, account=where, product=kind,
+                deadline=deadline, claimed=unmanaged, reason=reason,
+            )
+        )  # fmt: skip
+        rows = until_flat(found, closing.flatten, deadline)
+    report_flat(rows, as_json, f"{closing.strategy} holds nothing of {instrument}")
