@@ -199,7 +199,7 @@ def trap_router(trap: Trap) -> None:
 def trap_feed(trap: Trap) -> None:
     from mytrading.adapters.storage.bar_store import BarStore
     from mytrading.daemons.feed.bars import BarPublisher
-    from mytrading.daemons.feed.publisher import MarketPublisher
+    from mytrading.daemons.feed.quotes import MarketPublisher
 
     def add(original: Any, self: Any, quote: Quote) -> None:
         if trap.minute(quote.market_ns):

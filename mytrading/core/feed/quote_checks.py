@@ -1,4 +1,4 @@
-"""Quote checks of the feed: is a price believable, is it the newest, is it fresh.
+"""Quote checks of the feed: is a price believable, and is it the newest.
 
 Invariant: no check locks an instrument out. A held price is believed once it persists, and any price after a bounded
 time and number of quotes.
@@ -129,61 +129,3 @@ class Conflator:
         quotes = list(self._newest.values())
         self._newest.clear()
         return quotes
-
-
-class Coverage(NamedTuple):
-    """How many of the instruments that should tick have done so lately."""
-
-    fresh: int
-    total: int
-    stale: tuple[str, ...] = ()
-
-    @property
-    def share(self) -> float:
-        """Fresh by total; 1 when nothing should tick."""
-        return self.fresh / self.total if self.total else 1.0
-
-
-class Freshness:
-    """When each instrument last ticked, in both times.
-
-    A quote is fresh while its market age is within the limit or its machine age within `floor_ns`: at a market speed
-    of 600 a machine second without quotes is ten market minutes, and no reason to worry.
-    """
-
-    def __init__(self, floor_ns: int) -> None:
-        self._floor = floor_ns
-        self._seen: dict[str, tuple[int, int]] = {}
-        self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
-
-    def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """Record a price, or the start of the age."""
-        self._seen[instrument] = (market_ns, machine_ns)
-
-    def dropped(self, instrument: str, machine_ns: int) -> None:
-        """Record a dropped frame. Budget: 1 µs."""
-        seen, known = self._seen.get(instrument), self._dropped.get(instrument)
-        count = known[1] + 1 if known is not None and known[0] is seen else 1
-        self._dropped[instrument] = (seen, count, machine_ns)
-
-    def deaf(self, instrument: str, for_ns: int) -> int:
-        """Dropped frames since its last price, if they kept coming for so long (machine time); else 0."""
-        seen, known = self._seen.get(instrument), self._dropped.get(instrument)
-        if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
-            return 0
-        return known[1]
-
-    def forget(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
-        self._seen.pop(instrument, None)
-        self._dropped.pop(instrument, None)
-
-    def age(self, instrument: str, machine_ns: int) -> int:
-        """Machine time since its last price; all of it if it has none."""
-        seen = self._seen.get(instrument)
-        return machine_ns - (seen[1] if seen is not None else 0)
-
-    def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
-        """True if the instrument ticked within `limit_ns` of market time or the floor of machine time."""
-        seen = self._seen.get(instrument)
-        return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)

@@ -19,7 +19,7 @@ from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.leg_selection import is_entry_day
 from mytrading.core.engine.leg_strategy import missed_window
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
-from mytrading.core.feed.demand_digest import digest
+from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
 from mytrading.daemons.engine.strategy_files import find_rules, find_strategies

@@ -12,26 +12,22 @@ It also sends the clock tick of the stack. Slow work (history, disk, a reader) n
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from mytrading.adapters.openalgo.ws.connection import SocketEvent
+from mytrading.adapters.openalgo.ws.connection import SocketEvent, SocketFrame
+from mytrading.adapters.storage.tape import TapeWriter
 from mytrading.core.calendar import Calendar
+from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.core.time import SECOND
 from mytrading.daemons.feed.alerts import FeedAlerts
 from mytrading.daemons.feed.bars import BarPublisher
-from mytrading.daemons.feed.frames import FrameReader
 from mytrading.daemons.feed.instruments import InstrumentLoader
-from mytrading.daemons.feed.market_steps import MarketSteps
-from mytrading.daemons.feed.publisher import MarketPublisher
-from mytrading.daemons.feed.quote_intake import QuoteIntake
-from mytrading.daemons.feed.readiness import Readiness
+from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
-from mytrading.daemons.feed.source_supervisor import SourceSupervisor
 from mytrading.daemons.feed.sources import SourceConnections, sources_of
-from mytrading.daemons.feed.staleness import FeedHealth, StalenessLimits
-from mytrading.daemons.feed.subscriptions import InstrumentDemand, SubscriptionManager
-from mytrading.daemons.feed.tape import TapeRecorder
+from mytrading.daemons.feed.subscriptions import SubscriptionManager
+from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.reports import AccountHealth
@@ -50,6 +46,7 @@ WATCH_S = 0.5
 CLOCK_TOPIC = "clock"
 """Ticks have a topic of their own, so that readers of heartbeats are not woken ten times a second."""
 REQUESTERS = ("engine", "risk", "gateway")
+TAPE_BYTES = 4 << 30
 FEW = 4
 """More frames at once are a burst, in which no reader waits for this process to leave a core."""
 
@@ -63,10 +60,10 @@ class DataManager(Daemon):
         self.calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
         self.sources = sources_of(config)
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
-        self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, Path(config.state_dir))
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
         self.demand = InstrumentDemand(self.calendar.exchanges, int(rules.keep_seconds * SECOND))
         self.health = FeedHealth(self.calendar, StalenessLimits.of(config.risk.stale_quote_seconds))
+        self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
         self.edge = Edge("market socket", "the next quote takes its place", self.alerts)
         self._watched: tuple[str, ...] = ()
 
@@ -102,19 +99,18 @@ class DataManager(Daemon):
             self.demand, self.connections, self.health, self.bars, self.intake, clock, alerts,
             config.data.max_subscriptions,
         )  # fmt: skip
-        self.readiness = Readiness(self.bars)
         self.instruments = InstrumentLoader(config, self.calendar, clock, alerts, self.wake)
         self.steps = MarketSteps(self.publisher)
         self.supervisor = SourceSupervisor(
-            self.connections, self.health, self.bars, self.intake, self.readiness, self.instruments, self.steps,
-            self.feed_alerts, alerts,
+            self.connections, self.health, self.bars, self.intake, self.instruments, self.steps, self.feed_alerts,
+            alerts, config.state,
         )  # fmt: skip
         self.frames = FrameReader(
             self.connections, clock, self.intake, self.supervisor, self.edge, config.data.buffer_size,
             self.monitor.operation("data_manager", "drain"), self._after_batch, self.wake,
         )  # fmt: skip
-        self.tape = TapeRecorder(config, clock)
-        self.tape.look(self._today(), "disk" in self.notes)
+        self.tape = TapeWriter(config.tape_dir, TAPE_BYTES)
+        self._look_at_tape()
 
     def _subscribe_streams(self) -> None:
         topics = (*REQUESTERS, *(step_topic(name) for name in REQUESTERS)) if self.lock_step else REQUESTERS
@@ -138,18 +134,15 @@ class DataManager(Daemon):
         self.every(1.0, lambda _: self.edits.look(), "edits")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
 
-    def _today(self) -> str:
-        return self.calendar.trading_day(self.clock.now()).isoformat()
-
     # in
 
     def _after_batch(self, events: Sequence[SocketEvent], machine_ns: int) -> None:
         """Record frames: a few once readers of the quote have had this core, a burst at once; then end a step."""
         if len(events) <= FEW:
-            self.later(lambda: self.tape.record(events))
+            self.later(lambda: self._record(events))
         else:
             self._run_later()
-            self.tape.record(events)
+            self._record(events)
         if self.steps.marked:
             self.bars.on_clock(self.clock.now(), machine_ns)
             self.instruments.look(machine_ns)
@@ -159,7 +152,10 @@ class DataManager(Daemon):
         self.bars.collect_history()
         self.instruments.collect()
         for answer in self.rest_quotes.answers() if self.rest_quotes.busy else ():
-            self.feed_alerts.update_rest_quotes(answer.requested, answer.problem)
+            asked = f"no quotes of {', '.join(answer.requested)}, which are held, over REST"
+            text = f"{asked}: {answer.problem}; they are requested again" if answer.problem else ""
+            self.feed_alerts.rest_problem = text
+            self.feed_alerts.update()
             try:
                 self.intake.on_rest_prices(answer, self.clock.at(answer.received_ns))
             except OF_DATA as error:
@@ -205,7 +201,7 @@ class DataManager(Daemon):
             self.bars.report_changed_gaps()
 
     def _on_second(self, machine_ns: int) -> None:
-        self.tape.look(self._today(), "disk" in self.notes)
+        self._look_at_tape()
         self.instruments.look(machine_ns)
         self.subscriptions.drop_unwanted(machine_ns)
         self.bars.on_second(machine_ns)
@@ -217,7 +213,7 @@ class DataManager(Daemon):
         """Update coverage, and request prices and open interest over REST."""
         now, held = self.clock.now(), self.demand.held()
         self.health.look(now, machine_ns, held, self._serving(machine_ns))
-        self.feed_alerts.update_staleness(self.health)
+        self.feed_alerts.update()
         wait_ns = int(self.config.data.fallback_seconds * SECOND)
         if wait_ns and not self.lock_step:
             self.rest_quotes.request(self.health.silent(held, wait_ns, now, machine_ns))
@@ -225,6 +221,20 @@ class DataManager(Daemon):
             self.intake.on_open_interest(answer, self.clock.at(answer.received_ns))
         if not self.lock_step:
             self.open_interest.request_due(machine_ns)
+
+    def _look_at_tape(self) -> None:
+        """Continue in the file of the day. Journals come first: on a disk that is nearly full the tape stops."""
+        if "disk" in self.notes or not self.config.data.tick_data:
+            self.tape.close()
+        else:
+            self.tape.roll(self.calendar.trading_day(self.clock.now()).isoformat())
+            self.tape.flush()
+
+    def _record(self, events: Sequence[SocketEvent]) -> None:
+        if self.config.data.tick_data:
+            for event in events:
+                if type(event) is SocketFrame:
+                    self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
     def _serving(self, machine_ns: int) -> Callable[[str], bool]:
         """Whether an instrument's source ticks, and has acknowledged the instrument."""
@@ -250,7 +260,7 @@ class DataManager(Daemon):
         """True once the active source serves and ticks, and history and the day's instruments are loaded."""
         active, machine_ns = self.connections.active, machine_now()
         served = [name for name in self._watched if active.serves(name)]
-        if missing := self.readiness.waits_for(active, self._watched, machine_ns):
+        if missing := active.waits_for(self._watched, self.bars.has_history, machine_ns):
             self.notes["ready"] = f"waits for {missing}"
         elif not self.instruments.loaded:
             self.notes["ready"] = "waits for the day's instruments"

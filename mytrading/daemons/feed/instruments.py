@@ -24,7 +24,7 @@ from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.instruments.master_contract import Changes, need_of
 from mytrading.core.time import SECOND, to_ns
-from mytrading.daemons.feed.history import retry_ns
+from mytrading.daemons.feed.bars import retry_ns
 from mytrading.messages.enums import Severity
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.run_config import RunConfig

@@ -6,20 +6,23 @@ active one subscribes everything. Only quotes of the active connection reach the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from mytrading.adapters.openalgo.ws.connection import FeedSocket
+from mytrading.adapters.openalgo.ws.connection import Disconnected, FeedSocket, SocketRefused
 from mytrading.adapters.openalgo.ws.market_frames import FeedMode, feed_mode
 from mytrading.adapters.openalgo.ws.subscriptions import Subscriptions
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.source_failover import ChoiceRules, Condition, Pulse, SourceChoice, Switch
+from mytrading.core.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.core.time import SECOND
-from mytrading.daemons.feed.staleness import OPTION_PATIENCE, InstrumentTraits, instrument_traits
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import DataRules, RunConfig
 from mytrading.runtime.host.clock import machine_now
 
+CONNECTION_ALERTS = ("FEED_DOWN", "FEED_GIVEN_UP", "FEED_REFUSED", "FEED_ERROR")
+PATIENCE_NS = 15 * SECOND
+"""Machine time after a connection for which acknowledgements and history are awaited."""
 PROBES = 3
 PING_DOWN_NS = 10 * SECOND
 """Machine time for which a report of failing pings counts; it is repeated every second."""
@@ -52,8 +55,13 @@ class SourceConnection:
         self.socket = FeedSocket(source.ws_url, source.api_key, machine_now, wake, f"feed-socket-{rank}")
         self.taken_ns = 0
         """Machine time of receipt of the last handled frame."""
-        self._down_until = 0
-        self._errors = 0
+        self.problems: dict[str, str] = {}
+        """Texts of its present alerts, by code."""
+        self.lost_by = self.mute_note = ""
+        """Why it has no connection, and gives no quotes; empty while it does."""
+        self.active_since_ns = 0
+        """Machine time from which its patience with acknowledgements and history counts."""
+        self._down_until = self._errors = 0
         self._news: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
@@ -93,6 +101,9 @@ class SourceConnection:
     def connected(self, machine_ns: int) -> None:
         """Start over: a new connection has no subscriptions."""
         self._errors = 0
+        self.lost_by = ""
+        for code in CONNECTION_ALERTS:
+            self.problems.pop(code, None)
         self._news.clear()
         self.subscriptions.reset()
         self.pulse.connected(machine_ns)
@@ -106,14 +117,75 @@ class SourceConnection:
     def succeeded(self) -> None:
         """Reset the count of errors: the server accepted a request."""
         self._errors = 0
+        self.problems.pop("FEED_ERROR", None)
 
     def failed(self, text: str, machine_ns: int) -> None:
         """Count an error frame; several in a row reconnect, which a new broker login needs."""
+        self.problems["FEED_ERROR"] = text
         self.subscriptions.failed(machine_ns)
         self._errors += 1
         if self._errors >= SERVER_ERRORS:
             self._errors = 0
             self.socket.reconnect(text)
+
+    def lost(self, event: Disconnected | SocketRefused) -> None:
+        """Record the loss of the connection; one dropped on purpose is no problem."""
+        self.pulse.lost()
+        name, url = self.source.name, self.source.ws_url
+        if isinstance(event, SocketRefused):
+            self.lost_by = f"{event.code}: {event.message}"
+            text = f"{self.lost_by}; check the API key of {name}, and that its server is logged in"
+            self.problems["FEED_REFUSED"] = f"{text} (OPENALGO_API_KEY)" if self.rank == 0 else text
+        elif event.failures:
+            self.lost_by = event.reason
+            next_step = f"next attempt in {event.retry_s:.1f} s; is the server running at {url}?"
+            self.problems["FEED_DOWN"] = f"no market data of {name}: {event.reason}; {next_step}"
+            if event.gave_up:
+                tried = (
+                    f"{event.failures} attempts in a row failed, it is tried every {event.retry_s:.0f} s from now on"
+                )
+                self.problems["FEED_GIVEN_UP"] = f"no market data of {name}: {tried}; start {url}"
+
+    def reconnect_mute(self, age_ns: int) -> None:
+        """Renew a connection without new quotes of any instrument for `age_ns`."""
+        self.mute_note = f"no new quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
+        text = f"{self.source.name}: {self.mute_note}; it gets a new connection: is the broker logged in?"
+        self.problems["FEED_MUTE"] = text
+        self.socket.reconnect(self.mute_note)
+
+    def delivers(self) -> None:
+        """Record that it is well: connected, with new quotes where some are expected."""
+        self.mute_note = ""
+        self.problems.pop("FEED_MUTE", None)
+
+    def waits_for(self, watched: Sequence[str], has_history: Callable[[Iterable[str]], bool], machine_ns: int) -> str:
+        """What it lacks to serve the watched instruments; empty if nothing is missing, or was awaited long enough.
+
+        An instrument that the server does not list, or whose history never comes, has an alert of its own and does not
+        keep others from trading.
+        """
+        if not self.pulse.is_connected:
+            return "a connection"
+        if self.pulse.is_mute(machine_ns):
+            return "quotes of a mute server"
+        # An acknowledgement may be lost; a quote shows that it was given.
+        missing = [name for name in watched if not (self.serves(name) or self.subscriptions.has_ticked(name))]
+        if missing and len(missing) == len(watched):
+            return f"the server to acknowledge {_names(watched)}"
+        if machine_ns - self.active_since_ns > PATIENCE_NS:
+            return ""
+        refused = self.subscriptions.refused if missing else {}
+        if pending := [name for name in missing if name not in refused]:
+            return f"the server to acknowledge {_names(pending)}"
+        served = [name for name in watched if name not in missing]
+        if has_history(served):
+            return ""
+        return f"history of {_names([name for name in watched if not has_history((name,))])}"
+
+
+def _names(instruments: Sequence[str]) -> str:
+    more = f" and {len(instruments) - 3} more" if len(instruments) > 3 else ""
+    return ", ".join(instruments[:3]) + more
 
 
 class SourceConnections:
@@ -129,6 +201,8 @@ class SourceConnections:
         """Changed by `look` alone."""
         self._calendar = calendar
         self._mode = feed_mode(rules.mode) or FeedMode.QUOTE
+        self.backup_reason = ""
+        """Why a standby serves; empty while the primary does."""
         self._wanted: dict[str, InstrumentTraits] = {}
         self._probes: list[str] = []
 
@@ -138,11 +212,6 @@ class SourceConnections:
     def __len__(self) -> int:
         return len(self.all)
 
-    @property
-    def switches(self) -> int:
-        """Number of failovers."""
-        return self._choice.switches
-
     def figures(self, machine_ns: int) -> dict[str, float]:
         """Figures of the active connection, and the health of all."""
         connection = self.active
@@ -151,7 +220,7 @@ class SourceConnections:
             "ticked": float(connection.subscriptions.ticked),
             "source": float(connection.rank),
             "source_age_s": round(connection.pulse.age(machine_ns) / SECOND, 1),
-            "source_switches": float(self.switches),
+            "source_switches": float(self._choice.switches),
             "sources_well": float(sum(other.condition(machine_ns) is Condition.WELL for other in self)),
             "reconnects": float(sum(max(0, other.socket.connections - 1) for other in self)),
         }
@@ -184,10 +253,8 @@ class SourceConnections:
         if len(self.all) == 1 or len(self._probes) == PROBES:
             return
         liquid = [name for name, traits in self._wanted.items() if not traits.is_option]
-        self._set_probes((liquid or list(self._wanted))[:PROBES])
-
-    def _set_probes(self, probes: list[str]) -> None:
-        old, self._probes = self._probes, probes
+        old, probes = self._probes, (liquid or list(self._wanted))[:PROBES]
+        self._probes = probes
         for connection in self.all:
             if connection is self.active:
                 continue
@@ -207,7 +274,7 @@ class SourceConnections:
         switch = self._choice.look([connection.condition(machine_ns) for connection in self.all], machine_ns)
         if switch is not None:
             self.active = self.all[switch.to]
-            self._hand_over(self.all[switch.previous], self.all[switch.to])
+            self._hand_over(self.all[switch.previous], self.active)
         return switch
 
     def _patience(self, connection: SourceConnection, open_now: dict[str, bool]) -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from mytrading.core.feed.quote_leases import QuoteLeases
+from mytrading.core.feed.instrument_demand import QuoteLeases
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.text.spelling import name_key, nearest

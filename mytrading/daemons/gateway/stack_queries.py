@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.core.feed.quote_leases import LEASE_NS, MOST
+from mytrading.core.feed.instrument_demand import LEASE_NS, MOST_LEASED
 from mytrading.core.reconciler.book_confidence import of_account
 from mytrading.core.risk.pretrade.readiness import NEEDED
 from mytrading.core.time import SECOND
@@ -245,8 +245,10 @@ def _switched_off(ctx: RequestContext) -> list[dict[str, Any]]:
 
 def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseGranted:
     """Have the feed send quotes of these instruments while the screen renews its lease. Never trades."""
-    if len(request.instruments) > MOST:
+    if len(request.instruments) > MOST_LEASED:
         found = len(request.instruments)
-        raise RequestRefused(f"expected at most {MOST} instruments to look at, found {found}; show fewer strikes")
+        raise RequestRefused(
+            f"expected at most {MOST_LEASED} instruments to look at, found {found}; show fewer strikes"
+        )
     ctx.leases.renew(request.who, request.instruments, machine_now())
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)

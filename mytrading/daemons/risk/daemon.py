@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.core.accounting.pnl import profit
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed.demand_digest import digest
+from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.risk.active_alerts import FROM_STATE, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
 from mytrading.core.risk.latency_alerts import LatencyAlerts

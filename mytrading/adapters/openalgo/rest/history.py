@@ -38,7 +38,7 @@ class HistoryGate:
     One for each server and thread; it counts calls of all ranges and instruments.
     """
 
-    def __init__(self, machine_now: Callable[[], int], wait: Callable[[int], None]) -> None:
+    def __init__(self, machine_now: Callable[[], int], wait: Callable[[int], object]) -> None:
         self._now = machine_now
         self._wait = wait
         self._times: deque[int] = deque(maxlen=CALLS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.core.feed.quote_leases import LEASE_NS, QuoteLeases
+from mytrading.core.feed.instrument_demand import LEASE_NS, QuoteLeases
 
 
 def test_look_lasts_its_lease_and_is_renewed_by_looking_again() -> None:

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from mytrading.core.feed.quote_checks import Conflator, Coverage, Freshness, PriceCheck, QuoteVerdict
+from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
+from mytrading.core.feed.staleness import Coverage, Freshness
 from mytrading.core.time import SECOND
 from mytrading.messages.market import Quote
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import date, time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from mytrading.adapters.openalgo.ws.connection import Disconnected, SocketRefused
+from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, SocketEvent, SocketRefused
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.source_failover import Switch, SwitchReason
+from mytrading.core.feed.staleness import FeedHealth, StalenessLimits
 from mytrading.daemons.feed.alerts import FeedAlerts
-from mytrading.daemons.feed.sources import FeedSource, SourceConnections
-from mytrading.daemons.feed.staleness import FeedHealth, StalenessLimits
+from mytrading.daemons.feed.bars import BarPublisher
+from mytrading.daemons.feed.instruments import InstrumentLoader
+from mytrading.daemons.feed.quotes import MarketSteps, QuoteIntake
+from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
+from mytrading.daemons.feed.supervisor import SourceSupervisor
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.run_config import DataRules
@@ -20,8 +25,8 @@ from mytrading.runtime.observability import audit
 from mytrading.runtime.observability.alerts import Alerts
 
 
-class Desk:
-    """Two connections, and what was said about them."""
+class Bench:
+    """Two connections under supervision, and the alerts about them. Nothing else of the feed is here."""
 
     def __init__(self, state: Path) -> None:
         hours = {"sessions": [{"from": date(2020, 1, 1), "open": time(9, 15), "close": time(15, 30)}], "holidays": []}
@@ -34,7 +39,19 @@ class Desk:
         self.told: list[Alert] = []
         self.machine_ns = 0
         self.alerts = Alerts("feed", lambda: 0, self.told.append, 60.0, lambda: self.machine_ns)
-        self.said = FeedAlerts(self.alerts, self.notes, self.connections, state)
+        self.health = FeedHealth(self.calendar, StalenessLimits.of(5.0))
+        self.feed_alerts = FeedAlerts(self.alerts, self.notes, self.connections, self.health)
+        rest = Mock(BarPublisher), Mock(QuoteIntake), Mock(InstrumentLoader), Mock(MarketSteps)
+        self.supervisor = SourceSupervisor(
+            self.connections, self.health, *rest, self.feed_alerts, self.alerts, state
+        )
+
+    def event(self, connection: SourceConnection, event: SocketEvent) -> None:
+        self.supervisor.on_connection_event(connection, event)
+
+    def fail_over(self, switch: Switch) -> None:
+        self.connections.active = self.connections.all[switch.to]
+        self.supervisor.fail_over(switch, 1)
 
     def newest(self, code: str, subject: str = "feed") -> Alert:
         """The newest alert of a code."""
@@ -42,96 +59,98 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "state")
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "state")
 
 
-def test_lost_primary_is_critical_and_clears_when_it_is_connected(desk: Desk) -> None:
-    primary, _ = desk.connections
-    desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
-    assert desk.newest("FEED_DOWN").severity is Severity.CRITICAL
-    assert desk.notes == {"socket": "refused"}
-    desk.said.connected(primary, 2, "broker")
-    assert desk.newest("FEED_DOWN").cleared and desk.notes == {}
+def test_lost_primary_is_critical_and_clears_when_it_is_connected(bench: Bench) -> None:
+    primary, _ = bench.connections
+    bench.event(primary, Disconnected("refused", 0, 2.0, failures=1))
+    assert bench.newest("FEED_DOWN").severity is Severity.CRITICAL
+    assert bench.notes == {"socket": "refused"}
+    bench.event(primary, Connected(2, 0, "broker"))
+    assert bench.newest("FEED_DOWN").cleared and bench.notes == {}
 
 
-def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(desk: Desk) -> None:
-    primary, _ = desk.connections
+def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(bench: Bench) -> None:
+    primary, _ = bench.connections
     for number in range(300):
-        desk.said.lost(primary, Disconnected("refused", 0, 2.0, failures=1))
-        desk.machine_ns += 500_000_000
-        desk.said.connected(primary, number, "broker")
-        desk.machine_ns += 500_000_000
-        desk.alerts.look(desk.machine_ns)
-    assert [alert.cleared for alert in desk.told] == [False, True, False]
-    desk.machine_ns += 60_000_000_000
-    desk.alerts.look(desk.machine_ns)
-    assert desk.newest("FEED_DOWN").cleared
+        bench.event(primary, Disconnected("refused", 0, 2.0, failures=1))
+        bench.machine_ns += 500_000_000
+        bench.event(primary, Connected(number, 0, "broker"))
+        bench.machine_ns += 500_000_000
+        bench.alerts.look(bench.machine_ns)
+    assert [alert.cleared for alert in bench.told] == [False, True, False]
+    bench.machine_ns += 60_000_000_000
+    bench.alerts.look(bench.machine_ns)
+    assert bench.newest("FEED_DOWN").cleared
 
 
-def test_lost_backup_is_a_warning_with_a_subject_of_its_own(desk: Desk) -> None:
-    _, backup = desk.connections
-    desk.said.lost(backup, Disconnected("refused", 0, 2.0, failures=1))
-    assert desk.newest("FEED_DOWN", "feed two").severity is Severity.WARNING
-    assert desk.notes == {}
+def test_lost_backup_is_a_warning_with_a_subject_of_its_own(bench: Bench) -> None:
+    _, backup = bench.connections
+    bench.event(backup, Disconnected("refused", 0, 2.0, failures=1))
+    assert bench.newest("FEED_DOWN", "feed two").severity is Severity.WARNING
+    assert bench.notes == {}
 
 
-def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(desk: Desk) -> None:
-    primary, _ = desk.connections
-    desk.said.lost(primary, Disconnected("refused", 0, 60.0, failures=9))
-    assert [alert.code for alert in desk.told] == ["FEED_DOWN"]
-    desk.said.lost(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
-    given_up = desk.newest("FEED_GIVEN_UP")
+def test_tenth_failure_is_said_to_be_given_up_and_a_new_connection_clears_it(bench: Bench) -> None:
+    primary, _ = bench.connections
+    bench.event(primary, Disconnected("refused", 0, 60.0, failures=9))
+    assert [alert.code for alert in bench.told] == ["FEED_DOWN"]
+    bench.event(primary, Disconnected("refused", 0, 120.0, failures=10, gave_up=True))
+    given_up = bench.newest("FEED_GIVEN_UP")
     assert "10 attempts in a row failed" in given_up.message and "every 120 s" in given_up.message
-    desk.said.connected(primary, 1, "broker")
-    assert desk.newest("FEED_GIVEN_UP").cleared
+    bench.event(primary, Connected(1, 0, "broker"))
+    assert bench.newest("FEED_GIVEN_UP").cleared
 
 
-def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(desk: Desk) -> None:
-    health = FeedHealth(desk.calendar, StalenessLimits.of(5.0))
-    health.deaf = {"NSE:SBIN": 31}
-    desk.said.update_staleness(health)
-    told = desk.newest("QUOTES_DROPPED", "NSE:SBIN")
+def test_deaf_instrument_is_told_with_its_dropped_frames_until_one_is_taken(bench: Bench) -> None:
+    bench.health.deaf = {"NSE:SBIN": 31}
+    bench.feed_alerts.update()
+    told = bench.newest("QUOTES_DROPPED", "NSE:SBIN")
     assert told.message.startswith("31 frames of NSE:SBIN came since its last price and none was taken")
-    health.deaf = {}
-    desk.said.update_staleness(health)
-    assert desk.newest("QUOTES_DROPPED", "NSE:SBIN").cleared
+    bench.health.deaf = {}
+    bench.feed_alerts.update()
+    assert bench.newest("QUOTES_DROPPED", "NSE:SBIN").cleared
 
 
-def test_connection_dropped_on_purpose_raises_nothing(desk: Desk) -> None:
-    desk.said.lost(next(iter(desk.connections)), Disconnected("mute", 0, 0.0))
-    assert (desk.told, desk.notes) == ([], {})
+def test_connection_dropped_on_purpose_raises_nothing(bench: Bench) -> None:
+    bench.event(next(iter(bench.connections)), Disconnected("mute", 0, 0.0))
+    assert (bench.told, bench.notes) == ([], {})
 
 
-def test_refused_key_names_the_account(desk: Desk) -> None:
-    primary, backup = desk.connections
-    desk.said.lost(primary, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
-    assert "OPENALGO_API_KEY" in desk.newest("FEED_REFUSED").message
-    desk.said.lost(backup, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
-    assert "API key of two" in desk.newest("FEED_REFUSED", "feed two").message
+def test_refused_key_names_the_account(bench: Bench) -> None:
+    primary, backup = bench.connections
+    bench.event(primary, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    assert "OPENALGO_API_KEY" in bench.newest("FEED_REFUSED").message
+    bench.event(backup, SocketRefused("AUTHENTICATION_ERROR", "Invalid API key", 0, 2.0))
+    assert "API key of two" in bench.newest("FEED_REFUSED", "feed two").message
 
 
-def test_mute_line_is_noted_until_it_gives_quotes(desk: Desk) -> None:
-    primary, _ = desk.connections
-    reason = desk.said.mute(primary, 14_000_000_000)
-    assert "14 s" in reason and desk.newest("FEED_MUTE").severity is Severity.CRITICAL
-    desk.said.connected(primary, 2, "broker")
-    assert desk.notes == {"mute": reason}
-    desk.said.well(primary)
-    assert desk.newest("FEED_MUTE").cleared and desk.notes == {}
+def test_mute_line_is_noted_until_it_gives_quotes(bench: Bench) -> None:
+    primary, _ = bench.connections
+    primary.reconnect_mute(14_000_000_000)
+    bench.feed_alerts.update()
+    reason = bench.notes["mute"]
+    assert "14 s" in reason and bench.newest("FEED_MUTE").severity is Severity.CRITICAL
+    bench.event(primary, Connected(2, 0, "broker"))
+    assert bench.notes == {"mute": reason}
+    primary.delivers()
+    bench.feed_alerts.update()
+    assert bench.newest("FEED_MUTE").cleared and bench.notes == {}
 
 
-def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(desk: Desk) -> None:
-    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
-    assert "two" in desk.newest("FEED_ON_BACKUP").message
-    assert desk.notes["source"] == "market data come from two, one is mute or down"
-    desk.said.switched(Switch(1, 0, SwitchReason.FAILBACK), 1)
-    assert desk.newest("FEED_ON_BACKUP").cleared and desk.notes == {}
+def test_feed_on_a_backup_is_said_until_the_primary_has_it_again(bench: Bench) -> None:
+    bench.fail_over(Switch(0, 1, SwitchReason.TAKEOVER))
+    assert "two" in bench.newest("FEED_ON_BACKUP").message
+    assert bench.notes["source"] == "market data come from two, one is mute or down"
+    bench.fail_over(Switch(1, 0, SwitchReason.FAILBACK))
+    assert bench.newest("FEED_ON_BACKUP").cleared and bench.notes == {}
 
 
-def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: Path) -> None:
-    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
-    desk.said.switched(Switch(1, 0, SwitchReason.FAILBACK), 1)
+def test_each_change_of_source_is_a_row_of_the_audit_log(bench: Bench, tmp_path: Path) -> None:
+    bench.fail_over(Switch(0, 1, SwitchReason.TAKEOVER))
+    bench.fail_over(Switch(1, 0, SwitchReason.FAILBACK))
     rows = audit.rows(tmp_path / "state")
     assert [(row["user"], row["action"], row["previous"], row["subject"], row["result"]) for row in rows] == [
         ("feed", "feed.takeover", "one", "two", "done"),
@@ -139,7 +158,7 @@ def test_each_change_of_source_is_a_row_of_the_audit_log(desk: Desk, tmp_path: P
     ]
 
 
-def test_change_of_source_goes_on_although_the_audit_log_cannot_be_written(desk: Desk, tmp_path: Path) -> None:
+def test_change_of_source_goes_on_although_the_audit_log_cannot_be_written(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder belongs")
-    desk.said.switched(Switch(0, 1, SwitchReason.TAKEOVER), 1)
-    assert "two" in desk.newest("FEED_ON_BACKUP").message
+    bench.fail_over(Switch(0, 1, SwitchReason.TAKEOVER))
+    assert "two" in bench.newest("FEED_ON_BACKUP").message

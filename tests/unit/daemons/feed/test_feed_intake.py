@@ -14,13 +14,12 @@ import zmq
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FrameParser, Tick
 from mytrading.core.calendar import Calendar
 from mytrading.core.feed.quote_checks import PriceCheck
+from mytrading.core.feed.staleness import DEAF_NS, FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.feed.bars import BarPublisher
-from mytrading.daemons.feed.publisher import MarketPublisher
-from mytrading.daemons.feed.quote_intake import QuoteIntake
+from mytrading.daemons.feed.quotes import MarketPublisher, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader
 from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
-from mytrading.daemons.feed.staleness import DEAF_NS, FeedHealth, StalenessLimits
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import DataRules
 from mytrading.runtime.observability.metrics import Histogram

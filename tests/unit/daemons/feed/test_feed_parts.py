@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Container
 from datetime import date, datetime, time
-from typing import cast
 
 import pytest
 
 from mytrading.adapters.openalgo.ws.connection import SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode
 from mytrading.core.calendar import Calendar
-from mytrading.core.feed.quote_checks import Coverage
+from mytrading.core.feed.instrument_demand import DROP_AFTER_NS, InstrumentDemand
 from mytrading.core.feed.source_failover import Condition
+from mytrading.core.feed.staleness import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, Coverage, FeedHealth, StalenessLimits
 from mytrading.core.time import IST, SECOND
-from mytrading.daemons.feed.bars import BarPublisher
-from mytrading.daemons.feed.readiness import Readiness
 from mytrading.daemons.feed.sources import FeedSource, SourceConnection, SourceConnections
-from mytrading.daemons.feed.staleness import FIRST_TICK_NS, LOW_FOR_NS, SETTLE_NS, FeedHealth, StalenessLimits
-from mytrading.daemons.feed.subscriptions import DROP_AFTER_NS, InstrumentDemand
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged
@@ -213,26 +209,19 @@ def test_frames_that_were_read_and_wait_hold_the_clock_of_bars_back(connections:
     assert connection.caught_up(50) == 50
 
 
-class Histories:
-    """Bars of which all history is there."""
-
-    def has_history(self, _watched: object) -> bool:
-        return True
-
-
 def test_torn_answer_keeps_nobody_waiting_for_what_ticks_all_the_same(connections: SourceConnections) -> None:
     """An acknowledgement that came torn is asked for again after 15 s, and the feed was not ready for so long."""
-    connection, readiness = connections.active, Readiness(cast(BarPublisher, Histories()))
+    connection = connections.active
     for name in (SBIN, NIFTY):
         connections.subscribe(name)
     connection.connected(0)
-    readiness.restart(0)
+    connection.active_since_ns = 0
     connection.pulse.ticked(SECOND)
-    assert "acknowledge" in readiness.waits_for(connection, (SBIN, NIFTY), SECOND)
+    assert "acknowledge" in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
     connection.subscriptions.seen(SBIN, FeedMode.QUOTE, 0)
-    assert NIFTY in readiness.waits_for(connection, (SBIN, NIFTY), SECOND)
+    assert NIFTY in connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND)
     connection.subscriptions.seen(NIFTY, FeedMode.QUOTE, 0)
-    assert readiness.waits_for(connection, (SBIN, NIFTY), SECOND) == ""
+    assert connection.waits_for((SBIN, NIFTY), lambda _: True, SECOND) == ""
 
 
 def test_line_that_stands_by_holds_a_few_liquid_instruments_as_ltp(connections: SourceConnections) -> None:

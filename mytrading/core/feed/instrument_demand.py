@@ -1,0 +1,111 @@
+"""Instruments that must be quoted, and by whom: configuration, other daemons, orders, positions and screens."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from mytrading.core.orders.state_machine import PROVEN
+from mytrading.core.time import MINUTE, SECOND
+from mytrading.messages.keys import OwnerKey
+from mytrading.messages.orders import OrderChanged, OrderMessage, PositionAdjusted, PositionChanged
+
+DROP_AFTER_NS = MINUTE
+"""Machine time for which an instrument stays subscribed after its last request: it is often wanted again."""
+LEASE_NS = 10 * SECOND
+MOST_LEASED = 1000
+"""Instruments of one screen; a chain of 41 strikes has 83."""
+
+
+def digest(instruments: Iterable[str]) -> int:
+    """A number that equal lists of instruments share in every process, whatever their order."""
+    return zlib.crc32(" ".join(sorted(set(instruments))).encode())
+
+
+class InstrumentDemand:
+    """Wanted instruments with the machine time of their last request. Unusable ids are in `refused`."""
+
+    def __init__(self, exchanges: Iterable[str], drop_after_ns: int = DROP_AFTER_NS) -> None:
+        self._drop_after_ns = drop_after_ns
+        self._exchanges = frozenset(exchanges)
+        self._watched: frozenset[str] = frozenset()
+        self._requested: dict[str, int] = {}
+        self._orders: dict[str, str] = {}
+        self._positions: dict[OwnerKey, str] = {}
+        self._held: dict[str, frozenset[str]] = {}
+        self.refused: set[str] = set()
+
+    def watch(self, instruments: Iterable[str]) -> tuple[str, ...]:
+        """Set the instruments of the configuration; returns those of a known exchange."""
+        usable = tuple(name for name in instruments if self._is_usable(name))
+        self._watched = frozenset(usable)
+        return usable
+
+    def request(self, instruments: Iterable[str], machine_ns: int) -> list[str]:
+        """Record a daemon's request for quotes; returns the usable instruments."""
+        usable = [name for name in instruments if self._is_usable(name)]
+        self._requested.update(dict.fromkeys(usable, machine_ns))
+        return usable
+
+    def set_held(self, daemon: str, instruments: Iterable[str]) -> None:
+        """Set the positions that a daemon reports: some have not changed since this process began."""
+        self._held[daemon] = frozenset(name for name in instruments if self._is_usable(name))
+
+    def apply_order_message(self, message: OrderMessage, machine_ns: int) -> list[str]:
+        """Record an order or a position; returns its instrument if it needs quotes."""
+        if isinstance(message, OrderChanged):
+            order = message.order
+            if order.state in PROVEN:
+                self._orders.pop(order.client_order_id, None)
+                return []
+            self._orders[order.client_order_id] = order.instrument
+            return self.request((order.instrument,), machine_ns)
+        if isinstance(message, PositionChanged | PositionAdjusted):
+            held = message.position
+            key = held.owner
+            if held.quantity == 0 and held.quantity_seen == 0:
+                self._positions.pop(key, None)
+                return []
+            self._positions[key] = held.instrument
+            return self.request((held.instrument,), machine_ns)
+        return []
+
+    def held(self) -> frozenset[str]:
+        """Instruments with an open position."""
+        return frozenset(self._positions.values()).union(*self._held.values())
+
+    def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
+        """Subscribed instruments without a recent request, a position or a live order."""
+        stays = self._watched | self.held() | {*self._orders.values()}
+        return [
+            name
+            for name in subscribed
+            if name not in stays and machine_ns - self._requested.get(name, 0) > self._drop_after_ns
+        ]
+
+    def _is_usable(self, instrument: str) -> bool:
+        exchange, colon, symbol = instrument.partition(":")
+        if exchange in self._exchanges and colon and symbol:
+            return True
+        self.refused.add(instrument)
+        return False
+
+
+class QuoteLeases:
+    """Instruments that screens show. A lease ends by itself, so that a screen that vanished costs nothing after it."""
+
+    def __init__(self) -> None:
+        self._leases: dict[str, tuple[tuple[str, ...], int]] = {}
+
+    def renew(self, who: str, instruments: Iterable[str], machine_ns: int) -> None:
+        """Lease these to `who` for the next ten seconds, in place of the ones before; none ends the lease."""
+        wanted = tuple(dict.fromkeys(instruments))
+        if wanted:
+            self._leases[who] = wanted, machine_ns + LEASE_NS
+        else:
+            self._leases.pop(who, None)
+
+    def wanted(self, machine_ns: int) -> tuple[str, ...]:
+        """All leased instruments, sorted."""
+        self._leases = {who: lease for who, lease in self._leases.items() if lease[1] > machine_ns}
+        return tuple(sorted({name for names, _ in self._leases.values() for name in names}))

@@ -1,0 +1,262 @@
+"""Quotes from frame to bus: intake checks and counts them, the publisher sends the newest of a burst.
+
+The feed's hottest path. Invariant: only a good price of the active source goes on, to the bars before the bus. Within a
+burst the newest quote of an instrument wins; replaced ones are counted, never queued.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from mytrading.adapters.openalgo.ws.market_frames import FeedMode, Tick, depth_of
+from mytrading.core.feed.instrument_demand import digest
+from mytrading.core.feed.quote_checks import Conflator, PriceCheck, QuoteVerdict
+from mytrading.core.feed.staleness import FeedHealth
+from mytrading.core.time import SECOND
+from mytrading.daemons.feed.bars import BarPublisher
+from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestAnswer, quote_of
+from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
+from mytrading.messages.control import StepDone, WantInstruments
+from mytrading.messages.market import Bar, MarketStep, Quote
+from mytrading.messages.run_config import DataRules
+from mytrading.messages.streams import STEP_TOPIC, shown_topic
+from mytrading.runtime.daemon.lockstep import Progress
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.observability.metrics import Histogram
+from mytrading.runtime.streams.zmq_streams import ZMQPublisher
+
+_GOOD = QuoteVerdict.GOOD
+QUIET_NS = 2 * SECOND
+"""Machine time without a streamed price after which a REST price is at least as new."""
+STEP_PATIENCE_NS = 300_000_000
+"""Machine time after a step before a reader that is behind counts as having missed it."""
+
+
+class MarketPublisher:
+    """The stream `market`. `latency` records the ns from the socket to the bus."""
+
+    def __init__(self, market: ZMQPublisher, rules: DataRules, latency: Histogram) -> None:
+        self._market = market
+        self._levels = rules.depth_levels if rules.depth_data else 0
+        self._latency = latency
+        self._conflator = Conflator()
+        self.offer = self._conflator.offer
+        """Takes a good quote; `flush` follows once per burst."""
+        self._books: dict[str, Tick] = {}
+        self._newest: dict[str, Quote] = {}
+        self._shown: dict[str, Quote] = {}
+        self.published = 0
+        self.step = machine_now() // 1000
+        """Number of the last step message; those of a later start are higher."""
+        self.step_due = True
+        """True if something was published, or a mark came, since the last step message."""
+
+    def figures(self) -> dict[str, float]:
+        """Quotes published since the start, and those that a newer one replaced before."""
+        return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
+
+    def offer_book(self, tick: Tick) -> None:
+        """Keep a frame with a book until `flush`."""
+        if self._levels:
+            self._books[tick.quote.instrument] = tick
+
+    def flush(self) -> None:
+        """Publish the newest quotes and depths of the burst."""
+        quotes = self._conflator.drain()
+        for quote in quotes:
+            self._market.send(quote.instrument, quote)
+            self._newest[quote.instrument] = quote
+        if quotes:
+            self.step_due = True
+            os.sched_yield()  # the thread that carries them may wait for this very core
+            self.published += len(quotes)
+            now = machine_now()
+            for quote in quotes:
+                self._latency.add(now - quote.received_ns)
+        if self._books:
+            for instrument, tick in self._books.items():
+                depth = depth_of(tick, self._levels)
+                if depth is not None:
+                    self._market.send(f"depth/{instrument}", depth)
+            self._books.clear()
+
+    def send_bar(self, bar: Bar) -> None:
+        """Publish a stored bar."""
+        self._market.send(bar.instrument, bar)
+        self.step_due = True
+
+    def send_step(self, market_ns: int, again: bool) -> None:
+        """In lock-step, end a step; `again` repeats the newest quotes for readers that missed some."""
+        if again:
+            self._send_step_message(market_ns)
+            for quote in self._newest.values():
+                self._market.send(quote.instrument, quote)
+        if again or self.step_due:
+            self._send_step_message(market_ns)
+
+    def _send_step_message(self, market_ns: int) -> None:
+        self.step_due = False
+        self.step += 1
+        self._market.send(STEP_TOPIC, MarketStep(self.step, market_ns))
+
+    def show(self, held: Iterable[str]) -> None:
+        """Publish changed quotes of held instruments for screens, which need not wake for each quote."""
+        for instrument in held:
+            quote = self._newest.get(instrument)
+            if quote is not None and quote is not self._shown.get(instrument):
+                self._shown[instrument] = quote
+                self._market.send(shown_topic(instrument), quote)
+
+    def drop(self, instrument: str) -> None:
+        """Drop an unsubscribed instrument."""
+        self._newest.pop(instrument, None)
+        self._shown.pop(instrument, None)
+
+
+class QuoteIntake:
+    """Counts `quotes` of the stream and prices `from_rest`."""
+
+    def __init__(
+        self,
+        connections: SourceConnections,
+        health: FeedHealth,
+        check: PriceCheck,
+        bars: BarPublisher,
+        publisher: MarketPublisher,
+        open_interest: OpenInterestReader,
+        lock_step: bool,
+    ) -> None:
+        self._connections = connections
+        self._health = health
+        self._check = check
+        self._bars = bars
+        self._publisher = publisher
+        self._open_interest = open_interest
+        self._lock_step = lock_step
+        self._traits, self._ticked = health.traits, health.ticked
+        self._judge, self._offer, self._add_interest = check.judge, publisher.offer, open_interest.add_interest
+        self.quotes = self.from_rest = 0
+
+    def on_tick(self, connection: SourceConnection, tick: Tick, machine_ns: int) -> None:
+        """Take a frame with a price; it goes on only if its source is active and subscribed it."""
+        quote = tick.quote
+        instrument = quote.instrument
+        taken = connection.subscriptions.seen(instrument, tick.mode, quote.received_ns)
+        if taken:
+            connection.ticked(quote, machine_ns)
+        traits = self._traits(instrument)
+        if traits is None or connection is not self._connections.active:
+            return
+        if tick.mode is FeedMode.QUOTE and quote.bid is None and quote.ask is None and not traits.is_index:
+            connection.subscriptions.upgrade(instrument)
+        if not taken:
+            self._health.dropped(instrument, quote.received_ns)
+            return
+        if tick.book is not None:
+            self._publisher.offer_book(tick)
+        self.quotes += 1
+        if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
+            self._ticked(instrument, quote.market_ns, quote.received_ns)
+            if traits.is_contract and quote.open_interest is None:
+                quote = self._add_interest(quote)
+            self._bars.add(quote)
+            self._offer(quote)
+            if self._lock_step:
+                self.flush()  # no quote is replaced
+        else:
+            self._health.dropped(instrument, quote.received_ns)
+
+    def on_rest_prices(self, answer: RestAnswer, market_ns: int) -> None:
+        """Take REST prices of held instruments; bars leave them out, since trades between them are missing."""
+        self.from_rest += self._offer_rows(answer, market_ns)
+
+    def on_open_interest(self, answer: RestAnswer, market_ns: int) -> None:
+        """Take the price that came with the open interest of a quiet contract; others show it in their next quote."""
+        age, received_ns = self._health.age, answer.received_ns
+        quiet = {name: row for name, row in answer.rows.items() if age(name, received_ns) > QUIET_NS}
+        self._offer_rows(answer._replace(rows=quiet), market_ns)
+
+    def _offer_rows(self, answer: RestAnswer, market_ns: int) -> int:
+        """Pass on good prices; returns their number."""
+        offered = 0
+        for instrument, row in answer.rows.items():
+            quote = quote_of(instrument, row, market_ns, answer.received_ns)
+            traits = self._traits(instrument)
+            if traits is None:
+                continue
+            if self._judge(instrument, quote.ltp, traits.is_option, quote.received_ns, quote.previous_close) is _GOOD:
+                offered += 1
+                self._ticked(instrument, market_ns, answer.received_ns)
+                self._offer(quote)
+        self.flush()
+        return offered
+
+    def flush(self) -> None:
+        """Store and publish closed bars, then publish the newest quote of each instrument."""
+        if self._bars.closed:
+            self._bars.flush()
+        self._publisher.flush()
+
+    def drop(self, instrument: str) -> None:
+        """Drop an unsubscribed instrument everywhere."""
+        self._bars.drop(instrument)
+        self._check.forget(instrument)
+        self._health.remove(instrument)
+        self._publisher.drop(instrument)
+        self._open_interest.drop(instrument)
+
+
+class MarketSteps:
+    """In lock-step: marks of the exchange in, step messages to the readers of `market` out.
+
+    A step message follows everything before it, and leaves only when the feed has done all that its mark led to.
+    Readers that started late get the newest quotes again.
+    """
+
+    def __init__(self, publisher: MarketPublisher) -> None:
+        self._publisher = publisher
+        self._mark = 0
+        self._fresh = False
+        self._at_rest = False
+        self._readers: dict[str, tuple[int, int]] = {}
+        self._step, self._stepped_ns = 0, 0
+        self._wants: dict[str, int] = {}
+
+    @property
+    def marked(self) -> bool:
+        """True once for each mark that came."""
+        fresh, self._fresh = self._fresh, False
+        return fresh
+
+    def on_mark(self, mark: int) -> None:
+        """Note that all frames before this mark are handled."""
+        if mark != self._mark:
+            self._mark, self._fresh = mark, True
+            self._publisher.step_due = True
+
+    def on_step_done(self, done: StepDone, machine_ns: int) -> None:
+        """Note the progress of a reader of `market`."""
+        self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
+
+    def on_request(self, wants: WantInstruments) -> None:
+        """Note which list of requested instruments was handled."""
+        self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
+
+    def remind(self, market_ns: int, machine_ns: int) -> None:
+        """Repeat the newest quotes for readers that report, well after a step, not to have reached it.
+
+        Readers that report nothing are busy.
+        """
+        if self._step != self._publisher.step:
+            self._step, self._stepped_ns = self._publisher.step, machine_ns
+        since = self._stepped_ns + STEP_PATIENCE_NS
+        if self._at_rest and any(seen != self._step and at > since for seen, at in self._readers.values()):
+            self._publisher.send_step(market_ns, again=True)
+
+    def progress(self, waits: str, market_ns: int) -> Progress:
+        """At the end of a turn: progress, after sending the step message if nothing is awaited."""
+        self._at_rest = bool(self._mark and not waits)
+        if self._at_rest:
+            self._publisher.send_step(market_ns, again=False)
+        return Progress(self._mark, waits, {"market": self._publisher.step}, dict(self._wants))
