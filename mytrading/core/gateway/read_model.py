@@ -88,12 +88,70 @@ class StackView:
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
         """Fold one message; `machine_ns` is when it was written (0: now), for the counts."""
-        handler = _HANDLERS.get(type(message))
-        if handler is not None:
-            handler(self, message, machine_ns == 0 or machine_ns >= self.since_machine_ns)
+        counted = machine_ns == 0 or machine_ns >= self.since_machine_ns
+        match message:
+            case Quote():
+                self.quotes[message.instrument] = message
+            case OrderChanged():
+                self._apply_order(message, counted)
+            case PositionChanged() | PositionAdjusted():
+                self.positions[message.position.owner] = message.position
+                if isinstance(message, PositionAdjusted) and message.quantity:
+                    self.adjusted.add(message.position.owner)
+            case Heartbeat():
+                self.beats[message.daemon] = message
+            case Signal():
+                self.signals.append(message)
+                self.counts["signals"] += counted
+            case SignalDenied() | SignalExpired():
+                self.denials.append(message)
+                self.counts["denials"] += counted
+            case SignalVetoed():
+                self.held_back.append(message)
+                self.counts["denials"] += counted
+            case TradeClosed():
+                self.trades.append(message)
+                self.counts["round_trips"] += counted
+            case GoalChanged(goal=goal):
+                self.goals[goal.id] = goal
+                if goal.state == "done":
+                    del self.goals[goal.id]
+            case ProtectionChanged(protection=protection):
+                self.protections[protection.owner] = protection
+            case FlattenChanged(flatten=flatten):
+                self.flattens[flatten.id] = flatten
+            case RequestAnswered():
+                self.answers[message.id] = message
+            case MismatchSeen():
+                self.mismatches[message.net] = message
+                if message.cleared:
+                    del self.mismatches[message.net]
+            case UnmanagedChanged():
+                self.unmanaged[message.net] = message
+            case RecoveryChanged():
+                self.recoveries[message.account] = message
+            case InstrumentHalted():
+                self.halted[message.net] = message
+            case EntriesStopped():
+                self.stopped[message.account, message.instrument] = message
+            case StrategyStarted():
+                self.strategies[message.strategy] = message
+                self.faults.pop(message.strategy, None)
+            case StrategyFaulted():
+                self.faults[message.strategy] = message
+            case CallBudget():
+                self.budgets[message.account] = message
+            case AccountHealth():
+                self.health[message.account] = message
+            case Funds():
+                self.funds[message.account] = message
+            case RiskPicture():
+                self.risk = message
+            case DayOpened():
+                self._open_day(message)
 
-    def _opened(self, message: DayOpened, _: bool) -> None:
-        """What the router carried into a day; orders of the day before stay, for who looks at them."""
+    def _open_day(self, message: DayOpened) -> None:
+        """Take what the router carried into a day; orders of the day before stay for screens."""
         self.orders.update((order.client_order_id, order) for order in message.orders)
         self.positions = {position.owner: position for position in message.positions}
         self.protections = {level.owner: level for level in message.protections}
@@ -104,100 +162,14 @@ class StackView:
         self.stopped = {(row.account, row.instrument): row for row in message.stopped}
         self.flattens.update((level.id, level) for level in message.flattens)
 
-    def _order(self, message: OrderChanged, counted: bool) -> None:
+    def _apply_order(self, message: OrderChanged, counted: bool) -> None:
         self.orders[message.order.client_order_id] = message.order
         if counted:
             self.counts[message.event] += 1
         if len(self.orders) > KEPT:
-            self._forget_ended()
-
-    def _forget_ended(self) -> None:
-        for key in list(self.orders)[: KEPT // 5]:
-            if self.orders[key].state in PROVEN:
-                del self.orders[key]
-
-    def _position(self, message: PositionChanged | PositionAdjusted, _: bool) -> None:
-        position = message.position
-        key = position.owner
-        self.positions[key] = position
-        if isinstance(message, PositionAdjusted) and message.quantity:
-            self.adjusted.add(key)
-
-    def _trade(self, message: TradeClosed, counted: bool) -> None:
-        self.trades.append(message)
-        self.counts["round_trips"] += counted
-
-    def _goal(self, message: GoalChanged, _: bool) -> None:
-        self.goals[message.goal.id] = message.goal
-        if message.goal.state == "done":
-            del self.goals[message.goal.id]
-
-    def _protection(self, message: ProtectionChanged, _: bool) -> None:
-        level = message.protection
-        self.protections[level.owner] = level
-
-    def _unmanaged(self, message: UnmanagedChanged, _: bool) -> None:
-        self.unmanaged[message.net] = message
-
-    def _mismatch(self, message: MismatchSeen, _: bool) -> None:
-        key = message.net
-        self.mismatches[key] = message
-        if message.cleared:
-            del self.mismatches[key]
-
-    def _flatten(self, message: FlattenChanged, _: bool) -> None:
-        self.flattens[message.flatten.id] = message.flatten
-
-    def _answer(self, message: RequestAnswered, _: bool) -> None:
-        self.answers[message.id] = message
-
-    def _recovery(self, message: RecoveryChanged, _: bool) -> None:
-        self.recoveries[message.account] = message
-
-    def _halt(self, message: InstrumentHalted, _: bool) -> None:
-        self.halted[message.net] = message
-
-    def _stop(self, message: EntriesStopped, _: bool) -> None:
-        self.stopped[message.account, message.instrument] = message
-
-    def _signal(self, message: Signal, counted: bool) -> None:
-        self.signals.append(message)
-        self.counts["signals"] += counted
-
-    def _denial(self, message: SignalDenied | SignalExpired, counted: bool) -> None:
-        self.denials.append(message)
-        self.counts["denials"] += counted
-
-    def _signal_vetoed(self, message: SignalVetoed, counted: bool) -> None:
-        self.held_back.append(message)
-        self.counts["denials"] += counted
-
-    def _started(self, message: StrategyStarted, _: bool) -> None:
-        self.strategies[message.strategy] = message
-        self.faults.pop(message.strategy, None)
-
-    def _fault(self, message: StrategyFaulted, _: bool) -> None:
-        self.faults[message.strategy] = message
-
-    def _quote(self, message: Quote, _: bool) -> None:
-        self.quotes[message.instrument] = message
-
-    def _beat(self, message: Heartbeat, _: bool) -> None:
-        self.beats[message.daemon] = message
-
-    def _budget(self, message: CallBudget, _: bool) -> None:
-        self.budgets[message.account] = message
-
-    def _health(self, message: AccountHealth, _: bool) -> None:
-        self.health[message.account] = message
-
-    def _funds(self, message: Funds, _: bool) -> None:
-        self.funds[message.account] = message
-
-    def _risk(self, message: RiskPicture, _: bool) -> None:
-        self.risk = message
-
-    # asked
+            for key in list(self.orders)[: KEPT // 5]:
+                if self.orders[key].state in PROVEN:
+                    del self.orders[key]
 
     def open_positions(self) -> list[Position]:
         """Positions that are not flat."""
@@ -264,33 +236,3 @@ class StackView:
             "denied": counts["denials"] + counts["denied"],
             "recorded": recorded,
         }
-
-
-_HANDLERS: dict[type, Any] = {
-    DayOpened: StackView._opened,
-    OrderChanged: StackView._order,
-    PositionChanged: StackView._position,
-    PositionAdjusted: StackView._position,
-    TradeClosed: StackView._trade,
-    GoalChanged: StackView._goal,
-    ProtectionChanged: StackView._protection,
-    FlattenChanged: StackView._flatten,
-    RequestAnswered: StackView._answer,
-    MismatchSeen: StackView._mismatch,
-    RecoveryChanged: StackView._recovery,
-    UnmanagedChanged: StackView._unmanaged,
-    InstrumentHalted: StackView._halt,
-    EntriesStopped: StackView._stop,
-    Signal: StackView._signal,
-    SignalDenied: StackView._denial,
-    SignalExpired: StackView._denial,
-    StrategyStarted: StackView._started,
-    SignalVetoed: StackView._signal_vetoed,
-    StrategyFaulted: StackView._fault,
-    Quote: StackView._quote,
-    Heartbeat: StackView._beat,
-    CallBudget: StackView._budget,
-    AccountHealth: StackView._health,
-    Funds: StackView._funds,
-    RiskPicture: StackView._risk,
-}

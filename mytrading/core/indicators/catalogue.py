@@ -1,8 +1,9 @@
 """Every indicator by its name: our own, and TA-Lib's whole catalogue under TA-Lib's names.
 
-One that has several outputs is asked for by output: `MACD.macdsignal`, `BBANDS.upperband`. TA-Lib's parameters keep
-their names, but `timeperiod`, which is `period` here. Each is looked up when someone asks for it. What stands here is
-causal; a test computes every one of them on the beginnings of a series and on the whole.
+Our own are those TA-Lib lacks or has differently: session and anchored VWAP, Supertrend as Pine draws it, swings. One
+that has several outputs is asked for by output: `MACD.macdsignal`, `BBANDS.upperband`. TA-Lib's parameters keep their
+names, but `timeperiod`, which is `period` here. Compiled kernels are imported when they are first called, so that a
+process without them does not load numba. All are causal: a value belongs to the bar on which it was known.
 """
 
 from __future__ import annotations
@@ -13,10 +14,101 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mytrading.core.indicators.kernels import OWN, FloatArray, Indicator
-from mytrading.core.indicators.own import MORE
-from mytrading.core.indicators.talib_only import description, talib
+from mytrading.core.indicators.kernels import OWN, FloatArray, Indicator, description, talib
+
+
+def vwap(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, day: FloatArray) -> FloatArray:
+    """Volume-weighted average of (high + low + close) / 3 since the first bar of the day; NaN before any volume."""
+    return _weighted(high, low, close, volume, np.flatnonzero(np.diff(day, prepend=np.nan) != 0.0))
+
+
+def anchored_vwap(
+    high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, start_s: FloatArray, anchor: float
+) -> FloatArray:
+    """The same since the first bar that starts at or after `anchor` (seconds UTC); NaN before it."""
+    first = int(np.searchsorted(start_s, anchor))
+    found = np.full(len(close), np.nan)
+    found[first:] = _weighted(high[first:], low[first:], close[first:], volume[first:], np.array([0]))
+    return found
+
+
+def _weighted(
+    high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, firsts: NDArray[np.intp]
+) -> FloatArray:
+    """Running averages that begin again at `firsts`; each piece is summed by itself, so that none depends on others."""
+    found = np.full(len(close), np.nan)
+    typical = (high + low + close) / 3.0
+    for begin, end in zip(firsts, np.append(firsts[1:], len(close)), strict=False):
+        traded = np.cumsum(volume[begin:end])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            average = np.cumsum(typical[begin:end] * volume[begin:end]) / traded
+        found[begin:end] = np.where(traded > 0.0, average, np.nan)
+    return found
+
+
+def _supertrend(
+    output: int, high: FloatArray, low: FloatArray, close: FloatArray, period: float, multiplier: float
+) -> FloatArray:
+    from mytrading.core.indicators.supertrend import supertrend
+
+    if not float(period).is_integer():
+        raise ValueError(f"SUPERTREND: period must be a whole number, found {period:g}")
+    found = supertrend(high, low, close, int(period), multiplier)
+    if output == 0:
+        return found.line
+    return np.where(np.isnan(found.line), np.nan, found.direction.astype(np.float64))
+
+
+def _swing(output: str, high: FloatArray, low: FloatArray, close: FloatArray, day: FloatArray) -> FloatArray:
+    from mytrading.core.indicators.swings import swings
+
+    found: FloatArray = getattr(swings(high, low, close, day), output)
+    return found
+
+
+def _none(**_: float) -> int:
+    return 0
+
+
+def _before_supertrend(period: float, multiplier: float) -> int:  # noqa: ARG001 - every parameter is handed over
+    return int(period) - 1
+
+
+def _own(
+    name: str, kernel: Callable[..., FloatArray], inputs: tuple[str, ...], about: str,
+    parameters: Mapping[str, float] = MappingProxyType({}), lookback: Callable[..., int] = _none,
+) -> Indicator:  # fmt: skip
+    return Indicator(name, kernel, lookback, inputs, parameters, about, "Own")
+
+
+_BARS = ("high", "low", "close")
+_TREND = MappingProxyType({"period": 7, "multiplier": 3.0})
+_SWING_ABOUT = {
+    "low": "Price of the newest confirmed swing low of the day",
+    "high": "Price of the newest confirmed swing high of the day",
+    "side": "1 if the newest swing is a high, −1 if it is a low",
+    "event": "On this bar: 1 new low, 2 new high, 3 lower low of the same swing, 4 higher high of it, else 0",
+    "age": "Bars since the extreme of the newest swing",
+}
+_ANCHOR = MappingProxyType({"anchor": 0.0})
+MORE: Mapping[str, Indicator] = MappingProxyType({
+    item.name: item
+    for item in (
+        _own("VWAP", vwap, (*_BARS, "volume", "day"), "Volume-weighted average price of the session"),
+        _own("AVWAP", anchored_vwap, (*_BARS, "volume", "start_s"),
+             "Volume-weighted average price since a moment (seconds UTC)", _ANCHOR),
+        _own("SUPERTREND.line", partial(_supertrend, 0), _BARS, "Supertrend as Pine draws it", _TREND,
+             _before_supertrend),
+        _own("SUPERTREND.direction", partial(_supertrend, 1), _BARS, "1 bullish, −1 bearish", _TREND,
+             _before_supertrend),
+        *(_own(f"SWING.{name}", partial(_swing, name), (*_BARS, "day"), about)
+          for name, about in _SWING_ABOUT.items()),
+    )
+})  # fmt: skip
+"""By name. A lookback of 0 says that NaN is a value of it: there may be no volume, or no swing yet."""
+
 
 _LEFT_OUT = frozenset({"MAVP"})
 """Takes a column of periods, which no bar has."""
@@ -88,28 +180,19 @@ def _from_talib(function: str, output: str) -> Indicator | Outputs | None:
         return Outputs(function, outputs)
     if output and (len(outputs) == 1 or output not in outputs):
         return None
-    defaults = {_ours(name): value for name, value in info["parameters"].items()}
-    kernel = partial(_run, getattr(talib, function), function, outputs.index(output) if output else 0, defaults)
+    defaults = {"period" if name == "timeperiod" else name: value for name, value in info["parameters"].items()}
+    kernel = partial(_run_talib, getattr(talib, function), function, outputs.index(output) if output else 0, defaults)
     return Indicator(
         name=f"{function}.{output}" if output else function,
         kernel=kernel,
         lookback=partial(_lookback, function, defaults),
-        inputs=_columns(info["input_names"]),
+        inputs=tuple(
+            name for names in info["input_names"].values() for name in ([names] if isinstance(names, str) else names)
+        ),
         parameters=MappingProxyType(defaults),
         about=info["display_name"] or function.capitalize(),
         group=info["group"],
     )
-
-
-def _columns(inputs: Mapping[str, Any]) -> tuple[str, ...]:
-    found: list[str] = []
-    for names in inputs.values():
-        found += [names] if isinstance(names, str) else list(names)
-    return tuple(found)
-
-
-def _ours(parameter: str) -> str:
-    return "period" if parameter == "timeperiod" else parameter
 
 
 def _theirs(given: Mapping[str, float], defaults: Mapping[str, float], function: str) -> dict[str, float]:
@@ -123,7 +206,7 @@ def _theirs(given: Mapping[str, float], defaults: Mapping[str, float], function:
     return found
 
 
-def _run(
+def _run_talib(
     function: Callable[..., Any], name: str, index: int, defaults: Mapping[str, float], *columns: FloatArray,
     **parameters: float,
 ) -> FloatArray:  # fmt: skip

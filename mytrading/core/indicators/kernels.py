@@ -1,18 +1,46 @@
-"""The indicators known by name, and the type with which an author adds one of his own.
+"""The type of an indicator, the moving averages and RSI, and TA-Lib without pandas and polars.
 
-A kernel takes whole columns and returns an array of the same length, NaN where it has no value yet.
+A kernel takes whole columns and returns an array of the same length, NaN where it has no value yet. TA-Lib's package
+would load pandas and polars (160 MB) just to recognise their types. Only this module imports it: the first import in a
+process decides for all.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import NamedTuple
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.indicators.talib_only import talib
+_HEAVY = ("pandas", "polars")
+
+
+def _import_talib() -> ModuleType:
+    """A None in `sys.modules` makes an import fail as if the package were not installed; TA-Lib copes with that."""
+    absent = [name for name in _HEAVY if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import talib
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    module: ModuleType = talib
+    return module
+
+
+talib = _import_talib()
+
+
+def description(function: str, **parameters: float) -> Any:
+    """TA-Lib's own description of a function: `info` with inputs, outputs and defaults, and `lookback`."""
+    from talib import abstract
+
+    return abstract.Function(function, **parameters)  # type: ignore[attr-defined]
+
 
 FloatArray = NDArray[np.float64]
 
@@ -66,17 +94,14 @@ def _before_rsi(period: int) -> int:
     return period
 
 
-def _plain(
-    name: str, kernel: Callable[..., FloatArray], lookback: Callable[..., int], period: int, about: str
-) -> Indicator:
-    return Indicator(name, kernel, lookback, ("close",), MappingProxyType({"period": period}), about, "Own")
-
-
 OWN: Mapping[str, Indicator] = MappingProxyType(
     {
-        "SMA": _plain("SMA", sma, _before_average, 20, "Simple moving average"),
-        "EMA": _plain("EMA", ema, _before_average, 20, "Exponential moving average"),
-        "RSI": _plain("RSI", rsi, _before_rsi, 14, "Relative strength index of Wilder"),
+        name: Indicator(name, kernel, lookback, ("close",), MappingProxyType({"period": period}), about, "Own")
+        for name, kernel, lookback, period, about in (
+            ("SMA", sma, _before_average, 20, "Simple moving average"),
+            ("EMA", ema, _before_average, 20, "Exponential moving average"),
+            ("RSI", rsi, _before_rsi, 14, "Relative strength index of Wilder"),
+        )
     }
 )
 """Those that strategies used first; `catalogue` has all."""

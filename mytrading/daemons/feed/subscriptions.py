@@ -6,6 +6,7 @@ Invariant: an instrument with a position or a live order is never unsubscribed.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.staleness import FeedHealth
@@ -19,69 +20,59 @@ from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.alerts import Alerts
 
 
+@dataclass(slots=True)
 class SubscriptionManager:
     """Subscribes wanted instruments as far as `capacity` allows, and drops unwanted ones everywhere."""
 
-    def __init__(
-        self,
-        demand: InstrumentDemand,
-        connections: SourceConnections,
-        health: FeedHealth,
-        bars: BarPublisher,
-        intake: QuoteIntake,
-        clock: MarketClock,
-        alerts: Alerts,
-        capacity: int,
-    ) -> None:
-        self._demand = demand
-        self._connections = connections
-        self._health = health
-        self._bars = bars
-        self._intake = intake
-        self._clock = clock
-        self._alerts = alerts
-        self._capacity = capacity
+    demand: InstrumentDemand
+    connections: SourceConnections
+    health: FeedHealth
+    bars: BarPublisher
+    intake: QuoteIntake
+    clock: MarketClock
+    alerts: Alerts
+    capacity: int
 
     def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
         """Subscribe the instruments of the configuration; returns the usable ones."""
-        watched = self._demand.watch(dict.fromkeys(symbols))
-        for refused in self._demand.refused:
+        watched = self.demand.watch(dict.fromkeys(symbols))
+        for refused in self.demand.refused:
             text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
-            self._alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
+            self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
         for instrument in watched:
             self._subscribe(instrument)
         return watched
 
     def on_request(self, message: WantInstruments) -> None:
         """Subscribe what another daemon requests, keep bars of some of it, and note its positions."""
-        self._demand.set_held(message.daemon, message.held)
-        wanted = self._demand.request(message.instruments, machine_now())
-        kept = {name for name in message.bars if name in wanted and self._bars.keep_history(name, message.bar_days)}
+        self.demand.set_held(message.daemon, message.held)
+        wanted = self.demand.request(message.instruments, machine_now())
+        kept = {name for name in message.bars if name in wanted and self.bars.keep_history(name, message.bar_days)}
         for instrument in wanted:
-            if instrument in kept and self._connections.active.serves(instrument):
-                self._bars.start_live(instrument)
+            if instrument in kept and self.connections.active.serves(instrument):
+                self.bars.start_live(instrument)
             self._subscribe(instrument)
 
     def on_order_message(self, message: OrderMessage) -> None:
         """Subscribe the instrument of an order or a position."""
-        for instrument in self._demand.apply_order_message(message, machine_now()):
+        for instrument in self.demand.apply_order_message(message, machine_now()):
             self._subscribe(instrument)
 
     def drop_unwanted(self, machine_ns: int) -> None:
         """Unsubscribe instruments without a recent request."""
-        for instrument in self._demand.unwanted(list(self._connections.active.subscriptions), machine_ns):
-            self._connections.drop(instrument)
-            self._intake.drop(instrument)
-            self._alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+        for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
+            self.connections.drop(instrument)
+            self.intake.drop(instrument)
+            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
 
     def _subscribe(self, instrument: str) -> None:
-        if self._health.traits(instrument) is not None:
+        if self.health.traits(instrument) is not None:
             return
-        if self._connections.subscribe(instrument):
-            self._health.add(instrument, self._clock.now(), machine_now())
-            self._alerts.clear("SUBSCRIPTIONS_FULL", "feed")
+        if self.connections.subscribe(instrument):
+            self.health.add(instrument, self.clock.now(), machine_now())
+            self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
         else:
-            self._alerts.raise_(
+            self.alerts.raise_(
                 "SUBSCRIPTIONS_FULL", Severity.CRITICAL, "feed",
-                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {self._capacity}; watch less or raise it",
+                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {self.capacity}; watch less or raise it",
             )  # fmt: skip

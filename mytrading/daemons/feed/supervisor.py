@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
 
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, SocketEvent, SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import (
@@ -44,55 +47,44 @@ FIRST_PORTION, LEAST_PORTION = 1000, 50
 """Frames read at once: at first, and at least where a core is short."""
 
 
+@dataclass(slots=True)
 class SourceSupervisor:
     """Keeps health, bars and alerts in step with the connections. Failovers go into the audit log of `state`."""
 
-    def __init__(
-        self,
-        connections: SourceConnections,
-        health: FeedHealth,
-        bars: BarPublisher,
-        intake: QuoteIntake,
-        instruments: InstrumentLoader,
-        steps: MarketSteps,
-        feed_alerts: FeedAlerts,
-        alerts: Alerts,
-        state: Path,
-    ) -> None:
-        self._connections = connections
-        self._health = health
-        self._bars = bars
-        self._intake = intake
-        self._instruments = instruments
-        self._steps = steps
-        self._feed_alerts = feed_alerts
-        self._alerts = alerts
-        self._state = state
-        self._log = get_logger("feed")
+    connections: SourceConnections
+    health: FeedHealth
+    bars: BarPublisher
+    intake: QuoteIntake
+    instruments: InstrumentLoader
+    steps: MarketSteps
+    feed_alerts: FeedAlerts
+    alerts: Alerts
+    state: Path
+    log: FilteringBoundLogger = field(default_factory=lambda: get_logger("feed"), init=False)
 
     def on_connection_event(self, connection: SourceConnection, event: SocketEvent) -> None:
         """Handle a connection that was established, refused or lost."""
         if isinstance(event, SocketFrame):
             return
-        name, active = connection.source.name, connection is self._connections.active
+        name, active = connection.source.name, connection is self.connections.active
         if isinstance(event, Connected):
-            self._log.info("feed.connected", source=name, number=event.number, broker=event.broker)
+            self.log.info("feed.connected", source=name, number=event.number, broker=event.broker)
             connection.connected(event.machine_ns)
             if active:
                 self._restart(event.machine_ns)
-                self._bars.retry_now()
-                self._instruments.retry_now()
-                self._instruments.look(event.machine_ns)
+                self.bars.retry_now()
+                self.instruments.retry_now()
+                self.instruments.look(event.machine_ns)
         else:
             known = connection.lost_by
             connection.lost(event)
             if isinstance(event, Disconnected) and not event.failures:
-                self._log.info("feed.dropped", source=name, reason=event.reason)
+                self.log.info("feed.dropped", source=name, reason=event.reason)
             elif active and not known:
-                self._log.warning("feed.lost", source=name, reason=connection.lost_by)
+                self.log.warning("feed.lost", source=name, reason=connection.lost_by)
             if active:
                 self._interrupt()
-        self._feed_alerts.update()
+        self.feed_alerts.update()
 
     def on_control_frame(self, connection: SourceConnection, frame: Parsed, machine_ns: int) -> None:
         """Handle a frame without a price."""
@@ -100,11 +92,11 @@ class SourceSupervisor:
             self.on_acknowledged(connection, frame)
         elif type(frame) is ServerError:
             connection.failed(f"the market socket said {frame.code}: {frame.message}", machine_now())
-            self._feed_alerts.update()
+            self.feed_alerts.update()
         elif type(frame) is StepMark:
-            self._intake.flush()
+            self.intake.flush()
             connection.pulse.ticked(machine_ns)
-            self._steps.on_mark(frame.mark)
+            self.steps.on_mark(frame.mark)
 
     def on_acknowledged(self, connection: SourceConnection, answer: Acknowledged) -> None:
         """Handle the server's answer to a subscription."""
@@ -112,105 +104,97 @@ class SourceSupervisor:
         new = connection.subscriptions.answered(answer, machine_ns)
         if answer.accepted:
             connection.succeeded()
-            self._feed_alerts.update()
-        if connection is not self._connections.active:
+            self.feed_alerts.update()
+        if connection is not self.connections.active:
             return
         for instrument in new:
             self._start_live(instrument, machine_ns)
         for instrument, reason in answer.refused:
             if not connection.serves(instrument):
                 text = f"the server has no quotes of it: {reason}"
-                self._alerts.raise_("SUBSCRIPTION_REFUSED", Severity.WARNING, instrument, text)
+                self.alerts.raise_("SUBSCRIPTION_REFUSED", Severity.WARNING, instrument, text)
         for instrument, _ in answer.accepted:
-            self._alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
 
     def look(self, market_ns: int, machine_ns: int) -> None:
         """Each second: fail over if due, and reconnect sources that are mute."""
-        switch = self._connections.look(market_ns, machine_ns)
+        switch = self.connections.look(market_ns, machine_ns)
         if switch is not None:
             self.fail_over(switch, machine_ns)
-        for connection in self._connections:
+        for connection in self.connections:
             connection.socket.look(machine_ns)
             if connection.pulse.wants_fresh_connection(machine_ns):
                 age_ns = connection.pulse.age(machine_ns)
-                self._log.warning("feed.mute", source=connection.source.name, age_s=round(age_ns / SECOND, 1))
+                self.log.warning("feed.mute", source=connection.source.name, age_s=round(age_ns / SECOND, 1))
                 connection.reconnect_mute(age_ns)
             elif connection.pulse.is_well(machine_ns):
                 connection.delivers()
-        self._feed_alerts.update()
+        self.feed_alerts.update()
 
     def fail_over(self, switch: Switch, machine_ns: int) -> None:
         """Continue with another active connection, as after a loss; its subscriptions already deliver."""
         self._interrupt()
         self._report(switch, machine_ns)
         self._restart(machine_ns)
-        active = self._connections.active
+        active = self.connections.active
         for instrument in active.subscriptions:
             if active.serves(instrument):
                 self._start_live(instrument, machine_ns)
         active.send_request(machine_ns)
 
     def _report(self, switch: Switch, machine_ns: int) -> None:
-        left, taken = (self._connections.all[rank] for rank in (switch.previous, switch.to))
+        left, taken = (self.connections.all[rank] for rank in (switch.previous, switch.to))
         previous, to, reason = left.source.name, taken.source.name, switch.reason
-        self._log.warning("feed.source_changed", previous=previous, to=to, reason=reason.value)
+        self.log.warning("feed.source_changed", previous=previous, to=to, reason=reason.value)
         ailing = "answers no ping" if left.is_down(machine_ns) else "is mute or down"
         why = f"{previous} {ailing}" if reason is SwitchReason.TAKEOVER else f"{previous} gave it back"
-        self._connections.backup_reason = f"market data come from {to}, {why}" if switch.to else ""
-        self._feed_alerts.update()
+        self.connections.backup_reason = f"market data come from {to}, {why}" if switch.to else ""
+        self.feed_alerts.update()
         try:
-            audit.record(self._state, f"feed.{reason.value}", to, "done", user="feed", previous=previous)
+            audit.record(self.state, f"feed.{reason.value}", to, "done", user="feed", previous=previous)
         except OSError as error:  # a full disk must not end the feed during a failover
-            self._log.error("feed.audit_lost", previous=previous, to=to, problem=str(error))
+            self.log.error("feed.audit_lost", previous=previous, to=to, problem=str(error))
 
     def _restart(self, machine_ns: int) -> None:
-        self._health.connected(machine_ns)
-        self._connections.active.active_since_ns = machine_ns
+        self.health.connected(machine_ns)
+        self.connections.active.active_since_ns = machine_ns
 
     def _interrupt(self) -> None:
-        self._intake.flush()
-        self._bars.interrupt()
+        self.intake.flush()
+        self.bars.interrupt()
 
     def _start_live(self, instrument: str, machine_ns: int) -> None:
-        self._health.subscribed(instrument, machine_ns)
-        self._bars.start_live(instrument)
+        self.health.subscribed(instrument, machine_ns)
+        self.bars.start_live(instrument)
 
 
+@dataclass(slots=True)
 class FrameReader:
     """Reads at most `most` frames at once; ticks go to intake, the rest to the supervisor.
 
     `after_batch(events, machine_ns)` follows those of the active source.
     """
 
-    def __init__(
-        self,
-        connections: SourceConnections,
-        clock: MarketClock,
-        intake: QuoteIntake,
-        supervisor: SourceSupervisor,
-        edge: Edge,
-        most: int,
-        drains: Histogram,
-        after_batch: Callable[[Sequence[SocketEvent], int], None],
-        wake: Callable[[], None],
-    ) -> None:
-        self._connections = connections
-        self._clock = clock
-        self._intake = intake
-        self._supervisor = supervisor
-        self._edge = edge
-        self._most = most
-        self._drains = drains
-        self._after_batch = after_batch
-        self._wake = wake
-        self._parser = FrameParser()
-        self._bad = BadFrames("market socket")
-        self._portion = min(FIRST_PORTION, most)
+    connections: SourceConnections
+    clock: MarketClock
+    intake: QuoteIntake
+    supervisor: SourceSupervisor
+    edge: Edge
+    most: int
+    drains: Histogram
+    after_batch: Callable[[Sequence[SocketEvent], int], None]
+    wake: Callable[[], None]
+    _parser: FrameParser = field(default_factory=FrameParser, init=False)
+    _bad: BadFrames = field(default_factory=lambda: BadFrames("market socket"), init=False)
+    _portion: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._portion = min(FIRST_PORTION, self.most)
         self.follow_speed()
 
     def follow_speed(self) -> None:
         """Adapt the tolerance of time stamps to the speed of the market clock."""
-        self._parser.tolerance_ns = int(STAMP_TOLERANCE_S * max(self._clock.speed, 1.0) * SECOND)
+        self._parser.tolerance_ns = int(STAMP_TOLERANCE_S * max(self.clock.speed, 1.0) * SECOND)
 
     @property
     def malformed(self) -> int:
@@ -220,22 +204,22 @@ class FrameReader:
     def read_all(self) -> None:
         """Read one portion of each socket."""
         started = time.perf_counter_ns()
-        for connection in self._connections.all:
+        for connection in self.connections.all:
             events = connection.socket.drain(self._portion)
             if events:
                 self.handle(connection, events)
                 took = time.perf_counter_ns() - started
-                self._drains.add(took)
+                self.drains.add(took)
                 if len(events) == self._portion:
                     self._portion = self.next_portion(took)
             if not connection.socket.events.empty():
-                self._wake()
+                self.wake()
 
     def next_portion(self, took_ns: int) -> int:
         """Frames to read at once after a portion of a backlog took so long."""
         if took_ns > BURST_NS:
             return max(self._portion // 2, LEAST_PORTION)
-        return min(2 * self._portion, self._most) if took_ns < BURST_NS // 3 else self._portion
+        return min(2 * self._portion, self.most) if took_ns < BURST_NS // 3 else self._portion
 
     def handle(self, connection: SourceConnection, events: Sequence[SocketEvent]) -> None:
         """Handle events of one socket in order."""
@@ -243,19 +227,19 @@ class FrameReader:
         now = machine_now()
         for event in events:
             if type(event) is not SocketFrame:
-                self._supervisor.on_connection_event(connection, event)
+                self.supervisor.on_connection_event(connection, event)
                 continue
             received_ns = connection.taken_ns = event.received_ns
-            parsed = self._parser.parse(event.data, received_ns, self._clock.at(received_ns))
+            parsed = self._parser.parse(event.data, received_ns, self.clock.at(received_ns))
             try:
                 if type(parsed) is Tick:
-                    self._intake.on_tick(connection, parsed, now)
+                    self.intake.on_tick(connection, parsed, now)
                 elif type(parsed) is MalformedFrame:
                     self._bad.add(FrameError("malformed", parsed.reason), event.data)
                 elif parsed is not None:
-                    self._supervisor.on_control_frame(connection, parsed, now)
+                    self.supervisor.on_control_frame(connection, parsed, now)
             except OF_DATA as error:
-                self._edge.dropped(error, event.data)
-        if connection is self._connections.active:
-            self._intake.flush()
-            self._after_batch(events, now)
+                self.edge.dropped(error, event.data)
+        if connection is self.connections.active:
+            self.intake.flush()
+            self.after_batch(events, now)

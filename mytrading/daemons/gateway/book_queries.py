@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mytrading.core.gateway.signal_outcomes import denial_text, outcome_of_all, outcomes
+from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
 from mytrading.core.orders.flat_order import shown_order
 from mytrading.core.orders.parent_orders import grouped
 from mytrading.core.orders.state_machine import LIVE, PROVEN

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.core.gateway.request_status import result_of
+from mytrading.core.gateway.outcomes import result_of
 from mytrading.core.oms.operator_requests import forced_only, new_terms, why_not_modify
 from mytrading.core.orders.flat_order import shown_order
 from mytrading.core.orders.slicing import Sizes

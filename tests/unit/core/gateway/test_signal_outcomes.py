@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.gateway.signal_outcomes import SignalResult, outcome_of_all, outcomes
+from mytrading.core.gateway.outcomes import SignalResult, outcome_of_all, outcomes
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order

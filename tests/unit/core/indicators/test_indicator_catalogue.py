@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mytrading.core.indicators import BUILT_IN, FloatArray
-from mytrading.core.indicators.talib_only import talib
+from mytrading.core.indicators.kernels import talib
 from mytrading.core.time import DAY_SECONDS
 
 BARS = 260

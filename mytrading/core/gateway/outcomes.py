@@ -1,0 +1,177 @@
+"""Outcomes for screens: of an operator's request about one order, and of a signal in each account.
+
+A request without proof of its end is waiting, never done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from mytrading.core.oms.operator_requests import REFUSED
+from mytrading.core.orders.state_machine import LIVE, live
+from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
+from mytrading.messages.enums import OrderState, Purpose
+from mytrading.messages.orders import Order
+from mytrading.messages.signals import Signal
+
+WAITING = "waiting"
+
+
+class RequestResult(NamedTuple):
+    """State (waiting, refused, cancelled, modified, replaced, filled, ended), a sentence, and the id of the order."""
+
+    word: str
+    text: str
+    order: str
+
+
+def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bool) -> RequestResult:
+    """What became of the request `request` to cancel or else to modify `order`; `orders` are all that are known."""
+    name = order.client_order_id
+    if order.links.request == request and order.message.startswith(REFUSED):
+        return RequestResult("refused", order.message.removeprefix(REFUSED), name)
+    if order.links.request != request and live(order):
+        return RequestResult(WAITING, "the router has not taken it up yet", name)
+    return _cancelled(order) if cancel else _modified(order, orders)
+
+
+def _cancelled(order: Order) -> RequestResult:
+    name, sums = order.client_order_id, f"{order.filled_seen} of {order.quantity} filled"
+    if live(order):
+        return RequestResult(WAITING, f"the cancel is requested and its end not proven; {sums} so far", name)
+    if order.state is OrderState.FILLED:
+        return RequestResult("filled", f"it filled before the cancel: {sums}", name)
+    if order.state is OrderState.CANCELLED:
+        return RequestResult("cancelled", f"cancelled, {sums}", name)
+    return RequestResult("ended", f"it ended {order.state}, {sums}", name)
+
+
+def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
+    name = order.client_order_id
+    if live(order):
+        if order.evidence.modify.wanted or order.evidence.cancel.wanted:
+            return RequestResult(WAITING, "the change is requested and not yet in the order book", name)
+        return RequestResult("modified", f"the order book shows {_words(order)}", name)
+    after = _successor(order, orders)
+    if after is not None:
+        return RequestResult(
+            "replaced", f"replaced by order {after.client_order_id}: {_words(after)}", after.client_order_id
+        )
+    if order.evidence.modify.wanted or (
+        order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")
+    ):
+        return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
+    if order.state is OrderState.FILLED:
+        return RequestResult(
+            "filled", f"it filled: {order.filled_seen} of {order.quantity}, requested {_words(order)}", name
+        )
+    return RequestResult(
+        "ended", f"it ended {order.state} meanwhile, {order.filled_seen} of {order.quantity} filled", name
+    )
+
+
+def _successor(order: Order, orders: Iterable[Order]) -> Order | None:
+    if order.purpose is not Purpose.STOP:
+        return next((other for other in orders if other.links.replaces == order.client_order_id), None)
+    owner = order.owner
+    stops = [
+        other
+        for other in orders
+        if other.purpose is Purpose.STOP and other.owner == owner and other.created_ns > order.created_ns
+    ]
+    return max(stops, key=lambda other: other.created_ns, default=None)
+
+
+def _words(order: Order) -> str:
+    text = f"{order.side} {order.quantity} {order.instrument} {order.order_type}"
+    text += f" at {order.price:g}" if order.price else ""
+    text += f" trigger {order.trigger_price:g}" if order.trigger_price else ""
+    return f"{text}, {order.state}"
+
+
+class SignalResult(StrEnum):
+    """Of one account, or of a signal; PARTIAL where some of it was filled and the rest has ended."""
+
+    FILLED = "filled"
+    WORKING = "working"
+    PARTIAL = "partial"
+    DENIED = "denied"
+    REJECTED = "rejected"
+    RECORDED = "recorded"
+    ENDED = "ended"
+
+
+class AccountResult(NamedTuple):
+    """Outcome of a signal in one account; `reason` is risk's or the broker's, empty where there is none."""
+
+    account: str
+    result: SignalResult
+    orders: int
+    filled: int
+    reason: str
+
+
+def outcomes(
+    signal: Signal, orders: Iterable[Order], denials: Iterable[SignalDenied | SignalExpired], accounts: Sequence[str]
+) -> tuple[AccountResult, ...]:
+    """Outcomes in those of the strategy's accounts that have an order or a denial; () if none has yet.
+
+    `orders` and `denials` may be those of any signal.
+    """
+    mine = [order for order in orders if order.cause == signal.id and order.purpose is Purpose.ENTRY]
+    denied = [denial for denial in denials if denial.signal == signal.id]
+    names = dict.fromkeys([*accounts, *(order.account for order in mine)])
+    found = []
+    for name in names:
+        of_it = [order for order in mine if order.account == name]
+        against = [denial for denial in denied if getattr(denial, "account", "") in ("", name)]
+        if of_it or against:
+            found.append(_of_account(name, of_it, against))
+    return tuple(found)
+
+
+def outcome_of_all(results: Sequence[AccountResult]) -> str:
+    """One word for all accounts: their common outcome, or partial if they differ; empty without any."""
+    kinds = {row.result for row in results}
+    if not kinds:
+        return ""
+    if SignalResult.WORKING in kinds:
+        return SignalResult.WORKING.value
+    if len(kinds) == 1:
+        return kinds.pop().value
+    some = kinds & {SignalResult.FILLED, SignalResult.PARTIAL, SignalResult.RECORDED}
+    return (SignalResult.PARTIAL if some else SignalResult.ENDED).value
+
+
+def _of_account(name: str, orders: Sequence[Order], denials: Sequence[SignalDenied | SignalExpired]) -> AccountResult:
+    replaced = {order.links.replaces for order in orders}
+    current = [order for order in orders if order.client_order_id not in replaced]
+    filled = sum(order.filled for order in orders)
+    ended = (order for order in current if order.state not in LIVE | {OrderState.FILLED, OrderState.RECORDED})
+    reasons = [*(denial_text(denial) for denial in denials), *(order.message for order in ended)]
+    reason = "; ".join(dict.fromkeys(text for text in reasons if text))
+    return AccountResult(name, _result(current, bool(denials), filled), len(current), filled, reason)
+
+
+def _result(orders: Sequence[Order], denied: bool, filled: int) -> SignalResult:
+    states = {order.state for order in orders}
+    if states & LIVE:
+        return SignalResult.WORKING
+    if states == {OrderState.FILLED} and not denied:
+        return SignalResult.FILLED
+    if states == {OrderState.RECORDED} and not denied:
+        return SignalResult.RECORDED
+    if filled:
+        return SignalResult.PARTIAL
+    if denied:
+        return SignalResult.DENIED
+    return SignalResult.REJECTED if OrderState.REJECTED in states else SignalResult.ENDED
+
+
+def denial_text(denial: SignalDenied | SignalExpired) -> str:
+    """The codes, former names included, and the reason of a denial."""
+    codes = getattr(denial, "codes", ()) or (getattr(denial, "code", "EXPIRED"),)
+    names = [name for code in codes for name in (code, FORMER_CODES.get(code)) if name]
+    return f"{', '.join(names)}: {getattr(denial, 'message', 'too late')}"
