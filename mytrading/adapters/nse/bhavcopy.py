@@ -80,7 +80,6 @@ class Bhavcopy(NamedTuple):
         return found
 
     def underlyings(self) -> tuple[str, ...]:
-        """The underlyings that have contracts in it."""
         return tuple(sorted({row.underlying for row in self.rows}))
 
 
@@ -196,7 +195,6 @@ def day_in(text: str) -> date:
 
 
 def names_in(line: str) -> list[str]:
-    """The columns that a first line names."""
     return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
 
 

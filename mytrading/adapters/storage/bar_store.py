@@ -67,11 +67,9 @@ class BarStore:
     def bars(
         self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
     ) -> list[Bar]:
-        """See `BarReader.bars`."""
         return _select(self._db, instrument, timeframe, since, until, limit)
 
     def last_end(self, instrument: str, timeframe: str = "1m") -> int:
-        """End (market ns) of the newest bar, 0 if there is none."""
         return _last_end(self._db, instrument, timeframe)
 
     def filled_until(self, instrument: str) -> int:
@@ -119,7 +117,6 @@ class BarStore:
         return removed
 
     def close(self) -> None:
-        """Close the file."""
         self._db.leave()
 
 
@@ -143,7 +140,6 @@ class BarReader:
         return _last_end(db, instrument, timeframe) if db is not None else 0
 
     def close(self) -> None:
-        """Close the file."""
         if self._db is not None:
             self._db.close()
             self._db = None

@@ -61,11 +61,9 @@ class InstrumentFile:
             return NOTHING
 
     def book(self) -> InstrumentBook:
-        """The instruments alone, to be found by."""
         return self.book_of(self.snapshot())
 
     def book_of(self, snapshot: Snapshot) -> InstrumentBook:
-        """The instruments of a snapshot, to be found by."""
         return InstrumentBook(snapshot.instruments, self._ends)
 
     def days(self) -> list[str]:
@@ -87,7 +85,6 @@ class InstrumentFile:
         return None
 
     def drop(self, day: str) -> None:
-        """Remove the copy of a day."""
         self._of(day).unlink(missing_ok=True)
 
     def _of(self, day: str) -> Path:

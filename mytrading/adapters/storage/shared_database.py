@@ -59,7 +59,6 @@ class Writer(Reader):
     """None once it is closed."""
 
     def close(self) -> None:
-        """As of any connection."""
         super().close()
         self.path = None
 

@@ -45,7 +45,6 @@ class Warehouse:
         self._patience_s = patience_s
 
     def add_instruments(self, *snapshots: Snapshot) -> None:
-        """Keep the instruments of days."""
         with self._open() as database, tempfile.TemporaryDirectory() as folder:
             for snapshot in snapshots:
                 table = Path(folder) / f"{snapshot.day}.csv"

@@ -41,7 +41,6 @@ def modify_payload(order: Order) -> dict[str, Any]:
 
 
 def cancel_payload(order: Order) -> dict[str, Any]:
-    """For `cancelorder`."""
     return {"strategy": order.client_order_id[:STRATEGY_LENGTH], "orderid": order.broker_order_id}
 
 
@@ -71,11 +70,9 @@ class OpenAlgoVenue:
         self._expected = expected
 
     def place(self, order: Order) -> CallOutcome:
-        """Place a new order."""
         return self.finish(Call.PLACE, order, None)
 
     def cancel(self, order: Order) -> CallOutcome:
-        """Cancel the order at the broker."""
         return self.finish(Call.CANCEL, order, None)
 
     def modify(self, order: Order) -> CallOutcome:
@@ -102,7 +99,6 @@ class OpenAlgoVenue:
         return self._judged(call, order, lambda: self._client.finish(begun))
 
     def close(self) -> None:
-        """Close the connection."""
         self._client.close()
 
     def _judged(self, call: Call, order: Order, answer_of: Callable[[], HttpReply]) -> CallOutcome:

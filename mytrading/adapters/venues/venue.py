@@ -23,7 +23,6 @@ class DryRunVenue:
         self._record = record
 
     def place(self, order: Order) -> CallOutcome:
-        """Record the order."""
         if self._record is not None:
             self._record(order)
         return self._answer(Call.PLACE, order, f"dry run: would send {_words(order)}")
@@ -40,14 +39,12 @@ class DryRunVenue:
         """There is no request."""
 
     def idle(self) -> bool:
-        """There is no connection."""
         return False
 
     def begin(self, request: None) -> None:
         """Nothing is sent."""
 
     def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002
-        """The answer to any call."""
         return {Call.PLACE: self.place, Call.CANCEL: self.cancel, Call.MODIFY: self.modify}[call](order)
 
     def close(self) -> None:

@@ -112,7 +112,6 @@ class BarBuilder:
             build.since = _NEVER
 
     def drop(self, instrument: str) -> None:
-        """Drop an instrument with its unfinished bar."""
         self._builds.pop(instrument, None)
 
     def add(self, quote: Quote) -> Closed | None:

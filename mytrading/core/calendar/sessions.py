@@ -70,7 +70,6 @@ class Calendar:
         return tuple(self._spec.exchanges)
 
     def knows(self, exchange: str) -> bool:
-        """Whether it is one of `exchanges`."""
         return exchange in self._spec.exchanges
 
     def session(self, exchange: str, day: date) -> Session | None:
@@ -99,11 +98,9 @@ class Calendar:
         return day in self._exchange(exchange).holidays
 
     def holiday_name(self, exchange: str, day: date) -> str:
-        """The holiday's name, empty on other days."""
         return self._exchange(exchange).holidays.get(day, "")
 
     def holidays(self, exchange: str) -> dict[date, str]:
-        """All listed holidays of the exchange by day."""
         return dict(self._exchange(exchange).holidays)
 
     def listed_until(self, exchange: str) -> date:

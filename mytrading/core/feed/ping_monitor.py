@@ -37,7 +37,6 @@ class PingBook:
         )
 
     def failed(self, message: str) -> None:
-        """No good answer came."""
         self._busy = False
         self._failed += 1
         down = self._failed >= self._allowed or not self._health.broker
@@ -56,7 +55,6 @@ class PingBook:
 
     @property
     def failures(self) -> int:
-        """How many in a row."""
         return self._failed
 
     @property

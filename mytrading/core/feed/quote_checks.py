@@ -90,7 +90,6 @@ class PriceCheck:
         return QuoteVerdict.HELD
 
     def forget(self, instrument: str) -> None:
-        """Forget the last good price."""
         self._prices.pop(instrument, None)
 
     def _persists(self, known: _Price, price: float, option: bool, now_ns: int) -> bool:

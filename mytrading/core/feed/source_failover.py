@@ -40,11 +40,9 @@ class Pulse:
         self._since_ns = now_ns
 
     def lost(self) -> None:
-        """Record the loss of the connection."""
         self.is_connected = self._proved = False
 
     def ticked(self, now_ns: int) -> None:
-        """Record a quote of any instrument."""
         self._good_ns = now_ns
         self._proved = True
         if self._patience > 1 and now_ns - self._since_ns > 2 * self._mute_ns * self._patience:

@@ -97,7 +97,6 @@ class Freshness:
         return known[1]
 
     def forget(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
         self._seen.pop(instrument, None)
         self._dropped.pop(instrument, None)
 
@@ -143,7 +142,6 @@ class FeedHealth:
         self._freshness.touch(instrument, market_ns, machine_ns)
 
     def remove(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
         self._traits.pop(instrument, None)
         self._subscribed.pop(instrument, None)
         self._freshness.forget(instrument)

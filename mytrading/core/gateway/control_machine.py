@@ -102,7 +102,6 @@ class ControlMachine:
         return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 
     def current(self) -> TradingState:
-        """The level for all accounts."""
         return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
     def snapshot(self, day: str) -> ControlOpened:

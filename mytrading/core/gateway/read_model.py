@@ -172,7 +172,6 @@ class StackView:
                     del self.orders[key]
 
     def open_positions(self) -> list[Position]:
-        """Positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
     def realised(self) -> float:

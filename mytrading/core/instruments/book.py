@@ -55,11 +55,9 @@ class InstrumentBook:
         return instrument in self._by_id
 
     def get(self, instrument: str) -> Instrument | None:
-        """The instrument with this id, or None."""
         return self._by_id.get(instrument)
 
     def find(self, exchange: str, symbol: str) -> Instrument | None:
-        """The instrument with this symbol on this exchange, or None."""
         return self._by_id.get(instrument_id(exchange, symbol))
 
     def expiries(self, underlying: str, kind: InstrumentKind) -> list[str]:

@@ -65,7 +65,6 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def traded_on(self) -> str:
-        """The exchange of its contracts."""
         return DERIVATIVE_EXCHANGES.get(self.exchange, self.exchange)
 
     @property

@@ -90,7 +90,6 @@ class HistoryWorker:
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -101,11 +100,9 @@ class HistoryWorker:
             self._thread.join(1.0)
 
     def request(self, fetch: Fetch) -> None:
-        """Queue a fetch."""
         self._requests.put(fetch)
 
     def results(self) -> list[FetchResult]:
-        """Results since the last call."""
         found: list[FetchResult] = []
         while not self._results.empty():
             found.append(self._results.get_nowait())
@@ -195,7 +192,6 @@ class BarPublisher:
                 self._keep(instrument)
 
     def _keep(self, instrument: str) -> None:
-        """Keep bars of an instrument; history is fetched only if a minute has ended since the last stored one."""
         covered, now = self._store.filled_until(instrument), self._clock.now()
         missing = now // MINUTE * MINUTE - covered
         self._merge.add(instrument, covered)
@@ -227,13 +223,11 @@ class BarPublisher:
         self._report(BarsLacking(daemon="feed", behind=behind, holes=holes))
 
     def report_changed_gaps(self) -> None:
-        """Report gaps if they changed."""
         if self.gaps() != self._reported:
             self.report_gaps()
 
     @property
     def is_fetching(self) -> bool:
-        """True while history is being fetched."""
         return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
@@ -254,7 +248,6 @@ class BarPublisher:
             self.closed.append(closed)
 
     def flush(self) -> None:
-        """Deliver the bars that quotes have closed."""
         if self.closed:
             closed, self.closed = self.closed, []
             self._deliver([bar for item in closed for bar in self._merge.offer(item)])
@@ -284,7 +277,6 @@ class BarPublisher:
         self._merge.interrupt()
 
     def drop(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
         self._builder.drop(instrument)
 
     # timers

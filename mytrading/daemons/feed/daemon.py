@@ -68,7 +68,6 @@ class DataManager(Daemon):
         self._watched: tuple[str, ...] = ()
 
     def setup(self) -> None:
-        """Wire the parts, open stores and streams, begin to fetch history and to connect."""
         self._wire()
         self._subscribe_streams()
         self._start_timers()
@@ -148,7 +147,6 @@ class DataManager(Daemon):
             self.instruments.look(machine_ns)
 
     def _collect_results(self) -> None:
-        """Take the results of all threads."""
         self.bars.collect_history()
         self.instruments.collect()
         for answer in self.rest_quotes.answers() if self.rest_quotes.busy else ():
@@ -290,11 +288,9 @@ class DataManager(Daemon):
         }
 
     def queue_depth(self) -> int:
-        """Frames read from the socket and not yet parsed."""
         return sum(connection.socket.events.qsize() for connection in self.connections)
 
     def teardown(self) -> None:
-        """Close the sockets first, so that nothing new comes."""
         for connection in self.connections:
             connection.socket.stop()
         self.rest_quotes.stop()

@@ -115,7 +115,6 @@ class InstrumentLoader:
 
     @property
     def is_fetching(self) -> bool:
-        """True while a list is being fetched."""
         return bool(self._requested)
 
     def retry_now(self) -> None:
@@ -203,7 +202,6 @@ class InstrumentArchiver:
 
     @property
     def busy(self) -> bool:
-        """True while a child runs."""
         return self._child is not None
 
     def schedule(self, machine_ns: int) -> None:

@@ -62,7 +62,6 @@ class MarketPublisher:
             self._books[tick.quote.instrument] = tick
 
     def flush(self) -> None:
-        """Publish the newest quotes and depths of the burst."""
         quotes = self._conflator.drain()
         for quote in quotes:
             self._market.send(quote.instrument, quote)
@@ -82,7 +81,6 @@ class MarketPublisher:
             self._books.clear()
 
     def send_bar(self, bar: Bar) -> None:
-        """Publish a stored bar."""
         self._market.send(bar.instrument, bar)
         self.step_due = True
 
@@ -109,7 +107,6 @@ class MarketPublisher:
                 self._market.send(shown_topic(instrument), quote)
 
     def drop(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
         self._newest.pop(instrument, None)
         self._shown.pop(instrument, None)
 

@@ -58,7 +58,6 @@ class RestQuotes:
             self._pool.submit(tuple(instruments))
 
     def answers(self) -> list[RestAnswer]:
-        """Answers since the last call."""
         found = self._pool.results()
         if found:
             self.busy = False
@@ -150,10 +149,8 @@ class OpenInterestReader:
         return found
 
     def drop(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument."""
         for known in (self._known, self._requested, self._due):
             known.pop(instrument, None)
 
     def stop(self) -> None:
-        """End the thread."""
         self._reader.stop()

@@ -77,7 +77,6 @@ class SourceConnection:
         self._down_until = machine_ns + PING_DOWN_NS if ping_down else 0
 
     def is_down(self, machine_ns: int) -> bool:
-        """True while its pings are reported to fail."""
         return machine_ns < self._down_until
 
     def caught_up(self, machine_ns: int) -> int:
@@ -85,7 +84,6 @@ class SourceConnection:
         return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)
 
     def serves(self, instrument: str) -> bool:
-        """True if the server acknowledged the instrument on this connection."""
         return self.subscriptions.is_accepted(instrument)
 
     def ticked(self, quote: Quote, machine_ns: int) -> None:
@@ -240,7 +238,6 @@ class SourceConnections:
         return True
 
     def drop(self, instrument: str) -> None:
-        """Unsubscribe an instrument everywhere."""
         self._wanted.pop(instrument, None)
         for connection in self.all:
             connection.subscriptions.drop(instrument)

@@ -54,12 +54,10 @@ class SubscriptionManager:
             self._subscribe(instrument)
 
     def on_order_message(self, message: OrderMessage) -> None:
-        """Subscribe the instrument of an order or a position."""
         for instrument in self.demand.apply_order_message(message, machine_now()):
             self._subscribe(instrument)
 
     def drop_unwanted(self, machine_ns: int) -> None:
-        """Unsubscribe instruments without a recent request."""
         for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
             self.connections.drop(instrument)
             self.intake.drop(instrument)

@@ -198,11 +198,9 @@ class FrameReader:
 
     @property
     def malformed(self) -> int:
-        """Frames that could not be parsed."""
         return self._bad.count
 
     def read_all(self) -> None:
-        """Read one portion of each socket."""
         started = time.perf_counter_ns()
         for connection in self.connections.all:
             events = connection.socket.drain(self._portion)

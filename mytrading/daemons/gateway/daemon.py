@@ -157,7 +157,6 @@ class Gateway(MachineDaemon):
             self._keep(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
-        """Keep its own alerts beside those of others."""
         self._keep(alert)
 
     def _keep(self, alert: Alert) -> None:
@@ -209,7 +208,6 @@ class Gateway(MachineDaemon):
         return self.server.reply(data)
 
     def ready(self) -> bool:
-        """True once requests are answered."""
         return not self.quarantined
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
@@ -218,11 +216,9 @@ class Gateway(MachineDaemon):
         return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
-        """The first row of the next day's journal."""
         return (self.control.snapshot(day),)
 
     def teardown(self) -> None:
-        """Close what was opened beside the harness."""
         self._ops.close(100)
         if self._command is not None:
             self._command.stop()
@@ -240,7 +236,6 @@ class Totals:
         self.restarts: dict[str, int] = {}
 
     def add(self, beat: Heartbeat) -> None:
-        """Take in a heartbeat."""
         known = self._now.get(beat.daemon)
         if known is not None and known[0] != beat.pid:
             self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1

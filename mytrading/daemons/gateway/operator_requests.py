@@ -80,7 +80,6 @@ def _switch_row(ctx: RequestContext, name: str, enabled: bool, reason: str, by: 
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
-    """Cancel all resting entries."""
     reason = request.reason or "withdrawn by hand"
     row = WithdrawRequested(id=f"withdraw-{request.request_id}", reason=reason, at_ns=ctx.clock.now(), by=request.by)
     return Decided((row,), ops.EntriesWithdrawn(request=row, entries=resting_entries(ctx)))

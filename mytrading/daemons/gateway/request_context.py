@@ -56,7 +56,6 @@ class RequestContext:
     leases: QuoteLeases = field(default_factory=QuoteLeases)
 
     def accounts(self) -> list[str]:
-        """Ids of the accounts that are traded."""
         return [account.id for account in self.config.order_accounts]
 
     def account(self, name: str) -> str:

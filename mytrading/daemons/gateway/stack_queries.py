@@ -26,7 +26,6 @@ RESUME = "`mytrading resume`"
 
 
 def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
-    """The whole stack in one picture."""
     trading = ctx.control.current()
     view, wrong_mode = ctx.view, _wrong_mode(ctx)
     return {
@@ -220,7 +219,6 @@ def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def _limits_reached(ctx: RequestContext) -> list[str]:
-    """Limits of the day, and halts of them, that hold entries back."""
     return [row.reached for row in ctx.view.risk.limits if row.reached] if ctx.view.risk is not None else []
 
 

@@ -187,7 +187,6 @@ class OpenAlgoClient:
         return self._exchange(path.encode() + self._get_head, "GET", deadline)
 
     def close(self) -> None:
-        """Close the connection; the next call opens one."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -205,12 +205,10 @@ class FeedSocket:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin connecting."""
         self._started = self._now()
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Close the connection and end the thread."""
         self._stopping.set()
         self._break("stopped")
         if self._thread.is_alive():

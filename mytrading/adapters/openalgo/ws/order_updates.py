@@ -62,11 +62,9 @@ class OrderUpdates:
         self.mark = 0
 
     def start(self) -> None:
-        """Begin connecting."""
         self._socket.start()
 
     def stop(self) -> None:
-        """Close the connection."""
         self._socket.stop()
 
     def look(self, machine_ns: int) -> None:
