@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from datetime import date
 
-from mytrading.core.calendar.holiday_edits import weekdays_off
+from mytrading.core.calendar.calendar_file import weekdays_off
 
 SOURCE = "exchange_calendars"
 _BOMBAY = "XBOM"

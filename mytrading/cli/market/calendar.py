@@ -111,7 +111,7 @@ def write(
         fail(USAGE, f"--source: expected library or openalgo, found {source!r}")
     with failures():
         from mytrading.cli.shell.target import calendar_of, market_now
-        from mytrading.core.calendar.holiday_edits import compare
+        from mytrading.core.calendar.calendar_file import compare
         from mytrading.core.time import ist_date
 
         home = project_folder()
@@ -228,7 +228,7 @@ def _write(path: Path, days: dict[date, str]) -> None:
     import tomllib
 
     from mytrading.core.calendar import Calendar
-    from mytrading.core.calendar.holiday_edits import add_holidays
+    from mytrading.core.calendar.calendar_file import add_holidays
 
     text = add_holidays(path.read_text(encoding="utf-8"), "NSE", days)
     Calendar.from_dict(tomllib.loads(text))

@@ -1,14 +1,16 @@
-"""The shape of `config/calendar.toml`: a parsed TOML mapping becomes a `CalendarSpec`, or a list of problems.
+"""`config/calendar.toml`: its content as a `CalendarSpec` or a list of all problems, and holidays added to its text.
 
-Every problem is collected, and each says where, what was found, and what was expected, since an operator edits this
-file by hand once a year.
+An operator edits this file by hand once a year: each problem says where, what was found, and what was expected, and an
+addition keeps comments and order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
+from typing import NamedTuple
 
 _SESSION_KEYS = ("from", "open", "close", "final", "weekdays")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -16,6 +18,7 @@ _WORKING_WEEK = frozenset(range(5))
 _SPECIAL_KEYS = ("date", "exchanges", "open", "close", "name")
 _EXCHANGE_KEYS = ("like", "holidays", "sessions")
 _TOP_KEYS = ("exchanges", "holidays", "special")
+_HOLIDAY_LINE = re.compile(r"(\d{4}-\d{2}-\d{2})\s*=")
 
 
 class CalendarError(ValueError):
@@ -103,8 +106,8 @@ class _Reader:
         if isinstance(found, time):
             return found
         try:
-            return time.fromisoformat(found) if isinstance(found, str) else _not_a_time()
-        except ValueError:
+            return time.fromisoformat(found)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
             self.report(key, found, "a time of day like 09:15:00")
             return time.min
 
@@ -220,11 +223,59 @@ def _names(reader: _Reader, found: object, tables: Mapping[str, object]) -> list
     return [str(name) for name in names]
 
 
-def _not_a_time() -> time:
-    raise ValueError("not a time")
-
-
 def _shown(found: object) -> str:
     if isinstance(found, date | time):
         return found.isoformat()
     return "(missing)" if found is None else repr(found)
+
+
+class Difference(NamedTuple):
+    """Days of a year on which a source and the file disagree; weekends are no holidays to either."""
+
+    missing: dict[date, str]
+    extra: dict[date, str]
+
+
+def compare(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> Difference:
+    """What a source names and the file does not, and the reverse."""
+    mine = {day: name for day, name in listed.items() if day.year == year and day.weekday() < 5}
+    theirs = {day: name for day, name in source.items() if day.year == year and day.weekday() < 5}
+    return Difference(
+        {day: name for day, name in sorted(theirs.items()) if day not in mine},
+        {day: name for day, name in sorted(mine.items()) if day not in theirs},
+    )
+
+
+def add_holidays(text: str, name: str, days: Mapping[date, str]) -> str:
+    """The file's text with more days in `[holidays.NAME]`, each before the first later one."""
+    lines = text.splitlines()
+    head = f"[holidays.{name}]"
+    if head not in (line.strip() for line in lines):
+        lines += ["", head]
+    for day, reason in sorted(days.items()):
+        begin = next(number for number, line in enumerate(lines) if line.strip() == head)
+        plain = reason.replace("\\", " ").replace('"', "'").strip() or "Holiday"
+        lines.insert(_place(lines, begin + 1, day), f'{day.isoformat()} = "{plain}"')
+    return "\n".join(lines) + "\n"
+
+
+def _place(lines: list[str], begin: int, day: date) -> int:
+    last = begin
+    for number in range(begin, len(lines)):
+        found = _HOLIDAY_LINE.match(lines[number].strip())
+        if lines[number].startswith("["):
+            break
+        if found is None:
+            continue
+        if date.fromisoformat(found[1]) > day:
+            return number
+        last = number + 1
+    return last
+
+
+def weekdays_off(year: int, sessions: Iterable[date]) -> list[date]:
+    """The days from Monday to Friday of a year that are no sessions."""
+    open_days = set(sessions)
+    first, last = date(year, 1, 1).toordinal(), date(year, 12, 31).toordinal()
+    days = (date.fromordinal(number) for number in range(first, last + 1))
+    return [day for day in days if day.weekday() < 5 and day not in open_days]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from mytrading.core.calendar.calendar_file import CalendarSpec, ExchangeSpec, read_calendar
@@ -93,10 +93,6 @@ class Calendar:
         """Whether the exchange trades at all on `day`."""
         return self.session(exchange, day) is not None
 
-    def is_holiday(self, exchange: str, day: date) -> bool:
-        """Whether `day` is a listed holiday of the exchange; a weekend by itself is not one."""
-        return day in self._exchange(exchange).holidays
-
     def holiday_name(self, exchange: str, day: date) -> str:
         return self._exchange(exchange).holidays.get(day, "")
 
@@ -159,15 +155,12 @@ class Calendar:
 
 def _find_session(exchange: ExchangeSpec, day: date) -> Session | None:
     if (special := exchange.special.get(day)) is not None:
-        return _session_on(day, special.open, special.close, special.close, special.name)
+        closes = to_ns(day, special.close)
+        return Session(to_ns(day, special.open), closes, closes, special.name)
     if day in exchange.holidays:
         return None
     begun = exchange.sessions[: bisect_right(exchange.sessions, day, key=lambda hours: hours.since)]
     hours = next((hours for hours in reversed(begun) if day.weekday() in hours.weekdays), None)
     if hours is None:
         return None
-    return _session_on(day, hours.open, hours.close, hours.final, "")
-
-
-def _session_on(day: date, opens: time, closes: time, final: time, name: str) -> Session:
-    return Session(to_ns(day, opens), to_ns(day, closes), to_ns(day, final), name)
+    return Session(to_ns(day, hours.open), to_ns(day, hours.close), to_ns(day, hours.final))

@@ -24,11 +24,6 @@ class Supertrend(NamedTuple):
     line: FloatArray
     direction: NDArray[np.int8]
 
-    @property
-    def pine_direction(self) -> NDArray[np.int8]:
-        """The direction as Pine counts it: −1 bullish, 1 bearish."""
-        return -self.direction
-
 
 def supertrend(
     high: FloatArray, low: FloatArray, close: FloatArray, period: int = 7, multiplier: float = 3.0

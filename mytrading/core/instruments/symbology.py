@@ -87,17 +87,6 @@ def option_symbol(underlying: str, expiry: date, strike: float, right: str) -> s
     return f"{underlying}{expiry_code(expiry)}{strike_text(strike)}{right}"
 
 
-def symbol_of(parts: ParsedSymbol) -> str:
-    """The symbol with these parts, so that `symbol_of(parse_symbol(text)) == text`; `ValueError` without an expiry."""
-    if not parts.kind.is_derivative:
-        return parts.underlying
-    if parts.expiry is None:
-        raise ValueError(f"{parts.kind.value} of {parts.underlying}: expected an expiry, say 30DEC25; found none")
-    if parts.kind is InstrumentKind.FUT:
-        return future_symbol(parts.underlying, parts.expiry)
-    return option_symbol(parts.underlying, parts.expiry, parts.strike, parts.kind)
-
-
 def parse_symbol(symbol: str, exchange: str = "") -> ParsedSymbol:
     """The parts of a symbol; what looks like neither future nor option is a share, or an index on an index exchange."""
     match = _DERIVATIVE.match(symbol)

@@ -36,7 +36,6 @@ def test_golden_vector_matches_to_four_places_with_one_for_bullish() -> None:
     assert np.isnan(found.line[:2]).all()
     assert found.line[2:] == pytest.approx(LINE, abs=1e-4)
     assert found.direction.tolist() == TREND
-    assert found.pine_direction.tolist() == [-value for value in TREND]
 
 
 def test_every_value_is_that_of_the_bars_up_to_it() -> None:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
@@ -43,41 +41,9 @@ def book(day: date = DAY, price: float = 26_010.0) -> InstrumentBook:
     return InstrumentBook(list_instruments(FACTS, CALENDAR, day, {"NIFTY": price}))
 
 
-@given(
-    st.sampled_from(["NIFTY", "M&M", "BAJAJ-AUTO", "360ONE", "NIFTYNXT50"]),
-    st.dates(date(2020, 1, 1), date(2035, 1, 1)),
-    st.integers(1, 400_000),
-    st.sampled_from(["CE", "PE"]),
-)
-def test_option_symbol_is_read_back(name: str, expiry: date, quarters: int, right: str) -> None:
-    strike = quarters / 4
-    parsed = symbology.parse_symbol(symbology.option_symbol(name, expiry, strike, right))
-    assert parsed == (name, expiry, strike, InstrumentKind(right))
-
-
-@given(
-    st.sampled_from(["NIFTY", "M&M", "BAJAJ-AUTO", "360ONE", "NIFTYNXT50", "3MINDIA", "SENSEX50", "20MICRONS"]),
-    st.sampled_from(list(InstrumentKind)),
-    st.dates(date(2020, 1, 1), date(2035, 1, 1)),
-    st.integers(1, 400_000),
-)
-def test_symbol_and_parts_lead_to_each_other(name: str, kind: InstrumentKind, expiry: date, quarters: int) -> None:
-    strike = quarters / 4 if kind.is_option else 0.0
-    parts = symbology.ParsedSymbol(name, expiry if kind.is_derivative else None, strike, kind)
-    symbol = symbology.symbol_of(parts)
-    exchange = "NSE_INDEX" if kind is InstrumentKind.INDEX else ""
-    assert symbology.parse_symbol(symbol, exchange) == parts
-    assert symbology.symbol_of(symbology.parse_symbol(symbol, exchange)) == symbol
-
-
 @pytest.mark.parametrize("symbol", ["X31FEB26FUT", "X30DEC251.2.3CE", "SBIN", "30DEC25FUT"])
 def test_symbol_that_only_looks_like_a_contract_is_a_share(symbol: str) -> None:
     assert symbology.parse_symbol(symbol) == (symbol, None, 0.0, InstrumentKind.EQ)
-
-
-def test_symbol_of_a_derivative_without_expiry_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected an expiry"):
-        symbology.symbol_of(symbology.ParsedSymbol("NIFTY", None, 0.0, InstrumentKind.FUT))
 
 
 def test_symbols_are_written_as_the_server_writes_them() -> None:
