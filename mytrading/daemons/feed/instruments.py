@@ -67,12 +67,7 @@ class InstrumentLoader:
     """Loads each trading day once; `look` in the poll loop, `collect` after `wake` was called."""
 
     def __init__(
-        self,
-        config: RunConfig,
-        calendar: Calendar,
-        clock: MarketClock,
-        alerts: Alerts,
-        wake: Callable[[], None],
+        self, config: RunConfig, calendar: Calendar, clock: MarketClock, alerts: Alerts, wake: Callable[[], None]
     ) -> None:
         self._config = config
         self._calendar = calendar

@@ -16,7 +16,6 @@ from mytrading.daemons.gateway.request_context import RequestContext, unknown_na
 from mytrading.messages import ops
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import SignalDenied, SignalExpired
-from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Confidence
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
@@ -194,10 +193,13 @@ def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
         raise unknown_name("a strategy that runs or has traded", name, known)
     mine = sorted((o for o in ctx.view.orders.values() if o.strategy == name), key=lambda order: order.created_ns)
     held = [row for row in ctx.view.positions.values() if row.strategy == name]
+    run = ctx.config.strategy(name)
+    accounts = [*(run.accounts if run is not None else ()), *(row.account for row in held)]
+    accounts += [order.account for order in mine]
     closed = [msgspec.to_builtins(trade) for trade in ctx.view.trades if trade.strategy == name]
     return {
-        **_strategy_row(ctx, name, ctx.config.strategy(name)),
-        "accounts": _accounts_of(ctx, name, held, mine),
+        **_strategy_row(ctx, name, run),
+        "accounts": [_account_row(ctx, account, held, mine) for account in dict.fromkeys(accounts)],
         "positions": [_position(ctx, row) for row in held],
         "orders": [order_row(order) for order in newest(mine, request.limit)],
         "live": [order_row(order) for order in mine if order.state not in PROVEN and not order.purpose.reduces],
@@ -217,25 +219,13 @@ def _strategy_row(ctx: RequestContext, name: str, run: StrategyRun | None) -> di
         "state": "GONE" if gone else "FAULTED" if fault else "RUNNING" if started else "LOADING",
         "problem": f"{fault.where}: {fault.error}" if fault else "",
         "enabled": run is not None and (switch.enabled if switch else True),
-        "switched": _switched(switch) if switch else None,
+        "switched": {name: getattr(switch, name) for name in ("enabled", "reason", "by", "at_ns")} if switch else None,
         "watches": list(run.symbols) if run is not None else [],
         "parameters": started.parameters if started else run.parameters if run is not None else {},
         "realised": round(sum(position.realised for position in mine), 2),
         "unrealised": round(sum(ctx.view.unrealised_of(position) or 0.0 for position in mine), 2),
         "positions": sum(1 for position in mine if position.quantity),
     }
-
-
-def _switched(row: StrategySwitch) -> dict[str, Any]:
-    return {"enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
-
-
-def _accounts_of(ctx: RequestContext, name: str, held: list[Position], orders: list[Order]) -> list[dict[str, Any]]:
-    """Each account's share of a strategy's sums."""
-    run = ctx.config.strategy(name)
-    names = [*(run.accounts if run is not None else ()), *(row.account for row in held)]
-    names += [order.account for order in orders]
-    return [_account_row(ctx, account, held, orders) for account in dict.fromkeys(names)]
 
 
 def _account_row(ctx: RequestContext, account: str, held: list[Position], orders: list[Order]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The gateway: answers requests (`ops`), and writes `control`, the stream of operators' commands.
 
-Wiring only: `core/gateway/control_machine` holds levels, alerts and executed commands, `core/gateway/read_model` folds
-the streams for screens, `daemons/gateway/ops_server` replies.
+journals of router, engine, risk ─► StackView (orders, positions, signals, for screens) ─► OpsServer ─► ops replies
+status, account, market ──────────► StackView, Totals, StaleAlerts
+ops requests ─► OpsServer ─► ControlMachine (levels, switches, alerts, executed commands) ─► journal, control
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,10 +17,9 @@ from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.ops_server import OpsServer
 from mytrading.daemons.gateway.request_context import RequestContext
-from mytrading.daemons.gateway.stale_alerts import StaleAlerts
 from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, RiskPicture, WantInstruments
-from mytrading.messages.enums import Severity
+from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.journal_rows import ControlOpened, RiskOpened
 from mytrading.messages.ops import OpsReply
 from mytrading.messages.run_config import RunConfig
@@ -27,6 +27,7 @@ from mytrading.messages.signals import StrategyStarted
 from mytrading.messages.streams import ALL, shown_topic
 from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
+from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.host.run_info import run_started_machine_ns
@@ -44,6 +45,14 @@ NEWS_S = 60.0
 SUPERVISOR_LOST = "SUPERVISOR_LOST"
 LEASES_S = 1.0
 REQUEST_FAILED = "REQUEST_FAILED"
+JUDGED = frozenset({"feed", "risk", "router", "reconciler"})
+"""Daemons that raise an alert again while its cause lasts. Faults of the engine end when their strategy starts, alerts
+of the watchdog with time; every process reads an edited file again as it starts."""
+STAYS = frozenset({"ENTRY_LEFT"})
+"""Raised by a process as it ends."""
+STALE_AFTER_NS = 35_000_000_000
+"""Three repeats and a little."""
+ALIVE_NS = 5_000_000_000
 
 
 class Gateway(MachineDaemon):
@@ -85,33 +94,26 @@ class Gateway(MachineDaemon):
         context = RequestContext(self.config, self.view, self.control, self.clock, self.totals)
         self.server = OpsServer(context, self.order, self._report_defect)
         self.every(LEASES_S, self._send_wants, "leases")
-        self._listen()
-        self._report_revival()
+        self._ops = self.context.socket(zmq.ROUTER)
+        self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)
+        self._ops.set(zmq.LINGER, 200)
+        self._ops.bind(self.endpoint("ops"))
+        self.poll_socket(self._ops, self._serve)
+        if control.was_revived(self.config, NEWS_S):  # the gateway before may have died with supervisor
+            text = "supervisor died and was started again, and every daemon with it"
+            self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
+        self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
     def orphaned(self) -> None:
         """Raise an alert: there may be nobody else left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 
-    def _report_revival(self) -> None:
-        """The gateway before may have died with supervisor."""
-        if control.was_revived(self.config, NEWS_S):
-            text = "supervisor died and was started again, and every daemon with it"
-            self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
-        self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
-
     def _send_wants(self, machine_ns: int) -> None:
         wanted = self.server.context.leases.wanted(machine_ns)
         if wanted or self._wanted:
             self.status.send(self.name, WantInstruments(daemon=self.name, instruments=wanted))
         self._wanted = wanted
-
-    def _listen(self) -> None:
-        self._ops = self.context.socket(zmq.ROUTER)
-        self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)
-        self._ops.set(zmq.LINGER, 200)
-        self._ops.bind(self.endpoint("ops"))
-        self.poll_socket(self._ops, self._serve)
 
     def _show(self, row: Row, message: object) -> None:
         self.view.at(row.market_ns)
@@ -120,13 +122,10 @@ class Gateway(MachineDaemon):
         if self._shown % STILL_HERE_ROWS == 0:
             self.still_here()
         if isinstance(message, StrategyStarted):
-            self._end_fault(message)
-
-    def _end_fault(self, started: StrategyStarted) -> None:
-        """End the fault of an earlier run, unknown to the new engine, when its strategy starts."""
-        known = self.control.alerts.get(("engine", "STRATEGY_FAULTED", started.strategy))
-        if known is not None and not known.cleared and known.last_ns <= started.at_ns:
-            self._keep(msgspec.structs.replace(known, cleared=True, last_ns=started.at_ns))
+            # End the fault of an earlier run: the new engine does not know of it.
+            known = self.control.alerts.get(("engine", "STRATEGY_FAULTED", message.strategy))
+            if known is not None and not known.cleared and known.last_ns <= message.at_ns:
+                self.on_alert(msgspec.structs.replace(known, cleared=True, last_ns=message.at_ns))
 
     def _poll_tails(self) -> None:
         for tail in self._tails:
@@ -142,24 +141,21 @@ class Gateway(MachineDaemon):
     def _on_status(self, frame: Frame) -> None:
         message = frame.message
         if isinstance(message, Heartbeat):
-            self.totals.add(message)
-            self.view.apply(message)
+            self.on_beat(message)
             if message.daemon == "watchdog":
                 self._watchdog.heard(message)
         elif isinstance(message, Alert):
             self._stale.receive(message, machine_now())
-            self._keep(message)
+            self.on_alert(message)
         elif isinstance(message, CallBudget | RiskPicture):
             self.view.apply(message)
 
     def _end_stale(self, machine_ns: int) -> None:
         for alert in self._stale.ended(list(self.control.alerts.values()), self.view.beats, machine_ns):
-            self._keep(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
+            self.on_alert(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
-        self._keep(alert)
-
-    def _keep(self, alert: Alert) -> None:
+        """Keep an alert, its own or of another daemon; a change is journaled, a repetition only shown."""
         if not self.control.is_news(alert):
             self.control.repeat(alert)
             return
@@ -248,3 +244,33 @@ class Totals:
         """A counter over all processes of a daemon since this gateway started."""
         now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
         return now + self._done.get(daemon, {}).get(name, 0.0)
+
+
+class StaleAlerts:
+    """Alerts whose daemon was killed while they were active, and whose successor does not repeat them.
+
+    Each daemon repeats its active alerts every ten seconds. Silence ends an alert only where its daemon is alive,
+    checks the matter by itself, and has sent a heartbeat meanwhile. Times are machine ns.
+    """
+
+    def __init__(self, began_ns: int) -> None:
+        self._began_ns = began_ns
+        self._received: dict[tuple[str, str, str], int] = {}
+
+    def receive(self, alert: Alert, machine_ns: int) -> None:
+        """Note an alert that was raised or repeated."""
+        self._received[alert.daemon, alert.code, alert.subject] = machine_ns
+
+    def ended(self, alerts: Iterable[Alert], beats: Mapping[str, Heartbeat], machine_ns: int) -> list[Alert]:
+        """Active alerts that their daemon, running for long enough, no longer repeats."""
+        return [alert for alert in alerts if self._is_stale(alert, beats.get(alert.daemon), machine_ns)]
+
+    def _is_stale(self, alert: Alert, beat: Heartbeat | None, machine_ns: int) -> bool:
+        judged = alert.daemon in JUDGED or alert.code == EDIT_REFUSED
+        if alert.cleared or beat is None or not judged or alert.code in STAYS:
+            return False
+        running = beat.state in (DaemonState.RUNNING, DaemonState.DEGRADED)
+        if not running or machine_ns - beat.machine_ns > ALIVE_NS:
+            return False
+        last = self._received.get((alert.daemon, alert.code, alert.subject), self._began_ns)
+        return machine_ns - max(last, beat.started_machine_ns) > STALE_AFTER_NS

@@ -30,13 +30,11 @@ from mytrading.messages.control import (
     ModifyRequested,
     ProbeRequested,
     ResolveRequested,
-    StrategySwitch,
     WithdrawRequested,
 )
 from mytrading.messages.enums import Product, TradingLevel
-from mytrading.messages.instruments import Instrument
 from mytrading.messages.order_evidence import OrderTerms
-from mytrading.messages.orders import Flatten, Order, Position
+from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
 from mytrading.runtime.host.clock import machine_now
 
@@ -70,13 +68,9 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
     """Entries of one strategy on or off."""
     name = ctx.running_strategy(request.strategy)
-    row = _switch_row(ctx, name, request.enabled, request.reason, request.by)
+    reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
+    row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)
     return Decided((row,), ops.SwitchSet(switch=row))
-
-
-def _switch_row(ctx: RequestContext, name: str, enabled: bool, reason: str, by: str) -> StrategySwitch:
-    reason = reason or f"switched {'on' if enabled else 'off'} by hand"
-    return ctx.control.switch(name, enabled, ctx.clock.now(), reason, by)
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
@@ -91,15 +85,9 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
     if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
         raise RequestRefused("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
     row = ProbeRequested(
-        id=request.id,
-        account=venue.account,
-        instrument=request.instrument,
-        at_ns=ctx.clock.now(),
-        quantity=request.quantity,
-        price=request.price,
-        withdraw=not request.quantity,
-        by=request.by,
-    )
+        id=request.id, account=venue.account, instrument=request.instrument, at_ns=ctx.clock.now(),
+        quantity=request.quantity, price=request.price, withdraw=not request.quantity, by=request.by,
+    )  # fmt: skip
     return Decided((row,), ops.PaperOrderTaken(request=row))
 
 
@@ -115,13 +103,9 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
     if order.purpose.reduces and not (request.force and request.reason):
         raise RequestRefused(f"order {order.client_order_id}: {forced_only(order)}")
     row = CancelRequested(
-        id=f"cancel-{request.request_id}",
-        order=order.client_order_id,
-        at_ns=ctx.clock.now(),
-        reason=request.reason,
-        force=request.force,
-        by=request.by,
-    )
+        id=f"cancel-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), reason=request.reason,
+        force=request.force, by=request.by,
+    )  # fmt: skip
     return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
 
 
@@ -132,15 +116,9 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
     if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
         raise RequestRefused(f"order {order.client_order_id}: {why}")
     row = ModifyRequested(
-        id=f"modify-{request.request_id}",
-        order=order.client_order_id,
-        at_ns=ctx.clock.now(),
-        price=request.price,
-        trigger_price=request.trigger,
-        quantity=request.quantity,
-        reason=request.reason,
-        by=request.by,
-    )
+        id=f"modify-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), price=request.price,
+        trigger_price=request.trigger, quantity=request.quantity, reason=request.reason, by=request.by,
+    )  # fmt: skip
     return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
 
 
@@ -150,14 +128,9 @@ def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
     if bool(request.broker_order) == request.not_placed:
         raise RequestRefused("expected either --broker-order ID or --not-placed")
     row = ResolveRequested(
-        id=f"resolve-{request.request_id}",
-        order=order.client_order_id,
-        at_ns=ctx.clock.now(),
-        broker_order_id=request.broker_order,
-        force=request.force,
-        reason=request.reason,
-        by=request.by,
-    )
+        id=f"resolve-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(),
+        broker_order_id=request.broker_order, force=request.force, reason=request.reason, by=request.by,
+    )  # fmt: skip
     return Decided((row,), ops.OrderRequestTaken(request=row.id, order=row.order))
 
 
@@ -197,26 +170,16 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
     if instrument is None:
         return ""
     prices = (("trigger", terms.trigger_price, order.trigger_price), ("price", terms.price, order.price))
+    tick, lot, symbol = instrument.tick_size, instrument.lot_size, instrument.symbol
     for name, value, before in prices:
-        if value != before and (why := _off_tick(name, value, instrument)):
-            return why
-    return _broken_lots(terms.quantity, instrument) if terms.quantity != order.quantity else ""
-
-
-def _off_tick(name: str, value: float, instrument: Instrument) -> str:
-    tick = instrument.tick_size
-    near = round(value / tick) * tick
-    if abs(near - value) < tick * 1e-3:
-        return ""
-    return f"{name} must be on the tick {tick:g}: {value:g} is not ({instrument.symbol}); use {round(near, 4):g}"
-
-
-def _broken_lots(quantity: int, instrument: Instrument) -> str:
-    lot = instrument.lot_size
-    if quantity % lot == 0:
+        near = round(value / tick) * tick
+        if value != before and abs(near - value) >= tick * 1e-3:
+            return f"{name} must be on the tick {tick:g}: {value:g} is not ({symbol}); use {round(near, 4):g}"
+    quantity = terms.quantity
+    if quantity == order.quantity or quantity % lot == 0:
         return ""
     fits = max(quantity // lot, 1) * lot
-    return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({instrument.symbol}); use {fits}"
+    return f"quantity must be whole lots: {quantity} is no multiple of lot size {lot} ({symbol}); use {fits}"
 
 
 # unmanaged units
@@ -227,30 +190,16 @@ def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
     found = _unmanaged_named(ctx, request)
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
+    price, quote = request.price, ctx.view.quotes.get(found.instrument)
+    if not price and strategy == MANUAL and quote is not None and not found.average_price:
+        price = quote.ltp  # claimed only to be closed, at an unknown cost: no limit goes by it
     row = ClaimRequested(
-        id=f"claim-{request.request_id}",
-        account=found.account,
-        instrument=found.instrument,
-        product=found.product,
-        strategy=strategy,
-        at_ns=ctx.clock.now(),
-        quantity=request.quantity,
-        price=request.price or _fallback_price(ctx, found, strategy),
-        stop=request.stop,
-        stop_limit=request.stop_limit or _stop_limit(ctx, found, request.stop),
-        reason=request.reason,
-        lot=sizes.lot,
-        freeze=sizes.freeze,
-        to_close=request.to_close,
-        by=request.by,
-    )
+        id=f"claim-{request.request_id}", account=found.account, instrument=found.instrument, product=found.product,
+        strategy=strategy, at_ns=ctx.clock.now(), quantity=request.quantity, price=price, stop=request.stop,
+        stop_limit=request.stop_limit or _stop_limit(ctx, found, request.stop), reason=request.reason, lot=sizes.lot,
+        freeze=sizes.freeze, to_close=request.to_close, by=request.by,
+    )  # fmt: skip
     return Decided((row,), ops.ClaimTaken(request=row.id, account=row.account, product=row.product))
-
-
-def _fallback_price(ctx: RequestContext, found: UnmanagedChanged, strategy: str) -> float:
-    """The last price for units that are claimed only to be closed and whose cost is unknown: no limit goes by it."""
-    quote = ctx.view.quotes.get(found.instrument)
-    return quote.ltp if strategy == MANUAL and quote is not None and not found.average_price else 0.0
 
 
 def _stop_limit(ctx: RequestContext, found: UnmanagedChanged, stop: float) -> float:
@@ -284,9 +233,8 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
     """Flatten one position of one owner."""
     held = _position_named(ctx, request)
-    row = _flatten_row(
-        ctx, request, held.account, request.reason or "closed by hand", held.strategy, held.instrument, held.product
-    )
+    reason = request.reason or "closed by hand"
+    row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)
     return Decided((row,), ops.FlattenTaken(flatten=(row.id,), strategy=held.strategy, account=held.account))
 
 
@@ -320,7 +268,7 @@ def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
         raise RequestRefused(f"expected an owner ({', '.join(sorted(owners)) or 'none'}), found {strategy!r}")
     reason = request.reason or "flatten by hand"
     halted: msgspec.Struct = (
-        _switch_row(ctx, strategy, False, reason, request.by)
+        ctx.control.switch(strategy, False, ctx.clock.now(), reason, request.by)
         if strategy
         else ctx.control.level(TradingLevel.HALT, reason, ctx.clock.now(), account, request.by)
     )
@@ -339,17 +287,11 @@ def _flatten_row(
 ) -> FlattenRequested:
     held = sorted({found.instrument for found in ctx.view.open_positions() if found.account == account})
     return FlattenRequested(
-        id=f"flatten-{request.request_id}-{account}",
-        account=account,
-        at_ns=ctx.clock.now(),
-        deadline_machine_ns=machine_now() + int(request.deadline * 1e9),
-        reason=reason,
-        strategy=strategy,
-        instrument=instrument,
-        product=product,
-        by=request.by,
+        id=f"flatten-{request.request_id}-{account}", account=account, at_ns=ctx.clock.now(),
+        deadline_machine_ns=machine_now() + int(request.deadline * 1e9), reason=reason, strategy=strategy,
+        instrument=instrument, product=product, by=request.by,
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in _sizes(ctx, held).items()},
-    )
+    )  # fmt: skip
 
 
 def _sizes(ctx: RequestContext, names: Iterable[str]) -> dict[str, Sizes]:
@@ -361,45 +303,37 @@ def _sizes(ctx: RequestContext, names: Iterable[str]) -> dict[str, Sizes]:
 
 def flattens(ctx: RequestContext, request: ops.FlattensQuery) -> list[dict[str, Any]]:
     """Progress of flattens and what is left to close."""
-    open_ids = (name for name, level in ctx.view.flattens.items() if level.state != "done")
+    open_ids = (name for name, flatten in ctx.view.flattens.items() if flatten.state != "done")
     return [_flatten_progress(ctx, name) for name in request.ids or open_ids]
 
 
 def _flatten_progress(ctx: RequestContext, name: str) -> dict[str, Any]:
-    level = ctx.view.flattens.get(name)
-    if level is None:
+    flatten = ctx.view.flattens.get(name)
+    if flatten is None:
         return {"id": name, "state": "sent", "flat": False, "left": ["the router has not taken it up yet"]}
-    done = level.state == "done"
-    waits = [] if level.read_machine_ns or done else ["a read of the books is awaited; stops stay meanwhile"]
+
+    def covers(thing: Order | Position) -> bool:
+        return (
+            thing.account == flatten.account
+            and flatten.instrument in ("", thing.instrument)
+            and flatten.strategy in ("", thing.strategy)
+            and flatten.product in (None, thing.product)
+        )
+
+    left = [] if flatten.read_machine_ns else ["a read of the books is awaited; stops stay meanwhile"]
+    held = (position for position in ctx.view.open_positions() if covers(position))
+    left += [f"{row.strategy} holds {row.quantity or row.quantity_seen} of {row.instrument}" for row in held]
+    left += [in_words(o) for o in ctx.view.orders.values() if o.state not in TERMINAL and covers(o)]
+    done = flatten.state == "done"
     return {
-        **msgspec.to_builtins(level),
-        "state": level.state,
+        **msgspec.to_builtins(flatten),
+        "state": flatten.state,
         "flat": done,
-        "left": [] if done else [*waits, *_left(ctx, level)] or [f"{level.proofs} of 2 reads show it flat"],
-        "unmanaged": _unmanaged_beside(ctx, level),
-        "seconds_left": round((level.deadline_machine_ns - machine_now()) / 1e9, 1),
+        "left": [] if done else left or [f"{flatten.proofs} of 2 reads show it flat"],
+        "unmanaged": [  # which a flatten leaves as they are
+            f"{row.quantity} of {row.instrument} {row.product}"
+            for row in ctx.view.unmanaged.values()
+            if row.quantity and row.account == flatten.account and flatten.instrument in ("", row.instrument)
+        ],
+        "seconds_left": round((flatten.deadline_machine_ns - machine_now()) / 1e9, 1),
     }
-
-
-def _left(ctx: RequestContext, level: Flatten) -> list[str]:
-    held = [
-        f"{p.strategy} holds {p.quantity or p.quantity_seen} of {p.instrument}"
-        for p in ctx.view.open_positions()
-        if _covers(level, p)
-    ]
-    return held + [in_words(o) for o in ctx.view.orders.values() if o.state not in TERMINAL and _covers(level, o)]
-
-
-def _unmanaged_beside(ctx: RequestContext, level: Flatten) -> list[str]:
-    """Unmanaged units of the account, which a flatten leaves as they are."""
-    return [
-        f"{row.quantity} of {row.instrument} {row.product}"
-        for row in ctx.view.unmanaged.values()
-        if row.quantity and row.account == level.account and level.instrument in ("", row.instrument)
-    ]
-
-
-def _covers(level: Flatten, thing: Order | Position) -> bool:
-    if thing.account != level.account or level.instrument not in ("", thing.instrument):
-        return False
-    return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)

@@ -6,20 +6,26 @@ from typing import Any
 
 import msgspec
 
+from mytrading.core.accounting.pnl import profit
 from mytrading.core.feed.instrument_demand import LEASE_NS, MOST_LEASED
+from mytrading.core.gateway.read_model import StackView
 from mytrading.core.reconciler.book_confidence import of_account
 from mytrading.core.risk.pretrade.readiness import NEEDED
-from mytrading.core.time import SECOND
+from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import newest, positions, strategies
-from mytrading.daemons.gateway.pnl_check import checked_profits
 from mytrading.daemons.gateway.request_context import RequestContext, RequestRefused
 from mytrading.messages import ops
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import TradingLevel
+from mytrading.messages.orders import Position
+from mytrading.messages.reports import Funds
 from mytrading.messages.streams import ALL
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import read_snapshots
 
+CENT = 0.005
+OLD_NS = MINUTE
+"""Machine time after which the broker's profit is that of another moment."""
 LATE_S = 5.0
 """A daemon without a heartbeat for so long is shown as SILENT."""
 RESUME = "`mytrading resume`"
@@ -35,12 +41,7 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "market_ns": ctx.clock.now(),
         "speed": ctx.clock.speed,
         "state_dir": str(ctx.config.state),
-        "trading": {
-            "level": trading.level.value,
-            "reason": trading.reason,
-            "by": trading.by,
-            "at_ns": trading.at_ns,
-        },
+        "trading": {"level": trading.level.value, "reason": trading.reason, "by": trading.by, "at_ns": trading.at_ns},
         "held_back": _levels(ctx),
         "flattens": _flattens(ctx),
         "kill": ctx.kill(),
@@ -250,3 +251,48 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
         )
     ctx.leases.renew(request.who, request.instruments, machine_now())
     return ops.LeaseGranted(instruments=len(request.instruments), lease_s=LEASE_NS // SECOND)
+
+
+# profit and loss
+
+
+def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
+    """A row for each account: rupees realised and unrealised by our trade ledger and by the broker, and the difference.
+
+    Limits go by our ledger; where the broker's figure cannot be compared the reason is shown instead of a difference.
+    """
+    names = sorted({position.account for position in view.positions.values()} | set(view.funds))
+    return [_row(view, name, machine_ns) for name in names]
+
+
+def _row(view: StackView, account: str, machine_ns: int) -> dict[str, Any]:
+    mine = [position for position in view.positions.values() if position.account == account]
+    ours, funds = profit(mine, view.quotes), view.funds.get(account)
+    reason = _incomparable(view, mine, funds, ours.realised, machine_ns)
+    difference = round(ours.realised - funds.realised, 2) + 0.0 if funds is not None else None  # -0.0 shows as 0.00
+    return {
+        "account": account,
+        "realised": round(ours.realised, 2),
+        "unrealised": round(ours.unrealised, 2),
+        "broker_realised": round(funds.realised, 2) if funds else None,
+        "broker_unrealised": round(funds.unrealised, 2) if funds else None,
+        "broker_age_s": round((machine_ns - funds.machine_ns) / 1e9, 1) if funds and funds.machine_ns else None,
+        "difference": None if reason else difference,
+        "not_comparable": reason,
+    }
+
+
+def _incomparable(view: StackView, mine: list[Position], funds: Funds | None, realised: float, machine_ns: int) -> str:
+    """Why the two realised figures cannot be compared; empty if they can."""
+    if funds is None:
+        return "the broker's funds are not read yet"
+    if funds.machine_ns and (age := machine_ns - funds.machine_ns) > OLD_NS:
+        return f"the broker's funds were last read {age / 1e9:.0f} s ago"
+    if abs(realised) > CENT and abs(funds.realised) < CENT:
+        return "the broker reports no realised profit"
+    accounts = {position.account for position in mine} or {""}
+    if any(row.quantity and row.account in accounts for row in view.unmanaged.values()):
+        return "the broker counts unmanaged positions too"
+    if view.adjusted & {p.owner for p in mine}:
+        return "units were claimed or corrected, whose price is not the broker's"
+    return ""

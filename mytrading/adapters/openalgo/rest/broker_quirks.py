@@ -94,7 +94,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 USUAL_MODIFY_RULES = ModifyRules(most=25)
 MODIFY_RULES: Mapping[str, ModifyRules] = {
-    "zerodha": ModifyRules(most=25, after_fill=False),  # none after a part has filled, as users tell
+    "zerodha": ModifyRules(most=25, after_fill=False)  # none after a part has filled, as users tell
 }
 """How a broker takes changes of resting orders, where it is known to differ from the usual."""
 

@@ -37,12 +37,7 @@ class Deadline(StrEnum):
     BULK = "bulk"
 
 
-SECONDS: Mapping[Deadline, float] = {
-    Deadline.ORDER: 30.0,
-    Deadline.DATA: 5.0,
-    Deadline.BOOK: 10.0,
-    Deadline.BULK: 60.0,
-}
+SECONDS: Mapping[Deadline, float] = {Deadline.ORDER: 30.0, Deadline.DATA: 5.0, Deadline.BOOK: 10.0, Deadline.BULK: 60.0}
 
 
 class TransportFailed(Exception):
@@ -117,11 +112,7 @@ class OpenAlgoClient:
     """
 
     def __init__(
-        self,
-        rest_url: str,
-        api_key: str,
-        machine_now: Callable[[], int],
-        deadlines: Mapping[Deadline, float] = SECONDS,
+        self, rest_url: str, api_key: str, machine_now: Callable[[], int], deadlines: Mapping[Deadline, float] = SECONDS
     ) -> None:
         self._secure, self._host, self._port, prefix = _split(rest_url)
         self.opened = 0

@@ -89,13 +89,7 @@ _decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 
 
 def fetch_history(
-    client: OpenAlgoClient,
-    instrument: str,
-    interval: str,
-    start: date,
-    end: date,
-    now: int,
-    retries: Retries = ONCE,
+    client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE
 ) -> list[Bar]:
     """Bars of `interval` (minutes, hours or 1d, say 5m) from day `start` to day `end`, ended by market time `now`.
 

@@ -7,7 +7,7 @@ import pytest
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.time import SECOND
-from mytrading.daemons.gateway.pnl_check import checked_profits
+from mytrading.daemons.gateway.stack_queries import checked_profits
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged

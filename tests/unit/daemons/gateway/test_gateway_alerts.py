@@ -8,8 +8,7 @@ import msgspec
 
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.time import SECOND
-from mytrading.daemons.gateway.daemon import Gateway
-from mytrading.daemons.gateway.stale_alerts import StaleAlerts
+from mytrading.daemons.gateway.daemon import Gateway, StaleAlerts
 from mytrading.messages.control import Alert, Heartbeat
 from mytrading.messages.enums import DaemonState, Severity
 from mytrading.messages.ops import AlertsQuery
@@ -71,9 +70,9 @@ def test_repetition_reaches_the_screens_without_a_row(tmp_path: Path) -> None:
     with runtime_folder() as runtime:
         gateway = Gateway(msgspec.structs.replace(run_config(tmp_path), runtime_dir=str(runtime)))
         gateway.setup()
-        gateway._keep(alert())
+        gateway.on_alert(alert())
         rows = gateway.journal.size
-        gateway._keep(msgspec.structs.replace(alert(), count=2, message="other words"))
+        gateway.on_alert(msgspec.structs.replace(alert(), count=2, message="other words"))
         shown = gateway.server.answer(AlertsQuery())
         found = [row["message"] for row in shown if row["code"] == alert().code]
         kept = gateway.journal.size
@@ -119,10 +118,10 @@ def test_command_is_run_once_for_a_rise_and_once_for_an_end_however_often_it_was
         gateway.setup()
         gateway._command = Command()  # type: ignore[assignment]
         for count in (1, 5, 10, 100):
-            gateway._keep(msgspec.structs.replace(low, count=count))
-        gateway._keep(msgspec.structs.replace(low, count=100, cleared=True))
-        gateway._keep(msgspec.structs.replace(low, count=100, cleared=True))
-        gateway._keep(msgspec.structs.replace(low, first_ns=9))
+            gateway.on_alert(msgspec.structs.replace(low, count=count))
+        gateway.on_alert(msgspec.structs.replace(low, count=100, cleared=True))
+        gateway.on_alert(msgspec.structs.replace(low, count=100, cleared=True))
+        gateway.on_alert(msgspec.structs.replace(low, first_ns=9))
         kept = gateway.control.alerts["feed", "COVERAGE_LOW", "s"]
         gateway.teardown()
         gateway.context.destroy(linger=0)
