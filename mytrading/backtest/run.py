@@ -13,8 +13,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions.fill_models import Models
-from mytrading.backtest.assumptions.market_context import ACCOUNT, MarketContext
+from mytrading.backtest.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.fast_path import Trips

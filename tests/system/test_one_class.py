@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.backtest.parity.facts import DaySide
 from mytrading.backtest.parity.recorded_day import days_of, read_day
-from mytrading.backtest.parity.side import DaySide, SignalSeen
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.time import MINUTE
 from mytrading.messages.enums import Action, OrderState
+from mytrading.messages.signals import Signal as SentSignal
 from tests.kit.lockstep_stack import LockStepped
 from tests.kit.stack import Stack
 from tests.kit.stack_project import DAY, OPENS, make_project, write_ticks
@@ -102,8 +103,9 @@ class Decision(NamedTuple):
 def decisions(side: DaySide) -> list[Decision]:
     """The signals about the bars of the day that all have seen, oldest first."""
 
-    def of(one: SignalSeen) -> Decision:
-        return Decision(one.id, one.bar_ns, one.watch, one.action, one.price, one.legs)
+    def of(one: SentSignal) -> Decision:
+        legs = tuple((leg.instrument, leg.lots) for leg in one.legs)
+        return Decision(one.id, one.bar_ns, one.watch, one.action, one.price, legs)
 
     found = sorted((of(one) for one in side.signals.values()), key=lambda one: one.bar_ns)
     return [one for one in found if FIRST_NS < one.bar_ns <= LAST_NS]
@@ -116,7 +118,7 @@ def traded(side: DaySide) -> list[tuple[str, int]]:
 
 def recorded(side: DaySide) -> list[tuple[str, str]]:
     """The signal and the contract of each order that a dry run would have sent, oldest first."""
-    orders = sorted(side.orders.values(), key=lambda one: one.at_ns)
+    orders = sorted(side.orders.values(), key=lambda one: one.created_ns)
     return [(one.cause, one.instrument) for one in orders if one.state is OrderState.RECORDED]
 
 
@@ -160,7 +162,7 @@ def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
 
     class Noting(EngineMachine):
         def apply(self, row: Any) -> None:
-            side.hear(row)
+            side.apply(row)
             super().apply(row)
 
     spec = prepare(home, RunRequest(name="TwoMeans", data=(f"NIFTY={bars}",), options=("model",))).spec

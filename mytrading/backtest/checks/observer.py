@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions.market_context import ACCOUNT, MarketContext
+from mytrading.backtest.assumptions import ACCOUNT, MarketContext
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import SHOWN, Feed, merged
 from mytrading.backtest.run import RunResult, Spec, run

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.assumptions import Models
 from mytrading.backtest.checks.findings import CheckOutcome
 from mytrading.backtest.checks.lookahead import cuts_of
 from mytrading.backtest.checks.observer import changed, cut, method_place

@@ -220,12 +220,12 @@ class Trips:
             )
             loop.clock(int(columns.start_ns[first]))
         signalled_ns = int(columns.start_ns[begin]) + columns.span_ns
-        heard, machines.heard = machines.heard, _deaf
+        on_row, machines.on_row = machines.on_row, _ignore
         memory, self._workspace.memory = self._workspace.memory, {}
         try:
             loop.alone(feed, begin, row, told=lambda bar: signal if bar.end_ns == signalled_ns else None)
         finally:
-            machines.heard, self._workspace.memory = heard, memory
+            machines.on_row, self._workspace.memory = on_row, memory
 
     def _is_at_rest(self) -> bool:
         """True where nothing that the machines know can have a say in the trips to come."""
@@ -256,5 +256,5 @@ class Trips:
         return fill.price == self._price(float(self._feed.columns.table[0, row]), side)
 
 
-def _deaf(_row: Any) -> None:
-    """Hears nothing."""
+def _ignore(_row: Any) -> None:
+    """Take no notice of a row."""

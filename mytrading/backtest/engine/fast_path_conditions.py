@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.assumptions.fill_models import Models
+from mytrading.backtest.assumptions import Models
 from mytrading.backtest.data.columns import Columns
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from math import ceil, floor
 
-from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.assumptions import MarketContext
 from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merged
 from mytrading.backtest.engine.ledger import Ledger
 from mytrading.backtest.engine.machines import Machines
@@ -60,7 +60,7 @@ class BarPath:
             machines.settle(start)
         if self._is_heard(name):
             venue.mark(name, opens)
-            machines.quote(name, opens, start)
+            machines.apply_price(name, opens, start)
         venue.moving = False
 
     def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
@@ -90,10 +90,10 @@ class BarPath:
             if venue.trade(name, at, slips=slips):
                 machines.settle(now)
             if self._is_heard(name):
-                machines.quote(name, at, now)
+                machines.apply_price(name, at, now)
         if self._is_heard(name):
             venue.mark(name, target)
-            machines.quote(name, target, now)
+            machines.apply_price(name, target, now)
 
     def _held_levels(self, name: str, begin: float, end: float) -> list[tuple[float, bool]]:
         """Levels that risk holds for positions in an instrument, or a rule of a leg ends it at, between two prices."""

@@ -37,7 +37,7 @@ _QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_request
 _ROUNDS = 10_000
 _ALWAYS = 1 << 62
 """A machine time that never comes: who is heard then is never silent."""
-Heard = Callable[[Any], None]
+OnRow = Callable[[Any], None]
 Sides = Callable[[str, float], tuple[float | None, float | None]]
 
 
@@ -45,14 +45,7 @@ class BacktestBroker(Protocol):
     """Whom the order machine calls. `answers` fills up with what it is to be told; `now` is market time."""
 
     now: int
-
-    @property
-    def answers(self) -> list[Any]:
-        """What is to be told."""
-        ...
-
-    @answers.setter
-    def answers(self, given: list[Any]) -> None: ...
+    answers: list[Any]
 
     @property
     def is_idle(self) -> bool:
@@ -77,7 +70,7 @@ class Unsettled(RuntimeError):
 
 
 class Machines:
-    """Engine, risk, orders and venue of one run. `heard` gets every row of risk and of the order machine."""
+    """Engine, risk, orders and venue of one run. `on_row` gets every row of risk and of the order machine."""
 
     def __init__(
         self,
@@ -86,13 +79,13 @@ class Machines:
         orders: OrderMachine,
         venue: BacktestBroker,
         account: str,
-        heard: Heard,
+        on_row: OnRow,
     ) -> None:
         self.engine = engine
         self.risk = risk
         self.orders = orders
         self.venue = venue
-        self.heard = heard
+        self.on_row = on_row
         self.sides: Sides = _no_sides
         """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
         self._plain = self._opened = False
@@ -144,23 +137,23 @@ class Machines:
             machine.apply(row)
 
     def signal(self, source: Bar | Quote | TimerFired, now: int) -> None:
-        """SignalGate what the engine was given with this bar or quote, or at this time."""
+        """Decide on the signals that the engine was given with this bar or quote, or at this time."""
         rows = self.engine.decide(source, now)
         if not rows:
             return
         for row in rows:
             self.engine.apply(row)
-            self.heard(row)
+            self.on_row(row)
             if isinstance(row, Signal):
                 self._risk_step(row, now)
         self.settle(now)
 
-    def quote(self, instrument: str, price: float, now: int) -> None:
-        """Risk hears a price, and closes what it comes to the stop of."""
-        self.hear(Quote(instrument, now, now, price, *self.sides(instrument, price)), now)
+    def apply_price(self, instrument: str, price: float, now: int) -> None:
+        """Risk learns a price, and closes positions whose stop it comes to."""
+        self.apply_quote(Quote(instrument, now, now, price, *self.sides(instrument, price)), now)
 
-    def hear(self, quote: Quote, now: int) -> None:
-        """Risk hears a quote, and closes what it comes to the stop of."""
+    def apply_quote(self, quote: Quote, now: int) -> None:
+        """Risk learns a quote, and closes positions whose stop it comes to."""
         self.risk.apply(quote)
         commands = self.risk.decide(quote, now)
         if commands:
@@ -168,12 +161,8 @@ class Machines:
             self.settle(now)
 
     def learn_price(self, instrument: str, price: float, now: int) -> None:
-        """Risk knows a price, and nothing can follow from it yet."""
-        self.learn(Quote(instrument, now, now, price, *self.sides(instrument, price)))
-
-    def learn(self, quote: Quote) -> None:
-        """Risk knows a quote, and nothing can follow from it yet."""
-        self.risk.apply(quote)
+        """Risk learns a price, and nothing can follow from it yet."""
+        self.risk.apply(Quote(instrument, now, now, price, *self.sides(instrument, price)))
 
     def tick(self, now: int) -> None:
         """Time has passed for risk and for the order machine."""
@@ -188,7 +177,8 @@ class Machines:
         for _ in range(_ROUNDS):
             if not venue.answers:
                 return
-            answers, venue.answers = venue.answers, []
+            answers = venue.answers.copy()
+            venue.answers.clear()
             for answer in answers:
                 self._orders_step(answer, now)
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
@@ -210,7 +200,7 @@ class Machines:
         for row in rows:
             self.risk.apply(row)
         for row in rows:
-            self.heard(row)
+            self.on_row(row)
             if isinstance(row, _COMMANDS):
                 self.orders.notice(self.venue.clock())
                 self._orders_step(row, now)
@@ -234,7 +224,7 @@ class Machines:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
                 self.venue.call(row.order, call)
         for row in rows if self._plain else newest(rows):
-            self.heard(row)
+            self.on_row(row)
             if isinstance(row, _FOR_ENGINE):
                 self.engine.apply(row)
             self.risk.apply(row)

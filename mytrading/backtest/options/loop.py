@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.assumptions import MarketContext
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import BarTape, Feed
 from mytrading.backtest.engine.ledger import Fill
@@ -199,8 +199,8 @@ class OptionLoop(Loop):
         """Recorded bars among them that end with a bid and an ask."""
         self.gaps: Counter[str] = Counter()
         """The same bars that lay in a hole of the contract's record, by contract."""
-        self._heard_before: Callable[[Any], None] = self._machines.heard
-        self._machines.heard = self._hear
+        self._on_row_before: Callable[[Any], None] = self._machines.on_row
+        self._machines.on_row = self._hear
         self.missing: Counter[str] = Counter()
         """The others among them, of contracts that bid and ask were recorded of."""
         self._venue.sides = self._sides
@@ -305,13 +305,13 @@ class OptionLoop(Loop):
         for name, (price, bid, ask, quoted) in self._market.moment(contracts, now).items():
             quote = Quote(name, now, now, price, bid, ask)
             machines.engine.note_price(quote)
-            machines.learn(quote if quoted else Quote(name, now, now, price))
+            machines.risk.apply(quote if quoted else Quote(name, now, now, price))
             if self._at_close:
                 self._venue.mark(name, price)
 
     def _hear(self, row: Any) -> None:
         """Contracts that a signal names have bars from now on."""
-        self._heard_before(row)
+        self._on_row_before(row)
         if isinstance(row, Signal):
             for leg in (*row.legs, *row.otherwise):
                 self._follow(leg.instrument)

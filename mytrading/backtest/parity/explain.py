@@ -1,361 +1,550 @@
-"""Why a day and its backtest differ: each difference gets one cause, or is left unexplained.
+"""Why a day and its backtest differ: things are paired, and each difference gets one cause or is left unexplained.
 
-Pure: what both sides did and the day's facts in, differences out. A difference that follows from an earlier one (the
-position was another by then) has that one's cause. A cause is named only where a record shows it, so what is left over
-is worth a look.
+Pure. Ids come from content and market time, so what both sides decided alike has the same id; the rest is paired by
+likeness and time. A cause is named only where a record shows it, and a price is explained by quotes between the order
+and its fill, never by nearness. What follows from an earlier difference has the cause of that one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Hashable, Sequence
+from enum import StrEnum
+from functools import partial
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
-from mytrading.backtest.parity.align import Aligned, OrderPair, SignalPair, align
-from mytrading.backtest.parity.facts import Agreement, Cause, DayFacts, ParityDifference, ParityFindings
-from mytrading.backtest.parity.fills import fills_agree, judge_fills, judge_terms, same_price, terms_differ
-from mytrading.backtest.parity.side import (
+from mytrading.backtest.parity.facts import (
     EXPIRED,
     LATE,
     RULE,
+    DayFacts,
     DaySide,
-    DenialSeen,
-    FillSeen,
-    MoveSeen,
-    OrderSeen,
+    OrderFill,
     Owner,
-    SignalSeen,
+    PositionMove,
+    owner_of,
 )
-from mytrading.messages.enums import Purpose
+from mytrading.core.time import SECOND
+from mytrading.messages.enums import OrderState, OrderType, Purpose, Side
+from mytrading.messages.market import Quote
+from mytrading.messages.orders import Order
+from mytrading.messages.signals import Signal
 
 NOTHING = "–"
-_BY_PERSON = ("HALTED", "REDUCING", "STRATEGY_DISABLED")
-_FOR_WANT_OF_DATA = ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED")
-_NOT_THE_VENUES = ("claim", "correction", "conversion", "foreign_fill")
+NEAR_NS = 300_000_000_000
+"""Things of different ids are paired if they are no further apart than this in market time."""
+PAISA = 0.005
+"""Half of the smallest step of a price: prices nearer than this are one price."""
+_RESTING = (OrderType.LIMIT, OrderType.SL, OrderType.SL_M)
+_PRICES = ("price", "trigger_price")
+_TERMS = ("instrument", "side", "quantity", "order_type", *_PRICES, "product")
+_OPERATOR_CODES = ("HALTED", "REDUCING", "STRATEGY_DISABLED")
+_DATA_CODES = ("NO_QUOTE", "STALE_QUOTE", "DATA_COVERAGE", "IMPLAUSIBLE_QUOTE", "INSTRUMENTS_REFUSED")
+_OPERATOR_ADJUSTMENTS = ("claim", "correction", "conversion", "foreign_fill")
+
+T = TypeVar("T", Signal, Order)
+
+
+class Cause(StrEnum):
+    """Why the two sides differ.
+
+    `latency`: the stack came to it later. `model`: a venue fills otherwise than a backtest does. `data`: one side did
+    not see a quote or bar, or saw it late. `denial`: one side was denied. `person`: somebody did something that a
+    backtest does not know of.
+    """
+
+    LATENCY = "latency"
+    MODEL = "model"
+    DATA = "data"
+    DENIAL = "denial"
+    PERSON = "person"
+    UNEXPLAINED = "unexplained"
+
+
+class Explanation(NamedTuple):
+    """A cause, and why it is that one, in words. `follows` is the id of the difference that it comes from."""
+
+    cause: Cause
+    why: str
+    follows: str = ""
+
+
+class ParityDifference(NamedTuple):
+    """One thing (a signal, order, fill or adjustment) that is not the same on both sides; sides in words.
+
+    `cost` is what a fill cost the stack more than the backtest, in rupees; 0 where only one side has it.
+    """
+
+    kind: str
+    id: str
+    cause: Cause
+    at_ns: int
+    account: str
+    strategy: str
+    instrument: str
+    stack: str
+    backtest: str
+    why: str
+    follows: str = ""
+    cost: float = 0.0
+
+
+class Agreement(NamedTuple):
+    """One thing that is the same on both sides, in words."""
+
+    kind: str
+    id: str
+    at_ns: int
+    account: str
+    strategy: str
+    instrument: str
+    what: str
+
+
+# pairs
+
+
+def paired_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None, Signal | None]]:
+    """Each signal of both sides once: by id, else the nearest of the same bar and action; alone where there is none."""
+    return _paired(stack.signals, backtest.signals, lambda one: (one.strategy, one.watch, one.action, one.bar_ns))
+
+
+def paired_orders(stack: DaySide, backtest: DaySide) -> list[tuple[Order | None, Order | None]]:
+    """Each order of both sides once: by id, else the nearest with the same owner, purpose and side; or alone."""
+    return _paired(stack.orders, backtest.orders, lambda one: (owner_of(one), one.purpose, one.side))
+
+
+def _paired(
+    ours: dict[str, T], theirs: dict[str, T], likeness: Callable[[T], Hashable]
+) -> list[tuple[T | None, T | None]]:
+    pairs: list[tuple[T | None, T | None]] = [(ours[name], theirs[name]) for name in ours if name in theirs]
+    left: list[T] = [item for name, item in theirs.items() if name not in ours]
+    for item in (item for name, item in ours.items() if name not in theirs):
+        alike = [other for other in left if likeness(other) == likeness(item)]
+        nearest = min(alike, key=lambda other: abs(other.created_ns - item.created_ns), default=None)
+        if nearest is not None and abs(nearest.created_ns - item.created_ns) > NEAR_NS:
+            nearest = None
+        if nearest is not None:
+            left.remove(nearest)
+        pairs.append((item, nearest))
+    pairs.extend((None, item) for item in left)
+    return pairs
+
+
+# differences
 
 
 class Explainer:
     """Goes through a day's pairs in the order of time, and sorts them into `differences` and `agreed`."""
 
-    def __init__(self, stack: DaySide, backtest: DaySide, facts: DayFacts, aligned: Aligned | None = None) -> None:
+    def __init__(self, stack: DaySide, backtest: DaySide, facts: DayFacts) -> None:
         self._stack = stack
         self._backtest = backtest
         self._facts = facts
-        self._pairs = aligned or align(stack, backtest)
         self._found: dict[str, ParityDifference] = {}
         self.differences: list[ParityDifference] = []
         self.agreed: list[Agreement] = []
 
     def run(self) -> list[ParityDifference]:
-        """All differences, in the order of time."""
-        pairs: list[SignalPair | OrderPair] = [*self._pairs.signals, *self._pairs.orders]
-        for pair in sorted(pairs, key=_place):
-            if isinstance(pair, SignalPair):
-                self._signal(pair)
-            else:
-                self._order(pair)
-        for side, there in ((self._stack, True), (self._backtest, False)):
+        """All differences, in the order of time; at one time a signal comes before the orders that it leads to."""
+        stack, backtest = self._stack, self._backtest
+        steps: list[tuple[int, int, Callable[[], None]]] = [
+            *((_time_of(*pair), 0, partial(self._signal, *pair)) for pair in paired_signals(stack, backtest)),
+            *((_time_of(*pair), 1, partial(self._order, *pair)) for pair in paired_orders(stack, backtest)),
+        ]
+        for _, _, step in sorted(steps, key=itemgetter(0, 1)):
+            step()
+        for side, other in ((stack, backtest), (backtest, stack)):
+            known = [(move.owner, move.units, move.cause) for move in other.adjustments]
             for move in side.adjustments:
-                self._adjusted(move, there)
+                if (move.owner, move.units, move.cause) not in known:
+                    self._adjustment(move, by_stack=side is stack)
         self.differences.sort(key=lambda one: one.at_ns)
         return self.differences
 
+    def _agree(self, kind: str, name: str, at_ns: int, owner: Owner, what: str) -> None:
+        self.agreed.append(Agreement(kind, name, at_ns, *owner, what))
+
+    def _differ(
+        self, kind: str, name: str, found: Explanation, at_ns: int, owner: Owner, sides: tuple[str, str],
+        cost: float = 0.0,
+    ) -> None:  # fmt: skip
+        difference = ParityDifference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
+        self.differences.append(difference)
+        self._found.setdefault(name, difference)
+
     # signals
 
-    def _signal(self, pair: SignalPair) -> None:
-        one, other = pair
-        if one is not None and other is not None:
-            same = one.legs == other.legs and same_price(one.price, other.price)
-            if same:
-                self._agree("signal", one.id, one.at_ns, ("", one.strategy, one.watch), _signal_words(one))
-            else:
-                self._tell_signal(pair, one, self._other_signal(one, other))
-            return
+    def _signal(self, one: Signal | None, other: Signal | None) -> None:
         seen = one or other
         assert seen is not None
-        self._tell_signal(pair, seen, self._lone_signal(seen, by_stack=one is not None))
-
-    def _tell_signal(self, pair: SignalPair, seen: SignalSeen, found: ParityFindings) -> None:
         owner = ("", seen.strategy, seen.watch)
-        sides = (_signal_words(pair.stack), _signal_words(pair.backtest))
-        self._tell("signal", seen.id, found, seen.at_ns, owner, sides)
+        if one is None or other is None:
+            found = self._lone_signal(seen, by_stack=one is not None)
+        elif _legs(one) == _legs(other) and same_price(one.price, other.price):
+            self._agree("signal", one.id, one.created_ns, owner, _signal_text(one))
+            return
+        else:
+            found = self._unlike_signals(one, other)
+        self._differ("signal", seen.id, found, seen.created_ns, owner, (_signal_text(one), _signal_text(other)))
 
-    def _other_signal(self, one: SignalSeen, other: SignalSeen) -> ParityFindings:
+    def _unlike_signals(self, one: Signal, other: Signal) -> Explanation:
         """The same signal at the same bar, of other legs or at another price."""
-        wrong = self._facts.bars.get((one.watch, one.bar_ns), "")
-        if wrong:
-            return ParityFindings(Cause.DATA, wrong)
+        if wrong := self._facts.bars.get((one.watch, one.bar_ns)):
+            return Explanation(Cause.DATA, wrong)
         if not same_price(one.price, other.price):
-            return ParityFindings(Cause.DATA, f"the price was {one.price:g} there, {other.price:g} here")
-        if one.at_ns != other.at_ns:
-            return ParityFindings(Cause.LATENCY, "other legs: the price by which they are chosen moved between")
-        return ParityFindings(Cause.UNEXPLAINED, "other legs at the same price")
+            return Explanation(Cause.DATA, f"the price was {one.price:g} there, {other.price:g} here")
+        if one.created_ns != other.created_ns:
+            return Explanation(Cause.LATENCY, "other legs: the price by which they are chosen moved between")
+        return Explanation(Cause.UNEXPLAINED, "other legs at the same price")
 
-    def _lone_signal(self, seen: SignalSeen, by_stack: bool) -> ParityFindings:
-        if seen.person:
-            return ParityFindings(Cause.PERSON, "it was sent from outside, by a person or a webhook")
-        other = self._backtest if by_stack else self._stack
+    def _lone_signal(self, seen: Signal, by_stack: bool) -> Explanation:
+        side, other = (self._stack, self._backtest) if by_stack else (self._backtest, self._stack)
+        if seen.id in side.from_outside:
+            return Explanation(Cause.PERSON, "it was sent from outside, by a person or a webhook")
         bar = seen.watch, seen.action, seen.bar_ns
         denials = [item for item in other.denials if item.strategy == seen.strategy]
-        if (
-            denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None)
-        ) is not None:
-            return ParityFindings(Cause.DENIAL, f"{denial.code}: {denial.message}")
-        if (late := next((item for item in denials if item.bar == bar and item.code == LATE), None)) is not None:
-            return ParityFindings(Cause.LATENCY, late.message)
-        if not by_stack and (found := self._was_kept_from(seen)) is not None:
-            return found
-        wrong = self._facts.bars.get((seen.watch, seen.bar_ns), "")
-        if wrong:
-            return ParityFindings(Cause.DATA, wrong)
-        follows = self._follows_of_signal(seen)
-        if follows is not None:
+        if denial := next((item for item in denials if item.signal == seen.id and item.code == RULE), None):
+            return Explanation(Cause.DENIAL, f"{denial.code}: {denial.message}")
+        if denial := next((item for item in denials if item.bar == bar and item.code == LATE), None):
+            return Explanation(Cause.LATENCY, denial.message)
+        if not by_stack and (prevented := self._prevented(seen)) is not None:
+            return prevented
+        if wrong := self._facts.bars.get((seen.watch, seen.bar_ns)):
+            return Explanation(Cause.DATA, wrong)
+        if (follows := self._origin_of_signal(seen)) is not None:
             return follows
-        behind = None if by_stack else self._repeated(seen) or self._lagged(("engine",), seen.at_ns)
-        if behind is not None:
-            return behind
-        fault = next(
-            (item for item in other.faults if item.strategy == seen.strategy and item.at_ns <= seen.at_ns), None
-        )
-        if fault is not None:
-            return ParityFindings(Cause.UNEXPLAINED, f"the strategy had faulted on this side alone: {fault.message}")
-        return ParityFindings(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
+        late = None if by_stack else self._repeated(seen) or self._lag(("engine",), seen.created_ns)
+        if late is not None:
+            return late
+        faults = (item for item in other.faults if item.strategy == seen.strategy and item.at_ns <= seen.created_ns)
+        if fault := next(faults, None):
+            why = f"the strategy had faulted on this side alone: {fault.where}: {fault.error}"
+            return Explanation(Cause.UNEXPLAINED, why)
+        return Explanation(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
 
-    def _was_kept_from(self, seen: SignalSeen) -> ParityFindings | None:
-        """What kept the stack's engine from making a signal."""
-        for act in self._facts.persons:
-            if act.signals and act.covers(seen.at_ns, "", seen.strategy):
-                return ParityFindings(Cause.PERSON, act.what)
-        for away in self._facts.absences:
-            if away.daemon == "engine" and away.covers(seen.at_ns):
-                return ParityFindings(Cause.PERSON, "the engine was away: it was stopped or restarted")
+    def _prevented(self, seen: Signal) -> Explanation | None:
+        """What prevented the stack's engine from making a signal."""
+        for act in self._facts.interferences:
+            if act.signals and act.covers(seen.created_ns, "", seen.strategy):
+                return Explanation(Cause.PERSON, act.what)
+        if any(away.daemon == "engine" and away.covers(seen.created_ns) for away in self._facts.absences):
+            return Explanation(Cause.PERSON, "the engine was away: it was stopped or restarted")
         return None
 
-    def _lagged(self, daemons: Collection[str], at_ns: int) -> ParityFindings | None:
-        """A daemon that read late what lay there at a time."""
-        lag = self._facts.lag_of(daemons, at_ns)
-        if lag is None:
-            return None
-        behind = (lag.until_ns - lag.from_ns) / 1e9
-        return ParityFindings(
-            Cause.LATENCY, f"{lag.daemon} was behind: what came in {behind:.0f} s was read at their end"
-        )
+    def _lag(self, daemons: Collection[str], at_ns: int) -> Explanation | None:
+        """A daemon that read late what was written for it at a market time."""
+        for lag in self._facts.behind:
+            if lag.daemon in daemons and lag.covers(at_ns):
+                span = (lag.until_ns - lag.from_ns) / 1e9
+                why = f"{lag.daemon} was behind: what came in {span:.0f} s was read at their end"
+                return Explanation(Cause.LATENCY, why)
+        return None
 
-    def _repeated(self, seen: SignalSeen) -> ParityFindings | None:
-        """The same signal once more, before the stack's time was over in which it still stands."""
-        last = self._stack.signalled(seen.strategy, seen.watch, seen.bar_ns)
+    def _repeated(self, seen: Signal) -> Explanation | None:
+        """The same signal once more, before the one before it had expired on the stack."""
+        last = self._stack.signal_before(seen.strategy, seen.watch, seen.bar_ns)
         if last is None or not _alike(last, seen):
             return None
-        stood = seen.at_ns - last.bar_ns
-        if last.at_ns - last.bar_ns + self._facts.signal_ns <= stood:
+        age = seen.created_ns - last.bar_ns
+        if last.created_ns - last.bar_ns + self._facts.signal_ns <= age:
             return None
-        return ParityFindings(
-            Cause.LATENCY, f"the signal of {stood / 1e9:.0f} s before still stood there, as it came later"
-        )
+        why = f"the signal of {age / 1e9:.0f} s before still stood there, as it came later"
+        return Explanation(Cause.LATENCY, why)
 
-    def _follows_of_signal(self, seen: SignalSeen) -> ParityFindings | None:
-        """A signal follows from an earlier difference if something else was held or wanted before its bar."""
-        for at_ns in (seen.at_ns, seen.bar_ns):
-            if (found := self._follows(seen.strategy, at_ns)) is not None:
+    def _origin_of_signal(self, seen: Signal) -> Explanation | None:
+        """The earlier difference by which something else was held, or signalled, before this signal's bar."""
+        for at_ns in (seen.created_ns, seen.bar_ns):
+            if (found := self._origin(seen.strategy, at_ns)) is not None:
                 return found
-        there = self._stack.signalled(seen.strategy, seen.watch, seen.bar_ns)
-        here = self._backtest.signalled(seen.strategy, seen.watch, seen.bar_ns)
+        there = self._stack.signal_before(seen.strategy, seen.watch, seen.bar_ns)
+        here = self._backtest.signal_before(seen.strategy, seen.watch, seen.bar_ns)
         if _alike(there, here):
             return None
-        told = (one for one in reversed(self.differences) if one.kind == "signal" and one.at_ns < seen.at_ns)
-        before = next((one for one in told if (one.strategy, one.instrument) == (seen.strategy, seen.watch)), None)
-        return None if before is None else self._as(before.id)
+        for one in reversed(self.differences):
+            if (one.kind, one.strategy, one.instrument) == ("signal", seen.strategy, seen.watch) and (
+                one.at_ns < seen.created_ns
+            ):
+                return self._same_cause(one.id)
+        return None
 
     # orders
 
-    def _order(self, pair: OrderPair) -> None:
-        one, other = pair.stack, pair.backtest
+    def _order(self, one: Order | None, other: Order | None) -> None:
         seen = one or other
         assert seen is not None
+        fills = (
+            self._stack.fills.get(one.client_order_id) if one is not None else None,
+            self._backtest.fills.get(other.client_order_id) if other is not None else None,
+        )
+        sides = (_order_text(one), _order_text(other))
+        name, owner, unlike = seen.client_order_id, owner_of(seen), False
         if one is None or other is None:
             found = self._lone_order(seen, by_stack=one is not None)
-            self._tell_order(pair, seen, found)
-            if pair.has_fill:
-                self._tell_fill(pair, seen, ParityFindings(found.cause, "as its order", found.follows or seen.id))
+            self._differ("order", name, found, seen.created_ns, owner, sides)
+            if fills != (None, None):
+                self._fill(seen, fills, Explanation(found.cause, "as its order", found.follows or name))
             return
-        names = terms_differ(one, other)
-        if names:
-            found = self._follows_of(seen) or judge_terms(one, other, names, self._facts)
-            self._tell_order(pair, one, found)
+        if terms := terms_differ(one, other):
+            unlike = True
+            found = self._origin_of_order(one) or judge_terms(one, other, terms, self._facts)
+            self._differ("order", name, found, seen.created_ns, owner, sides)
         else:
-            self._agree("order", one.id, one.at_ns, one.owner, _order_words(one))
-        self._fill(pair, one, bool(names))
-
-    def _fill(self, pair: OrderPair, order: OrderSeen, other_terms: bool) -> None:
-        if not pair.has_fill:
+            self._agree("order", name, seen.created_ns, owner, sides[0])
+        there, here = fills
+        if there is here is None:
             return
-        if fills_agree(pair, self._facts):
-            got = pair.stack_fill
-            assert got is not None
-            self._agree("fill", order.id, got.at_ns, got.owner, _fill_words(got))
+        if there is not None and here is not None and fills_agree(there, here, self._facts.within_ns):
+            self._agree("fill", name, there.at_ns, there[:3], _fill_text(there))
             return
-        found = judge_fills(pair, self._facts)
-        if other_terms:
-            found = ParityFindings(self._found[order.id].cause, "as the terms of its order", order.id)
+        found = judge_fills(one, other, there, here, self._facts)
+        if unlike:
+            found = Explanation(self._found[name].cause, "as the terms of its order", name)
         elif found.cause is Cause.UNEXPLAINED:
-            found = self._follows_of(order) or found
-        self._tell_fill(pair, order, found)
+            found = self._origin_of_order(one) or found
+        self._fill(one, fills, found)
 
-    def _lone_order(self, order: OrderSeen, by_stack: bool) -> ParityFindings:
+    def _fill(self, order: Order, fills: tuple[OrderFill | None, OrderFill | None], found: Explanation) -> None:
+        at_ns, cost = min(fill.at_ns for fill in fills if fill is not None), 0.0
+        there, here = fills
+        if there is not None and here is not None and there.units == here.units:
+            cost = round(there.units * (there.price - here.price), 2)
+        sides = (_fill_text(there), _fill_text(here))
+        self._differ("fill", order.client_order_id, found, at_ns, owner_of(order), sides, cost)
+
+    def _lone_order(self, order: Order, by_stack: bool) -> Explanation:
         """Why one side ordered and the other did not."""
         if order.cause in self._found:
-            return self._as(order.cause)
-        other = self._backtest if by_stack else self._stack
-        denial = _denial_of(order, other)
-        if denial is not None:
-            return _denied(denial)
-        act = self._act_behind(order, by_stack)
-        if act:
-            return ParityFindings(Cause.PERSON, act)
-        follows = self._follows_of(order)
-        if follows is not None:
+            return self._same_cause(order.cause)
+        for denial in (self._backtest if by_stack else self._stack).denials:
+            of_account = denial.signal == order.cause and denial.account in ("", order.account)
+            if of_account and denial.instrument in ("", order.instrument):
+                return Explanation(_cause_of_denial(denial.code), f"{denial.code}: {denial.message}")
+        if by_stack and order.links.request:
+            return Explanation(Cause.PERSON, "a person asked for it")
+        for act in self._facts.interferences:
+            prevented = not by_stack and act.entries and order.purpose is Purpose.ENTRY
+            covered = prevented and act.covers(order.created_ns, order.account, order.strategy)
+            if covered or (act.id and act.id == order.cause):
+                return Explanation(Cause.PERSON, act.what)
+        if (follows := self._origin_of_order(order)) is not None:
             return follows
         if not by_stack:
             for away in self._facts.absences:
-                if away.covers(order.at_ns):
-                    return ParityFindings(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
-            if (late := self._lagged(("engine", "risk", "router"), order.at_ns)) is not None:
+                if away.covers(order.created_ns):
+                    return Explanation(Cause.PERSON, f"{away.daemon} was away: it was stopped or restarted")
+            if (late := self._lag(("engine", "risk", "router"), order.created_ns)) is not None:
                 return late
-        return ParityFindings(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
-
-    def _act_behind(self, order: OrderSeen, by_stack: bool) -> str:
-        """What an operator did that led to an order of the stack, or kept it from one."""
-        if by_stack and order.request:
-            return "a person asked for it"
-        for act in self._facts.persons:
-            if act.id and act.id == order.cause:
-                return act.what
-            kept = not by_stack and act.entries and order.purpose is Purpose.ENTRY
-            if kept and act.covers(order.at_ns, order.account, order.strategy):
-                return act.what
-        return ""
-
-    def _tell_order(self, pair: OrderPair, seen: OrderSeen, found: ParityFindings) -> None:
-        sides = (_order_words(pair.stack), _order_words(pair.backtest))
-        self._tell("order", seen.id, found, seen.at_ns, seen.owner, sides)
-
-    def _tell_fill(self, pair: OrderPair, order: OrderSeen, found: ParityFindings) -> None:
-        fills = [fill for fill in (pair.stack_fill, pair.backtest_fill) if fill is not None]
-        at_ns = min(fill.at_ns for fill in fills)
-        sides = (_fill_words(pair.stack_fill), _fill_words(pair.backtest_fill))
-        self._tell("fill", order.id, found, at_ns, order.owner, sides, _cost(pair))
+        return Explanation(Cause.UNEXPLAINED, "the other side neither ordered nor denied it")
 
     # what follows from what
 
-    def _follows_of(self, order: OrderSeen) -> ParityFindings | None:
-        """An order that follows from one that differs, or from a position that is another by now.
+    def _origin_of_order(self, order: Order) -> Explanation | None:
+        """The earlier difference that an order follows from: of its cause, or of the position.
 
         What closes a position may go out in the moment in which the other side's position moved; what it gets itself
         in that moment is another matter.
         """
         if order.cause in self._found:
-            return self._as(order.cause)
-        before = self._follows(order.strategy, order.at_ns)
+            return self._same_cause(order.cause)
+        before = self._origin(order.strategy, order.created_ns)
         if before is not None or order.purpose is Purpose.ENTRY:
             return before
-        return self._follows(order.strategy, order.at_ns + 1)
+        return self._origin(order.strategy, order.created_ns + 1)
 
-    def _follows(self, strategy: str, before_ns: int) -> ParityFindings | None:
+    def _origin(self, strategy: str, before_ns: int) -> Explanation | None:
         """The newest difference of a strategy before a time, if it held something else on the two sides by then."""
         if self._stack.held(strategy, before_ns) == self._backtest.held(strategy, before_ns):
             return None
         earlier = [one for one in self.differences if one.strategy == strategy and one.at_ns < before_ns]
-        return self._as(earlier[-1].id) if earlier else None
+        return self._same_cause(earlier[-1].id) if earlier else None
 
-    def _as(self, name: str) -> ParityFindings:
-        """The cause of a difference, which others have too."""
+    def _same_cause(self, name: str) -> Explanation:
         root = self._found[name]
-        return ParityFindings(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
+        return Explanation(root.cause, f"follows from the {root.kind} before", root.follows or root.id)
 
     # adjustments
 
-    def _adjusted(self, move: MoveSeen, by_stack: bool) -> None:
-        others = self._backtest.adjustments if by_stack else self._stack.adjustments
-        if any((other.owner, other.units, other.cause) == (move.owner, move.units, move.cause) for other in others):
-            return
-        personal = by_stack and move.cause in _NOT_THE_VENUES
-        cause = Cause.PERSON if personal else Cause.MODEL
+    def _adjustment(self, move: PositionMove, by_stack: bool) -> None:
+        cause = Cause.PERSON if by_stack and move.cause in _OPERATOR_ADJUSTMENTS else Cause.MODEL
         why = f"{move.cause}: the books of the broker said so" if by_stack else f"{move.cause}: the data ends here"
-        words = f"{move.units:+d} at {move.price:g} ({move.cause})"
-        sides = (words, NOTHING) if by_stack else (NOTHING, words)
+        text = f"{move.units:+d} at {move.price:g} ({move.cause})"
+        sides = (text, NOTHING) if by_stack else (NOTHING, text)
         name = f"{move.cause} {move.owner[2]} {move.at_ns}"
-        self._tell("adjustment", name, ParityFindings(cause, why), move.at_ns, move.owner, sides)
-
-    def _agree(self, kind: str, name: str, at_ns: int, owner: Owner, what: str) -> None:
-        self.agreed.append(Agreement(kind, name, at_ns, *owner, what))
-
-    def _tell(
-        self,
-        kind: str,
-        name: str,
-        found: ParityFindings,
-        at_ns: int,
-        owner: Owner,
-        sides: tuple[str, str],
-        cost: float = 0.0,
-    ) -> None:
-        difference = ParityDifference(kind, name, found.cause, at_ns, *owner, *sides, found.why, found.follows, cost)
-        self.differences.append(difference)
-        self._found.setdefault(name, difference)
+        self._differ("adjustment", name, Explanation(cause, why), move.at_ns, move.owner, sides)
 
 
-def _place(pair: SignalPair | OrderPair) -> tuple[int, bool]:
-    """Time, and signals before what they lead to."""
-    one = pair.stack or pair.backtest
-    other = pair.backtest or pair.stack
-    assert one is not None and other is not None
-    return min(one.at_ns, other.at_ns), isinstance(pair, OrderPair)
+def _time_of(one: Signal | Order | None, other: Signal | Order | None) -> int:
+    return min(item.created_ns for item in (one, other) if item is not None)
 
 
-def _alike(one: SignalSeen | None, other: SignalSeen | None) -> bool:
+def _legs(signal: Signal) -> list[tuple[str, int]]:
+    return [(leg.instrument, leg.lots) for leg in signal.legs]
+
+
+def _alike(one: Signal | None, other: Signal | None) -> bool:
     """True of two signals for the same thing."""
-    return (one and (one.action, one.legs)) == (other and (other.action, other.legs))
+    return (one and (one.action, _legs(one))) == (other and (other.action, _legs(other)))
 
 
-def _cost(pair: OrderPair) -> float:
-    """Rupees that the stack's fill cost more than the backtest's."""
-    there, here = pair.stack_fill, pair.backtest_fill
-    if there is None or here is None or there.units != here.units:
-        return 0.0
-    return round(there.units * (there.price - here.price), 2)
+def _cause_of_denial(code: str) -> Cause:
+    if code == EXPIRED:
+        return Cause.LATENCY
+    if code in _OPERATOR_CODES:
+        return Cause.PERSON
+    return Cause.DATA if code in _DATA_CODES else Cause.DENIAL
 
 
-def _denial_of(order: OrderSeen, other: DaySide) -> DenialSeen | None:
-    for item in other.denials:
-        right = item.signal == order.cause and item.account in ("", order.account)
-        if right and item.instrument in ("", order.instrument):
-            return item
-    return None
-
-
-def _denied(denial: DenialSeen) -> ParityFindings:
-    why = f"{denial.code}: {denial.message}"
-    if denial.code == EXPIRED:
-        return ParityFindings(Cause.LATENCY, why)
-    if denial.code in _BY_PERSON:
-        return ParityFindings(Cause.PERSON, why)
-    return ParityFindings(Cause.DATA if denial.code in _FOR_WANT_OF_DATA else Cause.DENIAL, why)
-
-
-def _signal_words(signal: SignalSeen | None) -> str:
+def _signal_text(signal: Signal | None) -> str:
     if signal is None:
         return NOTHING
-    legs = ", ".join(f"{lots:+d} {name}" for name, lots in signal.legs)
+    legs = ", ".join(f"{lots:+d} {name}" for name, lots in _legs(signal))
     return f"{signal.action.value} {legs or 'flat'} at {signal.price:g}"
 
 
-def _order_words(order: OrderSeen | None) -> str:
+def _order_text(order: Order | None) -> str:
     if order is None:
         return NOTHING
     prices = "".join(
-        f" {word} {price:g}" for word, price in (("trigger", order.trigger_price), ("at", order.price)) if price
+        f" {name} {price:g}" for name, price in (("trigger", order.trigger_price), ("at", order.price)) if price
     )
     kind, state = order.order_type.value, order.state.value
     return f"{order.purpose.value} {order.side.value} {order.quantity} {kind}{prices} ({state})"
 
 
-def _fill_words(fill: FillSeen | None) -> str:
+def _fill_text(fill: OrderFill | None) -> str:
     return NOTHING if fill is None else f"{fill.units:+d} at {fill.price:.2f}"
+
+
+# terms and fills of two orders that are one and the same
+
+
+def same_price(one: float, other: float) -> bool:
+    """True of prices that no exchange tells apart."""
+    return abs(one - other) < PAISA
+
+
+def terms_differ(stack: Order, backtest: Order) -> list[str]:
+    """Names of the terms in which two orders differ."""
+    pairs = {name: (getattr(stack, name), getattr(backtest, name)) for name in _TERMS}
+    return [name for name, pair in pairs.items() if not (same_price(*pair) if name in _PRICES else pair[0] == pair[1])]
+
+
+def judge_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayFacts) -> Explanation:
+    """Why two orders for one purpose have other terms, where nothing before them differs."""
+    text = ", ".join(f"{name} {getattr(stack, name)} there, {getattr(backtest, name)} here" for name in names)
+    begin, end = sorted((stack.created_ns, backtest.created_ns))
+    only_prices = set(names) <= set(_PRICES)
+    if only_prices and begin != end and _moved(facts.quotes.between(stack.instrument, begin, end)):
+        return Explanation(Cause.LATENCY, f"{text}: the price moved in the {_ms(end - begin)} between")
+    return Explanation(Cause.UNEXPLAINED, text)
+
+
+def fills_agree(stack: OrderFill, backtest: OrderFill, within_ns: int) -> bool:
+    """True if both got the same units at one price, no further apart than `within_ns`."""
+    near = abs(stack.at_ns - backtest.at_ns) <= within_ns
+    return stack.units == backtest.units and same_price(stack.price, backtest.price) and near
+
+
+def judge_fills(
+    stack: Order, backtest: Order, there: OrderFill | None, here: OrderFill | None, facts: DayFacts
+) -> Explanation:
+    """Why the fills of two orders on the same terms differ; at least one of them has a fill."""
+    if there is not None and here is not None:
+        return _unlike_fills(stack, backtest, there, here, facts)
+    if there is not None:
+        return _lone_fill("the backtest's", backtest, there, True, facts)
+    assert here is not None
+    return _lone_fill("the stack's", stack, here, False, facts)
+
+
+def _lone_fill(whose: str, order: Order, fill: OrderFill, by_stack: bool, facts: DayFacts) -> Explanation:
+    """Why an order got nothing where the other side's, `by_stack` the stack's, got a fill."""
+    state = order.state
+    if order.links.request:
+        return Explanation(Cause.PERSON, f"{whose} order was withdrawn or changed by a person")
+    if state in (OrderState.REJECTED, OrderState.DENIED):
+        return Explanation(Cause.MODEL, f"the venue refused {whose} order: {order.message or state.value}")
+    if state in (OrderState.UNKNOWN, OrderState.LOST, OrderState.GHOST, OrderState.PARKED):
+        return Explanation(Cause.MODEL, f"the venue's answer left the fate of {whose} order open ({state.value})")
+    if state is OrderState.RECORDED:
+        return Explanation(Cause.MODEL, "it was recorded and not sent: a dry run fills nothing")
+    if state is OrderState.EXPIRED and not order.broker_order_id:
+        return Explanation(Cause.LATENCY, f"{whose} order had expired before it was sent")
+    if state is OrderState.CANCELLED:
+        for act in facts.interferences:
+            between = order.created_ns <= act.at_ns <= fill.at_ns
+            if between and act.covers(act.at_ns, order.account, order.strategy):
+                return Explanation(Cause.PERSON, act.what)
+    if order.order_type not in _RESTING:
+        return Explanation(Cause.UNEXPLAINED, f"{whose} order is {state.value} and got nothing")
+    level = order.trigger_price or order.price
+    seen = facts.quotes.between(order.instrument, order.created_ns, fill.at_ns)
+    if any(_touches(quote, order.side, order.order_type, level) for quote in seen):
+        filled = "the stack's venue" if by_stack else "the backtest"
+        return Explanation(Cause.MODEL, f"{level:g} was touched, and only {filled} fills at a touch")
+    if by_stack:
+        return Explanation(Cause.DATA, f"the venue saw {level:g}, which no recorded quote came to")
+    return Explanation(Cause.UNEXPLAINED, f"filled at {fill.price:g} though no recorded quote came to {level:g}")
+
+
+def _touches(quote: Quote, side: Side, kind: OrderType, level: float) -> bool:
+    """True if a quote comes to the level of a resting limit, or to the trigger of a stop."""
+    falls = (side is Side.BUY) == (kind is OrderType.LIMIT)
+    prices = [quote.ltp, *(price for price in (quote.bid, quote.ask) if price)]
+    return min(prices) <= level + PAISA if falls else max(prices) >= level - PAISA
+
+
+def _unlike_fills(stack: Order, backtest: Order, there: OrderFill, here: OrderFill, facts: DayFacts) -> Explanation:
+    if there.units != here.units:
+        return Explanation(Cause.MODEL, f"the venue filled {abs(there.units)} units, the backtest {abs(here.units)}")
+    later = there.at_ns - here.at_ns
+    if same_price(there.price, here.price):
+        if later > 0:
+            return Explanation(Cause.LATENCY, f"at the same price, {_ms(later)} later")
+        if stack.order_type in _RESTING:
+            why = f"at the same price, {_ms(-later)} earlier: the venue filled it at an earlier touch"
+            return Explanation(Cause.MODEL, why)
+        return Explanation(Cause.UNEXPLAINED, f"at the same price, {_ms(-later)} before the backtest")
+    by, name = f"{there.price - here.price:+.2f}", stack.instrument
+    ordered_ns, filled_ns = min(stack.created_ns, backtest.created_ns), max(there.at_ns, here.at_ns)
+    seen = facts.quotes.between(name, ordered_ns, filled_ns)
+    if not seen:
+        return Explanation(Cause.DATA, f"{by}: no quote of {name} is recorded between order and fill")
+    low, high = _reach(seen)
+    moved, within = _moved(seen), low - PAISA <= there.price <= high + PAISA
+    if later > 0 and moved and within:
+        return Explanation(Cause.LATENCY, f"{by}: the price moved in the {_ms(later)} between")
+    if not facts.our_venue or there.parts > 1 or here.parts > 1:
+        at_fill = facts.quotes.between(name, there.first_ns, there.at_ns)
+        return Explanation(Cause.MODEL, f"{by}: the venue filled it {_where(there.price, at_fill)}")
+    if within and (moved or not same_price(low, high)):
+        return Explanation(Cause.MODEL, f"{by}: both inside the quotes, where the venue took another price")
+    return Explanation(Cause.UNEXPLAINED, f"{by}: no recorded quote shows {there.price:g}")
+
+
+def _where(price: float, quotes: Sequence[Quote]) -> str:
+    if not quotes:
+        return "when no quote was recorded"
+    low, high = _reach(quotes)
+    inside = low - PAISA <= price <= high + PAISA
+    return f"{'inside the quotes' if inside else 'outside the best quotes'} ({low:g} to {high:g})"
+
+
+def _prices(quote: Quote) -> tuple[float, ...]:
+    return tuple(price for price in (quote.ltp, quote.bid, quote.ask) if price)
+
+
+def _moved(quotes: Sequence[Quote]) -> bool:
+    """True if the market was not the same all along."""
+    return len({_prices(quote) for quote in quotes}) > 1
+
+
+def _reach(quotes: Sequence[Quote]) -> tuple[float, float]:
+    """The lowest and the highest price of quotes."""
+    prices = [price for quote in quotes for price in _prices(quote)]
+    return min(prices), max(prices)
+
+
+def _ms(ns: int) -> str:
+    return f"{ns / 1e9:,.1f} s" if ns >= SECOND else f"{ns / 1e6:,.0f} ms"

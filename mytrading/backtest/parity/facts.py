@@ -1,6 +1,6 @@
-"""What is known of a day besides what the two sides did: quotes, bars, what people did, and who was away.
+"""What is known of a day: what each side did, the quotes, what operators did, and which daemons were away.
 
-Gathered by the command, read by `causes`. A fact is what a record says; what it explains is said there.
+Stack and backtest are folded from the same messages. A fact is what a record says; `explain` says what follows from it.
 """
 
 from __future__ import annotations
@@ -8,110 +8,181 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from mytrading.messages.commands import SignalDenied, SignalExpired
+from mytrading.messages.enums import Action
 from mytrading.messages.market import Quote
+from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
+from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
-
-class Cause(StrEnum):
-    """Why the two sides differ.
-
-    `latency`: the stack came to it later. `model`: a venue fills otherwise than a backtest does. `data`: one side did
-    not see a quote or bar, or saw it late. `denial`: one side was denied. `person`: someone did something that a
-    backtest does not know of.
-    """
-
-    LATENCY = "latency"
-    MODEL = "model"
-    DATA = "data"
-    DENIAL = "denial"
-    PERSON = "person"
-    UNEXPLAINED = "unexplained"
-
-
-class ParityFindings(NamedTuple):
-    """A cause, and why it is that one, in words. `follows` is the id of the difference that it comes from."""
-
-    cause: Cause
-    why: str
-    follows: str = ""
-
-
-class ParityDifference(NamedTuple):
-    """One thing (a signal, order, fill or adjustment) that is not the same on both sides; sides in words.
-
-    `cost` is what a fill cost the stack more than the backtest, in rupees; 0 where only one side has it.
-    """
-
-    kind: str
-    id: str
-    cause: Cause
-    at_ns: int
-    account: str
-    strategy: str
-    instrument: str
-    stack: str
-    backtest: str
-    why: str
-    follows: str = ""
-    cost: float = 0.0
-
-
-class Agreement(NamedTuple):
-    """One thing that is the same on both sides, in words."""
-
-    kind: str
-    id: str
-    at_ns: int
-    account: str
-    strategy: str
-    instrument: str
-    what: str
-
-
+EXPIRED = "EXPIRED"
+RULE = "USER_RULE"
+LATE = "LATE"
 _ENDLESS = 1 << 62
+
+Owner = tuple[str, str, str]
+"""Account, strategy, instrument."""
+T = TypeVar("T")
+
+
+class OrderFill(NamedTuple):
+    """What an order got in all: signed units at their average price, from its first part to its last (market ns)."""
+
+    account: str
+    strategy: str
+    instrument: str
+    units: int
+    price: float
+    first_ns: int
+    at_ns: int
+    parts: int = 1
+
+
+class Denial(NamedTuple):
+    """A signal, or a part of one, that led to nothing: a coded reason. An empty account or instrument means all."""
+
+    signal: str
+    strategy: str
+    code: str
+    message: str
+    at_ns: int
+    account: str = ""
+    instrument: str = ""
+    bar: tuple[str, Action, int] = ("", Action.EXIT, 0)
+    """Instrument, action and end of the bar (market ns) of a signal that the engine itself kept back."""
+
+
+class PositionMove(NamedTuple):
+    """A position moved by signed units; `cause` is empty for a fill of an own order."""
+
+    at_ns: int
+    owner: Owner
+    units: int
+    price: float = 0.0
+    cause: str = ""
+
+
+class DaySide:
+    """One side of a day, folded from the messages of its daemons: signals and orders by id, fills by order."""
+
+    def __init__(self) -> None:
+        self.signals: dict[str, Signal] = {}
+        self.from_outside: set[str] = set()
+        """Signals that a webhook or an operator sent."""
+        self.orders: dict[str, Order] = {}
+        self.fills: dict[str, OrderFill] = {}
+        self.denials: list[Denial] = []
+        self.moves: list[PositionMove] = []
+        self.faults: list[StrategyFaulted] = []
+
+    def apply(self, message: Any, by_operator: bool = False) -> None:
+        """Learn a message that a daemon wrote, `by_operator` if the gateway did; others are passed over."""
+        match message:
+            case Signal():
+                self.signals[message.id] = message
+                if by_operator:
+                    self.from_outside.add(message.id)
+            case OrderChanged():
+                self.orders[message.order.client_order_id] = message.order
+            case PositionChanged() if message.fill_quantity:
+                self._filled(message)
+            case PositionAdjusted():
+                move = PositionMove(
+                    message.at_ns, owner_of(message.position), message.quantity, message.price, message.cause
+                )
+                self.moves.append(move)
+            case SignalDenied(signal=name, strategy=strategy, code=code, message=text):
+                self.denials.append(
+                    Denial(name, strategy, code, text, message.at_ns, message.account, message.instrument)
+                )
+            case SignalExpired(signal=name, strategy=strategy, at_ns=at_ns):
+                text = f"it came {(at_ns - message.expired_ns) / 1e9:.1f} s too late"
+                self.denials.append(Denial(name, strategy, EXPIRED, text, at_ns))
+            case SignalVetoed(signal=name, strategy=strategy, message=text):
+                code, text = (RULE, f"{message.rule}: {text}") if message.rule else (LATE, text)
+                bar = message.watch, message.action, message.bar_ns
+                self.denials.append(Denial(name, strategy, code, text, message.at_ns, bar=bar))
+            case StrategyFaulted():
+                self.faults.append(message)
+
+    def _filled(self, row: PositionChanged) -> None:
+        owner = owner_of(row.position)
+        self.moves.append(PositionMove(row.at_ns, owner, row.fill_quantity, row.fill_price))
+        before = self.fills.get(row.client_order_id)
+        units, value, first, parts = row.fill_quantity, row.fill_quantity * row.fill_price, row.at_ns, 1
+        if before is not None:
+            units, value = units + before.units, value + before.units * before.price
+            first, parts = before.first_ns, before.parts + 1
+        price = value / units if units else row.fill_price
+        self.fills[row.client_order_id] = OrderFill(*owner, units, price, first, row.at_ns, parts)
+
+    def only(self, strategies: Collection[str]) -> DaySide:
+        """The same side, of these strategies alone."""
+
+        def kept(items: dict[str, T]) -> dict[str, T]:
+            return {name: one for name, one in items.items() if getattr(one, "strategy", "") in strategies}
+
+        part = DaySide()
+        part.signals, part.orders, part.fills = kept(self.signals), kept(self.orders), kept(self.fills)
+        part.from_outside = self.from_outside
+        part.denials = [one for one in self.denials if one.strategy in strategies]
+        part.moves = [one for one in self.moves if one.owner[1] in strategies]
+        part.faults = [one for one in self.faults if one.strategy in strategies]
+        return part
+
+    @property
+    def adjustments(self) -> list[PositionMove]:
+        """Positions that moved without an own order."""
+        return [move for move in self.moves if move.cause]
+
+    def held(self, strategy: str, before_ns: int) -> Mapping[tuple[str, str], int]:
+        """Signed units by account and instrument that a strategy gained on this day before a market time."""
+        units: dict[tuple[str, str], int] = {}
+        for move in self.moves:
+            account, owner, instrument = move.owner
+            if owner == strategy and move.at_ns < before_ns:
+                units[account, instrument] = units.get((account, instrument), 0) + move.units
+        return {key: held for key, held in units.items() if held}
+
+    def signal_before(self, strategy: str, watch: str, bar_ns: int) -> Signal | None:
+        """The last signal of a strategy for an instrument of a bar that ended before a market time."""
+        signals = (one for one in self.signals.values() if (one.strategy, one.watch) == (strategy, watch))
+        return max((one for one in signals if one.bar_ns < bar_ns), key=lambda one: one.bar_ns, default=None)
+
+
+def owner_of(item: Order | Position) -> Owner:
+    """Account, strategy and instrument."""
+    return item.account, item.strategy, item.instrument
 
 
 class Quotes:
-    """The quotes that a stack saw, by instrument, in the order of their market time."""
+    """The quotes that a stack saw, by instrument, each in the order of market time."""
 
     def __init__(self, quotes: Iterable[Quote] = ()) -> None:
         self._quotes: dict[str, list[Quote]] = {}
         for quote in quotes:
-            self.add(quote)
+            self._quotes.setdefault(quote.instrument, []).append(quote)
 
-    def add(self, quote: Quote) -> None:
-        """The next quote; none is older than the one before it of its instrument."""
-        self._quotes.setdefault(quote.instrument, []).append(quote)
-
-    def __contains__(self, instrument: str) -> bool:
-        return instrument in self._quotes
-
-    @property
-    def instruments(self) -> list[str]:
-        """What there are quotes of."""
-        return list(self._quotes)
+    def __len__(self) -> int:
+        return sum(len(quotes) for quotes in self._quotes.values())
 
     def of(self, instrument: str) -> Sequence[Quote]:
-        """All of an instrument."""
+        """All quotes of an instrument."""
         return self._quotes.get(instrument, ())
 
     def between(self, instrument: str, first_ns: int, last_ns: int) -> Sequence[Quote]:
-        """Those that counted in a span of market time: the last one before it, and all within."""
-        quotes = self._quotes.get(instrument, [])
-        begin = bisect_left(quotes, first_ns, key=_time_of)
-        return quotes[max(0, begin - 1) : bisect_right(quotes, last_ns, key=_time_of)]
-
-
-def _time_of(quote: Quote) -> int:
-    return quote.market_ns
+        """Those in force in a span of market time: the last one before it, and all within."""
+        quotes = self.of(instrument)
+        begin = bisect_left(quotes, first_ns, key=lambda quote: quote.market_ns)
+        return quotes[max(0, begin - 1) : bisect_right(quotes, last_ns, key=lambda quote: quote.market_ns)]
 
 
 class Interference(NamedTuple):
-    """Something that an operator did, from when to when it counted; an empty account or strategy means all.
+    """An act of an operator, and the market times from and until which it had an effect.
 
-    `id` is the cause of what it led to. `entries` if it kept signals from being entered, `signals` if from being made.
+    An empty account or strategy means all. `id` is the cause of orders that it led to. `entries` if it prevented
+    entries, `signals` if it prevented signals.
     """
 
     what: str
@@ -124,7 +195,7 @@ class Interference(NamedTuple):
     signals: bool = False
 
     def covers(self, at_ns: int, account: str, strategy: str) -> bool:
-        """True if it concerns someone at a time."""
+        """True if it concerns an account and a strategy at a market time."""
         return (
             self.at_ns <= at_ns <= self.until_ns
             and self.account in ("", account)
@@ -133,7 +204,7 @@ class Interference(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """A daemon was not there between two market times: it was stopped, or killed and restarted."""
+    """Market times between which a daemon was stopped, restarted, or behind with its reading."""
 
     daemon: str
     from_ns: int
@@ -146,22 +217,18 @@ class Absence(NamedTuple):
 
 @dataclass
 class DayFacts:
-    """`bars` says of each bar (instrument, end in market ns) what was wrong with it, in words; most have none.
+    """`bars` says of a bar (instrument, end in market ns) what was wrong with it; most bars are not in it.
 
     `within_ns`: fills at one price that are no further apart are the same. `our_venue` if the stack's orders went to
-    the project's own exchange, which fills as a backtest does. `behind`: when a daemon had not yet read what lay there.
-    `signal_ns`: market time for which a signal stands on the stack at least.
+    the project's own exchange, which fills as a backtest does. `behind`: when a daemon had not yet read what was
+    written for it. `signal_ns`: market time for which a signal stays valid on the stack at least.
     """
 
     quotes: Quotes = field(default_factory=Quotes)
     bars: Mapping[tuple[str, int], str] = field(default_factory=dict)
-    persons: Sequence[Interference] = ()
+    interferences: Sequence[Interference] = ()
     absences: Sequence[Absence] = ()
     within_ns: int = 0
     our_venue: bool = True
     behind: Sequence[Absence] = ()
     signal_ns: int = 0
-
-    def lag_of(self, daemons: Collection[str], at_ns: int) -> Absence | None:
-        """The span for which one of these daemons was behind at a market time."""
-        return next((one for one in self.behind if one.daemon in daemons and one.covers(at_ns)), None)

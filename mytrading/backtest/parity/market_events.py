@@ -1,17 +1,15 @@
-"""What the market said on a day, moment after moment: quotes as they came, and the bars that were complete by then.
+"""The market of a day, moment after moment: quotes as they came, and the bars that were complete by then.
 
-Made from a tape, or from bars where there is none; walked through by `replay`. Nothing is shown before the moment in
-which the stack could have seen it.
+Made from a tape, or from bars where there is none. Nothing comes before the moment in which the stack could have
+seen it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, StepMark, Tick
 from mytrading.adapters.storage.tape import TapeFrame
@@ -39,8 +37,8 @@ class MarketMoment(NamedTuple):
     bars: tuple[Bar, ...] = ()
 
 
-def heard(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
-    """The frames of a tape as the feed takes them: parsed, and without prices that it did not believe."""
+def accepted(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
+    """The frames of a tape as the feed takes them: parsed, and without prices that fail its check."""
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
     for frame in frames:
@@ -51,15 +49,11 @@ def heard(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Itera
             quote = parsed.quote
             name = quote.instrument
             if name not in options:
-                options[name] = _is_option(name)
+                exchange, symbol = split_id(name)
+                options[name] = parse_symbol(symbol, exchange).kind.is_option
             verdict = check.judge(name, quote.ltp, options[name], quote.received_ns, quote.previous_close)
             if verdict is QuoteVerdict.GOOD:
                 yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
-
-
-def _is_option(instrument: str) -> bool:
-    exchange, symbol = split_id(instrument)
-    return parse_symbol(symbol, exchange).kind.is_option
 
 
 def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
@@ -68,7 +62,8 @@ def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: 
     A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
     own between two frames; one from the history, at its end.
     """
-    places = _places(frames, lock_step)
+    new = [not lock_step or one.market_ns != other.market_ns for one, other in pairwise(frames)]
+    places = list(accumulate(new, initial=0))  # for each frame the number of its moment
     given: dict[int, list[Bar]] = {}
     clocked: dict[int, list[tuple[int, Bar]]] = {}
     received = [frame.received_ns for frame in frames]
@@ -91,16 +86,6 @@ def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: 
         for at_ns, bar in sorted(clocked.get(index, ()), key=lambda one: one[0]):
             made.append(MarketMoment(max(at_ns, made[-1].now), (), (bar,)))
     return made
-
-
-def _places(frames: Sequence[ReceivedEvent], lock_step: bool) -> list[int]:
-    """For each frame the number of its moment."""
-    places: list[int] = []
-    for index, frame in enumerate(frames):
-        before = places[-1] if places else -1
-        same = lock_step and index > 0 and frames[index - 1].market_ns == frame.market_ns
-        places.append(before if same else before + 1)
-    return places
 
 
 def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> tuple[int, int]:
@@ -129,7 +114,7 @@ def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int])
 
 
 def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
-    """Moments made of bars alone: the open, then low and high, the worse for nobody in particular, then the close."""
+    """Moments made of bars alone: the open, low and high (high and low where it fell), the close."""
     at: dict[int, tuple[list[Quote], list[Bar]]] = {}
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.instrument)):
         third = (bar.end_ns - bar.start_ns) // 3
@@ -167,8 +152,3 @@ def with_pauses(
     while end - now > every_ns:
         now += every_ns
         yield MarketMoment(now)
-
-
-def stamped(bar: Bar, now: int) -> Bar:
-    """A bar that came at this moment, where machine time is market time."""
-    return replace(bar, received_ns=now)

@@ -1,7 +1,7 @@
-"""A day of a stack as its journals have it: what it did, what people did to it, and who was away.
+"""A day of a stack as its journals have it: what it did, what operators did to it, and which daemons were away.
 
-Read-only, while the stack runs or when it is down. Only what a daemon wrote itself counts; what it read of others
-stands in their journals.
+Read-only, while the stack runs or when it is down. Only what a daemon wrote itself counts: what it read of others
+is in their journals.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mytrading.backtest.parity.facts import Absence, Interference
+from mytrading.backtest.parity.facts import Absence, DaySide, Interference
 from mytrading.backtest.parity.replay import Opening
-from mytrading.backtest.parity.side import DaySide
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.control import FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
@@ -25,43 +24,6 @@ from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_s
 
 BEHIND_NS = 500_000_000
 """Machine time from writing to reading from which on a daemon counts as behind; a hop takes a thousandth of it."""
-
-Place = tuple[str, str, int, int]
-"""Daemon, stream, epoch, place in the stream."""
-
-
-def behind(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
-    """Spans of market time in which a daemon had not yet read what lay there, by daemon; those that meet are one."""
-    written: dict[Place, tuple[int, int]] = {}
-    read: dict[str, list[tuple[Place, int, int]]] = {}
-    for daemon, given in rows.items():
-        for row in given:
-            if row.kind != INPUT:
-                written[daemon, row.stream, row.epoch, row.stream_seq] = row.market_ns, row.machine_ns
-            elif row.source:
-                place = row.source, row.stream, row.source_epoch, row.source_seq
-                read.setdefault(daemon, []).append((place, row.market_ns, row.machine_ns))
-    found: list[Absence] = []
-    for daemon, places in read.items():
-        spans = []
-        for place, market_ns, machine_ns in places:
-            wrote_ns, wrote_machine_ns = written.get(place, (market_ns, machine_ns))
-            if machine_ns - wrote_machine_ns >= BEHIND_NS:
-                spans.append((wrote_ns, market_ns))
-        found += [Absence(daemon, *span) for span in _joined(spans)]
-    return found
-
-
-def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    made: list[tuple[int, int]] = []
-    for begin, end in sorted(spans):
-        if made and begin <= made[-1][1]:
-            made[-1] = made[-1][0], max(end, made[-1][1])
-        else:
-            made.append((begin, end))
-    return made
-
-
 DECIDES = ("engine", "risk", "router")
 _READ = (*DECIDES, "gateway")
 AWAY_NS = 60 * SECOND
@@ -72,7 +34,34 @@ Silence = Callable[[int], int]
 """Market time since when the market had been silent at a market time, that time itself if it was not."""
 
 
-class RecordedRows(NamedTuple):
+def behind(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
+    """Spans of market time in which a daemon had not yet read its inputs, by daemon; overlapping spans are joined."""
+    written: dict[tuple[str, str, int, int], tuple[int, int]] = {}
+    spans: dict[str, list[tuple[int, int]]] = {}
+    read: list[tuple[str, tuple[str, str, int, int], int, int]] = []
+    for daemon, given in rows.items():
+        for row in given:
+            if row.kind != INPUT:
+                written[daemon, row.stream, row.epoch, row.stream_seq] = row.market_ns, row.machine_ns
+            elif row.source:
+                place = row.source, row.stream, row.source_epoch, row.source_seq
+                read.append((daemon, place, row.market_ns, row.machine_ns))
+    for daemon, place, market_ns, machine_ns in read:
+        wrote_ns, wrote_machine_ns = written.get(place, (market_ns, machine_ns))
+        if machine_ns - wrote_machine_ns >= BEHIND_NS:
+            spans.setdefault(daemon, []).append((wrote_ns, market_ns))
+    found: list[Absence] = []
+    for daemon, late in spans.items():
+        for begin, end in sorted(late):
+            last = found[-1] if found and found[-1].daemon == daemon else None
+            if last is not None and begin <= last.until_ns:
+                found[-1] = last._replace(until_ns=max(end, last.until_ns))
+            else:
+                found.append(Absence(daemon, begin, end))
+    return found
+
+
+class RecordedRow(NamedTuple):
     """A row that a daemon wrote itself, decoded; `place` is its number in the file, `before_ns` when the last one was.
 
     Times are market ns.
@@ -91,7 +80,7 @@ class DayRecord:
 
     day: str
     side: DaySide = field(default_factory=DaySide)
-    persons: list[Interference] = field(default_factory=list)
+    interferences: list[Interference] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
     behind: list[Absence] = field(default_factory=list)
     openings: list[Opening] = field(default_factory=list)
@@ -111,7 +100,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     rows = [row for daemon in _READ for row in written(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):
-        record.side.hear(row.message, person=row.daemon == "gateway")
+        record.side.apply(row.message, by_operator=row.daemon == "gateway")
     engine = [row for row in rows if row.daemon == "engine"]
     record.first_ns = engine[0].at_ns if engine else 0
     record.openings = _openings(engine, record.first_ns)
@@ -119,7 +108,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     runs = [row for row in rows if isinstance(row.message, RunStarted) and row.daemon in DECIDES]
     record.configurations = {row.message.config_hash for row in runs}
     record.speed = runs[0].message.speed if runs else 1.0
-    record.persons = _persons(rows)
+    record.interferences = _interferences(rows)
     record.absences = _absences(runs, record.openings, silence)
     record.behind = behind({name: _rows(config, name, day) for name in _READ})
     return record
@@ -131,9 +120,8 @@ def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
         yield from read_segment(path)
 
 
-def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRows]:
+def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRow]:
     """The rows of a day that a daemon wrote itself, oldest first."""
-    path = segment_path(config.journal_dir(daemon), day)
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
     for place, row in enumerate(_rows(config, daemon, day)):
@@ -141,12 +129,13 @@ def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRows]:
             try:
                 message = decoders[row.stream].body(row.body)
             except (FrameError, KeyError) as error:
+                path = segment_path(config.journal_dir(daemon), day)
                 raise JournalDamaged(f"{path}: row {row.seq} ({row.stream}) cannot be read: {error}") from error
-            yield RecordedRows(daemon, place, row.market_ns, before or row.market_ns, message)
+            yield RecordedRow(daemon, place, row.market_ns, before or row.market_ns, message)
         before = row.market_ns
 
 
-def _openings(engine: Sequence[RecordedRows], first_ns: int) -> list[Opening]:
+def _openings(engine: Sequence[RecordedRow], first_ns: int) -> list[Opening]:
     """When the strategies opened; at the day's beginning where the engine ran on from the day before."""
     found: dict[int, dict[str, tuple[str, ...]]] = {}
     for row in engine:
@@ -157,7 +146,7 @@ def _openings(engine: Sequence[RecordedRows], first_ns: int) -> list[Opening]:
     return [Opening(at_ns, watches) for at_ns, watches in sorted(found.items())]
 
 
-def _ran_on(engine: Sequence[RecordedRows]) -> bool:
+def _ran_on(engine: Sequence[RecordedRow]) -> bool:
     """True if the day turned while the engine ran: it carried over, and did not start at once after that."""
     if not any(isinstance(row.message, DayOpened) for row in engine):
         return False
@@ -166,8 +155,8 @@ def _ran_on(engine: Sequence[RecordedRows]) -> bool:
     return len(starts) < 2 or starts[1].at_ns - starts[0].at_ns > soon
 
 
-def _carried(rows: Sequence[RecordedRows]) -> list[Any]:
-    """What stands at the head of a day: all that was carried over from the one before."""
+def _carried(rows: Sequence[RecordedRow]) -> list[Any]:
+    """The rows at the head of a day: all that was carried over from the one before."""
     head: list[Any] = []
     for row in rows:
         if isinstance(row.message, DayOpened | RiskOpened) or (
@@ -177,11 +166,11 @@ def _carried(rows: Sequence[RecordedRows]) -> list[Any]:
     return head
 
 
-# people
+# operators
 
 
-def _persons(rows: Sequence[RecordedRows]) -> list[Interference]:
-    """What was ordered by people, and how long it counted."""
+def _interferences(rows: Sequence[RecordedRow]) -> list[Interference]:
+    """The acts of operators, and how long each had an effect."""
     levels: dict[tuple[str, int], TradingState] = {}
     switches: list[StrategySwitch] = []
     acts: list[Interference] = []
@@ -198,35 +187,28 @@ def _persons(rows: Sequence[RecordedRows]) -> list[Interference]:
         elif isinstance(message, WithdrawRequested):
             text = f"entries were withdrawn: {message.reason}"
             acts.append(Interference(text, message.at_ns, message.at_ns, message.account, id=message.id, entries=True))
-    return [*acts, *_halts(sorted(levels.values(), key=lambda one: one.at_ns)), *_switched_off(switches)]
-
-
-def _halts(levels: Sequence[TradingState]) -> Iterator[Interference]:
-    for index, state in enumerate(levels):
-        if state.level is TradingLevel.NORMAL:
-            continue
-        ends = (later.at_ns for later in levels[index + 1 :] if later.account == state.account)
-        account = "" if state.account.startswith("KILL") else state.account
-        text = f"{state.level.value} by {state.by or state.account or 'a person'}: {state.reason}"
-        act = Interference(text, state.at_ns, account=account, entries=True)
-        until = next(ends, None)
-        yield act if until is None else act._replace(until_ns=until)
-
-
-def _switched_off(switches: Sequence[StrategySwitch]) -> Iterator[Interference]:
+    states = sorted(levels.values(), key=lambda one: one.at_ns)
+    for index, state in enumerate(states):
+        if state.level is not TradingLevel.NORMAL:
+            text = f"{state.level.value} by {state.by or state.account or 'a person'}: {state.reason}"
+            account = "" if state.account.startswith("KILL") else state.account
+            act = Interference(text, state.at_ns, account=account, entries=True)
+            acts.append(_until(act, [one.at_ns for one in states[index + 1 :] if one.account == state.account]))
     for index, switch in enumerate(switches):
-        if switch.enabled:
-            continue
-        why = f": {switch.reason}" if switch.reason else ""
-        text = f"{switch.strategy} was switched off by {switch.by or 'a person'}{why}"
-        act = Interference(text, switch.at_ns, strategy=switch.strategy, entries=True, signals=True)
-        ends = (later.at_ns for later in switches[index + 1 :] if later.strategy == switch.strategy)
-        until = next(ends, None)
-        yield act if until is None else act._replace(until_ns=until)
+        if not switch.enabled:
+            why = f": {switch.reason}" if switch.reason else ""
+            text = f"{switch.strategy} was switched off by {switch.by or 'a person'}{why}"
+            act = Interference(text, switch.at_ns, strategy=switch.strategy, entries=True, signals=True)
+            acts.append(_until(act, [one.at_ns for one in switches[index + 1 :] if one.strategy == switch.strategy]))
+    return acts
 
 
-def _absences(runs: Sequence[RecordedRows], openings: Sequence[Opening], silence: Silence) -> list[Absence]:
-    """When who was away: before each start but the first of the day, until it decides again."""
+def _until(act: Interference, ends: Sequence[int]) -> Interference:
+    return act._replace(until_ns=ends[0]) if ends else act
+
+
+def _absences(runs: Sequence[RecordedRow], openings: Sequence[Opening], silence: Silence) -> list[Absence]:
+    """When daemons were away: before each start but the first of the day, until they decide again."""
     found: list[Absence] = []
     for row in runs:
         if not row.place:

@@ -1,8 +1,8 @@
-"""The live machines walked through the very moments that a stack saw: no sockets, no latency, no people.
+"""The live machines walked through the very moments that a stack saw: no sockets, no latency, no operators.
 
-Engine, risk, order machine and paper exchange are those of a backtest; prices are quotes instead of bars, and all
-strategies run together as in the stack. Time moves from moment to moment, and within one everything that follows has
-followed before the next.
+Engine, risk, order machine and paper exchange are those of a backtest; prices are quotes with bid and ask instead of
+bars, and all strategies run together as in the stack. Within a moment everything that follows has followed before the
+next one; an order meets the quotes of the moment in which it is made.
 """
 
 from __future__ import annotations
@@ -11,27 +11,33 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
+from mytrading.backtest.assumptions import Models
 from mytrading.backtest.engine.machines import Machines
-from mytrading.backtest.parity.market_events import MarketMoment, stamped
-from mytrading.backtest.parity.quote_venue import Venues
-from mytrading.backtest.parity.side import DaySide
+from mytrading.backtest.engine.venue import BacktestVenue
+from mytrading.backtest.parity.facts import DaySide
+from mytrading.backtest.parity.market_events import MarketMoment
 from mytrading.backtest.run import order_machine
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
+from mytrading.core.exchange import BookOrder, BookPosition, Mark
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.time import SECOND
-from mytrading.messages.instruments import Snapshot
+from mytrading.messages.enums import Call, Side
+from mytrading.messages.instruments import Instrument, Snapshot
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.orders import TimerFired
+from mytrading.messages.orders import Order, Position, TimerFired
 from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 
-TOLD_EVERY = 2_000
+PROGRESS_EVERY = 2_000
 Progress = Callable[[int], None]
 
 
@@ -44,7 +50,7 @@ class Opening(NamedTuple):
 
 @dataclass
 class ReplayContext:
-    """What a day's replay runs on. `carried` are the rows by which each machine learns what stood before the day.
+    """What a day's replay runs on. `carried` are the rows by which each machine learns what was there before the day.
 
     `capitals` are rupees by account; `history` one-minute bars of before the first opening; `speed` that of the stack's
     market clock, which moves the square-off.
@@ -67,22 +73,121 @@ class ReplayContext:
     carried: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-class Replay:
-    """One day. `side` holds what came of it; `heard` gets every row as well."""
+# the venues
 
-    def __init__(self, world: ReplayContext, heard: Callable[[Any], None] = lambda _row: None) -> None:
+
+class QuotedVenue(BacktestVenue):
+    """The paper exchange of one account, as at the stack; `clock` is the machine time of all of them."""
+
+    def __init__(self, world: ReplayContext, account: str, clock: Callable[[], int]) -> None:
+        capital = world.capitals[account]
+        super().__init__(world.calendar, world.facts, world.book.get, capital, Models(), account)
+        self._clock = clock
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self.moving = True
+
+    def clock(self) -> int:
+        """Machine time: market time, and never the same twice."""
+        return self._clock()
+
+    def carry(self, position: Position) -> None:
+        """The account holds this from the day before."""
+        books = self.exchange.books
+        held = BookPosition(
+            instrument=position.instrument,
+            product=position.product,
+            quantity=position.quantity + books.position(position.instrument, position.product).quantity,
+            average_price=position.average_price,
+        )
+        books.positions[held.key] = held
+
+    def take(self, quotes: Sequence[Quote]) -> None:
+        """The market moves to these quotes, then resting orders meet them."""
+        for quote in quotes:
+            self.marks[quote.instrument] = Mark(quote.ltp, quote.bid or 0.0, quote.ask or 0.0)
+            self._sizes[quote.instrument] = (quote.bid_quantity or 0, quote.ask_quantity or 0)
+        for quote in quotes:
+            self.meet(quote.instrument, self.marks[quote.instrument])
+
+    def settlement(self, instrument: Instrument) -> float:
+        """An expired contract is worth its last price."""
+        mark = self.marks.get(instrument.id)
+        return mark.ltp if mark is not None else 0.0
+
+    def _part_of(self, order: BookOrder) -> int:
+        """Units that a fill takes now: whole lots of the quantity at the best price, if known; 0 for all."""
+        request = order.request
+        listed = self._instrument_of(request.instrument)
+        size = self._sizes.get(request.instrument, (0, 0))[1 if request.side is Side.BUY else 0]
+        if listed is None or not size or size >= order.pending or order.pending <= listed.lot_size:
+            return 0
+        return max(size // listed.lot_size, 1) * listed.lot_size
+
+
+class Venues:
+    """The venues of all accounts, on one clock, as one broker of the machines."""
+
+    def __init__(self, world: ReplayContext) -> None:
+        self.now = self._machine_ns = 0
+        self.answers: list[Any] = []
+        self._by_account = {account: QuotedVenue(world, account, self.clock) for account in world.capitals}
+        self.all = self._by_account.values()
+        for venue in self.all:
+            venue.answers = self.answers
+
+    def move_to(self, now: int) -> None:
+        """It is this market time at all venues."""
+        self.now = now
+        for venue in self.all:
+            venue.now = now
+
+    @property
+    def is_idle(self) -> bool:
+        """True while no order rests."""
+        return all(venue.is_idle for venue in self.all)
+
+    def clock(self) -> int:
+        """Machine time: market time, and never the same twice."""
+        self._machine_ns = max(self._machine_ns + 1, self.now)
+        return self._machine_ns
+
+    def call(self, order: Order, call: Call) -> None:
+        """The order machine makes a call."""
+        self._by_account[order.account].call(order, call)
+
+    def carry(self, positions: Iterable[Position]) -> None:
+        """Positions from the day before, of all owners."""
+        for position in positions:
+            if position.quantity and position.account in self._by_account:
+                self._by_account[position.account].carry(position)
+
+    def pass_time(self) -> None:
+        """What is due at the venues by the clock: their own square-off, the end of the day."""
+        for venue in self.all:
+            venue.end_day(venue.settlement)
+
+
+# the walk
+
+
+class Replay:
+    """One day. `side` holds what came of it; `on_row` gets every row as well."""
+
+    def __init__(self, world: ReplayContext, on_row: Callable[[Any], None] = lambda _row: None) -> None:
         self._world = world
-        self._account = next(iter(world.capitals))
+        account = next(iter(world.capitals))
         self.side = DaySide()
-        self._heard = heard
+        self._on_row = on_row
         self.engine = world.engine
-        self._venues = Venues(world.calendar, world.facts, world.book.get, world.capitals)
-        self._machines = Machines(
-            self.engine, self._risk(), order_machine(world.rates, world.calendar), self._venues, self._account,
-            self._hear,
-        )  # fmt: skip
-        for account in world.capitals:
-            self._machines.trust(account)
+        self._venues = Venues(world)
+        square_off = SquareOff(world.calendar, world.facts.square_off)
+        square_off.speed = world.speed
+        risk = RiskMachine(world.limits, world.rates, world.strategies, account, world.calendar, world.book, square_off)
+        risk.environment.master, risk.environment.tables = world.master, world.tables
+        orders = order_machine(world.rates, world.calendar)
+        self._machines = Machines(self.engine, risk, orders, self._venues, account, self._take_row)
+        for name in world.capitals:
+            self._machines.trust(name)
         self._minutes: list[Bar] = list(world.history)
         self._openings = sorted(world.openings)
         self._opened = False
@@ -94,26 +199,16 @@ class Replay:
         """Market time."""
         return self._venues.now
 
-    def _hear(self, row: Any) -> None:
-        self.side.hear(row)
-        self._heard(row)
-
-    def _risk(self) -> RiskMachine:
-        world = self._world
-        square_off = SquareOff(world.calendar, world.facts.square_off)
-        square_off.speed = world.speed
-        risk = RiskMachine(
-            world.limits, world.rates, world.strategies, self._account, world.calendar, world.book, square_off
-        )
-        risk.environment.master, risk.environment.tables = world.master, world.tables
-        return risk
+    def _take_row(self, row: Any) -> None:
+        self.side.apply(row)
+        self._on_row(row)
 
     def run(self, moments: Iterable[MarketMoment], progress: Progress = lambda _done: None) -> DaySide:
         """Walk through a day's moments."""
         self._carry()
         for number, moment in enumerate(moments):
             self._moment(moment)
-            if not number % TOLD_EVERY:
+            if not number % PROGRESS_EVERY:
                 progress(number)
         self.engine.stop()
         for host in self.engine.hosts:
@@ -121,13 +216,13 @@ class Replay:
         return self.side
 
     def _carry(self) -> None:
-        """Everybody learns what was carried over into the day."""
-        learn: dict[str, Callable[[Any], None]] = {
-            "engine": self.engine.apply, "risk": self._machines.risk.apply, "router": self._machines.orders.apply
+        """All machines learn what was carried over into the day."""
+        machines: dict[str, EngineMachine | RiskMachine | OrderMachine] = {
+            "engine": self.engine, "risk": self._machines.risk, "router": self._machines.orders
         }  # fmt: skip
         for name, rows in self._world.carried.items():
             for row in rows:
-                learn[name](row)
+                machines[name].apply(row)
                 if name == "router" and isinstance(row, DayOpened):
                     self._venues.carry(row.positions)
         self.engine.run_at(0)
@@ -136,21 +231,22 @@ class Replay:
 
     def _moment(self, moment: MarketMoment) -> None:
         now = moment.now
-        self._venues.now = now
+        self._venues.move_to(now)
         if not self._second:
             self._venues.pass_time()
-        self._venues.take(moment.quotes)
+        for venue in self._venues.all:
+            venue.take(moment.quotes)
         self._machines.settle(now)
-        self._open_if_due(now)
+        while self._openings and now >= self._openings[0].at_ns:
+            self._open(self._openings.pop(0), now)
         for quote in moment.quotes:
-            self._quoted(quote, now)
+            self._quote(replace(quote, received_ns=now), now)
         for bar in moment.bars:
-            self._minute(stamped(bar, now), now)
+            self._minute(replace(bar, received_ns=now), now)
         self._pass_time(now)
 
-    def _quoted(self, quote: Quote, now: int) -> None:
-        quote = _restamped(quote, now)
-        self._machines.hear(quote, now)
+    def _quote(self, quote: Quote, now: int) -> None:
+        self._machines.apply_quote(quote, now)
         if not self._opened:
             return
         if self.engine.wants_quotes(quote.instrument):
@@ -167,7 +263,7 @@ class Replay:
             self._give(bar, now)
 
     def _give(self, data: Bar | Quote | TimerFired, now: int) -> None:
-        """The strategies see it, and what they want goes its way."""
+        """The strategies get it, and their signals are decided on."""
         self.engine.apply(data)
         self._machines.signal(data, now)
 
@@ -175,8 +271,8 @@ class Replay:
         if self._opened:
             for longer in self._aggregator.advance(now, 0, now):
                 self._give(longer, now)
-            waits = self.engine.next_timer_ns()
-            if waits and now >= waits:
+            timer_ns = self.engine.next_timer_ns()
+            if timer_ns and now >= timer_ns:
                 self._give(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
         if now - self._ticked >= self._world.tick_ns:
             self._ticked = now
@@ -188,14 +284,10 @@ class Replay:
 
     # opening
 
-    def _open_if_due(self, now: int) -> None:
-        while self._openings and now >= self._openings[0].at_ns:
-            self._open(self._openings.pop(0), now)
-
     def _open(self, opening: Opening, now: int) -> None:
-        """Walk the strategies through what was there before; bars that are still in time are given as live ones.
+        """Give the strategies the bars so far as history; those that are still in time are given as live ones.
 
-        One that opens again for the same instruments (a restart) goes on here as if nothing had been.
+        A strategy that opens again for the same instruments (a restart) goes on here undisturbed.
         """
         watched = {host.run.name: host.run.symbols for host in self.engine.hosts}
         changed = {name: symbols for name, symbols in opening.watches.items() if watched.get(name) != symbols}
@@ -205,22 +297,19 @@ class Replay:
             self.engine.watch(changed)
         self.engine.book = self._world.book
         self._aggregator = self._new_aggregator()
-        bars = self._known(now)
+        bars = self._bars_until(now)
         late = [bar for bar in bars if self.engine.is_late(bar, now)]
         self.engine.open(late)
         self._opened = True
-        self._give_started(now)
+        started = TimerFired(name=STARTED, machine_ns=now, market_ns=now)
+        self.engine.apply(started)
+        for row in self.engine.decide(started, now):
+            self.engine.apply(row)
+            self._take_row(row)
         for bar in bars[len(late) :]:
             self._give(bar, now)
 
-    def _give_started(self, now: int) -> None:
-        row = TimerFired(name=STARTED, machine_ns=now, market_ns=now)
-        self.engine.apply(row)
-        for found in self.engine.decide(row, now):
-            self.engine.apply(found)
-            self._hear(found)
-
-    def _known(self, now: int) -> list[Bar]:
+    def _bars_until(self, now: int) -> list[Bar]:
         """Minutes of what is watched and longer bars of them, in the order of their ends."""
         watched = {symbol for host in self.engine.hosts for symbol in host.run.symbols}
         bars: list[Bar] = []
@@ -232,9 +321,3 @@ class Replay:
     def _new_aggregator(self) -> Aggregator:
         frames = {frame for host in self.engine.hosts for frame in host.run.timeframes}
         return Aggregator(self._world.calendar, sorted(frames, key=timeframe_minutes, reverse=True))
-
-
-def _restamped(quote: Quote, now: int) -> Quote:
-    """A quote that came at this moment, where machine time is market time."""
-    fields = {name: getattr(quote, name) for name in quote.__struct_fields__}
-    return Quote(**{**fields, "received_ns": now})

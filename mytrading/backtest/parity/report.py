@@ -10,8 +10,8 @@ from pathlib import Path
 
 from plotly import graph_objects as go
 
-from mytrading.backtest.parity.side import FillSeen
-from mytrading.backtest.parity.verdict import ParityVerdict, counted
+from mytrading.backtest.parity.compare import ParityVerdict
+from mytrading.backtest.parity.facts import OrderFill
 from mytrading.backtest.results.output import ist
 from mytrading.reports import charts
 from mytrading.reports.charts import FillMark, embed
@@ -22,7 +22,7 @@ _ROWS = 500
 _SIDES = (("stack", "", 11), ("backtest", "-open", 17))
 
 
-def write_picture(verdict: ParityVerdict, folder: Path) -> Path:
+def write_report(verdict: ParityVerdict, folder: Path) -> Path:
     """Write the report into a folder, which is made if need be; returns the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
@@ -34,7 +34,7 @@ def page(verdict: ParityVerdict) -> Page:
     """The whole report."""
     case = verdict.case
     traded = sorted({fill.instrument for side in (verdict.stack, verdict.backtest) for fill in side.fills.values()})
-    counts = [[kind, *(f"{number:,}" for number in numbers)] for kind, *numbers in counted(verdict)]
+    counts = [[kind, *(f"{number:,}" for number in numbers)] for kind, *numbers in verdict.counts]
     sections = [PageSection("", [PageTable(("", "stack", "backtest", "equal"), counts)])]
     if traded:
         sections.append(PageSection("Fills on price", [embed(price_figure(verdict, name)) for name in traded]))
@@ -66,7 +66,7 @@ def price_figure(verdict: ParityVerdict, instrument: str) -> go.Figure:
     return figure
 
 
-def _marks(fills: Sequence[FillSeen]) -> list[FillMark]:
+def _marks(fills: Sequence[OrderFill]) -> list[FillMark]:
     return [FillMark(ist(f.at_ns)[:19], f.price, f"{f.strategy}: {f.units:+d} at {f.price:.2f}") for f in fills]
 
 

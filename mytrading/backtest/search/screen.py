@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.assumptions.fill_models import SlippageTicks
-from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
 from mytrading.backtest.run import Spec

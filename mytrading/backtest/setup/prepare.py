@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions.fill_models import (
+from mytrading.backtest.assumptions import (
+    EveryDay,
     FillLimits,
     Models,
     Slippage,
@@ -23,7 +24,6 @@ from mytrading.backtest.assumptions.fill_models import (
     SlippageTicks,
     VolumeCap,
 )
-from mytrading.backtest.assumptions.market_context import EveryDay
 from mytrading.backtest.data.columns import Columns, DataError, checked
 from mytrading.backtest.data.feeds import sessions
 from mytrading.backtest.data.load import AskedWrongly, are_daily_files, load, load_days

@@ -18,8 +18,7 @@ from mytrading.core.time import format_ist
 
 if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
-    from mytrading.backtest.parity.load import ParityCase
-    from mytrading.backtest.parity.verdict import ParityVerdict
+    from mytrading.backtest.parity.compare import ParityCase, ParityVerdict
     from mytrading.messages.run_config import RunConfig
 
 _SHOWN = 40
@@ -46,7 +45,7 @@ def parity(
     is not explained by latency, the fill model, data, a denial or an operator."""
     wanted = day_of("--date", day)
     with stack(profile) as found:
-        from mytrading.backtest.parity.verdict import compare, summary
+        from mytrading.backtest.parity.compare import compare, summary
 
         config = found.config
         case = _prepared(config, wanted.isoformat() if wanted else "", data, within_ms, profile)
@@ -79,7 +78,7 @@ def _known(config: RunConfig, names: list[str]) -> tuple[str, ...]:
 
 def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, profile: str) -> ParityCase:
     from mytrading.backtest.data.columns import DataError
-    from mytrading.backtest.parity.load import NothingThere, prepare
+    from mytrading.backtest.parity.compare import NothingThere, prepare
     from mytrading.daemons.engine.strategy_files import find_rules, find_strategies
 
     given = _given(config, data, profile) if data else None
@@ -118,22 +117,20 @@ def _instrument(config: RunConfig, name: str) -> str:
 def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
     if report is None:
         return None
-    from mytrading.backtest.parity.report import write_picture
+    from mytrading.backtest.parity.report import write_report
 
     try:
-        return write_picture(verdict, report)
+        return write_report(verdict, report)
     except OSError as error:
         fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
 
 
 def _show(verdict: ParityVerdict, every: bool) -> None:
-    from mytrading.backtest.parity.verdict import counted
-
     case = verdict.case
     print(f"{case.config.profile}, {case.record.day}: {', '.join(verdict.strategies)}")
     print(f"{case.source}: {case.quotes:,} quotes, {case.bars:,} bars")
     print(f"{'':<10}{'stack':>8}{'backtest':>10}{'equal':>8}")
-    for kind, there, here, same in counted(verdict):
+    for kind, there, here, same in verdict.counts:
         print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")
     shown = verdict.differences if every else verdict.differences[:_SHOWN]
     rows = [

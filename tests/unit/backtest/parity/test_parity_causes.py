@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.backtest.parity.align import align
-from mytrading.backtest.parity.explain import Explainer
-from mytrading.backtest.parity.facts import Absence, Cause, DayFacts, Interference, ParityDifference, Quotes
-from mytrading.backtest.parity.side import DaySide
+from mytrading.backtest.parity.explain import Cause, Explainer, ParityDifference, paired_orders
+from mytrading.backtest.parity.facts import Absence, DayFacts, DaySide, Interference, Quotes
 from mytrading.core.time import MINUTE
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
@@ -76,7 +74,7 @@ QUOTES = [
 def side(rows: list[Any]) -> DaySide:
     found = DaySide()
     for row in rows:
-        found.hear(row)
+        found.apply(row)
     return found
 
 
@@ -121,13 +119,13 @@ def test_two_sides_that_did_the_same_have_no_difference() -> None:
 
 def test_orders_without_a_namesake_are_matched_by_what_they_are_for() -> None:
     other = [changed(order("x1", "other", TEN + MS))]
-    pairs = align(side([changed(order())]), side(other)).orders
-    assert [(one.stack.id, one.backtest.id) for one in pairs if one.stack and one.backtest] == [("o1", "x1")]
+    pairs = paired_orders(side([changed(order())]), side(other))
+    assert [(one.client_order_id, other.client_order_id) for one, other in pairs if one and other] == [("o1", "x1")]
 
 
 def test_orders_of_another_hour_are_not_the_same() -> None:
-    pairs = align(side([changed(order())]), side([changed(order("x1", "other", TEN + 60 * MINUTE))])).orders
-    assert [(one.stack is None, one.backtest is None) for one in pairs] == [(False, True), (True, False)]
+    pairs = paired_orders(side([changed(order())]), side([changed(order("x1", "other", TEN + 60 * MINUTE))]))
+    assert [(one is None, other is None) for one, other in pairs] == [(False, True), (True, False)]
 
 
 # fills
@@ -252,18 +250,18 @@ def test_exit_of_what_both_sides_held_is_unexplained_where_one_alone_made_it() -
     assert causes(found) == [("order", "unexplained"), ("fill", "unexplained")]
 
 
-def test_order_of_a_person_is_a_persons() -> None:
+def test_order_of_an_operator_is_an_operators() -> None:
     sell = order("o9", "f1", TEN + 2 * MINUTE, purpose=Purpose.EXIT, side=Side.SELL)
     rows = without(trip(), "s2", "o2")
     act = Interference("flatten: end of test", TEN + 2 * MINUTE, id="f1")
-    found = explain([*rows, changed(sell), fill("o9", -10, 100.8, TEN + 2 * MINUTE)], rows, persons=[act])
+    found = explain([*rows, changed(sell), fill("o9", -10, 100.8, TEN + 2 * MINUTE)], rows, interferences=[act])
     assert causes(found) == [("order", "person"), ("fill", "person")]
     assert "end of test" in found[0].why
 
 
-def test_entry_that_a_halt_kept_back_is_a_persons() -> None:
+def test_entry_that_a_halt_kept_back_is_an_operators() -> None:
     act = Interference("halt: lunch", TEN - MINUTE, TEN + MINUTE, entries=True)
-    found = explain([signal()], without(trip(), "s2", "o2"), persons=[act])
+    found = explain([signal()], without(trip(), "s2", "o2"), interferences=[act])
     assert causes(found)[0] == ("order", "person")
 
 
@@ -343,9 +341,9 @@ def test_signal_that_the_engine_dropped_as_its_bar_came_late_is_latency() -> Non
     assert causes(explain([replace(late, bar_ns=TEN - MINUTE)], [signal()])) == [("signal", "unexplained")]
 
 
-def test_signal_that_a_switched_off_strategy_did_not_make_is_a_persons() -> None:
+def test_signal_that_a_switched_off_strategy_did_not_make_is_an_operators() -> None:
     act = Interference("S was switched off", TEN - MINUTE, strategy="S", entries=True, signals=True)
-    assert causes(explain([], [signal()], persons=[act])) == [("signal", "person")]
+    assert causes(explain([], [signal()], interferences=[act])) == [("signal", "person")]
 
 
 def test_signal_that_was_not_made_while_the_engine_was_away_is_the_restarts() -> None:
@@ -398,9 +396,9 @@ def test_signal_that_is_repeated_while_it_still_stands_on_the_stack_is_latency()
     assert causes(explain([first], [first, again], signal_ns=MINUTE)) == [("signal", "unexplained")]
 
 
-def test_signal_from_outside_is_a_persons() -> None:
+def test_signal_from_outside_is_an_operators() -> None:
     stack = DaySide()
-    stack.hear(signal(), person=True)
+    stack.apply(signal(), by_operator=True)
     assert causes(Explainer(stack, DaySide(), DayFacts()).run()) == [("signal", "person")]
 
 

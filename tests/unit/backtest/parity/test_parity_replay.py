@@ -11,10 +11,9 @@ from typing import Any
 
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
-from mytrading.backtest.parity.facts import DayFacts, Quotes
-from mytrading.backtest.parity.market_events import MarketMoment, heard, joined, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.facts import DayFacts, DaySide, Quotes
+from mytrading.backtest.parity.market_events import MarketMoment, accepted, joined, of_bars, of_tape, with_pauses
 from mytrading.backtest.parity.replay import Opening, Replay, ReplayContext
-from mytrading.backtest.parity.side import DaySide
 from mytrading.backtest.run import unlimited
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.engine.machine import EngineMachine
@@ -154,7 +153,7 @@ def mark(at: int, received: int) -> TapeFrame:
 
 def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_frame_that_ended_it() -> None:
     frames = [frame(TEN, 10, 100.0), mark(TEN, 11), frame(TEN + MINUTE, 20, 101.0), mark(TEN + MINUTE, 21)]
-    taken = list(heard(frames, PriceCheck(20.0), 0.0))
+    taken = list(accepted(frames, PriceCheck(20.0), 0.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 20)
     first, second = of_tape(taken, [bar], lock_step=True)
     assert (first.now, len(first.quotes), first.bars) == (TEN, 1, ())
@@ -164,14 +163,14 @@ def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_f
 def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its_end() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN, 11, 100.1), frame(TEN + MINUTE, 20, 101.0)]
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0)
-    made = of_tape(list(heard(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
+    made = of_tape(list(accepted(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
     assert [one.now for one in made] == [TEN, TEN, TEN + MINUTE]
     assert made[-1].bars == (bar,)
 
 
 def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end() -> None:
     frames = [frame(TEN + 45 * SECOND, 100, 100.0), frame(TEN + 171 * SECOND, 352, 101.0)]
-    taken = list(heard(frames, PriceCheck(20.0), 1.0))
+    taken = list(accepted(frames, PriceCheck(20.0), 1.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 350)
     first, second, third = of_tape(taken, [bar], lock_step=False)
     assert (first.now, first.bars) == (TEN + 45 * SECOND, ())
@@ -179,9 +178,9 @@ def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end
     assert (third.now, third.bars) == (TEN + 171 * SECOND, ())
 
 
-def test_price_that_the_feed_did_not_believe_is_not_heard() -> None:
+def test_price_that_the_feed_did_not_believe_is_not_accepted() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN + SECOND, 20, 900.0), frame(TEN + 2 * SECOND, 30, 100.1)]
-    assert [one.quote.ltp for one in heard(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
+    assert [one.quote.ltp for one in accepted(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
 
 
 def test_bars_without_a_tape_fill_at_the_next_open() -> None:

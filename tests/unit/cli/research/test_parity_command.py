@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mytrading.adapters.storage.bar_store import BarStore
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import TapeWriter
-from mytrading.backtest.parity.load import prepare
+from mytrading.backtest.parity.compare import prepare
 from mytrading.backtest.parity.replay import Replay
 from mytrading.cli.main import run as run_command
 from mytrading.cli.shell.options import journal_days, strategy_names

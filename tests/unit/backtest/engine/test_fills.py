@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mytrading.backtest.assumptions.fill_models import FillLimits, Models, SlippageFraction, SlippageTicks, VolumeCap
-from mytrading.backtest.assumptions.market_context import MarketContext
+from mytrading.backtest.assumptions import FillLimits, MarketContext, Models, SlippageFraction, SlippageTicks, VolumeCap
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.run import RunResult, run

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mytrading.backtest.assumptions.fill_models import Models, VolumeCap
+from mytrading.backtest.assumptions import Models, VolumeCap
 from mytrading.backtest.data.columns import BARS_AT_ONCE, checked
 from mytrading.backtest.engine.fast_path import Trips
 from mytrading.backtest.run import run

@@ -1,14 +1,15 @@
-"""From a stack's state folder and a day to what `parity` compares: the record, the market's moments, the machines.
+"""A day of a stack's state folder compared with a backtest of what it saw: the case, the walk, the verdict.
 
-Nothing in the folder is changed, and what is missing there is said.
+Nothing in the folder is changed. Every count is of the very lists that are shown.
 """
 
 from __future__ import annotations
 
+import time
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import SUFFIX, read_tape
 from mytrading.backtest.data.columns import Columns
-from mytrading.backtest.parity.facts import DayFacts, Quotes
+from mytrading.backtest.parity.explain import Agreement, Cause, Explainer, ParityDifference
+from mytrading.backtest.parity.facts import DayFacts, DaySide, Quotes
 from mytrading.backtest.parity.market_events import (
     MarketMoment,
     ReceivedEvent,
-    heard,
+    accepted,
     joined,
     market_time,
     of_bars,
@@ -28,7 +30,8 @@ from mytrading.backtest.parity.market_events import (
     with_pauses,
 )
 from mytrading.backtest.parity.recorded_day import DayRecord, days_of, read_day
-from mytrading.backtest.parity.replay import ReplayContext
+from mytrading.backtest.parity.replay import Replay, ReplayContext
+from mytrading.backtest.results.output import ist
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
@@ -38,14 +41,15 @@ from mytrading.core.engine.strategy_host import Fault
 from mytrading.core.engine.user_rules import LoadedRule
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.time import DAY, IST_OFFSET, SECOND
+from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number_of
 from mytrading.messages.market import Bar
 from mytrading.messages.run_config import RunConfig
 from mytrading.strategies.base_strategy import BaseStrategy
 
 BARS_PER_DAY = 900
-_PLENTY = 1e12
-"""Rupees of an account whose broker is not ours: what it had is not on record."""
+_UNKNOWN_CAPITAL = 1e12
+"""Rupees of an account at another broker, whose funds are not on record."""
+KINDS = ("signal", "order", "fill")
 Classes = Mapping[str, type[BaseStrategy] | Fault]
 
 
@@ -62,10 +66,14 @@ class ParityCase:
     world: ReplayContext
     moments: Sequence[MarketMoment]
     facts: DayFacts
-    quotes: int
     bars: int
     source: str
     notes: list[str]
+
+    @property
+    def quotes(self) -> int:
+        """How many quotes are known of the day."""
+        return len(self.facts.quotes)
 
     def walk(self) -> Iterable[MarketMoment]:
         """The moments, and those in which only time passes."""
@@ -86,35 +94,42 @@ def prepare(
     """Read a day (ISO; empty: the newest). `data` gives bars of an instrument in place of what the stack saw."""
     day = _day(config, day)
     frames = _frames(config, day)
-    record = read_day(config, day, lambda ns: _silent_since(frames, ns))
+    record = read_day(
+        config, day, lambda ns: max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
+    )
     if not record.openings:
         raise NothingThere(f"{config.journal_dir('engine')}: expected strategies that opened on {day}, found none; "
                            "name another day with --date")  # fmt: skip
-    watched = _watched(config, record)
+    named = [symbol for opening in record.openings for symbols in opening.watches.values() for symbol in symbols]
+    watched = list(dict.fromkeys([*named, *(symbol for run in config.strategies for symbol in run.symbols)]))
     notes = _notes(config, record)
     if data is not None:
-        given = [bar for name in watched for bar in _bars_of(data(name), day)]
+        bars = [bar for name in watched for bar in _bars_of(data(name), day)]
         others = [frame for frame in frames if frame.quote is not None and frame.quote.instrument not in watched]
-        moments = joined(of_tape(others, (), lock_step=True), of_bars(given))
+        moments = joined(of_tape(others, (), lock_step=True), of_bars(bars))
         source = "bars given with --data, and the tape of what else was traded" if others else "bars given with --data"
-        wrong = _unlike(_stored(config, watched, record, moments), given)
+        end = moments[-1].now if moments else record.first_ns
+        wrong = _unlike(_stored(config, watched, since=record.first_ns, until=end), bars)
     else:
         moments, source = _seen(config, day, frames, watched, record, notes)
-        given = [bar for moment in moments for bar in moment.bars]
-        wrong = _late(given, frames, config, record)
+        bars = [bar for moment in moments for bar in moment.bars]
+        wrong = _late(bars, frames, config, record)
     if not moments:
         raise NothingThere(f"{config.state}: expected a tape ({config.tape_dir.name}/{day}{SUFFIX}) or bars of {day}, "
                            "found neither; give bars of it with --data")  # fmt: skip
     world = _world(config, record, classes, rules, watched, moments, notes)
     quotes = Quotes(frame.quote for frame in frames if frame.quote is not None)
-    if not quotes.instruments:
-        quotes = Quotes(quote for moment in moments for quote in moment.quotes)
-    ours = config.simulator.runs
     facts = DayFacts(
-        quotes, wrong, record.persons, record.absences, within_ns, ours, record.behind, _signal_ns(config, record.speed)
+        quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes),
+        bars=wrong,
+        interferences=record.interferences,
+        absences=record.absences,
+        within_ns=within_ns,
+        our_venue=config.simulator.runs,
+        behind=record.behind,
+        signal_ns=_signal_ns(config, record.speed),
     )
-    count = sum(len(quotes.of(name)) for name in quotes.instruments)
-    return ParityCase(config, record, world, moments, facts, count, len(given), source, notes)
+    return ParityCase(config, record, world, moments, facts, len(bars), source, notes)
 
 
 def _day(config: RunConfig, day: str) -> str:
@@ -128,17 +143,12 @@ def _day(config: RunConfig, day: str) -> str:
     return day or days[-1]
 
 
-def _watched(config: RunConfig, record: DayRecord) -> list[str]:
-    """What strategies watched on the day."""
-    named = [symbol for opening in record.openings for symbols in opening.watches.values() for symbol in symbols]
-    return list(dict.fromkeys([*named, *(symbol for run in config.strategies for symbol in run.symbols)]))
-
-
 def _notes(config: RunConfig, record: DayRecord) -> list[str]:
     notes = []
     if record.configurations - {config.config_hash}:
         notes.append("the day, or a part of it, ran under another configuration than the run file holds now")
-    began = (config.state / "run.msgpack").stat().st_mtime if (config.state / "run.msgpack").exists() else 0.0
+    run_file = config.state / "run.msgpack"
+    began = run_file.stat().st_mtime if run_file.exists() else 0.0
     for run in config.strategies:
         path = Path(config.home) / run.file
         if run.plan is None and began and path.exists() and path.stat().st_mtime > began:
@@ -155,30 +165,18 @@ def _frames(config: RunConfig, day: str) -> list[ReceivedEvent]:
         return []
     speed = config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    return list(heard(read_tape(path), check, speed))
-
-
-def _silent_since(frames: Sequence[ReceivedEvent], ns: int) -> int:
-    """The market time of the last frame at or before a time; that time itself where there is none."""
-    return max((frame.market_ns for frame in frames if frame.market_ns <= ns), default=ns)
+    return list(accepted(read_tape(path), check, speed))
 
 
 def _seen(
-    config: RunConfig,
-    day: str,
-    frames: Sequence[ReceivedEvent],
-    watched: Sequence[str],
-    record: DayRecord,
+    config: RunConfig, day: str, frames: Sequence[ReceivedEvent], watched: Sequence[str], record: DayRecord,
     notes: list[str],
-) -> tuple[list[MarketMoment], str]:
+) -> tuple[list[MarketMoment], str]:  # fmt: skip
     """The moments that the stack saw, and what they are made of."""
     begin, end = _span(day)
-    reader = BarReader(config.bars_dir)
-    bars = [bar for name in watched for bar in reader.bars(name, since=begin, until=end)]
-    reader.close()
+    bars = _stored(config, watched, since=begin, until=end)
     if any(frame.quote is not None for frame in frames):
-        first = frames[0].market_ns
-        later = [bar for bar in bars if bar.end_ns > first]
+        later = [bar for bar in bars if bar.end_ns > frames[0].market_ns]
         return of_tape(frames, later, lock_step=not record.speed), "quotes of the tape, bars of the stack"
     notes.append("no tape of the day is kept (ENABLE_TICK_DATA): prices are the stack's bars, fills their opens")
     return of_bars(bar for bar in bars if bar.end_ns > record.first_ns), "bars of the stack"
@@ -186,8 +184,7 @@ def _seen(
 
 def _span(day: str) -> tuple[int, int]:
     """Midnight to midnight in India, market ns."""
-    moment = datetime.fromisoformat(day).replace(tzinfo=UTC) - timedelta(seconds=19_800)
-    begin = int(moment.timestamp()) * SECOND
+    begin = day_number_of(day) * DAY - IST_OFFSET
     return begin, begin + DAY
 
 
@@ -200,12 +197,12 @@ def _bars_of(columns: Columns, day: str) -> list[Bar]:
     return [part.bar(row) for row in range(len(part))]
 
 
-def _stored(config: RunConfig, watched: Sequence[str], record: DayRecord, moments: Sequence[MarketMoment]) -> list[Bar]:
+def _stored(config: RunConfig, watched: Sequence[str], until: int, since: int = 0, limit: int = 0) -> list[Bar]:
+    """Bars that the stack kept of what is watched; with `limit`, the newest so many of each instrument."""
     reader = BarReader(config.bars_dir)
-    end = moments[-1].now if moments else record.first_ns
-    found = [bar for name in watched for bar in reader.bars(name, since=record.first_ns, until=end)]
+    bars = [bar for name in watched for bar in reader.bars(name, since=since, until=until, limit=limit)]
     reader.close()
-    return found
+    return bars
 
 
 # bars that one side had otherwise
@@ -219,9 +216,9 @@ def _unlike(stack: Iterable[Bar], given: Iterable[Bar]) -> dict[tuple[str, int],
     for key in {*ours, *theirs}:
         one, other = ours.get(key), theirs.get(key)
         if one is None or other is None:
-            wrong[key] = f"{_called(key)} is in {'--data' if one is None else 'what the stack saw'} alone"
+            wrong[key] = f"{_bar_text(*key)} is in {'--data' if one is None else 'what the stack saw'} alone"
         elif (one.open, one.high, one.low, one.close) != (other.open, other.high, other.low, other.close):
-            wrong[key] = f"{_called(key)} closed at {one.close:g} for the stack, at {other.close:g} in --data"
+            wrong[key] = f"{_bar_text(*key)} closed at {one.close:g} for the stack, at {other.close:g} in --data"
     return wrong
 
 
@@ -229,50 +226,44 @@ def _late(
     bars: Iterable[Bar], frames: Sequence[ReceivedEvent], config: RunConfig, record: DayRecord
 ) -> dict[tuple[str, int], str]:
     """Bars that the stack had from the history, or after half of the time in which a signal about them counts."""
-    opened = record.openings[0].at_ns
     valid = _signal_ns(config, record.speed)
     received, market = [frame.received_ns for frame in frames], [frame.market_ns for frame in frames]
     wrong = {}
     for bar in bars:
         key = (bar.instrument, bar.end_ns)
-        if bar.end_ns <= opened:
+        if bar.end_ns <= record.openings[0].at_ns:
             continue
         if not bar.received_ns:
-            wrong[key] = f"{_called(key)} came from the history, not from quotes: the stack had it late or after a gap"
-            continue
-        before = not received or bar.received_ns < received[0]
-        late = 0 if before else market_time(bar.received_ns, received, market) - bar.end_ns
-        if 2 * late > valid:
-            wrong[key] = f"{_called(key)} was complete {late / SECOND:.0f} s after its end"
+            text = "came from the history, not from quotes: the stack had it late or after a gap"
+            wrong[key] = f"{_bar_text(*key)} {text}"
+        elif received and bar.received_ns >= received[0]:
+            late = market_time(bar.received_ns, received, market) - bar.end_ns
+            if 2 * late > valid:
+                wrong[key] = f"{_bar_text(*key)} was complete {late / SECOND:.0f} s after its end"
     return wrong
 
 
 def _signal_ns(config: RunConfig, speed: float) -> int:
-    """Market time for which a signal stands at least: its validity, or the machine's floor of it."""
+    """Market time for which a signal is valid at least: its validity, or the machine's floor of it."""
     return max(int(config.risk.signal_validity_seconds * SECOND), int(FLOOR_NS * speed))
 
 
-def _called(key: tuple[str, int]) -> str:
-    name, end = key
-    minutes = (end + IST_OFFSET) // (60 * SECOND) % 1440
-    return f"the bar of {name} that ends at {minutes // 60:02d}:{minutes % 60:02d}"
+def _bar_text(name: str, end_ns: int) -> str:
+    return f"the bar of {name} that ends at {ist(end_ns)[11:16]}"
 
 
 # the machines
 
 
 def _world(
-    config: RunConfig,
-    record: DayRecord,
-    classes: Classes,
-    rules: Sequence[LoadedRule],
-    watched: Sequence[str],
-    moments: Sequence[MarketMoment],
-    notes: list[str],
-) -> ReplayContext:
-    calendar = Calendar.from_dict(_toml(config.calendar_path))
-    facts = ContractFacts.from_dict(_toml(config.calendar_path.with_name("instruments.toml")))
-    tables = RiskTables.from_dict(_toml(config.calendar_path.with_name("risk.toml")))
+    config: RunConfig, record: DayRecord, classes: Classes, rules: Sequence[LoadedRule], watched: Sequence[str],
+    moments: Sequence[MarketMoment], notes: list[str],
+) -> ReplayContext:  # fmt: skip
+    calendar_file, facts_file, tables_file = (
+        tomllib.loads(config.calendar_path.with_name(name).read_text(encoding="utf-8"))
+        for name in (config.calendar_path.name, "instruments.toml", "risk.toml")
+    )
+    calendar = Calendar.from_dict(calendar_file)
     file = InstrumentFile(config.state, session_ends(calendar))
     master = file.of(record.day)
     if master is None:
@@ -282,7 +273,11 @@ def _world(
     engine = EngineMachine(
         config.strategies, classes, book, config.venue.account, None, config.risk.signal_validity_seconds, rules
     )
-    capital = config.simulator.capital if config.simulator.runs else _PLENTY
+    # minutes that were complete before the first moment, as many as the strategies look back on
+    most = (max((host.history_days for host in engine.hosts), default=1) + 1) * BARS_PER_DAY
+    until = moments[0].now
+    history = [bar for bar in _stored(config, watched, until=until, limit=most) if bar.end_ns <= until]
+    capital = config.simulator.capital if config.simulator.runs else _UNKNOWN_CAPITAL
     speed = record.speed
     return ReplayContext(
         engine=engine,
@@ -290,12 +285,12 @@ def _world(
         limits=config.risk,
         rates=config.rates,
         calendar=calendar,
-        facts=facts,
-        tables=tables,
+        facts=ContractFacts.from_dict(facts_file),
+        tables=RiskTables.from_dict(tables_file),
         book=book,
         capitals={account.id: capital for account in config.order_accounts},
         openings=record.openings,
-        history=_history(config, engine, watched, moments[0].now),
+        history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)),
         master=master,
         speed=speed,
         tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1,
@@ -303,14 +298,84 @@ def _world(
     )
 
 
-def _history(config: RunConfig, engine: EngineMachine, watched: Sequence[str], until: int) -> list[Bar]:
-    """Minutes that were complete before the first moment, as many as the strategies look back on."""
-    most = (max((host.history_days for host in engine.hosts), default=1) + 1) * BARS_PER_DAY
-    reader = BarReader(config.bars_dir)
-    bars = [bar for name in watched for bar in reader.bars(name, until=until, limit=most) if bar.end_ns <= until]
-    reader.close()
-    return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
+# the verdict
 
 
-def _toml(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class ParityVerdict:
+    """A day compared. `agreed` are the pairs that are equal; `seconds` those of the walk."""
+
+    case: ParityCase
+    strategies: tuple[str, ...]
+    stack: DaySide
+    backtest: DaySide
+    differences: tuple[ParityDifference, ...]
+    agreed: tuple[Agreement, ...]
+    seconds: float
+
+    @property
+    def causes(self) -> dict[str, int]:
+        """How many differences each cause has."""
+        found = Counter(one.cause for one in self.differences)
+        return {cause.value: found[cause] for cause in Cause}
+
+    @property
+    def unexplained(self) -> int:
+        """Differences that nothing on record explains."""
+        return self.causes[Cause.UNEXPLAINED.value]
+
+    @property
+    def cost(self) -> float:
+        """Rupees that the fills of both sides cost the stack more than the backtest."""
+        return round(sum(one.cost for one in self.differences), 2)
+
+    @property
+    def counts(self) -> list[tuple[str, int, int, int]]:
+        """For signals, orders and fills: how many the stack had, the backtest had, and how many are equal."""
+        equal = Counter(one.kind for one in self.agreed)
+        names = [f"{kind}s" for kind in KINDS]
+        return [
+            (name, len(getattr(self.stack, name)), len(getattr(self.backtest, name)), equal[kind])
+            for kind, name in zip(KINDS, names, strict=True)
+        ]
+
+
+def compare(
+    case: ParityCase, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None
+) -> ParityVerdict:
+    """Walk the machines through the day and explain what differs, of these strategies (none: of all)."""
+    began = time.perf_counter()
+    backtest = Replay(case.world).run(case.walk(), progress)
+    seconds = time.perf_counter() - began
+    stack = case.record.side
+    if strategies:
+        stack, backtest = stack.only(strategies), backtest.only(strategies)
+    explainer = Explainer(stack, backtest, case.facts)
+    differences = explainer.run()
+    names = tuple(strategies) or tuple(run.name for run in case.config.strategies)
+    return ParityVerdict(case, names, stack, backtest, tuple(differences), tuple(explainer.agreed), seconds)
+
+
+def summary(verdict: ParityVerdict) -> dict[str, Any]:
+    """The object of `--json`."""
+    case, counts = verdict.case, verdict.counts
+    return {
+        "profile": case.config.profile,
+        "day": case.record.day,
+        "strategies": list(verdict.strategies),
+        "source": case.source,
+        "quotes": case.quotes,
+        "bars": case.bars,
+        "stack": {name: count for name, count, _, _ in counts} | {"denials": len(verdict.stack.denials)},
+        "backtest": {name: count for name, _, count, _ in counts} | {"denials": len(verdict.backtest.denials)},
+        "equal": {name: equal for name, _, _, equal in counts},
+        "trades_equal": not any(one.kind == "fill" for one in verdict.differences),
+        "causes": verdict.causes,
+        "cost": verdict.cost,
+        "ok": not verdict.unexplained,
+        "differences": [
+            {**one._asdict(), "cause": one.cause.value, "time": ist(one.at_ns)} for one in verdict.differences
+        ],
+        "notes": list(case.notes),
+        "seconds": round(verdict.seconds, 3),
+    }
