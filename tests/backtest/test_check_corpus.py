@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mytrading.backtest.checks.determinism import OtherProcess
 from mytrading.backtest.checks.run_all import CheckRequest, examine
-from mytrading.backtest.checks.subprocess_run import Elsewhere
 from mytrading.backtest.data.columns import Columns
 from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.runtime.host.author_files import load_file
@@ -39,8 +39,8 @@ BAD = _bad()
 
 
 @pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Elsewhere]:
-    with Elsewhere() as process:
+def other() -> Iterator[OtherProcess]:
+    with OtherProcess() as process:
         yield process
 
 
@@ -49,10 +49,10 @@ def test_corpus_holds_enough_bad_strategies() -> None:
 
 
 @pytest.mark.parametrize(("file", "strategy"), BAD, ids=[item.__name__ for _, item in BAD])
-def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], elsewhere: Elsewhere) -> None:
+def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], other: OtherProcess) -> None:
     wanted: str = strategy.caught_by  # type: ignore[attr-defined]
     spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
-    found = examine(spec, CheckRequest(file, (wanted,), BUDGET_US), elsewhere)
+    found = examine(spec, CheckRequest(file, (wanted,), BUDGET_US), other)
     fails: bool = getattr(strategy, "fails", True)
     caught = [one for one in found.findings if one.check == wanted and one.must is fails]
     assert caught, [outcome.body() for outcome in found.outcomes]
@@ -75,9 +75,9 @@ GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_break
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_shipped_strategy_raises_no_alarm(name: str, elsewhere: Elsewhere) -> None:
+def test_shipped_strategy_raises_no_alarm(name: str, other: OtherProcess) -> None:
     spec = spec_of(shipped(name), begin_of(bars_of("wild"), 1125))
-    found = examine(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), elsewhere)
+    found = examine(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), other)
     assert found.findings == []
     assert found.holds
 
@@ -90,7 +90,7 @@ def priced(name: str, temper: str, first: float) -> Columns:
     return Columns(name, columns.timeframe, columns.start_ns, table)
 
 
-def test_seller_of_many_options_raises_no_alarm(elsewhere: Elsewhere) -> None:
+def test_seller_of_many_options_raises_no_alarm(other: OtherProcess) -> None:
     options = (
         priced("NFO:NIFTY14MAR2422000CE", "wild", 180.0),
         priced("NFO:NIFTY14MAR2422150CE", "wild", 130.0),
@@ -98,7 +98,7 @@ def test_seller_of_many_options_raises_no_alarm(elsewhere: Elsewhere) -> None:
     )
     seller = shipped("swing_break_seller")
     spec = spec_of(seller, *options, direction=Direction.SHORT, stop=StopPlan.BROKER, capital=5_000_000.0)
-    found = examine(spec, CheckRequest(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), elsewhere)
+    found = examine(spec, CheckRequest(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), other)
     assert found.findings == []
     assert not [one.check for one in found.outcomes if one.skipped and one.check != "agreement"]
     assert found.whole.result is not None and len(found.whole.result.ledger.trades) > 4

@@ -1,31 +1,111 @@
 """Determinism: the same bars lead to the same decisions, in this process and in another one.
 
-If they do not, no other check that compares runs means anything, and none is made.
+If they do not, no other check that compares runs means anything, and none is made. The other process is this module run
+as a program, with another seed of Python's hashes: specs come in on stdin, decisions go out on stdout, pickled, one run
+after the other, each with a freshly loaded file. What the author prints there goes to stderr.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any, BinaryIO, Self
 
-from mytrading.backtest.checks.findings import CheckOutcome
-from mytrading.backtest.checks.lookahead import first_difference, told
-from mytrading.backtest.checks.observer import Decision, Log, Observer, method_place
-from mytrading.backtest.checks.subprocess_run import HASH_SEED, Elsewhere, ElsewhereFailed
+from mytrading.backtest.checks.observer import (
+    CheckOutcome,
+    Decision,
+    Log,
+    Observer,
+    first_difference,
+    method_place,
+)
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
+from mytrading.runtime.host.author_files import load_file
+from mytrading.strategies.base_strategy import BaseStrategy
 
 NAME = "determinism"
+HASH_SEED = "4711"
 _STATE = "keep what it remembers in self (made anew in initialize) or in self.memory, not in the module or the class"
 _SEED = "use no clock, no chance, no order of sets, no hash() or id(); sort what comes out of a set"
 
 
+class ProcessFailed(RuntimeError):
+    """The other process did not answer; the message has its exit code."""
+
+
+class OtherProcess:
+    """Runs strategies in another process; use it in a `with` block. It is started with the first run."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def run(self, spec: Spec, file: Path) -> tuple[list[Decision], str]:
+        """The decisions of a spec whose strategy is in a file, and its fault in words (empty for none)."""
+        if self._process is None:
+            command = [sys.executable, "-m", "mytrading.backtest.checks.determinism"]
+            environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        bare = dataclasses.replace(spec, strategy=BaseStrategy)
+        try:
+            _send(process.stdin, (bare, str(file), spec.strategy.__name__))
+            decisions, fault = pickle.load(process.stdout)
+        except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
+            raise ProcessFailed(f"the other process ended with code {process.wait(5)}") from error
+        return decisions, fault
+
+
+def _send(stream: BinaryIO | Any, body: Any) -> None:
+    stream.write(pickle.dumps(body))
+    stream.flush()
+
+
+def _serve() -> None:
+    """Answer runs until stdin ends."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    while True:
+        try:
+            spec, file, name = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        loaded = load_file(Path(file), BaseStrategy)
+        strategy = next((item for item in loaded.classes if item.__name__ == name), None)
+        if strategy is None:
+            problem = loaded.fault.message if loaded.fault is not None else f"no {name} in it"
+            _send(answers, ([], f"{Path(file).name}: {problem}"))
+            continue
+        log = Observer(strategy).whole(dataclasses.replace(spec, strategy=strategy))
+        _send(answers, (log.decisions, log.fault.error if log.fault is not None else ""))
+
+
 def determinism(
-    spec: Spec, file: Path | None, observer: Observer, whole: Log, elsewhere: Elsewhere | None
+    spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
     """Run it again here, and in a process of its own. Leaves the faster time of each call in `whole`."""
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.again(spec, whole)
-    _tell(spec, found, whole, again.decisions, "a second run in the same process", _STATE)
+    _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)
     if len(again.took_ns) == len(whole.took_ns):
         whole.took_ns = [min(pair) for pair in zip(whole.took_ns, again.took_ns, strict=True)]
     if (again.fault is None) != (whole.fault is None) and not found.findings:
@@ -33,29 +113,27 @@ def determinism(
         assert fault is not None
         found.find(f"one of two runs fails: {fault.error}", fault.where, _STATE)
     found.figures["runs"] = 2
-    if file is None or elsewhere is None or found.findings:
+    if file is None or other is None or found.findings:
         return found
     try:
-        decisions, fault_there = elsewhere.run(spec, file)
-    except ElsewhereFailed as error:
+        decisions, fault_there = other.run(spec, file)
+    except ProcessFailed as error:
         found.find(str(error), cure="run the check again; if it stays, something ends the process", must=True)
         return found
     found.figures["runs"] = 3
     if fault_there and whole.fault is None:
         found.find(f"fails in another process: {fault_there}", method_place(spec.strategy), _SEED)
     else:
-        _tell(spec, found, whole, decisions, f"another process with PYTHONHASHSEED={HASH_SEED}", _SEED)
+        _compare(spec, found, whole, decisions, f"another process with PYTHONHASHSEED={HASH_SEED}", _SEED)
     return found
 
 
-def _tell(spec: Spec, found: CheckOutcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
-    pair = first_difference(whole.decisions, decisions)
-    if pair is None:
-        return
-    there, here = pair
-    one = next(item for item in pair if item is not None)
-    found.find(
-        f"at {ist(one.at_ns)} it decided {told(there)} in the first run, {told(here)} in {place}",
-        one.where or method_place(spec.strategy),
-        cure,
-    )
+def _compare(spec: Spec, found: CheckOutcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
+    if difference := first_difference(whole.decisions, decisions):
+        there, here = difference.actions
+        what = f"at {ist(difference.at_ns)} it decided {there} in the first run, {here} in {place}"
+        found.find(what, difference.place(spec), cure)
+
+
+if __name__ == "__main__":
+    _serve()

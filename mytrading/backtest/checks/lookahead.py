@@ -6,21 +6,20 @@ compared value by value. Samples lie where the strategy decides, for that is whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.checks.findings import CheckOutcome
 from mytrading.backtest.checks.observer import (
-    Decision,
+    CheckOutcome,
     Log,
     Observer,
     changed,
     cut,
     ends_of,
-    method_place,
+    first_difference,
     short,
 )
 from mytrading.backtest.data.columns import Columns
@@ -29,11 +28,11 @@ from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.strategy_host import NoCallGuard, StrategyHost
 from mytrading.core.indicators import FloatArray, Indicator
-from mytrading.strategies.indicator_values import IndicatorSeries
 
 NAME = "look-ahead"
+ASKS = "are decisions the same without the bars that come after them?"
 _SAMPLES = 8
-_TOLD = 4
+_MOST_FINDINGS = 4
 _CLOSE = 1e-9
 _TODO = (
     "let nothing depend on bars that are not complete yet: no negative shifts, no centred windows, no figures of the "
@@ -43,58 +42,33 @@ _TODO = (
 
 def look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Compare decisions and indicators with and without the bars that follow."""
-    found = CheckOutcome(NAME, "are decisions the same without the bars that come after them?")
+    found = CheckOutcome(NAME, ASKS)
     _indicators(spec, found)
     ends = sample_ends(spec, whole)
     for number, end in enumerate(ends):
-        ways: list[tuple[str, Callable[[Columns, int], Columns]]] = [("without", without), ("with other", mirrored)]
-        for word, way in ways if number % 2 == 0 else ways[::-1]:
-            if _compare(spec, observer, whole, end, word, way, found):
+        for mirror in (False, True) if number % 2 == 0 else (True, False):
+            if _differs(spec, observer, whole, end, found, mirror=mirror):
                 break
-        if len(found.findings) >= _TOLD:
+        if len(found.findings) >= _MOST_FINDINGS:
             break
     found.figures["samples"] = len(ends)
     return found
 
 
-def _compare(
-    spec: Spec, observer: Observer, whole: Log, end: int, word: str, way: Callable[[Columns, int], Columns],
-    found: CheckOutcome,
-) -> bool:  # fmt: skip
-    again = observer.again(changed(spec, (way(columns, end) for columns in spec.data)), whole, end)
-    if again.fault is not None and whole.fault is None and word == "without":
+def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckOutcome, *, mirror: bool) -> bool:
+    """True if a run without the bars after `end`, or with mirrored ones, decides otherwise up to then."""
+    data = (mirrored(columns, end) if mirror else cut(columns, end_ns=end) for columns in spec.data)
+    again = observer.again(changed(spec, data), whole, end)
+    if again.fault is not None and whole.fault is None and not mirror:
         found.find(f"fails at {ist(end)} without the bars after it: {again.fault.error}", again.fault.where, _TODO)
         return True
-    pair = first_difference(whole.until(end), again.until(end))
-    if pair is None:
+    difference = first_difference(whole.until(end), again.until(end))
+    if difference is None:
         return False
-    there, here = pair
-    at = min(one.at_ns for one in pair if one is not None)
-    place = next((one.where for one in pair if one is not None and one.where), "")
-    found.find(
-        f"at {ist(at)} it decides {told(there)} with the bars after {ist(end)}, {told(here)} {word} bars after that",
-        place or method_place(spec.strategy),
-        _TODO,
-    )
+    (there, here), how = difference.actions, "with other" if mirror else "without"
+    what = f"at {ist(difference.at_ns)} it decides {there} with the bars after {ist(end)}, {here} {how} bars after that"
+    found.find(what, difference.place(spec), _TODO)
     return True
-
-
-def first_difference(there: list[Decision], here: list[Decision]) -> tuple[Decision | None, Decision | None] | None:
-    """The first place at which two runs decided otherwise."""
-    for one, other in zip(there, here, strict=False):
-        if one.said != other.said:
-            if one.at_ns < other.at_ns:
-                return one, None
-            return (None, other) if other.at_ns < one.at_ns else (one, other)
-    if len(there) == len(here):
-        return None
-    rest = (there if len(there) > len(here) else here)[min(len(there), len(here))]
-    return (rest, None) if len(there) > len(here) else (None, rest)
-
-
-def told(decision: Decision | None) -> str:
-    """A decision in words."""
-    return "nothing" if decision is None else decision.action
 
 
 def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
@@ -104,11 +78,6 @@ def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
     picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
     rows = np.linspace(len(ends) // 3, len(ends) - 2, 2 if len(picked) > 2 else count).astype(int)
     return sorted(picked | {int(ends[row]) for row in rows if row >= 0})
-
-
-def without(columns: Columns, end_ns: int) -> Columns:
-    """The bars up to a time."""
-    return cut(columns, end_ns=end_ns)
 
 
 def mirrored(columns: Columns, end_ns: int) -> Columns:
@@ -149,7 +118,7 @@ def _indicators(spec: Spec, found: CheckOutcome) -> None:
             except Exception as error:  # noqa: BLE001  (an author's kernel may raise anything)
                 found.find(f"indicator {name} fails on the first {k} bars: {error}", kernel_place(indicator), _TODO)
                 break
-            row = _differs(values[:k], here)
+            row = _last_difference(values[:k], here)
             if row is not None:
                 found.find(
                     f"indicator {name} is {values[row]:g} at bar {row + 1} with the bars that follow, "
@@ -172,12 +141,8 @@ def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any
     for handle, instrument, line in workspace.indicator_series():
         series = workspace.series(instrument, handle.timeframe)
         if series.filled > 2:
-            yield line.indicator, handle.name, inputs_of(line, series), line.parameters
-
-
-def inputs_of(line: IndicatorSeries, series: Any) -> list[NDArray[Any]]:
-    """The columns of a line."""
-    return [series.column(name) for name in line.inputs]
+            inputs: list[NDArray[Any]] = [series.column(name) for name in line.inputs]
+            yield line.indicator, handle.name, inputs, line.parameters
 
 
 def cuts_of(values: FloatArray) -> list[int]:
@@ -186,7 +151,7 @@ def cuts_of(values: FloatArray) -> list[int]:
     return sorted({int(k) for k in np.linspace(max(2, count // 5), count - 1, 7)})
 
 
-def _differs(there: FloatArray, here: FloatArray) -> int | None:
+def _last_difference(there: FloatArray, here: FloatArray) -> int | None:
     """The last row at which two lines differ, None if at none."""
     if len(there) != len(here):
         return min(len(there), len(here)) - 1
@@ -197,6 +162,6 @@ def _differs(there: FloatArray, here: FloatArray) -> int | None:
 
 
 def kernel_place(indicator: Indicator) -> str:
-    """Where an indicator's kernel stands, if it is the author's."""
+    """The file and line of an indicator's kernel; empty if it is not written in Python."""
     code = getattr(indicator.kernel, "__code__", None)
     return short(code.co_filename, code.co_firstlineno) if code is not None else ""

@@ -1,4 +1,4 @@
-"""Could it have been luck: entries against random ones, and drawdowns of the same round trips in other orders.
+"""Could it have been luck: entries against random ones, and drawdowns of the same trades in other orders.
 
 Figures for a report, nothing here fails a check. Both draw from a generator with a fixed seed. Random entries are as
 many, as long and on the same side as the strategy's own, and inside a day where those were.
@@ -20,18 +20,18 @@ from mytrading.core.time import DAY, IST_OFFSET
 
 _SEED = 20_240_101
 DRAWS = 1000
-MOST_TRIPS = 1000
-LEAST_TRIPS = 5
+MOST_TRADES = 1000
+LEAST_TRADES = 5
 
 
 @dataclass(frozen=True)
 class RandomEntries:
-    """`own` is the mean return of a round trip (before costs), `random` those of the draws, both as shares of price.
+    """`own` is the mean return of a trade (before costs), `random` those of the draws, both as shares of price.
 
     `p` is the share of draws that did at least as well.
     """
 
-    trips: int
+    trades: int
     own: float
     random: FloatArray
     p: float
@@ -39,19 +39,19 @@ class RandomEntries:
 
 @dataclass(frozen=True)
 class ShuffledOrders:
-    """Rupees: the deepest drawdown of the round trips as they were, and in other orders."""
+    """Rupees: the deepest drawdown of the trades as they were, and in other orders."""
 
-    trips: int
+    trades: int
     own: float
     shuffled: FloatArray
 
 
 def entries(result: RunResult, draws: int = DRAWS) -> RandomEntries | None:
-    """The strategy's entries against random ones; None if too few round trips are of instruments with bars."""
+    """The strategy's entries against random ones; None if too few trades are of instruments with bars."""
     data = {columns.instrument: columns for columns in result.spec.data}
     known = [trade for trade in result.ledger.trades if trade.entry_price > 0 and trade.instrument in data]
-    trades = known[:MOST_TRIPS]
-    if len(trades) < LEAST_TRIPS:
+    trades = known[:MOST_TRADES]
+    if len(trades) < LEAST_TRADES:
         return None
     draw = np.random.default_rng(_SEED)
     total, own = np.zeros(draws), 0.0
@@ -84,9 +84,9 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
 
 
 def orders(trades: Sequence[Trade], draws: int = DRAWS) -> ShuffledOrders | None:
-    """Drawdowns of the same round trips in random orders; None if there are too few."""
-    net = np.array([trade.net for trade in trades])[-MOST_TRIPS:]
-    if len(net) < LEAST_TRIPS:
+    """Drawdowns of the same trades in random orders; None if there are too few."""
+    net = np.array([trade.net for trade in trades])[-MOST_TRADES:]
+    if len(net) < LEAST_TRADES:
         return None
     draw = np.random.default_rng(_SEED)
     shuffled = np.array([deepest(draw.permutation(net)) for _ in range(draws)])

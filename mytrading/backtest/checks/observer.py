@@ -1,4 +1,4 @@
-"""Runs that are watched: what a strategy decides at every bar, from which line, how long a call takes.
+"""Observed runs of a strategy, and what a check finds in them.
 
 The strategy itself is not changed: a subclass of it passes every call on. One whole backtest is made; every run that is
 compared with it is a replay: other bars, parameters or beginnings, but the orders and fills of the whole run. Up to the
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,8 +36,67 @@ from mytrading.strategies.signals import StrategySignal
 _PLACES = 6
 
 
+@dataclass(frozen=True)
+class CheckFinding:
+    """`where` is `folder/file.py:line` when it is known; without `must` it is advice and fails nothing."""
+
+    check: str
+    what: str
+    where: str = ""
+    cure: str = ""
+    must: bool = True
+
+
+@dataclass
+class CheckOutcome:
+    """One check: its question, findings, figures by name, and why it was not judged (empty if it was)."""
+
+    check: str
+    asks: str
+    findings: list[CheckFinding] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+    skipped: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """True unless something that must hold does not."""
+        return not any(finding.must for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in a word or two."""
+        if self.skipped:
+            return "not judged"
+        if not self.holds:
+            return "fails"
+        return "advice" if self.findings else "holds"
+
+    @property
+    def details(self) -> str:
+        """Why it was not judged, or its figures on one line."""
+        figures = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in self.figures.items())
+        return self.skipped or "; ".join(figures)
+
+    def find(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
+        """Add a finding."""
+        self.findings.append(CheckFinding(self.check, what, where, cure, must))
+
+    def body(self) -> dict[str, Any]:
+        """For `--json`."""
+        findings = [vars(finding) for finding in self.findings]
+        return {**vars(self), "holds": self.holds, "findings": findings}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_plain(item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    return "–" if value is None else str(value)
+
+
 class Decision(NamedTuple):
-    """What a strategy wanted at a market time (ns); `where` is the line that made the signal, no part of equality."""
+    """What a strategy signalled at a market time (ns); `where` is the line that made it, no part of equality."""
 
     at_ns: int
     instrument: str
@@ -45,19 +105,53 @@ class Decision(NamedTuple):
     where: str = ""
 
     @property
-    def said(self) -> tuple[Any, ...]:
+    def key(self) -> tuple[Any, ...]:
         """All of it that must be equal in another run."""
         return self[:4]
 
 
-class ObservedDecision(NamedTuple):
+class Difference(NamedTuple):
+    """The first decisions in which two runs differ; None of a run that decided nothing there."""
+
+    whole: Decision | None
+    other: Decision | None
+
+    @property
+    def at_ns(self) -> int:
+        """Market time of it."""
+        return min(one.at_ns for one in self if one is not None)
+
+    @property
+    def actions(self) -> tuple[str, str]:
+        """What each run decided there."""
+        whole, other = ("nothing" if one is None else one.action for one in self)
+        return whole, other
+
+    def place(self, spec: Spec) -> str:
+        """The line that made it, else the strategy's method."""
+        return next((one.where for one in self if one is not None and one.where), "") or method_place(spec.strategy)
+
+
+def first_difference(whole: list[Decision], other: list[Decision]) -> Difference | None:
+    """The first place at which two runs decided otherwise; None if there is none."""
+    for one, two in zip_longest(whole, other):
+        if one is None or two is None:
+            return Difference(one, two)
+        if one.key != two.key:
+            if one.at_ns != two.at_ns:
+                return Difference(one, None) if one.at_ns < two.at_ns else Difference(None, two)
+            return Difference(one, two)
+    return None
+
+
+class BarGiven(NamedTuple):
     """A bar was given to the strategy."""
 
     instrument: str
     end_ns: int
 
 
-class Kept(NamedTuple):
+class MemoryKept(NamedTuple):
     """The strategy's memory is this text now."""
 
     text: str
@@ -67,7 +161,7 @@ class Kept(NamedTuple):
 class Log:
     """Of one run: decisions in order, ns that each `on_data` took, and all that the engine learnt.
 
-    `events` holds `ObservedDecision`, `Kept` and rows of the engine; `story` the same with every bar that was shown in
+    `events` holds `BarGiven`, `MemoryKept` and rows of the engine; `story` the same with every bar that was shown in
     its place.
     """
 
@@ -87,7 +181,7 @@ class Log:
 
 
 class Observer:
-    """A strategy's class that writes every call into `log`; the class stays the same over runs, as in one process."""
+    """A strategy's class whose calls are written into `log`; the class stays the same over runs, as in one process."""
 
     def __init__(self, strategy: type[BaseStrategy]) -> None:
         self.log = Log()
@@ -97,7 +191,13 @@ class Observer:
     def whole(self, spec: Spec) -> Log:
         """A backtest with this strategy, in which the machines make every trip, so that all rows are there."""
         log = self.log = Log()
-        log.result = run(dataclasses.replace(spec, strategy=self.watched, quick=False), machine=_noting(log))
+
+        class Recording(EngineMachine):
+            def apply(self, row: Any) -> None:
+                log.events.append(row)
+                super().apply(row)
+
+        log.result = run(dataclasses.replace(spec, strategy=self.watched, quick=False), machine=Recording)
         log.fault = log.result.fault
         log.story = list(_story(spec, log))
         return log
@@ -116,7 +216,7 @@ class Observer:
                     if event.end_ns > end_ns:
                         break
                     host.on_loaded_bar(event)
-                elif not isinstance(event, Kept | StrategyMemory):
+                elif not isinstance(event, MemoryKept | StrategyMemory):
                     machine.apply(event)
         log.fault = host.fault
         return log
@@ -135,7 +235,7 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
     """What the engine learnt, in order, with every bar in its place."""
     bars = iter(_bars(spec))
     for event in log.events:
-        if not isinstance(event, ObservedDecision):
+        if not isinstance(event, BarGiven):
             yield event
             continue
         for bar in bars:
@@ -157,7 +257,7 @@ def _bars(spec: Spec) -> Iterator[Bar]:
 
 
 def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStrategy]:
-    """The subclass: only what the author wrote is overridden, so the host treats it as it treats the original."""
+    """A subclass that overrides only what the author wrote, so that the host treats it as it treats the original."""
 
     def on_data(self: Any, data: Any) -> Any:
         began = time.perf_counter_ns()
@@ -166,7 +266,7 @@ def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStra
         log.took_ns.append(time.perf_counter_ns() - began)
         log.calls_ns.append(self.now_ns)
         if type(data) is Bar:
-            log.events.append(ObservedDecision(data.instrument, data.end_ns))
+            log.events.append(BarGiven(data.instrument, data.end_ns))
         _note(log, self, () if found is None else (found,))
         return found
 
@@ -206,23 +306,12 @@ def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
             return  # the host says so at the next signal
         if text != log.memory:
             log.memory = text
-            log.events.append(Kept(text))
+            log.events.append(MemoryKept(text))
 
 
 def _terms(signal: StrategySignal) -> tuple[Any, ...]:
     numbers = (round(signal.confidence, _PLACES), round(signal.stop_price, _PLACES))
     return (*numbers, repr(signal.hints), repr(signal.legs), repr(signal.otherwise))
-
-
-def _noting(log: Log) -> type[EngineMachine]:
-    """An engine's machine that writes down every row it learns."""
-
-    class Noting(EngineMachine):
-        def apply(self, row: Any) -> None:
-            log.events.append(row)
-            super().apply(row)
-
-    return Noting
 
 
 def short(file: str, line: int) -> str:
@@ -239,11 +328,6 @@ def method_place(strategy: type[BaseStrategy], name: str = "on_data") -> str:
 def changed(spec: Spec, data: Iterable[Columns]) -> Spec:
     """The same run on other bars."""
     return dataclasses.replace(spec, data=tuple(data))
-
-
-def parameterised(spec: Spec, **parameters: Any) -> Spec:
-    """The same run with other parameters."""
-    return dataclasses.replace(spec, run=replace(spec.run, parameters={**spec.run.parameters, **parameters}))
 
 
 def cut(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> Columns:

@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.checks.findings import CheckOutcome
-from mytrading.backtest.checks.lookahead import first_difference, told
-from mytrading.backtest.checks.observer import Kept, Log, Observer, machine_of, method_place
+from mytrading.backtest.checks.observer import CheckOutcome, Log, MemoryKept, Observer, first_difference, machine_of
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.machine import EngineMachine
@@ -25,6 +23,7 @@ from mytrading.messages.market import Bar
 from mytrading.messages.orders import PositionChanged
 
 NAME = "restart"
+ASKS = "does it decide the same after a restart in the middle of a day?"
 _STOPS = 3
 _LONGEST = 2
 _GOES_ON = 200
@@ -36,7 +35,7 @@ _TODO = (
 
 def restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Stop and recover at a few bars, in a position where there was one, and compare what is decided afterwards."""
-    found = CheckOutcome(NAME, "does it decide the same after a restart in the middle of a day?")
+    found = CheckOutcome(NAME, ASKS)
     stops = _stops(whole)
     found.figures["restarts"] = len(stops)
     if not stops:
@@ -83,7 +82,7 @@ def _held_since(story: Sequence[Any]) -> list[int]:
 
 
 def _behind_slice(story: Sequence[Any], stop: int) -> int:
-    """The place behind all bars that end with the one before `stop`, so that no slice is half told."""
+    """The place behind all bars that end with the one before `stop`, so that no slice is half given."""
     end, behind = story[stop - 1].end_ns, stop
     for place in range(stop, len(story)):
         event = story[place]
@@ -120,16 +119,12 @@ def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: Check
         found.find(f"fails after a restart at {ist(stopped)}: {fault.error}", fault.where, _TODO)
         return True
     there = [one for one in whole.decisions if stopped < one.at_ns <= last]
-    pair = first_difference(there, again.decisions)
-    if pair is None:
+    difference = first_difference(there, again.decisions)
+    if difference is None:
         return False
-    before, after = pair
-    one = next(item for item in pair if item is not None)
-    found.find(
-        f"restarted at {ist(stopped)} it decides {told(after)} at {ist(one.at_ns)}; not restarted, {told(before)}",
-        one.where or method_place(spec.strategy),
-        _TODO,
-    )
+    before, after = difference.actions
+    what = f"restarted at {ist(stopped)} it decides {after} at {ist(difference.at_ns)}; not restarted, {before}"
+    found.find(what, difference.place(spec), _TODO)
     return True
 
 
@@ -139,7 +134,7 @@ def _recovered(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int
     for event in events:
         if isinstance(event, Bar):
             bars.append(event)
-        elif isinstance(event, Kept):
+        elif isinstance(event, MemoryKept):
             kept = event.text
         elif not isinstance(event, StrategyMemory):
             machine.apply(event)
@@ -159,6 +154,6 @@ def _go_on(spec: Spec, machine: EngineMachine, events: Sequence[Any]) -> int:
                 break
             fed += event.timeframe == spec.run.timeframes[0]
             last = event.end_ns
-        if not isinstance(event, Kept | StrategyMemory):
+        if not isinstance(event, MemoryKept | StrategyMemory):
             machine.apply(event)
     return last

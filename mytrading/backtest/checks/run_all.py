@@ -18,13 +18,12 @@ from mytrading.backtest.checks import (
     monte_carlo,
     restart,
     source_lint,
+    unused_parameters,
     vectorized_agreement,
     warm_up,
 )
-from mytrading.backtest.checks import unused_parameters as used
-from mytrading.backtest.checks.findings import CheckFinding, CheckOutcome
-from mytrading.backtest.checks.observer import Log, Observer, method_place
-from mytrading.backtest.checks.subprocess_run import Elsewhere
+from mytrading.backtest.checks.determinism import OtherProcess
+from mytrading.backtest.checks.observer import CheckFinding, CheckOutcome, Log, Observer, method_place
 from mytrading.backtest.run import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
@@ -36,10 +35,14 @@ CHECKS = (
     warm_up.NAME,
     restart.NAME,
     SPEED,
-    used.NAME,
+    unused_parameters.NAME,
     vectorized_agreement.NAME,
     CHANCE,
 )
+_COMPARING = {
+    check.NAME: check.ASKS for check in (lookahead, warm_up, restart, unused_parameters, vectorized_agreement)
+}
+"""Checks that compare runs, which means something only where two equal runs decide the same."""
 BUDGET_US = 500.0
 """Microseconds that a call of `on_data` may take at the 99th percentile: fifty strategies on one bar take 25 ms."""
 Progress = Callable[[str], None]
@@ -47,7 +50,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Examined:
-    """What all checks said. `entries` and `orders` are None where there were too few round trips."""
+    """What all checks said. `entries` and `orders` are None where there were too few trades."""
 
     spec: Spec
     whole: Log
@@ -76,50 +79,35 @@ class CheckRequest:
 
 
 def examine(
-    spec: Spec, asked: CheckRequest, elsewhere: Elsewhere | None, told: Progress = lambda _check: None
+    spec: Spec, asked: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
 ) -> Examined:
-    """Run a strategy and all that is asked for; `elsewhere` runs it in another process, None leaves that out."""
+    """Run a strategy and all checks that are asked for; `other` runs it in another process, None leaves that out."""
     observer = Observer(spec.strategy)
-    told(RUNS)
+    progress(RUNS)
     whole = observer.whole(spec)
-    found = Examined(spec, whole)
-    found.outcomes.append(_runs(spec, asked.file, whole))
-    told(determinism.NAME)
+    found = Examined(spec, whole, [_runs(spec, asked.file, whole)])
+    progress(determinism.NAME)
     steady = determinism.determinism(
-        spec, asked.file, observer, whole, elsewhere if determinism.NAME in asked.only else None
+        spec, asked.file, observer, whole, other if determinism.NAME in asked.only else None
     )
-    for name, check in _checks(spec, asked, observer, found, steady):
-        if name not in asked.only:
-            continue
-        told(name)
-        found.outcomes.append(check())
+    checks: dict[str, Callable[[], CheckOutcome]] = {
+        source_lint.NAME: lambda: source_lint.source(asked.file),
+        determinism.NAME: lambda: steady,
+        lookahead.NAME: lambda: lookahead.look_ahead(spec, observer, whole),
+        warm_up.NAME: lambda: warm_up.recursion(spec, observer, whole),
+        restart.NAME: lambda: restart.restart(spec, observer, whole),
+        SPEED: lambda: _speed(spec, whole, asked.budget_us),
+        unused_parameters.NAME: lambda: unused_parameters.parameters(spec, asked.file, observer, whole),
+        vectorized_agreement.NAME: lambda: vectorized_agreement.agreement(spec),
+        CHANCE: lambda: _chance(found),
+    }
+    for name, check in checks.items():
+        if name in asked.only:
+            progress(name)
+            judged = steady.holds or name not in _COMPARING
+            skipped = "two equal runs differ already"
+            found.outcomes.append(check() if judged else CheckOutcome(name, _COMPARING[name], skipped=skipped))
     return found
-
-
-def _checks(
-    spec: Spec, asked: CheckRequest, observer: Observer, found: Examined, steady: CheckOutcome
-) -> list[tuple[str, Callable[[], CheckOutcome]]]:
-    whole = found.whole
-
-    def compared(name: str, asks: str, check: Callable[[], CheckOutcome]) -> Callable[[], CheckOutcome]:
-        return check if steady.holds else lambda: CheckOutcome(name, asks, skipped="two equal runs differ already")
-
-    return [
-        (source_lint.NAME, lambda: source_lint.source(asked.file)),
-        (determinism.NAME, lambda: steady),
-        (lookahead.NAME, compared(lookahead.NAME, "are decisions the same without the bars that come after them?",
-                              lambda: lookahead.look_ahead(spec, observer, whole))),
-        (warm_up.NAME, compared(warm_up.NAME, "does it decide the same when history begins later?",
-                             lambda: warm_up.recursion(spec, observer, whole))),
-        (restart.NAME, compared(restart.NAME, "does it decide the same after a restart in the middle of a day?",
-                                lambda: restart.restart(spec, observer, whole))),
-        (SPEED, lambda: _speed(spec, whole, asked.budget_us)),
-        (used.NAME, compared(used.NAME, "does every parameter change something?",
-                             lambda: used.parameters(spec, asked.file, observer, whole))),
-        (vectorized_agreement.NAME, compared(vectorized_agreement.NAME, vectorized_agreement.ASKS,
-                                              lambda: vectorized_agreement.agreement(spec))),
-        (CHANCE, lambda: _chance(found)),
-    ]  # fmt: skip
 
 
 def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> CheckOutcome:
@@ -166,10 +154,10 @@ def _chance(found: Examined) -> CheckOutcome:
     found.entries = monte_carlo.entries(found.whole.result)
     found.orders = monte_carlo.orders(found.whole.result.ledger.trades)
     if found.orders is None:
-        outcome.skipped = f"fewer than {monte_carlo.LEAST_TRIPS} round trips"
+        outcome.skipped = f"fewer than {monte_carlo.LEAST_TRADES} trades"
         return outcome
     spread = np.percentile(found.orders.shuffled, (50, 95, 100))
-    outcome.figures = {"round_trips": found.orders.trips}
+    outcome.figures = {"round_trips": found.orders.trades}
     if found.entries is None:
         outcome.figures["entries"] = "not judged, the data has no bars of what was traded"
     else:

@@ -1,4 +1,4 @@
-"""What the text of a strategy's file gives away: clocks, chance, files, state outside of the instance, NaN compared.
+"""Habits in the text of a strategy's file: clocks, chance, files, state outside of the instance, NaN compared.
 
 Runs can agree by luck; these lines cannot. A line is only named where the habit is wrong in any strategy.
 """
@@ -9,8 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from mytrading.backtest.checks.findings import CheckOutcome
-from mytrading.backtest.checks.observer import short
+from mytrading.backtest.checks.observer import CheckOutcome, short
 
 NAME = "source"
 _CLOCK = "use self.now_ns, self.today or self.time_of_day: market time is the same in a backtest and a restart"
@@ -138,26 +137,19 @@ def _call(node: ast.Call, names: _Names) -> Iterator[tuple[str, str]]:
     attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     if attribute in _FILE_METHODS:
         yield f"{_FILES}: {attribute}()", _OUTSIDE
-    if called == "numpy.datetime64" and any(_says(item, _CLOCK_WORDS) for item in node.args[:1]):
+    if called == "numpy.datetime64" and any(getattr(item, "value", None) in _CLOCK_WORDS for item in node.args[:1]):
         yield "reads the computer's clock: numpy.datetime64()", _CLOCK
     if attribute in _CHANGES and isinstance(node.func, ast.Attribute):
         yield from _changed(node.func.value, names)
-    if attribute == "get_indicator_value" and any(_is_negative(item) for item in [*node.args[1:2], *_back(node)]):
+    back = [*node.args[1:2], *(item.value for item in node.keywords if item.arg == "back")]
+    if attribute == "get_indicator_value" and any(_is_negative(item) for item in back):
         yield "reads an indicator at a bar that is not complete yet (back below 0)", _PRIVATE
     if called in ("list", "tuple", "next", "iter", "enumerate") and node.args and _is_set(node.args[0], names):
         yield "takes a set in its own order", _ORDER
 
 
-def _back(node: ast.Call) -> list[ast.expr]:
-    return [item.value for item in node.keywords if item.arg == "back"]
-
-
 def _is_negative(node: ast.expr) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant)
-
-
-def _says(node: ast.expr, words: tuple[str, ...]) -> bool:
-    return isinstance(node, ast.Constant) and node.value in words
 
 
 def _read(node: ast.Attribute | ast.Name, names: _Names) -> Iterator[tuple[str, str]]:

@@ -8,31 +8,35 @@ parameter is only accused where the strategy decided something in the run.
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mytrading.backtest.checks.findings import CheckOutcome
-from mytrading.backtest.checks.observer import Log, Observer, parameterised, short
+from msgspec.structs import replace
+
+from mytrading.backtest.checks.observer import CheckOutcome, Log, Observer, short
 from mytrading.backtest.run import Spec
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter, declared_parameters, resolve_parameters
 
 NAME = "parameters"
+ASKS = "does every parameter change something?"
 
 
 def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
     """Look for parameters without use, then for parameters without effect."""
-    found = CheckOutcome(NAME, "does every parameter change something?")
+    found = CheckOutcome(NAME, ASKS)
     names = list(declared_parameters(spec.strategy, BaseStrategy))
-    text = _Text(file)
+    lines, used = _declared(file)
+    places = {name: short(str(file), lines[name]) if name in lines else "" for name in names}
     effects: dict[str, str] = {}
     read, written = _read(spec, whole, names)
     present = resolve_parameters(spec.strategy, BaseStrategy, dict(spec.run.parameters))
     for name in names:
-        if name not in read and not text.reads(name):
+        if name not in read and name not in used:
             effects[name] = "never read"
-            found.find(f"parameter {name} is declared and never read", text.place(name), "use it, or take it out")
+            found.find(f"parameter {name} is declared and never read", places[name], "use it, or take it out")
             continue
         if not whole.decisions:
             effects[name] = "not judged"
@@ -40,9 +44,10 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
         changed = _effect(spec, observer, whole, name, present[name])
         effects[name] = changed or ("no effect" if name in read else "not reached")
         if not changed and name in read:
+            others = ", ".join(map(repr, _others(present[name])))
             found.find(
-                f"parameter {name} changes nothing: {present[name]!r}, {_told(present[name])} decide the same",
-                text.place(name),
+                f"parameter {name} changes nothing: {present[name]!r}, {others} decide the same",
+                places[name],
                 "use it, take it out, or check on data on which it has a say",
                 must=name in written,
             )
@@ -54,24 +59,18 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
     return found
 
 
-def _told(value: Parameter) -> str:
-    return ", ".join(repr(item) for item in _others(value))
-
-
 def _others(value: Parameter) -> Iterator[Parameter]:
     """Other values of a parameter, near and far."""
+    numbers: tuple[Parameter, ...] = ()
     if isinstance(value, bool):
-        yield not value
+        numbers = (not value,)
     elif isinstance(value, int):
-        yield from dict.fromkeys(
-            item for item in (value * 2 + 1, value // 2, value + 1, value * 10 + 7, 0) if item != value
-        )
+        numbers = (value * 2 + 1, value // 2, value + 1, value * 10 + 7, 0)
     elif isinstance(value, float):
-        yield from dict.fromkeys(
-            item for item in (value * 2 + 0.1, value / 2, value * 10 + 1, value / 100, -value) if item != value
-        )
+        numbers = (value * 2 + 0.1, value / 2, value * 10 + 1, value / 100, -value)
     else:
         yield from _other_texts(value)
+    yield from dict.fromkeys(item for item in numbers if item != value)
 
 
 def _other_texts(value: str) -> Iterator[str]:
@@ -88,10 +87,11 @@ def _other_texts(value: str) -> Iterator[str]:
 
 def _effect(spec: Spec, observer: Observer, whole: Log, name: str, value: Parameter) -> str:
     """Which value led to something else; empty if none did."""
-    said = [one.said for one in whole.decisions]
+    keys = [one.key for one in whole.decisions]
     for other in _others(value):
-        log = observer.again(parameterised(spec, **{name: other}), whole)
-        if log.fault is not None or [one.said for one in log.decisions] != said:
+        run = replace(spec.run, parameters={**spec.run.parameters, name: other})
+        log = observer.again(dataclasses.replace(spec, run=run), whole)
+        if log.fault is not None or [one.key for one in log.decisions] != keys:
             return f"{other:.6g}" if isinstance(other, float) else f"{other!r}"
     return ""
 
@@ -120,39 +120,17 @@ def _read(spec: Spec, whole: Log, names: list[str]) -> tuple[set[str], set[str]]
     return read, written
 
 
-class _Text:
-    """The strategy's file: where a parameter is declared, and whether any line reads one of its name."""
-
-    def __init__(self, file: Path | None) -> None:
-        self._file = file
-        tree = ast.parse(file.read_text(encoding="utf-8")) if file is not None else ast.Module([], [])
-        self._lines: dict[str, int] = {}
-        self._names: set[str] = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef):
-                self._note(node)
-            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                self._names.add(node.attr)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self._names.add(node.value)
-
-    def _note(self, node: ast.ClassDef) -> None:
-        for item in node.body:
-            targets = (
-                item.targets
-                if isinstance(item, ast.Assign)
-                else [item.target]
-                if isinstance(item, ast.AnnAssign)
-                else []
-            )
-            self._lines |= {target.id: item.lineno for target in targets if isinstance(target, ast.Name)}
-
-    def reads(self, name: str) -> bool:
-        """True if a line of the file, run or not, reads an attribute or names a text like this."""
-        return name in self._names
-
-    def place(self, name: str) -> str:
-        """Where a parameter is declared."""
-        if self._file is None:
-            return ""
-        return short(str(self._file), self._lines[name]) if name in self._lines else ""
+def _declared(file: Path | None) -> tuple[dict[str, int], set[str]]:
+    """Of a strategy's file: the lines of class attributes, and the names that any line, run or not, reads or quotes."""
+    lines: dict[str, int] = {}
+    used: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")) if file is not None else ast.Module([], [])):
+        if isinstance(node, ast.ClassDef):
+            for item in node.body:
+                targets = [item.target] if isinstance(item, ast.AnnAssign) else getattr(item, "targets", [])
+                lines |= {target.id: item.lineno for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            used.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used.add(node.value)
+    return lines, used

@@ -1,6 +1,6 @@
-"""Agreement: a strategy that gives its signals bar by bar and all at once means the same with both.
+"""Agreement: a strategy that signals bar by bar and for all bars at once makes the same trades both ways.
 
-The compiled walk over `positions(bars)` is compared with the event engine, round trip by round trip, without costs and
+The compiled walk over `positions(bars)` is compared with the event engine, trade by trade, without costs and
 stops, and the array itself with the arrays of runs that end earlier. Both walk the same spec.
 """
 
@@ -14,19 +14,18 @@ import numpy as np
 from msgspec.structs import replace
 
 from mytrading.backtest.assumptions import Models
-from mytrading.backtest.checks.findings import CheckOutcome
 from mytrading.backtest.checks.lookahead import cuts_of
-from mytrading.backtest.checks.observer import changed, cut, method_place
-from mytrading.backtest.engine.ledger import Trade
+from mytrading.backtest.checks.observer import CheckOutcome, changed, cut, method_place
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec, run
 from mytrading.backtest.search.screen import Ground, ScreenError, can_screen, ground, signals, walked
 from mytrading.core.time import SECOND
+from mytrading.messages.enums import Side
 from mytrading.messages.run_config import StopPlan
 from mytrading.strategies.errors import StrategyError
 
 NAME = "agreement"
-ASKS = "do on_data and positions(bars) lead to the same round trips?"
+ASKS = "do on_data and positions(bars) lead to the same trades?"
 _TOLERANCE = 1e-6
 
 
@@ -53,14 +52,18 @@ def agreement(spec: Spec) -> CheckOutcome:
     result = run(bare)
     _, _, rows = walked(on, signalled, len(signalled))
     starts = bare.data[0].start_ns
-    screened = [_trip(starts, row) for row in rows.tolist()]
-    made = [_made(trade) for trade in result.ledger.trades]
+    screened = [(int(starts[int(entry)]), int(starts[int(end)]), *rest) for entry, end, *rest in rows.tolist()]
+    made = [
+        (one.entry_ns, one.exit_ns, float(Side(one.side).sign * one.quantity), one.entry_price, one.exit_price)
+        for one in result.ledger.trades
+    ]
     found.figures = {"engine": len(made), "screening": len(screened)}
+    denied = ", ".join(f"{code} {count}" for code, count in sorted(result.ledger.counts.items()))
     for number, (there, here) in enumerate(zip_longest(made, screened)):
         if there is None or here is None or not _same(there, here):
             found.find(
-                f"round trip {number + 1} is {_told(there)} in the event engine, {_told(here)} in the screening"
-                + _denials(result.ledger.counts),
+                f"trade {number + 1} is {_text(there)} in the event engine, {_text(here)} in the screening"
+                + (f" (the engine also says: {denied})" if denied else ""),
                 place,
                 "let both come to the same signals at every bar, and never depend on what is held in only one of them",
             )
@@ -87,27 +90,13 @@ def _ahead(spec: Spec, on: Ground, signalled: np.ndarray[Any, Any], found: Check
             return
 
 
-def _trip(starts: np.ndarray[Any, Any], row: list[float]) -> tuple[float, ...]:
-    return (int(starts[int(row[0])]), int(starts[int(row[1])]), row[2], row[3], row[4])
-
-
-def _made(trade: Trade) -> tuple[float, ...]:
-    units = trade.quantity if trade.side == "BUY" else -trade.quantity
-    return (trade.entry_ns, trade.exit_ns, float(units), trade.entry_price, trade.exit_price)
-
-
 def _same(there: tuple[float, ...], here: tuple[float, ...]) -> bool:
     return there[:3] == here[:3] and all(
         abs(one - other) <= _TOLERANCE * max(1.0, abs(one)) for one, other in zip(there[3:], here[3:], strict=True)
     )
 
 
-def _told(trip: tuple[float, ...] | None) -> str:
-    if trip is None:
+def _text(trade: tuple[float, ...] | None) -> str:
+    if trade is None:
         return "none"
-    return f"{trip[2]:+g} from {ist(int(trip[0]))} at {trip[3]:g} to {ist(int(trip[1]))} at {trip[4]:g}"
-
-
-def _denials(counts: Any) -> str:
-    denied = ", ".join(f"{code} {count}" for code, count in sorted(counts.items()))
-    return f" (the engine also says: {denied})" if denied else ""
+    return f"{trade[2]:+g} from {ist(int(trade[0]))} at {trade[3]:g} to {ist(int(trade[1]))} at {trade[4]:g}"

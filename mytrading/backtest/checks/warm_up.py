@@ -1,6 +1,6 @@
-"""Recursion: how long a run that starts later goes on deciding otherwise.
+"""Recursion: how long a run whose history begins later goes on deciding otherwise.
 
-A live strategy begins with as much history as its indicators ask for (`warm_bars`), never with all there ever was. So
+A live strategy warms up with as much history as its indicators ask for (`warm_bars`), never with all there ever was. So
 an indicator must have forgotten its beginning by then, and decisions must become those of the run that began earlier.
 Runs begin with a trading day, as live history does.
 """
@@ -11,15 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.checks.findings import CheckOutcome
 from mytrading.backtest.checks.lookahead import indicators_of, kernel_place
-from mytrading.backtest.checks.observer import Decision, Log, Observer, changed, cut, ends_of, method_place
+from mytrading.backtest.checks.observer import (
+    CheckOutcome,
+    Decision,
+    Log,
+    Observer,
+    changed,
+    cut,
+    ends_of,
+    method_place,
+)
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.strategy_host import WARM_FACTOR
 from mytrading.core.time import DAY, IST_OFFSET, day_number
 
 NAME = "recursion"
+ASKS = "does it decide the same when history begins later?"
 _FORGOTTEN = 1e-6
 _LAST_PART = 0.75
 _LEAST_BARS = 20
@@ -27,7 +36,7 @@ _LEAST_BARS = 20
 
 def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Start later, at two days' first bars, and see after how many bars the decisions are the same."""
-    found = CheckOutcome(NAME, "does it decide the same when history begins later?")
+    found = CheckOutcome(NAME, ASKS)
     starts = _starts(spec)
     if not starts:
         found.skipped = "the data holds fewer than three days"
@@ -70,10 +79,9 @@ def _converges(spec: Spec, whole: Log, late: Log, start: int) -> tuple[int | Non
     """Bars from the start until both decide the same for good (None if not before the last quarter), and the last
     decision that differs."""
     warm = late.calls_ns[0] if late.calls_ns else start
-    there = {one.said: one for one in whole.decisions if one.at_ns >= warm}
-    here = {one.said: one for one in late.decisions}
-    differ = [one for said, one in there.items() if said not in here]
-    differ += [one for said, one in here.items() if said not in there]
+    there = {one.key: one for one in whole.decisions if one.at_ns >= warm}
+    here = {one.key: one for one in late.decisions}
+    differ = [one for key, one in [*there.items(), *here.items()] if not (key in there and key in here)]
     if not differ:
         return 0, None
     last = max(differ, key=lambda one: one.at_ns)
@@ -86,6 +94,8 @@ def _converges(spec: Spec, whole: Log, late: Log, start: int) -> tuple[int | Non
 def _indicators(spec: Spec, found: CheckOutcome) -> None:
     """Values after `warm_bars` of history against values of all history."""
     figures: dict[str, Any] = {}
+    # what is worked out of the day alone, a restart has from the day's first bar on
+    day_bars = int(np.max(np.unique((spec.data[0].start_ns + IST_OFFSET) // DAY, return_counts=True)[1]))
     for indicator, name, columns, parameters in indicators_of(spec):
         lookback = int(indicator.lookback(**parameters))
         whole = np.asarray(indicator.kernel(*columns, **parameters), dtype=np.float64)
@@ -100,7 +110,7 @@ def _indicators(spec: Spec, found: CheckOutcome) -> None:
         late = np.asarray(indicator.kernel(*(np.array(column[begins:]) for column in columns), **parameters))
         bars = _forgets(whole[begins:], late)
         figures[name] = bars
-        if bars is not None and bars > max(needs, 1) and bars > _day_bars(spec):
+        if bars is not None and bars > max(needs, 1) and bars > day_bars:
             found.find(
                 f"indicator {name} still differs {bars} bars after a later beginning; its lookback of {lookback} gives "
                 f"it {needs} bars of history",
@@ -118,13 +128,6 @@ def _day_begin(spec: Spec, columns: list[Any], begins: int) -> int:
     days = (start[: begins + 1] + IST_OFFSET) // DAY
     first = int(np.searchsorted(days, days[-1]))
     return first or begins
-
-
-def _day_bars(spec: Spec) -> int:
-    """Bars that a day has: what is worked out of the day alone, a restart has from the day's first bar on."""
-    start = spec.data[0].start_ns
-    _, counts = np.unique((start + IST_OFFSET) // DAY, return_counts=True)
-    return int(np.max(counts))
 
 
 def _forgets(there: np.ndarray[Any, Any], here: np.ndarray[Any, Any]) -> int | None:

@@ -183,8 +183,8 @@ def check(
 
 
 def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: float, quiet: bool) -> Examined:
+    from mytrading.backtest.checks.determinism import OtherProcess
     from mytrading.backtest.checks.run_all import CheckRequest, examine
-    from mytrading.backtest.checks.subprocess_run import Elsewhere
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.setup.prepare import strategy_file
     from mytrading.runtime.host.paths import project_home
@@ -192,22 +192,21 @@ def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: fl
     with failures():
         file = strategy_file(project_home(), name)
         try:
-            with Elsewhere() as elsewhere, progress("checks", len(only), quiet) as update:
+            with OtherProcess() as other, progress("checks", len(only), quiet) as update:
                 request = CheckRequest(file, only, budget_us)
-                return examine(prepared.spec, request, elsewhere, lambda name: update(advance=1, note=name))
+                return examine(prepared.spec, request, other, lambda name: update(advance=1, note=name))
         except DataError as error:
             fail(USAGE, str(error))
 
 
 def _show_checks(found: Examined, notes: Sequence[str], report: Path | None, as_json: bool) -> None:
-    from mytrading.backtest.checks.report import figures_of, word_of
     from mytrading.backtest.checks.run_all import body
 
     if as_json:
         print_json({**body(found), "notes": list(notes), "report": str(report / "report.html") if report else None})
         return
     for outcome in found.outcomes:
-        print(f"{outcome.check:<12}{word_of(outcome):<12}{outcome.skipped or figures_of(outcome)}".rstrip())
+        print(f"{outcome.check:<12}{outcome.verdict:<12}{outcome.details}".rstrip())
         for finding in outcome.findings:
             where = f"{finding.where}: " if finding.where else ""
             print(f"  {'!' if finding.must else '·'} {where}{finding.what}")
