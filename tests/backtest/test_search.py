@@ -263,9 +263,9 @@ def test_screening_of_a_timeframe_that_the_bars_cannot_make_is_refused() -> None
     coarse = bars_of("trend")
     coarse = Columns(coarse.instrument, "5m", coarse.start_ns[::5], coarse.table[:, ::5])
     with pytest.raises(screen.ScreenError, match="3m bars cannot be made of 5m bars; give finer data"):
-        screen.ground(dataclasses.replace(made, data=(coarse,), run=replace(made.run, timeframes=("3m",))))
+        screen.screen_data(dataclasses.replace(made, data=(coarse,), run=replace(made.run, timeframes=("3m",))))
     with pytest.raises(screen.ScreenError, match="one timeframe, found NSE:SBIN in 1m, 5m"):
-        screen.ground(dataclasses.replace(made, run=replace(made.run, timeframes=("1m", "5m"))))
+        screen.screen_data(dataclasses.replace(made, run=replace(made.run, timeframes=("1m", "5m"))))
 
 
 def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
@@ -273,7 +273,7 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     chosen = replace(made.run, parameters={"fast_period": 3, "slow_period": 8}, **fields)
     made = dataclasses.replace(made, run=chosen)
     result = run(made)
-    on = screen.ground(made)
+    on = screen.screen_data(made)
     figures, _, trips = screen.walked(on, screen.signals(SMA, chosen.parameters, on), 10_000)
     starts = made.data[0].start_ns
     rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
@@ -291,7 +291,7 @@ def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
 
     made = dataclasses.replace(spec(), fees=fees())
     made = dataclasses.replace(made, run=replace(made.run, parameters={"fast_period": 3, "slow_period": 8}))
-    result, on = run(made), screen.ground(made)
+    result, on = run(made), screen.screen_data(made)
     figures, _, _ = screen.walked(on, screen.signals(SMA, made.run.parameters, on))
     assert figures["costs"] == pytest.approx(result.ledger.costs, rel=0.1)
 
@@ -309,7 +309,7 @@ def test_strategy_without_positions_cannot_be_screened() -> None:
         pass
 
     with pytest.raises(screen.ScreenError, match="positions"):
-        screen.ground(spec_of(Plain, bars_of("trend")))
+        screen.screen_data(spec_of(Plain, bars_of("trend")))
 
 
 # luck

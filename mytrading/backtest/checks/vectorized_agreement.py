@@ -18,7 +18,7 @@ from mytrading.backtest.checks.lookahead import cuts_of
 from mytrading.backtest.checks.observer import CheckOutcome, changed, cut, method_place
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec, run
-from mytrading.backtest.search.screen import Ground, ScreenError, can_screen, ground, signals, walked
+from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, screen_data, signals, walked
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import StopPlan
@@ -40,7 +40,7 @@ def agreement(spec: Spec) -> CheckOutcome:
     )
     place = method_place(spec.strategy, "positions")
     try:
-        on = ground(bare)
+        on = screen_data(bare)
         signalled = signals(bare.strategy, bare.run.parameters, on)
     except (ScreenError, StrategyError) as error:
         found.skipped = str(error)
@@ -71,12 +71,12 @@ def agreement(spec: Spec) -> CheckOutcome:
     return found
 
 
-def _ahead(spec: Spec, on: Ground, signalled: np.ndarray[Any, Any], found: CheckOutcome, place: str) -> None:
+def _ahead(spec: Spec, on: ScreenData, signalled: np.ndarray[Any, Any], found: CheckOutcome, place: str) -> None:
     """The array of the first k bars is the beginning of the array of all."""
     for k in cuts_of(signalled):
         end = int(on.ends_ns[k - 1])
         part = changed(spec, (cut(columns, end_ns=end) for columns in spec.data))
-        here = signals(part.strategy, part.run.parameters, ground(part))
+        here = signals(part.strategy, part.run.parameters, screen_data(part))
         rows = np.flatnonzero(~((signalled[:k] == here) | (np.isnan(signalled[:k]) & np.isnan(here))))
         if len(rows):
             row = int(rows[-1])

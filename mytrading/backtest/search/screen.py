@@ -3,6 +3,11 @@
 A strategy takes part by `positions(self, bars)`. Costs are a fraction of turnover taken from the fee schedule at the
 middle price and first lot, slippage is in ticks. A screening only chooses what the event engine then runs; its own
 figures are never the result.
+
+The loop follows the event engine where both can say the same: a signal fills at the next bar's open, a turn closes and
+enters at one open, a signal at the last bar of a session enters nothing, an exit then goes out after the next session's
+first bar, and intraday positions are closed at the square-off. It knows no stops, no margin and no limits. A bar's
+numbers are read at or after its own time only.
 """
 
 from __future__ import annotations
@@ -23,11 +28,11 @@ from mytrading.backtest.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
 from mytrading.backtest.run import Spec
-from mytrading.backtest.search import kernel
-from mytrading.backtest.search.trials import NET, Trial, judged
+from mytrading.backtest.search.trials import NET, Trial, failed, judged
 from mytrading.core.accounting import performance
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.numba_cache import kernel
 from mytrading.core.risk.pretrade.rules_order import product_refusal
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE
@@ -39,8 +44,12 @@ from mytrading.strategies.vectorized import WholeBars
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """Of glibc's malloc.h."""
-SCREENED = ("sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
-            "average_trade", "win_rate", "stability", "annual_volatility", "downside_risk", NET)  # fmt: skip
+ENTRY_OK, BEGINS, SQUARE_OFF, LATE = 1, 2, 4, 8
+"""Marks of a bar: its close may lead to an entry; a session begins with it; intraday positions are closed at its open;
+it comes so long after the bar before that an entry which waits for an exit has expired."""
+
+FIGURES = ("net", "trades", "wins", "gained", "lost", "best", "worst", "bars_held", "costs")
+_NET, _COUNT, _WINS, _GAINED, _LOST, _BEST, _WORST, _BARS, _COSTS = range(len(FIGURES))
 
 
 class ScreenError(ValueError):
@@ -48,7 +57,7 @@ class ScreenError(ValueError):
 
 
 @dataclass(frozen=True)
-class Ground:
+class ScreenData:
     """What all trials share: the bars, what may happen at each, and what a fill costs.
 
     Signals are one a bar of `bars`, in the strategy's timeframe. What is walked are the bars of the data, from which
@@ -74,19 +83,14 @@ class Ground:
     longs: bool
     shorts: bool
 
-    @property
-    def day_count(self) -> int:
-        """How many days have bars."""
-        return len(self.units)
-
 
 def can_screen(strategy: type[BaseStrategy]) -> bool:
     """True if a strategy says its signals for all bars at once."""
     return callable(getattr(strategy, "positions", None))
 
 
-def ground(spec: Spec) -> Ground:
-    """The ground of a spec; `ScreenError` if it cannot be screened."""
+def screen_data(spec: Spec) -> ScreenData:
+    """The bars of a spec, what may happen at each, and what a fill costs; `ScreenError` if it cannot be screened."""
     if not can_screen(spec.strategy):
         raise ScreenError(
             f"{spec.run.name} has no `positions(self, bars)`; write one that returns a signal for every bar, or leave "
@@ -101,7 +105,7 @@ def ground(spec: Spec) -> Ground:
     traded = world.instrument(columns.instrument)
     per_unit = slippage.ticks * (traded.tick_size if traded else 0.0) if isinstance(slippage, SlippageTicks) else 0.0
     buy, sell, fixed = _rates(spec, world, columns, float(units[0]))
-    return Ground(
+    return ScreenData(
         bars=bars_of(frame.columns),
         ends_ns=ends,
         lasts=frame.lasts,
@@ -185,10 +189,10 @@ def _marks(spec: Spec, world: MarketContext, columns: Columns, end: NDArray[np.i
     stale = np.concatenate(([True], start[1:] - end[:-1] > patience))
     square_off = _square_off(spec, world, columns, begins)
     entry &= ~((square_off > 0) & (end >= square_off))
-    marks[(square_off > 0) & (start >= square_off)] |= kernel.SQUARE_OFF
-    marks[entry] |= kernel.ENTRY_OK
-    marks[begins] |= kernel.BEGINS
-    marks[stale] |= kernel.LATE
+    marks[(square_off > 0) & (start >= square_off)] |= SQUARE_OFF
+    marks[entry] |= ENTRY_OK
+    marks[begins] |= BEGINS
+    marks[stale] |= LATE
     return marks
 
 
@@ -215,7 +219,7 @@ def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
     return not product_refusal(instrument.id, run.product, instrument.kind.is_derivative, sold=sold)
 
 
-def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: Ground) -> FloatArray:
+def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: ScreenData) -> FloatArray:
     """The strategy's signal for every bar; `ScreenError` if it is not one number a bar. Parameters by name."""
     instance = strategy.__new__(strategy)
     for name, value in parameters.items():
@@ -229,31 +233,26 @@ def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], o
     return found
 
 
-def walked(on: Ground, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
-    """Figures, profit so far at each day's end (rupees), and up to so many round trips.
+def walked(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
+    """Figures, profit so far at each day's end (rupees), and up to so many trades.
 
-    A round trip names the bars of the data at which it begins and ends.
+    A trade names the bars of the data at which it begins and ends.
     """
-    equity, rows = np.zeros(on.day_count), np.empty((trips, 5))
-    figures = kernel.walk(
-        _placed(on, signalled), on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
+    equity, rows = np.zeros(len(on.units)), np.empty((trips, 5))
+    placed = signalled
+    if on.lasts is not None:  # a signal at the bar that completes a longer one, none inside of that
+        placed = np.full(len(on.opens), np.nan)
+        placed[on.lasts] = signalled
+    figures = walk(
+        placed, on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
         on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
     )  # fmt: skip
-    found = dict(zip(kernel.FIGURES, figures.tolist(), strict=True))
+    found = dict(zip(FIGURES, figures.tolist(), strict=True))
     return found, equity, rows[: int(found["trades"])]
 
 
-def _placed(on: Ground, signalled: FloatArray) -> FloatArray:
-    """Signals at the bars that are walked: none inside a longer bar."""
-    if on.lasts is None:
-        return signalled
-    placed = np.full(len(on.opens), np.nan)
-    placed[on.lasts] = signalled
-    return placed
-
-
 def screened(
-    spec: Spec, on: Ground, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
+    spec: Spec, on: ScreenData, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
 ) -> Trial:
     """One set of parameters, screened. Its figures are estimates, for ranking only."""
     try:
@@ -261,9 +260,9 @@ def screened(
     except ScreenError:
         raise
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
-        said = f"{type(error).__name__}: {error}"
-        return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=said)
-    returns = _returns(profit, on.capital)
+        return failed(number, parameters, f"{type(error).__name__}: {error}")
+    equity = np.concatenate(([on.capital], on.capital + profit))
+    returns = np.diff(equity) / equity[:-1] if (equity > 0).all() else np.empty(0)
     count = int(figures["trades"])
     value, problem = judged(_objective(objective, figures, returns), count, least, objective)
     return Trial(
@@ -275,13 +274,6 @@ def screened(
         returns=tuple(returns.tolist()),
         problem=problem,
     )
-
-
-def _returns(profit: FloatArray, capital: float) -> FloatArray:
-    """Simple returns by day; none if the capital is lost."""
-    equity = np.empty(len(profit) + 1)
-    equity[0], equity[1:] = capital, capital + profit
-    return (equity[1:] - equity[:-1]) / equity[:-1] if (equity > 0).all() else np.empty(0)
 
 
 def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> float:
@@ -300,18 +292,18 @@ def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> 
 
 def sweep(
     spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
-    told: Callable[[int], None] = lambda _done: None,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
     """Every point screened, in order; the compiled loops of several threads run side by side."""
     _keep_freed_memory()
-    on = ground(spec)
+    on = screen_data(spec)
     walked(on, np.full(len(on.bars), np.nan))
     found: list[Trial] = []
     with ThreadPoolExecutor(threads) as pool:
         numbered = enumerate(points)
         for trial in pool.map(lambda item: screened(spec, on, item[0], item[1], objective, least), numbered):
             found.append(trial)
-            told(len(found))
+            progress(len(found))
     return found
 
 
@@ -325,3 +317,128 @@ def _keep_freed_memory() -> None:
         tune = ctypes.CDLL(None).mallopt
         tune(_M_MMAP_THRESHOLD, 1 << 25)
         tune(_M_TRIM_THRESHOLD, 1 << 28)
+
+
+# the compiled walk
+
+
+@kernel(nogil=True)
+def walk(
+    signals: FloatArray,
+    opens: FloatArray,
+    closes: FloatArray,
+    marks: NDArray[np.uint8],
+    ends: NDArray[np.int64],
+    units: FloatArray,
+    longs: bool,
+    shorts: bool,
+    slip: float,
+    buy_rate: float,
+    sell_rate: float,
+    fixed: float,
+    equity: FloatArray,
+    trips: FloatArray,
+) -> FloatArray:
+    """The `FIGURES` of one array of signals (1, −1, 0, NaN for none).
+
+    `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
+    such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill.
+    Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
+    entry price, exit price) as far as it has rows. Most bars signal nothing and find nothing waiting: they are passed
+    over at once.
+    """
+    book = np.zeros(len(FIGURES))
+    held, price, paid, since = 0.0, 0.0, 0.0, 0
+    leaving, entering = False, 0.0
+    bar = 0
+    for day in range(len(ends)):
+        while bar < ends[day]:
+            if not leaving and entering == 0.0:
+                bar = _next(signals, marks, bar, ends[day], SQUARE_OFF if held != 0.0 else 0)
+                if bar == ends[day]:
+                    break
+            signal, mark = signals[bar], marks[bar]
+            leaving, entering = _due(mark, held, leaving, entering)
+            waits = leaving and mark & BEGINS != 0
+            if leaving and held != 0.0 and not waits:
+                at = opens[bar] - (slip if held > 0.0 else -slip)
+                cost = fixed + abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
+                _close(book, trips, bar, since, held, price, at, cost, paid)
+                held = 0.0
+            leaving = waits and held != 0.0
+            if entering != 0.0 and held == 0.0:
+                held, price, since = entering * units[day], opens[bar] + entering * slip, bar
+                paid = fixed + abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
+                book[_NET] -= paid
+                book[_COSTS] += paid
+            leaving, entering = _signalled(signal, mark, held, leaving, longs, shorts)
+            bar += 1
+        equity[day] = book[_NET] + held * (closes[bar - 1] - price)
+    if held != 0.0:
+        book[_BARS] += bar - since
+    book[_NET] = equity[-1] if len(ends) else 0.0
+    return book
+
+
+@kernel(nogil=True)
+def _next(signals: FloatArray, marks: NDArray[np.uint8], bar: int, end: int, watched: int) -> int:
+    """The first bar from `bar` on that wants something or has a watched mark; `end` if there is none before it."""
+    for at in range(np.uint64(bar), np.uint64(end)):
+        if signals[at] == signals[at] or marks[at] & watched:
+            return int(np.int64(at))
+    return end
+
+
+@kernel(nogil=True)
+def _due(mark: int, held: float, leaving: bool, entering: float) -> tuple[bool, float]:
+    """What a bar does to what waits for its open: it may be over, and the clock may close what is held."""
+    if mark & BEGINS or (mark & LATE and held != 0.0):
+        entering = 0.0
+    if mark & SQUARE_OFF and held != 0.0:
+        return True, 0.0
+    return leaving, entering
+
+
+@kernel(nogil=True)
+def _signalled(signal: float, mark: int, held: float, leaving: bool, longs: bool, shorts: bool) -> tuple[bool, float]:
+    """What is to happen at the next open: whether it leaves, and the side it enters on (0: none)."""
+    if signal != signal:
+        return leaving, 0.0
+    if (signal > 0.0 and not longs) or (signal < 0.0 and not shorts):
+        signal = 0.0
+    if signal * held > 0.0:
+        return leaving, 0.0
+    entering = 0.0
+    if signal != 0.0 and mark & ENTRY_OK:
+        entering = 1.0 if signal > 0.0 else -1.0
+    return leaving or held != 0.0, entering
+
+
+@kernel(nogil=True)
+def _close(
+    book: FloatArray,
+    trips: FloatArray,
+    bar: int,
+    since: int,
+    held: float,
+    price: float,
+    at: float,
+    cost: float,
+    paid: float,
+) -> None:
+    """Book the exit of what is held at `at` (rupees); `cost` is the exit's, `paid` was the entry's."""
+    made = held * (at - price)
+    net, count = made - cost - paid, int(book[_COUNT])
+    book[_NET] += made - cost
+    book[_COSTS] += cost
+    if count < len(trips):
+        trips[count, 0], trips[count, 1], trips[count, 2] = since, bar, held
+        trips[count, 3], trips[count, 4] = price, at
+    book[_COUNT] += 1
+    if net > 0:
+        book[_WINS] += 1
+        book[_GAINED] += net
+    else:
+        book[_LOST] -= net
+    book[_BEST], book[_WORST] = max(book[_BEST], net), min(book[_WORST], net)
+    book[_BARS] += bar - since

@@ -31,7 +31,7 @@ from mytrading.strategies.parameters import Parameter
 METHODS = ("grid", "random", "tpe", "nsga")
 FILE = "trials.jsonl"
 Progress = Callable[[int, int, Trial], None]
-"""Told of each finished trial: how many there are now, how many there will be, and the trial."""
+"""Called with each finished trial: how many there are now, how many there will be, and the trial."""
 
 
 class StudyError(ValueError):
@@ -81,13 +81,12 @@ class Record:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / FILE
         self._name = name
-        self._encoder = msgspec.json.Encoder()
-        self._held = -1
+        self._fd = -1
 
     def read(self, fresh: bool = False) -> list[Trial]:
         """Trials of before; `StudyError` if the file is of another search or another has it; a torn line is dropped."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._hold()
+        self._lock()
         try:
             return self._lines(fresh)
         except BaseException:
@@ -96,7 +95,7 @@ class Record:
 
     def _lines(self, fresh: bool) -> list[Trial]:
         if fresh or not self._path.stat().st_size:
-            self._path.write_bytes(self._encoder.encode({"search": self._name}) + b"\n")
+            self._path.write_bytes(msgspec.json.encode({"search": self._name}) + b"\n")
             return []
         lines = self._path.read_bytes().split(b"\n")
         try:
@@ -111,7 +110,7 @@ class Record:
         found, good = [], [lines[0]]
         for line in lines[1:]:
             try:
-                found.append(_known(msgspec.json.decode(line, type=_Line)))
+                found.append(_read_line(line))
                 good.append(line)
             except msgspec.DecodeError:
                 continue
@@ -120,18 +119,18 @@ class Record:
 
     def close(self) -> None:
         """Let others have the file."""
-        if self._held >= 0:
-            fcntl.flock(self._held, fcntl.LOCK_UN)  # also for workers that were forked meanwhile
-            os.close(self._held)
-            self._held = -1
+        if self._fd >= 0:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)  # also for workers that were forked meanwhile
+            os.close(self._fd)
+            self._fd = -1
 
-    def _hold(self) -> None:
-        self._held = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+    def _lock(self) -> None:
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._held)
-            self._held = -1
+            os.close(self._fd)
+            self._fd = -1
             raise StudyError(
                 f"{self._path}: another search writes to it; wait for its end, or name another folder with --report"
             ) from None
@@ -139,36 +138,15 @@ class Record:
     def add(self, trial: Trial) -> None:
         """Write one trial down."""
         with self._path.open("ab") as file:
-            file.write(self._encoder.encode(_line(trial)) + b"\n")
+            file.write(msgspec.json.encode(trial) + b"\n")
 
 
-class _Line(msgspec.Struct, kw_only=True):
-    """A trial as it is written: JSON has no NaN."""
-
-    number: int
-    parameters: dict[str, Parameter]
-    objective: float | None
-    net: float
-    trades: int
-    trade_hash: str
-    metrics: dict[str, float | None]
-    returns: tuple[float, ...]
-    seconds: float
-    problem: str
-
-
-def _line(trial: Trial) -> _Line:
-    body = msgspec.structs.asdict(trial)
-    body["objective"] = trial.objective if trial.counts else None
-    body["metrics"] = {name: value if math.isfinite(value) else None for name, value in trial.metrics.items()}
-    return _Line(**body)
-
-
-def _known(line: _Line) -> Trial:
-    body = msgspec.structs.asdict(line)
-    body["objective"] = math.nan if line.objective is None else line.objective
-    body["metrics"] = {name: math.nan if value is None else value for name, value in line.metrics.items()}
-    return Trial(**body)
+def _read_line(line: bytes) -> Trial:
+    """A trial as it was written: JSON has null for NaN."""
+    body = msgspec.json.decode(line, type=dict[str, Any])
+    metrics = {name: math.nan if value is None else value for name, value in body.get("metrics", {}).items()}
+    objective = math.nan if body.get("objective") is None else body["objective"]
+    return msgspec.convert({**body, "objective": objective, "metrics": metrics}, Trial)
 
 
 def fitting(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
@@ -181,7 +159,7 @@ def fitting(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameter
 
 
 def search(
-    plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], told: Progress,
+    plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], progress: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
     """Run what is missing of a plan, or of the given `points`; returns all, with those of `before` that fit."""
@@ -206,7 +184,7 @@ def search(
                 keep(trial)
                 trials.append(trial)
                 asking.tell(trial)
-                told(len(trials), plan.wanted, trial)
+                progress(len(trials), plan.wanted, trial)
     except BrokenProcessPool as error:
         raise WorkersError(
             f"a worker died, perhaps for want of memory; {len(trials)} trials are kept: try again with fewer --workers"
@@ -255,7 +233,8 @@ class _Sampled:
         if better(plan.objective) < 0:
             direction = optuna.study.StudyDirection.MINIMIZE
         self._study = optuna.create_study(direction=direction, sampler=_sampler(plan))
-        self._of = {axis.name: _distribution(axis) for axis in plan.space.axes}
+        self._numeric = {axis.name: _is_numeric(axis) for axis in plan.space.axes}
+        self._of = {axis.name: self._distribution(axis) for axis in plan.space.axes}
         self._asked: dict[tuple[Parameter, ...], Any] = {}
         self._random = random.Random(plan.seed)
 
@@ -263,7 +242,11 @@ class _Sampled:
         space = self._plan.space
         for _ in range(20):
             asked = self._study.ask(self._of)
-            point = {**space.fixed, **{name: _value(space, name, raw) for name, raw in asked.params.items()}}
+            values = {
+                axis.name: axis.values[raw] if self._numeric[axis.name] else raw
+                for axis, raw in ((axis, asked.params[axis.name]) for axis in space.axes)
+            }
+            point = {**space.fixed, **values}
             key = _key(point, space)
             if key not in self._seen:
                 self._seen.add(key)
@@ -285,10 +268,19 @@ class _Sampled:
             state = None if trial.counts else optuna.trial.TrialState.FAIL
             self._study.tell(asked, trial.objective if trial.counts else None, state=state)
         elif trial.counts:
-            params = {name: _raw(self._plan.space, name, trial.parameters[name]) for name in self._of}
+            params = {
+                axis.name: axis.values.index(value) if self._numeric[axis.name] else value
+                for axis, value in ((axis, trial.parameters[axis.name]) for axis in self._plan.space.axes)
+            }
             self._study.add_trial(
                 optuna.trial.create_trial(params=params, distributions=self._of, value=trial.objective)
             )
+
+    def _distribution(self, axis: Axis) -> Any:
+        """Numbers as places on their axis, so that any step is exact and near values are near; texts as texts."""
+        if self._numeric[axis.name]:
+            return optuna.distributions.IntDistribution(0, len(axis.values) - 1)
+        return optuna.distributions.CategoricalDistribution(axis.values)
 
 
 def _sampler(plan: StudyPlan) -> Any:
@@ -300,26 +292,5 @@ def _sampler(plan: StudyPlan) -> Any:
     return samplers.RandomSampler(seed=plan.seed)
 
 
-def _distribution(axis: Axis) -> Any:
-    """Numbers as places on their axis, so that any step is exact and near values are near; words as words."""
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values):
-        return optuna.distributions.IntDistribution(0, len(axis.values) - 1)
-    return optuna.distributions.CategoricalDistribution(axis.values)
-
-
-def _values(space: Space, name: str) -> tuple[Parameter, ...]:
-    return next(axis.values for axis in space.axes if axis.name == name)
-
-
-def _value(space: Space, name: str, raw: Any) -> Parameter:
-    values = _values(space, name)
-    return raw if raw in values and not _is_numeric(values) else values[int(raw)]
-
-
-def _raw(space: Space, name: str, value: Parameter) -> Any:
-    values = _values(space, name)
-    return values.index(value) if _is_numeric(values) else value
-
-
-def _is_numeric(values: Sequence[Parameter]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+def _is_numeric(axis: Axis) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values)

@@ -29,7 +29,7 @@ OBJECTIVES = (
     "sharpe", "sortino", "calmar", "omega", "total_return", "annual_return", "max_drawdown", "profit_factor",
     "average_trade", "win_rate", "stability", "annual_volatility", "downside_risk", NET,
 )  # fmt: skip
-"""What a search can strive for: a metric of the report, or rupees after costs."""
+"""What a search can maximise (or minimise): a metric of the report, or rupees after costs."""
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,31 +61,15 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     try:
         result = run(spec.with_parameters(parameters))
     except (DataError, AskedWrongly) as error:
-        return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=str(error))
-    return _trial(result, number, parameters, objective, least_trades, time.perf_counter() - began)
-
-
-def judged(value: float, trips: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
-    """The figure to strive for, NaN of fewer than `least` round trips (`why`: more words on that), and its problem."""
-    if trips < least:
-        return math.nan, f"{trips} round trips, at least {least} are asked for{why}"
-    return value, "" if math.isfinite(value) else f"its returns give no {objective}"
-
-
-def _trial(
-    result: RunResult, number: int, parameters: Mapping[str, Parameter], objective: str, least: int, seconds: float
-) -> Trial:
+        return failed(number, parameters, str(error))
+    seconds = round(time.perf_counter() - began, 4)
     if result.fault is not None:
-        said = f"{result.fault.error} ({result.fault.where})"
-        return Trial(
-            number=number, parameters=dict(parameters), objective=math.nan, problem=said, seconds=round(seconds, 4)
-        )
+        return failed(number, parameters, f"{result.fault.error} ({result.fault.where})", seconds)
     found = metrics(result)
     net = result.gross - result.ledger.costs
     count = len(result.ledger.trades)
-    value = net if objective == NET else found[objective]
-    why = _denied(result) if count < least else ""
-    value, problem = judged(value, count, least, objective, why)
+    why = _most_denied(result) if count < least_trades else ""
+    value, problem = judged(net if objective == NET else found[objective], count, least_trades, objective, why)
     return Trial(
         number=number,
         parameters=dict(parameters),
@@ -95,13 +79,25 @@ def _trial(
         trade_hash=result.ledger.hash(),
         metrics=found,
         returns=tuple(daily_returns(result).tolist()),
-        seconds=round(seconds, 4),
+        seconds=seconds,
         problem=problem,
     )
 
 
-def _denied(result: RunResult) -> str:
-    """What was denied most often, in the words of its first time: why a run trades so little."""
+def failed(number: int, parameters: Mapping[str, Parameter], problem: str, seconds: float = 0.0) -> Trial:
+    """A trial without a figure."""
+    return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=problem, seconds=seconds)
+
+
+def judged(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
+    """The objective's figure and its problem; NaN of fewer than `least` trades, with `why` there are so few."""
+    if trades < least:
+        return math.nan, f"{trades} trades, at least {least} are asked for{why}"
+    return value, "" if math.isfinite(value) else f"its returns give no {objective}"
+
+
+def _most_denied(result: RunResult) -> str:
+    """The denial that came most often, with the text of its first time: why a run trades so little."""
     if not result.ledger.counts:
         return ""
     code, count = max(result.ledger.counts.items(), key=lambda item: (item[1], item[0]))
@@ -196,14 +192,14 @@ def stability(best: Trial, trials: Sequence[Trial], space: Space, objective: str
     worth = {
         space.index_of(trial.parameters): sign * trial.objective if trial.counts else -math.inf for trial in trials
     }
-    near = [value for place, value in worth.items() if place != here and _is_next(place, here)]
+    near = [
+        value
+        for place, value in worth.items()
+        if place != here and all(abs(a - b) <= 1 for a, b in zip(place, here, strict=True))
+    ]
     if not near:
         return Stability(0, math.nan, math.nan)
     middle = float(np.median(near)) if all(map(math.isfinite, near)) else sorted(near)[len(near) // 2]
     everything = sorted(worth.values())
     rank = sum(value < middle for value in everything) / len(everything)
     return Stability(len(near), sign * middle, rank)
-
-
-def _is_next(place: tuple[int, ...], here: tuple[int, ...]) -> bool:
-    return all(abs(a - b) <= 1 for a, b in zip(place, here, strict=True))

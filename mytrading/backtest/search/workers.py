@@ -21,7 +21,7 @@ from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.trials import Trial, evaluate
@@ -77,7 +77,7 @@ class Payload:
 
 
 def packed(spec: Spec, file: Path) -> Payload:
-    """The payload of a spec whose strategy stands in `file`."""
+    """The payload of a spec whose strategy is in `file`."""
     bare = dataclasses.replace(spec, strategy=BaseStrategy)
     text = file.read_text(encoding="utf-8")
     return Payload(pickle.dumps(bare), str(file.resolve()), text, strategy_name(spec.strategy))
@@ -94,26 +94,31 @@ class WorkersError(RuntimeError):
     """There are no workers to be had; the message says what to do."""
 
 
-class Workers(Protocol):
-    """Runs trials side by side."""
+@dataclasses.dataclass(frozen=True)
+class Workers:
+    """Runs trials side by side, `count` at a time; `source` is the payload, or the path where it is."""
 
+    executor: Executor
+    source: Any
     count: int
     where: str
+    objective: str
+    least: int
 
     def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
         """Begin one trial."""
-        ...
+        return self.executor.submit(_trial, self.source, number, dict(parameters), self.objective, self.least)
 
 
 @functools.lru_cache(maxsize=2)
-def _spec_in(path: str) -> Spec:
-    payload: Payload = pickle.loads(Path(path).read_bytes())
+def _spec(source: str | Payload) -> Spec:
+    payload: Payload = pickle.loads(Path(source).read_bytes()) if isinstance(source, str) else source
     return payload.open()
 
 
-@functools.lru_cache(maxsize=2)
-def _spec_of(payload: Payload) -> Spec:
-    return payload.open()
+def _trial(source: str | Payload, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
+    """Run by a worker."""
+    return evaluate(_spec(source), number, parameters, objective, least)
 
 
 def _begin(folder: str) -> None:
@@ -135,28 +140,6 @@ def _end_with_parent(folder: str) -> None:
     os._exit(1)
 
 
-def _local(path: str, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
-    return evaluate(_spec_in(path), number, parameters, objective, least)
-
-
-def _remote(payload: Payload, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
-    return evaluate(_spec_of(payload), number, parameters, objective, least)
-
-
-class _Submitting:
-    """Trials by an executor; `first` is what each call begins with: where the payload is, or the payload."""
-
-    def __init__(self, executor: Executor, call: Any, first: Any, count: int, where: str, how: tuple[str, int]) -> None:
-        self._executor, self._call, self._first = executor, call, first
-        self._objective, self._least = how
-        self.count = count
-        self.where = where
-
-    def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
-        given: tuple[Any, ...] = (self._first, number, dict(parameters), self._objective, self._least)
-        return self._executor.submit(self._call, *given)
-
-
 @contextmanager
 def local(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
     """Processes of this machine: so many, or one a core."""
@@ -167,30 +150,24 @@ def local(payload: Payload, objective: str, least: int, count: int = 0) -> Itera
         spawn = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(most, mp_context=spawn, initializer=_begin, initargs=(folder,))
         try:
-            yield _Submitting(pool, _local, str(path), most, f"{most} processes", (objective, least))
+            yield Workers(pool, str(path), most, f"{most} processes", objective, least)
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _dask() -> Any:
-    try:
-        import distributed
-    except ImportError:
-        raise WorkersError(MISSING) from None
-    return distributed
 
 
 @contextmanager
 def on_cluster(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
     """The workers of a Dask scheduler at `address`, or of a cluster made here for `local-cluster`."""
-    dask = _dask()
-    here = address == LOCAL_CLUSTER
     try:
-        client = (
-            dask.Client(n_workers=count or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None)
-            if here
-            else dask.Client(address, timeout="10s")
-        )
+        import distributed
+    except ImportError:
+        raise WorkersError(MISSING) from None
+    dask: Any = distributed  # its methods have no types
+    try:
+        if address == LOCAL_CLUSTER:
+            client = dask.Client(n_workers=count or os.cpu_count() or 1, threads_per_worker=1, dashboard_address=None)
+        else:
+            client = dask.Client(address, timeout="10s")
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkersError(
             f"--on {address}: no Dask scheduler answers there ({error}); start one with `dask scheduler`"
@@ -199,9 +176,9 @@ def on_cluster(payload: Payload, objective: str, least: int, address: str, count
         threads = sum(client.nthreads().values())
         if not threads:
             raise WorkersError(f"--on {address}: the scheduler has no workers; start them with `dask worker {address}`")
-        given = client.scatter(payload, broadcast=True, hash=False)
+        scattered = client.scatter(payload, broadcast=True, hash=False)
         executor = client.get_executor(pure=False)
-        yield _Submitting(executor, _remote, given, threads, f"{threads} Dask workers", (objective, least))
+        yield Workers(executor, scattered, threads, f"{threads} Dask workers", objective, least)
     except (dask.scheduler.KilledWorker, CancelledError) as error:
         raise WorkersError(
             f"--on {address}: its workers or the scheduler went away ({type(error).__name__}); what is done is kept: "

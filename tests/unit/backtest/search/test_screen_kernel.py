@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from mytrading.backtest.search import kernel
+from mytrading.backtest.search import screen as kernel
 from mytrading.strategies.vectorized import crosses_above, crosses_below
 
 

@@ -115,7 +115,7 @@ def test_combination_that_the_file_could_not_say_is_a_trial_with_a_problem(home:
 
 def test_trial_without_trades_says_what_was_denied(home: Path) -> None:
     trial = evaluate(prepared(home).spec, 0, {"leg2.stop": "price 0.05"}, "net", 1)
-    assert "0 round trips, at least 1 are asked for; STOP_LEVEL" in trial.problem
+    assert "0 trades, at least 1 are asked for; STOP_LEVEL" in trial.problem
     assert "must lie above the price" in trial.problem
 
 
