@@ -90,7 +90,7 @@ class Spec:
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
-        """The same run with other parameters; `AskedWrongly` if a file of legs cannot have them."""
+        """The same run with other parameters; `RequestError` if a file of legs cannot have them."""
         if self.legs is None:
             return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
         run = self.legs.changed(self.run, given)

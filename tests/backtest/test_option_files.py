@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from mytrading.adapters.nse.bhavcopy import BhavcopyError, read_bhavcopy
 from mytrading.adapters.storage.bar_store import BarStore
-from mytrading.backtest.data.load import load
+from mytrading.backtest.data.load import RequestError, load
 from mytrading.backtest.options.market import OptionMarket
 from mytrading.backtest.results.output import options_line, options_of
 from mytrading.backtest.results.report import option_tables
 from mytrading.backtest.run import run
-from mytrading.backtest.setup.prepare import AskedWrongly, RunRequest, prepare
+from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.app import app
 from mytrading.cli.shell.output import Failure
 from mytrading.core.options import black76
@@ -242,7 +242,7 @@ def test_a_run_on_a_bhavcopy_says_how_much_of_it_was_calibrated(tmp_path: Path) 
 def test_a_source_without_options_is_refused(tmp_path: Path, name: str, text: str | None, said: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises((AskedWrongly, ValueError), match=said):
+    with pytest.raises((RequestError, ValueError), match=said):
         prepare(ROOT, asked(str(tmp_path / name)))
 
 

@@ -14,12 +14,12 @@ import pytest
 
 from mytrading.backtest.checks import run_all as checks
 from mytrading.backtest.data.columns import Columns, DataError
-from mytrading.backtest.data.load import load
+from mytrading.backtest.data.load import RequestError, load
 from mytrading.backtest.options.market import OptionMarket, OptionTerms
 from mytrading.backtest.results.output import options_of, summary
 from mytrading.backtest.results.report import price_figure, share_tables, write_report
 from mytrading.backtest.run import RunResult, Spec, run
-from mytrading.backtest.setup.prepare import AskedWrongly, RunRequest, prepare
+from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.legs.templates import TEMPLATES, text_of
 from mytrading.config.env_variables import VARIABLES, Variable
 from mytrading.core.time import ist_date
@@ -255,12 +255,12 @@ def test_given_volatility_makes_dearer_options_than_a_lower_one() -> None:
     ],
 )
 def test_a_surface_that_cannot_be_is_refused(given: dict[str, Any], said: str) -> None:
-    with pytest.raises(AskedWrongly, match=said):
+    with pytest.raises(RequestError, match=said):
         prepare(ROOT, asked("Options_Straddle", **given))
 
 
 def test_volatility_without_options_is_refused() -> None:
-    with pytest.raises(AskedWrongly, match="--options model"):
+    with pytest.raises(RequestError, match="--options model"):
         prepare(ROOT, asked("SMA_Crossover", iv="0.1"))
 
 
@@ -272,7 +272,7 @@ def test_bars_of_a_share_without_contracts_are_refused() -> None:
 
 
 def test_an_unknown_name_lists_files_of_legs_too(home: Path) -> None:
-    with pytest.raises(AskedWrongly, match="Of_iron_condor"):
+    with pytest.raises(RequestError, match="Of_iron_condor"):
         prepare(home, asked("Of_iron_condr"))
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class AskedWrongly(ValueError):
+class RequestError(ValueError):
     """An option that cannot be met; the message says what was expected, what was found and what to do."""
 
 

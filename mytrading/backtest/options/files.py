@@ -19,7 +19,7 @@ from mytrading.adapters.storage.bar_store import FILE as BARS
 from mytrading.adapters.storage.warehouse import FILE as WAREHOUSE
 from mytrading.adapters.storage.warehouse import Warehouse
 from mytrading.backtest.data.columns import SPANS, Columns, DataError, resampled
-from mytrading.backtest.data.load import AskedWrongly, NameOf, Rows, load_many
+from mytrading.backtest.data.load import NameOf, RequestError, Rows, load_many
 from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
@@ -57,7 +57,7 @@ class OptionRecords(NamedTuple):
 
 
 def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles:
-    """All that the sources hold of the run's underlyings; `AskedWrongly`, `DataError` say what cannot be used."""
+    """All that the sources hold of the run's underlyings; `RequestError`, `DataError` say what cannot be used."""
     bars = Recorded({}, {})
     recorded = bars.columns
     days: list[ListedDay] = []
@@ -65,14 +65,14 @@ def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles
     for source in sources:
         path = Path(source)
         if not path.exists():
-            raise AskedWrongly(f"--options {source}: no such file or folder; expected model, a bhavcopy, or bars")
+            raise RequestError(f"--options {source}: no such file or folder; expected model, a bhavcopy, or bars")
         before = (len(recorded), len(days), len(bars.quotes))
         for file in _files(path):
             _read(file, run, bars, days)
         more, listed, quoted = len(recorded) - before[0], len(days) - before[1], len(bars.quotes) - before[2]
         if not more and not listed:
             names = ", ".join(run.underlyings())
-            raise AskedWrongly(f"--options {source}: nothing of options on {names} in it")
+            raise RequestError(f"--options {source}: nothing of options on {names} in it")
         asked = f" ({quoted} of them with bid and ask)" if quoted else ""
         what = [f"bars of {more} contracts{asked}"] * bool(more) + [f"the contracts of {listed} days"] * bool(listed)
         said.append(f"{' and '.join(what)} from {source}")
@@ -86,7 +86,7 @@ def _files(path: Path) -> list[Path]:
     known = (*SUFFIXES, ".parquet", ".pq", BARS, WAREHOUSE)
     found = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name.lower().endswith(known)]
     if not found:
-        raise AskedWrongly(f"--options {path}: no file in it that holds bars or is a bhavcopy")
+        raise RequestError(f"--options {path}: no file in it that holds bars or is a bhavcopy")
     return found
 
 
@@ -99,7 +99,7 @@ def _read(path: Path, run: OptionRecords, recorded: Recorded, days: list[ListedD
         try:
             file = read_bhavcopy(path)
         except BhavcopyError as error:
-            raise AskedWrongly(str(error)) from error
+            raise RequestError(str(error)) from error
         days += listed_days(file, run)
         _take(_as_bars(file, run), run, recorded, str(path))
     else:

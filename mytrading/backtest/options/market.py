@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,8 @@ def around(price: float, sides: Sides, tick: float) -> Sides:
     return max(price - half, min(price, tick)), price + half
 
 
+SHAPE_SETTINGS = ("skew", "smile", "near", "near_days", "carry", "rate", "spread_ticks", "wing_ticks")
+"""Settings of a `Shape` that a run may change."""
 MODELLED, CALIBRATED, RECORDED = 0, 1, 2
 """Where a price came from: the surface's own shape, volatilities read off prices, or a price that was made."""
 SOURCES = ("modelled", "calibrated", "recorded")
@@ -138,6 +140,28 @@ class OptionTerms:
     same_day: bool = False
     legs_only: bool = True
     tables: RiskTables = field(default_factory=RiskTables)
+
+    def sentence(self) -> str:
+        """One sentence on what modelled prices are made of."""
+        shape = self.shape
+        realised = f"{self.factor:g} times the realised volatility of the {self.sessions} days before"
+        return (
+            f"what nobody recorded of options is priced off the underlying (docs/options-backtest.md): "
+            f"{f'volatility {self.level:g}' if self.level else realised} at the money, skew {shape.skew:g}, "
+            f"smile {shape.smile:g}, near {shape.near:g} over {shape.near_days:g} days, carry {shape.carry:g}, "
+            f"half a spread of {shape.spread_ticks:g} ticks and {shape.wing_ticks:g} more a deviation"
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """The same as figures; `iv` is None where it is the realised one."""
+        return {
+            "iv": self.level or None,
+            "iv_sessions": self.sessions,
+            "iv_factor": self.factor,
+            **{name: getattr(self.shape, name) for name in SHAPE_SETTINGS},
+            "settle_minutes": self.settle_minutes,
+            "bhavcopy": "same_day" if self.same_day else "before",
+        }
 
 
 WEEKS, MONTHS, EACH = 2, 3, 40

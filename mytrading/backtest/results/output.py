@@ -15,7 +15,6 @@ import numpy as np
 
 from mytrading.backtest.options.loop import Priced
 from mytrading.backtest.run import RunResult
-from mytrading.backtest.setup.options import described
 from mytrading.core.accounting import performance
 from mytrading.core.time import format_ist, ist_date
 
@@ -145,7 +144,7 @@ def options_of(result: RunResult) -> dict[str, Any] | None:
         "gaps": dict(sorted(result.priced.gaps.items())),
         "quotes": _quotes_of(result.priced),
         "contracts": len(result.priced.columns),
-        "surface": described(result.spec.options),
+        "surface": result.spec.options.figures(),
     }
 
 

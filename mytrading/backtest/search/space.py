@@ -71,7 +71,7 @@ def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
 def parse_legs(legs: RunChanges, texts: Sequence[str]) -> Space:
     """The space of values of a file of legs: `leg1.stop=20%:40%:10%`, `leg1.strike=OTM 1:5`, `entry_time=09:20,09:45`.
 
-    `SpaceError` or `AskedWrongly` says what cannot be met.
+    `SpaceError` or `RequestError` says what cannot be met.
     """
 
     def found(given: str, text: str, values: str) -> list[tuple[str, Parameter]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.backtest.data.columns import DataError
-from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.results.output import daily_returns, metrics
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.backtest.search.space import Space
@@ -60,7 +60,7 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     began = time.perf_counter()
     try:
         result = run(spec.with_parameters(parameters))
-    except (DataError, AskedWrongly) as error:
+    except (DataError, RequestError) as error:
         return failed(number, parameters, str(error))
     seconds = round(time.perf_counter() - began, 4)
     if result.fault is not None:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import asdict, replace
 from pydantic import ValidationError
 
-from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.data.load import RequestError
 from mytrading.config.leg_plan import NOT_OF_LEGS, OWN_KEYS, LegConfig, LegPlanConfig
 from mytrading.config.run_config import run_of
 from mytrading.config.strategies import FIELDS, StrategyConfig, strategy_config
@@ -43,7 +43,7 @@ class LegNumbers:
     symbols: SymbolConfig
 
     def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """The run with these values; `AskedWrongly` names the key that cannot have its value.
+        """The run with these values; `RequestError` names the key that cannot have its value.
 
         What the command set besides (lots, product, stop) stays, unless a key of `given` says otherwise.
         """
@@ -53,7 +53,7 @@ class LegNumbers:
         try:
             after = self._run(run, self._config(given), self._table(given))
         except ValidationError as error:
-            raise AskedWrongly(_said(error)) from None
+            raise RequestError(_said(error)) from None
         told, old = asdict(after), asdict(before)
         return replace(run, **{name: getattr(after, name) for name in told if told[name] != old[name]})
 
@@ -66,7 +66,7 @@ class LegNumbers:
         return (*of_legs, *of_all, *dict.fromkeys(own), *(_dotted(name) for name in FIELDS if "risk_" in name))
 
     def name_of(self, key: str) -> str:
-        """The key as it is written in results; `AskedWrongly` if there is no such one."""
+        """The key as it is written in results; `RequestError` if there is no such one."""
         wanted = key.strip().lower()
         if found := _RISK.fullmatch(wanted):
             wanted = f"risk.{found[1]}"
@@ -74,19 +74,19 @@ class LegNumbers:
         if wanted in known:
             return wanted
         if (leg := _LEG.fullmatch(wanted)) and not 1 <= int(leg[1]) <= len(self.table["legs"]):
-            raise AskedWrongly(f"--param {key}: expected leg1 to leg{len(self.table['legs'])}, found leg{leg[1]}")
+            raise RequestError(f"--param {key}: expected leg1 to leg{len(self.table['legs'])}, found leg{leg[1]}")
         examples = "leg1.stop, legs.stop, risk.max_loss, entry_time"
-        raise AskedWrongly(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
+        raise RequestError(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
 
     def check(self, name: str, values: Sequence[Parameter]) -> None:
-        """`AskedWrongly` for a value that a key cannot have, whatever the others are."""
+        """`RequestError` for a value that a key cannot have, whatever the others are."""
         for value in values:
             try:
                 _plan_of(self._table({name: value}))
                 self._config({name: value})
             except ValidationError as error:
                 if (where := error.errors()[0]["loc"]) and isinstance(where[-1], str):
-                    raise AskedWrongly(_said(error)) from None
+                    raise RequestError(_said(error)) from None
 
     def _run(self, run: StrategyRun, config: StrategyConfig, table: Mapping[str, Any]) -> StrategyRun:
         plan = _plan_of(table).plan(self.symbols)

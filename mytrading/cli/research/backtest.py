@@ -62,7 +62,8 @@ def backtest(
 def prepare_run(asked: RunRequest, profile: str) -> Prepared:
     """A run of these options; ends the command where it cannot be prepared."""
     from mytrading.backtest.data.columns import DataError
-    from mytrading.backtest.setup.prepare import AskedWrongly, prepare
+    from mytrading.backtest.data.load import RequestError
+    from mytrading.backtest.setup.prepare import prepare
     from mytrading.config.symbols import UnknownSymbol
     from mytrading.runtime.host.paths import project_home
     from mytrading.strategies.errors import StrategyError
@@ -70,7 +71,7 @@ def prepare_run(asked: RunRequest, profile: str) -> Prepared:
     with failures():
         try:
             return prepare(project_home(), asked, lambda *what: fetched(profile, *what))
-        except (AskedWrongly, DataError, StrategyError, UnknownSymbol) as error:
+        except (RequestError, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
 
 

@@ -72,11 +72,12 @@ class SearchOptions(RunOptions):
 
     def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""
+        from mytrading.backtest.data.load import RequestError
         from mytrading.backtest.search.space import SpaceError, parse, parse_legs
         from mytrading.backtest.search.study import METHODS, StudyPlan
         from mytrading.backtest.search.trials import OBJECTIVES
         from mytrading.backtest.search.workers import packed
-        from mytrading.backtest.setup.prepare import AskedWrongly, prepare, source_file
+        from mytrading.backtest.setup.prepare import prepare, source_file
         from mytrading.config.symbols import UnknownSymbol
         from mytrading.runtime.host.paths import project_home
         from mytrading.strategies.errors import StrategyError
@@ -92,7 +93,7 @@ class SearchOptions(RunOptions):
                 space = parse_legs(legs, self.param) if legs else parse(found.spec.strategy, self.param)
                 plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
                 return found, plan, packed(found.spec, source_file(home, self.name))
-            except (AskedWrongly, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
+            except (RequestError, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
                 fail(USAGE, str(error))
 
     def folder(self, command: str) -> Path:

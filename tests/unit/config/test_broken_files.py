@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.backtest.data.load import AskedWrongly
+from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.setup.prepare import RunRequest, prepare, strategy_file
 from mytrading.cli.main import run
 from mytrading.config import ConfigurationError, load_settings
@@ -154,7 +154,7 @@ def test_name_that_two_files_declare_stops_what_is_enabled_under_it(home: Path) 
         load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "SMA_Crossover"})
     warnings = load_settings(home, "default", {}, {"ENABLED_STRATEGIES": "RSI_MeanReversion"}).warnings
     assert any(said in text for text in warnings)
-    with pytest.raises(AskedWrongly, match=said):
+    with pytest.raises(RequestError, match=said):
         strategy_file(home, "sma_crossover")
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.run import RunChanges, run
 from mytrading.backtest.search.space import SpaceError, parse_legs
 from mytrading.backtest.search.trials import evaluate
 from mytrading.backtest.search.workers import packed
 from mytrading.backtest.setup import prepare as preparation
-from mytrading.backtest.setup.prepare import AskedWrongly, Prepared, RunRequest, prepare, source_file
+from mytrading.backtest.setup.prepare import Prepared, RunRequest, prepare, source_file
 from mytrading.cli.app import app
 from tests.kit.backtest_specs import load_once
 from tests.kit.project import ROOT, copy_project
@@ -144,7 +145,7 @@ def test_ranges_keep_the_words_about_their_numbers(home: Path) -> None:
     ],
 )
 def test_value_or_key_that_cannot_be_is_refused_before_the_first_trial(home: Path, text: str, said: str) -> None:
-    with pytest.raises((AskedWrongly, SpaceError)) as refused:
+    with pytest.raises((RequestError, SpaceError)) as refused:
         parse_legs(keys(home), [text])
     assert said in str(refused.value)
 
