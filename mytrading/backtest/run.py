@@ -13,9 +13,9 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import Feed
+from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.engine.fast_path import Trips
 from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, terms_of
 from mytrading.backtest.engine.ledger import ChargeOf, Curve, Ledger, curve_of

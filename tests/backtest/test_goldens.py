@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.backtest.assumptions import Models, SlippageTicks
+from mytrading.backtest.engine.assumptions import Models, SlippageTicks
 from mytrading.backtest.run import run
 from mytrading.messages.enums import Product
 from mytrading.messages.run_config import StopPlan

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.backtest.assumptions import Models, SlippageFraction, SlippageTicks
 from mytrading.backtest.data.columns import Columns, checked
+from mytrading.backtest.engine.assumptions import Models, SlippageFraction, SlippageTicks
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.enums import Product

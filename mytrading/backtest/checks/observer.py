@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import ACCOUNT, MarketContext
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import SHOWN, Feed, merged
+from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.engine.strategy_host import Fault, NoCallGuard, StrategyHost

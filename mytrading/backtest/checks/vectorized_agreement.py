@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import Models
 from mytrading.backtest.checks.lookahead import cuts_of
 from mytrading.backtest.checks.observer import CheckOutcome, changed, cut, method_place
+from mytrading.backtest.engine.assumptions import Models
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec, run
 from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, screen_data, signals, walked

@@ -13,8 +13,8 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.assumptions import Models
 from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.time import DAY, IST_OFFSET, MINUTE

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import date
 from math import ceil, floor
 
-from mytrading.backtest.assumptions import MarketContext
 from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merged
+from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Ledger
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import Models
+from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange import Account, BookOrder, BooksSnapshot, Exchange, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import FillRules, exchange_price

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import MarketContext
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import BarTape, Feed
+from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.engine.loop import Loop
 from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, around

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.backtest.assumptions import Models
+from mytrading.backtest.engine.assumptions import Models
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.parity.facts import DaySide

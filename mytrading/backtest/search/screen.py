@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
+from mytrading.backtest.engine.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.trials import NET, Trial, failed, judged
 from mytrading.core.accounting import performance

@@ -17,7 +17,10 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from mytrading.backtest.assumptions import (
+from mytrading.backtest.data.columns import SPANS, Columns, DataError, checked
+from mytrading.backtest.data.feeds import sessions
+from mytrading.backtest.data.load import RequestError, are_daily_files, load, load_days
+from mytrading.backtest.engine.assumptions import (
     EveryDay,
     FillLimits,
     Models,
@@ -26,9 +29,6 @@ from mytrading.backtest.assumptions import (
     SlippageTicks,
     VolumeCap,
 )
-from mytrading.backtest.data.columns import SPANS, Columns, DataError, checked
-from mytrading.backtest.data.feeds import sessions
-from mytrading.backtest.data.load import RequestError, are_daily_files, load, load_days
 from mytrading.backtest.options.files import OptionRecords, read_sources
 from mytrading.backtest.options.market import SHAPE_SETTINGS, OptionTerms
 from mytrading.backtest.run import Spec, unlimited

@@ -8,8 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mytrading.backtest.assumptions import FillLimits, MarketContext, Models, SlippageFraction, SlippageTicks, VolumeCap
 from mytrading.backtest.data.columns import Columns
+from mytrading.backtest.engine.assumptions import (
+    FillLimits,
+    MarketContext,
+    Models,
+    SlippageFraction,
+    SlippageTicks,
+    VolumeCap,
+)
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.run import RunResult, run
 from mytrading.core.exchange import ExchangeRefusal, OrderRequest

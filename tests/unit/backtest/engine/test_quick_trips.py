@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from mytrading.backtest.assumptions import Models, VolumeCap
 from mytrading.backtest.data.columns import BARS_AT_ONCE, checked
+from mytrading.backtest.engine.assumptions import Models, VolumeCap
 from mytrading.backtest.engine.fast_path import Trips
 from mytrading.backtest.run import run
 from mytrading.messages.enums import Product
