@@ -216,7 +216,7 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     held: tuple[str, ...] = ()
 
 
-class BarsLacking(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):
+class BarGaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):
     """Of which instruments the feed has not all bars: a level, sent with each heartbeat of it and when it changes.
 
     Of those that are `behind` no bar comes until the missing ones are there; of those with `holes` bars came though
@@ -369,4 +369,4 @@ class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     closed: str = ""
 
 
-StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | BarsLacking | CallBudget | StepDone | RiskPicture
+StatusMessage = Heartbeat | ClockTick | Alert | WantInstruments | BarGaps | CallBudget | StepDone | RiskPicture

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import zmq
 
-from mytrading.messages.control import Alert, BarsLacking, Heartbeat
+from mytrading.messages.control import Alert, BarGaps, Heartbeat
 from mytrading.messages.enums import Mode
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import (
@@ -76,13 +76,13 @@ class RunningFeed:
     alerts: list[Alert] = field(default_factory=list)
     quotes: list[Quote] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)
-    lacking: list[BarsLacking] = field(default_factory=list)
+    lacking: list[BarGaps] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
 
     def take(self) -> RunningFeed:
         """Read what waits on both streams."""
         while (frame := self.status.receive()) is not None:
-            kinds: dict[type, list[Any]] = {Heartbeat: self.beats, Alert: self.alerts, BarsLacking: self.lacking}
+            kinds: dict[type, list[Any]] = {Heartbeat: self.beats, Alert: self.alerts, BarGaps: self.lacking}
             kinds.get(type(frame.message), self.others).append(frame.message)
         while (frame := self.market.receive()) is not None:
             kinds_ = {Quote: self.quotes, Bar: self.bars}

@@ -18,7 +18,7 @@ import zmq
 
 from mytrading.adapters.storage.bar_store import BarStore
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
+from mytrading.messages.control import BarGaps, Heartbeat, WantInstruments
 from mytrading.messages.enums import Action, DaemonState, Mode
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.market import Bar
@@ -304,12 +304,12 @@ def test_engine_hole_that_history_fills_has_strategies_start_again_from_whole_ba
     bench.set_clock(OPEN + 12 * MINUTE + MINUTE // 2)
     bench.start()
     bench.until(bench.ready)
-    bench.status.send("feed", BarsLacking(daemon="feed", holes=(SBIN,)))
+    bench.status.send("feed", BarGaps(daemon="feed", holes=(SBIN,)))
     bench.set_clock(OPEN + 14 * MINUTE)
     bench.bar(live(13, 100.0))
     bench.until(lambda: bench.beat is not None and bench.beat.figures.get("bars") == 1)
     bench.store.add([live(12, 70.0)])
-    bench.status.send("feed", BarsLacking(daemon="feed"))
+    bench.status.send("feed", BarGaps(daemon="feed"))
     bench.until(lambda: "hole.filled" in bench.said())
     bench.set_clock(OPEN + 15 * MINUTE)
     bench.bar(live(14, 110.0))

@@ -25,7 +25,7 @@ from mytrading.core.instruments.symbology import split_id
 from mytrading.daemons.engine.strategy_files import find_rules, find_strategies
 from mytrading.daemons.engine.universe import OptionUniverse
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import BarsLacking, Heartbeat, WantInstruments
+from mytrading.messages.control import BarGaps, Heartbeat, WantInstruments
 from mytrading.messages.enums import Severity
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.leg_plan import LegPlan
@@ -146,10 +146,10 @@ class StrategyEngine(MachineDaemon):
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat) and frame.message.ready:
             self._feed_ready = True
-        elif isinstance(frame.message, BarsLacking):
-            self._on_lacking(frame.message)
+        elif isinstance(frame.message, BarGaps):
+            self._on_bar_gaps(frame.message)
 
-    def _on_lacking(self, bars: BarsLacking) -> None:
+    def _on_bar_gaps(self, bars: BarGaps) -> None:
         """What strategies were given across a hole counts for nothing once history has filled it."""
         filled = self._holed.difference(bars.holes, bars.behind)
         self._holed = self._holed.union(bars.holes) - filled

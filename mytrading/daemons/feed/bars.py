@@ -24,7 +24,7 @@ from mytrading.core.bars.gaps import Completeness, completeness
 from mytrading.core.bars.history_merge import Fetch, HistoryMerge, contradiction, covered_until
 from mytrading.core.calendar import Calendar
 from mytrading.core.time import DAY, IST, MINUTE, SECOND, ist_date
-from mytrading.messages.control import BarsLacking
+from mytrading.messages.control import BarGaps
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
@@ -43,7 +43,7 @@ BRIEF_NS = 5 * MINUTE
 """A shorter absence does not delay the feed's readiness: each instrument alone waits for its bars."""
 _NEVER = 1 << 62
 
-BarGaps = tuple[tuple[str, ...], tuple[str, ...]]
+GapNames = tuple[tuple[str, ...], tuple[str, ...]]
 """Instruments whose bars wait for history, and those with published bars after a hole."""
 _LONGEST_RETRY_S = 60.0
 _MINUTE = "1m"
@@ -153,7 +153,7 @@ class BarPublisher:
         alerts: Alerts,
         publish: Callable[[Bar], None],
         wake: Callable[[], None],
-        report: Callable[[BarsLacking], object],
+        report: Callable[[BarGaps], object],
     ) -> None:
         """`publish` sends bars to the market stream, `report` gaps to the status stream."""
         self._calendar = calendar
@@ -161,7 +161,7 @@ class BarPublisher:
         self._alerts = alerts
         self._publish = publish
         self._report = report
-        self._reported: BarGaps = ((), ())
+        self._reported: GapNames = ((), ())
         self._log = get_logger("feed")
         self._keeps_history = config.data.historical
         self._fetching = 0
@@ -212,7 +212,7 @@ class BarPublisher:
         """
         return not self._keeps_history or self._loaded.issuperset(watched)
 
-    def gaps(self) -> BarGaps:
+    def gaps(self) -> GapNames:
         """Instruments with missing bars; in lock-step the market itself waits for history."""
         behind = () if self._clock.lock_step else self._merge.behind(self._clock.now())
         return behind, self._merge.holes
@@ -220,7 +220,7 @@ class BarPublisher:
     def report_gaps(self) -> None:
         """Report all gaps, changed or not: a daemon that sees the feed ready relies on knowing them."""
         self._reported = behind, holes = self.gaps()
-        self._report(BarsLacking(daemon="feed", behind=behind, holes=holes))
+        self._report(BarGaps(daemon="feed", behind=behind, holes=holes))
 
     def report_changed_gaps(self) -> None:
         if self.gaps() != self._reported:

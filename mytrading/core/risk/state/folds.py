@@ -26,7 +26,7 @@ from mytrading.core.risk.state.state import BasketReserve, RiskState
 from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, BarsLacking, Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, BarGaps, Heartbeat, ModeCleared, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
@@ -607,7 +607,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.forget_awaited()
 
 
-def _bars(state: RiskState, row: BarsLacking) -> None:
+def _bars(state: RiskState, row: BarGaps) -> None:
     state.bars = row
 
 
@@ -638,7 +638,7 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     LevelMoved: _level,
     TimerFired: _timer,
     Heartbeat: _beat,
-    BarsLacking: _bars,
+    BarGaps: _bars,
     JournalDoubt: _doubt,
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),

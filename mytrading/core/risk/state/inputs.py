@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from mytrading.messages.control import (
     Alert,
-    BarsLacking,
+    BarGaps,
     CallBudget,
     ClockTick,
     ControlMessage,
@@ -32,7 +32,7 @@ class JournalDoubt(NamedTuple):
 
 
 JournaledInput = SignalMessage | OrderMessage | ControlMessage | Quote | Bar | Depth | MarginAnswer | TimerFired
-ObservedLevel = Heartbeat | BarsLacking | Funds | AccountHealth | BrokerHeld | JournalDoubt
+ObservedLevel = Heartbeat | BarGaps | Funds | AccountHealth | BrokerHeld | JournalDoubt
 OtherMessage = MarketStep | ClockTick | Alert | WantInstruments | CallBudget | StepDone | RiskPicture
 """Messages of the streams that risk reads which change nothing in it: wiring, or meant for others."""
 

@@ -20,7 +20,7 @@ from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.time import SECOND, iso_day
-from mytrading.messages.control import KILL, BarsLacking, Heartbeat, StrategySwitch, TradingState
+from mytrading.messages.control import KILL, BarGaps, Heartbeat, StrategySwitch, TradingState
 from mytrading.messages.enums import Confidence, OrderState, Purpose, Side, TradingLevel
 from mytrading.messages.journal_rows import Rolled
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -123,7 +123,7 @@ class RiskState:
         self.halted: dict[NetKey, str] = {}
         self.wrong_mode: dict[str, str] = {}
         self.beats: dict[str, Heartbeat] = {}
-        self.bars = BarsLacking(daemon="feed")
+        self.bars = BarGaps(daemon="feed")
         self.health: dict[str, AccountHealth] = {}
         self.levels: dict[str, float] = {}
         self.stop_levels: dict[OwnerKey, float] = {}

@@ -13,7 +13,7 @@ from mytrading.core.risk.pretrade.readiness import not_ready
 from mytrading.core.risk.pretrade.rule_table import RULES, denials_page
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, BarsLacking, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, BarGaps, StrategySwitch, TradingState
 from mytrading.messages.enums import (
     Action,
     Confidence,
@@ -532,12 +532,12 @@ def test_entry_is_denied_while_bars_behind_it_are_missing_and_its_exit_is_not(la
     """A feed that started again was waited for as a whole; a hole that history never filled was traded on."""
     bench = RiskBench()
     bench.quote()
-    bench.machine.apply(BarsLacking(daemon="feed", **lacking))
+    bench.machine.apply(BarGaps(daemon="feed", **lacking))
     assert codes(bench.intent("a", Leg(instrument=CALL, lots=1))) == ["BARS_MISSING"]
-    bench.machine.apply(BarsLacking(daemon="feed", behind=(SHARE,)))
+    bench.machine.apply(BarGaps(daemon="feed", behind=(SHARE,)))
     (entry,) = bench.intent("b", Leg(instrument=CALL, lots=1))
     bench.fill(entry)
-    bench.machine.apply(BarsLacking(daemon="feed", **lacking))
+    bench.machine.apply(BarGaps(daemon="feed", **lacking))
     assert [type(row) for row in bench.intent("c", action=Action.EXIT)] == [CloseGoal]
 
 
