@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
+from mytrading.cli.shell.failures import USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson
-from mytrading.cli.shell.output import USAGE, fail, failures
 from mytrading.messages.run_config import StopPlan
 
 

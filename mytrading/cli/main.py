@@ -57,7 +57,8 @@ def _all_said(code: int | str | None) -> int | str | None:
 
 def _code(arguments: Sequence[str]) -> int:
     from mytrading.cli.app import app
-    from mytrading.cli.shell.output import OK, USAGE, Failure, guard
+    from mytrading.cli.shell.failures import OK, USAGE, Failure
+    from mytrading.cli.shell.output import guard
 
     guard()
     if refusal := misplaced(arguments):
@@ -78,7 +79,7 @@ def _code(arguments: Sequence[str]) -> int:
 
 def _refused(error: OSError) -> int:
     """Say what the machine refused; the exit code."""
-    from mytrading.cli.shell.output import ERROR
+    from mytrading.cli.shell.failures import ERROR
 
     print(f"mytrading: {_named(error)}", file=sys.stderr)
     _write_no_more()

@@ -9,7 +9,6 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +18,6 @@ from mytrading.core.orders.state_machine import live
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
-from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import DayOpened, DaySealed
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged, TradeClosed
@@ -33,7 +31,7 @@ Progress = Callable[[str], None]
 
 
 class DayBook:
-    """What the router's journal of one day says at its end."""
+    """Orders, positions and differences at the end of a day, folded from the router's journal."""
 
     def __init__(self, day: str) -> None:
         self.day = day
@@ -45,9 +43,13 @@ class DayBook:
         self.adjusted: list[PositionAdjusted] = []
 
     def fold(self, message: Any) -> None:
-        """Learn a row."""
+        """Apply a row."""
         if isinstance(message, DayOpened):
-            self._open(message)
+            self.trades, self.adjusted, self.unmanaged, self.mismatches = [], [], {}, {}
+            self.orders = {order.client_order_id: order for order in message.orders}
+            self.positions = {position.owner: position for position in message.positions}
+            for part in (*message.unmanaged, *message.mismatches):
+                self.fold(part)
         elif isinstance(message, OrderChanged):
             self.orders[message.order.client_order_id] = message.order
         elif isinstance(message, PositionChanged | PositionAdjusted):
@@ -59,17 +61,9 @@ class DayBook:
         elif isinstance(message, UnmanagedChanged):
             self.unmanaged[message.net] = message
         elif isinstance(message, MismatchSeen):
-            key = message.net
-            self.mismatches.pop(key, None)
+            self.mismatches.pop(message.net, None)
             if not message.cleared:
-                self.mismatches[key] = message
-
-    def _open(self, opened: DayOpened) -> None:
-        self.trades, self.adjusted, self.unmanaged, self.mismatches = [], [], {}, {}
-        self.orders = {order.client_order_id: order for order in opened.orders}
-        self.positions = {position.owner: position for position in opened.positions}
-        for part in (*opened.unmanaged, *opened.mismatches):
-            self.fold(part)
+                self.mismatches[message.net] = message
 
     @property
     def held(self) -> list[Position]:
@@ -91,7 +85,11 @@ class DayBook:
             "fees": None,
             "positions": [_plain(position) for position in self.held],
             "differences": {
-                "corrected": [_words(row) for row in self.adjusted],
+                "corrected": [
+                    f"{row.cause}: {row.position.strategy} {row.quantity:+d} {row.position.instrument}, "
+                    f"{row.position.quantity} left"
+                    for row in self.adjusted
+                ],
                 "unmanaged": [_plain(row) for row in self.unmanaged.values() if row.quantity],
                 "disputed": [_plain(row) for row in self.mismatches.values()],
             },
@@ -103,35 +101,26 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
     return {name: body[name] for name in ("account", "instrument", "product", "strategy", "quantity") if name in body}
 
 
-def _words(row: PositionAdjusted) -> str:
-    position = row.position
-    return f"{row.cause}: {position.strategy} {row.quantity:+d} {position.instrument}, {position.quantity} left"
-
-
 def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
     """The router's day; empty if it kept no journal then.
 
     Raises `JournalDamaged` at a row that cannot be read; unless it must be `whole`, the day ends there instead.
     """
-    book = DayBook(day)
-    try:
-        for file in files:
-            if (file.daemon, file.day) == ("router", day):
-                _fold_file(book, file)
-    except JournalDamaged:
-        if whole:
-            raise
+    book, decoders = DayBook(day), {name: StreamDecoder(name) for name in ("orders", "records")}
+    for path in (file.path for file in files if (file.daemon, file.day) == ("router", day)):
+        try:
+            for row in read_segment(path):
+                if row.stream in decoders:
+                    book.fold(decoders[row.stream].body(row.body))
+        except FrameError as error:
+            if whole:
+                raise JournalDamaged(f"{path}: row {row.seq} cannot be read: {error}") from error
+            break
+        except JournalDamaged:
+            if whole:
+                raise
+            break
     return book
-
-
-def _fold_file(book: DayBook, file: DayFile) -> None:
-    decoders = {name: StreamDecoder(name) for name in ("orders", "records")}
-    for row in read_segment(file.path):
-        if row.stream in decoders:
-            try:
-                book.fold(decoders[row.stream].body(row.body))
-            except FrameError as error:
-                raise JournalDamaged(f"{file.path}: row {row.seq} cannot be read: {error}") from error
 
 
 def market_ns(config: RunConfig) -> int:
@@ -142,38 +131,28 @@ def market_ns(config: RunConfig) -> int:
 
 
 def still_open(config: RunConfig, book: DayBook) -> str:
-    """Which session of the day of an exchange that is traded or watched has not ended, in words; empty if none."""
+    """The session of a traded or watched exchange that has not ended on that day, as text; empty if all have."""
     day = book.day
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     now = market_ns(config)
     if day > ist_date(now).isoformat():
         return f"the market is at {ist_date(now)}"
-    for exchange in sorted(_exchanges(config, book) & set(calendar.exchanges)):
+    watched = (*config.data.watch, *(symbol for run in config.strategies for symbol in run.symbols))
+    ordered = (order.instrument for order in book.orders.values())
+    held = (position.instrument for position in book.positions.values())
+    exchanges = {name.split(":")[0].removesuffix("_INDEX") for name in (*watched, *ordered, *held)}
+    for exchange in sorted(exchanges & set(calendar.exchanges)):
         session = calendar.session(exchange, date.fromisoformat(day))
         if session is not None and session.close_ns > now:
             return f"the session of {exchange} has not ended"
     return ""
 
 
-def _exchanges(config: RunConfig, book: DayBook) -> set[str]:
-    watched = (*config.data.watch, *(symbol for run in config.strategies for symbol in run.symbols))
-    ordered = (order.instrument for order in book.orders.values())
-    held = (position.instrument for position in book.positions.values())
-    return {name.split(":")[0].removesuffix("_INDEX") for name in (*watched, *ordered, *held)}
-
-
-def must_be_flat(book: DayBook) -> list[Position]:
-    """What is still held and was to be closed within the day."""
-    return [position for position in book.held if position.product is Product.MIS]
-
-
 def problems(files: list[DayFile], day: str) -> Iterator[str]:
-    """Rows of the day that are not what was written."""
+    """Damages of the day's files: rows that are not what was written."""
     for file in files:
-        if file.day != day:
-            continue
         try:
-            for _ in read_segment(file.path):
+            for _ in read_segment(file.path) if file.day == day else ():
                 pass
         except JournalDamaged as error:
             yield str(error)
@@ -225,10 +204,5 @@ def remove_old(config: RunConfig) -> list[str]:
 
 
 def unread(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
-    """Who has not read the day's rows to their end, in words."""
+    """Readers that have not read the day's rows to their end, as text."""
     return [text for file in files if file.day == day for text in waited_for(config, file)]
-
-
-def folder_of(config: RunConfig, day: str) -> Path:
-    """Where a day's Parquet files are."""
-    return parquet_of(config, "router", day).parent

@@ -1,7 +1,7 @@
-"""Rows of schema 1 (version 0.1) as rows of schema 2 (version 0.2), on plain dicts.
+"""Rows of schema 1 (version 0.1) as rows of schema 2 (version 0.2), on plain dicts; `convert` is the upgrade's step.
 
-`TAGS` renames messages, `FIELDS` their fields (by the tag of schema 1), `VALUES` what they hold: by tag and new field
-name a function of the old value. `convert` is the step that `mytrading state upgrade` takes.
+`TAGS` renames messages, `FIELDS` their fields (by the tag of schema 1), `VALUES` has a function of the old value by tag
+and new field name. Orders of schema 1 are flat; in schema 2 what is known of an order is nested by kind.
 """
 
 from __future__ import annotations
@@ -11,7 +11,75 @@ from typing import Any
 
 import msgspec
 
-from mytrading.operations.nested_orders import nested
+_PARTS = {
+    "call": ("attempt", "began_machine_ns", "ended_machine_ns", "not_before_machine_ns", "trace_ns"),
+    "plan": ("reference_price", "stop_trigger", "stop_limit", "held_stop", "held_target", "rests_until_ns",
+             "expires_ns", "expires_machine_ns"),
+    "links": ("goal", "parent", "slice", "replaces", "replaced", "request"),
+}  # fmt: skip
+_EVIDENCE = {
+    "fills": {"stream_filled": "stream", "book_filled": "book", "trade_filled": "trades", "trade_value": "trade_value",
+              "stream_void": "stream_void"},
+    "cancel": {"pending_cancel": "wanted", "cancelling": "out", "cancel_calls": "calls",
+               "cancel_machine_ns": "not_before_machine_ns"},
+    "modify": {"modifying": "out", "modify_asked": "unproven", "modify_calls": "calls",
+               "modify_machine_ns": "answered_machine_ns", "modify_wait_ns": "not_before_machine_ns",
+               "modify_reads": "reads", "modify_doubt_ns": "doubt_machine_ns", "replacing": "by_replacement"},
+}  # fmt: skip
+_TERMS = {"wanted_price": "price", "wanted_trigger": "trigger_price", "wanted_quantity": "quantity"}
+_ENDS = {"alive": "disputed", "fewer": "fewer_filled", "contradicted": "contradicted"}
+_NAMELESS = ("UNKNOWN", "PARKED", "LOST", "GHOST")
+_FLAPPED = -1
+
+
+def nested(order: dict[str, Any]) -> dict[str, Any]:
+    """The order with its parts; nothing that is as by default is written."""
+    left = dict(order)
+    made: dict[str, Any] = {}
+    for part, names in _PARTS.items():
+        if own := {name: left.pop(name) for name in names if name in left}:
+            made[part] = own
+    evidence: dict[str, Any] = {}
+    for part, renamed in _EVIDENCE.items():
+        if own := {new: left.pop(old) for old, new in renamed.items() if old in left}:
+            evidence[part] = own
+    wanted = {new: left.pop(old) for old, new in _TERMS.items() if old in left}
+    if left.pop("pending_modify", False) or wanted:
+        evidence["modify"] = {"wanted": wanted, **evidence.get("modify", {})}
+    if seen := left.pop("evidence_machine_ns", 0):
+        evidence["seen_machine_ns"] = seen
+    count, ending, candidate = left.pop("evidence", 0), left.pop("ending", ""), left.pop("candidate", "")
+    if count == _FLAPPED:
+        evidence["flapped"] = True
+    if ending:
+        evidence["end"] = _end(ending, count, candidate)
+    if match := _match(candidate, count, left["state"]):
+        evidence["match"] = match
+    return left | made | ({"evidence": evidence} if evidence else {})
+
+
+def _end(ending: str, count: int, candidate: str) -> dict[str, Any]:
+    if ending in _ENDS:
+        return {"type": _ENDS[ending]}
+    if ending == "missing":
+        return {"type": "missing", **({"reads": 2} if count > 1 else {})}
+    end: dict[str, Any] = {"type": "pending_end", "status": ending}
+    if count > 1:
+        end["sightings"] = count
+    if candidate == "stream":
+        end["by_stream"] = True
+    return end
+
+
+def _match(candidate: str, count: int, state: str) -> dict[str, Any] | None:
+    if state not in _NAMELESS:
+        return None
+    if candidate == "several":
+        return {"type": "ambiguous"}
+    if candidate:
+        return {"type": "candidate", "broker_order_id": candidate}
+    return {"type": "unseen", "reads": count} if count > 0 else None
+
 
 TAGS: Mapping[str, str] = {"wish_denied": "signal_vetoed", "wish_sized": "intent_sized"}
 FIELDS: Mapping[str, Mapping[str, str]] = {"risk_opened": {"wishes": "intents"}}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mytrading import __version__
 from mytrading.adapters.storage.shared_database import open_to_read
@@ -37,36 +37,19 @@ class StateInMotion(Exception):
     """The journals moved on faster than a consistent picture of them could be taken."""
 
 
-class Piece(NamedTuple):
-    """One file of a backup."""
-
-    path: str
-    size: int
-    sha256: str
-
-
 def described(config: RunConfig) -> list[dict[str, Any]]:
     """Every journal file, one row each, then the other folders and files with their sizes."""
-    rows = [
-        {
-            "name": f"journal/{file.daemon}",
-            "day": file.day,
-            "bytes": file.size,
-            "rows": file.rows,
-            "version": file.version,
-            "schema": file.schema,
-            "layout": file.layout,
-            "state": "sealed" if file.sealed_for else "open",
-        }
+    rows: list[dict[str, Any]] = [
+        {"name": f"journal/{file.daemon}", "day": file.day, "bytes": file.size, "rows": file.rows,
+         "version": file.version, "schema": file.schema, "layout": file.layout,
+         "state": "sealed" if file.sealed_for else "open"}
         for file in day_files(config)
-    ]
-    others = [path for path in sorted(config.state.iterdir()) if path.name != "journal"]
-    return rows + [{"name": path.name, "bytes": _size(path)} for path in others]
-
-
-def _size(path: Path) -> int:
-    parts = path.rglob("*") if path.is_dir() else [path]
-    return sum(part.stat().st_size for part in parts if part.is_file())
+    ]  # fmt: skip
+    for path in sorted(config.state.iterdir()):
+        if path.name != "journal":
+            parts = path.rglob("*") if path.is_dir() else [path]
+            rows.append({"name": path.name, "bytes": sum(part.stat().st_size for part in parts if part.is_file())})
+    return rows
 
 
 # backup
@@ -84,12 +67,17 @@ def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any
         with ExitStack() as opened, tarfile.open(part, "w:gz") as archive:
             reach = _reach(config)
             databases = {path: opened.enter_context(_fixed(path)) for path in paths if _is_database(path)}
-            pieces = []
+            files = []
             for path in paths:
                 progress(f"copying {path.relative_to(config.state)}")
                 data = _copied(databases[path]) if path in databases else _beginning(path, reach.get(path))
-                pieces.append(_add_bytes(archive, f"state/{path.relative_to(config.state)}", data))
-            manifest = _manifest(config, pieces)
+                files.append(_add_bytes(archive, f"state/{path.relative_to(config.state)}", data))
+            manifest = {
+                "profile": config.profile, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "version": __version__, "schema": SCHEMA_VERSION, "layout": LAYOUT,
+                "keys": "none: API keys are in config/accounts.toml, encrypted, and in .env; keep those apart",
+                "files": files,
+            }  # fmt: skip
             _add_bytes(archive, "manifest.json", json.dumps(manifest, indent=1).encode())
         part.replace(target)
     finally:
@@ -101,9 +89,8 @@ def _wanted(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).parts
         passing = path.name.endswith(("-wal", "-shm", ".part")) and ASIDE not in inside
-        if not path.is_file() or set(inside) & set(LEFT_OUT) or passing:
-            continue
-        yield path
+        if path.is_file() and not set(inside) & set(LEFT_OUT) and not passing:
+            yield path
 
 
 # journals: how much of each file is copied
@@ -145,7 +132,7 @@ def _extent(path: Path, since: Extent | None = None) -> Extent:
 
 
 def _behind(found: dict[str, Extent]) -> set[str]:
-    """Writers whose file was looked at before their readers had read on in it."""
+    """Writers whose file was read before their readers had read on in it."""
     behind = set()
     for name, stream in STREAMS.items():
         for writer in stream.writers if stream.journaled else ():
@@ -158,18 +145,15 @@ def _behind(found: dict[str, Extent]) -> set[str]:
 
 def _beginning(path: Path, size: int | None) -> bytes:
     with path.open("rb") as file:
-        return file.read() if size is None else file.read(size)
+        return file.read(size)
 
 
 # databases: the feed's bars, the simulator's books
 
 
 def _is_database(path: Path) -> bool:
-    """True of what SQLite is to read; a damaged file that was set aside is copied as it lies there."""
-    if ASIDE in path.parts:
-        return False
-    with path.open("rb") as file:
-        return file.read(len(_SQLITE)) == _SQLITE
+    """True of a file that SQLite reads; a damaged one that was set aside is copied as bytes."""
+    return ASIDE not in path.parts and _beginning(path, len(_SQLITE)) == _SQLITE
 
 
 @contextmanager
@@ -193,23 +177,12 @@ def _copied(db: sqlite3.Connection) -> bytes:
         return copy.read_bytes()
 
 
-def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> Piece:
+def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> dict[str, Any]:
+    """Add a file; its entry in the manifest."""
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode, entry.mtime = len(data), 0o600, int(time.time())
     archive.addfile(entry, io.BytesIO(data))
-    return Piece(name, len(data), hashlib.sha256(data).hexdigest())
-
-
-def _manifest(config: RunConfig, pieces: list[Piece]) -> dict[str, Any]:
-    return {
-        "profile": config.profile,
-        "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "version": __version__,
-        "schema": SCHEMA_VERSION,
-        "layout": LAYOUT,
-        "keys": "none: API keys are in config/accounts.toml, encrypted, and in .env; keep those apart",
-        "files": [piece._asdict() for piece in pieces],
-    }
+    return {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def verified(path: Path) -> dict[str, Any]:

@@ -96,9 +96,8 @@ def stored_days(config: RunConfig) -> list[StoredDay]:
     """
     found: dict[tuple[str, str], Path] = {}
     for name in journal_names(config):
-        for path in sorted(config.journal_dir(name).glob(f"*{SUFFIX}")) + sorted(
-            config.journal_dir(name).glob(f"*{OLD_SUFFIX}")
-        ):
+        folder = config.journal_dir(name)
+        for path in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{OLD_SUFFIX}")):
             if not path.name.startswith("."):
                 found[name, path.stem] = path
     return [_look(daemon, path) for (daemon, _), path in sorted(found.items())]
@@ -156,7 +155,11 @@ def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, 
         for new, file in made:
             new.replace(segment_path(file.path.parent, file.day))
     except BaseException:
-        _take_back(files)
+        for file in files:  # those of an old layout are all there until every new one has its name
+            path = segment_path(file.path.parent, file.day)
+            for new in (path.with_name(f".{path.name}"), *([path] if file.old else [])):
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
         raise
     for folder in folders:
         sync_path(folder)
@@ -166,15 +169,6 @@ def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, 
     for folder in folders:  # an old file that came back would be upgraded once more, over newer rows
         sync_path(folder)
     return changed
-
-
-def _take_back(files: Sequence[StoredDay]) -> None:
-    """Remove what was made of files of an old layout, which are all there until every new one has its name."""
-    for file in files:
-        path = segment_path(file.path.parent, file.day)
-        for made in (path.with_name(f".{path.name}"), *([path] if file.old else [])):
-            with suppress(OSError):
-                made.unlink(missing_ok=True)
 
 
 def remove_left_behind(config: RunConfig) -> None:
@@ -189,8 +183,7 @@ def remove_left_behind(config: RunConfig) -> None:
 
 def _raised(file: StoredDay, steps: Mapping[int, Step]) -> Iterator[tuple[Row, bytes]]:
     """The rows of a file as they are, each with its body of this version."""
-    for row in file.rows():
-        yield row, _body(row, file.schema, steps)
+    return ((row, _body(row, file.schema, steps)) for row in file.rows())
 
 
 def _body(row: Row, schema: int, steps: Mapping[int, Step]) -> bytes:

@@ -15,7 +15,7 @@ from mytrading.backtest.checks.lookahead import mirrored
 from mytrading.backtest.checks.source_lint import source
 from mytrading.backtest.data.columns import checked
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from tests.kit.backtest_specs import bars_of, begin_of
 from tests.kit.project import ROOT
 

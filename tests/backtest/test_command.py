@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from tests.kit.project import ROOT
 
 DATA = str(ROOT / "tests" / "data" / "bars-wild.csv.gz")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from mytrading.backtest.data.columns import DataError
 from mytrading.backtest.data.load import load_days
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from tests.kit.project import ROOT
 
 NEW = (

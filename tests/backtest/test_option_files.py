@@ -24,7 +24,7 @@ from mytrading.backtest.results.report import option_tables
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from mytrading.core.options import black76
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import InstrumentKind

@@ -16,7 +16,7 @@ import pytest
 
 from mytrading.cli.accounts.accounts import AccountBook
 from mytrading.cli.main import run
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from mytrading.messages.codec import encode_body
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionChanged

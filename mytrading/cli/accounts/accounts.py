@@ -22,7 +22,7 @@ from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed
-from mytrading.cli.shell.output import ERROR, USAGE, fail
+from mytrading.cli.shell.failures import ERROR, USAGE, fail
 from mytrading.config.accounts import (
     AccountConfig,
     accounts_lock,

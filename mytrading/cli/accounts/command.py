@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Limit
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_result, print_rows, say_notes
+from mytrading.cli.shell.output import print_result, print_rows, say_notes
 
 if TYPE_CHECKING:
     from mytrading.cli.accounts.accounts import AccountBook

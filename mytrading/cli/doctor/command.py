@@ -12,14 +12,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, say
+from mytrading.cli.shell.output import print_json, say
+from mytrading.config.problems import ConfigurationError
+from mytrading.messages.run_config import RunConfig
 
 if TYPE_CHECKING:
     from mytrading.cli.doctor.checks import Check, Checks, Finding, Patient
-    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 _SHOWN = {"ok": "ok", "warning": "look", "failed": "FAILED", "not tested": "–"}
@@ -38,7 +41,6 @@ def doctor(
     with failures():
         from mytrading.cli.doctor.checks import Finding, Patient, Verdict
         from mytrading.cli.shell.target import stack_of
-        from mytrading.config.problems import ConfigurationError
 
         if simulator:
             with _trial_stack() as stack:
@@ -165,8 +167,6 @@ def before_start(stack: TradingOrchestrator) -> None:
 @contextmanager
 def _trial_stack() -> Iterator[TradingOrchestrator]:
     """A simulated stack in a folder of its own, stopped and removed afterwards."""
-    import msgspec
-
     from mytrading.cli.shell.start import Wanted, prepare, set_clock
     from mytrading.orchestrator import TradingOrchestrator
     from mytrading.runtime.streams.endpoints import runtime_dir

@@ -15,26 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
+from msgspec import NODEFAULT, Struct, to_builtins
+from msgspec.structs import fields
 
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, running_stack, stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
-from mytrading.cli.shell.output import (
-    ERROR,
-    NOT_RUNNING,
-    TIMED_OUT,
-    USAGE,
-    fail,
-    nobody_reads,
-    print_json,
-    print_result,
-    print_rows,
-    running_stack,
-    say,
-    stack,
-)
+from mytrading.cli.shell.output import nobody_reads, print_json, print_result, print_rows, say
+from mytrading.core.orders.flat_order import flat_order, whole_order
 from mytrading.core.time import format_ist
+from mytrading.messages.codec import FrameError, StreamDecoder
+from mytrading.messages.orders import Order
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import ALL, SCHEMA_VERSION, STREAMS, Pattern
+from mytrading.runtime.journal.journal import JournalReader
 
 if TYPE_CHECKING:
-    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
@@ -43,7 +38,6 @@ Daemon = Annotated[str, typer.Option("--daemon", "-d", help="Only this daemon's 
 
 def _check_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
-    from mytrading.messages.streams import ALL
     from mytrading.operations.journal_verify import journals
 
     if daemon and daemon not in ALL and not journals(config, daemon):
@@ -183,8 +177,6 @@ def tail(
 
 def _check_topics(stream: str, topics: Sequence[str]) -> None:
     """Exit 2 for a topic that never comes; of market any instrument may."""
-    from mytrading.messages.streams import STREAMS
-
     known = (*STREAMS[stream].writers, "clock") if stream is Tailed.STATUS else STREAMS[stream].writers
     if stream is not Tailed.MARKET and (unknown := sorted(set(topics) - set(known))):
         fail(USAGE, f"tail {stream}: expected {', '.join(known)}, found {', '.join(unknown)}")
@@ -222,7 +214,6 @@ def _show(
 def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generator[TailedMessage | None]:
     """Messages of a fan-out stream from now on, None whenever none waits; quotes for screens and marks of lock-step,
     which repeat others, only by topic."""
-    from mytrading.messages.streams import STREAMS
     from mytrading.runtime.streams.endpoints import endpoint_of
     from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
@@ -245,10 +236,6 @@ def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generat
 
 def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Generator[TailedMessage | None]:
     """Messages of a pipe from now on, out of its writers' journals; None whenever there is none."""
-    from mytrading.messages.codec import FrameError, StreamDecoder
-    from mytrading.messages.streams import STREAMS
-    from mytrading.runtime.journal.journal import JournalReader
-
     decoder = StreamDecoder(stream)
     chosen = writers or STREAMS[stream].writers
     readers = {name: JournalReader(config.journal_dir(name), stream) for name in chosen}
@@ -269,11 +256,6 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
 
 def named(value: Any) -> Any:
     """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
-    from msgspec import Struct, to_builtins
-
-    from mytrading.core.orders.flat_order import whole_order
-    from mytrading.messages.orders import Order
-
     if isinstance(value, Order):
         return whole_order(value)
     if isinstance(value, Struct):
@@ -297,12 +279,6 @@ def line_of(tailed: TailedMessage) -> str:
 
 def _pairs(message: Any) -> Iterator[str]:
     """`name=value` of each field that says something; parts of a message are shown like fields of its own."""
-    from msgspec import NODEFAULT, Struct
-    from msgspec.structs import fields
-
-    from mytrading.core.orders.flat_order import flat_order
-    from mytrading.messages.orders import Order
-
     for field in fields(message):
         value = getattr(message, field.name)
         usual = field.default if field.default is not NODEFAULT else None
@@ -316,8 +292,6 @@ def _pairs(message: Any) -> Iterator[str]:
 
 
 def _text(name: str, value: Any) -> str:
-    from msgspec import Struct
-
     if name.endswith("_ns") and isinstance(value, int) and value > _LEAST_TIME:
         return format_ist(value, "%H:%M:%S")
     if isinstance(value, float):
@@ -343,7 +317,6 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
 
 def places_of(found: TradingOrchestrator) -> dict[str, Any]:
     """Folders, versions and endpoints of a stack, for programs that read its streams."""
-    from mytrading.messages.streams import SCHEMA_VERSION, STREAMS, Pattern
     from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
 
     config = found.config

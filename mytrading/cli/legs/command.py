@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, project_folder, running_stack
 from mytrading.cli.shell.options import AsJson, Profile, completion, leg_names
-from mytrading.cli.shell.output import (
-    CONFIGURATION,
-    ERROR,
-    USAGE,
-    fail,
-    print_json,
-    print_result,
-    print_rows,
-    project_folder,
-    running_stack,
-)
+from mytrading.cli.shell.output import print_json, print_result, print_rows
+from mytrading.config.problems import hint, name_key
+from mytrading.messages.enums import OrderType, Product
+from mytrading.messages.leg_plan import LegPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mytrading.config.settings import TradingSettings
-    from mytrading.messages.enums import Product
-    from mytrading.messages.leg_plan import LegPlan
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
@@ -63,7 +55,6 @@ def new(
 ) -> None:  # fmt: skip
     """Write config/strategies/NAME.toml from a template, or a copy of another file of legs."""
     from mytrading.cli.legs.templates import TEMPLATES, text_of
-    from mytrading.config.problems import hint
 
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         fail(USAGE, f"expected a name of letters, digits and _, beginning with a letter; found {name!r}")
@@ -86,7 +77,6 @@ def new(
 
 def _refuse_taken(home: Path, name: str) -> None:
     """A name that another strategy answers to is refused, whatever its file is called."""
-    from mytrading.config.problems import name_key
     from mytrading.config.strategy_files import discover_strategies
 
     taken = {name_key(item.name): item.file for item in discover_strategies(home / "strategies")}
@@ -110,8 +100,6 @@ def _copy(home: Path, source: str, name: str) -> str:
 
 
 def _file_of(home: Path, name: str) -> Path:
-    from mytrading.config.problems import hint, name_key
-
     found = {name_key(_name_in(path)): path for path in sorted((home / "config" / "strategies").glob("*.toml"))
              if "[[legs]]" in path.read_text(encoding="utf-8", errors="replace")}  # fmt: skip
     if name_key(name) not in found:
@@ -159,8 +147,6 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
 
 def notes_on(plan: LegPlan, product: Product) -> list[str]:
     """Notes on what is allowed and still risky; `product` is that of legs that name none."""
-    from mytrading.messages.enums import OrderType
-
     notes = []
     above, below = _bare_sides(plan)
     if above:
@@ -181,8 +167,6 @@ def notes_on(plan: LegPlan, product: Product) -> list[str]:
 
 def _left_over(plan: LegPlan, product: Product) -> Iterator[str]:
     """Of legs with different products: those that the square-off of MIS closes, and those it leaves."""
-    from mytrading.messages.enums import Product
-
     mis = [number for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
     rest = [number for number in range(1, len(plan.legs) + 1) if number not in mis]
     if mis and rest:

@@ -5,6 +5,8 @@ All but `--source openalgo` and `--check` read files alone, and work while no st
 
 from __future__ import annotations
 
+import os
+import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
@@ -13,19 +15,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup
 
+from mytrading.cli.shell.failures import ERROR, USAGE, Failure, fail, failures, project_folder
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import (
-    ERROR,
-    USAGE,
-    Failure,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    project_folder,
-    say,
-)
-from mytrading.core.time import SECOND
+from mytrading.cli.shell.output import print_json, print_rows, say
+from mytrading.core.time import IST, SECOND, format_ist, ist_date
 
 if TYPE_CHECKING:
     from mytrading.core.calendar import Calendar
@@ -59,7 +52,6 @@ def show(
     with failures():
         from mytrading.cli.shell.target import calendar_of, facts_of
         from mytrading.core.instruments.day_report import WEEKDAYS, day_report, expiry_report
-        from mytrading.core.time import ist_date
 
         home = project_folder()
         calendar, moment = calendar_of(home), _moment(when, profile)
@@ -112,7 +104,6 @@ def write(
     with failures():
         from mytrading.cli.shell.target import calendar_of, market_now
         from mytrading.core.calendar.calendar_file import compare
-        from mytrading.core.time import ist_date
 
         home = project_folder()
         wanted = year or ist_date(market_now(profile)).year
@@ -169,7 +160,6 @@ def _other_hours(calendar: Calendar, profile: str) -> list[str]:
     from mytrading.adapters.openalgo.rest.client import TransportFailed
     from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
     from mytrading.cli.shell.target import client_of, market_now, stack_of
-    from mytrading.core.time import ist_date
 
     day = ist_date(calendar.next_session("NSE", ist_date(market_now(profile))).open_ns)
     try:
@@ -224,9 +214,6 @@ def _days(source: str, year: int, profile: str) -> dict[date, str]:
 
 def _write(path: Path, days: dict[date, str]) -> None:
     """Replace the file in one step, once the new text is known to be in order."""
-    import os
-    import tomllib
-
     from mytrading.core.calendar import Calendar
     from mytrading.core.calendar.calendar_file import add_holidays
 
@@ -241,7 +228,6 @@ def _write(path: Path, days: dict[date, str]) -> None:
 def _moment(text: str, profile: str) -> int:
     """Market ns of a typed moment; a date alone is its noon, so that the day's session shows; by default now."""
     from mytrading.cli.shell.target import market_now
-    from mytrading.core.time import IST
 
     if not text:
         return market_now(profile)
@@ -256,6 +242,4 @@ def _moment(text: str, profile: str) -> int:
 
 
 def _clock(ns: int) -> str:
-    from mytrading.core.time import format_ist
-
     return format_ist(ns, " %H:%M")

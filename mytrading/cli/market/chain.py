@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import TIMED_OUT, USAGE, fail, failures, running_stack
 from mytrading.cli.shell.options import AsJson, Profile, underlyings
-from mytrading.cli.shell.output import TIMED_OUT, USAGE, fail, failures, print_json, running_stack
+from mytrading.cli.shell.output import print_json
 
 if TYPE_CHECKING:
     from mytrading.cli.market.chain_view import ChainFeed
@@ -67,8 +69,6 @@ def chain(
 
 
 def _show(feed: ChainFeed, watch: bool, seconds: float, wait: float, as_json: bool) -> None:
-    import msgspec
-
     from mytrading.cli.market.chain_view import print_chain, watch_chain
 
     if watch:

@@ -21,7 +21,8 @@ from rich.live import Live
 from rich.text import Text
 
 from mytrading.cli.market.quote_lease import QuoteLease
-from mytrading.cli.shell.output import USAGE, fail, print_json, say, screen_of
+from mytrading.cli.shell.failures import USAGE, fail
+from mytrading.cli.shell.output import print_json, say, screen_of
 from mytrading.core.calendar.expiries import NoSuchExpiry, session_ends
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import home_of, instrument_id
@@ -29,6 +30,7 @@ from mytrading.core.options.chain import ChainSide, ChainView, OptionChain
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import ExpiryRule, RunConfig
+from mytrading.runtime.host.paths import project_home
 
 if TYPE_CHECKING:
     from mytrading.adapters.nse.bhavcopy import Bhavcopy, BhavRow
@@ -115,7 +117,6 @@ def chain_of(
     """The chain at the close of a file's day, and from where its underlying's price is if the file has none."""
     from mytrading.backtest.options.files import contract_of
     from mytrading.cli.shell.target import calendar_of, facts_of
-    from mytrading.runtime.host.paths import project_home
 
     rows = file.of(underlying)
     home = project_home()

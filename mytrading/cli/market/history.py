@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, say
-from mytrading.core.time import format_ist
+from mytrading.cli.shell.output import print_json, say
+from mytrading.core.time import format_ist, ist_date
+from mytrading.messages.market import Bar
 
 if TYPE_CHECKING:
     from mytrading.core.bars.gaps import Completeness
-    from mytrading.messages.market import Bar
 
 app = typer.Typer(help="Past bars of an instrument.", no_args_is_help=True)
 _COLUMNS = ("start_ns", "open", "high", "low", "close", "volume")
@@ -49,7 +51,6 @@ def fetch(
         from mytrading.adapters.openalgo.rest.history import span_ns
         from mytrading.cli.shell.target import calendar_of, fetch_bars, resolved, stack_of
         from mytrading.core.bars.gaps import completeness
-        from mytrading.core.time import ist_date
         from mytrading.runtime.host.clock import MarketClock
 
         config = stack_of(profile).config
@@ -115,8 +116,6 @@ def _write(out: Path, bars: Sequence[Bar]) -> None:
             writer.writerow(_COLUMNS)
             writer.writerows(rows)
         return
-    import tempfile
-
     import duckdb
 
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as lines:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_result, print_rows
+from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.core.time import format_ist
 
 app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
@@ -24,8 +26,6 @@ def show(
     profile: Profile = "",
 ) -> None:
     """What is listed today by underlying, and what is refused. Exit 1 if anything is."""
-    import msgspec
-
     snapshot = _store(profile).snapshot()
     if not snapshot.day:
         fail(ERROR, "no instruments yet: the feed writes them at its start; `mytrading up`")
@@ -75,8 +75,6 @@ def search(
     profile: Profile = "",
 ) -> None:
     """Contracts by words of their symbol or name, among those the stack keeps or (`--server`) among all."""
-    import msgspec
-
     wanted = [word.upper() for word in words]
     if server:
         with failures():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, project_folder
 from mytrading.cli.shell.options import AsJson, completion
-from mytrading.cli.shell.output import ERROR, USAGE, fail, print_result, print_rows, project_folder
+from mytrading.cli.shell.output import print_result, print_rows
 
 _STRATEGY = '''"""{title}: say here in one line when it is long, and when it is out."""
 
@@ -142,8 +144,6 @@ def indicators(
     as_json: AsJson = False,
 ) -> None:
     """Indicators by name, with their inputs, parameters and defaults."""
-    from difflib import get_close_matches
-
     from mytrading.core.indicators import BUILT_IN
 
     rows = [_row(BUILT_IN[known]) for known in BUILT_IN if known.upper().startswith(name.upper())]

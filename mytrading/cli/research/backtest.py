@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters, spread
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, progress, say, say_notes
+from mytrading.cli.shell.output import print_json, progress, say, say_notes
+from mytrading.core.time import ist_date
+from mytrading.runtime.host.paths import project_home
 
 if TYPE_CHECKING:
     from mytrading.backtest.checks.run_all import Examined
@@ -65,7 +68,6 @@ def prepare_run(asked: RunRequest, profile: str) -> Prepared:
     from mytrading.backtest.data.load import RequestError
     from mytrading.backtest.setup.prepare import prepare
     from mytrading.config.symbols import UnknownSymbol
-    from mytrading.runtime.host.paths import project_home
     from mytrading.strategies.errors import StrategyError
 
     with failures():
@@ -77,12 +79,9 @@ def prepare_run(asked: RunRequest, profile: str) -> Prepared:
 
 def fetched(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
     """Bars from the server of a stack."""
-    from datetime import timedelta
-
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import from_bars
     from mytrading.cli.shell.target import fetch_bars, stack_of
-    from mytrading.core.time import ist_date
     from mytrading.runtime.host.clock import MarketClock
 
     config = stack_of(profile).config
@@ -188,7 +187,6 @@ def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: fl
     from mytrading.backtest.checks.run_all import CheckRequest, examine
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.setup.prepare import strategy_file
-    from mytrading.runtime.host.paths import project_home
 
     with failures():
         file = strategy_file(project_home(), name)

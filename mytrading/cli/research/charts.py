@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, stack
+from mytrading.cli.shell.output import print_json
 from mytrading.core.time import format_ist
+from mytrading.messages.exit_rules import TrendRule
+from mytrading.messages.market import Bar
+from mytrading.messages.ops import StatusQuery, StrategyQuery
+from mytrading.messages.run_config import RunConfig
 
 if TYPE_CHECKING:
     from mytrading.core.bars.premium import HeldLeg
-    from mytrading.messages.market import Bar
-    from mytrading.messages.run_config import RunConfig
 
 TIMEFRAMES = ("1m", "3m", "5m", "10m", "15m", "30m", "1h")
 _SIGNALS = {1: "BUY", -1: "SELL", 0: "NEUTRAL"}
@@ -37,8 +40,6 @@ def strategy_chart(
     """Draw the combined premium of its legs with the Supertrend; of its last run if it is flat."""
     if timeframe:
         _check_timeframe(timeframe)
-    from mytrading.messages.ops import StatusQuery, StrategyQuery
-
     with stack(profile) as found:
         body = found.ask(StrategyQuery(strategy=name, limit=0))
         now = int(found.ask(StatusQuery())["market_ns"])
@@ -69,7 +70,6 @@ def _check_timeframe(timeframe: str) -> None:
 
 def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
     from mytrading.core.bars.builder import timeframe_name
-    from mytrading.messages.exit_rules import TrendRule
 
     run = config.strategy(name)
     trend = run.rules.trend if run is not None else TrendRule()
@@ -166,7 +166,6 @@ def chart(
     """Draw the newest bars of an index, share, future or option, with the Supertrend."""
     _check_timeframe(timeframe)
     from mytrading.cli.shell.target import resolved
-    from mytrading.messages.ops import StatusQuery
 
     with stack(profile) as found:
         instrument = resolved(symbol, found.config.home)

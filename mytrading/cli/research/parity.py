@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING
 import typer
 
 from mytrading.cli.research.run_options import day as day_of
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, Profile, journal_days, strategy_names
-from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, progress, say, say_notes, stack
+from mytrading.cli.shell.output import print_json, progress, say, say_notes
+from mytrading.core.text.spelling import name_key
 from mytrading.core.time import format_ist
+from mytrading.messages.run_config import RunConfig
 
 if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.parity.compare import ParityCase, ParityVerdict
-    from mytrading.messages.run_config import RunConfig
 
 _SHOWN = 40
 _HEAD = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
@@ -66,7 +68,6 @@ def parity(
 
 def _known(config: RunConfig, names: list[str]) -> tuple[str, ...]:
     """Strategies by the names they run under; ends the command for one that does not run."""
-    from mytrading.core.text.spelling import name_key
     from mytrading.strategies.errors import hint
 
     known = {name_key(run.name): run.name for run in config.strategies}

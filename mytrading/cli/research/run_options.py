@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from mytrading.cli.shell.failures import USAGE, fail
 from mytrading.cli.shell.options import strategy_classes
-from mytrading.cli.shell.output import USAGE, fail
 
 if TYPE_CHECKING:
     from mytrading.backtest.setup.prepare import RunRequest

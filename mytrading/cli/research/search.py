@@ -18,19 +18,11 @@ import typer
 
 from mytrading.cli.research.backtest import fetched
 from mytrading.cli.research.run_options import RunOptions, expect, spread
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import (
-    CONFIGURATION,
-    ERROR,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    progress,
-    say,
-    say_notes,
-)
+from mytrading.cli.shell.output import print_json, print_rows, progress, say, say_notes
+from mytrading.core.time import iso_day_of
+from mytrading.runtime.host.paths import project_home
 
 if TYPE_CHECKING:
     from mytrading.backtest.search.study import StudyPlan
@@ -79,7 +71,6 @@ class SearchOptions(RunOptions):
         from mytrading.backtest.search.workers import packed
         from mytrading.backtest.setup.prepare import prepare, source_file
         from mytrading.config.symbols import UnknownSymbol
-        from mytrading.runtime.host.paths import project_home
         from mytrading.strategies.errors import StrategyError
 
         expect("--objective", self.objective, OBJECTIVES)
@@ -305,7 +296,6 @@ def _walk(
     from mytrading.backtest.search.walk_forward import WalkForwardStep, part
     from mytrading.backtest.search.workers import packed
     from mytrading.backtest.setup.prepare import source_file
-    from mytrading.runtime.host.paths import project_home
 
     steps: list[WalkForwardStep] = []
     with progress("trials", len(stretches) * plan.wanted, as_json) as update:
@@ -346,7 +336,6 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     from mytrading.backtest.results import output
     from mytrading.backtest.search import walk_forward as walk
     from mytrading.backtest.search.report import write_walk
-    from mytrading.core.time import iso_day_of
 
     title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
     try:
@@ -385,8 +374,6 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
 
 
 def _row(step: WalkForwardStep) -> dict[str, Any]:
-    from mytrading.core.time import iso_day_of
-
     fold, best = step.fold, step.best
     return {
         "chosen_from": iso_day_of(fold.first), "chosen_to": iso_day_of(fold.chosen - 1),

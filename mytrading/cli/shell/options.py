@@ -10,6 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from mytrading.config.problems import ConfigurationError
+from mytrading.messages.ops import OrdersQuery, PositionsQuery, StrategiesQuery
+from mytrading.runtime.host.paths import NoProject, project_home, started_states
+from mytrading.runtime.journal.journal import segments
+
 WAIT_S = 0.5
 LOGS = ("supervisord", "main", "trade", "error", "performance")
 """What `logs` shows besides the processes."""
@@ -19,9 +24,7 @@ def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
     """A completion of typer's from a function that lists all names; none where they cannot be had."""
 
     def offered(incomplete: str) -> list[str]:
-        from mytrading.cli.shell.output import Failure
-        from mytrading.config.problems import ConfigurationError
-        from mytrading.runtime.host.paths import NoProject
+        from mytrading.cli.shell.failures import Failure
 
         try:
             return sorted({name for name in names() if name.upper().startswith(incomplete.upper())})
@@ -33,8 +36,7 @@ def completion(names: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]
 
 def _rows(verb: str) -> list[dict[str, Any]]:
     """The rows that a query without fields answers, all of them; none without a stack."""
-    from mytrading.cli.shell.output import stack
-    from mytrading.messages.ops import OrdersQuery, PositionsQuery, StrategiesQuery
+    from mytrading.cli.shell.failures import stack
     from mytrading.runtime.streams.ops_client import Ops
 
     queries = {"orders": OrdersQuery(limit=0), "positions": PositionsQuery(), "strategies": StrategiesQuery()}
@@ -47,7 +49,7 @@ def _rows(verb: str) -> list[dict[str, Any]]:
 
 
 def _config() -> Any:
-    from mytrading.cli.shell.output import stack
+    from mytrading.cli.shell.failures import stack
 
     with stack() as found:
         return found.config
@@ -72,7 +74,6 @@ def unresolved_ids() -> list[str]:
 def strategy_classes() -> list[str]:
     """Strategies in the project's folder with code, enabled or not."""
     from mytrading.config.strategy_files import discover_strategies
-    from mytrading.runtime.host.paths import project_home
 
     return [item.name for item in discover_strategies(project_home() / "strategies")]
 
@@ -80,8 +81,6 @@ def strategy_classes() -> list[str]:
 @completion
 def leg_names() -> list[str]:
     """Files of legs."""
-    from mytrading.runtime.host.paths import project_home
-
     files = (project_home() / "config" / "strategies").glob("*.toml")
     return [path.stem for path in files if "[[legs]]" in path.read_text(errors="replace")]
 
@@ -97,16 +96,12 @@ def log_names() -> list[str]:
 @completion
 def profile_names() -> list[str]:
     """Profiles that come with the program, and those that were started."""
-    from mytrading.runtime.host.paths import started_states
-
     return ["paper", "replay", "default", *(folder.name for folder in started_states())]
 
 
 @completion
 def journal_days() -> list[str]:
     """Days that the stack has a journal of."""
-    from mytrading.runtime.journal.journal import segments
-
     return [path.stem for path in segments(_config().journal_dir("engine"))]
 
 

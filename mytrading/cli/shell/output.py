@@ -1,4 +1,4 @@
-"""Output and end of all commands: JSON or a table, progress, plain text for terminals, failures and exit codes.
+"""Output of all commands: JSON or a table, notes, progress, plain text for terminals.
 
 `--help` loads this module: nothing but the standard library at its top. Tables are plain aligned lines in pipes and
 files, `rich` on terminals, several lines a row on narrow ones.
@@ -13,8 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TextIO
 
 from mytrading.core.time import format_ist
 from mytrading.messages.text import plain
@@ -22,89 +21,6 @@ from mytrading.messages.text import plain
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-    from mytrading.messages.ops import Query
-    from mytrading.orchestrator import TradingOrchestrator
-
-OK, ERROR, USAGE, NOT_RUNNING, CONFIGURATION, TIMED_OUT = 0, 1, 2, 3, 4, 5
-
-
-class Failure(Exception):
-    """A command cannot go on: what to say on stderr, and the exit code."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def fail(code: int, message: str) -> NoReturn:
-    """End the command with a message and an exit code."""
-    raise Failure(code, message)
-
-
-@contextmanager
-def failures() -> Iterator[None]:
-    """Turn what the stack raises into exit codes."""
-    from mytrading.config.problems import ConfigurationError
-    from mytrading.messages.run_config import RunConfigError
-    from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
-    from mytrading.runtime.host.paths import BadProfile, NoProject
-    from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
-    from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
-    from mytrading.runtime.supervision.control import SupervisorFailed
-    from mytrading.runtime.supervision.instance_lock import AlreadyRunning
-
-    try:
-        yield
-    except (ConfigurationError, NoProject, RunConfigError) as error:
-        fail(CONFIGURATION, str(error))
-    except NotRunning as error:
-        fail(NOT_RUNNING, str(error))
-    except (TimedOut, OpsTimedOut) as error:
-        fail(TIMED_OUT, str(error))
-    except (BadProfile, OpsRefused, SeveralRun) as error:
-        fail(USAGE, str(error))
-    except (AlreadyRunning, JournalDamaged, JournalOfAnotherVersion, StackFailed, SupervisorFailed) as error:
-        fail(ERROR, str(error))
-
-
-@contextmanager
-def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
-    """The stack a command is about; what goes wrong with it ends the command."""
-    from mytrading.orchestrator import TradingOrchestrator
-
-    with failures():
-        yield TradingOrchestrator.find(profile or None)
-
-
-@contextmanager
-def running_stack(profile: str) -> Iterator[TradingOrchestrator]:
-    """As `stack`, and the command ends unless it runs."""
-    with stack(profile) as found:
-        if not found.is_running():
-            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
-        yield found
-
-
-def ask(profile: str, query: Query[Any]) -> Any:
-    """The gateway's reply to a query."""
-    with stack(profile) as found:
-        return found.ask(query)
-
-
-def request_id(given: str) -> str:
-    """The id that a command line was given for its request, or a new one."""
-    from mytrading.runtime.streams.ops_client import new_request_id
-
-    return given or new_request_id()
-
-
-def project_folder() -> Path:
-    """The project folder; ends the command if there is none."""
-    from mytrading.runtime.host.paths import project_home
-
-    with failures():
-        return project_home()
 
 
 def say(text: str) -> None:

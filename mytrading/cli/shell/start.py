@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.cli.shell.output import ERROR, USAGE, fail, say_notes
+from mytrading.cli.shell.failures import ERROR, USAGE, fail
+from mytrading.cli.shell.output import say_notes
 from mytrading.cli.shell.target import calendar_of
 from mytrading.config import TradingSettings, load_settings
 from mytrading.core.time import IST, SECOND, format_ist, to_ns

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec.structs import replace
 
-from mytrading.cli.shell.output import ERROR, NOT_RUNNING, USAGE, fail, progress
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, USAGE, fail
+from mytrading.cli.shell.output import progress
 from mytrading.config.problems import ConfigurationError
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
@@ -22,6 +23,7 @@ from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.messages.run_config import RunConfig
 from mytrading.orchestrator import NotRunning, TradingOrchestrator
 from mytrading.runtime.host.clock import MarketClock, machine_now
+from mytrading.runtime.host.paths import project_home
 from mytrading.runtime.host.run_key import is_sealed
 
 if TYPE_CHECKING:
@@ -43,7 +45,6 @@ def stack_of(profile: str) -> TradingOrchestrator:
         pass
     from mytrading.cli.shell.start import with_own_state
     from mytrading.config import load_settings
-    from mytrading.runtime.host.paths import project_home
 
     return TradingOrchestrator(with_own_state(load_settings(project_home(), profile or "default")))
 

@@ -8,19 +8,9 @@ from typing import Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, failures, stack
 from mytrading.cli.shell.options import AsJson, Deadline, Profile
-from mytrading.cli.shell.output import (
-    ERROR,
-    NOT_RUNNING,
-    TIMED_OUT,
-    USAGE,
-    fail,
-    failures,
-    print_json,
-    print_rows,
-    say,
-    stack,
-)
+from mytrading.cli.shell.output import print_json, print_rows, say
 from mytrading.cli.trading.levels import flat_before_down
 from mytrading.core.time import format_ist
 

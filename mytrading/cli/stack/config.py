@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from mytrading.cli.shell.failures import CONFIGURATION, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson
-from mytrading.cli.shell.output import CONFIGURATION, USAGE, fail, failures, print_json, print_rows, say_notes
+from mytrading.cli.shell.output import print_json, print_rows, say_notes
+from mytrading.runtime.host.paths import project_home
 
 app = typer.Typer(help="Settings: values, origins, problems.", no_args_is_help=True)
 Profile = Annotated[str, typer.Option("--profile", help="paper and replay are those of the simulator.")]
@@ -22,7 +24,6 @@ def show(
     """Print every value and where it came from, secrets masked."""
     with failures():
         from mytrading.config import load_settings
-        from mytrading.runtime.host.paths import project_home
 
         settings = load_settings(project_home(), profile)
     rows = [
@@ -44,7 +45,6 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
         from mytrading.config import ConfigurationError, load_settings, start_problems
         from mytrading.config.market_files import fee_file_problems
         from mytrading.config.run_config import strategy_run
-        from mytrading.runtime.host.paths import project_home
 
         home = project_home()
         try:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, print_json, print_result, say, stack
+from mytrading.cli.shell.output import print_json, print_result, say
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -29,8 +30,8 @@ def close(
     Refuses while its sessions last, while the stack still writes to it, and while positions are open that must be flat.
     """
     with stack(profile) as found:
-        from mytrading.operations.day_close import day_book, export_closed, folder_of, remove_old, seal, unread
-        from mytrading.runtime.journal.day_files import day_files
+        from mytrading.operations.day_close import day_book, export_closed, remove_old, seal, unread
+        from mytrading.runtime.journal.day_files import day_files, parquet_of
 
         files = day_files(found.config)
         known = sorted({file.day for file in files})
@@ -48,7 +49,7 @@ def close(
             "problems": bad,
             "sealed": sealed,
             "exported": [row for row in written if row["day"] == wanted],
-            "archive": str(folder_of(found.config, wanted)),
+            "archive": str(parquet_of(found.config, "router", wanted).parent),
             "unread": unread(files, found.config, wanted),
             "removed": remove_old(found.config),
         }
@@ -57,7 +58,7 @@ def close(
 
 def _problems(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
     """Problems of a day that `force` overrules; ends the command unless the day may be closed."""
-    from mytrading.operations.day_close import day_book, must_be_flat, problems, still_open
+    from mytrading.operations.day_close import day_book, problems, still_open
 
     bad = list(problems(files, day))
     book = day_book(files, day, whole=False)
@@ -66,8 +67,10 @@ def _problems(found: TradingOrchestrator, files: list[DayFile], day: str, force:
     newest = {file.daemon: file.day for file in files}
     if found.is_running() and day in newest.values():
         fail(ERROR, f"day {day} is still being written: the stack seals it at midnight; `mytrading down` closes it now")
-    held = must_be_flat(book) if day == newest.get("router") else []
-    bad += [f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held]
+    held = book.held if day == newest.get("router") else []
+    bad += [
+        f"{p.strategy} still holds {p.quantity} of {p.instrument} ({p.product})" for p in held if p.product == "MIS"
+    ]
     if bad and not force:
         cure = "close what must be flat and look at what is damaged, or use --force"
         fail(ERROR, f"day {day} cannot be closed: {'; '.join(bad)}; {cure}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import typer
 
 import mytrading
+from mytrading.cli.shell.failures import NOT_RUNNING, USAGE, fail, failures, stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import NOT_RUNNING, USAGE, fail, failures, print_json, print_result, print_rows, stack
+from mytrading.cli.shell.output import print_json, print_result, print_rows
 
 if TYPE_CHECKING:
     from mytrading.simulator.faults.command import Server

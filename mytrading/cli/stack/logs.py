@@ -14,8 +14,9 @@ from typing import Any
 
 import typer
 
+from mytrading.cli.shell.failures import USAGE, fail, stack
 from mytrading.cli.shell.options import LOGS, Profile, log_names
-from mytrading.cli.shell.output import USAGE, fail, say, stack
+from mytrading.cli.shell.output import say
 
 _POLL_S = 0.2
 _TAIL_BYTES = 1 << 20

@@ -6,26 +6,28 @@ A switch or a removal touches entries alone; stops and exits of what is held go 
 from __future__ import annotations
 
 import time
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import typer
 
-from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
-from mytrading.cli.shell.output import (
+from mytrading.cli.shell.failures import (
     ERROR,
     NOT_RUNNING,
     Failure,
     ask,
     fail,
     failures,
-    print_json,
-    print_result,
-    print_rows,
     project_folder,
     request_id,
     stack,
 )
+from mytrading.cli.shell.options import AsJson, OwnerName, Profile, Reason, RequestId
+from mytrading.cli.shell.output import print_json, print_result, print_rows
+from mytrading.config.problems import hint, name_key
+from mytrading.messages.ops import PositionsQuery, StrategiesQuery, StrategyQuery, SwitchCommand
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -51,8 +53,6 @@ def listed(context: typer.Context, as_json: AsJson = False, profile: Profile = "
 @app.command("list")
 def list_(as_json: AsJson = False, profile: Profile = "") -> None:
     """The strategies that run, with their state and result."""
-    from mytrading.messages.ops import StrategiesQuery
-
     rows = ask(profile, StrategiesQuery())
     shown = rows if as_json else [{**row, "switched": _switched_by(row["switched"])} for row in rows]
     print_rows(shown, _COLUMNS, as_json, "no strategies")
@@ -73,8 +73,6 @@ def show(
     profile: Profile = "",
 ) -> None:
     """Its orders, positions, round trips and result over all accounts, also of one that was removed."""
-    from mytrading.messages.ops import StrategyQuery
-
     body = ask(profile, StrategyQuery(strategy=name, limit=limit))
     if as_json:
         print_json(body)
@@ -114,10 +112,6 @@ def disable(
 
 
 def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, profile: str) -> None:
-    import msgspec
-
-    from mytrading.messages.ops import SwitchCommand
-
     command = SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
     with stack(profile) as found:
         if enabled:
@@ -173,8 +167,6 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
 
 def _own_name(found: TradingOrchestrator, typed: str) -> str:
     """The name of the strategy that is meant: case, `_`, `-` and blanks do not matter."""
-    from mytrading.config.problems import name_key
-
     known = _known(found)
     like = [name for name in known if name_key(name) == name_key(typed)]
     return like[0] if typed not in known and len(like) == 1 else typed
@@ -182,8 +174,6 @@ def _own_name(found: TradingOrchestrator, typed: str) -> str:
 
 def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]:
     """Entries off, unless something is open. What was entered meanwhile keeps the files where they are as well."""
-    from mytrading.messages.ops import SwitchCommand
-
     open_, cure = _open(found, name), f"`mytrading flatten --strategy {name}` closes it"
     if open_ and not force:
         fail(ERROR, f"{name} holds {'; '.join(open_)}. {cure}, --force removes anyway")
@@ -200,8 +190,6 @@ def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]
 
 def _open(found: TradingOrchestrator, name: str) -> list[str]:
     """What a strategy holds and what may still fill, as text."""
-    from mytrading.messages.ops import StrategyQuery
-
     if name not in _known(found):
         return []
     body = found.ask(StrategyQuery(strategy=name, limit=0))
@@ -218,16 +206,12 @@ def _open(found: TradingOrchestrator, name: str) -> list[str]:
 
 def _known(found: TradingOrchestrator) -> set[str]:
     """Names that run or have traded."""
-    from mytrading.messages.ops import PositionsQuery, StrategiesQuery
-
     traded = (row["strategy"] for row in found.ask(PositionsQuery(all=True)))
     return {*(row["name"] for row in found.ask(StrategiesQuery())), *traded}
 
 
 def _files_of(home: Path, name: str) -> list[Path]:
     """Its TOML file, and the file of its class unless other strategies are in it as well."""
-    from mytrading.config.problems import hint
-
     found, shared, names = _known_files(home, name)
     if shared:
         fail(ERROR, f"{', '.join(sorted(shared))} holds other strategies too; take {name} out of it by hand")
@@ -240,7 +224,6 @@ def _files_of(home: Path, name: str) -> list[Path]:
 
 def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]:
     """The files of a strategy; those of them that hold others too; the names of all strategies there are."""
-    from mytrading.config.problems import name_key
     from mytrading.config.strategy_files import discover_strategies
 
     named = _named(home / "config" / "strategies")
@@ -253,8 +236,6 @@ def _known_files(home: Path, name: str) -> tuple[list[Path], set[str], set[str]]
 
 def _removed(home: Path, name: str) -> list[Path]:
     """Files of a strategy that was removed: of its settings, and of its class as far as they are called alike."""
-    from mytrading.config.problems import name_key
-
     settings = _named(home / "config" / "strategies" / "removed")
     found = [file for file, own in settings.items() if name_key(own) == name_key(name)]
     stems = {name_key(file.stem) for file in found} | {name_key(name)}
@@ -265,8 +246,6 @@ def _removed(home: Path, name: str) -> list[Path]:
 
 def _named(folder: Path) -> dict[Path, str]:
     """The names of strategies by their files of settings in a folder."""
-    import tomllib
-
     with failures():
         texts = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
     return {path: str(text.get("name", path.stem)) for path, text in texts.items()}

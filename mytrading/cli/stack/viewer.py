@@ -21,7 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mytrading.cli.shell.output import ERROR, OK, TIMED_OUT, nobody_reads, print_json, say
+from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
+from mytrading.cli.shell.output import nobody_reads, print_json, say
 from mytrading.cli.stack.commands import recovery_lines, troubles
 from mytrading.cli.stack.logs import new_lines, render
 from mytrading.messages.ops import AlertsQuery, PositionsQuery, StrategiesQuery

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_result, print_rows, say, stack
+from mytrading.cli.shell.output import print_json, print_result, print_rows, say
+from mytrading.messages.run_config import RunConfig, decode_run_folders
+from mytrading.runtime.journal.journal import JournalDamaged, JournalFull, JournalOfAnotherVersion
 
 if TYPE_CHECKING:
-    from mytrading.messages.run_config import RunConfig
     from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_args_is_help=True)
@@ -100,7 +102,6 @@ def reset(
 def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
     from mytrading.operations.day_close import day_book
     from mytrading.runtime.journal.day_files import day_files
-    from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
 
     if found.is_running():
         fail(ERROR, f"state reset: the {found.config.profile} stack runs; `mytrading down` first")
@@ -123,11 +124,9 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
     with failures():
         from mytrading import __version__
-        from mytrading.messages.run_config import decode_run_folders
         from mytrading.operations.state_upgrade import newer, outdated, remove_left_behind, stored_days
         from mytrading.operations.state_upgrade import upgrade as raise_all
         from mytrading.orchestrator import TradingOrchestrator
-        from mytrading.runtime.journal.journal import JournalFull
 
         found = TradingOrchestrator.find(profile or None, decode_run_folders)
         if found.is_running():

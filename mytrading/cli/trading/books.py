@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask, fail, request_id, stack
 from mytrading.cli.shell.options import (
     Account,
     AsJson,
@@ -19,23 +21,27 @@ from mytrading.cli.shell.options import (
     owner_names,
     unresolved_ids,
 )
-from mytrading.cli.shell.output import (
-    ERROR,
-    TIMED_OUT,
-    USAGE,
-    ask,
-    fail,
-    print_json,
-    print_rows,
-    request_id,
-    say,
-    stack,
-)
+from mytrading.cli.shell.output import print_json, print_rows, say
 from mytrading.cli.trading.levels import report_flat, until_flat
+from mytrading.messages.enums import Product, Side
+from mytrading.messages.ops import (
+    AlertsQuery,
+    AnswerQuery,
+    CancelCommand,
+    ClaimCommand,
+    CloseCommand,
+    ModifyCommand,
+    OrderRequestQuery,
+    OrderRequestResult,
+    OrderRequestTaken,
+    OrdersQuery,
+    PositionsQuery,
+    ResolveCommand,
+    SignalsQuery,
+    TradesQuery,
+)
 
 if TYPE_CHECKING:
-    from mytrading.messages.enums import Product
-    from mytrading.messages.ops import OrderRequestResult, OrderRequestTaken
     from mytrading.orchestrator import TradingOrchestrator
 
 POLL_S = 0.1
@@ -69,8 +75,6 @@ def _columns(rows: list[Row], *names: str) -> tuple[str, ...]:
 
 def trades(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Completed trades."""
-    from mytrading.messages.ops import TradesQuery
-
     columns = ("closed_ns", "strategy", "instrument", "side", "quantity", "entry_price", "exit_price", "realised")
     rows = ask(profile, TradesQuery(limit=limit))
     print_rows(rows, _columns(rows, *columns), as_json, "no trades yet")
@@ -78,8 +82,6 @@ def trades(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") ->
 
 def signals(limit: Limit = 50, as_json: AsJson = False, profile: Profile = "") -> None:
     """Signals of strategies, their outcome in each account, and denials."""
-    from mytrading.messages.ops import SignalsQuery
-
     columns = ("created_ns", "strategy", "watch", "action", "confidence", "reason", "result", "denied")
     rows = ask(profile, SignalsQuery(limit=limit))
     if not as_json:
@@ -103,8 +105,6 @@ def alerts(
     profile: Profile = "",
 ) -> None:
     """Alerts of all processes, active ones unless --all."""
-    from mytrading.messages.ops import AlertsQuery
-
     rows = ask(profile, AlertsQuery(limit=limit, all=everything))
     columns = ("first_ns", "severity", "code", "subject", "message", "count")
     print_rows([{"count": 1, **row} for row in rows], columns, as_json, "no alerts")
@@ -124,8 +124,6 @@ def orders(
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
     if context.invoked_subcommand is not None:
         return
-    from mytrading.messages.ops import OrdersQuery
-
     rows = ask(profile, OrdersQuery(limit=limit, live=live))
     if not as_json:
         rows = [each for row in rows for each in (row, *_slices(row))]
@@ -151,8 +149,6 @@ def cancel(
     profile: Profile = "",
 ) -> None:
     """Cancel one order, and wait until its end is proven."""
-    from mytrading.messages.ops import CancelCommand
-
     command = CancelCommand(request_id=request_id(request), order=order, reason=reason, force=force)
     with stack(profile) as found:
         _report(_result(found, found.ask(command), timeout, cancel=True), as_json, timeout)
@@ -176,8 +172,6 @@ def modify(
     """Change one order, and wait until the order book shows it. A stop takes its protection's prices along."""
     if market and (price or trigger or quantity):
         fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
-    from mytrading.messages.ops import ModifyCommand
-
     name = request_id(request)
     with stack(profile) as found:
         price = _price_now(found, order) if market else price
@@ -191,8 +185,6 @@ def _price_now(found: TradingOrchestrator, name: str) -> float:
     """Where a live LIMIT order fills at once: rupees through the other side of its instrument's next quote."""
     from mytrading.cli.market.quote_lease import QuoteLease
     from mytrading.core.orders.marketable_price import marketable_price
-    from mytrading.messages.enums import Side
-    from mytrading.messages.ops import OrdersQuery
 
     rows = found.ask(OrdersQuery(limit=0, live=True))
     order = next((row for row in rows if name in (row["client_order_id"], row["broker_order_id"])), None)
@@ -216,8 +208,6 @@ def _result(
     found: TradingOrchestrator, taken: OrderRequestTaken, timeout: float, *, cancel: bool
 ) -> OrderRequestResult:
     """The result of a request once it is final, or as it is after `timeout` seconds."""
-    from mytrading.messages.ops import OrderRequestQuery
-
     until = time.monotonic() + timeout
     while True:
         result = found.ask(OrderRequestQuery(order=taken.order, request=taken.request, cancel=cancel))
@@ -228,8 +218,6 @@ def _result(
 
 def _report(result: OrderRequestResult, as_json: bool, timeout: float) -> None:
     if as_json:
-        import msgspec
-
         print_json(msgspec.structs.asdict(result))
     if result.word == "waiting":
         fail(TIMED_OUT, f"after {timeout:g} s: {result.text}; it goes on, `mytrading orders --live` shows it")
@@ -258,8 +246,6 @@ def resolve(
     """
     if bool(broker_order) == not_placed:
         fail(USAGE, "expected either --broker-order X (see `mytrading broker orders`) or --not-placed")
-    from mytrading.messages.ops import ResolveCommand
-
     command = ResolveCommand(
         request_id=request_id(request), order=order, broker_order=broker_order, not_placed=not_placed, force=force,
         reason=reason,
@@ -273,8 +259,6 @@ def resolve(
 
 def _router_answer(found: TradingOrchestrator, request: str) -> str:
     """The router's answer to a request; a refusal ends the command, and so does a time-out."""
-    from mytrading.messages.ops import AnswerQuery
-
     until = time.monotonic() + ANSWER_S
     while not (body := found.ask(AnswerQuery(id=request))).answered:
         if time.monotonic() >= until:
@@ -298,8 +282,6 @@ def positions(
     """What each strategy holds, and unmanaged units at the broker."""
     if context.invoked_subcommand is not None:
         return
-    from mytrading.messages.ops import PositionsQuery
-
     rows = ask(profile, PositionsQuery(all=everything))
     columns = ("strategy", "instrument", "product", "quantity", "average_price", "ltp", "unrealised", "realised",
                "stop", "stop_covers", "stop_state", "confidence", "age")  # fmt: skip
@@ -333,8 +315,6 @@ def claim(
     profile: Profile = "",
 ) -> None:
     """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
-    from mytrading.messages.ops import ClaimCommand
-
     command = ClaimCommand(
         request_id=request_id(request), instrument=instrument, strategy=strategy, quantity=quantity, price=price,
         stop=stop, stop_limit=stop_limit, account=account, product=_product(product), reason=reason,
@@ -348,8 +328,6 @@ def claim(
 
 def _product(name: str) -> Product | None:
     """The product of this name, None if none was named."""
-    from mytrading.messages.enums import Product
-
     if name and name.upper() not in Product.__members__:
         fail(USAGE, f"--product: expected {', '.join(Product.__members__)}; found {name!r}")
     return Product[name.upper()] if name else None
@@ -371,8 +349,6 @@ def close(
     """Close what an owner holds of an instrument, and wait until the broker's books show it. Exit 5 if not in time."""
     if unmanaged and strategy:
         fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")
-    from mytrading.messages.ops import ClaimCommand, CloseCommand
-
     name, kind, where = request_id(request), _product(product), account
     with stack(profile) as found:
         if unmanaged:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_rows, say
+from mytrading.cli.shell.output import print_json, print_rows, say
+from mytrading.messages.run_config import AccountRun, RunConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from mytrading.adapters.openalgo.rest.retry import Retries
-    from mytrading.messages.run_config import AccountRun, RunConfig
 
 
 BOOKS: dict[str, str] = {

@@ -9,13 +9,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import TIMED_OUT, fail, request_id, stack
 from mytrading.cli.shell.options import Account, AsJson, Deadline, Profile, Reason, RequestId, owner_names
-from mytrading.cli.shell.output import TIMED_OUT, fail, print_json, print_result, request_id, say, stack
+from mytrading.cli.shell.output import print_json, print_result, say
+from mytrading.messages.ops import FlattenCommand, FlattensQuery, HaltCommand, LevelSet, ResumeCommand, SwitchCommand
 
 if TYPE_CHECKING:
-    from mytrading.messages.ops import LevelSet
     from mytrading.orchestrator import TradingOrchestrator
 
 ReasonArgument = Annotated[str, typer.Argument(help="Why, for the journal.")]
@@ -35,8 +37,6 @@ def halt(
     profile: Profile = "",
 ) -> None:
     """Open nothing more. Stops and exits go on working."""
-    from mytrading.messages.ops import HaltCommand
-
     command = HaltCommand(request_id=request_id(request), reduce=reduce, reason=reason, account=account)
     with stack(profile) as found:
         _show_level(found.ask(command), as_json)
@@ -54,8 +54,6 @@ def reduce(
 
 
 def _show_level(found: LevelSet, as_json: bool, more: dict[str, Any] | None = None) -> None:
-    import msgspec
-
     level = found.trading
     body = {**msgspec.to_builtins(level), **(more or {})}
     print_result(body, as_json, f"trading level {level.level}: {level.reason}")
@@ -70,10 +68,6 @@ def resume(
     profile: Profile = "",
 ) -> None:
     """Trade again, after a halt, a wrong mode or a quarantine."""
-    import msgspec
-
-    from mytrading.messages.ops import ResumeCommand, SwitchCommand
-
     name = request_id(request)
     with stack(profile) as found:
         if strategy:
@@ -98,8 +92,6 @@ def flatten(
     profile: Profile = "",
 ) -> None:
     """Halt entries, close everything, and wait until the broker's books show it flat twice. Exit 5 if not in time."""
-    from mytrading.messages.ops import FlattenCommand
-
     command = FlattenCommand(
         request_id=request_id(request), account=account, strategy=strategy, deadline=deadline, reason=reason
     )
@@ -125,7 +117,6 @@ def report_flat(rows: list[dict[str, Any]], as_json: bool, afterwards: str) -> N
 
 def flat_before_down(stack: TradingOrchestrator, deadline: float, force: bool) -> list[str]:
     """Close everything before the stack goes down; what is left if forced, else the command ends when not flat."""
-    from mytrading.messages.ops import FlattenCommand
     from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
     try:
@@ -145,8 +136,6 @@ def flat_before_down(stack: TradingOrchestrator, deadline: float, force: bool) -
 
 def until_flat(stack: TradingOrchestrator, ids: Sequence[str], seconds: float) -> list[dict[str, Any]]:
     """The flattens of these ids once all are flat, or as they are after the deadline; changes are printed meanwhile."""
-    from mytrading.messages.ops import FlattensQuery
-
     until, reported = time.monotonic() + seconds + _GRACE_S, ""
     while True:
         rows: list[dict[str, Any]] = stack.ask(FlattensQuery(ids=tuple(ids)))

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, project_folder, stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, fail, failures, print_json, print_rows, project_folder, stack
+from mytrading.cli.shell.output import print_json, print_rows
+from mytrading.core.time import ist_date
 
 if TYPE_CHECKING:
     from mytrading.core.accounting.margin_tables import RiskTables
@@ -187,7 +189,6 @@ def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
     from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
     from mytrading.cli.shell.target import facts_of, market_now, risk_tables, started_config
     from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
-    from mytrading.core.time import ist_date
     from mytrading.orchestrator import NotRunning
 
     home = project_folder()

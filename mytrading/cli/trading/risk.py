@@ -10,18 +10,22 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import msgspec
 import typer
 
+from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
-from mytrading.cli.shell.output import ERROR, USAGE, cell, fail, failures, print_json, print_rows, screen_of, stack
+from mytrading.cli.shell.output import cell, print_json, print_rows, screen_of
 from mytrading.cli.trading.levels import ReasonArgument
 from mytrading.core.time import format_ist, hhmm
-
-if TYPE_CHECKING:
-    from mytrading.messages.risk_events import RiskEventRecorded
-    from mytrading.messages.run_config import RunConfig
+from mytrading.messages.codec import StreamDecoder
+from mytrading.messages.ops import RiskQuery
+from mytrading.messages.risk_events import RiskEventRecorded
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.paths import started_states, state_dir
+from mytrading.runtime.journal.journal import read_segment, segments
 
 app = typer.Typer(
     help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
@@ -40,8 +44,6 @@ def risk(
     """Limits, what is used of them and what is left, profit of the day, equity, and each position's stop."""
     if context.invoked_subcommand is not None:
         return None
-    from mytrading.messages.ops import RiskQuery
-
     with stack(profile) as found:
         if not watch:
             return _show(found.ask(RiskQuery()), as_json)
@@ -189,10 +191,6 @@ def risk_events(config: RunConfig) -> list[dict[str, Any]]:
 
 
 def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
-    from mytrading.messages.codec import StreamDecoder
-    from mytrading.messages.risk_events import RiskEventRecorded
-    from mytrading.runtime.journal.journal import read_segment, segments
-
     decoder = StreamDecoder("records")
     for path in segments(config.journal_dir("risk")):
         for row in read_segment(path):
@@ -202,11 +200,7 @@ def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
 
 def _archived(config: RunConfig) -> Iterator[RiskEventRecorded]:
     """Events of days whose journal was exported and removed."""
-    import msgspec
-
-    from mytrading.messages.risk_events import RiskEventRecorded
     from mytrading.runtime.journal.day_files import parquet_of
-    from mytrading.runtime.journal.journal import segments
 
     there = {path.stem for path in segments(config.journal_dir("risk"))}
     pattern = parquet_of(config, "risk", "*")
@@ -276,7 +270,6 @@ def kill(
 def _state_of(profile: str) -> Path:
     """The state folder: of the profile named, of the stack that runs or ran last, else of the default profile."""
     from mytrading.orchestrator import NotRunning, TradingOrchestrator
-    from mytrading.runtime.host.paths import started_states, state_dir
     from mytrading.runtime.supervision.control import supervisor_in
 
     started = started_states()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from mytrading.cli.shell.failures import USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
-from mytrading.cli.shell.output import USAGE, fail, print_json, stack
+from mytrading.cli.shell.output import print_json
 from mytrading.core.time import format_ist
 
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from mytrading.cli.shell.start import Wanted, prepare, set_clock
 from mytrading.cli.shell.target import client_of, stack_of
 from mytrading.config import ConfigurationError, build_run_config, load_settings

@@ -8,7 +8,7 @@ import pytest
 
 from mytrading.cli.journal.command import Tailed, TailedMessage, _check_topics, line_of, named
 from mytrading.cli.main import run
-from mytrading.cli.shell.output import Failure
+from mytrading.cli.shell.failures import Failure
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Severity

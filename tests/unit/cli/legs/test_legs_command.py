@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from mytrading.cli.app import app
 from mytrading.cli.legs.show import StopRules, chart, curve, guards_of_legs
 from mytrading.cli.legs.templates import TEMPLATES
-from mytrading.cli.shell.output import CONFIGURATION, ERROR, USAGE, Failure
+from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.run_config import StopPlan

@@ -7,7 +7,7 @@ import json
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import USAGE, Failure
+from mytrading.cli.shell.failures import USAGE, Failure
 
 
 def test_indicators_are_listed_with_inputs_parameters_and_lookback() -> None:

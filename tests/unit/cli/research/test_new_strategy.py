@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import ERROR, USAGE, Failure
+from mytrading.cli.shell.failures import ERROR, USAGE, Failure
 from tests.kit.project import ROOT
 
 

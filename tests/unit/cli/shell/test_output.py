@@ -13,7 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.cli.shell.output import ERROR, OK, TIMED_OUT, print_rows
+from mytrading.cli.shell.failures import ERROR, OK, TIMED_OUT
+from mytrading.cli.shell.output import print_rows
 from mytrading.cli.stack.commands import headline
 from mytrading.cli.stack.logs import new_lines, render, tail
 from mytrading.cli.stack.viewer import closing_words, left_running

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mytrading.cli.main import run
-from mytrading.cli.shell.output import USAGE, Failure
+from mytrading.cli.shell.failures import USAGE, Failure
 from mytrading.cli.shell.start import LEFT, Wanted, first_moment, keep_previous, prepare, set_clock
 from mytrading.config import load_settings
 from mytrading.core.time import ist_date, to_ns

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from mytrading.cli.main import run
+from mytrading.cli.shell.failures import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.cli.shell.options import log_names, profile_names, strategy_classes
-from mytrading.cli.shell.output import CONFIGURATION, NOT_RUNNING, OK, USAGE
 from mytrading.messages.run_config import RUN_FILE, write_run_config
 from mytrading.orchestrator import TradingOrchestrator, stop_lines
 from mytrading.runtime.streams.endpoints import runtime_dir

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
-from mytrading.cli.shell.output import ERROR, Failure
+from mytrading.cli.shell.failures import ERROR, Failure
 from mytrading.cli.stack import strategies
 from mytrading.messages.control import StrategySwitch
 from mytrading.messages.ops import (

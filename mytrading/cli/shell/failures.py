@@ -1,0 +1,95 @@
+"""How a command gets its stack, its answer and its end: failures and exit codes.
+
+`--help` loads this module: what is heavy is imported where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from mytrading.messages.ops import Query
+    from mytrading.orchestrator import TradingOrchestrator
+
+OK, ERROR, USAGE, NOT_RUNNING, CONFIGURATION, TIMED_OUT = 0, 1, 2, 3, 4, 5
+
+
+class Failure(Exception):
+    """A command cannot go on: what to say on stderr, and the exit code."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def fail(code: int, message: str) -> NoReturn:
+    """End the command with a message and an exit code."""
+    raise Failure(code, message)
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what the stack raises into exit codes."""
+    from mytrading.config.problems import ConfigurationError
+    from mytrading.messages.run_config import RunConfigError
+    from mytrading.orchestrator import NotRunning, SeveralRun, StackFailed, TimedOut
+    from mytrading.runtime.host.paths import BadProfile, NoProject
+    from mytrading.runtime.journal.journal import JournalDamaged, JournalOfAnotherVersion
+    from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+    from mytrading.runtime.supervision.control import SupervisorFailed
+    from mytrading.runtime.supervision.instance_lock import AlreadyRunning
+
+    try:
+        yield
+    except (ConfigurationError, NoProject, RunConfigError) as error:
+        fail(CONFIGURATION, str(error))
+    except NotRunning as error:
+        fail(NOT_RUNNING, str(error))
+    except (TimedOut, OpsTimedOut) as error:
+        fail(TIMED_OUT, str(error))
+    except (BadProfile, OpsRefused, SeveralRun) as error:
+        fail(USAGE, str(error))
+    except (AlreadyRunning, JournalDamaged, JournalOfAnotherVersion, StackFailed, SupervisorFailed) as error:
+        fail(ERROR, str(error))
+
+
+@contextmanager
+def stack(profile: str = "") -> Iterator[TradingOrchestrator]:
+    """The stack a command is about; what goes wrong with it ends the command."""
+    from mytrading.orchestrator import TradingOrchestrator
+
+    with failures():
+        yield TradingOrchestrator.find(profile or None)
+
+
+@contextmanager
+def running_stack(profile: str) -> Iterator[TradingOrchestrator]:
+    """As `stack`, and the command ends unless it runs."""
+    with stack(profile) as found:
+        if not found.is_running():
+            fail(NOT_RUNNING, f"the {found.config.profile} stack is not running; `{found.start_command}` starts it")
+        yield found
+
+
+def ask(profile: str, query: Query[Any]) -> Any:
+    """The gateway's reply to a query."""
+    with stack(profile) as found:
+        return found.ask(query)
+
+
+def request_id(given: str) -> str:
+    """The id that a command line was given for its request, or a new one."""
+    from mytrading.runtime.streams.ops_client import new_request_id
+
+    return given or new_request_id()
+
+
+def project_folder() -> Path:
+    """The project folder; ends the command if there is none."""
+    from mytrading.runtime.host.paths import project_home
+
+    with failures():
+        return project_home()
