@@ -59,7 +59,7 @@ def test_command_ended_while_its_stack_runs_takes_the_stack_down(
         assert command.returncode == 128 + signal.SIGTERM, said
         with suppress(AssertionError):
             eventually(lambda: not _alive(running), 20)
-        assert _alive(running) == {}, said
+        assert _alive(running) == {}, said + (run_file.parent / "supervisord.log").read_text()
         assert not holders(lock_dir) and not _processes_in(folder), said
     finally:
         for pid in {*holders(lock_dir), *_processes_in(folder)}:

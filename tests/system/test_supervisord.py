@@ -232,3 +232,10 @@ def test_shell_that_allows_too_few_open_files_is_told_so(tmp_path: Path, monkeyp
     with pytest.raises(SupervisorFailed, match=r"allows 64 open files, expected 256 .*ulimit -n 1024"):
         control.revive(run_config(tmp_path))
     assert f"minfds={control.OPEN_FILES}\n" in (ROOT / "supervisord.conf").read_text()
+
+
+def test_supervisor_that_takes_no_requests_is_shut_down_all_the_same(tmp_path: Path) -> None:
+    with supervised(tmp_path, {"risk": "sleep 600"}) as made:
+        control.socket_path(made).unlink()
+        control.shut_down(made)
+        eventually(lambda: not control.supervisor_pid(made), 15)

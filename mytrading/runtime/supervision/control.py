@@ -271,9 +271,16 @@ def programs(config: RunConfig) -> dict[str, Program]:
 
 
 def shut_down(config: RunConfig) -> None:
-    """Ask supervisor to stop all programs, the last started first, and then itself; returns at once."""
-    with suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
+    """Ask supervisor to stop all programs, the last started first, and then itself; returns at once.
+
+    One that takes no requests, since it is starting or too busy, gets SIGTERM, which means the same to it.
+    """
+    try:
         connect(config).supervisor.shutdown()
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+        if pid := supervisor_pid(config):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def end(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
