@@ -185,7 +185,7 @@ def _walk(
         engine, _risk(spec, strategy_run, world), order_machine(spec.rates, spec.calendar), venue, ACCOUNT, ledger.hear
     )
     feeds = [Feed(columns, host, spec.calendar) for columns in spec.data]
-    engine.run_at(0)
+    engine.speed = 0
     engine.open(())
     kind = OptionLoop if isinstance(world, OptionWorld) else Loop
     loop = kind(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)

@@ -3,14 +3,13 @@
 from mytrading.strategies import Bar, BaseStrategy, Signal
 """
 
+from mytrading.core.indicators import Indicator
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.signals import Leg
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.errors import ParameterError, StrategyError
-from mytrading.strategies.legs import future, option
 from mytrading.strategies.rules import Outgoing, SignalRule
-from mytrading.strategies.signals import StrategySignal
-from mytrading.strategies.technical_indicators import Indicator
+from mytrading.strategies.signals import StrategySignal, future, option
 from mytrading.strategies.vectorized import VectorSignals, WholeBars, crosses_above, crosses_below
 from mytrading.strategies.views import EntryView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle

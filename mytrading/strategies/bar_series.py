@@ -1,25 +1,29 @@
-"""Bar series: completed bars of one instrument and timeframe as columns.
+"""Completed bars of one instrument and timeframe as columns, and indicator values over them.
 
 A series grows at its end and is cut at its front only by whole trading days, so that a process that has run for weeks
 and one that has just restarted compute from the same first bar. Bars may be filled in ahead of the cursor: kernels are
-causal, so history is computed once and then walked through.
+causal, so history is computed once and then walked through. Values are shared between strategies only where kernel,
+inputs, parameters, instrument, timeframe and bars are equal.
 
 Invariant: a strategy sees no bar at or after the cursor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.core.indicators import FloatArray
+from mytrading.core.indicators import FloatArray, Indicator
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number
 from mytrading.messages.market import Bar
+from mytrading.strategies.errors import StrategyError
 
 _COLUMNS = ("open", "high", "low", "close", "volume")
 _FIRST_CAPACITY = 512
+_NAN = float("nan")
 
 BarRange = tuple[int, int, int]
 """Start of the first bar, number of bars, end of the last bar."""
@@ -56,7 +60,8 @@ class BarSeries:
             return False
         self._open_day(day_number(bar.start_ns))
         if self.filled == len(self._start):
-            self._grow()
+            self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
+            self._start = np.concatenate([self._start, np.empty_like(self._start)])
         self._table[:, self.filled] = (bar.open, bar.high, bar.low, bar.close, bar.volume)
         self._start[self.filled] = bar.start_ns
         self.filled += 1
@@ -75,11 +80,6 @@ class BarSeries:
     def bar_range(self) -> BarRange:
         """Identifies the filled bars among series of the same instrument, timeframe and days."""
         return (int(self._start[0]) if self.filled else 0, self.filled, self.last_end_ns)
-
-    @property
-    def days(self) -> int:
-        """Whole trading days kept before the newest."""
-        return self._days
 
     @property
     def next_start_ns(self) -> int:
@@ -107,7 +107,7 @@ class BarSeries:
         return BarColumns(start, *table)
 
     def _open_day(self, day: int) -> None:
-        """Note where a trading day begins, and cut days that are too old."""
+        """Record where a trading day begins, and cut days that are too old."""
         if self._day_firsts and self._day_firsts[-1][0] == day:
             return
         self._day_firsts.append((day, self.filled))
@@ -122,6 +122,77 @@ class BarSeries:
         self.filled, self.cursor = keep, max(0, self.cursor - count)
         self.version += 1
 
-    def _grow(self) -> None:
-        self._table = np.concatenate([self._table, np.empty_like(self._table)], axis=1)
-        self._start = np.concatenate([self._start, np.empty_like(self._start)])
+
+class IndicatorKey(NamedTuple):
+    """Identifies an indicator of a series. The first bar depends on `days`, how much history is kept."""
+
+    kernel: Callable[..., FloatArray]
+    inputs: tuple[str, ...]
+    parameters: tuple[tuple[str, float], ...]
+    instrument: str
+    timeframe: str
+    days: int
+
+
+class IndicatorValues(NamedTuple):
+    """One value per filled bar, as an array and as a view of Python floats."""
+
+    values: FloatArray
+    view: memoryview[float]
+
+
+IndicatorCache = dict[IndicatorKey, tuple[BarRange, IndicatorValues]]
+"""The newest values of each indicator, and the bars they are of."""
+
+
+class IndicatorSeries:
+    """One indicator over one series, recomputed from the first bar when the series has grown. Budget: 5 µs a day."""
+
+    def __init__(
+        self,
+        indicator: Indicator,
+        inputs: tuple[str, ...],
+        parameters: dict[str, float],
+        cache: IndicatorCache,
+        instrument: str = "",
+        timeframe: str = "",
+        days: int = 0,
+    ) -> None:
+        self.indicator = indicator
+        self.inputs = inputs
+        self.parameters = parameters
+        self._cache = cache
+        ordered = tuple(sorted(parameters.items()))
+        self._key = IndicatorKey(indicator.kernel, inputs, ordered, instrument, timeframe, days)
+        self._values = np.empty(0)
+        self.view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
+        """The values as Python floats, computed at `version` of the series."""
+        self.version = -1
+
+    def value(self, series: BarSeries, back: int = 0) -> float:
+        """The value at the newest shown bar, or `back` bars before; NaN where there is none."""
+        if series.version != self.version:
+            self.whole(series)
+        index = series.cursor - 1 - back
+        return self.view[index] if index >= 0 else _NAN
+
+    def whole(self, series: BarSeries) -> FloatArray:
+        """The values at all filled bars, shown or not, for loops that walk a strategy through history."""
+        if series.version != self.version:
+            bar_range = series.bar_range
+            known = self._cache.get(self._key)
+            if known is None or known[0] != bar_range:
+                known = self._cache[self._key] = (bar_range, self._compute(series))
+            self._values, self.view = known[1]
+            self.version = series.version
+        return self._values
+
+    def _compute(self, series: BarSeries) -> IndicatorValues:
+        columns = [series.column(name) for name in self.inputs]
+        values = self.indicator.kernel(*columns, **self.parameters)
+        if len(values) != series.filled:
+            raise StrategyError(
+                f"indicator {self.indicator.name}: a kernel returns one value per bar, NaN where it has none; "
+                f"expected {series.filled}, found {len(values)}"
+            )
+        return IndicatorValues(values, memoryview(np.ascontiguousarray(values, np.float64)))  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from mytrading.core.indicators import Indicator
 from mytrading.core.time import IST_OFFSET_SECONDS, SECOND, ist_date
@@ -34,14 +34,15 @@ from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.signals import Leg
 from mytrading.strategies.bar_series import BarColumns
 from mytrading.strategies.errors import StrategyError, hint
-from mytrading.strategies.order_hints import NO_HINTS, entry_level, parse_order_hints
 from mytrading.strategies.parameters import Parameter, resolve_parameters
 from mytrading.strategies.signals import (
+    NO_HINTS,
     StrategySignal,
     check_action,
     check_confidence,
     check_duplicate_legs,
     check_stop,
+    parse_order_hints,
 )
 from mytrading.strategies.views import FLAT, EntryView, PositionView
 from mytrading.strategies.workspace import IndicatorHandle, StrategyWorkspace, timer_due_ns
@@ -140,9 +141,7 @@ class BaseStrategy:
     def position_of(self, instrument: str) -> PositionView:
         """The strategy's own position for a watched instrument."""
         if instrument not in self._workspace.instruments:
-            raise StrategyError(
-                f"position_of: {instrument} is not watched{hint(instrument, self._workspace.instruments)}"
-            )
+            self._refuse("position_of", instrument)
         return self._workspace.positions.get(instrument, FLAT)
 
     @property
@@ -153,9 +152,7 @@ class BaseStrategy:
     def pending_of(self, instrument: str) -> EntryView | None:
         """The strategy's entry on its way for a watched instrument; it stays until its order has ended."""
         if instrument not in self._workspace.instruments:
-            raise StrategyError(
-                f"pending_of: {instrument} is not watched{hint(instrument, self._workspace.instruments)}"
-            )
+            self._refuse("pending_of", instrument)
         return self._workspace.services.entry(self._workspace.strategy, instrument, self._workspace.now)
 
     def contract(self, instrument: str = "") -> Instrument | None:
@@ -189,16 +186,9 @@ class BaseStrategy:
         self._workspace.early_timers.pop(name, None)
 
     def add_indicator(
-        self,
-        kind: str,
-        /,
-        *,
-        name: str = "",
-        timeframe: str = "",
-        source: str = "",
-        instrument: str = "",
+        self, kind: str, /, *, name: str = "", timeframe: str = "", source: str = "", instrument: str = "",
         **parameters: float,
-    ) -> IndicatorHandle:
+    ) -> IndicatorHandle:  # fmt: skip
         """Declare an indicator: `add_indicator("SMA", period=20, name="fast")`.
 
         It is computed for every watched instrument, or for `instrument` alone, on bars of the driving timeframe or of
@@ -255,26 +245,29 @@ class BaseStrategy:
         workspace = self._workspace
         watched = instrument or workspace.current
         if watched not in workspace.instruments:
-            raise StrategyError(f"create_signal: {watched} is not watched{hint(watched, workspace.instruments)}")
-        word, data = check_action(action), workspace.data.get(watched)
+            self._refuse("create_signal", watched)
+        name, data = check_action(action), workspace.data.get(watched)
         price = 0.0 if data is None else data.close if isinstance(data, Bar) else data.ltp
         chosen = tuple(legs)
         if chosen:
             check_duplicate_legs(chosen)
-        read = parse_order_hints(word, price, stop_price, hints) if hints else NO_HINTS
-        if chosen and read != NO_HINTS:
+        parsed = parse_order_hints(name, price, stop_price, hints) if hints else NO_HINTS
+        if chosen and parsed != NO_HINTS:
             raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")
         return StrategySignal(
-            action=word,
+            action=name,
             instrument=watched,
             confidence=check_confidence(confidence),
             reason=str(reason),
             price=price,
-            stop_price=check_stop(word, stop_price, entry_level(read, price)),
+            stop_price=check_stop(name, stop_price, parsed.entry_level(price)),
             legs=chosen,
             otherwise=tuple(otherwise),
-            hints=read,
+            hints=parsed,
         )
+
+    def _refuse(self, method: str, instrument: str) -> NoReturn:
+        raise StrategyError(f"{method}: {instrument} is not watched{hint(instrument, self._workspace.instruments)}")
 
 
 def strategy_name(strategy: type[BaseStrategy]) -> str:

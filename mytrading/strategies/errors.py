@@ -1,12 +1,13 @@
-"""Errors that strategies cause, and the hint that goes with a misspelt word.
+"""Errors that strategies cause: what was expected, what was found and what to do.
 
-Raised by the workspace and by parameter parsing; the host turns them into `StrategyFaulted` with file and line. The
-text says what was expected, what was found and what to do.
+The host turns them into `StrategyFaulted` with file and line.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
 from mytrading.core.text.spelling import nearest
 
@@ -19,9 +20,14 @@ class ParameterError(StrategyError):
     """A parameter that the strategy does not have, or a value of the wrong type."""
 
 
-def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` when a known word is near, else the list of known words."""
+def hint(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` when a known name is near, else the list of known names."""
     names = list(known)
-    if near := nearest(word, names):
+    if near := nearest(name, names):
         return f"; did you mean {near}?"
     return f"; there is {', '.join(sorted(names))}" if names else "; there are none"
+
+
+def is_number(value: Any) -> bool:
+    """True of a finite int or float; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

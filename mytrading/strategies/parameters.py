@@ -14,17 +14,22 @@ from mytrading.strategies.errors import ParameterError, hint
 
 Parameter = int | float | str | bool
 
-_TYPES = (bool, int, float, str)
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
 def declared_parameters(strategy: type, base: type) -> dict[str, Parameter]:
     """Name and default of every parameter of a class: public attributes below `base` that hold a plain value."""
-    found: dict[str, Parameter] = {}
-    for cls in reversed([cls for cls in strategy.__mro__ if issubclass(cls, base) and cls is not base]):
-        found |= {name: value for name, value in vars(cls).items() if _is_parameter(strategy, base, name, value)}
-    return found
+    hints = _hints(strategy)
+    return {
+        name: value
+        for cls in reversed(strategy.__mro__)
+        if issubclass(cls, base) and cls is not base
+        for name, value in vars(cls).items()
+        if not name.startswith("_")
+        and not hasattr(base, name)
+        and isinstance(value, int | float | str | bool)
+        and get_origin(hints.get(name)) is not ClassVar
+    }
 
 
 def resolve_parameters(strategy: type, base: type, overrides: Mapping[str, Parameter]) -> dict[str, Parameter]:
@@ -32,19 +37,19 @@ def resolve_parameters(strategy: type, base: type, overrides: Mapping[str, Param
     resolved = declared_parameters(strategy, base)
     by_key = {name_key(name): name for name in resolved}
     hints = _hints(strategy)
-    for given, value in overrides.items():
-        name = by_key.get(name_key(given))
+    for override, value in overrides.items():
+        name = by_key.get(name_key(override))
         if name is None:
-            raise ParameterError(f"{strategy.__name__} has no parameter {given}{hint(given, resolved)}")
-        wanted = hints.get(name, type(resolved[name]))
-        resolved[name] = _convert(f"{strategy.__name__}.{name}", wanted, resolved[name], value)
+            raise ParameterError(f"{strategy.__name__} has no parameter {override}{hint(override, resolved)}")
+        default = resolved[name]
+        annotated = hints.get(name)
+        convert, what = _KINDS[annotated if annotated in tuple(_KINDS) else type(default)]
+        try:
+            resolved[name] = convert(value)
+        except (ValueError, TypeError, KeyError):
+            label = f"{strategy.__name__}.{name}"
+            raise ParameterError(f"{label} must be {what}, say {default!r}; found {value!r}") from None
     return resolved
-
-
-def _is_parameter(strategy: type, base: type, name: str, value: object) -> bool:
-    if name.startswith("_") or hasattr(base, name) or not isinstance(value, _TYPES):
-        return False
-    return get_origin(_hints(strategy).get(name)) is not ClassVar
 
 
 def _hints(strategy: type) -> dict[str, Any]:
@@ -52,21 +57,6 @@ def _hints(strategy: type) -> dict[str, Any]:
         return get_type_hints(strategy)
     except (NameError, TypeError):
         return {}
-
-
-def _convert(label: str, wanted: Any, default: Parameter, value: Parameter) -> Parameter:
-    kind = wanted if wanted in _TYPES else type(default)
-    try:
-        return _CONVERTERS[kind](value)
-    except (ValueError, TypeError):
-        raise ParameterError(f"{label} must be {_WORDS[kind]}, say {default!r}; found {value!r}") from None
-
-
-def _to_bool(value: Parameter) -> bool:
-    text = str(value).strip().lower()
-    if text not in _TRUE + _FALSE:
-        raise ValueError(text)
-    return text in _TRUE
 
 
 def _to_int(value: Parameter) -> int:
@@ -81,14 +71,9 @@ def _to_float(value: Parameter) -> float:
     return number
 
 
-def _to_text(value: Parameter) -> str:
-    return str(value)
-
-
-_CONVERTERS: Mapping[Any, Callable[[Parameter], Parameter]] = {
-    bool: _to_bool,
-    int: _to_int,
-    float: _to_float,
-    str: _to_text,
+_KINDS: Mapping[Any, tuple[Callable[[Parameter], Parameter], str]] = {
+    bool: (lambda value: _BOOLEANS[str(value).strip().lower()], "true or false"),
+    int: (_to_int, "a whole number"),
+    float: (_to_float, "a number"),
+    str: (str, "text"),
 }
-_WORDS: Mapping[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -1,6 +1,6 @@
-"""The class that a rule of one's own is written as: a filter on the signals that leave the engine, which can only deny.
+"""The class that an author's rule inherits from: a filter on the signals that leave the engine, which can only deny.
 
-    class NotOnMondays(WishRule):
+    class NotOnMondays(SignalRule):
         def deny(self, signal):
             return "it is Monday" if signal.weekday == 0 else ""
 
@@ -10,17 +10,15 @@ nothing it does changes a signal.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from mytrading.core.time import SECOND
+from mytrading.core.time import IST, SECOND
 from mytrading.messages.enums import Action, Product
-from mytrading.messages.signals import Leg, Signal
+from mytrading.messages.signals import Leg
 from mytrading.strategies.views import PositionView
-
-_IST = timedelta(hours=5, minutes=30)
 
 
 class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +43,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def time(self) -> datetime:
         """Market time in India (without a zone)."""
-        return datetime.fromtimestamp(self.now_ns // SECOND, UTC).replace(tzinfo=None) + _IST
+        return datetime.fromtimestamp(self.now_ns // SECOND, IST).replace(tzinfo=None)
 
     @property
     def minutes_of_day(self) -> int:
@@ -77,20 +75,3 @@ class SignalRule:
 def rule_name(rule: type[SignalRule]) -> str:
     """The `name` attribute, else the class name."""
     return rule.name or rule.__name__
-
-
-def outgoing(signal: Signal, position: PositionView, sent_today: int, now: int) -> Outgoing:
-    """A signal as rules see it."""
-    return Outgoing(
-        strategy=signal.strategy,
-        watch=signal.watch,
-        action=signal.action,
-        legs=signal.legs,
-        product=signal.product,
-        confidence=signal.confidence,
-        reason=signal.reason,
-        price=signal.price,
-        now_ns=now,
-        position=position,
-        sent_today=sent_today,
-    )

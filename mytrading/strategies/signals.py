@@ -1,24 +1,69 @@
-"""What a strategy may return: a signal about its own position, built by `create_signal`.
+"""What a strategy may return: a signal about its own position, built by `create_signal`, with its hints and legs.
 
 Authors know it as `Signal`; the host turns it into the message of that name. Building a signal does nothing, returning
-it does.
+it does. What can mean nothing is refused where it is written, with what may stand there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from mytrading.messages.enums import Action
-from mytrading.messages.leg_plan import LegRule
+from mytrading.core.options.leg_grammar import parse_contract_product, parse_expiry, parse_lots, parse_option
+from mytrading.messages.enums import Action, OrderType, Product
+from mytrading.messages.leg_plan import LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.signals import Leg
-from mytrading.strategies.errors import StrategyError, hint
-from mytrading.strategies.order_hints import NO_HINTS, OrderHints
+from mytrading.strategies.errors import StrategyError, hint, is_number
 
 ACTIONS = ("BUY", "SELL", "EXIT", "WITHDRAW", "HOLD")
 _SIDES = {**{action.value: action for action in Action}, "WITHDRAW": Action.EXIT}
+_NUMBERS = ("limit_price", "trigger_price", "buffer", "stop_buffer", "target_price", "valid_seconds")
+_HINTS = ("lots", *_NUMBERS, "product")
+"""As `create_signal` takes them; `buffer` becomes the limit of a stop-limit order."""
+_PLACES = 4
+"""Decimals of a price in rupees: sums of prices on the tick stay on it."""
+
+
+class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
+    """How an entry is made: prices in rupees, `lots` without a sign; what is 0 or None is as configured.
+
+    A `trigger_price` makes a stop-limit order, a `limit_price` alone a limit order. Either rests `valid_seconds` of
+    market time, with 0 until the day ends. The limit of the protective stop lies `stop_buffer` beyond its level.
+    """
+
+    lots: int = 0
+    limit_price: float = 0.0
+    trigger_price: float = 0.0
+    stop_buffer: float = 0.0
+    target_price: float = 0.0
+    valid_seconds: float = 0.0
+    product: Product | None = None
+
+    @property
+    def order_type(self) -> OrderType:
+        if self.trigger_price:
+            return OrderType.SL
+        return OrderType.LIMIT if self.limit_price else OrderType.MARKET
+
+    @property
+    def has_prices(self) -> bool:
+        """True if a level of the traded contract's own price is among them."""
+        return bool(self.limit_price or self.trigger_price or self.stop_buffer or self.target_price)
+
+    @property
+    def names_entry(self) -> bool:
+        """True if the entry differs from the configured one, so that other terms are another signal."""
+        return self.has_prices or bool(self.lots)
+
+    def entry_level(self, price: float) -> float:
+        """Rupees at which the entry is expected: its trigger, its limit, else the last `price`."""
+        return self.trigger_price or self.limit_price or price
+
+
+NO_HINTS = OrderHints()
 
 
 class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,11 +100,11 @@ def check_action(action: str) -> str:
     """The action in capitals; `StrategyError` for anything that is not one."""
     if type(action) is str and action in ACTIONS:
         return action
-    word = action.strip().upper() if isinstance(action, str) else ""
-    if word not in ACTIONS:
-        near = hint(word, ACTIONS) if word else ""
+    name = action.strip().upper() if isinstance(action, str) else ""
+    if name not in ACTIONS:
+        near = hint(name, ACTIONS) if name else ""
         raise StrategyError(f"create_signal: expected BUY, SELL, EXIT, WITHDRAW or HOLD, found {action!r}{near}")
-    return word
+    return name
 
 
 def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
@@ -75,7 +120,7 @@ def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
 
 
 def check_duplicate_legs(legs: Iterable[Leg | LegRule]) -> None:
-    """`StrategyError` if two legs name one instrument: a leg says what is to be held of it, and cannot say it twice."""
+    """`StrategyError` if two legs name one instrument."""
     if problem := duplicate_leg(legs):
         raise StrategyError(f"create_signal: {problem}")
 
@@ -95,7 +140,7 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
     """The stop's level as a float; `StrategyError` unless it is 0, or lies below the price of a BUY, above a SELL's."""
     if type(stop_price) is float and stop_price == 0.0:
         return stop_price
-    if isinstance(stop_price, bool) or not isinstance(stop_price, int | float) or not math.isfinite(stop_price):
+    if not is_number(stop_price):
         raise StrategyError(f"create_signal: stop_price must be a price, found {stop_price!r}; leave it out for none")
     if stop_price < 0:
         raise StrategyError(f"create_signal: stop_price must be above 0, found {stop_price!r}; leave it out for none")
@@ -106,3 +151,105 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
             f"create_signal: the stop of a {action} must lie {side} the price {price:g}, found {stop_price:g}"
         )
     return float(stop_price)
+
+
+def parse_order_hints(action: str, price: float, stop_price: float, named: dict[str, Any]) -> OrderHints:
+    """The hints of a signal; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
+    for name in named:
+        if name not in _HINTS:
+            raise StrategyError(f"create_signal: no hint {name!r}{hint(name, _HINTS)}")
+    present = {name: value for name, value in named.items() if value not in (0, 0.0, "", None)}
+    if not present:
+        return NO_HINTS
+    if action not in ("BUY", "SELL"):
+        raise StrategyError(f"create_signal: {', '.join(present)} belong to an entry, BUY or SELL; found {action}")
+    numbers = {name: _number(name, value) for name, value in present.items() if name in _NUMBERS}
+    made = OrderHints(
+        limit_price=_limit_price(action, numbers),
+        lots=_lots(present["lots"]) if "lots" in present else 0,
+        trigger_price=numbers.get("trigger_price", 0.0),
+        stop_buffer=numbers.get("stop_buffer", 0.0),
+        target_price=numbers.get("target_price", 0.0),
+        valid_seconds=numbers.get("valid_seconds", 0.0),
+        product=_product(present["product"]) if "product" in present else None,
+    )
+    sign, side = (1, "above") if action == "BUY" else (-1, "below")
+    for base, what in ((made.entry_level(price), "the price"), (stop_price, "the stop")):
+        if made.target_price and base and sign * (made.target_price - base) <= 0:
+            raise StrategyError(
+                f"create_signal: the target of a {action} must lie {side} {what} {base:g}, found {made.target_price:g}"
+            )
+    return made
+
+
+def _limit_price(action: str, numbers: dict[str, float]) -> float:
+    trigger, limit = numbers.get("trigger_price", 0.0), numbers.get("limit_price", 0.0)
+    buffer = numbers.get("buffer", 0.0)
+    if buffer and not trigger:
+        raise StrategyError("create_signal: buffer lies between trigger_price and the limit; give trigger_price too")
+    if buffer and limit:
+        raise StrategyError("create_signal: expected buffer or limit_price, found both; each names the limit")
+    if trigger and not (buffer or limit):
+        raise StrategyError(
+            "create_signal: a trigger_price needs its limit, so that a jump has a worst price; give buffer=3, say"
+        )
+    sign = 1 if action == "BUY" else -1
+    if buffer:
+        limit = round(trigger + sign * buffer, _PLACES)
+    if trigger and (limit <= 0 or sign * (limit - trigger) < 0):
+        side = "at or above" if sign > 0 else "at or below"
+        raise StrategyError(
+            f"create_signal: the limit of a {action} must lie {side} its trigger {trigger:g}, found {limit:g}"
+        )
+    return limit
+
+
+def _number(name: str, value: Any) -> float:
+    if not is_number(value) or value < 0:
+        what = "seconds" if name == "valid_seconds" else "rupees"
+        raise StrategyError(f"create_signal: {name} must be a number of {what} above 0, found {value!r}")
+    return round(float(value), _PLACES)
+
+
+def _lots(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise StrategyError(f"create_signal: lots must be a whole number above 0, found {value!r}; SELL says the side")
+    return value
+
+
+def _product(value: Any) -> Product:
+    try:
+        return Product(str(value).upper())
+    except ValueError:
+        raise StrategyError(f"create_signal: product must be MIS, NRML or CNC, found {value!r}") from None
+
+
+def option(
+    what: str, lots: int, expiry: str = "nearest", *, watch: str = "", stop_pct: float = 0.0, product: str = ""
+) -> LegRule:
+    """An option by rule, `lots` below 0 sold: `option("OTM 2 PE", lots=-1)`. `stop_pct`: per cent of its premium.
+
+    `product`: MIS or NRML of this leg alone; without one it is that of the signal. The engine selects the contract when
+    it makes the signal; a misspelt rule raises `StrategyError`.
+    """
+    try:
+        strike, right = parse_option(what)
+    except ValueError as error:
+        raise StrategyError(f"option: {error}") from None
+    stop = LegStop(kind=StopKind.PERCENT, value=stop_pct)
+    return _leg_rule(LegKind.OPTION, lots, expiry, product, watch=watch, strike=strike, right=right, stop=stop)
+
+
+def future(lots: int, expiry: str = "nearest", *, watch: str = "", product: str = "") -> LegRule:
+    """The future of the underlying, `lots` below 0 sold; `product` as for `option`."""
+    return _leg_rule(LegKind.FUTURE, lots, expiry, product, watch=watch)
+
+
+def _leg_rule(kind: LegKind, lots: int, expiry: str, product: str, **others: Any) -> LegRule:
+    try:
+        return LegRule(
+            lots=parse_lots(lots), kind=kind, expiry=parse_expiry(expiry).value,
+            product=parse_contract_product(product), **others,
+        )  # fmt: skip
+    except ValueError as error:
+        raise StrategyError(str(error)) from None

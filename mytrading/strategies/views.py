@@ -1,15 +1,10 @@
-"""What a strategy sees of its own trading: what it holds, and what is on its way.
-
-Made by the host, read by authors. A view is a value; nothing follows from changing one.
-"""
+"""What a strategy sees of its own trading: what it holds, and what is on its way. Made by the host, read by authors."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from mytrading.messages.enums import OrderType
-
-_FLAT, _LONG, _SHORT = 0, 1, -1
 
 
 class PositionView(NamedTuple):
@@ -21,22 +16,22 @@ class PositionView(NamedTuple):
 
     quantity: int = 0
     average_price: float = 0.0
-    side: int = _FLAT
+    side: int = 0
 
     @property
     def is_long(self) -> bool:
         """In the position that BUY signals."""
-        return self.side == _LONG
+        return self.side == 1
 
     @property
     def is_short(self) -> bool:
         """In the position that SELL signals."""
-        return self.side == _SHORT
+        return self.side == -1
 
     @property
     def is_flat(self) -> bool:
         """In neither."""
-        return self.side == _FLAT
+        return self.side == 0
 
 
 FLAT = PositionView()

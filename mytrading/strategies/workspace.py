@@ -23,9 +23,8 @@ from mytrading.core.text.spelling import name_key
 from mytrading.core.time import DAY, IST_OFFSET, SECOND
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.market import Bar, Quote
-from mytrading.strategies.bar_series import BarSeries
-from mytrading.strategies.errors import StrategyError, hint
-from mytrading.strategies.indicator_values import IndicatorCache, IndicatorSeries, indicator_key
+from mytrading.strategies.bar_series import BarSeries, IndicatorCache, IndicatorSeries
+from mytrading.strategies.errors import StrategyError, hint, is_number
 from mytrading.strategies.views import EntryView, PositionView
 
 SOURCES = ("open", "high", "low", "close", "volume", "start_s", "day")
@@ -49,21 +48,13 @@ class IndicatorHandle(NamedTuple):
     instruments: tuple[str, ...] = ()
 
 
-def _no_contract(_instrument: str) -> Instrument | None:
-    return None
-
-
-def _no_entry(_strategy: str, _watch: str, _now: int) -> EntryView | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class HostServices:
     """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values."""
 
-    contract: Callable[[str], Instrument | None] = _no_contract
-    entry: Callable[[str, str, int], EntryView | None] = _no_entry
-    indicator_cache: IndicatorCache = field(default_factory=IndicatorCache)
+    contract: Callable[[str], Instrument | None] = lambda _instrument: None
+    entry: Callable[[str, str, int], EntryView | None] = lambda _strategy, _watch, _now: None
+    indicator_cache: IndicatorCache = field(default_factory=dict)
 
 
 class StrategyWorkspace:
@@ -93,8 +84,6 @@ class StrategyWorkspace:
         self.positions: dict[str, PositionView] = {}
         self.data: dict[str, Bar | Quote] = {}
         self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]
-        self._handles: list[IndicatorHandle] = []
-        self._handle_of: dict[str, IndicatorHandle] = {}
         self._series: dict[tuple[str, str], BarSeries] = {}
         self._values: dict[tuple[IndicatorHandle, str], IndicatorSeries] = {}
         self.sources: dict[tuple[str | IndicatorHandle, str], tuple[IndicatorSeries, BarSeries]] = {}
@@ -103,12 +92,13 @@ class StrategyWorkspace:
         walks through filled bars and moves `newest` with the cursor."""
         self.newest: tuple[float, ...] = ()
         self._checks: dict[str, list[tuple[IndicatorSeries, BarSeries, bool]]] = {}
+        self._handle_of: dict[str, IndicatorHandle] = {}
         self._specs: dict[IndicatorHandle, tuple[Indicator, tuple[str, ...], dict[str, float]]] = {}
 
     @property
     def lookback(self) -> int:
         """Bars of its timeframe before the slowest indicator has a value."""
-        return max((handle.lookback for handle in self._handles), default=0)
+        return max((handle.lookback for handle in self._specs), default=0)
 
     def indicator_series(self) -> list[tuple[IndicatorHandle, str, IndicatorSeries]]:
         """Each indicator with its instrument and values, for tools that look at a strategy from outside."""
@@ -122,12 +112,11 @@ class StrategyWorkspace:
             for timeframe in self.timeframes:
                 self._series[instrument, timeframe] = BarSeries(days)
             for handle, (indicator, inputs, parameters) in self._specs.items():
-                if handle.instruments and instrument not in handle.instruments:
-                    continue
-                key = indicator_key(indicator.kernel, inputs, parameters, instrument, handle.timeframe, days)
-                self._values[handle, instrument] = IndicatorSeries(
-                    indicator, inputs, parameters, self.services.indicator_cache, key
-                )
+                if not handle.instruments or instrument in handle.instruments:
+                    self._values[handle, instrument] = IndicatorSeries(
+                        indicator, inputs, parameters, self.services.indicator_cache,
+                        instrument, handle.timeframe, days,
+                    )  # fmt: skip
 
     def close(self) -> None:
         """Release bars and values after a run, whose engine may stay in memory for a while."""
@@ -147,26 +136,18 @@ class StrategyWorkspace:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
         key = (instrument or self.current, timeframe or self.timeframes[0])
         found = self._series.get(key)
-        if found is None:
-            self._refuse_unknown(*key)
-        return found if found is not None else BarSeries(0)
+        return found if found is not None else self._refuse_series(*key)
 
-    def _refuse_unknown(self, instrument: str, timeframe: str) -> None:
+    def _refuse_series(self, instrument: str, timeframe: str) -> NoReturn:
         if not self._series:
             raise StrategyError("there are no bars yet in initialize(); read them in on_data()")
         if instrument not in self.instruments:
             raise StrategyError(f"{instrument} is not watched{hint(instrument, self.instruments)}")
-        raise StrategyError(
-            f"timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; "
-            "add it to `timeframes` in its file of config/strategies"
-        )
+        raise StrategyError(self._not_kept(timeframe))
 
-    def _refuse_kind(self, kind: str) -> NoReturn:
-        outputs = BUILT_IN.outputs(kind.partition(".")[0].upper())
-        if outputs:
-            names = ", ".join(f"{kind.partition('.')[0].upper()}.{output}" for output in outputs)
-            raise StrategyError(f"add_indicator: expected one output of {kind!r}, which are {names}")
-        raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
+    def _not_kept(self, timeframe: str) -> str:
+        near = hint(timeframe, self.timeframes)
+        return f"timeframe {timeframe} is not kept{near}; add it to `timeframes` in its file of config/strategies"
 
     def add_indicator(
         self, kind: str, name: str, timeframe: str, source: str, parameters: dict[str, float], instrument: str = ""
@@ -175,47 +156,43 @@ class StrategyWorkspace:
         function, dot, output = kind.partition(".")
         indicator = self._known.get(kind) or self._known.get(function.upper() + dot + output)
         if indicator is None:
-            self._refuse_kind(kind)
+            if outputs := BUILT_IN.outputs(function.upper()):
+                names = ", ".join(f"{function.upper()}.{each}" for each in outputs)
+                raise StrategyError(f"add_indicator: expected one output of {kind!r}, which are {names}")
+            raise StrategyError(f"add_indicator: no indicator {kind!r}{hint(kind, self._known)}")
         if self._series:
             raise StrategyError("add_indicator: call it in initialize(), not later")
-        for given in parameters:
-            if given not in indicator.parameters:
-                raise StrategyError(
-                    f"add_indicator: {kind} has no parameter {given}{hint(given, indicator.parameters)}"
-                )
+        for each in parameters:
+            if each not in indicator.parameters:
+                raise StrategyError(f"add_indicator: {kind} has no parameter {each}{hint(each, indicator.parameters)}")
         if timeframe and timeframe not in self.timeframes:
-            self._refuse_unknown_timeframe(timeframe)
+            raise StrategyError(f"add_indicator: {self._not_kept(timeframe)}")
         if instrument and instrument not in self.instruments:
             raise StrategyError(f"add_indicator: {instrument} is not watched{hint(instrument, self.instruments)}")
         if source and source not in SOURCES:
             raise StrategyError(f"add_indicator: no column {source!r}{hint(source, SOURCES)}")
-        of = (instrument,) if instrument else ()
-        return self._declare(indicator, name, timeframe, source, {**indicator.parameters, **parameters}, of)
-
-    def _refuse_unknown_timeframe(self, timeframe: str) -> None:
-        raise StrategyError(
-            f"add_indicator: timeframe {timeframe} is not kept{hint(timeframe, self.timeframes)}; "
-            "add it to `timeframes` in its file of config/strategies"
+        return self._declare(
+            indicator,
+            name,
+            timeframe,
+            source,
+            {**indicator.parameters, **parameters},
+            (instrument,) if instrument else (),
         )
 
     def _declare(
-        self,
-        indicator: Indicator,
-        name: str,
-        timeframe: str,
-        source: str,
-        parameters: dict[str, float],
+        self, indicator: Indicator, name: str, timeframe: str, source: str, parameters: dict[str, float],
         instruments: tuple[str, ...],
-    ) -> IndicatorHandle:
+    ) -> IndicatorHandle:  # fmt: skip
         period = parameters.get("period", 2)
         most = MAX_PERIOD if indicator.group == "Own" else math.inf
         if isinstance(period, bool) or int(period) != period or not 2 <= period <= most:
             span = f"from 2 to {most}" if indicator.group == "Own" else "from 2 on"
             raise StrategyError(f"add_indicator: {indicator.name} period must be a whole number {span}: {period!r}")
-        if name and any(name_key(name) == name_key(other.name) for other in self._handles if other.named):
+        if name and any(name_key(name) == name_key(other.name) for other in self._specs if other.named):
             raise StrategyError(f"add_indicator: there is already an indicator named {name!r}; give another name=")
         handle = IndicatorHandle(
-            name=name or self._default_name(indicator.name, parameters),
+            name=name or indicator.name + (f"_{int(period)}" if "period" in parameters else ""),
             kind=indicator.name,
             period=parameters.get("period", 0),
             timeframe=timeframe or self.timeframes[0],
@@ -225,36 +202,21 @@ class StrategyWorkspace:
             instruments=instruments,
         )
         self._handle_of.clear()
-        known = self._specs.get(handle)
-        if known is not None and known[2] != parameters:
+        inputs = (source,) if source else indicator.inputs
+        if self._specs.setdefault(handle, (indicator, inputs, parameters))[2] != parameters:
             raise StrategyError(f"add_indicator: there is another {handle.name}; give each of them a name=")
-        if known is None:
-            self._handles.append(handle)
-            inputs = (source,) if source else indicator.inputs
-            self._specs[handle] = (indicator, inputs, parameters)
         return handle
 
-    def _default_name(self, kind: str, parameters: dict[str, float]) -> str:
-        period = parameters.get("period")
-        return kind if period is None else f"{kind}_{int(period)}"
-
-    def find_indicator(self, wanted: str | IndicatorHandle) -> IndicatorHandle:
+    def _find_indicator(self, wanted: str) -> IndicatorHandle:
         """The declared indicator of this name, or the only one of this kind; `StrategyError` lists the others."""
-        if isinstance(wanted, IndicatorHandle):
-            return wanted
-        known = self._handle_of.get(wanted)
-        if known is None:
-            known = self._handle_of[wanted] = self._look_up(wanted)
-        return known
-
-    def _look_up(self, wanted: str) -> IndicatorHandle:
-        word = name_key(wanted)
-        exact = [handle for handle in self._handles if name_key(handle.name) == word]
-        of_kind = [handle for handle in self._handles if name_key(handle.kind) == word]
+        key = name_key(wanted)
+        exact = [handle for handle in self._specs if name_key(handle.name) == key]
+        of_kind = [handle for handle in self._specs if name_key(handle.kind) == key]
         for matches in (exact, of_kind):
             if len(matches) == 1:
+                self._handle_of[wanted] = matches[0]
                 return matches[0]
-        names = [handle.name for handle in self._handles]
+        names = [handle.name for handle in self._specs]
         if of_kind:
             raise StrategyError(f"indicator {wanted} is ambiguous: ask for {' or '.join(names)}, or give each a name=")
         raise StrategyError(f"no indicator {wanted!r}{hint(wanted, names)}; add_indicator() in initialize() makes one")
@@ -276,11 +238,15 @@ class StrategyWorkspace:
 
     def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[IndicatorSeries, BarSeries]:
         """The series of an indicator; one added for a single instrument is read there, whatever the current one is."""
-        handle = self.find_indicator(wanted)
+        if isinstance(wanted, IndicatorHandle):
+            handle = wanted
+        else:
+            handle = self._handle_of.get(wanted) or self._find_indicator(wanted)
         place = handle.instruments[0] if handle.instruments else instrument or self.current
         if instrument and place != instrument:
             raise StrategyError(f"indicator {handle.name} was added for {place} alone, not for {instrument}")
-        found = (self._values[handle, place], self.series(place, handle.timeframe))
+        series = self.series(place, handle.timeframe)
+        found = (self._values[handle, place], series)
         if not handle.instruments:
             self.sources[wanted, place] = found
         return found
@@ -288,38 +254,29 @@ class StrategyWorkspace:
     def warm_rows(self, instrument: str) -> NDArray[np.bool_]:
         """True for each filled bar at which every indicator has a value; all must be of the driving timeframe."""
         warm = np.ones(self.series(instrument, "").filled, dtype=bool)
-        for handle in self._needed(instrument):
-            values = self._values[handle, instrument].whole(self.series(instrument, handle.timeframe))
-            warm &= ~np.isnan(values)
+        for handle in self._specs:
+            if handle.lookback and (not handle.instruments or instrument in handle.instruments):
+                values = self._values[handle, instrument].whole(self.series(instrument, handle.timeframe))
+                warm &= ~np.isnan(values)
         return warm
 
     def is_warm(self, instrument: str) -> bool:
-        """True once every indicator has a value for this instrument, those of one instrument included."""
+        """True once every indicator has a value for this instrument, those of one instrument included.
+
+        One with a lookback of 0 may never have one. All are computed, so that a kernel's error shows at once.
+        """
         checks = self._checks.get(instrument)
         if checks is None:
-            checks = self._checks[instrument] = self._checks_of(instrument)
+            places = [(handle, handle.instruments[0] if handle.instruments else instrument) for handle in self._specs]
+            checks = self._checks[instrument] = [
+                (self._values[handle, place], self.series(place, handle.timeframe), bool(handle.lookback))
+                for handle, place in places
+            ]
         warm = True
         for values, series, needed in checks:
             if math.isnan(values.value(series)) and needed:
                 warm = False
         return warm
-
-    def _checks_of(self, instrument: str) -> list[tuple[IndicatorSeries, BarSeries, bool]]:
-        """Each indicator of an instrument, and whether it must have a value; all are computed, so that a kernel's error
-        shows at once."""
-        found = []
-        for handle in self._handles:
-            place = handle.instruments[0] if handle.instruments else instrument
-            found.append((self._values[handle, place], self.series(place, handle.timeframe), bool(handle.lookback)))
-        return found
-
-    def _needed(self, instrument: str) -> list[IndicatorHandle]:
-        """The indicators of an instrument that must have a value: those with a lookback of 0 may never have one."""
-        return [
-            handle
-            for handle in self._handles
-            if handle.lookback and (not handle.instruments or instrument in handle.instruments)
-        ]
 
 
 def timer_due_ns(now: int, name: str, seconds: float, at: str) -> int:
@@ -328,14 +285,10 @@ def timer_due_ns(now: int, name: str, seconds: float, at: str) -> int:
         raise StrategyError(
             f'set_timer({name!r}): expected seconds, say 30, or at, say at="15:10"; found {seconds!r} and {at!r}'
         )
-    if at:
-        return _next_clock_time(now, name, at)
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
-        raise StrategyError(f"set_timer({name!r}): seconds must be a number above 0, found {seconds!r}")
-    return now + max(1, round(seconds * SECOND))
-
-
-def _next_clock_time(now: int, name: str, at: str) -> int:
+    if not at:
+        if not is_number(seconds) or seconds < 0:
+            raise StrategyError(f"set_timer({name!r}): seconds must be a number above 0, found {seconds!r}")
+        return now + max(1, round(seconds * SECOND))
     found = _CLOCK.fullmatch(at.strip())
     if found is None:
         raise StrategyError(f"set_timer({name!r}): at must be a time in India like 15:10 or 15:10:30, found {at!r}")

@@ -24,8 +24,7 @@ from mytrading.backtest.data.feeds import SHOWN, Feed, merged
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.core.engine.machine import EngineMachine
-from mytrading.core.engine.strategy_host import Fault, NoCallGuard, StrategyHost
-from mytrading.core.engine.strategy_memory import encode_memory
+from mytrading.core.engine.strategy_host import Fault, NoCallGuard, StrategyHost, encode_memory
 from mytrading.core.time import ist_date
 from mytrading.messages.journal_rows import StrategyMemory
 from mytrading.messages.market import Bar
@@ -215,7 +214,7 @@ class Observer:
                 if type(event) is Bar:
                     if event.end_ns > end_ns:
                         break
-                    host.on_loaded_bar(event)
+                    host.on_bar(event, loaded=True)
                 elif not isinstance(event, MemoryKept | StrategyMemory):
                     machine.apply(event)
         log.fault = host.fault
@@ -227,7 +226,7 @@ def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
     world = MarketContext(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     book = world.open_day(ist_date(int(spec.data[0].start_ns[0])))
     machine = EngineMachine([replace(spec.run, accounts=())], {spec.run.name: strategy}, book, ACCOUNT)
-    machine.run_at(0)
+    machine.speed = 0
     return machine
 
 

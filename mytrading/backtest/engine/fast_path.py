@@ -17,8 +17,7 @@ from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.core.time import day_number
 from mytrading.messages.enums import Side
-from mytrading.strategies.order_hints import NO_HINTS
-from mytrading.strategies.signals import StrategySignal
+from mytrading.strategies.signals import NO_HINTS, StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
 
 _NOWHERE = -float("inf")

@@ -274,7 +274,7 @@ class Loop:
             self._venue.now = now
             self._tell_prices()
             self._look(feed.host, signals, now)
-            self._machines.engine.take_timer_drafts(row, [(feed.host, signal) for signal in signals])
+            self._machines.engine.take_drafts(row, [(feed.host, signal) for signal in signals])
             self._machines.signal(row, now)
             self._note()
 
@@ -310,7 +310,7 @@ class Loop:
     def _show(self, feed: Feed, frame: int, row: int, end: int) -> None:
         """A bar of some timeframe is complete: the strategy sees it."""
         bar = feed.shown_bar(frame, row)
-        signals = feed.host.on_loaded_bar(bar)
+        signals = feed.host.on_bar(bar, loaded=True)
         if not signals:
             feed.quiet_ns = end
         if signals or feed.host.fault is not None or self.plain:

@@ -21,9 +21,8 @@ from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.engine.loop import Loop
 from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, around
 from mytrading.core.calendar import Calendar
-from mytrading.core.engine.leg_selection import candidate_contracts
+from mytrading.core.engine.contract_selection import candidate_contracts, tradable_contracts
 from mytrading.core.engine.strategy_host import StrategyHost
-from mytrading.core.engine.trade_rules import tradable_contracts
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts

@@ -36,9 +36,8 @@ from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.machine import EngineMachine
-from mytrading.core.engine.signal_gate import FLOOR_NS
+from mytrading.core.engine.signal_gate import FLOOR_NS, LoadedRule
 from mytrading.core.engine.strategy_host import Fault
-from mytrading.core.engine.user_rules import LoadedRule
 from mytrading.core.feed.quote_checks import PriceCheck
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, day_number_of

@@ -225,7 +225,7 @@ class Replay:
                 machines[name].apply(row)
                 if name == "router" and isinstance(row, DayOpened):
                     self._venues.carry(row.positions)
-        self.engine.run_at(0)
+        self.engine.speed = 0
 
     # a moment
 

@@ -18,8 +18,13 @@ from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, requirement
 from mytrading.core.accounting.margin_tables import RiskTables, share_word
-from mytrading.core.engine.contract_selection import RATE, OptionChains
-from mytrading.core.engine.leg_selection import candidate_contracts, price_level, resolve_legs
+from mytrading.core.engine.contract_selection import (
+    RATE,
+    OptionChains,
+    candidate_contracts,
+    price_level,
+    resolve_legs,
+)
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.options.black76 import implied_one
 from mytrading.core.options.chain import YEAR_NS, ChainView, fair_price

@@ -1,31 +1,26 @@
-"""Contract selection: legs by rule to listed contracts, option chains for it, and the quotes needed beforehand.
+"""Contracts of a signal: of trade rules and legs by rule, the quotes they need beforehand, and what a position means.
 
-Contracts are selected once, for a signal that is new; strikes do not move with the price or with a restart. The
-options that a strategy watches by rule are selected once a day, from the day's list and the last close before it.
+Contracts are selected once, for a signal that is new; strikes do not move with the price or with a restart. A contract
+whose last session is over is never chosen, and a leg that cannot be selected as written is refused with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, NamedTuple
 
-from mytrading.core.engine.leg_selection import (
-    AROUND,
-    candidate_contracts,
-    expiry_of,
-    is_entry_day,
-    needs_chain,
-    resolve_legs,
-)
-from mytrading.core.engine.trade_rules import underlying_of
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
-from mytrading.core.time import second_of_day
-from mytrading.messages.instruments import InstrumentKind
-from mytrading.messages.leg_plan import LegPlan, LegRule
+from mytrading.core.instruments.symbology import split_id
+from mytrading.core.time import ist_date, second_of_day
+from mytrading.messages.enums import OrderType
+from mytrading.messages.instruments import Instrument, InstrumentKind
+from mytrading.messages.leg_plan import DayKind, LegKind, LegRule, LegStop, StopKind
 from mytrading.messages.market import Quote
-from mytrading.messages.run_config import OptionRange, StrategyRun
+from mytrading.messages.run_config import ExpiryRule, OptionRange, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg
-from mytrading.strategies.signals import StrategySignal, duplicate_leg
+from mytrading.strategies.signals import NO_HINTS, OrderHints, StrategySignal, duplicate_leg
 
 if TYPE_CHECKING:
     from mytrading.core.options.chain import ChainView, OptionChain
@@ -34,11 +29,264 @@ LOOK_AHEAD = 300
 """Seconds before the entry time from which quotes of the contracts that may be traded are needed."""
 RATE = 0.065
 """Interest a year at which premiums are discounted; deltas barely depend on it."""
+AROUND = 20
+"""Listed strikes each side of the money that are searched for a premium or delta."""
+
+Chain = Callable[[str, str], "ChainView | None"]
+"""The chain of an underlying and expiry; None while there is none."""
 
 
-def is_ruled(legs: Iterable[Leg | LegRule]) -> bool:
-    """True if a leg still needs its contract."""
-    return any(isinstance(leg, LegRule) for leg in legs)
+def underlying_of(watch: str, book: InstrumentBook) -> str:
+    """The underlying of a listed instrument; of an unlisted one its symbol."""
+    listed = book.get(watch)
+    return listed.underlying if listed is not None else split_id(watch)[1]
+
+
+# trade rules
+
+
+class Meaning(NamedTuple):
+    """The watched instrument that a position is for, and its side: long (+1) or short (−1)."""
+
+    watch: str
+    side: int
+
+
+def resolve_leg(
+    run: StrategyRun,
+    rule: TradeRule,
+    watch: str,
+    price: float,
+    stop_price: float,
+    book: InstrumentBook,
+    now: int,
+    hints: OrderHints = NO_HINTS,
+) -> Leg:
+    """The contract that `rule` names while `watch` trades at `price`; `NoSuchContract` says what is listed.
+
+    A stop is a level of the watched price: one that an option's price never has is refused, not guessed.
+    """
+    if rule.kind is TradeKind.OPTION and (stop_price or hints.has_prices):
+        what = f"stop_price {stop_price:g} is a level" if stop_price else "the prices of the signal are levels"
+        raise NoSuchContract(
+            f"{what} of {watch}, but an option is traded; set stop_loss_pct (of the premium) in the strategy's config, "
+            "or give legs with prices of their own"
+        )
+    return Leg(
+        instrument=_contract(rule, watch, price, book, now),
+        lots=rule.side.sign * (hints.lots or run.lots),
+        order_type=hints.order_type,
+        limit_price=hints.limit_price,
+        trigger_price=hints.trigger_price,
+        stop_price=stop_price,
+        valid_seconds=hints.valid_seconds,
+        target_price=hints.target_price,
+        stop_buffer=hints.stop_buffer,
+    )
+
+
+def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:
+    if rule.kind is TradeKind.SAME:
+        return watch
+    underlying = rule.underlying or underlying_of(watch, book)
+    if rule.kind is TradeKind.FUTURE:
+        return _future(underlying, book.expiry(rule.expiry, underlying, InstrumentKind.FUT, now), book).id
+    right = InstrumentKind(rule.right)
+    return book.option(underlying, book.expiry(rule.expiry, underlying, right, now), rule.strike, right, price).id
+
+
+def _future(underlying: str, expiry: str, book: InstrumentBook) -> Instrument:
+    return book.future(underlying, book.expiries(underlying, InstrumentKind.FUT).index(expiry))
+
+
+def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str, float], now: int) -> tuple[str, ...]:
+    """Contracts the strategy would trade at these prices of its watched instruments; unlisted ones are left out."""
+    found = []
+    for watch in run.symbols:
+        for rule in (run.long, run.short):
+            if rule is None or (rule.kind is TradeKind.OPTION and watch not in prices):
+                continue
+            try:
+                found.append(_contract(rule, watch, prices.get(watch, 0.0), book, now))
+            except NoSuchContract:
+                continue
+    return tuple(dict.fromkeys(found))
+
+
+def meaning_of(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
+    """The meaning of a position of the strategy by its rules; None if no rule could have opened it."""
+    listed = book.get(instrument)
+    sign = 1 if quantity > 0 else -1
+    for watch in run.symbols:
+        for side, rule in ((1, run.long), (-1, run.short)):
+            if rule is not None and rule.side.sign == sign and _fits(rule, watch, instrument, listed, book):
+                return Meaning(watch, side)
+    for watch in run.symbols:
+        if instrument == watch or (listed is not None and listed.underlying == underlying_of(watch, book)):
+            return Meaning(watch, sign)
+    return None
+
+
+def _fits(rule: TradeRule, watch: str, instrument: str, listed: Instrument | None, book: InstrumentBook) -> bool:
+    if rule.kind is TradeKind.SAME:
+        return instrument == watch
+    if listed is None or listed.underlying != (rule.underlying or underlying_of(watch, book)):
+        return False
+    return listed.kind == (InstrumentKind.FUT if rule.kind is TradeKind.FUTURE else InstrumentKind(rule.right))
+
+
+# legs by rule
+
+
+def _needs_chain(rule: LegRule) -> bool:
+    """True if the strike is selected by premium or delta."""
+    return rule.strike.partition(" ")[0] in ("PREMIUM", "DELTA")
+
+
+def _series_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> tuple[str, str]:
+    """Underlying and expiry (ISO date) of an option or future leg; `NoSuchContract` says which are listed."""
+    kind = InstrumentKind.FUT if rule.kind is LegKind.FUTURE else InstrumentKind(rule.right)
+    underlying = underlying_of(rule.watch or watch, book)
+    return underlying, book.expiry(ExpiryRule(rule.expiry), underlying, kind, now)
+
+
+def contract_of(
+    rule: LegRule, watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
+) -> Instrument:
+    """The listed contract a leg names at these prices; raises `NoSuchContract`."""
+    watch = rule.watch or watch
+    if rule.kind is LegKind.EQUITY:
+        share = book.get(watch)
+        if share is None or share.kind is not InstrumentKind.EQ:
+            raise NoSuchContract(f"{watch} is not a listed share; write EXCHANGE:SYMBOL, say NSE:SBIN")
+        return share
+    underlying, expiry = _series_of(rule, watch, book, now)
+    if rule.kind is LegKind.FUTURE:
+        return _future(underlying, expiry, book)
+    right = InstrumentKind(rule.right)
+    if _needs_chain(rule):
+        return _option_by_quotes(rule, underlying, expiry, right, book, chain)
+    spot = prices.get(watch, 0.0)
+    if not spot and not rule.strike.startswith("STRIKE"):
+        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying}: {watch} has no price yet")
+    return book.option(underlying, expiry, rule.strike, right, spot)
+
+
+def _option_by_quotes(
+    rule: LegRule, underlying: str, expiry: str, right: InstrumentKind, book: InstrumentBook, chain: Chain
+) -> Instrument:
+    from mytrading.core.options.chain import nearest_delta, nearest_premium  # numpy, for rules that need it alone
+
+    by, _, number = rule.strike.partition(" ")
+    view = chain(underlying, expiry)
+    if view is None:
+        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying} {expiry}: no quotes of the chain yet")
+    choose = nearest_premium if by == "PREMIUM" else nearest_delta
+    found = book.get(choose(view, right, float(number)).instrument)
+    if found is None:
+        raise NoSuchContract(f"{rule.strike} {right.value} of {underlying} {expiry}: it is no longer listed")
+    return found
+
+
+def resolve_legs(
+    rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
+) -> tuple[Leg, ...]:
+    """The legs of a signal, all at the same prices; `NoSuchContract` names the leg that cannot be selected."""
+    legs: list[Leg] = []
+    for number, rule in enumerate(rules, 1):
+        try:
+            contract = contract_of(rule, watch, prices, book, now, chain)
+            limit = _limit_price(rule, contract, prices.get(contract.id, 0.0))
+            price = limit or prices.get(contract.id, 0.0)
+            stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
+        except NoSuchContract as error:
+            raise NoSuchContract(f"leg {number}: {error}") from None
+        same = [place for place, leg in enumerate(legs, 1) if leg.instrument == contract.id]
+        if same:
+            raise NoSuchContract(f"legs {same[0]} and {number} both choose {contract.id}; give them different strikes")
+        legs.append(
+            Leg(
+                instrument=contract.id, lots=rule.lots, order_type=rule.order_type, limit_price=limit, stop_price=stop,
+                target_price=target, profile=rule.profile, product=rule.product,
+            )
+        )  # fmt: skip
+    return tuple(legs)
+
+
+def _limit_price(rule: LegRule, contract: Instrument, price: float) -> float:
+    """Limit price of a LIMIT leg, rounded to the tick in its favour; 0 for a MARKET leg."""
+    if rule.order_type is not OrderType.LIMIT:
+        return 0.0
+    level = price_level(rule.limit, -rule.lots, price)
+    tick = contract.tick_size or 0.05
+    ticks = level / tick
+    whole = math.floor(ticks + 1e-6) if rule.lots > 0 else math.ceil(ticks - 1e-6)
+    if whole < 1:
+        raise NoSuchContract(f"its limit would lie at {level:g} while {contract.id} trades at {price:g}; ask for less")
+    return round(whole * tick, 4)
+
+
+def price_level(at: LegStop, direction: int, price: float) -> float:
+    """The level at a distance from `price`, above it if `direction` is positive, else below; 0 without a rule."""
+    if not at.value:
+        return 0.0
+    if at.kind is StopKind.PRICE:
+        return at.value
+    if not price:
+        raise NoSuchContract("its limit, stop or target is counted from its price, and there is no quote of it yet")
+    away = price * at.value / 100 if at.kind is StopKind.PERCENT else at.value
+    return round(max(price + away if direction > 0 else price - away, 0.0), 4)
+
+
+def candidate_contracts(
+    rules: Sequence[LegRule], watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int
+) -> tuple[str, ...]:
+    """Contracts to quote before a signal: the one a rule names, else all among which it is searched."""
+    found: list[str] = []
+    for rule in rules:
+        try:
+            if not _needs_chain(rule):
+                found.append(contract_of(rule, watch, prices, book, now, lambda _underlying, _expiry: None).id)
+            elif spot := prices.get(rule.watch or watch, 0.0):
+                underlying, expiry = _series_of(rule, watch, book, now)
+                near = book.option(underlying, expiry, "ATM", InstrumentKind(rule.right), spot).strike
+                options = book.options(underlying, expiry)
+                strikes = sorted({item.strike for item in options})
+                centre = strikes.index(near)
+                searched = set(strikes[max(centre - AROUND, 0) : centre + AROUND + 1])
+                found += [item.id for item in options if item.strike in searched]
+        except NoSuchContract:
+            continue
+    return tuple(dict.fromkeys(found))
+
+
+def is_entry_day(days: DayKind, rules: Sequence[LegRule], watch: str, book: InstrumentBook, now: int) -> bool:
+    """True if a plan for such days enters on the day of `now`; its first leg with an expiry decides."""
+    dated = next((rule for rule in rules if rule.kind is not LegKind.EQUITY), None)
+    if days is DayKind.ANY or dated is None:
+        return True
+    expires = date.fromisoformat(_series_of(dated, watch, book, now)[1]) == ist_date(now)
+    return expires == (days is DayKind.EXPIRY)
+
+
+def select_option_universe(
+    rule: OptionRange, spot: str, price: float, book: InstrumentBook, now: int
+) -> tuple[str, ...]:
+    """The calls, then the puts, of the strikes about `price` of `spot`; `NoSuchContract` says what is listed.
+
+    Fewer than the rule's number of strikes where the list ends before.
+    """
+    underlying = underlying_of(spot, book)
+    found: list[str] = []
+    for right in (InstrumentKind.CE, InstrumentKind.PE):
+        expiry = book.expiry(rule.expiry, underlying, right, now)
+        options = (item for item in book.options(underlying, expiry) if item.kind is right)
+        chain = sorted(options, key=lambda item: item.strike)
+        if not chain:
+            raise NoSuchContract(f"no {right.value} of {underlying} is listed for {expiry}")
+        atm = min(range(len(chain)), key=lambda index: (abs(chain[index].strike - price), chain[index].strike))
+        found += [item.id for item in chain[max(0, atm - rule.strikes) : atm + rule.strikes + 1]]
+    return tuple(found)
 
 
 class OptionChains:
@@ -47,6 +295,7 @@ class OptionChains:
     def __init__(self) -> None:
         self._chains: dict[tuple[str, str], OptionChain] = {}
         self._quotes: dict[str, Quote] = {}
+        self._book: InstrumentBook | None = None
 
     def apply(self, quote: Quote) -> None:
         """Record a quote."""
@@ -55,7 +304,10 @@ class OptionChains:
             chain.apply(quote)
 
     def view(self, book: InstrumentBook, underlying: str, expiry: str, now: int) -> ChainView | None:
-        """The chain at `now`; `NoSuchContract` where none is listed."""
+        """The chain at `now`; `NoSuchContract` where none is listed. Another book opens all chains anew."""
+        if book is not self._book:
+            self._chains.clear()
+            self._book = book
         chain = self._chains.get((underlying, expiry))
         if chain is None:
             chain = self._chains[underlying, expiry] = self._open(book, underlying, expiry)
@@ -73,10 +325,6 @@ class OptionChains:
             chain.apply(quote)
         return chain
 
-    def clear(self) -> None:
-        """Close all chains: the list of contracts changed."""
-        self._chains.clear()
-
 
 class ContractSelector:
     """Selects contracts for legs by rule; `chains` must receive every quote."""
@@ -85,7 +333,6 @@ class ContractSelector:
         self.chains = OptionChains()
         self._requested: dict[tuple[str, str], tuple[LegRule, ...]] = {}
         """Rules of the newest draft by strategy and watched instrument."""
-        self._book: InstrumentBook | None = None
 
     def select_legs(
         self, run: StrategyRun, draft: StrategySignal, prices: Mapping[str, float], book: InstrumentBook, now: int
@@ -99,7 +346,6 @@ class ContractSelector:
         self._requested[run.name, draft.instrument] = rules
         if run.plan is not None and not is_entry_day(run.plan.days, rules, draft.instrument, book, now):
             return ()
-        self._follow(book)
         seen = {**prices, draft.instrument: draft.price or prices.get(draft.instrument, 0.0)}
         legs = resolve_legs(
             rules, draft.instrument, seen, book, now,
@@ -112,55 +358,23 @@ class ContractSelector:
     def contracts_to_quote(
         self, runs: Iterable[StrategyRun], prices: Mapping[str, float], book: InstrumentBook, now: int
     ) -> list[str]:
-        """Contracts whose quotes may soon be needed: of plans near their entry time and of rules in earlier drafts."""
+        """Contracts whose quotes may soon be needed: of plans near their entry time and of rules in earlier drafts.
+
+        Chains are opened before the entry time, so that numba's code is loaded by then.
+        """
         found: list[str] = []
+        at = second_of_day(now)
         for run in runs:
-            if run.plan is not None and _is_near(run.plan, now):
-                found += candidate_contracts(run.plan.legs, run.symbols[0], prices, book, now)
-                self._open_chains(run.plan.legs, run.symbols[0], book, now)
+            plan = run.plan
+            if plan is None or not plan.entry_time - LOOK_AHEAD <= at < plan.entry_time + plan.entry_minutes * 60:
+                continue
+            found += candidate_contracts(plan.legs, run.symbols[0], prices, book, now)
+            for rule in filter(_needs_chain, plan.legs):
+                try:
+                    self.chains.view(book, *_series_of(rule, run.symbols[0], book, now), now)
+                except NoSuchContract:
+                    continue
         for (name, watch), rules in self._requested.items():
             if not any(run.name == name and run.plan is not None for run in runs):
                 found += candidate_contracts(rules, watch, prices, book, now)
         return found
-
-    def _open_chains(self, rules: Iterable[LegRule], watch: str, book: InstrumentBook, now: int) -> None:
-        """Open chains before the entry time, so that numba's code is loaded by then."""
-        self._follow(book)
-        for rule in rules:
-            if needs_chain(rule):
-                try:
-                    expiry = expiry_of(rule, watch, book, now)
-                    self.chains.view(book, underlying_of(rule.watch or watch, book), expiry, now)
-                except NoSuchContract:
-                    continue
-
-    def _follow(self, book: InstrumentBook) -> None:
-        if book is not self._book:
-            self.chains.clear()
-            self._book = book
-
-
-def select_option_universe(
-    rule: OptionRange, spot: str, price: float, book: InstrumentBook, now: int
-) -> tuple[str, ...]:
-    """The calls, then the puts, of the strikes about `price` of `spot`; `NoSuchContract` says what is listed.
-
-    Fewer than the rule's number of strikes where the list ends before.
-    """
-    underlying = underlying_of(spot, book)
-    found: list[str] = []
-    for right in (InstrumentKind.CE, InstrumentKind.PE):
-        expiry = book.expiry(rule.expiry, underlying, right, now)
-        chain = sorted(
-            (item for item in book.options(underlying, expiry) if item.kind is right), key=lambda item: item.strike
-        )
-        if not chain:
-            raise NoSuchContract(f"no {right.value} of {underlying} is listed for {expiry}")
-        atm = min(range(len(chain)), key=lambda index: (abs(chain[index].strike - price), chain[index].strike))
-        found += [item.id for item in chain[max(0, atm - rule.strikes) : atm + rule.strikes + 1]]
-    return tuple(found)
-
-
-def _is_near(plan: LegPlan, now: int) -> bool:
-    at = second_of_day(now)
-    return plan.entry_time - LOOK_AHEAD <= at < plan.entry_time + plan.entry_minutes * 60

@@ -10,17 +10,25 @@ Invariant: a bar reaches each strategy once and in order, and only a new draft i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from mytrading.core.engine.active_signals import Key
-from mytrading.core.engine.signal_gate import FLOOR_NS, Data, SignalGate, data_time, expired_veto, permitted_action
-from mytrading.core.engine.state import EngineState
-from mytrading.core.engine.strategy_host import CallGuard, Fault, NoCallGuard, StrategyHost
-from mytrading.core.engine.strategy_memory import EMPTY
-from mytrading.core.engine.trade_rules import tradable_contracts
-from mytrading.core.engine.user_rules import LoadedRule, UserRules
+from mytrading.core.engine.contract_selection import tradable_contracts
+from mytrading.core.engine.signal_gate import (
+    FLOOR_NS,
+    Data,
+    EngineState,
+    LoadedRule,
+    SignalGate,
+    UserRules,
+    data_time,
+    expired_veto,
+    permitted_action,
+)
+from mytrading.core.engine.strategy_host import EMPTY_MEMORY, CallGuard, Fault, NoCallGuard, StrategyHost
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.time import SECOND
 from mytrading.messages.control import CancelRequested, StrategySwitch
@@ -39,7 +47,6 @@ from mytrading.messages.orders import (
 from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted, StrategyStarted
 from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.indicator_values import IndicatorCache
 from mytrading.strategies.signals import StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
 from mytrading.strategies.workspace import HostServices
@@ -50,6 +57,15 @@ TIME = "strategies_time"
 SLICE_GRACE_NS = 2 * SECOND
 """Machine time for which `generate_signals` waits for the bars of instruments that may not have traded."""
 _BARS_PER_SIGN_OF_LIFE = 128
+
+Draft = tuple[StrategyHost, StrategySignal]
+
+
+class MissedWindow(NamedTuple):
+    """A trading day on which a plan's entry window passed without quotes, and what to tell the operator."""
+
+    day: date
+    text: str
 
 
 class EngineMachine(EngineState):
@@ -78,13 +94,14 @@ class EngineMachine(EngineState):
         self._last_fill_ns: dict[str, int] = {}
         self._views: dict[str, dict[str, PositionView]] = {}
         self._memories: dict[str, str] = {}
-        self.indicator_cache = IndicatorCache()
-        self._services = HostServices(lambda name: self.book.get(name), self.entries.view, self.indicator_cache)
+        self._services = HostServices(lambda name: self.book.get(name), self.entries.view)
         self._validity_ns = int(validity_s * SECOND)
-        self._rules = UserRules(rules, self._guard)
-        self._gate = SignalGate(self, self._rules, account, self._validity_ns)
-        self._reported_faults: set[str] = set()
-        self._drafts: list[tuple[StrategyHost, StrategySignal]] = []
+        self.rules = UserRules(rules, self._guard)
+        self._gate = SignalGate(self, self.rules, account, self._validity_ns)
+        self.faults: dict[str, StrategyFaulted] = {}
+        """Faults reported in this run, by strategy."""
+        self.missed_windows: dict[str, MissedWindow] = {}
+        self._drafts: list[Draft] = []
         self._source: Data | None = None
         """The message that the drafts were returned for."""
         self.rebuild()
@@ -99,7 +116,7 @@ class EngineMachine(EngineState):
     @property
     def faulted(self) -> int:
         """Number of faulted strategies."""
-        return len([host for host in self._hosts.values() if host.fault is not None])
+        return sum(host.fault is not None for host in self._hosts.values())
 
     def tradable(self, now: int) -> tuple[str, ...]:
         """Contracts that the strategies would trade at present prices, and those that they hold."""
@@ -155,10 +172,6 @@ class EngineMachine(EngineState):
         self._runs = tuple(replace(run, symbols=symbols.get(run.name, run.symbols)) for run in self._runs)
         self.rebuild()
 
-    def run_at(self, speed: float) -> None:
-        """Set how fast market time runs."""
-        self.speed = speed
-
     def open(self, history: Sequence[Bar], alive: Callable[[], None] = lambda: None) -> None:
         """Walk the strategies through stored bars in time order (longer bars before shorter ones), then go live.
 
@@ -169,12 +182,12 @@ class EngineMachine(EngineState):
         for host in self.hosts:
             if host.fault is None:
                 alive()
-                memory = self._memories.get(host.run.name, EMPTY)
+                memory = self._memories.get(host.run.name, EMPTY_MEMORY)
                 host.restore_memory(memory)
                 host.load_history(history)
                 host.walk_history(_with_signs_of_life(history, alive))
                 host.restore_memory(memory)
-                host.start()
+                host.call(host.strategy.on_start)
         self._live = True
         for strategy in self._hosts:
             self._show_positions(strategy)
@@ -182,7 +195,7 @@ class EngineMachine(EngineState):
     def stop(self) -> None:
         """Call `on_stop` of every strategy."""
         for host in self.hosts:
-            host.stop()
+            host.call(host.strategy.on_stop)
 
     # learning
 
@@ -220,28 +233,23 @@ class EngineMachine(EngineState):
             self._note_drafts(bar)
 
     def _on_timer(self, timer: TimerFired) -> None:
-        if timer.name == TIME and self._live:
-            self._pass_time(timer)
-
-    def _pass_time(self, row: TimerFired) -> None:
         """Fire timers, and end slices that lack bars after a grace of machine time."""
-        grace, now = int(SLICE_GRACE_NS * self.speed), row.market_ns
-        found = [(host, draft) for host in self.hosts for draft in host.pass_time(now, now - grace)]
-        self.take_timer_drafts(row, found)
+        if timer.name == TIME and self._live:
+            now = timer.market_ns
+            grace = int(SLICE_GRACE_NS * self.speed)
+            self.take_drafts(
+                timer, [(host, draft) for host in self.hosts for draft in host.pass_time(now, now - grace)]
+            )
 
-    def take_drafts(self, data: Bar | Quote, drafts: Sequence[tuple[StrategyHost, StrategySignal]]) -> None:
-        """Drafts about this data from a loop that called the strategies itself."""
-        self.note_price(data)
+    def take_drafts(self, data: Data, drafts: Sequence[Draft]) -> None:
+        """Drafts about this data: of timers and ended slices, or from a loop that called the strategies itself."""
         self._source, self._drafts = data, list(drafts)
-        start = data.start_ns if isinstance(data, Bar) else data.market_ns
-        for host in dict.fromkeys(host for host, _ in drafts):
-            self.bar_shown(host, data.instrument, start, data_time(data))
+        if not isinstance(data, TimerFired):
+            self.note_price(data)
+            start = data.start_ns if isinstance(data, Bar) else data.market_ns
+            for host in dict.fromkeys(host for host, _ in drafts):
+                self.bar_shown(host, data.instrument, start, data_time(data))
         self._note_drafts(data)
-
-    def take_timer_drafts(self, row: TimerFired, drafts: Sequence[tuple[StrategyHost, StrategySignal]]) -> None:
-        """Drafts that timers or ended slices led to."""
-        self._source, self._drafts = row, list(drafts)
-        self._note_drafts(row)
 
     def bar_shown(self, host: StrategyHost, instrument: str, start_ns: int, end_ns: int) -> None:
         """Record that a strategy has seen a completed bar of an instrument."""
@@ -254,15 +262,12 @@ class EngineMachine(EngineState):
 
     def _on_signal(self, signal: Signal) -> None:
         self.entries.apply_signal(signal)
-        self._rules.apply_signal(signal)
+        self.rules.apply_signal(signal)
         self.active_signals.apply_signal(signal)
         self.positions.apply_signal(signal)
 
-    def _on_veto(self, row: SignalVetoed) -> None:
-        self._rules.apply_veto(row)
-
     def _on_fault(self, row: StrategyFaulted) -> None:
-        self._reported_faults.add(row.strategy)
+        self.faults[row.strategy] = row
         host = self._hosts.get(row.strategy)
         if host is not None and host.fault is None and self._live:
             host.fault = Fault(row.error, row.where, row.gone)
@@ -270,16 +275,14 @@ class EngineMachine(EngineState):
     def _on_run_started(self, run: RunStarted) -> None:
         self.speed = run.speed
         if not self._live:
-            self._reported_faults.clear()
+            self.faults.clear()
+            self.rules.faults.clear()
 
     def _on_day_opened(self, day: DayOpened) -> None:
         self.positions.open_day(day.positions)
         self.entries.open_day()
         self._memories = {}
         self.switches = {switch.strategy: switch for switch in day.switches}
-
-    def _on_switch(self, switch: StrategySwitch) -> None:
-        self.switches[switch.strategy] = switch
 
     def _on_memory(self, row: StrategyMemory) -> None:
         self._memories[row.strategy] = row.text
@@ -300,9 +303,6 @@ class EngineMachine(EngineState):
         if self._live and (host := self._hosts.get(strategy)) is not None:
             host.workspace.last_operator_cancel_ns = self.operator_cancels.last_cancel_ns(strategy)
 
-    def _on_goal(self, changed: GoalChanged) -> None:
-        self.active_signals.apply_goal(changed.goal)
-
     def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
         position = changed.position
         host = self._hosts.get(position.strategy)
@@ -313,7 +313,7 @@ class EngineMachine(EngineState):
             self._last_fill_ns[position.strategy] = changed.at_ns
         self._show_positions(position.strategy, changed.at_ns)
         if self._live and isinstance(changed, PositionChanged) and changed.fill_quantity:
-            host.on_fill(changed)
+            host.call(host.strategy.on_fill, changed)
 
     def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
         """Update a strategy's position views, in a recovery too, and its workspace if it is live."""
@@ -327,12 +327,12 @@ class EngineMachine(EngineState):
                 self.active_signals.position_closed((strategy, watch), before.side, at_ns)
             seen[watch] = view
             if self._live:
-                host.set_position(watch, view)
+                host.workspace.positions[watch] = view
 
     def _on_trade(self, trade: TradeClosed) -> None:
         host = self._hosts.get(trade.strategy)
         if host is not None and self._live:
-            host.on_trade(trade)
+            host.call(host.strategy.on_trade, trade)
 
     # deciding
 
@@ -342,7 +342,11 @@ class EngineMachine(EngineState):
             gated = self._gated(self._source, now) if self._drafts else ()
             return (*gated, *self._closing_rows(now))
         if isinstance(message, TimerFired) and message.name == STARTED:
-            started = tuple(_started_row(host, now) for host in self.hosts if host.fault is None)
+            started = tuple(
+                StrategyStarted(strategy=host.run.name, parameters=dict(host.strategy.parameters),
+                                watches=host.run.symbols, warm_bars=host.warm_bars, at_ns=now)
+                for host in self.hosts if host.fault is None
+            )  # fmt: skip
             return (*started, *self._closing_rows(now))
         if isinstance(message, OrderChanged):
             return (*self._next_candidate(message.order, now), *self._closing_rows(now))
@@ -358,9 +362,9 @@ class EngineMachine(EngineState):
             if signal is not None and late:
                 veto = expired_veto(signal, now)
                 signal = None
-            elif signal is not None and self._rules.rules and signal.action is not Action.EXIT:
+            elif signal is not None and self.rules.rules and signal.action is not Action.EXIT:
                 signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)
-            if veto is not None and self._rules.is_new(veto):
+            if veto is not None and self.rules.is_new(veto):
                 vetoes.append(veto)
             if signal is not None:
                 signals[signal.strategy, signal.watch] = signal
@@ -378,13 +382,13 @@ class EngineMachine(EngineState):
             if text is not None:
                 changed = (*changed, StrategyMemory(strategy=name, text=text, at_ns=now))
             faulted = faulted or host.fault is not None
-        return (*changed, *self._new_faults(now)) if faulted else changed
-
-    def _new_faults(self, now: int) -> tuple[StrategyFaulted, ...]:
-        return tuple(
-            StrategyFaulted(strategy=host.run.name, **host.fault._asdict(), at_ns=now)
-            for host in self.hosts
-            if host.fault is not None and host.run.name not in self._reported_faults
+        if not faulted:
+            return changed
+        unreported = [(name, host.fault) for name, host in self._hosts.items() if name not in self.faults]
+        return changed + tuple(
+            StrategyFaulted(strategy=name, **fault._asdict(), at_ns=now)
+            for name, fault in unreported
+            if fault is not None
         )
 
     def _next_candidate(self, order: Order, now: int) -> tuple[Signal, ...]:
@@ -403,28 +407,18 @@ _HANDLERS: Mapping[type, Any] = {
     TimerFired: EngineMachine._on_timer,
     Signal: EngineMachine._on_signal,
     StrategyFaulted: EngineMachine._on_fault,
-    SignalVetoed: EngineMachine._on_veto,
+    SignalVetoed: lambda engine, row: engine.rules.apply_veto(row),
     RunStarted: EngineMachine._on_run_started,
     DayOpened: EngineMachine._on_day_opened,
-    StrategySwitch: EngineMachine._on_switch,
+    StrategySwitch: lambda engine, row: engine.switches.__setitem__(row.strategy, row),
     StrategyMemory: EngineMachine._on_memory,
     CancelRequested: EngineMachine._on_cancel,
     OrderChanged: EngineMachine._on_order,
-    GoalChanged: EngineMachine._on_goal,
+    GoalChanged: lambda engine, row: engine.active_signals.apply_goal(row.goal),
     PositionChanged: EngineMachine._on_position,
     PositionAdjusted: EngineMachine._on_position,
     TradeClosed: EngineMachine._on_trade,
 }
-
-
-def _started_row(host: StrategyHost, now: int) -> StrategyStarted:
-    return StrategyStarted(
-        strategy=host.run.name,
-        parameters=dict(host.strategy.parameters),
-        watches=host.run.symbols,
-        warm_bars=host.warm_bars,
-        at_ns=now,
-    )
 
 
 def _with_signs_of_life(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:

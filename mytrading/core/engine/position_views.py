@@ -1,24 +1,28 @@
-"""Positions of an engine's strategies, and the view each strategy has of them: by watched instrument, long or short.
+"""What strategies see of their trading: positions by watched instrument, pending entries, an operator's cancels.
 
 A strategy that watches an index may hold an option, so a position is shown under the instrument whose signal opened
 it; one without a known signal is read by the trade rules. A position is held while any source says so, and flat only
-when all agree. A later signal does not change the meaning of an open position.
+when all agree. A later signal does not change the meaning of an open position. An entry is pending until its order has
+ended, whatever was signalled since: a cancel under way may still fail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mytrading.core.engine.active_signals import SIDES
-from mytrading.core.engine.trade_rules import Meaning, meaning_of
+from mytrading.core.engine.active_signals import SIDES, Key
+from mytrading.core.engine.contract_selection import Meaning, meaning_of
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.orders.state_machine import TERMINAL
+from mytrading.messages.control import CancelRequested
+from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import StrategyRun
-from mytrading.messages.signals import Signal
-from mytrading.strategies.views import FLAT, PositionView
+from mytrading.messages.signals import Leg, Signal
+from mytrading.strategies.views import FLAT, EntryView, PositionView
 
+_RESTING = frozenset({OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED, OrderState.PARKED})
 _Place = tuple[str, str, int]
 """Strategy, instrument and sign."""
 
@@ -61,38 +65,33 @@ class PositionViews:
         """Positions that are not flat, of all strategies."""
         return tuple(position for position in self._positions.values() if _units(position))
 
+    def _of(self, strategy: str) -> Iterator[Position]:
+        return (position for position in self.held() if position.strategy == strategy)
+
     def held_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[Position]:
         """Open positions of a strategy, in all its accounts, for an instrument that it watches."""
-        return [position for position in self._of(run.name) if self._watch_of(run, position, book) == watch]
+        found = []
+        for position in self._of(run.name):
+            units = _units(position)
+            meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(units)))
+            if meaning is None:
+                meaning = meaning_of(run, position.instrument, units, book)
+            if (meaning.watch if meaning is not None else "") == watch:
+                found.append(position)
+        return found
 
     def views(self, run: StrategyRun, book: InstrumentBook) -> dict[str, PositionView]:
         """The strategy's view of its position for each instrument that it watches."""
         views = dict.fromkeys(run.symbols, FLAT)
         for position in self._of(run.name):
-            self._add_to_view(run, position, views, book)
+            units = _units(position)
+            meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(units)))
+            if meaning is None or meaning.side == 0 or meaning.watch not in views:
+                meaning = meaning_of(run, position.instrument, units, book)
+            if meaning is not None:
+                before = views[meaning.watch].quantity
+                views[meaning.watch] = PositionView(before + units, position.average_price, meaning.side)
         return views
-
-    def _of(self, strategy: str) -> Iterator[Position]:
-        return (position for position in self.held() if position.strategy == strategy)
-
-    def _add_to_view(
-        self, run: StrategyRun, position: Position, views: dict[str, PositionView], book: InstrumentBook
-    ) -> None:
-        quantity = _units(position)
-        meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(quantity)))
-        if meaning is None or meaning.side == 0 or meaning.watch not in views:
-            meaning = meaning_of(run, position.instrument, quantity, book)
-        if meaning is None:
-            return
-        before = views[meaning.watch]
-        views[meaning.watch] = PositionView(before.quantity + quantity, position.average_price, meaning.side)
-
-    def _watch_of(self, run: StrategyRun, position: Position, book: InstrumentBook) -> str:
-        known = self._meanings.get((run.name, position.instrument, _sign(_units(position))))
-        if known is not None:
-            return known.watch
-        meaning = meaning_of(run, position.instrument, _units(position), book)
-        return meaning.watch if meaning is not None else ""
 
 
 def _units(position: Position) -> int:
@@ -102,3 +101,119 @@ def _units(position: Position) -> int:
 
 def _sign(units: int) -> int:
     return 1 if units > 0 else -1
+
+
+class PendingEntries:
+    """The pending entries of all strategies of an engine, as `BaseStrategy.pending` shows them."""
+
+    def __init__(self) -> None:
+        self._signalled: dict[Key, Signal] = {}
+        """Signals whose first order has not been seen yet."""
+        self._signals: dict[str, Signal] = {}
+        """All of the day, by id."""
+        self._legs: dict[tuple[str, str], tuple[str, Leg]] = {}
+        """Watched instrument and leg by strategy and traded instrument, of the newest signal."""
+        self._origins: dict[str, tuple[Key, Leg | None]] = {}
+        """The key and leg that each order of the day was sent for."""
+        self._live: dict[Key, dict[str, Order]] = {}
+
+    def open_day(self) -> None:
+        """Clear all: entries end with their day."""
+        for table in (self._signalled, self._signals, self._origins, self._live):
+            table.clear()
+
+    def apply_signal(self, signal: Signal) -> None:
+        """Record a sent signal: an exit withdraws what has no order yet."""
+        key = (signal.strategy, signal.watch)
+        if signal.action is Action.EXIT:
+            self._signalled.pop(key, None)
+            return
+        self._signalled[key] = self._signals[signal.id] = signal
+        for leg in signal.legs:
+            self._legs[signal.strategy, leg.instrument] = (signal.watch, leg)
+
+    def apply_order(self, order: Order) -> Signal | None:
+        """Record an entry's state; returns the signal behind it, if that is one of today's."""
+        if order.purpose.reduces:
+            return None
+        key, _ = self._origin(order)
+        live = self._live.setdefault(key, {})
+        if order.state in TERMINAL:
+            live.pop(order.client_order_id, None)
+        else:
+            live[order.client_order_id] = order
+        signalled = self._signalled.get(key)
+        if signalled is not None and signalled.id == order.cause:
+            del self._signalled[key]
+        return self._signals.get(order.cause)
+
+    def _origin(self, order: Order) -> tuple[Key, Leg | None]:
+        """The key and leg that an order was sent for, fixed when it is first seen."""
+        known = self._origins.get(order.client_order_id)
+        if known is None:
+            signal, leg = self._signals.get(order.cause), None
+            watch = order.instrument
+            if signal is None:
+                watch, leg = self._legs.get((order.strategy, order.instrument), (watch, None))
+            else:
+                watch = signal.watch
+                leg = next((leg for leg in signal.legs if leg.instrument == order.instrument), None)
+            known = self._origins[order.client_order_id] = (order.strategy, watch), leg
+        return known
+
+    def view(self, strategy: str, watch: str, now: int) -> EntryView | None:
+        """The newest pending entry of a strategy for a watched instrument; None if there is none."""
+        key = (strategy, watch)
+        if live := self._live.get(key):
+            order = next(reversed(live.values()))
+            _, sent = self._origin(order)
+            lots, stop = (sent.lots, sent.stop_price) if sent is not None else (0, 0.0)
+            units = order.side.sign * (order.quantity - order.filled)
+            return EntryView(order.instrument, lots, units, order.order_type, order.price, order.trigger_price, stop,
+                             rests=order.state in _RESTING)  # fmt: skip
+        signalled = self._signalled.get(key)
+        if signalled is None or now >= signalled.expires_ns:
+            return None
+        leg = signalled.legs[0]
+        return EntryView(leg.instrument, leg.lots, 0, leg.order_type, leg.limit_price, leg.trigger_price,
+                         leg.stop_price, rests=False)  # fmt: skip
+
+    def is_live(self, strategy: str, watch: str) -> bool:
+        """True while an entry order may still fill."""
+        return bool(self._live.get((strategy, watch)))
+
+
+class OperatorCancels:
+    """Entries that an operator cancelled before any fill: leg strategies enter nothing more that day.
+
+    Request and order end may arrive in either order; an operator's modify is no cancel.
+    """
+
+    def __init__(self) -> None:
+        self._requests: set[str] = set()
+        self._ended: dict[str, tuple[str, int]] = {}
+        """Strategy and market time of unfilled ends, by the operator's request."""
+        self._cancelled_ns: dict[str, int] = {}
+
+    def apply_request(self, request: CancelRequested) -> str:
+        """Record an operator's cancel; returns the strategy whose entry it ended, empty if none (yet)."""
+        self._requests.add(request.id)
+        return self._match(request.id)
+
+    def apply_order(self, order: Order) -> str:
+        """Record an order; returns the strategy whose entry an operator's cancel ended, empty otherwise."""
+        if not order.links.request or order.purpose.reduces or order.state not in TERMINAL or order.filled:
+            return ""
+        self._ended[order.links.request] = order.strategy, order.updated_ns
+        return self._match(order.links.request)
+
+    def last_cancel_ns(self, strategy: str) -> int:
+        """Market time at which an operator last cancelled an entry of a strategy, 0 if never."""
+        return self._cancelled_ns.get(strategy, 0)
+
+    def _match(self, request: str) -> str:
+        if request not in self._requests or request not in self._ended:
+            return ""
+        strategy, at_ns = self._ended[request]
+        self._cancelled_ns[strategy] = max(at_ns, self.last_cancel_ns(strategy))
+        return strategy

@@ -1,32 +1,150 @@
-"""Signal gate: which signal, if any, is sent for what a strategy returned (its draft).
+"""Signal gate: which signal, if any, is sent for what a strategy returned (its draft), and what the user's rules veto.
 
 A draft passes if it is new, within the strategy's direction, allowed by switch, confidence and cooldown, and if its
-contracts are listed. The gate reads the engine's state and changes nothing but `problems`.
+contracts are listed. The gate reads the engine's state and changes nothing but `problems`. A user's rule that raises,
+returns anything but text or cannot be loaded vetoes: its author meant to hold something back.
 """
 
 from __future__ import annotations
 
-from mytrading.core.engine.active_signals import Key, signal_id
-from mytrading.core.engine.contract_selection import is_ruled
-from mytrading.core.engine.state import EngineState
-from mytrading.core.engine.strategy_host import StrategyHost
-from mytrading.core.engine.trade_rules import resolve_leg
-from mytrading.core.engine.user_rules import UserRules
-from mytrading.core.instruments.book import NoSuchContract
-from mytrading.core.time import SECOND
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from mytrading.core.engine.active_signals import ActiveSignals, Key, signal_id
+from mytrading.core.engine.contract_selection import ContractSelector, resolve_leg
+from mytrading.core.engine.position_views import OperatorCancels, PendingEntries, PositionViews
+from mytrading.core.engine.strategy_host import CallGuard, StrategyHost
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.text.spelling import name_key
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE, SECOND
+from mytrading.messages.control import StrategySwitch
 from mytrading.messages.enums import Action
+from mytrading.messages.leg_plan import LegRule
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.run_config import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, SignalVetoed
-from mytrading.strategies.order_hints import NO_HINTS
-from mytrading.strategies.signals import StrategySignal
+from mytrading.strategies.errors import hint
+from mytrading.strategies.rules import Outgoing, SignalRule, rule_name
+from mytrading.strategies.signals import NO_HINTS, StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
 
 FLOOR_NS = 2 * SECOND
 """Machine time a signal lives at least, however fast market time runs; none in lock-step, which waits for it."""
 Data = Bar | Quote | TimerFired
 """The message that a draft was returned for."""
+_RAISED = "the rule raised"
+
+
+class EngineState:
+    """What the engine knows besides the strategies. All but prices, chains and problems follows from rows."""
+
+    def __init__(self, book: InstrumentBook) -> None:
+        self.book = book
+        self.problems: dict[Key, str] = {}
+        """Contracts that are not listed, by strategy and watched instrument."""
+        self.prices: dict[str, float] = {}
+        self.speed = 1.0
+        """Market seconds per machine second; 0 in lock-step."""
+        self.positions = PositionViews()
+        self.switches: dict[str, StrategySwitch] = {}
+        self.contracts = ContractSelector()
+        self.active_signals = ActiveSignals()
+        self.entries = PendingEntries()
+        self.operator_cancels = OperatorCancels()
+
+
+class LoadedRule(NamedTuple):
+    """A user's rule that is enabled; one with a `fault` could not be loaded and vetoes everything."""
+
+    name: str
+    rule: SignalRule | None
+    fault: str = ""
+
+
+def load_rules(names: Iterable[str], classes: Iterable[type[SignalRule]], faults: Iterable[str]) -> list[LoadedRule]:
+    """One object for each enabled name, or its fault. `faults` are those of the rules' files."""
+    known = {name_key(rule_name(item)): item for item in classes}
+    broken = "; ".join(faults)
+    loaded = []
+    for name in names:
+        found = known.get(name_key(name))
+        try:
+            if found is None:
+                near = hint(name, [rule_name(item) for item in known.values()])
+                loaded.append(LoadedRule(name, None, broken or f"no rule is called {name}{near}"))
+            else:
+                loaded.append(LoadedRule(name, found()))
+        except Exception as error:  # noqa: BLE001  (an author's class may raise anything)
+            loaded.append(LoadedRule(name, None, f"{type(error).__name__}: {error}"))
+    return loaded
+
+
+class UserRules:
+    """All enabled rules, asked about each signal that would enter something. A repeated veto is reported once a minute.
+
+    `faults` are the newest messages of rules that raised or were not loaded, of this run.
+    """
+
+    def __init__(self, rules: Iterable[LoadedRule], guard: CallGuard) -> None:
+        self.rules = tuple(rules)
+        self.faults: dict[str, str] = {}
+        self._guard = guard
+        self._vetoes: dict[Key, SignalVetoed] = {}
+        self._sent: dict[str, tuple[int, int]] = {}
+        """Day and signals sent on it, by strategy."""
+
+    def apply_signal(self, signal: Signal) -> None:
+        """Count a sent signal."""
+        day = (signal.created_ns + IST_OFFSET) // DAY
+        known, count = self._sent.get(signal.strategy, (day, 0))
+        self._sent[signal.strategy] = (day, count + 1 if known == day else 1)
+
+    def apply_veto(self, row: SignalVetoed) -> None:
+        """Record a journaled veto."""
+        self._vetoes[row.strategy, row.watch] = row
+        if row.faulted:
+            self.faults[row.rule] = row.message
+
+    def veto_of(self, signal: Signal, position: PositionView, now: int) -> SignalVetoed | None:
+        """The first veto of a signal that would enter something; None if all rules let it pass."""
+        if not self.rules:
+            return None
+        day, count = self._sent.get(signal.strategy, (0, 0))
+        shown = Outgoing(
+            strategy=signal.strategy, watch=signal.watch, action=signal.action, legs=signal.legs,
+            product=signal.product, confidence=signal.confidence, reason=signal.reason, price=signal.price, now_ns=now,
+            position=position, sent_today=count if day == (now + IST_OFFSET) // DAY else 0,
+        )  # fmt: skip
+        for rule in self.rules:
+            if text := rule.fault or self._ask(rule, shown):
+                return SignalVetoed(
+                    signal=signal.id, strategy=signal.strategy, watch=signal.watch, rule=rule.name, message=text,
+                    at_ns=now, action=signal.action, faulted=bool(rule.fault) or text.startswith(_RAISED),
+                )  # fmt: skip
+        return None
+
+    def is_new(self, row: SignalVetoed) -> bool:
+        """False if the same rule vetoed the same action within the last minute of market time."""
+        known = self._vetoes.get((row.strategy, row.watch))
+        same = known is not None and (known.rule, known.action) == (row.rule, row.action)
+        return known is None or not same or row.at_ns - known.at_ns >= MINUTE
+
+    def _ask(self, rule: LoadedRule, signal: Outgoing) -> str:
+        assert rule.rule is not None
+        self._guard.begin(signal.strategy)
+        deny: Callable[[Outgoing], object] = rule.rule.deny
+        answer: object
+        try:
+            answer = deny(signal)
+        except Exception as error:  # noqa: BLE001  (author code may raise anything)
+            answer = f"{_RAISED} {type(error).__name__}: {error}; mend it, then start again"
+        problem = self._guard.end(signal.strategy, failed=False)
+        if problem:
+            return f"{_RAISED} {problem}"
+        if not isinstance(answer, str):
+            return f"{_RAISED} no sentence: deny() must return text, found {answer!r}"
+        return answer
 
 
 class SignalGate:
@@ -46,18 +164,13 @@ class SignalGate:
         if active.last_data_ns(key) >= data_time(data):
             return None
         view = host.workspace.positions.get(draft.instrument, FLAT)
-        if draft.keeps:
-            return self._withdrawal(host, draft, data, now, view)
-        if action is Action.EXIT:
+        if draft.keeps or action is Action.EXIT:
             return self._exit(host, draft, data, now, view)
-        if not self._may_enter(run, draft, key, now):
-            return None
-        legs = self._legs(run, draft, action, now)
-        if not legs:
+        if not self._may_enter(run, draft, key, now) or not (legs := self._legs(run, draft, action, now)):
             return None
         signal = self._signal(run, draft, action, legs, data, now)
         named = draft.hints is not NO_HINTS and draft.hints.names_entry and view.is_flat
-        names_legs = named or (bool(draft.legs) and not is_ruled(draft.legs))
+        names_legs = named or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
         if active.last_was_exit(key) and self._is_held_elsewhere(run, draft.instrument):
             view = FLAT
         return None if active.is_repeat(key, signal, names_legs, now, received_at(data), view) else signal
@@ -73,28 +186,19 @@ class SignalGate:
         turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
         return (self._exit(host, draft, data, now, view) if turns else None), veto
 
-    def _withdrawal(
-        self, host: StrategyHost, draft: StrategySignal, data: Data, now: int, view: PositionView
-    ) -> Signal | None:
-        """Cancels a pending entry, if there is one; the position and its stop stay."""
-        state, key = self._state, (host.run.name, draft.instrument)
-        pending = state.active_signals.is_entry_pending(key, now, received_at(data))
-        if not (pending or state.entries.is_live(*key)):
-            return None
-        signal = self._signal(host.run, draft, Action.EXIT, (), data, now)
-        return None if state.active_signals.is_repeat(key, signal, False, now, received_at(data), view) else signal
-
     def _exit(
         self, host: StrategyHost, draft: StrategySignal, data: Data, now: int, view: PositionView
     ) -> Signal | None:
+        """To be flat, or only to cancel a pending entry if the draft `keeps` what is held; None if it is so already."""
         run, active = host.run, self._state.active_signals
         key = (run.name, draft.instrument)
-        if view.is_flat and not active.is_entry_pending(key, now, received_at(data)):
+        affects = self._state.entries.is_live(*key) if draft.keeps else not view.is_flat
+        if not affects and not active.is_entry_pending(key, now, received_at(data)):
             return None
         signal = self._signal(run, draft, Action.EXIT, (), data, now)
         if active.is_repeat(key, signal, False, now, received_at(data), view):
             return None
-        return None if self._is_exiting(run, draft.instrument) else signal
+        return None if not draft.keeps and self._is_exiting(run, draft.instrument) else signal
 
     def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
         """True if exit goals already work on all that the strategy holds for `watch`."""
@@ -128,8 +232,7 @@ class SignalGate:
             else:
                 rule = run.long if action is Action.BUY else run.short
                 assert rule is not None
-                leg = resolve_leg(run, rule, watch, draft.price, draft.stop_price, state.book, now, draft.hints)
-                legs = (leg,)
+                legs = (resolve_leg(run, rule, watch, draft.price, draft.stop_price, state.book, now, draft.hints),)
         except NoSuchContract as error:
             state.problems[key] = str(error)
             return ()
@@ -182,16 +285,9 @@ def data_time(data: Data) -> int:
 def expired_veto(signal: Signal, now: int) -> SignalVetoed:
     """The record of a signal that was dropped because its data was too old when it came."""
     after = (now - signal.bar_ns) / SECOND
-    return SignalVetoed(
-        signal=signal.id,
-        strategy=signal.strategy,
-        watch=signal.watch,
-        rule="",
-        message=f"it came {after:.0f} s after its bar or quote; signals about it are dropped then",
-        at_ns=now,
-        action=signal.action,
-        bar_ns=signal.bar_ns,
-    )
+    message = f"it came {after:.0f} s after its bar or quote; signals about it are dropped then"
+    return SignalVetoed(signal=signal.id, strategy=signal.strategy, watch=signal.watch, rule="", message=message,
+                        at_ns=now, action=signal.action, bar_ns=signal.bar_ns)  # fmt: skip
 
 
 def received_at(data: Data) -> int:

@@ -1,4 +1,4 @@
-"""Strategy host: one strategy instance with its workspace, isolated from the others.
+"""Strategy host: one strategy instance with its workspace and memory, isolated from the others.
 
 Whatever the author's code raises or returns becomes a value here: a draft of a signal, or a fault with file and line. A
 faulted strategy is never called again.
@@ -10,25 +10,23 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-from mytrading.core.engine.strategy_memory import EMPTY, decode_memory, encode_memory
+import msgspec
+
 from mytrading.messages.market import Bar, Quote
-from mytrading.messages.orders import PositionChanged, TradeClosed
 from mytrading.messages.run_config import StrategyRun
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.errors import StrategyError
 from mytrading.strategies.signals import StrategySignal, check_action, check_confidence
-from mytrading.strategies.views import PositionView
 from mytrading.strategies.workspace import HostServices, StrategyWorkspace, timer_due_ns
-
-_Result = TypeVar("_Result")
-_Else = TypeVar("_Else")
 
 WARM_FACTOR = 10
 """History of ten times the slowest look-back: an exponential average has then forgotten its seed to 2e-9."""
-
 BARS_PER_DAY = 375
+EMPTY_MEMORY = "{}"
+MAX_MEMORY_BYTES = 65_536
+"""Memory is written whole whenever it changes."""
 
 
 class Fault(NamedTuple):
@@ -43,20 +41,18 @@ class CallGuard(Protocol):
     """Times calls of author code; the daemon's also writes to disk which call runs, in case it never returns."""
 
     def begin(self, strategy: str) -> None:
-        """Note that a call begins."""
+        """Record that a call begins."""
 
     def end(self, strategy: str, failed: bool) -> str:
-        """Note that it ended; returns the text of a fault if it took too long."""
+        """Record that it ended; returns the text of a fault if it took too long."""
 
 
 class NoCallGuard:
     """Sets no limit."""
 
-    def begin(self, strategy: str) -> None:
-        """Nothing to note."""
+    def begin(self, strategy: str) -> None: ...
 
     def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
-        """No fault."""
         return ""
 
 
@@ -72,7 +68,7 @@ class StrategyHost:
     ) -> None:
         self.run = run
         self._services = services
-        self.journaled_memory = EMPTY
+        self.journaled_memory = EMPTY_MEMORY
         self.fault: Fault | None = strategy if isinstance(strategy, Fault) else None
         self.wants_quotes = False
         self.warm_bars = 0
@@ -83,7 +79,10 @@ class StrategyHost:
         self.workspace = StrategyWorkspace((), (), ())
         self.strategy = BaseStrategy(self.workspace)
         if not isinstance(strategy, Fault):
-            self._isolated(None, self._open, strategy)
+            try:
+                self._open(strategy)
+            except Exception as error:  # noqa: BLE001  (a run nobody can host must not end the engine)
+                self.record_exception(error)
 
     @property
     def timeframe(self) -> str:
@@ -121,7 +120,7 @@ class StrategyHost:
             self.fault = Fault(str(error), f"parameters of {self.run.name}")
             return
         self.wants_quotes = strategy.subscribe_quotes
-        self._call(self.strategy.initialize)
+        self.call(self.strategy.initialize)
         if self.fault is None:
             self.warm_bars = WARM_FACTOR * self.workspace.lookback
             self.workspace.open_series(self.history_days)
@@ -136,33 +135,38 @@ class StrategyHost:
 
     def load_history(self, bars: Iterable[Bar]) -> None:
         """Fill the series with bars not yet shown, so that indicators are computed once for all of them."""
-        self._isolated(None, self._load, bars)
-
-    def _load(self, bars: Iterable[Bar]) -> None:
-        for bar in bars:
-            if bar.instrument in self.workspace.instruments and bar.timeframe in self.workspace.timeframes:
-                self.workspace.series(bar.instrument, bar.timeframe).fill(bar)
+        workspace = self.workspace
+        try:
+            for bar in bars:
+                if bar.instrument in workspace.instruments and bar.timeframe in workspace.timeframes:
+                    workspace.series(bar.instrument, bar.timeframe).fill(bar)
+        except Exception as error:  # noqa: BLE001  (as in `__init__`)
+            self.record_exception(error)
 
     def walk_history(self, bars: Iterable[Bar]) -> None:
         """Call the strategy for each loaded bar in the order given; its drafts are dropped."""
         for bar in bars:
-            self._isolated(None, self._take, bar, True)
-
-    def on_loaded_bar(self, bar: Bar) -> list[StrategySignal]:
-        """Call the strategy for the next loaded bar as for a live one; returns its drafts."""
-        return self._isolated([], self._take, bar, True)
+            self.on_bar(bar, loaded=True)
 
     def drafts_of(self, result: Any) -> list[StrategySignal]:
         """The drafts in what `on_data` returned to a loop that called it itself, or a fault."""
         return self._drafts([result], "on_data")
 
     def record_exception(self, error: BaseException) -> None:
-        """Make a fault of what `on_data` raised in a loop that called it itself."""
-        self.fault = Fault(_describe(error), self._where(error.__traceback__))
+        """Make a fault of what work for this strategy raised, so that the others go on."""
+        text = str(error) if isinstance(error, StrategyError) else f"{type(error).__name__}: {error}"
+        self.fault = Fault(text, self._where(error.__traceback__))
 
-    def on_bar(self, bar: Bar) -> list[StrategySignal]:
-        """Call the strategy for a completed bar; returns its drafts. Bars older than the newest are ignored."""
-        return self._isolated([], self._take, bar, False)
+    def on_bar(self, bar: Bar, loaded: bool = False) -> list[StrategySignal]:
+        """Call the strategy for a completed bar, or for the next `loaded` one; returns its drafts.
+
+        Bars older than the newest are ignored.
+        """
+        try:
+            return self._take(bar, loaded)
+        except Exception as error:  # noqa: BLE001  (as in `__init__`)
+            self.record_exception(error)
+            return []
 
     def _take(self, bar: Bar, loaded: bool) -> list[StrategySignal]:
         if (
@@ -176,21 +180,16 @@ class StrategyHost:
             return []
         if not loaded and not series.fill(bar):
             return []
-        if self.workspace.early_timers:
-            self._set_early_timers(bar.start_ns)
+        if early_timers := self.workspace.early_timers:
+            for name, (seconds, at) in early_timers.items():
+                self.workspace.timers[name] = timer_due_ns(bar.start_ns, name, seconds, at)
+            early_timers.clear()
         early = self._fire(bar.end_ns) if self.workspace.timers else []
         series.show_next()
         if bar.timeframe != self.timeframe:
             return early
         drafts = early + self._end_slice(bar.end_ns)
-        return drafts + self._on_data(bar, bar.end_ns) + self._note_in_slice(bar)
-
-    def _set_early_timers(self, now: int) -> None:
-        workspace = self.workspace
-        workspace.timers |= {
-            name: timer_due_ns(now, name, seconds, at) for name, (seconds, at) in workspace.early_timers.items()
-        }
-        workspace.early_timers.clear()
+        return drafts + self._on_data(bar, bar.end_ns) + self._add_to_slice(bar)
 
     def next_timer_ns(self) -> int:
         """Market time of the first timer or unfinished slice; 0 if there is none."""
@@ -199,11 +198,12 @@ class StrategyHost:
 
     def pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
         """Fire timers due at market time `now`, and end slices up to `slices_to` without the bars they still miss."""
-        return self._isolated([], self._pass_time, now, slices_to)
-
-    def _pass_time(self, now: int, slices_to: int) -> list[StrategySignal]:
-        drafts = self._fire(now) if self.workspace.timers else []
-        return drafts + (self._end_slice(slices_to + 1) if self._pending else [])
+        try:
+            drafts = self._fire(now) if self.workspace.timers else []
+            return drafts + (self._end_slice(slices_to + 1) if self._pending else [])
+        except Exception as error:  # noqa: BLE001  (as in `__init__`)
+            self.record_exception(error)
+            return []
 
     def _fire(self, now: int) -> list[StrategySignal]:
         """Call `on_timer` for due timers in the order of time, those included that one of them sets."""
@@ -215,7 +215,7 @@ class StrategyHost:
                 break
             del timers[name]
             workspace.now, workspace.current = max(workspace.now, due), workspace.instruments[0]
-            result = self._call(self.strategy.on_timer, name)
+            result = self.call(self.strategy.on_timer, name)
             drafts += [] if result is None else self._drafts([result], "on_timer")
         return drafts
 
@@ -225,14 +225,14 @@ class StrategyHost:
             return []
         try:
             return self._on_data(quote, quote.market_ns)
-        except Exception as error:  # noqa: BLE001  (as behind `_isolated`, on the way of each quote)
+        except Exception as error:  # noqa: BLE001  (as in `__init__`)
             self.record_exception(error)
             return []
 
     def _on_data(self, data: Bar | Quote, now: int) -> list[StrategySignal]:
         self.workspace.current, self.workspace.now = data.instrument, now
         self.workspace.data[data.instrument] = data
-        result = self._call(self._on_data_if_warm, data)
+        result = self.call(self._on_data_if_warm, data)
         return [] if result is None else self._drafts([result], "on_data")
 
     def _on_data_if_warm(self, data: Bar | Quote) -> Any:
@@ -241,7 +241,7 @@ class StrategyHost:
         self._warm.add(data.instrument)
         return self.strategy.on_data(data)
 
-    def _note_in_slice(self, bar: Bar) -> list[StrategySignal]:
+    def _add_to_slice(self, bar: Bar) -> list[StrategySignal]:
         """Run `generate_signals` once all watched instruments have had their bar of this time."""
         if type(self.strategy).generate_signals is BaseStrategy.generate_signals:
             return []
@@ -258,7 +258,7 @@ class StrategyHost:
         return self._generate()
 
     def _generate(self) -> list[StrategySignal]:
-        found = self._call(self._generate_if_warm)
+        found = self.call(self._generate_if_warm)
         return self._drafts(found, "generate_signals") if found else []
 
     def _generate_if_warm(self) -> list[Any]:
@@ -275,7 +275,7 @@ class StrategyHost:
             try:
                 action = self._check(result, method)
             except StrategyError as error:
-                self.fault = Fault(str(error), self._place(_first_line(getattr(self.strategy, method))))
+                self.fault = Fault(str(error), self._place_of(method))
                 return []
             if action != "HOLD":
                 drafts.append(result)
@@ -291,53 +291,28 @@ class StrategyHost:
             raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
         return action
 
-    # positions, fills, start and stop
-
-    def set_position(self, watch: str, view: PositionView) -> None:
-        """Set the strategy's own position for a watched instrument."""
-        self.workspace.positions[watch] = view
-
-    def start(self) -> None:
-        """Call `on_start`: history is done, the next bar is live."""
-        self._call(self.strategy.on_start)
-
-    def stop(self) -> None:
-        """Call `on_stop`."""
-        self._call(self.strategy.on_stop)
-
-    def on_fill(self, change: PositionChanged) -> None:
-        """Call `on_fill` for a fill that changed the position."""
-        self._call(self.strategy.on_fill, change)
-
-    def on_trade(self, trade: TradeClosed) -> None:
-        """Call `on_trade` for a closed trade."""
-        self._call(self.strategy.on_trade, trade)
-
     # memory
 
     def restore_memory(self, text: str) -> None:
         """Set the strategy's memory to what was journaled last."""
         self.journaled_memory = text
-        self.workspace.memory = decode_memory(text)
+        self.workspace.memory = msgspec.json.decode(text, type=dict[str, Any])
 
     def changed_memory(self) -> str | None:
         """The memory to journal, None if unchanged; one that cannot be encoded is a fault."""
-        if self.fault is not None or (not self.workspace.memory and self.journaled_memory == EMPTY):
+        if self.fault is not None or (not self.workspace.memory and self.journaled_memory == EMPTY_MEMORY):
             return None
-        text = self._isolated(None, encode_memory, self.workspace.memory)
+        try:
+            text = encode_memory(self.workspace.memory)
+        except Exception as error:  # noqa: BLE001  (as in `__init__`)
+            self.record_exception(error)
+            return None
         return None if text == self.journaled_memory else text
 
     # isolation
 
-    def _isolated(self, otherwise: _Else, work: Callable[..., _Result], *arguments: Any) -> _Result | _Else:
-        """Turn an exception in our own work for this strategy into its fault, so that the others go on."""
-        try:
-            return work(*arguments)
-        except Exception as error:  # noqa: BLE001  (a run nobody can host must not end the engine)
-            self.fault = Fault(_describe(error), self._where(error.__traceback__))
-            return otherwise
-
-    def _call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, method: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a method of the strategy, timed; None if it raised, took too long, or the strategy is faulted."""
         if self.fault is not None:
             return None
         self._guard.begin(self.run.name)
@@ -345,10 +320,10 @@ class StrategyHost:
         try:
             result = method(*arguments)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (author code may raise anything)
-            self.fault = Fault(_describe(error), self._where(error.__traceback__))
+            self.record_exception(error)
         problem = self._guard.end(self.run.name, self.fault is not None)
         if problem and self.fault is None:
-            self.fault = Fault(problem, self._place(_first_line(self.strategy.on_data)))
+            self.fault = Fault(problem, self._place_of("on_data"))
             return None
         return result
 
@@ -363,24 +338,50 @@ class StrategyHost:
             traceback = traceback.tb_next
         return _short(place)
 
-    def _place(self, line: int) -> str:
-        return _short(f"{_file(type(self.strategy))}:{line}")
-
-
-def _describe(error: BaseException) -> str:
-    text = str(error)
-    return text if isinstance(error, StrategyError) else f"{type(error).__name__}: {text}"
+    def _place_of(self, method: str) -> str:
+        """The first line of the author's method."""
+        found = getattr(self.strategy, method)
+        code = getattr(getattr(found, "__func__", found), "__code__", None)
+        return _short(f"{_file(type(self.strategy))}:{code.co_firstlineno if code is not None else 0}")
 
 
 def _file(strategy: type) -> str:
     return str(getattr(sys.modules.get(strategy.__module__), "__file__", "") or strategy.__module__)
 
 
-def _first_line(method: Callable[..., Any]) -> int:
-    code = getattr(getattr(method, "__func__", method), "__code__", None)
-    return code.co_firstlineno if code is not None else 0
-
-
 def _short(place: str) -> str:
     """The folder, the file and the line."""
     return "/".join(place.rsplit("/", 2)[-2:])
+
+
+def encode_memory(memory: Any) -> str:
+    """A strategy's memory as JSON; `StrategyError` names a value that is not allowed or would not decode equal."""
+    if not isinstance(memory, dict):
+        raise StrategyError(f"memory: expected a dict, found {type(memory).__name__}; write self.memory[name] = value")
+    _check_memory(memory, "memory")
+    text = msgspec.json.encode(memory, enc_hook=float).decode()
+    if len(text) > MAX_MEMORY_BYTES:
+        raise StrategyError(
+            f"memory holds {len(text):,} bytes as JSON, at most {MAX_MEMORY_BYTES:,} may be kept; keep less, and work "
+            "out of bars what can be"
+        )
+    return text
+
+
+def _check_memory(value: Any, place: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise StrategyError(f"{place}: names must be texts, found {name!r}; write str({name!r})")
+            _check_memory(item, f"{place}[{name!r}]")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_memory(item, f"{place}[{index}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise StrategyError(f"{place}: {value} cannot be kept; use None")
+    elif not (value is None or isinstance(value, bool | int | str)):
+        raise StrategyError(
+            f"{place}: found {type(value).__name__}; expected numbers, texts, True, False, None, lists and dicts of "
+            "these; float(x) makes a number of numpy's"
+        )

@@ -5,18 +5,18 @@ A file that cannot be loaded is a fault of what needs it, never an end of the en
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mytrading.core.engine.leg_strategy import leg_strategy
-from mytrading.core.engine.strategy_catalogue import StrategyCatalogue
+from mytrading.core.engine.signal_gate import LoadedRule, load_rules
 from mytrading.core.engine.strategy_host import Fault
-from mytrading.core.engine.user_rules import LoadedRule, load_rules
+from mytrading.core.text.spelling import name_key
 from mytrading.messages.run_config import RunConfig, StrategyRun
 from mytrading.runtime.host.author_files import LoadedFile, load_files, load_folder
 from mytrading.runtime.observability.logging import get_logger
-from mytrading.strategies.base_strategy import BaseStrategy
-from mytrading.strategies.errors import StrategyError
+from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
+from mytrading.strategies.errors import StrategyError, hint
 from mytrading.strategies.rules import SignalRule
 
 REMOVED = "removed"
@@ -54,6 +54,24 @@ def find_rules(config: RunConfig) -> list[LoadedRule]:
     return load_rules(config.rules, classes, faults)
 
 
+def find_class(classes: Iterable[type[BaseStrategy]], name: str) -> type[BaseStrategy]:
+    """The class of a name, whose case and underscores do not count; `StrategyError` suggests others.
+
+    Two classes of one name are both refused.
+    """
+    by_key: dict[str, list[type[BaseStrategy]]] = {}
+    for item in classes:
+        by_key.setdefault(name_key(strategy_name(item)), []).append(item)
+    found = by_key.get(name_key(name), [])
+    if not found:
+        names = sorted(strategy_name(items[0]) for items in by_key.values())
+        raise StrategyError(f"no strategy is called {name}{hint(name, names)}")
+    if len(found) > 1:
+        files = " and ".join(item.__module__.rpartition(".")[2] + ".py" for item in found)
+        raise StrategyError(f"{files} both define a strategy called {name}; give one another `name`")
+    return found[0]
+
+
 def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseStrategy] | Fault:
     if overran:
         return Fault(
@@ -64,7 +82,7 @@ def _class_of(run: StrategyRun, loaded: LoadedFile, overran: bool) -> type[BaseS
     if loaded.fault is not None:
         return Fault(loaded.fault.message, loaded.fault.where)
     try:
-        return StrategyCatalogue(loaded.classes).find(run.name)
+        return find_class(loaded.classes, run.name)
     except StrategyError as error:
         return Fault(str(error), run.file)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mytrading.core.indicators import BUILT_IN
-from mytrading.strategies.bar_series import BarSeries
-from mytrading.strategies.indicator_values import IndicatorSeries
+from mytrading.strategies.bar_series import BarSeries, IndicatorSeries
 from tests.kit.engine_bench import MINUTE, make_bar, random_walk
 
 DAY = 24 * 60
@@ -30,7 +29,7 @@ def test_series_refuses_what_is_not_newer():
 
 def test_series_shows_nothing_ahead_of_the_cursor():
     series = BarSeries(days=1)
-    line = IndicatorSeries(BUILT_IN["SMA"], ("close",), {"period": 2})
+    line = IndicatorSeries(BUILT_IN["SMA"], ("close",), {"period": 2}, {})
     for k in range(4):
         series.fill(make_bar(k, float(k)))
     series.show_next()
@@ -58,7 +57,7 @@ def test_series_begins_with_a_whole_day_however_it_came_to_be():
 def test_line_bar_by_bar_equals_the_whole_at_once():
     closes = random_walk(300)
     series = BarSeries(days=1)
-    line = IndicatorSeries(BUILT_IN["EMA"], ("close",), {"period": 9})
+    line = IndicatorSeries(BUILT_IN["EMA"], ("close",), {"period": 9}, {})
     found = []
     for k, close in enumerate(closes):
         series.fill(make_bar(k, close))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from mytrading.core.engine.machine import EngineMachine
-from mytrading.core.engine.user_rules import LoadedRule
+from mytrading.core.engine.signal_gate import LoadedRule
 from mytrading.core.time import to_ns
 from mytrading.daemons.engine.strategy_files import find_rules
 from mytrading.messages.enums import Action

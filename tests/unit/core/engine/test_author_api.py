@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
-from mytrading.core.engine.pending_entries import PendingEntries
+from mytrading.core.engine.position_views import PendingEntries
 from mytrading.core.indicators import Indicator
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
 from mytrading.messages.journal_rows import StrategyMemory

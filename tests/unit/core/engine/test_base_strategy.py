@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from mytrading.core.engine.machine import STARTED
-from mytrading.core.engine.strategy_catalogue import StrategyCatalogue, defaults_of, parameters_of
+from mytrading.daemons.engine.strategy_files import find_class
 from mytrading.messages.enums import Action
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.run_config import Direction
 from mytrading.messages.signals import Signal, StrategyFaulted, StrategyStarted
 from mytrading.strategies import BaseStrategy, Indicator, ParameterError, StrategyError
+from mytrading.strategies.parameters import declared_parameters, resolve_parameters
 from tests.kit.engine_bench import (
     NIFTY,
     OPEN,
@@ -90,12 +91,17 @@ class Parametered(BaseStrategy):
 
 
 def test_parameters_are_the_public_class_attributes():
-    assert defaults_of(Parametered) == {"period": 10, "factor": 1.5, "label": "x", "active": True}
+    assert declared_parameters(Parametered, BaseStrategy) == {"period": 10, "factor": 1.5, "label": "x", "active": True}
 
 
 def test_parameters_from_text_take_the_declared_type():
     given = {"PERIOD": "12", "factor": 2, "active": "off", "label": 5}
-    assert parameters_of(Parametered, given) == {"period": 12, "factor": 2.0, "label": "5", "active": False}
+    assert resolve_parameters(Parametered, BaseStrategy, given) == {
+        "period": 12,
+        "factor": 2.0,
+        "label": "5",
+        "active": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -112,7 +118,7 @@ def test_parameters_from_text_take_the_declared_type():
 )
 def test_parameters_wrong_are_refused_with_what_is_right(given, message):
     with pytest.raises(ParameterError, match=message.replace("?", r"\?").replace(".", r"\.")):
-        parameters_of(Parametered, given)
+        resolve_parameters(Parametered, BaseStrategy, given)
 
 
 def test_parameter_unknown_in_a_run_faults_the_strategy_alone():
@@ -128,17 +134,17 @@ def test_started_row_names_the_parameters_in_force():
 
 
 def test_catalogue_matches_names_without_case_and_underscores():
-    catalogue = StrategyCatalogue([Parametered, CustomStrategy])
-    assert catalogue.find("MYPARAMS") is Parametered
-    assert catalogue.find("custom_strategy") is CustomStrategy
+    classes = [Parametered, CustomStrategy]
+    assert find_class(classes, "MYPARAMS") is Parametered
+    assert find_class(classes, "custom_strategy") is CustomStrategy
     with pytest.raises(StrategyError, match=r"no strategy is called MyParms; did you mean My_Params\?"):
-        catalogue.find("MyParms")
+        find_class(classes, "MyParms")
 
 
 def test_catalogue_two_of_one_name_are_refused():
     twin = type("my_params", (BaseStrategy,), {})
     with pytest.raises(StrategyError, match="both define a strategy called My_Params"):
-        StrategyCatalogue([Parametered, twin]).find("My_Params")
+        find_class([Parametered, twin], "My_Params")
 
 
 def mistake(body, at="on_data"):

@@ -607,7 +607,7 @@ def test_signal_about_a_bar_that_comes_too_late_is_dropped_and_noted():
 
 def test_bar_at_speed_600_has_two_machine_seconds_before_it_is_late():
     machine = make_machine(Level)
-    machine.run_at(600.0)
+    machine.speed = 600.0
     bar = make_bar(0, UP)
     assert len(step(machine, bar, now=bar.end_ns + 10 * MINUTE)) == 1
 

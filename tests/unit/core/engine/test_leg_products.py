@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.engine.active_signals import signal_id
-from mytrading.core.engine.leg_selection import resolve_legs
+from mytrading.core.engine.contract_selection import resolve_legs
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Action, Product, Side

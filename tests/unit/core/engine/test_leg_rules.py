@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mytrading.config.leg_plan import LegConfig
-from mytrading.core.engine.contract_selection import OptionChains
-from mytrading.core.engine.leg_selection import (
+from mytrading.core.engine.contract_selection import (
+    OptionChains,
     candidate_contracts,
     contract_of,
     is_entry_day,

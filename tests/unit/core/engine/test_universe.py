@@ -12,7 +12,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.engine.contract_selection import select_option_universe
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.time import DAY
-from mytrading.daemons.engine.universe import OptionUniverse
+from mytrading.daemons.engine.watched_data import OptionUniverse
 from mytrading.messages.run_config import ExpiryRule, OptionRange
 from tests.kit.backtest_specs import calendar
 from tests.kit.engine_bench import MINUTE, NIFTY, OPEN, make_bar, make_book, make_run

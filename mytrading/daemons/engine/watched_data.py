@@ -1,0 +1,142 @@
+"""What strategies watch: their bars, each once and in order, and the options that are chosen by rule each day."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+
+from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.core.bars.builder import Aggregator, timeframe_minutes
+from mytrading.core.calendar import Calendar
+from mytrading.core.engine.contract_selection import select_option_universe
+from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.time import SECOND
+from mytrading.messages.control import BarGaps
+from mytrading.messages.market import Bar
+from mytrading.messages.run_config import StrategyRun
+
+MINUTE = "1m"
+BARS_PER_DAY = 900
+"""At least as many minutes as any exchange is open; MCX has 870."""
+GRACE_NS = 2 * SECOND
+"""Machine time that a longer bar waits for its last minute, which may have had no trade and so no bar."""
+
+
+class BarIntake:
+    """Minutes of the store and of the stream, and longer bars of them. `alive` is called while that takes long."""
+
+    def __init__(self, reader: BarReader, calendar: Calendar, alive: Callable[[], None]) -> None:
+        self.reader = reader
+        self._calendar = calendar
+        self._alive = alive
+        self._aggregator = Aggregator(calendar, ())
+        self._seen: dict[str, int] = {}
+        """End of the newest minute given, by instrument."""
+        self._first: dict[str, int] = {}
+        """Start of the oldest minute given, 0 if the store may have older ones that are not needed."""
+        self._holes: set[str] = set()
+
+    def history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
+        """Stored minutes of so many days and the longer bars of them, in the order of their ends; begins anew."""
+        self._aggregator = Aggregator(self._calendar, sorted(timeframes, key=timeframe_minutes, reverse=True))
+        most = (days + 1) * BARS_PER_DAY
+        bars: list[Bar] = []
+        for instrument in instruments:
+            self._alive()
+            minutes = self.reader.bars(instrument, MINUTE, limit=most)
+            first = minutes[0].start_ns if minutes else sys.maxsize
+            self._first[instrument] = first if len(minutes) < most else 0
+            self._seen[instrument] = minutes[-1].end_ns if minutes else 0
+            for minute in minutes:
+                bars += [*self._aggregator.add(minute), minute]
+        return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
+
+    def has_older(self, instruments: Iterable[str]) -> bool:
+        """True if the store now has bars before the first that was given of one of these."""
+        return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
+
+    def live(self, minute: Bar) -> Iterator[Bar]:
+        """The bars that a published minute leads to, after those that the store has and no frame brought."""
+        seen = self._seen.get(minute.instrument, 0)
+        if minute.end_ns <= seen:
+            return
+        if minute.start_ns > seen:
+            yield from self._stored(minute.instrument, seen, minute.start_ns)
+        yield from self._taken(minute)
+
+    def missed(self, instrument: str) -> Iterator[Bar]:
+        """The bars that the store has and no frame brought."""
+        self._alive()
+        seen = self._seen.get(instrument, 0)
+        if self.reader.last_end(instrument) > seen:
+            yield from self._stored(instrument, seen, None)
+
+    def ended(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
+        """Longer bars that end by the clock."""
+        return self._aggregator.advance(now, int(GRACE_NS * speed), machine_ns)
+
+    def _stored(self, instrument: str, seen: int, until: int | None) -> Iterator[Bar]:
+        for bar in self.reader.bars(instrument, MINUTE, since=seen, until=until, limit=2 * BARS_PER_DAY):
+            yield from self._taken(bar)
+
+    def _taken(self, minute: Bar) -> Iterator[Bar]:
+        self._seen[minute.instrument] = minute.end_ns
+        self._first[minute.instrument] = min(minute.start_ns, self._first.get(minute.instrument, minute.start_ns))
+        yield from self._aggregator.add(minute)
+        yield minute
+
+    def filled_holes(self, gaps: BarGaps) -> set[str]:
+        """Instruments whose reported holes history has filled: what was given across them counts for nothing."""
+        filled = self._holes.difference(gaps.holes, gaps.behind)
+        self._holes = self._holes.union(gaps.holes) - filled
+        return filled
+
+
+class OptionUniverse:
+    """Options watched by rule, chosen once a day from the last close before its session: each start chooses the same.
+
+    `problems` say for which runs nothing could be chosen, and why.
+    """
+
+    def __init__(self, runs: Sequence[StrategyRun], calendar: Calendar) -> None:
+        self._runs = tuple(run for run in runs if run.options is not None)
+        self._calendar = calendar
+        self._chosen_for: date | None = None
+        self.problems: dict[str, str] = {}
+
+    @property
+    def any(self) -> bool:
+        """True if a strategy watches options by rule."""
+        return bool(self._runs)
+
+    def is_due(self, now: int) -> bool:
+        """True until the choice of the day is made."""
+        return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
+
+    def choose(self, book: InstrumentBook, reader: BarReader, now: int) -> dict[str, tuple[str, ...]] | None:
+        """What each of them watches today; None while a price or a contract is missing, with what in `problems`."""
+        self.problems = {}
+        found: dict[str, tuple[str, ...]] = {}
+        for run in self._runs:
+            assert run.options is not None
+            price = self._price(run.symbols[0], reader, now)
+            try:
+                if price:
+                    options = select_option_universe(run.options, run.symbols[0], price, book, now)
+                    found[run.name] = tuple(dict.fromkeys((*run.symbols, *options)))
+            except NoSuchContract as error:
+                self.problems[f"{run.name} options"] = str(error)
+        if len(found) < len(self._runs):
+            return None
+        self._chosen_for = self._calendar.trading_day(now)
+        return found
+
+    def _price(self, spot: str, reader: BarReader, now: int) -> float:
+        """The last close before today's session, else today's first price; 0.0 if there is neither."""
+        session = self._calendar.session(spot.partition(":")[0], self._calendar.trading_day(now))
+        before = reader.bars(spot, until=session.open_ns if session is not None else now, limit=1)
+        if before:
+            return before[-1].close
+        since = reader.bars(spot, until=now)
+        return since[0].open if since else 0.0
