@@ -155,15 +155,20 @@ def check_stop(action: str, stop_price: float, price: float) -> float:
 
 def parse_order_hints(action: str, price: float, stop_price: float, named: dict[str, Any]) -> OrderHints:
     """The hints of a signal; `StrategyError` says which of them cannot be, and what could. `price` is the last one."""
-    for name in named:
+    present: dict[str, Any] = {}
+    numbers: dict[str, float] = {}
+    for name, value in named.items():
         if name not in _HINTS:
             raise StrategyError(f"create_signal: no hint {name!r}{hint(name, _HINTS)}")
-    present = {name: value for name, value in named.items() if value not in (0, 0.0, "", None)}
+        if value not in (0, 0.0, "", None):
+            present[name] = value
     if not present:
         return NO_HINTS
     if action not in ("BUY", "SELL"):
         raise StrategyError(f"create_signal: {', '.join(present)} belong to an entry, BUY or SELL; found {action}")
-    numbers = {name: _number(name, value) for name, value in present.items() if name in _NUMBERS}
+    for name, value in present.items():
+        if name in _NUMBERS:
+            numbers[name] = _number(name, value)
     made = OrderHints(
         limit_price=_limit_price(action, numbers),
         lots=_lots(present["lots"]) if "lots" in present else 0,
@@ -173,12 +178,13 @@ def parse_order_hints(action: str, price: float, stop_price: float, named: dict[
         valid_seconds=numbers.get("valid_seconds", 0.0),
         product=_product(present["product"]) if "product" in present else None,
     )
-    sign, side = (1, "above") if action == "BUY" else (-1, "below")
-    for base, what in ((made.entry_level(price), "the price"), (stop_price, "the stop")):
-        if made.target_price and base and sign * (made.target_price - base) <= 0:
-            raise StrategyError(
-                f"create_signal: the target of a {action} must lie {side} {what} {base:g}, found {made.target_price:g}"
-            )
+    if target := made.target_price:
+        sign, side = (1, "above") if action == "BUY" else (-1, "below")
+        for base, what in ((made.entry_level(price), "the price"), (stop_price, "the stop")):
+            if base and sign * (target - base) <= 0:
+                raise StrategyError(
+                    f"create_signal: the target of a {action} must lie {side} {what} {base:g}, found {target:g}"
+                )
     return made
 
 
@@ -205,6 +211,8 @@ def _limit_price(action: str, numbers: dict[str, float]) -> float:
 
 
 def _number(name: str, value: Any) -> float:
+    if type(value) is float and 0.0 <= value < math.inf:
+        return round(value, _PLACES)
     if not is_number(value) or value < 0:
         what = "seconds" if name == "valid_seconds" else "rupees"
         raise StrategyError(f"create_signal: {name} must be a number of {what} above 0, found {value!r}")
