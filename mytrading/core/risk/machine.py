@@ -21,7 +21,7 @@ from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.readiness import blind, unpriced
 from mytrading.core.risk.rollover.rollover import Rollover
-from mytrading.core.risk.runs.exit_events import without_lost
+from mytrading.core.risk.runs.run_events import without_lost
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.close_commands import close_all, drop_repeated_goals, signed_units, withdraw

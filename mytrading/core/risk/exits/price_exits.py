@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.core.ids import content_id
 from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release, stop_level
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED, UncoveredPosition, resting
-from mytrading.core.risk.runs.exit_events import with_event
+from mytrading.core.risk.runs.run_events import with_event
 from mytrading.core.risk.state.alert_rows import risk_alert
 from mytrading.core.risk.state.close_commands import buy_back, close, close_covering
 from mytrading.core.risk.state.orphan_hedges import guard_cause

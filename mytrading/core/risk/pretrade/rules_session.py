@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule, is_expired
 from mytrading.core.risk.runs.run_events import RUN_ENDING
-from mytrading.core.risk.runs.session_times import lead_seconds
+from mytrading.core.risk.runs.run_rules import lead_seconds
 from mytrading.core.time import DAY_SECONDS, MINUTE, SECOND, clock_time, hhmm, second_of_day
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 

@@ -1,6 +1,8 @@
-"""What a run of a strategy is, and its arithmetic: its legs, between which prices no rule can speak, what survives.
+"""A run of a strategy and its arithmetic: legs, trailing stops, the prices between which no rule applies, its levels.
 
-Nothing here knows the books of risk or the time.
+A run's stop trails its profit in rupees: it waits until that exceeds the activation, then follows the peak; with
+`from_entry` it begins at once, below what the entry cost. A leg's stop trails its price. A stop never loosens, whatever
+the profit, the size or the configuration does. Nothing here knows the state of risk or the time.
 """
 
 from __future__ import annotations
@@ -12,8 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.runs.trailing_stop import EXACT, WAITING, RunBasis, Trail, ahead, behind
-from mytrading.messages.exit_rules import StrategyRules
+from mytrading.messages.exit_rules import LevelKind, LevelRule, StrategyRules, TrailKind, TrailRule
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Position
 from mytrading.messages.risk_events import RiskKind
@@ -21,13 +22,35 @@ from mytrading.messages.risk_events import RiskKind
 PREFIX = "run "
 PEAK, STOP, BEST, REALISED, FIRED, LEAVING = "peak", "stop", "best", "realised", "fired", "leaving"
 _FAR = float("inf")
+EXACT = 1e-6
+"""Rupees within which a profit counts as being at a limit: sums of prices are not exact."""
+
+
+class RunBasis(NamedTuple):
+    """What a run holds, all accounts together: `units` of one complete set, `premium` its net cost in rupees.
+
+    The premium is positive for what was bought and negative for what was sold.
+    """
+
+    units: int = 0
+    premium: float = 0.0
+
+
+class Trail(NamedTuple):
+    """Where a trailing stop stands: the highest profit since it began and its stop, in rupees; None before it began."""
+
+    peak: float = 0.0
+    stop: float | None = None
+
+
+WAITING = Trail()
 
 
 class RunLeg(msgspec.Struct):
-    """An open position of a run. `best` is the best last price since entry, `told` the one that is journaled.
+    """An open position of a run. `best` is the best last price since entry, `journaled` the one that is journaled.
 
-    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg can
-    speak at a last price between `floor` and `ceiling`.
+    `patience_ns` is how old its quote may be. `mark` is its unrealised profit at the last quote. No rule of the leg
+    applies at a last price between `floor` and `ceiling`.
     """
 
     key: OwnerKey
@@ -37,8 +60,8 @@ class RunLeg(msgspec.Struct):
     average_price: float
     patience_ns: int
     best: float
-    told: float
-    told_machine_ns: int = 0
+    journaled: float
+    journaled_machine_ns: int = 0
     mark: float = 0.0
     floor: float = -_FAR
     ceiling: float = _FAR
@@ -57,7 +80,7 @@ class RunLeg(msgspec.Struct):
 class Run(msgspec.Struct):
     """A run of a strategy. `profit` is None while a price is missing; it holds until `fresh_until_ns` (market time).
 
-    No rule of the run can speak at a profit between `low` and `high`. `told` is the trail that is journaled. `leaving`
+    No rule of the run applies at a profit between `low` and `high`. `journaled` is the trail as journaled. `leaving`
     is why all of it is being closed, with the time since when. `grown`: `basis` is not yet that of `past`.
     """
 
@@ -73,8 +96,8 @@ class Run(msgspec.Struct):
     entering: bool = False
     basis: RunBasis = RunBasis()
     trail: Trail = WAITING
-    told: Trail = WAITING
-    told_machine_ns: int = 0
+    journaled: Trail = WAITING
+    journaled_machine_ns: int = 0
     fired: set[str] = msgspec.field(default_factory=set)
     leaving: str = ""
     leaving_ns: int = 0
@@ -92,7 +115,7 @@ class Held(NamedTuple):
 
 
 def bound(run: Run) -> None:
-    """Between which profits no rule of a run can speak."""
+    """Note between which profits no rule of a run applies."""
     rules, fired = run.rules, run.fired
     low, high = -_FAR, _FAR
     if rules.max_loss and RiskKind.MAX_LOSS not in fired:
@@ -105,7 +128,7 @@ def bound(run: Run) -> None:
 
 
 def bound_leg(run: Run, leg: RunLeg) -> None:
-    """Between which last prices no rule of a leg can speak; one that spoke still counts."""
+    """Note between which last prices no rule of a leg applies; one that has applied still counts."""
     rules, held, entry = run.rules, leg.held, leg.average_price
     losses = [behind(rule, start, held) for rule, start in
               ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
@@ -129,7 +152,7 @@ def levels_of(run: Run, leaving: str) -> dict[str, float]:
 
 
 def fired_name(kind: str, leg: str) -> str:
-    """The name under which it is kept that a rule spoke: of a run, or of a leg's trip in it."""
+    """The name under which a rule that has applied is kept: of a run, or of a leg's trip in it."""
     return f"{kind} {leg}".strip()
 
 
@@ -143,3 +166,55 @@ def basis_of(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
     for key, (count, _) in entered.items():
         units[key[1]] = units.get(key[1], 0) + count
     return RunBasis(gcd(*units.values()) if units else 0, sum(value for _, value in entered.values()))
+
+
+# trailing stops
+
+
+def advance(rule: TrailRule, trail: Trail, profit: float, basis: RunBasis) -> Trail:
+    """The trail after a profit of so many rupees was seen. Budget: 1 µs."""
+    if trail.stop is None and not rule.from_entry and profit <= rule.activation:
+        return trail
+    peak = max(trail.peak, profit)
+    if trail.stop is not None and peak == trail.peak:
+        return trail
+    level = _level(rule, peak, basis)
+    return Trail(peak, level if trail.stop is None else max(trail.stop, level))
+
+
+def reached(trail: Trail, profit: float) -> bool:
+    """True once the profit is at the stop or below it."""
+    return trail.stop is not None and profit <= trail.stop + EXACT
+
+
+def _level(rule: TrailRule, peak: float, basis: RunBasis) -> float:
+    percentage = rule.kind is TrailKind.PERCENTAGE
+    if percentage and not rule.from_entry:
+        return peak * (100.0 - rule.value) / 100.0
+    if percentage:
+        return max(peak, 0.0) - abs(basis.premium) * rule.value / 100.0
+    distance = rule.value * basis.units if rule.kind is TrailKind.POINTS else rule.value
+    return (max(peak, 0.0) if rule.from_entry else peak) - distance
+
+
+def better(best: float, price: float, held: int) -> float:
+    """The best price since entry, for what is held (signed units): the highest for longs, the lowest for shorts."""
+    return max(best, price) if held > 0 else min(best, price)
+
+
+def behind(rule: LevelRule, price: float, held: int) -> float:
+    """The price at which a leg's loss ends, counted from `price` against what is held; rupees."""
+    return _away(rule, price, -1 if held > 0 else 1)
+
+
+def ahead(rule: LevelRule, price: float, held: int) -> float:
+    """The price at which a leg's profit is taken, counted from `price`; rupees."""
+    return _away(rule, price, 1 if held > 0 else -1)
+
+
+def _away(rule: LevelRule, price: float, way: int) -> float:
+    if rule.kind is LevelKind.PREMIUM:
+        return rule.value
+    if rule.kind is LevelKind.POINTS:
+        return price + way * rule.value
+    return price * (100.0 + way * rule.value) / 100.0

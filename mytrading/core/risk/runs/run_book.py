@@ -1,4 +1,4 @@
-"""The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and what has spoken.
+"""The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and rules that applied.
 
 A run lasts from a strategy's first entry after flat until flat. Profits count confirmed quantities, at bid and ask
 where both are there. An old price, or none, of one leg says nothing about the whole, so there is no profit then, and
@@ -24,14 +24,16 @@ from mytrading.core.risk.runs.run import (
     Held,
     Run,
     RunLeg,
+    Trail,
+    advance,
     basis_of,
+    better,
     bound,
     bound_leg,
     fired_name,
     levels_of,
     run_id_of,
 )
-from mytrading.core.risk.runs.trailing_stop import Trail, advance, better
 from mytrading.core.risk.state.state import QUOTE_FLOOR_NS, RiskState
 from mytrading.core.time import SECOND, iso_day
 from mytrading.messages.commands import PlaceEntry
@@ -252,7 +254,7 @@ class RunBook:
             run.grown = True
         turned = leg.quantity * position.quantity < 0
         if (turned or not leg.best) and position.average_price:
-            leg.best = leg.told = position.average_price
+            leg.best = leg.journaled = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
         bound_leg(run, leg)
@@ -316,12 +318,12 @@ class RunBook:
             self._state.leaving[run.strategy] = kind
 
     def _trail(self, run: Run, what: str, value: float) -> None:
-        run.told_machine_ns = self._state.machine_ns
-        peak = max(run.told.peak, value) if what == PEAK else run.told.peak
-        stop = run.told.stop
+        run.journaled_machine_ns = self._state.machine_ns
+        peak = max(run.journaled.peak, value) if what == PEAK else run.journaled.peak
+        stop = run.journaled.stop
         if what == STOP:
             stop = value if stop is None else max(stop, value)
-        run.told = Trail(peak, stop)
+        run.journaled = Trail(peak, stop)
         if stop is not None:
             higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
             run.trail = Trail(max(run.trail.peak, peak), higher)
@@ -330,9 +332,9 @@ class RunBook:
     def _best(self, run: Run, name: str, value: float) -> None:
         for leg in run.legs.values():
             if leg.name == name:
-                leg.best, leg.told = better(leg.best, value, leg.held), value
+                leg.best, leg.journaled = better(leg.best, value, leg.held), value
                 bound_leg(run, leg)
-                leg.told_machine_ns = self._state.machine_ns
+                leg.journaled_machine_ns = self._state.machine_ns
 
     def carried(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""

@@ -1,6 +1,7 @@
-"""What follows when a rule of a run speaks: its event, an alert, and what is closed; and the exit orders, later.
+"""Events of exits: what a rule of a run leads to, with its alert and what is closed, and stops of single positions.
 
-The event and what it closes are decided together, so that neither is ever there without the other.
+The event and what it closes are decided together, so that neither is ever there without the other. An event of a
+position names its round trip, so that each stop of it is recorded once, whatever is repeated.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.runs.exit_events import at_broker
 from mytrading.core.risk.runs.run import Run, RunLeg, fired_name, run_id_of
+from mytrading.core.risk.state.alert_rows import risk_alert
 from mytrading.core.risk.state.close_commands import close_all, close_covering, withdraw
+from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective
 from mytrading.core.risk.state.state import RiskState
-from mytrading.core.time import DAY, SECOND
+from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.control import Alert, FlattenRequested
 from mytrading.messages.enums import Severity
@@ -26,10 +28,12 @@ HEDGE_PATIENCE_NS = 60 * SECOND
 RUN_ENDING = "RUN_ENDING"
 ALERT_CODE = "STRATEGY_RISK"
 REMEMBERED = 1000
+CLOSERS = frozenset({RiskKind.STOP, RiskKind.TARGET, RiskKind.BARE})
+"""What risk closes with one goal: without it there is no event."""
 
 
 class Breach(NamedTuple):
-    """A rule that spoke: its limit and what was found, in words too; without `acts` it only alerts."""
+    """A rule that applies: its limit and the value found, with a text; without `acts` it only alerts."""
 
     kind: RiskKind
     threshold: float
@@ -53,22 +57,16 @@ class RunEvents:
         if isinstance(row, RiskEventRecorded):
             self._orders.update(row.exit_orders)
             if not row.follows:
-                self._causes[row.cause] = row
-                self._forget(self._causes)
+                _remember(self._causes, row.cause, row)
         elif isinstance(row, CloseGoal) and (event := self._causes.get(row.cause)) is not None:
-            self._goals[row.id] = event
-            self._forget(self._goals)
+            _remember(self._goals, row.id, event)
         elif isinstance(row, FlattenRequested) and (event := self._causes.get(row.id.partition("-")[0])) is not None:
-            self._flattens[row.id] = event
-            self._forget(self._flattens)
+            _remember(self._flattens, row.id, event)
         elif isinstance(row, RiskOpened):
-            self._opened(row)
-
-    def _opened(self, row: RiskOpened) -> None:
-        self._causes = {event.cause: event for event in row.events}
-        self._goals = {name: self._causes[cause] for name, cause in row.event_goals.items()}
-        self._flattens = {name: self._causes[cause] for name, cause in row.event_flattens.items()}
-        self._orders = set(row.event_orders)
+            self._causes = {event.cause: event for event in row.events}
+            self._goals = {name: self._causes[cause] for name, cause in row.event_goals.items()}
+            self._flattens = {name: self._causes[cause] for name, cause in row.event_flattens.items()}
+            self._orders = set(row.event_orders)
 
     def carried(self) -> dict[str, Any]:
         """Events whose positions are held still, for the head of a new day, and what came of them, as fields of it."""
@@ -81,28 +79,27 @@ class RunEvents:
             "event_orders": tuple(sorted(self._orders & self._state.orders.keys())),
         }
 
-    def _forget(self, table: dict[str, RiskEventRecorded]) -> None:
-        while len(table) > REMEMBERED:
-            del table[next(iter(table))]
-
-    def trip(self, leg: RunLeg) -> str:
-        """The name of a leg's present round trip."""
-        return f"{leg.name} {leg.position.opened_ns}"
-
     def end(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator told."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
         if breach.acts:
-            rows += self._deny(run, breach, now)
+            text = (
+                f"the run is being closed by its rule {breach.kind.value}: {breach.note}; signal again when it is flat"
+            )
+            rows += [
+                SignalDenied(signal=intent.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
+                for intent in self._state.open_intents()
+                if intent.signal.strategy == run.strategy
+            ]
             rows += self._leave(run, event.cause, event.note, trace_ns, patient=True)
         return rows
 
     def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """A rule of one leg: that is closed in its account, or an operator told."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
-        event = _event(run, breach, action, [leg], now, self.trip(leg))
+        event = _event(run, breach, action, [leg], now, trip_of(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
             rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
@@ -134,19 +131,6 @@ class RunEvents:
             *close_all(self._state, held, cause, note, trace_ns, patient=patient),
         ]
 
-    def withdraw(self, orders: list[Order], now: int) -> list[Any]:
-        """Take entries back, the strategy's time being over."""
-        return withdraw(self._state, orders, content_id("time", now // DAY)) if orders else []
-
-    def _deny(self, run: Run, breach: Breach, now: int) -> list[SignalDenied]:
-        """Intents of the strategy that still lack something end here."""
-        text = f"the run is being closed by its rule {breach.kind.value}: {breach.note}; signal again when it is flat"
-        return [
-            SignalDenied(signal=intent.signal.id, strategy=run.strategy, code=RUN_ENDING, message=text, at_ns=now)
-            for intent in self._state.open_intents()
-            if intent.signal.strategy == run.strategy
-        ]
-
     def ordered(self, order: Order, now: int) -> list[RiskEventRecorded]:
         """The second record of an event, once an exit order that it led to is known."""
         if order.client_order_id in self._orders:
@@ -171,6 +155,12 @@ class RunEvents:
                 follows=event.id,
             )
         ]
+
+
+def _remember(table: dict[str, RiskEventRecorded], name: str, event: RiskEventRecorded) -> None:
+    table[name] = event
+    while len(table) > REMEMBERED:
+        del table[next(iter(table))]
 
 
 def _is_of_any(event: RiskEventRecorded, held: list[tuple[str, Position]]) -> bool:
@@ -206,17 +196,84 @@ def _event(
 
 
 def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
-    """What an operator is told; that a time of day came is no news."""
+    """The alert of a breach; none for a time of day."""
     if breach.kind in (RiskKind.EXIT_TIME, RiskKind.SQUARE_OFF):
         return []
     follows = "it is closed" if breach.acts else "auto-exit is off: close it yourself, or leave it"
-    alert = Alert(
-        code=ALERT_CODE,
-        severity=Severity.WARNING if breach.acts else Severity.CRITICAL,
-        subject=f"{subject} {breach.kind.value}",
-        message=f"{breach.note} ({breach.value:,.2f}, limit {breach.threshold:,.2f}): {follows}",
-        daemon="risk",
-        first_ns=now,
-        last_ns=now,
+    severity = Severity.WARNING if breach.acts else Severity.CRITICAL
+    text = f"{breach.note} ({breach.value:,.2f}, limit {breach.threshold:,.2f}): {follows}"
+    return [risk_alert(ALERT_CODE, severity, f"{subject} {breach.kind.value}", text, now)]
+
+
+# events of single positions, wherever their stops rest
+
+
+def trip_of(position: Position) -> str:
+    """The name of a position's present round trip."""
+    return f"{position.account} {position.instrument} {position.product} {position.opened_ns}"
+
+
+def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int) -> list[Any]:
+    """The goals that close a position, after their event; nothing where it is being closed already."""
+    for goal in rows:
+        if isinstance(goal, CloseGoal):
+            break
+    else:
+        return rows
+    trip = trip_of(position)
+    event = RiskEventRecorded(
+        id=content_id("risk", kind, position.strategy, trip, goal.id),
+        strategy=position.strategy,
+        run=position.run or run_id_of(position),
+        kind=kind,
+        action=RiskAction.CLOSE_LEG,
+        at_ns=now,
+        threshold=level,
+        value=price,
+        accounts=(position.account,),
+        instruments=(position.instrument,),
+        leg=trip,
+        cause=goal.cause,
+        note=goal.reason,
     )
-    return [alert]
+    return [event, *rows]
+
+
+def without_lost(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The rows of a decision without events of single positions whose goal another rule's has made superfluous."""
+    causes, kept = set(), []
+    for row in rows:
+        if isinstance(row, CloseGoal):
+            causes.add(row.cause)
+    for row in rows:
+        if isinstance(row, RiskEventRecorded) and not row.follows and row.kind in CLOSERS and row.cause not in causes:
+            continue
+        kept.append(row)
+    return tuple(kept)
+
+
+def at_broker(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:
+    """The event of a stop that filled at the broker, or of the exit with which the router took its place."""
+    if not order.filled or order.cause.startswith(GUARDS) or not is_protective(state, order):
+        return None
+    key = order.owner
+    position, guard = state.positions.get(key), state.protections.get(key)
+    trip = trip_of(position) if position is not None else " ".join(key[:3])
+    name = content_id("risk", RiskKind.BROKER_STOP.value, order.strategy, trip)
+    trigger = order.trigger_price or (guard.trigger if guard is not None else 0.0)
+    return RiskEventRecorded(
+        id=name,
+        strategy=order.strategy,
+        run=order.run,
+        kind=RiskKind.BROKER_STOP,
+        action=RiskAction.CLOSE_LEG,
+        at_ns=now,
+        threshold=trigger,
+        value=order.average_price or trigger,
+        accounts=(order.account,),
+        instruments=(order.instrument,),
+        leg=trip,
+        cause=name,
+        note=f"the stop of {order.instrument} at the broker filled",
+        exit_orders=(order.client_order_id,),
+    )

@@ -1,7 +1,7 @@
 """What ends a strategy's run, or one leg of it: losses, profits, trailing stops, trends and times.
 
 A run is all that a strategy holds, in all its accounts. Prices are judged on every quote of what is held, times by the
-clock. A rule speaks once for a run (a leg's rule once for a round trip of the leg), leaves an event, and holds again
+clock. A rule applies once to a run (a leg's rule once to a round trip of the leg), leaves an event, and holds again
 for the next run; what it closes stays closed until the run is flat.
 """
 
@@ -11,25 +11,30 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
+from mytrading.core.ids import content_id
 from mytrading.core.risk.limits.limits import PLAUSIBLE
-from mytrading.core.risk.runs.run import BEST, PEAK, PREFIX, STOP, Run, RunLeg
+from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg, ahead, behind, reached
 from mytrading.core.risk.runs.run_book import RunBook
-from mytrading.core.risk.runs.run_events import Breach, RunEvents
-from mytrading.core.risk.runs.session_times import due, is_over, lead_seconds
-from mytrading.core.risk.runs.trailing_stop import EXACT, ahead, behind, reached
-from mytrading.core.risk.runs.trend_series import RunSeries
+from mytrading.core.risk.runs.run_events import Breach, RunEvents, trip_of
+from mytrading.core.risk.runs.trend_series import RunSeries, trend_turn
+from mytrading.core.risk.state.close_commands import withdraw
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.core.text.money import rupees
-from mytrading.core.time import SECOND, second_of_day
+from mytrading.core.time import DAY, SECOND, hhmm, second_of_day
+from mytrading.messages.enums import Product
+from mytrading.messages.exit_rules import StrategyRules
 from mytrading.messages.journal_rows import LevelMoved, RiskOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.risk_events import RiskKind
+from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal
 
 TICK = 0.01
-TOLD_EVERY_NS = SECOND
+JOURNAL_EVERY_NS = SECOND
 """Machine time between two journaled levels of one run or leg that do not act."""
 
 
@@ -42,7 +47,6 @@ class RunRules:
         self.books = RunBook(state)
         self.series = RunSeries(environment.strategies, self.books, environment.calendar)
         self.events = RunEvents(state)
-        self._turned = _trend() if self.series.any else None
 
     # learning
 
@@ -64,13 +68,10 @@ class RunRules:
         if run is not None and self.series.any:
             self.series.held(run)
         if isinstance(row, RiskOpened):
-            self._opened(row)
-
-    def _opened(self, row: RiskOpened) -> None:
-        for run in self.books.runs.values():
-            self.series.held(run)
-        for bar in row.bars:
-            self.series.keep(bar)
+            for run in self.books.runs.values():
+                self.series.held(run)
+            for bar in row.bars:
+                self.series.keep(bar)
 
     # deciding
 
@@ -93,19 +94,19 @@ class RunRules:
             breach = self._breach(run, now)
             if breach is not None:
                 rows += self.events.end(run, breach, now, quote.received_ns)
-                rows += self._tell_trail(run, now, acts=True)
+                rows += self._journal_trail(run, now, acts=True)
                 if breach.acts:
                     return
-        if run.trail != run.told:
-            rows += self._tell_trail(run, now)
+        if run.trail != run.journaled:
+            rows += self._journal_trail(run, now)
         for leg in legs:
             if not leg.floor < quote.ltp < leg.ceiling:
                 rows += self._judge_leg(run, leg, quote, now)
-            if leg.best != leg.told:
-                rows += self._tell_best(run, leg, now)
+            if leg.best != leg.journaled:
+                rows += self._journal_best(run, leg, now)
 
     def _breach(self, run: Run, now: int) -> Breach | None:
-        """The first of the run's rules on its profit that speaks now and has not yet."""
+        """The first of the run's rules on its profit that applies now and has not yet."""
         profit = run.profit
         if profit is not None and now > run.fresh_until_ns:
             profit, _ = self.books.profit(run, now)
@@ -167,10 +168,10 @@ class RunRules:
         return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
 
     def _leg_breach(self, run: Run, leg: RunLeg, price: float) -> Breach | None:
-        """The first rule of a leg that its last price has come to, unless it spoke on this round trip."""
+        """The first rule of a leg that its last price has come to, unless it applied to this round trip before."""
         rules, held = run.rules, leg.held
         way = 1 if held > 0 else -1
-        trip = self.events.trip(leg)
+        trip = trip_of(leg.position)
         for kind, rule, start, limit in (
             (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, leg.average_price, behind),
             (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, leg.average_price, ahead),
@@ -202,17 +203,17 @@ class RunRules:
         return rows
 
     def _trend_exit(self, run: Run, bars: list[Bar], now: int) -> list[Any]:
-        if run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs or self._turned is None:
+        if run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs:
             return []
         rule = self.series.rule_of(run.strategy)
-        turn = self._turned(bars, rule, run.opened_ns)
+        turn = trend_turn(bars, rule, run.opened_ns)
         if turn is None:
             return []
         note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
         breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
         return self.events.end(run, breach, now, 0)
 
-    # the clock, and what the router tells
+    # the clock, and events of the router
 
     def on_time(self, now: int) -> list[Any]:
         """Times of day, bars that ended without a further quote, levels to journal, and runs that are being closed."""
@@ -224,30 +225,26 @@ class RunRules:
                 continue
             for breach, legs in due(run, self._environment, now):
                 rows += self.events.square_off(run, breach, legs, now)
-            if _seems_over(run):
-                rows += self._late(run, now)
-            rows += self._tell_trail(run, now)
+            if _seems_over(run) and (shown := self._breach(run, now)):
+                # shown by one quote alone, which no second one confirmed: the last price decides
+                rows += [*self.events.end(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
+            rows += self._journal_trail(run, now)
             for leg in run.legs.values():
-                rows += self._tell_best(run, leg, now)
+                rows += self._journal_best(run, leg, now)
         return rows
 
-    def _late(self, run: Run, now: int) -> list[Any]:
-        """A breach shown by one quote alone, which no second one confirmed: the last price decides."""
-        breach = self._breach(run, now)
-        return [*self.events.end(run, breach, now, 0), *self._tell_trail(run, now, acts=True)] if breach else []
-
     def _withdraw(self, now: int) -> list[Any]:
-        """Entries of strategies whose time is over, which nothing holds yet."""
+        """Cancel entries of strategies whose time is over, which nothing holds yet."""
         over = [
             order
             for order in self._state.all_live_entries()
             if (strategy := self._environment.strategies.get(order.strategy)) is not None
             and is_over(strategy, order.instrument, order.product, self._environment, now)
         ]
-        return self.events.withdraw(over, now)
+        return withdraw(self._state, over, content_id("time", now // DAY)) if over else []
 
     def on_change(self, message: Any, now: int) -> list[Any]:
-        """What the router tells may leave something of a run that is being closed, or name an exit order."""
+        """An event of the router may leave something of a run that is being closed, or name an exit order."""
         rows: list[Any] = []
         for run in self.books.runs.values():
             if run.leaving:
@@ -258,25 +255,25 @@ class RunRules:
 
     # levels
 
-    def _tell_trail(self, run: Run, now: int, acts: bool = False) -> Iterator[LevelMoved]:
+    def _journal_trail(self, run: Run, now: int, acts: bool = False) -> Iterator[LevelMoved]:
         """Rows for a peak and a stop that moved a tick, at most once a second unless something acts on them."""
-        trail, told = run.trail, run.told
-        if trail.stop is None or (trail == told and not acts):
+        trail, known = run.trail, run.journaled
+        if trail.stop is None or (trail == known and not acts):
             return
-        if not acts and told.stop is not None and self._state.machine_ns - run.told_machine_ns < TOLD_EVERY_NS:
+        if not acts and known.stop is not None and self._state.machine_ns - run.journaled_machine_ns < JOURNAL_EVERY_NS:
             return
         head = f"{PREFIX}{run.id} "
-        if told.stop is None or trail.peak - told.peak >= TICK:
+        if known.stop is None or trail.peak - known.peak >= TICK:
             yield LevelMoved(name=head + PEAK, value=trail.peak, at_ns=now)
-        if told.stop is None or trail.stop - told.stop >= TICK:
+        if known.stop is None or trail.stop - known.stop >= TICK:
             yield LevelMoved(name=head + STOP, value=trail.stop, at_ns=now)
 
-    def _tell_best(self, run: Run, leg: RunLeg, now: int) -> Iterator[LevelMoved]:
-        moved = abs(leg.best - leg.told) >= TICK and bool(run.rules.leg_trailing.value)
-        if moved and self._state.machine_ns - leg.told_machine_ns >= TOLD_EVERY_NS:
+    def _journal_best(self, run: Run, leg: RunLeg, now: int) -> Iterator[LevelMoved]:
+        moved = abs(leg.best - leg.journaled) >= TICK and bool(run.rules.leg_trailing.value)
+        if moved and self._state.machine_ns - leg.journaled_machine_ns >= JOURNAL_EVERY_NS:
             yield LevelMoved(name=f"{PREFIX}{run.id} {BEST} {leg.name}", value=leg.best, at_ns=now)
 
-    # told
+    # figures
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes are needed besides what is held."""
@@ -316,24 +313,82 @@ class RunRules:
         leg = run.legs.get(key) if run is not None else None
         if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
             return {}
-        rules, found = run.rules, {}
-        for name, rule, start, limit in (
-            ("stop_loss", rules.leg_stop_loss, leg.average_price, behind),
-            ("take_profit", rules.leg_take_profit, leg.average_price, ahead),
-            ("trailing", run.rules.leg_trailing, leg.best, behind),
-        ):
-            if rule.value:
-                found[name] = limit(rule, start, leg.held)
-        return found
+        rules, entry = run.rules, leg.average_price
+        levels = (
+            ("stop_loss", rules.leg_stop_loss, entry, behind), ("take_profit", rules.leg_take_profit, entry, ahead),
+            ("trailing", rules.leg_trailing, leg.best, behind),
+        )  # fmt: skip
+        return {name: limit(rule, start, leg.held) for name, rule, start, limit in levels if rule.value}
 
 
 def _seems_over(run: Run) -> bool:
     return run.profit is not None and not run.leaving and not run.low < run.profit < run.high
 
 
-def _trend() -> Any:
-    """The judge of trends, compiled; it loads numba, so only those who need it do."""
-    from mytrading.core.risk.runs import trend
+# times of day
 
-    trend.warm()
-    return trend.turned
+
+def lead_seconds(speed: float) -> int:
+    """Market seconds before a deadline at which closing begins."""
+    return int(max(LEAD_NS, MACHINE_LEAD_NS * speed)) // SECOND
+
+
+def due(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
+    """The first time of day that has come for a run and has not been acted on, with the legs it is for."""
+    legs = list(run.legs.values())
+    if not legs:
+        return
+    at, rules = second_of_day(now), run.rules
+    exit_time, deadline = rules.exit_time, rules.square_off_time
+    if 0 < exit_time <= at and (timed := [leg for leg in legs if counts(exit_time, leg.instrument, environment, now)]):
+        yield Breach(RiskKind.EXIT_TIME, exit_time, at, f"exit_time {hhmm(exit_time)} has come"), timed
+    elif _squares_off(rules, at, environment) and (
+        timed := [x for x in legs if counts(deadline, x.instrument, environment, now)]
+    ):
+        yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {hhmm(deadline)}"), timed
+    else:
+        yield from _forced(run, legs, environment, now)
+
+
+def _forced(
+    run: Run, legs: list[RunLeg], environment: RiskEnvironment, now: int
+) -> Iterator[tuple[Breach, list[RunLeg]]]:
+    """What is MIS or intraday, once the venue's own time is near."""
+    strategy = environment.strategies.get(run.strategy)
+    intraday = strategy is not None and strategy.intraday
+    forced = [
+        leg
+        for leg in legs
+        if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
+    ]
+    if forced:
+        ends = min(environment.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
+        until = second_of_day(ends)
+        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {hhmm(until)}")
+        yield breach, forced
+
+
+def is_over(strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int) -> bool:
+    """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
+    at, rules = second_of_day(now), strategy.rules
+    if 0 < rules.exit_time <= at and counts(rules.exit_time, instrument, environment, now):
+        return True
+    if _squares_off(rules, at, environment) and counts(rules.square_off_time, instrument, environment, now):
+        return True
+    return strategy.intraday and product is not Product.MIS and environment.square_off_begun(instrument, now)
+
+
+def counts(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
+    """True if a time of day (seconds) lies in today's session of the instrument's exchange, or after it.
+
+    On a holiday none does; in an evening session those of an ordinary day lie before its open, and mean nothing.
+    """
+    calendar, exchange = environment.calendar, instrument.partition(":")[0]
+    if exchange not in calendar.exchanges:
+        return True
+    session = calendar.session(exchange, calendar.trading_day(now))
+    return session is not None and second_of_day(session.open_ns) < time_of_day
+
+
+def _squares_off(rules: StrategyRules, at: int, environment: RiskEnvironment) -> bool:
+    return 0 < rules.square_off_time <= at + lead_seconds(environment.square_off.speed)

@@ -1,25 +1,34 @@
-"""The bars behind Supertrend exits: of watched instruments, and of the combined premium of what a run holds.
+"""Supertrend exits and the bars behind them: of watched instruments, and of the combined premium of what a run holds.
 
 The premium is that of one complete set of the legs, credit or debit counted positive as it was at entry. A price of the
-premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again.
+premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again. Only
+confirmed bars count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import gcd
+from typing import NamedTuple
 
 from mytrading.core.bars.builder import aggregate, timeframe_name
 from mytrading.core.bars.price_series import SeriesBars
 from mytrading.core.calendar import Calendar
 from mytrading.core.risk.runs.run import Run
 from mytrading.core.risk.runs.run_book import RunBook
-from mytrading.messages.exit_rules import TrendRule
+from mytrading.messages.exit_rules import TrendExit, TrendRule
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import StrategyRun
 
 _OF_INSTRUMENT, _OF_PREMIUM = "trend ", "premium "
 Ratio = tuple[tuple[str, int], ...]
+
+
+class TrendTurn(NamedTuple):
+    """The close of the last bar, and the Supertrend's line there; rupees."""
+
+    close: float
+    line: float
 
 
 class RunSeries:
@@ -37,6 +46,10 @@ class RunSeries:
                 self._source(rule.instrument, rule.minutes)
         self.any = bool(self._rules)
         """True if a strategy has a trend exit."""
+        if self.any:  # what it is computed with loads numba, so only those who need it do
+            from mytrading.core.indicators import supertrend
+
+            supertrend.warm()
 
     def sources(self) -> tuple[str, ...]:
         """The instruments whose quotes are needed, all day."""
@@ -143,3 +156,23 @@ def _ratio(run: Run) -> Ratio:
 
 def _renamed(bar: Bar, name: str) -> Bar:
     return Bar(name, bar.timeframe, bar.start_ns, bar.end_ns, bar.open, bar.high, bar.low, bar.close)
+
+
+def trend_turn(bars: Sequence[Bar], rule: TrendRule, opened_ns: int) -> TrendTurn | None:
+    """The turn that ends a run opened at market time `opened_ns`, None if there is none. Bars in the order of time."""
+    if len(bars) < rule.period or bars[-1].end_ns <= opened_ns:
+        return None
+    import numpy as np
+
+    from mytrading.core.indicators.supertrend import supertrend
+
+    table = np.array([(bar.high, bar.low, bar.close) for bar in bars])
+    high, low, close = (np.ascontiguousarray(column) for column in table.T)
+    line, direction = supertrend(high, low, close, rule.period, rule.multiplier)
+    wanted = 1 if rule.exit is TrendExit.BREAKOUT else -1
+    if direction[-1] != wanted:
+        return None
+    turns = (at for at in range(1, len(bars)) if direction[at] == wanted and direction[at - 1] == -wanted)
+    if rule.require_cross and not any(bars[at].end_ns > opened_ns for at in turns):
+        return None
+    return TrendTurn(float(close[-1]), float(line[-1]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mytrading.core.indicators.supertrend import supertrend
-from mytrading.core.risk.runs.trend import turned
+from mytrading.core.risk.runs.trend_series import trend_turn
 from mytrading.core.time import MINUTE
 from mytrading.messages.exit_rules import TrendExit, TrendRule
 from mytrading.messages.market import Bar
@@ -65,7 +65,7 @@ def rule(exits: TrendExit, require_cross: bool = True) -> TrendRule:
 
 def test_breakout_ends_on_the_bar_that_turns_up_and_breakdown_on_the_one_that_turns_down() -> None:
     ends = {
-        exits: [size for size in range(1, 17) if turned(bars(size), rule(exits), 0)] for exits in TrendExit
+        exits: [size for size in range(1, 17) if trend_turn(bars(size), rule(exits), 0)] for exits in TrendExit
     }  # fmt: skip
     assert ends[TrendExit.BREAKOUT] == [6, 7, 8, 9, 10, 16]
     assert ends[TrendExit.BREAKDOWN] == [11, 12, 13, 14, 15]
@@ -73,11 +73,11 @@ def test_breakout_ends_on_the_bar_that_turns_up_and_breakdown_on_the_one_that_tu
 
 def test_trend_that_stood_before_the_entry_ends_a_run_only_without_require_cross() -> None:
     entered = 8 * 5 * MINUTE
-    assert turned(bars(9), rule(TrendExit.BREAKOUT), entered) is None
-    found = turned(bars(9), rule(TrendExit.BREAKOUT, require_cross=False), entered)
+    assert trend_turn(bars(9), rule(TrendExit.BREAKOUT), entered) is None
+    found = trend_turn(bars(9), rule(TrendExit.BREAKOUT, require_cross=False), entered)
     assert found is not None
     assert (found.close, found.line) == (112.0, pytest.approx(107.0093, abs=1e-4))
 
 
 def test_bar_that_had_ended_before_the_entry_ends_nothing() -> None:
-    assert turned(bars(6), rule(TrendExit.BREAKOUT, require_cross=False), 6 * 5 * MINUTE) is None
+    assert trend_turn(bars(6), rule(TrendExit.BREAKOUT, require_cross=False), 6 * 5 * MINUTE) is None

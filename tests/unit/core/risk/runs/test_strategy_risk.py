@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.risk.runs.trailing_stop import WAITING
+from mytrading.core.risk.runs.run import WAITING
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, OrderState, Product

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.core.risk.runs.trailing_stop import WAITING, RunBasis, Trail, advance, ahead, behind, better, reached
+from mytrading.core.risk.runs.run import WAITING, RunBasis, Trail, advance, ahead, behind, better, reached
 from mytrading.messages.exit_rules import LevelKind, LevelRule, TrailKind, TrailRule
 from tests.kit.hypothesis_budget import examples
 
