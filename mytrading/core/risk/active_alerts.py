@@ -63,7 +63,7 @@ def active_alerts(
         if risk.limits.is_reached(limit):
             active[limit.kind.value, limit.whom] = STAYS
     for scope in risk.limits.odd():
-        active[ODD, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.odd_words(scope))
+        active[ODD, " ".join(scope)] = ActiveAlert(Severity.CRITICAL, risk.limits.odd_text(scope))
     for strategy, why in risk.blind(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)

@@ -60,7 +60,7 @@ def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
         value=value,
         used=round(risk.limits.used(limit), 6),
         left=None if value is None else limit.most + (value if lost else -value),
-        reached=risk.limits.words(limit) if risk.limits.is_reached(limit) else "",
+        reached=risk.limits.text(limit) if risk.limits.is_reached(limit) else "",
     )
 
 

@@ -44,10 +44,10 @@ PLAUSIBLE = 0.1
 """The share of a limit that one quote may move at once and be believed; more needs a second quote."""
 ODD = "PROFIT_UNKNOWN"
 """The code of a denial, and of the alert, where a sum is no number."""
-_LOSS, _DRAWDOWN, _STOP_R = LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R
-_IN_R = (LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R)
-_ALERT = LimitAction.ALERT
-_CLOSING = (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN)
+_KINDS = _LOSS, _DRAWDOWN, _STOP_R, _TARGET_R = (
+    LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R
+)  # fmt: skip
+_IN_R = (_STOP_R, _TARGET_R)
 _RECORDED = {
     LimitAction.ALERT: RiskAction.ALERT_ONLY,
     LimitAction.NO_ENTRIES: RiskAction.NO_ENTRIES,
@@ -55,7 +55,7 @@ _RECORDED = {
     LimitAction.FLATTEN: RiskAction.FLATTEN,
     LimitAction.HALT: RiskAction.HALT,
 }
-_SETTINGS = {LimitKind.DAILY_LOSS: "MAX_DAILY_LOSS", LimitKind.DRAWDOWN: "MAX_DRAWDOWN"}
+_SETTINGS = {_LOSS: "MAX_DAILY_LOSS", _DRAWDOWN: "MAX_DRAWDOWN"}
 _AFTERWARDS = {
     LimitAction.ALERT: "nothing follows but this alert",
     LimitAction.NO_ENTRIES: "no more entries today",
@@ -63,8 +63,6 @@ _AFTERWARDS = {
     LimitAction.FLATTEN: "it is made flat, no more entries today",
     LimitAction.HALT: "trading is halted until `mytrading resume`",
 }
-
-_RESUMED = "the halt was resumed, but no more entries today"
 
 
 class Limit(NamedTuple):
@@ -77,7 +75,7 @@ class Limit(NamedTuple):
 
     @property
     def line(self) -> Line:
-        """How it is remembered."""
+        """The key under which it is remembered."""
         return (self.kind, *self.scope)
 
     @property
@@ -87,18 +85,18 @@ class Limit(NamedTuple):
 
     @property
     def whom(self) -> str:
-        """The account, or the strategy, in words."""
+        """The account or strategy, as alerts name it."""
         return " ".join(self.scope)
 
-    def said(self, value: float) -> str:
-        """A value of this limit in words."""
-        if self.kind is LimitKind.DAILY_LOSS:
+    def format(self, value: float) -> str:
+        """A value of this limit in its unit."""
+        if self.kind is _LOSS:
             return rupees(value)
-        return f"{value:.2%}" if self.kind is LimitKind.DRAWDOWN else f"{value:+.2f} R"
+        return f"{value:.2%}" if self.kind is _DRAWDOWN else f"{value:+.2f} R"
 
 
 class Limits:
-    """Asks the state, changes nothing. Budget of a quote: 10 µs for five strategies in one account."""
+    """Reads the state, changes nothing. Budget of a quote: 10 µs for five strategies in one account."""
 
     def __init__(self, state: RiskState) -> None:
         environment = state.environment
@@ -107,9 +105,14 @@ class Limits:
         self._money.r_value = environment.limits.r_value
         self._by_scope: dict[Scope, tuple[Limit, ...]] = {}
         for account in environment.accounts():
-            self._by_scope[ACCOUNT, account] = tuple(_of_account(environment, account))
-        for name in environment.strategies:
-            self._by_scope[STRATEGY, name] = tuple(_of_strategy(environment, name))
+            self._by_scope[ACCOUNT, account] = _of_account(environment, account)
+        for name, run in environment.strategies.items():
+            most = (run.max_daily_loss, run.max_drawdown, run.daily_stop_r, run.daily_target_r)
+            self._by_scope[STRATEGY, name] = tuple(
+                Limit(kind, (STRATEGY, name), figure, run.limit_action)
+                for kind, figure in zip(_KINDS, most, strict=True)
+                if figure
+            )
         self._money.counts_r = any(limit.kind in _IN_R for limit in self.all)
 
     @property
@@ -121,7 +124,7 @@ class Limits:
         """Those of a scope; accounts and owners nobody configured have none of a strategy, and those of any account."""
         found = self._by_scope.get(scope)
         if found is None:
-            found = tuple(_of_account(self._environment, scope[1])) if scope[0] == ACCOUNT else ()
+            found = _of_account(self._environment, scope[1]) if scope[0] == ACCOUNT else ()
             self._by_scope[scope] = found
         return found
 
@@ -131,8 +134,7 @@ class Limits:
         """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
-            accounts = () if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
-            return memory.fall(limit.scope, accounts)
+            return memory.fall(limit.scope, self._accounts(limit))
         return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.r(limit.scope)
 
     def used(self, limit: Limit) -> float:
@@ -140,11 +142,11 @@ class Limits:
         value = self.value(limit)
         if value is None:
             return 0.0
-        signed = -value if limit.kind in (LimitKind.DAILY_LOSS, LimitKind.DAILY_STOP_R) else value
+        signed = -value if limit.kind in (_LOSS, _STOP_R) else value
         return max(0.0, signed) / limit.most
 
     def is_reached(self, limit: Limit) -> bool:
-        """True now, or noted earlier today."""
+        """True now, or recorded earlier today."""
         return self._is_known(limit) or self._is_beyond(limit)
 
     def _is_known(self, limit: Limit) -> bool:
@@ -157,29 +159,28 @@ class Limits:
         value = self.value(limit)
         if value is None:
             return False
-        if limit.kind is _STOP_R:
-            return value <= -limit.most + _CENT
-        return value >= limit.most - _CENT
+        return value <= -limit.most + _CENT if limit.kind is _STOP_R else value >= limit.most - _CENT
 
     def reached(self, account: str, strategy: str) -> dict[str, str]:
         """Why nothing is entered for a strategy in an account: words by the code of each limit that ended entries."""
         found: dict[str, str] = {}
-        noted = bool(self._state.memory.fired or self._state.memory.halts)
+        recorded = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):
             if (total := self._money.sums.get(scope)) is not None and not math.isfinite(total.rupees):
-                found.setdefault(ODD, self.odd_words(scope))
+                found.setdefault(ODD, self.odd_text(scope))
             for limit in self._limits(scope):
-                if limit.action is _ALERT or not (self._is_beyond(limit) or (noted and self._is_known(limit))):
+                if limit.action is LimitAction.ALERT:
                     continue
-                found.setdefault(limit.kind.value, self.words(limit))
+                if self._is_beyond(limit) or (recorded and self._is_known(limit)):
+                    found.setdefault(limit.kind.value, self.text(limit))
         return found
 
     def odd(self) -> tuple[Scope, ...]:
         """Accounts and strategies whose profit of the day is no number."""
-        return tuple(scope for scope in self._money.scopes() if self._money.is_odd(scope))
+        return tuple(scope for scope in self._money.scopes() if not math.isfinite(self._money.profit(scope)))
 
-    def odd_words(self, scope: Scope) -> str:
-        """What follows from that."""
+    def odd_text(self, scope: Scope) -> str:
+        """That the profit of a scope is no number, and what follows."""
         value = self._money.profit(scope)
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
@@ -189,35 +190,29 @@ class Limits:
         A second quote of the same instrument confirms `day.APART_NS` later. Where none comes for `day.ALONE_NS`, the
         last price decides.
         """
-        gains = limit.kind is LimitKind.DAILY_TARGET_R
-        doubt = self._money.doubt(limit.scope, now, gains=gains, in_r=limit.kind in _IN_R)
+        doubt = self._money.doubt(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
         value = self.value(limit)
         if value is None:
             return False
         if limit.kind is _DRAWDOWN:
-            accounts = () if limit.scope[0] == ACCOUNT else self._environment.accounts_of(limit.scope[1])
-            doubt /= self._state.memory.measure(limit.scope, accounts) or math.inf
+            doubt /= self._state.memory.measure(limit.scope, self._accounts(limit)) or math.inf
         if doubt <= PLAUSIBLE * limit.most:
             return True
         signed = -value if limit.kind in (_LOSS, _STOP_R) else value
         return signed - doubt >= limit.most - _CENT
 
-    def words(self, limit: Limit) -> str:
-        """What was reached, with its numbers, and what follows."""
-        value = self.value(limit) or 0.0
-        then = self._state.memory.fired.get(limit.line, (value, 0))[0]
-        most = -limit.most if limit.kind is LimitKind.DAILY_STOP_R else limit.most
-        before = f", after {limit.said(then)}" if limit.said(then) != limit.said(value) else ""
-        return (
-            f"{limit.whom} stands at {limit.said(value)}{before}, {limit.setting} is {limit.said(most)}: "
-            f"{self._afterwards(limit)}"
-        )
+    def text(self, limit: Limit) -> str:
+        """What was reached, with its numbers, and what follows.
 
-    def _afterwards(self, limit: Limit) -> str:
-        """What follows; once an operator has ended a halt, the day stays without entries for what was reached."""
-        memory = self._state.memory
+        Once an operator has ended a halt, the day stays without entries for what was reached.
+        """
+        value, memory = self.value(limit) or 0.0, self._state.memory
+        then, most = limit.format(memory.fired.get(limit.line, (value, 0))[0]), limit.most
+        stands, bound = limit.format(value), limit.format(-most if limit.kind is _STOP_R else most)
+        before = f", after {then}" if then != stands else ""
         resumed = limit.action is LimitAction.HALT and limit.line in memory.fired and limit.line not in memory.halts
-        return _RESUMED if resumed else _AFTERWARDS[limit.action]
+        follows = "the halt was resumed, but no more entries today" if resumed else _AFTERWARDS[limit.action]
+        return f"{limit.whom} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
 
     # what follows
 
@@ -240,7 +235,7 @@ class Limits:
         return [
             *self._bases(now),
             *self._look(memory.money.scopes(), now),
-            *self._peaks(memory.peaks, now, JOURNAL_EVERY_NS),
+            *self._peaks(now),
             *self._marks(now),
             *self._go_on(now),
         ]
@@ -260,11 +255,11 @@ class Limits:
         for scope in halted:
             lines = [line for line in memory.halts if (line[1], line[2]) == scope]
             rows += [LevelMoved(name=halt_name(line), value=0.0, at_ns=now) for line in lines]
-            if any(line[0] is LimitKind.DRAWDOWN for line in lines):
-                fallen: Line = (LimitKind.DRAWDOWN, *scope)
-                rows.append(LevelMoved(name=peak_name(scope), value=memory.height(scope) or 0.0, at_ns=now))
-                rows.append(LevelMoved(name=fired_name(fallen), value=0.0, at_ns=now))
-                rows.append(LevelMoved(name=times_name(fallen), value=memory.times.get(fallen, 0) + 1.0, at_ns=now))
+            if any(line[0] is _DRAWDOWN for line in lines):
+                fallen: Line = (_DRAWDOWN, *scope)
+                moved = {peak_name(scope): memory.height(scope) or 0.0, fired_name(fallen): 0.0,
+                         times_name(fallen): memory.times.get(fallen, 0) + 1.0}  # fmt: skip
+                rows += [LevelMoved(name=name, value=value, at_ns=now) for name, value in moved.items()]
         return rows
 
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
@@ -287,24 +282,11 @@ class Limits:
         return rows
 
     def fire(self, limit: Limit, now: int) -> list[Any]:
-        """The rows by which a limit is noted as reached, and its action."""
+        """The rows by which a limit is recorded as reached, and its action."""
         value = self.value(limit) or 0.0
-        cause, text = self._cause(limit, now), self.words(limit)
-        rows: list[Any] = [
-            LevelMoved(name=fired_name(limit.line), value=value or -limit.most, at_ns=now),
-            self._event(limit, cause, value, now),
-            risk_alert(limit.kind.value, Severity.CRITICAL, limit.whom, text, now),
-        ]
-        if limit.action is LimitAction.HALT:
-            rows.append(LevelMoved(name=halt_name(limit.line), value=1.0, at_ns=now))
-        if limit.action is LimitAction.FLATTEN:
-            rows += [self._flatten(limit, account, cause, text, now) for account in self._accounts(limit)]
-        return [*rows, *self._follow(limit, now, now)]
-
-    def _event(self, limit: Limit, cause: str, value: float, now: int) -> RiskEventRecorded:
+        cause, text = self._cause(limit, now), self.text(limit)
         strategy = limit.scope[1] if limit.scope[0] == STRATEGY else ""
-        held = sorted({position.instrument for position in self._held(limit)})
-        return RiskEventRecorded(
+        event = RiskEventRecorded(
             id=cause,
             strategy=strategy,
             run=self._state.run_of(strategy) if strategy else "",
@@ -314,20 +296,26 @@ class Limits:
             threshold=limit.most,
             value=value,
             accounts=tuple(self._accounts(limit)),
-            instruments=tuple(held),
+            instruments=tuple(sorted({position.instrument for position in self._held(limit)})),
             cause=cause,
         )
-
-    def _flatten(self, limit: Limit, account: str, cause: str, text: str, now: int) -> FlattenRequested:
-        return FlattenRequested(
-            id=f"{cause}-{account}",
-            account=account,
-            at_ns=now,
-            deadline_machine_ns=self._state.machine_ns + FLATTEN_NS,
-            reason=text,
-            strategy=limit.scope[1] if limit.scope[0] == STRATEGY else "",
-            by="risk",
-        )
+        rows: list[Any] = [
+            LevelMoved(name=fired_name(limit.line), value=value or -limit.most, at_ns=now),
+            event,
+            risk_alert(limit.kind.value, Severity.CRITICAL, limit.whom, text, now),
+        ]
+        if limit.action is LimitAction.HALT:
+            rows.append(LevelMoved(name=halt_name(limit.line), value=1.0, at_ns=now))
+        if limit.action is LimitAction.FLATTEN:
+            deadline = self._state.machine_ns + FLATTEN_NS
+            rows += [
+                FlattenRequested(
+                    id=f"{cause}-{account}", account=account, at_ns=now, deadline_machine_ns=deadline, reason=text,
+                    strategy=strategy, by="risk",
+                )
+                for account in self._accounts(limit)
+            ]  # fmt: skip
+        return [*rows, *self._follow(limit, now, now)]
 
     def _go_on(self, now: int) -> list[Any]:
         """What was reached today is seen through: late fills are closed too, and nothing waits to be entered."""
@@ -344,7 +332,7 @@ class Limits:
         cause = self._cause(limit, now)
         entries = [order for order in self._state.all_live_entries() if self._covers(limit, order)]
         rows = withdraw(self._state, entries, cause)
-        if limit.action not in _CLOSING:
+        if limit.action not in (LimitAction.CLOSE_LEGS, LimitAction.FLATTEN):
             return rows
         held = self._held(limit)
         if limit.action is LimitAction.FLATTEN:
@@ -368,25 +356,21 @@ class Limits:
     # levels
 
     def _bases(self, now: int) -> list[LevelMoved]:
-        """What an account is worth as its broker told it first; from then on our own ledger counts."""
+        """What an account is worth as its broker reported it first; from then on our own ledger counts."""
         memory, funds = self._state.memory, self._state.memory.funds
-        unknown = [account for account in funds if account not in memory.bases]
-        new = [account for account in unknown if memory.money.is_priced((ACCOUNT, account), now)]
         return [
-            LevelMoved(
-                name=base_name(account), value=funds[account] - memory.money.profit((ACCOUNT, account)), at_ns=now
-            )
-            for account in new
+            LevelMoved(name=base_name(account), value=worth - memory.money.profit((ACCOUNT, account)), at_ns=now)
+            for account, worth in funds.items()
+            if account not in memory.bases and memory.money.is_priced((ACCOUNT, account), now)
         ]
 
-    def _peaks(self, peaks: Iterable[Scope], now: int, every_ns: int) -> list[LevelMoved]:
+    def _peaks(self, now: int) -> list[LevelMoved]:
         memory, rows = self._state.memory, []
-        for scope in peaks:
-            if not any(limit.kind is LimitKind.DRAWDOWN for limit in self._limits(scope)):
-                continue
+        for scope, peak in memory.peaks.items():
             known, at_ns = memory.journaled.get(scope, (0.0, 0))
-            if memory.peaks[scope] - known > 0.01 and not 0 <= now - at_ns < every_ns:
-                rows.append(LevelMoved(name=peak_name(scope), value=memory.peaks[scope], at_ns=now))
+            counts = any(limit.kind is _DRAWDOWN for limit in self._limits(scope))
+            if counts and peak - known > 0.01 and not 0 <= now - at_ns < JOURNAL_EVERY_NS:
+                rows.append(LevelMoved(name=peak_name(scope), value=peak, at_ns=now))
         return rows
 
     def _marks(self, now: int) -> list[LevelMoved]:
@@ -399,23 +383,12 @@ class Limits:
         return [LevelMoved(name=mark_name(name, long), value=price, at_ns=now) for name, long, price in moved]
 
 
-def _of_account(environment: RiskEnvironment, account: str) -> Iterator[Limit]:
+def _of_account(environment: RiskEnvironment, account: str) -> tuple[Limit, ...]:
     limits, scope = environment.limits, (ACCOUNT, account)
-    yield Limit(LimitKind.DAILY_LOSS, scope, limits.max_daily_loss, limits.max_daily_loss_action)
-    yield Limit(LimitKind.DRAWDOWN, scope, limits.max_drawdown, limits.max_drawdown_action)
-    if limits.daily_stop_r:
-        yield Limit(LimitKind.DAILY_STOP_R, scope, limits.daily_stop_r, limits.daily_r_action)
-    if limits.daily_target_r:
-        yield Limit(LimitKind.DAILY_TARGET_R, scope, limits.daily_target_r, limits.daily_r_action)
-
-
-def _of_strategy(environment: RiskEnvironment, name: str) -> Iterator[Limit]:
-    strategy, scope = environment.strategies[name], (STRATEGY, name)
-    if strategy.max_daily_loss:
-        yield Limit(LimitKind.DAILY_LOSS, scope, strategy.max_daily_loss, strategy.limit_action)
-    if strategy.max_drawdown:
-        yield Limit(LimitKind.DRAWDOWN, scope, strategy.max_drawdown, strategy.limit_action)
-    if strategy.daily_stop_r:
-        yield Limit(LimitKind.DAILY_STOP_R, scope, strategy.daily_stop_r, strategy.limit_action)
-    if strategy.daily_target_r:
-        yield Limit(LimitKind.DAILY_TARGET_R, scope, strategy.daily_target_r, strategy.limit_action)
+    found = (
+        Limit(_LOSS, scope, limits.max_daily_loss, limits.max_daily_loss_action),
+        Limit(_DRAWDOWN, scope, limits.max_drawdown, limits.max_drawdown_action),
+        Limit(_STOP_R, scope, limits.daily_stop_r, limits.daily_r_action),
+        Limit(_TARGET_R, scope, limits.daily_target_r, limits.daily_r_action),
+    )
+    return tuple(limit for limit in found if limit.most or limit.kind not in _IN_R)

@@ -17,16 +17,14 @@ from mytrading.messages.keys import OwnerKey
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Position
 
-"""Account, instrument, product, strategy."""
 Scope = tuple[str, str]
+"""`ACCOUNT` or `STRATEGY`, and its name."""
 ACCOUNT, STRATEGY = "account", "strategy"
 
 FLOOR_NS = 2 * SECOND
 """Machine time within which a quote is never old."""
 PATIENCE_NS = 60 * SECOND
 """Market time after a start in which what is held waits for its first quote; then what was last known counts."""
-
-
 APART_NS = SECOND // 10
 """Market time between two quotes that confirm one another: a wrong price may come in several frames at once."""
 ALONE_NS = 2 * SECOND
@@ -81,9 +79,9 @@ class DayPnl:
         self._owners: dict[OwnerKey, _Money] = {}
         self._keys: dict[str, list[OwnerKey]] = {}
         self._held: dict[str, tuple[tuple[OwnerKey, _Money], ...]] = {}
-        """By instrument those who hold units of it; noted when a price asks, forgotten when a position moves."""
+        """By instrument the owners that hold units of it; forgotten when a position moves."""
         self.sums: dict[Scope, ScopePnl] = {}
-        """Rupees of the day by account and strategy, as `profit` tells them."""
+        """Rupees of the day by account and strategy."""
         self._in_r: dict[Scope, float] = {}
         self._stops: dict[OwnerKey, float] = {}
         self.counts_r = False
@@ -107,17 +105,13 @@ class DayPnl:
         self._marked_ns: dict[str, int] = {}
         """Market time of the last mark of an instrument; none for those that a day began with."""
         self._quoted: set[str] | None = None
-        """What was quoted since this start; None once nobody waits for that."""
+        """Instruments quoted since this start; None once nobody waits for that."""
         self._began_ns = 0
 
     def profit(self, scope: Scope) -> float:
         """Rupees of the day of an account or a strategy."""
         total = self.sums.get(scope)
         return 0.0 if total is None else total.rupees
-
-    def is_odd(self, scope: Scope) -> bool:
-        """True if the sum is no number, which nothing may follow from and nothing be entered on."""
-        return not math.isfinite(self.profit(scope))
 
     def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
         """How much of the profit (`gains`) or of the loss of a scope the newest quotes alone say; rupees or R.
@@ -209,8 +203,7 @@ class DayPnl:
     def _sides(self) -> Iterator[tuple[str, bool]]:
         """What is held, in a fixed order: instrument, is it long."""
         for instrument, keys in self._keys.items():
-            signs = {self._owners[key].units > 0 for key in keys if self._owners[key].units}
-            for long in sorted(signs):
+            for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
                 yield instrument, long
 
     def unrealised(self) -> dict[OwnerKey, float]:
@@ -225,13 +218,10 @@ class DayPnl:
 
     def open_day(self) -> None:
         """Forget all owners: those that are carried over follow."""
-        self._owners.clear()
-        self._keys.clear()
-        self._moved_by.clear()
-        self._held.clear()
-        self.sums.clear()
-        self._in_r.clear()
-        self._stops.clear()
+        for table in (
+            self._owners, self._keys, self._moved_by, self._held, self.sums, self._in_r, self._stops,
+        ):  # fmt: skip
+            table.clear()
 
     def recount(self) -> None:
         """Add up the sums from their parts: what a wrong price once added may be more than a difference takes away."""
@@ -259,17 +249,18 @@ class DayPnl:
             self._forget_old_price(position.instrument, position.updated_ns)
         money.units, money.average, money.realised = position.quantity, position.average_price, position.realised
         instrument = position.instrument
-        money.unrealised = self._open_profit(instrument, money)
+        price = self._price(instrument, money.units > 0) if money.units else None
+        money.unrealised = 0.0 if price is None else money.units * (price - money.average)
         before = self._former_price(instrument, money.units, money.average)
         money.former = money.units * (before - money.average)
         self.recount()
         if self.counts_r:
-            self._note_risk(key, money, position)
+            self._set_risk(key, money, position)
             self._count_r(key, money)
             if not money.units:
                 money.past_r, money.began, money.brought, money.risk = money.r, money.realised, 0.0, 0.0
 
-    def _note_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
+    def _set_risk(self, key: OwnerKey, money: _Money, position: Position) -> None:
         """What is entered until now loses at the stop of its first entry; a leg without one has that of its owner."""
         if not position.quantity:
             return
@@ -325,11 +316,11 @@ class DayPnl:
                 self._former.pop(name, None)
             else:
                 self._former[name] = known
-        if (quoted := self._quoted) is not None:
-            quoted.add(quote.instrument)
+        if self._quoted is not None:
+            self._quoted.add(name)
             if quote.market_ns - self._began_ns >= PATIENCE_NS:
                 self._quoted = None
-        self._reprice(quote.instrument)
+        self._reprice(name)
         return True
 
     def mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
@@ -378,18 +369,9 @@ class DayPnl:
                 self._count_r(key, money)
 
     def _holders(self, instrument: str) -> tuple[tuple[OwnerKey, _Money], ...]:
-        kept: list[tuple[OwnerKey, _Money]] = []
-        for key in self._keys.get(instrument, ()):
-            money = self._owners[key]
-            if money.units:
-                kept.append((key, money))
-        found = self._held[instrument] = tuple(kept)
+        owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
+        found = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
         return found
-
-    def _open_profit(self, instrument: str, money: _Money) -> float:
-        """Rupees of what is open at the last quote of the instrument, or at its last known price."""
-        price = self._price(instrument, money.units > 0) if money.units else None
-        return 0.0 if price is None else money.units * (price - money.average)
 
     def _price(self, instrument: str, long: bool) -> float | None:
         quote = self._quotes.get(instrument)

@@ -29,7 +29,7 @@ class EquityMemory:
     def __init__(self, stale_seconds: float) -> None:
         self.money = DayPnl(stale_seconds)
         self.funds: dict[str, float] = {}
-        """What an account is worth in rupees, as its broker tells."""
+        """What an account is worth in rupees, as its broker reports."""
         self.bases: dict[str, float] = {}
         """Equity of an account, in rupees, when the day began."""
         self.peaks: dict[Scope, float] = {}
@@ -37,13 +37,13 @@ class EquityMemory:
         self.fired: dict[Line, tuple[float, int]] = {}
         self.halts: dict[Line, float] = {}
         self.times: dict[Line, int] = {}
-        """How often today a limit was reached and lifted again by a person."""
+        """How often today a limit was reached and lifted again by an operator."""
         self.journaled: dict[Scope, tuple[float, int]] = {}
         """Peaks as they were journaled, and when."""
         self.marked_ns = 0
         self._carried: dict[OwnerKey, float] = {}
         self.began = -1
-        """The day that is remembered, counted from 1970; -1 before any moment was heard of."""
+        """The day that is remembered, counted from 1970; -1 before any moment is known."""
 
     def equity(self, account: str) -> float | None:
         """Rupees: what the account began the day with and what the day brought; None while that is not known."""
@@ -112,7 +112,9 @@ class EquityMemory:
             self.bases[rest] = row.value
             self.raise_peaks([(ACCOUNT, rest)], row.at_ns)
         elif what == _PEAK:
-            self._peak(rest, row)
+            scope = _scope(rest)
+            self.peaks[scope] = row.value
+            self.journaled[scope] = (row.value, row.at_ns)
         elif what in _MARKS:
             self.marked_ns = max(self.marked_ns, row.at_ns)
             for long in _MARKS[what]:
@@ -125,11 +127,6 @@ class EquityMemory:
         elif what in (_FIRED, _HALT, _TIMES):
             self._line(what, rest, row)
         return True
-
-    def _peak(self, rest: str, row: LevelMoved) -> None:
-        scope = _scope(rest)
-        self.peaks[scope] = row.value
-        self.journaled[scope] = (row.value, row.at_ns)
 
     def _line(self, what: str, rest: str, row: LevelMoved) -> None:
         kind, _, scope = rest.partition(" ")
@@ -152,10 +149,6 @@ class EquityMemory:
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)
 
-    def is_of(self, day: int) -> bool:
-        """True if what is remembered is of this day (counted from 1970)."""
-        return self.began in (-1, day)
-
     def open_day(self, day: int) -> None:
         """A day begins: its levels and positions follow."""
         self.money.open_day()
@@ -165,10 +158,9 @@ class EquityMemory:
 
     def carried_into(self, day: int) -> dict[str, float]:
         """The levels that the day begins with; of the same day, those it has."""
-        held = self.money.unrealised()
         levels = {halt_name(line): value for line, value in self.halts.items()}
         levels |= {mark_name(name, long): price for name, long, price in sorted(self.money.last_known())}
-        if self.is_of(day):
+        if self.began in (-1, day):  # the same day
             levels |= {base_name(account): value for account, value in self.bases.items()}
             levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}
             levels |= {_carried_name(key): value for key, value in self._carried.items()}
@@ -177,7 +169,7 @@ class EquityMemory:
         levels |= {base_name(account): equity for account in self.bases if (equity := self.equity(account)) is not None}
         known = self.peaks | {scope: value for scope, (value, _) in self.journaled.items()}
         levels |= {peak_name(scope): value for scope, value in known.items() if scope[0] == ACCOUNT}
-        return levels | {_carried_name(key): value for key, value in held.items()}
+        return levels | {_carried_name(key): value for key, value in self.money.unrealised().items()}
 
 
 def _scope(text: str) -> Scope:
@@ -185,33 +177,36 @@ def _scope(text: str) -> Scope:
     return (STRATEGY if kind == STRATEGY else ACCOUNT, name)
 
 
+# names of levels
+
+
 def base_name(account: str) -> str:
-    """The level of what an account begins the day with."""
+    """Of what an account begins the day with."""
     return f"{PREFIX}{_BASE} {account}"
 
 
 def peak_name(scope: Scope) -> str:
-    """The level of a peak."""
+    """Of a peak."""
     return f"{PREFIX}{_PEAK} {scope[0]} {scope[1]}"
 
 
 def mark_name(instrument: str, long: bool) -> str:
-    """The level of the last known price at which what is long, or short, would be closed."""
+    """Of the last known price at which what is long, or short, would be closed."""
     return f"{PREFIX}{'mark_long' if long else 'mark_short'} {instrument}"
 
 
 def fired_name(line: Line) -> str:
-    """The level that says that a limit was reached today, and at which value."""
+    """Of a limit that was reached today: the value is that at which it was."""
     return f"{PREFIX}{_FIRED} {line[0].value} {line[1]} {line[2]}"
 
 
 def halt_name(line: Line) -> str:
-    """The level that says that a limit has halted trading."""
+    """Of a limit that has halted trading."""
     return f"{PREFIX}{_HALT} {line[0].value} {line[1]} {line[2]}"
 
 
 def times_name(line: Line) -> str:
-    """The level that counts how often a limit was lifted today, so that the next time is another event."""
+    """Of the count how often a limit was lifted today, so that the next time is another event."""
     return f"{PREFIX}{_TIMES} {line[0].value} {line[1]} {line[2]}"
 
 

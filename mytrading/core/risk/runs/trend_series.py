@@ -1,8 +1,8 @@
 """Supertrend exits and the bars behind them: of watched instruments, and of the combined premium of what a run holds.
 
 The premium is that of one complete set of the legs, credit or debit counted positive as it was at entry. A price of the
-premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again. Only
-confirmed bars count.
+premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again.
+Only confirmed bars count.
 """
 
 from __future__ import annotations
