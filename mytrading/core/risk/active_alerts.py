@@ -1,4 +1,4 @@
-"""Alerts that follow from the state of risk: which stand now, by code and subject.
+"""Alerts that follow from the state of risk, by code and subject, and from latencies above settings of the operator.
 
 An alert with a text is raised from the state. One without was raised by a journaled row, and is cleared once it is not
 among these any more.
@@ -6,20 +6,26 @@ among these any more.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.exits.price_exits import STOP_FAILED
-from mytrading.core.risk.latency_alerts import CODES as LATENCY_CODES
-from mytrading.core.risk.latency_alerts import LatencyAlerts
 from mytrading.core.risk.limits.limits import ODD
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import BLIND
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED
 from mytrading.core.risk.rollover.rollover import CODE as ROLL_OVER
+from mytrading.core.time import MILLISECOND, SECOND
 from mytrading.messages.control import LimitUse
-from mytrading.messages.enums import LimitKind, Severity
+from mytrading.messages.enums import LimitKind, OrderState, Severity
+from mytrading.messages.orders import Order
+from mytrading.messages.run_config import AlertRules
 
+QUOTES_IN_A_ROW = 10
+"""One late quote is a hiccup."""
+QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED = "QUOTE_LATENCY", "ORDER_LATENCY", "ORDERS_REJECTED"
+REMEMBERED = 2000
 LIMIT_NEAR = "LIMIT_NEAR"
 NEAR = 0.8
 """Share of a limit from which on it counts as nearly used up."""
@@ -27,16 +33,16 @@ EASED = 0.1
 """By how much of the limit its use must fall below `NEAR` to end the alert."""
 FROM_STATE = frozenset({
     STOP_UNCOVERED, STOP_UNCERTAIN, STOP_FAILED, ROLL_OVER, ODD, BLIND, LIMIT_NEAR, UNBOUND,
-    LATE, MISSED, *LATENCY_CODES, *(kind.value for kind in LimitKind),
+    LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, *(kind.value for kind in LimitKind),
 })  # fmt: skip
-"""Codes of the alerts that stand exactly as long as they are among the active ones."""
+"""Codes of the alerts that last exactly as long as they are among the active ones."""
 
 Subject = tuple[str, str]
 """Code and subject of an alert."""
 
 
 class ActiveAlert(NamedTuple):
-    """How an alert is raised; with an empty `text` it only stays if it stands. `once`: not again while it stands."""
+    """How an alert is raised; with an empty `text` it only stays if it is there. `once`: not again while it is."""
 
     severity: Severity = Severity.WARNING
     text: str = ""
@@ -49,12 +55,12 @@ STAYS = ActiveAlert()
 def active_alerts(
     risk: RiskMachine, latency: LatencyAlerts, limits: tuple[LimitUse, ...], now: int, machine_ns: int
 ) -> dict[Subject, ActiveAlert]:
-    """All alerts that may stand at market time `now`; `limits` as shown last."""
+    """All alerts that may be active at market time `now`; `limits` as shown last."""
     state = risk.state
     active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.bare()), STAYS)
     active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubts()), STAYS)
     active |= {(STOP_FAILED, one.id): STAYS for one in state.protections.values() if one.state != "done"}
-    active |= {(ROLL_OVER, subject): STAYS for subject in risk.rollover.standing(now)}
+    active |= {(ROLL_OVER, subject): STAYS for subject in risk.rollover.alert_subjects(now)}
     for position in state.open_positions():
         active |= {(code, square_off_subject(position)): STAYS for code in (LATE, MISSED)}
     for position in state.unbound_positions():
@@ -67,7 +73,7 @@ def active_alerts(
     for strategy, why in risk.blind(now).items():
         text = f"{why}; entries of {strategy} are denied, see `mytrading status`"
         active[BLIND, strategy] = ActiveAlert(Severity.CRITICAL, text)
-    for key, text in latency.standing(machine_ns).items():
+    for key, text in latency.active(machine_ns).items():
         active[key] = ActiveAlert(Severity.WARNING, text)
     return active | near_limits(limits)
 
@@ -85,3 +91,80 @@ def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:
         elif limit.used >= NEAR - EASED:
             active[LIMIT_NEAR, subject] = STAYS
     return active
+
+
+class LatencyAlerts:
+    """How late quotes arrive, how long order calls take, and rejections; machine times in ns throughout.
+
+    An alert lasts until the cool-down has passed without another excess. A limit of 0 watches nothing. `quote` costs
+    less than a microsecond.
+    """
+
+    def __init__(self, rules: AlertRules) -> None:
+        self._rules = rules
+        self._quote_ns = round(rules.quote_latency_ms * MILLISECOND)
+        self._late_quotes = 0
+        self._until: dict[Subject, int] = {}
+        self._text: dict[Subject, str] = {}
+        self._rejected: dict[str, deque[int]] = {}
+        self._seen: dict[str, None] = {}
+
+    def quote(self, received_ns: int, machine_ns: int) -> None:
+        """A quote that was read from the socket then is judged by risk now."""
+        if not self._quote_ns or machine_ns - received_ns <= self._quote_ns:
+            self._late_quotes = 0
+            return
+        self._late_quotes += 1
+        if self._late_quotes >= QUOTES_IN_A_ROW:
+            late = (machine_ns - received_ns) / MILLISECOND
+            self._raise(
+                (QUOTE_LATENCY, "quotes"),
+                f"quotes reach risk {late:,.1f} ms after they were read, {self._late_quotes} in a row; "
+                f"MAX_QUOTE_LATENCY is {self._rules.quote_latency_ms:g} ms; see `mytrading perf`, and what else runs",
+                machine_ns,
+            )
+
+    def order(self, order: Order, machine_ns: int) -> None:
+        """An order moved: its placing call ended, or the broker refused it."""
+        most = self._rules.order_latency_ms * MILLISECOND
+        took = order.call.ended_machine_ns - order.call.began_machine_ns
+        if order.call.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):
+            self._raise(
+                (ORDER_LATENCY, order.account),
+                f"an order call of {order.account} took {took / MILLISECOND:.0f} ms ({order.instrument}); "
+                f"MAX_ORDER_LATENCY is {self._rules.order_latency_ms:g} ms; see the server, and `mytrading perf`",
+                machine_ns,
+            )
+        if order.state is OrderState.REJECTED and self._is_new(f"no {order.client_order_id}"):
+            self._rejection(order, machine_ns)
+
+    def _rejection(self, order: Order, machine_ns: int) -> None:
+        rules = self._rules
+        times = self._rejected.setdefault(order.account, deque())
+        times.append(machine_ns)
+        while times and machine_ns - times[0] > rules.rejection_minutes * 60 * SECOND:
+            times.popleft()
+        if rules.rejections and len(times) >= rules.rejections:
+            self._raise(
+                (ORDERS_REJECTED, order.account),
+                f"the broker refused {len(times)} orders of {order.account} within {rules.rejection_minutes:g} min, "
+                f"the last one: {order.message or 'no reason given'}; ALERT_REJECTIONS is {rules.rejections}; "
+                "see `mytrading orders`",
+                machine_ns,
+            )
+
+    def _is_new(self, name: str) -> bool:
+        if name in self._seen:
+            return False
+        self._seen[name] = None
+        while len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _raise(self, subject: Subject, text: str, machine_ns: int) -> None:
+        self._until[subject] = machine_ns + round(self._rules.cooldown_seconds * SECOND)
+        self._text[subject] = text
+
+    def active(self, machine_ns: int) -> dict[Subject, str]:
+        """The texts of the alerts that last."""
+        return {subject: self._text[subject] for subject, until in self._until.items() if machine_ns < until}

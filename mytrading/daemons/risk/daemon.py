@@ -6,25 +6,32 @@ the engine, so that a signal finds its quote waiting. No author code runs here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import tomllib
+from collections.abc import Sequence
 from typing import Any
 
 from mytrading.adapters.storage.bar_store import BarReader
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.accounting.pnl import profit
 from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.expiries import session_ends
+from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.feed.instrument_demand import digest
-from mytrading.core.risk.active_alerts import FROM_STATE, active_alerts
+from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.contract_specs import ContractFacts
+from mytrading.core.risk.active_alerts import FROM_STATE, LatencyAlerts, active_alerts
 from mytrading.core.risk.exits.price_levels import restore_stops
-from mytrading.core.risk.latency_alerts import LatencyAlerts
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
 from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
+from mytrading.core.risk.sizing.margin_profiles import unknown_shares
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.core.risk.state.close_commands import drop_repeated_goals
 from mytrading.core.risk.state.day_carry import foundation
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day
-from mytrading.daemons.risk.setup import RiskSetup
 from mytrading.messages.codec import Frame
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired
 from mytrading.messages.control import KILL, LimitUse, WantInstruments
@@ -36,7 +43,7 @@ from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.daemon.live_files import EditedFiles, taken_folder
+from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
@@ -58,12 +65,31 @@ START_PATIENCE_NS = 3 * SECOND
 
 
 class RiskManager(MachineDaemon):
-    """The risk process of all accounts of a host."""
+    """The risk process of all accounts of a host.
+
+    In: `signals`, `orders`, `control` (journals), `market`, `account` and `status` (sockets).
+    Machine: `RiskMachine`. Out: `commands` to the router, `reads` to the reconciler, levels on `status`.
+    """
 
     def __init__(self, config: RunConfig) -> None:
-        self._made = made = RiskSetup(config)
-        self._calendar, self._instruments, self.risk = made.calendar, made.instruments, made.machine
+        kept = taken_folder(config.state)
+        self._hours = read_edited(config.calendar_path, kept, Calendar.from_dict, keep=True)
+        calendar = self._hours.made
+        facts_path = config.calendar_path.with_name("instruments.toml")
+        facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
+        square_off = SquareOff(calendar, facts.square_off)
+        account, book = config.venue.account, InstrumentBook(())
+        self.risk = RiskMachine(config.risk, config.rates, config.strategies, account, calendar, book, square_off)
         super().__init__("risk", config, self.risk)
+        self._instruments = InstrumentFile(config.state, session_ends(calendar))
+        self._take_instruments()
+        self._tables_path = config.calendar_path.with_name("risk.toml")
+        self._tables = read_edited(self._tables_path, kept, self._parse_tables, keep=True)
+        environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
+        environment.tables = self._tables.made
+        environment.lock_step = self.lock_step
+        environment.asks_broker = environment.needs_funds = served
+        environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
         self._trades = trade_logger()
         self._announced: tuple[str, ...] = ()
         self._topics: set[str] = set()
@@ -71,21 +97,16 @@ class RiskManager(MachineDaemon):
         self._place = MarketPlace()
         self._kill = KillFile(config.state)
         self._decided_ns = 0
-        self._held_up = ""
+        self._waited_for = ""
         self._latency = LatencyAlerts(config.alert_rules)
         self._limits: tuple[LimitUse, ...] = ()
         self._wants: tuple[str, ...] = ()
-        environment, served = self.risk.environment, config.venue.kind is VenueKind.OPENALGO and not self.lock_step
-        environment.lock_step = self.lock_step
-        environment.asks_broker = environment.needs_funds = served
-        environment.funds_stale = round(config.windows.funds_stale * SECOND) if served else 0
 
     def setup(self) -> None:
         """Recover, read what the router did meanwhile, then decide on signals."""
         super().setup()
-        made = self._made
-        self.note_file(self.config.calendar_path.name, made.hours_read.text)
-        self.note_file(made.tables_path.name, made.tables_read.text)
+        self.note_file(self.config.calendar_path.name, self._hours.text)
+        self.note_file(self._tables_path.name, self._tables.text)
         self.risk.environment.square_off.speed = self.clock.speed
         self.risk.environment.patient_until = machine_now() + START_PATIENCE_NS
         self.subscribe("status", lambda frame: self.receive("status", frame), topics=NEIGHBOURS, writers=NEIGHBOURS)
@@ -99,19 +120,38 @@ class RiskManager(MachineDaemon):
         self.every(WANTS_S, self._send_wants, "wants")
         self.every(PICTURE_S, self._send_picture, "picture")
         edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
-        edits.follow(self.config.calendar_path, self._take_calendar, made.hours_read.stamp)
-        edits.follow(made.tables_path, self._take_tables, made.tables_read.stamp)
+        edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
+        edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
         if self.risk.runs.wanted():
             self._fill_trends(0)
             if not self.lock_step:
                 self.every(TREND_S, self._fill_trends, "trends")
 
+    # files
+
     def _take_calendar(self, parsed: dict[str, Any]) -> None:
-        self._calendar.take(Calendar.from_dict(parsed))
+        self._hours.made.take(Calendar.from_dict(parsed))
 
     def _take_tables(self, parsed: dict[str, Any]) -> None:
-        self.risk.environment.tables = self._made.tables(parsed)
+        self.risk.environment.tables = self._parse_tables(parsed)
+
+    def _parse_tables(self, parsed: dict[str, Any]) -> RiskTables:
+        """`ValueError` if something that a strategy is sized by is missing."""
+        tables = RiskTables.from_dict(parsed)
+        if missing := unknown_shares(self.config.strategies, tables):
+            raise ValueError("; ".join(missing))
+        return tables
+
+    def _take_instruments(self) -> None:
+        """Take the contracts that the feed has written last."""
+        listed = self._instruments.snapshot()
+        self.risk.environment.master = listed
+        self.risk.take_contracts(self._instruments.book_of(listed))
+
+    def _take_new_contracts(self) -> None:
+        if self._instruments.changed():
+            self._take_instruments()
 
     # messages in
 
@@ -153,10 +193,6 @@ class RiskManager(MachineDaemon):
             self._latency.order(message.order, machine_now())
         return super().step(stream, message, *args, **kwargs)
 
-    def _take_new_contracts(self) -> None:
-        if self._instruments.changed():
-            self._made.take_instruments()
-
     # the clock
 
     def _on_clock(self, machine_ns: int) -> None:
@@ -187,15 +223,15 @@ class RiskManager(MachineDaemon):
 
     def _take_kill_file(self) -> None:
         """Journal that the file KILL appeared, changed or went, as an operator's command."""
-        news = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
-        if news is not None:
-            self.step("control", news, source=self.name, keep=True)
-            self.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        change = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
+        if change is not None:
+            self.step("control", change, source=self.name, keep=True)
+            self.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
         kill = self.risk.state.trading.get(KILL)
         if kill is None or kill.level is TradingLevel.NORMAL:
             self.alerts.clear("KILL_FILE", str(self._kill.path), by_person=True)
-        elif news is not None:
-            text = f"{news.reason} (by {news.by}): no entries until it is removed, `mytrading kill --remove`"
+        elif change is not None:
+            text = f"{change.reason} (by {change.by}): no entries until it is removed, `mytrading kill --remove`"
             self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)
 
     def _fill_trends(self, _machine_ns: int) -> None:
@@ -244,67 +280,54 @@ class RiskManager(MachineDaemon):
     def effects(self, rows: Sequence[Any]) -> None:
         """Count and log what was decided."""
         for row in rows:
-            if (effect := _EFFECTS.get(type(row))) is not None:
-                effect(self, row)
+            match row:
+                case PlaceEntry():
+                    self._counts["entries"] += 1
+                    holder = "engine" if row.held_stop else "broker" if row.stop_trigger else "none"
+                    self._trades.info("entry.admitted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                                      side=row.side.value, quantity=row.quantity, cause=row.cause,
+                                      stop=row.stop_trigger or row.held_stop, held_by=holder)  # fmt: skip
+                case CloseGoal():
+                    self._counts["exits"] += 1
+                    self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
+                                      reason=row.reason, cause=row.cause)  # fmt: skip
+                case SignalDenied():
+                    self._log_denial(row, row.code, row.message)
+                case SignalExpired():
+                    self._log_denial(row, "EXPIRED", "the signal was too late")
+                case RiskEventRecorded() if not row.follows:
+                    self._trades.info("risk.spoke", id=row.id, strategy=row.strategy, kind=row.kind.value,
+                                      value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
+                case RiskOpened():
+                    for alert in self.alerts.standing:
+                        if alert.code == ALERT_CODE:  # an alert of a run's rule lasts until the day changes
+                            self.alerts.clear(alert.code, alert.subject)
         if rows:
             self._follow_instruments()
-
-    def _entry_admitted(self, row: PlaceEntry) -> None:
-        self._counts["entries"] += 1
-        holder = "engine" if row.held_stop else "broker" if row.stop_trigger else "none"
-        self._trades.info("entry.admitted", id=row.id, strategy=row.strategy, instrument=row.instrument,
-                          side=row.side.value, quantity=row.quantity, cause=row.cause,
-                          stop=row.stop_trigger or row.held_stop, held_by=holder)  # fmt: skip
-
-    def _exit_wanted(self, row: CloseGoal) -> None:
-        self._counts["exits"] += 1
-        self._trades.info("exit.wanted", id=row.id, strategy=row.strategy, instrument=row.instrument,
-                          reason=row.reason, cause=row.cause)  # fmt: skip
-
-    def _signal_denied(self, row: SignalDenied) -> None:
-        self._log_denial(row, row.code, row.message)
-
-    def _signal_expired(self, row: SignalExpired) -> None:
-        self._log_denial(row, "EXPIRED", "the signal was too late")
 
     def _log_denial(self, row: SignalDenied | SignalExpired, code: str, text: str) -> None:
         self._counts["denied"] += 1
         self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
 
-    def _rule_acted(self, row: RiskEventRecorded) -> None:
-        if not row.follows:
-            self._trades.info("risk.spoke", id=row.id, strategy=row.strategy, kind=row.kind.value, value=row.value,
-                              threshold=row.threshold, action=row.action.value)  # fmt: skip
-
-    def _day_opened(self, _row: RiskOpened) -> None:
-        """An alert of a run's rule stands until the day changes."""
-        for alert in self.alerts.standing:
-            if alert.code == ALERT_CODE:
-                self.alerts.clear(alert.code, alert.subject)
-
     # how it stands
 
     def progress(self) -> Progress:
         """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
-        waits = self._waits()
-        if self._held_up and not waits and self._decided_ns == self.clock.now():
+        account = self.risk.environment.account
+        waits = not_ready(self.risk.state, account)
+        if not waits and self.config.order_accounts and (unfunded := funds_unread(self.risk.state, account)):
+            waits = f"account {account}: {unfunded}"
+        if self._waited_for and not waits and self._decided_ns == self.clock.now():
             self._decide_on_time(machine_now())
-        self._held_up = waits
+        self._waited_for = waits
         if self.risk.wanted() != self._wants:
             self._send_wants(0)
         done = super().progress()
         seen = {**done.seen, "feed/market": self._place.seen}
         return Progress(0, waits, {**done.sent, "wants": digest(self._wants)}, seen)
 
-    def _waits(self) -> str:
-        """What would have entries denied only because this risk has just started, in words; empty if nothing."""
-        account = self.risk.environment.account
-        unready = not_ready(self.risk.state, account)
-        unfunded = funds_unread(self.risk.state, account) if self.config.order_accounts else ""
-        return unready or (f"account {account}: {unfunded}" if unfunded else "")
-
     def ready(self) -> bool:
-        """True unless a journal is in doubt; what entries wait for is said with their denial."""
+        """True unless a journal is in doubt; what entries wait for is in their denial."""
         return not self.quarantined
 
     def figures(self) -> dict[str, float]:
@@ -330,27 +353,16 @@ class RiskManager(MachineDaemon):
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """What only the lost journal held: limits of the day that were reached, and the levels of stops.
 
-        The first stand as alerts in the gateway's journal, the others with the positions that the router told.
+        The first are alerts in the gateway's journal, the others are with the positions of the router.
         """
         now = self.clock.now()
         day = iso_day(now)
-        told = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
-        said = {(row.code, row.subject) for row in told if iso_day(row.first_ns) == day}
-        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in said]
+        alerts = (self.decode(row) for row in rows_read(self.config, "gateway", "status", self.name, day))
+        raised = {(row.code, row.subject) for row in alerts if iso_day(row.first_ns) == day}
+        reached = [limit for limit in self.risk.limits.all if (limit.kind.value, limit.whom) in raised]
         levels = restore_stops(self.risk.state, now)
         return (*levels, *drop_repeated_goals(row for limit in reached for row in self.risk.limits.fire(limit, now)))
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """Standing intents and positions, at the head of a new day."""
+        """Current intents and positions, at the head of a new day."""
         return (self.risk.snapshot(day),)
-
-
-_EFFECTS: dict[type, Callable[[RiskManager, Any], None]] = {
-    PlaceEntry: RiskManager._entry_admitted,
-    CloseGoal: RiskManager._exit_wanted,
-    SignalDenied: RiskManager._signal_denied,
-    SignalExpired: RiskManager._signal_expired,
-    RiskEventRecorded: RiskManager._rule_acted,
-    RiskOpened: RiskManager._day_opened,
-}
-"""What is counted and logged of each kind of decision."""

@@ -341,7 +341,7 @@ class Rollover:
 
     # telling
 
-    def standing(self, now: int) -> set[str]:
+    def alert_subjects(self, now: int) -> set[str]:
         """Subjects of which an alert is to stand: rolls that wait, were given up today, or may not begin."""
         today = self._environment.today(now)
         rolls = self._state.rolls.values()

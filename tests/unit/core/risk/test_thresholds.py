@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mytrading.core.risk.latency_alerts import ORDER_LATENCY, ORDERS_REJECTED, QUOTE_LATENCY, LatencyAlerts
+from mytrading.core.risk.active_alerts import ORDER_LATENCY, ORDERS_REJECTED, QUOTE_LATENCY, LatencyAlerts
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.orders import Order
@@ -28,34 +28,34 @@ def test_ten_late_quotes_in_a_row_alarm_once_and_the_alert_ends_after_the_cool_d
     for number in range(9):
         watched.quote(0, number + SECOND)
     watched.quote(SECOND, SECOND + 1)
-    assert watched.standing(SECOND) == {}, "one in time begins the count anew"
+    assert watched.active(SECOND) == {}, "one in time begins the count anew"
     for number in range(10):
         watched.quote(0, number + SECOND)
-    (text,) = watched.standing(2 * SECOND).values()
+    (text,) = watched.active(2 * SECOND).values()
     assert "1,000.0 ms after they were read" in text and "MAX_QUOTE_LATENCY is 500 ms" in text
-    assert list(watched.standing(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
-    assert watched.standing(62 * SECOND) == {}
+    assert list(watched.active(61 * SECOND)) == [(QUOTE_LATENCY, "quotes")]
+    assert watched.active(62 * SECOND) == {}
 
 
 def test_order_call_above_the_limit_alarms_once_however_often_it_is_told() -> None:
     watched = LatencyAlerts(RULES)
     watched.order(order("a", 1999), SECOND)
-    assert watched.standing(SECOND) == {}
+    assert watched.active(SECOND) == {}
     watched.order(order("b", 2500), SECOND)
     watched.order(replace(order("b", 2500), state=OrderState.FILLED), 50 * SECOND)
-    assert list(watched.standing(60 * SECOND)) == [(ORDER_LATENCY, "main")]
-    assert watched.standing(62 * SECOND) == {}
+    assert list(watched.active(60 * SECOND)) == [(ORDER_LATENCY, "main")]
+    assert watched.active(62 * SECOND) == {}
 
 
 def test_refusals_within_the_window_alarm_with_the_last_reason() -> None:
     watched = LatencyAlerts(RULES)
     for number, at in enumerate((0, 200, 400)):
         watched.order(order(f"r{number}", state=OrderState.REJECTED), at * SECOND)
-    assert watched.standing(400 * SECOND) == {}, "the first one is older than five minutes"
+    assert watched.active(400 * SECOND) == {}, "the first one is older than five minutes"
     watched.order(order("r3", state=OrderState.REJECTED, message="RMS: no"), 450 * SECOND)
-    (text,) = watched.standing(451 * SECOND).values()
+    (text,) = watched.active(451 * SECOND).values()
     assert "refused 3 orders of main within 5 min, the last one: RMS: no" in text
-    assert list(watched.standing(509 * SECOND)) == [(ORDERS_REJECTED, "main")]
+    assert list(watched.active(509 * SECOND)) == [(ORDERS_REJECTED, "main")]
 
 
 def test_limit_of_zero_watches_nothing() -> None:
@@ -63,4 +63,4 @@ def test_limit_of_zero_watches_nothing() -> None:
     for number in range(20):
         watched.quote(0, 60 * SECOND)
         watched.order(order(f"x{number}", 60_000, OrderState.REJECTED), SECOND)
-    assert watched.standing(2 * SECOND) == {}
+    assert watched.active(2 * SECOND) == {}

@@ -290,7 +290,9 @@ def test_near_leg_that_went_first_and_whose_far_leg_is_refused_for_good_is_told_
         rows = bench.intent(f"again {len(wanted)}", Leg(instrument=NEAR, lots=2), product=Product.NRML)
         rows = (*rows, *bench.tick(), *bench.tick())
         assert orders(rows) == wanted, "the signal that was rolled is consumed until the next day"
-        assert bool(bench.machine.rollover.standing(bench.now)) == (not wanted), "it is not forgotten with the next bar"
+        assert bool(bench.machine.rollover.alert_subjects(bench.now)) == (not wanted), (
+            "it is not forgotten with the next bar"
+        )
         bench.turn(date(2026, 3, 27))
 
 
@@ -345,7 +347,7 @@ def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_i
     (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
     assert "is due and does not begin: " in alert.message
     assert ("look" if why == "halt" else "MAX_DAILY_LOSS is ₹1,000") in alert.message
-    assert bench.machine.rollover.standing(bench.now) == {alert.subject}
+    assert bench.machine.rollover.alert_subjects(bench.now) == {alert.subject}
     assert not kinds(rows, Rolled) and orders(rows) == []
     bench.restart()
     assert not kinds((*bench.tick(), *bench.tick()), Alert, Rolled)
@@ -354,7 +356,7 @@ def test_roll_that_is_due_and_may_not_begin_is_told_once_a_day_and_begins_when_i
     else:
         bench.turn(date(2026, 3, 27))
     assert ("order", FAR, 2 * LOT) in orders((*bench.tick(), *bench.tick()))
-    assert bench.machine.rollover.standing(bench.now) == set()
+    assert bench.machine.rollover.alert_subjects(bench.now) == set()
 
 
 @pytest.mark.parametrize("why", ["server", "position"])
@@ -374,11 +376,11 @@ def test_roll_that_waits_for_a_server_or_a_book_is_told_once_it_lasts_and_begins
     (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
     said = "not ready: account main: order book: HTTP 502" if why == "server" else "the position is DISPUTED"
     assert f"is due and does not begin: {said}" in alert.message
-    assert bench.machine.rollover.standing(bench.now) == {alert.subject}
+    assert bench.machine.rollover.alert_subjects(bench.now) == {alert.subject}
     assert not kinds(rows, Rolled) and orders(rows) == []
     rows = bench.trust(Confidence.CONFIRMED) if why == "position" else bench.tick()
     assert [row.phase for row in kinds(rows, Rolled)] == ["begun"]
-    assert bench.machine.rollover.standing(bench.now) == set()
+    assert bench.machine.rollover.alert_subjects(bench.now) == set()
 
 
 def test_roll_that_just_started_risk_finds_unready_is_not_told_of() -> None:
@@ -437,9 +439,9 @@ def test_limit_reached_before_the_far_leg_is_there_ends_the_roll_and_is_named() 
     rows = (*bench.fall(NEAR, 22_900.0), *bench.tick())
     (alert,) = (row for row in kinds(rows, Alert) if row.code == CODE)
     assert "was given up: account main stands at " in alert.message and "MAX_DAILY_LOSS" in alert.message
-    assert bench.machine.rollover.standing(bench.now) == {alert.subject}
+    assert bench.machine.rollover.alert_subjects(bench.now) == {alert.subject}
     bench.turn(date(2026, 3, 27))
-    assert bench.machine.rollover.standing(bench.now) == set()
+    assert bench.machine.rollover.alert_subjects(bench.now) == set()
 
 
 def test_rolled_position_satisfies_the_intent_for_the_near_contract_again_and_next_day() -> None:
