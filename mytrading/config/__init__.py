@@ -10,25 +10,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mytrading.config.cross_checks import start_problems
-    from mytrading.config.loading import load_settings
-    from mytrading.config.problems import ConfigurationError
-    from mytrading.config.run_config import build_run_config
-    from mytrading.config.settings import TradingSettings
-    from mytrading.config.strategies import StrategyConfig
-    from mytrading.config.strategy_files import KnownStrategy
-    from mytrading.config.symbols import SymbolConfig
-
-__all__ = [
-    "ConfigurationError",
-    "KnownStrategy",
-    "StrategyConfig",
-    "SymbolConfig",
-    "TradingSettings",
-    "build_run_config",
-    "load_settings",
-    "start_problems",
-]
+    from mytrading.config.cross_checks import start_problems as start_problems
+    from mytrading.config.loading import load_settings as load_settings
+    from mytrading.config.problems import ConfigurationError as ConfigurationError
+    from mytrading.config.run_config import build_run_config as build_run_config
+    from mytrading.config.settings import TradingSettings as TradingSettings
+    from mytrading.config.strategies import StrategyConfig as StrategyConfig
+    from mytrading.config.strategy_files import KnownStrategy as KnownStrategy
+    from mytrading.config.symbols import SymbolConfig as SymbolConfig
 
 _HOMES = {
     "ConfigurationError": "problems",

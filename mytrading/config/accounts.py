@@ -1,7 +1,6 @@
-"""The accounts of `config/accounts.toml`: read, checked, and written whole.
+"""The accounts of `config/accounts.toml`: read, checked, and written whole under `accounts_lock`.
 
-API keys stand in it as Fernet tokens (`key_vault`). The file has exactly one primary account; it is changed only under
-the lock of `accounts_lock`.
+API keys stand in it as Fernet tokens (`key_vault`). Exactly one account is the primary.
 """
 
 from __future__ import annotations
@@ -95,12 +94,11 @@ def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
     problems += [
         f"{FILE}: no such key {name!r}; expected [accounts.NAME] tables" for name in tables.keys() - {"accounts"}
     ]
-    found = [
-        account for name, table in tables.get("accounts", {}).items() if (account := _account(name, table, problems))
-    ]
+    read = [_account(name, table, problems) for name, table in tables.get("accounts", {}).items()]
+    found = tuple(account for account in read if account is not None)
     if not problems:
         problems += _primary_problems(found)
-    return tuple(found)
+    return found
 
 
 def load_accounts(home: Path) -> tuple[AccountConfig, ...]:
@@ -108,7 +106,7 @@ def load_accounts(home: Path) -> tuple[AccountConfig, ...]:
     problems: list[str] = []
     accounts = read_accounts(home, problems)
     if problems:
-        raise ConfigurationError(problems)
+        raise ConfigurationError(*problems)
     return accounts
 
 
@@ -136,15 +134,13 @@ def _primary_problems(accounts: Sequence[AccountConfig]) -> list[str]:
 
 def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
     """The same with this account as the primary; the one before becomes a backup."""
-    changed = []
-    for account in accounts:
-        role = account.role
-        if account.id == name:
-            role = AccountRole.PRIMARY
-        elif role is AccountRole.PRIMARY:
-            role = AccountRole.BACKUP
-        changed.append(account.model_copy(update={"role": role}))
-    return tuple(changed)
+    before = {AccountRole.PRIMARY: AccountRole.BACKUP}
+    return tuple(
+        account.model_copy(
+            update={"role": AccountRole.PRIMARY if account.id == name else before.get(account.role, account.role)}
+        )
+        for account in accounts
+    )
 
 
 def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
@@ -158,37 +154,32 @@ def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[Accou
 
 @contextmanager
 def accounts_lock(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
-    """No other process changes the accounts meanwhile; `ConfigurationError` if one still does after so many seconds.
+    """No other process changes the accounts meanwhile; `ConfigurationError` if one still does after `wait_s`.
 
-    The folder is what is locked: the file is replaced when it is written, and the lock would go with the old one.
+    The folder is locked: the file is replaced when it is written, and a lock on it would go with the old one.
     """
     (home / FILE).parent.mkdir(exist_ok=True)
     folder = os.open((home / FILE).parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         deadline = time.monotonic() + wait_s
-        while not _locked(folder):
-            if time.monotonic() > deadline:
-                raise ConfigurationError(
-                    [f"{FILE}: another `mytrading account` command has been changing it for {wait_s:g} s; end that one"]
-                )
+        while True:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    text = f"another `mytrading account` command has been changing it for {wait_s:g} s; end that one"
+                    raise ConfigurationError(f"{FILE}: {text}") from None
             time.sleep(_PAUSE_S)
         yield
     finally:
         os.close(folder)
 
 
-def _locked(folder: int) -> bool:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def write_accounts(home: Path, accounts: Sequence[AccountConfig]) -> None:
     """Replace the file by these accounts, in one step; `ConfigurationError` unless exactly one is primary."""
     if problems := _primary_problems(accounts):
-        raise ConfigurationError(problems)
+        raise ConfigurationError(*problems)
     write_private(home / FILE, render_accounts(accounts))
 
 

@@ -1,7 +1,7 @@
 """Checks across settings: whether they fit together, are unwise, or keep a stack from starting.
 
 `contradictions` holds for every use; `start_problems` are reasons not to start a stack; warnings stop nothing. A
-message says which setting to change.
+message names the setting to change. A leg or rule that risk would deny at every entry is refused here.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mytrading.config.key_vault import key_environment, open_vault
-from mytrading.config.leg_checks import leg_problems, profile_problems
 from mytrading.config.market_files import risk_tables
-from mytrading.config.problems import ConfigurationError, hint, name_key
+from mytrading.config.problems import ConfigurationError, hint, name_key, nearest
 from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.sources import Value
 from mytrading.config.strategies import StrategyConfig, risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
-from mytrading.core.accounting.margin_tables import BY_RISK, FIXED
+from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, share_word
 from mytrading.core.orders.live_gate import confirmed
-from mytrading.core.risk.pretrade.rules_order import product_refusal
+from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
+from mytrading.core.risk.protection.hedges import cover_of_rules
 from mytrading.messages.enums import Mode, Product, Side
+from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import AccountRole, ProcessRules, StopPlan, TradeKind, TradeRule
 from mytrading.messages.streams import STREAMS, Pattern
 
@@ -33,23 +34,26 @@ _HIGHEST_PORT = 65_535
 _JOURNALS = 5
 """Processes that reserve room for exits."""
 _SERVER = ("openalgo.host", "openalgo.ws_host", "openalgo.ws_port", "openalgo.account")
-
-DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
+_DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": "BFO"}
 
 
 def contradictions(settings: TradingSettings) -> list[str]:
     """Everything that contradicts, in the order of the settings."""
-    judged = (strategy for strategy in settings.strategies if not settings.is_unusable(strategy.name))
-    own = (problem for strategy in judged for problem in _strategy_problems(settings, strategy))
-    return list(dict.fromkeys((*_symbol_problems(settings), *_r_problems(settings), *own)))
+    found: list[str] = []
+    if (origin := settings.origin("data.symbols")) != "default":
+        for symbol in settings.data.symbols:
+            found += _judge_symbol(settings, origin, symbol)
+    found += _r_problems(settings)
+    for strategy in settings.strategies:
+        if not settings.is_unusable(strategy.name):
+            found += _strategy_problems(settings, strategy)
+    return list(dict.fromkeys(found))
 
 
 def _r_problems(settings: TradingSettings) -> Iterator[str]:
     """A limit in R counts by what entries risk at their stops; without these it needs the rupees of an R."""
-    if settings.risk.r_value:
-        return
     for strategy in settings.strategies:
-        if strategy.stop is not StopPlan.NONE:
+        if settings.risk.r_value or strategy.stop is not StopPlan.NONE:
             continue
         for owner, holder in (("risk", settings.risk), (strategy.name, strategy)):
             for name in ("daily_stop_r", "daily_target_r"):
@@ -60,25 +64,27 @@ def _r_problems(settings: TradingSettings) -> Iterator[str]:
                     )
 
 
+# starting a stack
+
+
 def start_problems(settings: TradingSettings) -> list[str]:
     """Why a stack with these settings may not start."""
-    return list(_start_problems(settings))
-
-
-def _start_problems(settings: TradingSettings) -> Iterator[str]:
-    system = settings.system
-    mode = f"TRADING_MODE = {system.mode} ({settings.origin('system.mode')})"
-    if system.mode is Mode.LIVE:
-        yield from live_problems(settings)
-    if system.mode is Mode.BACKTEST:
-        yield f"{mode}: `mytrading backtest NAME --data FILE` runs one; expected paper, dry_run or live for a stack"
-    yield from port_problems(settings.messaging)
+    problems: list[str] = []
+    if settings.system.mode is Mode.LIVE:
+        problems += _live_problems(settings)
+    if settings.system.mode is Mode.BACKTEST:
+        problems.append(
+            f"TRADING_MODE = {settings.system.mode} ({settings.origin('system.mode')}): `mytrading backtest NAME "
+            "--data FILE` runs one; expected paper, dry_run or live for a stack"
+        )
+    problems += _port_problems(settings.messaging)
     if not settings.simulator.embedded:
-        yield from _server_problems(settings)
+        problems += _server_problems(settings)
+    return problems
 
 
-def live_problems(settings: TradingSettings) -> Iterator[str]:
-    """What is missing of the two settings that confirm live money beside TRADING_MODE=live."""
+def _live_problems(settings: TradingSettings) -> Iterator[str]:
+    """The two settings that confirm live money beside TRADING_MODE=live."""
     system, names = settings.system, settings.traded_accounts
     if not system.enable_trade_execution:
         yield (
@@ -108,18 +114,13 @@ def _server_problems(settings: TradingSettings) -> Iterator[str]:
             f"{venue}: no order is to leave this machine, but TRADING_MODE = live "
             f"({settings.origin('system.mode')}) sends them; set PAPER_VENUE to openalgo, or TRADING_MODE to paper"
         )
-    if settings.on_live_quotes and SIMULATOR_ACCOUNT in _names_of_sources(settings):
+    own = settings.primary is None
+    sources = (settings.openalgo.account,) if own else tuple(account.id for account in settings.accounts)
+    if settings.on_live_quotes and SIMULATOR_ACCOUNT in sources:
         yield (
             f"{venue}: an account is called {SIMULATOR_ACCOUNT}, as the one at the simulator is; expected another "
             "name in OPENALGO_ACCOUNT and config/accounts.toml (remove it and `mytrading account add` it again)"
         )
-
-
-def _names_of_sources(settings: TradingSettings) -> tuple[str, ...]:
-    """The accounts whose servers may give quotes."""
-    if settings.primary is None:
-        return (settings.openalgo.account,)
-    return tuple(account.id for account in settings.accounts)
 
 
 def _key_problems(settings: TradingSettings) -> Iterator[str]:
@@ -135,10 +136,13 @@ def _key_problems(settings: TradingSettings) -> Iterator[str]:
             yield from error.problems
 
 
-def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
-    """The instrument ids to subscribe: ENABLED_SYMBOLS, then what strategies watch.
+# instruments and strategies
 
-    A default list is bounded by ENABLED_EXCHANGES; one that was given is not, `contradictions` judges it.
+
+def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
+    """Ids of the instruments to subscribe: ENABLED_SYMBOLS, then those of strategies.
+
+    ENABLED_EXCHANGES bounds the default list; another list is judged by `contradictions`.
     """
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
@@ -147,21 +151,71 @@ def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*own, *wanted)))
 
 
-def _symbol_problems(settings: TradingSettings) -> Iterator[str]:
-    if settings.origin("data.symbols") == "default":
+def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
+    """The strategy's own product, else the default of the primary account."""
+    own = settings.origin(f"strategies.{strategy.name}.product") != "default"
+    return settings.primary.product if settings.primary is not None and not own else strategy.product
+
+
+def _label(settings: TradingSettings, strategy: StrategyConfig, name: str) -> str:
+    return f"{strategy.name}.{name} ({settings.origin(f'strategies.{strategy.name}.{name}')})"
+
+
+def _not_in(settings: TradingSettings, name: str, word: str) -> str:
+    """Empty if a setting of `data` allows a word."""
+    allowed = getattr(settings.data, name)
+    if word in allowed:
+        return ""
+    variable = f"ENABLED_{name.upper()}"
+    return f"which is not in {variable} ({settings.origin(f'data.{name}')}: {','.join(allowed)}); add {word} there"
+
+
+def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterator[str]:
+    try:
+        instrument = settings.symbols.resolve(symbol)
+    except UnknownSymbol as error:
+        yield f"{label}: {error}"
         return
-    for symbol in settings.data.symbols:
-        yield from _judge_symbol(settings, settings.origin("data.symbols"), symbol)
+    exchange, kind = exchange_of(instrument), kind_of(instrument)
+    if why := _not_in(settings, "exchanges", exchange):
+        yield f"{label}: {instrument} is on {exchange}, {why}"
+    if why := _not_in(settings, "instrument_types", kind):
+        yield f"{label}: {instrument} is of type {kind}, {why}"
 
 
-def _account_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
+    product, plan = product_of(settings, strategy), settings.plan_of(strategy.name)
+    for symbol in strategy.symbols:
+        yield from _judge_symbol(settings, _label(settings, strategy, "symbols"), symbol)
+        if not strategy.options:
+            yield from _trade_problems(settings, strategy, symbol)
+    if strategy.options:
+        yield from _option_problems(settings, strategy)
     known = [account.id for account in settings.accounts if account.role is not AccountRole.BACKUP]
     for name in strategy.accounts:
         if name not in known and not settings.simulator.embedded:
-            label = f"{strategy.name}.accounts ({settings.origin(f'strategies.{strategy.name}.accounts')})"
             yield (
-                f"{label} names {name}: expected accounts that take orders ({', '.join(known) or 'there are none'}); "
-                "see `mytrading account list`"
+                f"{_label(settings, strategy, 'accounts')} names {name}: expected accounts that take orders "
+                f"({', '.join(known) or 'there are none'}); see `mytrading account list`"
+            )
+    yield from _sizing_problems(settings, strategy)
+    products = [leg.product or product for leg in plan.legs] if plan is not None else [product]
+    judged = Product.MIS if Product.MIS in products else product
+    trailing = settings.risk.trailing_stop_enabled
+    for name, problem in risk_problems(strategy, judged, strategy.intraday, len(strategy.symbols), trailing):
+        yield f"{_label(settings, strategy, name)}: {problem}"
+    if product not in settings.risk.enabled_products:
+        yield (
+            f"{_label(settings, strategy, 'product')}: {product} is not in ENABLED_PRODUCTS "
+            f"({settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}); add it there"
+        )
+    if plan is not None:
+        yield from _leg_problems(settings, strategy.name, plan, product)
+    for frame in strategy.timeframes:
+        if frame not in settings.data.timeframes:
+            yield (
+                f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
+                f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
             )
 
 
@@ -172,7 +226,7 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
         yield f"{strategy.name}.risk_per_trade: sizing = risk ({origin}) needs rupees, say risk_per_trade = 6500"
     tables = risk_tables(settings.home)
     if tables is not None and (plan := settings.plan_of(strategy.name)) is not None:
-        yield from profile_problems(settings, strategy.name, plan, rule.by, tables)
+        yield from _profile_problems(settings, strategy.name, plan, rule.by, tables)
     if tables is not None and rule.by not in (FIXED, BY_RISK):
         try:
             tables.share_of(rule.by)
@@ -180,77 +234,21 @@ def _sizing_problems(settings: TradingSettings, strategy: StrategyConfig) -> Ite
             yield f"{strategy.name}.sizing ({origin}): {error}"
 
 
-def _strategy_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
-    for symbol in strategy.symbols:
-        label = f"{strategy.name}.symbols ({settings.origin(f'strategies.{strategy.name}.symbols')})"
-        yield from _judge_symbol(settings, label, symbol)
-        if not strategy.options:
-            yield from _trade_problems(settings, strategy, symbol)
-    yield from _option_problems(settings, strategy)
-    yield from _account_problems(settings, strategy)
-    yield from _sizing_problems(settings, strategy)
-    yield from _own_risk_problems(settings, strategy)
-    product = product_of(settings, strategy)
-    if product not in settings.risk.enabled_products:
-        origin = settings.origin(f"strategies.{strategy.name}.product")
-        yield (
-            f"{strategy.name}.product ({origin}): {product} is not in ENABLED_PRODUCTS "
-            f"({settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}); add it there"
-        )
-    if (plan := settings.plan_of(strategy.name)) is not None:
-        yield from leg_problems(settings, strategy.name, plan, product_of(settings, strategy))
-    for frame in strategy.timeframes:
-        if frame not in settings.data.timeframes:
-            yield (
-                f"{strategy.name}.timeframes: {frame} is not in ENABLED_TIMEFRAMES "
-                f"({settings.origin('data.timeframes')}: {','.join(settings.data.timeframes)}); add it there"
-            )
-
-
 def _option_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
     """Options watched by rule are traded themselves: of a listed underlying, on an exchange that is enabled."""
-    if not strategy.options:
-        return
-    label = f"{strategy.name}.options ({settings.origin(f'strategies.{strategy.name}.options')})"
+    label = _label(settings, strategy, "options")
     try:
         first = settings.symbols.resolve(strategy.symbols[0])
     except UnknownSymbol:
         return
-    exchange = DERIVATIVES_OF.get(exchange_of(first), "")
+    exchange = _DERIVATIVES_OF.get(exchange_of(first), "")
     if not exchange:
         yield f"{label}: the first of symbols says where the money is, an index or a share; found {first}"
-    elif exchange not in settings.data.exchanges:
-        yield f"{label}: options of {first} trade on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
+    elif why := _not_in(settings, "exchanges", exchange):
+        yield f"{label}: options of {first} trade on {exchange}, {why}"
     for kind in ("CE", "PE"):
-        if kind not in settings.data.instrument_types:
-            yield f"{label}: {_not_in(settings, 'instrument_types', kind)}"
-
-
-def _own_risk_problems(settings: TradingSettings, strategy: StrategyConfig) -> Iterator[str]:
-    product, plan = product_of(settings, strategy), settings.plan_of(strategy.name)
-    products = [leg.product or product for leg in plan.legs] if plan is not None else [product]
-    found = risk_problems(
-        strategy,
-        Product.MIS if Product.MIS in products else product,
-        strategy.intraday,
-        len(strategy.symbols),
-        settings.risk.trailing_stop_enabled,
-    )
-    for name, said in found:
-        yield f"{strategy.name}.{name} ({settings.origin(f'strategies.{strategy.name}.{name}')}): {said}"
-
-
-def _judge_symbol(settings: TradingSettings, label: str, symbol: str) -> Iterator[str]:
-    try:
-        instrument = settings.symbols.resolve(symbol)
-    except UnknownSymbol as error:
-        yield f"{label}: {error}"
-        return
-    exchange, kind = exchange_of(instrument), kind_of(instrument)
-    if exchange not in settings.data.exchanges:
-        yield f"{label}: {instrument} is on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
-    if kind not in settings.data.instrument_types:
-        yield f"{label}: {instrument} is of type {kind}, {_not_in(settings, 'instrument_types', kind)}"
+        if why := _not_in(settings, "instrument_types", kind):
+            yield f"{label}: {why}"
 
 
 def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol: str) -> Iterator[str]:
@@ -258,14 +256,26 @@ def _trade_problems(settings: TradingSettings, strategy: StrategyConfig, symbol:
         instrument = settings.symbols.resolve(symbol)
     except UnknownSymbol:
         return
-    sides = {"long": ("long", strategy.long), "short": ("short", strategy.short)}
-    wanted = ("long", "short") if strategy.direction == "both" else (strategy.direction.value,)
-    for side, rule in (sides[name] for name in wanted):
-        if rule is not None:
-            label = f"{strategy.name}.trade_{side} ({settings.origin(f'strategies.{strategy.name}.trade_{side}')})"
-            yield from _rule_problems(settings, strategy, label, instrument, rule)
-            yield from _denial(settings, strategy, instrument, rule)
-            yield from _wrong_way(label, side, rule)
+    for side, rule in (("long", strategy.long), ("short", strategy.short)):
+        if rule is None or strategy.direction not in (side, "both"):
+            continue
+        label = _label(settings, strategy, f"trade_{side}")
+        kind, name = rule.right, f"a {rule.right}"
+        if rule.kind is TradeKind.SAME:
+            kind, name = kind_of(instrument), instrument
+        elif rule.kind is TradeKind.FUTURE:
+            kind, name = "FUT", f"the future of {rule.underlying or instrument}"
+        yield from _rule_problems(settings, strategy, label, instrument, rule)
+        sold = rule.side is Side.SELL  # a denial that risk would repeat for every signal, in its words
+        if kind != "INDEX" and (why := product_refusal(name, product_of(settings, strategy), kind != "EQ", sold=sold)):
+            yield f"{_label(settings, strategy, 'product')}: {why}"
+        expected = "CE" if side == "long" else "PE"
+        if rule.kind is TradeKind.OPTION and not sold and rule.right != expected:
+            moves = "rises" if rule.right == "CE" else "falls"
+            yield (
+                f"{label}: a {side} signal would buy a {rule.right}, which gains when the price {moves}; write "
+                f"long and short each under [trade], with {expected} or 'none' for {side}, or set direction"
+            )
 
 
 def _rule_problems(
@@ -283,51 +293,65 @@ def _rule_problems(
     if rule.underlying and rule.underlying not in settings.symbols.names and rule.kind is TradeKind.OPTION:
         yield f"{label}: no short name {rule.underlying!r}{hint(rule.underlying, settings.symbols.names)}"
     base = settings.symbols.names.get(rule.underlying, instrument)
-    exchange = DERIVATIVES_OF.get(exchange_of(base), exchange_of(base))
+    exchange = _DERIVATIVES_OF.get(exchange_of(base), exchange_of(base))
     kind = rule.right if rule.kind is TradeKind.OPTION else "FUT"
-    if exchange not in settings.data.exchanges:
-        yield f"{label}: trades on {exchange}, {_not_in(settings, 'exchanges', exchange)}"
-    if kind not in settings.data.instrument_types:
-        yield f"{label}: trades type {kind}, {_not_in(settings, 'instrument_types', kind)}"
+    if why := _not_in(settings, "exchanges", exchange):
+        yield f"{label}: trades on {exchange}, {why}"
+    if why := _not_in(settings, "instrument_types", kind):
+        yield f"{label}: trades type {kind}, {why}"
 
 
-def _denial(settings: TradingSettings, strategy: StrategyConfig, instrument: str, rule: TradeRule) -> Iterator[str]:
-    """A denial that risk would repeat for every signal, in its own words."""
-    kind, name = _traded(instrument, rule)
-    sold = rule.side is Side.SELL
-    if kind != "INDEX" and (why := product_refusal(name, product_of(settings, strategy), kind != "EQ", sold=sold)):
-        yield f"{strategy.name}.product ({settings.origin(f'strategies.{strategy.name}.product')}): {why}"
+# legs
 
 
-def _traded(instrument: str, rule: TradeRule) -> tuple[str, str]:
-    """Kind and name of what a rule trades for a watched instrument."""
-    if rule.kind is TradeKind.SAME:
-        return kind_of(instrument), instrument
-    name = rule.underlying or instrument
-    return ("FUT", f"the future of {name}") if rule.kind is TradeKind.FUTURE else (rule.right, f"a {rule.right}")
+def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
+    products = {f"legs[{number}]": leg.product or product for number, leg in enumerate(plan.legs, 1)}
+    for cover in cover_of_rules(plan.legs):  # bought legs that would end before a sold one that they cover
+        if products[cover.bought] is Product.MIS and products[cover.sold] is not Product.MIS:
+            yield f"{settings.file_of(name)}: {short_lived_hedge(cover.bought, cover.sold, products[cover.sold])}"
+    for place, leg in zip(products, plan.legs, strict=True):
+        label = f"{settings.file_of(name)}: {place}"
+        if leg.product is not None and leg.product not in settings.risk.enabled_products:
+            allowed = f"{settings.origin('risk.enabled_products')}: {','.join(settings.risk.enabled_products)}"
+            yield f"{label}.product = {leg.product.value!r}: not in ENABLED_PRODUCTS ({allowed}); add it there"
+        exchange, kind = exchange_of(leg.watch), kind_of(leg.watch)
+        if leg.kind is not LegKind.EQUITY:
+            exchange, kind = _DERIVATIVES_OF.get(exchange, exchange), leg.right or "FUT"
+        if kind == "INDEX":
+            yield f"{label}: {leg.watch} is an index, which cannot be bought; expected kind option or future"
+            continue
+        for setting, word in (("exchanges", exchange), ("instrument_types", kind)):
+            if why := _not_in(settings, setting, word):
+                yield f"{label} trades {word}, {why}"
+        if why := product_refusal(leg.watch, products[place], leg.kind is not LegKind.EQUITY, sold=leg.lots < 0):
+            yield f"{label}: {why}"
 
 
-def _wrong_way(label: str, side: str, rule: TradeRule) -> Iterator[str]:
-    """A bought call gains when the price rises and a bought put when it falls: one rule cannot serve both signals."""
-    expected = "CE" if side == "long" else "PE"
-    if rule.kind is TradeKind.OPTION and rule.side is Side.BUY and rule.right != expected:
-        moves = "rises" if rule.right == "CE" else "falls"
-        yield (
-            f"{label}: a {side} signal would buy a {rule.right}, which gains when the price {moves}; write "
-            f"long and short each under [trade], with {expected} or 'none' for {side}, or set direction"
-        )
+def _profile_problems(
+    settings: TradingSettings, name: str, plan: LegPlan, sizing: str, tables: RiskTables
+) -> Iterator[str]:
+    """Problems of the profiles that legs name instead of lots."""
+    groups: dict[str, list[LegRule]] = {}
+    for leg in plan.legs:
+        groups.setdefault(share_word(leg.profile), []).append(leg)
+    for number, leg in enumerate(plan.legs, 1):
+        label = f"{settings.file_of(name)}: legs[{number}].profile = {leg.profile!r}"
+        word = share_word(leg.profile)
+        if not word:
+            continue
+        buys = all(other.kind is LegKind.OPTION and other.lots > 0 for other in groups[word])
+        if word not in tables.profiles and word.upper() not in tables.grades:
+            known = (*tables.profiles, *tables.grades)
+            near = f"; did you mean {found}?" if (found := nearest(word, known)) else ""
+            yield f"{label}: expected one of {', '.join(known)}{near}; add a grade to config/risk.toml"
+        elif buys and tables.share_of(word).source is Source.AVAILABLE:
+            yield f"{label}: it is of available margin, which does not size what only buys options; use another"
+        if sizing != FIXED:
+            origin = settings.origin(f"strategies.{name}.sizing")
+            yield f'{label}: all legs are sized by {sizing} ({origin}); expected sizing = "fixed" or lots'
 
 
-def _not_in(settings: TradingSettings, name: str, word: str) -> str:
-    variable = f"ENABLED_{name.upper()}"
-    allowed = ",".join(getattr(settings.data, name))
-    return f"which is not in {variable} ({settings.origin(f'data.{name}')}: {allowed}); add {word} there"
-
-
-def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
-    """The strategy's own product, else the default of the primary account."""
-    own = settings.origin(f"strategies.{strategy.name}.product") != "default"
-    return settings.primary.product if settings.primary is not None and not own else strategy.product
+# ports
 
 
 def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
@@ -350,8 +374,7 @@ def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
     return ports
 
 
-def port_problems(messaging: MessagingSettings) -> Iterator[str]:
-    """Ports that cannot work, or must not, each with what to change."""
+def _port_problems(messaging: MessagingSettings) -> Iterator[str]:
     if messaging.transport == "tcp" and not messaging.insecure:
         yield (
             "MYTRADING_TRANSPORT=tcp: expected ipc, found tcp: its ports check no user, so every user of this "
@@ -367,6 +390,9 @@ def port_problems(messaging: MessagingSettings) -> Iterator[str]:
         if port in taken:
             yield f"{taken[port]} and {stream} would both use port {port}; see the ZMQ_…_PORT variables"
         taken[port] = stream
+
+
+# warnings
 
 
 def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:

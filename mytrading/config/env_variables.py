@@ -93,78 +93,55 @@ RENAMED = {
 }
 """Second names of settings, which counted until 0.2.0: refused in `.env`, warned of in the environment."""
 
-_NOTIFY = "set ALERT_COMMAND, which is run for each alert; messages are not built in"
-_DATABASE = "no setting: there is no database; journals and bar store are files in MYTRADING_STATE_DIR"
-_BACKTEST = "no setting: `mytrading backtest STRATEGY` has --from, --to and --costs"
-_STRIKES = "no setting: `mytrading chain --strikes N` says how many to show; strategies choose by their trade rules"
-_FOUND = "no setting: strikes and expiries are taken from the instruments of the day"
-_SESSIONS = "no setting: sessions stand in config/calendar.toml"
-_CONTINUOUS = "no setting: entries are for continuous trading only"
-_HEALTH = "no setting: every daemon sends a heartbeat each second and the watchdog checks it"
-_LOG_FORMAT = "no setting: the console shows time, level, daemon, event and fields; files hold JSON lines"
-_CPU = "no setting: the operating system places processes on cores"
-
-UNUSED: dict[str, str] = {
-    "SECRET_KEY": "no setting: there are no web sessions to sign",
-    "SESSION_TYPE": "no setting: there are no web sessions to keep",
-    "FLASK_ENV": "no setting: nothing here runs in Flask; LOG_LEVEL says how much is logged",
-    "REDIS_URL": "no setting: processes talk over ZeroMQ, and what they keep is in MYTRADING_STATE_DIR",
-    "ENCRYPTION_KEY": "set MYTRADING_KEY or MYTRADING_KEY_FILE: it opens the API keys of config/accounts.toml",
-    "ORDER_RATE_LIMIT": "set MAX_ORDERS_PER_SECOND; the server's own limit stands in its own .env",
-    "SMART_ORDER_RATE": "no setting: no smart orders are sent",
-    "SMART_ORDER_RATE_LIMIT": "no setting: no smart orders are sent",
-    "HOST_SERVER": "set OPENALGO_API_HOST: where the server is called; its public address is for its own pages",
-    "WS_URL": "set OPENALGO_WS_HOST and OPENALGO_WS_PORT",
-    "ORDERBOOK_POLL_INTERVAL": "set ORDER_BOOK_SECONDS",
-    "PING_MONITORING_INTERVAL": "set OPENALGO_PING_SECONDS",
-    "PING_MAX_FAILURES": "set OPENALGO_PING_FAILURES",
-    "LOT_SIZE": "no setting: lot sizes come from the instruments of the day; STRATEGY_<NAME>_LOTS says how many lots",
-    "SYSTEM_VERSION": "no setting: the version is the package's",
-    "STRATEGY_CALCULATION_WORKERS": "no setting: one engine runs all strategies",
-    "ENABLE_WEBSOCKET": "no setting: quotes always come by WebSocket",
-    "NIFTY_ATM_RANGE": _STRIKES,
-    "BANKNIFTY_ATM_RANGE": _STRIKES,
-    "NIFTY_STRIKE_STEP": _FOUND,
-    "BANKNIFTY_STRIKE_STEP": _FOUND,
-    "NIFTY_EXPIRY": "no setting: a strategy's trade rule names the expiry: nearest, next, monthly",
-    "OPTIONS_AUTO_DISCOVER_STRIKES": _FOUND,
-    "OPTIONS_AUTO_DISCOVER_EXPIRIES": _FOUND,
-    "MARKET_OPEN_TIME": _SESSIONS,
-    "MARKET_CLOSE_TIME": _SESSIONS,
-    "ENABLE_PREMARKET_TRADING": _CONTINUOUS,
-    "ENABLE_POSTMARKET_TRADING": _CONTINUOUS,
-    "LOG_FILENAME": "no setting: files are main.log, trade.log, performance.log and error.log in LOG_DIRECTORY",
-    "LOG_CONSOLE_FORMAT": _LOG_FORMAT,
-    "LOG_FILE_FORMAT": _LOG_FORMAT,
-    "ENABLE_CPU_AFFINITY": _CPU,
-    "CPU_CORES": _CPU,
-    "ENABLE_PROFILING": "no setting: performance.log holds what operations take",
-    "ENABLE_HEALTH_CHECKS": _HEALTH,
-    "HEALTH_CHECK_INTERVAL": _HEALTH,
-    "PAPER_TRADING_COMMISSION": "no setting: config/fees.toml holds the costs of backtests; the simulator books none",
-    "ENABLE_BACKTESTING": _BACKTEST,
-    "BACKTEST_START_DATE": _BACKTEST,
-    "BACKTEST_END_DATE": _BACKTEST,
-    "TELEGRAM_BOT_TOKEN": _NOTIFY,
-    "TELEGRAM_CHAT_IDS": _NOTIFY,
-    "SMTP_HOST": _NOTIFY,
-    "SMTP_PORT": _NOTIFY,
-    "SMTP_USERNAME": _NOTIFY,
-    "SMTP_PASSWORD": _NOTIFY,
-    "EMAIL_RECIPIENTS": _NOTIFY,
-    "DATABASE_URL": _DATABASE,
-    "DATABASE_ENABLED": _DATABASE,
-    "DATABASE_TYPE": _DATABASE,
-    "SQLITE_PATH": _DATABASE,
-    "POSTGRES_HOST": _DATABASE,
-    "POSTGRES_PORT": _DATABASE,
-    "POSTGRES_DATABASE": _DATABASE,
-    "POSTGRES_USERNAME": _DATABASE,
-    "POSTGRES_PASSWORD": _DATABASE,
-    "DB_POOL_SIZE": _DATABASE,
-    "DB_MAX_OVERFLOW": _DATABASE,
-    "DB_POOL_TIMEOUT": _DATABASE,
+_UNUSED = {
+    "no setting: there are no web sessions to sign": "SECRET_KEY",
+    "no setting: there are no web sessions to keep": "SESSION_TYPE",
+    "no setting: nothing here runs in Flask; LOG_LEVEL says how much is logged": "FLASK_ENV",
+    "no setting: processes talk over ZeroMQ, and what they keep is in MYTRADING_STATE_DIR": "REDIS_URL",
+    "set MYTRADING_KEY or MYTRADING_KEY_FILE: it opens the API keys of config/accounts.toml": "ENCRYPTION_KEY",
+    "set MAX_ORDERS_PER_SECOND; the server's own limit stands in its own .env": "ORDER_RATE_LIMIT",
+    "no setting: no smart orders are sent": "SMART_ORDER_RATE SMART_ORDER_RATE_LIMIT",
+    "set OPENALGO_API_HOST: where the server is called; its public address is for its own pages": "HOST_SERVER",
+    "set OPENALGO_WS_HOST and OPENALGO_WS_PORT": "WS_URL",
+    "set ORDER_BOOK_SECONDS": "ORDERBOOK_POLL_INTERVAL",
+    "set OPENALGO_PING_SECONDS": "PING_MONITORING_INTERVAL",
+    "set OPENALGO_PING_FAILURES": "PING_MAX_FAILURES",
+    "no setting: lot sizes come from the instruments of the day; STRATEGY_<NAME>_LOTS says how many lots": "LOT_SIZE",
+    "no setting: the version is the package's": "SYSTEM_VERSION",
+    "no setting: one engine runs all strategies": "STRATEGY_CALCULATION_WORKERS",
+    "no setting: quotes always come by WebSocket": "ENABLE_WEBSOCKET",
+    "no setting: `mytrading chain --strikes N` says how many to show; strategies choose by their trade rules": (
+        "NIFTY_ATM_RANGE BANKNIFTY_ATM_RANGE"
+    ),
+    "no setting: strikes and expiries are taken from the instruments of the day": (
+        "NIFTY_STRIKE_STEP BANKNIFTY_STRIKE_STEP OPTIONS_AUTO_DISCOVER_STRIKES OPTIONS_AUTO_DISCOVER_EXPIRIES"
+    ),
+    "no setting: a strategy's trade rule names the expiry: nearest, next, monthly": "NIFTY_EXPIRY",
+    "no setting: sessions stand in config/calendar.toml": "MARKET_OPEN_TIME MARKET_CLOSE_TIME",
+    "no setting: entries are for continuous trading only": "ENABLE_PREMARKET_TRADING ENABLE_POSTMARKET_TRADING",
+    "no setting: files are main.log, trade.log, performance.log and error.log in LOG_DIRECTORY": "LOG_FILENAME",
+    "no setting: the console shows time, level, daemon, event and fields; files hold JSON lines": (
+        "LOG_CONSOLE_FORMAT LOG_FILE_FORMAT"
+    ),
+    "no setting: the operating system places processes on cores": "ENABLE_CPU_AFFINITY CPU_CORES",
+    "no setting: performance.log holds what operations take": "ENABLE_PROFILING",
+    "no setting: every daemon sends a heartbeat each second and the watchdog checks it": (
+        "ENABLE_HEALTH_CHECKS HEALTH_CHECK_INTERVAL"
+    ),
+    "no setting: config/fees.toml holds the costs of backtests; the simulator books none": "PAPER_TRADING_COMMISSION",
+    "no setting: `mytrading backtest STRATEGY` has --from, --to and --costs": (
+        "ENABLE_BACKTESTING BACKTEST_START_DATE BACKTEST_END_DATE"
+    ),
+    "set ALERT_COMMAND, which is run for each alert; messages are not built in": (
+        "TELEGRAM_BOT_TOKEN TELEGRAM_CHAT_IDS SMTP_HOST SMTP_PORT SMTP_USERNAME SMTP_PASSWORD EMAIL_RECIPIENTS"
+    ),
+    "no setting: there is no database; journals and bar store are files in MYTRADING_STATE_DIR": (
+        "DATABASE_URL DATABASE_ENABLED DATABASE_TYPE SQLITE_PATH POSTGRES_HOST POSTGRES_PORT POSTGRES_DATABASE "
+        "POSTGRES_USERNAME POSTGRES_PASSWORD DB_POOL_SIZE DB_MAX_OVERFLOW DB_POOL_TIMEOUT"
+    ),
 }
+
+UNUSED: dict[str, str] = {name: instead for instead, names in _UNUSED.items() for name in names.split()}
 """Variables of the prototype, of OpenAlgo, AlgoMirror and scripts beside it that nothing here reads: what to set.
 
 In `.env` they are refused, since their author expects something of them; in the environment, where other programs have

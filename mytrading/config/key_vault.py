@@ -1,7 +1,7 @@
-"""The key that opens the API keys of `config/accounts.toml`: where it is kept, and Fernet over it.
+"""The Fernet key that encrypts the API keys of `config/accounts.toml`: where it is kept, and its use.
 
-No daemon imports it; `cryptography` and `keyring` load when they are needed. Neither an API key nor the key to them is
-ever part of a message, a `repr` or a file beside the key's own.
+`cryptography` and `keyring` load when they are needed. Neither an API key nor the key to them is ever part of a
+message, a `repr` or a file beside the key's own.
 """
 
 from __future__ import annotations
@@ -10,12 +10,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mytrading.config.problems import ConfigurationError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import MultiFernet
 
 VARIABLE = "MYTRADING_KEY"
 FILE_VARIABLE = "MYTRADING_KEY_FILE"
@@ -37,8 +33,16 @@ class Vault:
     """Encrypts API keys and opens them again; encrypts with the newest key, opens with any of them."""
 
     def __init__(self, material: KeyMaterial) -> None:
+        from cryptography.fernet import Fernet, MultiFernet
+
         self._source = material.source
-        self._fernet = _fernet(material)
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in material.keys])
+        except ValueError:
+            raise ConfigurationError(
+                f"{material.source}: expected Fernet keys (32 bytes in URL-safe base64, 44 characters), separated by "
+                f"commas or lines, found something else; make one with `{_MAKE_ONE}`"
+            ) from None
 
     def seal(self, secret: str) -> str:
         """The token that stands for a secret in a file."""
@@ -52,11 +56,9 @@ class Vault:
             return self._fernet.decrypt(token.encode()).decode()
         except InvalidToken:
             raise ConfigurationError(
-                [
-                    f"config/accounts.toml: the API key of account {account} does not open with the key from "
-                    f"{self._source}: it was encrypted with another one, or changed by hand; bring that key back, or "
-                    f"enter the API key again: mytrading account edit {account} --new-key"
-                ]
+                f"config/accounts.toml: the API key of account {account} does not open with the key from "
+                f"{self._source}: it was encrypted with another one, or changed by hand; bring that key back, or "
+                f"enter the API key again: mytrading account edit {account} --new-key"
             ) from None
 
     def reseal(self, token: str, account: str) -> str:
@@ -65,7 +67,7 @@ class Vault:
 
 
 def key_environment(home: Path) -> dict[str, str]:
-    """Where a key is looked for: the environment of this process, and behind it `.env` of the project."""
+    """The variables that name a key: the environment of this process, and behind it `.env` of the project."""
     from mytrading.config.sources import read_env_file
 
     written = read_env_file(home / ".env", [])
@@ -87,7 +89,11 @@ def find_key(environ: Mapping[str, str]) -> KeyMaterial | None:
         return KeyMaterial(VARIABLE, _words(text))
     path = key_file(environ)
     if path.exists():
-        return KeyMaterial(str(path), _words(_read_private(path)))
+        if (mode := path.stat().st_mode & 0o777) & 0o077:
+            raise ConfigurationError(
+                f"{path}: expected a file that only you can read, found mode {mode:03o}; chmod 600"
+            )
+        return KeyMaterial(str(path), _words(path.read_text(encoding="utf-8")))
     text = _from_keyring()
     return KeyMaterial("keyring", _words(text)) if text else None
 
@@ -97,11 +103,9 @@ def open_vault(environ: Mapping[str, str]) -> Vault:
     material = find_key(environ)
     if material is None:
         raise ConfigurationError(
-            [
-                f"config/accounts.toml holds encrypted API keys, and there is no key to open them: expected {VARIABLE} "
-                f"in the environment, the file {key_file(environ)}, or an entry {SERVICE!r} in the system's keyring; "
-                "bring it back, or remove the accounts and add them again"
-            ]
+            f"config/accounts.toml holds encrypted API keys, and there is no key to open them: expected {VARIABLE} "
+            f"in the environment, the file {key_file(environ)}, or an entry {SERVICE!r} in the system's keyring; "
+            "bring it back, or remove the accounts and add them again"
         )
     return Vault(material)
 
@@ -122,7 +126,9 @@ def store_keys(material: KeyMaterial) -> None:
     if material.source == "keyring":
         _to_keyring(text)
     elif material.source != VARIABLE:
-        _write_private(Path(material.source), text)
+        path = Path(material.source)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_private(path, text)
 
 
 def rotated_keys(material: KeyMaterial) -> KeyMaterial:
@@ -133,42 +139,14 @@ def rotated_keys(material: KeyMaterial) -> KeyMaterial:
         return KeyMaterial(material.source, (Fernet.generate_key().decode(), *material.keys))
     if len(material.keys) < 2:
         raise ConfigurationError(
-            [
-                f"{VARIABLE}: expected a new key, a comma and the old key, found one key; make one with "
-                f"`{_MAKE_ONE}`, set {VARIABLE}=NEW,OLD, run this again, then drop the old one"
-            ]
+            f"{VARIABLE}: expected a new key, a comma and the old key, found one key; make one with "
+            f"`{_MAKE_ONE}`, set {VARIABLE}=NEW,OLD, run this again, then drop the old one"
         )
     return material
 
 
-def _fernet(material: KeyMaterial) -> MultiFernet:
-    from cryptography.fernet import Fernet, MultiFernet
-
-    try:
-        return MultiFernet([Fernet(key) for key in material.keys])
-    except ValueError:
-        raise ConfigurationError(
-            [
-                f"{material.source}: expected Fernet keys (32 bytes in URL-safe base64, 44 characters), separated by "
-                f"commas or lines, found something else; make one with `{_MAKE_ONE}`"
-            ]
-        ) from None
-
-
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
-
-
-def _read_private(path: Path) -> str:
-    mode = path.stat().st_mode & 0o777
-    if mode & 0o077:
-        raise ConfigurationError([f"{path}: expected a file that only you can read, found mode {mode:03o}; chmod 600"])
-    return path.read_text(encoding="utf-8")
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_private(path, text)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -193,7 +171,7 @@ def _from_keyring() -> str:
         return ""
     except KeyringError as error:
         raise ConfigurationError(
-            [f"the system's keyring gives nothing: {error}; unlock it, or set {VARIABLE}"]
+            f"the system's keyring gives nothing: {error}; unlock it, or set {VARIABLE}"
         ) from error
 
 
@@ -205,5 +183,5 @@ def _to_keyring(text: str) -> None:
         keyring.set_password(SERVICE, ENTRY, text)
     except KeyringError as error:
         raise ConfigurationError(
-            [f"the key cannot be kept in the system's keyring: {str(error).splitlines()[0]}; use --key-store file"]
+            f"the key cannot be kept in the system's keyring: {str(error).splitlines()[0]}; use --key-store file"
         ) from error

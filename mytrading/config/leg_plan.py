@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from mytrading.config.problems import hint
+from mytrading.config.problems import hint, nearest
+from mytrading.config.sources import Lines, key_lines, place_of
 from mytrading.config.strategies import FIELDS, StrategyConfig
 from mytrading.config.symbols import SymbolConfig, UnknownSymbol
 from mytrading.config.validation import model_of
@@ -33,10 +34,8 @@ from mytrading.messages.run_config import ExpiryRule
 MOST_LEGS = 20
 NOT_OF_LEGS = ("symbols", "trade", "trade_long", "trade_short", "direction", "lots")
 """Keys of other strategies that mean nothing here, since each leg says for itself what it trades."""
-
-
-def _upper(value: Any) -> Any:
-    return value.strip().upper() if isinstance(value, str) else value
+Upper = BeforeValidator(lambda value: value.strip().upper() if isinstance(value, str) else value)
+Word = BeforeValidator(normalize_word)
 
 
 def _time(value: Any) -> Any:
@@ -44,17 +43,18 @@ def _time(value: Any) -> Any:
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}" if seconds else ""
 
 
-def _readable(read: Callable[[str], Any]) -> Callable[[Any], Any]:
+def _readable(read: Callable[[str], Any]) -> BeforeValidator:
     """A check that a text can be read, which keeps the text."""
 
-    def check(value: Any) -> Any:
+    def check(value: Any) -> str:
         read(str(value))
         return str(value)
 
-    return check
+    return BeforeValidator(check)
 
 
 DayTime = Annotated[str, BeforeValidator(_time)]
+StopText = Annotated[str, _readable(parse_stop)]
 
 
 class LegConfig(BaseModel):
@@ -62,20 +62,16 @@ class LegConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    kind: Annotated[LegKind, BeforeValidator(normalize_word)] = Field(
-        default=LegKind.OPTION, description="What is traded."
-    )
-    action: Annotated[Literal["BUY", "SELL"], BeforeValidator(_upper)] = Field(description="Bought or sold.")
+    kind: Annotated[LegKind, Word] = Field(default=LegKind.OPTION, description="What is traded.")
+    action: Annotated[Literal["BUY", "SELL"], Upper] = Field(description="Bought or sold.")
     instrument: str = Field(default="", description="NIFTY, NSE:RELIANCE …; the file's underlying if left out.")
-    expiry: Annotated[ExpiryRule, BeforeValidator(normalize_word)] = Field(
+    expiry: Annotated[ExpiryRule, Word] = Field(
         default=ExpiryRule.NEAREST, description="nearest, next, monthly or next_monthly."
     )
-    strike: Annotated[str, BeforeValidator(_readable(lambda text: parse_strike(clamp_strike_offset(text))))] = Field(
+    strike: Annotated[str, _readable(lambda text: parse_strike(clamp_strike_offset(text)))] = Field(
         default="ATM", description="ATM, ITM n, OTM n (1 to 20), STRIKE n, PREMIUM n (rupees) or DELTA n (0.3)."
     )
-    right: Annotated[Literal["CE", "PE", ""], BeforeValidator(_upper)] = Field(
-        default="", description="Call or put; of options alone."
-    )
+    right: Annotated[Literal["CE", "PE", ""], Upper] = Field(default="", description="Call or put; of options alone.")
     lots: int = Field(default=1, ge=1, le=100, description="Lots; the strategy's `sizing` may multiply them.")
     profile: Annotated[str, AfterValidator(str.strip)] = Field(
         default="",
@@ -83,19 +79,17 @@ class LegConfig(BaseModel):
         "follow from the free margin of each account.",
     )
     quantity: int = Field(default=0, ge=0, description="Shares, of an equity leg alone.")
-    product: Annotated[Literal["MIS", "NRML", "CNC", ""], BeforeValidator(_upper)] = Field(
+    product: Annotated[Literal["MIS", "NRML", "CNC", ""], Upper] = Field(
         default="", description="MIS, NRML or CNC of this leg alone; left out it is the strategy's."
     )
-    order_type: Annotated[Literal["MARKET", "LIMIT"], BeforeValidator(_upper)] = Field(
+    order_type: Annotated[Literal["MARKET", "LIMIT"], Upper] = Field(
         default="MARKET", description="MARKET, or LIMIT, which rests at `limit`."
     )
-    limit: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
+    limit: StopText = Field(
         default="", description="Where a LIMIT leg rests: 'price 150', or '5%' or '3 points' better than its price."
     )
-    stop: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
-        default="", description="The leg's own stop: '30%', '20 points' or 'price 150'."
-    )
-    target: Annotated[str, BeforeValidator(_readable(parse_stop))] = Field(
+    stop: StopText = Field(default="", description="The leg's own stop: '30%', '20 points' or 'price 150'.")
+    target: StopText = Field(
         default="", description="Where the leg is closed with its profit: '50%', '40 points' or 'price 60'."
     )
 
@@ -151,10 +145,10 @@ class LegPlanConfig(BaseModel):
     entry_minutes: int = Field(default=15, ge=1, le=375, description="So long after entry_time it may still enter.")
     exit_time: DayTime = Field(default="", description="Closing begins then.")
     square_off_time: DayTime = Field(default="", description="To be flat by then: closing begins 3 minutes before.")
-    days: Annotated[DayKind, BeforeValidator(normalize_word)] = Field(
+    days: Annotated[DayKind, Word] = Field(
         default=DayKind.ANY, description="any, expiry or non_expiry: of the first leg that expires."
     )
-    when: Annotated[str, BeforeValidator(_readable(parse_conditions))] = Field(
+    when: Annotated[str, _readable(parse_conditions)] = Field(
         default="always", description="always, or 'close above SMA(20) and RSI(14) below 70'."
     )
     legs: tuple[LegConfig, ...] = Field(min_length=1, max_length=MOST_LEGS)
@@ -208,37 +202,41 @@ def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[st
     before = len(problems)
     lines = key_lines(text)
     problems += [
-        f"{_place(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
+        f"{place_of(file, lines, (key,))}: {key}: a file of [[legs]] has none; each leg says what it trades"
         for key in NOT_OF_LEGS
         if key in values
     ]
-    known = (*OWN_KEYS, *FIELDS, "name", "risk", "parameters", *NOT_OF_LEGS)
-    for key in values:
-        if key not in known:
-            allowed = [name for name in known if name not in NOT_OF_LEGS]
-            problems.append(f"{_place(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}")
+    allowed = [name for name in (*OWN_KEYS, *FIELDS, "name", "risk", "parameters") if name not in NOT_OF_LEGS]
+    problems += [
+        f"{place_of(file, lines, (key,))}: {key}: no such key{hint(key, allowed)}"
+        for key in values
+        if key not in (*allowed, *NOT_OF_LEGS)
+    ]
     try:
         found = LegPlanConfig.model_validate({key: values[key] for key in OWN_KEYS if key in values})
     except ValidationError as error:
-        found_wrong = [detail for detail in error.errors() if detail["type"] != "too_short" or not values.get("legs")]
-        problems += [_said(detail, file, lines) for detail in found_wrong]
+        problems += [
+            _problem_of(detail, file, lines)
+            for detail in error.errors()
+            if detail["type"] != "too_short" or not values.get("legs")
+        ]
         return None
     return found if len(problems) == before else None
 
 
 def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
-    """What is said of strikes that are not those which the file names, as their offset lies outside 1 to 20."""
+    """Warnings of strikes whose offset lies outside 1 to 20."""
     lines, found = key_lines(text), []
     for number, leg in enumerate(plan.legs, 1):
         taken = clamp_strike_offset(leg.strike)
         if taken.split() != leg.strike.upper().split():
-            place = _place(file, lines, ("legs", number - 1, "strike"))
+            place = place_of(file, lines, ("legs", number - 1, "strike"))
             found.append(f"{place}: legs[{number}].strike = {leg.strike!r} is taken as {taken!r}: offsets are 1 to 20")
     return found
 
 
 def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
-    """What is wrong with the instruments a plan names."""
+    """Problems of the instruments a plan names."""
     try:
         plan.plan(symbols)
     except UnknownSymbol as error:
@@ -246,62 +244,29 @@ def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list
     return []
 
 
-def _said(detail: ErrorDetails, file: str, lines: Mapping[tuple[str | int, ...], int]) -> str:
-    """One finding: place, key, value, and what was expected."""
+def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
+    """One of pydantic's findings: place, key, value, and the expected value."""
     where = tuple(detail["loc"])
     message = detail["msg"].removeprefix("Value error, ")
     value = detail["input"]
     label = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in where).lstrip(".")
-    place = _place(file, lines, where)
+    place = place_of(file, lines, where)
     if detail["type"] == "extra_forbidden":
         return f"{place}: {label}: no such key{hint(str(where[-1]), LegConfig.model_fields)}"
     if detail["type"] == "missing":
-        return f"{place}: {label} is missing: {_about(where)}"
+        model = LegConfig if len(where) > 1 else LegPlanConfig
+        return f"{place}: {label} is missing: {model.model_fields[str(where[-1])].description or 'expected a value'}"
     if detail["type"] in ("literal_error", "enum"):
         allowed = [word.strip("'") for word in re.split(r", | or ", str(detail.get("ctx", {}).get("expected", "")))]
         words = [word for word in allowed if word]
-        return f"{place}: {label} = {value!r}: expected {', '.join(words)}{_near(value, words)}"
+        near = nearest(str(value), words)
+        return f"{place}: {label} = {value!r}: expected {', '.join(words)}" + (
+            f"; did you mean {near}?" if near else ""
+        )
     if isinstance(value, Mapping):
         return f"{place}: {label + ': ' if label else ''}{message}"
     shown = "" if "; found " in message or ", found " in message else f" = {value!r}"
     return f"{place}: {label}{shown}: {message.replace('Input should be', 'expected')}"
-
-
-def _near(value: Any, words: list[str]) -> str:
-    found = hint(str(value), words)
-    return found if found.startswith("; did you mean") else ""
-
-
-def _about(where: tuple[str | int, ...]) -> str:
-    model = LegConfig if len(where) > 1 else LegPlanConfig
-    return str(model.model_fields[str(where[-1])].description or "expected a value")
-
-
-def _place(file: str, lines: Mapping[tuple[str | int, ...], int], where: tuple[str | int, ...]) -> str:
-    """file:line of a key, or of the table it is missing from."""
-    for end in range(len(where), 0, -1):
-        if (line := lines.get(where[:end])) is not None:
-            return f"{file}:{line}"
-    return file
-
-
-def key_lines(text: str) -> dict[tuple[str | int, ...], int]:
-    """Line numbers of top-level keys, of the legs by number, and of their keys."""
-    found: dict[tuple[str | int, ...], int] = {}
-    section: tuple[str | int, ...] = ()
-    legs = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*\[\[\s*legs\s*\]\]", line):
-            section = ("legs", legs)
-            legs += 1
-            found.setdefault(("legs",), number)
-            found[section] = number
-        elif header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            section = (header[1].strip(),)
-            found.setdefault(section, number)
-        elif key := re.match(r'\s*"?([\w-]+)"?\s*=', line):
-            found.setdefault((*section, key[1]), number)
-    return found
 
 
 def schema() -> dict[str, Any]:

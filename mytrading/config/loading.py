@@ -1,14 +1,13 @@
 """From all sources to one `TradingSettings`: defaults, config/*.toml, profile, .env, environment, command line.
 
-Later sources win; each value keeps its origin. All problems are collected and reported together, each with variable or
-key, value, and what is allowed.
+Later sources win; each value keeps its origin. All problems are collected and reported together.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,12 +47,7 @@ _T = TypeVar("_T")
 
 _PATHS = frozenset(f"{section}.{name}" for section, kind in SECTIONS.items() for name in declarations(kind))
 _WORDS = {"trade.long": "trade_long", "trade.short": "trade_short"}
-
-
-@cache
-def _settings_of(parameters: tuple[str, ...]) -> Mapping[str, str]:
-    """What can be set of a strategy with these parameters, as it is compared, and as it is called."""
-    return {name_key(name): name for name in (*FIELDS, *parameters)}
+_FIELD_NAMES = {name_key(name): name for name in FIELDS}
 
 
 def load_settings(
@@ -75,12 +69,16 @@ def load_settings(
     loader = _Loader(home, profile_named(profile), found)
     loader.read_files()
     loader.read_profile()
-    if loader.profile.simulated:
-        loader.note_unread_env_file()
-    else:
+    if not loader.profile.simulated:
         loader.apply_variables(read_env_file(home / ".env", loader.problems), from_file=True)
+    elif (home / ".env").exists():
+        loader.warnings.append(
+            f".env is not read with profile {profile}, which must not reach a server; set variables in the environment "
+            "instead, say: ENABLED_STRATEGIES=RSI_MeanReversion make paper"
+        )
     loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
-    loader.apply_overrides(overrides or {})
+    for name, raw in (overrides or {}).items():
+        loader.apply_override(name, Value(raw, name, "command line"))
     return loader.finish(checked)
 
 
@@ -175,14 +173,6 @@ class _Loader:
                     self._overruled.note(self._strategies[name_key(name)].get(word), value)
                     self._set_strategy(name_key(name), word, value)
 
-    def note_unread_env_file(self) -> None:
-        """Warn that this profile does not read `.env`."""
-        if (self.home / ".env").exists():
-            self.warnings.append(
-                f".env is not read with profile {self.profile.name}, which must not reach a server; set variables in "
-                "the environment instead, say: ENABLED_STRATEGIES=RSI_MeanReversion make paper"
-            )
-
     def apply_variables(self, values: Mapping[str, Value], from_file: bool) -> None:
         given: dict[str, Value] = {}
         for name, value in values.items():
@@ -224,11 +214,10 @@ class _Loader:
             self.problems.append(f"{value.where}: nothing here reads this variable; remove it ({UNUSED[name]})")
         elif name.startswith("STRATEGY_"):
             self._apply_strategy_variable(name, value)
-        elif from_file or name.startswith(OWN_PREFIXES) or self._is_slip(name):
-            self.problems.append(f"{value.where}: no such variable{hint(name, VARIABLES)}")
-
-    def _is_slip(self, name: str) -> bool:
-        return name.startswith(LIKELY_PREFIXES) and bool(nearest(name, VARIABLES, cutoff=0.9))
+        else:
+            misspelt = name.startswith(LIKELY_PREFIXES) and nearest(name, VARIABLES, cutoff=0.9)
+            if from_file or name.startswith(OWN_PREFIXES) or misspelt:
+                self.problems.append(f"{value.where}: no such variable{hint(name, VARIABLES)}")
 
     def _apply_strategy_variable(self, name: str, value: Value) -> None:
         rest = name_key(name.removeprefix("STRATEGY_"))
@@ -239,27 +228,21 @@ class _Loader:
             return
         self._set_strategy(owner, rest.removeprefix(owner), value)
 
-    def apply_overrides(self, overrides: Mapping[str, Any]) -> None:
-        for name, raw in overrides.items():
-            value = Value(raw, name, "command line")
-            if name in _PATHS:
-                self._values[name] = value
-            else:
-                self._apply_variable(name, value, True, {})
+    def apply_override(self, name: str, value: Value) -> None:
+        if name in _PATHS:
+            self._values[name] = value
+        else:
+            self._apply_variable(name, value, True, {})
 
     def _set_strategy(self, key: str, word: str, value: Value) -> None:
-        item = self._known[key]
-        fields = _settings_of(tuple(item.parameters))
-        name = fields.get(name_key(word))
-        if name is None and f"strategy.{name_key(word)}" in REMOVED_KEYS:
-            self.problems.append(_removed(f"strategy.{name_key(word)}", value))
-            return
-        if name is None and item.fault:
-            return  # its parameters are not known
-        if name is None:
+        item, plain = self._known[key], name_key(word)
+        fields = _FIELD_NAMES | {name_key(name): name for name in item.parameters}
+        if plain in fields:
+            self._strategies[key][fields[plain]] = value
+        elif f"strategy.{plain}" in REMOVED_KEYS:
+            self.problems.append(_removed(f"strategy.{plain}", value))
+        elif not item.fault:  # else its parameters are not known
             self.problems.append(f"{value.where}: {item.name} has no setting {word}{hint(word, fields.values())}")
-            return
-        self._strategies[key][name] = value
 
     # result
 
@@ -271,7 +254,11 @@ class _Loader:
         self.warnings += cross_checks.account_warnings(self._values) if self._accounts else ()
         self.warnings += cross_checks.deadline_warnings(self._values)
         symbols = self._build_symbols()
-        sections = self._build_sections()
+        sections: dict[str, Any] = {}
+        for section, kind in SECTIONS.items():
+            prefix = f"{section}."
+            found = {path.removeprefix(prefix): v for path, v in self._values.items() if path.startswith(prefix)}
+            sections[section] = self._judged(found, partial(validated, kind)) or kind()
         self.warnings += cross_checks.free_space_warnings(
             self._values.get("process.min_free_bytes"), sections["process"]
         )
@@ -282,7 +269,12 @@ class _Loader:
         running = [value for item in strategies for value in self._strategies[name_key(item.name)].values()]
         self.warnings += self._overruled.warnings([*self._values.values(), *running])
         if self.problems:
-            raise ConfigurationError(self.problems)
+            raise ConfigurationError(*self.problems)
+        own_origins = {
+            f"strategies.{item.name}.{name}": value.where
+            for item in strategies
+            for name, value in self._strategies[name_key(item.name)].items()
+        }
         settings = TradingSettings(
             profile=self.profile.name,
             symbols=symbols,
@@ -291,14 +283,14 @@ class _Loader:
             home=self.home,
             warnings=tuple(self.warnings),
             unused=tuple(sorted(self._unused)),
-            origins=self._all_origins(strategies),
+            origins={path: value.where for path, value in self._values.items()} | own_origins,
             files={item.name: item.file for item in self._known.values()},
             plans={name: plan.plan(symbols) for name, plan in self._plans.items()},
             faults_by_name=self._faults,
             **sections,
         )
         if checked and (problems := cross_checks.contradictions(settings)):
-            raise ConfigurationError(problems)
+            raise ConfigurationError(*problems)
         return settings
 
     def _build_symbols(self) -> SymbolConfig:
@@ -309,56 +301,33 @@ class _Loader:
             self.problems.extend(f"config/symbols.toml: {expected_of(detail)}" for detail in error.errors())
             return SymbolConfig()
 
-    def _build_sections(self) -> dict[str, Any]:
-        sections: dict[str, Any] = {}
-        for section, kind in SECTIONS.items():
-            prefix = f"{section}."
-            found = {path.removeprefix(prefix): v for path, v in self._values.items() if path.startswith(prefix)}
-            sections[section] = self._judged(found, partial(validated, kind)) or kind()
-        return sections
-
     def _build_strategies(self, sections: Mapping[str, Any]) -> tuple[StrategyConfig, ...]:
         built = []
-        enabled = dict.fromkeys(self._enabled(sections))
-        self._judge_idle({name_key(name) for name in enabled})
-        self._judge_namesakes({name_key(name) for name in enabled})
-        for name in enabled:
-            item = self._known.get(name_key(name))
-            if item is None:
-                value = self._values.get("system.enabled_strategies")
-                where = value.where if value else "ENABLED_STRATEGIES (default)"
-                names = [known.name for known in self._known.values()]
-                self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{hint(name, names)}")
-            elif (config := self._build_strategy(item)) is not None and config.enabled:
-                built.append(config)
-                if item.fault:
-                    self._faults[item.name] = f"{item.name} cannot run: {item.fault}"
-        self._warn_of_files([self._known[name_key(config.name)].file for config in built])
-        return tuple(built)
-
-    def _judge_idle(self, enabled: set[str]) -> None:
-        """What is set of a strategy that does not run must be right as well: it may run tomorrow."""
+        value = self._values.get("system.enabled_strategies")  # also when something else in its section is wrong
+        names = split_names(value.raw) if value else sections["system"].enabled_strategies
+        enabled = dict.fromkeys(str(name) for name in names) if isinstance(names, tuple | list) else {}
+        keys = {name_key(name) for name in enabled}
         if not enabled:
             self.warnings.append("ENABLED_STRATEGIES names no strategy: nothing will trade")
-        for key, item in self._known.items():
-            if key not in enabled and self._strategies[key]:
+        for key, item in self._known.items():  # settings of a strategy that does not run must be right as well
+            if key not in keys and self._strategies[key]:
                 self._build_strategy(item)
-
-    def _judge_namesakes(self, enabled: Set[str]) -> None:
-        """One name that two files give stops what runs under it: which of them it is would be chance."""
-        for key, text in self._namesakes.items():
-            (self.problems if key in enabled else self.warnings).append(text)
-
-    def _warn_of_files(self, running: Sequence[str]) -> None:
-        """Name the files in strategies/ that cannot be used, except those whose fault is reported as a strategy's."""
+        for key, text in self._namesakes.items():  # which of two files runs would be chance
+            (self.problems if key in keys else self.warnings).append(text)
+        for name in enabled:
+            known = self._known.get(name_key(name))
+            if known is None:
+                where = value.where if value else "ENABLED_STRATEGIES (default)"
+                near = hint(name, [item.name for item in self._known.values()])
+                self.problems.append(f"{where}: no file in strategies/ has a strategy {name!r}{near}")
+            elif (config := self._build_strategy(known)) is not None and config.enabled:
+                built.append(config)
+                if known.fault:
+                    self._faults[known.name] = f"{known.name} cannot run: {known.fault}"
+        running = [self._known[name_key(config.name)].file for config in built]
         faults = {item.file: item.fault for item in self._known.values() if item.fault}
-        self.warnings.extend(fault for file, fault in sorted(faults.items()) if file not in running)
-
-    def _enabled(self, sections: Mapping[str, Any]) -> tuple[str, ...]:
-        """The names given, also when something else in their section is wrong."""
-        value = self._values.get("system.enabled_strategies")
-        names = split_names(value.raw) if value else sections["system"].enabled_strategies
-        return tuple(str(name) for name in names) if isinstance(names, tuple | list) else ()
+        self.warnings += [fault for file, fault in sorted(faults.items()) if file not in running]
+        return tuple(built)
 
     def _build_strategy(self, item: KnownStrategy) -> StrategyConfig | None:
         given = self._strategies[name_key(item.name)]
@@ -377,7 +346,7 @@ class _Loader:
         return self._judged(own, lambda raw: strategy_config(item.name, {**raw, **idle}, given_or_default))
 
     def _judged(self, values: Mapping[str, Value], build: Callable[[dict[str, Any]], _T]) -> _T | None:
-        """What `build` makes of the values; None if it cannot, and why is a problem."""
+        """The result of `build`; None if it refuses the values, with its reasons among the problems."""
         raw = {name: tuple(value.raw) if isinstance(value.raw, list) else value.raw for name, value in values.items()}
         try:
             return build(raw)
@@ -385,20 +354,13 @@ class _Loader:
             self.problems.extend(problem_of(detail, values) for detail in error.errors())
             return None
 
-    def _all_origins(self, strategies: Sequence[StrategyConfig]) -> dict[str, str]:
-        origins = {path: value.where for path, value in self._values.items()}
-        for strategy in strategies:
-            for name, value in self._strategies[name_key(strategy.name)].items():
-                origins[f"strategies.{strategy.name}.{name}"] = value.where
-        return origins
-
 
 def _removed(path: str, value: Value) -> str:
     return f"{value.where}: this setting is gone, remove it: {REMOVED_KEYS[path]}"
 
 
 class _Overruled:
-    """Values of files that the profile replaces, for a warning where the profile's value is the one that counts."""
+    """Values of files that the profile replaces, for a warning where the profile's value is in force."""
 
     def __init__(self, profile: str) -> None:
         self._profile = profile

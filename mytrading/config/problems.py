@@ -1,11 +1,11 @@
-"""How configuration reports problems: all at once, each with what was found, what was expected and a near word.
+"""Problems of the configuration, reported all at once: value found, value expected, and the nearest known word.
 
-A wrong setting stops the start; it is never dropped. A message never shows a secret.
+A message never shows a secret.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mytrading.core.text.spelling import hint, name_key, nearest
@@ -21,7 +21,7 @@ __all__ = ["ConfigurationError", "expected_of", "hint", "name_key", "nearest", "
 class ConfigurationError(Exception):
     """Settings that must be corrected before a start; `problems` lists all of them."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, *problems: str) -> None:
         self.problems = tuple(dict.fromkeys(problems))  # one value may set two things
         super().__init__("\n".join(self.problems))
 
@@ -29,12 +29,10 @@ class ConfigurationError(Exception):
 def problem_of(detail: ErrorDetails, values: Mapping[str, Value]) -> str:
     """One of pydantic's findings in our words, naming variable or key, value, and what may stand there."""
     name = str(detail["loc"][0]) if detail["loc"] else ""
-    value = values.get(name)
+    value = values.get(name) or next((item for item in values.values() if _mentions(detail, item)), None)
     if value is None:
-        found = [value for value in values.values() if _mentions(detail, value)]
-        value = found[0] if found else None
-    shown = "***" if name == "api_key" else repr(value.raw) if value else ""
-    return f"{value.where} = {shown}: {expected_of(detail)}" if value else expected_of(detail)
+        return expected_of(detail)
+    return f"{value.where} = {'***' if name == 'api_key' else repr(value.raw)}: {expected_of(detail)}"
 
 
 def _mentions(detail: ErrorDetails, value: Value) -> bool:

@@ -1,7 +1,4 @@
-"""From valid settings to the run file's content.
-
-Nothing is decided here that a user could want to set.
-"""
+"""From valid settings to the content of the run file."""
 
 from __future__ import annotations
 
@@ -12,11 +9,9 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.config.accounts import AccountConfig
 from mytrading.config.cross_checks import product_of, start_problems, stream_ports, watched_instruments
-from mytrading.config.key_vault import Vault, key_environment, open_vault
+from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
-from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig, rules_of
 from mytrading.messages.enums import Mode, Product
@@ -34,7 +29,6 @@ from mytrading.messages.run_config import (
     RunConfig,
     ServerMode,
     ServerRules,
-    SimulatorRules,
     StrategyRun,
     VenueKind,
     VenueSettings,
@@ -64,7 +58,7 @@ def build_run_config(
     simulator once it serves; without a key one is made up for it.
     """
     if problems := start_problems(settings):
-        raise ConfigurationError(problems)
+        raise ConfigurationError(*problems)
     venue, source, accounts = _servers(settings, rest_url, ws_url, api_key)
     return seal(
         RunConfig(
@@ -82,7 +76,9 @@ def build_run_config(
             rates=settings.rates,
             messaging=part_of(Messaging, settings.messaging, ports=stream_ports(settings.messaging)),
             logging=part_of(LogRules, settings.logging),
-            simulator=_simulator(settings),
+            simulator=replace(settings.simulator, followed=True, speed=1.0, replay="")
+            if settings.on_live_quotes
+            else settings.simulator,
             process=settings.process,
             alert_command=settings.alerts.command,
             accounts=accounts,
@@ -96,14 +92,8 @@ def build_run_config(
     )
 
 
-def _simulator(settings: TradingSettings) -> SimulatorRules:
-    """On live quotes time is real, and nothing is replayed."""
-    rules = settings.simulator
-    return replace(rules, followed=True, speed=1.0, replay="") if settings.on_live_quotes else rules
-
-
 def part_of(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
-    """What the run file has of a section: its fields that `kind` has, and fields of `kind` alone."""
+    """A struct `kind` with the fields that `section` has too, and `own` for the others."""
     shared = [name for name in kind.__struct_fields__ if name not in own]
     return kind(**{name: getattr(section, name) for name in shared}, **own)
 
@@ -132,38 +122,24 @@ def _servers(
 def _accounts(settings: TradingSettings) -> tuple[AccountRun, ...]:
     """The accounts at real servers, the primary first."""
     server = settings.openalgo
-    if settings.primary is not None:
-        vault = open_vault(key_environment(settings.home))
-        return tuple(sorted((_account(account, vault) for account in settings.accounts), key=_primary_first))
-    own = AccountRun(
-        id=server.account,
-        rest_url=server.host,
-        ws_url=_stream_url(server),
-        api_key=server.api_key.get_secret_value(),
-    )
-    return (own,)
-
-
-def _stream_url(server: OpenAlgoSettings) -> str:
-    """The WebSocket's address: encrypted where the server's own is, so that the key never travels in clear there."""
-    scheme = "wss" if server.host.startswith("https://") else "ws"
-    return f"{scheme}://{server.ws_host}:{server.ws_port}"
-
-
-def _account(account: AccountConfig, vault: Vault) -> AccountRun:
-    return AccountRun(
-        id=account.id,
-        rest_url=account.host,
-        ws_url=account.ws_url,
-        api_key=vault.open(account.key, account.id),
-        role=account.role,
-        broker=account.broker,
-        product=account.product,
-    )
-
-
-def _primary_first(account: AccountRun) -> bool:
-    return account.role is not AccountRole.PRIMARY
+    if settings.primary is None:
+        scheme = "wss" if server.host.startswith("https://") else "ws"  # the key never travels in clear beside HTTPS
+        stream, key = f"{scheme}://{server.ws_host}:{server.ws_port}", server.api_key.get_secret_value()
+        return (AccountRun(id=server.account, rest_url=server.host, ws_url=stream, api_key=key),)
+    vault = open_vault(key_environment(settings.home))
+    accounts = [
+        AccountRun(
+            id=account.id,
+            rest_url=account.host,
+            ws_url=account.ws_url,
+            api_key=vault.open(account.key, account.id),
+            role=account.role,
+            broker=account.broker,
+            product=account.product,
+        )
+        for account in settings.accounts
+    ]
+    return tuple(sorted(accounts, key=lambda account: account.role is not AccountRole.PRIMARY))
 
 
 def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, api_key: str) -> VenueSettings:
@@ -225,7 +201,7 @@ def ends_daily(product: Product, plan: LegPlan | None) -> bool:
 
 
 def risk_limits(settings: TradingSettings) -> RiskLimits:
-    """What risk judges by under these settings."""
+    """The limits of risk under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
     return replace(

@@ -1,7 +1,6 @@
-"""The sections of settings.toml: those of the run file, extended by what no daemon reads.
+"""The sections of settings.toml: those of the run file, extended by settings that no daemon reads.
 
-Each setting is declared once, as an annotated field of a section (`messages.run_settings.setting`). `SECTIONS` lists
-them; variables, documents and validation derive from it.
+Each setting is declared once, as an annotated field; variables, documents and validation derive from `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -35,6 +34,8 @@ from mytrading.messages.run_settings import (
 
 INSTRUMENT_TYPES = ("INDEX", "EQ", "FUT", "CE", "PE")
 _PORT = {"ge": 0, "le": 65535}
+_INDICES = ("NIFTY", "BANKNIFTY", "SENSEX")
+_ENABLED = ("NSE", "BSE", "NFO", "BFO", "NSE_INDEX", "BSE_INDEX")
 
 
 def _check_host(value: str) -> None:
@@ -146,19 +147,8 @@ class MessagingSettings(Messaging, frozen=True, kw_only=True):
 class DataSettings(DataRules, frozen=True, kw_only=True):
     """What may be watched and traded, and how the feed treats it."""
 
-    symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "watched besides the strategies' own")] = (
-        "NIFTY",
-        "BANKNIFTY",
-        "SENSEX",
-    )
-    exchanges: Annotated[tuple[str, ...], setting("ENABLED_EXCHANGES", case="upper", among=EXCHANGES)] = (
-        "NSE",
-        "BSE",
-        "NFO",
-        "BFO",
-        "NSE_INDEX",
-        "BSE_INDEX",
-    )
+    symbols: Annotated[tuple[str, ...], setting("ENABLED_SYMBOLS", "watched besides the strategies' own")] = _INDICES
+    exchanges: Annotated[tuple[str, ...], setting("ENABLED_EXCHANGES", case="upper", among=EXCHANGES)] = _ENABLED
     instrument_types: Annotated[
         tuple[str, ...], setting("ENABLED_INSTRUMENT_TYPES", case="upper", among=INSTRUMENT_TYPES)
     ] = INSTRUMENT_TYPES

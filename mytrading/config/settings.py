@@ -1,7 +1,4 @@
-"""The settings of the whole system, validated: `TradingSettings`, with a section for each table of settings.toml.
-
-Built by `loading.load_settings`; read by the command line and by `run_config`, which turns it into the run file.
-"""
+"""`TradingSettings`: all settings, validated, with a section for each table of settings.toml."""
 
 from __future__ import annotations
 
@@ -119,12 +116,15 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def effective_rows(self) -> list[tuple[str, str, str]]:
         """(dotted name, value, origin) of every setting and every running strategy's."""
-        rows = [(name, shown, self.origin(name)) for name, shown in _section_rows(self)]
+        values: list[tuple[str, object]] = [("profile", self.profile)]
+        for section in SECTIONS:
+            values += ((f"{section}.{name}", value) for name, value in settings_of(getattr(self, section)))
+        rows = [(path, format_value(value), self.origin(path)) for path, value in values]
         for account in self.accounts:
             shown = [(name, "***" if name == "key" else format_value(value)) for name, value in account if name != "id"]
-            rows.extend((f"accounts.{account.id}.{name}", value, "config/accounts.toml") for name, value in shown)
+            rows += ((f"accounts.{account.id}.{name}", value, "config/accounts.toml") for name, value in shown)
         for strategy in self.strategies:
-            for name, value in _strategy_values(strategy):
+            for name, value in (*settings_of(strategy), *strategy.parameters.items()):
                 path = f"strategies.{strategy.name}.{name}"
                 rows.append((path, format_value(value), self.origin(path)))
         return rows
@@ -141,16 +141,3 @@ def format_value(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)
     return str(value)
-
-
-def _section_rows(settings: TradingSettings) -> list[tuple[str, str]]:
-    rows = [("profile", settings.profile)]
-    for section in SECTIONS:
-        rows.extend(
-            (f"{section}.{name}", format_value(value)) for name, value in settings_of(getattr(settings, section))
-        )
-    return rows
-
-
-def _strategy_values(strategy: StrategyConfig) -> list[tuple[str, object]]:
-    return [*settings_of(strategy), *strategy.parameters.items()]

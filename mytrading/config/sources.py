@@ -1,7 +1,7 @@
-"""Where settings come from: TOML files, `.env`, the process environment and profiles; each value has its origin.
+"""Sources of settings: TOML files, `.env`, the process environment and profiles; each value has its origin.
 
-A profile is a ready-made set: `paper` and `replay` run on the embedded simulator. They read no `.env` and nothing that
-names a server or a mode, so that `make paper` works on any machine and can never reach a broker.
+The profiles `paper` and `replay` run on the embedded simulator: they read no `.env` and nothing that names a server or
+a mode, so they work on any machine and never reach a broker.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from dotenv.parser import parse_stream
 from mytrading.messages.text import read_bytes
 
 TOO_DEEP = "expected tables and arrays of a few levels, found thousands within each other; correct the file"
+KeyPath = tuple[str | int, ...]
+"""A key of a TOML file with the tables it stands in; tables of an array are numbered from 0."""
+Lines = Mapping[KeyPath, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
         return {}
     text, parsed = found
     name = str(path.relative_to(home))
-    lines = _key_lines(text)
+    lines = {".".join(map(str, place)): line for place, line in key_lines(text).items()}
     try:
         leaves = _leaves(parsed, "")
     except RecursionError:
@@ -124,21 +128,36 @@ def _leaves(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return found
 
 
-def _key_lines(text: str) -> dict[str, int]:
-    """Line numbers of the keys that stand at a line's start."""
-    found: dict[str, int] = {}
-    section = ""
+def key_lines(text: str) -> dict[KeyPath, int]:
+    """Line numbers of the tables and keys that stand at a line's start."""
+    found: dict[KeyPath, int] = {}
+    section: KeyPath = ()
+    tables = Counter[str]()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            section = header[1].strip() + "."
+        if array := re.match(r"\s*\[\[\s*([\w-]+)\s*\]\]", line):
+            found.setdefault((array[1],), number)
+            section = (array[1], tables[array[1]])
+            tables[array[1]] += 1
+            found[section] = number
+        elif header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = tuple(header[1].strip().split("."))
+            found.setdefault(section, number)
         elif key := re.match(r'\s*"?([\w.-]+)"?\s*=', line):
-            found.setdefault(section + key[1], number)
+            found.setdefault((*section, *key[1].split(".")), number)
     return found
+
+
+def place_of(file: str, lines: Lines, key: KeyPath) -> str:
+    """file:line of a key, or of the table it is missing from."""
+    for end in range(len(key), 0, -1):
+        if (line := lines.get(key[:end])) is not None:
+            return f"{file}:{line}"
+    return file
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """`settings` by dotted path, `strategies` by name and setting; they beat files and lose to the environment."""
+    """A preset: `settings` by dotted path, `strategies` by name and setting; files lose to it, variables win."""
 
     name: str
     simulated: bool
@@ -165,16 +184,9 @@ _SIMULATED = {
 
 # Short averages that join the trend they find, so that a newcomer sees a trade within seconds at speed 60.
 _QUICK_SMA = {
-    "symbols": "NIFTY",
-    "timeframes": "1m",
-    "fast_period": 3,
-    "slow_period": 8,
-    "join_trend": True,
-    "trade_long": "NIFTY ATM CE nearest",
-    "trade_short": "none",
-    "direction": "long",
-    "lots": 1,
-}
+    "symbols": "NIFTY", "timeframes": "1m", "fast_period": 3, "slow_period": 8, "join_trend": True,
+    "trade_long": "NIFTY ATM CE nearest", "trade_short": "none", "direction": "long", "lots": 1,
+}  # fmt: skip
 
 
 def profile_named(name: str) -> Profile:

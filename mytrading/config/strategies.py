@@ -1,19 +1,19 @@
 """The settings of one strategy: `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`.
 
-A strategy's own parameters are those of its class; the settings here mean the same for every strategy. A setting that
-could never act is refused with the reason, since a limit that does not hold is worse than none.
+A strategy's own parameters are those of its class. A setting that could never act is refused with the reason.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import time
+from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from mytrading.config.validation import declarations, validated
-from mytrading.messages.enums import Product, Side
+from mytrading.core.options.leg_grammar import parse_option_range, parse_time_of_day, parse_trade
+from mytrading.messages.enums import Product
 from mytrading.messages.exit_rules import (
     LevelKind,
     LevelRule,
@@ -26,70 +26,15 @@ from mytrading.messages.exit_rules import (
 )
 from mytrading.messages.run_config import (
     AllocationMode,
-    ExpiryRule,
     OptionRange,
     Parameter,
     SizingRule,
     StrategySettings,
-    TradeKind,
     TradeRule,
 )
 from mytrading.messages.run_settings import setting
 
 _MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
-_EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"
-_OPTION = re.compile(
-    r"(?:(?P<side>BUY|SELL)\s+)?(?:(?P<underlying>(?!ATM|ITM|OTM|STRIKE)[A-Z][A-Z0-9&-]*)\s+)?"
-    r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)" + _EXPIRY
-)
-_FUTURE = re.compile("FUTURE" + _EXPIRY)
-_RANGE = re.compile(r"ATM\s+(?P<strikes>\d{1,3})" + _EXPIRY)
-MOST_STRIKES = 40
-"""Either side: 162 contracts, each with quotes, bars and history."""
-_EXPECTED = (
-    "expected same, future [nearest|next|monthly|next monthly], none, or an option such as 'NIFTY ATM CE nearest', "
-    "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
-)
-
-
-def parse_trade(text: str, long: bool) -> TradeRule | None:
-    """The rule in a text; None for `none`. `ValueError` shows what may be written."""
-    word = " ".join(text.upper().split())
-    side = Side.BUY if long else Side.SELL
-    if word == "NONE":
-        return None
-    if word == "SAME":
-        return TradeRule(kind=TradeKind.SAME, side=side)
-    if future := _FUTURE.fullmatch(word):
-        return TradeRule(kind=TradeKind.FUTURE, side=side, expiry=_expiry(future))
-    option = _OPTION.fullmatch(word)
-    if option is None:
-        raise ValueError(f"{_EXPECTED}; found {text!r}")
-    return TradeRule(
-        kind=TradeKind.OPTION,
-        side=Side(option["side"] or "BUY"),
-        underlying=option["underlying"] or "",
-        expiry=_expiry(option),
-        strike=option["strike"],
-        right=option["right"],
-    )
-
-
-def _expiry(match: re.Match[str]) -> ExpiryRule:
-    return ExpiryRule((match["expiry"] or "NEAREST").lower().replace(" ", "_"))
-
-
-def parse_options(text: str) -> OptionRange | None:
-    """The options that a text says are watched; None for an empty one. `ValueError` shows what may be written."""
-    if not text.strip():
-        return None
-    found = _RANGE.fullmatch(" ".join(text.upper().split()))
-    if found is None or not 0 <= int(found["strikes"]) <= MOST_STRIKES:
-        raise ValueError(
-            f"expected ATM, strikes either side up to {MOST_STRIKES}, and an expiry, say 'ATM 20 nearest'; "
-            f"found {text!r}"
-        )
-    return OptionRange(strikes=int(found["strikes"]), expiry=_expiry(found))
 
 
 def parse_factors(words: Iterable[str]) -> dict[str, float]:
@@ -104,18 +49,10 @@ def parse_factors(words: Iterable[str]) -> dict[str, float]:
     return factors
 
 
-def _day_time(value: Any) -> Any:
-    """`15:10`, quoted or not, as text; `ValueError` for what is no time of day."""
-    if isinstance(value, time):
-        return value.strftime("%H:%M:%S")
-    text = str(value).strip()
-    if not text:
-        return ""
-    try:
-        time.fromisoformat(text if ":" in text else "no time")
-    except ValueError:
-        raise ValueError(f"expected a time of day in India, say 15:10; found {text!r}") from None
-    return text
+def _day_time(value: Any) -> str:
+    """A time of day, quoted or not, as text."""
+    parse_time_of_day(value)
+    return value.strftime("%H:%M:%S") if isinstance(value, time) else str(value).strip()
 
 
 def _check_symbols(symbols: tuple[str, ...]) -> None:
@@ -123,10 +60,7 @@ def _check_symbols(symbols: tuple[str, ...]) -> None:
         raise ValueError("expected at least one instrument, say NIFTY or NSE:SBIN; ENABLED_STRATEGIES switches off")
 
 
-def _check_trade(text: str) -> None:
-    parse_trade(text, long=True)
-
-
+_trade_check = partial(parse_trade, long=True)
 _LEVEL = "percentage or points from the entry price, or premium: a price itself"
 
 
@@ -139,10 +73,10 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     symbols: Annotated[tuple[str, ...], setting(note="what it watches", check=_check_symbols)] = ("NIFTY",)
     options: Annotated[
         str,
-        setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_options),
+        setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_option_range),
     ] = ""
-    trade_long: Annotated[str, setting(note="what a long signal trades", check=_check_trade)] = "same"
-    trade_short: Annotated[str, setting(note="what a short signal trades", check=_check_trade)] = "same"
+    trade_long: Annotated[str, setting(note="what a long signal trades", check=_trade_check)] = "same"
+    trade_short: Annotated[str, setting(note="what a short signal trades", check=_trade_check)] = "same"
     intraday: Annotated[
         bool | None, setting(note="closed by the venue's square-off whatever its product; not set: MIS alone")
     ] = None
@@ -218,7 +152,7 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     @property
     def option_range(self) -> OptionRange | None:
         """Options that are watched by rule."""
-        return parse_options(self.options)
+        return parse_option_range(self.options)
 
     @property
     def long(self) -> TradeRule | None:
@@ -262,36 +196,33 @@ def rules_of(given: StrategyConfig, underlying: str) -> StrategyRules:
         leg_take_profit=LevelRule(kind=given.risk_leg_take_profit_type, value=given.risk_leg_take_profit),
         leg_trailing=LevelRule(kind=LevelKind(given.risk_leg_trailing_type), value=given.risk_leg_trailing),
         leg_trailing_enabled=given.risk_leg_trailing_enabled,
-        trend=_trend_of(given, underlying),
-        entry_time=_seconds(given.risk_entry_time),
-        exit_time=_seconds(given.risk_exit_time),
-        square_off_time=_seconds(given.square_off_named),
+        trend=TrendRule()
+        if given.risk_supertrend == "off"
+        else TrendRule(
+            exit=TrendExit(given.risk_supertrend),
+            period=given.risk_supertrend_period,
+            multiplier=given.risk_supertrend_multiplier,
+            minutes=_MINUTES[given.risk_supertrend_timeframe],
+            instrument=underlying if given.risk_supertrend_on is TrendSource.UNDERLYING else "",
+            require_cross=given.risk_supertrend_require_cross,
+        ),
+        entry_time=parse_time_of_day(given.risk_entry_time),
+        exit_time=parse_time_of_day(given.risk_exit_time),
+        square_off_time=parse_time_of_day(given.square_off_named),
     )
-
-
-def _trend_of(given: StrategyConfig, underlying: str) -> TrendRule:
-    if given.risk_supertrend == "off":
-        return TrendRule()
-    return TrendRule(
-        exit=TrendExit(given.risk_supertrend),
-        period=given.risk_supertrend_period,
-        multiplier=given.risk_supertrend_multiplier,
-        minutes=_MINUTES[given.risk_supertrend_timeframe],
-        instrument=underlying if given.risk_supertrend_on is TrendSource.UNDERLYING else "",
-        require_cross=given.risk_supertrend_require_cross,
-    )
-
-
-def _seconds(text: str) -> int:
-    at = time.fromisoformat(text) if text else time(0)
-    return at.hour * 3600 + at.minute * 60 + at.second
 
 
 def risk_problems(
     given: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
 ) -> Iterator[tuple[str, str]]:
-    """(key of StrategyConfig, what is wrong) for settings of a strategy that contradict each other."""
-    yield from _share_problems(given)
+    """(key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
+    for name, value, kind in (  # a loss of 100 % or more is never reached, nor is a stop so far behind
+        ("risk_trailing", given.risk_trailing, given.risk_trailing_type.value),
+        ("risk_leg_stop_loss", given.risk_leg_stop_loss, given.risk_leg_stop_loss_type.value),
+        ("risk_leg_trailing", given.risk_leg_trailing, given.risk_leg_trailing_type),
+    ):
+        if kind == "percentage" and value >= 100:
+            yield name, f"expected less than 100 per cent, found {value:g}; for points set {_key(name)}_type"
     yield from _time_problems(given)
     trailing = given.risk_trailing or given.risk_leg_trailing or given.risk_leg_trailing_enabled
     if trailing and not trailing_enabled:
@@ -313,26 +244,14 @@ def risk_problems(
         yield "intraday", "the broker squares MIS off every day: expected product NRML or CNC for intraday = false"
 
 
-def _share_problems(given: StrategyConfig) -> Iterator[tuple[str, str]]:
-    """A loss of 100 % or more is never reached, nor is a stop so far behind."""
-    shares = (
-        ("risk_trailing", given.risk_trailing, given.risk_trailing_type.value),
-        ("risk_leg_stop_loss", given.risk_leg_stop_loss, given.risk_leg_stop_loss_type.value),
-        ("risk_leg_trailing", given.risk_leg_trailing, given.risk_leg_trailing_type),
-    )
-    for name, value, kind in shares:
-        if kind == "percentage" and value >= 100:
-            yield name, f"expected less than 100 per cent, found {value:g}; for points set {_key(name)}_type"
-
-
 def _time_problems(given: StrategyConfig) -> Iterator[tuple[str, str]]:
     own, other = given.risk_square_off_time, given.square_off
-    if own and other and _seconds(own) != _seconds(other):
+    if own and other and parse_time_of_day(own) != parse_time_of_day(other):
         text = f"expected the same time as risk.square_off_time {own}, or one of the two alone; found {other}"
         yield "square_off", text
     last = "risk_square_off_time" if own or not other else "square_off"
     times = [(name, getattr(given, name)) for name in ("risk_entry_time", "risk_exit_time", last)]
-    found = [(name, _seconds(text), text) for name, text in times if text]
+    found = [(name, parse_time_of_day(text), text) for name, text in times if text]
     for (earlier, first, text), (name, second, later) in pairwise(found):
         if second <= first:
             yield name, f"expected a time after {_key(earlier)} {text}, found {later}"

@@ -1,7 +1,6 @@
-"""Which strategies the files in `strategies/` offer, read from their syntax without running them.
+"""Strategies that the files in `strategies/` declare, read from their syntax: the command line runs no author code.
 
-The command line runs no author code. A file that offers no strategy is reported as strategies that cannot run, with
-file, line and why.
+A file without a usable strategy is reported as strategies that cannot run, with file, line and reason.
 """
 
 from __future__ import annotations
@@ -39,11 +38,8 @@ def discover_strategies(folder: Path) -> tuple[KnownStrategy, ...]:
 
     A file that offers none is there under its own name and those of its classes, with its fault.
     """
-    found: list[KnownStrategy] = []
-    for path in sorted(folder.glob("*.py")):
-        if not path.name.startswith("_"):
-            found.extend(_scan(path))
-    return tuple(found)
+    files = (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
+    return tuple(item for path in files for item in _scan(path))
 
 
 def duplicate_names(known: Iterable[KnownStrategy]) -> dict[str, str]:
@@ -63,34 +59,28 @@ def _scan(path: Path) -> list[KnownStrategy]:
     try:
         source = path.read_bytes()
     except OSError as error:
-        return [_broken(path, path.stem, f": cannot be read: {error.strerror}")]
+        return _broken(path, b"", f": cannot be read: {error.strerror}")
     try:
         tree = ast.parse(source, filename=str(path))
     except (SyntaxError, ValueError) as error:
         line, text = getattr(error, "lineno", None) or 1, (getattr(error, "text", None) or "").strip()
-        said = f":{line}: {getattr(error, 'msg', error)}{f' ({text})' if text else ''}"
-        return [_broken(path, name, said) for name in _names_in(path, source)]
+        return _broken(path, source, f":{line}: {getattr(error, 'msg', error)}{f' ({text})' if text else ''}")
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     public = [node for node in classes.values() if not node.name.startswith("_") and _is_strategy(node, classes)]
     if not public:
-        said = ": no strategy in it: expected a class that inherits from BaseStrategy; a helper's name begins with _"
-        return [_broken(path, name, said) for name in _names_in(path, source)]
+        fault = ": no strategy in it: expected a class that inherits from BaseStrategy; a helper's name begins with _"
+        return _broken(path, source, fault)
     for node in public:
         if own := next((item for item in node.body if getattr(item, "name", "") == "__init__"), None):
-            said = f":{own.lineno}: {node.name} defines __init__: write initialize(self) instead"
-            return [_broken(path, name, said) for name in _names_in(path, source)]
+            return _broken(path, source, f":{own.lineno}: {node.name} defines __init__: write initialize(self) instead")
     return [_describe(node, classes, path) for node in public]
 
 
-def _broken(path: Path, name: str, said: str) -> KnownStrategy:
-    file = f"{path.parent.name}/{path.name}"
-    return KnownStrategy(name=name, file=file, fault=f"{file}{said}")
-
-
-def _names_in(path: Path, source: bytes) -> list[str]:
-    """What a strategy of a file that cannot be used may be called: its classes' names, and its own."""
+def _broken(path: Path, source: bytes, fault: str) -> list[KnownStrategy]:
+    """A file that cannot be used, under each name its strategy may have: those of its classes, and its own."""
     names = re.findall(r"^class\s+([A-Za-z]\w*)", source.decode("utf-8", "replace"), re.MULTILINE)
-    return list(dict.fromkeys((*names, path.stem)))
+    file = f"{path.parent.name}/{path.name}"
+    return [KnownStrategy(name=name, file=file, fault=f"{file}{fault}") for name in dict.fromkeys((*names, path.stem))]
 
 
 def _is_strategy(node: ast.ClassDef, classes: dict[str, ast.ClassDef]) -> bool:

@@ -1,6 +1,6 @@
-"""Short names of instruments: what `NIFTY` means, from `config/symbols.toml`.
+"""Short names of instruments, from `config/symbols.toml`, for files, variables and command lines.
 
-Everything but files, variables and command lines identifies an instrument by `EXCHANGE:SYMBOL`.
+Everything else identifies an instrument by `EXCHANGE:SYMBOL`.
 """
 
 from __future__ import annotations

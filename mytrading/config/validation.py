@@ -1,13 +1,9 @@
-"""From raw values to validated sections, as the declarations of their fields say.
-
-A section is a struct whose settings are annotated with `messages.run_settings.Setting`; pydantic judges the values by a
-model that is derived from it.
-"""
+"""From raw values to validated sections: pydantic judges by a model derived from the declared fields of a section."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -25,11 +21,9 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 @cache
 def declarations(section: type[msgspec.Struct]) -> Mapping[str, Setting]:
     """The settings of a section by field, in its order; fields that no setting reaches are left out."""
-    found: dict[str, Setting] = {}
-    for name, kind in get_type_hints(section, include_extras=True).items():
-        if get_origin(kind) is Annotated and isinstance(get_args(kind)[1], Setting):
-            found[name] = get_args(kind)[1]
-    return MappingProxyType(found)
+    kinds = get_type_hints(section, include_extras=True)
+    annotated = {name: get_args(kind)[1] for name, kind in kinds.items() if get_origin(kind) is Annotated}
+    return MappingProxyType({name: note for name, note in annotated.items() if isinstance(note, Setting)})
 
 
 def settings_of(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
@@ -58,30 +52,28 @@ def model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
 
 
 def _constrained(kind: Any, declared: Setting) -> Any:
-    """A field's type with its bounds and what reads its text. Of several readers pydantic calls the last one first."""
+    """A field's type with its bounds and readers. Of several readers pydantic calls the last one first."""
     about = dict(declared.bounds) | ({"description": declared.note} if declared.note else {})
     rules: list[Any] = [Field(**about)] if about else []
     if kind == tuple[str, ...]:
         rules.append(BeforeValidator(split_names))
     if declared.case:
-        rules.append(BeforeValidator(_lower if declared.case == "lower" else _upper))
+        cased = str.lower if declared.case == "lower" else str.upper
+        rules.append(BeforeValidator(lambda value: cased(value) if isinstance(value, str) else value))
     if declared.unit:
         rules.append(BeforeValidator(parse_size if declared.unit == "bytes" else parse_days))
     if declared.read is not None:
         rules.append(BeforeValidator(declared.read))
     if declared.among:
         rules.append(AfterValidator(lambda words: some_of(declared.among, words)))
-    if declared.check is not None:
-        rules.append(AfterValidator(_passing(declared.check)))
+    if (check := declared.check) is not None:
+
+        def judge(value: Any) -> Any:
+            check(value)
+            return value
+
+        rules.append(AfterValidator(judge))
     return Annotated[kind, *rules] if rules else kind
-
-
-def _passing(check: Callable[[Any], object]) -> Callable[[Any], Any]:
-    def judge(value: Any) -> Any:
-        check(value)
-        return value
-
-    return judge
 
 
 def split_names(value: object) -> object:
@@ -105,14 +97,6 @@ def parse_size(value: object) -> object:
 def parse_days(value: object) -> object:
     """`"30 days"` as 30."""
     return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
 
 
 def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:

@@ -113,9 +113,9 @@ def _made(path: Path, make: Callable[[dict[str, Any]], Made]) -> Made:
     try:
         return make(tomllib.loads(path.read_text(encoding="utf-8")))
     except CalendarError as error:
-        raise ConfigurationError(error.problems) from error
+        raise ConfigurationError(*error.problems) from error
     except (OSError, ValueError) as error:
-        raise ConfigurationError([f"config/{path.name}: {error}"]) from error
+        raise ConfigurationError(f"config/{path.name}: {error}") from error
 
 
 def calendar_of(home: Path | str) -> Calendar:

@@ -1,7 +1,7 @@
-"""Leg grammar: how strikes, expiries, stops, times and conditions of legs are written, and what they parse into.
+"""Leg grammar: texts for strikes, expiries, trades, stops, times and conditions, and what they parse into.
 
-One grammar for leg files, authors' code and commands. Whatever cannot be parsed is a `ValueError` that shows what may
-be written; parsed rules have one spelling.
+One grammar for settings, leg files, authors' code and commands. A text that cannot be parsed is a `ValueError` that
+shows what may be written.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from datetime import time
 from typing import Any
 
 from mytrading.core.text.spelling import hint
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import Product, Side
 from mytrading.messages.leg_plan import Comparison, LegStop, Operand, StopKind
-from mytrading.messages.run_config import ExpiryRule
+from mytrading.messages.run_config import ExpiryRule, OptionRange, TradeKind, TradeRule
 
 STRIKES = "ATM, ITM n, OTM n, STRIKE n, PREMIUM n or DELTA n"
 MOST_OFFSET = 20
@@ -27,6 +27,19 @@ _STOP = re.compile(r"(\d+(?:\.\d+)?)\s*(%|percent|points?)|price\s+(\d+(?:\.\d+)
 _OPERAND = re.compile(r"([A-Za-z_][\w.]*)\s*(?:\(([^()]*)\))?")
 _SIDES = re.compile(r"(.+?)(?:\s+(above|below)\s+|\s*([<>])\s*)(.+)", re.IGNORECASE)
 _EXPECTED = "expected 'always', or comparisons such as 'close above SMA(20) and RSI(14) below 70'"
+_EXPIRY = r"(?:\s+(?P<expiry>NEXT[ _]MONTHLY|NEAREST|NEXT|MONTHLY))?"
+_TRADE_OPTION = re.compile(
+    r"(?:(?P<side>BUY|SELL)\s+)?(?:(?P<underlying>(?!ATM|ITM|OTM|STRIKE)[A-Z][A-Z0-9&-]*)\s+)?"
+    r"(?P<strike>ATM|(?:ITM|OTM)\s+\d+|STRIKE\s+[\d.]+)\s+(?P<right>CE|PE)" + _EXPIRY
+)
+_TRADE_FUTURE = re.compile("FUTURE" + _EXPIRY)
+_RANGE = re.compile(r"ATM\s+(?P<strikes>\d{1,3})" + _EXPIRY)
+MOST_STRIKES = 40
+"""Of an option range, either side: 162 contracts, each with quotes, bars and history."""
+_TRADES = (
+    "expected same, future [nearest|next|monthly|next monthly], none, or an option such as 'NIFTY ATM CE nearest', "
+    "'OTM 2 PE next', 'SELL NIFTY ATM PE monthly'"
+)
 
 
 def parse_strike(text: str) -> str:
@@ -57,6 +70,42 @@ def parse_expiry(text: str) -> ExpiryRule:
     if word not in set(ExpiryRule):
         raise ValueError(f"expiry: found {text!r}{hint(text, list(ExpiryRule))}")
     return ExpiryRule(word)
+
+
+def parse_trade(text: str, long: bool) -> TradeRule | None:
+    """`SELL NIFTY ATM PE monthly`, `future next` or `same` as the trade rule of a direction; None for `none`."""
+    word = " ".join(text.upper().split())
+    side = Side.BUY if long else Side.SELL
+    if word == "NONE":
+        return None
+    if word == "SAME":
+        return TradeRule(kind=TradeKind.SAME, side=side)
+    if future := _TRADE_FUTURE.fullmatch(word):
+        return TradeRule(kind=TradeKind.FUTURE, side=side, expiry=parse_expiry(future["expiry"] or "nearest"))
+    option = _TRADE_OPTION.fullmatch(word)
+    if option is None:
+        raise ValueError(f"{_TRADES}; found {text!r}")
+    return TradeRule(
+        kind=TradeKind.OPTION,
+        side=Side(option["side"] or "BUY"),
+        underlying=option["underlying"] or "",
+        expiry=parse_expiry(option["expiry"] or "nearest"),
+        strike=option["strike"],
+        right=option["right"],
+    )
+
+
+def parse_option_range(text: str) -> OptionRange | None:
+    """`ATM 20 nearest` as the options watched by rule; None for empty text."""
+    if not text.strip():
+        return None
+    found = _RANGE.fullmatch(" ".join(text.upper().split()))
+    if found is None or int(found["strikes"]) > MOST_STRIKES:
+        raise ValueError(
+            f"expected ATM, strikes either side up to {MOST_STRIKES}, and an expiry, say 'ATM 20 nearest'; "
+            f"found {text!r}"
+        )
+    return OptionRange(strikes=int(found["strikes"]), expiry=parse_expiry(found["expiry"] or "nearest"))
 
 
 def parse_contract_product(text: str) -> Product | None:
@@ -98,7 +147,7 @@ def parse_time_of_day(value: Any) -> int:
     try:
         return parse_time_of_day(time.fromisoformat(text if ":" in text else "no time"))
     except ValueError:
-        raise ValueError(f"expected a time of day in India, say 09:20; found {text!r}") from None
+        raise ValueError(f"expected a time of day in India, say 15:10; found {text!r}") from None
 
 
 def parse_stop(text: str) -> LegStop:
@@ -147,12 +196,12 @@ def _indicator(word: str, given: str) -> Operand:
     from mytrading.core.indicators import BUILT_IN  # talib loads only for a file that compares with an indicator
 
     function, dot, output = word.partition(".")
-    known = BUILT_IN.get(word) or BUILT_IN.get(function.upper() + dot + output)
-    if known is None:
+    indicator = BUILT_IN.get(word) or BUILT_IN.get(function.upper() + dot + output)
+    if indicator is None:
         outputs = [f"{function.upper()}.{name}" for name in BUILT_IN.outputs(function.upper())]
         near = f"; expected one of {', '.join(outputs)}" if outputs else hint(word, [*BUILT_IN, *COLUMNS])
         raise ValueError(f"no indicator {word!r}{near}")
-    return Operand(word=known.name, parameters=_parameters(known.name, known.parameters, given))
+    return Operand(word=indicator.name, parameters=_parameters(indicator.name, indicator.parameters, given))
 
 
 def _parameters(word: str, known: Mapping[str, float], given: str) -> dict[str, float]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -26,15 +27,41 @@ from mytrading.runtime.supervision import control
 from mytrading.runtime.supervision.hang_check import SILENCE_NS, STALL_NS, Silence, SupervisorGuard
 from mytrading.runtime.supervision.instance_lock import holder
 
-UNHEARD_NS = 30_000_000_000
+UNHEARD_NS = 30 * SECOND
 """Time for a process without a heartbeat to start, from its first sight; doubled after each time it was too short."""
 MAX_DOUBLINGS = 3
 LOOK_S = 0.5
 EXPORT_S = 300.0
 """How often to see whether a day is over and to be exported."""
-
-WINDOW_NS = MINUTE
+RESTARTED_NS = MINUTE
+"""How long the restart of a daemon is an alert."""
 DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
+
+
+class ActiveAlert(NamedTuple):
+    """An alert that stands; a later `at_ns` is another occurrence."""
+
+    severity: Severity
+    text: str
+    at_ns: int = 0
+
+
+def active_alerts(
+    restarted: Mapping[str, int], hung: Mapping[str, tuple[int, str]], stopped: Mapping[str, str],
+    given_up: Mapping[str, str],
+) -> dict[tuple[str, str], ActiveAlert]:  # fmt: skip
+    """Alerts that stand, by code and daemon.
+
+    `restarted` and `hung` have the machine time of the newest restart or kill by daemon, the others have texts.
+    """
+    died = "{} died and was started again"
+    found = {
+        ("DAEMON_RESTARTED", name): ActiveAlert(Severity.WARNING, died.format(name), at_ns)
+        for name, at_ns in restarted.items()
+    }
+    found |= {("DAEMON_HUNG", name): ActiveAlert(Severity.CRITICAL, text, at) for name, (at, text) in hung.items()}
+    found |= {("DAEMON_STOPPED", name): ActiveAlert(Severity.CRITICAL, text) for name, text in stopped.items()}
+    return found | {("DAEMON_GIVEN_UP", name): ActiveAlert(Severity.CRITICAL, text) for name, text in given_up.items()}
 
 
 class _LastBeat(NamedTuple):
@@ -54,13 +81,15 @@ class Watchdog(Daemon):
         self._silences = {name: Silence() for name in ALL}
         self._slow: dict[str, int] = {}
         self._absent: dict[str, int] = {}
-        self._reported: set[str] = set()
         self._restarted: dict[str, int] = {}
+        self._hung: dict[str, tuple[int, str]] = {}
+        self._stopped: dict[str, str] = {}
+        self._given_up: dict[str, str] = {}
+        self._active: dict[tuple[str, str], ActiveAlert] = {}
         self._last_look = machine_now()
         self._killed = 0
         self._supervisor = control.Ended(config)
         self._guard = SupervisorGuard(config, SILENCE_NS)
-        self._given_up: set[str] = set()
         self._command: AlertCommand | None = None
         self._handed: set[str] = set()
 
@@ -74,14 +103,18 @@ class Watchdog(Daemon):
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
 
-    def _export(self, _machine_ns: int) -> None:
-        if pid := control.export_days(self.config):
-            self.log.info("export.started", pid=pid)
-
     def teardown(self) -> None:
         """Stop the alert command."""
         if self._command is not None:
             self._command.stop()
+
+    def figures(self) -> dict[str, float]:
+        """Numbers of killed and of given-up daemons."""
+        return {"killed": float(self._killed), "given_up": float(len(self._given_up))}
+
+    def _export(self, _machine_ns: int) -> None:
+        if pid := control.export_days(self.config):
+            self.log.info("export.started", pid=pid)
 
     def on_alert(self, alert: Alert) -> None:
         """Pass the alert of a stopped gateway to the operator's command; the gateway itself passes all others."""
@@ -91,96 +124,89 @@ class Watchdog(Daemon):
         (self._handed.discard if known else self._handed.add)(alert.code)
         self._command.hand_over(alert)
 
+    def _update_alerts(self) -> None:
+        """Raise and clear the difference to the alerts that stood before."""
+        before, active = self._active, active_alerts(self._restarted, self._hung, self._stopped, self._given_up)
+        self._active = active
+        for code, subject in before.keys() - active.keys():
+            self.alerts.clear(code, subject)
+        for (code, subject), alert in active.items():
+            if before.get((code, subject)) != alert:
+                self.alerts.raise_(code, alert.severity, subject, alert.text)
+
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message
         if not isinstance(beat, Heartbeat):
             return
-        known = self._beats.get(beat.daemon)
+        name, known = beat.daemon, self._beats.get(beat.daemon)
         if known is not None and known.pid != beat.pid:
-            self._restarted[beat.daemon] = beat.machine_ns
-            text = f"{beat.daemon} died and was started again"
-            self.alerts.raise_("DAEMON_RESTARTED", Severity.WARNING, beat.daemon, text)
+            self._restarted[name] = beat.machine_ns
         if beat.state is DaemonState.STOPPING:
-            self._beats.pop(beat.daemon, None)
-            return
-        starting = beat.state is DaemonState.STARTING
-        if not starting:
-            self._slow.pop(beat.daemon, None)
-            self._supervisor.full.discard(beat.daemon)
-        limit = self._time_to_start(beat.daemon) if starting else SILENCE_NS
-        self._beats[beat.daemon] = _LastBeat(beat.pid, beat.machine_ns, limit)
-        self.alerts.clear("DAEMON_HUNG", beat.daemon)
+            self._beats.pop(name, None)
+        else:
+            starting = beat.state is DaemonState.STARTING
+            if not starting:
+                self._slow.pop(name, None)
+                self._supervisor.full.discard(name)
+            limit = self._time_to_start(name) if starting else SILENCE_NS
+            self._beats[name] = _LastBeat(beat.pid, beat.machine_ns, limit)
+            self._hung.pop(name, None)
+        self._update_alerts()
 
     def _time_to_start(self, name: str) -> int:
         return UNHEARD_NS << min(self._slow.get(name, 0), MAX_DOUBLINGS)
 
-    def _report_given_up(self) -> None:
-        """Keep an alert for each program that supervisor gave up, until it is started again."""
-        given_up = self._supervisor.look()
-        for name in given_up - self._given_up:
-            said = control.last_words(self.config, name) or "no word"
-            text = (
-                f"{name} ended {control.EXITS} times within a minute and stays stopped; its last words: {said}; "
-                f"see `mytrading logs {name}`, mend the cause, then `mytrading down` and `up`"
-            )
-            self.alerts.raise_("DAEMON_GIVEN_UP", Severity.CRITICAL, name, text)
-        for name in self._given_up - given_up:
-            self.alerts.clear("DAEMON_GIVEN_UP", name)
-        self._given_up = given_up
-
     def _look(self, machine_ns: int) -> None:
-        self._report_given_up()
+        given_up = self._supervisor.look()
+        self._given_up = {name: self._given_up.get(name) or self._why_given_up(name) for name in given_up}
         stalled = machine_ns - self._last_look > STALL_NS
         self._last_look = machine_ns
         if stalled:
             self._beats = {name: beat._replace(at_ns=machine_ns) for name, beat in self._beats.items()}
             self._absent.clear()
-            return
-        for name in ALL:
-            if name != self.name:
-                self._look_at(name, machine_ns)
-        self._clear_old_restarts(machine_ns)
+        else:
+            for name in ALL:
+                if name != self.name:
+                    self._look_at(name, machine_ns)
+            self._restarted = {name: at for name, at in self._restarted.items() if machine_ns - at <= RESTARTED_NS}
+        self._update_alerts()
+
+    def _why_given_up(self, name: str) -> str:
+        return (
+            f"{name} ended {control.EXITS} times within a minute and stays stopped; its last words: "
+            f"{control.last_words(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, then "
+            "`mytrading down` and `up`"
+        )
 
     def _look_at(self, name: str, machine_ns: int) -> None:
         """Check one daemon; one that hung before its first heartbeat, or before ours, is known by its lock alone."""
         beat = self._beats.get(name)
         if beat is None or beat.limit_ns != SILENCE_NS:
-            beat = self._from_lock(name, beat, machine_ns)
+            pid = holder(self.config.lock_dir / f"{name}.lock")
+            if pid is None or not pid.isdigit():
+                self._beats.pop(name, None)
+                beat = None
+            elif beat is None or beat.pid != int(pid):
+                beat = self._beats[name] = _LastBeat(int(pid), machine_ns, self._time_to_start(name))
         if beat is not None and self._silences[name].of(beat.pid, beat.at_ns, machine_ns) > beat.limit_ns:
             self._kill(name, beat, machine_ns)
-        self._report_absent(name, beat is None, machine_ns)
-
-    def _from_lock(self, name: str, beat: _LastBeat | None, machine_ns: int) -> _LastBeat | None:
-        pid = holder(self.config.lock_dir / f"{name}.lock")
-        if pid is None or not pid.isdigit():
-            self._beats.pop(name, None)
-            return None
-        if beat is None or beat.pid != int(pid):
-            beat = self._beats[name] = _LastBeat(int(pid), machine_ns, self._time_to_start(name))
-        return beat
-
-    def _report_absent(self, name: str, absent: bool, machine_ns: int) -> None:
-        """Keep an alert for a daemon that does not run, at once if supervisor will not start it."""
-        full = name in self._supervisor.full
-        if not absent and not full:
+        full, stopped = name in self._supervisor.full, name in self._supervisor.stopped
+        if beat is not None and not full:
             self._absent.pop(name, None)
-            self._reported.discard(name)
-            self.alerts.clear("DAEMON_STOPPED", name)
+            self._stopped.pop(name, None)
             return
         since = self._absent.setdefault(name, machine_ns)
-        stopped = name in self._supervisor.stopped
         late = full or stopped or machine_ns - since > UNHEARD_NS
-        if not late or name in (*self._reported, *self._given_up) or control.is_stopping(self.config.state):
+        if not late or name in self._stopped or name in self._given_up or control.is_stopping(self.config.state):
             return
-        self._reported.add(name)
         text = f"{name} has no room on the disk: free space; it is tried again every {control.FULL_WAIT_S:.0f} s"
         if stopped or not (full or disk_space.is_used_up(self.config)):
-            said = control.last_words(self.config, name) or "no word"
             text = (
-                f"{name} does not run and is not started again; its last words: {said}; see `mytrading logs {name}`, "
-                "mend the cause, then `mytrading down` and `up`"
+                f"{name} does not run and is not started again; its last words: "
+                f"{control.last_words(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, "
+                "then `mytrading down` and `up`"
             )
-        self.alerts.raise_("DAEMON_STOPPED", Severity.CRITICAL, name, text)
+        self._stopped[name] = text
 
     def _kill(self, name: str, beat: _LastBeat, machine_ns: int) -> None:
         """Kill by the pid of the heartbeat or the lock, if that process still holds the daemon's lock."""
@@ -190,22 +216,10 @@ class Watchdog(Daemon):
         self._killed += 1
         if beat.limit_ns != SILENCE_NS:
             self._slow[name] = self._slow.get(name, 0) + 1
-        self.alerts.raise_(
-            "DAEMON_HUNG",
-            Severity.CRITICAL,
-            name,
-            f"{name} (pid {beat.pid}) sent no heartbeat for {beat.limit_ns // SECOND} s: killed, starts again",
-        )
+        seconds = beat.limit_ns // SECOND
+        text = f"{name} (pid {beat.pid}) sent no heartbeat for {seconds} s: killed, starts again"
+        self._hung[name] = (machine_ns, text)
+        self._update_alerts()
         with suppress(ProcessLookupError):
             os.kill(beat.pid, signal.SIGKILL)
         self._beats[name] = _LastBeat(beat.pid, machine_ns, 2 * SILENCE_NS)
-
-    def _clear_old_restarts(self, machine_ns: int) -> None:
-        for name, at_ns in list(self._restarted.items()):
-            if machine_ns - at_ns > WINDOW_NS:
-                del self._restarted[name]
-                self.alerts.clear("DAEMON_RESTARTED", name)
-
-    def figures(self) -> dict[str, float]:
-        """Numbers of killed and of given-up daemons."""
-        return {"killed": float(self._killed), "given_up": float(len(self._given_up))}

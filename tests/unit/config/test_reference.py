@@ -14,9 +14,10 @@ from mytrading.config import TradingSettings, load_settings
 from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, STRATEGY_PATH, UNUSED, VARIABLES
 from mytrading.config.run_config import run_of
 from mytrading.config.sections import SECTIONS
-from mytrading.config.strategies import StrategyConfig, parse_trade, strategy_config
+from mytrading.config.strategies import StrategyConfig, strategy_config
 from mytrading.config.strategy_files import discover_strategies
 from mytrading.config.validation import declarations, validated
+from mytrading.core.options.leg_grammar import parse_trade
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import ExpiryRule, StrategySettings
 from mytrading.messages.run_settings import (

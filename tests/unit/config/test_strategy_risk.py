@@ -29,7 +29,7 @@ def run_of(home: Path, lines: str, top: str = "", **env: str) -> StrategyRun:
     file.write_text(f"{top}\n{(ROOT / 'config' / 'strategies' / FILE).read_text()}\n[risk]\n{lines}\n")
     settings = load_settings(home, "default", {"OPENALGO_API_KEY": "k", **env})
     if problems := start_problems(settings):
-        raise ConfigurationError(problems)
+        raise ConfigurationError(*problems)
     found = build_run_config(settings, home, home / "state", home / "run").strategy("SMA_Crossover")
     assert found is not None
     return found

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mytrading.adapters.storage.bar_store import BarReader, BarStore
-from mytrading.config.strategies import parse_options
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.contract_selection import select_option_universe
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
+from mytrading.core.options.leg_grammar import parse_option_range
 from mytrading.core.time import DAY
 from mytrading.daemons.engine.watched_data import OptionUniverse
 from mytrading.messages.run_config import ExpiryRule, OptionRange
@@ -66,9 +66,9 @@ def universe_of(days: Calendar) -> OptionUniverse:
 @pytest.mark.parametrize("text", ["20", "ATM 99", "ATM x nearest", "ATM 5 someday"])
 def test_rule_that_cannot_be_read_says_what_may_be_written(text: str) -> None:
     with pytest.raises(ValueError, match="say 'ATM 20 nearest'"):
-        parse_options(text)
+        parse_option_range(text)
 
 
 def test_rule_in_words_and_none() -> None:
-    assert parse_options("atm 20 next monthly") == OptionRange(strikes=20, expiry=ExpiryRule.NEXT_MONTHLY)
-    assert parse_options(" ") is None
+    assert parse_option_range("atm 20 next monthly") == OptionRange(strikes=20, expiry=ExpiryRule.NEXT_MONTHLY)
+    assert parse_option_range(" ") is None

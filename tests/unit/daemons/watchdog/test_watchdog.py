@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from mytrading.core.time import SECOND, iso_day
-from mytrading.daemons.watchdog.daemon import UNHEARD_NS, Watchdog, _LastBeat
+from mytrading.daemons.watchdog.daemon import UNHEARD_NS, Watchdog, _LastBeat, active_alerts
 from mytrading.messages.codec import Frame, Header, encode_body
 from mytrading.messages.control import Heartbeat, ModeCleared
-from mytrading.messages.enums import DaemonState
+from mytrading.messages.enums import DaemonState, Severity
 from mytrading.runtime.daemon import disk_space
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
@@ -222,3 +222,26 @@ def test_replay_of_many_rows_says_now_and_then_that_it_goes_on(tmp_path: Path) -
     assert said == ["here", "here"]
     daemon.journal.close()
     daemon.context.destroy(linger=0)
+
+
+def test_alerts_follow_from_state() -> None:
+    active = active_alerts({"engine": 7}, {"router": (8, "it hung")}, {"feed": "it is absent"}, {"risk": "it died"})
+    assert {key: (alert.severity, alert.at_ns) for key, alert in active.items()} == {
+        ("DAEMON_RESTARTED", "engine"): (Severity.WARNING, 7),
+        ("DAEMON_HUNG", "router"): (Severity.CRITICAL, 8),
+        ("DAEMON_STOPPED", "feed"): (Severity.CRITICAL, 0),
+        ("DAEMON_GIVEN_UP", "risk"): (Severity.CRITICAL, 0),
+    }
+    assert active_alerts({}, {}, {}, {}) == {}
+
+
+def test_each_restart_is_counted_by_its_alert_and_a_running_daemon_ends_that_of_a_hang(dog: Watchdog) -> None:
+    for pid in (7, 8, 8, 9):
+        dog._on_status(beat(pid, DaemonState.RUNNING))
+    (restarted,) = dog.alerts.standing
+    assert (restarted.code, restarted.count) == ("DAEMON_RESTARTED", 2)
+    dog._hung["router"] = (machine_now(), "it hung")
+    dog._look(machine_now())
+    assert "DAEMON_HUNG" in [alert.code for alert in dog.alerts.standing]
+    dog._on_status(beat(9, DaemonState.RUNNING))
+    assert [alert.code for alert in dog.alerts.standing] == ["DAEMON_RESTARTED"]
