@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 from mytrading.core.time import MINUTE
 from mytrading.messages.orders import Order, OrderChanged, PositionAdjusted, PositionChanged, TradeClosed
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from tests.kit.stack import Stack
 from tests.kit.stack_project import DAY, OPENS, make_project, write_ticks
 from tests.kit.waiting import eventually

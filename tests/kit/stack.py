@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from mytrading.core.orders.state_machine import waits_for_its_trigger
 from mytrading.messages.run_config import RunConfig, decode_run_config
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.supervision.instance_lock import holder
 from tests.kit import fork_server
 from tests.kit.fork_server import COMMAND

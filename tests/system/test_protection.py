@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from tests.kit.fill_to_stop import FillToStop
 from tests.kit.stack import Stack
 from tests.kit.stack_project import WIDE, make_project

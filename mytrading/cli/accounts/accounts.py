@@ -48,7 +48,7 @@ from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.sources import read_env_file
 from mytrading.messages.run_config import RUN_FILE, AccountRole, RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.host.paths import project_home, started_states, state_base, state_dir
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.observability import audit
 from mytrading.runtime.supervision import control
 

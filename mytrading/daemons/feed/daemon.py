@@ -37,7 +37,7 @@ from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.streams.guard import OF_DATA, Edge
+from mytrading.runtime.observability.alerts import OF_DATA, Edge
 from mytrading.runtime.supervision.hang_check import BEHIND_NS, NAME, WatchdogGuard
 
 TICK_S = 0.1

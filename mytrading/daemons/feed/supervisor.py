@@ -34,10 +34,9 @@ from mytrading.messages.codec import FrameError
 from mytrading.messages.enums import Severity
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability import audit
-from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.alerts import OF_DATA, Alerts, Edge
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.observability.metrics import Histogram
-from mytrading.runtime.streams.guard import OF_DATA, Edge
 from mytrading.runtime.streams.zmq_streams import BadFrames
 
 STAMP_TOLERANCE_S = 2.0

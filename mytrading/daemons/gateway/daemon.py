@@ -29,10 +29,9 @@ from mytrading.runtime.daemon.alert_command import AlertCommand
 from mytrading.runtime.daemon.journal_follower import STILL_HERE_ROWS
 from mytrading.runtime.daemon.live_files import CODE as EDIT_REFUSED
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
-from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.host.run_info import run_started_machine_ns
+from mytrading.runtime.host.clock import machine_now, run_started_machine_ns
 from mytrading.runtime.journal.journal import Row
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.supervision import control
 from mytrading.runtime.supervision.hang_check import BEHIND_NS, FIRST_NS, SupervisorGuard, WatchdogGuard
 

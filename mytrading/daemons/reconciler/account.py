@@ -21,9 +21,8 @@ from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequ
 from mytrading.messages.run_config import AccountRun, Windows
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.observability.alerts import Alerts
+from mytrading.runtime.observability.alerts import OF_DATA, Alerts, Edge
 from mytrading.runtime.observability.metrics import PerformanceMonitor
-from mytrading.runtime.streams.guard import OF_DATA, Edge
 
 Send = Callable[[Any], None]
 _FUNDS = "funds: "

@@ -1,8 +1,4 @@
-"""Handing alerts to the operator's own command (`ALERT_COMMAND`): a mail, a message, a siren.
-
-A command that hangs, fails or does not exist disturbs nobody; it is logged, and the next alert is handed over all the
-same.
-"""
+"""Handing alerts to the operator's own command (`ALERT_COMMAND`); a command that fails is logged."""
 
 from __future__ import annotations
 
@@ -28,7 +24,7 @@ class AlertCommand:
 
     The command gets the alert as JSON on its standard input and as ALERT_CODE, ALERT_SEVERITY, ALERT_SUBJECT,
     ALERT_MESSAGE, ALERT_DAEMON and ALERT_STATE (raised or cleared) in its environment. No shell reads it. Texts come
-    without control characters and of at most 4 kB, whatever a server said.
+    without control characters and of at most 4 kB, whatever a server sent.
     """
 
     def __init__(self, command: str, wake: Callable[[], None], timeout_s: float = TIMEOUT_S) -> None:
@@ -47,7 +43,7 @@ class AlertCommand:
         self._pool.submit(alert)
 
     def look(self) -> None:
-        """Log what went wrong since the last look."""
+        """Log the failures since the last call."""
         for problem in self._pool.results():
             if problem:
                 self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")
@@ -56,8 +52,8 @@ class AlertCommand:
         """End the thread after the present command."""
         self._pool.stop(1.0)
 
-    def _run(self, words: list[str], told: Alert) -> str:
-        alert = msgspec.structs.replace(told, **{name: short(getattr(told, name)) for name in _TEXTS})
+    def _run(self, words: list[str], alert: Alert) -> str:
+        alert = msgspec.structs.replace(alert, **{name: short(getattr(alert, name)) for name in _TEXTS})
         facts = {
             "ALERT_CODE": alert.code,
             "ALERT_SEVERITY": alert.severity.value,
@@ -68,13 +64,9 @@ class AlertCommand:
         }
         try:
             done = subprocess.run(
-                words,
-                input=msgspec.json.encode(alert),
-                env={**os.environ, **facts},
-                capture_output=True,
-                timeout=self._timeout_s,
-                check=False,
-            )
+                words, input=msgspec.json.encode(alert), env={**os.environ, **facts}, capture_output=True,
+                timeout=self._timeout_s, check=False,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             return f"{words[0]} did not end within {self._timeout_s:g} s and was killed"
         except OSError as error:

@@ -1,7 +1,4 @@
-"""Which piece of author code is running, written down before each call in memory that outlives the process.
-
-`begin` and `end` cost a microsecond.
-"""
+"""Calls of author code, noted before each call in memory that outlives the process, and timed."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class _Overran(msgspec.Struct, frozen=True):
 
 
 class OverrunGuard:
-    """Writes down and times every call of author code. One thread, one guard."""
+    """Notes and times every call of author code. One thread, one guard; `begin` and `end` cost a microsecond."""
 
     def __init__(self, folder: Path, timings: Histogram, budget_s: float = BUDGET_S) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,9 +42,12 @@ class OverrunGuard:
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
     def overran(self, run_file: Path) -> tuple[str, ...]:
-        """Strategies that did not come back since `run_file` was written, the one just found included."""
+        """Strategies whose call did not return since `run_file` was written, the one just found included."""
         written = run_file.stat().st_mtime_ns if run_file.exists() else 0
-        names = [name for name in self._remembered(written) if name]
+        names: list[str] = []
+        with suppress(FileNotFoundError, msgspec.DecodeError):
+            known = msgspec.msgpack.decode(self._known.read_bytes(), type=_Overran)
+            names = [name for name in known.names if name and known.run_written_ns == written]
         began, raw = _CALL.unpack(self._map)
         name = raw.rstrip(b"\0").decode(errors="replace")
         if began and machine_now() - began > KILLED_AFTER_S * 1e9 and name not in names:
@@ -57,20 +57,13 @@ class OverrunGuard:
             self._known.write_bytes(msgspec.msgpack.encode(_Overran(written, tuple(names))))
         return tuple(names)
 
-    def _remembered(self, written: int) -> tuple[str, ...]:
-        try:
-            known = msgspec.msgpack.decode(self._known.read_bytes(), type=_Overran)
-        except (FileNotFoundError, msgspec.DecodeError, msgspec.ValidationError):
-            return ()
-        return known.names if known.run_written_ns == written else ()
-
     def begin(self, strategy: str) -> None:
         """A call of this strategy begins."""
         _CALL.pack_into(self._map, 0, machine_now(), strategy.encode()[:120])
         self._began = time.perf_counter_ns()
 
     def end(self, strategy: str, failed: bool) -> str:
-        """It ended; says what is wrong if it took longer than the budget."""
+        """It ended; returns a problem if it took longer than the budget."""
         took = time.perf_counter_ns() - self._began
         _CALL.pack_into(self._map, 0, 0, b"")
         self._timings.add(took, not failed)

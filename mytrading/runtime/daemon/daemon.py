@@ -1,17 +1,18 @@
 """The harness of every daemon: one poll loop over sockets, timers and a doorbell, and a heartbeat each second.
 
-No asyncio and no sleeps: the loop waits in one place, for a socket, a timer or a signal. Daemons subclass `Daemon` (or
-`MachineDaemon`, which adds a journal) and wire themselves in `setup`. Handlers run in this one thread, and worker
-threads hand over what they have through a queue and `wake()`.
+Daemons subclass `Daemon` (or `MachineDaemon`, which adds a journal) and wire themselves in `setup`. Handlers run in the
+thread of the loop; worker threads hand over results through a queue and `wake()`.
 """
 
 from __future__ import annotations
 
 import gc
+import heapq
 import os
 import signal
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
@@ -26,7 +27,6 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.daemon import disk_space
 from mytrading.runtime.daemon.lockstep import Acknowledger, Progress
-from mytrading.runtime.daemon.timers import Timers
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.run_info import is_supervised, supervisor_of_this
 from mytrading.runtime.host.run_key import OPENERS
@@ -35,8 +35,14 @@ from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.observability.metrics import write_performance
 from mytrading.runtime.streams.endpoints import endpoint_of
-from mytrading.runtime.streams.sockets import Receiver, Sockets
-from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, ZMQPublisher, ZMQSubscriber
+from mytrading.runtime.streams.zmq_streams import (
+    PullSocket,
+    PushSocket,
+    Receiver,
+    Sockets,
+    ZMQPublisher,
+    ZMQSubscriber,
+)
 from mytrading.runtime.supervision.instance_lock import InstanceLock, end_forks
 
 
@@ -44,25 +50,20 @@ class Doorbell:
     """Wakes the poll loop from another thread. Budget: 2 µs a ring."""
 
     def __init__(self) -> None:
-        self._read, self._write = os.pipe()
+        self._read, self.write_fd = os.pipe()
         os.set_blocking(self._read, False)
-        os.set_blocking(self._write, False)
+        os.set_blocking(self.write_fd, False)
 
     def fileno(self) -> int:
         """The descriptor that becomes readable."""
         return self._read
 
-    @property
-    def write_fd(self) -> int:
-        """Where `signal.set_wakeup_fd` writes."""
-        return self._write
-
     def ring(self) -> None:
         """Make the loop run its wake handlers; safe from any thread and when already rung."""
         try:
-            os.write(self._write, b"!")
+            os.write(self.write_fd, b"!")
         except BlockingIOError:
-            return  # full of rings that nobody heard yet
+            return  # full of rings that were not handled yet
 
     def silence(self) -> None:
         """Take back all rings so far."""
@@ -70,6 +71,57 @@ class Doorbell:
             os.read(self._read, 4096)  # what is left of more rings only rings again
         except BlockingIOError:
             return
+
+
+TimerHandler = Callable[[int], None]
+
+
+@dataclass(order=True)
+class _Timer:
+    due_ns: int
+    number: int
+    interval_ns: int = field(compare=False)
+    handler: TimerHandler = field(compare=False)
+    name: str = field(compare=False)
+
+
+class Timers:
+    """Repeating timers. One that fell behind runs once and goes on in step: it never runs in a burst.
+
+    All timers of a process are due at whole multiples of their interval after `phase_ns`, so that those that fall
+    together cost one waking; each process has a phase of its own, so that not all wake at once.
+    """
+
+    def __init__(self, phase_ns: int = 0) -> None:
+        self._heap: list[_Timer] = []
+        self._number = 0
+        self._phase_ns = phase_ns
+
+    def every(self, interval_ns: int, handler: TimerHandler, name: str, now_ns: int) -> None:
+        """Call `handler(machine_ns)` each `interval_ns`, the first time within one interval from now."""
+        self._number += 1
+        heapq.heappush(self._heap, _Timer(self._next(now_ns, interval_ns), self._number, interval_ns, handler, name))
+
+    def _next(self, now_ns: int, interval_ns: int) -> int:
+        return now_ns + interval_ns - (now_ns - self._phase_ns) % interval_ns
+
+    def wait_ms(self, now_ns: int, longest_ms: int = 1000) -> int:
+        """Milliseconds until the next timer is due, rounded up, at most `longest_ms`."""
+        if not self._heap:
+            return longest_ms
+        left = self._heap[0].due_ns - now_ns
+        return max(0, min(longest_ms, -(-left // 1_000_000)))
+
+    def run_due(self, now_ns: int) -> int:
+        """Run what is due; returns how many ran."""
+        ran = 0
+        while self._heap and self._heap[0].due_ns <= now_ns:
+            timer = heapq.heappop(self._heap)
+            timer.handler(now_ns)
+            timer.due_ns = self._next(now_ns, timer.interval_ns)
+            heapq.heappush(self._heap, timer)
+            ran += 1
+        return ran
 
 
 DRAIN_LIMIT = 256
@@ -83,7 +135,7 @@ PHASES_NS = 100_000_000
 LATER_NS = 20_000_000
 EXIT_FORKED = 70
 REVIVERS = ("watchdog", *OPENERS)
-"""Who has the run's key anyway; without it a supervisor could start no daemon that calls the server."""
+"""Daemons with the run's key, without which a supervisor could start no daemon that calls the server."""
 
 FrameHandler = Callable[[Frame], None]
 
@@ -98,11 +150,10 @@ class Daemon:
         self.name = name
         self.config = config
         self.run_key = ""
-        """What opens the API keys of the run file; `process.main` gives it to those that may have it."""
+        """Opens the API keys of the run file; `process.main` sets it for daemons that may have it."""
         self.clock = MarketClock.load(config.clock_path)
         self.log = get_logger(name)
         self.debugging = config.logging.level == "DEBUG"
-        """True where each decision is worth a line; asked before one is made up."""
         self.monitor = metrics.get_performance_monitor()
         self.state = DaemonState.STARTING
         self._sockets = Sockets(name, config)
@@ -123,7 +174,7 @@ class Daemon:
         self._wake_handlers: list[Callable[[], None]] = []
         self._durations = metrics.Histogram()
         self._stopping = False
-        self._said_ready = False
+        self._reported_ready = False
         self._exit_code = 0
         self._lag_ms = 0.0
         self._started = machine_now()
@@ -131,11 +182,11 @@ class Daemon:
         self._parent = supervisor_of_this()
         self._process = psutil.Process()
         self.status = self._sockets.publisher("status", bound=False)
-        self.alerts = Alerts(name, self.clock.now, self._tell_alert, config.alert_rules.cooldown_seconds)
+        self.alerts = Alerts(name, self.clock.now, self._send_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
         self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
 
-    # hooks: what a daemon does and shows; each as it is for those with nothing to add
+    # hooks of subclasses
 
     def setup(self) -> None:
         """Make sockets and timers, recover state. Runs once, before the loop."""
@@ -199,12 +250,16 @@ class Daemon:
     ) -> ZMQSubscriber:
         """Receive a fan-out stream from its writers (all, unless named), whether they run yet or not.
 
-        With `every_s` not at once but that often: for who only shows or watches, and would take a core from those
-        whose turn it is. With `first` before all others who are to be woken at once.
+        With `every_s` it is read so often, without waking for each frame; with `first` before other readers.
         """
         subscriber = self._sockets.subscriber(stream, topics, writers, first=first)
+
+        def drain_late(_machine_ns: int) -> None:
+            if zmq_poll(subscriber.polled, 0):
+                self._drain(subscriber, handler, timely=False)
+
         if every_s:
-            self.every(every_s, lambda _: self._drain_late(subscriber, handler), f"read {stream}")
+            self.every(every_s, drain_late, f"read {stream}")
         else:
             self._receive(subscriber, handler)
         return subscriber
@@ -252,7 +307,10 @@ class Daemon:
         if forks := end_forks(self._lock.path, f"mytrading.daemons.{self.name}"):
             self.log.error("forks.ended", pids=forks, next_step="look for what forks: a library of a strategy?")
         self.status.bind()  # not before: a second instance must not take the endpoint of the first
-        self._install_signals()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.stop())
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.set_wakeup_fd(self.doorbell.write_fd, warn_on_full_buffer=False)
         self._polled.append((self.doorbell.fileno(), zmq.POLLIN))
         self.every(CLOCK_S, self._follow_clock, "clock")
         self.setup()
@@ -277,32 +335,28 @@ class Daemon:
     def _follow_clock(self, _machine_ns: int) -> None:
         if self.clock.refresh():
             self.log.info("clock.changed", segments=len(self.clock.segments), speed=self.clock.speed)
-        self.tell_readiness()
+        self.report_readiness()
 
-    def tell_readiness(self) -> None:
-        """Beat at once where others believe what no longer holds; while starting nobody relies on anything."""
-        if self.state is DaemonState.RUNNING and self.ready() != self._said_ready:
+    def report_readiness(self) -> None:
+        """Beat at once if readiness changed since the last heartbeat of a running daemon."""
+        if self.state is DaemonState.RUNNING and self.ready() != self._reported_ready:
             self._beat(machine_now())
 
     def later(self, work: Callable[[], None]) -> None:
-        """Do this when nothing has come for a millisecond, within 20 at the latest.
-
-        What was just sent is on its way through another thread of this process, which needs the core more than a log
-        line does.
-        """
+        """Do this after a millisecond without input, 20 at the latest: messages just sent need the core first."""
         if not self._later:
             self._later_by = machine_now() + LATER_NS
         self._later.append(work)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Do this when the next message has come, or nothing for a millisecond: what was begun just now has the cores.
+        """Do this when the next message has come, or none for a millisecond: work just begun has the cores.
 
-        What must keep an order with it calls `run_soon` first.
+        Work that must keep an order with it calls `run_soon` first.
         """
         self._soon.append(work)
 
     def run_soon(self) -> None:
-        """Do now what was to be done soon."""
+        """Do the work of `soon` now."""
         if self._soon:
             waiting, self._soon = self._soon, []
             for work in waiting:
@@ -314,12 +368,12 @@ class Daemon:
             work()
 
     def end_if_forked(self) -> None:
-        """A copy of this process that author code made, in whatever way, is none of the stack's."""
+        """End a copy of this process that author code made: it is no process of the stack."""
         if os.getpid() != self._pid:
             os._exit(EXIT_FORKED)
 
     def orphaned(self) -> None:
-        """The supervisor died: whoever has the run's key starts another, whichever of them comes first."""
+        """The supervisor died: the first daemon with the run's key starts another."""
         if self.name not in REVIVERS or not is_supervised():
             return
         from mytrading.runtime.supervision import control
@@ -341,15 +395,17 @@ class Daemon:
             elif key in self._raw:
                 self._raw[key]()
             else:
-                self._run_wake_handlers()
+                self.doorbell.silence()
+                for wake_handler in self._wake_handlers:
+                    wake_handler()
         if self._later and (not events or machine_now() > self._later_by):
             self._run_later()
         self.timers.run_due(machine_now())
         if self.lock_step:
-            self._steps.tell(self.progress())
+            self._steps.report(self.progress())
 
     def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True, most_ns: int = DRAIN_NS) -> None:
-        """Handle what waits at a receiver that has something; whether it has more is asked, as it is likely not."""
+        """Handle the frames of a receiver that has at least one."""
         until = 0
         for _ in range(DRAIN_LIMIT):
             frame = receiver.receive()
@@ -366,16 +422,6 @@ class Daemon:
             if ended > until or not zmq_poll(receiver.polled, 0):
                 return
 
-    def _drain_late(self, receiver: Receiver, handler: FrameHandler) -> None:
-        """Of those that are not waited for: what has come since the last time, if anything."""
-        if zmq_poll(receiver.polled, 0):
-            self._drain(receiver, handler, timely=False)
-
-    def _run_wake_handlers(self) -> None:
-        self.doorbell.silence()
-        for handler in self._wake_handlers:
-            handler()
-
     def _finish(self) -> None:
         self.state = DaemonState.STOPPING
         self.run_soon()
@@ -387,19 +433,10 @@ class Daemon:
         self.log.info("daemon.stopped", code=self._exit_code)
         self._lock.release()
 
-    def _install_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self.stop())
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.set_wakeup_fd(self.doorbell.write_fd, warn_on_full_buffer=False)
-
     # the heartbeat
 
     def still_here(self) -> None:
-        """For a handler or a recovery that works for seconds: beat if due, so that it is not taken for one that hangs.
-
-        Nothing else is handled meanwhile. One that is still starting says just that, and what its notes say.
-        """
+        """Beat if due, in a handler or a recovery that works for seconds: it shall not be taken for one that hangs."""
         machine_ns = machine_now()
         if machine_ns - self._beaten < BEAT_NS:
             return
@@ -407,13 +444,11 @@ class Daemon:
             self._beat(machine_ns)
             return
         self._beaten = machine_ns
-        self.status.send(
-            self.name,
-            Heartbeat(
-                daemon=self.name, pid=os.getpid(), state=self.state, ready=False, machine_ns=machine_ns,
-                market_ns=self.clock.now(), started_machine_ns=self._started, notes=self._told_notes(),
-            ),
+        beat = Heartbeat(
+            daemon=self.name, pid=os.getpid(), state=self.state, ready=False, machine_ns=machine_ns,
+            market_ns=self.clock.now(), started_machine_ns=self._started, notes=self._shown_notes(),
         )  # fmt: skip
+        self.status.send(self.name, beat)
 
     def _beat(self, machine_ns: int) -> None:
         self._beaten = machine_ns
@@ -421,16 +456,17 @@ class Daemon:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.stop()
             self.orphaned()
-        disk_space.tell(self.disk_low(), self.config, self.notes, self.alerts)
+        disk_space.report(self.disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()
         percentiles = self._durations.percentiles((0.5, 0.99))
-        self._said_ready = self.ready()
+        self._reported_ready = self.ready()
+        degraded = self.notes and self.state is DaemonState.RUNNING
         beat = Heartbeat(
             daemon=self.name,
             pid=os.getpid(),
-            state=self._shown_state(),
-            ready=self._said_ready,
+            state=DaemonState.DEGRADED if degraded else self.state,
+            ready=self._reported_ready,
             machine_ns=machine_ns,
             market_ns=self.clock.now(),
             started_machine_ns=self._started,
@@ -445,7 +481,7 @@ class Daemon:
             written=self.written(),
             cursors=self.cursors(),
             figures=self.figures(),
-            notes=self._told_notes(),
+            notes=self._shown_notes(),
         )
         self.status.send(self.name, beat)
         self.log.debug("heartbeat.sent", ready=beat.ready, lag_ms=beat.lag_ms, queue=beat.queue_depth, **beat.figures)
@@ -455,21 +491,18 @@ class Daemon:
         if self.config.process.monitoring:
             self.monitor.write_snapshot(self.config.metrics_dir / f"{self.name}.json")
 
-    def _told_notes(self) -> tuple[str, ...]:
+    def _shown_notes(self) -> tuple[str, ...]:
         return tuple(f"{key}: {note}" for key, note in self.notes.items())
 
     def _log_performance(self) -> None:
         if self.config.process.monitoring:
             write_performance(self.name, self.monitor, self._durations)
 
-    def _tell_alert(self, alert: Alert) -> None:
-        """Whoever hears an alert has heard before whether this daemon is still ready."""
-        self.tell_readiness()
+    def _send_alert(self, alert: Alert) -> None:
+        """Readiness goes first, so that a reader of the alert knows it."""
+        self.report_readiness()
         self.status.send(self.name, alert)
         self.on_alert(alert)
-
-    def _shown_state(self) -> DaemonState:
-        return DaemonState.DEGRADED if self.notes and self.state is DaemonState.RUNNING else self.state
 
     def disk_low(self) -> bool:
         """True while too little space is left to journal in comfort."""

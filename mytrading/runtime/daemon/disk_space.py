@@ -1,7 +1,4 @@
-"""Room on the disk that journals need: whether it is short, and that an operator hears of it.
-
-It tells; what entries do about it is for those to decide who send them.
-"""
+"""Free space on the disk of state and journals: whether it is short, and the alert of it."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ def _free(folder: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def tell(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
+def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
     """Raise or clear the alert, and note it under `disk` for the heartbeat."""
     if low:
         notes["disk"] = f"less than {config.process.min_free_bytes >> 20} MiB free: no entries"
@@ -46,9 +43,9 @@ def is_used_up(config: RunConfig) -> bool:
 
 
 def is_full(error: BaseException, config: RunConfig) -> bool:
-    """True if a disk without room is why something failed, whatever exception was made of it.
+    """True if a disk without room is the cause of an error, whatever exception was made of it.
 
-    SQLite says so only of a commit; of its other files it says that they cannot be read, written or opened.
+    SQLite reports it only of a commit; of its other files it reports that they cannot be read, written or opened.
     """
     seen: set[int] = set()
     cause: BaseException | None = error

@@ -1,7 +1,4 @@
-"""Following the journals of other daemons: frames as the fast path, the writers' files for gaps.
-
-Each row reaches the daemon once and in its writer's order, or its writer is in quarantine.
-"""
+"""Following the journals of other daemons: each row once and in order, or its writer is in quarantine."""
 
 from __future__ import annotations
 
@@ -10,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mytrading.core.time import MINUTE
-from mytrading.messages.codec import Frame, FrameError, Header, StreamDecoder
+from mytrading.messages.codec import Frame, FrameError, StreamDecoder
 from mytrading.messages.control import KILL, TradingState
 from mytrading.messages.enums import DaemonState, TradingLevel
 from mytrading.messages.streams import STREAMS, Pattern, unions
 from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.journal.journal import Cursor, JournalDamaged, JournalReader, Row, last_inputs
+from mytrading.runtime.journal.journal import Cursor, JournalDamaged, JournalReader, last_inputs
 
 if TYPE_CHECKING:
     from mytrading.runtime.daemon.machine_daemon import MachineDaemon
@@ -105,18 +102,15 @@ class JournalFollower:
         if self._quarantine.writers:
             self.heed(frame.message)  # also from a writer in quarantine: an operator may mean that very one
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
-            self._on_other(followed, header, cursor)
+            same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
+            if cursor.seq and (header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)):
+                self._check_cursor(followed)  # the writer's journal is another one: its sequences say nothing
+            elif header.sequence <= cursor.seq:
+                return
+            self._catch_up_with(followed, decide=True)
             return
         place = Cursor(header.epoch, header.sequence, header.hash)
         self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
-
-    def _on_other(self, followed: _Followed, header: Header, cursor: Cursor) -> None:
-        """A frame that is not the next one: of another past of its writer, known, or beyond what was missed."""
-        if cursor.seq and _other_past(header, cursor):
-            self._check_cursor(followed)
-        elif header.sequence <= cursor.seq:
-            return
-        self._catch_up_with(followed, decide=True)
 
     def catch_up(self) -> None:
         """Read what frames did not bring, from the journals of all writers followed."""
@@ -127,7 +121,14 @@ class JournalFollower:
         key = (followed.writer, followed.stream)
         if followed.writer in self._quarantine.writers:
             return
-        while rows := self._read(followed, self.cursors.get(key, Cursor()).seq):
+        while True:
+            try:
+                rows = followed.reader.read(self.cursors.get(key, Cursor()).seq)
+            except JournalDamaged as error:
+                self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
+                return
+            if not rows:
+                return
             if rows[0].epoch != self.cursors.get(key, Cursor()).epoch and self._check_cursor(followed):
                 continue
             for row in rows:
@@ -143,31 +144,20 @@ class JournalFollower:
                 )
                 self._daemon.still_here()  # after each row: one may take long where much is held
 
-    def _read(self, followed: _Followed, after: int) -> list[Row]:
-        """The next rows of a writer; none, and the writer in doubt, when its file cannot be read."""
-        try:
-            return followed.reader.read(after)
-        except JournalDamaged as error:
-            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
-            return []
-
     def _check_cursor(self, followed: _Followed) -> bool:
-        """If the writer's journal no longer holds the row we stand on, say so and halt entries; go on after the last
-        common one: true if we stand elsewhere now."""
-        try:
-            return self._compare_cursor(followed)
-        except JournalDamaged as error:
-            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
-            return False
-
-    def _compare_cursor(self, followed: _Followed) -> bool:
+        """Compare our cursor with the writer's journal. If that lost the row, quarantine its stream and go on after
+        the last common row; true if the cursor moved."""
         key = (followed.writer, followed.stream)
         cursor = self.cursors.get(key, Cursor())
-        if followed.reader.matches(cursor) or followed.reader.last() == 0:
+        try:
+            if followed.reader.matches(cursor) or followed.reader.last() == 0:
+                return False
+            self._daemon.write_down()
+            read = dict(last_inputs(self._daemon.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
+            common = followed.reader.newest_of(read)
+        except JournalDamaged as error:
+            self._quarantine.begin(followed.writer, "UPSTREAM_UNREADABLE", str(error))
             return False
-        self._daemon.write_down()
-        read = dict(last_inputs(self._daemon.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
-        common = followed.reader.newest_of(read)
         problem = f"read up to {cursor.seq}, but the journal agrees only up to {common.seq}: its tail was lost"
         self._quarantine.begin(f"{followed.writer}/{followed.stream}", "UPSTREAM_LOST_ROWS", problem)
         self.cursors[key] = common
@@ -183,9 +173,3 @@ class JournalFollower:
         """Close the writers' files."""
         for followed in self._followed.values():
             followed.reader.close()
-
-
-def _other_past(header: Header, cursor: Cursor) -> bool:
-    """True for a frame of a writer whose journal is no longer the one we read: its sequences say nothing then."""
-    same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
-    return header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)

@@ -1,7 +1,7 @@
-"""Files that an operator edits while the stack runs: read again when they change, judged, and taken as a whole.
+"""Files that an operator edits while the stack runs: read again when they change, and taken as a whole.
 
-An edit that cannot be read changes nothing; what was read before holds, also over a restart, and an alert stands until
-the file is in order again.
+An edit that cannot be read changes nothing and is an alert until the file is in order; the content read before holds,
+also over a restart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Note = Callable[[str, str], None]
 
 
 class Edited(NamedTuple, Generic[T]):
-    """What was made of a file, the stamp of what was read, for `EditedFiles.follow`, and its text."""
+    """A parsed file, the stamp of the content that was read (for `EditedFiles.follow`), and its text."""
 
     made: T
     stamp: Stamp
@@ -37,15 +37,14 @@ class Edited(NamedTuple, Generic[T]):
 
 
 def taken_folder(state: Path) -> Path:
-    """Where what was last taken of edited files is kept."""
+    """The folder with the last accepted content of edited files."""
     return state / "taken"
 
 
 def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, keep: bool = True) -> Edited[T]:
-    """What a file says at the start of a daemon.
+    """The content of a file at the start of a daemon, or its last accepted content (`kept`) if it cannot be read.
 
-    Where it cannot be read, that is by an edit since others started, what was last taken of it counts (`kept`); raises
-    what `make` raises if there is none. Without `keep` nothing is written.
+    Raises the errors of `make` if there is none. Without `keep` nothing is written.
     """
     stamp = _stamp(path)
     try:
@@ -63,7 +62,7 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
 
 
 class EditedFiles:
-    """Asked once a second; a file that was not touched costs one call to the file system."""
+    """Follows edited files; `look` once a second costs one call to the file system for a file that was not touched."""
 
     def __init__(self, alerts: Alerts, log: Any, kept: Path | None = None, note: Note | None = None) -> None:
         self._alerts = alerts
@@ -73,14 +72,11 @@ class EditedFiles:
         self._files: dict[Path, tuple[Take, Stamp]] = {}
 
     def follow(self, path: Path, take: Take, since: Stamp | None = None) -> None:
-        """From now on `take` gets what the file says each time it changes.
-
-        `since` is the stamp of what was read already; without one that is its present content.
-        """
+        """Call `take` with the parsed file each time it changes from its content at stamp `since`, or from now on."""
         self._files[path] = (take, _stamp(path) if since is None else since)
 
     def look(self) -> None:
-        """Read what has changed since."""
+        """Read the files that changed since the last call."""
         for path, (take, known) in list(self._files.items()):
             if (stamp := _stamp(path)) != known:
                 self._files[path] = (take, stamp)

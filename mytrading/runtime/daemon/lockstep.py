@@ -1,9 +1,7 @@
-"""Lock-step as a daemon sees it: it says on `status` how far it has come, and the simulator waits until nothing is
-under way.
+"""Lock-step in a daemon: it reports its progress on `status`, and the simulator waits until nothing is under way.
 
-Every daemon counts what it has sent and what it has worked through; where the two ends of every stream agree and nobody
-waits for anything, nothing can happen any more before the market moves. A daemon is counted at the end of a turn of its
-loop, when what it read is dealt with.
+Every daemon counts the messages it has sent and handled, at the end of a turn of its loop. Where the two ends of every
+stream agree and nobody waits for anything, nothing can happen before the market moves.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ Send = Callable[[StepDone], None]
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a daemon says of itself; the fields are those of `StepDone`."""
+    """The progress of a daemon; the fields are those of `StepDone`."""
 
     mark: int = 0
     waits: str = ""
@@ -37,14 +35,14 @@ class Acknowledger:
         self._send = send
         self._last: Progress | None = None
 
-    def tell(self, progress: Progress) -> None:
-        """Send it if it is news."""
+    def report(self, progress: Progress) -> None:
+        """Send it if it changed."""
         if progress != self._last:
             self._last = progress
             self._send(StepDone(daemon=self._daemon, pid=os.getpid(), **msgspec.structs.asdict(progress)))
 
     def repeat(self) -> None:
-        """The next one is sent whatever it says: a level, for whoever missed it."""
+        """Send the next one in any case: a level, for readers that missed the last one."""
         self._last = None
 
 
@@ -65,5 +63,5 @@ class MarketPlace:
 
 
 def place(header: Header) -> int:
-    """Where a message of a pipe that is not journaled stands: numbers of a later start of its writer are higher."""
+    """Position of a message in a pipe that is not journaled; higher after a later start of its writer."""
     return header.epoch << 32 | header.sequence

@@ -1,7 +1,8 @@
 """A daemon around a pure machine: it takes messages, decides, journals and sends.
 
 For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `act` on the decisions,
-send and `apply` them. Nothing is sent before the commit returns.
+send and `apply` them. Nothing is sent before the commit returns. A start replays the journal, or rebuilds it from the
+journals of others; recovery applies rows and decides nothing again.
 """
 
 from __future__ import annotations
@@ -10,21 +11,20 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, get_args
 
 from mytrading import __version__
 from mytrading.core.time import SECOND, day_end, iso_day
 from mytrading.messages.codec import encode_body
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
-from mytrading.messages.journal_rows import DaySealed, FileTaken, RunStarted
+from mytrading.messages.journal_rows import DaySealed, FileTaken, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.orders import TimerFired
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Pattern, unions
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, JournalFollower
+from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, STILL_HERE_ROWS, JournalFollower
 from mytrading.runtime.daemon.lockstep import Progress
-from mytrading.runtime.daemon.startup import Machine, Startup
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import (
     INPUT,
@@ -35,10 +35,19 @@ from mytrading.runtime.journal.journal import (
     Journal,
     JournalDamaged,
     JournalFull,
+    JournalUnavailable,
     Row,
 )
-from mytrading.runtime.recovery.journal_rebuild import set_aside
-from mytrading.runtime.recovery.quarantine import Quarantine
+from mytrading.runtime.recovery.journal_rebuild import (
+    first_records,
+    forget_lost,
+    gather,
+    lost,
+    readers_ahead,
+    replay,
+    set_aside,
+)
+from mytrading.runtime.recovery.quarantine import OWN, Quarantine
 from mytrading.runtime.streams.zmq_streams import PushSocket, ZMQPublisher
 
 WRITE_S = 0.1
@@ -50,16 +59,113 @@ _NOWHERE = Cursor()
 
 def row_streams(writer: str) -> dict[type, str]:
     """For each message type a daemon may emit, the stream or union it belongs to; written streams win."""
-    found: dict[type, str] = {}
     mine = [name for name, stream in STREAMS.items() if writer in stream.writers]
-    for name in (*INTERNAL, *(n for n in STREAMS if n not in mine), *mine):
-        for kind in _members(unions()[name]):
-            found[kind] = name
-    return found
+    names = (*INTERNAL, *(name for name in STREAMS if name not in mine), *mine)
+    return {kind: name for name in names for kind in get_args(unions()[name]) or (unions()[name],)}
 
 
-def _members(union: Any) -> tuple[type, ...]:
-    return getattr(union, "__args__", None) or (union,)
+RECOVERING = "recovering"
+"""The note of a heartbeat that says how far a recovery has come."""
+
+
+class Machine(Protocol):
+    """What a deciding daemon is built around. `core` holds the real ones."""
+
+    def apply(self, row: Any) -> None:
+        """Learn a row: an input, or a decision of our own."""
+
+    def decide(self, message: Any, now: int) -> tuple[Any, ...]:
+        """The rows that follow from a message at market time `now`; changes nothing."""
+
+    def notice(self, machine_ns: int) -> None:
+        """It is this machine time now: what is applied and decided next happens at it."""
+
+
+class Startup:
+    """One start of a machine daemon. `open_journal` first, then `note_lost_rows`, then `rebuild`."""
+
+    def __init__(self, daemon: MachineDaemon) -> None:
+        self._daemon = daemon
+        self._learnt = 0
+        self._rebuilt: JournalRebuilt | None = None
+
+    def open_journal(self) -> Journal:
+        """Open and replay the journal. A damaged one is moved aside: `JournalSetAside`."""
+        daemon = self._daemon
+        folder, day = daemon.config.journal_dir(daemon.name), iso_day(daemon.clock.now())
+        try:
+            journal = Journal(folder, daemon.name, day, daemon.config.process.journal_reserve_bytes)
+            daemon.journal = journal
+            found = replay(journal, daemon.decode, self._learn)
+        except JournalUnavailable:
+            raise
+        except JournalDamaged as error:
+            raise set_aside(folder, str(error)) from error
+        daemon.notes.pop(RECOVERING, None)
+        daemon.follower.cursors, self._rebuilt = found.cursors, found.rebuilt
+        for alert in found.alerts:
+            daemon.alerts.restore(alert)
+        for row in found.quarantines:
+            daemon.quarantine.restore(row)
+        return journal
+
+    def _learn(self, message: Any) -> None:
+        """Apply one row of the replay; a long replay reports its progress."""
+        daemon = self._daemon
+        daemon.machine.apply(message)
+        if type(message) is FileTaken:
+            daemon.files[message.name] = message.text
+        self._learnt += 1
+        if self._learnt % STILL_HERE_ROWS == 0:
+            daemon.notes[RECOVERING] = f"{self._learnt:,} of {daemon.journal.unread:,} rows read"
+            daemon.still_here()
+
+    def note_lost_rows(self) -> None:
+        """Record that the journal was set aside, or that a reader has read further than it reaches."""
+        daemon = self._daemon
+        note, kept = lost(daemon.journal.folder), daemon.written()
+        if note is not None:
+            self._begin_rebuilding(note.problem, note.aside, kept)
+            forget_lost(daemon.journal.folder)
+            daemon.quarantine.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
+        if ahead := readers_ahead(daemon.config, daemon.name, kept):
+            problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
+            if self._rebuilt is None:
+                self._begin_rebuilding(problem, "", kept)
+            epoch = daemon.journal.epoch + 1
+            daemon.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
+        if self._rebuilt is not None:
+            # also where no file says that a reader is ahead: frames may be under way
+            daemon.journal.begin_epoch(kept | ahead)
+
+    def _begin_rebuilding(self, problem: str, aside: str, kept: dict[str, int]) -> None:
+        self._rebuilt = JournalRebuilt(problem=problem, aside=aside, kept=kept, at_ns=self._daemon.clock.now())
+        self._daemon.record([self._rebuilt])
+
+    def rebuild(self) -> None:
+        """Learn lost rows from readers who have a copy, and what others wrote since; decide on none of it."""
+        if self._rebuilt is None:
+            return
+        rebuilt, daemon = self._rebuilt, self._daemon
+        day, follower = daemon.journal.day, daemon.follower
+        if not any(rebuilt.kept.values()):
+            names = [name for name in ("gateway", "risk", "router") if name != daemon.name]
+            records = [daemon.decode(row) for name in names for row in first_records(daemon.config, name, day)]
+            daemon.record(daemon.foundation(records))
+        found = gather(daemon.config, daemon.name, day, rebuilt.kept, follower.cursors)
+        if found.entries:
+            now, machine_ns = daemon.clock.now(), machine_now()
+            for row in daemon.journal.append(found.entries, now, machine_ns, durable=True):
+                daemon.machine.apply(daemon.decode(row))
+        follower.cursors.update(found.cursors)
+        read = [entry for entry in found.entries if entry.kind == INPUT]
+        missed = [follower.decoders[entry.stream].body(entry.body) for entry in read]
+        rows = daemon.relearned(missed)
+        now = daemon.clock.now()
+        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=now, machine_ns=machine_now())
+        daemon.record([*rows, done])
+        self._rebuilt = None
+        daemon.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
 
 
 class MachineDaemon(Daemon):
@@ -69,7 +175,7 @@ class MachineDaemon(Daemon):
         super().__init__(name, config)
         self.machine = machine
         self.journal: Journal
-        self.quarantine = Quarantine(name, self.alerts, self.notes, self.record, self.clock.now, self.tell_readiness)
+        self.quarantine = Quarantine(name, self.alerts, self.notes, self.record, self.clock.now, self.report_readiness)
         self.follower = JournalFollower(self)
         self.files: dict[str, str] = {}
         """Texts of edited files that count, by name; journaled when they change."""
@@ -77,14 +183,15 @@ class MachineDaemon(Daemon):
         self._unwritten: list[Entry] = []
         self._day_ends = _NEVER
         self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
-        """Its decisions may have to wait for the disk, or lead to calls: others are not asked."""
+        """Decisions of this daemon may have to wait for the disk, or lead to calls."""
         self._types = row_streams(name)
-        self._kinds = {row: self._kind_of(stream) for row, stream in self._types.items()}
+        outputs = {stream for stream, table in STREAMS.items() if table.journaled and name in table.writers}
+        self._kinds = {row: OUTPUT if stream in outputs else RECORD for row, stream in self._types.items()}
         self._outlets: dict[str, ZMQPublisher | PushSocket] = {"status": self.status}
         self._deciding = self.monitor.operation(name, "decide")
         self._committing = self.monitor.operation(name, "commit_and_send")
 
-    # what subclasses override
+    # hooks of subclasses
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """Rows that a lost journal begins with, from the first records of the day of the daemons it talks to."""
@@ -103,20 +210,20 @@ class MachineDaemon(Daemon):
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """What can be made ready for `act` while the disk takes a durable decision: nothing may leave, none may count.
+        """Make ready for `act` while the disk takes a durable decision, without sending or deciding anything.
 
-        Called for some decisions and not for others; those that the disk did not take are never acted on.
+        Not called for all decisions; those that the disk did not take are never acted on.
         """
 
     def act(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """What cannot wait (calls to the broker): runs right after the commit, before anything else.
+        """Begin calls to the broker, right after the commit, before anything else.
 
-        True if it began something: others hear of the rows a moment later, and do not wake in its way.
+        True if it began something: the rows are sent a moment later, so that readers do not wake in its way.
         """
         return False
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """What the decisions ask for beyond sending them (logs, alerts, counts): runs `later`."""
+        """Effects of decisions beyond sending them (logs, alerts, counts); runs `later`."""
 
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
         """Rows that rebuild the machine's state at the head of a new day; () keeps the present day file."""
@@ -186,9 +293,9 @@ class MachineDaemon(Daemon):
         """Apply a message, decide on it, commit, apply and send the decisions; returns them.
 
         With a `place` (its row in a followed journal) it is journaled in any case, because the cursor moves with it;
-        without one only if something followed, or if it is to be kept (`keep`). What led to nothing is written with
-        the next decision, ahead of it, or within a tenth of a second: until then a restart reads it from its writer's
-        journal again. `body` is the message as it came, if it came encoded. Budget: 100 µs beside the machine.
+        without one only if decisions followed, or with `keep`. An input without decisions is written with the next
+        decision, ahead of it, or within a tenth of a second: until then a restart reads it from its writer's journal
+        again. `body` is the message as it came, if it came encoded. Budget: 100 µs beside the machine.
         """
         started = time.perf_counter_ns()
         now, machine_ns = self.clock.moment()
@@ -210,25 +317,25 @@ class MachineDaemon(Daemon):
             self._committing.add(time.perf_counter_ns() - decided)
         self._deciding.add(decided - started)
         if self.debugging and rows:
-            self.later(partial(self._tell_decided, stream, source, message, rows, decided - started))
+            self.later(partial(self._log_decided, stream, source, message, rows, decided - started))
         if self.quarantine.writers:
             self.follower.heed(message)
         return rows
 
-    def _tell_decided(self, stream: str, source: str, message: Any, rows: Sequence[Any], took_ns: int) -> None:
+    def _log_decided(self, stream: str, source: str, message: Any, rows: Sequence[Any], took_ns: int) -> None:
         made = ", ".join(type(row).__name__ for row in rows)
         of = {"stream": stream, "writer": source, "message": type(message).__name__}
         self.log.debug("input.decided", **of, decisions=made, us=took_ns // 1000)
 
     def record(self, rows: Sequence[Any]) -> None:
-        """Commit, apply and send rows that no message led to (the start of a run, a recovery)."""
+        """Commit, apply and send rows without an input (the start of a run, a recovery)."""
         if rows:
             self._commit(self._entries(rows), rows, self.clock.now(), machine_now())
         for row in rows if self.quarantine.writers else ():
             self.follower.heed(row)
 
     def note_file(self, name: str, text: str) -> None:
-        """What a file says counts from here on: a row that the machine learns it from, where that is news."""
+        """Journal the content of a file as a row for the machine, if it changed."""
         if self.files.get(name) != text:
             self.files[name] = text
             self.record([FileTaken(name=name, text=text, at_ns=self.clock.now())])
@@ -244,13 +351,8 @@ class MachineDaemon(Daemon):
             entries.append(Entry(self._kinds[kind], self._types[kind], encode_body(row)))
         return entries
 
-    def _kind_of(self, stream: str) -> int:
-        table = STREAMS.get(stream)
-        written = table is not None and table.journaled and self.name in table.writers
-        return OUTPUT if written else RECORD
-
     def write_down(self) -> None:
-        """Journal what was read and led to nothing."""
+        """Journal the inputs that led to nothing."""
         if self._unwritten:
             self._commit([], (), self.clock.now(), machine_now())
 
@@ -262,9 +364,9 @@ class MachineDaemon(Daemon):
             meanwhile = partial(self.prepare, rows) if durable else None
             committed = self.journal.append([*self._unwritten, *entries], now, machine_ns, durable, meanwhile)
         finally:
-            self._unwritten.clear()  # a disk that takes an input without what it led to must not: it is read again
+            self._unwritten.clear()  # no input is journaled without its decisions: it is read again
         if self._soon:
-            self.run_soon()  # what was decided before this is heard before this
+            self.run_soon()  # earlier decisions are sent first
         began = self._acts and self.act(rows)
         decisions = committed[len(committed) - len(rows) :]
         if began and not self.lock_step:
@@ -301,31 +403,27 @@ class MachineDaemon(Daemon):
         except JournalDamaged as error:
             raise set_aside(self.journal.folder, str(error)) from error
         if not self.journal.watch_disk():
-            self._say_full()
+            self.notes["journal"] = "the disk of the journal is full: no entries"
+            text = "the disk of the journal is full, what is left is for exits: free space at once"
+            severity = Severity.CRITICAL
+            self.alerts.raise_("JOURNAL_RESERVE", severity, self.name, f"{text}; entries halt, stops stay")
         elif self.notes.pop("journal", None):
             self.alerts.clear("JOURNAL_RESERVE", self.name)
         self._keep_day(self.clock.now())
 
     def _keep_day(self, now: int) -> None:
-        """Nothing of a new day is taken before it is open: a machine that slept wakes in the middle of a session."""
+        """Open a new day before any of its input: a machine that slept wakes in the middle of a session."""
         day = iso_day(now)
         if day > self.journal.day:
             self._roll(day)
         self._day_ends = day_end(now) if day <= self.journal.day else now + RETRY_ROLL_NS
-
-    def _say_full(self) -> None:
-        self.notes["journal"] = "the disk of the journal is full: no entries"
-        text = (
-            "the disk of the journal is full, what is left is for exits: free space at once; entries halt, stops stay"
-        )
-        self.alerts.raise_("JOURNAL_RESERVE", Severity.CRITICAL, self.name, text)
 
     def disk_low(self) -> bool:
         """Also while the journal's disk is full, but for the reserve."""
         return self.journal.short or super().disk_low()
 
     def _roll(self, day: str) -> None:
-        """Seal the day and open the next with what is carried over; on a full disk the day goes on."""
+        """Seal the day and open the next with the carried state; on a full disk the day goes on."""
         self.write_down()
         now, machine_ns = self.clock.moment()
         self.machine.notice(machine_ns)

@@ -1,8 +1,4 @@
-"""A daemon as a process: reads the run file, sets up its logs, runs, and says by its exit code how it ended.
-
-Whatever ends a daemon is logged here once, with what to do, and an exit code by which the supervisor knows whether
-another start may help.
-"""
+"""A daemon as a process: run file, logs, loop, and the exit code by which supervisor knows whether a start may help."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from mytrading.messages.run_config import RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.daemon.daemon import EXIT_FORKED, Daemon
@@ -38,14 +33,13 @@ _ENDS: tuple[tuple[type[Exception], str, int], ...] = (
     (JournalFull, "journal.full", EXIT_FULL),
 )
 NICENESS = {"gateway": 5}
-"""Who gives way to the way of a quote where cores are few; whoever hears fills or watches processes does not."""
-
+"""Daemons that give way to the path of a quote where cores are few."""
 FIRST_TO_GO = {"engine": 500}
-"""Whom the kernel is to end first where memory runs out, in its own measure: author code may take all there is."""
+"""`oom_score_adj` of daemons that the kernel is to end first: author code may take all memory there is."""
 
 
 def give_way(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
-    """Take the place that a process has beside the others where cores or memory are short."""
+    """Set the priority of a process beside the others where cores or memory are short."""
     os.nice(NICENESS.get(name, 0))
     if name in FIRST_TO_GO:
         with suppress(OSError):  # not every system has it
@@ -53,7 +47,7 @@ def give_way(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
 
 
 def await_clock(config: RunConfig) -> None:
-    """Where a simulator drives the market, it must have said what time it is before a daemon looks at the clock."""
+    """Wait for the market clock of the embedded simulator, before a daemon reads it."""
     deadline = machine_now() + CLOCK_WAIT_NS
     while config.simulator.embedded and not MarketClock.load(config.clock_path).segments:
         if machine_now() > deadline:
@@ -97,15 +91,10 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     except RunConfigError as error:
         log.critical("daemon.refused", problem=str(error))
         return EXIT_CONFIG
-    except Exception as error:  # noqa: BLE001  (it is logged, and its cause is the exit code)
-        return _end_of(error, config, log)
-
-
-def _end_of(error: Exception, config: RunConfig, log: Any) -> int:
-    """Log what ended a daemon, and find the exit code."""
-    event, code = next(((said, code) for kind, said, code in _ENDS if isinstance(error, kind)), ("", EXIT_BROKEN))
-    if event:
-        log.critical(event, problem=str(error))
-    else:
-        log.critical("daemon.crashed", exc_info=error)
-    return EXIT_FULL if is_full(error, config) else code
+    except Exception as error:
+        event, code = next(((event, code) for kind, event, code in _ENDS if isinstance(error, kind)), ("", EXIT_BROKEN))
+        if event:
+            log.critical(event, problem=str(error))
+        else:
+            log.critical("daemon.crashed", exc_info=error)
+        return EXIT_FULL if is_full(error, config) else code

@@ -1,7 +1,6 @@
 """Worker threads for calls that block: jobs in by priority, results out through a queue and the doorbell.
 
-A worker touches nothing of the daemon but its own connection; what it found goes back as a value, and an exception is a
-value too.
+A worker touches nothing of the daemon but its own tool; a result goes back as a value, and so does an exception.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
 
     @property
     def next_tool(self) -> Tool | None:
-        """What the next job will begin with if it comes now; None where it would wait. For the submitting thread."""
+        """The tool that a job submitted now begins with; None where it would wait. For the submitting thread."""
         idle = self._idle
         return idle[-1].tool if idle else None
 

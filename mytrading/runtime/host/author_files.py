@@ -1,7 +1,4 @@
-"""Loads the author files of a folder: each alone, so that a faulty one is a message and the others run.
-
-What a file does wrong comes back as a value with file and line, never as an exception.
-"""
+"""Loads author files, each alone: a faulty one is a value with file and line, never an exception."""
 
 from __future__ import annotations
 
@@ -9,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import NamedTuple
 
@@ -49,8 +47,16 @@ def load_file(path: Path, base: type) -> LoadedFile:
     except SyntaxError as error:
         return _faulty(path, error.lineno or 0, f"{error.msg} ({(error.text or '').strip()})")
     except (Exception, SystemExit) as error:  # noqa: BLE001  (an author's file may raise anything)
-        return _faulty(path, _line_in(path, error), f"{type(error).__name__}: {error}")
-    found = tuple(item for item in vars(module).values() if _is_own(item, base, module))
+        own = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == str(path)]
+        return _faulty(path, (own[-1] if own else 0) or 0, f"{type(error).__name__}: {error}")
+    found = tuple(
+        item
+        for item in vars(module).values()
+        if isinstance(item, type)
+        and issubclass(item, base)
+        and item.__module__ == module.__name__
+        and not item.__name__.startswith("_")
+    )
     if not found:
         return _faulty(path, 0, f"no strategy in it: expected a class that inherits from {base.__name__}")
     for item in found:
@@ -85,25 +91,5 @@ def _run(path: Path) -> ModuleType:
     return module
 
 
-def _is_own(item: object, base: type, module: ModuleType) -> bool:
-    return (
-        isinstance(item, type)
-        and issubclass(item, base)
-        and item.__module__ == module.__name__
-        and not item.__name__.startswith("_")
-    )
-
-
 def _faulty(path: Path, line: int, message: str) -> LoadedFile:
     return LoadedFile(path, (), LoadFault(str(path), line, message))
-
-
-def _line_in(path: Path, error: BaseException) -> int:
-    """The last line of this file that the error passed through."""
-    line = 0
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line

@@ -1,10 +1,8 @@
-"""The two clocks: market time, which sessions, bars and expiries live by, and machine time, which time-outs live by.
+"""The two clocks: market time for sessions, bars and expiries, and machine time for time-outs.
 
-Every daemon and the simulator read the same clock file, so that all of them agree on market time. Market time is a list
-of segments, each saying "at this machine time it was that market time, and from there it runs at this speed"; live
-trading is one segment at speed 1 with no offset; at speed 0 market time stands where `step_to` put it last. Machine
-time is a monotonic count that all processes of one boot share. Machines in `core` never read a clock; `now` reaches
-them as an argument.
+All processes read one clock file. Market time is a list of segments: at this machine time it was that market time, and
+from there it runs at this speed; at speed 0 it stands where `step_to` put it last. Machine time is a monotonic count
+that all processes of one boot share. Machines in `core` never read a clock; `now` reaches them as an argument.
 """
 
 from __future__ import annotations
@@ -22,7 +20,8 @@ from pathlib import Path
 import msgspec
 
 from mytrading.core.time import SECOND
-from mytrading.runtime.host.users import user_name
+from mytrading.messages.run_config import RUN_FILE, RunConfig
+from mytrading.runtime.host.run_info import user_name
 
 
 class ClockSegment(msgspec.Struct, frozen=True, array_like=True):
@@ -64,6 +63,15 @@ def machine_now() -> int:
     return _boot_offset() + time.monotonic_ns()
 
 
+def run_started_machine_ns(config: RunConfig) -> int:
+    """Machine time at which the run file was written; 0 if it is gone."""
+    try:
+        written = (config.state / RUN_FILE).stat().st_mtime_ns
+    except OSError:
+        return 0
+    return machine_now() - (time.time_ns() - written)
+
+
 def anchor_dir() -> Path:
     """The user's own 0700 folder for what must not outlive the boot: the anchor here, sockets in its subfolders."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
@@ -89,11 +97,9 @@ def boot_id() -> str:
 
 
 class _Hand:
-    """Where a market that goes step by step stands: eight bytes that all processes share.
+    """Market time in lock-step: eight bytes that all processes share, so that a step is there before its messages.
 
-    A step is there for everybody at once, before anything of it is sent: a file that is read ten times a second would
-    come too late, and a message to one process later than the quotes that another passes on. The initial value is that
-    of the segment; whoever comes first makes the file.
+    The initial value is that of the segment; whoever comes first makes the file.
     """
 
     def __init__(self, clock_path: Path, segment: ClockSegment) -> None:

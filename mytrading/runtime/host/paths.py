@@ -1,7 +1,4 @@
-"""Where things are on this machine: the project folder, and the state folder of each profile.
-
-Nothing is created here, and a name that an operator gave leads to no folder elsewhere.
-"""
+"""Paths on this machine: the project folder, and the state folder of each profile. Nothing is created here."""
 
 from __future__ import annotations
 
@@ -14,11 +11,9 @@ from urllib.parse import urlsplit
 
 from mytrading.messages.run_config import RUN_FILE, AccountRun, RunConfig
 from mytrading.runtime.host.clock import anchor_dir
-from mytrading.runtime.host.users import user_name
+from mytrading.runtime.host.run_info import user_name
 
 MARKER = "supervisord.conf"
-
-
 _PROFILE = re.compile(r"[A-Za-z0-9_-]{1,48}")
 
 
@@ -60,20 +55,17 @@ def state_dir(profile: str) -> Path:
 
 
 def state_key(state: Path) -> str:
-    """Eight characters that stand for a state folder where its path would be too long."""
+    """Eight hex digits that name a state folder where its path would be too long."""
     return blake2b(str(state.resolve()).encode(), digest_size=4).hexdigest()
 
 
 def stack_name(state: Path) -> str:
-    """How the stack of a state folder is called in folders that several stacks share: by its profile.
-
-    With a mark of the state folder where `MYTRADING_STATE_DIR` named it, so that it never takes the place of another.
-    """
+    """Name of a stack in folders that several share: its profile, with `state_key` if its state lies elsewhere."""
     return state.name if state.parent == _usual_base() else f"{state.name}-{state_key(state)}"
 
 
 def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
-    """What a stack must write and this user may not, since it is another's; with the setting that names another."""
+    """Files and folders of another user that a stack must write and may not; with the setting that names another."""
     logs = Path(config.log_dir)
     wanted = [(existing(config.state), "MYTRADING_STATE_DIR"), (existing(logs), "MYTRADING_LOG_DIR")]
     wanted += [(path, "MYTRADING_LOG_DIR") for path in sorted(logs.glob("*.log"))] if os.access(logs, os.X_OK) else []
@@ -84,7 +76,7 @@ def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
 
 
 def owner(path: Path) -> str:
-    """Who owns a file, by name."""
+    """Login name of a file's owner."""
     return user_name(path.stat().st_uid)
 
 

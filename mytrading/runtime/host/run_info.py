@@ -1,16 +1,20 @@
-"""Of this run of the stack: when `up` wrote the run file, and which supervisor a process belongs to."""
+"""The people and processes behind a file or process: user names, and the supervisor of this run."""
 
 from __future__ import annotations
 
 import os
-import time
-from pathlib import Path
-
-from mytrading.messages.run_config import RUN_FILE, RunConfig
-from mytrading.runtime.host.clock import machine_now
+import pwd
 
 SUPERVISOR = "SUPERVISORD_PID"
 """The pid of supervisor, in the environment of all that it starts."""
+
+
+def user_name(uid: int) -> str:
+    """The login name of a user id; an unknown user has its number."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def supervisor_of_this() -> int:
@@ -18,19 +22,10 @@ def supervisor_of_this() -> int:
 
     Supervisor may be dead before a process can ask for its parent, which is then another.
     """
-    told = os.environ.get(SUPERVISOR, "")
-    return int(told) if told.isdigit() else os.getppid()
+    pid = os.environ.get(SUPERVISOR, "")
+    return int(pid) if pid.isdigit() else os.getppid()
 
 
 def is_supervised() -> bool:
     """True if a supervisor started this process."""
     return os.environ.get(SUPERVISOR, "").isdigit()
-
-
-def run_started_machine_ns(config: RunConfig) -> int:
-    """Machine time of the run's start; 0 if the run file is gone."""
-    try:
-        written = Path(config.state_dir, RUN_FILE).stat().st_mtime_ns
-    except OSError:
-        return 0
-    return machine_now() - (time.time_ns() - written)

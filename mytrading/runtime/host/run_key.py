@@ -1,22 +1,18 @@
-"""API keys on their way from `up` to the daemons that need them: sealed in the run file, opened in memory.
+"""API keys on their way from `up` to the daemons that call the server: sealed in the run file, opened in memory.
 
-`up` makes a key for the run alone and hands it down in the environment of supervisor, so that neither the run file nor
-an environment reveals an API key by itself. Only who calls the server opens the keys, and the run's key is passed on to
-a new supervisor alone, by one of them or by the watchdog.
+`up` makes a key for the run and hands it down in the environment of supervisor, so that neither the run file nor an
+environment reveals an API key by itself. It is passed on only to a new supervisor.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from mytrading.messages.run_config import RunConfig, RunConfigError
-
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
 
 VARIABLE = "MYTRADING_RUN_KEY"
 _SEALED = "sealed:"
@@ -49,7 +45,7 @@ def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
     from cryptography.fernet import Fernet
 
     fernet = Fernet(run_key)
-    sealed = _with_keys(config, lambda secret: _SEALED + fernet.encrypt(secret.encode()).decode())
+    sealed = _with_keys(config, lambda key: _SEALED + fernet.encrypt(key.encode()).decode())
     return msgspec.structs.replace(sealed, venue=config.venue) if config.simulator.runs else sealed
 
 
@@ -59,18 +55,17 @@ def open_keys(config: RunConfig, run_key: str) -> RunConfig:
         return config
     from cryptography.fernet import Fernet, InvalidToken
 
+    def opened(key: str) -> str:
+        return fernet.decrypt(key.removeprefix(_SEALED).encode()).decode() if key.startswith(_SEALED) else key
+
     try:
         fernet = Fernet(run_key)
-        return _with_keys(config, lambda key: _opened(fernet, key))
+        return _with_keys(config, opened)
     except (ValueError, InvalidToken):
         raise RunConfigError(
             f"expected in {VARIABLE} the key of this run, found {'another' if run_key else 'none'}: daemons are "
             "started by `mytrading up`, which hands it down; `mytrading down`, then `mytrading up`"
         ) from None
-
-
-def _opened(fernet: Fernet, key: str) -> str:
-    return fernet.decrypt(key.removeprefix(_SEALED).encode()).decode() if key.startswith(_SEALED) else key
 
 
 def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:

@@ -1,8 +1,4 @@
-"""The day files of all journals: which are closed, exported, and read to their end by everybody who follows them.
-
-Used by `mytrading day` and `mytrading state`, and by the watchdog to see that something is to be exported. A file
-counts as done only by what stands in it and in the cursors of its readers.
-"""
+"""The day files of all journals: which are closed, exported, and read to their end by all readers."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ class DayFile(NamedTuple):
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
-    """What is noted of a Parquet file beside it: its journal, and how far that reached."""
+    """The note beside a Parquet file: its journal, and how far that reached."""
 
     daemon: str
     day: str
@@ -60,7 +56,7 @@ def day_files(config: RunConfig) -> list[DayFile]:
 
 
 def look(daemon: str, path: Path) -> DayFile:
-    """What stands in one file; of a damaged one, up to the damage."""
+    """The summary of one file; of a damaged one, up to the damage."""
     decoder = StreamDecoder("records")
     end = rows = 0
     following, run = "", None
@@ -88,17 +84,17 @@ def closed(config: RunConfig) -> list[DayFile]:
 
 
 def parquet_of(config: RunConfig, daemon: str, day: str) -> Path:
-    """Where a day of a journal is exported to."""
+    """The Parquet file of a day of a journal."""
     return config.state / ARCHIVE / day / f"{daemon}.parquet"
 
 
 def note_of(config: RunConfig, daemon: str, day: str) -> Path:
-    """Where it is noted that it was."""
+    """The note beside it."""
     return parquet_of(config, daemon, day).with_suffix(".json")
 
 
 def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
-    """What was exported of a day of a journal, if the Parquet file is there, whole."""
+    """The note of an exported day, if the Parquet file is there and whole."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         note = msgspec.json.decode(note_of(config, daemon, day).read_bytes(), type=Exported)
         if parquet_of(config, daemon, day).stat().st_size == note.size:
@@ -108,16 +104,12 @@ def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
 
 def to_export(config: RunConfig) -> list[DayFile]:
     """Closed files whose rows are not all in the archive."""
-    found = []
-    for file in closed(config):
-        note = exported(config, file.daemon, file.day)
-        if note is None or note.rows != file.rows:
-            found.append(file)
-    return found
+    notes = [(file, exported(config, file.daemon, file.day)) for file in closed(config)]
+    return [file for file, note in notes if note is None or note.rows != file.rows]
 
 
 def is_anything_to_export(config: RunConfig) -> bool:
-    """A quick look that opens no file: a day is over and has no note."""
+    """True if a day is over and has no note; opens no file."""
     return any(
         not note_of(config, name, path.stem).exists()
         for name in journal_names(config)
@@ -140,7 +132,7 @@ def removable(config: RunConfig, before: str) -> list[DayFile]:
 
 
 def waited_for(config: RunConfig, file: DayFile) -> list[str]:
-    """Which readers have not read a file to its end, in words."""
+    """Readers that have not read a file to its end, in words."""
     waiting = []
     for stream, end in extent_of(file.path).written.items():
         for reader in STREAMS[stream].readers if stream in STREAMS else ():

@@ -1,8 +1,7 @@
 """The layout of a journal's day file: rows, their hash chain, and the frames that hold them.
 
-A day file is a magic number and then frames, one behind the other: the head first, then one frame for each commit. A
-frame has a checksum, its length, and up to which byte the disk was known to have the file when it was written; zeros
-that were allocated in advance follow the last one. Used by the other modules of the journal, and by `state upgrade`.
+A day file is a magic number and frames: the head first, then one for each commit. A frame has a checksum, its length,
+and the byte up to which the disk was known to have the file; zeros allocated in advance follow the last one.
 """
 
 from __future__ import annotations
@@ -49,9 +48,9 @@ class Row(NamedTuple):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """What is to be appended; the journal adds sequence, epoch and hash. Inputs name where they came from.
+    """A row to append: the journal adds sequence, epoch, hash, and the times of its transaction unless it has some.
 
-    Without times of its own an entry gets those of its transaction.
+    `source…` places an input in its writer's stream.
     """
 
     kind: int
@@ -74,7 +73,7 @@ class Cursor(NamedTuple):
 
 
 class SegmentHead(msgspec.Struct, frozen=True, array_like=True):
-    """The first frame of a file: the row before its first one, and what is carried over from earlier files.
+    """The first frame of a file: the row before its first one, and the state of earlier files.
 
     `written` is the last sequence of each stream, `floors` the sequence its next row must lie above, `cursors` how far
     the writer had read others, as (writer, stream, cursor). A later one begins a new epoch within the day.
@@ -119,7 +118,7 @@ def chain(previous: bytes, row_seq: int, stream: str, body: bytes) -> bytes:
 # frames
 
 HEAD, ROWS, SEAL, REST = b"H", b"R", b"S", b"C"
-"""Kinds of frames: a head, a commit, the commit that seals, and nothing: the disk has all that stands before it."""
+"""Kinds of frames: a head, a commit, the commit that seals, and a sync: the disk has all that stands before it."""
 MARK = b"\xf7JF"
 _CRC = struct.Struct("<I")
 MARK_AT = _CRC.size
@@ -150,11 +149,11 @@ class JournalFrame(NamedTuple):
         return self.seal().rows if self.kind == SEAL else []
 
     def head(self) -> SegmentHead:
-        """What a head says; raises `msgspec.DecodeError`."""
+        """The content of a head; raises `msgspec.DecodeError`."""
         return _decode_head(self.body)
 
     def seal(self) -> Seal:
-        """What a sealing commit says; raises `msgspec.DecodeError`."""
+        """The content of a sealing commit; raises `msgspec.DecodeError`."""
         return _decode_seal(self.body)
 
 

@@ -1,8 +1,8 @@
 """The journal: one append-only file per deciding daemon and trading day, written before anything is sent.
 
-A row is an input that led to something, a message on one of the daemon's streams, or a record of its own. Rows are
-hash-chained. Whoever reads a stream follows it here: the ZeroMQ frame is only the fast path. What one decision read and
-what it decided are appended as one frame of the file, and nothing leaves before the commit.
+A row is an input, a message on one of the daemon's streams, or a record of its own; rows are hash-chained. Readers of a
+stream follow it here, the ZeroMQ frame is only the fast path. The input and the rows of one decision are one frame of
+the file, and nothing is sent before the commit.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Journal:
         return rows
 
     def _rows(self, entries: Sequence[Entry], market_ns: int, machine_ns: int) -> list[Row]:
-        """On the way of each order: neither a row nor its hash is worth a Python function here."""
+        """Hot path of each order: no Python function per row or hash."""
         rows = []
         seq, previous = self._seq, self._hash
         counts: dict[str, int] = {}
@@ -184,9 +184,8 @@ class Journal:
         written = self._stream_seqs | {row.stream: row.stream_seq for row in sealing if row.kind == OUTPUT}
         at, row_hash = (sealing[-1].seq, sealing[-1].hash) if sealing else (self._seq, self._hash)
         carried = tuple((*place, cursor) for place, cursor in cursors.items())
-        made, end = make(
-            path, SegmentHead(at, row_hash, self.epoch, written, self._floors, carried), [begun] if begun else []
-        )
+        head = SegmentHead(at, row_hash, self.epoch, written, self._floors, carried)
+        made, end = make(path, head, [begun] if begun else [])
         if sealing:
             self._seal(sealing, day)
         self._file.rest()
@@ -210,10 +209,10 @@ class Journal:
         self._sealed = (self._seq, next_day)
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
-        """Our tail was lost: go on in a new epoch, above every sequence that any reader may have had.
+        """Go on in a new epoch after our tail was lost, above every sequence that any reader may have had.
 
-        `at_least` says how far each stream is known to have come. A reader had more where rows still lay in its socket
-        or were not in its own journal yet: a number that it had seen would be taken for a repetition.
+        `at_least` has the last known sequence of each stream. Readers may have had later rows in their sockets: a
+        sequence they have seen would be taken for a repetition.
         """
         written, floors = dict(self._stream_seqs), dict(self._floors)
         for stream, seq in at_least.items():
@@ -233,7 +232,7 @@ class Journal:
         self._file.tend()
 
     def watch_disk(self) -> bool:
-        """Look how much disk is left, and allocate the reserve again once there is room; true if all is well."""
+        """Measure the free disk and allocate the reserve again once there is room; false while it is `short`."""
         self._file.look()
         return not self.short
 

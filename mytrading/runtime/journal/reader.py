@@ -1,22 +1,23 @@
-"""Reading journals: whole day files, one stream followed across files, and what was read of others.
+"""Reading journals: whole day files, one stream followed across files, and the extent of a file.
 
 Works while the writer writes, from any process, and changes nothing. A file ends at the first frame that is not whole:
-a frame that is being written, or what a kill or a power cut cut short. It is damage only if the disk had had it: then a
-later frame says so. Used through `runtime/journal/journal` by whoever follows a stream.
+one that is being written, or was cut short by a kill or a power cut. It is damage only if a later frame says that the
+disk had had it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.messages.codec import NO_HASH
+from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
+from mytrading.messages.journal_rows import DayOpened
 from mytrading.runtime.journal.format import (
     BEGIN,
     FRAME_BYTES,
@@ -108,11 +109,6 @@ def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
         at = rest.find(MARK, at + 1)
 
 
-def had_more(file: int, end: int) -> bool:
-    """True if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
-    return any(frame.synced > end for frame in frames_behind(file, end))
-
-
 def heads_of(path: Path) -> list[SegmentHead]:
     """All heads of a day file, also those behind damage, oldest first; raises as `opened`."""
     heads, end = [], BEGIN
@@ -125,7 +121,7 @@ def heads_of(path: Path) -> list[SegmentHead]:
 
 
 def head_of(path: Path) -> SegmentHead:
-    """What a day file knows of what came before it; raises as `opened` and `JournalDamaged`."""
+    """The first head of a day file; raises as `opened` and `JournalDamaged`."""
     with opened(path) as file:
         return _head(path, file)
 
@@ -163,7 +159,8 @@ def _rows(path: Path, frame: JournalFrame, seq: int) -> list[Row]:
 
 
 def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
-    if had_more(file, end):
+    """Raise if the disk had a frame at byte `end`, where there is no whole one: a later frame knew of it."""
+    if any(frame.synced > end for frame in frames_behind(file, end)):
         raise JournalDamaged(f"{path}: row {seq + 1} cannot be read (byte {end} of the file): it was changed or lost")
 
 
@@ -213,26 +210,6 @@ def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
                 yield frame, row
 
 
-def written_rows(path: Path, stream: str) -> Iterator[Row]:
-    """What a day file's writer wrote to a stream, oldest first, no chain checked; raises `JournalDamaged`."""
-    for row in _unchecked(path):
-        if (row.kind, row.stream) == (OUTPUT, stream):
-            yield row
-
-
-def opening_rows(path: Path) -> list[Row]:
-    """The records that a day file begins with: what its writer carried into the day is among them."""
-    return list(islice((row for row in _unchecked(path) if row.kind == RECORD), _OPENING))
-
-
-def begun_ns(path: Path) -> int:
-    """When the first row of a day file was written, machine ns; 0 if it has none, or cannot be read."""
-    with suppress(JournalDamaged):
-        first = next(_unchecked(path), None)
-        return first.machine_ns if first else 0
-    return 0
-
-
 def _unchecked(path: Path) -> Iterator[Row]:
     try:
         with opened(path) as file:
@@ -273,10 +250,7 @@ class _Mark(NamedTuple):
 
 
 class JournalReader:
-    """A reader's side: follows one stream of one writer, read-only, across its day files.
-
-    It remembers how far it looked, so that following costs what is new and not what was written before.
-    """
+    """Follows one stream of one writer, read-only, across its day files, from where the last read ended."""
 
     def __init__(self, folder: Path, stream: str) -> None:
         self.folder = folder
@@ -316,7 +290,7 @@ class JournalReader:
         return row is not None and row.hash == cursor.hash
 
     def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
-        """The newest row of the stream that is in `known`, hashes by sequence; the beginning if none is."""
+        """The newest row of the stream that is in `known` (hash by sequence); the beginning if none is."""
         for _, _, row in self._newest_first():
             if known.get(row.stream_seq) == row.hash:
                 return Cursor(row.epoch, row.stream_seq, row.hash)
@@ -336,7 +310,7 @@ class JournalReader:
                         yield path, frame, row
 
     def _remember(self, path: Path, frame: JournalFrame, row: Row) -> None:
-        """What follows a row stands in its frame or behind it."""
+        """Note the place of a row: the rows after it stand in its frame or behind it."""
         with suppress(*_NOT_NOW):
             start = os.pread(self._open_file(path), FRAME_BYTES, frame.at)
             self._mark = _Mark(self._inode, frame.at, start, frame.at, row.stream_seq, row.seq)
@@ -388,6 +362,67 @@ class JournalReader:
         return self._file
 
 
+class JournalTail:
+    """Hands each message of one writer's stream to `handler(row, message)`, from a point in time on, without a cursor.
+
+    For screens, which begin again with their process: no chain is checked, unreadable messages are passed over. With
+    `carried`, what the writer carried into a day (`DayOpened`) comes before the rows of that day.
+    """
+
+    def __init__(
+        self, folder: Path, stream: str, handler: Callable[[Row, Any], None], *, carried: bool = False
+    ) -> None:
+        self._folder = folder
+        self._stream = stream
+        self._handler = handler
+        self._decoder = StreamDecoder(stream)
+        self._carried = StreamDecoder("records") if carried else None
+        self._reader = JournalReader(folder, stream)
+        self._after = 0
+
+    def start(self, since_machine_ns: int) -> None:
+        """Hand over the day files that reach back to `since_machine_ns` (the newest one in any case)."""
+        chosen: list[Path] = []
+        for path in reversed(segments(self._folder)):
+            chosen.insert(0, path)
+            with suppress(JournalDamaged):
+                first = next(_unchecked(path), None)
+                if first is None or first.machine_ns < since_machine_ns:
+                    break
+        for path in chosen:
+            with suppress(JournalDamaged):  # a screen shows what there is, the writer itself complains
+                records = (row for row in _unchecked(path) if row.kind == RECORD)
+                for row in islice(records, _OPENING if self._carried is not None else 0):
+                    with suppress(FrameError):
+                        message = self._carried.body(row.body) if self._carried is not None else None
+                        if isinstance(message, DayOpened):
+                            self._handler(row, message)
+                for row in _unchecked(path):
+                    if (row.kind, row.stream) == (OUTPUT, self._stream):
+                        self._hand_over(row)
+
+    def poll(self) -> int:
+        """Hand over what has been written since; returns how many messages that was."""
+        count = 0
+        while rows := self._reader.read(self._after):
+            for row in rows:
+                self._hand_over(row)
+            count += len(rows)
+        return count
+
+    def _hand_over(self, row: Row) -> None:
+        self._after = row.stream_seq
+        try:
+            message = self._decoder.body(row.body)
+        except FrameError:
+            return
+        self._handler(row, message)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._reader.close()
+
+
 # how far a file reaches
 
 
@@ -404,7 +439,7 @@ def sealed_for(path: Path) -> str:
 class Extent(NamedTuple):
     """The byte at which the last whole frame of a file ends, and what its writer had read and written by then.
 
-    `read` is the newest sequence by (writer, stream), `written` by stream, both with what earlier files say.
+    `read` is the newest sequence by (writer, stream), `written` by stream, both with those of earlier files.
     """
 
     end: int

@@ -1,9 +1,8 @@
-"""The day file that is being written: frames are added behind its end, in space that the disk gave in advance.
+"""The day file that is being written: frames are added behind its end, in space allocated in advance.
 
-Used by `runtime/journal/journal` alone. A frame is one write, and one sync of the data where the disk must have it. The
-space behind the end is allocated, so that exits can be journaled while the disk is full, and its next megabyte written
-with zeros, so that a sync has neither size nor place of the file to write. Where a file system writes each block to a
-new place (btrfs, ZFS) a spare file is deleted for a frame instead.
+A frame is one write, and one sync of the data where it is durable. The space behind the end is allocated, so that exits
+can be journaled while the disk is full, and its next megabyte written with zeros, so that a sync writes no metadata.
+Where a file system writes each block to a new place (btrfs, ZFS) a spare file is deleted for a frame instead.
 """
 
 from __future__ import annotations
@@ -61,7 +60,9 @@ class SegmentWriter:
                 status = os.fstat(self._file)
                 if status.st_blocks * 512 >= status.st_size:  # else it was copied by a program that leaves holes
                     self._allocated = status.st_size
-                self._clear_behind(status.st_size)
+                left = os.pread(self._file, status.st_size - end, end).rstrip(b"\0")
+                if left:  # of a frame that a killed process wrote half, or behind a gap of a power cut
+                    os.pwrite(self._file, bytes(len(left)), end)
                 self.spent = not self._extend()
                 os.fdatasync(self._file)
             except OSError:
@@ -80,7 +81,7 @@ class SegmentWriter:
         """Write one frame; `durable` waits until the disk has it and all before it.
 
         `meanwhile` is called while the disk takes a durable one. Raises `JournalFull`: then the frame is taken out
-        again, so that nobody reads what was never acted on.
+        again, so that nobody reads a decision that was never acted on.
         """
         record = packed(kind, content, self._synced)
         end = self.end + len(record)
@@ -100,9 +101,9 @@ class SegmentWriter:
         self._rests = kind == REST
 
     def tend(self) -> None:
-        """Sync what a power cut might take, if it has become much; to be called about once a second.
+        """Sync frames that a power cut might take, if they are many; to be called about once a second.
 
-        Raises `JournalDamaged` when the file is no longer where it was made: nobody would find what is written now.
+        Raises `JournalDamaged` when the file was removed or moved: nobody would find its rows.
         """
         if not self.path.exists():
             raise JournalDamaged(f"{self.path}: the file was removed while it was being written")
@@ -112,7 +113,7 @@ class SegmentWriter:
                 self._unsynced = 0
 
     def look(self) -> None:
-        """See how much disk is left, and allocate what was used up or could not be had."""
+        """Measure the free disk, and allocate the reserve again where it was used up or there was no room."""
         free = free_bytes(self.path.parent)
         if not self.spent or free > 2 * self.reserve_bytes:
             self.spent = not self._extend()
@@ -152,8 +153,8 @@ class SegmentWriter:
             raise OSError(errno.ENOSPC, "a frame was cut short")
 
     def _sync(self, end: int) -> None:
-        """Have everything up to byte `end` on the disk. What it refuses is written once more before it is given up:
-        the kernel takes pages for clean that it could not write."""
+        """Sync everything up to byte `end`, writing it once more if that fails: the kernel takes pages for clean that
+        it could not write."""
         try:
             os.fdatasync(self._file)
         except OSError:
@@ -172,12 +173,6 @@ class SegmentWriter:
             with suppress(OSError):
                 os.ftruncate(self._file, self.end)
                 self._allocated = self._zeroed = self.end
-
-    def _clear_behind(self, size: int) -> None:
-        """Remove what a killed process wrote half, or what a power cut left behind a gap."""
-        left = os.pread(self._file, size - self.end, self.end).rstrip(b"\0")
-        if left:
-            os.pwrite(self._file, bytes(len(left)), self.end)
 
     def _extend(self) -> bool:
         """Own the disk space of the reserve; false where there is no such room."""
@@ -206,7 +201,7 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
     made = path.with_name(f".{path.name}")
     try:
         made.unlink(missing_ok=True)
-        with open(made, "xb", opener=_private) as file:
+        with open(made, "xb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as file:
             file.write(begun_with(head))
             for commit in commits:
                 file.write(packed(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
@@ -219,12 +214,8 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
     return made, end
 
 
-def _private(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CLOEXEC, 0o600)
-
-
 def unavailable(path: Path, error: OSError) -> JournalUnavailable:
-    """What a failure of the file system says of a file: it cannot be had now, and may be whole."""
+    """The error of a file that cannot be read or written now, and may be whole."""
     return JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
 
 

@@ -1,9 +1,8 @@
 """Alerts of one daemon: one per (code, subject) until it clears, with a count of repeats.
 
 Published on `status` when it rises or clears, every ten seconds while it stands, and for a minute after it cleared, so
-that a gateway that was away learns of both. What comes back within the cool-down after it ended flaps: it is told once
-more, and then ends when it has been well for the whole cool-down. An alert says what an operator should do, and stands
-whenever what it is about does.
+that a gateway that was away learns of both. An alert that returns within the cool-down after its end flaps: it is sent
+once more, and ends when its cause has been absent for the whole cool-down.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mytrading.core.time import SECOND
+from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
 from mytrading.messages.text import short
@@ -20,7 +19,7 @@ from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.logging import get_logger
 
 ENDS_TOLD = 6
-"""How many times the end of an alert is told again: a gateway that restarts is back long before."""
+"""Repeats of the end of an alert: a gateway that restarts is back long before."""
 
 COOLDOWN_S = 60.0
 
@@ -62,28 +61,18 @@ class Alerts:
         if known is not None:
             self._well_since.pop((code, subject), None)
             worse = severity is Severity.CRITICAL and known.severity is not severity
-            known = msgspec.structs.replace(
-                known,
-                last_ns=now,
-                count=known.count + 1,
-                message=message,
+            known = self._standing[code, subject] = msgspec.structs.replace(
+                known, last_ns=now, count=known.count + 1, message=message,
                 severity=severity if worse else known.severity,
-            )
-            self._standing[code, subject] = known
+            )  # fmt: skip
             if worse:
                 self._log.error("alert.raised", code=code, subject=subject, problem=message)
                 self._send(known)
             return
-        alert = Alert(
-            code=code,
-            severity=severity,
-            subject=subject,
-            message=message,
-            daemon=self._daemon,
-            first_ns=now,
+        alert = self._standing[code, subject] = Alert(
+            code=code, severity=severity, subject=subject, message=message, daemon=self._daemon, first_ns=now,
             last_ns=now,
-        )
-        self._standing[code, subject] = alert
+        )  # fmt: skip
         self._ended.pop((code, subject), None)
         if self._ended_at.pop((code, subject), -self._cooldown_ns) + self._cooldown_ns > self._machine_ns():
             self._flapping.add((code, subject))
@@ -92,7 +81,7 @@ class Alerts:
         self._send(alert)
 
     def restore(self, alert: Alert) -> None:
-        """An alert of the journal stands again after a restart; it was said before."""
+        """An alert of the journal stands again after a restart; it was sent before."""
         self._standing[alert.code, alert.subject] = alert
 
     def clear(self, code: str, subject: str, by_person: bool = False) -> None:
@@ -133,3 +122,41 @@ class Alerts:
     def standing(self) -> tuple[Alert, ...]:
         """Alerts of what is not well; one that flaps and is well for the moment is none."""
         return tuple(alert for key, alert in self._standing.items() if key not in self._well_since)
+
+
+MESSAGE_DROPPED = "MESSAGE_DROPPED"
+OF_DATA = (
+    msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError,
+)  # fmt: skip
+"""Errors of unexpected data; those of the machine or its disk are not among them."""
+
+
+class Edge:
+    """The edge of a daemon to a server: a message that cannot be handled is counted, dropped and alerted.
+
+    `name` is that of the input; `hint` says what replaces dropped messages.
+    """
+
+    def __init__(self, name: str, hint: str, alerts: Alerts) -> None:
+        self._name, self._hint, self._alerts = name, hint, alerts
+        self._log = get_logger("edge")
+        self._last_ns = 0
+        self.count = 0
+
+    def dropped(self, problem: Exception | str, data: bytes = b"", count: int = 1) -> None:
+        """A message could not be read or handled; the first of a minute is logged, with a sample of it."""
+        self.count += count
+        now = machine_now()
+        text = problem if isinstance(problem, str) else f"{type(problem).__name__}: {problem}"
+        if not self._last_ns or now - self._last_ns > MINUTE:
+            trace = None if isinstance(problem, str) else problem
+            self._log.error("message.dropped", edge=self._name, problem=text, sample=data[:64].hex(), exc_info=trace)
+        self._last_ns = now
+        said = f"{self.count} messages were dropped, the last one for this: {text[:300]}; {self._hint}"
+        self._alerts.raise_(MESSAGE_DROPPED, Severity.WARNING, self._name, said)
+
+    def look(self, machine_ns: int) -> None:
+        """Each second: the alert ends when all has been read for a minute."""
+        if self._last_ns and machine_ns - self._last_ns > MINUTE:
+            self._last_ns = 0
+            self._alerts.clear(MESSAGE_DROPPED, self._name)

@@ -1,9 +1,9 @@
 """Logging of daemons and the command line: events with fields, JSON lines in files, readable lines on the console.
 
 `logs/<profile>/main.log` holds everything, `trade.log` every event of an order, `performance.log` figures, `error.log`
-errors and alerts; all processes of a stack share them. An event is a dotted past-tense name, what it says are fields:
-`log.info("order.accepted", order_id=…, state=…)`. No secret reaches a file; `configure_logging` is told the secrets,
-fields named like one are masked, and any other occurrence is replaced in the finished line.
+errors; all processes of a stack share them. An event is a dotted past-tense name with fields:
+`log.info("order.accepted", order_id=…, state=…)`. No secret reaches a file: fields named like one are masked, and the
+secrets of `configure_logging` are replaced in the finished line.
 """
 
 from __future__ import annotations
@@ -83,27 +83,21 @@ class SharedLogFile:
         self._inode = os.fstat(self._descriptor).st_ino
 
     def _rotate(self) -> None:
+        """Give a full file the name of a part, and remove parts beyond the retention."""
         with self._lock():
             if self._on_disk() == self._inode:
-                self.path.rename(self._archive_name())
-                self._remove_old()
+                stamp, number = time.strftime("%Y-%m-%dT%H%M%S"), 1
+                name = self.path.with_name(f"{self.path.stem}.{stamp}{self.path.suffix}")
+                while name.exists():
+                    number += 1
+                    name = self.path.with_name(f"{self.path.stem}.{stamp}-{number}{self.path.suffix}")
+                self.path.rename(name)
+                oldest = time.time() - self._retention
+                for part in self.path.parent.glob(f"{self.path.stem}.*{self.path.suffix}"):
+                    with suppress(FileNotFoundError):
+                        if part != self.path and part.stat().st_mtime < oldest:
+                            part.unlink()
             self._open()
-
-    def _archive_name(self) -> Path:
-        stamp = time.strftime("%Y-%m-%dT%H%M%S")
-        name = self.path.with_name(f"{self.path.stem}.{stamp}{self.path.suffix}")
-        count = 1
-        while name.exists():
-            count += 1
-            name = self.path.with_name(f"{self.path.stem}.{stamp}-{count}{self.path.suffix}")
-        return name
-
-    def _remove_old(self) -> None:
-        oldest = time.time() - self._retention
-        for part in self.path.parent.glob(f"{self.path.stem}.*{self.path.suffix}"):
-            with suppress(FileNotFoundError):
-                if part != self.path and part.stat().st_mtime < oldest:
-                    part.unlink()
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -125,17 +119,6 @@ finally:
     del sys.modules["rich"]
     if _rich is not _unset:
         sys.modules["rich"] = _rich  # type: ignore[assignment]
-
-__all__ = [
-    "alert_logger",
-    "configure_for_run",
-    "configure_logging",
-    "get_logger",
-    "level_number",
-    "performance_logger",
-    "setup_logging",
-    "trade_logger",
-]
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 _MASK = "***"
@@ -168,7 +151,7 @@ class _Files:
             self._append(channel, line)
         if number >= threshold and channel != "performance":
             self._append("main", line)
-        if number >= LEVELS["ERROR"] or channel == "alert":
+        if number >= LEVELS["ERROR"]:
             self._append("error", line)
 
     def _append(self, name: str, line: bytes) -> None:
@@ -177,7 +160,7 @@ class _Files:
 
 
 class _Sink:
-    """The end of the chain: renders an event once for files and once for the console, and masks secrets in both."""
+    """The last processor: renders an event once for files and once for the console, and masks secrets in both."""
 
     def __init__(
         self, component: str, threshold: int, files: _Files | None, console: IO[str] | None, secrets: Iterable[str]
@@ -192,7 +175,8 @@ class _Sink:
         self._secrets = [secret for secret in secrets if secret]
         self._encoder = msgspec.json.Encoder(enc_hook=str)
 
-    def emit(self, event: Event, level: str) -> None:
+    def __call__(self, _logger: object, method: str, event: Event) -> NoReturn:
+        level = "error" if method == "exception" else method
         number = LEVELS.get(level.upper(), LEVELS["INFO"])
         channel = event.pop("channel", "main")
         moment = datetime.fromtimestamp(time.time(), IST)
@@ -207,6 +191,7 @@ class _Sink:
             self._files.write(channel, number, self._threshold, self._json_line(fields))
         if self._console is not None and number >= self._console_threshold and channel != "performance":
             self._print(moment, level, fields)
+        raise structlog.DropEvent
 
     def _json_line(self, fields: Mapping[str, Any]) -> bytes:
         try:
@@ -222,7 +207,12 @@ class _Sink:
         console = self._console
         if console is None:
             return
-        text = plain(self._masked(_console_line(moment, level, fields)))
+        clock = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d}"
+        shown = (item for item in fields.items() if item[0] not in _FIXED and item[0] != "exception")
+        pairs = [f"{name}={_shown(value)}" for name, value in shown]
+        line = " ".join([f"{clock} {level:<8} {fields['component']:<10} {fields['event']}", *pairs])
+        trace = f"\n{fields['exception']}" if "exception" in fields else ""
+        text = plain(self._masked(line + trace))
         colour = _COLOURS.get(level, "") if console.isatty() else ""
         try:
             console.write(f"{colour}{text}\x1b[0m\n" if colour else f"{text}\n")
@@ -235,13 +225,6 @@ class _Sink:
             if secret in text:
                 text = text.replace(secret, _MASK)
         return text
-
-
-def _console_line(moment: datetime, level: str, fields: Mapping[str, Any]) -> str:
-    head = f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {level:<8} {fields['component']:<10} {fields['event']}"
-    pairs = [f"{name}={_shown(value)}" for name, value in fields.items() if name not in _FIXED and name != "exception"]
-    trace = f"\n{fields['exception']}" if "exception" in fields else ""
-    return " ".join([head, *pairs]) + trace
 
 
 def _shown(value: object) -> str:
@@ -268,17 +251,6 @@ def render_exception(_logger: object, _method: str, event: Event) -> Event:
         if error is not None:
             event["exception"] = "".join(traceback.format_exception(error)).rstrip()
     return event
-
-
-class _Emit:
-    """The last processor: hands the event to the sink."""
-
-    def __init__(self, sink: _Sink) -> None:
-        self._sink = sink
-
-    def __call__(self, _logger: object, method: str, event: Event) -> NoReturn:
-        self._sink.emit(event, "error" if method == "exception" else method)
-        raise structlog.DropEvent
 
 
 class _ForwardHandler(stdlib_logging.Handler):
@@ -313,7 +285,7 @@ def configure_logging(
     files = _Files(Path(log_dir), max_bytes, retention_days, off) if log_dir is not None else None
     sink = _Sink(component, threshold, files, (stream or sys.stderr) if console else None, secrets)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, mask_fields, render_exception, _Emit(sink)],
+        processors=[structlog.contextvars.merge_contextvars, mask_fields, render_exception, sink],
         wrapper_class=structlog.make_filtering_bound_logger(min(threshold, LEVELS["INFO"])),
         logger_factory=lambda *_: None,
         cache_logger_on_first_use=False,
@@ -356,10 +328,4 @@ def trade_logger() -> structlog.typing.FilteringBoundLogger:
 def performance_logger() -> structlog.typing.FilteringBoundLogger:
     """For figures, which go to the performance log alone."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="performance")
-    return logger
-
-
-def alert_logger() -> structlog.typing.FilteringBoundLogger:
-    """For alerts, which stand in the error log whatever their severity."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(channel="alert")
     return logger

@@ -1,15 +1,14 @@
-"""How long operations take: `get_performance_monitor()` counts, daemons leave snapshots, `mytrading perf` merges them.
+"""Durations of operations: `get_performance_monitor()` counts, daemons leave snapshots, `mytrading perf` merges them.
 
-One monitor per process, one histogram per component and operation, so memory does not grow with what is measured.
-Measuring is cheaper than what it measures; `record_ns` costs about a microsecond and takes no lock, since a daemon's
-operations are timed on its own thread.
+One monitor a process, one histogram a component and operation. A record costs about a microsecond and takes no lock:
+a daemon's operations are timed on its own thread.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, wraps
@@ -66,7 +65,7 @@ _MARK_EVERY = 5.0
 
 
 class OperationSnapshot(msgspec.Struct, frozen=True):
-    """Everything known of one operation; `buckets` counts by bucket number of `runtime.histogram`. Times in ns."""
+    """Everything known of one operation; `buckets` counts by bucket number (`bucket_of`). Times in ns."""
 
     component: str
     operation: str
@@ -83,18 +82,11 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
 
     def merged(self, other: OperationSnapshot) -> OperationSnapshot:
         """Both together."""
-        buckets = dict(self.buckets)
-        for bucket, count in other.buckets.items():
-            buckets[bucket] = buckets.get(bucket, 0) + count
         return OperationSnapshot(
-            self.component,
-            self.operation,
-            self.count + other.count,
-            self.errors + other.errors,
-            self.total_ns + other.total_ns,
-            max(self.max_ns, other.max_ns),
-            buckets,
-        )
+            self.component, self.operation, self.count + other.count, self.errors + other.errors,
+            self.total_ns + other.total_ns, max(self.max_ns, other.max_ns),
+            dict(Counter(self.buckets) + Counter(other.buckets)),
+        )  # fmt: skip
 
     def figures(self) -> dict[str, float]:
         """count, errors, and mean, p50, p95, p99, max in milliseconds."""
@@ -110,7 +102,10 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
 
 
 class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One process at one moment. `taken_at` is wall time in seconds, `recent_rate` operations a second of late."""
+    """One process at one moment; `taken_at` is wall time in seconds.
+
+    `recent_rate` is operations a second over the last five minutes, or since the start.
+    """
 
     process: str
     pid: int
@@ -160,9 +155,8 @@ class Histogram:
 
     def snapshot(self, component: str, operation: str) -> OperationSnapshot:
         """The values now."""
-        return OperationSnapshot(
-            component, operation, self.count, self.errors, self.total_ns, self.max_ns, self.buckets()
-        )
+        figures = (self.count, self.errors, self.total_ns, self.max_ns, self.buckets())
+        return OperationSnapshot(component, operation, *figures)
 
 
 class PerformanceMonitor:
@@ -203,12 +197,16 @@ class PerformanceMonitor:
         now = time.monotonic()
         own = psutil.Process()
         memory = own.memory_info()
+        total = sum(entry.count for entry in list(self._operations.values()))
+        if now - self._marks[-1][0] >= _MARK_EVERY:
+            self._marks.append((now, total))
+        then, count = next((mark for mark in self._marks if now - mark[0] <= _WINDOW), self._marks[-1])
         return MetricsSnapshot(
             process=process or f"process-{os.getpid()}",
             pid=os.getpid(),
             taken_at=time.time(),
             uptime_seconds=now - self._started,
-            recent_rate=self._recent_rate(now),
+            recent_rate=(total - count) / (now - then) if now > then else 0.0,
             rss_mb=memory.rss / 1e6,
             vms_mb=memory.vms / 1e6,
             memory_percent=own.memory_percent(),
@@ -238,16 +236,10 @@ class PerformanceMonitor:
         """
         if self._operations:
             return summarize([self.snapshot()])
-        folder = self._metrics_dir or latest_metrics_dir()
+        files = list(state_base().glob("*/metrics/*.json")) if self._metrics_dir is None else []
+        newest = max(files, key=lambda path: path.stat().st_mtime).parent if files else None
+        folder = self._metrics_dir or newest
         return summarize(read_snapshots(folder) if folder else [])
-
-    def _recent_rate(self, now: float) -> float:
-        """Operations a second over the last five minutes, or since the start."""
-        total = sum(entry.count for entry in list(self._operations.values()))
-        if now - self._marks[-1][0] >= _MARK_EVERY:
-            self._marks.append((now, total))
-        then, count = next((mark for mark in self._marks if now - mark[0] <= _WINDOW), self._marks[-1])
-        return (total - count) / (now - then) if now > then else 0.0
 
 
 class Timer:
@@ -341,12 +333,6 @@ def _top(figures: dict[str, dict[str, float]], key: str) -> list[dict[str, Any]]
     return [{"operation": name, **figures[name]} for name in names]
 
 
-def latest_metrics_dir() -> Path | None:
-    """The metrics folder with the newest snapshot, of whichever profile."""
-    files = list(state_base().glob("*/metrics/*.json"))
-    return max(files, key=lambda path: path.stat().st_mtime).parent if files else None
-
-
 def write_performance(name: str, monitor: PerformanceMonitor, handlers: Histogram | None = None) -> None:
     """Write a line `operation.measured` for each operation, and one for the messages `name` handled if it counts them.
 
@@ -357,6 +343,5 @@ def write_performance(name: str, monitor: PerformanceMonitor, handlers: Histogra
     for operation in (*monitor.snapshot().operations, *messages):
         figures = operation.figures()
         times = {f"{key}_ms": round(figures[key], 4) for key in ("mean", "p50", "p95", "p99", "max")}
-        log.info(
-            "operation.measured", operation=operation.name, count=operation.count, errors=operation.errors, **times
-        )
+        about = {"operation": operation.name, "count": operation.count, "errors": operation.errors}
+        log.info("operation.measured", **about, **times)

@@ -1,9 +1,8 @@
-"""Which placing calls this machine's routers have begun: a few bytes that outlive a killed process.
+"""Placing calls that routers of this machine have begun, noted in memory that outlives a killed process.
 
 An order is journaled as submitted before its call is made; a router that dies between the two leaves an order that
-looks as if it were out. Each call is noted here the moment before its first byte leaves, in memory that the kernel
-keeps when the process is killed, so that its successor knows which calls never began. After a boot nothing is known,
-because then this memory may have been lost and the calls not.
+looks as if it were out. Each call is noted the moment before its first byte leaves, so that a successor knows which
+calls never began. After a boot nothing is known: the memory may have been lost and the calls not.
 """
 
 from __future__ import annotations

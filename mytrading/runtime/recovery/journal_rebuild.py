@@ -1,23 +1,27 @@
-"""A journal that lost rows: setting the damaged file aside, and finding elsewhere what it held.
+"""A journal at a start: replayed, or set aside where it is damaged and its rows found in the journals of others.
 
-Every reader of a stream keeps a copy of what it read, and what we read stands with those who wrote it. A damaged file
-is moved, never deleted or written to.
+Every reader of a stream keeps a copy of the rows it read, and rows we read stand with their writers. A damaged file is
+moved, never deleted or written to.
 """
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.messages.codec import NO_HASH
+from mytrading import __version__
+from mytrading.messages.codec import NO_HASH, FrameError
+from mytrading.messages.control import Alert
+from mytrading.messages.journal_rows import Doubted, JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.run_config import RunConfig
-from mytrading.messages.streams import STREAMS
+from mytrading.messages.streams import OLDEST_SCHEMA, SCHEMA_VERSION, STREAMS
 from mytrading.runtime.journal.format import (
     INPUT,
     OUTPUT,
@@ -31,7 +35,8 @@ from mytrading.runtime.journal.format import (
     SegmentHead,
     segments,
 )
-from mytrading.runtime.journal.reader import heads_of, read_segment
+from mytrading.runtime.journal.journal import Journal
+from mytrading.runtime.journal.reader import heads_of, last_inputs, read_segment
 from mytrading.runtime.journal.segment import make
 
 LOST = ".lost"
@@ -133,18 +138,20 @@ def gather(
 
     Of earlier days than `day` nothing is looked at: what mattered of them was carried over by whoever kept it.
     """
-    copies = [entry for stream in _written_by(daemon) for entry in _copies(config, daemon, stream, day, kept)]
+    copies: list[Entry] = []
     read: list[Entry] = []
     ends: dict[tuple[str, str], Cursor] = {}
     for name, stream in STREAMS.items():
+        if stream.journaled and daemon in stream.writers:
+            copies += _copies(config, daemon, name, day, kept.get(name, 0))
         if not stream.journaled or daemon not in stream.readers:
             continue
         for writer in stream.writers:
             after = cursors.get((writer, name), Cursor()).seq
-            rows = [row for row in _outputs(config, writer, name, day) if row.stream_seq > after]
-            read += [_as_input(writer, row) for row in rows]
-            if rows:
-                ends[writer, name] = Cursor(rows[-1].epoch, rows[-1].stream_seq, rows[-1].hash)
+            for row in _rows_of(config, writer, day):
+                if row.kind == OUTPUT and row.stream == name and row.stream_seq > after:
+                    place = ends[writer, name] = Cursor(row.epoch, row.stream_seq, row.hash)
+                    read.append(Entry(INPUT, name, row.body, writer, *place, row.market_ns, row.machine_ns))
     return FoundRows(sorted([*copies, *read], key=lambda entry: entry.machine_ns), len(copies), ends)
 
 
@@ -160,15 +167,10 @@ def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
 
 
 def rows_read(config: RunConfig, reader: str, stream: str, writer: str, day: str) -> Iterator[Row]:
-    """What a daemon's journal of `day` holds of a stream that nobody writes into a journal (alerts, reports)."""
-    for path in _days(config.journal_dir(reader), day):
-        for row in _readable(path):
-            if row.kind == INPUT and (row.stream, row.source) == (stream, writer):
-                yield row
-
-
-def _written_by(daemon: str) -> list[str]:
-    return [name for name, stream in STREAMS.items() if stream.journaled and daemon in stream.writers]
+    """Rows of a stream that no writer journals (alerts, reports), from the journal of a reader, from `day` on."""
+    for row in _rows_of(config, reader, day):
+        if row.kind == INPUT and (row.stream, row.source) == (stream, writer):
+            yield row
 
 
 def _days(folder: Path, day: str) -> list[Path]:
@@ -176,34 +178,98 @@ def _days(folder: Path, day: str) -> list[Path]:
     return [path for path in known if path.stem >= day] or known[-1:]
 
 
-def _copies(config: RunConfig, daemon: str, stream: str, day: str, kept: dict[str, int]) -> list[Entry]:
-    """Our rows of a stream as the reader that came furthest holds them."""
+def _rows_of(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
+    for path in _days(config.journal_dir(daemon), day):
+        yield from _readable(path)
+
+
+def _copies(config: RunConfig, daemon: str, stream: str, day: str, after: int) -> list[Entry]:
+    """Our rows of a stream above a sequence, as the reader that came furthest holds them."""
     best: list[Row] = []
     for reader in STREAMS[stream].readers:
         rows = {
             row.source_seq: row
-            for path in _days(config.journal_dir(reader), day)
-            for row in _inputs(path, daemon, stream, kept.get(stream, 0))
+            for row in rows_read(config, reader, stream, daemon, day)
+            if row.source_seq > after and row.source_hash != NO_HASH
         }
         if rows and (not best or max(rows) > best[-1].source_seq):
             best = [rows[seq] for seq in sorted(rows)]
     return [Entry(RECORD, stream, row.body, market_ns=row.market_ns, machine_ns=row.machine_ns) for row in best]
 
 
-def _inputs(path: Path, writer: str, stream: str, after: int) -> Iterator[Row]:
-    for row in _readable(path):
-        mine = row.kind == INPUT and (row.source, row.stream) == (writer, stream)
-        if mine and row.source_seq > after and row.source_hash != NO_HASH:
-            yield row
+# replaying one's own
 
 
-def _outputs(config: RunConfig, writer: str, stream: str, day: str) -> Iterator[Row]:
-    for path in _days(config.journal_dir(writer), day):
-        for row in _readable(path):
-            if row.kind == OUTPUT and row.stream == stream:
-                yield row
+class Replayed(NamedTuple):
+    """What a daemon itself learns from its journal; `rebuilt` if it lost rows that are not learnt again yet."""
+
+    cursors: dict[tuple[str, str], Cursor]
+    alerts: list[Alert]
+    quarantines: list[Doubted]
+    rebuilt: JournalRebuilt | None
 
 
-def _as_input(writer: str, row: Row) -> Entry:
-    place = (row.epoch, row.stream_seq, row.hash)
-    return Entry(INPUT, row.stream, row.body, writer, *place, row.market_ns, row.machine_ns)
+def replay(journal: Journal, decode: Callable[[Row], Any], learn: Callable[[Any], None]) -> Replayed:
+    """Hand all messages of the present day file to `learn`; nothing is decided.
+
+    Raises `JournalDamaged` for a row that is not what was written, `JournalOfAnotherVersion` for one that this version
+    cannot apply: it is never guessed at, skipped or taken for damage.
+    """
+    wrote = "an unknown version"
+    newest: dict[tuple[str, str], Row] = {}
+    alerts: list[Alert] = []
+    quarantines: list[Doubted] = []
+    rebuilt: JournalRebuilt | None = None
+    collects = gc.isenabled()
+    gc.disable()  # hundreds of thousands of small objects and no cycles: to look for some costs a tenth of the replay
+    try:
+        for row in journal.rows():
+            try:
+                message = decode(row)
+            except FrameError as error:
+                raise JournalOfAnotherVersion(
+                    f"{journal.path}: row {row.seq} ({row.stream}) was written by {wrote}; version {__version__} "
+                    f"(schema {SCHEMA_VERSION}) cannot apply it: {error}; start that version, or "
+                    "`mytrading state upgrade`"
+                ) from error
+            if isinstance(message, RunStarted):
+                wrote = f"version {message.version} (schema {message.schema})"
+                _judge_schema(journal.path, message)
+            learn(message)
+            if row.kind == INPUT:
+                if row.source_hash != NO_HASH:
+                    newest[row.source, row.stream] = row
+            elif row.kind == RECORD:
+                if isinstance(message, Alert):
+                    alerts.append(message)
+                elif isinstance(message, Doubted):
+                    quarantines.append(message)
+                elif isinstance(message, JournalRebuilt | JournalRelearned):
+                    rebuilt = message if isinstance(message, JournalRebuilt) else None
+    finally:
+        if collects:
+            gc.enable()
+    read = {place: Cursor(row.source_epoch, row.source_seq, row.source_hash) for place, row in newest.items()}
+    return Replayed(journal.carried_cursors() | read, alerts, quarantines, rebuilt)
+
+
+def _judge_schema(path: Path, run: RunStarted) -> None:
+    """Raises `JournalOfAnotherVersion` unless rows of this run can be applied."""
+    if OLDEST_SCHEMA <= run.schema <= SCHEMA_VERSION:
+        return
+    cure = "start that version" if run.schema > SCHEMA_VERSION else "`mytrading state upgrade`"
+    raise JournalOfAnotherVersion(
+        f"{path}: expected schema {OLDEST_SCHEMA} to {SCHEMA_VERSION} (version {__version__}), found schema "
+        f"{run.schema} of version {run.version}; {cure}"
+    )
+
+
+def readers_ahead(config: RunConfig, daemon: str, written: dict[str, int]) -> dict[str, int]:
+    """For each stream a daemon writes the newest sequence that a reader holds, where that is beyond its own."""
+    ahead: dict[str, int] = {}
+    for name, seq in written.items():
+        for reader in STREAMS[name].readers:
+            for read, _ in last_inputs(config.journal_dir(reader), daemon, name, 1):
+                if read > max(seq, ahead.get(name, 0)):
+                    ahead[name] = read
+    return ahead

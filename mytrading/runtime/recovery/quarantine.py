@@ -1,7 +1,4 @@
-"""Quarantine of journals: which one, why, and until an operator resumes; journaled, so that a restart keeps it.
-
-Only an operator ends a quarantine.
-"""
+"""Quarantine of journals in doubt, journaled so that a restart keeps it; only an operator ends one."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class Quarantine:
         halted: Callable[[], None],
     ) -> None:
         self.writers: set[str] = set()
-        """Who is in quarantine: a daemon, `daemon/stream`, or `OWN`."""
+        """Quarantined: a daemon, `daemon/stream`, or `OWN`."""
         self._name, self._alerts, self._notes = name, alerts, notes
         self._record, self._now, self._halted = record, now, halted
         self._active: dict[str, Doubted] = {}

@@ -1,7 +1,4 @@
-"""Where each stream's socket is: an `ipc://` path in the private runtime folder, or a TCP port on loopback.
-
-Nobody else in the code builds an endpoint.
-"""
+"""Endpoints of the streams: an `ipc://` path in the private runtime folder, or a TCP port on loopback."""
 
 from __future__ import annotations
 

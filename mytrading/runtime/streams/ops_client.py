@@ -1,7 +1,4 @@
-"""Client of the gateway: one request, one reply, over the `ops` socket.
-
-A reply that came after its request timed out is never taken for the reply to a later request.
-"""
+"""Client of the gateway: one request, one reply, over the `ops` socket."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.ops import Command, ErrorReply, JsonReply, OpsReply, Query, verb_of
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.text import plain
-from mytrading.runtime.host.users import user_name
+from mytrading.runtime.host.run_info import user_name
 from mytrading.runtime.streams.endpoints import endpoint_of
 
 COMMAND_TRIES = 2
@@ -70,23 +67,16 @@ class Ops:
             request = request if request.by else msgspec.structs.replace(request, by=user_name(os.getuid())[:64])
         data = msgspec.msgpack.encode(request)
         for _ in range(tries):
-            if (reply := self._exchange(data, wait_s)) is not None:
-                return _body(reply)  # type: ignore[no-any-return]
-        what = (
-            f"the gateway did not answer {verb_of(request)!r} within {wait_s * tries:g} s; see `mytrading logs gateway`"
-        )
+            self._socket.send(data)
+            if self._socket.poll(int(wait_s * 1000)):
+                return _body(self._socket.recv())  # type: ignore[no-any-return]
+            self._socket.close(0)  # a late reply is never taken for that to a later request
+            self._socket = self._connect()
+        problem = f"the gateway did not answer {verb_of(request)!r} within {wait_s * tries:g} s"
+        text = f"{problem}; see `mytrading logs gateway`"
         if isinstance(request, Command):
-            what += f"; it may have been executed: with `--request-id {request.request_id}` it is never executed twice"
-        raise OpsTimedOut(what)
-
-    def _exchange(self, data: bytes, wait_s: float) -> bytes | None:
-        """The encoded reply, None if there was none in time: then the connection is a new one."""
-        self._socket.send(data)
-        if self._socket.poll(int(wait_s * 1000)):
-            return self._socket.recv()
-        self._socket.close(0)
-        self._socket = self._connect()
-        return None
+            text += f"; it may have been executed: with `--request-id {request.request_id}` it is never executed twice"
+        raise OpsTimedOut(text)
 
     def close(self) -> None:
         """Close the connection."""
@@ -106,8 +96,10 @@ def _body(data: bytes) -> Any:
     try:
         reply = msgspec.msgpack.decode(data, type=OpsReply)
     except UNREADABLE as error:
-        what = f"expected a reply of this version, found another ({error}): the stack runs another version of MyTrading"
-        raise OpsRefused(f"{what}; restart it, or use the command line it was started with") from None
+        raise OpsRefused(
+            f"expected a reply of this version, found another ({error}): the stack runs another version of MyTrading; "
+            "restart it, or use the command line it was started with"
+        ) from None
     if isinstance(reply, ErrorReply):
         raise OpsRefused(plain(reply.error))
     if isinstance(reply, JsonReply):

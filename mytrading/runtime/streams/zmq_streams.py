@@ -1,8 +1,7 @@
 """ZeroMQ ends of the streams: PUB and SUB, PUSH and PULL, one frame a message, never blocking.
 
-Daemons get these from the harness; other programs may use them directly. A socket is used by the thread that made it,
-and no send ever waits: what a full queue refuses is counted, and found in the journal or in the next level by whoever
-missed it.
+A socket is used by the thread that made it. A message that a full queue refuses is counted; its reader finds it in the
+journal, or has the next level.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import zmq
@@ -24,9 +24,12 @@ from mytrading.messages.codec import (
     encode_frame,
     topic_prefix,
 )
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import STREAMS, Pattern
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import Row
 from mytrading.runtime.observability.logging import get_logger
+from mytrading.runtime.streams.endpoints import endpoint_of
 
 HIGH_WATER_MARK = 10_000
 REPORT_EVERY_S = 60.0
@@ -49,14 +52,8 @@ class BadFrames:
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + REPORT_EVERY_S
-            self._log.warning(
-                "frame.refused",
-                stream=self._stream,
-                kind=error.kind,
-                problem=str(error),
-                count=self._unreported,
-                sample=data[:64].hex(),
-            )
+            about = {"stream": self._stream, "kind": error.kind, "problem": str(error), "sample": data[:64].hex()}
+            self._log.warning("frame.refused", count=self._unreported, **about)
             self._unreported = 0
 
 
@@ -84,7 +81,7 @@ class ZMQPublisher:
         self._sequences: dict[str, int] = {}
 
     def bind(self) -> None:
-        """Take the endpoint, from whoever has it: to be called by the one that may."""
+        """Take the endpoint, also from another process that has it."""
         _bind(self._socket, self.endpoint)
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
@@ -259,6 +256,79 @@ class PullSocket:
     def close(self) -> None:
         """Close the socket."""
         self.socket.close(0)
+
+
+Receiver = ZMQSubscriber | PullSocket
+
+
+class Traffic(NamedTuple):
+    """What went through all sockets since they were made."""
+
+    bytes_in: int
+    bytes_out: int
+    bad_frames: int
+    """Frames that were no message."""
+    dropped: int
+    """Messages that a full pipe did not take, or that a fan-out's reader missed."""
+
+
+class Sockets:
+    """Makes the sockets of the daemon `name`, for this stack's transport."""
+
+    def __init__(self, name: str, config: RunConfig) -> None:
+        self._name = name
+        self._config = config
+        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._senders: list[ZMQPublisher | PushSocket] = []
+        self._receivers: list[Receiver] = []
+
+    def publisher(self, stream: str, *, bound: bool = True) -> ZMQPublisher:
+        """The PUB end of a fan-out stream."""
+        endpoint = endpoint_of(self._config, stream, self._name)
+        made = ZMQPublisher(endpoint, self._config.messaging.high_water_mark, self.context, bound=bound)
+        self._senders.append(made)
+        return made
+
+    def push(self, stream: str) -> PushSocket:
+        """The writing end of a pipe, connected to its reader."""
+        made = PushSocket(endpoint_of(self._config, stream), self.context)
+        self._senders.append(made)
+        return made
+
+    def subscriber(
+        self, stream: str, topics: Iterable[str], writers: Iterable[str] | None, *, first: bool
+    ) -> ZMQSubscriber:
+        """The SUB end of a fan-out stream, connected to its writers (all, unless named) other than this daemon."""
+        names = writers if writers is not None else STREAMS[stream].writers
+        endpoints = sorted({endpoint_of(self._config, stream, writer) for writer in names if writer != self._name})
+        most = self._config.messaging.high_water_mark
+        made = ZMQSubscriber(stream, endpoints, topics, most, self.context, first=first)
+        self._receivers.append(made)
+        return made
+
+    def pull(self, stream: str) -> PullSocket:
+        """The reading end of a pipe, bound."""
+        assert STREAMS[stream].pattern is Pattern.PIPE, f"{stream} is not a pipe"
+        made = PullSocket(stream, endpoint_of(self._config, stream), self.context)
+        self._receivers.append(made)
+        return made
+
+    def traffic(self) -> Traffic:
+        """What went through them so far."""
+        refused = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
+        missed = sum(receiver.gaps for receiver in self._receivers if isinstance(receiver, ZMQSubscriber))
+        return Traffic(
+            bytes_in=sum(receiver.bytes_in for receiver in self._receivers),
+            bytes_out=sum(sender.bytes_out for sender in self._senders),
+            bad_frames=sum(receiver.bad.count for receiver in self._receivers),
+            dropped=refused + missed,
+        )
+
+    def close(self) -> None:
+        """Close them all, once what was sent has had a tenth of a second to leave."""
+        for socket in (*self._receivers, *self._senders):
+            socket.close()
+        self.context.destroy(linger=100)
 
 
 def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:

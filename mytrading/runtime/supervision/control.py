@@ -1,7 +1,4 @@
-"""Starting and reaching supervisor, the parent of every process of a stack.
-
-It loads nothing that a small daemon would not carry anyway.
-"""
+"""Starting and reaching supervisor, the parent of every process of a stack."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
@@ -39,15 +37,13 @@ EXITS, WINDOW_S = 5, 60.0
 EXIT_FULL, FULL_WAIT_S = 74, 5.0
 """The disk took nothing: a program that ends so is tried again after so many seconds, however long there is no room."""
 
-GAVE_UP = "gave up: "
-"""How supervisor's log begins a line about such a program, before its name."""
-
-NOT_STARTED = "not started: "
-"""How a line begins about a program that could not be started, before its name, a colon and why."""
-
+GAVE_UP, NOT_STARTED = "gave up: ", "not started: "
+"""Lines of supervisor's log about a program that ended too often, or could not be started: its name, a colon, why."""
 _SPAWNED, _BEGAN = "spawned: '", "supervisord started"
 _STOPPED, _EXITED, _EXPECTED = "stopped: ", "exited: ", "; expected)"
 _FULL = f"exit status {EXIT_FULL};"
+_NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+"""Errors of a call to a supervisor that does not take requests."""
 OPEN_FILES = 256
 """What supervisor asks for (`minfds` of `supervisord.conf`); raised to by itself where the hard limit allows it."""
 START_SECONDS = 10.0
@@ -61,7 +57,7 @@ class SupervisorFailed(Exception):
 
 
 class Program(NamedTuple):
-    """What supervisor says of one process: its state (RUNNING, BACKOFF, EXITED, FATAL, …), pid and last exit code."""
+    """A process as supervisor reports it: its state (RUNNING, BACKOFF, EXITED, FATAL, …), pid and last exit code."""
 
     name: str
     state: str
@@ -166,25 +162,15 @@ def _link_socket(config: RunConfig) -> None:
     profile takes the link; any other takes it where no other stack answers behind it.
     """
     link, own = Path(config.home) / LINK, socket_path(config)
-    if (
-        not config.profile.startswith("default")
-        and link.exists()
-        and link.resolve() != own
-        and _answers(link.resolve())
-    ):
-        return
+    if not config.profile.startswith("default") and link.exists() and link.resolve() != own:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.connect(str(link.resolve()))
+            return
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     with suppress(OSError):  # a project folder that is not ours: the stack runs without
         link.parent.mkdir(exist_ok=True)
         temporary.symlink_to(own)
         temporary.replace(link)
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, suppress(OSError):
-        probe.connect(str(path))
-        return True
-    return False
 
 
 def _launch(config: RunConfig, run_key: str) -> int:
@@ -194,30 +180,33 @@ def _launch(config: RunConfig, run_key: str) -> int:
             f"this shell allows {most} open files, expected {OPEN_FILES} or more: raise it (`ulimit -n 1024`; in a "
             "service LimitNOFILE=) and start again"
         )
+    consoles = config.log_dir  # or the state folder, where a folder of logs cannot be made
+    try:
+        Path(consoles).mkdir(parents=True, exist_ok=True)
+    except OSError:
+        consoles = config.state_dir
+    mask = os.umask(0o077)
+    os.umask(mask)
     errors = config.state / "supervisord.err"
+    command = [sys.executable, "-m", "mytrading.runtime.supervision.supervisord"]
     with sink_of(errors) as sink:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mytrading.runtime.supervision.supervisord",
-                str(Path(config.home) / "supervisord.conf"),
-            ],
+            [*command, str(Path(config.home) / "supervisord.conf")],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,
             cwd=config.home,
-            env=environment(config, run_key) | {"MYTRADING_LOG_DIR": _consoles(config)},
+            # supervisor expands the names of these files twice
+            env=environment(config, run_key) | {"MYTRADING_LOG_DIR": consoles.replace("%", "%%")},
             start_new_session=True,
-            umask=_unseen_by_others(),
+            umask=mask | 0o027,  # the operator's, with others shut out of the stack's files
         )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            said = errors.read_text(errors="replace").strip().splitlines()
-            raise SupervisorFailed(
-                f"supervisor ended with code {process.returncode}: {said[-1] if said else 'no word'}"
-            )
+            lines = errors.read_text(errors="replace").strip().splitlines()
+            last = lines[-1] if lines else "no word"
+            raise SupervisorFailed(f"supervisor ended with code {process.returncode}: {last}")
         if supervisor_pid(config) == process.pid and answers(config):
             return process.pid
         time.sleep(_POLL)
@@ -225,49 +214,27 @@ def _launch(config: RunConfig, run_key: str) -> int:
 
 
 def sink_of(path: Path, mode: str = "wb") -> IO[bytes]:
-    """Where a process says how it went; nowhere on a disk without room for a file."""
+    """A file for the output of a process; nowhere on a disk without room for a file."""
     try:
         return cast("IO[bytes]", path.open(mode))
     except OSError:
         return Path(os.devnull).open("wb")
 
 
-def _consoles(config: RunConfig) -> str:
-    """Where consoles are written: beside the logs, or in the state folder where a folder of logs cannot be made.
-
-    As supervisor takes it, which expands the names of these files twice.
-    """
-    folder = config.log_dir
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = config.state_dir
-    return folder.replace("%", "%%")
-
-
-def _unseen_by_others() -> int:
-    """The mask of file modes that the operator has, with others shut out of what the stack writes."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask | 0o027
-
-
 def answers(config: RunConfig) -> bool:
     """True if supervisor takes requests."""
-    try:
+    with suppress(*_NO_ANSWER):
         connect(config).supervisor.getState()
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-        return False
-    return True
+        return True
+    return False
 
 
 def programs(config: RunConfig) -> dict[str, Program]:
     """All programs by name; empty if supervisor does not answer."""
-    try:
+    with suppress(*_NO_ANSWER):
         found: Any = connect(config).supervisor.getAllProcessInfo()
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
-        return {}
-    return {row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"]) for row in found}
+        return {row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"]) for row in found}
+    return {}
 
 
 def shut_down(config: RunConfig) -> None:
@@ -277,7 +244,7 @@ def shut_down(config: RunConfig) -> None:
     """
     try:
         connect(config).supervisor.shutdown()
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+    except _NO_ANSWER:
         if pid := supervisor_pid(config):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -301,30 +268,29 @@ def _signal(config: RunConfig, names: tuple[str, ...], number: signal.Signals) -
 
 def spawns(config: RunConfig) -> dict[str, int]:
     """How often each program has been started since `up`, from supervisor's log."""
-    counts: dict[str, int] = {}
-    try:
-        text = log_path(config).read_text(errors="replace")
-    except OSError:
-        return counts
-    for line in text.splitlines():
-        _, found, rest = line.partition(_SPAWNED)
-        if found:
-            name = rest.partition("'")[0]
-            counts[name] = counts.get(name, 0) + 1
-    return counts
+    return dict(Counter(_spawned(line) for line in _log_lines(config) if _SPAWNED in line))
 
 
 def not_started(config: RunConfig) -> dict[str, str]:
     """Why programs could not be started, by name, from supervisor's log; one that was started since is left out."""
     found: dict[str, str] = {}
-    with suppress(OSError):
-        for line in log_path(config).read_text(errors="replace").splitlines():
-            if _SPAWNED in line:
-                found.pop(line.partition(_SPAWNED)[2].partition("'")[0], None)
-            elif NOT_STARTED in line:
-                name, _, why = line.partition(NOT_STARTED)[2].partition(": ")
-                found[name] = why
+    for line in _log_lines(config):
+        if _SPAWNED in line:
+            found.pop(_spawned(line), None)
+        elif NOT_STARTED in line:
+            name, _, why = line.partition(NOT_STARTED)[2].partition(": ")
+            found[name] = why
     return found
+
+
+def _log_lines(config: RunConfig) -> list[str]:
+    with suppress(OSError):
+        return log_path(config).read_text(errors="replace").splitlines()
+    return []
+
+
+def _spawned(line: str) -> str:
+    return line.partition(_SPAWNED)[2].partition("'")[0]
 
 
 def is_stopping(state: Path) -> bool:
@@ -333,11 +299,10 @@ def is_stopping(state: Path) -> bool:
 
 
 class Ended:
-    """The programs that supervisor does not start any more, followed in its log, which never waits for anybody.
+    """Programs that supervisor does not start any more, followed in its log.
 
-    `stopped` are those that ended as if it had been expected of them, or that an operator stopped; `began` counts how
-    often supervisor itself was started since `up`. `full` are those that last ended for want of room on the disk; who
-    is heard from again is to be taken off.
+    `stopped` are those with an expected end, or stopped by an operator; `began` counts the starts of supervisor since
+    `up`. `full` are those that last ended for want of room on the disk; a caller takes off those that run again.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -369,9 +334,8 @@ class Ended:
             self.stopped.clear()
             self.full.clear()
         elif _SPAWNED in line:
-            name = line.partition(_SPAWNED)[2].partition("'")[0]
-            self._given_up.discard(name)
-            self.stopped.discard(name)
+            self._given_up.discard(_spawned(line))
+            self.stopped.discard(_spawned(line))
         elif GAVE_UP in line:
             self._given_up.add(line.partition(GAVE_UP)[2].split(maxsplit=1)[0].rstrip(":"))
         elif _STOPPED in line or (_EXITED in line and line.endswith(_EXPECTED)):
@@ -388,10 +352,7 @@ def was_revived(config: RunConfig, within_s: float) -> bool:
 
 
 def export_days(config: RunConfig) -> int:
-    """Start `mytrading day export` by itself when a day is over and not in the archive; returns its pid, or 0.
-
-    It loads what no daemon may (DuckDB), gives way to everybody, and refuses to run twice.
-    """
+    """Start `mytrading day export`, at the lowest priority, when a day is over and not in the archive; its pid or 0."""
     if not is_anything_to_export(config):
         return 0
     profile = ["--profile", config.profile]

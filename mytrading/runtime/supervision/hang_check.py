@@ -1,7 +1,7 @@
-"""One process that watches another: has it fallen silent, and if so, an end of it, so that supervisor starts it again.
+"""Hang checks: a process that sends no heartbeat for too long is killed, so that supervisor starts it again.
 
-Time in which a process was ready to run and had no core is not silence: on a machine with too much to do, an end of it
-would only add a start. Nothing is judged after a stall of who looks, when everybody would look late.
+Time in which it was ready to run and had no core does not count. Nothing is judged after a stall of the watching
+process itself, when all heartbeats look late.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from mytrading.runtime.supervision.instance_lock import holder
 SILENCE_NS = 5_000_000_000
 STALL_NS = 1_500_000_000
 SUSPECT_NS = 1_500_000_000
-"""From so long a silence on it is asked how much of it was waiting for a core."""
+"""A longer silence is looked into: how much of it was a wait for a core."""
 MOST_NS = 120_000_000_000
-"""Whatever it waited for: a process that comes to nothing for so long is of no use."""
+"""The longest silence, whatever the process waited for."""
 
 
 def waited_for_core(pid: int) -> int:
@@ -50,14 +50,14 @@ def waits_begun(pid: int) -> int:
 
 
 class Silence:
-    """How long a process of one name has not said what it could have said."""
+    """How long a process of one name has been silent, waits for a core left out."""
 
     def __init__(self) -> None:
         self._since: tuple[int, int] = (0, 0)
         self._waited = 0
 
     def of(self, pid: int, heard_ns: int, machine_ns: int) -> int:
-        """Nanoseconds since its last heartbeat, less the wait for a core; to be asked at least once a second."""
+        """Nanoseconds since its last heartbeat, less the wait for a core; to be called at least once a second."""
         silent = machine_ns - heard_ns
         if silent <= SUSPECT_NS:
             return silent
@@ -151,10 +151,6 @@ class WatchdogGuard:
             seconds = self._silence_ns // SECOND
             text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"
             self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)
-        self._look_for(machine_ns)
-
-    def _look_for(self, machine_ns: int) -> None:
-        """One that is not started again leaves everybody unwatched."""
         if not is_supervised() or holder(self._lock) is not None or is_stopping(self._state):
             self._there = machine_ns
             self._alerts.clear(STOPPED, NAME)

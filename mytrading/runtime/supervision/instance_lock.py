@@ -1,8 +1,7 @@
-"""One instance only: a file lock that the kernel drops when its process dies, with the holder's pid to show.
+"""One instance only: a file lock that the kernel drops when its process dies, with the holder's pid in the file.
 
-Whoever cannot get the lock opens nothing, and says which process holds it. A record lock belongs to its process: a
-fork, which author code can make past everything that Python sees, does not hold it. Such a lock is gone as soon as its
-process closes the file, whichever way it was opened; so a process that holds it never opens it again.
+A record lock belongs to its process: a fork does not hold it. It is gone as soon as its process closes the file,
+whichever way it was opened, so a process that holds it never opens the file again.
 """
 
 from __future__ import annotations
@@ -86,37 +85,26 @@ def holder(path: Path) -> str | None:
 
 
 def end_forks(path: Path, module: str) -> list[int]:
-    """Kill what runs `module` with this lock file open and does not hold the lock; returns the pids.
+    """Kill forks of an earlier holder: processes that run `module` with this lock file open; returns the pids.
 
-    That is what a fork of an earlier holder is; it would keep connections of the others open that nobody reads. To be
-    called by the holder, or when there is none. Without `/proc` it finds nothing.
+    They would keep connections open that nobody reads. To be called by the holder, or when there is none. Without
+    `/proc` it finds nothing.
     """
-    file = str(path.resolve())
-    forks = [
-        pid
-        for pid in (int(entry.name) for entry in Path("/proc").glob("[0-9]*"))
-        if pid != os.getpid() and _runs(pid, module) and file in _open_files(pid)
-    ]
-    for pid in forks:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    file, forks = path.resolve(), list[int]()
+    for entry in Path("/proc").glob("[0-9]*"):
+        pid = int(entry.name)
+        with suppress(OSError):
+            runs = module.encode() in (entry / "cmdline").read_bytes().split(b"\0")
+            if pid != os.getpid() and runs and any(_target(link) == file for link in (entry / "fd").iterdir()):
+                forks.append(pid)
+                os.kill(pid, signal.SIGKILL)
     return forks
 
 
-def _runs(pid: int, module: str) -> bool:
-    try:
-        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _open_files(pid: int) -> set[str]:
-    found = set()
+def _target(link: Path) -> Path | None:
     with suppress(OSError):
-        for link in Path(f"/proc/{pid}/fd").iterdir():
-            with suppress(OSError):
-                found.add(str(link.readlink()))
-    return found
+        return link.readlink()
+    return None
 
 
 def _is_own(path: Path) -> bool:

@@ -1,8 +1,7 @@
-"""The file KILL in the state directory: the switch that works when all else fails.
+"""The file KILL in the state directory: a kill switch that risk and the router read several times a second.
 
-Risk and the router look at it several times a second, whatever the others do. Its first word is halt, reduce or
-flatten, what follows is the reason. One in the folder above, which holds the state directories of all profiles, counts
-for each of them, if we or root own it. A file that is there halts, whatever is in it.
+Its first word is halt, reduce or flatten, the rest is the reason; a file with other content halts. A file in the folder
+above counts for the state directories of all profiles in it, if this user or root owns it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from mytrading.core.time import MINUTE
 from mytrading.messages.control import KILL, FlattenRequested, TradingState
 from mytrading.messages.enums import TradingLevel
 from mytrading.messages.text import read_head
-from mytrading.runtime.host.users import user_name
+from mytrading.runtime.host.run_info import user_name
 
 NAME = "KILL"
 FLATTEN = "flatten"
@@ -28,7 +27,7 @@ _MOST = 4096
 
 
 class Kill(NamedTuple):
-    """What the file asks for: `word` is one of `WORDS`; who wrote it, when (wall clock) and why."""
+    """A parsed file: `word` is one of `WORDS`; who wrote it, when (wall clock) and why."""
 
     word: str
     by: str
@@ -66,33 +65,33 @@ class KillFile:
         self.path = state / NAME
         self._own = _Place(self.path, NAME)
         self._above = _Place(state.parent / NAME, str(state.parent / NAME), (os.getuid(), 0))
-        self._told: Kill | None = None
+        self._reported: Kill | None = None
 
     def news(self, known: TradingState | None, now: int) -> TradingState | None:
         """The level to learn if the file appeared, changed or went since `known` was learnt; None otherwise."""
         kill, generation = self.look(), known.generation + 1 if known is not None else 0
         if kill is None:
-            self._told = None
+            self._reported = None
             if known is None or known.level is TradingLevel.NORMAL:
                 return None
             over = "the file is gone"
             return TradingState(level=TradingLevel.NORMAL, generation=generation, reason=over, at_ns=now, account=KILL)
         state = kill.state(now)
         again = known is not None and (known.level, known.reason) == (state.level, state.reason)
-        if again and known is not None and (self._told == kill or known.generation == kill.written_ns):
+        if again and known is not None and (self._reported == kill or known.generation == kill.written_ns):
             return None
-        self._told = kill
+        self._reported = kill
         return replace(state, generation=max(kill.written_ns, generation))
 
     def look(self) -> Kill | None:
-        """What is asked for now, the most where both are there; None while there is no file."""
+        """The file that counts now, the stricter one where both are there; None while there is no file."""
         own, above = self._own.look(), self._above.look()
         if own is None or above is None:
             return own or above
         return max(own, above, key=lambda kill: _MOSTS[kill.word])
 
     def above(self) -> Kill | None:
-        """What the file above asks for now."""
+        """The file above."""
         return self._above.look()
 
     def write(self, word: str, why: str) -> None:
@@ -112,7 +111,7 @@ class KillFile:
 
 
 class _Place:
-    """Where a file may stand; with `owners` (user ids) one of someone else does not count."""
+    """A place of a kill file; with `owners` (user ids) a file of someone else does not count."""
 
     def __init__(self, path: Path, name: str, owners: tuple[int, ...] = ()) -> None:
         self._path = path

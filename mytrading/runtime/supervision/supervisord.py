@@ -1,8 +1,6 @@
-"""The supervisor process: `python -m mytrading.runtime.supervision.supervisord FILE`, supervisor itself under an
-instance lock.
+"""`python -m mytrading.runtime.supervision.supervisord FILE`: supervisor under an instance lock.
 
-Started by `runtime.supervision` only. It also bounds crash loops, since it alone sees every end of every program,
-however young. The lock is held from the first to the last moment, so that its holder is always the pid of the stack's
+It bounds crash loops, since it alone sees every end of every program. The holder of the lock is always the stack's
 supervisor, and a second one never starts a program twice.
 """
 
@@ -37,8 +35,7 @@ _SECOND_WAIT_S = 0.25
 class _Process(Subprocess):  # type: ignore[misc]
     """A program whose unexpected ends are counted: restarted at once, then ever later, after the fifth no more.
 
-    One that found its lock taken does not count, for the process before it may still be ending, nor one that found the
-    disk full.
+    An end because the lock was taken (its predecessor may still be ending) or the disk full does not count.
     """
 
     def __init__(self, config: Any) -> None:
@@ -51,14 +48,12 @@ class _Process(Subprocess):  # type: ignore[misc]
         super().finish(pid, sts)
         if self.state != ProcessStates.EXITED:
             return
-        if self.exitstatus == EXIT_FULL:
-            self._not_before = time.monotonic() + FULL_WAIT_S
-        elif self.exitstatus == EXIT_RUNNING:
-            self._not_before = time.monotonic() + RUNNING_WAIT_S
-        elif self.exitstatus not in self.config.exitcodes:
-            self._count(time.monotonic())
-
-    def _count(self, now: float) -> None:
+        now = time.monotonic()
+        if self.exitstatus in (EXIT_FULL, EXIT_RUNNING):
+            self._not_before = now + (FULL_WAIT_S if self.exitstatus == EXIT_FULL else RUNNING_WAIT_S)
+            return
+        if self.exitstatus in self.config.exitcodes:
+            return
         self._ends.append(now)
         recent = sum(now - end < WINDOW_S for end in self._ends)
         self._not_before = now + (_SECOND_WAIT_S * 2 ** (recent - 2) if recent > 1 else 0.0)
@@ -92,22 +87,18 @@ class _Program(ProcessConfig):  # type: ignore[misc]
 
     def make_dispatchers(self, proc: Any) -> Any:
         """The pipes of a process; one whose console cannot be written runs without, rather than not at all."""
-        console: str | None = self.stdout_logfile
-        self.stdout_logfile = console if self._writes(console) else None
-        try:
-            return super().make_dispatchers(proc)
-        finally:
-            self.stdout_logfile = console
-
-    def _writes(self, console: str | None) -> bool:
+        console = self.stdout_logfile
         try:
             if console is not None:
                 Path(console).parent.mkdir(parents=True, exist_ok=True)
                 Path(console).open("ab").close()
         except OSError as error:
             self.options.logger.warn(f"{self.name} runs without a console: {console}: {error.strerror}")
-            return False
-        return True
+            self.stdout_logfile = None
+        try:
+            return super().make_dispatchers(proc)
+        finally:
+            self.stdout_logfile = console
 
 
 class _Quiet:
@@ -129,7 +120,7 @@ class _Quiet:
 
 
 def _keep_logging() -> None:
-    """Let no log that cannot be written end supervisor, which would say so on a stream that cannot be written either.
+    """Keep supervisor alive when a log cannot be written.
 
     Its handlers print their errors, and a console that is to be rotated is opened outside of what they catch.
     """

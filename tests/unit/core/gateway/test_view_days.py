@@ -14,7 +14,7 @@ from mytrading.messages.enums import Product, Side
 from mytrading.messages.journal_rows import DayOpened, DaySealed
 from mytrading.messages.orders import Position, PositionAdjusted, PositionChanged, Protection
 from mytrading.runtime.journal.journal import OUTPUT, RECORD, Entry, Journal
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 
 OWNER = {"account": "main", "product": Product.NRML, "strategy": "S", "run": "r"}
 HELD = Position(**OWNER, instrument="NSE:SBIN", quantity=10, quantity_seen=10, realised=-5.0, bought=20, sold=10)

@@ -124,7 +124,7 @@ def test_alert_comes_behind_the_heartbeat_that_says_no_longer_ready(tmp_path: Pa
     daemon.ready = lambda: well[0]  # type: ignore[method-assign]
     try:
         daemon.state = DaemonState.RUNNING
-        daemon.tell_readiness()
+        daemon.report_readiness()
         well[0] = False
         daemon.alerts.raise_("SERVER_MODE", Severity.CRITICAL, "main", "the server is in live mode")
     finally:

@@ -31,7 +31,7 @@ from mytrading.messages.run_config import RunConfig
 from mytrading.messages.signals import Leg
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.host.clock import MarketClock
-from mytrading.runtime.host.users import user_name
+from mytrading.runtime.host.run_info import user_name
 from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.supervision.kill_file import KillFile
 from tests.kit.fake_broker import SECOND, OrderBench

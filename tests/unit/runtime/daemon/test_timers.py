@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mytrading.runtime.daemon.timers import Timers
+from mytrading.runtime.daemon.daemon import Timers
 
 MS = 1_000_000
 

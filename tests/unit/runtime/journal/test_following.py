@@ -123,7 +123,7 @@ def test_daemon_that_doubts_an_upstream_is_not_ready_before_it_says_that_entries
     told: list[Heartbeat | Alert] = []
     pair.router.state = DaemonState.RUNNING
     monkeypatch.setattr(pair.router, "ready", lambda: not pair.router.quarantined)
-    pair.router.tell_readiness()
+    pair.router.report_readiness()
     monkeypatch.setattr(pair.router.status, "send", lambda _, message: told.append(message))
     pair.risk.append([Entry(OUTPUT, COMMANDS, b"\xc1not a message")], 1, 1)
     pair.router.follower.catch_up()

@@ -9,7 +9,7 @@ import pytest
 from mytrading.messages.codec import encode_body
 from mytrading.messages.commands import WithdrawEntries
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Entry, Journal
-from mytrading.runtime.journal.tail import JournalTail
+from mytrading.runtime.journal.reader import JournalTail
 from tests.kit.journal_surgery import change
 
 DAY, NEXT = "2026-11-23", "2026-11-24"

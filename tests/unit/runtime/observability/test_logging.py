@@ -18,7 +18,6 @@ import structlog
 
 from mytrading.runtime.observability.logging import (
     SharedLogFile,
-    alert_logger,
     configure_logging,
     get_logger,
     level_number,
@@ -49,17 +48,16 @@ def log_one_of_each() -> None:
     get_logger("part").info("daemon.started", pid=1)
     trade_logger().info("order.filled", order_id="17", state="FILLED")
     performance_logger().info("performance.measured", mean=1.5)
-    alert_logger().warning("alert.raised", code="DISK_LOW")
     get_logger("part").error("call.failed")
 
 
 def test_events_at_level_info_go_to_their_files(tmp_path: Path) -> None:
     configure_logging("router", tmp_path, "INFO", console=False)
     log_one_of_each()
-    assert events(tmp_path, "main") == ["daemon.started", "order.filled", "alert.raised", "call.failed"]
+    assert events(tmp_path, "main") == ["daemon.started", "order.filled", "call.failed"]
     assert events(tmp_path, "trade") == ["order.filled"]
     assert events(tmp_path, "performance") == ["performance.measured"]
-    assert events(tmp_path, "error") == ["alert.raised", "call.failed"]
+    assert events(tmp_path, "error") == ["call.failed"]
 
 
 def test_events_at_level_error_leave_the_trade_log_complete(tmp_path: Path) -> None:

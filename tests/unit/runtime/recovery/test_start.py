@@ -17,8 +17,7 @@ from mytrading.messages.journal_rows import FileTaken, RunStarted
 from mytrading.messages.orders import Order, OrderChanged
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import SCHEMA_VERSION
-from mytrading.runtime.daemon.machine_daemon import MachineDaemon
-from mytrading.runtime.daemon.startup import RECOVERING
+from mytrading.runtime.daemon.machine_daemon import RECOVERING, MachineDaemon
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, RECORD, Cursor, Entry, Journal, Row
 

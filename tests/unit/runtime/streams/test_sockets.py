@@ -5,7 +5,7 @@ from __future__ import annotations
 from mytrading.messages.control import ModeCleared
 from mytrading.messages.market import Quote
 from mytrading.messages.run_config import RunConfig
-from mytrading.runtime.streams.sockets import Sockets, Traffic
+from mytrading.runtime.streams.zmq_streams import Sockets, Traffic
 from tests.kit.waiting import eventually
 
 INFY = "NSE:INFY"
