@@ -1,13 +1,13 @@
 """The option chain of one underlying and expiry: quotes by strike, tags, volatility, greeks, put-call ratios, max pain.
 
-What the exchange did not send is None, never derived from something else.
+A figure that the exchange did not send is None, never derived from another.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,6 +20,8 @@ from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
 
 Floats = NDArray[np.float64]
+_GREEKS = ("delta", "gamma", "theta", "vega", "rho")
+_QUOTED = ("ltp", "bid", "ask", "bid_quantity", "ask_quantity", "volume", "open_interest", "market_ns")
 YEAR_NS = 365 * 24 * 3600 * SECOND
 SANE_SPREAD = 0.25
 """A bid and ask further apart than this share of their middle say less than the last price."""
@@ -89,23 +91,9 @@ class ChainView(msgspec.Struct, frozen=True, kw_only=True):
         return [(strike, side) for strike, side in found if side is not None]
 
 
-class _Figures(NamedTuple):
-    iv: Floats
-    reasons: NDArray[np.int8]
-    greeks: black76.Greeks
-
-
 def at_the_money(strikes: Sequence[float], spot: float) -> int:
     """The index of the listed strike nearest to the spot; of two equally near the lower one."""
     return min(range(len(strikes)), key=lambda index: (abs(strikes[index] - spot), strikes[index]))
-
-
-def tag_of(steps: int, right: InstrumentKind) -> str:
-    """The tag of an option `steps` listed strikes above the money: calls are out of it there, puts in it."""
-    if steps == 0:
-        return "ATM"
-    out = (steps > 0) == (right is InstrumentKind.CE)
-    return f"{'OTM' if out else 'ITM'} {abs(steps)}"
 
 
 def max_pain(strikes: Floats, call_interest: Floats, put_interest: Floats) -> float | None:
@@ -183,10 +171,14 @@ class OptionChain:
         spot, years = self.spot_price(), max(self._expiry_ns - now, 0) / YEAR_NS
         forward = self._forward(years, spot)
         centre = at_the_money(self._strikes, spot) if spot else None
-        shown = self._strikes[self._window(spot, around)]
-        sums = {right: self._sums(right) for right in (InstrumentKind.CE, InstrumentKind.PE)}
-        call_oi, call_volume = (int(column.sum()) for column in sums[InstrumentKind.CE])
-        put_oi, put_volume = (int(column.sum()) for column in sums[InstrumentKind.PE])
+        strikes = self._strikes[self._window(spot, around)]
+        sides = [
+            self._sides(strikes, right, centre, forward, years) for right in (InstrumentKind.CE, InstrumentKind.PE)
+        ]
+        rows = (ChainRow(strike=at, call=call, put=put) for at, call, put in zip(strikes, *sides, strict=True))
+        call_sums, put_sums = self._sums(InstrumentKind.CE), self._sums(InstrumentKind.PE)
+        call_oi, call_volume = (int(column.sum()) for column in call_sums)
+        put_oi, put_volume = (int(column.sum()) for column in put_sums)
         return ChainView(
             underlying=self.underlying,
             expiry=self.expiry,
@@ -195,10 +187,10 @@ class OptionChain:
             spot=spot,
             forward=forward,
             atm=None if centre is None else self._strikes[centre],
-            rows=self._rows(shown, centre, forward, years),
+            rows=tuple(rows),
             pcr_open_interest=put_oi / call_oi if call_oi else None,
             pcr_volume=put_volume / call_volume if call_volume else None,
-            max_pain=max_pain(np.array(self._strikes), sums[InstrumentKind.CE][0], sums[InstrumentKind.PE][0]),
+            max_pain=max_pain(np.array(self._strikes), call_sums[0], put_sums[0]),
             call_open_interest=call_oi,
             put_open_interest=put_oi,
             call_volume=call_volume,
@@ -229,70 +221,37 @@ class OptionChain:
             return None if spot is None else float(black76.forward_of(spot, years, self._rate))
         return found
 
-    def _rows(
-        self, strikes: Sequence[float], centre: int | None, forward: float | None, years: float
-    ) -> tuple[ChainRow, ...]:
-        sides = {
-            right: self._sides(strikes, right, centre, forward, years)
-            for right in (InstrumentKind.CE, InstrumentKind.PE)
-        }
-        calls, puts = sides[InstrumentKind.CE], sides[InstrumentKind.PE]
-        return tuple(
-            ChainRow(strike=strike, call=call, put=put) for strike, call, put in zip(strikes, calls, puts, strict=True)
-        )
-
-    def _figures(self, strikes: Sequence[float], prices: Floats, call: bool, forward: float, years: float) -> _Figures:
-        ladder, calls = np.array(strikes), np.full(len(strikes), call)
-        iv, reasons = black76.implied(prices, forward, ladder, years, self._rate, calls)
-        return _Figures(iv, reasons, black76.greeks(forward, ladder, years, iv, self._rate, calls))
-
     def _sides(
         self, strikes: Sequence[float], right: InstrumentKind, centre: int | None, forward: float | None, years: float
     ) -> list[ChainSide | None]:
+        """The options of one side by strike; None where none is listed."""
         prices = self._prices(right, strikes)
-        figures = None
+        ladder, calls = np.array(strikes), np.full(len(strikes), right is InstrumentKind.CE)
+        columns, reasons = {"price": prices}, np.zeros(len(strikes), np.int8)
         if forward is not None:
-            figures = self._figures(strikes, prices, right is InstrumentKind.CE, forward, years)
+            columns["iv"], reasons = black76.implied(prices, forward, ladder, years, self._rate, calls)
+            greeks = black76.greeks(forward, ladder, years, columns["iv"], self._rate, calls)
+            columns |= {word: getattr(greeks, word) for word in _GREEKS}
         first = self._strikes.index(strikes[0])
         found: list[ChainSide | None] = []
         for index, strike in enumerate(strikes):
-            name = self._listed[strike].get(right)
-            tag = "" if centre is None else tag_of(first + index - centre, right)
-            found.append(None if name is None else self._side(name, tag, figures, index, float(prices[index])))
+            name, tag = self._listed[strike].get(right), ""
+            if centre is not None:
+                steps = first + index - centre  # above the money calls are out of it, puts in it
+                out = (steps > 0) == (right is InstrumentKind.CE)
+                tag = f"{'OTM' if out else 'ITM'} {abs(steps)}" if steps else "ATM"
+            if name is None:
+                found.append(None)
+            elif (quote := self._quotes.get(name)) is None:
+                found.append(ChainSide(instrument=name, tag=tag, why="no quote"))
+            else:
+                reason = black76.Reason(int(reasons[index])).name.lower().replace("_", " ")
+                figures: dict[str, Any] = {word: float(column[index]) for word, column in columns.items()}
+                figures = {word: value for word, value in figures.items() if not math.isnan(value)}
+                why = "no forward" if forward is None else "" if "iv" in figures else reason
+                quoted = {word: getattr(quote, word) for word in _QUOTED}
+                found.append(ChainSide(instrument=name, tag=tag, **quoted, **figures, why=why))
         return found
-
-    def _side(self, name: str, tag: str, figures: _Figures | None, index: int, price: float) -> ChainSide:
-        quote = self._quotes.get(name)
-        if quote is None:
-            return ChainSide(instrument=name, tag=tag, why="no quote")
-        known = figures is not None and not math.isnan(figures.iv[index])
-        greeks = figures.greeks if figures is not None and known else None
-        return ChainSide(
-            instrument=name,
-            tag=tag,
-            ltp=quote.ltp,
-            bid=quote.bid,
-            ask=quote.ask,
-            bid_quantity=quote.bid_quantity,
-            ask_quantity=quote.ask_quantity,
-            volume=quote.volume,
-            open_interest=quote.open_interest,
-            price=None if math.isnan(price) else price,
-            iv=float(figures.iv[index]) if figures is not None and known else None,
-            delta=float(greeks.delta[index]) if greeks else None,
-            gamma=float(greeks.gamma[index]) if greeks else None,
-            theta=float(greeks.theta[index]) if greeks else None,
-            vega=float(greeks.vega[index]) if greeks else None,
-            rho=float(greeks.rho[index]) if greeks else None,
-            why="" if known else _why(figures, index),
-            market_ns=quote.market_ns,
-        )
-
-
-def _why(figures: _Figures | None, index: int) -> str:
-    if figures is None:
-        return "no forward"
-    return black76.Reason(int(figures.reasons[index])).name.lower().replace("_", " ")
 
 
 def nearest_premium(view: ChainView, right: InstrumentKind, target: float) -> ChainSide:
