@@ -21,6 +21,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.rule_table import judge
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.enums import Action, Product
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.market import Quote
@@ -120,7 +121,9 @@ def _held() -> tuple[RiskMachine, list[Quote]]:
         for n in range(STRATEGIES)
     ]
     square_off = SquareOff(calendar, {"NFO": clock(15, 15)})
-    risk = RiskMachine(_limits(), RateLimits(), runs, "main", calendar, InstrumentBook(options), square_off)
+    risk = RiskMachine(
+        RiskEnvironment(_limits(), RateLimits(), runs, "main", calendar, InstrumentBook(options), square_off)
+    )
     for number in range(POSITIONS):
         position = Position(
             account="main",

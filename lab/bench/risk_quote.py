@@ -16,6 +16,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.enums import Product
 from mytrading.messages.exit_rules import LevelRule, StrategyRules, TrailRule
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -73,7 +74,9 @@ def loaded_machine(home: Path) -> RiskMachine:
         StrategyRun(name=f"S{n}", file="s.py", symbols=("NSE:SHARED",), long=None, short=None, rules=_RULES)
         for n in range(STRATEGIES)
     ]
-    machine = RiskMachine(_LIMITS, RateLimits(), strategies, "main", calendar, book, SquareOff(calendar, {}))
+    machine = RiskMachine(
+        RiskEnvironment(_LIMITS, RateLimits(), strategies, "main", calendar, book, SquareOff(calendar, {}))
+    )
     for number in range(POSITIONS):
         name = names[0] if number < SHARED else names[number - SHARED + 1]
         _hold(machine, name, f"S{number % STRATEGIES}")

@@ -34,6 +34,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument
@@ -226,7 +227,9 @@ def _check(spec: Spec) -> None:
 
 
 def _risk(spec: Spec, run: StrategyRun, world: MarketContext) -> RiskMachine:
-    found = RiskMachine(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
+    found = RiskMachine(
+        RiskEnvironment(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
+    )
     found.environment.tables = spec.tables
     return found
 

@@ -12,6 +12,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.commands import PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
@@ -95,7 +96,7 @@ class RiskBench:
         run = StrategyRun(name="S", file="s.py", symbols=(WATCH,), long=None, short=None, direction=Direction.BOTH)
         self.parts = (limits, rates or RateLimits(), (run,), "main", calendar, book,
                       SquareOff(calendar, {"NFO": time(15, 15), "NSE": time(15, 15)}))  # fmt: skip
-        self.machine = RiskMachine(*self.parts)
+        self.machine = RiskMachine(RiskEnvironment(*self.parts))
         self.now, self.machine_ns = NOW, 1000 * SECOND
         self.rows: list[Any] = []
         self.beat()

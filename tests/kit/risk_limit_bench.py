@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.enums import Product
 from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.market import Quote
@@ -56,7 +57,7 @@ class JournaledBench(RiskBench):
     def restart(self, day: str = "") -> None:
         """Killed, and started again from its journal; into another day by what is carried over, where one is named."""
         parts, (run,) = self.parts, self.machine.environment.strategies.values()
-        self.machine = RiskMachine(*parts[:2], (run,), *parts[3:])
+        self.machine = RiskMachine(RiskEnvironment(*parts[:2], (run,), *parts[3:]))
         for row in self.journal:
             self.machine.apply(row)
         begun: list[Any] = [self._started()]

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose
 from mytrading.messages.orders import OrderChanged, Position, PositionChanged
@@ -33,7 +34,7 @@ class MarginBench(RiskBench):
             accounts=accounts, sizing=sizing or SizingRule(), stop=StopPlan.NONE,
         )  # fmt: skip
         limits, rates, _, _, calendar, book, square_off = self.parts
-        self.machine = RiskMachine(limits, rates, (run,), "main", calendar, book, square_off)
+        self.machine = RiskMachine(RiskEnvironment(limits, rates, (run,), "main", calendar, book, square_off))
         self.machine.environment.tables = TABLES
         self.accounts = accounts
         self.beat()
@@ -108,7 +109,7 @@ class CountingBench(MarginBench):
         _, given, _, _, calendar, book, square_off = self.parts
         run = replace(self.machine.environment.strategies["S"], signal_cooldown=cooldown)
         self.machine = RiskMachine(
-            replace(NONE_OF_IT, **limits), rates or given, (run,), "main", calendar, book, square_off
+            RiskEnvironment(replace(NONE_OF_IT, **limits), rates or given, (run,), "main", calendar, book, square_off)
         )
         self.machine.environment.tables = TABLES
         self.move(0)

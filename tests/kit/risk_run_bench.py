@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.exit_rules import StrategyRules
@@ -45,7 +46,7 @@ class RunBench(RiskBench):
         self._restart()
 
     def _restart(self) -> None:
-        self.machine = RiskMachine(*self.parts)
+        self.machine = RiskMachine(RiskEnvironment(*self.parts))
         self.machine.notice(self.machine_ns)
         self.beat()
 

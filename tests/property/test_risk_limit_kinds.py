@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.enums import LimitAction, LimitKind
 from mytrading.messages.reports import Funds
 from mytrading.messages.risk_events import RiskEventRecorded
@@ -50,7 +51,7 @@ class Ledger:
         made = JournaledBench(self.limits)
         (run,) = made.parts[2]
         own = replace(run, max_daily_loss=LOSS, max_drawdown=2 * FALL, limit_action=self.action)
-        made.machine = RiskMachine(*made.parts[:2], (own,), *made.parts[3:])
+        made.machine = RiskMachine(RiskEnvironment(*made.parts[:2], (own,), *made.parts[3:]))
         made.beat()
         return made
 

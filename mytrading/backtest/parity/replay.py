@@ -29,6 +29,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OrderMachine
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Call, Side
 from mytrading.messages.instruments import Instrument, Snapshot
@@ -182,7 +183,11 @@ class Replay:
         self._venues = Venues(world)
         square_off = SquareOff(world.calendar, world.facts.square_off)
         square_off.speed = world.speed
-        risk = RiskMachine(world.limits, world.rates, world.strategies, account, world.calendar, world.book, square_off)
+        risk = RiskMachine(
+            RiskEnvironment(
+                world.limits, world.rates, world.strategies, account, world.calendar, world.book, square_off
+            )
+        )
         risk.environment.master, risk.environment.tables = world.master, world.tables
         orders = order_machine(world.rates, world.calendar)
         self._machines = Machines(self.engine, risk, orders, self._venues, account, self._take_row)

@@ -7,13 +7,11 @@ and an intent leads to one entry for each leg and account, whatever is repeated,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.calendar import Calendar
-from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.ids import content_id
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
@@ -46,7 +44,6 @@ from mytrading.messages.orders import (
 )
 from mytrading.messages.reports import MarginAnswer
 from mytrading.messages.risk_events import RiskAction, RiskEventRecorded
-from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 from mytrading.messages.signals import Signal
 
 HEDGE_PATIENCE_NS = 60 * SECOND
@@ -54,20 +51,11 @@ HEDGE_PATIENCE_NS = 60 * SECOND
 
 
 class RiskMachine:
-    """Intents in, commands out. The daemon replaces `instruments` and `master` when contracts change."""
+    """Signals in, commands out."""
 
-    def __init__(
-        self,
-        limits: RiskLimits,
-        rates: RateLimits,
-        strategies: Iterable[StrategyRun],
-        account: str,
-        calendar: Calendar,
-        instruments: InstrumentBook,
-        square_off: SquareOff,
-    ) -> None:
-        self.environment = RiskEnvironment(limits, rates, strategies, account, calendar, instruments, square_off)
-        self.state = state = RiskState(self.environment)
+    def __init__(self, environment: RiskEnvironment) -> None:
+        self.environment = environment
+        self.state = state = RiskState(environment)
         self.margins = MarginCheck(state)
         self.limits = Limits(state)
         self._entries = EntryPlanner(state, self.margins, self.limits)
@@ -93,28 +81,21 @@ class RiskMachine:
     def _on_signal(self, signal: Signal, now: int) -> tuple[Any, ...]:
         return self._advance(self.state.intents[signal.strategy, signal.watch], now)
 
-    def _on_order(self, message: OrderChanged, now: int) -> tuple[Any, ...]:
-        return () if self.state.is_repeat else self._on_move(message, now)
-
     def _on_move(self, message: Any, now: int) -> tuple[Any, ...]:
         """An order, a position or an exit moved."""
+        if isinstance(message, OrderChanged) and self.state.is_repeat:
+            return ()
         found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
                  *self.limits.on_move(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
-        return _whole((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
-
-    def _on_margin(self, _answer: MarginAnswer, now: int) -> tuple[Any, ...]:
-        return self._advance_all(now)
+        return _consistent((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
         found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
         unbound = position_alerts.unbound(self.state, now)
-        return _whole((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
-
-    def _on_control(self, message: TradingState | StrategySwitch, now: int) -> tuple[Any, ...]:
-        return tuple(self.limits.on_control(message, now))
+        return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
 
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
@@ -146,9 +127,11 @@ class RiskMachine:
 
     def _then_advance(self, rows: tuple[Any, ...], now: int, settled_too: bool = False) -> tuple[Any, ...]:
         """These rows, and what intents need; where they close something, intents are judged with the next message."""
-        ends = any(isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL for row in rows)
-        if ends or any(isinstance(row, CloseGoal) for row in rows):
-            return rows
+        for row in rows:
+            if isinstance(row, CloseGoal) or (
+                isinstance(row, RiskEventRecorded) and row.action is RiskAction.CLOSE_ALL
+            ):
+                return rows
         return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
@@ -171,31 +154,30 @@ class RiskMachine:
         return tuple(rows)
 
     def _busy(self) -> set[Place]:
-        """Whose settled intents may have something to withdraw or to close, by strategy and watched instrument.
+        """Settled intents that may have something to withdraw or to close, by strategy and watched instrument.
 
         What everybody holds and has coming is gone through once, not once for each intent.
         """
         held, live = self.state.by_watch()
         busy: set[Place] = set()
-        for place in held.keys() | live.keys():
-            busy.update(self._which(place, held.get(place, []), live.get(place, [])))
+        for strategy, watch in held.keys() | live.keys():
+            if watch is None:
+                busy.update(key for key in self.state.intents if key[0] == strategy)
+                continue
+            place = (strategy, watch)
+            intent = self.state.intents.get(place)
+            if intent is not None and (
+                any(intent.unwanted(one, signed_units(one)) for one in held.get(place, ()))
+                or not all(self._fits(order, intent) for order in live.get(place, ()))
+            ):
+                busy.add(place)
         return busy
-
-    def _which(self, place: Place, held: list[Position], live: list[Order]) -> Iterable[Place]:
-        strategy, watch = place
-        if watch is None:
-            return [key for key in self.state.intents if key[0] == strategy]
-        intent = self.state.intents.get((strategy, watch))
-        if intent is None:
-            return ()
-        unwanted = any(intent.unwanted(one, signed_units(one)) for one in held)
-        return (place,) if unwanted or not all(self._fits(order, intent) for order in live) else ()
 
     def _advance(self, intent: Intent, now: int) -> tuple[Any, ...]:
         """What one intent still needs: entries withdrawn, positions closed, then its legs entered."""
         if self.rollover.holds(intent):
             return ()
-        rows = [*self._withdrawals(intent), *self._closes(intent)]
+        rows = self._unwanted(intent)
         if intent.settled:
             return tuple(rows)
         signal = intent.signal
@@ -213,11 +195,10 @@ class RiskMachine:
         return self.rollover.ahead(intent, account, now) or self._entries.enter(intent, account, now)
 
     def _beside(self, intent: Intent, closing: set[str], now: int, *, wait: bool) -> list[Any]:
-        """What an intent needs while something is withdrawn or closed in these accounts; the others go on, unless
-        `wait`.
+        """What an intent needs while something is withdrawn or closed in these accounts; others go on, unless `wait`.
 
-        They wait there until that is done, or the intent too late. A basket that began is not let go with it: `enter`
-        breaks it once its own time is over.
+        Its legs wait there until that is done, or the intent too late. A basket that began is not let go with it:
+        `enter` breaks it once its own time is over.
         """
         if not intent.legs:
             return []
@@ -234,13 +215,17 @@ class RiskMachine:
                 rows += self._enter(intent, account, now)
         return rows
 
-    def _withdrawals(self, intent: Intent) -> list[Any]:
-        """Live entries that the intent has no room for: not named, of the other side, or too many."""
-        signal = intent.signal
-        if not self.state.orders.of(signal.strategy):
-            return []
-        entries = self.state.live_entries(signal.strategy, signal.watch)
-        return withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
+    def _unwanted(self, intent: Intent) -> list[Any]:
+        """Cancels of entries that the intent has no room for, and closes of positions that it does not want."""
+        signal, rows = intent.signal, []
+        if self.state.orders.of(signal.strategy):
+            entries = self.state.live_entries(signal.strategy, signal.watch)
+            rows = withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
+        if held := self.state.held(signal.strategy, signal.watch):
+            unwanted = (one for one in held if intent.unwanted(one, signed_units(one)))
+            reason = signal.reason or signal.action.value
+            rows += close_all(self.state, unwanted, signal.id, reason, signal.trace_ns)
+        return rows
 
     def _fits(self, order: Order, intent: Intent) -> bool:
         watch = intent.signal.watch
@@ -249,14 +234,6 @@ class RiskMachine:
         after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
         return order.side.sign * target > 0 and abs(after) <= abs(target) and intent.accepts(order)
 
-    def _closes(self, intent: Intent) -> list[Any]:
-        signal = intent.signal
-        held = self.state.held(signal.strategy, signal.watch)
-        if not held:
-            return []
-        unwanted = (one for one in held if intent.unwanted(one, signed_units(one)))
-        return close_all(self.state, unwanted, signal.id, signal.reason or signal.action.value, signal.trace_ns)
-
     # the clock
 
     def _square_off(self, now: int) -> list[Any]:
@@ -264,37 +241,36 @@ class RiskMachine:
         cause = content_id("square_off", self.environment.today(now))
         entries = (order for order in self.state.all_live_entries() if self._is_due(order, now))
         due = [position for position in self.state.open_positions() if self._is_due(position, now)]
-        patient = all(self._is_early(position, now) for position in due)
+        patient = all(now - self._square_off_ns(position, now) < HEDGE_PATIENCE_NS for position in due)
         return [
             *withdraw(self.state, entries, cause),
             *close_all(self.state, due, cause, "square-off", 0, patient=patient),
             *position_alerts.overdue(self.state, now),
         ]
 
-    def _is_due(self, thing: Order | Position, now: int) -> bool:
-        begins = self.environment.square_off_begins(thing.strategy, thing.instrument, thing.product, now)
-        return bool(begins) and now >= begins
+    def _square_off_ns(self, thing: Order | Position, now: int) -> int:
+        return self.environment.square_off_begins(thing.strategy, thing.instrument, thing.product, now)
 
-    def _is_early(self, position: Position, now: int) -> bool:
-        begins = self.environment.square_off_begins(position.strategy, position.instrument, position.product, now)
-        return now - begins < HEDGE_PATIENCE_NS
+    def _is_due(self, thing: Order | Position, now: int) -> bool:
+        begins = self._square_off_ns(thing, now)
+        return bool(begins) and now >= begins
 
     def _unpriced(self, now: int) -> list[Any]:
         """Withdraw entries whose instrument has had no quote for long: nobody knows what they would be filled at."""
-        rows: list[Any] = []
+        rows: dict[str, Any] = {}
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
             if quote is not None and unpriced(self.state, quote, now):
                 cause = content_id("unpriced", order.links.parent or order.client_order_id)
-                rows += withdraw(self.state, [order], cause)
-        return list({row.id: row for row in rows}.values())
+                rows |= {row.id: row for row in withdraw(self.state, [order], cause)}
+        return list(rows.values())
 
     def hedges(self) -> list[tuple[Position, int]]:
         """Positions with their units that hedge something sold."""
         return [(position, n) for position in self.state.open_positions() if (n := self.state.hedging(position))]
 
     def closed(self, now: int) -> str:
-        """Why no entry of the first account is admitted now but for trading hours, in words; empty if some may be."""
+        """Why no entry of the first account is admitted now but for trading hours; empty if some may be."""
         return self._entries.closed(self.environment.account, now)
 
     def blind(self, now: int) -> dict[str, str]:
@@ -309,7 +285,7 @@ class RiskMachine:
         return tuple(sorted(names))
 
 
-def _whole(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+def _consistent(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """A decision with one goal for each position, and no event of a position whose goal is another's."""
     return without_lost(drop_repeated_goals(rows))
 
@@ -317,13 +293,13 @@ def _whole(rows: tuple[Any, ...]) -> tuple[Any, ...]:
 _DECISIONS: dict[type, Callable[[RiskMachine, Any, int], tuple[Any, ...]]] = {
     Quote: RiskMachine._on_quote,
     Signal: RiskMachine._on_signal,
-    OrderChanged: RiskMachine._on_order,
+    OrderChanged: RiskMachine._on_move,
     PositionChanged: RiskMachine._on_move,
     PositionAdjusted: RiskMachine._on_move,
     GoalChanged: RiskMachine._on_move,
-    MarginAnswer: RiskMachine._on_margin,
+    MarginAnswer: lambda risk, _answer, now: risk._advance_all(now),
     TimerFired: RiskMachine._on_time,
-    TradingState: RiskMachine._on_control,
-    StrategySwitch: RiskMachine._on_control,
+    TradingState: lambda risk, message, now: tuple(risk.limits.on_control(message, now)),
+    StrategySwitch: lambda risk, message, now: tuple(risk.limits.on_control(message, now)),
 }
 """What a message of each kind leads to; others are applied and lead to nothing."""

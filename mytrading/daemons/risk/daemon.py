@@ -30,6 +30,7 @@ from mytrading.core.risk.sizing.margin_profiles import unknown_shares
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.core.risk.state.close_commands import drop_repeated_goals
 from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day
 from mytrading.messages.codec import Frame
@@ -79,7 +80,9 @@ class RiskManager(MachineDaemon):
         facts = ContractFacts.from_dict(tomllib.loads(facts_path.read_text(encoding="utf-8")))
         square_off = SquareOff(calendar, facts.square_off)
         account, book = config.venue.account, InstrumentBook(())
-        self.risk = RiskMachine(config.risk, config.rates, config.strategies, account, calendar, book, square_off)
+        self.risk = RiskMachine(
+            RiskEnvironment(config.risk, config.rates, config.strategies, account, calendar, book, square_off)
+        )
         super().__init__("risk", config, self.risk)
         self._instruments = InstrumentFile(config.state, session_ends(calendar))
         self._take_instruments()

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.control import FlattenRequested
@@ -107,7 +108,7 @@ def test_stop_that_filled_at_the_broker_leaves_one_event_whatever_it_is_sliced_i
 def test_restart_does_not_tell_a_stop_again() -> None:
     bench = guarded()
     bench.give(OrderChanged(event="x", order=stopped("s1", 2), machine_ns=bench.machine_ns))
-    again = RiskMachine(*bench.parts)
+    again = RiskMachine(RiskEnvironment(*bench.parts))
     for row in bench.rows:
         again.apply(row)
     message = OrderChanged(event="x", order=stopped("s1", 5), machine_ns=bench.machine_ns)
@@ -117,7 +118,7 @@ def test_restart_does_not_tell_a_stop_again() -> None:
 
 def next_day(bench: RiskBench) -> RiskMachine:
     """The day turns: a machine that begins with what is carried over."""
-    machine = RiskMachine(*bench.parts)
+    machine = RiskMachine(RiskEnvironment(*bench.parts))
     machine.apply(bench.machine.snapshot("2026-03-19"))
     return machine
 
@@ -167,7 +168,7 @@ def test_square_off_by_its_name_at_the_top_of_the_file_closes_with_an_event() ->
     bench = RiskBench(TRAILING_ON)
     (run,) = bench.parts[2]
     own = replace(run, square_off="14:00", intraday=False)
-    bench.machine = RiskMachine(*bench.parts[:2], (own,), *bench.parts[3:])
+    bench.machine = RiskMachine(RiskEnvironment(*bench.parts[:2], (own,), *bench.parts[3:]))
     bench.now = to_ns(DAY, time(13, 56))
     bench.beat()
     bench.quote()

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import Action
 from mytrading.messages.market import Quote
@@ -27,7 +28,7 @@ def entered(limits: RiskLimits = LARGE, stop: float = 80.05, plan: StopPlan = St
     bench = RiskBench(limits)
     (run,) = bench.parts[2]
     bench.parts = (*bench.parts[:2], (replace(run, stop=plan),), *bench.parts[3:])
-    bench.machine = RiskMachine(*bench.parts)
+    bench.machine = RiskMachine(RiskEnvironment(*bench.parts))
     bench.beat()
     bench.quote()
     rows = bench.intent("a", Leg(instrument=CALL, lots=1, stop_price=stop))
@@ -107,7 +108,7 @@ def test_hedge_without_a_stop_is_counted_by_what_its_owner_risks() -> None:
 def test_risk_of_a_trip_survives_a_restart(plan: StopPlan) -> None:
     bench = entered(plan=plan)
     again = RiskBench(LARGE)
-    again.machine = RiskMachine(*bench.parts)
+    again.machine = RiskMachine(RiskEnvironment(*bench.parts))
     again.now, again.machine_ns = bench.now, bench.machine_ns
     again.beat()
     for row in bench.rows:
@@ -122,7 +123,7 @@ def test_risk_of_a_trip_is_carried_into_the_next_day() -> None:
     at(bench, 90.05)
     carried: Any = bench.machine.snapshot("2026-03-19")
     again = RiskBench(LARGE)
-    again.machine = RiskMachine(*bench.parts)
+    again.machine = RiskMachine(RiskEnvironment(*bench.parts))
     again.now = bench.now + 86_400 * SECOND
     again.machine.apply(carried)
     assert r(again) == pytest.approx(0.0)

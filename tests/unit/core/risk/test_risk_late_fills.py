@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import Action, OrderState
 from mytrading.messages.orders import Position, PositionChanged
@@ -35,7 +36,7 @@ class LateBench(RiskBench):
         rows = self.rows if how == "replayed" else (self.machine.snapshot(TODAY),)
         if how:
             strategies = dict(self.machine.environment.strategies)
-            self.machine = RiskMachine(*self.parts)
+            self.machine = RiskMachine(RiskEnvironment(*self.parts))
             self.machine.environment.strategies.update(strategies)
             for row in rows:
                 self.machine.apply(row)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from mytrading.core.risk.machine import RiskMachine
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import KILL, Alert, FlattenRequested, TradingState
 from mytrading.messages.enums import Action, LimitAction, OrderState, Product, Side, TradingLevel
@@ -100,7 +102,7 @@ def test_limit_of_a_strategy_counts_over_its_accounts_and_ends_only_its_entries(
     bench = RiskBench(LARGE)
     run = replace(bench.parts[2][0], max_daily_loss=1_000.0, limit_action=LimitAction.CLOSE_LEGS)
     bench.parts = (*bench.parts[:2], (run,), *bench.parts[3:])
-    bench.machine = type(bench.machine)(*bench.parts)
+    bench.machine = RiskMachine(RiskEnvironment(*bench.parts))
     bench.beat()
     bench.quote()
     (event,) = events(bench.hold(CALL, 65, realised=-1_000.0))

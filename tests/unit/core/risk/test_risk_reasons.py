@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.config.loading import load_settings
+from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.snapshot import risk_picture
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import TradingState
@@ -260,7 +262,7 @@ def test_strategys_square_off_begins_earlier_in_a_fast_replay() -> None:
         name="S", file="s.py", symbols=("NSE_INDEX:NIFTY",), long=None, short=None,
         rules=StrategyRules(square_off_time=14 * 3600),
     )  # fmt: skip
-    bench.machine = type(bench.machine)(*bench.parts[:2], (run,), *bench.parts[3:])
+    bench.machine = RiskMachine(RiskEnvironment(*bench.parts[:2], (run,), *bench.parts[3:]))
     bench.machine.environment.square_off.speed = 60.0
     bench.now = to_ns(DAY, time(13, 51))
     bench.beat()

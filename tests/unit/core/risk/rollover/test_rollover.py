@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.rollover.rollover import CODE, PATIENCE_NS, TRIES, days_left
+from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import Alert, TradingState
@@ -78,7 +79,7 @@ class RollBench(RiskBench):
         self.fill_order(entry)
 
     def _machine(self) -> RiskMachine:
-        machine = RiskMachine(*self.parts)
+        machine = RiskMachine(RiskEnvironment(*self.parts))
         machine.environment.tables = TABLES
         return machine
 

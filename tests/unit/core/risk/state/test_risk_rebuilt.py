@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from mytrading.core.risk.exits.position_alerts import UNBOUND
 from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.state.day_carry import foundation
-from mytrading.core.risk.state.environment import watch_for
+from mytrading.core.risk.state.environment import RiskEnvironment, watch_for
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Action, Product, Purpose, Side
@@ -40,7 +40,7 @@ class Rebuilt(RiskBench):
         super().__init__()
         (run,) = self.parts[2]
         self.parts = (*self.parts[:2], (replace(run, symbols=(SHARE, WATCH), long=rule),), *self.parts[3:])
-        self.machine = RiskMachine(*self.parts)
+        self.machine = RiskMachine(RiskEnvironment(*self.parts))
         self.machine.notice(self.machine_ns)
         for row in foundation([DayOpened(day=TODAY, positions=held)]):
             self.machine.apply(row)
