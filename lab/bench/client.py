@@ -22,8 +22,8 @@ from lab.bench.results import Figure, against_limit, percentile
 from lab.bench.simulator_process import Exchange, exchange
 from lab.bench.stub_server import canned
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-from mytrading.adapters.venues.openalgo import OpenAlgoVenue, place_payload
-from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.adapters.venues import OpenAlgoVenue, payload
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import ServerMode
 from mytrading.runtime.host.clock import machine_now
@@ -99,7 +99,7 @@ def _order(number: int) -> Order:
 def _place(venue: OpenAlgoVenue, number: int) -> float:
     order = _order(number)
     began = time.perf_counter_ns()
-    outcome = venue.place(order)
+    outcome = venue.send(Call.PLACE, order)
     took = (time.perf_counter_ns() - began) / 1e6
     if outcome.outcome is not Outcome.ACCEPTED:
         raise RuntimeError(f"the exchange did not take order {number}: {outcome.message}")
@@ -115,7 +115,7 @@ class _Bare:
         self._key = running.api_key
 
     def place(self, number: int) -> float:
-        body = json.dumps({**place_payload(_order(number)), "apikey": self._key}).encode()
+        body = json.dumps({**payload(Call.PLACE, _order(number)), "apikey": self._key}).encode()
         began = time.perf_counter_ns()
         self._connection.request("POST", "/api/v1/placeorder", body, {"Content-Type": "application/json"})
         answer = self._connection.getresponse()

@@ -16,8 +16,8 @@ from mytrading.adapters.openalgo.instruments import fetch_instruments
 from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, MaybeSent, NotSent, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
 from mytrading.adapters.openalgo.rest.retry import Retries, read
-from mytrading.adapters.venues.openalgo import OpenAlgoVenue
-from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.adapters.venues import OpenAlgoVenue
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import ServerMode
@@ -315,17 +315,17 @@ def test_orders_at_the_simulator_end_as_the_policy_says(tmp_path: Path) -> None:
         client = OpenAlgoClient(simulator.rest, simulator.api_key, time.monotonic_ns)
         venue = OpenAlgoVenue(client, ServerMode.ANALYZE)
         resting = order(order_type=OrderType.LIMIT, price=900.0)
-        placed = venue.place(resting)
+        placed = venue.send(Call.PLACE, resting)
         assert (placed.outcome, bool(placed.broker_order_id)) == (Outcome.ACCEPTED, True)
         known = order(order_type=OrderType.LIMIT, price=901.0, broker_order_id=placed.broker_order_id)
-        assert venue.modify(known).outcome is Outcome.ACCEPTED
-        assert venue.cancel(known).outcome is Outcome.ACCEPTED
-        assert venue.cancel(known).outcome is Outcome.REFUSED
-        assert venue.place(order(instrument="NSE:NOSUCH")).outcome is Outcome.REFUSED
-        live = OpenAlgoVenue(client, ServerMode.LIVE).place(order())
+        assert venue.send(Call.MODIFY, known).outcome is Outcome.ACCEPTED
+        assert venue.send(Call.CANCEL, known).outcome is Outcome.ACCEPTED
+        assert venue.send(Call.CANCEL, known).outcome is Outcome.REFUSED
+        assert venue.send(Call.PLACE, order(instrument="NSE:NOSUCH")).outcome is Outcome.REFUSED
+        live = OpenAlgoVenue(client, ServerMode.LIVE).send(Call.PLACE, order())
         assert live.outcome is Outcome.WRONG_MODE
         wrong_key = OpenAlgoClient(simulator.rest, "wrong", time.monotonic_ns)
-        assert OpenAlgoVenue(wrong_key, ServerMode.ANALYZE).place(order()).outcome is Outcome.REFUSED
+        assert OpenAlgoVenue(wrong_key, ServerMode.ANALYZE).send(Call.PLACE, order()).outcome is Outcome.REFUSED
         assert client.opened == 1
 
 
@@ -348,7 +348,7 @@ def test_faults_of_the_simulator_have_their_outcome(
     status, body = shared_simulator.call("/sim/fault", count=1, **fault)
     assert status == 200, body
     client = OpenAlgoClient(shared_simulator.rest, shared_simulator.api_key, time.monotonic_ns)
-    assert OpenAlgoVenue(client, ServerMode.ANALYZE).place(order()).outcome is outcome
+    assert OpenAlgoVenue(client, ServerMode.ANALYZE).send(Call.PLACE, order()).outcome is outcome
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ import msgspec
 from mytrading.adapters.openalgo.rest.book_reader import BookReader, Visit
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
-from mytrading.adapters.venues.openalgo import OpenAlgoVenue
+from mytrading.adapters.venues import OpenAlgoVenue
 from mytrading.core.reconciler.read_plan import ReadJob
-from mytrading.messages.enums import OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.run_config import ServerMode
@@ -77,7 +77,7 @@ class Bench:
         answers: list[CallOutcome] = []
 
         def tried() -> bool:
-            answers.append(self.venue.place(order))
+            answers.append(self.venue.send(Call.PLACE, order))
             return answers[-1].outcome is not Outcome.RATE_LIMITED
 
         eventually(tried, 5)

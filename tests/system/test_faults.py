@@ -13,7 +13,7 @@ from mytrading.adapters.openalgo.rest.client import MaybeSent
 from mytrading.adapters.openalgo.rest.errors import ApprovalRequired, BrokerDisconnected, RateLimited, meaning_of
 from mytrading.core.reconciler.read_plan import OrderLevels
 from mytrading.messages.control import Alert
-from mytrading.messages.enums import BrokerStatus, OrderType, Outcome, Severity
+from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Severity
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
@@ -130,8 +130,8 @@ def test_semi_auto_is_parked(bench: Bench) -> None:
 def test_semi_auto_for_good_refuses_cancels_and_changes_of_a_live_server_only(bench: Bench) -> None:
     order = bench.rested()
     bench.fault("semi_auto", count=-1)
-    changed = bench.venue.modify(msgspec.structs.replace(order, price=901.0))
-    cancelled = bench.venue.cancel(order)
+    changed = bench.venue.send(Call.MODIFY, msgspec.structs.replace(order, price=901.0))
+    cancelled = bench.venue.send(Call.CANCEL, order)
     if bench.mode is ServerMode.ANALYZE:
         assert (changed.outcome, cancelled.outcome) == (Outcome.ACCEPTED, Outcome.ACCEPTED)
         return
@@ -140,16 +140,16 @@ def test_semi_auto_for_good_refuses_cancels_and_changes_of_a_live_server_only(be
         assert isinstance(meaning_of(done.message), ApprovalRequired)
     assert [row.status for row in bench.rows(order)] == [BrokerStatus.OPEN]
     bench.clear()
-    assert bench.venue.cancel(order).outcome is Outcome.ACCEPTED
+    assert bench.venue.send(Call.CANCEL, order).outcome is Outcome.ACCEPTED
 
 
 @BOTH
 def test_cancel_answered_500_is_unknown_and_a_second_one_is_safe(bench: Bench) -> None:
     order = bench.rested()
     bench.fault("place_500_but_placed", route="cancelorder")
-    assert bench.venue.cancel(order).outcome is Outcome.UNKNOWN
+    assert bench.venue.send(Call.CANCEL, order).outcome is Outcome.UNKNOWN
     assert [row.status for row in bench.rows(order)] == [BrokerStatus.CANCELLED]
-    again = bench.venue.cancel(order).outcome
+    again = bench.venue.send(Call.CANCEL, order).outcome
     assert again is (Outcome.UNKNOWN if bench.mode is ServerMode.LIVE else Outcome.REFUSED)
 
 
@@ -169,7 +169,7 @@ def test_session_lost_refuses_orders_and_names_the_broker_session(bench: Bench) 
 @BOTH
 def test_rate_limited_is_told_apart_and_says_when_to_come_back(bench: Bench) -> None:
     bench.fault("rate_limited", route="placeorder")
-    done = bench.venue.place(bench.order())
+    done = bench.venue.send(Call.PLACE, bench.order())
     assert done.outcome is Outcome.RATE_LIMITED
     assert done.retry_after_ns > 0
     bench.fault("rate_limited", route="ping")
@@ -398,7 +398,7 @@ def test_update_reordered_never_takes_an_end_back(bench: Bench) -> None:
     bench.fault("update_reordered", count=1, seconds=30)
     done = bench.place(order)
     known = msgspec.structs.replace(order, broker_order_id=done.broker_order_id)
-    assert bench.venue.cancel(known).outcome is Outcome.ACCEPTED
+    assert bench.venue.send(Call.CANCEL, known).outcome is Outcome.ACCEPTED
     told = bench.wait_told(order, lambda found: len(found) == 2)
     assert [report.status for report in told] == [BrokerStatus.CANCELLED, BrokerStatus.OPEN]
     levels = OrderLevels()

@@ -22,12 +22,12 @@ from mytrading.adapters.openalgo.rest import book_parsers
 from mytrading.adapters.openalgo.rest.client import Deadline, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import NotSupported, OpenAlgoError, ReadFailed
 from mytrading.adapters.storage.instrument_store import InstrumentFile
-from mytrading.adapters.venues.openalgo import OpenAlgoVenue
+from mytrading.adapters.venues import OpenAlgoVenue
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
 from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
-from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Product, Purpose, Side
+from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.messages.ops import OrdersQuery, PaperOrderCommand
 from mytrading.messages.orders import Order
@@ -206,7 +206,7 @@ def _order(patient: Patient, chosen: Instrument) -> Order:
 def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
     venue = OpenAlgoVenue(patient.client, patient.config.venue.expected_mode)
     shown = f"{order.quantity} {order.instrument} at {order.price:g}"
-    placed = venue.place(order)
+    placed = venue.send(Call.PLACE, order)
     if placed.outcome in (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         return failed(f"{shown} was not taken: {placed.message}", "see the server's log")
     resting = _row(patient, order, placed.broker_order_id, bool)
@@ -215,7 +215,7 @@ def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
         cure = f"look for {order.client_order_id} in the server's order book, and cancel it there"
         return failed(f"{shown}: {placed.outcome.value} {placed.message}", cure)
     if resting is None or not resting.status.ended:
-        venue.cancel(replace(order, broker_order_id=name))
+        venue.send(Call.CANCEL, replace(order, broker_order_id=name))
     ended = _row(patient, order, name, lambda row: row.status.ended)
     state = ended.status.value if ended is not None else "nowhere"
     if placed.outcome is Outcome.ACCEPTED and ended is not None and ended.status is BrokerStatus.CANCELLED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mytrading.adapters.venues.venue import Venue, make_venue
+from mytrading.adapters.venues import Venue, make_venue
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.run_config import AccountRun, RunConfig

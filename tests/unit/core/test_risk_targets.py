@@ -115,7 +115,7 @@ def test_smart_orders_are_called_by_nothing_that_trades() -> None:
     }
     allowed = {"mytrading/adapters/openalgo/sdk.py"}
     assert {name for name in users if not name.startswith("mytrading/simulator/")} <= allowed
-    text = (ROOT / "mytrading/adapters/venues/openalgo.py").read_text(encoding="utf-8")
+    text = (ROOT / "mytrading/adapters/venues.py").read_text(encoding="utf-8")
     assert "openalgo.endpoints" not in text and "smart" not in text.lower()
 
 

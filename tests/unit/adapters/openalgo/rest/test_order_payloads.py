@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from mytrading.adapters.venues.openalgo import cancel_payload, modify_payload, place_payload
-from mytrading.adapters.venues.venue import DryRunVenue
+from mytrading.adapters.venues import DryRunVenue, payload
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.orders import Order
 
@@ -32,7 +31,7 @@ def order(**fields: Any) -> Order:
 
 
 def test_place_payload_holds_the_schema_and_nothing_else() -> None:
-    assert place_payload(order()) == {
+    assert payload(Call.PLACE, order()) == {
         "strategy": "c" * 20,
         "symbol": "NIFTY30DEC2526000CE",
         "exchange": "NFO",
@@ -48,7 +47,10 @@ def test_place_payload_holds_the_schema_and_nothing_else() -> None:
 
 def test_prices_go_only_where_the_type_has_them() -> None:
     sent = {
-        kind: (place_payload(order(order_type=kind))["price"], place_payload(order(order_type=kind))["trigger_price"])
+        kind: (
+            payload(Call.PLACE, order(order_type=kind))["price"],
+            payload(Call.PLACE, order(order_type=kind))["trigger_price"],
+        )
         for kind in OrderType
     }
     assert sent == {
@@ -60,23 +62,21 @@ def test_prices_go_only_where_the_type_has_them() -> None:
 
 
 def test_price_is_sent_without_digits_of_arithmetic() -> None:
-    assert place_payload(order(order_type=OrderType.LIMIT, price=0.1 + 0.2))["price"] == 0.3
+    assert payload(Call.PLACE, order(order_type=OrderType.LIMIT, price=0.1 + 0.2))["price"] == 0.3
 
 
 def test_modify_and_cancel_name_the_broker_order() -> None:
-    assert modify_payload(order())["orderid"] == "77"
-    assert cancel_payload(order()) == {"strategy": "c" * 20, "orderid": "77"}
+    assert payload(Call.MODIFY, order())["orderid"] == "77"
+    assert payload(Call.CANCEL, order()) == {"strategy": "c" * 20, "orderid": "77"}
 
 
 def test_long_client_id_fits_the_servers_field() -> None:
-    assert len(place_payload(order(client_order_id="x" * 300))["strategy"]) == 100
+    assert len(payload(Call.PLACE, order(client_order_id="x" * 300))["strategy"]) == 100
 
 
 def test_dry_run_records_and_says_what_it_would_send() -> None:
-    recorded: list[Order] = []
-    venue = DryRunVenue(lambda: 42, recorded.append)
-    outcome = venue.place(order(order_type=OrderType.SL, price=101.05, trigger_price=99.0))
+    venue = DryRunVenue(lambda: 42)
+    outcome = venue.finish(Call.PLACE, order(order_type=OrderType.SL, price=101.05, trigger_price=99.0), None)
     assert (outcome.call, outcome.outcome, outcome.broker_order_id) == (Call.PLACE, Outcome.RECORDED, "")
     assert outcome.message == "dry run: would send BUY 65 NFO:NIFTY30DEC2526000CE NRML SL at 101.05 trigger 99"
-    assert [found.client_order_id for found in recorded] == ["c" * 20]
-    assert venue.cancel(order()).outcome is Outcome.RECORDED
+    assert venue.finish(Call.CANCEL, order(), None).outcome is Outcome.RECORDED

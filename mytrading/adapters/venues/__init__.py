@@ -1,1 +1,0 @@
-"""Venues that take orders: OpenAlgo and dry run."""
