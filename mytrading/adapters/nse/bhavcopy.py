@@ -1,7 +1,8 @@
-"""The exchange's end-of-day file of futures and options: the form used since July 2024 (UDiFF), and the one before.
+"""Bhavcopies, the exchanges' end-of-day files: all futures and options of a day, or the bar of one instrument.
 
-Read by `mytrading chain` and by backtests. Files may be plain, gzipped or zipped. A file is read as it is or refused
-with its line, what was expected and what was found.
+The form used since July 2024 (UDiFF) is known, and the one before; files may be plain, gzipped or zipped. A file is
+read as it is or refused with its line, what was expected and what was found. What did not trade that day has no bar; no
+price of another day stands in for it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from mytrading.core.instruments.symbology import ParsedSymbol, parse_symbol, split_id
 from mytrading.messages.instruments import InstrumentKind
 
 _NEW = (
@@ -29,6 +31,11 @@ _FUTURES = ("IDF", "STF", "FUTIDX", "FUTSTK", "FUTIVX")
 _OPTIONS = ("IDO", "STO", "OPTIDX", "OPTSTK")
 _EXCHANGES = {"NSE": "NFO", "BSE": "BFO"}
 SUFFIXES = (".csv", ".csv.gz", ".zip", ".csv.zip")
+_OLD_SHARES = ("SYMBOL", "SERIES", "OPEN", "HIGH", "LOW", "CLOSE", "TOTTRDQTY", "TIMESTAMP")
+_SERIES = ("EQ", "BE", "BZ")
+"""NSE's series of shares; a name is in one of them on a day, and may be in others that are no shares."""
+_SOURCES = {"NSE": "NSE", "NFO": "NSE", "BSE": "BSE", "BFO": "BSE"}
+_NO_INDEX = "a bhavcopy holds shares and contracts, no index; name a file with the index's bars, or a future of it"
 _FORMS = "the exchange's F&O bhavcopy, as BhavCopy_NSE_FO_…csv or fo…bhav.csv"
 
 
@@ -74,7 +81,7 @@ class Bhavcopy(NamedTuple):
         """The contracts of an underlying; `BhavcopyError` says which there are."""
         found = tuple(row for row in self.rows if row.underlying == underlying)
         if not found:
-            names = sorted({row.underlying for row in self.rows})
+            names = self.underlyings()
             shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
             raise BhavcopyError(f"{self.path}: no contracts of {underlying}; it holds {shown}")
         return found
@@ -83,14 +90,15 @@ class Bhavcopy(NamedTuple):
         return tuple(sorted({row.underlying for row in self.rows}))
 
 
-def is_bhavcopy(path: Path) -> bool:
-    """True if the first line of a file is one of a bhavcopy's, of whatever segment."""
+def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
+    """True by the first line of a file: of any segment in the present form, of derivatives, or `shares` too, before."""
     try:
         with opened(path) as file:
-            head = names_in(file.readline())
+            head = set(names_in(file.readline()))
     except (OSError, BhavcopyError, UnicodeDecodeError, EOFError):
         return False
-    return {"TckrSymb", "FinInstrmTp"} <= set(head) or {"INSTRUMENT", "OPTION_TYP"} <= set(head)
+    forms = ({"TckrSymb", "FinInstrmTp"}, {"INSTRUMENT", "OPTION_TYP"}, *([set(_OLD_SHARES)] if shares else []))
+    return any(form <= head for form in forms)
 
 
 def read_bhavcopy(path: Path) -> Bhavcopy:
@@ -210,3 +218,74 @@ def opened(path: Path) -> io.TextIOBase:
     if name.endswith(".gz"):
         return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8")
     return path.open(encoding="utf-8")
+
+
+class DayBar(NamedTuple):
+    """A day's prices in rupees; `volume` counts units, of contracts too where the file tells the lot."""
+
+    day: date
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+def day_bar(path: Path, instrument: str) -> DayBar | None:
+    """The bar of an instrument in a file, None if it did not trade or is not of this file's segment.
+
+    `BhavcopyError` says what is wrong with the file, or that no such file has the instrument.
+    """
+    exchange, symbol = split_id(instrument)
+    if exchange not in _SOURCES:
+        raise BhavcopyError(f"{instrument}: {_NO_INDEX}")
+    parts = parse_symbol(symbol, exchange)
+    try:
+        with opened(path) as file:
+            head = names_in(file.readline())
+            # Other lines, most of a file, are not taken apart.
+            lines = csv.reader(line for line in file if parts.underlying in line)
+            rows = (dict(zip(head, (text.strip() for text in cells), strict=False)) for cells in lines)
+            # A share may be in several series on a day.
+            best = min((row for row in rows if _is_it(row, exchange, parts)), key=_rank, default=None)
+            return _bar(best) if best is not None else None
+    except (OSError, EOFError, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise BhavcopyError(f"{path}: {instrument}: cannot be read: {error}") from error
+
+
+def _is_it(cells: Mapping[str, str], exchange: str, parts: ParsedSymbol) -> bool:
+    if cells.get("TckrSymb", cells.get("SYMBOL")) != parts.underlying:
+        return False
+    if cells.get("Src", "NSE") != _SOURCES[exchange]:
+        return False
+    if not parts.kind.is_derivative:
+        shares = "SERIES" in cells or cells.get("Sgmt") == "CM"
+        return shares and (exchange == "BSE" or _series(cells) in _SERIES)
+    ends = cells.get("XpryDt") or cells.get("EXPIRY_DT", "")
+    if not ends or day_in(ends) != parts.expiry:
+        return False
+    right = cells.get("OptnTp", cells.get("OPTION_TYP", ""))
+    if parts.kind is InstrumentKind.FUT:
+        return right not in ("CE", "PE")
+    strike = number_in(cells.get("StrkPric", cells.get("STRIKE_PR", "")))
+    return right == parts.kind.value and abs(strike - parts.strike) < 1e-6
+
+
+def _series(cells: Mapping[str, str]) -> str:
+    return cells.get("SctySrs", cells.get("SERIES", ""))
+
+
+def _rank(cells: Mapping[str, str]) -> int:
+    series = _series(cells)
+    return _SERIES.index(series) if series in _SERIES else len(_SERIES)
+
+
+def _bar(cells: Mapping[str, str]) -> DayBar | None:
+    names = ("OpnPric", "HghPric", "LwPric", "ClsPric") if "OpnPric" in cells else ("OPEN", "HIGH", "LOW", "CLOSE")
+    prices = [number_in(cells[name]) for name in names]
+    traded = number_in(cells.get("TtlTradgVol") or cells.get("TOTTRDQTY") or cells.get("CONTRACTS") or "")
+    if traded <= 0 or min(prices) <= 0:
+        return None
+    lot = number_in(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
+    day = day_in(cells.get("TradDt") or cells["TIMESTAMP"])
+    return DayBar(day, prices[0], prices[1], prices[2], prices[3], traded * (lot or 1.0))

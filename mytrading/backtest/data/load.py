@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError
-from mytrading.adapters.nse.bhavcopy_days import DayBar, day_bar, is_daily_file
+from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, day_bar, is_bhavcopy
 from mytrading.backtest.data.columns import Columns, DataError, checked
 from mytrading.core.indicators import FloatArray
 from mytrading.core.time import IST_OFFSET, SECOND, ist_date, to_ns
@@ -32,7 +31,7 @@ class RequestError(ValueError):
 
 def are_daily_files(path: Path) -> bool:
     """True of a folder, which can be nothing else, and of a single bhavcopy."""
-    return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_daily_file(path))
+    return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_bhavcopy(path, shares=True))
 
 
 def load_days(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
@@ -66,7 +65,7 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     found = [item for item in sorted(path.rglob("*")) if item.is_file() and item.name.lower().endswith(SUFFIXES)]
-    if files := [item for item in found if is_daily_file(item)]:
+    if files := [item for item in found if is_bhavcopy(item, shares=True)]:
         return files
     raise DataError(f"{path}: no bhavcopy in this folder; --data takes a folder of them, or one file of bars")
 
