@@ -51,26 +51,13 @@ class BarStore:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
-            raise BarStoreDamaged(
-                f"{self.path}: {error}; move the file aside, it is filled again from history"
-            ) from error
+            text = f"{self.path}: {error}; move the file aside, it is filled again from history"
+            raise BarStoreDamaged(text) from error
 
     def add(self, bars: Iterable[Bar]) -> list[Bar]:
         """Commit bars in one transaction; returns those that were not there before, in the order given."""
-        try:
-            with self._transaction():
-                added = [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
-        except sqlite3.DatabaseError as error:
-            raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
-        return added
-
-    def bars(
-        self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
-    ) -> list[Bar]:
-        return _select(self._db, instrument, timeframe, since, until, limit)
-
-    def last_end(self, instrument: str, timeframe: str = "1m") -> int:
-        return _last_end(self._db, instrument, timeframe)
+        with self._transaction():
+            return [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
 
     def filled_until(self, instrument: str) -> int:
         """Up to when (market ns) no bar is missing since history was first fetched, 0 if never: there may be holes
@@ -89,22 +76,19 @@ class BarStore:
 
         Raises `BarStoreDamaged`.
         """
-        try:
-            with self._transaction():
-                self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
-        except sqlite3.DatabaseError as error:
-            raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
+        with self._transaction():
+            self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
-            raise
+            raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
 
     def drop_after(self, ns: int) -> int:
         """Remove bars that end after market time `ns`, and forget that history was fetched so far; returns how many.
@@ -131,13 +115,22 @@ class BarReader:
         self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
     ) -> list[Bar]:
         """Completed bars in time order: `since` ≤ start < `until` (market ns); with `limit`, the newest so many."""
-        db = self._connection()
-        return _select(db, instrument, timeframe, since, until, limit) if db is not None else []
+        if (db := self._connection()) is None:
+            return []
+        sql = f"SELECT {_COLUMNS} FROM bars WHERE instrument = ? AND timeframe = ? AND start_ns >= ? AND start_ns < ?"
+        parameters = (instrument, timeframe, since, (1 << 63) - 1 if until is None else until)
+        if not limit:
+            return [Bar(*row) for row in db.execute(f"{sql} ORDER BY start_ns", parameters)]
+        newest = db.execute(f"{sql} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
+        return [Bar(*row) for row in newest.fetchall()[::-1]]
 
     def last_end(self, instrument: str, timeframe: str = "1m") -> int:
         """End (market ns) of the newest bar, 0 if there is none."""
-        db = self._connection()
-        return _last_end(db, instrument, timeframe) if db is not None else 0
+        if (db := self._connection()) is None:
+            return 0
+        sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = ? ORDER BY start_ns DESC LIMIT 1"
+        row = db.execute(sql, (instrument, timeframe)).fetchone()
+        return int(row[0]) if row else 0
 
     def close(self) -> None:
         if self._db is not None:
@@ -161,20 +154,3 @@ def _row(bar: Bar) -> tuple[str, str, int, int, float, float, float, float, int,
         bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
         bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks, bar.received_ns,
     )  # fmt: skip
-
-
-def _select(
-    db: sqlite3.Connection, instrument: str, timeframe: str, since: int, until: int | None, limit: int
-) -> list[Bar]:
-    sql = f"SELECT {_COLUMNS} FROM bars WHERE instrument = ? AND timeframe = ? AND start_ns >= ? AND start_ns < ?"
-    parameters = (instrument, timeframe, since, (1 << 63) - 1 if until is None else until)
-    if not limit:
-        return [Bar(*row) for row in db.execute(f"{sql} ORDER BY start_ns", parameters)]
-    newest = db.execute(f"{sql} ORDER BY start_ns DESC LIMIT ?", (*parameters, limit))
-    return [Bar(*row) for row in newest.fetchall()[::-1]]
-
-
-def _last_end(db: sqlite3.Connection, instrument: str, timeframe: str) -> int:
-    sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = ? ORDER BY start_ns DESC LIMIT 1"
-    row = db.execute(sql, (instrument, timeframe)).fetchone()
-    return int(row[0]) if row else 0

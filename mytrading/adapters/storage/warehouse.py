@@ -1,11 +1,14 @@
-"""What is kept for years, in one DuckDB file of the state folder: each day's instruments.
+"""Instruments of each day, kept for years in one DuckDB file of the state folder. `python -m` this, STATE: add new days.
 
-A day is replaced as a whole, so that importing it twice changes nothing.
+The feed runs it as a child whenever it has fetched a day's list, since no daemon loads DuckDB; `mytrading instruments
+save` calls `keep`. A day is replaced as a whole, so that importing it twice changes nothing.
 """
 
 from __future__ import annotations
 
 import csv
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from pathlib import Path
 
 import duckdb
 
+from mytrading.adapters.storage.instrument_store import KEPT, InstrumentFile
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 
 FILE = "warehouse.duckdb"
@@ -73,27 +77,21 @@ class Warehouse:
 
     @contextmanager
     def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        database = self._connected()
-        try:
+        with self._connected() as database:
             database.execute(_SCHEMA)
             yield database
-        finally:
-            database.close()
 
     def _connected(self) -> duckdb.DuckDBPyConnection:
         until = time.monotonic() + self._patience_s
         while True:
             try:
                 return duckdb.connect(str(self.path))
-            except duckdb.IOException as error:
-                if time.monotonic() >= until or "lock" not in str(error).lower():
-                    raise self._busy(error) from error
+            except (duckdb.IOException, duckdb.InvalidInputException) as error:
+                locked = isinstance(error, duckdb.IOException) and "lock" in str(error).lower()
+                if not locked or time.monotonic() >= until:
+                    text = f"{self.path}: {error}; close what uses it, or move the file aside"
+                    raise WarehouseBusy(text) from error
                 time.sleep(0.05)
-            except duckdb.InvalidInputException as error:
-                raise self._busy(error) from error
-
-    def _busy(self, error: Exception) -> WarehouseBusy:
-        return WarehouseBusy(f"{self.path}: {error}; close what uses it, or move the file aside")
 
 
 def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Path) -> None:
@@ -107,3 +105,45 @@ def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Pat
             [snapshot.day, str(table)],
         )
     database.execute("COMMIT")
+
+
+def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
+    """Save the days that the warehouse lacks, and the newest, which may have been fetched again; returns their counts.
+
+    `everything` saves all days again. Copies older than the newest ten are removed once they are in. Raises
+    `WarehouseBusy`, and at the end `ValueError` with the copies that do not decode.
+    """
+    files, warehouse = InstrumentFile(state), Warehouse(state)
+    days = files.days()
+    there = () if everything else warehouse.instrument_days()
+    due: list[Snapshot] = []
+    spoilt = {}
+    for day in [day for day in days if day not in there or day == days[-1]]:
+        try:
+            snapshot = files.of(day)
+        except ValueError as error:
+            spoilt[day] = str(error)
+            continue
+        if snapshot is not None:
+            due.append(snapshot)
+    warehouse.add_instruments(*due)
+    for day in set(days[:-KEPT]).difference(spoilt):
+        files.drop(day)
+    if spoilt:
+        raise ValueError("; ".join(spoilt.values()))
+    return {snapshot.day: len(snapshot.instruments) for snapshot in due}
+
+
+def main(state: Path) -> int:
+    """Keep what is due, behind everything else that this machine does; the exit code says whether it was done."""
+    os.nice(19)
+    try:
+        keep(state)
+    except (WarehouseBusy, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1])))

@@ -134,8 +134,7 @@ def diff(
 @app.command()
 def save(as_json: AsJson = False, profile: Profile = "") -> None:
     """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
-    from mytrading.adapters.storage.instrument_archive import keep
-    from mytrading.adapters.storage.warehouse import WarehouseBusy
+    from mytrading.adapters.storage.warehouse import WarehouseBusy, keep
 
     warehouse = _warehouse(profile)
     try:

@@ -45,7 +45,7 @@ ARCHIVE_RETRY_NS, ARCHIVE_RETRY_MOST_NS = 60 * SECOND, 3600 * SECOND
 ARCHIVE_MOST_NS = 120 * SECOND
 """Machine time from a fetch to the child, from a failed one to its retry, and before a hanging one is killed."""
 
-_ARCHIVE_MODULE = "mytrading.adapters.storage.instrument_archive"
+_ARCHIVE_MODULE = "mytrading.adapters.storage.warehouse"
 
 
 class _Job(NamedTuple):

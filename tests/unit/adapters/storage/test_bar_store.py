@@ -19,24 +19,30 @@ def bar(number: int, close: float = 100.0, instrument: str = "NSE:SBIN") -> Bar:
 def test_bars_added_are_read_back_in_time_order(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
     store.add([bar(3), bar(1), bar(2), bar(9, instrument="NSE:INFY")])
-    assert store.bars("NSE:SBIN") == [bar(1), bar(2), bar(3)]
-    assert store.last_end("NSE:SBIN") == 4 * MINUTE
-    assert store.last_end("NSE:TCS") == 0
+    reader = BarReader(tmp_path)
+    assert reader.bars("NSE:SBIN") == [bar(1), bar(2), bar(3)]
+    assert reader.last_end("NSE:SBIN") == 4 * MINUTE
+    assert reader.last_end("NSE:TCS") == 0
 
 
 def test_bar_delivered_is_never_replaced(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
     assert store.add([bar(1, 100.0)]) == [bar(1, 100.0)]
     assert store.add([bar(1, 555.0), bar(2)]) == [bar(2)]
-    assert store.bars("NSE:SBIN")[0].close == 100.0
+    assert BarReader(tmp_path).bars("NSE:SBIN")[0].close == 100.0
 
 
 def test_read_with_bounds_and_limit_gives_the_newest_within(tmp_path: Path) -> None:
     store = BarStore(tmp_path)
     store.add([bar(i) for i in range(10)])
-    assert [item.start_ns // MINUTE for item in store.bars("NSE:SBIN", since=3 * MINUTE, until=6 * MINUTE)] == [3, 4, 5]
-    assert [item.start_ns // MINUTE for item in store.bars("NSE:SBIN", limit=2)] == [8, 9]
-    assert store.bars("NSE:SBIN", "5m") == []
+    reader = BarReader(tmp_path)
+    assert [item.start_ns // MINUTE for item in reader.bars("NSE:SBIN", since=3 * MINUTE, until=6 * MINUTE)] == [
+        3,
+        4,
+        5,
+    ]
+    assert [item.start_ns // MINUTE for item in reader.bars("NSE:SBIN", limit=2)] == [8, 9]
+    assert reader.bars("NSE:SBIN", "5m") == []
 
 
 def test_reader_before_the_writer_has_no_bars_and_sees_them_as_they_come(tmp_path: Path) -> None:
@@ -60,7 +66,7 @@ def test_two_writers_of_one_store_agree_on_who_was_first(tmp_path: Path) -> None
 
 def test_store_survives_a_writer_that_never_closed(tmp_path: Path) -> None:
     BarStore(tmp_path).add([bar(1)])
-    assert BarStore(tmp_path).bars("NSE:SBIN") == [bar(1)]
+    assert BarReader(tmp_path).bars("NSE:SBIN") == [bar(1)]
 
 
 def test_damaged_store_is_named_with_the_next_step(tmp_path: Path) -> None:
@@ -89,7 +95,7 @@ def test_bars_ahead_of_a_market_that_went_back_are_dropped_and_come_anew(tmp_pat
     store = BarStore(tmp_path)
     store.add_history("NSE:SBIN", [bar(i) for i in range(5)], 5 * MINUTE)
     assert store.drop_after(2 * MINUTE) == 3
-    assert store.bars("NSE:SBIN") == [bar(0), bar(1)]
+    assert BarReader(tmp_path).bars("NSE:SBIN") == [bar(0), bar(1)]
     assert store.filled_until("NSE:SBIN") == 2 * MINUTE
     assert store.add([bar(2, 50.0)]) == [bar(2, 50.0)]
     assert store.drop_after(9 * MINUTE) == 0

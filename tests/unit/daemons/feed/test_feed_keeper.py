@@ -9,9 +9,8 @@ import duckdb
 import msgspec
 import pytest
 
-from mytrading.adapters.storage.instrument_archive import keep
 from mytrading.adapters.storage.instrument_store import FOLDER, KEPT, InstrumentFile
-from mytrading.adapters.storage.warehouse import FILE, Warehouse, WarehouseBusy
+from mytrading.adapters.storage.warehouse import FILE, Warehouse, WarehouseBusy, keep
 from mytrading.daemons.feed.instruments import ARCHIVE_RETRY_NS, InstrumentArchiver
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from tests.kit.waiting import eventually
