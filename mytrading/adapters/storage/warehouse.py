@@ -1,4 +1,4 @@
-"""Instruments of each day, kept for years in one DuckDB file of the state folder. `python -m` this, STATE: add new days.
+"""Instruments of each day, kept for years in one DuckDB file. As a program (`python -m`, STATE) it adds new days.
 
 The feed runs it as a child whenever it has fetched a day's list, since no daemon loads DuckDB; `mytrading instruments
 save` calls `keep`. A day is replaced as a whole, so that importing it twice changes nothing.

@@ -28,7 +28,7 @@ from mytrading.runtime.host.run_key import is_sealed
 
 if TYPE_CHECKING:
     from mytrading.adapters.openalgo.rest.client import OpenAlgoClient
-    from mytrading.adapters.openalgo.rest.history import HistoryClient
+    from mytrading.adapters.openalgo.rest.history import HistoryRange
     from mytrading.core.accounting.margin_tables import RiskTables
 
 Made = TypeVar("Made")
@@ -85,7 +85,7 @@ def client_of(config: RunConfig) -> OpenAlgoClient:
 
 def fetch_bars(
     config: RunConfig, instrument: str, timeframe: str, first: date, last: date, now: int, quiet: bool
-) -> HistoryClient:
+) -> HistoryRange:
     """Past bars from the server of a stack, with a bar on the terminal."""
     from mytrading.adapters.openalgo.rest.history import HistoryGate, fetch_range
     from mytrading.adapters.openalgo.rest.retry import Retries

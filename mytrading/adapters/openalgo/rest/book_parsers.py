@@ -12,8 +12,9 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.rest.broker_quirks import coded, status_of, time_ns, unheard_of, value
+from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_status, status_of, time_ns, value
 from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
@@ -26,6 +27,7 @@ from mytrading.messages.text import shown
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
+N = TypeVar("N", int, float)
 
 _MOST_TEXT = 300
 
@@ -52,7 +54,7 @@ class _Envelope(msgspec.Struct):
     total_today_realized_pnl: Any = None
 
 
-class _BadRow(Exception):
+class _BadRow(ValueError):
     """A row that cannot be read; the text names the field."""
 
 
@@ -72,26 +74,23 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
     book = _book(envelope, rows, "orders", order_row)
     listed = book.rows or ()
     orders = merged(listed)
-    told = unknown_words(listed)
-    if len(orders) < len(listed):
-        told += (f"{len(listed) - len(orders)} rows are of orders that stand above already: the furthest along counts",)
-    return book._replace(rows=None if book.rows is None else orders, problems=book.problems + told)
-
-
-def unknown_words(orders: tuple[BrokerOrder, ...]) -> tuple[str, ...]:
-    """What an operator is told of status words that are in no table, one text per word."""
-    words = sorted({order.status_text for order in orders if unheard_of(order.status_text)})
-    return tuple(
-        f"order status {word!r} is unknown: such orders count as live; look at them at the broker" for word in words
-    )
+    problems = [
+        *book.problems,
+        *(
+            f"order status {word!r} is unknown: such orders count as live; look at them at the broker"
+            for word in sorted({order.status_text for order in listed if is_unknown_status(order.status_text)})
+        ),
+    ]
+    if repeated := len(listed) - len(orders):
+        problems.append(f"{repeated} rows are of orders that stand above already: the furthest along counts")
+    return book._replace(rows=None if book.rows is None else orders, problems=tuple(problems))
 
 
 def parse_trades(answer: HttpReply) -> Book[tuple[BrokerTrades, ...]]:
     """`/tradebook`, summed per order. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     book = _book(envelope, envelope.data, "trades", _trade)
-    rows = None if book.rows is None else _summed(book.rows)
-    return Book(rows, book.problems, book.mode, book.unread)
+    return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
 
 
 def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
@@ -135,18 +134,11 @@ def parse_analyzer(answer: HttpReply) -> str:
     return mode
 
 
-def parse_update(data: dict[str, Any]) -> BrokerOrder:
-    """One `order_update` of the WebSocket. Raises `ValueError` naming the field that is wrong."""
-    try:
-        return order_row(data)
-    except _BadRow as problem:
-        raise ValueError(str(problem)) from problem
-
-
 def open_envelope(answer: HttpReply) -> _Envelope:
     """The body of a successful answer; `ReadFailed` says what kind of failure any other is."""
     if answer.status != 200:
-        raise ReadFailed(_kind(answer.status), error_text(answer.body, answer.status), answer.status)
+        kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
+        raise ReadFailed(kind, error_text(answer.body, answer.status), answer.status)
     try:
         envelope = _decoder.decode(answer.body)
     except UNREADABLE as error:
@@ -157,7 +149,7 @@ def open_envelope(answer: HttpReply) -> _Envelope:
 
 
 def order_row(row: dict[str, Any]) -> BrokerOrder:
-    """One order of a book, a status or an update."""
+    """One order of a book or an `order_update` of the WebSocket. Raises `ValueError` naming the field that is wrong."""
     quantity = _units(row, "quantity")
     status = _text(row, "order_status")
     return BrokerOrder(
@@ -167,8 +159,8 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         quantity=quantity,
         status=status_of(status),
         product=_maybe_word(row, "product", Product),
-        filled=_maybe_units(row, "filled_quantity"),
-        average_price=_maybe_number(row, "average_price"),
+        filled=_or_none(_units, row, "filled_quantity"),
+        average_price=_or_none(_number, row, "average_price"),
         order_type=_maybe_word(row, "pricetype", OrderType),
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
@@ -227,34 +219,26 @@ def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades,
         if name and (name, row) in listed:
             continue
         listed.add((name, row))
-        known = totals.get(row.broker_order_id)
-        totals[row.broker_order_id] = (
-            row
-            if known is None
-            else msgspec.structs.replace(known, quantity=known.quantity + row.quantity, value=known.value + row.value)
-        )
+        if (known := totals.get(row.broker_order_id)) is not None:
+            row = replace(known, quantity=known.quantity + row.quantity, value=known.value + row.value)
+        totals[row.broker_order_id] = row
     return tuple(totals.values())
 
 
 def _position_row(row: dict[str, Any]) -> BrokerPosition:
     product = _maybe_word(row, "product", Product)
-    if product is None and isinstance(row.get("product"), str) and row["product"]:
-        raise _NotOurs(f"product {_shown(row['product'])}")
     if product is None:
-        raise _BadRow(f"product is {_shown(row.get('product'))}")
+        found = row.get("product")
+        if isinstance(found, str) and found:
+            raise _NotOurs(f"product {_shown(found)}")
+        raise _BadRow(f"product is {_shown(found)}")
     return BrokerPosition(
         instrument=_instrument(row),
         product=product,
         quantity=_units(row, "quantity", signed=True),
         average_price=_number(row, "average_price", 0.0),
-        pnl=_maybe_number(row, "pnl"),
+        pnl=_or_none(_number, row, "pnl"),
     )
-
-
-def _kind(status: int) -> str:
-    if status in (401, 403):
-        return "refused"
-    return "rate_limited" if status == 429 else "server"
 
 
 # fields
@@ -318,9 +302,9 @@ def _number(row: dict[str, Any], name: str, default: float | None = None) -> flo
     return number
 
 
-def _maybe_number(row: dict[str, Any], name: str) -> float | None:
+def _or_none(read: Callable[[dict[str, Any], str], N], row: dict[str, Any], name: str) -> N | None:
     try:
-        return _number(row, name)
+        return read(row, name)
     except _BadRow:
         return None
 
@@ -330,10 +314,3 @@ def _units(row: dict[str, Any], name: str, *, signed: bool = False) -> int:
     if not number.is_integer() or (number < 0 and not signed):
         raise _BadRow(f"{name} is {_shown(value(row, name))}, not whole units")
     return int(number)
-
-
-def _maybe_units(row: dict[str, Any], name: str) -> int | None:
-    try:
-        return _units(row, name)
-    except _BadRow:
-        return None

@@ -1,7 +1,7 @@
 """How brokers differ from one another behind OpenAlgo, as tables: names of fields, forms of time, changes of orders.
 
-Add a broker's habit here, never a branch there. A broker's time is told to people and never decides anything: it has no
-zone, counts whole seconds, and at many brokers moves with every change of the order.
+Add a broker's habit here, never a branch there. A broker's time is shown and never decides anything: it has no zone,
+counts whole seconds, and at many brokers moves with every change of the order.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def coded(text: str) -> str:
 
 
 def status_of(text: str) -> BrokerStatus:
-    """The status in our words; one that is passing or unheard of is OTHER, which counts as live."""
+    """The status as ours; one that is passing or unknown is OTHER, which counts as live."""
     return STATUSES.get(_plain(text), BrokerStatus.OTHER)
 
 
-def unheard_of(text: str) -> bool:
+def is_unknown_status(text: str) -> bool:
     """True for a word that is in no table: someone must look."""
     word = _plain(text)
     return word not in STATUSES and word not in PASSING

@@ -59,7 +59,7 @@ class Chunk(NamedTuple):
     problem: str = ""
 
 
-class HistoryClient(NamedTuple):
+class HistoryRange(NamedTuple):
     """Bars of a range. A chunk without bars may be days without trading; `failed` ones were not answered."""
 
     bars: tuple[Bar, ...]
@@ -118,7 +118,7 @@ def fetch_history(
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
     span = span_ns(interval)
-    bars = {row.timestamp: _bar(row, instrument, interval, span) for row in parsed.data if _usable(row)}
+    bars = {row.timestamp: _bar(row, instrument, interval, span) for row in parsed.data if _is_usable(row)}
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
 
 
@@ -132,7 +132,7 @@ def fetch_range(
     gate: HistoryGate,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     retries: Retries = ONCE,
-) -> HistoryClient:
+) -> HistoryRange:
     """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is named and the rest still comes.
 
     `progress` is told how many requests are done and how many there are.
@@ -149,7 +149,7 @@ def fetch_range(
         except (ReadFailed, TransportFailed) as error:
             done.append(Chunk(first, last, problem=str(error)))
         progress(len(done), len(spans))
-    return HistoryClient(tuple(bars[at] for at in sorted(bars)), tuple(done))
+    return HistoryRange(tuple(bars[at] for at in sorted(bars)), tuple(done))
 
 
 def span_ns(interval: str) -> int:
@@ -177,6 +177,6 @@ def _bar(row: _HistoryRow, instrument: str, interval: str, span: int) -> Bar:
     return Bar(instrument, interval, start, start + span, row.open, row.high, row.low, row.close, volume)
 
 
-def _usable(row: _HistoryRow) -> bool:
+def _is_usable(row: _HistoryRow) -> bool:
     prices = (row.open, row.high, row.low, row.close)
     return 0.0 < row.timestamp < _LAST_S and all(price_of(price) for price in prices)

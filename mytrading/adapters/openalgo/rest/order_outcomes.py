@@ -46,15 +46,29 @@ _decoder = msgspec.json.Decoder(_OrderReply)
 def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     """The verdict on a complete answer to `call`."""
     if answer.status == 429:
-        return CallVerdict(Outcome.RATE_LIMITED, "", _told(answer), retry_after_ns(answer))
-    reply = _parsed(answer.body)
-    if reply is not None and _names_another_mode(answer, reply, expected):
+        return CallVerdict(Outcome.RATE_LIMITED, "", error_text(answer.body, answer.status), retry_after_ns(answer))
+    try:
+        reply = _decoder.decode(answer.body)
+    except UNREADABLE:
+        reply = None
+    failed = answer.status != 200 or reply is None or reply.status != "success"
+    # An error that names the other mode, whatever its status; of successes, one without a mode counts too.
+    if failed and reply is not None and reply.mode not in (None, "", SEMI_AUTO, expected.value):
         return CallVerdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(shown(reply.mode), expected))
     if answer.status in DEFINITIVE:
-        return CallVerdict(Outcome.REFUSED, _order_id(reply), coded(_told(answer)))
-    if answer.status != 200 or reply is None or reply.status != "success":
-        return CallVerdict(Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {_told(answer)}")
-    return _judge_success(call, reply, expected)
+        return CallVerdict(Outcome.REFUSED, _order_id(reply), coded(error_text(answer.body, answer.status)))
+    if failed or reply is None:
+        return CallVerdict(
+            Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {error_text(answer.body, answer.status)}"
+        )
+    name, mode = _order_id(reply), mode_of(reply.mode)
+    if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
+        return CallVerdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")
+    if mode != expected.value:
+        return CallVerdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
+    if call is Call.PLACE and not name:
+        return CallVerdict(Outcome.UNKNOWN, "", "success without an order id")
+    return CallVerdict(Outcome.ACCEPTED, name)
 
 
 def judge_failure(failure: TransportFailed) -> CallVerdict:
@@ -68,33 +82,8 @@ def mode_of(mode: Any) -> str:
 
 
 def wrong_mode_text(mode: str, expected: ServerMode) -> str:
-    """What an operator is told when the server answers in another mode than configured."""
+    """The message to an operator when the server answers in another mode than configured."""
     return f"expected a server in mode {expected.value}, found {mode}; switch its analyzer mode back, then resume"
-
-
-def _names_another_mode(answer: HttpReply, reply: _OrderReply, expected: ServerMode) -> bool:
-    """An error that names the other mode, whatever its status; of successes, one without a mode counts too."""
-    failed = answer.status != 200 or reply.status != "success"
-    return failed and reply.mode not in (None, "", SEMI_AUTO, expected.value)
-
-
-def _judge_success(call: Call, reply: _OrderReply, expected: ServerMode) -> CallVerdict:
-    name = _order_id(reply)
-    if reply.mode == SEMI_AUTO or reply.pending_order_id is not None:
-        return CallVerdict(Outcome.PARKED, name, f"held for approval at the server ({shown(reply.pending_order_id)})")
-    mode = mode_of(reply.mode)
-    if mode != expected.value:
-        return CallVerdict(Outcome.WRONG_MODE, name, wrong_mode_text(mode, expected))
-    if call is Call.PLACE and not name:
-        return CallVerdict(Outcome.UNKNOWN, "", "success without an order id")
-    return CallVerdict(Outcome.ACCEPTED, name)
-
-
-def _parsed(body: bytes) -> _OrderReply | None:
-    try:
-        return _decoder.decode(body)
-    except UNREADABLE:
-        return None
 
 
 def _order_id(reply: _OrderReply | None) -> str:
@@ -103,7 +92,3 @@ def _order_id(reply: _OrderReply | None) -> str:
         return ""
     name = shown(reply.orderid, MOST_ID + 1).strip()
     return name if len(name) <= MOST_ID else ""
-
-
-def _told(answer: HttpReply) -> str:
-    return error_text(answer.body, answer.status)

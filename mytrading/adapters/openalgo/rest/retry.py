@@ -1,7 +1,6 @@
-"""Reading once more: a read that failed on the way, or in the server, is tried again after a pause.
+"""Retries of reads that failed on the way or in the server. Order calls never come here: they might be placed twice.
 
-Reconciler, instruments and the prices of what is held repeat by their own schedules, for ever. Only reads come here,
-because an order call that is repeated may be placed twice.
+Reconciler, instruments and the prices of held instruments repeat by their own schedules, for ever.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ _decoder = msgspec.json.Decoder(_Body)
 
 def retry_after_ns(answer: HttpReply) -> int:
     """Nanoseconds to wait after this answer: its header, its `retry_after`, else the window that its text names."""
-    return min(LONGEST_NS, max(SHORTEST_NS, answer.retry_after_ns or _said(answer.body)))
+    return min(LONGEST_NS, max(SHORTEST_NS, answer.retry_after_ns or _window_ns(answer.body)))
 
 
-def _said(body: bytes) -> int:
+def _window_ns(body: bytes) -> int:
     try:
         parsed = _decoder.decode(body)
     except UNREADABLE:
@@ -73,7 +72,7 @@ def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Ret
 
 
 def again(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
-    """Call `ask` until it brings an answer that stands; after a 429, when the server said."""
+    """Call `ask` until its answer is final; after a 429 no sooner than the server allows."""
     for left in range(retries.tries - 1, -1, -1):
         pause_s = retries.pause_s
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.book_parsers import parse_update
+from mytrading.adapters.openalgo.rest.book_parsers import order_row
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
 from mytrading.adapters.openalgo.ws.connection import (
     Connected,
@@ -109,7 +109,7 @@ class OrderUpdates:
             if body.get("mode") not in (None, self._expected):
                 self.other_mode += 1
                 return None
-            order = parse_update(body)
+            order = order_row(body)
         except UNREADABLE as error:
             self.malformed += 1
             self.problem_of_last = str(error)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from mytrading.adapters.openalgo.rest.broker_quirks import coded, status_of, unheard_of
+from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_status, status_of
 from mytrading.core.exchange import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -22,7 +22,7 @@ def test_adapter_reads_every_word_of_a_broker(name: str) -> None:
     broker = BROKERS[name]
     assert [status_of(broker.word(status, partly=False)) for status in SHOWN] == SHOWN
     assert status_of(broker.word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
-    assert not unheard_of(broker.passing)
+    assert not is_unknown_status(broker.passing)
     assert not status_of(broker.passing).ended
 
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from mytrading.adapters.openalgo.rest.book_parsers import (
+    order_row,
     parse_analyzer,
     parse_funds,
     parse_orders,
     parse_positions,
     parse_trades,
-    parse_update,
 )
 from mytrading.adapters.openalgo.rest.broker_quirks import status_of
 from mytrading.adapters.openalgo.rest.client import HttpReply
@@ -261,9 +261,9 @@ def test_analyzer_names_the_mode() -> None:
 
 def test_order_update_is_one_row() -> None:
     update = SANDBOX_ROW | {"type": "order_update", "mode": "analyze", "broker": "sandbox", "user_id": "tester"}
-    assert parse_update(update).filled == 10
+    assert order_row(update).filled == 10
     with pytest.raises(ValueError, match="quantity"):
-        parse_update(update | {"quantity": None})
+        order_row(update | {"quantity": None})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from mytrading.adapters.openalgo.rest.book_parsers import parse_update
+from mytrading.adapters.openalgo.rest.book_parsers import order_row
 from mytrading.adapters.openalgo.rest.client import HttpReply, MaybeSent, NotSent
 from mytrading.adapters.openalgo.rest.order_outcomes import judge, judge_failure
 from mytrading.messages.enums import Call, Outcome
@@ -88,7 +88,7 @@ def test_refusal_of_a_stop_that_was_passed_is_coded_and_no_other(text: str, cros
         "quantity": 1,
         "order_status": "rejected",
     }
-    assert parse_update({**row, "rejection_reason": text}).message == found.message
+    assert order_row({**row, "rejection_reason": text}).message == found.message
 
 
 def test_place_accepted_carries_id_as_text() -> None:
