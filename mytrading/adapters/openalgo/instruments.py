@@ -74,7 +74,23 @@ def fetch_instruments(
         raise ReadFailed("malformed", f"instruments of {exchange}: {error}", answer.status) from error
     if parsed.status != "success" or parsed.data is None:
         raise ReadFailed("server", f"instruments of {exchange}: {error_text(answer.body, answer.status)}", 200)
-    return _listing(parsed.data, today.isoformat(), keep)
+    found: list[Instrument] = []
+    bad, oldest = 0, today.isoformat()
+    left_out: list[BadRow] = []
+    for raw in parsed.data:
+        symbol = ""
+        try:
+            row = _row_decoder.decode(raw)
+            symbol = row.symbol
+            instrument = instrument_of(row)
+        except UNREADABLE as error:
+            bad += 1
+            if len(left_out) < _NAMED:
+                left_out.append(BadRow(symbol or bytes(raw)[:200].decode(errors="replace"), str(error)))
+            continue
+        if (not instrument.expiry or instrument.expiry >= oldest) and (keep is None or keep(instrument)):
+            found.append(instrument)
+    return Listing(tuple(found), bad, tuple(left_out))
 
 
 def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
@@ -139,81 +155,42 @@ def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> d
     return found
 
 
-def _listing(rows: Iterable[msgspec.Raw], today: str, keep: Callable[[Instrument], bool] | None) -> Listing:
-    found: list[Instrument] = []
-    bad = 0
-    left_out: list[BadRow] = []
-    for raw in rows:
-        symbol = ""
-        try:
-            row = _row_decoder.decode(raw)
-            symbol = row.symbol
-            instrument = instrument_of(row)
-        except UNREADABLE as error:
-            bad += 1
-            if len(left_out) < _NAMED:
-                left_out.append(BadRow(symbol or bytes(raw)[:200].decode(errors="replace"), str(error)))
-            continue
-        if (not instrument.expiry or instrument.expiry >= today) and (keep is None or keep(instrument)):
-            found.append(instrument)
-    return Listing(tuple(found), bad, tuple(left_out))
-
-
 def instrument_of(row: ServerContract) -> Instrument:
     """A row of the server as ours; `ValueError` says what makes no sense in it."""
     if not row.symbol or not row.exchange:
         raise ValueError("a row without symbol or exchange")
-    kind = _kind(row)
+    parts = parse_symbol(row.symbol, row.exchange)
+    if row.exchange.endswith("_INDEX"):  # where indices are listed as EQ
+        kind = InstrumentKind.INDEX
+    elif row.instrumenttype in ("FUT", "CE", "PE"):
+        kind = InstrumentKind(row.instrumenttype)
+    else:  # brokers name some kinds differently
+        kind = parts.kind
     derivative = kind.is_derivative
+    expiry = (parse_expiry(row.expiry) if row.expiry else parts.expiry) if derivative else None
+    if derivative and expiry is None:
+        raise ValueError(f"expiry of {row.symbol}: none given")
+    strike, lot = (row.strike or 0.0) if kind.is_option else 0.0, row.lotsize or 0.0
+    if not 0 <= strike <= MOST_PRICE:
+        raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
+    # An index has 0 and shares 1. A derivative without a lot cannot be traded safely.
+    if not 0 <= lot <= MOST_COUNT or (derivative and (lot < 1 or not float(lot).is_integer())):
+        raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
     freeze = count_of(row.freeze_qty) or 0
     return Instrument(
         id=instrument_id(row.exchange, row.symbol),
         exchange=row.exchange,
         symbol=row.symbol,
         kind=kind,
-        underlying=parse_symbol(row.symbol, row.exchange).underlying if derivative else row.symbol,
-        expiry=_expiry(row) if derivative else "",
-        strike=_strike(row) if kind.is_option else 0.0,
-        lot_size=_lot(row, derivative),
+        underlying=parts.underlying if derivative else row.symbol,
+        expiry=expiry.isoformat() if expiry is not None else "",
+        strike=strike,
+        lot_size=max(int(lot), 1),
         tick_size=price_of(row.tick_size) or 0.0,
         freeze_qty=0 if freeze <= _UNKNOWN_FREEZE else freeze,
         token=shown(row.token or ""),
         name=row.name or "",
     )
-
-
-def _kind(row: ServerContract) -> InstrumentKind:
-    """Indices are listed as EQ on an index exchange; brokers have words of their own for some kinds."""
-    if row.exchange.endswith("_INDEX"):
-        return InstrumentKind.INDEX
-    if row.instrumenttype in ("FUT", "CE", "PE"):
-        return InstrumentKind(row.instrumenttype)
-    return parse_symbol(row.symbol, row.exchange).kind
-
-
-def _expiry(row: ServerContract) -> str:
-    """ISO date from the row, or from the symbol where the row has none."""
-    if row.expiry:
-        return parse_expiry(row.expiry).isoformat()
-    found = parse_symbol(row.symbol, row.exchange).expiry
-    if found is None:
-        raise ValueError(f"expiry of {row.symbol}: none given")
-    return found.isoformat()
-
-
-def _strike(row: ServerContract) -> float:
-    strike = row.strike or 0.0
-    if not 0 <= strike <= MOST_PRICE:
-        raise ValueError(f"strike of {row.symbol}: expected rupees, found {strike:g}")
-    return strike
-
-
-def _lot(row: ServerContract, derivative: bool) -> int:
-    """Units; an index has 0 and shares 1. A derivative without a lot cannot be traded safely."""
-    lot = row.lotsize or 0.0
-    if not 0 <= lot <= MOST_COUNT or (derivative and (lot < 1 or not float(lot).is_integer())):
-        raise ValueError(f"lot size of {row.symbol}: expected whole units, found {row.lotsize!r}")
-    return max(int(lot), 1)
 
 
 class ContractLookup:
@@ -259,9 +236,14 @@ def fetch_master(
     left_out: list[BadRow] = []
     bad = 0
     notes: list[str] = []
+
+    def is_kept(item: Instrument) -> bool:
+        name = item.symbol if item.kind is InstrumentKind.EQ else item.underlying
+        return item.id in need.watched or name in need.underlyings
+
     for exchange in need.exchanges:
         try:
-            listing = fetch_instruments(client, exchange, day, lambda item: _is_kept(item, need))
+            listing = fetch_instruments(client, exchange, day, is_kept)
         except ReadFailed as error:
             listing = _searched_instead(client, exchange, need, day, error)
             notes.append(f"{exchange} was searched, its list failed: {error}")
@@ -269,7 +251,9 @@ def fetch_master(
         left_out += listing.left_out
         bad += listing.bad
     freeze = fetch_freeze(client, found)
-    prices = fetch_prices(client, [item for item in found if not item.kind.is_derivative and _has_options(item, need)])
+    prices = fetch_prices(
+        client, [item for item in found if not item.kind.is_derivative and item.underlying in need.options]
+    )
     whole = master_contract.with_freeze(found, freeze, facts, day)
     fetched = master_contract.FetchedMaster(day.isoformat(), whole, left_out, prices)
     refusals = master_contract.validate(fetched, need, known.before)
@@ -286,14 +270,3 @@ def _searched_instead(client: OpenAlgoClient, exchange: str, need: Need, day: da
         return search_instruments(client, exchange, need, day)
     except OpenAlgoError as error:
         raise ReadFailed(failure.kind, f"{failure.message}; a search failed too: {error}", failure.status) from error
-
-
-def _has_options(item: Instrument, need: Need) -> bool:
-    return item.underlying in need.options
-
-
-def _is_kept(item: Instrument, need: Need) -> bool:
-    if item.id in need.watched:
-        return True
-    name = item.symbol if item.kind is InstrumentKind.EQ else item.underlying
-    return name in need.underlyings

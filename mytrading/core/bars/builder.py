@@ -213,7 +213,17 @@ class Aggregator:
         if start < self._closed_until.get(key, 0):
             self.late += 1
             return
-        joined = _first(minute, timeframe, start, end) if current is None else _joined(current, minute)
+        if current is None:
+            joined = Bar(
+                minute.instrument, timeframe, start, end,
+                minute.open, minute.high, minute.low, minute.close, minute.volume, minute.ticks,
+            )  # fmt: skip
+        else:
+            joined = Bar(
+                minute.instrument, timeframe, start, end,
+                current.open, max(current.high, minute.high), min(current.low, minute.low), minute.close,
+                current.volume + minute.volume, current.ticks + minute.ticks,
+            )  # fmt: skip
         if minute.end_ns >= end:
             done.append(self._finish(key, joined, minute.received_ns))
         else:
@@ -230,21 +240,6 @@ class Aggregator:
             bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
             bar.open, bar.high, bar.low, bar.close, bar.volume, bar.ticks, received_ns,
         )  # fmt: skip
-
-
-def _first(minute: Bar, timeframe: str, start: int, end: int) -> Bar:
-    return Bar(
-        minute.instrument, timeframe, start, end,
-        minute.open, minute.high, minute.low, minute.close, minute.volume, minute.ticks,
-    )  # fmt: skip
-
-
-def _joined(bar: Bar, minute: Bar) -> Bar:
-    return Bar(
-        bar.instrument, bar.timeframe, bar.start_ns, bar.end_ns,
-        bar.open, max(bar.high, minute.high), min(bar.low, minute.low), minute.close,
-        bar.volume + minute.volume, bar.ticks + minute.ticks,
-    )  # fmt: skip
 
 
 def aggregate(minutes: Iterable[Bar], timeframe: str, calendar: Calendar, now_ns: int) -> list[Bar]:

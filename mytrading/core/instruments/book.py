@@ -31,19 +31,15 @@ class InstrumentBook:
         self._by_id = {instrument.id: instrument for instrument in instruments}
         self._options: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         self._futures: dict[str, list[Instrument]] = {}
-        for instrument in self._by_id.values():
-            self._index(instrument)
+        for item in self._by_id.values():
+            if item.kind.is_option:
+                self._options.setdefault((item.underlying, item.expiry, item.kind), []).append(item)
+            elif item.kind is InstrumentKind.FUT:
+                self._futures.setdefault(item.underlying, []).append(item)
         for chain in self._options.values():
             chain.sort(key=lambda item: item.strike)
         for row in self._futures.values():
             row.sort(key=lambda item: item.expiry)
-
-    def _index(self, instrument: Instrument) -> None:
-        if instrument.kind.is_option:
-            key = (instrument.underlying, instrument.expiry, instrument.kind)
-            self._options.setdefault(key, []).append(instrument)
-        elif instrument.kind is InstrumentKind.FUT:
-            self._futures.setdefault(instrument.underlying, []).append(instrument)
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -115,7 +115,11 @@ def validate(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tup
     found = [
         InstrumentRefusal(_underlying(name), f"{name} is not listed") for name in need.watched if name not in by_id
     ]
-    found += [InstrumentRefusal(name, text) for name in sorted(need.futures) for text in _futures(chains[name], name)]
+    found += [
+        InstrumentRefusal(name, f"no future of {name} is listed, at least one was expected")
+        for name in sorted(need.futures)
+        if not any(item.kind is InstrumentKind.FUT for item in chains[name])
+    ]
     for name in sorted(need.options):
         found += [InstrumentRefusal(name, text) for text in _options(chains[name], name, fetched.prices.get(name, 0.0))]
     traded = need.futures | need.options
@@ -126,11 +130,6 @@ def validate(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tup
         found += [InstrumentRefusal(name, text) for text in _left_out(name, rows, fetched.bad)]
         found += [InstrumentRefusal(name, text) for text in _shrunk(name, len(rows), before)]
     return tuple(found)
-
-
-def _futures(chain: Sequence[Instrument], name: str) -> list[str]:
-    listed = any(item.kind is InstrumentKind.FUT for item in chain)
-    return [] if listed else [f"no future of {name} is listed, at least one was expected"]
 
 
 def _options(chain: Sequence[Instrument], name: str, price: float) -> list[str]:

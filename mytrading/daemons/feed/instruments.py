@@ -100,13 +100,14 @@ class InstrumentLoader:
         self._archiver.look(machine_ns)
         if self._requested == day.isoformat() or machine_ns < self._due:
             return
-        if self._whole and self.loaded == day.isoformat() and not self._is_early(day, market_ns):
+        if (
+            self._whole
+            and self.loaded == day.isoformat()
+            and not self._fetched_ns < to_ns(day, REFRESHED_AT) <= market_ns
+        ):
             return
         self._requested = day.isoformat()
         self._pool.submit(_Job(day, market_ns))
-
-    def _is_early(self, day: date, market_ns: int) -> bool:
-        return self._fetched_ns < to_ns(day, REFRESHED_AT) <= market_ns
 
     @property
     def is_fetching(self) -> bool:

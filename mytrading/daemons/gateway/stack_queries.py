@@ -45,8 +45,12 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
         "held_back": _levels(ctx),
         "flattens": _flattens(ctx),
         "kill": ctx.kill(),
-        "switched_off": _switched_off(ctx),
-        "limits_reached": _limits_reached(ctx),
+        "switched_off": [
+            {"strategy": row.strategy, "enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
+            for row in ctx.control.switches.values()
+            if not row.enabled and ctx.config.strategy(row.strategy) is not None
+        ],
+        "limits_reached": [row.reached for row in view.risk.limits if row.reached] if view.risk is not None else [],
         "daemons": [_daemon(ctx, name) for name in ALL],
         "accounts": _accounts(ctx),
         "budgets": [msgspec.structs.asdict(row) for _, row in sorted(view.budgets.items())],
@@ -219,10 +223,6 @@ def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _limits_reached(ctx: RequestContext) -> list[str]:
-    return [row.reached for row in ctx.view.risk.limits if row.reached] if ctx.view.risk is not None else []
-
-
 def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
     """Levels other than normal, with operator, time and reason."""
     rows = [row for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL]
@@ -231,15 +231,6 @@ def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
          "at_ns": row.at_ns}
         for row in rows
     ]  # fmt: skip
-
-
-def _switched_off(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Strategies that run and may not enter, with operator, time and reason."""
-    return [
-        {"strategy": row.strategy, "enabled": row.enabled, "reason": row.reason, "by": row.by, "at_ns": row.at_ns}
-        for row in ctx.control.switches.values()
-        if not row.enabled and ctx.config.strategy(row.strategy) is not None
-    ]
 
 
 def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseGranted:

@@ -196,19 +196,16 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
 
 def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
     """The trade's own id, where the server names one, and what was traded."""
-    return _text(row, "tradeid").strip(), _trade_row(row)
-
-
-def _trade_row(row: dict[str, Any]) -> BrokerTrades:
     quantity = _units(row, "quantity")
     price = _number(row, "average_price")
-    return BrokerTrades(
+    trade = BrokerTrades(
         broker_order_id=_order_id(row),
         instrument=_instrument(row),
         side=_word(row, "action", Side),
         quantity=quantity,
         value=quantity * price,
     )
+    return _text(row, "tradeid").strip(), trade
 
 
 def _summed(trades: tuple[tuple[str, BrokerTrades], ...]) -> tuple[BrokerTrades, ...]:

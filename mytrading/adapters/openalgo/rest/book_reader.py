@@ -112,14 +112,15 @@ class BookReader:
         """Ask for the mode, then for the trade book; for both at once where the order book was answered."""
         if not job.trades or not self._answers:
             self._take_mode(self._call("analyzer"))
-            return self._book("tradebook", books.parse_trades) if job.trades and self._reachable(job.orders) else None
-        begun = self._begin("analyzer")
+            reachable = not job.orders or self._answers > 0
+            return self._book("tradebook", books.parse_trades) if job.trades and reachable else None
+        try:
+            begun = self._beside.begin("analyzer", {}, Deadline.BOOK)
+        except NotSent:  # then it is called for later
+            begun = None
         trades = self._book("tradebook", books.parse_trades)
         self._take_mode(self._call("analyzer", begun))
         return trades
-
-    def _reachable(self, tried: bool) -> bool:
-        return not tried or self._answers > 0
 
     def _book(self, endpoint: str, parse: Callable[[HttpReply], books.Book[Any]]) -> Any:
         answer = self._call(endpoint)
@@ -181,13 +182,6 @@ class BookReader:
             machine_ns=self._now(),
             message=message if wrong else "",
         )
-
-    def _begin(self, endpoint: str) -> Started | None:
-        """A request that is on its way; None if it could not be sent, so that it is called for later."""
-        try:
-            return self._beside.begin(endpoint, {}, Deadline.BOOK)
-        except NotSent:
-            return None
 
     def _call(self, endpoint: str, begun: Started | None = None) -> HttpReply | None:
         """A complete answer, first to what was `begun`, whose time counts from now on.

@@ -114,12 +114,16 @@ class OpenAlgoClient:
     def __init__(
         self, rest_url: str, api_key: str, machine_now: Callable[[], int], deadlines: Mapping[Deadline, float] = SECONDS
     ) -> None:
-        self._secure, self._host, self._port, prefix = _split(rest_url)
+        parts = urlsplit(rest_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadServerUrl(f"server address {rest_url!r}: expected http://host:port, say http://127.0.0.1:5000")
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, parts.port or (443 if self._secure else 80)
         self.opened = 0
         self._api_key = api_key
         self._now = machine_now
         self._deadlines = deadlines
-        self._path = f"{prefix}/api/v1/"
+        self._path = f"{parts.path.rstrip('/')}/api/v1/"
         authority = self._host if self._port in (80, 443) else f"{self._host}:{self._port}"
         self._post_head = (
             f" HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n"
@@ -135,7 +139,7 @@ class OpenAlgoClient:
 
     def call(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> HttpReply:
         """POST `payload`, the key added, to `/api/v1/<endpoint>`. Raises `NotSent` or `MaybeSent`."""
-        return self._exchange(self.write(endpoint, payload), "POST", deadline)
+        return self.finish(self._begin(self.write(endpoint, payload), "POST", deadline))
 
     def write(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
         """The request that `call` would send, for `start` of any client of the same server and key."""
@@ -167,23 +171,15 @@ class OpenAlgoClient:
             return False
         return not self._poll.poll(0)
 
-    def finish(self, started: Started) -> HttpReply:
-        """The answer to a started request. Raises `MaybeSent`."""
-        assert self._socket is not None
-        return self._answer(self._socket, started)
-
     def get(self, endpoint: str, query: Mapping[str, str], deadline: Deadline) -> HttpReply:
         """GET `/api/v1/<endpoint>` with `query`, the key added. Raises `NotSent` or `MaybeSent`."""
         path = f"GET {self._path}{endpoint}?{urlencode({'apikey': self._api_key, **query})}"
-        return self._exchange(path.encode() + self._get_head, "GET", deadline)
+        return self.finish(self._begin(path.encode() + self._get_head, "GET", deadline))
 
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-
-    def _exchange(self, request: bytes, method: str, deadline: Deadline) -> HttpReply:
-        return self.finish(self._begin(request, method, deadline))
 
     def _begin(self, request: bytes, method: str, deadline: Deadline) -> Started:
         began = self._now()
@@ -199,12 +195,14 @@ class OpenAlgoClient:
             return Started(method, seconds, began, error)
         return Started(method, seconds, began)
 
-    def _answer(self, connection: socket.socket, started: Started) -> HttpReply:
+    def finish(self, started: Started) -> HttpReply:
+        """The answer to a started request. Raises `MaybeSent`."""
+        assert self._socket is not None
         began, seconds = started.began_ns, started.seconds
         try:
             if started.error is not None:
                 raise started.error
-            reader = _ReplyReader(connection, began + int(seconds * 1e9), self._now)
+            reader = _ReplyReader(self._socket, began + int(seconds * 1e9), self._now)
             status, body, keep, after = self._read(reader, started.method)
         except TimeoutError as error:
             self.close()
@@ -249,13 +247,10 @@ class OpenAlgoClient:
         response = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
         try:
             response.begin()
-            if (
-                response.version == 11
-                and response.length is None
-                and not response.chunked
-                and not _said_close(response)
-            ):
-                raise ValueError("the head of the answer was cut short")
+            if response.version == 11 and response.length is None and not response.chunked:
+                # Then the end of the connection ends the body, which the server has to announce.
+                if "close" not in (response.getheader("Connection") or "").lower():
+                    raise ValueError("the head of the answer was cut short")
             body = _body(response)
             after = _retry_after_ns(response) if response.status in (429, 503) else 0
             return response.status, body, not response.will_close, after
@@ -291,16 +286,3 @@ def _retry_after_ns(response: http.client.HTTPResponse) -> int:
     except (ValueError, TypeError, OverflowError):
         return 0
     return max(0, int(wait.total_seconds())) * SECOND
-
-
-def _said_close(response: http.client.HTTPResponse) -> bool:
-    """True if the server announced that the end of the connection ends the body; otherwise it must give a length."""
-    return "close" in (response.getheader("Connection") or "").lower()
-
-
-def _split(url: str) -> tuple[bool, str, int, str]:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise BadServerUrl(f"server address {url!r}: expected http://host:port, say http://127.0.0.1:5000")
-    secure = parts.scheme == "https"
-    return secure, parts.hostname, parts.port or (443 if secure else 80), parts.path.rstrip("/")

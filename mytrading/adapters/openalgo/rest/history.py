@@ -118,7 +118,15 @@ def fetch_history(
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
     span = span_ns(interval)
-    bars = {row.timestamp: _bar(row, instrument, interval, span) for row in parsed.data if _is_usable(row)}
+    bars: dict[float, Bar] = {}
+    for row in parsed.data:
+        prices = (row.open, row.high, row.low, row.close)
+        if not 0.0 < row.timestamp < _LAST_S or not all(price_of(price) for price in prices):
+            continue
+        begin = int(row.timestamp) * SECOND
+        if interval == _DAILY:  # stamped with midnight in UTC
+            begin = to_ns(ist_date(begin), time.min)
+        bars[row.timestamp] = Bar(instrument, interval, begin, begin + span, *prices, count_of(row.volume) or 0)
     return [bars[at] for at in sorted(bars) if bars[at].end_ns <= now]
 
 
@@ -167,16 +175,3 @@ def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]
         last = min(start + span, end)
         yield start, last
         start = last + timedelta(days=1)
-
-
-def _bar(row: _HistoryRow, instrument: str, interval: str, span: int) -> Bar:
-    start = int(row.timestamp) * SECOND
-    if interval == _DAILY:  # stamped with midnight in UTC
-        start = to_ns(ist_date(start), time.min)
-    volume = count_of(row.volume) or 0
-    return Bar(instrument, interval, start, start + span, row.open, row.high, row.low, row.close, volume)
-
-
-def _is_usable(row: _HistoryRow) -> bool:
-    prices = (row.open, row.high, row.low, row.close)
-    return 0.0 < row.timestamp < _LAST_S and all(price_of(price) for price in prices)

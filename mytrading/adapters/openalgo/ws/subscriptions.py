@@ -9,7 +9,7 @@ instrument comes back later with a few full frames before the lesser ones that w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode, feed_mode
@@ -165,7 +165,11 @@ class Subscriptions:
             # The mode counts per entry; one on top of the message is ignored, and the default is Quote.
             symbols = [{**_named(name), "mode": mode.word} for name, mode in batch_out]
             return {"action": "unsubscribe", "symbols": symbols}
-        due = [(name, item) for name, item in self._open.items() if _due(item, machine_ns)]
+        due = [
+            (name, item)
+            for name, item in self._open.items()
+            if machine_ns >= item.not_before and (not item.request or machine_ns - item.sent_ns >= ANSWER_NS)
+        ]
         if due:
             mode = due[0][1].mode
             batch = [(name, item) for name, item in due if item.mode is mode][: self._batch]
@@ -194,7 +198,8 @@ class Subscriptions:
             self._accept(instrument, item, accepted or item.mode, late)
         for instrument, reason in answer.refused:
             self._refuse(instrument, reason, machine_ns)
-        for instrument in self._unnamed(answer):
+        unnamed = [name for name, item in self._open.items() if item.request == answer.request_id != ""]
+        for instrument in unnamed:
             self._refuse(instrument, "the server's answer does not name it", machine_ns)
         return news
 
@@ -210,11 +215,6 @@ class Subscriptions:
         self._open.pop(instrument, None)
         if mode is not FeedMode.DEPTH:
             self._give_back(instrument, item, FeedMode(mode + 1))
-
-    def _unnamed(self, answer: Acknowledged) -> Iterable[str]:
-        if not answer.request_id:
-            return []
-        return [name for name, item in self._open.items() if item.request == answer.request_id]
 
     def _refuse(self, instrument: str, reason: str, machine_ns: int) -> None:
         item = self._items.get(instrument)
@@ -243,12 +243,6 @@ class Subscriptions:
                 item.request = ""
                 item.failures += 1
                 item.not_before = machine_ns + _retry(item.failures)
-
-
-def _due(item: _Item, machine_ns: int) -> bool:
-    if machine_ns < item.not_before:
-        return False
-    return not item.request or machine_ns - item.sent_ns >= ANSWER_NS
 
 
 def _retry(failures: int) -> int:
