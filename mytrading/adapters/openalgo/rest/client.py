@@ -247,10 +247,10 @@ class OpenAlgoClient:
         response = http.client.HTTPResponse(reader, method=method)  # type: ignore[arg-type]
         try:
             response.begin()
-            if response.version == 11 and response.length is None and not response.chunked:
-                # Then the end of the connection ends the body, which the server has to announce.
-                if "close" not in (response.getheader("Connection") or "").lower():
-                    raise ValueError("the head of the answer was cut short")
+            # A body that the end of the connection ends has to be announced.
+            closes = "close" in (response.getheader("Connection") or "").lower()
+            if response.version == 11 and response.length is None and not response.chunked and not closes:
+                raise ValueError("the head of the answer was cut short")
             body = _body(response)
             after = _retry_after_ns(response) if response.status in (429, 503) else 0
             return response.status, body, not response.will_close, after
