@@ -45,7 +45,7 @@ NOTED = {
     "calls_bus_receive": 2,
     "calls_quote_feed": 50,
     "calls_quote_risk": 39,
-    "calls_quote_engine": 112,
+    "calls_quote_engine": 106,
     "calls_signal_risk": 405,
     "calls_breach_risk": 76,  # until the goal is handed over; three ask if its owner sells, two for the quote before
     "calls_exit_router": 137,  # until the request's bytes leave

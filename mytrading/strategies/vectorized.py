@@ -53,16 +53,11 @@ class WholeBars:
             raise StrategyError(
                 f"{name} has no parameter {sorted(unknown)[0]}{hint(sorted(unknown)[0], found.parameters)}"
             )
-        values = found.kernel(*(self._column(column) for column in found.inputs), **{**found.parameters, **parameters})
+        days = np.floor((self.start_s + IST_OFFSET_SECONDS) / DAY_SECONDS) if "day" in found.inputs else None
+        columns = (days if column == "day" else getattr(self, column) for column in found.inputs)
+        values = found.kernel(*columns, **{**found.parameters, **parameters})
         values.setflags(write=False)
         return values
-
-    def _column(self, name: str) -> FloatArray:
-        if name == "day":
-            days: FloatArray = np.floor((self.start_s + IST_OFFSET_SECONDS) / DAY_SECONDS)
-            return days
-        column: FloatArray = getattr(self, name)
-        return column
 
     def signals(self, long: Mask | None = None, short: Mask | None = None, out: Mask | None = None) -> VectorSignals:
         """An array of signals: 1 where `long`, −1 where `short`, 0 where `out`, NaN (what is held stays) elsewhere."""

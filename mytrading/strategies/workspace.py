@@ -50,10 +50,14 @@ class IndicatorHandle(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HostServices:
-    """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values."""
+    """Read-only services of the host: today's contract by id, a strategy's pending entry, shared indicator values.
+
+    `operator_cancel_ns` is the market time at which an operator last cancelled an entry of a strategy, 0 if never.
+    """
 
     contract: Callable[[str], Instrument | None] = lambda _instrument: None
     entry: Callable[[str, str, int], EntryView | None] = lambda _strategy, _watch, _now: None
+    operator_cancel_ns: Callable[[str], int] = lambda _strategy: 0
     indicator_cache: IndicatorCache = field(default_factory=dict)
 
 
@@ -79,8 +83,6 @@ class StrategyWorkspace:
         self.current = instruments[0] if instruments else ""
         self.now = 0
         self.last_fill_ns = 0
-        self.last_operator_cancel_ns = 0
-        """Market time at which an operator last cancelled an entry of the strategy, 0 if never."""
         self.positions: dict[str, PositionView] = {}
         self.data: dict[str, Bar | Quote] = {}
         self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]

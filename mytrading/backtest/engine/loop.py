@@ -323,7 +323,8 @@ class Loop:
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
-            machines.engine.bar_shown(feed.host, bar.instrument, feed.quiet_ns - 1, feed.quiet_ns)
+            status = machines.engine.active_signals.of((feed.host.run.name, bar.instrument))
+            status.bar_shown(feed.quiet_ns - 1, feed.quiet_ns)
         machines.engine.take_drafts(bar, [(feed.host, signal) for signal in signals])
         for other in self._feeds.values():
             if other.last_ns:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
@@ -21,7 +22,7 @@ from mytrading.strategies.views import PositionView
 Key = tuple[str, str]
 """Strategy and watched instrument."""
 SIDES = {Action.BUY: 1, Action.SELL: -1, Action.EXIT: 0}
-_BARS_NOTED = 4
+_BARS_KEPT = 4
 """Bars kept since a position closed: the oldest one without a repeated signal decides about re-arming."""
 
 
@@ -33,59 +34,102 @@ def signal_id(strategy: str, watch: str, action: Action, legs: tuple[Leg, ...], 
         content.append(f"{leg.instrument}*{leg.lots}@{leg.limit_price}/{leg.trigger_price}/{leg.stop_price}")
         more = more or bool(leg.target_price or leg.stop_buffer or leg.profile or leg.product)
     if more:
-        content += [f"{leg.instrument}>{leg.target_price}" for leg in legs if leg.target_price]
-        content += [f"{leg.instrument}+{leg.stop_buffer}" for leg in legs if leg.stop_buffer]
-        content += [f"{leg.instrument}={leg.profile}" for leg in legs if leg.profile]
-        content += [f"{leg.instrument}~{leg.product}" for leg in legs if leg.product]
+        for mark, name in ((">", "target_price"), ("+", "stop_buffer"), ("=", "profile"), ("~", "product")):
+            content += [f"{leg.instrument}{mark}{value}" for leg in legs if (value := getattr(leg, name))]
     return hashlib.blake2b("\0".join(content).encode(), digest_size=8).hexdigest()
 
 
-class _Status:
-    """What became of the last signal of one key."""
+@dataclass(slots=True)
+class SignalStatus:
+    """The last signal of a strategy for one watched instrument, and what became of it."""
 
-    __slots__ = (
-        "closed_ns", "entered_ns", "filled", "live_orders", "quiet_bars", "rejected_in", "repeated_ns", "signal",
-        "spent",
-    )  # fmt: skip
+    signal: Signal | None = None
+    spent: bool = False
+    """An order of it ended unfilled, or its position closed: the same signal counts as new."""
+    filled: bool = False
+    live_orders: set[str] = field(default_factory=set)
+    rejected_in: set[str] = field(default_factory=set)
+    """Accounts whose broker rejected an order of it."""
+    entered_ns: int = 0
+    """Market time of the last long or short signal, 0 if there was none."""
+    closed_ns: int = 0
+    """Market time at which its position closed."""
+    quiet_bars: set[int] | None = None
+    """Ends of bars since then at which the signal was not repeated; None while no position of it has closed."""
+    repeated_ns: int = 0
+    """End of the last bar at which it was repeated."""
 
-    def __init__(self) -> None:
-        self.signal: Signal | None = None
-        self.spent = False
-        """An order of it ended unfilled, or its position closed: the same signal counts as new."""
-        self.filled = False
-        self.live_orders: set[str] = set()
-        self.rejected_in: set[str] = set()
-        """Accounts whose broker rejected an order of it."""
-        self.entered_ns = 0
-        """Market time of the last long or short signal, 0 if there was none."""
-        self.closed_ns = 0
-        """Market time at which its position closed."""
-        self.quiet_bars: set[int] | None = None
-        """Ends of bars since then at which the signal was not repeated; None while no position of it has closed."""
-        self.repeated_ns = 0
-        """End of the last bar at which it was repeated."""
+    def position_closed(self, side: int, at_ns: int) -> None:
+        """Spend the signal if it was for the side that closed (market time); one for the other side stays active.
+
+        Bars before this moment do not count for re-arming.
+        """
+        if self.signal is not None and side and SIDES[self.signal.action] == side:
+            self.spent, self.quiet_bars, self.closed_ns = True, set(), at_ns
+
+    def bar_shown(self, start_ns: int, end_ns: int) -> None:
+        """Count a completed bar as quiet; `draft_returned` follows if the strategy repeats its signal on it.
+
+        A bar within which a quote repeated the signal is not quiet.
+        """
+        quiet = self.quiet_bars
+        if quiet is None or self.repeated_ns > start_ns:
+            return
+        if end_ns > self.closed_ns and len(quiet) < _BARS_KEPT:
+            quiet.add(end_ns)
+
+    def draft_returned(self, action: Action, end_ns: int) -> None:
+        """Record that the strategy returned this action for the bar that ended then, sent or not."""
+        if self.quiet_bars is not None and self.signal is not None and self.signal.action is action:
+            self.quiet_bars.discard(end_ns)
+            self.repeated_ns = end_ns
+
+    def is_rearmed(self, end_ns: int) -> bool:
+        """True if, since the position of the signal closed, a bar has passed without that signal."""
+        return self.quiet_bars is not None and any(bar < end_ns for bar in self.quiet_bars)
+
+    def is_entry_pending(self, now: int, machine_ns: int) -> bool:
+        """True while a long or short signal may still lead to a position that does not show yet."""
+        last = self.signal
+        return last is not None and last.action is not Action.EXIT and self._is_active(last, now, machine_ns)
+
+    def is_repeat(self, signal: Signal, names_legs: bool, now: int, machine_ns: int, view: PositionView) -> bool:
+        """True if `signal` says nothing new. `names_legs`: the strategy chose the legs itself, so they are compared."""
+        last = self.signal
+        differs = names_legs and (last is None or signal.legs not in (last.legs, last.instead_of))
+        if signal.action is not Action.EXIT and view.side == SIDES[signal.action] and not differs:
+            return True
+        if last is None or differs or (last.action, last.keeps) != (signal.action, signal.keeps):
+            return False
+        return self._is_active(last, now, machine_ns)
+
+    def _is_active(self, last: Signal, now: int, machine_ns: int) -> bool:
+        if self.live_orders:
+            return True
+        return not self.spent and (now < last.expires_ns or machine_ns < last.expires_machine_ns)
 
 
-_UNKNOWN = _Status()
+_UNKNOWN = SignalStatus()
 
 
 class ActiveSignals:
     """The last signal of each key with its orders, and the open exit goals of each position."""
 
     def __init__(self) -> None:
-        self._statuses: dict[Key, _Status] = {}
+        self._statuses: dict[Key, SignalStatus] = {}
         self._key_of: dict[str, Key] = {}
         """By signal id, of last signals alone."""
         self._goals: dict[tuple[str, str, str], set[str]] = {}
         """Ids of open exit goals by account, strategy and instrument."""
 
-    def _status(self, key: Key) -> _Status:
+    def of(self, key: Key) -> SignalStatus:
+        """The status of a key's last signal; an empty one if there was none."""
         return self._statuses.get(key, _UNKNOWN)
 
     def apply_signal(self, signal: Signal) -> None:
         """Record a sent signal as the last one of its key."""
         key = (signal.strategy, signal.watch)
-        status = self._statuses.setdefault(key, _Status())
+        status = self._statuses.setdefault(key, SignalStatus())
         before, status.signal = status.signal, signal
         if before is not None:
             self._key_of.pop(before.id, None)
@@ -122,88 +166,22 @@ class ActiveSignals:
         else:
             goals.discard(goal.id)
 
-    def position_closed(self, key: Key, side: int, at_ns: int) -> None:
-        """Spend the last signal if it was for the side that closed (market time); one for the other side stays active.
-
-        Bars before this moment do not count for re-arming.
-        """
-        status = self._status(key)
-        if status.signal is not None and side and SIDES[status.signal.action] == side:
-            status.spent, status.quiet_bars, status.closed_ns = True, set(), at_ns
-
-    def bar_shown(self, key: Key, start_ns: int, end_ns: int) -> None:
-        """Count a completed bar as quiet; `draft_returned` follows if the strategy repeats its signal on it.
-
-        A bar within which a quote repeated the signal is not quiet.
-        """
-        status = self._status(key)
-        quiet = status.quiet_bars
-        if quiet is None or status.repeated_ns > start_ns:
-            return
-        if end_ns > status.closed_ns and len(quiet) < _BARS_NOTED:
-            quiet.add(end_ns)
-
-    def draft_returned(self, key: Key, action: Action, end_ns: int) -> None:
-        """Note that the strategy returned this action for the bar that ended then, sent or not."""
-        status = self._status(key)
-        if status.quiet_bars is not None and status.signal is not None and status.signal.action is action:
-            status.quiet_bars.discard(end_ns)
-            status.repeated_ns = end_ns
-
-    def is_rearmed(self, key: Key, end_ns: int) -> bool:
-        """True if, since the position of the last signal closed, a bar has passed without that signal."""
-        quiet = self._status(key).quiet_bars
-        return quiet is not None and any(bar < end_ns for bar in quiet)
-
-    def last_data_ns(self, key: Key) -> int:
-        """Market time of the bar or quote behind the last signal, 0 if there was none."""
-        last = self._status(key).signal
-        return last.bar_ns if last is not None else 0
-
-    def last_entry_ns(self, key: Key) -> int:
-        """Market time at which a long or short signal was last sent, 0 if never."""
-        return self._status(key).entered_ns
-
-    def last_was_exit(self, key: Key) -> bool:
-        """True if the last signal was to be flat."""
-        last = self._status(key).signal
-        return last is not None and last.action is Action.EXIT and not last.keeps
-
     def is_exiting(self, account: str, strategy: str, instrument: str) -> bool:
         """True while an exit goal works on the strategy's position in this instrument and account."""
         return bool(self._goals.get((account, strategy, instrument)))
 
     def is_idle(self, key: Key) -> bool:
         """True if the signal has no live order and no exit goal is open."""
-        return not self._status(key).live_orders and not any(self._goals.values())
-
-    def is_entry_pending(self, key: Key, now: int, machine_ns: int) -> bool:
-        """True while a long or short signal may still lead to a position that does not show yet."""
-        status = self._status(key)
-        last = status.signal
-        return last is not None and last.action is not Action.EXIT and _is_active(status, last, now, machine_ns)
-
-    def is_repeat(
-        self, key: Key, signal: Signal, names_legs: bool, now: int, machine_ns: int, view: PositionView
-    ) -> bool:
-        """True if `signal` says nothing new. `names_legs`: the strategy chose the legs itself, so they are compared."""
-        status = self._status(key)
-        last = status.signal
-        differs = names_legs and (last is None or signal.legs not in (last.legs, last.instead_of))
-        if signal.action is not Action.EXIT and view.side == SIDES[signal.action] and not differs:
-            return True
-        if last is None or differs or (last.action, last.keeps) != (signal.action, signal.keeps):
-            return False
-        return _is_active(status, last, now, machine_ns)
+        return not self.of(key).live_orders and not any(self._goals.values())
 
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
-        """The signal for the next of its `otherwise` legs, if the broker just rejected the only entry of the last one.
+        """The signal for the next of its `otherwise` legs, now that the broker rejected this entry of the last one.
 
         All `accounts` must have rejected it: a signal is one for all of them, and another candidate would close what
         one account has or may still get. The data time stays that of the first candidate, so late ones expire.
         """
         key = self._key_of.get(order.cause)
-        if key is None or order.state is not OrderState.REJECTED:
+        if key is None:
             return None
         status = self._statuses[key]
         last = status.signal
@@ -222,9 +200,3 @@ class ActiveSignals:
             instead_of=last.instead_of or last.legs,
             reason=f"{last.legs[0].instrument} was rejected{where}: {order.message}".rstrip(": "),
         )
-
-
-def _is_active(status: _Status, last: Signal, now: int, machine_ns: int) -> bool:
-    if status.live_orders:
-        return True
-    return not status.spent and (now < last.expires_ns or machine_ns < last.expires_machine_ns)

@@ -9,7 +9,7 @@ Invariant: a bar reaches each strategy once and in order, and only a new draft i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -94,7 +94,9 @@ class EngineMachine(EngineState):
         self._last_fill_ns: dict[str, int] = {}
         self._views: dict[str, dict[str, PositionView]] = {}
         self._memories: dict[str, str] = {}
-        self._services = HostServices(lambda name: self.book.get(name), self.entries.view)
+        self._services = HostServices(
+            lambda name: self.book.get(name), self.entries.view, self.operator_cancels.last_cancel_ns
+        )
         self._validity_ns = int(validity_s * SECOND)
         self.rules = UserRules(rules, self._guard)
         self._gate = SignalGate(self, self.rules, account, self._validity_ns)
@@ -185,7 +187,10 @@ class EngineMachine(EngineState):
                 memory = self._memories.get(host.run.name, EMPTY_MEMORY)
                 host.restore_memory(memory)
                 host.load_history(history)
-                host.walk_history(_with_signs_of_life(history, alive))
+                for first in range(0, len(history), _BARS_PER_SIGN_OF_LIFE):
+                    alive()
+                    for bar in history[first : first + _BARS_PER_SIGN_OF_LIFE]:
+                        host.on_bar(bar, loaded=True)
                 host.restore_memory(memory)
                 host.call(host.strategy.on_start)
         self._live = True
@@ -229,7 +234,7 @@ class EngineMachine(EngineState):
             for host in self._hosts.values():
                 self._drafts += [(host, draft) for draft in host.on_bar(bar)]
                 if bar.timeframe == host.timeframe:
-                    self.bar_shown(host, bar.instrument, bar.start_ns, bar.end_ns)
+                    self.active_signals.of((host.run.name, bar.instrument)).bar_shown(bar.start_ns, bar.end_ns)
             self._note_drafts(bar)
 
     def _on_timer(self, timer: TimerFired) -> None:
@@ -248,17 +253,13 @@ class EngineMachine(EngineState):
             self.note_price(data)
             start = data.start_ns if isinstance(data, Bar) else data.market_ns
             for host in dict.fromkeys(host for host, _ in drafts):
-                self.bar_shown(host, data.instrument, start, data_time(data))
+                self.active_signals.of((host.run.name, data.instrument)).bar_shown(start, data_time(data))
         self._note_drafts(data)
-
-    def bar_shown(self, host: StrategyHost, instrument: str, start_ns: int, end_ns: int) -> None:
-        """Record that a strategy has seen a completed bar of an instrument."""
-        self.active_signals.bar_shown((host.run.name, instrument), start_ns, end_ns)
 
     def _note_drafts(self, data: Data) -> None:
         for host, draft in self._drafts:
             action = permitted_action(host.run, draft.side, bool(draft.legs))
-            self.active_signals.draft_returned((host.run.name, draft.instrument), action, data_time(data))
+            self.active_signals.of((host.run.name, draft.instrument)).draft_returned(action, data_time(data))
 
     def _on_signal(self, signal: Signal) -> None:
         self.entries.apply_signal(signal)
@@ -294,14 +295,7 @@ class EngineMachine(EngineState):
         if signal is not None:
             self.positions.apply_order(changed.order, signal)
         self.active_signals.apply_order(changed.order)
-        self._show_operator_cancel(self.operator_cancels.apply_order(changed.order))
-
-    def _on_cancel(self, request: CancelRequested) -> None:
-        self._show_operator_cancel(self.operator_cancels.apply_request(request))
-
-    def _show_operator_cancel(self, strategy: str) -> None:
-        if self._live and (host := self._hosts.get(strategy)) is not None:
-            host.workspace.last_operator_cancel_ns = self.operator_cancels.last_cancel_ns(strategy)
+        self.operator_cancels.apply_order(changed.order)
 
     def _on_position(self, changed: PositionChanged | PositionAdjusted) -> None:
         position = changed.position
@@ -309,10 +303,11 @@ class EngineMachine(EngineState):
         if host is None:
             return
         self.positions.apply_position(position)
-        if isinstance(changed, PositionChanged) and changed.fill_quantity:
+        filled = isinstance(changed, PositionChanged) and changed.fill_quantity
+        if filled:
             self._last_fill_ns[position.strategy] = changed.at_ns
         self._show_positions(position.strategy, changed.at_ns)
-        if self._live and isinstance(changed, PositionChanged) and changed.fill_quantity:
+        if self._live and filled:
             host.call(host.strategy.on_fill, changed)
 
     def _show_positions(self, strategy: str, at_ns: int = 0) -> None:
@@ -320,11 +315,10 @@ class EngineMachine(EngineState):
         host, seen = self._hosts[strategy], self._views.setdefault(strategy, {})
         if self._live:
             host.workspace.last_fill_ns = self._last_fill_ns.get(strategy, 0)
-            host.workspace.last_operator_cancel_ns = self.operator_cancels.last_cancel_ns(strategy)
         for watch, view in self.positions.views(host.run, self.book).items():
             before = seen.get(watch, FLAT)
             if view.is_flat and not before.is_flat:
-                self.active_signals.position_closed((strategy, watch), before.side, at_ns)
+                self.active_signals.of((strategy, watch)).position_closed(before.side, at_ns)
             seen[watch] = view
             if self._live:
                 host.workspace.positions[watch] = view
@@ -348,7 +342,7 @@ class EngineMachine(EngineState):
                 for host in self.hosts if host.fault is None
             )  # fmt: skip
             return (*started, *self._closing_rows(now))
-        if isinstance(message, OrderChanged):
+        if isinstance(message, OrderChanged) and message.order.state is OrderState.REJECTED:
             return (*self._next_candidate(message.order, now), *self._closing_rows(now))
         return self._closing_rows(now)
 
@@ -393,10 +387,9 @@ class EngineMachine(EngineState):
 
     def _next_candidate(self, order: Order, now: int) -> tuple[Signal, ...]:
         """The signal for the next candidate, once the broker of every account has rejected the one before."""
-        host = self._hosts.get(order.strategy)
-        if order.state is not OrderState.REJECTED or host is None:
+        host, switch = self._hosts.get(order.strategy), self.switches.get(order.strategy)
+        if host is None:
             return ()
-        switch = self.switches.get(order.strategy)
         signal = self.active_signals.next_candidate(order, host.run.accounts, now)
         return (signal,) if signal is not None and (switch is None or switch.enabled) else ()
 
@@ -412,17 +405,10 @@ _HANDLERS: Mapping[type, Any] = {
     DayOpened: EngineMachine._on_day_opened,
     StrategySwitch: lambda engine, row: engine.switches.__setitem__(row.strategy, row),
     StrategyMemory: EngineMachine._on_memory,
-    CancelRequested: EngineMachine._on_cancel,
+    CancelRequested: lambda engine, row: engine.operator_cancels.apply_request(row),
     OrderChanged: EngineMachine._on_order,
     GoalChanged: lambda engine, row: engine.active_signals.apply_goal(row.goal),
     PositionChanged: EngineMachine._on_position,
     PositionAdjusted: EngineMachine._on_position,
     TradeClosed: EngineMachine._on_trade,
 }
-
-
-def _with_signs_of_life(bars: Sequence[Bar], alive: Callable[[], None]) -> Iterator[Bar]:
-    for number, bar in enumerate(bars):
-        if number % _BARS_PER_SIGN_OF_LIFE == 0:
-            alive()
-        yield bar

@@ -193,27 +193,17 @@ class OperatorCancels:
         self._requests: set[str] = set()
         self._ended: dict[str, tuple[str, int]] = {}
         """Strategy and market time of unfilled ends, by the operator's request."""
-        self._cancelled_ns: dict[str, int] = {}
 
-    def apply_request(self, request: CancelRequested) -> str:
-        """Record an operator's cancel; returns the strategy whose entry it ended, empty if none (yet)."""
+    def apply_request(self, request: CancelRequested) -> None:
+        """Record an operator's cancel."""
         self._requests.add(request.id)
-        return self._match(request.id)
 
-    def apply_order(self, order: Order) -> str:
-        """Record an order; returns the strategy whose entry an operator's cancel ended, empty otherwise."""
-        if not order.links.request or order.purpose.reduces or order.state not in TERMINAL or order.filled:
-            return ""
-        self._ended[order.links.request] = order.strategy, order.updated_ns
-        return self._match(order.links.request)
+    def apply_order(self, order: Order) -> None:
+        """Record the end of an unfilled entry that an operator asked for."""
+        if order.links.request and not order.purpose.reduces and order.state in TERMINAL and not order.filled:
+            self._ended[order.links.request] = order.strategy, order.updated_ns
 
     def last_cancel_ns(self, strategy: str) -> int:
         """Market time at which an operator last cancelled an entry of a strategy, 0 if never."""
-        return self._cancelled_ns.get(strategy, 0)
-
-    def _match(self, request: str) -> str:
-        if request not in self._requests or request not in self._ended:
-            return ""
-        strategy, at_ns = self._ended[request]
-        self._cancelled_ns[strategy] = max(at_ns, self.last_cancel_ns(strategy))
-        return strategy
+        ended = (self._ended[request] for request in self._requests & self._ended.keys())
+        return max((at_ns for owner, at_ns in ended if owner == strategy), default=0)

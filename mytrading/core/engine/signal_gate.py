@@ -158,22 +158,24 @@ class SignalGate:
 
     def signal_for(self, host: StrategyHost, draft: StrategySignal, data: Data, now: int) -> Signal | None:
         """The signal to send for a draft, or None if it says nothing new or nothing that is allowed."""
-        run, active = host.run, self._state.active_signals
-        key = (run.name, draft.instrument)
+        run = host.run
+        status = self._state.active_signals.of((run.name, draft.instrument))
+        last = status.signal
         action = permitted_action(run, draft.side, bool(draft.legs))
-        if active.last_data_ns(key) >= data_time(data):
+        if last is not None and last.bar_ns >= data_time(data):
             return None
         view = host.workspace.positions.get(draft.instrument, FLAT)
         if draft.keeps or action is Action.EXIT:
             return self._exit(host, draft, data, now, view)
-        if not self._may_enter(run, draft, key, now) or not (legs := self._legs(run, draft, action, now)):
+        if not self._may_enter(run, draft, status.entered_ns, now) or not (legs := self._legs(run, draft, action, now)):
             return None
         signal = self._signal(run, draft, action, legs, data, now)
         named = draft.hints is not NO_HINTS and draft.hints.names_entry and view.is_flat
         names_legs = named or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
-        if active.last_was_exit(key) and self._is_held_elsewhere(run, draft.instrument):
+        was_exit = last is not None and last.action is Action.EXIT and not last.keeps
+        if was_exit and self._is_held_elsewhere(run, draft.instrument):
             view = FLAT
-        return None if active.is_repeat(key, signal, names_legs, now, received_at(data), view) else signal
+        return None if status.is_repeat(signal, names_legs, now, received_at(data), view) else signal
 
     def apply_user_rules(
         self, host: StrategyHost, draft: StrategySignal, signal: Signal, data: Data, now: int
@@ -190,13 +192,13 @@ class SignalGate:
         self, host: StrategyHost, draft: StrategySignal, data: Data, now: int, view: PositionView
     ) -> Signal | None:
         """To be flat, or only to cancel a pending entry if the draft `keeps` what is held; None if it is so already."""
-        run, active = host.run, self._state.active_signals
-        key = (run.name, draft.instrument)
+        run, key = host.run, (host.run.name, draft.instrument)
+        status = self._state.active_signals.of(key)
         affects = self._state.entries.is_live(*key) if draft.keeps else not view.is_flat
-        if not affects and not active.is_entry_pending(key, now, received_at(data)):
+        if not affects and not status.is_entry_pending(now, received_at(data)):
             return None
         signal = self._signal(run, draft, Action.EXIT, (), data, now)
-        if active.is_repeat(key, signal, False, now, received_at(data), view):
+        if status.is_repeat(signal, False, now, received_at(data), view):
             return None
         return None if not draft.keeps and self._is_exiting(run, draft.instrument) else signal
 
@@ -213,14 +215,13 @@ class SignalGate:
         held = {one.account for one in self._state.positions.held_for(run, watch, self._state.book)}
         return not held.issuperset(run.accounts)
 
-    def _may_enter(self, run: StrategyRun, draft: StrategySignal, key: Key, now: int) -> bool:
+    def _may_enter(self, run: StrategyRun, draft: StrategySignal, last_entry_ns: int, now: int) -> bool:
         switch = self._state.switches.get(run.name)
         if switch is not None and not switch.enabled:
             return False
         if draft.confidence < run.min_confidence:
             return False
-        last = self._state.active_signals.last_entry_ns(key)
-        return not last or now >= last + int(run.signal_cooldown * SECOND)
+        return not last_entry_ns or now >= last_entry_ns + int(run.signal_cooldown * SECOND)
 
     def _legs(self, run: StrategyRun, draft: StrategySignal, action: Action, now: int) -> tuple[Leg, ...]:
         """The legs with their contracts; none, with the reason in `problems`, where a contract is not listed."""
@@ -260,7 +261,7 @@ class SignalGate:
             bar_ns=end,
             trace_ns=received_at(data),
             otherwise=draft.otherwise,
-            rearmed=action is not Action.EXIT and self._state.active_signals.is_rearmed(key, end),
+            rearmed=action is not Action.EXIT and self._state.active_signals.of(key).is_rearmed(end),
             keeps=draft.keeps,
         )
 

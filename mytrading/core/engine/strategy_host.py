@@ -143,11 +143,6 @@ class StrategyHost:
         except Exception as error:  # noqa: BLE001  (as in `__init__`)
             self.record_exception(error)
 
-    def walk_history(self, bars: Iterable[Bar]) -> None:
-        """Call the strategy for each loaded bar in the order given; its drafts are dropped."""
-        for bar in bars:
-            self.on_bar(bar, loaded=True)
-
     def drafts_of(self, result: Any) -> list[StrategySignal]:
         """The drafts in what `on_data` returned to a loop that called it itself, or a fault."""
         return self._drafts([result], "on_data")
