@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits, OrderMachine
+from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
 from mytrading.core.orders.state_machine import as_wanted
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
@@ -425,6 +426,12 @@ class OrderBench:
         self.calls.clear()
         self.time += 10 * MS
         return self._commit(self.machine.recover_rows(self.time, now or self.now, served, never_began))
+
+    def stands(self, code: str, subject: str) -> bool:
+        """Whether a raised alert goes on by the state of the machine."""
+        return code not in FROM_STATE or (code, subject) in self.machine.active_alerts(
+            [(code, subject)], Unguarded(), {}
+        )
 
     def codes(self) -> set[str]:
         """Codes of all alerts so far."""

@@ -6,10 +6,12 @@ Apply every journaled row in order and the machine is what it was; `decide` only
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mytrading.core.oms import alert_expiry, housekeeping, operator_requests
+from mytrading.core.active_alerts import ActiveAlert, Subject
+from mytrading.core.oms import housekeeping, operator_requests
+from mytrading.core.oms.active_alerts import Unguarded, active_alerts
 from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
@@ -18,6 +20,7 @@ from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff,
 from mytrading.core.oms.state.folds import FOLDS, fold
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
+from mytrading.core.orders.state_machine import SENT
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
@@ -33,7 +36,7 @@ from mytrading.messages.control import (
     TradingState,
     WithdrawRequested,
 )
-from mytrading.messages.enums import Product
+from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderChanged, Position, Protection, TimerFired
@@ -184,6 +187,17 @@ class OrderMachine:
         """What one owner holds; None if it never held any today."""
         return self._state.positions.get(OwnerKey(account, instrument, product, strategy))
 
+    def resting_entries(self, account: str = "") -> list[Order]:
+        """Entries that may rest and are not being cancelled; no account means all."""
+        return [
+            order
+            for order in self.orders()
+            if order.purpose is Purpose.ENTRY
+            and order.state in SENT
+            and (not order.evidence.cancel.wanted or order.evidence.modify.by_replacement)
+            and account in ("", order.account)
+        ]
+
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""
         return [position for _, position in self._state.positions.sorted_items()]
@@ -222,9 +236,11 @@ class OrderMachine:
         """All flattens of the day and those carried into it, by id."""
         return [level for _, level in self._state.flattens.sorted_items()]
 
-    def over(self, code: str, subject: str) -> bool:
-        """True if an alert of this machine is about something that has ended since."""
-        return alert_expiry.over(self._state, code, subject)
+    def active_alerts(
+        self, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
+    ) -> dict[Subject, ActiveAlert]:
+        """Alerts that stand now; see `core/oms/active_alerts`."""
+        return active_alerts(self._state, standing, unguarded, busy)
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""

@@ -7,8 +7,8 @@ among these any more.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
+from mytrading.core.active_alerts import STAYS, ActiveAlert, Subject
 from mytrading.core.risk.exits.position_alerts import LATE, MISSED, UNBOUND, square_off_subject, unbound_subject
 from mytrading.core.risk.exits.price_exits import STOP_FAILED
 from mytrading.core.risk.limits.limits import ODD
@@ -36,20 +36,6 @@ FROM_STATE = frozenset({
     LATE, MISSED, QUOTE_LATENCY, ORDER_LATENCY, ORDERS_REJECTED, *(kind.value for kind in LimitKind),
 })  # fmt: skip
 """Codes of the alerts that last exactly as long as they are among the active ones."""
-
-Subject = tuple[str, str]
-"""Code and subject of an alert."""
-
-
-class ActiveAlert(NamedTuple):
-    """How an alert is raised; with an empty `text` it only stays if it is there. `once`: not again while it is."""
-
-    severity: Severity = Severity.WARNING
-    text: str = ""
-    once: bool = False
-
-
-STAYS = ActiveAlert()
 
 
 def active_alerts(

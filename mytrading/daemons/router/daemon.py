@@ -14,32 +14,26 @@ from typing import Any
 from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.oms.placing.entries import churn_subject as stopped_subject
+from mytrading.core.oms.active_alerts import BY_OPERATOR, FROM_STATE, Unguarded
 from mytrading.core.oms.placing.entry_guard import WATCHED, Guardians
 from mytrading.core.oms.reconcile import journal_rebuild
-from mytrading.core.oms.reconcile.broker_books import subject_of as disputed_subject
 from mytrading.core.orders.live_gate import live_problem
 from mytrading.core.orders.state_machine import SENT, as_wanted
-from mytrading.core.risk.pretrade.readiness import BLIND
-from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.book_availability import BooksWatch
 from mytrading.daemons.router.kill_switch import KillWatch
-from mytrading.daemons.router.rate_budget import Budgets, tell_of_long_wait
+from mytrading.daemons.router.rate_budget import Budgets
 from mytrading.daemons.router.setup import MarketHours, OrderRows, order_machine
 from mytrading.daemons.router.trade_log import order_fields, position_fields
-from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, MismatchSeen, RecoveryChanged
+from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
-from mytrading.messages.enums import Call, OrderState, Outcome, Purpose, Severity
+from mytrading.messages.enums import Call, Outcome, Purpose, Severity
 from mytrading.messages.orders import (
-    FlattenChanged,
-    GoalChanged,
     Order,
     OrderChanged,
     PositionChanged,
-    ProtectionChanged,
     TimerFired,
 )
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
@@ -62,9 +56,6 @@ _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
 """Of the calls that entries need; a stop or an exit may wait for such a cancel."""
 
 
-DOUBTS = ("ORDER_AMBIGUOUS", "ORDER_UNRESOLVED", "ORDER_MISSING", "CANCEL_STUCK", "STOP_NOT_MOVED")
-
-
 class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, a pool of workers for each account."""
 
@@ -80,6 +71,7 @@ class TradeManager(MachineDaemon):
         self._budgets = Budgets(self.orders, (account.id for account in config.order_accounts))
         self._prepared: tuple[Sequence[Any], list[tuple[Job, int]]] = ((), [])
         self._reported = 0
+        self._unguarded = Unguarded()
         self._kill = KillWatch(config)
         read = () if self.lock_step else self._compared()
         self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * SECOND))
@@ -92,11 +84,7 @@ class TradeManager(MachineDaemon):
             self.note_file(name, text)
         self._accounts.open(self.wake)
         self.on_wake(self._take_outcomes)
-        for order in self.orders.orders():
-            self._settle_alerts(order)
-        for alert in self.alerts.standing:
-            if self.orders.over(alert.code, alert.subject):
-                self.alerts.clear(alert.code, alert.subject)
+        self._update_alerts()
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
         self._books.look(self, machine_now())
@@ -108,7 +96,7 @@ class TradeManager(MachineDaemon):
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
-        self.every(1.0, self._tell_budgets, "budget")
+        self.every(1.0, self._publish_budgets, "budget")
         edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
         edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
         self.every(1.0, lambda _: edits.look(), "edits")
@@ -124,7 +112,7 @@ class TradeManager(MachineDaemon):
         self.tick("router", machine_ns)
         self._budgets.look(machine_ns)
 
-    def _tell_budgets(self, machine_ns: int) -> None:
+    def _publish_budgets(self, machine_ns: int) -> None:
         for level in self._budgets.levels(machine_ns):
             self.status.send(self.name, level)
 
@@ -142,35 +130,14 @@ class TradeManager(MachineDaemon):
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
-        self._tell_blind(machine_ns)
-        complaints = {name: self._complaint(name, machine_ns) for name in self._compared()}
-        if not any(complaints.values()):
-            self.alerts.clear("ENTRIES_UNGUARDED", "router")
-        for account, complaint in complaints.items():
-            if complaint and self._resting_entries(account):
-                text = f"{complaint}: resting entries are cancelled, stops stay; see `mytrading status`"
-                self.alerts.raise_("ENTRIES_UNGUARDED", Severity.CRITICAL, "router", text)
-                self._withdraw_entries(complaint, account)
-
-    def _tell_blind(self, machine_ns: int) -> None:
-        """Stops that risk holds itself guard nothing while it is away, and it cannot say so."""
-        why = "" if self.lock_step else self._guardians.unwell("risk", machine_ns)
-        names = sorted(self._held_by_risk()) if why else []
-        if not names:
-            self.alerts.clear(BLIND, "risk")
-            return
-        text = f"{why}, and it holds the stop of {', '.join(names)}; nothing guards them, see `mytrading status`"
-        self.alerts.raise_(BLIND, Severity.CRITICAL, "risk", text)
-
-    def _held_by_risk(self) -> list[str]:
-        """Positions whose stop risk holds: by its last ready heartbeat, or before the first by their entries."""
-        known, found = self._guardians.engine_stops, []
-        for position in self.orders.positions():
-            if position.quantity or position.quantity_seen:
-                name = stop_name(position.owner)
-                if name in known if known is not None else position.held_stop:
-                    found.append(f"{position.strategy} in {position.instrument}")
-        return found
+        complaints = {name: why for name in self._compared() if (why := self._complaint(name, machine_ns))}
+        exposed = [name for name in complaints if self.orders.resting_entries(name)]
+        risk = "" if self.lock_step else self._guardians.unwell("risk", machine_ns)
+        stops = self._guardians.stops_held_by_risk(self.orders.positions()) if risk else []
+        self._unguarded = Unguarded(complaints, exposed, risk, stops)
+        self._update_alerts()
+        for account in exposed:
+            self._withdraw_entries(complaints[account], account)
 
     def _complaint(self, account: str, machine_ns: int) -> str:
         """What entries of an account cannot rest with, in words; empty if nothing."""
@@ -179,17 +146,6 @@ class TradeManager(MachineDaemon):
         if not self.orders.blind(account):
             self._guardians.read(account, machine_ns)
         return "" if self.lock_step else self._guardians.complaint(machine_ns, account)
-
-    def _resting_entries(self, account: str = "") -> list[Order]:
-        """Entries that may rest and are not being cancelled; no account means all."""
-        return [
-            order
-            for order in self.orders.orders()
-            if order.purpose is Purpose.ENTRY
-            and order.state in SENT
-            and (not order.evidence.cancel.wanted or order.evidence.modify.by_replacement)
-            if account in ("", order.account)
-        ]
 
     def _withdraw_entries(self, reason: str, account: str = "") -> None:
         name = f"router-{machine_now()}{account}"
@@ -205,7 +161,7 @@ class TradeManager(MachineDaemon):
         for outcome in self._accounts.results():
             self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
                                 outcome.outcome in (Outcome.ACCEPTED, Outcome.RECORDED))  # fmt: skip
-            tell_of_long_wait(self.alerts, outcome)
+            self._budgets.note(outcome)
             self.step("internal", outcome)
 
     # out
@@ -250,50 +206,20 @@ class TradeManager(MachineDaemon):
                 self._trades.info(f"order.{row.event}", **order_fields(row.order))
             elif isinstance(row, PositionChanged):
                 self._trades.info("position.changed", **position_fields(row))
-            elif isinstance(row, AccountModeChanged):
-                self._alert_mode(row)
             elif isinstance(row, RecoveryChanged) and row.done:
                 self.log.info("recovery.done", **{k: v for k, v in to_builtins(row).items() if v not in ((), [], 0)})
-            elif isinstance(row, GoalChanged) and row.goal.state == "done":
-                self.alerts.clear("GOAL_STUCK", row.goal.id)
-            elif isinstance(row, EntriesStopped) and not row.stopped:
-                self.alerts.clear("CHURN_BLOCKED" if row.instrument else "CHURN_PAUSED", stopped_subject(row))
-            elif isinstance(row, ProtectionChanged) and row.protection.state == "done":
-                self.alerts.clear("STOP_RELEASED", row.protection.id)
-                self.alerts.clear("STOP_FAILED", row.protection.id)
-            elif isinstance(row, MismatchSeen) and row.cleared:
-                subject = disputed_subject(row.net)
-                self.alerts.clear("POSITION_DISPUTED", subject)
-            elif isinstance(row, FlattenChanged) and row.flatten.state == "done":
-                self.alerts.clear("FLATTEN_LATE", row.flatten.id)
+        self._update_alerts()
+
+    def _update_alerts(self) -> None:
+        standing = ((alert.code, alert.subject) for alert in self.alerts.standing)
+        active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
+        self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
 
     def _count(self, row: OrderChanged) -> None:
         self._counts[row.event] = self._counts.get(row.event, 0) + 1
         self._budgets.count(row)
         if row.event == "submitted" and row.order.call.trace_ns:
             self.monitor.record("router", "quote_to_order", machine_now() - row.order.call.trace_ns)
-        if row.event == "modified":
-            self.alerts.clear("STOP_NOT_MOVED", row.order.client_order_id)
-        self._settle_alerts(row.order)
-
-    def _settle_alerts(self, order: Order) -> None:
-        """What was in doubt is known; what an operator should look at (lost, ghost, overfilled, …) stands."""
-        if order.state is not OrderState.UNKNOWN:
-            self.alerts.clear("ORDER_UNKNOWN", order.client_order_id)
-            self.alerts.clear("STOP_IN_DOUBT", order.client_order_id)
-        if order.state is not OrderState.PARKED:
-            self.alerts.clear("ORDER_PARKED", order.client_order_id)
-        if order.state is not OrderState.LOST:
-            self.alerts.clear("ORDER_LOST", order.client_order_id)
-        if order.state not in SENT:
-            for code in DOUBTS:
-                self.alerts.clear(code, order.client_order_id)
-
-    def _alert_mode(self, row: AccountModeChanged) -> None:
-        if row.wrong_mode:
-            self.alerts.raise_("WRONG_MODE", Severity.CRITICAL, row.account, row.message)
-        else:
-            self.alerts.clear("WRONG_MODE", row.account, by_person=True)
 
     # told
 
@@ -356,7 +282,7 @@ class TradeManager(MachineDaemon):
 
     def _take_entries_along(self) -> None:
         """Nobody would watch resting entries: cancel them, wait a little, and say which may still rest."""
-        if self._resting_entries():
+        if self.orders.resting_entries():
             self._withdraw_entries("the router stops")
         until = machine_now() + LEAVE_NS
         while (left := self._leaving()) and machine_now() < until:

@@ -14,9 +14,8 @@ from mytrading.adapters.openalgo.rest.retry import LOUD_NS
 from mytrading.core.oms import OrderMachine
 from mytrading.core.time import SECOND
 from mytrading.messages.control import CallBudget
-from mytrading.messages.enums import OrderState, Outcome, Severity
+from mytrading.messages.enums import OrderState, Outcome
 from mytrading.messages.orders import CallOutcome, Order, OrderChanged
-from mytrading.runtime.observability.alerts import Alerts
 
 
 class Budgets:
@@ -27,11 +26,24 @@ class Budgets:
         self._accounts = tuple(accounts)
         self._refused: Counter[str] = Counter()
         self._since: dict[str, int] = {}
+        self.busy: dict[str, str] = {}
+        """By account what an operator should know of a server that asks for a long pause: an exit waits too."""
 
     def count(self, row: OrderChanged) -> None:
         """Note an answer of 429."""
         if row.event == "rate_limited":
             self._refused[row.order.account] += 1
+
+    def note(self, outcome: CallOutcome) -> None:
+        """Note the end of a call: a server that asks for a long pause, until it accepts one."""
+        if outcome.retry_after_ns > LOUD_NS:
+            self.busy[outcome.account] = (
+                f"the server of {outcome.account} answered 429 and wants no call for "
+                f"{outcome.retry_after_ns / SECOND:.0f} s; {outcome.call.value} waits: lower MAX_ORDERS_PER_SECOND, "
+                "look at what else calls the server"
+            )
+        elif outcome.outcome is Outcome.ACCEPTED:
+            self.busy.pop(outcome.account, None)
 
     def look(self, machine_ns: int) -> list[Order]:
         """The orders that wait now; notes those that began to."""
@@ -53,18 +65,6 @@ class Budgets:
             oldest_wait_s=round((machine_ns - oldest) / SECOND, 3),
             refused=self._refused[account],
         )
-
-
-def tell_of_long_wait(alerts: Alerts, outcome: CallOutcome) -> None:
-    """A server that wants to be left alone for long is obeyed, and an operator should know, for an exit waits too."""
-    if outcome.retry_after_ns > LOUD_NS:
-        text = (
-            f"the server of {outcome.account} answered 429 and wants no call for {outcome.retry_after_ns / SECOND:.0f} "
-            f"s; {outcome.call.value} waits: lower MAX_ORDERS_PER_SECOND, look at what else calls the server"
-        )
-        alerts.raise_("SERVER_BUSY", Severity.CRITICAL, outcome.account, text)
-    elif outcome.outcome is Outcome.ACCEPTED:
-        alerts.clear("SERVER_BUSY", outcome.account)
 
 
 def _wants(order: Order) -> str:

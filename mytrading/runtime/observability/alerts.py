@@ -7,10 +7,11 @@ once more, and ends when its cause has been absent for the whole cool-down.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 
 import msgspec
 
+from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -22,9 +23,6 @@ ENDS_TOLD = 6
 """Repeats of the end of an alert: a gateway that restarts is back long before."""
 
 COOLDOWN_S = 60.0
-
-Subject = tuple[str, str]
-"""An alert's code and subject."""
 
 
 class Alerts:
@@ -92,6 +90,19 @@ class Alerts:
             self._well_since.setdefault((code, subject), self._machine_ns())
         else:
             self._end((code, subject), by_person)
+
+    def follow(self, active: Mapping[Subject, ActiveAlert], codes: Set[str], by_person: Set[str] = frozenset()) -> None:
+        """Raise active alerts that are new or changed; clear those of `codes` that are not active any more.
+
+        `by_person`: codes whose alerts only an operator ends.
+        """
+        for key, alert in active.items():
+            known = self._standing.get(key) if key not in self._well_since else None
+            changed = known is None or (known.message, known.severity) != (short(alert.text), alert.severity)
+            if alert.text and changed and not (alert.once and known is not None):
+                self.raise_(key[0], alert.severity, key[1], alert.text)
+        for code, subject in [key for key in self._standing if key[0] in codes and key not in active]:
+            self.clear(code, subject, by_person=code in by_person)
 
     def _end(self, key: Subject, by_person: bool = False) -> None:
         known = self._standing.pop(key)

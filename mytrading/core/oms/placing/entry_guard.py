@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.risk.protection.level_names import STOP_PREFIX
+from mytrading.core.risk.protection.level_names import STOP_PREFIX, stop_name
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Heartbeat
+from mytrading.messages.orders import Position
 
 PATIENCE_NS = 10_000_000_000
 SILENT_NS = 3_000_000_000
@@ -47,6 +48,15 @@ class Guardians:
         """The books of an account can be read."""
         if account in self._read:
             self._read[account] = machine_ns
+
+    def stops_held_by_risk(self, positions: Iterable[Position]) -> list[str]:
+        """Positions whose stop risk holds: by its last ready heartbeat, or before the first by their entries."""
+        known, found = self.engine_stops, []
+        for position in positions:
+            held = position.quantity or position.quantity_seen
+            if held and (stop_name(position.owner) in known if known is not None else position.held_stop):
+                found.append(f"{position.strategy} in {position.instrument}")
+        return sorted(found)
 
     def unwell(self, daemon: str, machine_ns: int) -> str:
         """That one of the watched was last well ten seconds ago or more, in words; empty if it is well."""

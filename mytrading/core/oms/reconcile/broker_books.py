@@ -220,7 +220,9 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     _mark(oms, key, Confidence.DISPUTED)
     if oms.state.holders(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
-        oms.alert("POSITION_DISPUTED", Severity.WARNING, subject_of(key), f"{what}; it is read again, entries wait")
+        oms.alert(
+            "POSITION_DISPUTED", Severity.WARNING, disputed_subject(key), f"{what}; it is read again, entries wait"
+        )
     oms.read(key.account, "mismatch", positions=True)
 
 
@@ -237,7 +239,9 @@ def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None
     oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
-    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{shown}; ours stays with its stop; {cure}")
+    oms.alert(
+        "POSITION_DISPUTED", Severity.CRITICAL, disputed_subject(key), f"{shown}; ours stays with its stop; {cure}"
+    )
 
 
 def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
@@ -258,7 +262,7 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
         "look at the broker now: if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`); if "
         "it is held and still not shown by then, guard it there by hand"
     )
-    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, subject_of(key), f"{what}; {cure}")
+    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, disputed_subject(key), f"{what}; {cure}")
     return True
 
 
@@ -277,7 +281,7 @@ def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 
-def subject_of(key: NetKey) -> str:
+def disputed_subject(key: NetKey) -> str:
     """How an alert names a key."""
     return f"{key.account} {key.instrument} {key.product}"
 

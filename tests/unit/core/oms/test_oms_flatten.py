@@ -349,12 +349,12 @@ def test_alert_of_a_flatten_is_over_when_it_is_done(bench: OrderBench) -> None:
     flatten(bench)
     for _ in range(40):
         bench.tick(1 * SECOND)
-    assert not bench.machine.over("FLATTEN_LATE", "f1")
+    assert bench.stands("FLATTEN_LATE", "f1")
     bench.read()
     fill_exits(bench)
     bench.read()
     bench.read()
     bench.crash()
     assert level(bench).state == "done"
-    assert bench.machine.over("FLATTEN_LATE", "f1")
-    assert not bench.machine.over("ORDER_GHOST", "e1")
+    assert not bench.stands("FLATTEN_LATE", "f1")
+    assert bench.stands("ORDER_GHOST", "e1")

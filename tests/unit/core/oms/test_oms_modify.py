@@ -327,8 +327,11 @@ def test_stop_whose_move_is_refused_stays_and_is_alarmed(bench: OrderBench) -> N
     bench.end(modifies(bench)[0], Outcome.REFUSED, message="trigger above the market")
     bench.tick(1 * SECOND)
     assert stop.open and modifies(bench) == [] and "STOP_NOT_MOVED" in bench.codes()
+    name = stops(bench)[0].client_order_id
+    assert bench.stands("STOP_NOT_MOVED", name)
     settle(bench, 8)
     assert stop.trigger_price == 92.0, "it is tried again"
+    assert not bench.stands("STOP_NOT_MOVED", name)
 
 
 def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> None:

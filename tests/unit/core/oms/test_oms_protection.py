@@ -236,9 +236,9 @@ def test_position_whose_stops_are_dropped_again_and_again_is_closed(bench: Order
     (goal,) = bench.machine.goals()
     assert goal.reason == "3 stops did not stay at the broker"
     (level,) = bench.machine.protections()
-    assert not bench.machine.over("STOP_FAILED", level.id), "a router that starts now tells it still"
+    assert bench.stands("STOP_FAILED", level.id), "a router that starts now tells it still"
     bench.machine.apply(ProtectionChanged(protection=replace(level, state="done"), at_ns=bench.now))
-    assert bench.machine.over("STOP_FAILED", level.id)
+    assert not bench.stands("STOP_FAILED", level.id)
 
 
 def test_refused_stop_is_tried_again_and_then_the_position_is_closed(bench: OrderBench) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mytrading.core.oms import OmsLimits
-from mytrading.daemons.router.rate_budget import Budgets, tell_of_long_wait
+from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
+from mytrading.daemons.router.rate_budget import Budgets
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, OrderChanged
@@ -40,6 +41,8 @@ def test_budget_tells_of_answers_of_429_and_of_the_pause_after_them() -> None:
 def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> None:
     said: list[Alert] = []
     alerts = Alerts("router", lambda: 1, said.append)
+    bench = OrderBench()
+    budgets = Budgets(bench.machine, (ACCOUNT,))
 
     def ended(outcome: Outcome, wait_s: int = 0) -> None:
         row = CallOutcome(
@@ -51,7 +54,8 @@ def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> Non
             ended_machine_ns=2,
             retry_after_ns=wait_s * SECOND,
         )
-        tell_of_long_wait(alerts, row)
+        budgets.note(row)
+        alerts.follow(bench.machine.active_alerts((), Unguarded(), budgets.busy), FROM_STATE)
 
     ended(Outcome.RATE_LIMITED, 60)
     assert said == []

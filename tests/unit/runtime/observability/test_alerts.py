@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from mytrading.core.active_alerts import STAYS, ActiveAlert
 from mytrading.core.time import SECOND
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Severity
@@ -181,3 +182,34 @@ def test_daemon_ends_what_flapped_after_the_cool_down_of_the_settings(config: Ru
     daemon = Flapping("watchdog", msgspec.structs.replace(config, alert_rules=rules))
     daemon.run()
     assert daemon.told == [False, True, False, True]
+
+
+def test_followed_alerts_are_raised_when_they_change_and_cleared_when_they_are_gone() -> None:
+    said = Said()
+    key = ("FEED_MUTE", "NSE:SBIN")
+    codes = {"FEED_MUTE"}
+    said.raise_at(1, subject="NSE:INFY")
+    for _ in range(3):
+        said.alerts.follow({key: ActiveAlert(Severity.WARNING, "mute"), ("FEED_MUTE", "NSE:INFY"): STAYS}, codes)
+    said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "dead"), ("OTHER", "x"): STAYS}, codes)
+    assert [(alert.subject, alert.message, alert.cleared) for alert in said.sent] == [
+        ("NSE:INFY", "mute", False),
+        ("NSE:SBIN", "mute", False),
+        ("NSE:SBIN", "dead", False),
+        ("NSE:INFY", "mute", True),
+    ]
+    said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "gone", once=True)}, codes)
+    (standing,) = said.alerts.standing
+    assert (standing.message, standing.count) == ("dead", 2)
+
+
+def test_followed_alert_that_came_back_stands_again_though_it_is_to_be_raised_once() -> None:
+    said = Said()
+    active = {("FEED_MUTE", "NSE:SBIN"): ActiveAlert(Severity.WARNING, "mute", once=True)}
+    for found in (active, {}, active, {}):
+        said.alerts.follow(found, {"FEED_MUTE"})
+    assert said.alerts.standing == ()
+    said.alerts.follow(active, {"FEED_MUTE"})
+    said.machine_ns = 120 * SECOND
+    said.alerts.look(said.machine_ns)
+    assert [alert.message for alert in said.alerts.standing] == ["mute"]
