@@ -269,7 +269,7 @@ class Listened:
         from mytrading.runtime.observability.metrics import get_performance_monitor
 
         self.told: list[Any] = []
-        alerts = Alerts("reconciler", lambda: 1, self._tell)
+        self.alerts = Alerts("reconciler", lambda: 1, self._tell)
         nowhere = AccountRun(id="main", rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9", api_key="key")
         self.listener = AccountListener(
             nowhere,
@@ -277,7 +277,7 @@ class Listened:
             Windows(),
             self._tell,
             self._tell,
-            alerts,
+            self.alerts,
             get_performance_monitor(),
             lambda: None,
             lambda: 1,
@@ -291,6 +291,7 @@ class Listened:
 
 def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     from mytrading.adapters.openalgo.rest.book_reader import BookReader
+    from mytrading.core.reconciler.active_alerts import FROM_STATE
     from mytrading.core.reconciler.read_plan import ReadJob
 
     edge = Listened()
@@ -307,6 +308,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
             edge.listener._stream._socket.events.put(SocketFrame(body, number))
             edge.listener.take()
             edge.listener._take_visit(reader.visit(job))
+            edge.alerts.follow(edge.listener.active_alerts(), FROM_STATE)
             if not number % 50:
                 edge.listener.each_second(number)
     finally:

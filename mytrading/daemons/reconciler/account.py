@@ -13,9 +13,10 @@ from mytrading.adapters.openalgo.rest.book_reader import BookReader, Visit
 from mytrading.adapters.openalgo.rest.client import SECONDS, Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.retry import LOUD_NS
 from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
+from mytrading.core.active_alerts import ActiveAlert, Subject
+from mytrading.core.reconciler.active_alerts import AccountProblems, active_alerts
 from mytrading.core.reconciler.read_plan import HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
 from mytrading.core.time import SECOND
-from mytrading.messages.enums import Severity
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequest
 from mytrading.messages.run_config import AccountRun, Windows
@@ -50,11 +51,12 @@ class AccountListener:
         self._run = account
         self._expected = expected_mode
         self._report, self._publish = report, publish
-        self._alerts, self._monitor, self._market_now = alerts, monitor, market_now
+        self._monitor, self._market_now = monitor, market_now
         self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}
         self._plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthBook(account.id, read_rules(windows))
         self._levels = OrderLevels()
+        self._problems = AccountProblems()
         self._edge = Edge(f"account {account.id}", "the books are read instead", alerts)
         self._malformed = self._missed = 0
         self._funds: Funds | None = None
@@ -127,11 +129,7 @@ class AccountListener:
         if up and not self._streaming:
             self._plan.hurry()
         self._streaming = up
-        if up:
-            self._alerts.clear("ORDER_STREAM_DOWN", self.name)
-        elif self._stream.problem:
-            text = f"{self._stream.problem}; the books are read instead; it is tried again"
-            self._alerts.raise_("ORDER_STREAM_DOWN", Severity.WARNING, self.name, text)
+        self._problems.stream = "" if up else self._stream.problem or self._problems.stream
 
     def _take_visit(self, visit: Visit) -> None:
         self.visits += 1
@@ -151,54 +149,39 @@ class AccountListener:
             self._funds = visit.funds
             self._publish(visit.funds)
         self._take_funds(visit)
-        self._complain(visit)
+        self._take_problems(visit)
         if visit.refused or visit.reached:
             self._health.session(visit.refused, "; ".join(visit.problems[:1]))
         self._publish(self._health.level(machine_now()))
 
     def _take_funds(self, visit: Visit) -> None:
         """Report funds apart from the books, which are read more often."""
+        ended = visit.books.ended_machine_ns
         if visit.funds is not None:
-            self._health.funds(visit.books.ended_machine_ns)
-            self._alerts.clear("FUNDS_UNREAD", self.name)
+            self._health.funds(ended)
+            self._problems.funds = ""
         elif visit.job.funds and visit.reached and not visit.refused:
             problem = next((one for one in visit.problems if one.startswith(_FUNDS)), "funds: no answer")
-            self._health.funds(visit.books.ended_machine_ns, problem)
-            late = self._health.level(visit.books.ended_machine_ns).funds_unread
-            severity = Severity.CRITICAL if late else Severity.WARNING
-            then = "entries wait until they are" if late else "entries wait if that lasts"
-            text = f"{problem}; {then}, exits go on; see `mytrading doctor`, and the funds page at the broker"
-            self._alerts.raise_("FUNDS_UNREAD", severity, self.name, text)
+            self._health.funds(ended, problem)
+            self._problems.funds, self._problems.funds_late = problem, bool(self._health.level(ended).funds_unread)
 
-    def _complain(self, visit: Visit) -> None:
-        if visit.patience_ns > LOUD_NS:
-            text = (
-                f"the server answered 429 and wants no call for {visit.patience_ns / SECOND:.0f} s: no book is read "
-                "until then, entries wait; look at what else calls the server"
-            )
-            self._alerts.raise_("SERVER_BUSY", Severity.CRITICAL, self.name, text)
-        else:
-            self._alerts.clear("SERVER_BUSY", self.name)
-        problems = (
-            visit.problems if visit.funds is not None else [p for p in visit.problems if not p.startswith(_FUNDS)]
-        )
+    def _take_problems(self, visit: Visit) -> None:
+        found = self._problems
+        found.busy_s = visit.patience_ns / SECOND if visit.patience_ns > LOUD_NS else 0.0
+        problems = [p for p in visit.problems if visit.funds is not None or not p.startswith(_FUNDS)]
         problem = "; ".join(problems[:3])
         if not visit.reached:
             self._health.failed(problem)
-        if problem and not _complete(visit):
-            text = f"{problem}; entries wait, stops stay, exits close once the books are read; see `mytrading doctor`"
-            self._alerts.raise_("BOOKS_UNREAD", Severity.CRITICAL, self.name, text)
+        found.unread = "" if _complete(visit) else problem
+        if found.unread:
             return
-        self._alerts.clear("BOOKS_UNREAD", self.name)
-        if problem:
-            severity = Severity.CRITICAL if visit.books.unread else Severity.WARNING
-            self._alerts.raise_("BOOKS_ODD", severity, self.name, problem)
-        else:
-            self._alerts.clear("BOOKS_ODD", self.name)
-        if visit.mode is not None and not visit.mode.expected:
-            self._alerts.raise_("SERVER_MODE", Severity.CRITICAL, self.name, visit.mode.message)
-        elif visit.mode is not None:
-            self._alerts.clear("SERVER_MODE", self.name)
+        found.odd, found.odd_rows = problem, bool(visit.books.unread)
+        if visit.mode is not None:
+            found.mode = "" if visit.mode.expected else visit.mode.message
+
+    def active_alerts(self) -> dict[Subject, ActiveAlert]:
+        """The alerts of the account that stand now."""
+        return active_alerts(self.name, self._problems)
 
     def each_second(self, machine_ns: int) -> None:
         """Repeat updates the router has not shown yet, the funds as last read (for daemons that start), and health."""

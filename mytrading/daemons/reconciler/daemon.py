@@ -6,8 +6,11 @@ reconciler reports what the broker said; the router decides what follows.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
+from mytrading.core.active_alerts import ActiveAlert, Subject
+from mytrading.core.reconciler.active_alerts import FROM_STATE
 from mytrading.daemons.reconciler.account import AccountListener
 from mytrading.daemons.reconciler.margin_queries import MarginQueries
 from mytrading.daemons.reconciler.pings import AccountPings, StandbyAccount
@@ -15,7 +18,7 @@ from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.reports import AccountHealth, MarginRequest, ReadRequest
-from mytrading.messages.run_config import AccountRun, RunConfig, VenueKind
+from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
@@ -30,6 +33,7 @@ class _Attended(Protocol):
     def look(self, machine_ns: int) -> None: ...
     def take(self) -> None: ...
     def each_second(self, machine_ns: int) -> None: ...
+    def active_alerts(self) -> dict[Subject, ActiveAlert]: ...
     def stop(self) -> None: ...
 
 
@@ -52,12 +56,19 @@ class Reconciler(Daemon):
         self.every(REPEAT_S, self._each_second, "health")
         if self.config.venue.kind is VenueKind.DRY_RUN:
             return
-        if not self.lock_step:
-            served = self.config.order_accounts
-            self._pings = {one.id: AccountPings(one, self.config, self.alerts, self.wake) for one in served}
-        self._listeners = {account.id: self._listener(account) for account in self.config.order_accounts}
-        self._margins = {account.id: self._margin_queries(account) for account in self.config.order_accounts}
-        standby = (self._standing_by(one) for one in self.config.sources if one.id != self._account)
+        report, publish = partial(self._reports.send, self.name), self._status.send
+        mode, wake = self.config.venue.expected_mode.value, self.wake
+        for account in self.config.order_accounts:
+            name = account.id
+            self._margins[name] = MarginQueries(account, partial(publish, name), wake)
+            self._listeners[name] = AccountListener(
+                account, mode, self.config.windows, report, partial(self._publish_account, name), self.alerts,
+                self.monitor, wake, self.clock.now,
+            )  # fmt: skip
+            if not self.lock_step:
+                self._pings[name] = AccountPings(account, self.config, wake)
+        sources = (one for one in self.config.sources if one.id != self._account)
+        standby = [StandbyAccount(one, self.config, partial(publish, one.id), wake) for one in sources]
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)
@@ -65,28 +76,7 @@ class Reconciler(Daemon):
         self.every(LOOK_S, self._look, "reads")
         self._look(machine_now())
 
-    def _listener(self, account: AccountRun) -> AccountListener:
-        return AccountListener(
-            account,
-            self.config.venue.expected_mode.value,
-            self.config.windows,
-            lambda message: self._reports.send(self.name, message),
-            lambda message: self._tell(account.id, message),
-            self.alerts,
-            self.monitor,
-            self.wake,
-            self.clock.now,
-        )
-
-    def _margin_queries(self, account: AccountRun) -> MarginQueries:
-        return MarginQueries(account, lambda answer: self._status.send(account.id, answer), self.wake)
-
-    def _standing_by(self, account: AccountRun) -> StandbyAccount:
-        return StandbyAccount(
-            account, self.config, lambda message: self._status.send(account.id, message), self.alerts, self.wake
-        )
-
-    def _tell(self, account: str, message: Any) -> None:
+    def _publish_account(self, account: str, message: Any) -> None:
         """Publish reports of a listener; the account's health with that of its pings."""
         if isinstance(message, AccountHealth) and account in self._pings:
             message = self._pings[account].marked(message)
@@ -99,15 +89,13 @@ class Reconciler(Daemon):
         if isinstance(request, MarginRequest):
             if (queries := self._margins.get(request.account)) is not None:
                 queries.ask(request)
-            return
-        if (listener := self._listeners.get(request.account)) is not None:
+        elif (listener := self._listeners.get(request.account)) is not None:
             listener.ask(request)
 
     def _on_order(self, frame: Frame) -> None:
-        if not isinstance(frame.message, OrderChanged):
-            return
-        if (listener := self._listeners.get(frame.message.order.account)) is not None:
-            listener.shown(frame.message.order)
+        row = frame.message
+        if isinstance(row, OrderChanged) and (listener := self._listeners.get(row.order.account)) is not None:
+            listener.shown(row.order)
 
     def _on_control(self, frame: Frame) -> None:
         """An operator says that all is well again: look at once."""
@@ -123,16 +111,22 @@ class Reconciler(Daemon):
     def _take(self) -> None:
         for account in self._attended:
             account.take()
+        self._update_alerts()
         for queries in self._margins.values():
             queries.take()
 
     def _each_second(self, machine_ns: int) -> None:
         for account in self._attended:
             account.each_second(machine_ns)
+        self._update_alerts()
         if not self._listeners:
             self._status.send(self._account, self.health(machine_ns))
 
-    # told
+    def _update_alerts(self) -> None:
+        active = {key: alert for account in self._attended for key, alert in account.active_alerts().items()}
+        self.alerts.follow(active, FROM_STATE)
+
+    # status
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The health of the account that strategies trade; a dry run has no books that could disagree."""

@@ -32,11 +32,15 @@ class MarginQueries:
         """Ask as soon as the last question is answered."""
         if self._workers is None:
             name = f"margin.{self._account.id}"
-            self._workers = WorkerPool(name, 1, self._client, answer_of, _failed, self._wake)
+            self._workers = WorkerPool(
+                name,
+                1,
+                lambda: OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now),
+                answer_of,
+                lambda asked, error: _without(asked, f"{type(error).__name__}: {error}"),
+                self._wake,
+            )
         self._workers.submit(request)
-
-    def _client(self) -> OpenAlgoClient:
-        return OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now)
 
     def take(self) -> None:
         """Pass on what was answered."""
@@ -71,10 +75,6 @@ def _row(line: MarginLine) -> dict[str, Any]:
         "pricetype": "MARKET",
         "price": line.price,
     }
-
-
-def _failed(request: MarginRequest, error: Exception) -> MarginAnswer:
-    return _without(request, f"{type(error).__name__}: {error}")
 
 
 def _without(request: MarginRequest, problem: str) -> MarginAnswer:

@@ -1,10 +1,8 @@
-"""Pinging accounts: those that only stand by, so that a takeover does not find out first that they are down, and those
-that are served, so that the feed leaves a primary whose server answers no ping although it still sends quotes. Where
-the stack trades at its own simulator on another server's quotes, that server is pinged like a primary, and its mode,
-which concerns orders, is nobody's business.
+"""Pings of accounts: of those that only stand by, and of those that orders go to.
 
-Nothing but `ping` and `analyzer` is asked of a backup account's server, and a ping waits for no read of the books, so
-that a server that hangs is noticed in time.
+The feed leaves a primary whose server answers no ping although it still sends quotes. At the own simulator on another
+server's quotes that server is pinged too, and its mode, which concerns orders, does not count. A ping waits for no read
+of the books, so that a server that hangs is noticed in time.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import msgspec
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
+from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.feed.ping_monitor import PingBook
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Severity
@@ -26,7 +25,6 @@ from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig
 from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability import audit
-from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 
 
@@ -37,24 +35,26 @@ class _Pong(NamedTuple):
 
 
 class AccountPings:
-    """The pings of one account: alerts and lines of the audit log when it goes down and when it is back."""
+    """The pings of one account: lines of the audit log when it goes down and when it is back."""
 
-    def __init__(self, account: AccountRun, config: RunConfig, alerts: Alerts, wake: Callable[[], None]) -> None:
+    def __init__(self, account: AccountRun, config: RunConfig, wake: Callable[[], None]) -> None:
         venue = config.venue
         self.name = account.id
         self._run = account
         self._stands_by = account.role is AccountRole.BACKUP
         self._mode_counts = self._stands_by and config.source is None
         self._expected = venue.expected_mode.value
-        self._alerts, self._state = alerts, Path(config.state_dir)
+        self._state = Path(config.state_dir)
         self._every_s = venue.ping_seconds
         self._pings = PingBook(account.id, int(venue.ping_seconds * SECOND), venue.ping_failures)
         self._workers: WorkerPool[str, OpenAlgoClient, _Pong] = WorkerPool(
-            f"reconciler.{account.id}.ping", 1, self._client, self._ping, _failed, wake
+            f"reconciler.{account.id}.ping",
+            1,
+            lambda: OpenAlgoClient(account.rest_url, account.api_key, machine_now),
+            self._ping,
+            lambda _job, error: _Pong(f"{type(error).__name__}: {error}"),
+            wake,
         )
-
-    def _client(self) -> OpenAlgoClient:
-        return OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now)
 
     def _ping(self, client: OpenAlgoClient, _job: str) -> _Pong:
         try:
@@ -77,27 +77,23 @@ class AccountPings:
                 self._pings.failed(pong.problem)
             else:
                 self._pings.answered(pong.broker, pong.right_mode)
-            if self._pings.is_down:
-                self._alerts.raise_(*self._complaint(pong.problem))
-            elif was_down:
-                self._alerts.clear(self._code, self.name)
             if self._pings.is_down is not was_down:
                 self._audit(pong.problem)
             self.each_second(machine_now())
 
-    @property
-    def _code(self) -> str:
-        return "STANDBY_DOWN" if self._stands_by else "ACCOUNT_DOWN"
-
-    def _complaint(self, problem: str) -> tuple[str, Severity, str, str]:
+    def active_alerts(self) -> dict[Subject, ActiveAlert]:
+        """The alert of an account that is down."""
+        if not self._pings.is_down:
+            return {}
+        problem = self._pings.health.message
         if self._stands_by:
             text = f"backup account {self.name} could not take over: {problem}"
-            return self._code, Severity.WARNING, self.name, text
+            return {("STANDBY_DOWN", self.name): ActiveAlert(Severity.WARNING, text)}
         text = (
             f"{self._pings.failures} pings in a row failed, {self._every_s:g} s apart: {problem}; a backup, if there "
             f"is one, gives the quotes; start the server at {self._run.rest_url}, log it in to the broker"
         )
-        return self._code, Severity.CRITICAL, self.name, text
+        return {("ACCOUNT_DOWN", self.name): ActiveAlert(Severity.CRITICAL, text)}
 
     def _audit(self, problem: str) -> None:
         """A full disk must not end the reconciler."""
@@ -129,16 +125,11 @@ class StandbyAccount(AccountPings):
         account: AccountRun,
         config: RunConfig,
         tell: Callable[[Any], None],
-        alerts: Alerts,
         wake: Callable[[], None],
     ) -> None:
-        super().__init__(account, config, alerts, wake)
+        super().__init__(account, config, wake)
         self._tell = tell
 
     def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
         """Publish the account's health."""
         self._tell(self._pings.health)
-
-
-def _failed(_job: str, error: Exception) -> _Pong:
-    return _Pong(f"{type(error).__name__}: {error}")
