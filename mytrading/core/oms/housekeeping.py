@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.decision import OrderDecision
@@ -31,7 +30,7 @@ def idle(state: State) -> bool:
 
 def _intraday(state: State) -> list[NetKey]:
     """What the venue closes by the clock, if we do not."""
-    return [key for key, _ in state.owners.items() if key.product is Product.MIS]
+    return [key for key in state.owners if key.product is Product.MIS]
 
 
 def busy(state: State) -> bool:
@@ -47,18 +46,17 @@ def _recovering(state: State) -> list[str]:
 
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books, or for orders of nobody since a journal was rebuilt."""
-    goals = (state.goals.get(name) for name, _ in state.open_goals.sorted_items())
-    levels = (state.protections.get(owned) for owned, _ in state.guarding.sorted_items())
+    goals = (state.goals.get(name) for name in sorted(state.open_goals))
     found = [goal for goal in goals if goal is not None]
     waiting = [goal.account for goal in found if goal.waits_machine_ns or goal.elsewhere or state.blind(goal.account)]
-    return [*waiting, *(level.account for level in levels if level and level.waits_machine_ns)]
+    return [*waiting, *(level.account for level in state.open_protections() if level.waits_machine_ns)]
 
 
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
     entries.lift_churn_stops(oms)
     due: dict[str, tuple[int, bool]] = {}
-    for name, _ in oms.state.restless.sorted_items():
+    for name in sorted(oms.state.restless):
         entries.outlive(oms, oms.order(name))
         order = oms.order(name)
         if order.state is OrderState.SUBMITTED:
@@ -66,7 +64,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
                 call_outcomes.unknown(oms, order, oms.machine, "the call never answered")
         elif order.state is not OrderState.INITIALIZED and uneasy(order):
             _want(due, order, oms)
-    for key, _ in oms.state.mismatches.sorted_items():
+    for key in sorted(oms.state.mismatches):
         every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for _, account in oms.state.open_flattens.sorted_items():
@@ -120,7 +118,7 @@ def recover(oms: OrderDecision, served: Iterable[str], never_began: Callable[[st
     accounts = set(served)
     startup.begin(oms, sorted(accounts))
     startup.drop_expired(oms)
-    calling = {name for (_, name, _), _ in oms.state.calling.items()}
+    calling = {name for _, name, _ in oms.state.calling}
     for name in sorted({*oms.state.restless.keys(), *calling}):
         order = oms.order(name)
         accounts.add(order.account)
@@ -148,8 +146,10 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     it could not be opened yet, are not touched.
     """
     startup.drop_expired(oms)
-    overnight.wait_anew(oms)
-    for name in sorted(oms.state.restless.keys()):
+    for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
+        if level.waits_machine_ns:
+            oms.protection(level, waits_machine_ns=max(oms.machine, 1))
+    for name in sorted(oms.state.restless):
         order = oms.order(name)
         if order.state in TERMINAL and order.filled_seen > order.filled and not is_of(order, day):
             order_updates.settle_sighted(oms, order)
@@ -202,19 +202,19 @@ def _used(state: State, day: str) -> tuple[str, ...]:
 
 def unsettled(state: State) -> str:
     """What is under way, in words; empty if only the market, or an operator, can bring anything about."""
-    for name, _ in state.restless.sorted_items():
+    for name in sorted(state.restless):
         order = state.orders.get(name)
         if order is not None and (what := _unsettled_order(order)):
             return f"{order.purpose} {order.side} {order.quantity} {order.instrument} {what}"
-    for name, _ in state.waiting.sorted_items():
+    for name in sorted(state.waiting):
         order = state.orders.get(name)
         if order is not None:
             return f"{order.purpose} {order.side} {order.quantity} {order.instrument} waits for its call"
-    for name, _ in state.open_goals.sorted_items():
+    for name in sorted(state.open_goals):
         goal = state.goals.get(name)
         if goal is not None and not _rests_uncancelled(state.orders.get(goal.order)):
             return f"an exit of {goal.strategy} in {goal.instrument} is not done"
-    for key, _ in state.mismatches.sorted_items():
+    for key in sorted(state.mismatches):
         return f"the books differ in {key.instrument}"
     return ""
 

@@ -22,6 +22,7 @@ from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.core.time import SECOND
+from mytrading.messages.account_events import AccountModeChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import (
     CallBudget,
@@ -226,7 +227,7 @@ class OrderMachine:
 
     def waiting(self) -> list[Order]:
         """Orders that want a call, by id."""
-        return [order for name, _ in self._state.waiting.sorted_items() if (order := self.order(name))]
+        return [order for name in sorted(self._state.waiting) if (order := self.order(name))]
 
     def trading(self, account: str) -> TradingState | None:
         """The level of an account, of all (empty) or of the KILL file, as it was last learnt."""
@@ -275,8 +276,11 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     if not message.expected:
         call_outcomes.wrong_mode(oms, message.account, message.message or f"found mode {message.mode}")
-    elif message.account not in oms.state.modes:
-        entries.saw_mode(oms, message.account, message.mode)
+    elif message.account not in oms.state.modes and message.account not in oms.state.wrong_mode:
+        row = AccountModeChanged(
+            account=message.account, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode
+        )
+        oms.emit(row)  # an operator ends a wrong mode, never this alone
 
 
 def _mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:

@@ -100,7 +100,7 @@ def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
     order = oms.change(order, "requested", links=replace(order.links, request=message.id), message="")
     level = _protection_of(oms, order)
     if level is not None:
-        broker_stops.move(oms, level, wanted.trigger_price, wanted.price)
+        oms.protection(level, trigger=wanted.trigger_price, limit=wanted.price)
     else:
         modify.request_terms(oms, order, wanted)
 

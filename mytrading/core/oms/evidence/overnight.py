@@ -7,7 +7,9 @@ did, its position book alone is believed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
+from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.messages.account_events import CarriedShown
@@ -35,10 +37,22 @@ def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) 
 
 def may_be_filled(key: NetKey, state: State, read: BooksRead) -> bool:
     """True where the positions of a read are not ours, as where they lack the key, and where the read has none."""
-    if read.positions is None:
-        return True
-    rows = [row.quantity for row in read.positions if row.instrument == key.instrument and row.product is key.product]
-    return net_with_holdings(state, key, sum(rows)) != known_units(state, key)
+    return read.positions is None or net_with_holdings(state, key, net_of(key, read)) != known_units(state, key)
+
+
+def net_of(key: NetKey, read: BooksRead) -> int:
+    """Signed units that the position book of a read has of a key."""
+    rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
+    return sum(row.quantity for row in rows)
+
+
+def expiry_of(instrument: str) -> date | None:
+    """The day on which a contract expires; None of an instrument without expiry."""
+    try:
+        exchange, symbol = split_id(instrument)
+        return parse_symbol(symbol, exchange).expiry
+    except ValueError:
+        return None
 
 
 def average(key: NetKey, read: BooksRead) -> float:
@@ -52,23 +66,13 @@ def hold_back(oms: OrderDecision, order: Order) -> None:
 
     What its owner would send in its place waits until the books of today have told twice what is there.
     """
-    key, now = order.net, max(oms.machine, 1)
-    for name in sorted(oms.state.open_goals.keys()):
-        goal = oms.state.goals.get(name)
-        if goal is not None and goal.strategy == order.strategy and goal.net == key:
-            oms.goal(goal, waits_machine_ns=now, proofs=0)
-    for owned, _ in oms.state.guarding.sorted_items():
-        level = oms.state.protections.get(owned)
-        if level is not None and level.strategy == order.strategy and level.net == key:
+    now = max(oms.machine, 1)
+    for name in sorted(oms.state.open_goals):
+        if oms.state.goals[name].owner == order.owner:
+            oms.goal(oms.state.goals[name], waits_machine_ns=now, proofs=0)
+    for level in oms.state.open_protections():
+        if level.owner == order.owner:
             oms.protection(level, waits_machine_ns=now)
-
-
-def wait_anew(oms: OrderDecision) -> None:
-    """A stop that waits for the books goes on waiting when the day turns: a night without a read tells nothing."""
-    for owned, _ in oms.state.guarding.sorted_items():
-        level = oms.state.protections.get(owned)
-        if level is not None and level.waits_machine_ns:
-            oms.protection(level, waits_machine_ns=max(oms.machine, 1))
 
 
 def waits(oms: OrderDecision, level: Protection) -> bool:
@@ -86,7 +90,7 @@ def _of_earlier(
 ) -> int | None:
     """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
     rows = [row for row in read.positions or () if row.instrument == instrument]
-    known = (key for table in (oms.state.owners, oms.state.unmanaged) for key, _ in table.items())
+    known = (key for table in (oms.state.owners, oms.state.unmanaged) for key in table)
     keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
     keys |= {NetKey(account, instrument, row.product) for row in rows}
     for key in sorted(keys):

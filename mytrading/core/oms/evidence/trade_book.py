@@ -6,7 +6,6 @@ of what closed it; while the trade book cannot be read or lacks our fills, the o
 
 from __future__ import annotations
 
-from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.time import ist_date
@@ -65,7 +64,9 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
     here, held = _here(oms, key), _held(oms, key)
     spare = [row.quantity for other, row in oms.state.unmanaged.items() if _same(other, key)]
     begun = oms.state.begun.get((key.account, key.instrument)) or 0
-    shown = sum(_shown(oms, other, read) for other in {*here, *_listed(key, read)})
+    rows = [row for row in read.positions or () if row.instrument == key.instrument]
+    keys = {*here, *(NetKey(key.account, row.instrument, row.product) for row in rows)}
+    shown = sum(overnight.net_with_holdings(oms.state, other, overnight.net_of(other, read)) for other in keys)
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
@@ -75,21 +76,11 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
 
 
 def _here(oms: OrderDecision, key: NetKey) -> list[NetKey]:
-    return [other for other, _ in oms.state.owners.items() if _same(other, key)]
+    return [other for other in oms.state.owners if _same(other, key)]
 
 
-def _same(one: NetKey, other: NetKey) -> bool:
+def _same(one: NetKey | Order, other: NetKey) -> bool:
     return (one.account, one.instrument) == (other.account, other.instrument)
-
-
-def _listed(key: NetKey, read: BooksRead) -> set[NetKey]:
-    rows = read.positions or ()
-    return {NetKey(key.account, row.instrument, row.product) for row in rows if row.instrument == key.instrument}
-
-
-def _shown(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
-    rows = (row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product))
-    return overnight.net_with_holdings(oms.state, key, sum(row.quantity for row in rows))
 
 
 def heard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -103,16 +94,14 @@ def heard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
 def _orders_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
-    return read.orders is not None and all(
-        _tells(order, rows.get(order.broker_order_id)) for order in _filled(oms, key)
-    )
-
-
-def _tells(order: Order, row: BrokerOrder | None) -> bool:
-    if row is None:
-        return False
-    told = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
-    return order.filled < order.quantity if told is None else told == order.filled
+    for order in _filled(oms, key):
+        row = rows.get(order.broker_order_id)
+        if row is None:
+            return False
+        shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
+        if shown != order.filled if shown is not None else order.filled >= order.quantity:
+            return False
+    return read.orders is not None
 
 
 def _strangers(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
@@ -140,26 +129,13 @@ def _units(row: BrokerOrder, closes: bool) -> int:
 def _filled(oms: OrderDecision, key: NetKey) -> list[Order]:
     """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
     carried = oms.state.carried
-    filled = (order for _, order in oms.state.orders.items() if order.filled and _of(order, key))
+    filled = (order for order in oms.state.orders.values() if order.filled and _same(order, key))
     return [order for order in filled if order.client_order_id not in carried]
-
-
-def _of(order: Order, key: NetKey) -> bool:
-    return (order.account, order.instrument) == (key.account, key.instrument)
 
 
 def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
     """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
-    return oms.in_venue_square_off(key) or _settles(oms, key)
-
-
-def _settles(oms: OrderDecision, key: NetKey) -> bool:
-    """True once a contract of today's expiry trades no more: its position ends without a trade."""
-    if oms.trades(key.instrument):
-        return False
-    try:
-        exchange, symbol = split_id(key.instrument)
-        expiry = parse_symbol(symbol, exchange).expiry
-    except ValueError:
-        return False
+    if oms.in_venue_square_off(key):
+        return True
+    expiry = None if oms.trades(key.instrument) else overnight.expiry_of(key.instrument)
     return expiry is not None and expiry <= ist_date(oms.now)

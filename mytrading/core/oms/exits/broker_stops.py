@@ -29,12 +29,14 @@ _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
     """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
 
-    `news` are the units just sighted, which the position does not show yet. A protection of a trip that is over, or of
-    the other side, is not done while its stop is still being cancelled: this fill begins another all the same.
+    `news`: units just sighted, not in the position yet. A protection of a closed trip, or of the other side, is not
+    done while its stop is being cancelled: this fill begins another all the same.
     """
     if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
         return
     known = oms.state.protections.get(order.owner)
+    # an entry from before the journal was rebuilt may have a stop at the broker that nobody here knows
+    rebuilt = order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1)
     level = Protection(
         id=content_id("protection", order.client_order_id, order.filled_seen),
         account=order.account,
@@ -46,28 +48,19 @@ def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
         side=Side.SELL if order.side is Side.BUY else Side.BUY,
         trigger=order.plan.stop_trigger,
         limit=order.plan.stop_limit,
-        waits_machine_ns=max(oms.machine, 1) if _is_older_than_the_journal(oms, order) else 0,
+        waits_machine_ns=max(oms.machine, 1) if rebuilt else 0,
     )
-    if known is None or known.state == "done" or (known.id != level.id and not _joins(oms, order, known, news)):
-        oms.protection(level)
-
-
-def _joins(oms: OrderDecision, order: Order, known: Protection, news: int) -> bool:
-    """True if what was just sighted adds to the position that this protection guards."""
-    position = oms.position(order)
-    if news and is_flat(position):
-        return False
-    return (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
+    if known is not None and known.state != "done":
+        position = oms.position(order)
+        adds = (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
+        if known.id == level.id or (adds and not (news and is_flat(position))):
+            return
+    oms.protection(level)
 
 
 def is_flat(position: Position) -> bool:
     """True if nothing is held, and nothing sighted."""
     return position.quantity == position.quantity_seen == 0
-
-
-def _is_older_than_the_journal(oms: OrderDecision, order: Order) -> bool:
-    """True of an entry from before the journal was rebuilt: its stop may be at the broker, and nobody here knows."""
-    return order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1)
 
 
 def returned(oms: OrderDecision, order: Order) -> None:
@@ -89,27 +82,30 @@ def returned(oms: OrderDecision, order: Order) -> None:
 
 def advance_all(oms: OrderDecision) -> None:
     """Bring the stops of every owner to what it holds."""
-    for owned, _ in oms.state.guarding.sorted_items():
-        level = oms.state.protections.get(owned)
-        if level is not None:
-            _advance(oms, level)
+    for level in oms.state.open_protections():
+        _advance(oms, level)
 
 
 def _advance(oms: OrderDecision, level: Protection) -> None:
     position, stops = oms.position(level), _stops(oms, level)
-    _withdraw(oms, _strays(oms, level), f"{_OURS}: it guarded the other side")
+    _withdraw(oms, _stops(oms, level, stray=True), f"{_OURS}: it guarded the other side")
     seen, sure = position.quantity_seen, position.quantity
-    if level.state == "released":
-        _let_go(oms, level, stops, flat=seen == sure == 0)
-        return
-    if seen == sure == 0 or seen * level.side.sign > 0:
-        _stand_down(oms, level, stops, flat=seen == sure == 0)
+    flat, released = seen == sure == 0, level.state == "released"
+    if released or flat or seen * level.side.sign > 0:
+        # stops that are left of a released protection end with the position, or when an exit needs the quantity
+        if not released or flat or entries.taking_over(oms, level.net, level.strategy):
+            _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
+        if flat and not _stops(oms, level) and not _entries_out(oms, level):
+            oms.protection(level, state="done")
         return
     if entries.taking_over(oms, level.net, level.strategy):
         _withdraw(oms, stops, f"{_OURS}: an exit takes over")
         return
     if not oms.trades(level.instrument) or oms.in_venue_square_off(level):
-        _rest(oms, level)
+        # nothing is placed: what ends then is no failure, and the open begins again
+        last = oms.state.orders.get(level.order)
+        if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
+            oms.protection(level, order="", failures=0, triggered_machine_ns=0)
         return
     if level.state == "handed":
         if entries.closing(oms, level.net, level.strategy):
@@ -117,7 +113,10 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
         level = oms.protection(level, state="open", failures=0, triggered_machine_ns=0)
     level = _watch(oms, level, stops)
     if level.state == "open":
-        _level(oms, level, stops)
+        for stop in stops:  # one that has triggered is left alone
+            waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
+            if waits and not stop.filled_seen:
+                modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
         _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
@@ -136,36 +135,17 @@ def uncovered(state: State) -> bool:
     return False
 
 
-def _stops(oms: OrderDecision, level: Protection) -> list[Order]:
-    """The owner's stops of this protection's side that are live, oldest first."""
+def _stops(oms: OrderDecision, level: Protection, *, stray: bool = False) -> list[Order]:
+    """The owner's live stops of this protection's side, oldest first; the `stray` ones are of the other side."""
     found = [
         order
         for order in oms.open_orders(level.net)
         if order.strategy == level.strategy
         and order.purpose is Purpose.STOP
         and order.state in LIVE
-        and order.side is level.side
+        and (order.side is not level.side) == stray
     ]
     return sorted(found, key=lambda order: (order.created_ns, order.call.began_machine_ns, order.client_order_id))
-
-
-def _strays(oms: OrderDecision, level: Protection) -> list[Order]:
-    """Stops that are left of a position of the other side: they close nothing, and would add to what is held."""
-    return [
-        order
-        for order in oms.open_orders(level.net)
-        if order.strategy == level.strategy
-        and order.purpose is Purpose.STOP
-        and order.state in LIVE
-        and order.side is not level.side
-    ]
-
-
-def _stand_down(oms: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
-    """Nothing is left to guard (or what is left is of the other side, and being flattened)."""
-    _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
-    if flat and not _stops(oms, level) and not _entries_out(oms, level):
-        oms.protection(level, state="done")
 
 
 def _entries_out(oms: OrderDecision, level: Protection) -> bool:
@@ -183,13 +163,6 @@ def _entries_out(oms: OrderDecision, level: Protection) -> bool:
 def _withdraw(oms: OrderDecision, stops: list[Order], reason: str) -> None:
     for order in stops:
         entries.withdraw_one(oms, order, reason)
-
-
-def _rest(oms: OrderDecision, level: Protection) -> None:
-    """Outside continuous trading nothing is placed: what ends then is no failure, and the open begins again."""
-    last = oms.state.orders.get(level.order)
-    if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
-        oms.protection(level, order="", failures=0, triggered_machine_ns=0)
 
 
 def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
@@ -259,15 +232,13 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
         modify.request_terms(oms, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing))
     elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
         _place(oms, level, missing)
-    elif calm := [stop for stop in stops if _rests(oms, stop)]:
+    elif calm := [stop for stop in stops if _rests(oms, stop) and not stop.filled_seen and not modify.under_way(stop)]:
         smallest = min(calm, key=lambda stop: stop.quantity)
         entries.withdraw_one(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 
 
 def _rests(oms: OrderDecision, stop: Order) -> bool:
-    """True of a stop that waits for its trigger, of which nothing is filled and nothing open."""
-    idle = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not stop.filled_seen
-    return idle and not modify.under_way(stop) and not modify.in_doubt(oms, stop)
+    return stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(oms, stop)
 
 
 def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
@@ -275,24 +246,10 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
     left = modify.terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
         return
-    resting = stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(oms, stop)
-    if resting and left > stop.filled_seen and modify.can_be_made(oms, stop):
+    if _rests(oms, stop) and left > stop.filled_seen and modify.can_be_made(oms, stop):
         modify.request_terms(oms, stop, replace(modify.terms(stop), quantity=left))
     else:
         entries.withdraw_one(oms, stop, f"{_OURS}: more was guarded than is held")
-
-
-def _level(oms: OrderDecision, level: Protection, stops: list[Order]) -> None:
-    """Bring stops that wait for their trigger to the protection's prices; one that has triggered is left alone."""
-    for stop in stops:
-        waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
-        if waits and not stop.filled_seen:
-            modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
-
-
-def move(oms: OrderDecision, level: Protection, trigger: float, limit: float) -> Protection:
-    """Give a protection other prices (rupees); its stops at the broker follow, by modify or by replacement."""
-    return oms.protection(level, trigger=trigger, limit=limit)
 
 
 def release(oms: OrderDecision, level: Protection, reason: str) -> Protection:
@@ -300,14 +257,6 @@ def release(oms: OrderDecision, level: Protection, reason: str) -> Protection:
     what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
     oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
     return oms.protection(level, state="released")
-
-
-def _let_go(oms: OrderDecision, level: Protection, stops: list[Order], *, flat: bool) -> None:
-    """Stops that are left of a released protection end with the position, or when an exit needs the quantity."""
-    if flat or entries.taking_over(oms, level.net, level.strategy):
-        _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
-    if flat and not _stops(oms, level) and not _entries_out(oms, level):
-        oms.protection(level, state="done")
 
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
@@ -318,7 +267,7 @@ def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
             _hand_over(oms, level, "the price had passed its stop before it could be placed")
             return
         last = max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed)
-        if oms.machine < last + _pause(oms, failures):
+        if oms.machine < last + growing(oms.limits.exit_retry_first, oms.limits.slow, failures + 1):
             return
         failures += 1
     if failures >= oms.limits.stop_failures:
@@ -336,10 +285,6 @@ def _failed(order: Order) -> bool:
     """True if a stop ended that nobody here wanted to end."""
     ours = order.evidence.cancel.calls > 0 or order.message.startswith(_OURS)
     return order.state in _FAILED and not ours and order.filled < order.quantity
-
-
-def _pause(oms: OrderDecision, failures: int) -> int:
-    return growing(oms.limits.exit_retry_first, oms.limits.slow, failures + 1)
 
 
 def unused(oms: OrderDecision, level: Protection) -> int:

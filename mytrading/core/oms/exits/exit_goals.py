@@ -66,8 +66,11 @@ def start(oms: OrderDecision, goal: Goal) -> None:
 def _begin(oms: OrderDecision, goal: Goal) -> None:
     key = goal.net
     beside = _beside_others(oms, goal, key) if oms.state.open_goals else goal
-    if oms.state.guarding:
-        beside = _beside_a_stop(oms, beside)
+    if oms.state.guarding and not beside.waits_machine_ns:
+        level = oms.state.protections.get(goal.owner)
+        if level is not None and level.state != "done" and overnight.waits(oms, level):
+            # the owner's stop waits for the books, and so does this: what was out of sight may have closed it all
+            beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)
     oms.emit(GoalChanged(goal=beside, at_ns=oms.now))
     for order in oms.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
@@ -79,23 +82,15 @@ def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
 
     What orders of nobody may close is not to be closed by this one either.
     """
-    others = list(entries.goals_of(oms, key, goal.strategy))
-    wary = max((other for other in others if other.waits_machine_ns or other.proofs), key=_wariness, default=None)
+    others = entries.goals_of(oms, key, goal.strategy)
+    wary = max(
+        (other for other in others if other.waits_machine_ns or other.proofs),
+        key=lambda other: (other.waits_machine_ns > 0, -other.proofs, other.elsewhere),
+        default=None,
+    )
     if wary is None or goal.waits_machine_ns:
         return goal
     return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
-
-
-def _beside_a_stop(oms: OrderDecision, goal: Goal) -> Goal:
-    """The goal, waiting for the books while the owner's stop does: what was out of our sight may have closed it all."""
-    level = oms.state.protections.get(goal.owner)
-    if level is None or goal.waits_machine_ns or level.state == "done" or not overnight.waits(oms, level):
-        return goal
-    return replace(goal, waits_machine_ns=max(oms.machine, 1), proofs=0)
-
-
-def _wariness(goal: Goal) -> tuple[bool, int, int]:
-    return goal.waits_machine_ns > 0, -goal.proofs, goal.elsewhere
 
 
 def advance_all(oms: OrderDecision) -> None:
@@ -170,19 +165,14 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
         return goal
     if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:
         return goal
-    goal = _reprice(oms, goal, order)
+    price = goal.price + goal.price_step * order.side.sign
+    last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0  # then MARKET is next
+    goal = oms.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
     if goal.price:
         modify.request_terms(oms, order, OrderTerms(goal.price, 0.0, order.quantity))
     else:
         entries.withdraw_one(oms, order, "replaced: rested too long for an exit with a price")
     return goal
-
-
-def _reprice(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
-    """The goal with its next price; without one after so many, or where a step leads nowhere: MARKET is next."""
-    price = goal.price + goal.price_step * order.side.sign
-    last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0
-    return oms.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
 
 
 def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
@@ -205,16 +195,12 @@ def _not_before(oms: OrderDecision, goal: Goal) -> int:
     return max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed) + wait
 
 
-def _price(oms: OrderDecision, goal: Goal) -> float:
-    """The limit of a goal's next order; 0 (MARKET) as soon as another goal of the same owner asks for no price."""
-    hurried = any(not other.price for other in entries.goals_of(oms, goal.net, goal.strategy))
-    return 0.0 if hurried else goal.price
-
-
 def exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
     """The order that a goal's next attempt sends for so many units of a position; it is not made."""
     attempt = goal.attempts + 1
-    price = _price(oms, goal) if goal.price else 0.0
+    # MARKET as soon as another goal of the same owner has no price
+    hurried = goal.price and any(not other.price for other in entries.goals_of(oms, goal.net, goal.strategy))
+    price = 0.0 if hurried else goal.price
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
         account=goal.account,

@@ -61,24 +61,20 @@ def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
 def advance_all(oms: OrderDecision) -> None:
     """Move every flatten on: open the goals it lacks, end it when it is proven, sound the alarm when it is late."""
     for level in _levels(oms):
-        _advance(oms, level)
-
-
-def _advance(oms: OrderDecision, level: Flatten) -> None:
-    if level.read_machine_ns or not oms.limits.book_first:
-        held = _held(oms, level)
-        for position in held:
-            waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
-            if position.quantity and not waits and not entries.closing(oms, position.net, position.strategy):
-                level = _close(oms, level, position)
-    left = what_is_left(oms, level)
-    if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
-        oms.flatten(level, state="done")
-    elif level.state == "open" and oms.machine >= level.deadline_machine_ns:
-        oms.flatten(level, state="late")
-        what = "; ".join(left) or "the books have not shown it flat twice"
-        text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
-        oms.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
+        if level.read_machine_ns or not oms.limits.book_first:
+            held = _held(oms, level)
+            for position in held:
+                waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
+                if position.quantity and not waits and not entries.closing(oms, position.net, position.strategy):
+                    level = _close(oms, level, position)
+        left = what_is_left(oms, level)
+        if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
+            oms.flatten(level, state="done")
+        elif level.state == "open" and oms.machine >= level.deadline_machine_ns:
+            oms.flatten(level, state="late")
+            what = "; ".join(left) or "the books have not shown it flat twice"
+            text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
+            oms.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
@@ -93,7 +89,7 @@ def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, h
 
 
 def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
-    keys = sorted(key for key, _ in oms.state.owners.items() if key.account == level.account)
+    keys = sorted(key for key in oms.state.owners if key.account == level.account)
     return [position for key in keys for position in oms.state.holders(key) if _covers(level, position)]
 
 
@@ -121,13 +117,9 @@ def what_is_left(oms: OrderDecision, level: Flatten) -> list[str]:
         f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
         for position in _held(oms, level)
     ]
-    orders = [in_words(order) for _, order in _open(oms, level) if order.state in LIVE]
-    return held + orders
-
-
-def _open(oms: OrderDecision, level: Flatten) -> list[tuple[NetKey, Order]]:
-    keys = sorted(key for key, _ in oms.state.open_by_key.items() if key.account == level.account)
-    return [(key, order) for key in keys for order in oms.open_orders(key) if _covers(level, order)]
+    keys = sorted(key for key in oms.state.open_by_key if key.account == level.account)
+    live = [order for key in keys for order in oms.open_orders(key) if order.state in LIVE and _covers(level, order)]
+    return held + [in_words(order) for order in live]
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
@@ -138,31 +130,23 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
         if read.began_machine_ns <= level.opened_machine_ns:
             continue
         if not level.read_machine_ns:
-            _begin(oms, level, read)
+            if read.positions or not _held(oms, level):  # an empty book beside a position of ours proves nothing
+                oms.flatten(level, read_machine_ns=read.ended_machine_ns)
+                oms.read(level.account, "flatten", positions=True)
         elif not what_is_left(oms, level):
             _prove(oms, level, read)
-
-
-def _begin(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
-    """An empty book beside a position of ours is no sign of anything."""
-    if read.positions or not _held(oms, level):
-        oms.flatten(level, read_machine_ns=read.ended_machine_ns)
-        oms.read(level.account, "flatten", positions=True)
 
 
 def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
     if read.began_machine_ns <= max(level.proof_machine_ns, level.read_machine_ns):
         return
-    keys = _keys(oms, level)
+    keys = sorted({position.net for position in oms.state.positions.values() if _covers(level, position)})
     if any((oms.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
         return
     if keys and not read.positions and not _traded_flat(oms, keys, read):
         return
     state = oms.state
-    shown = all(
-        overnight.net_with_holdings(state, key, _net(read, key)) == overnight.known_units(state, key) for key in keys
-    )
-    if shown:
+    if not any(overnight.may_be_filled(key, state, read) for key in keys):
         oms.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         oms.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
@@ -178,7 +162,7 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     if not shown or not traded:
         return False
-    filled = [order for _, order in oms.state.orders.items() if order.filled and order.net in keys]
+    filled = [order for order in oms.state.orders.values() if order.filled and order.net in keys]
     if any(o.broker_order_id not in shown or traded.get(o.broker_order_id) != o.filled for o in filled):
         return False
     net = {key.instrument: oms.state.begun.get((key.account, key.instrument)) or 0 for key in keys}
@@ -186,13 +170,3 @@ def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> boo
         if row.instrument in net:
             net[row.instrument] += row.quantity * row.side.sign
     return not any(net.values())
-
-
-def _keys(oms: OrderDecision, level: Flatten) -> list[NetKey]:
-    """Everything in scope that was held at any time today."""
-    return sorted({position.net for _, position in oms.state.positions.items() if _covers(level, position)})
-
-
-def _net(read: BooksRead, key: NetKey) -> int:
-    rows = read.positions or ()
-    return sum(row.quantity for row in rows if (row.instrument, row.product) == (key.instrument, key.product))

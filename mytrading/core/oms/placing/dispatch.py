@@ -1,9 +1,8 @@
-"""The door to the broker: which waiting calls are made now, in which order, and how large an exit may be.
+"""Dispatch of calls to the broker: which waiting calls are made now, in which order, and how large an exit may be.
 
 A call counts in the rate of its account from when it leaves until a second after its end, since the server counts it at
-some moment between; both are journaled, so a restart forgets no call. A `submitted`, `cancel_requested` or
-`modify_requested` row is emitted only when the call really is to be made, because the daemon makes it as soon as the
-row is committed.
+some moment between. The daemon makes the call of a `submitted`, `cancel_requested` or `modify_requested` row as soon as
+the row is committed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import OmsLimits, growing
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
-from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, remaining, with_cancel, with_modify
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, remaining, with_cancel, with_modify
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
@@ -32,8 +31,10 @@ def dispatch(oms: OrderDecision) -> None:
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
-        if oms.in_venue_square_off(order):
-            _keep_still(oms, order)
+        if oms.in_venue_square_off(order):  # an entry ends, everything else waits for the venue
+            if rank == ENTRIES and not entries.expire(oms, order):
+                what = "the venue closes MIS positions now, nothing is sent; signal again in the next session"
+                oms.unsent(order, OrderState.DENIED, "denied", f"SQUARE_OFF: {what}")
             continue
         if account not in budget:
             budget[account] = _budget(oms, account)
@@ -46,13 +47,6 @@ def dispatch(oms: OrderDecision) -> None:
             room = min(room, _unreserved(oms, order, [other for _, other in ranked]))
         make = _place if order.state is OrderState.INITIALIZED else _cancel if order.evidence.cancel.wanted else _modify
         budget[account] -= make(oms, order, room)
-
-
-def _keep_still(oms: OrderDecision, order: Order) -> None:
-    """The venue is about to close, or has closed, all of this product: an entry ends, everything else waits for it."""
-    if order.state is OrderState.INITIALIZED and order.purpose is Purpose.ENTRY and not entries.expire(oms, order):
-        what = "SQUARE_OFF: the venue closes MIS positions now, nothing is sent; signal again in the next session"
-        oms.unsent(order, OrderState.DENIED, "denied", what)
 
 
 def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
@@ -163,7 +157,12 @@ def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_si
 def _place(oms: OrderDecision, order: Order, budget: int) -> int:
     key = order.net
     if order.purpose is Purpose.ENTRY:
-        if entries.expire(oms, order) or entries.deny(oms, order, key) or _entry_waits(oms, order, key):
+        if entries.expire(oms, order):
+            return 0
+        if reason := entries.forbidden(oms, order, key):
+            oms.unsent(order, OrderState.DENIED, "denied", reason)
+            return 0
+        if _entry_waits(oms, order, key):
             return 0
     else:
         fitted = _clamped(oms, order, key)
@@ -212,18 +211,11 @@ def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     for other in oms.open_orders(key):
         if other.state in UNRESOLVED and other.side is order.side:
             return True
-        if other.strategy == order.strategy and other.purpose.reduces and _out(other) and _is_flat(oms, order):
-            return True  # left of a trip that is over: both may fill, and what this one opens must have its own stop
+        if other.strategy == order.strategy and other.purpose.reduces and other.state in SENT:
+            position = oms.position(order)
+            if position.quantity == position.quantity_seen == 0:
+                return True  # left of a closed trip: both may fill, and what this one opens must have its own stop
     return False
-
-
-def _out(order: Order) -> bool:
-    return order.state in LIVE and order.state is not OrderState.INITIALIZED
-
-
-def _is_flat(oms: OrderDecision, order: Order) -> bool:
-    position = oms.position(order)
-    return position.quantity == position.quantity_seen == 0
 
 
 def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
@@ -246,22 +238,17 @@ def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
             and other.state in LIVE
             and not _after(order, other)
         ):
-            taken += _takes(order, other)
+            # what was sighted of an exit that a stop stands beside is gone from what is held already
+            stop = order.purpose is Purpose.STOP
+            taken += max(0, other.quantity - other.filled_seen) if stop else remaining(other)
     goal = oms.state.goals.get(order.links.goal)
     return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
 
 def _after(order: Order, other: Order) -> bool:
     """True for an unsent slice that comes after this one: where not all fit, the last gives way."""
-    later = (
-        bool(order.links.parent) and other.links.parent == order.links.parent and other.links.slice > order.links.slice
-    )
-    return later and other.state is OrderState.INITIALIZED
-
-
-def _takes(order: Order, other: Order) -> int:
-    """What another exit may still take: for a stop, its sighted fills are gone from what is held already."""
-    return max(0, other.quantity - other.filled_seen) if order.purpose is Purpose.STOP else remaining(other)
+    later = order.links.parent == other.links.parent and other.links.slice > order.links.slice
+    return bool(order.links.parent) and later and other.state is OrderState.INITIALIZED
 
 
 def _clamped(oms: OrderDecision, order: Order, key: NetKey) -> Order | None:

@@ -29,9 +29,7 @@ def place(oms: OrderDecision, command: PlaceEntry) -> None:
     order, what = order_of(oms, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
-    elif what := _priceless(command):
-        pass
-    else:
+    elif not (what := _missing_price(command)):
         try:
             slices.begin_entry(oms, order)
         except Unsliceable as error:
@@ -41,7 +39,7 @@ def place(oms: OrderDecision, command: PlaceEntry) -> None:
         oms.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
 
 
-def _priceless(command: PlaceEntry) -> str:
+def _missing_price(command: PlaceEntry) -> str:
     """Which price a command lacks that its type needs; empty if none."""
     if command.order_type in (OrderType.LIMIT, OrderType.SL) and command.price <= 0:
         return f"expected a price above 0 for {command.order_type.value}, found {command.price:g}"
@@ -100,15 +98,6 @@ def expire(oms: OrderDecision, order: Order) -> bool:
     return True
 
 
-def deny(oms: OrderDecision, order: Order, key: NetKey) -> bool:
-    """End an unsent entry, of this key, that may not be sent now nor soon; true if it did."""
-    reason = forbidden(oms, order, key)
-    if not reason:
-        return False
-    oms.unsent(order, OrderState.DENIED, "denied", reason)
-    return True
-
-
 def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
     """Why an entry, of this key, may not be sent now nor soon, a code first; empty if it may."""
     state = oms.state
@@ -129,7 +118,12 @@ def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
     if state.stopped and (churned := _churn_reason(oms, order)):
         return churned
     others = oms.open_orders(key)
-    return _opposed(oms, order, key, others) or _reserved(order, others)
+    if opposed := _opposed(oms, order, key, others):
+        return opposed
+    for other in others:
+        if other.state is OrderState.LOST and other.side is order.side:
+            return f"RESERVED: order {other.client_order_id} is lost and may still appear; {cure(other)}"
+    return ""
 
 
 def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order]) -> str:
@@ -146,13 +140,6 @@ def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order])
             if other.strategy == order.strategy and closing(oms, key, order.strategy):
                 continue
             return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
-    return ""
-
-
-def _reserved(order: Order, others: list[Order]) -> str:
-    for other in others:
-        if other.state is OrderState.LOST and other.side is order.side:
-            return f"RESERVED: order {other.client_order_id} is lost and may still appear; {cure(other)}"
     return ""
 
 
@@ -198,15 +185,11 @@ def goals_of(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
 
 def withdraw(oms: OrderDecision, wanted: Wanted, reason: str) -> None:
     """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
-    for name in _open_names(oms):
+    for name in sorted(name for names in oms.state.open_by_key.values() for name in names):
         order = oms.order(name)
         ending = order.evidence.cancel.wanted and not order.evidence.modify.by_replacement
         if order.purpose is Purpose.ENTRY and live(order) and not ending and wanted(order):
             withdraw_one(oms, order, reason)
-
-
-def _open_names(oms: OrderDecision) -> list[str]:
-    return sorted(name for _, names in oms.state.open_by_key.items() for name in names)
 
 
 def withdraw_one(oms: OrderDecision, order: Order, reason: str) -> None:
@@ -233,7 +216,7 @@ def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested
 def on_trading(oms: OrderDecision, message: TradingState) -> None:
     """A new level: under halt and reduce entries are withdrawn, resting ones too; normal lifts halts of instruments."""
     if message.level is TradingLevel.NORMAL:
-        for key, _ in oms.state.halted.sorted_items():
+        for key in sorted(oms.state.halted):
             if message.account in ("", key.account):
                 oms.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=oms.now))
         lift_churn_stops(oms, message.account, resumed=True)
@@ -247,12 +230,6 @@ def on_switch(oms: OrderDecision, message: StrategySwitch) -> None:
     """A strategy switched off: its entries are withdrawn, resting ones too."""
     if not message.enabled:
         withdraw(oms, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
-
-
-def saw_mode(oms: OrderDecision, account: str, mode: str) -> None:
-    """Record that the server is in the expected mode; that alone ends no wrong mode, an operator does."""
-    if account not in oms.state.wrong_mode:
-        oms.emit(AccountModeChanged(account=account, wrong_mode=False, message="", at_ns=oms.now, mode=mode))
 
 
 def set_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> None:

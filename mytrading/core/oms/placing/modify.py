@@ -5,7 +5,9 @@ A change is done when the order book shows it, and never because a call said so.
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from typing import Any
+
+from msgspec.structs import asdict, replace
 
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.placing import entries
@@ -23,18 +25,13 @@ SAME = 1e-4
 REPLACEMENT_VALID = 30 * SECOND
 
 
-def dropped(state: ModifyState) -> ModifyState:
-    """The state of a change that is not wanted any more."""
-    return replace(state, wanted=None, unproven=False, reads=0)
-
-
-def ended(state: ModifyState) -> ModifyState:
-    """The state of a change whose order has ended."""
-    return replace(dropped(state), out=False)
+def ended(state: ModifyState, **fields: Any) -> ModifyState:
+    """The state of a change whose order has ended, or that was refused."""
+    return replace(state, wanted=None, unproven=False, reads=0, out=False, **fields)
 
 
 def _drop(order: Order) -> OrderEvidence:
-    return replace(order.evidence, modify=dropped(order.evidence.modify))
+    return with_modify(order.evidence, wanted=None, unproven=False, reads=0)
 
 
 def own_terms(order: Order) -> OrderTerms:
@@ -60,8 +57,7 @@ def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order
     if not live(order) or order.evidence.cancel.wanted or under_way(order) or _equal(wanted, terms(order)):
         return order
     if order.state is OrderState.INITIALIZED:
-        change = {"price": wanted.price, "trigger_price": wanted.trigger_price, "quantity": wanted.quantity}
-        return oms.change(order, "changed", **change)
+        return oms.change(order, "changed", **asdict(wanted))
     if _equal(wanted, own_terms(order)):
         return oms.change(order, "modify_dropped", evidence=_drop(order))
     return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
@@ -139,7 +135,7 @@ def succeed(oms: OrderDecision, gone: Order) -> None:
         links=replace(gone.links, goal="", replaces=gone.client_order_id, replaced=gone.links.replaced + 1),
     )
     oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
-    state = replace(ended(gone.evidence.modify), by_replacement=False)
+    state = ended(gone.evidence.modify, by_replacement=False)
     oms.change(gone, "replaced", evidence=replace(gone.evidence, modify=state))
 
 
@@ -184,11 +180,11 @@ def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 
 def _refused(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     limits = oms.limits
-    wait = growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
-    until = outcome.ended_machine_ns + wait
-    told = f"refused: {outcome.message}"
-    state = replace(ended(order.evidence.modify), not_before_machine_ns=until)
-    oms.change(order, "modify_refused", message=told, evidence=replace(order.evidence, modify=state))
+    until = outcome.ended_machine_ns + growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
+    state = ended(order.evidence.modify, not_before_machine_ns=until)
+    oms.change(
+        order, "modify_refused", message=f"refused: {outcome.message}", evidence=replace(order.evidence, modify=state)
+    )
     if order.purpose is Purpose.STOP:
         what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
         oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
@@ -206,25 +202,19 @@ def read_back(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRea
     if state.out or read.began_machine_ns <= state.answered_machine_ns:
         return order
     if row.status is BrokerStatus.COMPLETE:
-        return _complete(oms, order, row)
+        # it filled as far as it goes, which may be less than is known here: someone made it smaller before
+        if not max(order.filled_seen, 1) <= row.quantity < order.quantity:
+            return order
+        if not state.calls:
+            _alert_change(oms, order, row)
+        return oms.change(order, "modified", quantity=row.quantity)
     if row.status not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING):
         return order
     if not state.unproven:
         return _drift(oms, order, row, read)
     if _shows(order, row, terms(order)):
-        shown = terms(order)
-        now = {"price": shown.price, "trigger_price": shown.trigger_price, "quantity": shown.quantity}
-        return oms.change(order, "modified", **now, message="", evidence=_drop(order))
+        return oms.change(order, "modified", **asdict(terms(order)), message="", evidence=_drop(order))
     return _unproven(oms, order, read)
-
-
-def _complete(oms: OrderDecision, order: Order, row: BrokerOrder) -> Order:
-    """It filled as far as it goes, which may be less than is known here: someone made it smaller before."""
-    if not max(order.filled_seen, 1) <= row.quantity < order.quantity:
-        return order
-    if not order.evidence.modify.calls:
-        _tell(oms, order, row)
-    return oms.change(order, "modified", quantity=row.quantity)
 
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
@@ -249,8 +239,7 @@ def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
 
 
 def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
-    """An earlier call took effect after all, or an operator changed the order at the broker: two reads, some time
-    apart.
+    """An earlier call took effect after all, or someone changed the order at the broker: two reads, some time apart.
 
     Where no call of ours was ever made the second read comes soon: what a stop no longer covers is bare.
     """
@@ -263,12 +252,15 @@ def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) 
     gap = oms.limits.ghost_gap if state.calls else oms.limits.modify_gap
     if read.began_machine_ns - state.answered_machine_ns < gap:
         return order
-    _tell(oms, order, row)
+    _alert_change(oms, order, row)
     ours = in_doubt(oms, order)
     evidence = with_modify(order.evidence, reads=0) if ours else _drop(order)
     changed = oms.change(order, "drifted", evidence=evidence, **_shown(order, row))
-    if not ours:
-        _follow(oms, changed)
+    level = oms.state.protections.get(order.owner)
+    moved = level is not None and (level.trigger, level.limit) != (changed.trigger_price, changed.price)
+    if not ours and order.purpose is Purpose.STOP and level is not None and level.state == "open" and moved:
+        # a stop that someone moved at the broker lies where its protection is now: it is not moved back
+        oms.protection(level, trigger=changed.trigger_price, limit=changed.price)
     return changed
 
 
@@ -282,18 +274,10 @@ def _shown(order: Order, row: BrokerOrder) -> dict[str, float]:
     return shown
 
 
-def _tell(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
+def _alert_change(oms: OrderDecision, order: Order, row: BrokerOrder) -> None:
     what = f"order {order.broker_order_id} of {order.instrument} shows {row.quantity} at {row.price:g}"
     what = f"{what} (trigger {row.trigger_price:g}), ours was {order.quantity} at {order.price:g}"
     oms.alert("ORDER_CHANGED", Severity.WARNING, order.client_order_id, f"{what}; the broker's is taken over")
-
-
-def _follow(oms: OrderDecision, stop: Order) -> None:
-    """A stop that someone moved at the broker lies where its protection is now: it is not moved back."""
-    level = oms.state.protections.get(stop.owner)
-    moved = level is not None and (level.trigger, level.limit) != (stop.trigger_price, stop.price)
-    if stop.purpose is Purpose.STOP and level is not None and level.state == "open" and moved:
-        oms.protection(level, trigger=stop.trigger_price, limit=stop.price)
 
 
 def _agrees(order: Order, row: BrokerOrder) -> bool:

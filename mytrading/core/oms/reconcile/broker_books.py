@@ -63,9 +63,9 @@ def void(state: State, read: BooksRead) -> bool:
 
 def _ours_today(state: State, account: str) -> set[str]:
     """The instruments of an account in which we ordered today, hold something, or doubt what is held."""
-    ordered = {order.instrument for _, order in state.orders.items() if order.account == account}
+    ordered = {order.instrument for order in state.orders.values() if order.account == account}
     tables = (state.owners, state.unmanaged, state.mismatches)
-    return ordered | {key.instrument for table in tables for key, _ in table.items() if key.account == account}
+    return ordered | {key.instrument for table in tables for key in table if key.account == account}
 
 
 def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
@@ -106,7 +106,7 @@ def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
             behind |= order_updates.on_hidden(oms, order, read)
-    for name, _ in oms.state.carried.sorted_items():
+    for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)
     return behind
 
@@ -160,7 +160,7 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     for row in read.positions or ():
         key = NetKey(read.account, row.instrument, row.product)
         broker[key] = broker.get(key, 0) + row.quantity
-    known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key, _ in table.items()]
+    known = [key for table in (state.owners, state.unmanaged, state.mismatches) for key in table]
     keys = set(broker) | {key for key in known if key.account == read.account}
     for key in sorted(keys):
         if _quiet(oms, key, read):

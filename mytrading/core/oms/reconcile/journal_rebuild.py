@@ -102,15 +102,13 @@ def _hold_back(oms: OrderDecision) -> None:
 
     So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
     """
-    for name in sorted(oms.state.open_goals.keys()):
+    for name in sorted(oms.state.open_goals):
         goal = oms.state.goals.get(name)
         if goal is not None:
             oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
-    for owned, _ in oms.state.guarding.sorted_items():
-        guarding = oms.state.protections.get(owned)
-        if guarding is not None:
-            oms.protection(guarding, waits_machine_ns=max(oms.machine, 1))
-    for name in sorted(oms.state.open_flattens.keys()):
+    for guarding in oms.state.open_protections():
+        oms.protection(guarding, waits_machine_ns=max(oms.machine, 1))
+    for name in sorted(oms.state.open_flattens):
         level = oms.state.flattens.get(name)
         if level is not None:
             oms.flatten(level, wary=True)
@@ -205,9 +203,8 @@ def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
 
     Not those of units the day began with that its positions do not show: a stop of the day before may have sold them.
     """
-    for owned, _ in oms.state.guarding.sorted_items():
-        level = oms.state.protections.get(owned)
-        if level is not None and level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
+    for level in oms.state.open_protections():
+        if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun
             if not (carried and overnight.may_be_filled(level.net, oms.state, read)):
                 oms.protection(level, waits_machine_ns=0)
@@ -216,8 +213,9 @@ def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
 def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     if row.order_type is not OrderType.SL:
         return False
-    levels = [level for name, _ in oms.state.guarding.sorted_items() if (level := oms.state.protections.get(name))]
-    alike = [level for level in levels if level.account == read.account and _is_stop_of(level, row)]
+    alike = [
+        level for level in oms.state.open_protections() if level.account == read.account and _is_stop_of(level, row)
+    ]
     if not alike or _is_sought(oms, alike[0].net, row):
         return False
     level = max(alike, key=lambda level: broker_stops.missing(oms, level))

@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
-from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.evidence import overnight
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import UNRESOLVED, live, with_cancel
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.enums import OrderState, Severity
-from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Candidate
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead
@@ -62,9 +61,7 @@ def conclude(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
             level,
             done=True,
             at_ns=oms.now,
-            foreign=sum(
-                1 for place, _ in state.foreign.items() if place[0] == read.account and place not in state.by_broker
-            ),
+            foreign=sum(1 for place in state.foreign if place[0] == read.account and place not in state.by_broker),
             unmanaged=tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
             unresolved=tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
         )
@@ -73,7 +70,7 @@ def conclude(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
 
 def _open(oms: OrderDecision, read: BooksRead) -> bool:
     """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
-    if any(key.account == read.account for key, _ in oms.state.mismatches.items()):
+    if any(key.account == read.account for key in oms.state.mismatches):
         return True
     for key, names in oms.state.open_by_key.items():
         if key.account == read.account and any(
@@ -84,46 +81,41 @@ def _open(oms: OrderDecision, read: BooksRead) -> bool:
         order = oms.order(name)
         if of == read.account and order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate):
             return True  # its next sighting binds it
-    return any(key.account == read.account and _moved_since(oms, key, read) for key, _ in oms.state.owners.items())
-
-
-def _moved_since(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """Something of the key moved after the read began; what only waits for an unknown fate is explained by it."""
-    if any(order.state in UNRESOLVED for order in oms.open_orders(key)):
-        return False
-    return (oms.state.touched.get(key) or 0) >= read.began_machine_ns
+    moved = (
+        key
+        for key in oms.state.owners
+        if key.account == read.account and (oms.state.touched.get(key) or 0) >= read.began_machine_ns
+    )  # what only waits for an unknown fate is explained by it
+    return any(not any(order.state in UNRESOLVED for order in oms.open_orders(key)) for key in moved)
 
 
 def _words(order: Order) -> str:
     return f"{order.client_order_id}: {order.side} {order.quantity} {order.instrument}"
 
 
-# contracts that are over
-
-
 def drop_expired(oms: OrderDecision) -> None:
     """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
-    today = ist_date(oms.now).isoformat()
     for _, order in oms.state.orders.sorted_items():
-        if live(order) and _is_past(order.instrument, today):
+        if live(order) and _is_past(order.instrument, oms.now):
             text = f"{_words(order)}: the contract expired"
             evidence = with_cancel(order.evidence, wanted=False)
             oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
             note(oms, order.account, "expired", text)
     for _, position in oms.state.positions.sorted_items():
-        if (position.quantity or position.quantity_seen) and _is_past(position.instrument, today):
+        if (position.quantity or position.quantity_seen) and _is_past(position.instrument, oms.now):
             _drop(oms, position)
 
 
 def _drop(oms: OrderDecision, position: Position) -> None:
+    owner = position.owner
     units = -position.quantity
     oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", units)
     for _, goal in oms.state.goals.sorted_items():
-        if goal.state != "done" and goal.net == position.net and goal.strategy == position.strategy:
+        if goal.state != "done" and goal.owner == owner:
             oms.goal(goal, state="done", message="the contract expired")
-    for _, level in oms.state.protections.sorted_items():
-        if level.state != "done" and level.net == position.net and level.strategy == position.strategy:
-            oms.protection(level, state="done")
+    level = oms.state.protections.get(owner)
+    if level is not None and level.state != "done":
+        oms.protection(level, state="done")
     text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(oms, position)}"
     note(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
@@ -140,10 +132,6 @@ def _told(oms: OrderDecision, position: Position) -> str:
     return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""
 
 
-def _is_past(instrument: str, today: str) -> bool:
-    try:
-        exchange, symbol = split_id(instrument)
-        expiry = parse_symbol(symbol, exchange).expiry
-    except ValueError:
-        return False
-    return expiry is not None and expiry.isoformat() < today
+def _is_past(instrument: str, now: int) -> bool:
+    expiry = overnight.expiry_of(instrument)
+    return expiry is not None and expiry < ist_date(now)

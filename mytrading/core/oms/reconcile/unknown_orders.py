@@ -305,7 +305,7 @@ def _goals(oms: OrderDecision, order: Order) -> list[Goal]:
     if order.purpose is not Purpose.STOP:
         own = oms.state.goals.get(order.links.goal)
         return [own] if own is not None else []
-    found = [oms.state.goals.get(name) for name, _ in oms.state.open_goals.sorted_items()]
+    found = [oms.state.goals.get(name) for name in sorted(oms.state.open_goals)]
     key = order.net
     return [goal for goal in found if goal and goal.net == key and goal.strategy == order.strategy]
 

@@ -249,7 +249,7 @@ def _closed(state: State, row: CloseGoal) -> None:
 
 def _end_baskets(state: State, account: str, strategy: str) -> None:
     """What is closed or withdrawn waits for no more legs; an empty field means all."""
-    for basket, _ in state.baskets.sorted_items():
+    for basket in sorted(state.baskets):
         if account in ("", basket[0]) and strategy in ("", basket[1]):
             state.drop(state.baskets, basket)
 

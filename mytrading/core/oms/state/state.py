@@ -182,6 +182,10 @@ class State:
             return []
         return [order for name in sorted(names) if (order := self.orders.get(name))]
 
+    def open_protections(self) -> list[Protection]:
+        """Protections that are not done, by owner."""
+        return [level for owned in sorted(self.guarding) if (level := self.protections.get(owned))]
+
     def holders(self, key: NetKey) -> list[Position]:
         """Positions of the key that are not flat or not sure to be, by owner."""
         if not (names := self.owners.get(key)):
