@@ -34,7 +34,8 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
     if read.account in oms.state.wrong_mode:
         return
-    read = _readable(oms, read)
+    if void(oms.state, read):
+        read = msgspec.structs.replace(read, orders=None, trades=None, positions=None)
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
         unknown_orders.resolve(oms, evidence)
@@ -48,24 +49,17 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
     startup.conclude(oms, read, behind=evidence.behind)
 
 
-def _readable(oms: OrderDecision, read: BooksRead) -> BooksRead:
-    """The read, void if a row of an instrument that concerns us could not be read."""
-    return msgspec.structs.replace(read, orders=None, trades=None, positions=None) if void(oms.state, read) else read
-
-
 def void(state: State, read: BooksRead) -> bool:
     """True if a row of an instrument that concerns us could not be read: such a book shows too little.
 
     A row of someone else's instrument spoils nothing of ours.
     """
-    return bool(read.unread) and not _ours_today(state, read.account).isdisjoint(read.unread)
-
-
-def _ours_today(state: State, account: str) -> set[str]:
-    """The instruments of an account in which we ordered today, hold something, or doubt what is held."""
-    ordered = {order.instrument for order in state.orders.values() if order.account == account}
+    if not read.unread:
+        return False
+    ordered = {order.instrument for order in state.orders.values() if order.account == read.account}
     tables = (state.owners, state.unmanaged, state.mismatches)
-    return ordered | {key.instrument for table in tables for key in table if key.account == account}
+    ours = ordered | {key.instrument for table in tables for key in table if key.account == read.account}
+    return not ours.isdisjoint(read.unread)
 
 
 def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
@@ -79,7 +73,8 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
         else:
             ours.append((order, row))
     behind = False
-    for order, row in sorted(ours, key=_when_made):
+    # books list the newest first: an exit booked before its entry would be a position of the other side
+    for order, row in sorted(ours, key=lambda found: found[0].created_ns):
         now = oms.order(order.client_order_id)
         behind |= order_updates.on_row(oms, now, row, trades.get(row.broker_order_id), read)
     shown = {order.client_order_id for order, _ in ours}
@@ -91,17 +86,13 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
-def _when_made(found: tuple[Order, BrokerOrder]) -> int:
-    """Books list the newest first: an exit booked before its entry would be a position of the other side."""
-    return found[0].created_ns
-
-
 def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
         if order.client_order_id not in shown:
             behind |= order_updates.on_missing(oms, order, read)
-    for order in _known_today(oms, read.account):
+    names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
+    for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         if not read.orders:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
@@ -119,12 +110,6 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
         order_updates.settle_sighted(oms, order, overnight.average(order.net, read))
-
-
-def _known_today(oms: OrderDecision, account: str) -> list[Order]:
-    """Orders of today that are known to stand in the account's order book."""
-    names = [name for (of, _), name in oms.state.by_broker.items() if of == account]
-    return [oms.order(name) for name in sorted(names) if name not in oms.state.carried]
 
 
 def _loose_trades(
@@ -204,7 +189,8 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         return
     if mismatch is None or mismatch.broker != net:
         _disagree(oms, key, net, read)
-    elif _agrees(oms, mismatch, read):
+    elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap and (read.positions or mismatch.read):
+        # a second read agrees; two empty books never prove anything
         if trade_book.speaks_against(oms, key, read):
             _contradict(oms, key, mismatch)
             return
@@ -224,12 +210,6 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
             "POSITION_DISPUTED", Severity.WARNING, disputed_subject(key), f"{what}; it is read again, entries wait"
         )
     oms.read(key.account, "mismatch", positions=True)
-
-
-def _agrees(oms: OrderDecision, mismatch: MismatchSeen, read: BooksRead) -> bool:
-    """A second read agrees if it is later by the gap; two empty books never prove anything."""
-    later = read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap
-    return later and bool(read.positions or mismatch.read)
 
 
 def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
@@ -269,9 +249,7 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
     oms.emit(
         MismatchSeen(
-            account=mismatch.account,
-            instrument=mismatch.instrument,
-            product=mismatch.product,
+            **mismatch.net._asdict(),
             broker=mismatch.broker,
             read=mismatch.read,
             machine_ns=mismatch.machine_ns,

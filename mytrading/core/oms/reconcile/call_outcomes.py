@@ -27,13 +27,9 @@ def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
     elif outcome.call is Call.CANCEL and order.evidence.cancel.out:
         _cancelled(oms, order, outcome)
     elif outcome.call is Call.MODIFY and order.evidence.modify.out:
-        _modified(oms, order, outcome)
-
-
-def _modified(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    if outcome.outcome is Outcome.WRONG_MODE:
-        wrong_mode(oms, order.account, outcome.message)
-    modify.answered(oms, order, outcome)
+        if outcome.outcome is Outcome.WRONG_MODE:
+            wrong_mode(oms, order.account, outcome.message)
+        modify.answered(oms, order, outcome)
 
 
 def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
@@ -51,7 +47,8 @@ def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     call = replace(order.call, began_machine_ns=outcome.began_machine_ns, ended_machine_ns=outcome.ended_machine_ns)
     bound = None
-    if _was_there_before(oms, order, outcome):
+    first_seen = oms.state.foreign.get((order.account, outcome.broker_order_id))
+    if first_seen is not None and first_seen <= outcome.began_machine_ns:
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
         oms.illegal(order, what)
     else:
@@ -60,12 +57,6 @@ def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
         unknown(oms, oms.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
     elif bound is not None:
         oms.read(order.account, "accepted")
-
-
-def _was_there_before(oms: OrderDecision, order: Order, outcome: CallOutcome) -> bool:
-    """True if the answer names an order that was nobody's before the call began, which cannot have made it."""
-    first_seen = oms.state.foreign.get((order.account, outcome.broker_order_id))
-    return first_seen is not None and first_seen <= outcome.began_machine_ns
 
 
 def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:

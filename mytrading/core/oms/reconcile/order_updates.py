@@ -53,10 +53,10 @@ def on_report(oms: OrderDecision, report: OrderReport) -> None:
     order = ours(oms, report.account, row)
     if order is None or _impossible(oms, order, row):
         return
-    _learn(oms, order, row, _reported_by_stream(oms, order, row, report.received_machine_ns))
+    _learn(oms, order, row, _with_update(oms, order, row, report.received_machine_ns))
 
 
-def _reported_by_stream(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns: int) -> OrderEvidence:
+def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns: int) -> OrderEvidence:
     """The evidence with an order update: a first sighting of a fill voids an earlier end, a new end is pending."""
     units = row.quantity if row.status is BrokerStatus.COMPLETE else (row.filled or 0)
     evidence, end = order.evidence, order.evidence.end
@@ -100,8 +100,9 @@ def on_row(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTra
     if order.state in RESTING:
         order = modify.read_back(oms, order, row, read)
     fills = _levels(order, row, trades)
-    if _repeats(order, row, fills):
-        return False
+    settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
+    if settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills:
+        return False  # most rows of a day repeat what is known of a filled order
     reading = _reading(oms, order, row, fills, trades, read)
     if order.state in TERMINAL:
         return _on_ended(oms, order, row, fills, reading)
@@ -111,12 +112,6 @@ def on_row(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTra
         order, evidence, fills = _judge_fill(oms, order, evidence, fills, reading)
     _learn(oms, order, row, _with_fills(evidence, fills), proven=judged.verdict is OrderVerdict.END_PROVEN)
     return reading.fewer
-
-
-def _repeats(order: Order, row: BrokerOrder, fills: ReportedFills) -> bool:
-    """True of a filled order of which the row shows what is known: most rows of a day are such."""
-    settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
-    return settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills
 
 
 def _reading(
@@ -196,12 +191,17 @@ def on_trades(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
     _learn(oms, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
 
 
+def reading_of(oms: OrderDecision, read: BooksRead) -> OrderReading:
+    """A read as `judge` takes it, without a row of an order."""
+    return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)
+
+
 def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """A resting order is not in a whole order book: recorded at the second read, never taken for cancelled.
 
     True while the absence only shows that the read is behind.
     """
-    reading = _absent(oms, order, read)
+    reading = reading_of(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
@@ -214,18 +214,12 @@ def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
 
 
-def _absent(oms: OrderDecision, order: Order, read: BooksRead) -> OrderReading:
-    """A read whose order book does not list the order."""
-    carried = order.client_order_id in oms.state.carried
-    return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns, carried=carried)
-
-
 def on_hidden(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """A filled order of today is not in the order book: the read shows the time before it.
 
     True until the order has been missing for so long that the book must be said to have dropped it.
     """
-    verdict, evidence = judge(order, order.evidence, _absent(oms, order, read), OrderCase.FILLED_ABSENT)
+    verdict, evidence = judge(order, order.evidence, reading_of(oms, read), OrderCase.FILLED_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
     elif verdict is OrderVerdict.DROPPED:
@@ -238,8 +232,8 @@ def on_hidden(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
 
-    What an exit or stop filled before its day was over, while nobody here looked, the positions alone tell now. So it
-    is with what one source told of it; of an entry that counts, and stays guarded, unless the positions take it back.
+    Only the positions show now what an exit or stop filled late in its day, and what one source reported of it. What
+    one source reported of an entry counts, and stays guarded, unless the positions take it back.
     """
     unknown = order.state in UNRESOLVED
     what = f"{order.side} {order.quantity} {order.instrument} of an earlier day is in no book of today: ended"
@@ -290,14 +284,6 @@ def _traded(fills: ReportedFills, trades: BrokerTrades) -> ReportedFills:
     return replace(fills, trades=trades.quantity, trade_value=trades.value)
 
 
-def _ended(evidence: OrderEvidence, state: OrderState) -> OrderEvidence:
-    """The evidence of an order that just ended; one that is replaced keeps the terms for its successor."""
-    replaced = evidence.modify.by_replacement and state is OrderState.CANCELLED
-    change = replace(evidence.modify, out=False) if replaced else modify.ended(evidence.modify)
-    cancel = replace(evidence.cancel, wanted=False)
-    return replace(evidence, end=None, flapped=False, match=None, cancel=cancel, modify=change)
-
-
 def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
@@ -306,12 +292,12 @@ def _learn(
     status = row.status if row else None
     state = _state_after(order, fills, status, proven)
     if state in TERMINAL and order.state not in TERMINAL:
-        evidence = _ended(evidence, state)
-    fields: dict[str, Any] = {
-        "filled_seen": fills.seen,
-        "filled": fills.confirmed,
-        "average_price": fills.average_price,
-    }
+        # an order that is replaced keeps the terms for its successor
+        change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
+        change = replace(change, out=False) if replaced else modify.ended(change)
+        evidence = replace(with_cancel(evidence, wanted=False), end=None, flapped=False, match=None, modify=change)
+    fields: dict[str, Any] = {"filled_seen": fills.seen, "filled": fills.confirmed}
+    fields["average_price"] = fills.average_price
     if row is not None and row.message and state in (OrderState.REJECTED, OrderState.CANCELLED):
         fields["message"] = row.message
     fields = {name: value for name, value in fields.items() if getattr(order, name) != value}
@@ -324,7 +310,10 @@ def _learn(
             if order.state in TERMINAL:
                 modify.filled_late(oms, changed, changed.filled_seen - order.filled_seen)
         _book(oms, order, changed)
-        _overfilled(oms, order, changed)
+        if changed.filled > changed.quantity and order.filled <= order.quantity:
+            what = f"order for {changed.quantity} of {changed.instrument} filled {changed.filled}"
+            oms.halt(changed.net, what)
+            oms.alert("ORDER_OVERFILLED", Severity.CRITICAL, changed.client_order_id, what)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
             slices.refused(oms, changed, changed.message)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
@@ -377,9 +366,8 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
         return
     dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
     if abs(dearer) > 1e-6:
-        oms.adjusted(
-            position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now), "correction", 0
-        )
+        repriced = position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now)
+        oms.adjusted(repriced, "correction", 0)
     oms.record_sighting(after)
 
 
@@ -398,13 +386,6 @@ def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
         purpose=Purpose.EXIT,
     )
     exit_goals.start(oms, goal)
-
-
-def _overfilled(oms: OrderDecision, before: Order, after: Order) -> None:
-    if after.filled > after.quantity and before.filled <= before.quantity:
-        what = f"order for {after.quantity} of {after.instrument} filled {after.filled}"
-        oms.halt(after.net, what)
-        oms.alert("ORDER_OVERFILLED", Severity.CRITICAL, after.client_order_id, what)
 
 
 def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
@@ -452,13 +433,8 @@ def _fill_denied(
 
 def _net_denies_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
-    key = order.net
-    net = sum(
-        row.quantity for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)
-    )
-    unmanaged = oms.state.unmanaged.get(key)
-    known = sum(position.quantity for position in oms.state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
-    return (net - known) * order.side.sign <= 0
+    net = overnight.net_of(order.net, read) - overnight.known_units(oms.state, order.net)
+    return net * order.side.sign <= 0
 
 
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:

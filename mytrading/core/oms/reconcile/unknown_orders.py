@@ -18,9 +18,8 @@ from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, same_fingerprint
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity
-from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Candidate, Unseen
-from mytrading.messages.orders import Goal, Order, Protection
+from mytrading.messages.orders import Goal, Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 from mytrading.messages.run_config import UnknownExit
 
@@ -48,7 +47,9 @@ def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
     )
     taken: set[str] = set()
     for place, order in enumerate(seekers):
-        if _in_flight_twin(oms, order):
+        # a call that is still out may be the maker of any matching row: decide when it has answered
+        calling = (other for other in oms.open_orders(order.net) if other.state is OrderState.SUBMITTED)
+        if any(_twins(order, other) for other in calling):
             continue
         rivals = sum(_twins(order, other) for other in seekers[place:])
         _resolve(oms, order, rivals, sorted_read, taken)
@@ -56,11 +57,6 @@ def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
 
 def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
-
-
-def _in_flight_twin(oms: OrderDecision, order: Order) -> bool:
-    """A call that is still out may be the maker of any matching row: decide when it has answered."""
-    return any(other.state is OrderState.SUBMITTED and _twins(order, other) for other in oms.open_orders(order.net))
 
 
 def _resolve(oms: OrderDecision, order: Order, rivals: int, sorted_read: SortedRead, taken: set[str]) -> None:
@@ -123,14 +119,8 @@ def _listed(
 
 
 def _reading(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
-    read = sorted_read.read
-    return OrderReading(
-        oms.limits,
-        read.began_machine_ns,
-        read.ended_machine_ns,
-        behind=sorted_read.behind,
-        carried=order.client_order_id in oms.state.carried,
-    )
+    reading = order_updates.reading_of(oms, sorted_read.read)
+    return reading._replace(behind=sorted_read.behind, carried=order.client_order_id in oms.state.carried)
 
 
 def _shown_prices(order: Order, row: BrokerOrder) -> dict[str, Any]:
@@ -196,7 +186,9 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         kind = "stop" if order.purpose is Purpose.STOP else "exit"
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
-            position_corrections.correct(oms, order.net, _net(sorted_read.read, order.net), sorted_read.read)
+            position_corrections.correct(
+                oms, order.net, overnight.net_of(order.net, sorted_read.read), sorted_read.read
+            )
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
         if not same_try:
@@ -221,15 +213,8 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
         return overnight.is_untouched_delivery(oms.state, key)
-    unmanaged = oms.state.unmanaged.get(key)
-    expected = sum(position.quantity for position in oms.state.holders(key))
-    expected += unmanaged.quantity if unmanaged else 0
-    return _net(read, key) - expected in (0, _by_strangers(oms, order, sorted_read))
-
-
-def _net(read: BooksRead, key: NetKey) -> int:
-    rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
-    return sum(row.quantity for row in rows)
+    moved = overnight.net_of(key, read) - overnight.known_units(oms.state, key)
+    return moved in (0, _by_strangers(oms, order, sorted_read))
 
 
 def _fresh_trades(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> list[BrokerTrades]:
@@ -270,7 +255,7 @@ def _retry_used(oms: OrderDecision, order: Order) -> bool:
     senders = _goals(oms, order)
     if order.purpose is not Purpose.STOP:
         return any(goal.ghosts for goal in senders)
-    level = _protection(oms, order)
+    level = oms.state.protections.get(order.owner)
     again = level is not None and level.ghosts > 0 and order.call.began_machine_ns >= level.ghost_machine_ns
     return again and not senders
 
@@ -278,7 +263,7 @@ def _retry_used(oms: OrderDecision, order: Order) -> bool:
 def _use_retry(oms: OrderDecision, order: Order) -> None:
     """Count that this one was given up: the one order that follows is the last."""
     senders = _goals(oms, order)
-    level = _protection(oms, order)
+    level = oms.state.protections.get(order.owner) if order.purpose is Purpose.STOP else None
     for goal in senders:
         if not goal.ghosts:
             oms.goal(goal, ghosts=1)
@@ -305,13 +290,5 @@ def _goals(oms: OrderDecision, order: Order) -> list[Goal]:
     if order.purpose is not Purpose.STOP:
         own = oms.state.goals.get(order.links.goal)
         return [own] if own is not None else []
-    found = [oms.state.goals.get(name) for name in sorted(oms.state.open_goals)]
-    key = order.net
-    return [goal for goal in found if goal and goal.net == key and goal.strategy == order.strategy]
-
-
-def _protection(oms: OrderDecision, order: Order) -> Protection | None:
-    """The protection that sends the next stop."""
-    if order.purpose is not Purpose.STOP:
-        return None
-    return oms.state.protections.get(order.owner)
+    found = (oms.state.goals[name] for name in sorted(oms.state.open_goals))
+    return [goal for goal in found if goal.owner == order.owner]
