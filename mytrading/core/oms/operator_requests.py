@@ -1,6 +1,8 @@
-"""What people ask of single orders: cancel one, or change its price, trigger or quantity.
+"""Requests of operators: cancel or change an order, claim unmanaged units, resolve an unknown fate, place a test order.
 
-Every request is answered by a row of its order, one that is turned down by a message that begins with `refused`.
+A refused request for an order is answered by a row of the order whose message begins with `refused`. A claim moves
+units and makes none. A resolution overrules what is likely, never what is certain: an order is bound to no order of
+another owner, instrument, side or product.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, live, same_fingerprint, with_cancel
 from mytrading.core.time import SECOND
-from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import (
     CancelRequested,
@@ -31,45 +32,33 @@ from mytrading.messages.orders import Order, Position, Protection
 from mytrading.messages.reports import BrokerOrder
 
 REFUSED = "refused: "
-_STOPS = (OrderType.SL, OrderType.SL_M)
-_PRICED = (OrderType.LIMIT, OrderType.SL)
 
 
 def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
     """Cancel one order, whether or not it has left us."""
-    order = _asked(oms, message)
+    order = _requested(oms, message)
     if order is None:
         return
-    why = _why_not_cancel(order, message)
+    why = "" if live(order) else f"expected a live order, found one that ended {order.state}"
+    if not why and order.purpose.reduces and not (message.force and message.reason):
+        why = forced_only(order)
+    links = replace(order.links, request=message.id)
     if why:
-        _refuse(oms, order, message.id, why)
+        oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
     level = _protection_of(oms, order)
     if level is not None:
         broker_stops.release(oms, level, message.reason)
-    order = oms.change(order, "requested", links=replace(order.links, request=message.id))
+    order = oms.change(order, "requested", links=links)
     entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
-def _asked(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
+def _requested(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
     order = oms.state.orders.get(message.order)
     if order is None:
         what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
         oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
-
-
-def _refuse(oms: OrderDecision, order: Order, request: str, why: str) -> None:
-    links = replace(order.links, request=request)
-    oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
-
-
-def _why_not_cancel(order: Order, message: CancelRequested) -> str:
-    if not live(order):
-        return f"expected a live order, found one that ended {order.state}"
-    if order.purpose.reduces and not (message.force and message.reason):
-        return forced_only(order)
-    return ""
 
 
 def forced_only(order: Order) -> str:
@@ -89,15 +78,15 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
 
 def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
     """Change one order; of a stop, the prices of the protection that it belongs to."""
-    order = _asked(oms, message)
+    order = _requested(oms, message)
     if order is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
-    why = why_not_modify(order, wanted) or _why_not_now(oms, order)
+    why, links = why_not_modify(order, wanted) or _why_not_now(oms, order), replace(order.links, request=message.id)
     if why:
-        _refuse(oms, order, message.id, why)
+        oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
-    order = oms.change(order, "requested", links=replace(order.links, request=message.id), message="")
+    order = oms.change(order, "requested", links=links, message="")
     level = _protection_of(oms, order)
     if level is not None:
         oms.protection(level, trigger=wanted.trigger_price, limit=wanted.price)
@@ -123,24 +112,15 @@ def why_not_modify(order: Order, wanted: OrderTerms) -> str:
         return "an exit is tried, and re-priced, until the position is flat"
     if wanted == modify.own_terms(order):
         return "expected another price, trigger or quantity than it has, found none"
-    return _unfit(order, wanted) or _wrong_quantity(order, wanted)
-
-
-def _unfit(order: Order, wanted: OrderTerms) -> str:
     kind = order.order_type
-    if wanted.price != order.price and kind not in _PRICED:
+    if wanted.price != order.price and kind not in (OrderType.LIMIT, OrderType.SL):
         return f"a price is for LIMIT and SL orders, this one is {kind}"
-    if wanted.trigger_price != order.trigger_price and kind not in _STOPS:
+    if wanted.trigger_price != order.trigger_price and kind not in (OrderType.SL, OrderType.SL_M):
         return f"a trigger is for SL and SL-M orders, this one is {kind}"
     if kind is OrderType.SL and (wanted.price - wanted.trigger_price) * order.side.sign < 0:
         word = "at or above" if order.side is Side.BUY else "at or below"
-        return (
-            f"a {order.side} stop's price must be {word} its trigger {wanted.trigger_price:g}, found {wanted.price:g}"
-        )
-    return ""
-
-
-def _wrong_quantity(order: Order, wanted: OrderTerms) -> str:
+        must = f"must be {word} its trigger {wanted.trigger_price:g}"
+        return f"a {order.side} stop's price {must}, found {wanted.price:g}"
     if wanted.quantity == order.quantity:
         return ""
     if order.purpose is Purpose.STOP:
@@ -148,9 +128,8 @@ def _wrong_quantity(order: Order, wanted: OrderTerms) -> str:
     if wanted.quantity > order.quantity:
         return f"quantity may only be lowered from {order.quantity}, found {wanted.quantity}: risk sized it; enter anew"
     if wanted.quantity <= order.filled_seen:
-        return (
-            f"quantity must be above the {order.filled_seen} that are filled, found {wanted.quantity}; cancel the rest"
-        )
+        found = f"found {wanted.quantity}; cancel the rest"
+        return f"quantity must be above the {order.filled_seen} that are filled, {found}"
     return ""
 
 
@@ -173,21 +152,15 @@ def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
         return
     sign = 1 if found.quantity > 0 else -1
     units = sign * (request.quantity or abs(found.quantity))
-    position = _give(oms, key, found, units, request)
+    owner = OwnerKey(*key, request.strategy)
+    known = oms.state.positions.get(owner) or Position(**owner._asdict(), run="")
+    run = known.run if known.quantity else content_id("run", request.strategy, request.id)
+    position = position_ledger.book(known, units, request.price or found.average_price, oms.now, run).position
+    position_corrections.leave_unmanaged(oms, key, found.quantity - units, found.average_price)
+    oms.adjusted(replace(position, quantity_seen=known.quantity_seen + units), "claim", units)
     _guard(oms, position, units, request)
     left = abs(found.quantity - units)
     oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
-
-
-def _give(oms: OrderDecision, key: NetKey, found: UnmanagedChanged, units: int, request: ClaimRequested) -> Position:
-    owned = OwnerKey(*key, request.strategy)
-    position = oms.state.positions.get(owned) or Position(**owned._asdict(), run="")
-    run = position.run if position.quantity else content_id("run", request.strategy, request.id)
-    price = request.price or found.average_price
-    booked = position_ledger.book(position, units, price, oms.now, run).position
-    position_corrections.leave_unmanaged(oms, key, found.quantity - units, found.average_price)
-    oms.adjusted(replace(booked, quantity_seen=position.quantity_seen + units), "claim", units)
-    return booked
 
 
 def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
@@ -202,17 +175,21 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: Cla
     known = oms.state.unmanaged.get(key)
     if not (request.price or (known and known.average_price)):
         return f"the broker does not say what {where} cost: name it with --price"
-    return (
-        _closing_problem(oms, key, request)
-        or _opposed_problem(oms, key, unmanaged, request.strategy)
-        or _stop_problem(oms, key, unmanaged, request)
-    )
+    if closing := "" if request.to_close else _closing_problem(oms, key, request):
+        return closing
+    for position in oms.state.holders(key):
+        held = position.quantity or position.quantity_seen
+        if held * unmanaged < 0:
+            return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
+    for order in oms.open_orders(key):
+        if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
+            who = request.strategy
+            return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {who})"
+    return _stop_problem(oms, key, unmanaged, request) if request.stop else ""
 
 
 def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
-    if request.to_close:
-        return ""
     goal = next(entries.goals_of(oms, key, request.strategy), None)
     level = flatten.standing(oms, OwnerKey(*key, request.strategy))
     if goal is not None:
@@ -232,33 +209,21 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -
     )
 
 
-def _opposed_problem(oms: OrderDecision, key: NetKey, unmanaged: int, strategy: str) -> str:
-    for position in oms.state.holders(key):
-        held = position.quantity or position.quantity_seen
-        if held * unmanaged < 0:
-            return f"OPPOSED: {position.strategy} holds {held} of {key.instrument}, {unmanaged} would oppose it"
-    for order in oms.open_orders(key):
-        if order.purpose is Purpose.ENTRY and order.state in LIVE and order.side.sign * unmanaged < 0:
-            return f"OPPOSED: {order.strategy} has an entry {order.side} out; withdraw it first (for {strategy})"
-    return ""
-
-
 def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
-    owned = OwnerKey(*key, request.strategy)
-    standing, held = oms.state.protections.get(owned), oms.state.positions.get(owned)
+    owner = OwnerKey(*key, request.strategy)
+    standing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
     stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
-    if request.stop and standing is not None and stands and standing.trigger != request.stop:
+    if standing is not None and stands and standing.trigger != request.stop:
         return f"{request.strategy} has its stop at {standing.trigger:g} there, which would guard these too; no --stop"
     beyond = (request.stop - request.stop_limit) * unmanaged
-    if request.stop and (not request.stop_limit or beyond < 0):
+    if not request.stop_limit or beyond < 0:
         side = "below" if unmanaged > 0 else "above"
         return f"expected a stop limit at or {side} the trigger {request.stop:g}, found {request.stop_limit:g}"
     return ""
 
 
 def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
-    owned = position.owner
-    standing = oms.state.protections.get(owned)
+    standing = oms.state.protections.get(position.owner)
     if standing is not None and standing.state != "done":
         if not broker_stops.is_flat(position):
             return
@@ -267,7 +232,7 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimReq
         return
     oms.protection(
         Protection(
-            **owned._asdict(),
+            **position.owner._asdict(),
             id=content_id("protection", request.id),
             run=position.run,
             cause=request.id,
@@ -278,15 +243,12 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimReq
     )
 
 
-RESOLVABLE = UNRESOLVED | ABSENT
-
-
 def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
     """Bind or give up the order, and answer; what speaks against it is the answer."""
     order = oms.state.orders.get(request.order)
     if order is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
-    elif order.state not in RESOLVABLE:
+    elif order.state not in UNRESOLVED | ABSENT:
         what = f"expected an order that is UNKNOWN, PARKED, LOST or GHOST, found {order.state}: its fate is known"
         oms.answer(request.id, what, "")
     elif request.broker_order_id:

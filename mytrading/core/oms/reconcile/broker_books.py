@@ -247,15 +247,7 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
-    oms.emit(
-        MismatchSeen(
-            **mismatch.net._asdict(),
-            broker=mismatch.broker,
-            read=mismatch.read,
-            machine_ns=mismatch.machine_ns,
-            cleared=True,
-        )
-    )
+    oms.emit(msgspec.structs.replace(mismatch, cleared=True, contradicted=False, unheard_machine_ns=0))
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 
