@@ -16,7 +16,6 @@ from mytrading.core.oms.state.state import State, uneasy
 from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live, with_cancel
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
-from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
 from mytrading.messages.orders import Order, TimerFired
 
@@ -25,12 +24,7 @@ KEPT_DAYS = 5
 
 def idle(state: State) -> bool:
     """True if time alone can bring nothing about."""
-    return not (busy(state) or state.guarding or _intraday(state))
-
-
-def _intraday(state: State) -> list[NetKey]:
-    """What the venue closes by the clock, if we do not."""
-    return [key for key in state.owners if key.product is Product.MIS]
+    return not (busy(state) or state.guarding or any(key.product is Product.MIS for key in state.owners))
 
 
 def busy(state: State) -> bool:
@@ -46,9 +40,8 @@ def _recovering(state: State) -> list[str]:
 
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books, or for orders of nobody since a journal was rebuilt."""
-    goals = (state.goals.get(name) for name in sorted(state.open_goals))
-    found = [goal for goal in goals if goal is not None]
-    waiting = [goal.account for goal in found if goal.waits_machine_ns or goal.elsewhere or state.blind(goal.account)]
+    goals = state.unfinished_goals()
+    waiting = [goal.account for goal in goals if goal.waits_machine_ns or goal.elsewhere or state.blind(goal.account)]
     return [*waiting, *(level.account for level in state.open_protections() if level.waits_machine_ns)]
 
 
@@ -56,6 +49,7 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     """Give up on calls that never answered, and ask for the reads that something waits for."""
     entries.lift_churn_stops(oms)
     due: dict[str, tuple[int, bool]] = {}
+    """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
         entries.outlive(oms, oms.order(name))
         order = oms.order(name)
@@ -67,17 +61,15 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
     for key in sorted(oms.state.mismatches):
         every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, oms.limits.mismatch_gap), True)
-    for _, account in oms.state.open_flattens.sorted_items():
+    for account in oms.state.open_flattens.sorted_values():
         if not oms.cancel_leaves(account):
             due[account] = (oms.limits.chase_reads, True)
     for account in (*_recovering(oms.state), *_held_back(oms.state)):
         due[account] = (oms.limits.chase_reads, True)
-    for key in _intraday(oms.state):
-        if oms.in_venue_square_off(key):
-            due[key.account] = (
-                min(due.get(key.account, (oms.limits.mismatch_gap, True))[0], oms.limits.mismatch_gap),
-                True,
-            )
+    for key in oms.state.owners:
+        if oms.in_venue_square_off(key):  # what the venue closes by the clock
+            every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
+            due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for account, (every, positions) in sorted(due.items()):
         if account in oms.state.wrong_mode:
             continue  # its books are another world's until a person clears it; the schedule sees the mode
@@ -172,47 +164,41 @@ def day_opened(state: State, day: str) -> DayOpened:
 
     Orders that were made on the day already are carried with what ended of them: its books show them.
     """
-    positions = (p for _, p in state.positions.sorted_items() if p.quantity or p.quantity_seen)
+    dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
+    days = sorted(set(dated.values()))[-KEPT_DAYS:]
+    held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
     return DayOpened(
         day=day,
-        orders=tuple(order for _, order in state.orders.sorted_items() if live(order) or is_of(order, day)),
-        positions=tuple(replace(p, realised=0.0, bought=0, sold=0) for p in positions),
-        protections=tuple(level for _, level in state.protections.sorted_items() if level.state != "done"),
-        goals=tuple(goal for _, goal in state.goals.sorted_items() if goal.state != "done"),
-        unmanaged=tuple(row for _, row in state.unmanaged.sorted_items()),
-        halted=tuple(row for _, row in state.halted.sorted_items()),
-        wrong_mode=tuple(row for _, row in state.wrong_mode.sorted_items()),
-        flattens=tuple(level for _, level in state.flattens.sorted_items() if level.state != "done"),
-        mismatches=tuple(row for _, row in state.mismatches.sorted_items()),
-        trading=tuple(row for _, row in state.trading.sorted_items()),
-        switches=tuple(row for _, row in state.switches.sorted_items()),
-        stopped=tuple(row for _, row in state.stopped.sorted_items()),
-        used_ids=_used(state, day),
+        orders=tuple(order for order in state.orders.sorted_values() if live(order) or is_of(order, day)),
+        positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
+        protections=tuple(state.open_protections()),
+        goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
+        unmanaged=tuple(state.unmanaged.sorted_values()),
+        halted=tuple(state.halted.sorted_values()),
+        wrong_mode=tuple(state.wrong_mode.sorted_values()),
+        flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
+        mismatches=tuple(state.mismatches.sorted_values()),
+        trading=tuple(state.trading.sorted_values()),
+        switches=tuple(state.switches.sorted_values()),
+        stopped=tuple(state.stopped.sorted_values()),
+        used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()),
     )
 
 
-def _used(state: State, day: str) -> tuple[str, ...]:
-    dated = dict(state.used.items())
-    dated.update(dict.fromkeys((*state.orders.keys(), *state.parts.keys(), *state.goals.keys()), day))
-    kept = sorted(set(dated.values()))[-KEPT_DAYS:]
-    return tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in kept))
-
-
 def unsettled(state: State) -> str:
-    """What is under way, in words; empty if only the market, or an operator, can bring anything about."""
-    for name in sorted(state.restless):
-        order = state.orders.get(name)
-        if order is not None and (what := _unsettled_order(order)):
+    """What is under way whatever the market does, in words: in lock-step the next step waits for it.
+
+    What rests at the broker until prices move is settled; what waits for a call, an answer or a read is not.
+    """
+    for name in (*sorted(state.restless), *sorted(state.waiting)):
+        order = state.orders[name]
+        if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):
             return f"{order.purpose} {order.side} {order.quantity} {order.instrument} {what}"
-    for name in sorted(state.waiting):
-        order = state.orders.get(name)
-        if order is not None:
-            return f"{order.purpose} {order.side} {order.quantity} {order.instrument} waits for its call"
-    for name in sorted(state.open_goals):
-        goal = state.goals.get(name)
-        if goal is not None and not _rests_uncancelled(state.orders.get(goal.order)):
+    for goal in state.unfinished_goals():
+        exit_order = state.orders.get(goal.order)
+        if exit_order is None or exit_order.state not in RESTING or exit_order.evidence.cancel.wanted:
             return f"an exit of {goal.strategy} in {goal.instrument} is not done"
     for key in sorted(state.mismatches):
         return f"the books differ in {key.instrument}"
@@ -229,8 +215,3 @@ def _unsettled_order(order: Order) -> str:
     if (order.evidence.cancel.wanted and live(order)) or order.evidence.end:
         return "is being cancelled"
     return ""
-
-
-def _rests_uncancelled(order: Order | None) -> bool:
-    """True for an exit that waits at the broker for a price."""
-    return order is not None and order.state in RESTING and not order.evidence.cancel.wanted

@@ -182,7 +182,7 @@ class OrderMachine:
 
     def orders(self) -> list[Order]:
         """All orders of the day and those carried into it, by id."""
-        return [order for _, order in self._state.orders.sorted_items()]
+        return self._state.orders.sorted_values()
 
     def position(self, account: str, instrument: str, product: Product, strategy: str) -> Position | None:
         """What one owner holds; None if it never held any today."""
@@ -201,15 +201,15 @@ class OrderMachine:
 
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""
-        return [position for _, position in self._state.positions.sorted_items()]
+        return self._state.positions.sorted_values()
 
     def goals(self) -> list[Goal]:
         """All exit goals of the day and those carried into it, by id."""
-        return [goal for _, goal in self._state.goals.sorted_items()]
+        return self._state.goals.sorted_values()
 
     def protections(self) -> list[Protection]:
         """What guards the positions of the day, ended ones included, by owner."""
-        return [level for _, level in self._state.protections.sorted_items()]
+        return self._state.protections.sorted_values()
 
     def budget(self, account: str, machine_ns: int) -> CallBudget:
         """How an account stands with its order calls; what waits since when only the daemon can tell."""
@@ -235,7 +235,7 @@ class OrderMachine:
 
     def flattens(self) -> list[Flatten]:
         """All flattens of the day and those carried into it, by id."""
-        return [level for _, level in self._state.flattens.sorted_items()]
+        return self._state.flattens.sorted_values()
 
     def active_alerts(
         self, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]

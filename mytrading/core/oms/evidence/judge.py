@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -293,9 +293,8 @@ def _pending_end(q: _Question) -> PendingEnd | None:
     return end if isinstance(end, PendingEnd) and end.status is q.read.status else None
 
 
-def _too_soon_to_prove(q: _Question) -> bool:
-    wary = q.evidence.flapped and not q.evidence.cancel.calls
-    return not q.apart(q.read.limits.mismatch_gap if wary else 1)
+def _has_end(q: _Question, kind: type) -> bool:
+    return isinstance(q.evidence.end, kind)
 
 
 def _more_sightings(q: _Question) -> bool:
@@ -315,32 +314,15 @@ def _by_stream(q: _Question) -> bool:
     return end is not None and end.by_stream
 
 
-def _taken_back(q: _Question) -> bool:
-    return isinstance(q.evidence.end, PendingEnd) or q.evidence.fills.book >= q.order.quantity
-
-
-def _contradiction(q: _Question) -> bool:
-    return q.read.status in OPEN or (q.order.state is OrderState.FILLED and q.read.status in ENDS)
-
-
 def _wary_of_flaps(q: _Question) -> bool:
     """Of an order whose end nobody here wanted each first sight counts, however often the book has flapped."""
     unwanted = q.order.state is not OrderState.FILLED and not q.evidence.cancel.calls
-    return q.evidence.flapped and not isinstance(q.evidence.end, Disputed) and not unwanted
-
-
-def _too_soon_to_contradict(q: _Question) -> bool:
-    return not q.apart(q.read.limits.ghost_gap if isinstance(q.evidence.end, Disputed) else 1)
-
-
-def _not_later_than_call(q: _Question) -> bool:
-    return q.read.began_ns <= max(q.order.call.ended_machine_ns, q.evidence.seen_machine_ns)
+    return q.evidence.flapped and not _has_end(q, Disputed) and not unwanted
 
 
 def _late_and_unseen(q: _Question) -> bool:
-    limits = q.read.limits
-    late = q.read.began_ns - q.order.call.ended_machine_ns >= limits.lost_after
-    return (late or q.read.tagged) and unseen_reads(q.evidence) + 1 >= limits.lost_reads
+    late = q.read.began_ns - q.order.call.ended_machine_ns >= q.read.limits.lost_after
+    return (late or q.read.tagged) and unseen_reads(q.evidence) + 1 >= q.read.limits.lost_reads
 
 
 def _other_candidate(q: _Question) -> bool:
@@ -358,26 +340,28 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
     F.GAP_SLOW: lambda q: q.apart(q.read.limits.slow),
     F.OTHER_END: lambda q: _pending_end(q) is None,
     F.BY_STREAM: _by_stream,
-    F.TOO_SOON_TO_PROVE: _too_soon_to_prove,
+    F.TOO_SOON_TO_PROVE: lambda q: (
+        not q.apart(q.read.limits.mismatch_gap if q.evidence.flapped and not q.evidence.cancel.calls else 1)
+    ),
     F.MORE_SIGHTINGS: _more_sightings,
     F.PROVABLE: lambda q: q.read.trades_read or _by_stream(q),
-    F.TAKEN_BACK: _taken_back,
+    F.TAKEN_BACK: lambda q: _has_end(q, PendingEnd) or q.evidence.fills.book >= q.order.quantity,
     F.PENDING: lambda q: q.evidence.end is not None,
-    F.CONTRADICTION: _contradiction,
+    F.CONTRADICTION: lambda q: q.read.status in OPEN or (q.order.state is OrderState.FILLED and q.read.status in ENDS),
     F.TOO_SOON_FLAPPED: lambda q: _wary_of_flaps(q) and not q.apart(q.read.limits.ghost_gap),
-    F.TOO_SOON_TO_CONTRADICT: _too_soon_to_contradict,
-    F.IS_DISPUTED: lambda q: isinstance(q.evidence.end, Disputed),
-    F.IS_CONTRADICTED: lambda q: isinstance(q.evidence.end, Contradicted),
-    F.IS_MISSING: lambda q: isinstance(q.evidence.end, Missing),
+    F.TOO_SOON_TO_CONTRADICT: lambda q: not q.apart(q.read.limits.ghost_gap if _has_end(q, Disputed) else 1),
+    F.IS_DISPUTED: lambda q: _has_end(q, Disputed),
+    F.IS_CONTRADICTED: lambda q: _has_end(q, Contradicted),
+    F.IS_MISSING: lambda q: _has_end(q, Missing),
     F.IS_MISSING_ONCE: lambda q: isinstance(q.evidence.end, Missing) and q.evidence.end.reads == 1,
-    F.IS_FEWER: lambda q: isinstance(q.evidence.end, FewerFilled),
-    F.NOT_FEWER_NOW: lambda q: isinstance(q.evidence.end, FewerFilled) and not q.read.fewer,
+    F.IS_FEWER: lambda q: _has_end(q, FewerFilled),
+    F.NOT_FEWER_NOW: lambda q: _has_end(q, FewerFilled) and not q.read.fewer,
     F.NOT_FEWER: lambda q: not q.read.fewer,
     F.UNSETTLED_FILL: lambda q: q.order.filled_seen > q.order.filled,
     F.IS_FILLED: lambda q: q.order.state is OrderState.FILLED,
     F.NO_NET: lambda q: q.read.net_denies_fill is None,
     F.NET_HAS_FILL: lambda q: q.read.net_denies_fill is False,
-    F.NOT_LATER_THAN_CALL: _not_later_than_call,
+    F.NOT_LATER_THAN_CALL: lambda q: q.read.began_ns <= max(q.order.call.ended_machine_ns, q.evidence.seen_machine_ns),
     F.CARRIED: lambda q: q.read.carried,
     F.READ_BEHIND: lambda q: q.read.behind,
     F.HAS_CANDIDATE: lambda q: isinstance(q.evidence.match, Candidate | Ambiguous),
@@ -397,16 +381,20 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
 }
 
 
+def _seen(q: _Question, **fields: Any) -> OrderEvidence:
+    """The evidence with these fields, as of the end of the read."""
+    return replace(q.evidence, seen_machine_ns=q.read.ended_ns, **fields)
+
+
 def _note_end(q: _Question) -> OrderEvidence:
     if q.read.status is None:
         raise ValueError("an order that is not listed has no status")
-    return replace(q.evidence, end=PendingEnd(status=q.read.status), seen_machine_ns=q.read.ended_ns)
+    return _seen(q, end=PendingEnd(status=q.read.status))
 
 
 def _count_end(q: _Question) -> OrderEvidence:
     end = _pending_end(q)
-    counted = replace(end, sightings=end.sightings + 1) if end is not None else None
-    return replace(q.evidence, end=counted, seen_machine_ns=q.read.ended_ns)
+    return _seen(q, end=replace(end, sightings=end.sightings + 1) if end is not None else None)
 
 
 def _keep_dispute(q: _Question) -> OrderEvidence:
@@ -424,11 +412,6 @@ def _withdraw(q: _Question) -> OrderEvidence:
     return replace(q.evidence, end=None, flapped=False)
 
 
-def _note_missing(q: _Question) -> OrderEvidence:
-    flapped = q.evidence.flapped and q.order.state in TERMINAL
-    return replace(q.evidence, end=Missing(), flapped=flapped, seen_machine_ns=q.read.ended_ns)
-
-
 def _count_unseen(q: _Question) -> OrderEvidence:
     """An exit is given up by the time between two reads, from where the first began."""
     since = q.read.began_ns if q.order.purpose.reduces else q.read.ended_ns
@@ -442,23 +425,20 @@ _EFFECTS: dict[OrderVerdict, Callable[[_Question], OrderEvidence]] = {
     V.FLAPPED: lambda q: replace(q.evidence, end=None, flapped=True),
     V.REVIVED: lambda q: replace(q.evidence, end=None, flapped=True),
     V.CLEARED: lambda q: replace(q.evidence, end=None, flapped=False),
-    V.DISPUTE_NOTED: lambda q: replace(q.evidence, end=Disputed(), flapped=False, seen_machine_ns=q.read.ended_ns),
+    V.DISPUTE_NOTED: lambda q: _seen(q, end=Disputed(), flapped=False),
     V.DISPUTE_KEPT: _keep_dispute,
     V.CONTRADICTED: lambda q: replace(q.evidence, end=Contradicted()),
     V.DROPPED: lambda q: replace(q.evidence, end=Contradicted()),
     V.FILL_WITHDRAWN: _withdraw,
-    V.FEWER_NOTED: lambda q: replace(q.evidence, end=FewerFilled(), seen_machine_ns=q.read.ended_ns),
-    V.MISSING_NOTED: _note_missing,
+    V.FEWER_NOTED: lambda q: _seen(q, end=FewerFilled()),
+    V.MISSING_NOTED: lambda q: _seen(q, end=Missing(), flapped=q.evidence.flapped and q.order.state in TERMINAL),
     V.MISSING_REPORTED: lambda q: replace(q.evidence, end=Missing(reads=2)),
     V.UNSEEN_COUNTED: _count_unseen,
-    V.UNSEEN_CLEARED: lambda q: replace(q.evidence, match=None, seen_machine_ns=q.read.ended_ns),
-    V.CANDIDATE_GONE: lambda q: replace(q.evidence, match=None, seen_machine_ns=q.read.ended_ns),
-    V.CANDIDATE_NOTED: lambda q: replace(
-        q.evidence, match=Candidate(broker_order_id=q.read.found), seen_machine_ns=q.read.ended_ns
-    ),
+    V.UNSEEN_CLEARED: lambda q: _seen(q, match=None),
+    V.CANDIDATE_GONE: lambda q: _seen(q, match=None),
+    V.CANDIDATE_NOTED: lambda q: _seen(q, match=Candidate(broker_order_id=q.read.found)),
     V.AMBIGUITY_NOTED: lambda q: replace(q.evidence, match=Ambiguous()),
 }
-
 _COMPILED = {
     case: tuple(
         (tuple(_HOLDS[fact] for fact in rule.facts), rule.verdict, _EFFECTS.get(rule.verdict)) for rule in rules

@@ -67,9 +67,9 @@ def hold_back(oms: OrderDecision, order: Order) -> None:
     What its owner would send in its place waits until the books of today have told twice what is there.
     """
     now = max(oms.machine, 1)
-    for name in sorted(oms.state.open_goals):
-        if oms.state.goals[name].owner == order.owner:
-            oms.goal(oms.state.goals[name], waits_machine_ns=now, proofs=0)
+    for goal in oms.state.unfinished_goals():
+        if goal.owner == order.owner:
+            oms.goal(goal, waits_machine_ns=now, proofs=0)
     for level in oms.state.open_protections():
         if level.owner == order.owner:
             oms.protection(level, waits_machine_ns=now)

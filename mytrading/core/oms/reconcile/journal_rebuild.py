@@ -73,7 +73,11 @@ def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:
             entries.on_withdraw(oms, message)
         elif isinstance(message, FlattenRequested):
             flatten.on_request(oms, message)
-    _rearm(oms)
+    # protections whose rows were lost while those of the fills were not begin as the newest entry wants them
+    for order in sorted(oms.state.orders.sorted_values(), key=lambda o: -o.created_ns):
+        position = oms.position(order)
+        if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
+            broker_stops.arm(oms, order)
     _hold_back(oms)
     _show(oms)
 
@@ -89,42 +93,29 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
             call_outcomes.unknown(oms, sent, oms.machine, "the journal that would tell whether it was sent was lost")
 
 
-def _rearm(oms: OrderDecision) -> None:
-    """Begin the protections whose rows were lost while those of the fills were not, as the newest entry wants them."""
-    for order in sorted((order for _, order in oms.state.orders.sorted_items()), key=lambda o: -o.created_ns):
-        position = oms.position(order)
-        if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
-            broker_stops.arm(oms, order)
-
-
 def _hold_back(oms: OrderDecision) -> None:
     """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
 
     So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
     """
-    for name in sorted(oms.state.open_goals):
-        goal = oms.state.goals.get(name)
-        if goal is not None:
-            oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
+    for goal in oms.state.unfinished_goals():
+        oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
     for guarding in oms.state.open_protections():
         oms.protection(guarding, waits_machine_ns=max(oms.machine, 1))
     for name in sorted(oms.state.open_flattens):
-        level = oms.state.flattens.get(name)
-        if level is not None:
-            oms.flatten(level, wary=True)
+        oms.flatten(oms.state.flattens[name], wary=True)
 
 
 def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     """Let go of exits that were held back, at the second whole read, and note what orders of nobody may close."""
-    for name, account in list(oms.state.open_goals.items()):
-        goal = oms.state.goals.get(name) if account == read.account else None
-        if goal is not None and (goal.waits_machine_ns or goal.proofs):
+    if read.orders is None or read.trades is None or read.positions is None:
+        return
+    for goal in oms.state.unfinished_goals():
+        if goal.account == read.account and (goal.waits_machine_ns or goal.proofs):
             _look(oms, goal, read, unclaimed)
 
 
 def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
-    if read.orders is None or read.trades is None or read.positions is None:
-        return
     position = oms.position(goal)
     elsewhere = _elsewhere(position, read, unclaimed)
     if elsewhere != goal.elsewhere:
@@ -134,13 +125,11 @@ def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[B
         return
     if goal.proofs + 1 < PROOFS:
         oms.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
-    elif not _is_disputed(oms, goal.net, read) and elsewhere < max(1, abs(position.quantity)):
+        return
+    # positions may differ from ours unnoted: beside an order of unknown fate they are not compared
+    disputed = goal.net in oms.state.mismatches or overnight.may_be_filled(goal.net, oms.state, read)
+    if elsewhere < max(1, abs(position.quantity)) and not disputed:
         oms.goal(goal, proofs=PROOFS, waits_machine_ns=0)
-
-
-def _is_disputed(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True while positions differ from ours, noted or not: beside an order of unknown fate they are not compared."""
-    return key in oms.state.mismatches or overnight.may_be_filled(key, oms.state, read)
 
 
 def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
@@ -158,18 +147,18 @@ def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]
 
 def _show(oms: OrderDecision) -> None:
     state, today = oms.state, ist_date(oms.now)
-    for _, order in state.orders.sorted_items():
+    for order in state.orders.sorted_values():
         oms.emit(OrderChanged(event="restored", order=order, machine_ns=oms.machine))
-    for _, position in state.positions.sorted_items():
+    for position in state.positions.sorted_values():
         fresh = ist_date(position.updated_ns) == today
         level = position if fresh else replace(position, realised=0.0, bought=0, sold=0)
         oms.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=oms.now))
-    for _, goal in state.goals.sorted_items():
+    for goal in state.goals.sorted_values():
         oms.emit(GoalChanged(goal=goal, at_ns=oms.now))
-    for _, guarding in state.protections.sorted_items():
+    for guarding in state.protections.sorted_values():
         oms.emit(ProtectionChanged(protection=guarding, at_ns=oms.now))
     for table in (state.unmanaged, state.halted, state.wrong_mode):
-        for _, row in table.sorted_items():
+        for row in table.sorted_values():
             oms.emit(row)
 
 
@@ -184,18 +173,13 @@ def adopt(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder])
     for row in unclaimed:
         if (read.account, row.broker_order_id) in oms.state.by_broker:
             continue  # it was found in this very read
-        candidate = since is not None and _may_be_of_the_lost_part(oms, read, row, since)
-        if not (candidate and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
+        first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
+        lost = since is not None and not row.status.ended and read.began_machine_ns > since
+        lost = lost and since is not None and (first_seen is None or first_seen > since)
+        if not (lost and (_as_stop(oms, read, row) or _as_exit(oms, read, row))):
             left.append(row)
     _release_protections(oms, read)
     return left
-
-
-def _may_be_of_the_lost_part(oms: OrderDecision, read: BooksRead, row: BrokerOrder, since: int) -> bool:
-    if row.status.ended or read.began_machine_ns <= since:
-        return False
-    first_seen = oms.state.foreign.get((read.account, row.broker_order_id))
-    return first_seen is None or first_seen > since
 
 
 def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
@@ -233,9 +217,9 @@ def _is_stop_of(level: Protection, row: BrokerOrder) -> bool:
 
 
 def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
-    for name, account in oms.state.open_goals.sorted_items():
-        goal = oms.state.goals.get(name) if account == read.account else None
-        if goal is None or not (goal.waits_machine_ns or goal.proofs) or not _is_exit_of(oms, goal, row):
+    for goal in oms.state.unfinished_goals():
+        held_back = goal.account == read.account and (goal.waits_machine_ns or goal.proofs)
+        if not held_back or not _is_exit_of(oms, goal, row):
             continue
         if _is_sought(oms, goal.net, row):
             return False
@@ -249,7 +233,8 @@ def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
 def _is_exit_of(oms: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
     held = oms.position(goal).quantity
     same = row.instrument == goal.instrument and row.product in (None, goal.product)
-    if not same or row.side.sign * held >= 0 or not _has_price_of(goal, row):
+    at_limit = row.order_type is OrderType.LIMIT and bool(goal.price) and abs(row.price - goal.price) < modify.SAME
+    if not same or row.side.sign * held >= 0 or not (row.order_type is OrderType.MARKET or at_limit):
         return False
     out = sum(
         remaining(order)
@@ -259,11 +244,6 @@ def _is_exit_of(oms: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
     )
     sizes = oms.state.sizes.get(goal.instrument) or Sizes()
     return row.quantity in closing_slices(abs(held), sizes) and out + row.quantity <= abs(held)
-
-
-def _has_price_of(goal: Goal, row: BrokerOrder) -> bool:
-    at_limit = row.order_type is OrderType.LIMIT and bool(goal.price) and abs(row.price - goal.price) < modify.SAME
-    return row.order_type is OrderType.MARKET or at_limit
 
 
 def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:

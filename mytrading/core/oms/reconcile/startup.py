@@ -25,8 +25,8 @@ from mytrading.messages.reports import BooksRead
 def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
     """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
     for account in accounts:
-        orders = [order for _, order in oms.state.orders.sorted_items() if order.account == account and live(order)]
-        held = [p for _, p in oms.state.positions.sorted_items() if p.account == account and p.quantity]
+        orders = [order for order in oms.state.orders.sorted_values() if order.account == account and live(order)]
+        held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
         oms.emit(
             RecoveryChanged(
                 account=account,
@@ -95,13 +95,13 @@ def _words(order: Order) -> str:
 
 def drop_expired(oms: OrderDecision) -> None:
     """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
-    for _, order in oms.state.orders.sorted_items():
+    for order in oms.state.orders.sorted_values():
         if live(order) and _is_past(order.instrument, oms.now):
             text = f"{_words(order)}: the contract expired"
             evidence = with_cancel(order.evidence, wanted=False)
             oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
             note(oms, order.account, "expired", text)
-    for _, position in oms.state.positions.sorted_items():
+    for position in oms.state.positions.sorted_values():
         if (position.quantity or position.quantity_seen) and _is_past(position.instrument, oms.now):
             _drop(oms, position)
 
@@ -110,7 +110,7 @@ def _drop(oms: OrderDecision, position: Position) -> None:
     owner = position.owner
     units = -position.quantity
     oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", units)
-    for _, goal in oms.state.goals.sorted_items():
+    for goal in oms.state.goals.sorted_values():
         if goal.state != "done" and goal.owner == owner:
             oms.goal(goal, state="done", message="the contract expired")
     level = oms.state.protections.get(owner)
@@ -126,7 +126,7 @@ def _told(oms: OrderDecision, position: Position) -> str:
     """The fills of this owner that one source alone had told by then, in words: they may explain what is left."""
     told = [
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
-        for _, order in oms.state.orders.sorted_items()
+        for order in oms.state.orders.sorted_values()
         if order.filled_seen > order.filled and order.net == position.net and order.strategy == position.strategy
     ]
     return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""

@@ -290,5 +290,4 @@ def _goals(oms: OrderDecision, order: Order) -> list[Goal]:
     if order.purpose is not Purpose.STOP:
         own = oms.state.goals.get(order.links.goal)
         return [own] if own is not None else []
-    found = (oms.state.goals[name] for name in sorted(oms.state.open_goals))
-    return [goal for goal in found if goal.owner == order.owner]
+    return [goal for goal in oms.state.unfinished_goals() if goal.owner == order.owner]

@@ -51,6 +51,10 @@ class Table(dict[K, V]):
         """All pairs by key."""
         return sorted(self.items(), key=itemgetter(0)) if self else []
 
+    def sorted_values(self) -> list[V]:
+        """All values by key."""
+        return [value for _, value in self.sorted_items()]
+
 
 class State:
     """Tables of levels and indices. A decision learns its own rows here between `begin` and `take_back`."""
@@ -181,6 +185,10 @@ class State:
         if not (names := self.open_by_key.get(key)):
             return []
         return [order for name in sorted(names) if (order := self.orders.get(name))]
+
+    def unfinished_goals(self) -> list[Goal]:
+        """Exit goals that are not done, by id."""
+        return [self.goals[name] for name in sorted(self.open_goals)]
 
     def open_protections(self) -> list[Protection]:
         """Protections that are not done, by owner."""
