@@ -168,23 +168,19 @@ def day_opened(state: State, day: str) -> DayOpened:
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
     return DayOpened(
-        day=day,
-        orders=tuple(order for order in state.orders.sorted_values() if live(order) or is_of(order, day)),
+        day=day, orders=tuple(order for order in state.orders.sorted_values() if live(order) or is_of(order, day)),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
-        unmanaged=tuple(state.unmanaged.sorted_values()),
-        halted=tuple(state.halted.sorted_values()),
+        unmanaged=tuple(state.unmanaged.sorted_values()), halted=tuple(state.halted.sorted_values()),
         wrong_mode=tuple(state.wrong_mode.sorted_values()),
         flattens=tuple(level for level in state.flattens.sorted_values() if level.state != "done"),
-        mismatches=tuple(state.mismatches.sorted_values()),
-        trading=tuple(state.trading.sorted_values()),
-        switches=tuple(state.switches.sorted_values()),
-        stopped=tuple(state.stopped.sorted_values()),
+        mismatches=tuple(state.mismatches.sorted_values()), trading=tuple(state.trading.sorted_values()),
+        switches=tuple(state.switches.sorted_values()), stopped=tuple(state.stopped.sorted_values()),
         used_ids=tuple(sorted(f"{earlier} {name}" for name, earlier in dated.items() if earlier in days)),
         sizes={name: (sizes.lot, sizes.freeze) for name, sizes in state.sizes.sorted_items()},
         calls=dict(state.sent.sorted_items()),
-    )
+    )  # fmt: skip
 
 
 def unsettled(state: State) -> str:

@@ -232,15 +232,10 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimReq
         return
     oms.protection(
         Protection(
-            **position.owner._asdict(),
-            id=content_id("protection", request.id),
-            run=position.run,
-            cause=request.id,
-            side=Side.SELL if units > 0 else Side.BUY,
-            trigger=request.stop,
-            limit=request.stop_limit,
+            **position.owner._asdict(), id=content_id("protection", request.id), run=position.run, cause=request.id,
+            side=Side.SELL if units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
         )
-    )
+    )  # fmt: skip
 
 
 def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
@@ -306,13 +301,9 @@ def _give_up(oms: OrderDecision, order: Order, request: ResolveRequested) -> tup
     call = replace(order.call, began_machine_ns=oms.machine) if in_view else order.call
     evidence = with_cancel(replace(order.evidence, match=None, flapped=False), wanted=False)
     oms.change(
-        order,
-        "not_placed",
-        state=OrderState.GHOST,
-        call=call,
-        evidence=evidence,
+        order, "not_placed", state=OrderState.GHOST, call=call, evidence=evidence,
         message=_with_reason("never placed, by the word of a person", request),
-    )
+    )  # fmt: skip
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 
 
@@ -347,19 +338,9 @@ def on_probe(oms: OrderDecision, message: ProbeRequested) -> None:
         entries.withdraw(oms, lambda order: order.cause == message.id, "withdrawn: the trial is over")
         return
     command = PlaceEntry(
-        id=message.id,
-        account=message.account,
-        instrument=message.instrument,
-        product=message.product,
-        strategy=OWNER,
-        run=message.id,
-        cause=message.id,
-        side=Side.BUY,
-        quantity=message.quantity,
-        order_type=OrderType.LIMIT,
-        price=message.price,
-        reference_price=message.price,
-        expires_ns=oms.now + VALID_NS,
+        id=message.id, account=message.account, instrument=message.instrument, product=message.product,
+        strategy=OWNER, run=message.id, cause=message.id, side=Side.BUY, quantity=message.quantity,
+        order_type=OrderType.LIMIT, price=message.price, reference_price=message.price, expires_ns=oms.now + VALID_NS,
         expires_machine_ns=oms.machine + VALID_NS,
-    )
+    )  # fmt: skip
     entries.place(oms, command)

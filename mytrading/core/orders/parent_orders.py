@@ -41,20 +41,14 @@ def fold(slices: Sequence[Order]) -> Order:
     first, filled = standing[0], sum(order.filled for order in slices)
     value = sum(order.filled * order.average_price for order in slices)
     return replace(
-        first,
-        client_order_id=first.links.parent,
-        links=replace(first.links, parent="", slice=0),
-        quantity=earlier + sum(order.quantity for order in standing),
-        filled=filled,
-        filled_seen=sum(order.filled_seen for order in slices),
-        average_price=value / filled if filled else 0.0,
-        state=_state(standing),
-        broker_order_id="",
-        created_ns=min(order.created_ns for order in slices),
+        first, client_order_id=first.links.parent, links=replace(first.links, parent="", slice=0),
+        quantity=earlier + sum(order.quantity for order in standing), filled=filled,
+        filled_seen=sum(order.filled_seen for order in slices), average_price=value / filled if filled else 0.0,
+        state=_state(standing), broker_order_id="", created_ns=min(order.created_ns for order in slices),
         updated_ns=max(order.updated_ns for order in slices),
         evidence=with_cancel(first.evidence, wanted=any(order.evidence.cancel.wanted for order in standing)),
         message=_message(standing),
-    )
+    )  # fmt: skip
 
 
 def _number(order: Order) -> int:

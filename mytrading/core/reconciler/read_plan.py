@@ -341,17 +341,14 @@ class HealthBook:
         at = books.ended_machine_ns
         self._read_at = at
         self._health = msgspec.structs.replace(
-            old,
-            connected=True,
-            right_mode=right,
+            old, connected=True, right_mode=right,
             books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
             last_positions_machine_ns=at if books.positions is not None else old.last_positions_machine_ns,
-            reads=old.reads + 1,
-            message="" if whole else problem or old.message,
+            reads=old.reads + 1, message="" if whole else problem or old.message,
             unread=books.unread if job.positions else tuple(sorted({*old.unread, *books.unread})),
             broker=broker or old.broker,
-        )
+        )  # fmt: skip
 
     def session(self, lost: bool, message: str = "") -> None:
         """A visit's books were all refused, or one was answered."""

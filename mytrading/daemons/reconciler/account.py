@@ -249,13 +249,10 @@ class AccountListener:
 def read_rules(windows: Windows) -> ReadRules:
     """How often this run reads."""
     return ReadRules(
-        orders_every=round(windows.orders_every * SECOND),
-        positions_every=round(windows.positions_every * SECOND),
-        funds_every=round(windows.funds_every * SECOND),
-        retry_most=round(windows.retry_most * SECOND),
-        stale=round(windows.stale * SECOND),
-        funds_stale=round(windows.funds_stale * SECOND),
-    )
+        orders_every=round(windows.orders_every * SECOND), positions_every=round(windows.positions_every * SECOND),
+        funds_every=round(windows.funds_every * SECOND), retry_most=round(windows.retry_most * SECOND),
+        stale=round(windows.stale * SECOND), funds_stale=round(windows.funds_stale * SECOND),
+    )  # fmt: skip
 
 
 def _complete(visit: Visit) -> bool:

@@ -33,13 +33,9 @@ class MarginQueries:
         if self._workers is None:
             name = f"margin.{self._account.id}"
             self._workers = WorkerPool(
-                name,
-                1,
-                lambda: OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now),
-                answer_of,
-                lambda asked, error: _without(asked, f"{type(error).__name__}: {error}"),
-                self._wake,
-            )
+                name, 1, lambda: OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now),
+                answer_of, lambda asked, error: _without(asked, f"{type(error).__name__}: {error}"), self._wake,
+            )  # fmt: skip
         self._workers.submit(request)
 
     def take(self) -> None:

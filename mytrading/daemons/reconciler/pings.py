@@ -48,13 +48,10 @@ class AccountPings:
         self._every_s = venue.ping_seconds
         self._pings = PingBook(account.id, int(venue.ping_seconds * SECOND), venue.ping_failures)
         self._workers: WorkerPool[str, OpenAlgoClient, _Pong] = WorkerPool(
-            f"reconciler.{account.id}.ping",
-            1,
-            lambda: OpenAlgoClient(account.rest_url, account.api_key, machine_now),
-            self._ping,
-            lambda _job, error: _Pong(f"{type(error).__name__}: {error}"),
-            wake,
-        )
+            f"reconciler.{account.id}.ping", 1,
+            lambda: OpenAlgoClient(account.rest_url, account.api_key, machine_now), self._ping,
+            lambda _job, error: _Pong(f"{type(error).__name__}: {error}"), wake,
+        )  # fmt: skip
 
     def _ping(self, client: OpenAlgoClient, _job: str) -> _Pong:
         try:

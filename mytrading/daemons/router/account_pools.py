@@ -133,11 +133,6 @@ def _failed(job: Job, error: Exception) -> CallOutcome:
 def _outcome(job: Job, outcome: Outcome, message: str) -> CallOutcome:
     now = machine_now()
     return CallOutcome(
-        client_order_id=job.order.client_order_id,
-        account=job.order.account,
-        call=job.call,
-        outcome=outcome,
-        began_machine_ns=job.order.call.began_machine_ns or now,
-        ended_machine_ns=now,
-        message=message,
-    )
+        client_order_id=job.order.client_order_id, account=job.order.account, call=job.call, outcome=outcome,
+        began_machine_ns=job.order.call.began_machine_ns or now, ended_machine_ns=now, message=message,
+    )  # fmt: skip

@@ -98,25 +98,16 @@ def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledO
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows
     limits = OmsLimits(
-        calls_per_second=config.rates.orders_per_second,
-        calls_at_once=config.venue.order_workers,
+        calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
-        lost_after=_ns(windows.lost_after),
-        ghost_gap=_ns(windows.ghost_gap),
-        call_patience=_ns(windows.call_patience),
-        entry_reads=_ns(windows.entry_reads),
-        mismatch_gap=_ns(windows.mismatch_gap),
-        exit_patience=_ns(windows.exit_patience),
-        slow=_ns(windows.slow),
-        unknown_exit=config.risk.unknown_exit,
-        mode_first=has_books,
-        book_first=has_books,
-        probes=config.venue.expected_mode is ServerMode.ANALYZE,
-        modify=ModifyRules(most=most),
+        lost_after=_ns(windows.lost_after), ghost_gap=_ns(windows.ghost_gap),
+        call_patience=_ns(windows.call_patience), entry_reads=_ns(windows.entry_reads),
+        mismatch_gap=_ns(windows.mismatch_gap), exit_patience=_ns(windows.exit_patience), slow=_ns(windows.slow),
+        unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
+        probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
         modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
-        churn_instrument=config.rates.churn_per_instrument,
-        churn_account=config.rates.churn_per_account,
-    )
+        churn_instrument=config.rates.churn_per_instrument, churn_account=config.rates.churn_per_account,
+    )  # fmt: skip
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))

@@ -293,10 +293,6 @@ def _pending_end(q: _Question) -> PendingEnd | None:
     return end if isinstance(end, PendingEnd) and end.status is q.read.status else None
 
 
-def _has_end(q: _Question, kind: type) -> bool:
-    return isinstance(q.evidence.end, kind)
-
-
 def _more_sightings(q: _Question) -> bool:
     """One sighting precedes the proving one; two, of the books alone, where no cancel was wanted here.
 
@@ -317,7 +313,7 @@ def _by_stream(q: _Question) -> bool:
 def _wary_of_flaps(q: _Question) -> bool:
     """Of an order whose end nobody here wanted each first sight counts, however often the book has flapped."""
     unwanted = q.order.state is not OrderState.FILLED and not q.evidence.cancel.calls
-    return q.evidence.flapped and not _has_end(q, Disputed) and not unwanted
+    return q.evidence.flapped and not isinstance(q.evidence.end, Disputed) and not unwanted
 
 
 def _late_and_unseen(q: _Question) -> bool:
@@ -345,17 +341,19 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
     ),
     F.MORE_SIGHTINGS: _more_sightings,
     F.PROVABLE: lambda q: q.read.trades_read or _by_stream(q),
-    F.TAKEN_BACK: lambda q: _has_end(q, PendingEnd) or q.evidence.fills.book >= q.order.quantity,
+    F.TAKEN_BACK: lambda q: isinstance(q.evidence.end, PendingEnd) or q.evidence.fills.book >= q.order.quantity,
     F.PENDING: lambda q: q.evidence.end is not None,
     F.CONTRADICTION: lambda q: q.read.status in OPEN or (q.order.state is OrderState.FILLED and q.read.status in ENDS),
     F.TOO_SOON_FLAPPED: lambda q: _wary_of_flaps(q) and not q.apart(q.read.limits.ghost_gap),
-    F.TOO_SOON_TO_CONTRADICT: lambda q: not q.apart(q.read.limits.ghost_gap if _has_end(q, Disputed) else 1),
-    F.IS_DISPUTED: lambda q: _has_end(q, Disputed),
-    F.IS_CONTRADICTED: lambda q: _has_end(q, Contradicted),
-    F.IS_MISSING: lambda q: _has_end(q, Missing),
+    F.TOO_SOON_TO_CONTRADICT: lambda q: (
+        not q.apart(q.read.limits.ghost_gap if isinstance(q.evidence.end, Disputed) else 1)
+    ),
+    F.IS_DISPUTED: lambda q: isinstance(q.evidence.end, Disputed),
+    F.IS_CONTRADICTED: lambda q: isinstance(q.evidence.end, Contradicted),
+    F.IS_MISSING: lambda q: isinstance(q.evidence.end, Missing),
     F.IS_MISSING_ONCE: lambda q: isinstance(q.evidence.end, Missing) and q.evidence.end.reads == 1,
-    F.IS_FEWER: lambda q: _has_end(q, FewerFilled),
-    F.NOT_FEWER_NOW: lambda q: _has_end(q, FewerFilled) and not q.read.fewer,
+    F.IS_FEWER: lambda q: isinstance(q.evidence.end, FewerFilled),
+    F.NOT_FEWER_NOW: lambda q: isinstance(q.evidence.end, FewerFilled) and not q.read.fewer,
     F.NOT_FEWER: lambda q: not q.read.fewer,
     F.UNSETTLED_FILL: lambda q: q.order.filled_seen > q.order.filled,
     F.IS_FILLED: lambda q: q.order.state is OrderState.FILLED,

@@ -38,18 +38,12 @@ def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
     # an entry from before the journal was rebuilt may have a stop at the broker that nobody here knows
     rebuilt = order.created_ns <= (oms.state.rebuilt.get("market_ns") or -1)
     level = Protection(
-        id=content_id("protection", order.client_order_id, order.filled_seen),
-        account=order.account,
-        instrument=order.instrument,
-        product=order.product,
-        strategy=order.strategy,
-        run=order.run,
-        cause=order.client_order_id,
-        side=Side.SELL if order.side is Side.BUY else Side.BUY,
-        trigger=order.plan.stop_trigger,
-        limit=order.plan.stop_limit,
+        id=content_id("protection", order.client_order_id, order.filled_seen), account=order.account,
+        instrument=order.instrument, product=order.product, strategy=order.strategy, run=order.run,
+        cause=order.client_order_id, side=Side.SELL if order.side is Side.BUY else Side.BUY,
+        trigger=order.plan.stop_trigger, limit=order.plan.stop_limit,
         waits_machine_ns=max(oms.machine, 1) if rebuilt else 0,
-    )
+    )  # fmt: skip
     if known is not None and known.state != "done":
         position = oms.position(order)
         adds = (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
@@ -186,17 +180,11 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     exit_goals.start(
         oms,
         Goal(
-            id=content_id("unguarded", level.id, level.attempts, oms.machine),
-            account=level.account,
-            instrument=level.instrument,
-            product=level.product,
-            strategy=level.strategy,
-            run=level.run,
-            cause=level.cause,
-            reason=why,
-            purpose=Purpose.EXIT,
+            id=content_id("unguarded", level.id, level.attempts, oms.machine), account=level.account,
+            instrument=level.instrument, product=level.product, strategy=level.strategy, run=level.run,
+            cause=level.cause, reason=why, purpose=Purpose.EXIT,
         ),
-    )
+    )  # fmt: skip
     if entries.taking_over(oms, level.net, level.strategy):
         _withdraw(oms, _stops(oms, level), f"{_OURS}: an exit takes over")
     return handed
@@ -302,20 +290,8 @@ def _name(level: Protection, attempt: int) -> str:
 def stop_order(oms: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
     """The order that a protection's attempt of this number sends; it is not made."""
     return Order(
-        client_order_id=_name(level, attempt),
-        account=level.account,
-        instrument=level.instrument,
-        product=level.product,
-        strategy=level.strategy,
-        run=level.run,
-        cause=level.cause,
-        purpose=Purpose.STOP,
-        side=level.side,
-        quantity=quantity,
-        order_type=OrderType.SL,
-        state=OrderState.INITIALIZED,
-        created_ns=oms.now,
-        updated_ns=oms.now,
-        price=level.limit,
-        trigger_price=level.trigger,
-    )
+        client_order_id=_name(level, attempt), account=level.account, instrument=level.instrument,
+        product=level.product, strategy=level.strategy, run=level.run, cause=level.cause, purpose=Purpose.STOP,
+        side=level.side, quantity=quantity, order_type=OrderType.SL, state=OrderState.INITIALIZED, created_ns=oms.now,
+        updated_ns=oms.now, price=level.limit, trigger_price=level.trigger,
+    )  # fmt: skip

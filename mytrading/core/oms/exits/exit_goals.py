@@ -39,21 +39,11 @@ def open_goal(oms: OrderDecision, command: CloseGoal) -> None:
     if oms.state.known(command.id):
         return
     goal = Goal(
-        id=command.id,
-        account=command.account,
-        instrument=command.instrument,
-        product=command.product,
-        strategy=command.strategy,
-        run=command.run,
-        cause=command.cause,
-        reason=command.reason,
-        purpose=command.purpose if command.purpose.reduces else Purpose.EXIT,
-        trace_ns=command.trace_ns,
-        price=command.price,
-        price_step=command.price_step,
-        created_ns=oms.now,
-        opened_machine_ns=oms.machine,
-    )
+        id=command.id, account=command.account, instrument=command.instrument, product=command.product,
+        strategy=command.strategy, run=command.run, cause=command.cause, reason=command.reason,
+        purpose=command.purpose if command.purpose.reduces else Purpose.EXIT, trace_ns=command.trace_ns,
+        price=command.price, price_step=command.price_step, created_ns=oms.now, opened_machine_ns=oms.machine,
+    )  # fmt: skip
     _begin(oms, goal)
 
 
@@ -203,23 +193,14 @@ def exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int
     price = 0.0 if hurried else goal.price
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
-        account=goal.account,
-        instrument=goal.instrument,
-        product=goal.product,
-        strategy=goal.strategy,
-        run=position.run or goal.run,
-        cause=goal.cause,
-        purpose=goal.purpose,
-        side=Side.SELL if position.quantity > 0 else Side.BUY,
-        quantity=quantity,
-        order_type=OrderType.LIMIT if price else OrderType.MARKET,
-        price=price,
-        state=OrderState.INITIALIZED,
-        created_ns=goal.created_ns,
-        updated_ns=oms.now,
+        account=goal.account, instrument=goal.instrument, product=goal.product, strategy=goal.strategy,
+        run=position.run or goal.run, cause=goal.cause, purpose=goal.purpose,
+        side=Side.SELL if position.quantity > 0 else Side.BUY, quantity=quantity,
+        order_type=OrderType.LIMIT if price else OrderType.MARKET, price=price, state=OrderState.INITIALIZED,
+        created_ns=goal.created_ns, updated_ns=oms.now,
         call=PlacingCall(trace_ns=goal.trace_ns) if attempt == 1 and goal.trace_ns else NO_CALL,
         links=OrderLinks(goal=goal.id),
-    )
+    )  # fmt: skip
 
 
 def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:

@@ -26,17 +26,10 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
     if request.id in oms.state.flattens:
         return
     level = Flatten(
-        id=request.id,
-        account=request.account,
-        reason=request.reason,
-        deadline_machine_ns=request.deadline_machine_ns,
-        strategy=request.strategy,
-        instrument=request.instrument,
-        product=request.product,
-        opened_ns=oms.now,
-        opened_machine_ns=oms.machine,
-        by=request.by,
-    )
+        id=request.id, account=request.account, reason=request.reason,
+        deadline_machine_ns=request.deadline_machine_ns, strategy=request.strategy, instrument=request.instrument,
+        product=request.product, opened_ns=oms.now, opened_machine_ns=oms.machine, by=request.by,
+    )  # fmt: skip
     oms.flatten(level)
     entries.withdraw(oms, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
     oms.read(request.account, "flatten", positions=True)
@@ -96,17 +89,10 @@ def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
     level = oms.flatten(level, goals=level.goals + 1, proofs=0)
     goal = Goal(
-        id=content_id("flatten", level.id, level.goals),
-        account=position.account,
-        instrument=position.instrument,
-        product=position.product,
-        strategy=position.strategy,
-        run=position.run,
-        cause=level.id,
-        reason=level.reason,
-        purpose=Purpose.EXIT,
-        waits_machine_ns=max(oms.machine, 1) if level.wary else 0,
-    )
+        id=content_id("flatten", level.id, level.goals), account=position.account, instrument=position.instrument,
+        product=position.product, strategy=position.strategy, run=position.run, cause=level.id, reason=level.reason,
+        purpose=Purpose.EXIT, waits_machine_ns=max(oms.machine, 1) if level.wary else 0,
+    )  # fmt: skip
     exit_goals.start(oms, goal)
     return level
 

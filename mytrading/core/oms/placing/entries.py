@@ -75,16 +75,11 @@ def order_of(oms: OrderDecision, command: PlaceEntry) -> Order:
         trigger_price=command.trigger_price,
         call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
         plan=EntryPlan(
-            reference_price=command.reference_price,
-            stop_trigger=command.stop_trigger,
-            stop_limit=command.stop_limit,
-            held_stop=command.held_stop,
-            held_target=command.held_target,
-            rests_until_ns=command.rests_until_ns,
-            expires_ns=command.expires_ns,
-            expires_machine_ns=command.expires_machine_ns,
+            reference_price=command.reference_price, stop_trigger=command.stop_trigger, stop_limit=command.stop_limit,
+            held_stop=command.held_stop, held_target=command.held_target, rests_until_ns=command.rests_until_ns,
+            expires_ns=command.expires_ns, expires_machine_ns=command.expires_machine_ns,
         ),
-    )
+    )  # fmt: skip
 
 
 def expire(oms: OrderDecision, order: Order) -> bool:
@@ -300,10 +295,7 @@ def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = F
         if over or (resumed and account in ("", of)):
             oms.emit(
                 EntriesStopped(
-                    account=of,
-                    instrument=instrument,
-                    stopped=False,
-                    reason="resumed" if resumed else "its time is over",
-                    at_ns=oms.now,
+                    account=of, instrument=instrument, stopped=False,
+                    reason="resumed" if resumed else "its time is over", at_ns=oms.now,
                 )
-            )
+            )  # fmt: skip

@@ -66,14 +66,9 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
         _again(oms, order, outcome)
     elif kind is Outcome.REFUSED:
         oms.change(
-            order,
-            "rejected",
-            state=OrderState.REJECTED,
-            broker_order_id=outcome.broker_order_id,
-            call=call,
-            message=outcome.message,
-            evidence=with_cancel(order.evidence, wanted=False),
-        )
+            order, "rejected", state=OrderState.REJECTED, broker_order_id=outcome.broker_order_id, call=call,
+            message=outcome.message, evidence=with_cancel(order.evidence, wanted=False),
+        )  # fmt: skip
         slices.refused(oms, order, outcome.message)
         if order.purpose.reduces:
             oms.read(order.account, "exit rejected", positions=True)
@@ -119,13 +114,9 @@ def never_left(oms: OrderDecision, order: Order) -> None:
 def unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
     """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
     oms.change(
-        order,
-        "unknown",
-        state=OrderState.UNKNOWN,
-        call=replace(order.call, ended_machine_ns=ended_machine_ns),
-        evidence=replace(order.evidence, flapped=False, match=None, seen_machine_ns=0),
-        message=message,
-    )
+        order, "unknown", state=OrderState.UNKNOWN, call=replace(order.call, ended_machine_ns=ended_machine_ns),
+        evidence=replace(order.evidence, flapped=False, match=None, seen_machine_ns=0), message=message,
+    )  # fmt: skip
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
     what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
     oms.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)

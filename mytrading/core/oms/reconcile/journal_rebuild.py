@@ -48,18 +48,12 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
     opened = risk or RiskOpened(day=control.day if control else "")
     return (
         DayOpened(
-            day=opened.day,
-            orders=opened.orders,
-            positions=opened.positions,
-            halted=opened.halted,
-            wrong_mode=opened.wrong_mode,
-            goals=opened.goals,
-            protections=opened.protections,
-            sizes=risk.sizes if risk else {},
-            trading=control.trading if control else opened.trading,
+            day=opened.day, orders=opened.orders, positions=opened.positions, halted=opened.halted,
+            wrong_mode=opened.wrong_mode, goals=opened.goals, protections=opened.protections,
+            sizes=risk.sizes if risk else {}, trading=control.trading if control else opened.trading,
             switches=control.switches if control else opened.switches,
         ),
-    )
+    )  # fmt: skip
 
 
 def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:

@@ -38,13 +38,9 @@ def bind(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) 
         oms.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
     startup.note(oms, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
     return oms.change(
-        order,
-        "appeared" if late else "accepted",
-        state=OrderState.ACCEPTED,
-        broker_order_id=broker_order_id,
-        evidence=evidence,
-        **fields,
-    )
+        order, "appeared" if late else "accepted", state=OrderState.ACCEPTED, broker_order_id=broker_order_id,
+        evidence=evidence, **fields,
+    )  # fmt: skip
 
 
 def on_report(oms: OrderDecision, report: OrderReport) -> None:
@@ -128,15 +124,9 @@ def _reading(
     if denies and row.status in OPEN and read.positions is not None:
         net_denies = _net_denies_fill(oms, order, read)
     return OrderReading(
-        oms.limits,
-        read.began_machine_ns,
-        read.ended_machine_ns,
-        row.status,
-        trades_read=read.trades is not None,
-        denies_fill=denies,
-        net_denies_fill=net_denies,
-        fewer=_backward(order, row),
-    )
+        oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
+        denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
+    )  # fmt: skip
 
 
 def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
@@ -375,16 +365,10 @@ def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
     what = f"exits of {order.instrument} filled beyond what {order.strategy} held: now {held}; it is being flattened"
     oms.alert("POSITION_REVERSED", Severity.CRITICAL, order.client_order_id, what)
     goal = Goal(
-        id=content_id("reversal", order.client_order_id, order.filled),
-        account=order.account,
-        instrument=order.instrument,
-        product=order.product,
-        strategy=order.strategy,
-        run=order.run,
-        cause=order.client_order_id,
-        reason="an exit filled beyond what was held",
-        purpose=Purpose.EXIT,
-    )
+        id=content_id("reversal", order.client_order_id, order.filled), account=order.account,
+        instrument=order.instrument, product=order.product, strategy=order.strategy, run=order.run,
+        cause=order.client_order_id, reason="an exit filled beyond what was held", purpose=Purpose.EXIT,
+    )  # fmt: skip
     exit_goals.start(oms, goal)
 
 
@@ -443,12 +427,9 @@ def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
     traded = min(fills.trades, order.filled)
     what = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"
     left = replace(
-        fills,
-        stream_void=fills.stream,
-        book=min(fills.book, order.filled),
-        trades=traded,
+        fills, stream_void=fills.stream, book=min(fills.book, order.filled), trades=traded,
         trade_value=fills.trade_value * traded / fills.trades if fills.trades else 0.0,
-    )
+    )  # fmt: skip
     ended = {"end": None, "flapped": False} if order.state in TERMINAL else {}
     evidence = replace(order.evidence, fills=left, **ended)
     changed = oms.change(order, "sighting_withdrawn", evidence=evidence, filled_seen=order.filled, message=what)

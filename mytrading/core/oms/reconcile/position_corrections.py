@@ -44,13 +44,10 @@ def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pric
     same = known is not None and before * quantity > 0
     oms.emit(
         UnmanagedChanged(
-            **key._asdict(),
-            quantity=quantity,
-            at_ns=oms.now,
-            since_ns=(known.since_ns or known.at_ns) if same and known else oms.now,
-            average_price=average_price,
+            **key._asdict(), quantity=quantity, at_ns=oms.now,
+            since_ns=(known.since_ns or known.at_ns) if same and known else oms.now, average_price=average_price,
         )
-    )
+    )  # fmt: skip
 
 
 def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:

@@ -29,14 +29,10 @@ def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
         oms.emit(
             RecoveryChanged(
-                account=account,
-                done=False,
-                began_machine_ns=oms.machine,
-                at_ns=oms.now,
-                orders=len(orders),
+                account=account, done=False, began_machine_ns=oms.machine, at_ns=oms.now, orders=len(orders),
                 positions=len(held),
             )
-        )
+        )  # fmt: skip
 
 
 def note(oms: OrderDecision, account: str, kind: str, text: str) -> None:

@@ -167,15 +167,10 @@ class OrderDecision:
         """Tell an operator. The daemon folds repeats by code and subject."""
         self.emit(
             Alert(
-                code=code,
-                severity=severity,
-                subject=subject,
-                message=message,
-                daemon="router",
-                first_ns=self.now,
+                code=code, severity=severity, subject=subject, message=message, daemon="router", first_ns=self.now,
                 last_ns=self.now,
             )
-        )
+        )  # fmt: skip
 
     def read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
         """Ask for a fresh read of the account's books, unless one was asked for a moment ago.
@@ -211,12 +206,9 @@ class OrderDecision:
         """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
         owned: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
         return self.state.positions.get(owned) or Position(
-            account=order.account,
-            instrument=order.instrument,
-            product=order.product,
-            strategy=order.strategy,
+            account=order.account, instrument=order.instrument, product=order.product, strategy=order.strategy,
             run=order.run,
-        )
+        )  # fmt: skip
 
     def moved(self, position: Position, order: Order, units: int, price: float) -> Position:
         """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
@@ -225,13 +217,10 @@ class OrderDecision:
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
         self.emit(
             PositionChanged(
-                position=changed,
-                client_order_id=order.client_order_id,
-                fill_quantity=units,
-                fill_price=price,
+                position=changed, client_order_id=order.client_order_id, fill_quantity=units, fill_price=price,
                 at_ns=self.now,
             )
-        )
+        )  # fmt: skip
         return changed
 
     def adjusted(self, position: Position, cause: str, units: int) -> None:
