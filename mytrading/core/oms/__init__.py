@@ -1,7 +1,4 @@
-"""The router's order machine: it alone decides what is sent to the broker, and it alone owns orders and positions.
-
-`decide` changes nothing and `apply` is the only way to learn, so that a journal of rows is the machine.
-"""
+"""The order machine of the router, which alone decides what is sent to the broker and owns orders and positions."""
 
 from mytrading.core.oms.machine import OrderMachine
 from mytrading.core.oms.state.settings import OmsLimits

@@ -38,10 +38,7 @@ class Unguarded(NamedTuple):
 def active_alerts(
     state: State, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Alerts that stand now: those of `standing` that are not over, and what the state itself raises.
-
-    `busy` has a text for each account whose server asked for a long pause.
-    """
+    """Those of `standing` that are not over, and the state's own; `busy`: why a server's calls wait, by account."""
     active = {
         (code, subject): STAYS for code, subject in standing if code in ROW_ALERTS and ROW_ALERTS[code](state, subject)
     }
@@ -73,7 +70,6 @@ def _is_missing(order: Order) -> bool:
 
 
 def _stays_unmoved(order: Order) -> bool:
-    """Until the change that was refused is made, or another is wanted no more."""
     modify = order.evidence.modify
     pending = modify.wanted is not None or modify.out or modify.unproven
     return order.state in SENT and (pending or order.message.startswith("refused"))

@@ -34,7 +34,6 @@ def busy(state: State) -> bool:
 
 
 def _recovering(state: State) -> list[str]:
-    """Accounts whose books do not agree with the journal yet since the start."""
     return [account for account, level in state.recovering.items() if not level.done]
 
 
@@ -103,10 +102,7 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
 
 
 def recover(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
-    """After a replay: calls that were out have no answer any more, and every account is read, mode and all.
-
-    Entries of the `served` accounts wait until their books agree.
-    """
+    """After a replay: calls that were out have no answer; accounts are read, entries of the `served` ones wait."""
     accounts = set(served)
     startup.begin(oms, sorted(accounts))
     startup.drop_expired(oms)
@@ -160,10 +156,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
 
 
 def day_opened(state: State, day: str) -> DayOpened:
-    """Everything that is carried into a new day; what was realised counts from zero again.
-
-    Orders that were made on the day already are carried with what ended of them: its books show them.
-    """
+    """Everything carried into a new day, with orders of that day that ended already; realised profit starts at zero."""
     dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
@@ -184,10 +177,7 @@ def day_opened(state: State, day: str) -> DayOpened:
 
 
 def unsettled(state: State) -> str:
-    """What is under way whatever the market does, in words: in lock-step the next step waits for it.
-
-    What rests at the broker until prices move is settled; what waits for a call, an answer or a read is not.
-    """
+    """What is under way whatever the market does, in words, empty if nothing: lock-step waits for it."""
     for name in (*sorted(state.restless), *sorted(state.waiting)):
         order = state.orders[name]
         if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):

@@ -84,7 +84,6 @@ class OrderMachine:
         return self._follow(handler, message, now) if handler is not None else ()
 
     def _handler(self, message: Any) -> Handler | None:
-        """Who decides on a message; None if nothing can follow from it."""
         kind = type(message)
         if kind is TimerFired and housekeeping.idle(self._state):
             return None
@@ -96,7 +95,6 @@ class OrderMachine:
         return _HANDLERS.get(kind)
 
     def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
-        """The rows that follow from a message, learnt already."""
         state = self._state
         oms = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
         handler(oms, message)

@@ -69,7 +69,6 @@ def forced_only(order: Order) -> str:
 
 
 def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
-    """The protection whose stop an order is, while it guards."""
     if order.purpose is not Purpose.STOP:
         return None
     level = oms.state.protections.get(order.owner)
@@ -164,7 +163,6 @@ def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
 
 
 def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
-    """Why the units cannot be given; empty if they can."""
     where = f"{key.instrument} {key.product} in {key.account}"
     if not unmanaged:
         return f"nothing of {where} is unmanaged; see `mytrading positions`"
@@ -270,7 +268,6 @@ def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[
 
 
 def _binding_problem(oms: OrderDecision, order: Order, request: ResolveRequested) -> str:
-    """Why the broker order cannot be this one; empty if it can."""
     state, place = oms.state, (order.account, request.broker_order_id)
     owner, row = state.by_broker.get(place), state.strangers.get(place)
     if owner is not None:

@@ -80,7 +80,6 @@ def flat(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _proof(known: Mapping[str, Any]) -> dict[str, Any]:
-    """Ending, evidence and candidate in words and numbers, as far as they say something."""
     end: Mapping[str, Any] = known.get("end") or {}
     match: Mapping[str, Any] = known.get("match") or {}
     kind, found = end.get("type", ""), match.get("type", "")

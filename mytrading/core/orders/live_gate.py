@@ -1,7 +1,4 @@
-"""Whether a run may send orders to its server: live money needs every gate open.
-
-A run that is not live never expects a live server.
-"""
+"""Gates of a run that may send orders to its server: live money needs all of them open."""
 
 from __future__ import annotations
 

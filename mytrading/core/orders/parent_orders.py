@@ -1,7 +1,4 @@
-"""An order above the freeze quantity as one thing again: folded from its slices.
-
-A parent is computed again from its slices each time and kept nowhere, so it can never differ from them.
-"""
+"""Parents of slices, folded from the slices each time and kept nowhere."""
 
 from __future__ import annotations
 
@@ -30,10 +27,7 @@ def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
 
 
 def fold(slices: Sequence[Order]) -> Order:
-    """The parent of some slices, all that there are: quantities summed, the price averaged over what was filled.
-
-    Of a slice that another has replaced only what it filled counts.
-    """
+    """The parent of all its slices: quantities summed, prices averaged; a replaced slice counts what it filled."""
     replaced = {order.links.replaces for order in slices}
     ordered = sorted(slices, key=_number)
     standing = [order for order in ordered if order.client_order_id not in replaced]
@@ -70,7 +64,6 @@ def _state(slices: Sequence[Order]) -> OrderState:
 
 
 def _message(slices: Sequence[Order]) -> str:
-    """How the slices stand, and the first thing that was said of one."""
     counts = Counter(order.state.value for order in slices)
     said = next((order.message for order in slices if order.message), "")
     text = f"{len(slices)} slices: " + ", ".join(f"{count} {state}" for state, count in counts.items())

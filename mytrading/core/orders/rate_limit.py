@@ -1,8 +1,4 @@
-"""The rate budget: how many calls fit now, within any rolling window and any calendar second.
-
-Both limits hold, so a burst at the end of one second and another at the start of the next never reach the exchange
-together.
-"""
+"""The rate budget: calls that fit now, within any rolling window and within the calendar second."""
 
 from __future__ import annotations
 

@@ -39,10 +39,7 @@ class Unsliceable(ValueError):
 
 
 def slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Units of each order, the largest first: whole lots, pairwise different, as few as possible.
-
-    A quantity that one order may carry is one slice. Raises `Unsliceable`.
-    """
+    """Units of each slice, the largest first: whole lots, all different, as few as possible. Raises `Unsliceable`."""
     lot = max(sizes.lot, 1)
     if quantity <= 0:
         raise Unsliceable(f"quantity must be positive: found {quantity}")
@@ -61,10 +58,7 @@ def slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
 
 
 def closing_slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Slices of an exit, which must get out what it can: never an error.
-
-    What is no whole lot goes last and alone; what is beyond all slices together is left to the next attempt.
-    """
+    """Slices of an exit, never an error: an odd lot goes last, what is too much is left to the next attempt."""
     if sizes.fits(quantity) or not sizes.most_lots:
         return (quantity,)
     odd = quantity % max(sizes.lot, 1)

@@ -64,10 +64,7 @@ class ReadJob(NamedTuple):
 
 
 class ReadPlan:
-    """Decides on the next read. One read at a time; requests made meanwhile go into the next.
-
-    A proof that an exit waits for keeps no distance, and is read beside a read that is under way, one at a time.
-    """
+    """Decides on the next read: one at a time, and beside it at most one that proves what an exit waits for."""
 
     def __init__(self, account: str, rules: ReadRules | None = None) -> None:
         self._account = account
@@ -136,10 +133,7 @@ class ReadPlan:
     def done(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
     ) -> None:
-        """Record the end of a read; a failed one is retried after a growing back-off, half of it scaled by `jitter`.
-
-        `jitter` is 0 to 1. No read begins for `patience` after a busy server. `refused`: the server refused the key.
-        """
+        """Record a read's end; `jitter` (0 to 1) scales half the back-off, no read begins for `patience` (ns)."""
         if job.beside:
             self._beside = False
         else:
@@ -190,10 +184,7 @@ class ReadPlan:
 
 
 class OrderLevels:
-    """The best folded knowledge of orders from the stream of updates, kept until the router shows it.
-
-    Updates come twice and out of order; a level never goes back: filled only grows, and an end stays an end.
-    """
+    """The newest level of each order by the update stream, kept until the router shows it; a level never goes back."""
 
     def __init__(self) -> None:
         self._levels: dict[str, OrderReport] = {}
@@ -213,11 +204,7 @@ class OrderLevels:
         return level
 
     def shown(self, order: Order) -> OrderReport | None:
-        """The router's own record of an order: a level it shows needs no repeating, one that says more is returned.
-
-        An update may be there before the answer of the call that placed the order, and says nothing to a router that
-        does not know the broker's id yet.
-        """
+        """Compare a level with the router's record of the order: returned if it says more, forgotten if not."""
         known = self._levels.get(order.broker_order_id)
         if known is None or known.account != order.account:
             return None
@@ -230,7 +217,6 @@ class OrderLevels:
         return len(self._levels)
 
     def read(self, books: BooksRead) -> None:
-        """A book read begun after an update says the same or more."""
         if books.orders is None:
             return
         rows = {row.broker_order_id for row in books.orders}

@@ -155,7 +155,6 @@ class AccountListener:
         self._publish(self._health.level(machine_now()))
 
     def _take_funds(self, visit: Visit) -> None:
-        """Report funds apart from the books, which are read more often."""
         ended = visit.books.ended_machine_ns
         if visit.funds is not None:
             self._health.funds(ended)

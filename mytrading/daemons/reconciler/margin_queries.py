@@ -1,7 +1,4 @@
-"""Asking the broker what orders would need in margin, for risk.
-
-Every question is answered, if only by a reason.
-"""
+"""Margin queries of risk to the broker; every query is answered, if only by a reason."""
 
 from __future__ import annotations
 

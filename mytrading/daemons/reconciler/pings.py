@@ -93,7 +93,6 @@ class AccountPings:
         return {("ACCOUNT_DOWN", self.name): ActiveAlert(Severity.CRITICAL, text)}
 
     def _audit(self, problem: str) -> None:
-        """A full disk must not end the reconciler."""
         action = "account.failed" if self._pings.is_down else "account.connected"
         try:
             audit.record(self._state, action, self.name, "seen", user="reconciler", problem=problem)

@@ -21,10 +21,7 @@ from mytrading.runtime.supervision.instance_lock import InstanceLock
 
 
 class Job(NamedTuple):
-    """A call to make: the `request` that it sends, and `begun`, what was sent of it already.
-
-    `note` is what is noted of a placing one the moment before its first byte leaves.
-    """
+    """A call: its `request`, what `begun` sent of it, and the `note` that is written before a placing one leaves."""
 
     call: Call
     order: Order

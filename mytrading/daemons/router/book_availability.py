@@ -1,8 +1,4 @@
-"""Whether the books of each account can be read, as the router hears it from the reconciler's reads.
-
-Who cannot read takes no stop away, so an account counts as unread from the start of a process until its first whole
-read.
-"""
+"""Whether the books of each account can be read; they count as unread until a process saw the first whole read."""
 
 from __future__ import annotations
 

@@ -181,7 +181,6 @@ class TradeManager(MachineDaemon):
             self._accounts.look(job)
 
     def _jobs(self, rows: Sequence[Any]) -> list[tuple[Job, int]]:
-        """Calls with their ranks."""
         found = []
         for row in rows:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
@@ -295,7 +294,6 @@ class TradeManager(MachineDaemon):
             self.alerts.raise_("ENTRY_LEFT", Severity.CRITICAL, order.client_order_id, text)
 
     def _leaving(self) -> list[Order]:
-        """Entries whose cancel is wanted or out and not answered."""
         return [
             order
             for order in self.orders.orders()

@@ -1,8 +1,4 @@
-"""The router's own look at the file KILL: it halts, reduces or flattens though risk, gateway and engine are gone.
-
-Each time the file is written it is carried out once, also across restarts, since what it asks for is journaled under
-the time it was written at.
-"""
+"""The KILL file as the router reads it: each writing is carried out once, also across restarts and without risk."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the screens see of the rate budget: calls used, orders that wait and since when, answers of 429.
-
-Nothing is decided here; the order machine keeps the budget.
-"""
+"""Levels of the rate budget for screens: calls used, orders that wait and since when, answers of 429."""
 
 from __future__ import annotations
 

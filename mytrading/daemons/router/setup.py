@@ -33,10 +33,7 @@ LOCK_STEP_READS_NS = 200_000_000
 
 
 class MarketHours:
-    """When exchanges trade and close what is intraday, as two files say it; `texts` holds them by name.
-
-    With `keep` what is read counts for a start at which an edit cannot be read.
-    """
+    """Hours and square-off times by two files (`texts`, by name); with `keep` a good read is kept for a bad edit."""
 
     def __init__(self, config: RunConfig, *, keep: bool) -> None:
         path, kept = config.calendar_path, taken_folder(config.state)

@@ -1,7 +1,4 @@
-"""What the trade log says of an order and of a position.
-
-It formats and decides nothing.
-"""
+"""Fields of orders and positions in the trade log."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The decision table of evidence: what one read of the broker's books proves about one order.
-
-`judge` finds the first rule of `RULES` whose facts all hold. The table is printed into docs/orders.md.
-"""
+"""The decision table of evidence, printed in docs/orders.md: what one read of the broker's books proves of an order."""
 
 from __future__ import annotations
 
@@ -294,10 +291,7 @@ def _pending_end(q: _Question) -> PendingEnd | None:
 
 
 def _more_sightings(q: _Question) -> bool:
-    """One sighting precedes the proving one; two, of the books alone, where no cancel was wanted here.
-
-    Another order follows such an end at once, and would be one too many if the book was wrong twice.
-    """
+    """One earlier sighting is needed; two, of books alone, where no cancel was wanted: another order follows."""
     end = _pending_end(q)
     if end is None or q.evidence.flapped:
         return False
@@ -380,7 +374,6 @@ _HOLDS: dict[Fact, Callable[[_Question], bool]] = {
 
 
 def _seen(q: _Question, **fields: Any) -> OrderEvidence:
-    """The evidence with these fields, as of the end of the read."""
     return replace(q.evidence, seen_machine_ns=q.read.ended_ns, **fields)
 
 

@@ -20,10 +20,7 @@ from mytrading.messages.reports import BooksRead
 
 
 def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
-    """Record what a read that was compared shows of the units that the day began with, where that is news.
-
-    `agrees` is true of a key of which nothing is moving and whose fills of ours the trade book has.
-    """
+    """Record what books of today show of carried units; `agrees`: a key rests, and the trade book has its fills."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
         if account != read.account or not begun or not oms.trades(instrument):
             continue
@@ -62,10 +59,7 @@ def average(key: NetKey, read: BooksRead) -> float:
 
 
 def hold_back(oms: OrderDecision, order: Order) -> None:
-    """An exit or stop of an earlier day ended with nobody knowing whether it was filled.
-
-    What its owner would send in its place waits until the books of today have told twice what is there.
-    """
+    """What would follow an exit or stop of an earlier day, of unknown fate, waits for two reads of the books."""
     now = max(oms.machine, 1)
     for goal in oms.state.unfinished_goals():
         if goal.owner == order.owner:

@@ -41,10 +41,7 @@ def unheard(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
 
 
 def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
-    """Signed units by a trade book that tells our fills.
-
-    Where there are none to tell, nothing shows that it works: of carried units the order book tells exits by hand too.
-    """
+    """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
     rows = [row for row in read.trades or () if row.instrument == key.instrument]
     if _filled(oms, key) or not overnight.still(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
@@ -57,10 +54,7 @@ def _held(oms: OrderDecision, key: NetKey) -> int:
 
 
 def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:
-    """True if the position book shows less of what is ours in the instrument than so many traded units account for.
-
-    Carried units that books of today have shown count with them.
-    """
+    """True if the position book shows less of ours in the instrument than traded and carried units explain."""
     here, held = _here(oms, key), _held(oms, key)
     spare = [row.quantity for other, row in oms.state.unmanaged.items() if _same(other, key)]
     begun = oms.state.begun.get((key.account, key.instrument)) or 0

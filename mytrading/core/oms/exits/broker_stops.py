@@ -1,7 +1,4 @@
-"""Broker stops: what an owner holds is guarded by stop-limit orders for exactly that much, from first fill to flat.
-
-As long as nothing else closes the position, what is sighted is covered by live stops, or an exit takes over.
-"""
+"""Broker stops: stop-limit orders cover what is sighted of a position until it is flat, or an exit takes over."""
 
 from __future__ import annotations
 
@@ -58,10 +55,7 @@ def is_flat(position: Position) -> bool:
 
 
 def returned(oms: OrderDecision, order: Order) -> None:
-    """An order that we took for ended lives at the broker: a stop or exit that nothing needs any more ends at once.
-
-    A stop of a protection that goes on covers beside its successor, and what is too much ends by the usual way.
-    """
+    """An order that was taken for ended lives at the broker: a stop or exit that nothing needs is cancelled."""
     if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
@@ -191,10 +185,7 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
 
 
 def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
-    """Too little covered: another stop for the difference. Too much: stops end, newest first, until it fits.
-
-    `wanted` is what has been sighted, `most` also counts what an exit was only sighted to have closed.
-    """
+    """Add a stop for uncovered units, or shrink the newest; `wanted` is sighted, `most` counts unproven exits too."""
     covering = [order for order in stops if not order.evidence.cancel.wanted]
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
@@ -210,10 +201,7 @@ def missing(oms: OrderDecision, level: Protection) -> int:
 
 
 def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missing: int, wanted: int) -> None:
-    """Cover what is missing: in a stop that has not left, or by another, which covers sooner than any change is proven.
-
-    Where there are many the smallest ends, and one for both follows; what is left covers meanwhile.
-    """
+    """Cover more units: in an unsent stop, else by another; of many the smallest ends, and one for both follows."""
     sizes = oms.state.sizes.get(level.instrument) or Sizes()
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
     if unsent and sizes.fits(unsent[-1].quantity + missing):

@@ -1,7 +1,4 @@
-"""Exit goals: one owner's quantity of one instrument is brought to zero, with as many orders as it takes.
-
-A goal is never given up; it is done when what is owned is zero by confirmed fills and nothing of the owner is out.
-"""
+"""Exit goals: one owner's quantity of one instrument is brought to zero by as many orders as it takes."""
 
 from __future__ import annotations
 
@@ -68,10 +65,7 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
 
 
 def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
-    """The goal, waiting for the books as long as others of its owner do: they would close the same units.
-
-    What orders of nobody may close is not to be closed by this one either.
-    """
+    """The goal, which waits for the books like others of its owner, and leaves what foreign orders may close."""
     others = entries.goals_of(oms, key, goal.strategy)
     wary = max(
         (other for other in others if other.waits_machine_ns or other.proofs),
@@ -166,10 +160,7 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
 
 
 def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
-    """Entries that will end soon, and what one was sighted to fill, are waited for, but not for ever.
-
-    What is surely owned must get out, also where the sources never come to agree on the rest.
-    """
+    """Entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out."""
     if oms.machine - goal.opened_machine_ns >= oms.limits.exit_patience:
         return False
     return out.unproven or (out.entries != [] and any(order.state is not OrderState.UNKNOWN for order in out.entries))

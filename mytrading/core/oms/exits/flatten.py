@@ -71,10 +71,7 @@ def advance_all(oms: OrderDecision) -> None:
 
 
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
-    """What an owner sold goes first, and what may cover it once that is flat, or after some seconds all the same.
-
-    Not while the books are lost: what was sold keeps its stop then, and would stand without what covers it.
-    """
+    """What an owner sold closes before its cover: for some seconds, or as long as it takes while the books are lost."""
     late = oms.machine - level.opened_machine_ns >= 2 * oms.limits.exit_patience
     if late and not oms.state.blind(level.account):
         return False

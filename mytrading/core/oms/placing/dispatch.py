@@ -50,10 +50,7 @@ def dispatch(oms: OrderDecision) -> None:
 
 
 def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
-    """Calls that an entry may take: the rate's, without those kept for stops and for other legs of baskets.
-
-    An entry with a stop plan takes two, its own and its stop's, so that no fill waits bare for the next second.
-    """
+    """Calls that an entry may take: two if it has a stop plan, and none of those kept for stops and legs of baskets."""
     limits, account = oms.limits, order.account
     kept = kept_for_stops(oms.state, limits, account, oms.machine) + (order.plan.stop_trigger > 0)
     if oms.state.baskets:
@@ -75,10 +72,7 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
 
 
 def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
-    """Calls of an account that entries which left lately, and may fill at any moment, need for their stops.
-
-    One for each entry with a stop plan that is not over, while its own call counts in the rate.
-    """
+    """Calls kept for the stops of entries that left lately: one for each with a stop plan, while its call counts."""
     since, kept = machine_ns - limits.call_window, 0
     for key, names in state.open_by_key.items():
         if key.account != account:
@@ -126,7 +120,6 @@ def rank_of(oms: OrderDecision, order: Order) -> int:
 
 
 def _budget(oms: OrderDecision, account: str) -> int:
-    """Calls that may be made now: by the rate, and by the connections that are free."""
     state, limits = oms.state, oms.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > oms.machine:
         return 0
@@ -219,11 +212,7 @@ def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
 
 
 def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
-    """Units an exit of this key may still sell or buy back.
-
-    What the owner surely holds, less what other exits of it may take. A stop goes by what has been sighted: it must be
-    there before a fill is beyond doubt, and rests until it is needed.
-    """
+    """Units an exit of this key may still close: confirmed ones (a stop: sighted ones), less those of other exits."""
     position = oms.position(order)
     held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:

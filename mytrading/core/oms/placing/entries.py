@@ -1,7 +1,4 @@
-"""Entries before they are sent: admitted once, withdrawn on request, denied with a record.
-
-An entry that may not be sent ends with a record that says why; nothing is dropped.
-"""
+"""Entries before they are sent: admitted once, withdrawn on request, and denied by a record that says why."""
 
 from __future__ import annotations
 
@@ -40,7 +37,6 @@ def place(oms: OrderDecision, command: PlaceEntry) -> None:
 
 
 def _missing_price(command: PlaceEntry) -> str:
-    """Which price a command lacks that its type needs; empty if none."""
     if command.order_type in (OrderType.LIMIT, OrderType.SL) and command.price <= 0:
         return f"expected a price above 0 for {command.order_type.value}, found {command.price:g}"
     if command.order_type in (OrderType.SL, OrderType.SL_M) and command.trigger_price <= 0:
@@ -155,11 +151,7 @@ def taking_over(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
 
 
 def keeps_its_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True while stops of this owner stay where they are although it is to be closed.
-
-    The books of the account cannot be read: the end of a stop would not be proven, no exit could follow, and what is
-    held would be bare. Stops that are being cancelled already are waited for as ever.
-    """
+    """True while stops stay though the owner is to be closed: unreadable books could not prove their end."""
     return oms.state.blind(key.account) and any(
         order.purpose is Purpose.STOP
         and order.strategy == strategy
@@ -234,7 +226,6 @@ def set_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> Non
 
 
 def _churn_reason(oms: OrderDecision, order: Order) -> str:
-    """Why an entry may not leave now, empty if it may."""
     for instrument in (order.instrument, ""):
         stopped = oms.state.stopped.get((order.account, instrument))
         if stopped is not None and (not stopped.until_ns or oms.now < stopped.until_ns):
@@ -243,10 +234,7 @@ def _churn_reason(oms: OrderDecision, order: Order) -> str:
 
 
 def count_churn(oms: OrderDecision, order: Order) -> None:
-    """Judge an entry that leaves for the first time: the one before it may have been cancelled a moment ago.
-
-    What an operator asked for (an order that replaces another) is not counted, and of slices only the first.
-    """
+    """Count an entry that leaves just after a cancel; no replacement for an operator, and only the first of slices."""
     limits = oms.limits
     gone = oms.state.withdrawn.get((order.account, order.instrument))
     if (

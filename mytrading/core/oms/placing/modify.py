@@ -1,7 +1,4 @@
-"""Changes of orders that rest: a signal, a modify call, and the read that proves it; or cancel, confirm, place.
-
-A change is done when the order book shows it, and never because a call said so.
-"""
+"""Changes of resting orders: a modify call and the read that proves it, or a cancel and a new order."""
 
 from __future__ import annotations
 
@@ -50,10 +47,7 @@ def under_way(order: Order) -> bool:
 
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
-    """Want other terms for a live order; without effect while a change is under way.
-
-    An order that has not left is changed at once, any other when it is known to rest: of that units are only taken.
-    """
+    """Want other terms for a live order: unsent, it has them at once; without effect while a change is under way."""
     if not live(order) or order.evidence.cancel.wanted or under_way(order) or _equal(wanted, terms(order)):
         return order
     if order.state is OrderState.INITIALIZED:
@@ -86,10 +80,7 @@ def _refusal(oms: OrderDecision, order: Order) -> str:
 
 
 def due(oms: OrderDecision, order: Order) -> Order | None:
-    """The order whose modify call is to be made, or (`cancel.wanted`) that is cancelled instead; None if neither yet.
-
-    What was to be left may have filled meanwhile; and where a call cannot be made the order is replaced.
-    """
+    """The order whose modify call is due, or which is cancelled instead (`cancel.wanted`); None if neither yet."""
     if order.evidence.modify.not_before_machine_ns > oms.machine:
         return None
     if terms(order).quantity <= order.filled_seen:
@@ -140,7 +131,6 @@ def succeed(oms: OrderDecision, gone: Order) -> None:
 
 
 def _successor(gone: Order) -> str:
-    """The id of the order that takes the place of a replaced one."""
     return client_order_id(gone.account, gone.cause, gone.purpose, gone.client_order_id, 0, gone.links.replaced + 1)
 
 
@@ -239,10 +229,7 @@ def _unproven(oms: OrderDecision, order: Order, read: BooksRead) -> Order:
 
 
 def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
-    """An earlier call took effect after all, or someone changed the order at the broker: two reads, some time apart.
-
-    Where no call of ours was ever made the second read comes soon: what a stop no longer covers is bare.
-    """
+    """A late modify or someone else changed the order: proven by two reads, sooner where no call of ours was made."""
     state = order.evidence.modify
     if _agrees(order, row):
         return oms.change(order, "agrees", evidence=with_modify(order.evidence, reads=0)) if state.reads else order

@@ -1,7 +1,4 @@
-"""Orders above the freeze quantity: cut into slices when they come to be, and asked about together afterwards.
-
-A parent is no order; it is what its slices carry as `parent`, and all that is known of it is folded from them.
-"""
+"""Orders above the freeze quantity, cut into slices that carry the id of their `parent`, which is no order itself."""
 
 from __future__ import annotations
 

@@ -50,10 +50,7 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
 
 
 def void(state: State, read: BooksRead) -> bool:
-    """True if a row of an instrument that concerns us could not be read: such a book shows too little.
-
-    A row of someone else's instrument spoils nothing of ours.
-    """
+    """True if a row of an instrument that concerns us could not be read; rows of other instruments do no harm."""
     if not read.unread:
         return False
     ordered = {order.instrument for order in state.orders.values() if order.account == read.account}
@@ -103,7 +100,7 @@ def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
 
 
 def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) -> None:
-    """What one source told, late, of an order of an earlier day that is over: no book of today will tell it too."""
+    """Settle what one source reported late of an ended order of an earlier day, once no book of today shows it."""
     sighted = order.state in TERMINAL and order.filled_seen > order.filled
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
@@ -162,10 +159,7 @@ def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
 
 
 def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """True if an order may be changing the position now.
-
-    One that is held for approval can do so only as a row of the order book; for days, nobody may decide on it.
-    """
+    """True if an order may be changing the position now; one held for approval only as a row of the order book."""
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in oms.state.by_broker
@@ -225,10 +219,7 @@ def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None
 
 
 def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
-    """True while ours stays although the trade book does not tell, since the order book has our fills and no exit.
-
-    Not for ever: the stop of a position that is really gone opens one of the other side.
-    """
+    """True while the order book alone shows our fills: ours stays for some minutes, then the position book counts."""
     if mismatch.unheard_machine_ns:
         return read.began_machine_ns - mismatch.unheard_machine_ns < BIDES * oms.limits.mismatch_gap
     oms.emit(msgspec.structs.replace(mismatch, unheard_machine_ns=read.ended_machine_ns))
@@ -257,7 +248,6 @@ def disputed_subject(key: NetKey) -> str:
 
 
 def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
-    """Say of everybody who holds something of the key how sure we are of it."""
     for position in oms.state.holders(key):
         if position.confidence is not confidence:
             oms.marked(position, confidence)

@@ -1,7 +1,4 @@
-"""How calls ended: what the answer to a place, a cancel or a modify means for its order.
-
-A placing call is repeated only when it certainly did not reach the broker.
-"""
+"""Ends of calls; a placing call is repeated only when it certainly did not reach the broker."""
 
 from __future__ import annotations
 

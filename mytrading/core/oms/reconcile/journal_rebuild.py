@@ -1,7 +1,4 @@
-"""A router's journal that lost rows: what its knowledge begins with instead, and what follows from what was missed.
-
-An entry that may have been sent is never sent again; it is of unknown fate until the books have told.
-"""
+"""A journal that lost rows: what it begins with instead; entries that may have been sent are of unknown fate."""
 
 from __future__ import annotations
 
@@ -88,10 +85,7 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
 
 
 def _hold_back(oms: OrderDecision) -> None:
-    """Exits that were commanded may have been sent in the lost part: they wait until the books were read twice.
-
-    So do those that an open flatten begins from here on. Stops that may have been placed there wait for one read.
-    """
+    """Exits, and those of open flattens, that may have been sent in the lost part wait for two reads, stops for one."""
     for goal in oms.state.unfinished_goals():
         oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
     for guarding in oms.state.open_protections():
@@ -177,10 +171,7 @@ def adopt(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder])
 
 
 def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
-    """Protections that waited for a look at the book go on: what it shows of theirs is known now.
-
-    Not those of units the day began with that its positions do not show: a stop of the day before may have sold them.
-    """
+    """Stops that waited for a read are placed, unless positions lack units that the day began with."""
     for level in oms.state.open_protections():
         if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun

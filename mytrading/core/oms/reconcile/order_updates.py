@@ -1,7 +1,4 @@
-"""What the broker says of an order we know by its id: fills, ends, and contradictions.
-
-One sighting of a fill is enough to see it, two sources are needed to count it, and an end needs two sightings as well.
-"""
+"""What the broker reports of our orders: one source sights a fill, two confirm it, and an end needs two sightings."""
 
 from __future__ import annotations
 
@@ -130,7 +127,6 @@ def _reading(
 
 
 def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: ReportedFills, reading: OrderReading) -> bool:
-    """Fold the row of an order that ended here; true if the read is behind."""
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED)
     if verdict is OrderVerdict.IGNORED:
         return True
@@ -187,10 +183,7 @@ def reading_of(oms: OrderDecision, read: BooksRead) -> OrderReading:
 
 
 def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """A resting order is not in a whole order book: recorded at the second read, never taken for cancelled.
-
-    True while the absence only shows that the read is behind.
-    """
+    """Record a resting order that two whole books do not list; true while the read may just be behind."""
     reading = reading_of(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
@@ -205,10 +198,7 @@ def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 
 def on_hidden(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """A filled order of today is not in the order book: the read shows the time before it.
-
-    True until the order has been missing for so long that the book must be said to have dropped it.
-    """
+    """Record a filled order that the book has dropped for long; true while the read may just be behind."""
     verdict, evidence = judge(order, order.evidence, reading_of(oms, read), OrderCase.FILLED_ABSENT)
     if verdict is OrderVerdict.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
@@ -241,10 +231,7 @@ def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
 
 
 def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
-    """No second source comes any more for what one told of an order of an earlier day.
-
-    `price` (rupees, 0: not known) is that of the units in the position book.
-    """
+    """Settle a fill of an earlier day that one source reported; `price`: rupees in the position book, 0 if unknown."""
     if order.purpose.reduces:
         overnight.hold_back(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
@@ -256,7 +243,6 @@ def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None
 
 
 def _levels(order: Order, row: BrokerOrder, trades: BrokerTrades | None) -> ReportedFills:
-    """The reported fills with those of a read."""
     fills = order.evidence.fills
     if row.status is BrokerStatus.COMPLETE:
         book = max(row.quantity, row.filled or 0)
@@ -382,10 +368,7 @@ def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
 
 
 def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderReading) -> bool:
-    """True while a row with fewer units than are certain may be an old snapshot, so that the whole read is from before.
-
-    One that stands for long is what the broker says now: recorded, and positions are compared again.
-    """
+    """True while a row with fewer units than are certain may be an old snapshot; one that stays is illegal."""
     reading = reading._replace(fewer=_backward(order, row))
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.ENDED_LEVEL)
     if verdict is OrderVerdict.FEWER_NOTED:
@@ -404,10 +387,7 @@ def _backward(order: Order, row: BrokerOrder) -> bool:
 def _fill_denied(
     order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead, fills: ReportedFills
 ) -> bool:
-    """True if the read speaks against what one source alone reported: it holds both books, and neither shows it now.
-
-    `fills` are those with this read: a book that showed the order complete, and takes that back, reports no more.
-    """
+    """True if order and trade book, with `fills` as this read leaves them, lack a fill that one source reported."""
     shown = max(row.filled or 0, row.quantity if row.status is BrokerStatus.COMPLETE else 0)
     traded = trades.quantity if trades else 0
     if read.trades is None or max(shown, traded) > order.filled:
@@ -422,7 +402,6 @@ def _net_denies_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
-    """Retract what one source alone reported of an order's fill."""
     fills, gone = order.evidence.fills, order.filled_seen - order.filled
     traded = min(fills.trades, order.filled)
     what = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"

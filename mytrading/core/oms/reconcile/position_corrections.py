@@ -1,7 +1,4 @@
-"""What two reads have proven of a position is booked: owners lose what is gone, and what is nobody's is unmanaged.
-
-The broker's net is met in full, newest owner first, and every unit that is taken off is told.
-"""
+"""Corrections of positions that two reads prove: newest owners lose what is gone, the rest is unmanaged."""
 
 from __future__ import annotations
 

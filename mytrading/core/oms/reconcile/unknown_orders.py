@@ -99,7 +99,6 @@ def _preferred(oms: OrderDecision, order: Order, matching: list[BrokerOrder]) ->
 def _listed(
     oms: OrderDecision, order: Order, rows: list[BrokerOrder], sorted_read: SortedRead, *, several: bool = False
 ) -> None:
-    """Note what the book lists that may be this order, or bind it."""
     read, row = sorted_read.read, rows[0]
     reading = _reading(oms, order, sorted_read)._replace(found=row.broker_order_id, several=several)
     verdict, evidence = judge(order, order.evidence, reading, OrderCase.UNKNOWN_LISTED)
@@ -158,10 +157,7 @@ _COUNTING = {
 
 
 def _shows_tags(oms: OrderDecision, read: BooksRead) -> bool:
-    """True if the book shows our ids as tags: in analyzer mode, where each order of ours in this read carries its own.
-
-    An order of ours that is there then shows it too. A broker's book is not trusted with that.
-    """
+    """True in analyzer mode if each order of ours in the read is tagged with its id: one that is there would be too."""
     names = oms.state.by_broker
     ours = [(row.tag, name) for row in read.orders or () if (name := names.get((read.account, row.broker_order_id)))]
     return oms.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
@@ -176,10 +172,7 @@ def _lose(oms: OrderDecision, order: Order) -> None:
 
 
 def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
-    """Give an exit or stop up, once for each that sends the next one; what comes after that waits for an operator.
-
-    What someone else traded meanwhile is booked first: the next one is for what is left.
-    """
+    """Declare an exit or stop a ghost, once for each that sends the next one; after that an operator decides."""
     evidence = replace(order.evidence, match=Unseen(reads=2))
     same_try = any(part.state is OrderState.GHOST for part in slices.siblings(oms, order))
     if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not _retry_used(oms, order)):
@@ -248,10 +241,7 @@ def _by_strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> 
 
 
 def _retry_used(oms: OrderDecision, order: Order) -> bool:
-    """True if this order took the place of one that was given up.
-
-    Stops that are in doubt together, and those that an exit goal finds, were all sent before anything was given up.
-    """
+    """True if this order took the place of one that was given up; those in doubt together were all sent before."""
     senders = _goals(oms, order)
     if order.purpose is not Purpose.STOP:
         return any(goal.ghosts for goal in senders)
@@ -261,7 +251,6 @@ def _retry_used(oms: OrderDecision, order: Order) -> bool:
 
 
 def _use_retry(oms: OrderDecision, order: Order) -> None:
-    """Count that this one was given up: the one order that follows is the last."""
     senders = _goals(oms, order)
     level = oms.state.protections.get(order.owner) if order.purpose is Purpose.STOP else None
     for goal in senders:

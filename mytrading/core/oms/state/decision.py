@@ -57,10 +57,7 @@ def always_open(_exchange: str, _now: int) -> bool:
 
 
 class OrderDecision:
-    """The state, the rows so far, and the two clocks: `now` market ns, `machine` machine ns.
-
-    The rows are learnt as they are decided: who journals them first takes them back (`State.take_back`).
-    """
+    """One decision of the order machine: state, rows so far, market time `now` and machine time `machine` (ns)."""
 
     def __init__(
         self,
@@ -192,10 +189,7 @@ class OrderDecision:
         )
 
     def cancel_leaves(self, account: str, name: str = "") -> bool:
-        """True while a cancel of the account (of this order, if named) left a moment ago and has no answer yet.
-
-        A read that begins now would prove nothing, and delay the one that the answer asks for.
-        """
+        """True while a cancel of the account (of this order, if named) is out: a read begun now would prove nothing."""
         young = self.machine - self.limits.cancel_first
         return any(
             of == account and call is Call.CANCEL and began > young and name in ("", order)

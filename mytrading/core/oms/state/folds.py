@@ -106,7 +106,6 @@ def _order(state: State, row: OrderChanged) -> None:
 
 
 def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
-    """Note when a call left, and when it ended."""
     order, earlier = row.order, _kinds_out(before) if before is not None else ()
     present = _kinds_out(order)
     if present == earlier:

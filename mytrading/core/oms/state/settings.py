@@ -1,7 +1,4 @@
-"""The windows and budgets of the order machine, in one place, so that tests can make them small.
-
-All times here but those of churn are machine nanoseconds; they never scale with the market clock.
-"""
+"""Windows and budgets of the order machine; times are machine nanoseconds, those of churn market nanoseconds."""
 
 from __future__ import annotations
 

@@ -291,7 +291,6 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
 
 
 def _wants_change(order: Order) -> bool:
-    """True if a cancel or a change of a resting order is to be asked for."""
     if order.evidence.cancel.wanted:
         return not order.evidence.cancel.out
     return order.evidence.modify.wanted is not None and not order.evidence.modify.unproven
