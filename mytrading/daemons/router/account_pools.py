@@ -44,7 +44,7 @@ class AccountPools:
         self._refused: list[CallOutcome] = []
         self.open_calls = 0
         """Calls submitted whose end was not taken yet."""
-        self._wake: Callable[[], None] = _nothing
+        self._wake: Callable[[], None] = lambda: None
         self.begun = BegunCalls(config.state / "router-calls")
 
     def open(self, wake: Callable[[], None]) -> None:
@@ -116,10 +116,6 @@ class AccountPools:
         self.begun.close()
         for lock in self._locks:
             lock.release()
-
-
-def _nothing() -> None:
-    return
 
 
 def _failed(job: Job, error: Exception) -> CallOutcome:

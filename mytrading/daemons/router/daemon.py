@@ -1,4 +1,4 @@
-"""The order router: speaks to the broker, owns orders and positions. Reads no books; the reconciler tells it.
+"""The order router: sends orders to the broker, owns orders and positions; books come from the reconciler.
 
 Wiring only: `core/oms` decides, this hands its decisions to worker threads that hold the connections, and hands the
 outcomes back. A call is made only for a row that is committed, and once for each row.
@@ -21,11 +21,9 @@ from mytrading.core.orders.live_gate import live_problem
 from mytrading.core.orders.state_machine import SENT, as_wanted
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
-from mytrading.daemons.router.book_availability import BooksWatch
-from mytrading.daemons.router.kill_switch import KillWatch
-from mytrading.daemons.router.rate_budget import Budgets
+from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
 from mytrading.daemons.router.setup import MarketHours, OrderRows, order_machine
-from mytrading.daemons.router.trade_log import order_fields, position_fields
+from mytrading.daemons.router.watches import BooksWatch, KillWatch
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
@@ -73,7 +71,10 @@ class TradeManager(MachineDaemon):
         self._reported = 0
         self._unguarded = Unguarded()
         self._kill = KillWatch(config)
-        read = () if self.lock_step else self._compared()
+        has_books = config.venue.kind is VenueKind.OPENALGO
+        self._compared = tuple(account.id for account in config.order_accounts) if has_books else ()
+        """The accounts whose books are compared at a start; a dry run has none."""
+        read = () if self.lock_step else self._compared
         self._books = BooksWatch(read, round(BOOKS_MISSED * config.windows.orders_every * SECOND))
 
     def setup(self) -> None:
@@ -86,12 +87,12 @@ class TradeManager(MachineDaemon):
         self.on_wake(self._take_outcomes)
         self._update_alerts()
         begun = self._accounts.begun.never_began
-        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared(), begun))
+        self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared, begun))
         self._books.look(self, machine_now())
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report, urgent=True)  # fills that wait for their stops, while entries come in
-        others = (name for name in self._compared() if name != self.config.venue.account)
+        others = (name for name in self._compared if name != self.config.venue.account)
         self._guardians = Guardians(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
@@ -130,7 +131,7 @@ class TradeManager(MachineDaemon):
         if short != self.orders.short_of_disk:
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
-        complaints = {name: why for name in self._compared() if (why := self._complaint(name, machine_ns))}
+        complaints = {name: why for name in self._compared if (why := self._complaint(name, machine_ns))}
         exposed = [name for name in complaints if self.orders.resting_entries(name)]
         risk = "" if self.lock_step else self._guardians.unwell("risk", machine_ns)
         stops = self._guardians.stops_held_by_risk(self.orders.positions()) if risk else []
@@ -198,10 +199,13 @@ class TradeManager(MachineDaemon):
         return bool(jobs)
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Count, write the trade log, alert."""
+        """Count, write the trade log, update alerts."""
         for row in rows:
             if isinstance(row, OrderChanged):
-                self._count(row)
+                self._counts[row.event] = self._counts.get(row.event, 0) + 1
+                self._budgets.count(row)
+                if row.event == "submitted" and row.order.call.trace_ns:
+                    self.monitor.record("router", "quote_to_order", machine_now() - row.order.call.trace_ns)
                 self._trades.info(f"order.{row.event}", **order_fields(row.order))
             elif isinstance(row, PositionChanged):
                 self._trades.info("position.changed", **position_fields(row))
@@ -214,13 +218,7 @@ class TradeManager(MachineDaemon):
         active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
         self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
 
-    def _count(self, row: OrderChanged) -> None:
-        self._counts[row.event] = self._counts.get(row.event, 0) + 1
-        self._budgets.count(row)
-        if row.event == "submitted" and row.order.call.trace_ns:
-            self.monitor.record("router", "quote_to_order", machine_now() - row.order.call.trace_ns)
-
-    # told
+    # status
 
     def progress(self) -> Progress:
         """In lock-step: whether calls are out, or an order's fate is not known yet."""
@@ -234,18 +232,11 @@ class TradeManager(MachineDaemon):
         if self.orders.recovered(account):
             self.notes.pop("recovery", None)
         elif wrong := self.orders.wrong_mode(account):
-            self.notes["recovery"] = (
-                f"{account} waits for `mytrading resume`, its server was in the wrong mode: {wrong}"
-            )
+            text = f"{account} waits for `mytrading resume`, its server was in the wrong mode: {wrong}"
+            self.notes["recovery"] = text
         else:
             self.notes["recovery"] = f"the books of {account} are being compared with the journal"
         return not (self.quarantined or self.journal.short or "recovery" in self.notes)
-
-    def _compared(self) -> tuple[str, ...]:
-        """The accounts whose books are compared at a start; a dry run has none."""
-        if self.config.venue.kind is not VenueKind.OPENALGO:
-            return ()
-        return tuple(account.id for account in self.config.order_accounts)
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """A lost journal begins with what risk and the gateway carried into the day."""

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from mytrading.cli.app import app
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
-from mytrading.daemons.router.kill_switch import KillWatch
+from mytrading.daemons.router.watches import KillWatch
 from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.control import KILL, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import OrderState, TradingLevel

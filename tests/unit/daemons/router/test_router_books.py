@@ -6,7 +6,7 @@ from typing import Any
 
 from mytrading.core.oms import OrderMachine
 from mytrading.core.time import SECOND
-from mytrading.daemons.router.book_availability import BooksWatch
+from mytrading.daemons.router.watches import BooksWatch
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position, PositionChanged, TimerFired
 from mytrading.messages.reports import BooksRead

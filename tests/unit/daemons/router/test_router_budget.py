@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
-from mytrading.daemons.router.rate_budget import Budgets
+from mytrading.daemons.router.reporting import Budgets
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Outcome
 from mytrading.messages.orders import CallOutcome, OrderChanged

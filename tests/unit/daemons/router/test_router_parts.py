@@ -13,8 +13,8 @@ from mytrading.core.orders.state_machine import with_modify
 from mytrading.core.reconciler.read_plan import ReadRules
 from mytrading.core.time import SECOND
 from mytrading.daemons.reconciler.account import read_rules
+from mytrading.daemons.router.reporting import order_fields
 from mytrading.daemons.router.setup import order_machine
-from mytrading.daemons.router.trade_log import order_fields
 from mytrading.messages.enums import OrderState
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import NO_EVIDENCE, OrderChanged

@@ -1,9 +1,10 @@
-"""Levels of the rate budget for screens: calls used, orders that wait and since when, answers of 429."""
+"""What the router reports: levels of its rate budget, and the fields of its trade log."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from mytrading.core.oms import OrderMachine
 from mytrading.core.time import SECOND
 from mytrading.messages.control import CallBudget
 from mytrading.messages.enums import OrderState, Outcome
-from mytrading.messages.orders import CallOutcome, Order, OrderChanged
+from mytrading.messages.orders import CallOutcome, Order, OrderChanged, PositionChanged
 
 
 class Budgets:
@@ -58,11 +59,44 @@ class Budgets:
         oldest = min((self._since[order.client_order_id] for order in mine), default=machine_ns)
         return replace(
             self._machine.budget(account, machine_ns),
-            waiting=dict(Counter(_wants(order) for order in mine)),
+            waiting=dict(Counter(o.purpose.value if o.state is OrderState.INITIALIZED else "cancel" for o in mine)),
             oldest_wait_s=round((machine_ns - oldest) / SECOND, 3),
             refused=self._refused[account],
         )
 
 
-def _wants(order: Order) -> str:
-    return order.purpose.value if order.state is OrderState.INITIALIZED else "cancel"
+def order_fields(order: Order) -> dict[str, Any]:
+    """What the trade log says of an order: `filled` is confirmed, `seen` is sighted beyond it; nothing empty."""
+    terms = order.evidence.modify.wanted
+    fields = {
+        "id": order.client_order_id,
+        "broker": order.broker_order_id,
+        "state": order.state.value,
+        "strategy": order.strategy,
+        "purpose": order.purpose.value,
+        "side": order.side.value,
+        "quantity": order.quantity,
+        "instrument": order.instrument,
+        "filled": order.filled,
+        "seen": order.filled_seen if order.filled_seen != order.filled else 0,
+        "price": order.average_price or order.price,
+        "wanted": f"{terms.quantity} at {terms.price:g} trigger {terms.trigger_price:g}" if terms is not None else "",
+        "cause": order.cause,
+        "problem": order.message,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def position_fields(row: PositionChanged) -> dict[str, Any]:
+    """What the trade log says of a position, and of the fill that moved it."""
+    position = row.position
+    return {
+        "strategy": position.strategy,
+        "instrument": position.instrument,
+        "quantity": position.quantity,
+        "seen": position.quantity_seen,
+        "average": round(position.average_price, 4),
+        "realised": round(position.realised, 2),
+        "fill": row.fill_quantity,
+        "at": round(row.fill_price, 4),
+    }

@@ -1,0 +1,76 @@
+"""What the router looks at itself: the KILL file, and whether the books of each account can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST
+from mytrading.messages.control import KILL
+from mytrading.messages.orders import TimerFired
+from mytrading.messages.reports import BooksRead
+from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.supervision.kill_file import FLATTEN, KillFile
+
+
+class _Router(Protocol):
+    name: str
+    clock: MarketClock
+    log: Any
+    orders: Any
+
+    def step(self, stream: str, message: Any, source: str = "", *, keep: bool = False) -> tuple[Any, ...]: ...
+
+
+class KillWatch:
+    """The KILL file, which works though risk, gateway and engine are gone; each writing is carried out once."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._file = KillFile(config.state)
+        self._accounts = tuple(account.id for account in config.order_accounts)
+
+    def look_for(self, router: _Router, machine_ns: int) -> None:
+        """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
+        news = self._file.news(router.orders.trading(KILL), router.clock.now())
+        if news is None:
+            return
+        router.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
+        router.step("control", news, source=router.name, keep=True)
+        kill = self._file.look()
+        if kill is None or kill.word != FLATTEN:
+            return
+        for account in self._accounts:
+            signal = kill.flatten(account, router.clock.now(), machine_ns)
+            router.step("control", signal, source=router.name, keep=True)
+
+
+class BooksWatch:
+    """When order and trade book of some accounts were last read; after `patience_ns` without they are lost."""
+
+    def __init__(self, accounts: Iterable[str], patience_ns: int) -> None:
+        self._patience_ns = patience_ns
+        self._read_ns: dict[str, int | None] = dict.fromkeys(accounts)
+
+    def heard(self, router: _Router, message: Any, machine_ns: int) -> None:
+        """A report of the reconciler came."""
+        if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
+            return
+        books = (message.orders, message.trades)
+        if None not in books and not router.orders.void(message):
+            self._read_ns[message.account] = message.ended_machine_ns
+        elif any(book is not None for book in (*books, message.positions)) or router.orders.void(message):
+            self._read_ns[message.account] = None  # some answered, these did not: no need to wait until that is old
+        self._update(router, message.account, machine_ns)
+
+    def look(self, router: _Router, machine_ns: int) -> None:
+        """Let the machine learn which books are lost now, and which are back; it journals what is news."""
+        for account in self._read_ns:
+            self._update(router, account, machine_ns)
+
+    def _update(self, router: _Router, account: str, machine_ns: int) -> None:
+        read_ns = self._read_ns[account]
+        lost = read_ns is None or machine_ns - read_ns > self._patience_ns
+        if lost != router.orders.blind(account):
+            name = (BOOKS_LOST if lost else BOOKS_BACK) + account
+            router.step("internal", TimerFired(name=name, machine_ns=machine_ns), keep=True)
