@@ -282,7 +282,7 @@ class Listened:
             lambda: None,
             lambda: 1,
         )
-        self.listener._stream._socket.stop(0.1)
+        self.listener.stream._socket.stop(0.1)
 
     def _tell(self, message: Any) -> None:
         encode_body(message)
@@ -305,7 +305,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     reader = BookReader(cast(Any, client), cast(Any, client), "main", "analyze", lambda: 5)
     try:
         for number, body in enumerate(each(UPDATES)):
-            edge.listener._stream._socket.events.put(SocketFrame(body, number))
+            edge.listener.stream._socket.events.put(SocketFrame(body, number))
             edge.listener.take()
             edge.listener._take_visit(reader.visit(job))
             edge.alerts.follow(edge.listener.active_alerts(), FROM_STATE)

@@ -78,11 +78,11 @@ class ReadPlan:
         self._backoff = 0
         self._refused = False
         self._quiet_until = _LONG_AGO
-        self._heard = True
+        self._streaming = True
 
-    def hears(self, *, updates: bool) -> None:
-        """Whether order updates come: without them the order book is all that tells of a fill."""
-        self._heard = updates
+    def stream(self, up: bool) -> None:
+        """Whether order updates come: without them only the order book shows a fill."""
+        self._streaming = up
 
     def ask(self, request: ReadRequest) -> None:
         """Remember a request for the next read."""
@@ -95,12 +95,15 @@ class ReadPlan:
             return None
         if self._busy:
             return self._job_beside(machine_ns) if proof and not self._beside else None
-        if not proof and machine_ns - self._last < self._wait():
+        rules, wait = self._rules, self._backoff if self._failures else self._rules.spacing
+        if self._failures and self._wanted:
+            wait = min(wait, rules.refused_most if self._refused else rules.urgent_most)
+        if not proof and machine_ns - self._last < wait:
             return None
-        every = self._rules.orders_every if self._heard else min(self._rules.orders_every, self._rules.unheard)
+        every = rules.orders_every if self._streaming else min(rules.orders_every, rules.unheard)
         orders = machine_ns - self._orders_at >= every
-        positions = machine_ns - self._positions_at >= self._rules.positions_every
-        funds = machine_ns - self._funds_at >= self._rules.funds_every
+        positions = machine_ns - self._positions_at >= rules.positions_every
+        funds = machine_ns - self._funds_at >= rules.funds_every
         if not (orders or positions or funds or self._wanted):
             return None
         wanted, self._wanted = self._wanted, []
@@ -123,12 +126,6 @@ class ReadPlan:
         self._beside = True
         name = f"{self._account}-read-{machine_ns}-{self._number}"
         return ReadJob(name, True, True, False, False, proofs[-1].id, beside=True)
-
-    def _wait(self) -> int:
-        if not self._failures:
-            return self._rules.spacing
-        most = self._rules.refused_most if self._refused else self._rules.urgent_most
-        return min(self._backoff, most) if self._wanted else self._backoff
 
     def done(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
@@ -196,12 +193,12 @@ class OrderLevels:
         if known is None:
             self._levels[name] = report
             return report
-        order = _later(known.order, report.order)
-        if order == known.order:
+        before, update = known.order, report.order  # by content, since nothing carries a time
+        behind = _filled(update) < _filled(before) or (before.status.ended and not update.status.ended)
+        if behind or update == before:
             return None
-        level = msgspec.structs.replace(report, order=order)
-        self._levels[name] = level
-        return level
+        self._levels[name] = report
+        return report
 
     def shown(self, order: Order) -> OrderReport | None:
         """Compare a level with the router's record of the order: returned if it says more, forgotten if not."""
@@ -232,38 +229,27 @@ class OrderLevels:
         return tuple(self._levels.values())
 
 
-def _later(known: BrokerOrder, update: BrokerOrder) -> BrokerOrder:
-    """The later of two states of one order, by their content, since nothing carries a time."""
-    if _told(update) < _told(known) or (known.status.ended and not update.status.ended):
-        return known
-    return update
-
-
 def merged(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
     """One row for each order: of several, as where a broker lists its states one by one, the one that came last."""
     found: dict[tuple[str, str, str], BrokerOrder] = {}
     for row in rows:
         key = (row.broker_order_id, row.instrument, row.side)
         known = found.get(key)
-        found[key] = row if known is None else _furthest(known, row)
+        found[key] = row if known is None else max(known, row, key=_progress)
     return rows if len(found) == len(rows) else tuple(found.values())
 
 
-def _furthest(one: BrokerOrder, other: BrokerOrder) -> BrokerOrder:
+def _progress(row: BrokerOrder) -> tuple[int, bool, int, bool]:
     """By what was filled, then by an end, then by its time; what is open beside a trigger that waits has triggered."""
-
-    def rank(row: BrokerOrder) -> tuple[int, bool, int, bool]:
-        return _told(row), row.status.ended, row.time_ns, row.status is BrokerStatus.OPEN
-
-    return other if rank(other) > rank(one) else one
+    return _filled(row), row.status.ended, row.time_ns, row.status is BrokerStatus.OPEN
 
 
-def _told(order: BrokerOrder) -> int:
+def _filled(order: BrokerOrder) -> int:
     return order.quantity if order.status is BrokerStatus.COMPLETE else (order.filled or 0)
 
 
 def _shows(order: Order, row: BrokerOrder) -> bool:
-    if order.evidence.fills.stream < _told(row):
+    if order.evidence.fills.stream < _filled(row):
         return False
     end = order.evidence.end
     ending = end.status if isinstance(end, PendingEnd) else None

@@ -53,7 +53,7 @@ class AccountListener:
         self._report, self._publish = report, publish
         self._monitor, self._market_now = monitor, market_now
         self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}
-        self._plan = ReadPlan(account.id, read_rules(windows))
+        self.plan = ReadPlan(account.id, read_rules(windows))
         self._health = HealthBook(account.id, read_rules(windows))
         self._levels = OrderLevels()
         self._problems = AccountProblems()
@@ -64,13 +64,12 @@ class AccountListener:
         self._workers: WorkerPool[ReadJob, BookReader, Visit] = WorkerPool(
             f"reconciler.{account.id}", 2, self._reader, BookReader.visit, self._failed, wake
         )
-        self._stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
-        self._stream.start()
+        self.stream = OrderUpdates(account.ws_url, account.api_key, account.id, expected_mode, machine_now, wake)
+        self.stream.start()
 
     def _reader(self) -> BookReader:
-        client, beside = (
-            OpenAlgoClient(self._run.rest_url, self._run.api_key, machine_now, self._deadlines) for _ in range(2)
-        )
+        run = self._run
+        client, beside = (OpenAlgoClient(run.rest_url, run.api_key, machine_now, self._deadlines) for _ in range(2))
         return BookReader(client, beside, self.name, self._expected, machine_now)
 
     def _failed(self, job: ReadJob, error: Exception) -> Visit:
@@ -82,33 +81,30 @@ class AccountListener:
 
     def ask(self, request: ReadRequest) -> None:
         """Read as soon as possible."""
-        self._plan.ask(request)
+        self.plan.ask(request)
         self.look(machine_now())
 
     def hurry(self) -> None:
         """Read everything at once, on an operator's word that all is well again."""
-        self._plan.hurry()
+        self.plan.hurry()
         self.look(machine_now())
 
     def shown(self, order: Order) -> None:
         """Compare an order as the router shows it; updates it does not have yet are repeated."""
-        level = self._levels.shown(order)
-        if level is not None:
+        if (level := self._levels.shown(order)) is not None:
             self._report(level)
 
     def look(self, machine_ns: int) -> None:
         """Begin the next read if it is due."""
-        job = self._plan.next_job(machine_ns)
-        if job is not None:
+        if (job := self.plan.next_job(machine_ns)) is not None:
             self._workers.submit(job)
 
     def take(self) -> None:
         """Pass on received order updates, then finished reads."""
-        for report in self._stream.take():
+        for report in self.stream.take():
             self.updates += 1
             try:
-                level = self._levels.fold(report)
-                if level is not None:
+                if (level := self._levels.fold(report)) is not None:
                     self._report(level)
             except OF_DATA as error:
                 self._edge.dropped(error, repr(report).encode())
@@ -123,25 +119,25 @@ class AccountListener:
 
     def _take_stream(self) -> None:
         """Follow the state of the stream; updates sent while it was down never arrive, so read when it is back."""
-        up = self._stream.connected
+        up = self.stream.connected
         self._health.stream(up)
-        self._plan.hears(updates=up)
+        self.plan.stream(up)
         if up and not self._streaming:
-            self._plan.hurry()
+            self.plan.hurry()
         self._streaming = up
-        self._problems.stream = "" if up else self._stream.problem or self._problems.stream
+        self._problems.stream = "" if up else self.stream.problem or self._problems.stream
 
     def _take_visit(self, visit: Visit) -> None:
         self.visits += 1
         whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
-        self._plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns, visit.refused)
+        self.plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns, visit.refused)
         self._monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
         if visit.mode is not None:
             self._report(visit.mode)
         if visit.reached:
-            self._report(self._plan.current(visit.books))
+            self._report(self.plan.current(visit.books))
             right, why = visit.mode.expected if visit.mode else None, "; ".join(visit.problems[:1])
-            self._health.read(visit.job, visit.books, right, self._stream.broker, why)
+            self._health.read(visit.job, visit.books, right, self.stream.broker, why)
             self._levels.read(visit.books)
             if (found := held(visit.books, self._market_now())) is not None:
                 self._publish(found)
@@ -193,15 +189,15 @@ class AccountListener:
 
     def _look_at_stream(self, machine_ns: int) -> None:
         """Read the books after unreadable updates, which may have been fills, once a second at most."""
-        self._stream.look(machine_ns)
-        if self._stream.malformed != self._malformed:
+        self.stream.look(machine_ns)
+        if self.stream.malformed != self._malformed:
             self._edge.dropped(
-                f"an order update: {self._stream.problem_of_last}", count=self._stream.malformed - self._malformed
+                f"an order update: {self.stream.problem_of_last}", count=self.stream.malformed - self._malformed
             )
-            self._malformed = self._stream.malformed
+            self._malformed = self.stream.malformed
         if self._edge.count != self._missed:
             self._missed = self._edge.count
-            self._plan.missed()
+            self.plan.missed()
         self._edge.look(machine_ns)
 
     # state
@@ -211,24 +207,9 @@ class AccountListener:
         return self._health.level(machine_ns)
 
     @property
-    def waiting(self) -> int:
-        """Requests not answered yet."""
-        return self._plan.waiting
-
-    @property
     def malformed(self) -> int:
         """Messages of the server that could not be read or handled."""
-        return self._edge.count + self._stream.malformed - self._malformed
-
-    @property
-    def streaming(self) -> bool:
-        """Whether order updates come."""
-        return self._stream.connected
-
-    @property
-    def mark(self) -> int:
-        """The newest mark of an exchange in lock-step that came over the order stream, whose updates are dealt with."""
-        return self._stream.mark
+        return self._edge.count + self.stream.malformed - self._malformed
 
     @property
     def waits(self) -> str:
@@ -237,11 +218,11 @@ class AccountListener:
             return "the order stream"
         if len(self._levels):
             return "the router to show an order update"
-        return "a read of the books" if self._plan.busy else ""
+        return "a read of the books" if self.plan.busy else ""
 
     def stop(self) -> None:
         """Leave the stream and the worker."""
-        self._stream.stop()
+        self.stream.stop()
         self._workers.stop()
 
 

@@ -141,7 +141,7 @@ class Reconciler(Daemon):
         listener = self._listeners.get(self._account)
         if listener is None:
             return Progress(waits="an account to listen to")
-        return Progress(listener.mark, listener.waits, {"reports": self._reports.place})
+        return Progress(listener.stream.mark, listener.waits, {"reports": self._reports.place})
 
     def ready(self) -> bool:
         """True once the books have been read and make sense."""
@@ -149,7 +149,7 @@ class Reconciler(Daemon):
 
     def queue_depth(self) -> int:
         """Requests not answered yet."""
-        return sum(listener.waiting for listener in self._listeners.values())
+        return sum(listener.plan.waiting for listener in self._listeners.values())
 
     def figures(self) -> dict[str, float]:
         """Visits to servers and order updates since the start, and whether the stream of the traded account is up."""
@@ -158,7 +158,7 @@ class Reconciler(Daemon):
             "visits": float(sum(listener.visits for listener in listeners)),
             "order_updates": float(sum(listener.updates for listener in listeners)),
             "malformed": float(sum(listener.malformed for listener in listeners)),
-            "stream_up": float(self._listeners[self._account].streaming) if self._listeners else 1.0,
+            "stream_up": float(self._listeners[self._account].stream.connected) if self._listeners else 1.0,
         }
 
     def teardown(self) -> None:

@@ -143,7 +143,7 @@ def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come
     plan = ReadPlan("main", ReadRules(orders_every=5 * SECOND, positions_every=600 * SECOND, funds_every=600 * SECOND))
     seen = []
     for second in range(31):
-        plan.hears(updates=second < 11 or second > 20)
+        plan.stream(second < 11 or second > 20)
         job = plan.next_job(T0 + second * SECOND)
         if job is not None:
             seen.append(second)
