@@ -397,7 +397,7 @@ class OrderBench:
         return placed
 
     def order(self, name: str) -> Order:
-        found = self.machine.order(name)
+        found = self.machine.state.orders.get(name)
         assert found is not None, f"no order {name}"
         return found
 

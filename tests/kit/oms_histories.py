@@ -299,7 +299,7 @@ class Trading(RuleBasedStateMachine):
             else:
                 bench.accept(call)
         for placed in bench.broker.orders.values():
-            order = bench.machine.order(placed.client_order_id)
+            order = bench.machine.state.orders.get(placed.client_order_id)
             if placed.open and order is not None and self._fills(order, placed):
                 bench.broker.trade(placed, placed.quantity, 100.0)
         bench.tick(1 * SECOND)
@@ -328,7 +328,7 @@ class Trading(RuleBasedStateMachine):
 
     def _indices_follow_from_the_orders(self) -> None:
         """However an order came to its level, each index holds it as if it had been put there at once."""
-        state, fresh = self.bench.machine._state, State()
+        state, fresh = self.bench.machine.state, State()
         for order in self.bench.machine.orders():
             fresh.put_order(order, order.net)
         for name in ("open_by_key", "resting", "waiting", "restless", "seeking"):
@@ -408,7 +408,7 @@ class TradingWithStops(Trading):
     def _stops(self) -> list[Placed]:
         found = []
         for placed in self.bench.broker.orders.values():
-            order = self.bench.machine.order(placed.client_order_id)
+            order = self.bench.machine.state.orders.get(placed.client_order_id)
             if placed.open and order is not None and order.purpose is Purpose.STOP:
                 found.append(placed)
         return found

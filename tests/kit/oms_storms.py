@@ -106,7 +106,7 @@ class Storm:
         self.quiet, self._lag_until = True, 0
         for turn in range(seconds * SECOND // STEP):
             for placed in list(self.bench.broker.orders.values()):
-                order = self.bench.machine.order(placed.client_order_id)
+                order = self.bench.machine.state.orders.get(placed.client_order_id)
                 if placed.status is BrokerStatus.OPEN and order is not None and order.purpose.reduces:
                     self._trade(placed, placed.quantity)
             self._pass()
@@ -445,7 +445,7 @@ class Storm:
         """What is held is guarded by stops of the other side at the broker, unit for unit; `held` by sign."""
         stops = {1: 0, -1: 0}
         for placed in self.bench.broker.orders.values():
-            order = self.bench.machine.order(placed.client_order_id)
+            order = self.bench.machine.state.orders.get(placed.client_order_id)
             if placed.open and placed.instrument == instrument and order is not None and order.purpose is Purpose.STOP:
                 stops[-order.side.sign] += placed.quantity - placed.filled
         assert stops == held, f"{held} of {instrument} is guarded by {stops}"

@@ -10,7 +10,7 @@ from mytrading.core.oms.state.state import TABLES
 
 def state_digest(machine: OrderMachine) -> bytes:
     """All tables of the state, equal for equal knowledge whatever the way to it; machine time is not part of it."""
-    state = machine._state
+    state = machine.state
     levels = {name: [(key, _plain(value)) for key, value in getattr(state, name).sorted_items()] for name in TABLES}
     return msgspec.msgpack.encode(levels)
 

@@ -40,7 +40,7 @@ from mytrading.messages.control import (
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
-from mytrading.messages.orders import CallOutcome, Flatten, Goal, Order, OrderChanged, Position, Protection, TimerFired
+from mytrading.messages.orders import CallOutcome, Goal, Order, OrderChanged, Position, TimerFired
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport
 
 Handler = Callable[[OrderDecision, Any], None]
@@ -58,44 +58,46 @@ class OrderMachine:
         self.limits = limits or OmsLimits()
         self._squares_off = squares_off
         self._is_open = is_open
-        self._state = State()
+        self.state = State()
+        self.notice = self.state.notice
+        """Moves machine time (ns) on; it never goes back."""
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input message or one of our own decisions. The only way this object changes."""
         learn = FOLDS.get(type(row))
         if learn is not None:
-            learn(self._state, row)
+            learn(self.state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
         handler = self._handler(message)
         if handler is None:
             return ()
-        self._state.begin()
+        self.state.begin()
         try:
             return self._follow(handler, message, now)
         finally:
-            self._state.take_back()
+            self.state.take_back()
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
         """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
-        fold(self._state, message)
+        fold(self.state, message)
         handler = self._handler(message)
         return self._follow(handler, message, now) if handler is not None else ()
 
     def _handler(self, message: Any) -> Handler | None:
         kind = type(message)
-        if kind is TimerFired and housekeeping.idle(self._state):
+        if kind is TimerFired and housekeeping.idle(self.state):
             return None
         if kind is OrderReport:
             row = message.order
-            known = (message.account, row.broker_order_id) in self._state.by_broker or row.tag in self._state.orders
-            if not known or message.account in self._state.wrong_mode:
+            known = (message.account, row.broker_order_id) in self.state.by_broker or row.tag in self.state.orders
+            if not known or message.account in self.state.wrong_mode:
                 return None
         return _HANDLERS.get(kind)
 
     def _follow(self, handler: Handler, message: Any, now: int) -> tuple[Any, ...]:
-        state = self._state
+        state = self.state
         oms = OrderDecision(state, self.limits, now, self._is_open, self._squares_off)
         handler(oms, message)
         if oms.rows or type(message) is TimerFired:
@@ -111,19 +113,14 @@ class OrderMachine:
 
     def _foreseen(self, now: int, of: Callable[[OrderDecision], None], machine_ns: int = 0) -> tuple[Any, ...]:
         """The rows of a decision that no message leads to, at `machine_ns` or later."""
-        self._state.begin()
+        self.state.begin()
         try:
-            oms = OrderDecision(self._state, self.limits, now)
+            oms = OrderDecision(self.state, self.limits, now)
             oms.machine = max(oms.machine, machine_ns)
             of(oms)
             return tuple(oms.rows)
         finally:
-            self._state.take_back()
-
-    def notice(self, machine_ns: int) -> None:
-        """Machine time moves on to this; it never goes back."""
-        if machine_ns > self._state.machine_ns:
-            self._state.machine_ns = machine_ns
+            self.state.take_back()
 
     def recover_rows(
         self,
@@ -143,22 +140,13 @@ class OrderMachine:
         """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
         return self._foreseen(now, lambda oms: journal_rebuild.relearn(oms, missed), machine_ns)
 
-    @property
-    def short_of_disk(self) -> bool:
-        """True while entries are denied because the disk is full."""
-        return "disk_low" in self._state.flags
-
-    def blind(self, account: str) -> bool:
-        """True while the books of an account are said to be unreadable."""
-        return self._state.blind(account)
-
     def void(self, read: BooksRead) -> bool:
         """True if a read proves nothing: a row of an instrument that concerns us could not be read."""
-        return broker_books.void(self._state, read)
+        return broker_books.void(self.state, read)
 
     def recovered(self, account: str) -> bool:
         """True once what the start found in the account is explained, or if nothing is there to be compared."""
-        level = self._state.recovering.get(account)
+        level = self.state.recovering.get(account)
         return level is None or level.done
 
     def expire_day(self, now: int, day: str) -> tuple[Any, ...]:
@@ -167,24 +155,15 @@ class OrderMachine:
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
-        return housekeeping.day_opened(self._state, day)
-
-    @property
-    def machine_ns(self) -> int:
-        """The newest machine time seen."""
-        return self._state.machine_ns
-
-    def order(self, client_order_id: str) -> Order | None:
-        """The present level of an order."""
-        return self._state.orders.get(client_order_id)
+        return housekeeping.day_opened(self.state, day)
 
     def orders(self) -> list[Order]:
         """All orders of the day and those carried into it, by id."""
-        return self._state.orders.sorted_values()
+        return self.state.orders.sorted_values()
 
     def position(self, account: str, instrument: str, product: Product, strategy: str) -> Position | None:
         """What one owner holds; None if it never held any today."""
-        return self._state.positions.get(OwnerKey(account, instrument, product, strategy))
+        return self.state.positions.get(OwnerKey(account, instrument, product, strategy))
 
     def resting_entries(self, account: str = "") -> list[Order]:
         """Entries that may rest and are not being cancelled; no account means all."""
@@ -199,19 +178,15 @@ class OrderMachine:
 
     def positions(self) -> list[Position]:
         """All positions of the day, flat ones included, by key."""
-        return self._state.positions.sorted_values()
+        return self.state.positions.sorted_values()
 
     def goals(self) -> list[Goal]:
         """All exit goals of the day and those carried into it, by id."""
-        return self._state.goals.sorted_values()
-
-    def protections(self) -> list[Protection]:
-        """What guards the positions of the day, ended ones included, by owner."""
-        return self._state.protections.sorted_values()
+        return self.state.goals.sorted_values()
 
     def budget(self, account: str, machine_ns: int) -> CallBudget:
         """How an account stands with its order calls; what waits since when only the daemon can tell."""
-        limits, state = self.limits, self._state
+        limits, state = self.limits, self.state
         free = dispatch.free(state, limits, account, machine_ns)
         return CallBudget(
             account=account,
@@ -223,36 +198,24 @@ class OrderMachine:
             kept_for_stops=dispatch.kept_for_stops(state, limits, account, machine_ns),
         )
 
-    def waiting(self) -> list[Order]:
-        """Orders that want a call, by id."""
-        return [order for name in sorted(self._state.waiting) if (order := self.order(name))]
-
-    def trading(self, account: str) -> TradingState | None:
-        """The level of an account, of all (empty) or of the KILL file, as it was last learnt."""
-        return self._state.trading.get(account)
-
-    def flattens(self) -> list[Flatten]:
-        """All flattens of the day and those carried into it, by id."""
-        return self._state.flattens.sorted_values()
-
     def active_alerts(
         self, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
     ) -> dict[Subject, ActiveAlert]:
         """Alerts that stand now; see `core/oms/active_alerts`."""
-        return active_alerts(self._state, standing, unguarded, busy)
+        return active_alerts(self.state, standing, unguarded, busy)
 
     def unsettled(self) -> str:
         """What is under way without the market's doing, in words; empty if nothing is."""
-        return housekeeping.unsettled(self._state)
+        return housekeeping.unsettled(self.state)
 
     @property
     def waits_for_time(self) -> bool:
         """True while time alone may lead to something; what rests as it should waits for prices only."""
-        return housekeeping.busy(self._state) or broker_stops.uncovered(self._state)
+        return housekeeping.busy(self.state) or broker_stops.uncovered(self.state)
 
     def wrong_mode(self, account: str) -> str:
         """What the server of an account in the wrong mode said; empty if it is in order."""
-        level = self._state.wrong_mode.get(account)
+        level = self.state.wrong_mode.get(account)
         return (level.message or "it answered in another mode") if level is not None else ""
 
 

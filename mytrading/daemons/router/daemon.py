@@ -128,7 +128,7 @@ class TradeManager(MachineDaemon):
         """
         self._books.look(self, machine_ns)
         short = self.journal.short
-        if short != self.orders.short_of_disk:
+        if short != ("disk_low" in self.orders.state.flags):
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
         complaints = {name: why for name in self._compared if (why := self._complaint(name, machine_ns))}
@@ -144,7 +144,7 @@ class TradeManager(MachineDaemon):
         """What entries of an account cannot rest with, in words; empty if nothing."""
         if self.journal.short:
             return "the disk is full"
-        if not self.orders.blind(account):
+        if not self.orders.state.blind(account):
             self._guardians.read(account, machine_ns)
         return "" if self.lock_step else self._guardians.complaint(machine_ns, account)
 

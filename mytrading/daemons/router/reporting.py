@@ -45,7 +45,8 @@ class Budgets:
 
     def look(self, machine_ns: int) -> list[Order]:
         """The orders that wait now; notes those that began to."""
-        waiting = self._machine.waiting()
+        state = self._machine.state
+        waiting = [state.orders[name] for name in sorted(state.waiting)]
         self._since = {name: self._since.get(name, machine_ns) for order in waiting if (name := order.client_order_id)}
         return waiting
 

@@ -32,7 +32,7 @@ class KillWatch:
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
         """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
-        news = self._file.news(router.orders.trading(KILL), router.clock.now())
+        news = self._file.news(router.orders.state.trading.get(KILL), router.clock.now())
         if news is None:
             return
         router.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
@@ -71,6 +71,6 @@ class BooksWatch:
     def _update(self, router: _Router, account: str, machine_ns: int) -> None:
         read_ns = self._read_ns[account]
         lost = read_ns is None or machine_ns - read_ns > self._patience_ns
-        if lost != router.orders.blind(account):
+        if lost != router.orders.state.blind(account):
             name = (BOOKS_LOST if lost else BOOKS_BACK) + account
             router.step("internal", TimerFired(name=name, machine_ns=machine_ns), keep=True)

@@ -55,7 +55,7 @@ def stops(bench: OrderBench) -> list[Placed]:
 
 def place(bench: OrderBench, **fields: Any) -> Placed:
     """An order at the broker that nobody here knows: SELL 50, MARKET unless it says otherwise."""
-    known = bench.machine.order("e1")
+    known = bench.machine.state.orders.get("e1")
     assert known is not None
     return bench.broker.place(replace(known, client_order_id="lost", side=Side.SELL, **fields), bench.time, bench.time)
 
@@ -69,7 +69,7 @@ def test_stop_of_the_lost_part_is_taken_over_and_gets_no_twin(missing: str) -> N
     (stop,) = stops(bench)
     (order,) = [order for order in bench.machine.orders() if order.purpose is Purpose.STOP]
     assert (order.broker_order_id, order.state) == (stop.id, OrderState.ACCEPTED)
-    assert [level.waits_machine_ns for level in bench.machine.protections()] == [0]
+    assert [level.waits_machine_ns for level in bench.machine.state.protections.sorted_values()] == [0]
 
 
 def test_stop_that_was_taken_over_is_the_exit_when_it_fills() -> None:

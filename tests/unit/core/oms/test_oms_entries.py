@@ -63,7 +63,7 @@ def test_entry_of_the_same_key_and_side_waits_for_the_call_that_is_out(bench: Or
 
 def test_entry_is_late_only_by_both_clocks(bench: OrderBench) -> None:
     bench.enter("e1", expires_ns=bench.now - 1, expires_machine_ns=bench.time + SECOND)
-    bench.enter("e2", expires_ns=bench.now - 1, expires_machine_ns=bench.machine.machine_ns - 1)
+    bench.enter("e2", expires_ns=bench.now - 1, expires_machine_ns=bench.machine.state.machine_ns - 1)
     assert bench.order("e1").state is OrderState.SUBMITTED
     assert bench.order("e2").state is OrderState.EXPIRED
 

@@ -234,7 +234,7 @@ def test_cancel_of_unknown_end_is_repeated_spaced_and_bounded(bench: OrderBench)
 def test_exit_survives_a_crash_before_its_call(bench: OrderBench) -> None:
     bench.close("g1")
     bench.crash()
-    order = bench.machine.order(goal(bench).order)
+    order = bench.machine.state.orders.get(goal(bench).order)
     assert order is not None and order.state is OrderState.UNKNOWN and order.account == ACCOUNT
     for _ in range(2):
         bench.tick(16 * SECOND)

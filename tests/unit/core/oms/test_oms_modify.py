@@ -308,7 +308,7 @@ def test_persons_new_trigger_moves_the_stop_in_place(bench: OrderBench) -> None:
     assert modifies(bench)[0].order.price == 89.0, "the limit keeps its distance"
     settle(bench, 2)
     assert (stop.trigger_price, stop.price, stop.open, live(bench)) == (92.0, 89.0, True, 50)
-    assert bench.machine.protections()[0].trigger == 92.0
+    assert bench.machine.state.protections.sorted_values()[0].trigger == 92.0
 
 
 def test_stop_of_a_broker_without_modify_is_replaced_by_one_at_the_new_level() -> None:
@@ -337,7 +337,7 @@ def test_stop_whose_move_is_refused_stays_and_is_alarmed(bench: OrderBench) -> N
 def test_stop_is_made_smaller_in_place_when_less_is_held(bench: OrderBench) -> None:
     """A target that filled elsewhere leaves half of the position: the stop shrinks and never goes away."""
     guarded(bench, 100)
-    level = bench.machine.protections()[0]
+    level = bench.machine.state.protections.sorted_values()[0]
     bench.broker.by_hand(50)
     bench.tick(2 * SECOND)
     bench.read()
@@ -371,7 +371,7 @@ def test_persons_cancel_of_a_stop_needs_force_and_a_reason(bench: OrderBench) ->
     bench.ask_cancel(name, force=True, reason="I watch it myself")
     settle(bench, 6)
     assert not stop.open and live(bench) == 0 and "STOP_RELEASED" in bench.codes()
-    assert bench.machine.protections()[0].state == "released"
+    assert bench.machine.state.protections.sorted_values()[0].state == "released"
 
 
 def test_released_protection_is_done_when_the_position_is_flat(bench: OrderBench) -> None:
@@ -382,7 +382,7 @@ def test_released_protection_is_done_when_the_position_is_flat(bench: OrderBench
     placed = bench.accept()
     bench.broker.trade(placed, 50, 95.0)
     settle(bench, 3)
-    assert bench.machine.protections()[0].state == "done"
+    assert bench.machine.state.protections.sorted_values()[0].state == "done"
 
 
 # exits

@@ -52,7 +52,7 @@ def test_fill_that_only_the_stream_told_is_withdrawn_with_its_stop(bench: OrderB
     assert (bench.order("e1").state, bench.order("e1").filled_seen) == (OrderState.CANCELLED, 0)
     assert (bench.position().quantity, bench.position().quantity_seen) == (0, 0)
     assert stops(bench) == [OrderState.CANCELLED]
-    assert [level.state for level in bench.machine.protections()] == ["done"]
+    assert [level.state for level in bench.machine.state.protections.sorted_values()] == ["done"]
     assert "FILL_WITHDRAWN" in bench.codes() and "GOAL_STUCK" not in bench.codes()
     assert [row.event for row in bench.rows if isinstance(row, OrderChanged)].count("sighting_withdrawn") == 1
     assert state_digest(bench.replayed()) == state_digest(bench.machine)

@@ -39,4 +39,4 @@ def test_venue_that_is_not_paper_gets_no_trial_order() -> None:
     bench = OrderBench(OmsLimits())
     bench.read()
     assert bench.step(probe(quantity=65, price=70.0)) == []
-    assert bench.calls == [] and bench.machine.order("doctor-1") is None
+    assert bench.calls == [] and bench.machine.state.orders.get("doctor-1") is None

@@ -58,7 +58,7 @@ def test_stop_that_fills_ends_the_protection_and_nothing_else_is_sent(bench: Ord
     bench.report(stop)
     settle(bench)
     assert bench.position().quantity == 0
-    assert [level.state for level in bench.machine.protections()] == ["done"]
+    assert [level.state for level in bench.machine.state.protections.sorted_values()] == ["done"]
     assert len(bench.broker.orders) == 2
 
 
@@ -235,7 +235,7 @@ def test_position_whose_stops_are_dropped_again_and_again_is_closed(bench: Order
     assert "STOP_FAILED" in bench.codes()
     (goal,) = bench.machine.goals()
     assert goal.reason == "3 stops did not stay at the broker"
-    (level,) = bench.machine.protections()
+    (level,) = bench.machine.state.protections.sorted_values()
     assert bench.stands("STOP_FAILED", level.id), "a router that starts now tells it still"
     bench.machine.apply(ProtectionChanged(protection=replace(level, state="done"), at_ns=bench.now))
     assert not bench.stands("STOP_FAILED", level.id)

@@ -43,7 +43,7 @@ def test_replay_of_a_report_teaches_what_the_report_does(report: ReportMessage) 
     live, replayed = OrderMachine(), OrderMachine()
     live.apply(StreamDecoder("reports").body(encode_body(report)))
     replayed.apply(StreamDecoder("reports", ReplayedReport).body(encode_body(report)))
-    assert replayed.machine_ns == live.machine_ns > 0
+    assert replayed.state.machine_ns == live.state.machine_ns > 0
     assert state_digest(replayed) == state_digest(live)
 
 

@@ -46,7 +46,7 @@ def test_single_read_fills_its_order_and_says_nothing_of_others() -> None:
     told(machine, read("one", "b1", single=True, at=50), 20)
     told(machine, entry("two"), 30)
     told(machine, read("two", "b2", single=True, at=60), 40)
-    first, second = machine.order("one"), machine.order("two")
+    first, second = machine.state.orders.get("one"), machine.state.orders.get("two")
     assert first is not None and second is not None
     assert (first.state, second.state) == (OrderState.FILLED, OrderState.FILLED)
     assert first.evidence.end is None

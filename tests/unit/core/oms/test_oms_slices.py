@@ -63,7 +63,7 @@ def test_entry_above_the_freeze_quantity_goes_as_different_slices_at_once(bench:
     assert [(order.links.slice, order.quantity, order.links.parent) for order in sent] == [
         (1, 200, "e1"), (2, 150, "e1"), (3, 100, "e1")
     ]  # fmt: skip
-    assert bench.machine.order("e1") is None
+    assert bench.machine.state.orders.get("e1") is None
 
 
 def test_slices_have_the_same_ids_whenever_they_are_cut(bench: OrderBench) -> None:

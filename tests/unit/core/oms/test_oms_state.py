@@ -71,7 +71,7 @@ def test_decision_that_fails_half_way_leaves_the_machine_as_it_was(monkeypatch: 
         patch.setattr("mytrading.core.oms.placing.dispatch.dispatch", broken)
         with pytest.raises(RuntimeError):
             bench.enter("e1")
-    assert bench.machine.order("e1") is None
+    assert bench.machine.state.orders.get("e1") is None
     assert state_digest(bench.machine) == before
     rows = bench.enter("e1")
     assert [row.event for row in rows if isinstance(row, OrderChanged)] == ["submitted"]
@@ -82,8 +82,8 @@ def test_strictest_level_counts_whichever_was_learnt_last() -> None:
         machine = OrderMachine()
         for account, level in zip(("", "main"), levels, strict=True):
             machine.apply(TradingState(account=account, level=level, generation=1, reason="", at_ns=1))
-        assert machine._state.level("main") is TradingLevel.HALT
-        assert machine._state.level("other") is levels[0]
+        assert machine.state.level("main") is TradingLevel.HALT
+        assert machine.state.level("other") is levels[0]
 
 
 def test_list_of_open_orders_is_made_anew_once_one_of_them_changed() -> None:

@@ -171,7 +171,7 @@ def test_stop_moved_at_the_terminal_stays_where_it_was_put(bench: OrderBench) ->
     stop.trigger_price, stop.price = 80.0, 77.0
     settle(bench)
     assert (stop.trigger_price, stop.price, stop.modifies) == (80.0, 77.0, 0)
-    assert [(level.trigger, level.limit) for level in bench.machine.protections()] == [(80.0, 77.0)]
+    assert [(level.trigger, level.limit) for level in bench.machine.state.protections.sorted_values()] == [(80.0, 77.0)]
     bench.broker.drop(stop)
     settle(bench)
     (follower,) = stops(bench, OrderState.ACCEPTED)

@@ -85,7 +85,7 @@ class Switchboard:
         self.bench.crash()
         self.bench.see_mode()
         self.bench.read()
-        for level in self.bench.machine.flattens():
+        for level in self.bench.machine.state.flattens.sorted_values():
             self.view.apply(FlattenChanged(flatten=level, at_ns=self.bench.now))
 
     def entries(self) -> tuple[Any, ...]:
@@ -164,7 +164,7 @@ def test_level_survives_the_restart_of_gateway_risk_and_router(board: Switchboar
     before = board.control.current()
     board.restart()
     assert board.control.current() == before
-    for known in (board.risk_bench.machine.state.trading[""], board.bench.machine.trading("")):
+    for known in (board.risk_bench.machine.state.trading[""], board.bench.machine.state.trading.get("")):
         assert known is not None
         assert (known.level, known.by, known.reason, known.at_ns) == (LEVELS[word], ME, "a drill", before.at_ns)
     rows = board.entries()
@@ -195,7 +195,7 @@ def test_flatten_under_way_is_shown_until_two_reads_prove_it(board: Switchboard)
     (row,) = json.loads(command("risk", "--json"))["flattens"]
     assert (row["reason"], row["by"], row["account"]) == ("a drill", ME, "paper")
     assert f"flatten of paper since {_clock(row['at_ns'])} is open: a drill (by {ME})" in command("risk")
-    for level in board.bench.machine.flattens():
+    for level in board.bench.machine.state.flattens.sorted_values():
         board.view.apply(FlattenChanged(flatten=msgspec.structs.replace(level, state="done"), at_ns=board.bench.now))
     assert json.loads(command("risk", "--json"))["flattens"] == []
 
@@ -221,7 +221,11 @@ def test_resume_ends_a_halt_in_all_three_and_says_who(board: Switchboard) -> Non
     command("halt", "lunch")
     command("resume", "fed")
     board.restart()
-    for known in (board.control.current(), board.risk_bench.machine.state.trading[""], board.bench.machine.trading("")):
+    for known in (
+        board.control.current(),
+        board.risk_bench.machine.state.trading[""],
+        board.bench.machine.state.trading.get(""),
+    ):
         assert known is not None and (known.level, known.by, known.reason) == (TradingLevel.NORMAL, ME, "fed")
     assert any(isinstance(row, PlaceEntry) for row in board.entries())
 
@@ -298,11 +302,11 @@ def test_file_is_learnt_by_risk_and_router_with_who_when_and_why_and_outlives_bo
     written = (board.config.state / "KILL").stat().st_mtime_ns
     look_for(board)
     for _ in range(2):
-        for known in (board.risk_bench.machine.state.trading[KILL], board.bench.machine.trading(KILL)):
+        for known in (board.risk_bench.machine.state.trading[KILL], board.bench.machine.state.trading.get(KILL)):
             assert known is not None
             assert (known.level, known.by, known.generation) == (LEVELS[word], ME, written)
             assert known.reason == f"the file KILL says {word}: the broker is down" and known.at_ns
-        flattens = [(level.id, level.by) for level in board.bench.machine.flattens()]
+        flattens = [(level.id, level.by) for level in board.bench.machine.state.flattens.sorted_values()]
         assert flattens == [(f"kill-{written}-paper", ME)] * (word == "flatten"), "asked for once"
         assert codes(board.entries())[0] == DENIED[word]
         board.restart()

@@ -93,7 +93,7 @@ def test_exit_that_was_open_when_the_journal_was_lost_waits_as_well(held: OrderB
 
 
 def test_exit_that_had_filled_in_the_lost_part_is_not_sent_again(held: OrderBench) -> None:
-    gone = held.machine.order("e1")
+    gone = held.machine.state.orders.get("e1")
     assert gone is not None
     sold = held.broker.place(Order(**{**_fields(gone), "side": Side.SELL}), held.time, held.time)
     held.broker.trade(sold, 50, 99.0)
@@ -105,7 +105,7 @@ def test_exit_that_had_filled_in_the_lost_part_is_not_sent_again(held: OrderBenc
 
 def test_exit_that_rests_unknown_at_the_broker_is_not_doubled(held: OrderBench) -> None:
     """A person's, by its looks: nobody here knows it, and what it may close is left to it."""
-    gone = held.machine.order("e1")
+    gone = held.machine.state.orders.get("e1")
     assert gone is not None
     other = {**_fields(gone), "side": Side.SELL, "order_type": OrderType.LIMIT, "price": 120.0}
     sold = held.broker.place(Order(**other), held.time, held.time)
@@ -119,7 +119,7 @@ def test_exit_that_rests_unknown_at_the_broker_is_not_doubled(held: OrderBench) 
 
 
 def test_exit_is_sent_for_what_no_order_of_nobody_closes(held: OrderBench) -> None:
-    gone = held.machine.order("e1")
+    gone = held.machine.state.orders.get("e1")
     assert gone is not None
     held.broker.place(Order(**{**_fields(gone), "side": Side.SELL, "quantity": 20}), held.time, held.time)
     learn(held, goal())
@@ -138,7 +138,7 @@ def test_lost_journal_knows_the_sizes_that_risk_carried() -> None:
 
 def test_lost_journal_begins_with_the_stops_and_exits_that_risk_carried(held: OrderBench) -> None:
     held.step(goal())
-    (level,), (exit_goal,) = held.machine.protections(), held.machine.goals()
+    (level,), (exit_goal,) = held.machine.state.protections.sorted_values(), held.machine.goals()
     (opened,) = journal_rebuild.foundation([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
     assert (opened.protections, opened.goals) == ((level,), (exit_goal,))
 
@@ -146,7 +146,7 @@ def test_lost_journal_begins_with_the_stops_and_exits_that_risk_carried(held: Or
 def test_carried_position_of_a_lost_journal_is_guarded_at_the_level_that_risk_carried(held: OrderBench) -> None:
     made = OrderBench()
     made.broker.net, made.time = dict(held.broker.net), held.time
-    (level,) = held.machine.protections()
+    (level,) = held.machine.state.protections.sorted_values()
     carried = RiskOpened(day="2026-11-23", positions=(held.position(),), protections=(replace(level, order=""),))
     for row in journal_rebuild.foundation([carried]):
         made.machine.apply(row)
@@ -173,7 +173,7 @@ def test_flatten_of_a_lost_journal_goes_on_and_waits_with_its_exits(held: OrderB
 
 
 def test_flatten_whose_exit_had_filled_in_the_lost_part_sends_none(held: OrderBench) -> None:
-    gone = held.machine.order("e1")
+    gone = held.machine.state.orders.get("e1")
     assert gone is not None
     asked = FlattenRequested(
         id="f1", account=ACCOUNT, at_ns=held.now, deadline_machine_ns=held.time + 60 * SECOND, reason="flatten"
@@ -183,7 +183,7 @@ def test_flatten_whose_exit_had_filled_in_the_lost_part_sends_none(held: OrderBe
     held.broker.trade(sold, 50, 99.0)
     learn(held)
     go_on(held)
-    assert not exits(held) and [f.state for f in held.machine.flattens()] == ["done"]
+    assert not exits(held) and [f.state for f in held.machine.state.flattens.sorted_values()] == ["done"]
 
 
 def refuse_stops(bench: OrderBench, seconds: int) -> None:
@@ -201,7 +201,7 @@ def refuse_stops(bench: OrderBench, seconds: int) -> None:
 
 def test_stop_that_fails_while_an_exit_waits_begins_no_second_exit(held: OrderBench) -> None:
     """The exit was sent in the lost part and rests at a limit; what takes over for the stop waits with it."""
-    gone = held.machine.order("e1")
+    gone = held.machine.state.orders.get("e1")
     assert gone is not None
     other = {**_fields(gone), "side": Side.SELL, "order_type": OrderType.LIMIT, "price": 99.0}
     held.broker.place(Order(**other), held.time, held.time)
