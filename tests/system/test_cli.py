@@ -75,7 +75,9 @@ def test_status_table_has_the_coverage_of_the_feed(running: Stack) -> None:
     def expected() -> float:
         return float(running.beat("feed")["figures"].get("expected", 0.0))
 
-    eventually(lambda: (count := expected()) and fresh().startswith(f"{count:g} of {count:g}"), 20)
+    told = eventually(lambda: (found := fresh()).startswith(f"{expected():g} of ") and expected() and found, 20)
+    fresh_now, _, watched = told.split(maxsplit=3)[:3]
+    assert fresh_now == watched
 
 
 def test_perf_has_figures_of_every_process(running: Stack) -> None:

@@ -239,3 +239,4 @@ def test_supervisor_that_takes_no_requests_is_shut_down_all_the_same(tmp_path: P
         control.socket_path(made).unlink()
         control.shut_down(made)
         eventually(lambda: not control.supervisor_pid(made), 15)
+        assert not control.programs(made)

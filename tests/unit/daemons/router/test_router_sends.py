@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from mytrading.daemons.router import daemon
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.daemon import TradeManager
 from mytrading.messages.control import Alert
@@ -45,6 +46,7 @@ def router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> 
         router.setup()
         stack.callback(router.teardown)
         monkeypatch.setattr(os, "fdatasync", synced)
+        monkeypatch.setattr(daemon, "LEAVE_NS", 0)  # nothing that is sent here is ever answered
         monkeypatch.setattr(AccountPools, "written", telling_written(AccountPools.written, said))
         monkeypatch.setattr(AccountPools, "submit", lambda _, job, rank: said.append(f"sent {sent(job)} at {rank}"))
         yield router
