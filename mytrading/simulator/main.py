@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -32,7 +32,7 @@ from mytrading.simulator.market.live_world import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import MOST, SimulatedWorld, with_crowd
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
-from mytrading.simulator.settings.live_files import CalendarFile
+from mytrading.simulator.settings.live_files import EditedFile
 from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
 from mytrading.simulator.settings.personality import personality
 from mytrading.simulator.venue.lockstep import LockStep
@@ -72,7 +72,7 @@ async def _serve(options: SimulatorOptions, report: PerformanceReport | None) ->
     beside = [follower(venue, options).run()] if options.follow else []
     beside += [report.run()] if report is not None else []
     days = _every_day if options.every_day else Calendar.from_dict
-    beside.append(CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, days).run())
+    beside.append(_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, days).run())
     if options.faults_file is not None:
         beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
     driving = asyncio.gather(driver.run(), *beside)
@@ -92,6 +92,19 @@ async def _serve(options: SimulatorOptions, report: PerformanceReport | None) ->
         venue.close()
         if report is not None:
             report.close()
+
+
+class _CalendarFile(EditedFile):
+    """`calendar.toml`, as the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
+
+    def __init__(self, path: Path, calendar: Calendar, made: Callable[[dict[str, Any]], Calendar]) -> None:
+        super().__init__(path, f"what {path} said before holds")
+        self._calendar = calendar
+        self._made = made
+
+    def read(self) -> None:
+        """Change the calendar that all share to what the file says now."""
+        self._calendar.take(self._made(tomllib.loads(self._path.read_text(encoding="utf-8"))))
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:

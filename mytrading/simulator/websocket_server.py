@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
 
 import msgspec
 from aiohttp import WSMsgType, web
@@ -16,11 +16,9 @@ from aiohttp import WSMsgType, web
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.codec import UNREADABLE
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.formats.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER
+from mytrading.simulator.formats.frames import DEPTH, LTP, MODE_NAMES, QUOTE, USER, Body
 from mytrading.simulator.venue.venue import SimulatedVenue
 from mytrading.simulator.ws.hub import Client
-
-Body = dict[str, Any]
 
 _AUTH_GRACE_SECONDS = 15.0
 _AUTH_TIMEOUT_CODE = 4401
@@ -30,7 +28,7 @@ _MODES = {"ltp": LTP, "quote": QUOTE, "depth": DEPTH}
 
 
 class FrameRefused(Exception):
-    """A message answered with an error frame."""
+    """A message that is answered with an error frame."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -48,8 +46,8 @@ class FeedServer:
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
             "unsubscribe_all": self._unsubscribe_all,
-            "subscribe_orders": self._subscribe_orders,
-            "unsubscribe_orders": self._unsubscribe_orders,
+            "subscribe_orders": partial(self._switch_orders, on=True),
+            "unsubscribe_orders": partial(self._switch_orders, on=False),
             "get_broker_info": self._broker_info,
         }
 
@@ -91,9 +89,8 @@ class FeedServer:
             elif verb == "ping":
                 self._pong(client, message)
             elif verb == "get_supported_brokers":
-                client.send(
-                    {"type": "supported_brokers", "status": "success", "brokers": [self._venue.broker], "count": 1}
-                )
+                brokers = {"brokers": [self._venue.broker], "count": 1}
+                client.send({"type": "supported_brokers", "status": "success", **brokers})
             elif not client.authenticated:
                 raise FrameRefused("NOT_AUTHENTICATED", "You must authenticate first")
             elif not isinstance(verb, str) or verb not in self._verbs:
@@ -157,7 +154,7 @@ class FeedServer:
         client.send(_echo(body, message))
         for instrument in fresh:
             quote = self._venue.quote(instrument)
-            shown = self._venue.feed.shown(quote) if quote is not None and quote.open else None
+            shown = self._venue.quotes.shown(quote) if quote is not None and quote.open else None
             if shown is not None:
                 self._hub.greet(client, shown, mode)
 
@@ -183,35 +180,23 @@ class FeedServer:
                 done.append((symbol, exchange))
         client.send(_unsubscribed(message, done, self._venue.broker))
 
-    def _subscribe_orders(self, client: Client, message: Body) -> None:
-        client.wants_orders = True
-        text = "Subscribed to order updates"
-        client.send(_echo({"type": "subscribe_orders", "status": "success", "message": text}, message))
-
-    def _unsubscribe_orders(self, client: Client, message: Body) -> None:
-        client.wants_orders = False
-        text = "Unsubscribed from order updates"
-        client.send(_echo({"type": "unsubscribe_orders", "status": "success", "message": text}, message))
+    def _switch_orders(self, client: Client, message: Body, *, on: bool) -> None:
+        client.wants_orders = on
+        kind = "subscribe_orders" if on else "unsubscribe_orders"
+        text = "Subscribed to order updates" if on else "Unsubscribed from order updates"
+        client.send(_echo({"type": kind, "status": "success", "message": text}, message))
 
     def _broker_info(self, client: Client, _message: Body) -> None:
-        client.send(
-            {
-                "type": "broker_info",
-                "status": "success",
-                "broker": self._venue.broker,
-                "adapter_status": "connected",
-                "user_id": USER,
-            }
-        )
+        served = {"broker": self._venue.broker, "adapter_status": "connected", "user_id": USER}
+        client.send({"type": "broker_info", "status": "success", **served})
 
     def _pong(self, client: Client, message: Body) -> None:
-        """On the clock of the frames."""
+        """Answer a ping, on the clock of the frames."""
         at = self._venue.clock.now() // 1_000_000
         body: Body = {"type": "pong", "status": "success", "server_timestamp": at}
-        if "timestamp" in message:
-            body["client_timestamp"] = message["timestamp"]
-        if "_pingId" in message:
-            body["_pingId"] = message["_pingId"]
+        for given, name in (("timestamp", "client_timestamp"), ("_pingId", "_pingId")):
+            if given in message:
+                body[name] = message[given]
         client.send(body)
 
 
@@ -245,9 +230,8 @@ def _mode(value: object) -> int:
         raise FrameRefused("INVALID_MODE", f"Invalid mode {value}; expected 1 (LTP), 2 (Quote), or 3 (Depth)")
     if isinstance(value, str) and value.lower() in _MODES:
         return _MODES[value.lower()]
-    raise FrameRefused(
-        "INVALID_MODE", f"Invalid mode {value!r}; expected 'LTP', 'Quote', or 'Depth' (case-insensitive)"
-    )
+    expected = "expected 'LTP', 'Quote', or 'Depth' (case-insensitive)"
+    raise FrameRefused("INVALID_MODE", f"Invalid mode {value!r}; {expected}")
 
 
 def _echo(body: Body, message: Body) -> Body:
@@ -255,9 +239,7 @@ def _echo(body: Body, message: Body) -> Body:
 
 
 def _unsubscribed(message: Body, done: list[tuple[str, str]], broker: str) -> Body:
-    rows = [
-        {"symbol": symbol, "exchange": exchange, "status": "success", "broker": broker} for symbol, exchange in done
-    ]
+    rows = [{"symbol": name, "exchange": exchange, "status": "success", "broker": broker} for name, exchange in done]
     body = {
         "type": "unsubscribe",
         "status": "success",

@@ -19,7 +19,7 @@ from mytrading.messages.orders import CallOutcome, Order
 from mytrading.messages.reports import AccountHealth, BooksRead, OrderReport, ReadRequest
 from mytrading.messages.run_config import ServerMode
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.faults.hostile import FRAMES
+from mytrading.simulator.faults.effects import HOSTILE_FRAMES
 from mytrading.simulator.faults.registry import FAULTS
 from tests.kit.fault_bench import SBIN, Bench, start_bench
 from tests.kit.feed_process import NIFTY, RunningFeed
@@ -351,7 +351,7 @@ def test_update_duplicated_is_passed_on_once(bench: Bench) -> None:
 @BOTH
 def test_update_hostile_hides_no_update_and_ends_nobody(bench: Bench) -> None:
     bench.fault("update_hostile")
-    orders = [bench.rested() for _ in FRAMES]
+    orders = [bench.rested() for _ in HOSTILE_FRAMES]
     bench.clear()
     for order in orders:
         bench.wait_told(order, bool)
@@ -363,7 +363,7 @@ def test_update_hostile_hides_no_update_and_ends_nobody(bench: Bench) -> None:
 def test_book_hostile_hides_no_order_of_ours_and_ends_nobody(bench: Bench) -> None:
     order = bench.rested()
     bench.fault("book_hostile", count=-1)
-    visits = [bench.visit() for _ in FRAMES]
+    visits = [bench.visit() for _ in HOSTILE_FRAMES]
     read = [visit.books.orders for visit in visits if visit.books.orders is not None]
     assert all([row.quantity for row in rows].count(order.quantity) == 1 for rows in read)
     assert all(visit.problems for visit in visits if visit.books.orders is None)

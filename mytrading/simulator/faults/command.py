@@ -1,7 +1,4 @@
-"""`mytrading simulator fault`: shows and switches the faults of a simulator that runs.
-
-It speaks to the simulator like anybody else, over `/sim/fault`.
-"""
+"""`mytrading simulator fault`: shows and switches the faults of a running simulator, over its `/sim/fault`."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ _SECONDS = 5.0
 
 
 class Server(NamedTuple):
-    """Where a simulator serves, and under which key."""
+    """REST address and key of a simulator."""
 
     url: str
     api_key: str
@@ -31,7 +28,7 @@ class Server(NamedTuple):
 def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
     """Run the command; `running` finds the simulator if no address is given.
 
-    Exit code 1 if nobody answers, 2 if what was asked for cannot be.
+    Exit code 1 if no simulator answers, 2 for an unusable request.
     """
     given = _parser().parse_args(arguments)
     try:
@@ -43,7 +40,8 @@ def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
     except OSError as error:
         sys.stderr.write(f"no answer from a simulator: {error}; is it running?\n")
         return 1
-    sys.stdout.write(_shown(on, given.json) + "\n")
+    shown = json.dumps(on) if given.json else "\n".join(map(_line, on)) or "no fault is on"
+    sys.stdout.write(shown + "\n")
     return 0
 
 
@@ -61,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _switch(server: Server, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Do what was asked; the faults that are on afterwards."""
+    """Switch faults; the rows of those that are on afterwards."""
     for text in given.fault:
         from_option(text)
     for name in ("",) if given.clear else given.off:
@@ -93,12 +91,6 @@ def _refusal(error: HTTPError, fields: dict[str, Any]) -> str:
     if isinstance(message, dict):
         message = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in message.items())
     return f"{fields.get('kind', 'fault')}: {message}"
-
-
-def _shown(on: list[dict[str, Any]], as_json: bool) -> str:
-    if as_json:
-        return json.dumps(on)
-    return "\n".join(_line(row) for row in on) or "no fault is on"
 
 
 def _line(row: dict[str, Any]) -> str:

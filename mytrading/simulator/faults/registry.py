@@ -1,7 +1,6 @@
-"""The registry of faults: how the simulator can be made to misbehave the way real servers were seen to.
+"""The registry of faults, by which the simulator misbehaves as real servers were seen to.
 
-`FAULTS` is the data (what there is, where it acts, its own parameters); `Faults` holds those switched on, asked by the
-REST and WebSocket sides. A fault is off unless it was asked for, and a counted one ends by itself.
+`FAULTS` lists all kinds; `Faults` holds those switched on. A counted fault ends by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ FOR_GOOD = -1
 
 
 class Target(StrEnum):
-    """What a fault acts on; each is what its count counts."""
+    """Calls or messages that a fault acts on, and that its count counts."""
 
     ORDERS = "order calls"
     FILLS = "fills"
@@ -48,118 +47,72 @@ class FaultKind:
     count: int = 1
 
 
-def _order(name: str, does: str, **defaults: Value) -> FaultKind:
-    return FaultKind(name, Target.ORDERS, does, defaults)
-
-
-def _book(name: str, does: str, **defaults: Value) -> FaultKind:
-    return FaultKind(name, Target.BOOKS, does, defaults)
-
-
-def _call(name: str, does: str, count: int = 1, **defaults: Value) -> FaultKind:
-    return FaultKind(name, Target.CALLS, does, defaults, count)
-
-
-def _update(name: str, does: str, **defaults: Value) -> FaultKind:
-    return FaultKind(name, Target.UPDATES, does, {"status": "", **defaults}, FOR_GOOD)
-
-
-def _quote(name: str, does: str, count: int = FOR_GOOD, **defaults: Value) -> FaultKind:
-    return FaultKind(name, Target.QUOTES, does, defaults, count)
+def _fault(target: Target, name: str, does: str, count: int = 1, **defaults: Value) -> FaultKind:
+    return FaultKind(name, target, does, defaults, count)
 
 
 _ALL = (
-    _order(
-        "place_timeout",
-        "does the work, then holds the reply `seconds`, or drops the connection with `drop`",
-        route="",
-        seconds=30.0,
-        drop=False,
-    ),
-    _order("place_lost", "drops the connection after `seconds` without placing", seconds=0.0),
-    _order("place_500_but_placed", "does the work, answers 500", route=""),
-    _order("place_201", "does the work, answers 201 with an error", route=""),
-    _order("place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
-    _order(
-        "reject",
-        "refuses a new order with `reason`; with `late` accepts it, then rejects it in the book",
-        late=False,
-        reason="Rejected by the risk desk",
-        side="",
-        instrument="",
-    ),
-    _order(
-        "semi_auto",
-        "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto; on for "
-        "good, a live server also answers 403 to changes and cancels",
-        side="",
-        instrument="",
-    ),
-    FaultKind(
-        "partial_fill",
-        Target.FILLS,
-        "fills `fraction` of what an order still asks for, in whole lots; the rest stays for the next tick",
-        {"instrument": "", "fraction": 0.5},
-    ),
-    _book("book_500", "answers 500", route=""),
-    _book("book_empty", "answers success with empty data", route=""),
-    _book("book_hostile", "shows one more row, of nobody's order, with hostile values in its numbers", route=""),
-    FaultKind(
-        "status_flap",
-        Target.BOOKS,
-        "the order book shows ended orders as still open in every other read, beginning with the first",
-        count=FOR_GOOD,
-    ),
-    FaultKind(
-        "status_word",
-        Target.BOOKS,
-        "the order book shows open orders as `word`, or in the broker's word for a state on its way",
-        {"word": ""},
-        FOR_GOOD,
-    ),
-    FaultKind(
-        "status_leak",
-        Target.BOOKS,
-        "the order book shows each open order in the state of the row above it; with none above, it answers 500",
-        count=FOR_GOOD,
-    ),
-    _call("rate_limited", "answers 429, whatever the rate", route=""),
-    _call("session_lost", "answers 403 as after the broker session ended", route=""),
-    _call(
-        "token_rollover",
-        "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers 403, refuses to "
-        "subscribe, and sends no quotes over sockets that stay open",
-        count=FOR_GOOD,
-        at="",
-    ),
-    _call("delay_ms", "waits `ms` before the reply", count=FOR_GOOD, route="", ms=100.0),
-    _update("order_updates_off", "does not send the update"),
-    _update("update_duplicated", "sends the update `times` more", times=1),
-    _update("update_delayed", "sends the update `seconds` late", seconds=1.0),
-    _update(
-        "update_reordered",
-        "sends the update after the one that follows it, or after `seconds` if none does",
-        seconds=1.0,
-    ),
-    _update(
-        "update_hostile", "sends a hostile frame before the update: no UTF-8, 1e300, huge, nested, numbers as text"
-    ),
-    _update("update_corrupted", "sends half of the update's frame, which is no JSON"),
-    _quote("ws_mute", "does not send the quote", instrument=""),
-    _quote(
-        "ws_stall",
-        "goes on sending the first quote it met; its time stands still too, unless `restamp`",
-        instrument="",
-        restamp=False,
-    ),
-    _quote("price_wrong", "multiplies last price, bid and ask by `factor`", 1, instrument="", factor=10.0),
-    _quote("price_zero", "sends last price, bid and ask as 0", 1, instrument=""),
-    _quote("ws_hostile", "sends a hostile frame before the quote: as update_hostile, or an absurd bid", instrument=""),
-    _quote("ws_corrupted", "sends half of the frame, which is no JSON", instrument=""),
-    _quote("ws_reordered", "sends the quote after the next one of its instrument", instrument=""),
-    _quote("ws_duplicated", "sends the quote `times` more", instrument="", times=1),
-    _quote("ws_drop", "closes all WebSocket connections: at once, then with each next quote", 1),
-)
+    _fault(Target.ORDERS, "place_timeout",
+           "does the work, then holds the reply `seconds`, or drops the connection with `drop`",
+           route="", seconds=30.0, drop=False),
+    _fault(Target.ORDERS, "place_lost", "drops the connection after `seconds` without placing", seconds=0.0),
+    _fault(Target.ORDERS, "place_500_but_placed", "does the work, answers 500", route=""),
+    _fault(Target.ORDERS, "place_201", "does the work, answers 201 with an error", route=""),
+    _fault(Target.ORDERS, "place_no_id", "answers success with orderid null; places only with `placed`", placed=False),
+    _fault(Target.ORDERS, "reject",
+           "refuses a new order with `reason`; with `late` accepts it, then rejects it in the book",
+           late=False, reason="Rejected by the risk desk", side="", instrument=""),
+    _fault(Target.ORDERS, "semi_auto",
+           "parks a new order, a basket or split as a whole: success with pending_order_id and mode semi_auto; on for "
+           "good, a live server also answers 403 to changes and cancels", side="", instrument=""),
+    _fault(Target.FILLS, "partial_fill",
+           "fills `fraction` of what an order still asks for, in whole lots; the rest stays for the next tick",
+           instrument="", fraction=0.5),
+    _fault(Target.BOOKS, "book_500", "answers 500", route=""),
+    _fault(Target.BOOKS, "book_empty", "answers success with empty data", route=""),
+    _fault(Target.BOOKS, "book_hostile",
+           "shows one more row, of nobody's order, with hostile values in its numbers", route=""),
+    _fault(Target.BOOKS, "status_flap",
+           "the order book shows ended orders as still open in every other read, beginning with the first", FOR_GOOD),
+    _fault(Target.BOOKS, "status_word",
+           "the order book shows open orders as `word`, or in the broker's word for a state on its way",
+           FOR_GOOD, word=""),
+    _fault(Target.BOOKS, "status_leak",
+           "the order book shows each open order in the state of the row above it; with none above, it answers 500",
+           FOR_GOOD),
+    _fault(Target.CALLS, "rate_limited", "answers 429, whatever the rate", route=""),
+    _fault(Target.CALLS, "session_lost", "answers 403 as after the broker session ended", route=""),
+    _fault(Target.CALLS, "token_rollover",
+           "from `at` (HH:MM Indian time, each day; empty: at once) until `POST /sim/login` answers 403, refuses to "
+           "subscribe, and sends no quotes over sockets that stay open", FOR_GOOD, at=""),
+    _fault(Target.CALLS, "delay_ms", "waits `ms` before the reply", FOR_GOOD, route="", ms=100.0),
+    _fault(Target.UPDATES, "order_updates_off", "does not send the update", FOR_GOOD, status=""),
+    _fault(Target.UPDATES, "update_duplicated", "sends the update `times` more", FOR_GOOD, status="", times=1),
+    _fault(Target.UPDATES, "update_delayed", "sends the update `seconds` late", FOR_GOOD, status="", seconds=1.0),
+    _fault(Target.UPDATES, "update_reordered",
+           "sends the update after the one that follows it, or after `seconds` if none does",
+           FOR_GOOD, status="", seconds=1.0),
+    _fault(Target.UPDATES, "update_hostile",
+           "sends a hostile frame before the update: no UTF-8, 1e300, huge, nested, numbers as text",
+           FOR_GOOD, status=""),
+    _fault(Target.UPDATES, "update_corrupted",
+           "sends half of the update's frame, which is no JSON", FOR_GOOD, status=""),
+    _fault(Target.QUOTES, "ws_mute", "does not send the quote", FOR_GOOD, instrument=""),
+    _fault(Target.QUOTES, "ws_stall",
+           "goes on sending the first quote it met; its time stands still too, unless `restamp`",
+           FOR_GOOD, instrument="", restamp=False),
+    _fault(Target.QUOTES, "price_wrong",
+           "multiplies last price, bid and ask by `factor`", instrument="", factor=10.0),
+    _fault(Target.QUOTES, "price_zero", "sends last price, bid and ask as 0", instrument=""),
+    _fault(Target.QUOTES, "ws_hostile",
+           "sends a hostile frame before the quote: as update_hostile, or an absurd bid", FOR_GOOD, instrument=""),
+    _fault(Target.QUOTES, "ws_corrupted",
+           "sends half of the frame, which is no JSON", FOR_GOOD, instrument=""),
+    _fault(Target.QUOTES, "ws_reordered",
+           "sends the quote after the next one of its instrument", FOR_GOOD, instrument=""),
+    _fault(Target.QUOTES, "ws_duplicated", "sends the quote `times` more", FOR_GOOD, instrument="", times=1),
+    _fault(Target.QUOTES, "ws_drop", "closes all WebSocket connections: at once, then with each next quote"),
+)  # fmt: skip
 FAULTS: Mapping[str, FaultKind] = MappingProxyType({fault.name: fault for fault in _ALL})
 
 
@@ -176,33 +129,27 @@ class ActiveFault:
 
     def row(self) -> dict[str, Value]:
         """How it was set and what it did, as one flat object."""
-        asked = self._setting
-        chance: dict[str, Value] = {"probability": asked.probability, "seed": asked.seed}
-        return {"kind": asked.name, "left": self.left, "acted": self.acted, **chance, **self._parameters}
+        setting = self._setting
+        chance: dict[str, Value] = {"probability": setting.probability, "seed": setting.seed}
+        return {"kind": setting.name, "left": self.left, "acted": self.acted, **chance, **self._parameters}
 
     def flag(self, name: str) -> bool:
-        """A yes-or-no parameter."""
         return bool(self._parameters[name])
 
     def number(self, name: str) -> float:
-        """A parameter that is a number."""
         return float(self._parameters[name])
 
     def text(self, name: str) -> str:
-        """A parameter that is a text."""
         return str(self._parameters[name])
 
-    def concerns(self, where: Mapping[str, str]) -> bool:
-        """Whether no parameter restricts the fault to some other place."""
-        return all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
-
-    def comes_true(self) -> bool:
-        """Whether chance lets it act this time; the same seed gives the same answers."""
-        return self._probability >= 1.0 or self._random.random() < self._probability
+    def acts(self, where: Mapping[str, str]) -> bool:
+        """Whether it acts at this place: no parameter restricts it to another, and chance (seeded) lets it."""
+        here = all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
+        return here and (self._probability >= 1.0 or self._random.random() < self._probability)
 
 
 class Faults:
-    """The faults that are on; `on_act` hears the name of each that acts."""
+    """The faults that are on; `on_act` is called with the name of each that acts."""
 
     def __init__(self) -> None:
         self._on: dict[str, ActiveFault] = {}
@@ -230,7 +177,7 @@ class Faults:
     def take(self, name: str, **where: str) -> ActiveFault | None:
         """A fault that acts now at this route, instrument or status; its count goes down by one."""
         switch = self._on.get(name)
-        if switch is None or not switch.concerns(where) or not switch.comes_true():
+        if switch is None or not switch.acts(where):
             return None
         switch.acted += 1
         if self.on_act is not None:

@@ -1,6 +1,6 @@
-"""Reads how faults are wanted: a request body, a file, or `NAME:probability|xCOUNT|key=value,…`.
+"""Fault settings from a request body, a file, or `NAME:probability|xCOUNT|key=value,…`.
 
-All forms name the same fields. What a fault does not know is refused with what it does know, never ignored.
+All forms name the same fields. A field that a fault does not have is refused with those it has, never ignored.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -22,50 +23,43 @@ from mytrading.simulator.settings.options import BadOption, FaultSetting, Value
 
 HOW_TO = "see `mytrading simulator --list-faults`"
 _COMMON: Mapping[str, type] = {"count": int, "probability": float, "seed": int}
-_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_TYPE_WORDS: Mapping[type, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _TIMES = re.compile(r"x(\d+)")
-
-
-def _as_it_is(value: object) -> object:
-    return value
-
-
 _NAMES = ("kind", *_COMMON, *{name: None for fault in FAULTS.values() for name in fault.defaults})
-FAULT: Schema = {**ACCOUNT, **{name: Field(_as_it_is, name == "kind", None) for name in _NAMES}}
+FAULT: Schema = {**ACCOUNT, **{name: Field(lambda value: value, name == "kind") for name in _NAMES}}
 """The fields of `POST /sim/fault`; which of them a fault has, and of what type, is checked in `setting`."""
 FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
 """The fields of `DELETE /sim/fault`."""
 
 
 def setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
-    """The setting a row with `kind` asks for; None and what is wrong by field if it cannot be."""
+    """The setting of a row with `kind`; None and the errors by field if it is no setting."""
     body = dict(row)
     kind = body.pop("kind", None)
     fault = FAULTS.get(kind) if isinstance(kind, str) else None
     if fault is None:
         return None, {"kind": [f"Must be one of: {', '.join((*FAULTS, 'clear'))}."]}
-    fields, errors = _typed(fault, body)
-    errors = errors or _wrong(fault, fields)
-    return (None, errors) if errors else (_made(fault, fields), {})
-
-
-def _typed(fault: FaultKind, body: Mapping[str, Any]) -> tuple[dict[str, Any], Errors]:
-    kinds = {**_COMMON, **{name: type(default) for name, default in fault.defaults.items()}}
+    types = {**_COMMON, **{name: type(default) for name, default in fault.defaults.items()}}
     fields: dict[str, Any] = {}
     errors: Errors = {}
     for name, value in body.items():
-        if name not in kinds:
-            errors[name] = [f"Unknown field. {fault.name} has: {', '.join(kinds)}."]
+        if name not in types:
+            errors[name] = [f"Unknown field. {fault.name} has: {', '.join(types)}."]
             continue
         try:
-            fields[name] = msgspec.convert(value, kinds[name], strict=False)
+            fields[name] = msgspec.convert(value, types[name], strict=False)
         except msgspec.ValidationError:
-            errors[name] = [f"Must be {_WORDS[kinds[name]]}."]
-    return fields, errors
+            errors[name] = [f"Must be {_TYPE_WORDS[types[name]]}."]
+    if errors := errors or _value_errors(fault, fields):
+        return None, errors
+    probability, seed = fields.pop("probability", None), fields.pop("seed", 1)
+    count = fields.pop("count", fault.count if probability is None else FOR_GOOD)
+    chance = 1.0 if probability is None else probability
+    return FaultSetting(fault.name, count, {**fault.defaults, **fields}, chance, seed), {}
 
 
-def _wrong(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
-    """Values that are of the right type and still make no sense."""
+def _value_errors(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
+    """Values of the right type that still make no sense, by field."""
     errors: Errors = {}
     if fields.get("count", 0) < FOR_GOOD:
         errors["count"] = ["Must be -1 (for good), 0 (off) or more."]
@@ -81,7 +75,10 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
     routes = ROUTES_OF.get(fault.target, ())
     if name == "route" and routes and value and value not in routes:
         return f"Must be one of: {', '.join(routes)}."
-    if name == "at" and value and not _is_time(str(value)):
+    if name == "at" and value:
+        with suppress(ValueError):
+            time.fromisoformat(str(value))
+            return ""
         return "Must be a time of day, HH:MM."
     if name == "side" and value not in ("", "BUY", "SELL"):
         return "Must be BUY or SELL."
@@ -92,24 +89,8 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
     return ""
 
 
-def _is_time(text: str) -> bool:
-    try:
-        time.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _made(fault: FaultKind, fields: dict[str, Any]) -> FaultSetting:
-    probability = fields.pop("probability", None)
-    seed = fields.pop("seed", 1)
-    count = fields.pop("count", fault.count if probability is None else FOR_GOOD)
-    parameters = {**fault.defaults, **fields}
-    return FaultSetting(fault.name, count, parameters, 1.0 if probability is None else probability, seed)
-
-
 def route_problem(wanted: FaultSetting, routes: Collection[str]) -> str:
-    """What is wrong with the route that a setting names, empty if the server has it. `routes` are the server's."""
+    """Why a setting's route is refused: it is none of the server's `routes`. Empty if it is fine."""
     route = wanted.parameters.get("route", "")
     return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
 
@@ -124,28 +105,26 @@ def row_of(text: str) -> dict[str, Any]:
             row[key.strip()] = value.strip()
         elif times := _TIMES.fullmatch(part):
             row["count"] = times[1]
-        elif _is_number(part):
-            row["probability"] = part
         else:
-            raise BadOption(f"fault {text}: expected a probability, xCOUNT or key=value, found {part!r}; {HOW_TO}")
+            try:
+                float(part)
+            except ValueError:
+                wanted = "expected a probability, xCOUNT or key=value"
+                raise BadOption(f"fault {text}: {wanted}, found {part!r}; {HOW_TO}") from None
+            row["probability"] = part
     return row
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def from_option(text: str) -> FaultSetting:
-    """The setting of one `NAME[:probability|xCOUNT|key=value,…]`; `BadOption` says what is wrong."""
+    """The setting of one `NAME[:probability|xCOUNT|key=value,…]`; raises `BadOption`."""
     return _usable(row_of(text), f"fault {text}")
 
 
 def from_file(path: Path) -> tuple[FaultSetting, ...]:
-    """The settings of a file: TOML with `[[fault]]` tables, or JSON with a list (bare, or under `fault`)."""
+    """The settings of a file: TOML with `[[fault]]` tables, or JSON with a list (bare, or under `fault`).
+
+    Raises `BadOption`.
+    """
     try:
         raw = path.read_text(encoding="utf-8")
         found = json.loads(raw) if path.suffix == ".json" else tomllib.loads(raw)
@@ -166,7 +145,7 @@ def _usable(row: Mapping[str, Any], where: str) -> FaultSetting:
 
 
 class FaultFile(EditedFile):
-    """What a file says of faults, and how the switches follow it. `problem_of` judges a setting: "" if it will do."""
+    """A file of faults, followed while it is edited. `problem_of` returns why a setting is refused, or ""."""
 
     def __init__(self, path: Path, faults: Faults, problem_of: Callable[[FaultSetting], str]) -> None:
         super().__init__(path, "the faults stay as they are")
@@ -175,7 +154,7 @@ class FaultFile(EditedFile):
         self._known = {setting.name: setting for setting in from_file(path)}
 
     def read(self) -> None:
-        """Faults that are new or other are set again, those that are gone end."""
+        """Set faults that are new or changed, end those that are gone."""
         wanted = {setting.name: setting for setting in from_file(self._path)}
         for setting in wanted.values():
             if problem := self._problem_of(setting):

@@ -1,7 +1,7 @@
-"""The bodies of WebSocket frames: market data in three modes, and order updates.
+"""Bodies of WebSocket frames: market data in three modes, and order updates. Times are market time in epoch ms.
 
-Used by `Hub` and `Venue`; shapes as a running OpenAlgo 2.0.2 sends them, with `bid` and `ask` added to quotes and the
-day's prices to an index (`served_frames.py` has them as they are). Times are market time in epoch milliseconds.
+`market_frame` is the frame of the `paper` personality: that of a running OpenAlgo 2.0.2 (`served_frame`) with bid and
+ask added to quotes, and the day's prices to an index.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from typing import Any
 
 from mytrading.core.exchange import BookOrder
 from mytrading.messages.enums import BrokerStatus, OrderType
-from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.market.depth import draws, unit, units_at
+from mytrading.messages.instruments import InstrumentKind
+from mytrading.simulator.market.day import SimulatedQuote, depth_draws, depth_unit, units_at
 from mytrading.simulator.settings.personality import BrokerProfile
 
 BROKER = "simulator"
@@ -20,49 +19,78 @@ USER = "simulator"
 LTP, QUOTE, DEPTH = 1, 2, 3
 MODE_NAMES = {LTP: "LTP", QUOTE: "Quote", DEPTH: "Depth"}
 _PAYLOAD_MODES = {LTP: "ltp", QUOTE: "quote", DEPTH: "full"}
+_LAST_ORDERS = 65_536
+"""One order more at the last level on offer, in the open interest that zerodha's adapter reads there."""
 
 Body = dict[str, Any]
 
 
 def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body:
     """One market data frame of the `paper` personality."""
-    instrument = quote.instrument
     at = quote.at_ns // 1_000_000
     data: Body = {"ltp": quote.ltp, "ltt": at, "timestamp": at}
-    if mode != LTP:
-        data.update(_index_fields(quote) if instrument.kind is InstrumentKind.INDEX else _quote_fields(quote, mode))
-    return enveloped(instrument, mode, data, broker)
+    if mode == LTP:
+        return _enveloped(quote, mode, data, broker)
+    if quote.instrument.kind is InstrumentKind.INDEX:
+        day = {"open": quote.open, "high": quote.high, "low": quote.low, "close": quote.prev_close}
+        data |= {"volume": quote.volume, **day, **_change(quote)}
+        if quote.bid and quote.ask:
+            data |= {"bid": quote.bid, "ask": quote.ask}
+        return _enveloped(quote, mode, data, broker)
+    buy, sell = levels(quote)
+    data |= {**_day_fields(quote, buy, sell), "bid": quote.bid, "ask": quote.ask}
+    if quote.instrument.kind.is_derivative:
+        data |= {"oi": quote.oi, "open_interest": quote.oi}
+    if mode == DEPTH:
+        data["depth"] = {"buy": buy, "sell": sell}
+    return _enveloped(quote, mode, data, broker)
 
 
-def enveloped(instrument: Instrument, mode: int, data: Body, broker: str) -> Body:
-    """A frame of an instrument in a mode, around its data."""
-    named = {"symbol": instrument.symbol, "exchange": instrument.exchange}
+def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
+    """One market data frame as a server sends it. `full` while a client holds Depth of the instrument: then the lesser
+    modes are cut from its ticks.
+
+    A full tick has the time of trade in seconds; what is cut from it for Quote keeps open interest, for LTP no time
+    of trade at all.
+    """
+    index = quote.instrument.kind is InstrumentKind.INDEX
+    at = quote.at_ns // 1_000_000
+    full = full and not index
+    data: Body = {"ltp": quote.ltp, "ltt": at // 1000 if full else at, "timestamp": at}
+    if mode == LTP:
+        if full:
+            del data["ltt"]
+    elif index:
+        data |= {"volume": 0, **_change(quote)}
+    else:
+        buy, sell = levels(quote)
+        data |= _day_fields(quote, buy, sell)
+        if full or mode == DEPTH:
+            interest = sell[-1]["orders"] * _LAST_ORDERS if broker == "zerodha" else quote.oi
+            data |= {"oi": interest, "open_interest": interest}
+        if mode == DEPTH:
+            data["depth"] = {"buy": buy, "sell": sell}
+    return _enveloped(quote, mode, data, broker)
+
+
+def _enveloped(quote: SimulatedQuote, mode: int, data: Body, broker: str) -> Body:
+    named = {"symbol": quote.instrument.symbol, "exchange": quote.instrument.exchange}
     data = {**named, "mode": _PAYLOAD_MODES[mode], **data}
     return {"type": "market_data", **named, "mode": mode, "data": data, "broker": broker}
 
 
-def _index_fields(quote: SimulatedQuote) -> Body:
+def _change(quote: SimulatedQuote) -> Body:
     change = quote.ltp - quote.prev_close
-    fields: Body = {
-        "volume": quote.volume,
-        "open": quote.open,
-        "high": quote.high,
-        "low": quote.low,
-        "close": quote.prev_close,
-        "price_change": round(change, 2),
-        "price_change_percent": round(100.0 * change / quote.prev_close, 2) if quote.prev_close else 0,
-    }
-    if quote.bid and quote.ask:
-        fields["bid"], fields["ask"] = quote.bid, quote.ask
-    return fields
+    percent = round(100.0 * change / quote.prev_close, 2) if quote.prev_close else 0
+    return {"price_change": round(change, 2), "price_change_percent": percent}
 
 
-def day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Body:
-    """What every quote of something that is traded tells of its day; `buy` and `sell` are its levels."""
+def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Body:
+    """The day of what is traded; `buy` and `sell` are the levels of its book."""
     return {
         "volume": quote.volume,
         "last_quantity": quote.instrument.lot_size,
-        "average_price": average_price(quote),
+        "average_price": round((quote.open + quote.high + quote.low + quote.ltp) / 4.0, 2),
         "total_buy_quantity": sum(level["quantity"] for level in buy),
         "total_sell_quantity": sum(level["quantity"] for level in sell),
         "open": quote.open,
@@ -72,42 +100,30 @@ def day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Body
     }
 
 
-def _quote_fields(quote: SimulatedQuote, mode: int) -> Body:
-    buy, sell = levels(quote)
-    fields = day_fields(quote, buy, sell)
-    fields["bid"], fields["ask"] = quote.bid, quote.ask
-    if quote.instrument.kind.is_derivative:
-        fields["oi"] = fields["open_interest"] = quote.oi
-    if mode == DEPTH:
-        fields["depth"] = {"buy": buy, "sell": sell}
-    return fields
-
-
-def average_price(quote: SimulatedQuote) -> float:
-    """The day's average price, taken as the middle of open, high, low and last."""
-    return round((quote.open + quote.high + quote.low + quote.ltp) / 4.0, 2)
-
-
 def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
-    """Five bids and five asks, quantities varying with the second; zeros where nobody stands."""
-    tick, counted = quote.instrument.tick_size, unit(quote.instrument)
-    bids, asks = draws(quote)
+    """Five bids and five asks, quantities varying with the second; zeros where a side is empty."""
+    tick, unit = quote.instrument.tick_size, depth_unit(quote.instrument)
+    bids, asks = depth_draws(quote)
     return (
-        [_level(quote.bid, quote.bid - step * tick, bids >> step, counted) for step in range(5)],
-        [_level(quote.ask, quote.ask + step * tick, asks >> step, counted) for step in range(5)],
+        [_level(quote.bid, quote.bid - step * tick, bids >> step, unit) for step in range(5)],
+        [_level(quote.ask, quote.ask + step * tick, asks >> step, unit) for step in range(5)],
     )
 
 
-def _level(best: float, price: float, drawn: int, counted: int) -> Body:
+def _level(best: float, price: float, drawn: int, unit: int) -> Body:
     if best <= 0 or price <= 0:
         return {"price": 0, "quantity": 0, "orders": 0}
-    return {"price": round(price, 2), "quantity": units_at(drawn, counted), "orders": 1 + drawn % 9}
+    return {"price": round(price, 2), "quantity": units_at(drawn, unit), "orders": 1 + drawn % 9}
 
 
 def order_frame(order: BookOrder, mode: str) -> Body:
-    """One order update; as observed it has no time, no strategy, and pending_quantity 0."""
+    """One order update; as observed it has no time, no strategy, and pending_quantity 0.
+
+    Its price is the fill's once complete, else the limit, else for MARKET the last price.
+    """
     request = order.request
     exchange, _, symbol = request.instrument.partition(":")
+    price = order.reference_price if request.order_type is OrderType.MARKET else request.price
     return {
         "type": "order_update",
         "user_id": USER,
@@ -118,7 +134,7 @@ def order_frame(order: BookOrder, mode: str) -> Body:
         "exchange": exchange,
         "action": request.side.value,
         "quantity": request.quantity,
-        "price": shown_price(order),
+        "price": order.average_price if order.status is BrokerStatus.COMPLETE else price,
         "trigger_price": request.trigger_price,
         "pricetype": request.order_type.value,
         "product": request.product.value,
@@ -140,55 +156,3 @@ def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
         "order_status": broker.word(order.status, partly=order.filled > 0).lower(),
         "pending_quantity": order.pending if order.live else 0,
     }
-
-
-def shown_price(order: BookOrder) -> float:
-    """The price in an order update: the fill's once complete, else the limit, else for MARKET the last price."""
-    if order.status is BrokerStatus.COMPLETE:
-        return order.average_price
-    return order.reference_price if order.request.order_type is OrderType.MARKET else order.request.price
-
-
-_LAST_ORDERS = 65_536
-"""One order more at the last level on offer, in the open interest that zerodha's adapter reads there."""
-
-
-def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
-    """One frame. `full` while someone holds Depth of the instrument: then the lesser modes are cut from its ticks.
-
-    A full tick has the time of trade in seconds; what is cut from it for Quote keeps open interest, for LTP no time
-    of trade at all.
-    """
-    index = quote.instrument.kind is InstrumentKind.INDEX
-    at = quote.at_ns // 1_000_000
-    full = full and not index
-    data: Body = {"ltp": quote.ltp, "ltt": at // 1000 if full else at, "timestamp": at}
-    if mode == LTP:
-        if full:
-            del data["ltt"]
-    elif index:
-        data.update(_served_frames_index_fields(quote))
-    else:
-        data.update(_fields(quote, mode, broker, full=full or mode == DEPTH))
-    return enveloped(quote.instrument, mode, data, broker)
-
-
-def _served_frames_index_fields(quote: SimulatedQuote) -> Body:
-    change = quote.ltp - quote.prev_close
-    return {
-        "volume": 0,
-        "price_change": round(change, 2),
-        "price_change_percent": round(100.0 * change / quote.prev_close, 2) if quote.prev_close else 0,
-    }
-
-
-def _fields(quote: SimulatedQuote, mode: int, broker: str, *, full: bool) -> Body:
-    buy, sell = levels(quote)
-    fields = day_fields(quote, buy, sell)
-    if not full:
-        return fields
-    read = sell[-1]["orders"] * _LAST_ORDERS if broker == "zerodha" else quote.oi
-    fields["oi"] = fields["open_interest"] = read
-    if mode == DEPTH:
-        fields["depth"] = {"buy": buy, "sell": sell}
-    return fields

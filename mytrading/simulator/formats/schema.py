@@ -1,15 +1,18 @@
-"""What each REST route accepts, and the server's wording for what it does not.
+"""Fields that each REST route accepts, how they are parsed, and the server's wording for what it refuses.
 
-Texts and the refusal of unknown fields follow OpenAlgo 2.0.2 as observed. A handler only sees fields that passed here.
+Texts and the refusal of unknown fields follow OpenAlgo 2.0.2 as observed. A parser looks at one value and returns it
+typed, or raises `Bad`; a handler only gets fields that passed.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
+from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
-from mytrading.simulator.formats import field_parsers as read
-from mytrading.simulator.formats.field_parsers import Bad
+from mytrading.core.time import IST
 
 Errors = dict[str, Any]
 Fields = dict[str, Any]
@@ -25,50 +28,155 @@ INTERVALS = (
     "1s", "5s", "10s", "15s", "30s", "45s", "1m", "2m", "3m", "5m", "10m", "15m", "20m", "30m",
     "1h", "2h", "3h", "4h", "D", "W", "M", "Q", "Y",
 )  # fmt: skip
+_TRUE = {"t", "T", "true", "True", "TRUE", "on", "On", "ON", "y", "Y", "yes", "Yes", "YES", "1", 1}
+_FALSE = {"f", "F", "false", "False", "FALSE", "off", "Off", "OFF", "n", "N", "no", "No", "NO", "0", 0}
+_OFFSET = re.compile(r"ATM|(?:ITM|OTM)(?:[1-9]|[1-4]\d|50)")
 
-_NOT_OBJECT: tuple[Fields, Errors] = ({}, {"_schema": ["Invalid input type."]})
+
+class Bad(Exception):
+    """The text for a field that does not pass."""
 
 
 class BadItems(Bad):
-    """What is wrong with the items of a list, by their place in it and by field."""
+    """Errors of the items of a list, by their place in it and by field."""
 
     def __init__(self, errors: dict[int, Errors]) -> None:
         super().__init__(str(errors))
         self.errors = errors
 
 
-def _items(schema: Schema) -> Callable[[object], list[Fields]]:
-    def parse(value: object) -> list[Fields]:
-        checked = [check(schema, item) if isinstance(item, dict) else _NOT_OBJECT for item in read.rows(value)]
-        if wrong := {place: errors for place, (_, errors) in enumerate(checked) if errors}:
-            raise BadItems(wrong)
-        return [fields for fields, _ in checked]
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise Bad("Not a valid string.")
+    return value
+
+
+def _number(value: object) -> float:
+    """A finite number, also as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Bad("Not a valid number.")
+    try:
+        given = float(value)
+    except (ValueError, OverflowError):
+        raise Bad("Not a valid number.") from None
+    if not math.isfinite(given):
+        raise Bad("Special numeric values (nan or infinity) are not permitted.")
+    return given
+
+
+def _integer(value: object) -> int:
+    """A whole number, also as text, but not as "1.0"."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        return int(value)
+    except (ValueError, OverflowError):
+        raise Bad("Not a valid integer.") from None
+
+
+def _boolean(value: object) -> bool:
+    """True or false in any of the usual spellings."""
+    if isinstance(value, str | int | float) and value in (_TRUE | _FALSE):
+        return value in _TRUE
+    raise Bad("Not a valid boolean.")
+
+
+def _parsed_by(parse: Callable[[str], Any], refusal: str) -> Callable[[object], Any]:
+    """A text that `parse` understands."""
+
+    def parsed(value: object) -> Any:
+        try:
+            return parse(_text(value))
+        except ValueError:
+            raise Bad(refusal) from None
+
+    return parsed
+
+
+def _moment(text: str) -> datetime:
+    """A date or a date with a time, Indian unless it names a zone."""
+    given = datetime.fromisoformat(text)
+    return given if given.tzinfo else given.replace(tzinfo=IST)
+
+
+def _rows(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise Bad("Not a valid list.")
+    return value
+
+
+def _api_key(value: object) -> str:
+    if not 1 <= len(_text(value)) <= 256:
+        raise Bad("Length must be between 1 and 256.")
+    return _text(value)
+
+
+def _units(value: object) -> int:
+    """Units of an order: whole and above 0."""
+    if _number(value) <= 0:
+        raise Bad("Quantity must be a positive number.")
+    return _whole("Quantity")(value)
+
+
+def _whole(label: str, lowest: float = -math.inf) -> Callable[[object], int]:
+    """Units: a whole number, `lowest` or more; `label` names them in the refusal."""
+
+    def parse(value: object) -> int:
+        units = _number(value)
+        if units < lowest:
+            raise Bad(f"{label} must be a non-negative number.")
+        if not units.is_integer():
+            raise Bad(f"Fractional {label.lower()} ({units}) is not allowed for non-crypto exchanges.")
+        return int(units)
 
     return parse
 
 
-def _margin_positions(value: object) -> list[Any]:
-    if not 1 <= len(read.rows(value)) <= 50:
-        raise Bad("Positions must contain 1 to 50 items.")
-    return read.rows(value)
+def _non_negative(label: str) -> Callable[[object], float]:
+    """Rupees of 0 or more; `label` names them in the refusal."""
+
+    def parse(value: object) -> float:
+        rupees = _number(value)
+        if rupees < 0:
+            raise Bad(f"{label} must be a non-negative number.")
+        return rupees
+
+    return parse
 
 
-def _quoted_symbols(value: object) -> list[Fields]:
-    if not read.rows(value):
-        raise Bad("Shorter than minimum length 1.")
-    return _items(QUOTED_SYMBOL)(value)
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        given = _text(value)
+        if given not in choices:
+            raise Bad(f"Must be one of: {', '.join(choices)}.")
+        return given
+
+    return parse
 
 
-def _legs(value: object) -> list[Fields]:
-    if not 1 <= len(read.rows(value)) <= 20:
-        raise Bad("Legs must contain 1 to 20 items.")
-    return _items(LEG)(value)
+def _split_size(value: object) -> int:
+    size = _integer(value)
+    if size < 1:
+        raise Bad("Split size must be a positive integer.")
+    return size
 
 
-def _greek_symbols(value: object) -> list[Fields]:
-    if not 1 <= len(read.rows(value)) <= 50:
-        raise Bad("Length must be between 1 and 50.")
-    return _items(GREEK_SYMBOL)(value)
+def _between(lowest: int, highest: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        given = _integer(value)
+        if not lowest <= given <= highest:
+            raise Bad(f"Must be greater than or equal to {lowest} and less than or equal to {highest}.")
+        return given
+
+    return parse
+
+
+def _offset(value: object) -> str:
+    """A strike rule such as ATM or OTM2, upper case."""
+    given = _text(value).upper()
+    if not _OFFSET.fullmatch(given):
+        raise Bad("Offset must be ATM, ITM1-ITM50, or OTM1-OTM50")
+    return given
 
 
 class Field(NamedTuple):
@@ -82,197 +190,203 @@ class Field(NamedTuple):
 
 Schema = dict[str, Field]
 
-_KEY = Field(read.api_key)
-_TEXT = Field(read.text)
-_EXCHANGE = Field(read.one_of(*EXCHANGES))
-_ACTION = Field(read.one_of("BUY", "SELL", "buy", "sell"))
-_PRODUCT = Field(read.one_of(*PRODUCTS))
-_PRICE = read.non_negative("Price")
-_TRIGGER = read.non_negative("Trigger price")
 
-ACCOUNT: Schema = {"apikey": _KEY}
-STRATEGY: Schema = {"apikey": _KEY, "strategy": _TEXT}
+def _optional(parse: Callable[[object], Any], default: Any = None, *, nullable: bool = False) -> Field:
+    return Field(parse, False, default, nullable)
+
+
+def _items(schema: Schema | None, most: float = math.inf, refusal: str = "") -> Callable[[object], list[Any]]:
+    """Items that fit a schema (None: any); with a `refusal`, at least one and at most `most` of them."""
+
+    def parse(value: object) -> list[Any]:
+        found = _rows(value)
+        if refusal and not 1 <= len(found) <= most:
+            raise Bad(refusal)
+        if schema is None:
+            return found
+        wrong_type: tuple[Fields, Errors] = ({}, {"_schema": ["Invalid input type."]})
+        checked = [check(schema, item) if isinstance(item, dict) else wrong_type for item in found]
+        if wrong := {place: errors for place, (_, errors) in enumerate(checked) if errors}:
+            raise BadItems(wrong)
+        return [fields for fields, _ in checked]
+
+    return parse
+
+
+_TEXT = Field(_text)
+_EXCHANGE = Field(_one_of(*EXCHANGES))
+_ACTION = Field(_one_of("BUY", "SELL", "buy", "sell"))
+_PRODUCT = Field(_one_of(*PRODUCTS))
+_QUANTITY = Field(_units)
+_PRICE = _non_negative("Price")
+_TRIGGER = _non_negative("Trigger price")
+_DAY = Field(_parsed_by(date.fromisoformat, "Not a valid date."))
+_NULLABLE_TEXT = _optional(_text, nullable=True)
+_ORDER_PRICES: Schema = {"price": _optional(_PRICE, 0.0), "trigger_price": _optional(_TRIGGER, 0.0)}
+
+ACCOUNT: Schema = {"apikey": Field(_api_key)}
+STRATEGY: Schema = {**ACCOUNT, "strategy": _TEXT}
 PLACE: Schema = {
-    "apikey": _KEY,
-    "strategy": _TEXT,
+    **STRATEGY,
     "exchange": _EXCHANGE,
     "symbol": _TEXT,
     "action": _ACTION,
-    "quantity": Field(read.quantity),
-    "pricetype": Field(read.one_of(*PRICE_TYPES), False, "MARKET"),
-    "product": Field(read.one_of(*PRODUCTS), False, "MIS"),
-    "price": Field(_PRICE, False, 0.0),
-    "trigger_price": Field(_TRIGGER, False, 0.0),
-    "disclosed_quantity": Field(read.integer, False, 0),
-    "underlying_ltp": Field(read.number, False, None, True),
+    "quantity": _QUANTITY,
+    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"),
+    "product": _optional(_one_of(*PRODUCTS), "MIS"),
+    **_ORDER_PRICES,
+    "disclosed_quantity": _optional(_integer, 0),
+    "underlying_ltp": _optional(_number, nullable=True),
 }
-BASKET: Schema = {
-    **STRATEGY,
-    "orders": Field(_items({name: field for name, field in PLACE.items() if name not in STRATEGY})),
-}
-SPLIT: Schema = {**PLACE, "splitsize": Field(read.split_size)}
-SMART: Schema = {
-    **PLACE,
-    "quantity": Field(read.whole("Quantity", 0)),
-    "position_size": Field(read.whole("Position size")),
-}
+_BASKET_ORDER: Schema = {name: field for name, field in PLACE.items() if name not in STRATEGY}
+BASKET: Schema = {**STRATEGY, "orders": Field(_items(_BASKET_ORDER))}
+SPLIT: Schema = {**PLACE, "splitsize": Field(_split_size)}
+SMART: Schema = {**PLACE, "quantity": Field(_whole("Quantity", 0)), "position_size": Field(_whole("Position size"))}
 MODIFY: Schema = {
-    "apikey": _KEY,
-    "strategy": _TEXT,
+    **STRATEGY,
     "exchange": _EXCHANGE,
     "symbol": _TEXT,
     "orderid": _TEXT,
     "action": _ACTION,
     "product": _PRODUCT,
-    "pricetype": Field(read.one_of(*PRICE_TYPES)),
+    "pricetype": Field(_one_of(*PRICE_TYPES)),
     "price": Field(_PRICE),
-    "quantity": Field(read.quantity),
-    "disclosed_quantity": Field(read.integer),
+    "quantity": _QUANTITY,
+    "disclosed_quantity": Field(_integer),
     "trigger_price": Field(_TRIGGER),
 }
 ORDER_ID: Schema = {**STRATEGY, "orderid": _TEXT}
 OPEN_POSITION: Schema = {**STRATEGY, "symbol": _TEXT, "exchange": _EXCHANGE, "product": _PRODUCT}
-MARGIN: Schema = {"apikey": _KEY, "positions": Field(_margin_positions)}
-TOGGLE: Schema = {"apikey": _KEY, "mode": Field(read.boolean)}
-SYMBOL: Schema = {"apikey": _KEY, "symbol": _TEXT, "exchange": _EXCHANGE}
+MARGIN: Schema = {**ACCOUNT, "positions": Field(_items(None, 50, "Positions must contain 1 to 50 items."))}
+TOGGLE: Schema = {**ACCOUNT, "mode": Field(_boolean)}
 QUOTED_SYMBOL: Schema = {"symbol": _TEXT, "exchange": _EXCHANGE}
-MULTI: Schema = {"apikey": _KEY, "symbols": Field(_quoted_symbols)}
+SYMBOL: Schema = {**ACCOUNT, **QUOTED_SYMBOL}
+MULTI: Schema = {
+    **ACCOUNT,
+    "symbols": Field(_items(QUOTED_SYMBOL, refusal="Shorter than minimum length 1.")),
+}
 HISTORY: Schema = {
-    "apikey": _KEY,
-    "symbol": _TEXT,
-    "exchange": _EXCHANGE,
-    "interval": Field(read.one_of(*INTERVALS)),
-    "start_date": Field(read.day),
-    "end_date": Field(read.day),
-    "source": Field(read.one_of("api", "db"), False, "api"),
+    **SYMBOL,
+    "interval": Field(_one_of(*INTERVALS)),
+    "start_date": _DAY,
+    "end_date": _DAY,
+    "source": _optional(_one_of("api", "db"), "api"),
 }
-SEARCH: Schema = {"apikey": _KEY, "query": _TEXT, "exchange": Field(read.one_of(*EXCHANGES), False, "")}
+SEARCH: Schema = {**ACCOUNT, "query": _TEXT, "exchange": _optional(_one_of(*EXCHANGES), "")}
 EXPIRY: Schema = {
-    "apikey": _KEY,
+    **ACCOUNT,
     "symbol": _TEXT,
-    "exchange": Field(read.one_of(*FNO_EXCHANGES)),
-    "instrumenttype": Field(read.one_of("futures", "options")),
+    "exchange": Field(_one_of(*FNO_EXCHANGES)),
+    "instrumenttype": Field(_one_of("futures", "options")),
 }
-INSTRUMENTS: Schema = {
-    "apikey": _KEY,
-    "exchange": _EXCHANGE,
-    "format": Field(read.one_of("json", "csv"), False, "json"),
-}
-HOLIDAYS: Schema = {"apikey": _KEY, "year": Field(read.between(2020, 2050), False)}
-TIMINGS: Schema = {"apikey": _KEY, "date": Field(read.text)}
+INSTRUMENTS: Schema = {**ACCOUNT, "exchange": _EXCHANGE, "format": _optional(_one_of("json", "csv"), "json")}
+HOLIDAYS: Schema = {**ACCOUNT, "year": _optional(_between(2020, 2050))}
+TIMINGS: Schema = {**ACCOUNT, "date": _TEXT}
 _STRIKE_RULE: Schema = {
-    "offset": Field(read.offset),
-    "option_type": Field(read.one_of("CE", "PE", "ce", "pe")),
-    "expiry_date": Field(read.text, False, None, True),
+    "offset": Field(_offset),
+    "option_type": Field(_one_of("CE", "PE", "ce", "pe")),
+    "expiry_date": _NULLABLE_TEXT,
 }
 _OPTION_ORDER: Schema = {
     "action": _ACTION,
-    "quantity": Field(read.quantity),
-    "splitsize": Field(read.whole("Split size", 0), False, 0),
-    "pricetype": Field(read.one_of(*PRICE_TYPES), False, "MARKET"),
-    "product": Field(read.one_of("MIS", "NRML"), False, "MIS"),
-    "price": Field(_PRICE, False, 0.0),
-    "trigger_price": Field(_TRIGGER, False, 0.0),
-    "disclosed_quantity": Field(read.integer, False, 0),
+    "quantity": _QUANTITY,
+    "splitsize": _optional(_whole("Split size", 0), 0),
+    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"),
+    "product": _optional(_one_of("MIS", "NRML"), "MIS"),
+    **_ORDER_PRICES,
+    "disclosed_quantity": _optional(_integer, 0),
 }
 LEG: Schema = {**_STRIKE_RULE, **_OPTION_ORDER}
-_UNDERLYING: Schema = {"apikey": _KEY, "underlying": Field(read.text), "exchange": _EXCHANGE}
+_UNDERLYING: Schema = {**ACCOUNT, "underlying": _TEXT, "exchange": _EXCHANGE}
 OPTION_SYMBOL: Schema = {
     **_UNDERLYING,
     **_STRIKE_RULE,
-    "strategy": Field(read.text, False, ""),
-    "strike_int": Field(read.between(1, 1_000_000), False, None, True),
+    "strategy": _optional(_text, ""),
+    "strike_int": _optional(_between(1, 1_000_000), nullable=True),
 }
 OPTION_CHAIN: Schema = {
     **_UNDERLYING,
-    "expiry_date": Field(read.text),
-    "strike_count": Field(read.between(1, 100), False, None, True),
-    "with_greeks": Field(read.boolean, False, False),
-    "interest_rate": Field(read.number, False, 0.0, True),
+    "expiry_date": _TEXT,
+    "strike_count": _optional(_between(1, 100), nullable=True),
+    "with_greeks": _optional(_boolean, False),
+    "interest_rate": _optional(_number, 0.0, nullable=True),
 }
-OPTIONS_ORDER: Schema = {**OPTION_SYMBOL, **_OPTION_ORDER, "strategy": Field(read.text)}
+OPTIONS_ORDER: Schema = {**OPTION_SYMBOL, **_OPTION_ORDER, "strategy": _TEXT}
 OPTIONS_MULTI: Schema = {
     **_UNDERLYING,
-    "strategy": Field(read.text),
-    "expiry_date": Field(read.text, False, None, True),
-    "legs": Field(_legs),
+    "strategy": _TEXT,
+    "expiry_date": _NULLABLE_TEXT,
+    "legs": Field(_items(LEG, 20, "Legs must contain 1 to 20 items.")),
 }
-_OPTION_EXCHANGE = Field(read.one_of("NFO", "BFO", "MCX", "CDS", "NCO", "BCD", "NCDEX", "CRYPTO"))
 GREEK_SYMBOL: Schema = {
-    "symbol": Field(read.text),
-    "exchange": _OPTION_EXCHANGE,
-    "underlying_symbol": Field(read.text, False, None, True),
-    "underlying_exchange": Field(read.text, False, None, True),
+    "symbol": _TEXT,
+    "exchange": Field(_one_of(*FNO_EXCHANGES)),
+    "underlying_symbol": _NULLABLE_TEXT,
+    "underlying_exchange": _NULLABLE_TEXT,
 }
 _GREEK_RULES: Schema = {
-    "interest_rate": Field(read.number, False, 0, True),
-    "expiry_time": Field(read.clock, False, None, True),
+    "interest_rate": _optional(_number, 0, nullable=True),
+    "expiry_time": _optional(_parsed_by(time.fromisoformat, "Invalid time format. Use HH:MM"), nullable=True),
 }
-GREEKS: Schema = {
-    "apikey": _KEY,
-    **GREEK_SYMBOL,
+GREEKS: Schema = {**ACCOUNT, **GREEK_SYMBOL, **_GREEK_RULES, "forward_price": _optional(_PRICE, nullable=True)}
+MULTI_GREEKS: Schema = {
+    **ACCOUNT,
+    "symbols": Field(_items(GREEK_SYMBOL, 50, "Length must be between 1 and 50.")),
     **_GREEK_RULES,
-    "forward_price": Field(_PRICE, False, None, True),
 }
-MULTI_GREEKS: Schema = {"apikey": _KEY, "symbols": Field(_greek_symbols), **_GREEK_RULES}
-SYNTHETIC: Schema = {**_UNDERLYING, "expiry_date": Field(read.text)}
+SYNTHETIC: Schema = {**_UNDERLYING, "expiry_date": _TEXT}
 TICKER: Schema = {
-    "apikey": _KEY,
-    "subject": Field(read.text),
-    "interval": Field(read.one_of(*INTERVALS), False, "D"),
-    "from": Field(read.day),
-    "to": Field(read.day),
-    "adjusted": Field(read.text, False, ""),
-    "sort": Field(read.text, False, ""),
-    "format": Field(read.text, False, "json"),
+    **ACCOUNT,
+    "subject": _TEXT,
+    "interval": _optional(_one_of(*INTERVALS), "D"),
+    "from": _DAY,
+    "to": _DAY,
+    "adjusted": _optional(_text, ""),
+    "sort": _optional(_text, ""),
+    "format": _optional(_text, "json"),
 }
 TELEGRAM: Schema = {
-    "apikey": _KEY,
-    "username": Field(read.text),
-    "message": Field(read.text),
-    "priority": Field(read.between(1, 10), False, 5),
-    "wait_for_delivery": Field(read.boolean, False, False),
+    **ACCOUNT,
+    "username": _TEXT,
+    "message": _TEXT,
+    "priority": _optional(_between(1, 10), 5),
+    "wait_for_delivery": _optional(_boolean, False),
 }
+_WHATSAPP_TEXTS = ("message", "username", "phone", "caption", "filename", "image_path", "document_path")
 WHATSAPP: Schema = {
-    "apikey": _KEY,
-    **{name: Field(read.text, False, "") for name in ("message", "username", "phone", "caption", "filename")},
-    **{name: Field(read.text, False, "") for name in ("image_path", "document_path")},
-    "phones": Field(read.rows, False, ()),
-    "self": Field(read.boolean, False, False),
-    "wait_for_delivery": Field(read.boolean, False, True),
+    **ACCOUNT,
+    **{name: _optional(_text, "") for name in _WHATSAPP_TEXTS},
+    "phones": _optional(_rows, ()),
+    "self": _optional(_boolean, False),
+    "wait_for_delivery": _optional(_boolean, True),
 }
 GTT: Schema = {
-    "apikey": _KEY,
-    "strategy": _TEXT,
-    "trigger_type": Field(read.one_of("SINGLE", "OCO")),
+    **STRATEGY,
+    "trigger_type": Field(_one_of("SINGLE", "OCO")),
     "exchange": _EXCHANGE,
     "symbol": _TEXT,
     "action": _ACTION,
     "product": _TEXT,
-    "quantity": Field(read.quantity),
-    "pricetype": Field(read.one_of("LIMIT", "MARKET"), False, "LIMIT"),
-    "price": Field(read.non_negative("Price")),
-    "triggerprice_sl": Field(read.non_negative("Trigger price"), False, 0.0, True),
-    "triggerprice_tg": Field(read.non_negative("Trigger price"), False, 0.0, True),
-    "stoploss": Field(read.non_negative("Price"), False, 0.0, True),
-    "target": Field(read.non_negative("Price"), False, 0.0, True),
-    "expires_at": Field(read.moment, False, None, True),
+    "quantity": _QUANTITY,
+    "pricetype": _optional(_one_of("LIMIT", "MARKET"), "LIMIT"),
+    "price": Field(_PRICE),
+    "triggerprice_sl": _optional(_TRIGGER, 0.0, nullable=True),
+    "triggerprice_tg": _optional(_TRIGGER, 0.0, nullable=True),
+    "stoploss": _optional(_PRICE, 0.0, nullable=True),
+    "target": _optional(_PRICE, 0.0, nullable=True),
+    "expires_at": _optional(_parsed_by(_moment, "Not a valid datetime."), nullable=True),
 }
 MODIFY_GTT: Schema = {**GTT, "trigger_id": _TEXT}
 CANCEL_GTT: Schema = {**STRATEGY, "trigger_id": _TEXT}
 PUSH: Schema = {
-    "apikey": _KEY,
-    "symbol": _TEXT,
-    "exchange": _EXCHANGE,
-    "ltp": Field(read.number, False, 0.0),
-    "bid": Field(read.number, False, 0.0),
-    "ask": Field(read.number, False, 0.0),
-    "hold": Field(read.boolean, False, False),
-    "release": Field(read.boolean, False, False),
-    "depth": Field(read.integer, False, 0),
-    "after": Field(read.number, False, 0.0),
+    **SYMBOL,
+    **{name: _optional(_number, 0.0) for name in ("ltp", "bid", "ask")},
+    "hold": _optional(_boolean, False),
+    "release": _optional(_boolean, False),
+    "depth": _optional(_integer, 0),
+    "after": _optional(_number, 0.0),
 }
-PAUSE: Schema = {"apikey": _KEY, "paused": Field(read.boolean), "at": Field(read.integer, False, 0)}
+PAUSE: Schema = {**ACCOUNT, "paused": Field(_boolean), "at": _optional(_integer, 0)}
 
 
 def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
@@ -293,9 +407,9 @@ def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
         else:
             try:
                 fields[name] = field.parse(body[name])
+            except BadItems as bad:
+                errors[name] = bad.errors
             except Bad as bad:
-                errors[name] = bad.errors if isinstance(bad, BadItems) else [str(bad)]
-    for name in body:
-        if name not in schema:
-            errors[name] = ["Unknown field."]
+                errors[name] = [str(bad)]
+    errors.update({name: ["Unknown field."] for name in body if name not in schema})
     return fields, errors

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Session
+from mytrading.core.time import SECOND
+from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 Ints = NDArray[np.int64]
@@ -236,3 +238,40 @@ def _spread(series: Series, index: int, units: int, instrument: Instrument) -> t
     bid = max(units - half, 1)
     ask = max(units + half, bid + 1)
     return round(bid * instrument.tick_size, 2), round(ask * instrument.tick_size, 2)
+
+
+def depth_draws(quote: SimulatedQuote) -> tuple[int, int]:
+    """Numbers that change with the second, for bids and asks; a level `n` away takes them shifted by `n`."""
+    noise = (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
+    return noise, noise >> 7
+
+
+def depth_unit(instrument: Instrument) -> int:
+    """Units that depth is counted in: a lot, or a hundred of a share."""
+    return instrument.lot_size if instrument.kind.is_derivative else 100
+
+
+def units_at(drawn: int, unit: int) -> int:
+    """Units at a level of the book: 20 to 56 lots."""
+    return (20 + drawn % 37) * unit
+
+
+def units_at_best(quote: SimulatedQuote, side: Side) -> int:
+    """Units at the best price of a side, as its depth shows; 0 where the side is empty."""
+    if (quote.bid if side is Side.BUY else quote.ask) <= 0:
+        return 0
+    return units_at(depth_draws(quote)[0 if side is Side.BUY else 1], depth_unit(quote.instrument))
+
+
+def price_band(instrument: Instrument, close: float, underlying_close: float) -> tuple[float, float]:
+    """The lowest and highest price of a day, in rupees on the tick; zeros where the last close is not known.
+
+    A share may move by a fifth of the last close; a contract by a tenth of its underlying's, since an option moves at
+    most as far as what it is written on.
+    """
+    reach = underlying_close * 0.1 if instrument.kind.is_derivative else close * 0.2
+    if reach <= 0.0 or close <= 0.0:
+        return 0.0, 0.0
+    tick = instrument.tick_size
+    lower = max(round((close - reach) / tick), 1) * tick
+    return round(lower, 2), round(round((close + reach) / tick) * tick, 2)

@@ -1,11 +1,11 @@
-"""Handlers under /sim, which no real server has: pushed quotes, fault switches, receive times, counts.
-
-Nothing here is needed to trade.
-"""
+"""Handlers under /sim, which no real server has (pushed quotes, fault switches, counts), and those no order needs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+
+from msgspec.structs import replace
 
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.instruments import Instrument
@@ -18,6 +18,7 @@ from mytrading.simulator.rest.request import Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 MOST_SETTINGS = 1_000
+MOST_LATER_S = 10.0
 
 
 async def root(_call: RestCall) -> Reply:
@@ -68,14 +69,11 @@ async def whatsapp(_call: RestCall) -> Reply:
     return error(409, "WhatsApp is not paired or not connected. Pair the device with OpenAlgo before sending.")
 
 
-MOST_LATER_S = 10.0
-
-
 async def push(call: RestCall) -> Reply:
-    """Make a quote the market at once. `hold` keeps it until `release`; else the next tick replaces it.
+    """Make a quote the market. `hold` keeps it until `release`; else the next tick replaces it.
 
-    With `depth` that many units stand at its best bid and ask, until `release`. With `after` so many machine seconds
-    later, at most `MOST_LATER_S`: who asked has the answer and is quiet by then; when it was sent tells `/sim/state`.
+    `depth` is the units at its best bid and ask, until `release`. `after` delays it by machine seconds, at most
+    `MOST_LATER_S`, until the client is quiet again; `/sim/state` then has the time it was sent.
     """
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
@@ -92,7 +90,14 @@ async def push(call: RestCall) -> Reply:
     if fields["depth"] > 0:
         venue.depths[instrument.id] = (fields["depth"], fields["depth"])
     if fields["after"]:
-        asyncio.get_running_loop().call_later(fields["after"], _show_later, venue, instrument, fields)
+        loop = asyncio.get_running_loop()
+
+        def show() -> None:
+            quote = _pushed(venue, instrument, fields)
+            venue.show(quote, hold=fields["hold"])
+            loop.call_soon(venue.match, quote)
+
+        loop.call_later(fields["after"], show)
         return success(data={"at_ns": venue.clock.now()})
     quote, began_ns = _pushed(venue, instrument, fields), machine_now()
     venue.show(quote, hold=fields["hold"])
@@ -101,33 +106,26 @@ async def push(call: RestCall) -> Reply:
     return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})
 
 
-def _show_later(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> None:
-    quote = _pushed(venue, instrument, fields)
-    venue.show(quote, hold=fields["hold"])
-    asyncio.get_running_loop().call_soon(venue.match, quote)
-
-
 def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> SimulatedQuote:
-    """The quote that a push asks for, with what it does not name as it is now."""
+    """The quote of a push, with the fields that it does not name as they are now."""
+    ltp, now, tick = fields["ltp"], venue.clock.now(), instrument.tick_size
     present = venue.quote(instrument)
-    ltp = fields["ltp"]
-    return SimulatedQuote(
-        instrument,
-        venue.clock.now(),
-        ltp,
-        fields["bid"] or (0.0 if present is None or not present.bid else round(ltp - instrument.tick_size, 2)),
-        fields["ask"] or (0.0 if present is None or not present.ask else round(ltp + instrument.tick_size, 2)),
-        present.volume if present is not None else 0,
-        present.oi if present is not None else 0,
-        present.open if present is not None else ltp,
-        max(present.high, ltp) if present is not None else ltp,
-        min(present.low or ltp, ltp) if present is not None else ltp,
-        present.prev_close if present is not None else ltp,
+    if present is None:
+        present = SimulatedQuote(instrument, now, ltp, 0.0, 0.0, 0, 0, ltp, ltp, ltp, ltp)
+    return replace(
+        present,
+        instrument=instrument,
+        at_ns=now,
+        ltp=ltp,
+        bid=fields["bid"] or (round(ltp - tick, 2) if present.bid else 0.0),
+        ask=fields["ask"] or (round(ltp + tick, 2) if present.ask else 0.0),
+        high=max(present.high, ltp),
+        low=min(present.low or ltp, ltp),
     )
 
 
 async def pause(call: RestCall) -> Reply:
-    """Stop or resume the ticks; the clock goes on. In lock-step it stands too, with `at` (market ns) from then on."""
+    """Stop or resume the ticks; the clock goes on. In lock-step it stops too, with `at` (market ns) from then on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
     venue.waits_for = "the next step" if venue.clock.lock_step else ""
@@ -187,17 +185,13 @@ async def login(call: RestCall) -> Reply:
 
 async def orders(call: RestCall) -> Reply:
     """Every placeorder request that was worked, with the machine time its request came in."""
-    venue = call.venue
-    return success(data=list(venue.received))
+    return success(data=list(call.venue.received))
 
 
 async def state(call: RestCall) -> Reply:
     """Counts of requests by route and status, the books in short, listeners and time."""
     venue = call.venue
     books = venue.exchange.books
-    by_status: dict[str, int] = {}
-    for order in books.orders.values():
-        by_status[order.status.value] = by_status.get(order.status.value, 0) + 1
     data = {
         "market_ns": venue.clock.now(),
         "day": books.account.day,
@@ -207,7 +201,7 @@ async def state(call: RestCall) -> Reply:
         "rates": venue.rates.rows(),
         "connections": venue.connections,
         "admitted_ns": sorted(client.admitted_ns for client in venue.hub.clients if client.authenticated),
-        "orders": by_status,
+        "orders": Counter(order.status.value for order in books.orders.values()),
         "trades": len(books.trades),
         "positions": {f"{p.instrument} {p.product}": p.quantity for p in books.positions.values() if p.quantity},
         "available": round(books.available(), 2),

@@ -1,7 +1,4 @@
-"""REST handlers of market and contract data: quotes, depth, history, symbols, expiries, instruments.
-
-A symbol that is not listed is refused in the words of the real server.
-"""
+"""REST handlers of market and contract data: quotes, depth, history, symbols, expiries, instruments, calendar."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments.symbology import expiry_label, instrument_id
 from mytrading.core.time import IST, MILLISECOND, ist_date, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.frames import levels
+from mytrading.simulator.formats.frames import Body, levels
 from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success
+from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 _EXCHANGES = ("NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX")
@@ -67,7 +64,6 @@ def _holiday(calendar: Calendar, day: date) -> Body | None:
 
 
 def _special_hours(calendar: Calendar, day: date) -> list[Body]:
-    """The hours of those that trade on a day that is not an ordinary one."""
     sessions = ((exchange, calendar.session(exchange, day)) for exchange in _EXCHANGES)
     return [_hours(exchange, session) for exchange, session in sessions if session is not None]
 
@@ -91,11 +87,7 @@ _BAR = ("open", "high", "low", "close")
 
 async def quotes(call: RestCall) -> Reply:
     """One instrument's quote."""
-    venue, fields = call.venue, call.fields
-    instrument = _find(venue, fields["exchange"], fields["symbol"])
-    if instrument is None:
-        return _unknown(fields["exchange"], fields["symbol"])
-    return success(data=_quote_row(present(venue, instrument)))
+    return success(data=_quote_row(present(call.venue, _listed(call))))
 
 
 async def multiquotes(call: RestCall) -> Reply:
@@ -104,7 +96,7 @@ async def multiquotes(call: RestCall) -> Reply:
     found, unknown = [], []
     for entry in fields["symbols"]:
         symbol, exchange = entry["symbol"], entry["exchange"]
-        instrument = _find(venue, exchange, symbol)
+        instrument = venue.instrument(instrument_id(exchange, symbol))
         if instrument is None:
             unknown.append({"symbol": symbol, "exchange": exchange, "error": unknown_text(exchange, symbol)})
         else:
@@ -117,11 +109,8 @@ async def multiquotes(call: RestCall) -> Reply:
 
 async def depth(call: RestCall) -> Reply:
     """Five levels on each side."""
-    venue, fields = call.venue, call.fields
-    instrument = _find(venue, fields["exchange"], fields["symbol"])
-    if instrument is None:
-        return _unknown(fields["exchange"], fields["symbol"])
-    quote = present(venue, instrument)
+    instrument = _listed(call)
+    quote = present(call.venue, instrument)
     buy, sell = levels(quote)
     bids, asks = ([{"price": row["price"], "quantity": row["quantity"]} for row in side] for side in (buy, sell))
     row = _quote_row(quote)
@@ -140,24 +129,16 @@ async def history(call: RestCall) -> Reply:
     """Bars, the forming one included."""
     venue, fields = call.venue, call.fields
     symbol, exchange, interval = fields["symbol"], fields["exchange"], fields["interval"]
-    instrument = _find(venue, exchange, symbol)
-    if instrument is None:
-        return _unknown(exchange, symbol)
+    instrument = _listed(call)
     if fields["source"] == "db":
         text = f"No data found for {symbol}:{exchange} interval {interval} in local database."
         return error(404, f"{text} Download data first using Historify.")
     if interval not in _MINUTES:
         return error(500, f"Error fetching historical data: Unsupported timeframe: {interval}")
-    rows = await asyncio.to_thread(
-        venue.history.rows,
-        instrument,
-        _MINUTES[interval],
-        fields["start_date"],
-        fields["end_date"],
-        venue.clock.now(),
-    )
-    begins = venue.history.earliest(instrument, _MINUTES[interval], venue.clock.now())
-    if fields["start_date"] < begins and not venue.world.silent:
+    minutes, first, now = _MINUTES[interval], fields["start_date"], venue.clock.now()
+    rows = await asyncio.to_thread(venue.history.rows, instrument, minutes, first, fields["end_date"], now)
+    begins = venue.history.earliest(instrument, minutes, venue.clock.now())
+    if first < begins and not venue.world.silent:
         return success(data=rows, message=f"Bars of {interval} begin on {begins}; the simulator has none before")
     return success(data=rows)
 
@@ -171,8 +152,11 @@ async def ticker(call: RestCall) -> Reply:
     interval, last = fields["interval"], fields["to"]
     longest = _TICKER_DAYS if interval in ("D", "W", "M") else _TICKER_INTRADAY_DAYS
     first = max(fields["from"], last - timedelta(days=longest))
-    asked = {"symbol": name, "exchange": exchange, "interval": interval, "start_date": first, "end_date": last}
-    reply = await history(RestCall(call.venue, {**asked, "source": "api"}, call.received_ns))
+    bars = {"symbol": name, "exchange": exchange, "interval": interval, "start_date": first, "end_date": last}
+    try:
+        reply = await history(call._replace(fields={**bars, "source": "api"}))
+    except Refused as refused:
+        reply = refused.reply
     if fields["format"].lower() != "txt":
         return reply
     if reply.status != 200:
@@ -196,7 +180,7 @@ async def intervals(_call: RestCall) -> Reply:
 async def symbol(call: RestCall) -> Reply:
     """One instrument's contract."""
     venue, fields = call.venue, call.fields
-    instrument = _find(venue, fields["exchange"], fields["symbol"])
+    instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
     if instrument is None:
         return error(404, f"Symbol {fields['symbol']} not found in exchange {fields['exchange']}")
     number = next(i for i, listed in enumerate(venue.listing, start=1) if listed is instrument)
@@ -249,20 +233,21 @@ async def instruments(call: RestCall) -> Reply:
     return Reply(200, {}, sheet.getvalue(), "text/csv")
 
 
-def _find(venue: SimulatedVenue, exchange: str, name: str) -> Instrument | None:
-    return venue.instrument(instrument_id(exchange, name))
+def _listed(call: RestCall) -> Instrument:
+    """The instrument of a request; an unknown one is refused."""
+    exchange, name = call.fields["exchange"], call.fields["symbol"]
+    found = call.venue.instrument(instrument_id(exchange, name))
+    if found is None:
+        raise Refused(error(400, unknown_text(exchange, name)))
+    return found
 
 
 def unknown_text(exchange: str, name: str) -> str:
-    """What the server says of a symbol that is not listed."""
+    """The server's refusal of a symbol that is not listed."""
     return (
         f"Symbol '{name}' not found for exchange '{exchange}'. "
         "Please verify the symbol name and ensure master contracts are downloaded."
     )
-
-
-def _unknown(exchange: str, name: str) -> Reply:
-    return error(400, unknown_text(exchange, name))
 
 
 def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:

@@ -1,7 +1,6 @@
-"""The REST side: every request goes through `Dispatcher.serve`, which limits, parses, checks, answers and counts.
+"""The routes of the REST side, and the dispatcher that limits, parses, checks, answers and counts every request.
 
-Order of checks as on the real server: rate limit, JSON, fields, key, handler. The time a request came in is taken
-before anything else, because the quote-to-order benchmark reads it.
+Order of checks as on the real server: rate limit, JSON, fields, key, handler.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from mytrading.simulator.faults.registry import ORDER_ROUTES
 from mytrading.simulator.faults.settings import FAULT, FAULT_NAME
 from mytrading.simulator.formats import schema
 from mytrading.simulator.formats.schema import Fields, Schema
-from mytrading.simulator.rest import book_routes, control_routes, data_routes, gtt_routes, option_routes, order_routes
-from mytrading.simulator.rest.order_routes import DropConnection, held
-from mytrading.simulator.rest.request import Reply, RestCall, error, with_mode
+from mytrading.simulator.rest import book_routes, control_routes, data_routes, option_routes, order_routes
+from mytrading.simulator.rest.order_routes import DropConnection, held_by_semi_auto
+from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, with_mode
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 Handler = Callable[[RestCall], Awaitable[Reply]]
@@ -105,10 +104,10 @@ _API: dict[str, Route] = {
     "basketorder": _order(order_routes.basketorder, schema.BASKET),
     "splitorder": _order(order_routes.splitorder, schema.SPLIT),
     "placesmartorder": _order(order_routes.placesmartorder, schema.SMART, _ORDER_LIMIT),
-    "placegttorder": _gtt(gtt_routes.placegttorder, schema.GTT, _ORDER_LIMIT),
-    "modifygttorder": _gtt(gtt_routes.modifygttorder, schema.MODIFY_GTT, _ORDER_LIMIT),
-    "cancelgttorder": _gtt(gtt_routes.cancelgttorder, schema.CANCEL_GTT, _ORDER_LIMIT),
-    "gttorderbook": _gtt(gtt_routes.gttorderbook, schema.ACCOUNT, _DATA_LIMIT),
+    "placegttorder": _gtt(order_routes.placegttorder, schema.GTT, _ORDER_LIMIT),
+    "modifygttorder": _gtt(order_routes.modifygttorder, schema.MODIFY_GTT, _ORDER_LIMIT),
+    "cancelgttorder": _gtt(order_routes.cancelgttorder, schema.CANCEL_GTT, _ORDER_LIMIT),
+    "gttorderbook": _gtt(order_routes.gttorderbook, schema.ACCOUNT, _DATA_LIMIT),
     "optionsorder": _option(option_routes.optionsorder, schema.OPTIONS_ORDER, _ORDER_LIMIT),
     "optionsmultiorder": _option(option_routes.optionsmultiorder, schema.OPTIONS_MULTI, _ORDER_LIMIT),
     "optionsymbol": _option(
@@ -176,14 +175,6 @@ ROUTES = (
 API_ROUTES = tuple(name for name in _API if " " not in name)
 
 
-class HttpRefused(Exception):
-    """A request that ends before its handler, with this reply."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
-
-
 class Dispatcher:
     """Serves one venue under one key; pages of the origin `cors` may read what it answers, `*` is any."""
 
@@ -196,44 +187,41 @@ class Dispatcher:
         self._monitor = get_performance_monitor()
 
     def server(self) -> web.Server:
-        """For aiohttp to serve, without its routes: there is one handler, and an order should not wait for a search."""
+        """The aiohttp server; it has one handler and none of aiohttp's routes, so that no order waits for a search."""
         return web.Server(self.serve, access_log=None)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        shared = self._shared_with(request)
-        if shared and request.method == "OPTIONS":
-            return web.Response(status=200, headers={**shared, **_PREFLIGHT})
-        return await self._serve(request, shared)
-
-    def _shared_with(self, request: web.BaseRequest) -> dict[str, str]:
-        """The header that lets the page behind a request read the answer, if its origin is the one allowed."""
-        origin = request.headers.get("Origin", "")
-        return (
-            {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if origin and self._cors in ("*", origin) else {}
-        )
-
-    async def _serve(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
+        """Answer one request. The time it came in is taken first: the quote-to-order benchmark reads it."""
         received_ns = machine_now()
-        path = _path(request)
+        venue, origin = self._venue, request.headers.get("Origin", "")
+        headers = {"Access-Control-Allow-Origin": origin, "Vary": "Origin"} if self._allows(origin) else {}
+        if headers and request.method == "OPTIONS":
+            return web.Response(status=200, headers={**headers, **_PREFLIGHT})
+        path = request.path.rstrip("/")
+        if (other := f"{path} {request.method}") in ROUTES:  # the same path serves several methods
+            path = other
+        route, name, is_api = ROUTES.get(path), _name(path), path.startswith("/api/")
         if request.transport is not None and request.transport not in self._connections:
             self._connections.add(request.transport)
-            self._venue.connections += 1
-        self._count(path, received_ns)
-        if self._venue.chronicle is not None and _name(path) in ORDER_ROUTES:
-            self._venue.chronicle.call(_name(path), received_ns)
+            venue.connections += 1
+        if is_api:
+            venue.rates.count(name, route is not None and route.limit == _ORDER_LIMIT, received_ns)
+        if venue.chronicle is not None and name in ORDER_ROUTES:
+            venue.chronicle.call(name, received_ns)
         try:
-            self._limit_by_fault(path)
+            if is_api and venue.faults.take("rate_limited", route=name) is not None:
+                raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
             reply = await self._reply(request, path, received_ns)
-        except HttpRefused as refused:
+        except Refused as refused:
             reply = refused.reply
         except DropConnection:
             reply = Reply(0, {})
         served = _parted(path)[0]
-        name = _name(served) if served in ROUTES else "other"
-        self._venue.requests[f"{name} {reply.status or 'dropped'}"] += 1
-        self._monitor.record_ns("simulator", name, machine_now() - received_ns, reply.status < 500)
-        await self._delay(path)
+        counted = _name(served) if served in ROUTES else "other"
+        venue.requests[f"{counted} {reply.status or 'dropped'}"] += 1
+        self._monitor.record_ns("simulator", counted, machine_now() - received_ns, reply.status < 500)
+        if not path.startswith("/sim/") and (delay := venue.faults.take("delay_ms", route=name)) is not None:
+            await asyncio.sleep(delay.number("ms") / 1000.0)
         if not reply.status:
             if request.transport is not None:
                 request.transport.abort()
@@ -241,47 +229,34 @@ class Dispatcher:
         body = reply.text.encode() if reply.text else _encode(reply.body)
         return web.Response(status=reply.status, body=body, content_type=reply.content_type, headers=headers)
 
+    def _allows(self, origin: str) -> bool:
+        """Whether pages of this origin may read answers."""
+        return bool(origin) and self._cors in ("*", origin)
+
     async def _reply(self, request: web.BaseRequest, path: str, received_ns: int) -> Reply:
         path, subject = _parted(path)
         route = ROUTES.get(path)
         if route is None or route.method != request.method:
-            raise HttpRefused(error(404, "Not found", path=request.path))
+            raise Refused(error(404, "Not found", path=request.path))
         self._limit(route, path, request.remote or "", received_ns)
         body = {**request.query, **subject} if route.method == "GET" else await self._json(request, route)
         fields = self._fields(route, body)
         self._admit(route, path, fields)
         call = RestCall(self._venue, fields, received_ns)
-        return held(call, _name(path)) or await route.handler(call)
+        return held_by_semi_auto(call, _name(path)) or await route.handler(call)
 
     def _admit(self, route: Route, path: str, fields: Fields) -> None:
         """Refuse a wrong key, and a right one behind which there is no broker session."""
+        session = self._venue.session
         if route.key_error is None:
             return
         if fields["apikey"] != self._api_key:
             status, text = route.key_error
-        elif route.session_error != _ANSWERS_ON and self._session_lost(path):
+        elif route.session_error != _ANSWERS_ON and path.startswith("/api/") and session.refuses(_name(path)):
             status, text = route.session_error or route.key_error
         else:
             return
-        raise HttpRefused(error(status, text.format_map(fields)))
-
-    def _count(self, path: str, now: int) -> None:
-        route = ROUTES.get(path)
-        if path.startswith("/api/"):
-            self._venue.rates.count(_name(path), route is not None and route.limit == _ORDER_LIMIT, now)
-
-    def _session_lost(self, path: str) -> bool:
-        return path.startswith("/api/") and self._venue.session.refuses(_name(path))
-
-    def _limit_by_fault(self, path: str) -> None:
-        if path.startswith("/api/") and self._venue.faults.take("rate_limited", route=_name(path)) is not None:
-            raise HttpRefused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))
-
-    async def _delay(self, path: str) -> None:
-        if path.startswith("/sim/"):
-            return
-        if (delay := self._venue.faults.take("delay_ms", route=_name(path))) is not None:
-            await asyncio.sleep(delay.number("ms") / 1000.0)
+        raise Refused(error(status, text.format_map(fields)))
 
     def _limit(self, route: Route, path: str, remote: str, now: int) -> None:
         """A moving window per route and address; refused calls do not count."""
@@ -292,20 +267,23 @@ class Dispatcher:
             calls.popleft()
         if len(calls) >= route.limit:
             unit = "minute" if route.window == _MINUTE else "second"
-            raise HttpRefused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
+            raise Refused(Reply(429, {"message": f"{route.limit} per 1 {unit}"}))
         calls.append(now)
 
     async def _json(self, request: web.BaseRequest, route: Route) -> dict[str, Any]:
         if request.content_type != "application/json":
             where = " in the API endpoint" if route.text_errors else ""
-            raise HttpRefused(error(500, f"An unexpected error occurred{where}"))
+            raise Refused(error(500, f"An unexpected error occurred{where}"))
         raw = await request.read()
         try:
-            body = _parse(raw)
+            try:
+                body = msgspec.json.decode(raw)
+            except msgspec.DecodeError:  # json also reads NaN
+                body = json.loads(raw)
         except ValueError:
-            raise HttpRefused(Reply(400, _NOT_UNDERSTOOD)) from None
+            raise Refused(Reply(400, _NOT_UNDERSTOOD)) from None
         if not isinstance(body, dict):
-            raise HttpRefused(Reply(500, {"message": "Internal Server Error"}))
+            raise Refused(Reply(500, {"message": "Internal Server Error"}))
         return body
 
     def _fields(self, route: Route, body: dict[str, Any]) -> Fields:
@@ -316,30 +294,16 @@ class Dispatcher:
         if not errors:
             return {**body, **fields} if route.keeps_unknown else fields
         if route.validation:
-            raise HttpRefused(error(400, route.validation, errors=errors))
+            raise Refused(error(400, route.validation, errors=errors))
         reply = error(400, str(errors) if route.text_errors else errors)
-        raise HttpRefused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
+        raise Refused(with_mode(reply, analyze=self._venue.analyze and route.mode_on_errors))
 
 
 def _parted(path: str) -> tuple[str, dict[str, str]]:
-    """A path without what it names at its end, and that as the field `subject`; only ticker's has one."""
+    """A path without the subject at its end, and that as a field; only ticker's has one."""
     if path == _TICKER or not path.startswith(f"{_TICKER}/"):
         return path, {"subject": ""} if path == _TICKER else {}
     return _TICKER, {"subject": path.removeprefix(f"{_TICKER}/")}
-
-
-def _parse(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        return json.loads(raw)
-
-
-def _path(request: web.BaseRequest) -> str:
-    """The path, with the method behind it where the same path serves several."""
-    path = request.path.rstrip("/")
-    other = f"{path} {request.method}"
-    return other if other in ROUTES else path
 
 
 def _name(path: str) -> str:

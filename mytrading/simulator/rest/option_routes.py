@@ -1,7 +1,4 @@
-"""REST handlers of options named by a rule: which contract it is, the chain around it, and orders for it.
-
-Orders go through `placeorder`, like every part of a composed order.
-"""
+"""REST handlers of options named by a rule: contract, chain, greeks, and orders through `placeorder`."""
 
 from __future__ import annotations
 
@@ -23,25 +20,25 @@ from mytrading.core.instruments.symbology import (
 from mytrading.core.options.black76 import DAYS_A_YEAR, Reason, greeks_one, implied_one
 from mytrading.core.time import SECOND, to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.frames import levels
+from mytrading.simulator.formats.frames import Body, levels
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.data_routes import present, unknown_text
-from mytrading.simulator.rest.order_routes import buys_first, place_part, place_slices, too_many
-from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success, with_mode
+from mytrading.simulator.rest.order_routes import buys_first, place_part, place_slices, too_many_slices
+from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 _DATED = re.compile(r"(?P<base>[A-Z]+)(?P<expiry>\d{2}[A-Z]{3}\d{2})(?:FUT)?")
 _CODE = re.compile(r"\d{2}[A-Z]{3}\d{2}")
+# The server dates an expiry's end at 15:30 even where trading goes on until 15:40.
+_EXPIRY_TIME = time(15, 30)
+_CLOSES = {"CDS": time(12, 30), "BCD": time(12, 30), "MCX": time(23, 30)}
+_YEAR_SECONDS = 365 * 86_400
+_SHORTEST_YEARS = 0.0001
+_LOWEST_VOLATILITY, _HIGHEST_VOLATILITY = 1e-4, 5.0
+_LEAST_TIME_VALUE = 0.01
+_NO_PRICE = "Option LTP not available"
 _NO_EXPIRY = "Expiry date required. Provide via expiry_date parameter or embed in underlying (e.g., NIFTY28OCT25FUT)."
-
-
-class Unresolved(Exception):
-    """A rule that names no contract, with the reply that says so."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.reply = error(status, text)
 
 
 class OptionUnderlying(NamedTuple):
@@ -52,7 +49,11 @@ class OptionUnderlying(NamedTuple):
     expiry: str
 
 
-def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str) -> OptionUnderlying:
+def _refused(status: int, text: str) -> Refused:
+    return Refused(error(status, text))
+
+
+def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> OptionUnderlying:
     """The share or index a request names by itself or by a dated contract; `mark` joins the two parts of a refusal."""
     name, exchange = fields["underlying"].upper(), fields["exchange"]
     dated = _DATED.fullmatch(name)
@@ -62,7 +63,7 @@ def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str) -> OptionU
     for candidate in exchanges:
         if (found := venue.instrument(instrument_id(candidate, base))) is not None:
             return OptionUnderlying(found, present(venue, found).ltp, expiry)
-    raise Unresolved(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
+    raise _refused(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
 
 
 def read_expiry(text: str) -> date:
@@ -70,21 +71,21 @@ def read_expiry(text: str) -> date:
     try:
         return parse_expiry(text)
     except ValueError as problem:
-        raise Unresolved(400, f"Invalid expiry date: {problem}") from None
+        raise _refused(400, f"Invalid expiry date: {problem}") from None
 
 
 def read_code(underlying: OptionUnderlying, text: str) -> date:
     """The date of an expiry as symbols write it, the only form that a chain is found by."""
     if not text:
-        raise Unresolved(400, "Expiry date is required.")
+        raise _refused(400, "Expiry date is required.")
     if not _CODE.fullmatch(text.upper()):
         raise _no_strikes(underlying.instrument.underlying, text.upper())
     return read_expiry(text)
 
 
-def _no_strikes(name: str, expiry: str) -> Unresolved:
+def _no_strikes(name: str, expiry: str) -> Refused:
     text = f"No strikes found for {name} expiring {expiry}."
-    return Unresolved(404, f"{text} Please check expiry date or update master contract.")
+    return _refused(404, f"{text} Please check expiry date or update master contract.")
 
 
 def find_option(
@@ -93,14 +94,19 @@ def find_option(
     """The option a request's offset, right and expiry name."""
     text = expiry_date or underlying.expiry
     if not text:
-        raise Unresolved(400, _NO_EXPIRY)
+        raise _refused(400, _NO_EXPIRY)
     kind, offset = InstrumentKind(fields["option_type"].upper()), fields["offset"]
-    step = fields.get("strike_int")
+    expiry, step = read_expiry(text), fields.get("strike_int")
     if step is None:
-        return option_by_rule(venue, underlying, read_expiry(text), offset, kind)
+        return option_by_rule(venue, underlying, expiry, offset, kind)
     up = offset.startswith("OTM") == (kind is InstrumentKind.CE)
     steps = int(offset[3:] or 0) * (1 if up else -1)
-    return _at_strike(venue, underlying, read_expiry(text), round(underlying.ltp / step) * step + steps * step, kind)
+    name = underlying.instrument.underlying
+    symbol = option_symbol(name, expiry, round(underlying.ltp / step) * step + steps * step, kind.value)
+    for option in venue.listed(name).options(name, expiry.isoformat()):
+        if option.symbol == symbol:
+            return option
+    raise _refused(404, f"Option symbol {symbol} not found: expected a listed strike, see optionchain")
 
 
 def option_by_rule(
@@ -116,26 +122,7 @@ def option_by_rule(
         return listed.option(name, day, rule, kind, underlying.ltp)
     except NoSuchContract:
         text = f"Offset {offset} is out of range for available strikes. Please use a smaller offset."
-        raise Unresolved(400, text) from None
-
-
-def _at_strike(
-    venue: SimulatedVenue, underlying: OptionUnderlying, expiry: date, strike: float, kind: InstrumentKind
-) -> Instrument:
-    name = underlying.instrument.underlying
-    symbol = option_symbol(name, expiry, strike, kind.value)
-    for option in venue.listed(name).options(name, expiry.isoformat()):
-        if option.symbol == symbol:
-            return option
-    raise Unresolved(404, f"Option symbol {symbol} not found: expected a listed strike, see optionchain")
-
-
-_YEAR_SECONDS = 365 * 86_400
-_SHORTEST_YEARS = 0.0001
-_LOWEST_VOLATILITY, _HIGHEST_VOLATILITY = 1e-4, 5.0
-_LEAST_TIME_VALUE = 0.01
-# The server dates an expiry's end at 15:30 even where trading goes on until 15:40.
-_EXPIRY_TIME = time(15, 30)
+        raise _refused(400, text) from None
 
 
 def expiry_seconds(expiry: date, at: time = _EXPIRY_TIME) -> int:
@@ -162,22 +149,17 @@ def chain_rows(
     """A row per strike, `count` on each side of `atm` (all if None); with a `forward`, greeks at `rate` percent."""
     strikes = sorted({quote.instrument.strike for quote in quotes if quote.instrument.kind is InstrumentKind.CE})
     middle = strikes.index(atm)
-    first = 0 if count is None else max(middle - count, 0)
-    rows: list[Body] = []
-    for place, strike in enumerate(strikes[first : None if count is None else middle + count + 1], start=first):
-        rows.append({"strike": strike, "ce": None, "pe": None, "steps": place - middle})
-    by_strike = {row["strike"]: row for row in rows}
-    shown = [quote for quote in quotes if quote.instrument.strike in by_strike]
-    for quote in shown:
-        row = by_strike[quote.instrument.strike]
-        row[quote.instrument.kind.value.lower()] = _side(quote, row["steps"])
-    if forward is not None:
-        years = years_left(seconds_left)
-        for quote in shown:
-            if quote.instrument.kind.is_option:
-                values = _chain_greeks(quote, forward, years, rate / 100.0)
-                by_strike[quote.instrument.strike][quote.instrument.kind.value.lower()].update(values)
-    return [{name: value for name, value in row.items() if name != "steps"} for row in rows]
+    first, end = (0, None) if count is None else (max(middle - count, 0), middle + count + 1)
+    rows: dict[float, Body] = {strike: {"strike": strike, "ce": None, "pe": None} for strike in strikes[first:end]}
+    years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
+    for quote in quotes:
+        strike = quote.instrument.strike
+        if strike in rows:
+            side = _side(quote, strikes.index(strike) - middle)
+            if forward is not None:
+                side |= _chain_greeks(quote, forward, years, rate / 100.0)
+            rows[strike][quote.instrument.kind.value.lower()] = side
+    return list(rows.values())
 
 
 def _side(quote: SimulatedQuote, steps: int) -> Body:
@@ -201,11 +183,6 @@ def _side(quote: SimulatedQuote, steps: int) -> Body:
         "lotsize": instrument.lot_size,
         "tick_size": instrument.tick_size,
     }
-
-
-def years_left(seconds: float) -> float:
-    """Years of a time to expiry, as the server counts them: calendar seconds, with a floor."""
-    return max(seconds / _YEAR_SECONDS, _SHORTEST_YEARS)
 
 
 def _volatility(quote: SimulatedQuote, forward: float, years: float, rate: float) -> float:
@@ -234,20 +211,20 @@ def _greeks(quote: SimulatedQuote, forward: float, years: float, volatility: flo
 
 
 def _chain_greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) -> Body:
-    """What the chain says of one option: all 0 without time value."""
+    """Greeks of one option in the chain: all 0 without time value."""
     sigma = _volatility(quote, forward, years, rate)
     if not sigma:
         return dict.fromkeys(("implied_volatility", "delta", "gamma", "theta", "vega"), 0.0)
-    found = _greeks(quote, forward, years, sigma, rate)
-    found.pop("rho")
-    return {"implied_volatility": round(sigma * 100.0, 2), **found}
+    found = {"implied_volatility": round(sigma * 100.0, 2), **_greeks(quote, forward, years, sigma, rate)}
+    del found["rho"]
+    return found
 
 
 def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate: float) -> Body:
-    """What the greeks endpoints say of one option; without time value its delta is whole and the rest is 0."""
+    """Greeks of one option; without time value its delta is whole and the rest is 0."""
     instrument = quote.instrument
     is_call = instrument.kind is InstrumentKind.CE
-    years = years_left(seconds_left)
+    years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
     sigma = _volatility(quote, forward, years, rate / 100.0)
     row: Body = {
         "symbol": instrument.symbol,
@@ -273,11 +250,8 @@ def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate:
 
 async def optionsymbol(call: RestCall) -> Reply:
     """The contract an offset from the money names."""
-    try:
-        underlying = find_underlying(call.venue, call.fields, ".")
-        option = find_option(call.venue, underlying, call.fields, call.fields["expiry_date"])
-    except Unresolved as unresolved:
-        return unresolved.reply
+    underlying = find_underlying(call.venue, call.fields)
+    option = find_option(call.venue, underlying, call.fields, call.fields["expiry_date"])
     return success(
         symbol=option.symbol,
         exchange=option.exchange,
@@ -291,12 +265,9 @@ async def optionsymbol(call: RestCall) -> Reply:
 async def optionchain(call: RestCall) -> Reply:
     """Quotes of the strikes around the money, with greeks if asked for."""
     venue, fields = call.venue, call.fields
-    try:
-        underlying = find_underlying(venue, fields, ":")
-        expiry = read_code(underlying, underlying.expiry or fields["expiry_date"])
-        atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
-    except Unresolved as unresolved:
-        return unresolved.reply
+    underlying = find_underlying(venue, fields, ":")
+    expiry = read_code(underlying, underlying.expiry or fields["expiry_date"])
+    atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     spot, now = underlying.instrument, venue.clock.now() // SECOND
     quotes = [present(venue, option) for option in venue.listing.options(spot.underlying, expiry.isoformat())]
     forward = parity_forward(quotes, atm.strike, underlying.ltp) if fields["with_greeks"] else None
@@ -321,11 +292,8 @@ async def optionchain(call: RestCall) -> Reply:
 async def optionsorder(call: RestCall) -> Reply:
     """Place an order, in slices if asked for, for the option an offset names."""
     venue, fields = call.venue, call.fields
-    try:
-        underlying = find_underlying(venue, fields, ".")
-        option = find_option(venue, underlying, fields, fields["expiry_date"])
-    except Unresolved as unresolved:
-        return unresolved.reply
+    underlying = find_underlying(venue, fields)
+    option = find_option(venue, underlying, fields, fields["expiry_date"])
     named = {
         "symbol": option.symbol,
         "exchange": option.exchange,
@@ -338,27 +306,21 @@ async def optionsorder(call: RestCall) -> Reply:
     if not size:
         placed = await place_part(call, order)
         if "orderid" not in placed:
-            return with_mode(error(400, placed["message"]), analyze=venue.analyze)
-        return with_mode(success(orderid=placed["orderid"], **named), analyze=venue.analyze)
-    if too_many(order["quantity"], size):
-        return with_mode(error(400, too_many(order["quantity"], size)), analyze=venue.analyze)
+            return call.error(400, placed["message"])
+        return call.success(orderid=placed["orderid"], **named)
+    if refusal := too_many_slices(order["quantity"], size):
+        return call.error(400, refusal)
     results = await place_slices(call, order, size)
-    sliced = success(total_quantity=order["quantity"], split_size=size, results=results, **named)
-    return with_mode(sliced, analyze=venue.analyze)
+    return call.success(total_quantity=order["quantity"], split_size=size, results=results, **named)
 
 
 async def optionsmultiorder(call: RestCall) -> Reply:
     """Place legs at one price of the underlying, buys first; a success whatever became of the legs."""
-    venue, fields = call.venue, call.fields
-    try:
-        underlying = find_underlying(venue, fields, ".")
-    except Unresolved as unresolved:
-        return unresolved.reply
-    legs = [{**leg, "leg": number} for number, leg in enumerate(fields["legs"], start=1)]
+    underlying = find_underlying(call.venue, call.fields)
+    legs = [{**leg, "leg": number} for number, leg in enumerate(call.fields["legs"], start=1)]
     rows = [await _leg(call, underlying, leg) for leg in buys_first(legs)]
     rows.sort(key=lambda row: int(row["leg"]))
-    reply = success(underlying=underlying.instrument.symbol, underlying_ltp=underlying.ltp, results=rows)
-    return with_mode(reply, analyze=venue.analyze)
+    return call.success(underlying=underlying.instrument.symbol, underlying_ltp=underlying.ltp, results=rows)
 
 
 async def _leg(call: RestCall, underlying: OptionUnderlying, leg: Fields) -> Body:
@@ -366,16 +328,16 @@ async def _leg(call: RestCall, underlying: OptionUnderlying, leg: Fields) -> Bod
     row = {"leg": leg["leg"], "action": leg["action"].upper(), "offset": leg["offset"], "option_type": kind}
     try:
         option = find_option(call.venue, underlying, leg, leg["expiry_date"] or call.fields["expiry_date"])
-    except Unresolved as unresolved:
-        return {**row, "status": "error", "message": unresolved.reply.body["message"]}
+    except Refused as refused:
+        return {**row, "status": "error", "message": refused.reply.body["message"]}
     row.update(symbol=option.symbol, exchange=option.exchange)
     order = _order(leg, option, call.fields["strategy"])
     placed_as = {"product": leg["product"], "mode": call.venue.mode}
     if not size:
         placed = await place_part(call, order)
         return {**row, **placed, **(placed_as if "orderid" in placed else {})}
-    if too_many(order["quantity"], size):
-        return {**row, "status": "error", "message": too_many(order["quantity"], size)}
+    if refusal := too_many_slices(order["quantity"], size):
+        return {**row, "status": "error", "message": refusal}
     slices = await place_slices(call, order, size)
     worked = any("orderid" in part for part in slices)
     return {**row, **placed_as, "status": "success" if worked else "error", "split_results": slices}
@@ -385,11 +347,6 @@ def _order(fields: Fields, option: Instrument, strategy: str) -> Fields:
     kept = ("action", "quantity", "pricetype", "product", "price", "trigger_price", "disclosed_quantity")
     order = {name: fields[name] for name in kept}
     return {"strategy": strategy, "symbol": option.symbol, "exchange": option.exchange, **order}
-
-
-_CLOSES = {"CDS": time(12, 30), "BCD": time(12, 30), "MCX": time(23, 30)}
-_NFO_CLOSE = time(15, 30)
-_NO_PRICE = "Option LTP not available"
 
 
 async def optiongreeks(call: RestCall) -> Reply:
@@ -402,16 +359,20 @@ async def optiongreeks(call: RestCall) -> Reply:
     option = venue.instrument(instrument_id(exchange, symbol))
     if option is None:
         return error(400, f"Failed to fetch option price: {unknown_text(exchange, symbol)}")
-    try:
-        return success(**_greeks_of(venue, option, fields))
-    except Unresolved as unresolved:
-        return unresolved.reply
+    return success(**_greeks_of(venue, option, fields))
 
 
 async def multioptiongreeks(call: RestCall) -> Reply:
     """Greeks of up to fifty options; `partial` where some cannot be given."""
     venue, fields = call.venue, call.fields
-    rows = [_row(venue, entry, fields) for entry in fields["symbols"]]
+    rows = []
+    for entry in fields["symbols"]:
+        option = venue.instrument(instrument_id(entry["exchange"], entry["symbol"]))
+        if option is None or not option.kind.is_option:
+            named = {"symbol": entry["symbol"], "exchange": entry["exchange"]}
+            rows.append({**named, "status": "error", "message": _NO_PRICE})
+        else:
+            rows.append({"status": "success", **_greeks_of(venue, option, {**fields, **entry})})
     failed = sum(row["status"] == "error" for row in rows)
     summary = {"total": len(rows), "success": len(rows) - failed, "failed": failed}
     if not failed:
@@ -424,12 +385,9 @@ async def multioptiongreeks(call: RestCall) -> Reply:
 async def syntheticfuture(call: RestCall) -> Reply:
     """The future that call and put at the money imply."""
     venue, fields = call.venue, call.fields
-    try:
-        underlying = find_underlying(venue, fields, ".")
-        expiry = read_expiry(fields["expiry_date"])
-        atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
-    except Unresolved as unresolved:
-        return unresolved.reply
+    underlying = find_underlying(venue, fields)
+    expiry = read_expiry(fields["expiry_date"])
+    atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     return success(
         underlying=underlying.instrument.symbol,
         underlying_ltp=underlying.ltp,
@@ -439,16 +397,8 @@ async def syntheticfuture(call: RestCall) -> Reply:
     )
 
 
-def _row(venue: SimulatedVenue, entry: Fields, fields: Fields) -> Body:
-    named = {"symbol": entry["symbol"], "exchange": entry["exchange"]}
-    option = venue.instrument(instrument_id(entry["exchange"], entry["symbol"]))
-    if option is None or not option.kind.is_option:
-        return {**named, "status": "error", "message": _NO_PRICE}
-    return {"status": "success", **_greeks_of(venue, option, {**fields, **entry})}
-
-
 def _greeks_of(venue: SimulatedVenue, option: Instrument, fields: Fields) -> Body:
-    at = fields["expiry_time"] or _CLOSES.get(option.exchange, _NFO_CLOSE)
+    at = fields["expiry_time"] or _CLOSES.get(option.exchange, _EXPIRY_TIME)
     left = expiry_seconds(date.fromisoformat(option.expiry), at) - venue.clock.now() / SECOND
     forward = fields.get("forward_price") or _forward(venue, option, fields)
     return greeks_row(present(venue, option), forward, max(left, 0.0), fields["interest_rate"] or 0.0)
@@ -460,7 +410,7 @@ def _forward(venue: SimulatedVenue, option: Instrument, fields: Fields) -> float
     named = fields["underlying_symbol"]
     if named and named.upper() != option.underlying:
         asked: dict[str, Any] = {"underlying": named, "exchange": fields["underlying_exchange"] or option.exchange}
-        return find_underlying(venue, asked, ".").ltp
+        return find_underlying(venue, asked).ltp
     price = present(venue, spot).ltp
     atm = venue.listing.option(option.underlying, option.expiry, "ATM", InstrumentKind.CE, price)
     return _implied_forward(venue, atm, price)

@@ -1,155 +1,156 @@
-"""REST handlers that place, change and end orders, with the faults that tests switch on.
+"""REST handlers that place, change and end orders and GTT triggers, with the faults of order calls.
 
-What is answered as placed is in the books on disk.
+What is answered as placed is in the books on disk. GTT triggers block no money before they fire, as at brokers.
 """
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from mytrading.core.exchange import ExchangeRefusal, OrderRequest
+from msgspec.structs import replace
+
+from mytrading.core.exchange import (
+    BookOrder,
+    ExchangeRefusal,
+    OrderRequest,
+    Trigger,
+    TriggerLeg,
+    TriggerStatus,
+    order_problem,
+)
 from mytrading.core.exchange.books import blocked_for
-from mytrading.core.instruments.symbology import instrument_id
+from mytrading.core.instruments.symbology import instrument_id, split_id
+from mytrading.core.time import IST, SECOND, ist_date
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 from mytrading.runtime.host.clock import machine_now
 from mytrading.simulator.faults.registry import FOR_GOOD
+from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.formats.schema import PRODUCTS, Fields
-from mytrading.simulator.rest.request import Body, Reply, RestCall, error, success, with_mode
+from mytrading.simulator.rest.request import Reply, RestCall, error, success
 from mytrading.simulator.settings.personality import Role
-from mytrading.simulator.venue.venue import SimulatedVenue
 
 PARKED_ROUTES = frozenset({"placeorder", "placesmartorder", "basketorder", "splitorder", "optionsorder"})
 BLOCKED_ROUTES = frozenset(
     {"modifyorder", "cancelorder", "cancelallorder", "closeposition", "modifygttorder", "cancelgttorder"}
 )
+_MOST_SLICES = 100
 
 
-def held(call: RestCall, route: str) -> Reply | None:
-    """What becomes of a request in semi-automatic mode; None if it is to be carried out."""
-    if route in PARKED_ROUTES:
-        return parked(call)
-    return blocked(call, route) if route in BLOCKED_ROUTES else None
+class DropConnection(Exception):
+    """A fault wants the dispatcher to cut the connection instead of answering."""
 
 
-def parked(call: RestCall) -> Reply | None:
-    """The answer to a request that the fault `semi_auto` holds back; None if it is to be carried out."""
+def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
+    """The answer to a request that the fault `semi_auto` parks or refuses; None if it is to be carried out.
+
+    On for good it is the account's mode: a live server answers 403 to changes and cancels, the analyzer does all of
+    this at once, as recorded. One that parks a number of orders stands for as many approvals and leaves cancels alone.
+    """
     faults, fields = call.venue.faults, call.fields
-    if faults.get("semi_auto") is None:
+    mode = faults.get("semi_auto")
+    if mode is None:
         return None
-    for order in fields.get("orders", (fields,)):
-        named = order.get("symbol") or order.get("underlying", "")
-        instrument = instrument_id(order["exchange"], named)
+    if route in BLOCKED_ROUTES and mode.left == FOR_GOOD and not call.venue.analyze:
+        return error(403, f"Operation {route} is not allowed in Semi-Auto mode; switch to Auto mode first")
+    for order in fields.get("orders", (fields,)) if route in PARKED_ROUTES else ():
+        instrument = instrument_id(order["exchange"], order.get("symbol") or order.get("underlying", ""))
         if faults.take("semi_auto", side=order["action"].upper(), instrument=instrument) is not None:
             text = "Order queued for approval in Action Center"
             return success(mode="semi_auto", message=text, pending_order_id=machine_now() // 1000)
     return None
 
 
-def blocked(call: RestCall, route: str) -> Reply | None:
-    """A live server's 403 to what would change or end an order while `semi_auto` is on for good: the account's mode.
-
-    The analyzer does all of this at once, as recorded. One that parks a number of orders stands for as many approvals
-    and leaves cancels alone.
-    """
-    mode = call.venue.faults.get("semi_auto")
-    if mode is None or mode.left != FOR_GOOD or call.venue.analyze:
-        return None
-    return error(403, f"Operation {route} is not allowed in Semi-Auto mode; switch to Auto mode first")
-
-
-class DropConnection(Exception):
-    """A fault asks the dispatcher to cut the connection instead of answering."""
-
-
 async def placeorder(call: RestCall) -> Reply:
     """Place one order."""
-    venue, fields = call.venue, call.fields
-    faults = venue.faults
+    fields, faults = call.fields, call.venue.faults
     if not fields["symbol"]:
-        return with_mode(error(400, "Missing required field: symbol"), analyze=venue.analyze)
+        return call.error(400, "Missing required field: symbol")
     if (fault := faults.take("place_lost")) is not None:
         await asyncio.sleep(fault.number("seconds"))
         raise DropConnection
     if (fault := faults.take("place_no_id")) is not None:
         if fault.flag("placed"):
-            _place(venue, fields, call.received_ns)
-        return with_mode(success(orderid=None), analyze=venue.analyze)
+            _place(call)
+        return call.success(orderid=None)
     instrument = instrument_id(fields["exchange"], fields["symbol"])
     rejected = faults.take("reject", side=fields["action"].upper(), instrument=instrument)
     if rejected is not None and not rejected.flag("late"):
-        return with_mode(error(400, rejected.text("reason")), analyze=venue.analyze)
-    reply = _place(venue, fields, call.received_ns, rejected.text("reason") if rejected is not None else "")
-    return await spoiled(venue, "placeorder", reply)
+        return call.error(400, rejected.text("reason"))
+    return await _spoiled(call, "placeorder", _place(call, rejected.text("reason") if rejected is not None else ""))
 
 
-async def spoiled(venue: SimulatedVenue, route: str, reply: Reply) -> Reply:
+async def _spoiled(call: RestCall, route: str, reply: Reply) -> Reply:
     """The reply, or what a switched-on fault makes of it after the work was done."""
-    if (fault := venue.faults.take("place_timeout", route=route)) is not None:
-        drop = fault.flag("drop")
-        await asyncio.sleep(0.0 if drop else fault.number("seconds"))
-        if drop:
+    faults = call.venue.faults
+    if (fault := faults.take("place_timeout", route=route)) is not None:
+        if fault.flag("drop"):
+            await asyncio.sleep(0.0)
             raise DropConnection
-    if venue.faults.take("place_500_but_placed", route=route) is not None:
+        await asyncio.sleep(fault.number("seconds"))
+    if faults.take("place_500_but_placed", route=route) is not None:
         return error(500, "An unexpected error occurred in the API endpoint")
-    if venue.faults.take("place_201", route=route) is not None:
+    if faults.take("place_201", route=route) is not None:
         return error(201, "Failed to place order")
     return reply
 
 
-def _place(venue: SimulatedVenue, fields: Fields, received_ns: int, late_rejection: str = "") -> Reply:
-    request = OrderRequest(
-        instrument=instrument_id(fields["exchange"], fields["symbol"]),
-        side=Side(fields["action"].upper()),
-        quantity=fields["quantity"],
-        order_type=OrderType(fields["pricetype"]),
-        product=Product(fields["product"]),
-        price=fields["price"],
-        trigger_price=fields["trigger_price"],
-        strategy=fields["strategy"],
-    )
+def _place(call: RestCall, late_rejection: str = "") -> Reply:
+    venue, fields = call.venue, call.fields
+    request = _request(fields, fields["price"], fields["trigger_price"])
     result = venue.place(request, late_rejection)
-    order_id = result.order_id
     venue.received.append(
         {
-            "orderid": order_id,
+            "orderid": result.order_id,
             "symbol": fields["symbol"],
             "exchange": fields["exchange"],
             "action": request.side.value,
             "quantity": request.quantity,
             "strategy": request.strategy,
-            "received_ns": received_ns,
+            "received_ns": call.received_ns,
         }
     )
-    return _answer(venue, result.reason if isinstance(result, ExchangeRefusal) else "", order_id)
+    named = {"orderid": result.order_id} if result.order_id else {}
+    return call.error(400, result.reason, **named) if isinstance(result, ExchangeRefusal) else call.success(**named)
 
 
-def _answer(venue: SimulatedVenue, refusal: str, order_id: str, message: str = "", status: int = 400) -> Reply:
-    named = {"orderid": order_id} if order_id else {}
-    if refusal:
-        return with_mode(error(status, refusal, **named), analyze=venue.analyze)
-    texts = {"message": message} if message and venue.analyze else {}
-    return with_mode(success(**named, **texts), analyze=venue.analyze)
+def _request(fields: Fields, price: float = 0.0, trigger_price: float = 0.0) -> OrderRequest:
+    return OrderRequest(
+        instrument=instrument_id(fields["exchange"], fields["symbol"]),
+        side=Side(fields["action"].upper()),
+        quantity=fields["quantity"],
+        order_type=OrderType(fields["pricetype"]),
+        product=Product(fields["product"]),
+        price=price,
+        trigger_price=trigger_price,
+        strategy=fields["strategy"],
+    )
 
 
 async def modifyorder(call: RestCall) -> Reply:
     """Change an order's quantity, price or trigger."""
-    venue, fields = call.venue, call.fields
-    result = venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
+    fields = call.fields
+    result = call.venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
     if isinstance(result, ExchangeRefusal):
-        return _answer(venue, result.reason, "", status=404 if result.not_found else 400)
-    return await spoiled(venue, "modifyorder", _answer(venue, "", result.order_id, "Order modified successfully"))
+        return call.error(404 if result.not_found else 400, result.reason)
+    return await _spoiled(call, "modifyorder", _changed(call, result, "modified"))
 
 
 async def cancelorder(call: RestCall) -> Reply:
     """Cancel an order. A live server answers every failure of it with 500."""
-    venue, fields = call.venue, call.fields
-    result = venue.cancel(fields["orderid"])
+    result = call.venue.cancel(call.fields["orderid"])
     if not isinstance(result, ExchangeRefusal):
-        return await spoiled(venue, "cancelorder", _answer(venue, "", result.order_id, "Order cancelled successfully"))
+        return await _spoiled(call, "cancelorder", _changed(call, result, "cancelled"))
     status = 404 if result.not_found else 400
-    if venue.live:
+    if call.venue.live:
         return error(500, f"Failed to cancel order: Client error '{status}': {result.reason}")
-    return _answer(venue, result.reason, "", status=status)
+    return call.error(status, result.reason)
+
+
+def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
+    texts = {"message": f"Order {done} successfully"} if call.venue.analyze else {}
+    return call.success(orderid=order.order_id, **texts)
 
 
 async def cancelallorder(call: RestCall) -> Reply:
@@ -163,37 +164,34 @@ async def cancelallorder(call: RestCall) -> Reply:
     live = [order.order_id for order in orders if order.live and order.status is not misses]
     cancelled = [order_id for order_id in live if not isinstance(venue.cancel(order_id), ExchangeRefusal)]
     message = f"Canceled {len(cancelled)} orders. Failed to cancel 0 orders." if live else "No open orders to cancel"
-    reply = success(canceled_orders=cancelled, failed_cancellations=[], message=message)
-    return with_mode(reply, analyze=venue.analyze)
+    return call.success(canceled_orders=cancelled, failed_cancellations=[], message=message)
 
 
 async def closeposition(call: RestCall) -> Reply:
     """Close every position of the account at the market, whatever strategy is named; resting orders stay."""
-    venue, fields = call.venue, call.fields
-    closed = failed = 0
-    for position in venue.exchange.books.open_positions():
+    venue = call.venue
+    refused = []
+    positions = venue.exchange.books.open_positions()
+    for position in positions:
         request = OrderRequest(
             instrument=position.instrument,
             side=Side.SELL if position.quantity > 0 else Side.BUY,
             quantity=abs(position.quantity),
             product=position.product,
-            strategy=fields["strategy"],
+            strategy=call.fields["strategy"],
         )
-        if isinstance(venue.place(request), ExchangeRefusal):
-            failed += 1
-        else:
-            closed += 1
+        refused.append(isinstance(venue.place(request), ExchangeRefusal))
     if not venue.analyze:
         return success(message="All Open Positions Squared Off")
-    reply = success(message=f"Closed {closed} positions", closed_positions=closed, failed_closures=failed)
-    return with_mode(reply, analyze=True)
+    failed, closed = refused.count(True), refused.count(False)
+    return call.success(message=f"Closed {closed} positions", closed_positions=closed, failed_closures=failed)
 
 
 async def margin(call: RestCall) -> Reply:
-    """What the venue would block for a list of orders, each on its own."""
-    venue, fields = call.venue, call.fields
+    """Margin that the venue would block for a list of orders, each on its own."""
+    venue = call.venue
     total = 0.0
-    for number, leg in enumerate(fields["positions"], start=1):
+    for number, leg in enumerate(call.fields["positions"], start=1):
         if not isinstance(leg, dict):
             return error(400, "{'positions': ['Invalid input type.']}")
         exchange, symbol = str(leg.get("exchange")), str(leg.get("symbol"))
@@ -233,61 +231,54 @@ def _margin_number(value: object) -> float | None:
         return None
 
 
-_MOST_SLICES = 100
-
-
 async def basketorder(call: RestCall) -> Reply:
     """Place a list of orders, buys first; the answer is a success whatever became of the parts."""
-    analyze, strategy = call.venue.analyze, call.fields["strategy"]
     orders = buys_first(call.fields["orders"])
     results = []
     for number, order in enumerate(orders, start=1):
-        result = await place_part(call, {"strategy": strategy, **order})
+        result = await place_part(call, {"strategy": call.fields["strategy"], **order})
         row = {"symbol": order["symbol"], **result}
         if "orderid" in result:
             row.update(exchange=order["exchange"], product=order["product"])
-            if analyze:
+            if call.venue.analyze:
                 row.update(batch_order=True, is_last_order=number == len(orders))
         results.append(row)
-    return with_mode(success(results=results), analyze=analyze)
+    return call.success(results=results)
 
 
 async def splitorder(call: RestCall) -> Reply:
     """Place one order in slices of `splitsize` units, the last one smaller where it does not divide."""
-    analyze = call.venue.analyze
-    order = {name: value for name, value in call.fields.items() if name != "splitsize"}
-    size = call.fields["splitsize"]
-    if too_many(order["quantity"], size):
-        return with_mode(error(400, too_many(order["quantity"], size)), analyze=analyze)
+    order, size = dict(call.fields), call.fields["splitsize"]
+    del order["splitsize"]
+    if refusal := too_many_slices(order["quantity"], size):
+        return call.error(400, refusal)
     results = await place_slices(call, order, size)
-    return with_mode(success(total_quantity=order["quantity"], split_size=size, results=results), analyze=analyze)
+    return call.success(total_quantity=order["quantity"], split_size=size, results=results)
 
 
 async def placesmartorder(call: RestCall) -> Reply:
     """Trade the difference between the position held and `position_size`; orders that rest do not count."""
-    venue = call.venue
-    order = {name: value for name, value in call.fields.items() if name != "position_size"}
+    venue, order = call.venue, dict(call.fields)
+    target = order.pop("position_size")
     instrument = instrument_id(order["exchange"], order["symbol"])
     held = venue.exchange.books.position(instrument, Product(order["product"])).quantity
-    target = call.fields["position_size"]
     if target == held and (target or not order["quantity"]):
         matched = "Positions Already Matched. No Action needed."
-        text = matched if held else "No OpenPosition Found. Not placing Exit order."
-        return with_mode(success(message=text), analyze=venue.analyze)
+        return call.success(message=matched if held else "No OpenPosition Found. Not placing Exit order.")
     if target != held:
         order.update(action="BUY" if target > held else "SELL", quantity=abs(target - held))
     if venue.analyze:
         # The analyzer reads the price type under another name than requests carry, and so never finds one.
         order.update(pricetype=OrderType.MARKET.value, price=0.0, trigger_price=0.0)
-    return await placeorder(RestCall(venue, order, call.received_ns))
+    return await placeorder(call._replace(fields=order))
 
 
 def buys_first(orders: list[Fields]) -> list[Fields]:
-    """The orders with buys before sells, each in the order given."""
+    """The orders with buys before sells, otherwise in their order."""
     return sorted(orders, key=lambda order: order["action"].upper() != "BUY")
 
 
-def too_many(quantity: int, size: int) -> str:
+def too_many_slices(quantity: int, size: int) -> str:
     """The refusal of a split into more slices than the server sends, empty if it is fine."""
     slices = -(-quantity // size)
     return f"Total number of orders would exceed maximum limit of {_MOST_SLICES}" if slices > _MOST_SLICES else ""
@@ -305,7 +296,137 @@ async def place_slices(call: RestCall, order: Fields, size: int) -> list[Body]:
 
 async def place_part(call: RestCall, order: Fields) -> Body:
     """Place one part: `status` with `orderid`, or with the `message` that says why there is none."""
-    reply = await placeorder(RestCall(call.venue, order, call.received_ns))
+    reply = await placeorder(call._replace(fields=order))
     if reply.status == 200 and reply.body.get("orderid"):
         return {"status": "success", "orderid": reply.body["orderid"]}
     return {"status": "error", "message": reply.body.get("message", "Failed to place order")}
+
+
+async def placegttorder(call: RestCall) -> Reply:
+    """Set a trigger that waits for a price for days."""
+    venue = call.venue
+    now = venue.clock.now()
+    if (refused := _gtt_refusal(call)) is not None:
+        return refused
+    trigger_id = venue.triggers.new_id(ist_date(now))
+    venue.keep_trigger(_trigger(call, trigger_id, created_ns=now, expires_ns=_expiry(call.fields["expires_at"], now)))
+    return call.success(trigger_id=trigger_id)
+
+
+async def modifygttorder(call: RestCall) -> Reply:
+    """Replace the terms of an active trigger; as on the real server, an unknown one is an unexpected error."""
+    venue, given = call.venue, call.fields["expires_at"]
+    if (refused := _gtt_refusal(call)) is not None:
+        return refused
+    found = venue.triggers.active(call.fields["trigger_id"])
+    if found is None:
+        return error(500, "An unexpected error occurred")
+    expires = _expiry(given, venue.clock.now()) if given else found.expires_ns
+    venue.keep_trigger(_trigger(call, found.trigger_id, created_ns=found.created_ns, expires_ns=expires))
+    return call.success(trigger_id=found.trigger_id)
+
+
+async def cancelgttorder(call: RestCall) -> Reply:
+    """End an active trigger."""
+    venue, trigger_id = call.venue, call.fields["trigger_id"]
+    found = venue.triggers.active(trigger_id)
+    if found is None:
+        return call.error(404, f"No active GTT with trigger_id '{trigger_id}'")
+    venue.keep_trigger(replace(found, status=TriggerStatus.CANCELLED, updated_ns=venue.clock.now()))
+    return call.success(trigger_id=trigger_id)
+
+
+async def gttorderbook(call: RestCall) -> Reply:
+    """The active triggers, and those that ended today."""
+    today = ist_date(call.venue.clock.now())
+    shown = [found for found in call.venue.triggers if found.active or ist_date(found.updated_ns) == today]
+    return call.success(data=[_trigger_row(trigger) for trigger in shown])
+
+
+def _gtt_refusal(call: RestCall) -> Reply | None:
+    fields = call.fields
+    if wrong := _wrong_gtt_fields(fields):
+        return call.error(400, str(wrong))
+    instrument = call.venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
+    if instrument is None:
+        return call.error(400, f"Symbol {fields['symbol']} not found on {fields['exchange']}")
+    request = _request(fields)
+    for leg in _trigger_legs(fields):
+        if problem := order_problem(replace(request, price=leg.price), instrument):
+            return call.error(400, problem)
+    return None
+
+
+def _wrong_gtt_fields(fields: Fields) -> dict[str, list[str]]:
+    """What the fields of a trigger say wrongly together."""
+    low, high = fields["triggerprice_sl"] or 0.0, fields["triggerprice_tg"] or 0.0
+    if fields["product"] not in (Product.CNC, Product.NRML):
+        return {"product": ["GTT supports only CNC (delivery) or NRML (overnight F&O); MIS is intraday-only."]}
+    if fields["trigger_type"] == "OCO":
+        text = "OCO GTT requires triggerprice_sl and triggerprice_tg, the first below the other."
+        return {} if 0 < low < high else {"triggerprice_tg": [text]}
+    if not low and not high:
+        return {"triggerprice_sl": ["SINGLE GTT requires a positive triggerprice_sl or triggerprice_tg."]}
+    if low and high:
+        return {"triggerprice_tg": ["SINGLE GTT takes triggerprice_sl or triggerprice_tg, not both."]}
+    return {}
+
+
+def _trigger(call: RestCall, trigger_id: str, *, created_ns: int, expires_ns: int) -> Trigger:
+    venue, request = call.venue, _request(call.fields)
+    mark = venue.mark(request.instrument)
+    return Trigger(
+        trigger_id=trigger_id,
+        request=request,
+        legs=_trigger_legs(call.fields),
+        created_ns=created_ns,
+        updated_ns=venue.clock.now(),
+        expires_ns=expires_ns,
+        last_price=mark.ltp if mark is not None else 0.0,
+    )
+
+
+def _trigger_legs(fields: Fields) -> tuple[TriggerLeg, ...]:
+    low, high, price = fields["triggerprice_sl"] or 0.0, fields["triggerprice_tg"] or 0.0, fields["price"]
+    if fields["trigger_type"] == "SINGLE":
+        return (TriggerLeg(at=low or high, falls=low > 0, price=price),)
+    return (
+        TriggerLeg(at=low, falls=True, price=fields["stoploss"] or price),
+        TriggerLeg(at=high, falls=False, price=fields["target"] or price),
+    )
+
+
+def _expiry(given: datetime | None, now: int) -> int:
+    """Market ns at which a trigger ends: as requested, else after a year."""
+    if given is not None:
+        return int(given.timestamp()) * SECOND
+    return now + int(timedelta(days=365).total_seconds()) * SECOND
+
+
+def _trigger_row(trigger: Trigger) -> Body:
+    request = trigger.request
+    exchange, symbol = split_id(request.instrument)
+    common: dict[str, Any] = {
+        "pricetype": request.order_type.value,
+        "product": request.product.value,
+        "quantity": request.quantity,
+    }
+    return {
+        "created_at": _utc(trigger.created_ns),
+        "exchange": exchange,
+        "expires_at": datetime.fromtimestamp(trigger.expires_ns / SECOND, IST).replace(tzinfo=None).isoformat(),
+        "last_price": trigger.last_price,
+        "legs": [{"action": request.side.value, "price": leg.price, **common} for leg in trigger.legs],
+        "margin_blocked": 0.0,
+        "status": trigger.status.value,
+        "strategy": request.strategy,
+        "symbol": symbol,
+        "trigger_id": trigger.trigger_id,
+        "trigger_prices": [leg.at for leg in trigger.legs],
+        "trigger_type": "single" if len(trigger.legs) == 1 else "two-leg",
+        "updated_at": _utc(trigger.updated_ns),
+    }
+
+
+def _utc(ns: int) -> str:
+    return datetime.fromtimestamp(ns // SECOND, UTC).replace(tzinfo=None).isoformat()

@@ -1,13 +1,12 @@
-"""One REST request that passed all checks, as handlers get it."""
+"""One REST request that passed all checks, as handlers get it, and the replies they make."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from mytrading.simulator.formats.frames import Body
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.venue.venue import SimulatedVenue
-
-Body = dict[str, Any]
 
 
 class Reply(NamedTuple):
@@ -19,13 +18,21 @@ class Reply(NamedTuple):
     content_type: str = "application/json"
 
 
+class Refused(Exception):
+    """A request that ends with this reply, wherever it stands."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
 def success(**fields: Any) -> Reply:
     """200 with `status: success`."""
     return Reply(200, {"status": "success", **fields})
 
 
 def error(status: int, message: object, **fields: Any) -> Reply:
-    """An error with a message, text or errors by field."""
+    """An error with a message: a text, or errors by field."""
     return Reply(status, {"status": "error", "message": message, **fields})
 
 
@@ -40,3 +47,11 @@ class RestCall(NamedTuple):
     venue: SimulatedVenue
     fields: Fields
     received_ns: int
+
+    def success(self, **fields: Any) -> Reply:
+        """200 with `status: success`, marked as an analyzer's if the venue analyzes."""
+        return with_mode(success(**fields), analyze=self.venue.analyze)
+
+    def error(self, status: int, message: object, **fields: Any) -> Reply:
+        """An error with a message, marked as an analyzer's if the venue analyzes."""
+        return with_mode(error(status, message, **fields), analyze=self.venue.analyze)

@@ -21,13 +21,11 @@ from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns
 from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
-from mytrading.simulator.faults.book_faults import QuoteFaults
+from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import Faults
-from mytrading.simulator.formats.analyzer_rows import AnalyzerRows, Rows
-from mytrading.simulator.formats.broker_rows import LiveRows
 from mytrading.simulator.formats.frames import BROKER, live_order_frame, order_frame
-from mytrading.simulator.market.day import MarketDay, SimulatedQuote
-from mytrading.simulator.market.depth import price_band, standing
+from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
+from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band, units_at_best
 from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.world import SimulatedWorld, worth
 from mytrading.simulator.settings.personality import (
@@ -41,7 +39,6 @@ from mytrading.simulator.settings.personality import (
 )
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
-from mytrading.simulator.ws.order_sender import OrderSender, QuoteFrames
 
 
 class Seconds:
@@ -171,8 +168,7 @@ class SimulatedVenue:
         self.faults = Faults()
         self.session = BrokerSession(self.faults, clock.now)
         self.updates = OrderSender(self.hub, self.faults)
-        self.feed = QuoteFaults(self.faults)
-        self.frames = QuoteFrames(self.hub, self.faults)
+        self.quotes = QuoteSender(self.hub, self.faults)
         self.analyze = personality.broker is None
         self._analyzer_rows = AnalyzerRows()
         self._live_rows = LiveRows(self._behind)
@@ -219,7 +215,7 @@ class SimulatedVenue:
         return self.personality.broker or BROKERS[PLAIN]
 
     @property
-    def rows(self) -> Rows:
+    def rows(self) -> AnalyzerRows:
         """The shapes of the books: a live server's while it does not analyze."""
         return self._analyzer_rows if self.analyze else self._live_rows
 
@@ -399,9 +395,7 @@ class SimulatedVenue:
         """Send a quote to its listeners, as faults of the feed would have it."""
         if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
             return
-        shown = self.feed.shown(quote)
-        if shown is not None:
-            self.frames.send(shown)
+        self.quotes.send(quote)
         self.drop_if_asked()
 
     def drop_if_asked(self) -> None:
@@ -459,7 +453,7 @@ class SimulatedVenue:
     def _standing(self, quote: SimulatedQuote, side: Side) -> int:
         """Units that stand at the best price of a side; where that is not told, enough for any order."""
         shown = self.depths.get(quote.instrument.id)
-        there = standing(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
+        there = units_at_best(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
         return there or sys.maxsize
 
     def _settlement(self, instrument: Instrument) -> float:

@@ -1,4 +1,4 @@
-"""Who listens on the WebSocket side, and what goes out to them.
+"""Clients of the WebSocket side, their subscriptions, and the frames that go out to them.
 
 Each client has its own queue and writer, so that a slow one delays nobody. Order updates and replies are never dropped;
 market data of a client that lags is reduced to the newest frame per symbol and mode.
@@ -14,16 +14,18 @@ import msgspec
 from aiohttp import ClientConnectionResetError, WSMsgType, web
 
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.faults.hostile import Altered
 from mytrading.simulator.formats.frames import BROKER, DEPTH, Body, market_frame, served_frame
 from mytrading.simulator.market.day import SimulatedQuote
+
+Altered = Callable[[bytes], bytes]
+"""Makes a hostile or torn frame of a sound one."""
 
 LATE_QUOTES = 2
 """Quotes that still come in the fuller mode after the broker was asked for a lesser one."""
 
 
 class _Stream:
-    """What the broker sends, and the modes that its adapter believes to be wanted."""
+    """The mode that the broker sends, and the modes that its adapter holds for subscribed."""
 
     __slots__ = ("kept", "late", "mode", "sends")
 
@@ -40,7 +42,7 @@ class _Stream:
 
 
 class Pool:
-    """Modes by instrument, as clients come and go. It lives as long as the server: its own engine listens too.
+    """OpenAlgo's pool of subscriptions at the broker, by instrument; it lives as long as the server.
 
     The leak: a mode that is given up while a fuller one is held stays with the adapter, and keeps the broker sending
     the fuller one after that was given up as well.
@@ -50,14 +52,14 @@ class Pool:
         self._streams: dict[str, _Stream] = {}
 
     def wanted(self, instrument: str, mode: int, held: Collection[int]) -> None:
-        """The first client asks for a mode; clients held these before."""
+        """The first client subscribes to a mode; clients held these before."""
         stream = self._streams.setdefault(instrument, _Stream())
         if mode > max(held, default=0):
             stream.ask(mode)
         stream.kept.add(mode)
 
     def given_up(self, instrument: str, mode: int, left: Collection[int]) -> None:
-        """The last client of a mode gave it up; these are held still."""
+        """The last client of a mode unsubscribed; these modes are still held."""
         stream = self._streams[instrument]
         if mode < max(left, default=0):
             return
@@ -73,7 +75,7 @@ class Pool:
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
     def is_full(self, instrument: str) -> bool:
-        """True while the broker sends the book."""
+        """Whether the broker sends the book."""
         return self._streams[instrument].sends == DEPTH
 
     def passed(self, instrument: str) -> None:
@@ -97,17 +99,9 @@ Key = tuple[str, int, int]
 """An instrument, the mode of its frame, and the mode under which a client gets it."""
 
 
-def _nobody() -> None:
-    return
-
-
 def _is_for(held: Collection[int], kind: int, mode: int) -> bool:
     """Whether a client that holds these modes gets a frame of this kind under this mode: no fuller one fits."""
     return len(held) == 1 or not any(mode < other <= kind for other in held)
-
-
-def _as_it_is(frame: bytes) -> bytes:
-    return frame
 
 
 class Client:
@@ -122,7 +116,7 @@ class Client:
         self.admitted_ns = 0
         self.wants_orders = False
         self.modes: dict[str, list[int]] = {}
-        self.told: Callable[[], None] = _nobody
+        self.on_put: Callable[[], None] = lambda: None
         self._queue: deque[tuple[Key | None, bytes]] = deque()
         self._wake = asyncio.Event()
         self._writes = False
@@ -137,11 +131,11 @@ class Client:
         """Queue a reply or an order update: never dropped."""
         self.put(None, _encode(body))
 
-    def put(self, key: Key | None, frame: bytes, *, told: bool = True) -> None:
+    def put(self, key: Key | None, frame: bytes, *, counted: bool = True) -> None:
         """Queue a frame; one with a key may be replaced by a newer one of the same key if the client lags."""
         queue = self._queue
-        if told:
-            self.told()
+        if counted:
+            self.on_put()
         if len(frame) <= self._never_waits and self._is_free() and self._sent(frame):
             return
         queue.append((key, frame))
@@ -152,15 +146,12 @@ class Client:
         self._wake.set()
 
     def _is_free(self) -> bool:
-        """True if nothing waits here or in the transport: a frame of usual size can leave at once."""
+        """Whether nothing waits here or in the transport, so that a frame of usual size can leave at once."""
         idle = not (self._queue or self._writes or self._hopeless)
         return idle and self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _sent(self, frame: bytes) -> bool:
-        """Write a frame without waiting for the writer's turn; false where the writer has to see to it.
-
-        Not for one that may have to wait: what is left of its call could not be waited for by anybody else.
-        """
+        """Write a frame that the transport has room for without the writer; false if the writer has to send it."""
         sending = self.socket.send_frame(frame, WSMsgType.TEXT)
         try:
             sending.send(None)
@@ -172,14 +163,11 @@ class Client:
 
     def _conflate(self) -> None:
         newest: dict[Key, bytes] = {}
-        kept: list[tuple[Key | None, bytes]] = []
         for key, frame in self._queue:
-            if key is None:
-                kept.append((None, frame))
-            else:
+            if key is not None:
                 newest.pop(key, None)
                 newest[key] = frame
-        self._queue = deque(kept)
+        self._queue = deque((key, frame) for key, frame in self._queue if key is None)
         self._queue.extend(newest.items())
 
     async def write(self) -> None:
@@ -205,9 +193,9 @@ class Client:
 
 
 class Hub:
-    """All connections, by what they listen to. `sent` counts frames; `on_send` is called after each.
+    """All connections by subscription. `sent` counts frames; `on_send` is called after each.
 
-    `as_served`: quotes tell no more than those of a running server do.
+    With `as_served` quotes have the fields of a running server's and no more.
     """
 
     def __init__(self, broker: str = BROKER, *, as_served: bool = False) -> None:
@@ -220,28 +208,28 @@ class Hub:
         self.published_ns = 0
         """Machine time at which the last quote's frame was about to be encoded and written."""
         self.sent = 0
-        self.on_send: Callable[[], None] = _nobody
+        self.on_send: Callable[[], None] = lambda: None
 
     def join(self, client: Client) -> None:
-        """A connection came."""
-        client.told = self._told
+        """Take in a new connection."""
+        client.on_put = self._count
         self.clients.add(client)
-        self._told()
+        self._count()
 
-    def _told(self) -> None:
+    def _count(self) -> None:
         self.sent += 1
         self.on_send()
 
     def mark(self, mark: int) -> None:
-        """In lock-step, after everything that was sent: a frame that says so to everybody."""
+        """Send everybody a step mark: in lock-step it follows everything else of the step."""
         frame = _encode({"type": "step", "mark": mark})
         for client in self.clients:
             if client.authenticated:
-                client.put(None, frame, told=False)
+                client.put(None, frame, counted=False)
 
     @property
     def watched(self) -> KeysView[str]:
-        """The instruments someone subscribed to."""
+        """The instruments with subscriptions."""
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
@@ -278,8 +266,8 @@ class Hub:
             for mode in list(modes):
                 self.unsubscribe(client, instrument, mode)
 
-    def publish(self, quote: SimulatedQuote, altered: Altered = _as_it_is) -> None:
-        """Queue a quote for everybody who listens to its instrument; `altered` makes something else of its frame."""
+    def publish(self, quote: SimulatedQuote, altered: Altered | None = None) -> None:
+        """Queue a quote, its frame `altered` if wanted, for all subscribers of its instrument."""
         instrument = quote.instrument.id
         listeners = self._listeners.get(instrument)
         if not listeners:
@@ -290,7 +278,9 @@ class Hub:
         for key, body in bodies:
             _, kind, mode = key
             clients = [client for client in listeners[mode] if _is_for(client.modes[instrument], kind, mode)]
-            frame = altered(_encode(body)) if clients else b""
+            frame = _encode(body) if clients else b""
+            if altered is not None:
+                frame = altered(frame)
             self.frames_sent += len(clients)
             for client in clients:
                 client.put(key, frame)
@@ -304,22 +294,22 @@ class Hub:
     def _bodies(self, quote: SimulatedQuote, modes: Iterable[int]) -> list[tuple[Key, Body]]:
         """The frames of a quote, fullest first, each under every mode that may get it."""
         instrument = quote.instrument.id
-        full = self._pool.is_full(instrument)
-        return [
-            ((instrument, kind, mode), body if mode == kind else {**body, "mode": mode})
-            for kind, body in ((kind, self._frame(quote, kind, full)) for kind in self._pool.kinds(instrument))
-            for mode in modes
-            if mode <= kind
-        ]
+        full, found = self._pool.is_full(instrument), []
+        for kind in self._pool.kinds(instrument):
+            if self._as_served:
+                body = served_frame(quote, kind, self._broker, full=full)
+            else:
+                body = market_frame(quote, kind, self._broker)
+            found += [
+                ((instrument, kind, mode), body if mode == kind else {**body, "mode": mode})
+                for mode in modes
+                if mode <= kind
+            ]
+        return found
 
-    def _frame(self, quote: SimulatedQuote, kind: int, full: bool) -> Body:
-        if not self._as_served:
-            return market_frame(quote, kind, self._broker)
-        return served_frame(quote, kind, self._broker, full=full)
-
-    def publish_order(self, body: object, altered: Altered = _as_it_is) -> None:
-        """Queue an order update for everybody who asked for them; `altered` makes something else of its frame."""
-        frame = altered(_encode(body))
+    def publish_order(self, body: object, altered: Altered | None = None) -> None:
+        """Queue an order update, its frame `altered` if wanted, for everybody who subscribed to them."""
+        frame = _encode(body) if altered is None else altered(_encode(body))
         for client in self.clients:
             if client.wants_orders:
                 client.put(None, frame)

@@ -13,15 +13,13 @@ import pytest
 
 from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.faults.book_faults import QuoteFaults
-from mytrading.simulator.faults.hostile import Altered
+from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, Faults, table
 from mytrading.simulator.faults.settings import from_file, from_option, setting
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.settings.options import BadOption, FaultSetting
 from mytrading.simulator.venue.venue import BrokerSession
-from mytrading.simulator.ws.hub import Hub
-from mytrading.simulator.ws.order_sender import OrderSender, QuoteFrames
+from mytrading.simulator.ws.hub import Altered, Hub
 from tests.kit.project import ROOT
 
 
@@ -218,7 +216,7 @@ def quote(ltp: float, at_ns: int, symbol: str = "SBIN") -> SimulatedQuote:
 
 def test_stalled_feed_repeats_the_first_quote_until_switched_off() -> None:
     faults = switched("ws_stall")
-    feed = QuoteFaults(faults)
+    feed = QuoteSender(Hub(), faults)
     first = quote(100.0, 1)
     assert feed.shown(first) == first == feed.shown(quote(101.0, 2))
     faults.set(wanted("ws_stall", restamp=True))
@@ -231,13 +229,13 @@ def test_stalled_feed_repeats_the_first_quote_until_switched_off() -> None:
 
 
 def test_wrong_and_zero_prices_hit_the_instrument_named() -> None:
-    feed = QuoteFaults(switched("price_wrong", instrument="NSE:SBIN", factor=2))
+    feed = QuoteSender(Hub(), switched("price_wrong", instrument="NSE:SBIN", factor=2))
     assert feed.shown(quote(50.0, 1, "INFY")) == quote(50.0, 1, "INFY")
     wrong = feed.shown(quote(100.0, 2))
     assert wrong is not None
     assert (wrong.ltp, wrong.bid, wrong.ask) == (200.0, 199.9, 200.1)
     assert feed.shown(quote(100.0, 3)) == quote(100.0, 3)
-    zero = QuoteFaults(switched("price_zero")).shown(quote(100.0, 4))
+    zero = QuoteSender(Hub(), switched("price_zero")).shown(quote(100.0, 4))
     assert zero is not None
     assert (zero.ltp, zero.bid, zero.ask) == (0.0, 0.0, 0.0)
 
@@ -264,14 +262,14 @@ class _Hub(Hub):
 )
 def test_quote_frames_come_twice_late_or_torn(kind: str, count: int, sent: list[float]) -> None:
     hub = _Hub()
-    frames = QuoteFrames(hub, switched(kind, count=count))
+    frames = QuoteSender(hub, switched(kind, count=count))
     for number in (1, 2, 3):
         frames.send(quote(float(number), number))
     assert hub.got == sent
 
 
 def test_muted_feed_shows_nothing() -> None:
-    assert QuoteFaults(switched("ws_mute")).shown(quote(100.0, 1)) is None
+    assert QuoteSender(Hub(), switched("ws_mute")).shown(quote(100.0, 1)) is None
 
 
 def test_daily_token_ends_each_day_until_login() -> None:

@@ -10,7 +10,7 @@ from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_sta
 from mytrading.core.exchange import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
-from mytrading.simulator.formats.broker_rows import LiveRows
+from mytrading.simulator.formats.rows import LiveRows
 from mytrading.simulator.settings.personality import BROKERS, protected, trigger_problem
 from tests.kit.project import ROOT
 

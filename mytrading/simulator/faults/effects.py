@@ -1,0 +1,186 @@
+"""Effects of switched-on faults on quotes, order updates and book rows: wrong, stale, lost, repeated, late or hostile.
+
+Faults change what is sent, never what the books keep. A hostile frame or row goes out beside the sound one, so that a
+reader that drops it has lost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from msgspec.structs import replace
+
+from mytrading.core.exchange import BookOrder
+from mytrading.messages.enums import BrokerStatus
+from mytrading.simulator.faults.registry import ActiveFault, Faults
+from mytrading.simulator.formats.frames import Body
+from mytrading.simulator.formats.rows import AnalyzerRows
+from mytrading.simulator.market.day import SimulatedQuote
+from mytrading.simulator.ws.hub import Altered, Hub
+
+_NUMBER = re.compile(rb'(?<!"mode"):-?\d+(?:\.\d+)?(?=[,}])')
+_SIDES = re.compile(rb'("(?:bid|ask|price)"):-?\d+(?:\.\d+)?(?=[,}])')
+_DEPTH = 10_000
+
+
+def _torn(frame: bytes) -> bytes:
+    """Half of a frame, which is no JSON."""
+    return frame[: len(frame) // 2]
+
+
+def _numbers_become(text: bytes) -> Altered:
+    return lambda frame: _NUMBER.sub(b":" + text, frame)
+
+
+HOSTILE_FRAMES: tuple[Altered, ...] = (
+    lambda frame: frame.replace(b'":"', b'":"\xff\xfe', 1),
+    *map(_numbers_become, (b'"nan"', b'"-inf"', b"1e300", b"-1e300", b"9" * 400, b"-7", b"null")),
+    lambda frame: _SIDES.sub(rb"\1:1000000000.0", frame),
+    lambda frame: _SIDES.sub(rb'\1:"nan"', frame),
+    lambda frame: frame.replace(b":", b":" + b"[" * _DEPTH, 1),
+    lambda frame: frame.replace(b":", b':{"a"' * _DEPTH + b":", 1),
+    lambda frame: b"\x00" * len(frame),
+)
+"""Each turns a sound JSON frame into a hostile one; the n-th action of a fault takes the n-th, round and round."""
+
+_HOSTILE_VALUES: tuple[Any, ...] = (1e300, -1e300, 10**18, "nan", "-inf", "\x00\x1b]0;x\x07", None, [[[]]], {})
+
+
+def _hostile(fault: ActiveFault) -> Altered:
+    return HOSTILE_FRAMES[fault.acted % len(HOSTILE_FRAMES)]
+
+
+def hostile_row(sound: Body, number: int) -> Body:
+    """A row of nobody's order with one hostile value in all its numbers; the values go round by `number`."""
+    value = _HOSTILE_VALUES[number % len(_HOSTILE_VALUES)]
+    return {
+        name: value if isinstance(kept, int | float) and not isinstance(kept, bool) else kept
+        for name, kept in sound.items()
+    } | {"orderid": f"hostile-{number}", "strategy": "hostile"}
+
+
+class QuoteSender:
+    """Sends quotes to the hub, each as the faults of the feed make it."""
+
+    def __init__(self, hub: Hub, faults: Faults) -> None:
+        self._hub = hub
+        self._faults = faults
+        self._stall: ActiveFault | None = None
+        self._stalled: dict[str, SimulatedQuote] = {}
+        self._overtaken: dict[str, SimulatedQuote] = {}
+
+    def shown(self, quote: SimulatedQuote) -> SimulatedQuote | None:
+        """The quote to send in place of a true one; None to send nothing."""
+        name = quote.instrument.id
+        if self._faults.take("ws_mute", instrument=name) is not None:
+            return None
+        if (stall := self._faults.take("ws_stall", instrument=name)) is not None:
+            if stall is not self._stall:
+                self._stall, self._stalled = stall, {}
+            old = self._stalled.setdefault(name, quote)
+            quote = replace(old, at_ns=quote.at_ns) if stall.flag("restamp") else old
+        if (wrong := self._faults.take("price_wrong", instrument=name)) is not None:
+            quote = _scaled(quote, wrong.number("factor"))
+        if self._faults.take("price_zero", instrument=name) is not None:
+            quote = _scaled(quote, 0.0)
+        return quote
+
+    def send(self, true: SimulatedQuote) -> None:
+        """Send one quote; one that is overtaken waits for the next of its instrument."""
+        name, quote = true.instrument.id, self.shown(true)
+        if quote is None:
+            return
+        if (odd := self._faults.take("ws_hostile", instrument=name)) is not None:
+            self._hub.publish(quote, _hostile(odd))
+        if self._faults.take("ws_corrupted", instrument=name) is not None:
+            self._hub.publish(quote, _torn)
+            return
+        if name not in self._overtaken and self._faults.take("ws_reordered", instrument=name) is not None:
+            self._overtaken[name] = quote
+            return
+        twice = self._faults.take("ws_duplicated", instrument=name)
+        for _ in range(1 + (int(twice.number("times")) if twice is not None else 0)):
+            self._hub.publish(quote)
+        if (late := self._overtaken.pop(name, None)) is not None:
+            self._hub.publish(late)
+
+
+def _scaled(quote: SimulatedQuote, factor: float) -> SimulatedQuote:
+    prices = {"ltp": quote.ltp, "bid": quote.bid, "ask": quote.ask}
+    return replace(quote, **{name: round(price * factor, 2) for name, price in prices.items()})
+
+
+class OrderSender:
+    """Sends order updates to the hub, each as the faults of updates make it."""
+
+    def __init__(self, hub: Hub, faults: Faults) -> None:
+        self._hub = hub
+        self._faults = faults
+        self._overtaken: list[Body] = []
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def send(self, update: Body) -> None:
+        """Send one update."""
+        status = str(update["order_status"])
+        if self._faults.take("order_updates_off", status=status) is not None:
+            return
+        if (odd := self._faults.take("update_hostile", status=status)) is not None:
+            self._hub.publish_order(update, _hostile(odd))
+        if self._faults.take("update_corrupted", status=status) is not None:
+            self._hub.publish_order(update, _torn)
+            return
+        twice = self._faults.take("update_duplicated", status=status)
+        updates = [update] * (1 + (int(twice.number("times")) if twice is not None else 0))
+        if (late := self._faults.take("update_delayed", status=status)) is not None:
+            asyncio.get_running_loop().call_later(late.number("seconds"), self._publish, updates)
+            return
+        if not self._overtaken and (switch := self._faults.take("update_reordered", status=status)) is not None:
+            self._overtaken = updates
+            self._waiting = asyncio.get_running_loop().call_later(switch.number("seconds"), self._catch_up)
+            return
+        self._publish(updates)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        updates, self._overtaken = self._overtaken, []
+        self._publish(updates)
+
+    def _publish(self, updates: list[Body]) -> None:
+        for update in updates:
+            self._hub.publish_order(update)
+
+
+def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
+    """The order book's rows to answer, in this order; None where the whole book fails. `words` are the broker's."""
+    flap = faults.take("status_flap")
+    if flap is not None and flap.acted % 2:
+        rows = [(order, body if order.live else _before_its_end(order, body, words)) for order, body in rows]
+    if (odd := faults.take("status_word")) is not None:
+        word = odd.text("word") or words.passing()
+        rows = [(order, {**body, "order_status": word} if order.live else body) for order, body in rows]
+    if faults.take("status_leak") is None:
+        return [body for _, body in rows]
+    # As Zerodha's adapter did: a state on its way leaves the last row's word there, and fails as the first row.
+    leaked: list[Body] = []
+    for order, body in rows:
+        if order.live and not leaked:
+            return None
+        leaked.append({**body, "order_status": leaked[-1]["order_status"]} if order.live else body)
+    return leaked
+
+
+def _before_its_end(order: BookOrder, body: Body, words: AnalyzerRows) -> Body:
+    """An order as the book showed it before it ended."""
+    before = {
+        "order_status": words.word(BrokerStatus.OPEN),
+        "filled_quantity": 0,
+        "average_price": 0.0,
+        "pending_quantity": order.request.quantity,
+        "rejection_reason": "",
+    }
+    return {name: before.get(name, value) for name, value in body.items()}
