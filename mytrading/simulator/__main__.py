@@ -11,7 +11,7 @@ from pathlib import Path
 from mytrading.simulator.faults.registry import table
 from mytrading.simulator.faults.settings import from_file, from_option
 from mytrading.simulator.main import run
-from mytrading.simulator.settings.options import FaultSetting, SimulatorOptions
+from mytrading.simulator.settings.options import SimulatorOptions
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,8 +51,9 @@ def _parse() -> SimulatorOptions:
     if given.pop("list_faults"):
         sys.stdout.write(table() + "\n")
         sys.exit(0)
-    given["faults_file"] = given["faults"]
-    given["faults"] = _faults(given["faults_file"], given.pop("fault"))
+    file = given["faults_file"] = given["faults"]
+    # Faults of options win over those of the file.
+    given["faults"] = (*(from_file(file) if file else ()), *(from_option(text) for text in given.pop("fault")))
     given["api_key"] = given["api_key"] or secrets.token_hex(16)
     return SimulatorOptions(**given)
 
@@ -61,11 +62,6 @@ def _port(text: str) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, found {text!r}")
     return int(text)
-
-
-def _faults(path: Path | None, wanted: list[str]) -> tuple[FaultSetting, ...]:
-    """The file's faults, then those of the options, which win."""
-    return (*(from_file(path) if path is not None else ()), *(from_option(text) for text in wanted))
 
 
 def main() -> int:

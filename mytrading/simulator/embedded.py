@@ -1,7 +1,6 @@
-"""The simulator as a program of the stack: options from the run file, one instance, gone when its parent is.
+"""The simulator as a program of the stack, started by supervisord.conf with options from the run file.
 
-Started by supervisord.conf for `up --simulator` and `up --replay`, and with PAPER_VENUE=simulator. An orphan ends
-itself within a second, so that the port is free for the simulator that a new supervisor starts.
+An orphan ends itself within a second, so that its ports are free for the simulator that a new supervisor starts.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import signal
 import sqlite3
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from mytrading.messages.run_config import RunConfig, RunConfigError, decode_run_config
@@ -22,7 +22,6 @@ from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 from mytrading.simulator.main import run
 from mytrading.simulator.settings.options import BadOption, SimulatorOptions
-from mytrading.simulator.venue.metrics import PerformanceReport
 
 EXIT_CONFIG = 78
 EXIT_RUNNING = 75
@@ -31,48 +30,27 @@ _LOOK_SECONDS = 0.5
 
 
 def options_of(config: RunConfig) -> SimulatorOptions:
-    """What the run file says of the simulator."""
+    """The simulator's options in a run file: a market of its own, or the quotes of this very stack in real time."""
     rules = config.simulator
+    options = SimulatorOptions(
+        api_key=config.venue.api_key,
+        tells_key=False,
+        rest_port=rules.rest_port,
+        ws_port=rules.ws_port,
+        seed=rules.seed,
+        state_dir=config.state,
+        clock=config.clock_path,
+        config_dir=Path(config.home) / "config",
+        capital=rules.capital,
+        personality=rules.personality,
+        broker=rules.broker,
+        record=rules.record,
+    )
     if rules.followed:
-        return _following(config)
-    return SimulatorOptions(
-        api_key=config.venue.api_key,
-        tells_key=False,
-        rest_port=rules.rest_port,
-        ws_port=rules.ws_port,
-        seed=rules.seed,
-        speed=rules.speed,
-        daemons={name: endpoint_of(config, "status", name) for name in ALL},
-        replay=Path(rules.replay) if rules.replay else None,
-        state_dir=config.state,
-        clock=config.clock_path,
-        config_dir=Path(config.home) / "config",
-        capital=rules.capital,
-        personality=rules.personality,
-        broker=rules.broker,
-        record=rules.record,
-    )
-
-
-def _following(config: RunConfig) -> SimulatorOptions:
-    """A venue at the quotes of this very stack, in real time."""
-    rules = config.simulator
-    return SimulatorOptions(
-        api_key=config.venue.api_key,
-        tells_key=False,
-        rest_port=rules.rest_port,
-        ws_port=rules.ws_port,
-        seed=rules.seed,
-        follow=endpoint_of(config, "market"),
-        clock=config.clock_path,
-        master=config.state,
-        state_dir=config.state,
-        config_dir=Path(config.home) / "config",
-        capital=rules.capital,
-        personality=rules.personality,
-        broker=rules.broker,
-        record=rules.record,
-    )
+        return replace(options, follow=endpoint_of(config, "market"), master=config.state)
+    daemons = {name: endpoint_of(config, "status", name) for name in ALL}
+    replay = Path(rules.replay) if rules.replay else None
+    return replace(options, speed=rules.speed, daemons=daemons, replay=replay)
 
 
 def _end_when_orphaned(parent: int) -> None:
@@ -85,7 +63,7 @@ def _end_when_orphaned(parent: int) -> None:
 def main() -> int:
     """Serve until stopped; 78 for options that cannot work."""
     parent = supervisor_of_this()
-    take_run_key("simulator")  # it opens keys of servers that are no business of an exchange
+    take_run_key("simulator")  # it opens keys of servers, which an exchange must not have
     os.nice(5)  # an exchange elsewhere would take no core from the stack
     try:
         config = decode_run_config(Path(os.environ["MYTRADING_RUN"]))
@@ -96,7 +74,7 @@ def main() -> int:
         lock = InstanceLock(config.lock_dir / "simulator.lock")
         lock.acquire(wait_s=6.0)
         threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
-        run(options_of(config), PerformanceReport(config))
+        run(options_of(config), config)
     except AlreadyRunning as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_RUNNING

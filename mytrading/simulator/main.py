@@ -1,7 +1,6 @@
 """The simulator process: an OpenAlgo-compatible server with a market of its own.
 
-`run` is called by `python -m mytrading.simulator` and by the command line; it returns when told to stop by SIGTERM or
-SIGINT. Nothing is announced before both ports serve.
+`run` returns at SIGTERM or SIGINT. Nothing is announced before both ports serve.
 """
 
 from __future__ import annotations
@@ -14,49 +13,55 @@ import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from mytrading.core.calendar import Calendar
+from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments.contract_specs import ContractFacts, list_instruments
 from mytrading.core.time import IST, MINUTE, ist_date, to_ns
-from mytrading.messages.run_config import RUN_FILE, RunConfigError, decode_run_config
+from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.daemon.live_files import read_edited, taken_folder
 from mytrading.runtime.host.clock import MarketClock
+from mytrading.runtime.observability.logging import configure_for_run
+from mytrading.runtime.observability.metrics import get_performance_monitor, write_performance
+from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.simulator.faults.settings import FaultFile, route_problem
-from mytrading.simulator.market.live_world import FollowedWorld
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import MOST, SimulatedWorld, with_crowd
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
 from mytrading.simulator.settings.live_files import EditedFile
 from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
 from mytrading.simulator.settings.personality import personality
-from mytrading.simulator.venue.lockstep import LockStep
-from mytrading.simulator.venue.market_driver import Driver
+from mytrading.simulator.venue.driver import Driver, LockStep
+from mytrading.simulator.venue.followed import FollowedWorld, Follower
 from mytrading.simulator.venue.store import BookStore, Origin
 from mytrading.simulator.venue.venue import SimulatedVenue
 from mytrading.simulator.websocket_server import FeedServer
 
-if TYPE_CHECKING:
-    from mytrading.simulator.venue.live_quotes import Follower
-    from mytrading.simulator.venue.metrics import PerformanceReport
-
+_NAME = "simulator"
 _CALENDAR = "calendar.toml"
-_BOOKS = Path("simulator") / "books.sqlite"
-_CLOCK = Path("simulator") / "clock.json"
+_BOOKS = Path(_NAME) / "books.sqlite"
+_CLOCK = Path(_NAME) / "clock.json"
+_SNAPSHOTS_A_LINE = 60
+"""Snapshots, one a second, from one round of log lines to the next: a minute, as with the daemons."""
 
 
-def run(options: SimulatorOptions, report: PerformanceReport | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock."""
-    asyncio.run(_serve(options, report))
+def run(options: SimulatorOptions, monitored: RunConfig | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; `ValueError` says what is wrong with the options, files or clock.
+
+    With the run file `monitored` its own figures are left where the daemons leave theirs.
+    """
+    if monitored is not None:
+        configure_for_run(_NAME, monitored)
+    asyncio.run(_serve(options, monitored))
 
 
-async def _serve(options: SimulatorOptions, report: PerformanceReport | None) -> None:
-    options = followed(options)
+async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None:
+    options = with_followed_stack(options)
     venue, driver = build(options)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,19 +70,22 @@ async def _serve(options: SimulatorOptions, report: PerformanceReport | None) ->
     driver.begin()
     dispatcher = Dispatcher(venue, options.api_key, options.cors)
     orders = web.ServerRunner(dispatcher.server(), handle_signals=False, shutdown_timeout=0.5)
-    rest = await _listen(orders, options.host, options.rest_port)
+    rest_port = await _listen(orders, options.host, options.rest_port)
     quotes = FeedServer(venue, options.api_key).application()
     sockets = web.AppRunner(quotes, access_log=None, handle_signals=False, shutdown_timeout=0.5)
-    feed = await _listen(sockets, options.host, options.ws_port)
-    beside = [follower(venue, options).run()] if options.follow else []
-    beside += [report.run()] if report is not None else []
-    days = _every_day if options.every_day else Calendar.from_dict
-    beside.append(_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, days).run())
+    feed_port = await _listen(sockets, options.host, options.ws_port)
+    calendar_of = _every_day if options.every_day else Calendar.from_dict
+    beside = [_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, calendar_of).run()]
+    if options.follow:
+        beside.append(Follower(venue, options.follow).run())
+    reports = monitored is not None and monitored.process.monitoring
+    if monitored is not None and reports:
+        beside.append(_report(monitored))
     if options.faults_file is not None:
         beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
     driving = asyncio.gather(driver.run(), *beside)
     stopping = asyncio.create_task(stop.wait())
-    _announce(options, f"http://{options.host}:{rest.port}", f"ws://{options.host}:{feed.port}")
+    _announce(options, f"http://{options.host}:{rest_port}", f"ws://{options.host}:{feed_port}")
     try:
         await asyncio.wait((driving, stopping), return_when=asyncio.FIRST_COMPLETED)
         if driving.done():
@@ -88,10 +96,21 @@ async def _serve(options: SimulatorOptions, report: PerformanceReport | None) ->
         with suppress(asyncio.CancelledError):
             await driving
         venue.hub.drop_all()
-        await asyncio.gather(rest.runner.cleanup(), feed.runner.cleanup())
+        await asyncio.gather(orders.cleanup(), sockets.cleanup())
         venue.close()
-        if report is not None:
-            report.close()
+        if reports:
+            write_performance(_NAME, get_performance_monitor())
+
+
+async def _report(config: RunConfig) -> None:
+    """Write the snapshot of the simulator's own figures each second, and the log's lines each minute."""
+    rounds, monitor = 0, get_performance_monitor()
+    while True:
+        await asyncio.sleep(1.0)
+        rounds += 1
+        monitor.write_snapshot(config.metrics_dir / f"{_NAME}.json")
+        if rounds % _SNAPSHOTS_A_LINE == 0:
+            write_performance(_NAME, monitor)
 
 
 class _CalendarFile(EditedFile):
@@ -108,7 +127,7 @@ class _CalendarFile(EditedFile):
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
-    """The venue and its driver, ready for `Driver.begin`."""
+    """The venue and its driver, ready for `Driver.begin`; raises `BadOption`."""
     calendar = _calendar(options)
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
     if options.follow and (options.replay is not None or options.instruments or options.start):
@@ -120,19 +139,30 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
         )
     files = read_ticks(options.replay) if options.replay is not None else ()
     ticks = files[0] if files else None
-    _check_days(files, calendar)
-    _check_underlying(options, facts)
-    own = _own_clock(options)
-    path = options.clock or own
+    for file in files:
+        if calendar.session("NSE", file.day) is None:
+            raise BadOption(f"--replay: expected ticks of a trading day, found {file.day}; see config/calendar.toml")
+    if options.underlying not in facts.underlyings:
+        known = ", ".join(facts.underlyings)
+        raise BadOption(
+            f"--underlying: expected one of {known}, found {options.underlying!r}; add it to instruments.toml"
+        )
+    # The clock of a simulator without a stack is kept with its books, so that its market goes on where it stopped.
+    alone = options.clock is None and options.state_dir is not None and not options.follow
+    path = options.state_dir / _CLOCK if alone and options.state_dir is not None else options.clock
     clock = MarketClock.load(path) if path is not None else MarketClock(())
     store = BookStore(options.state_dir / _BOOKS if options.state_dir is not None else None, record=options.record)
     origin = _origin(options, store, clock, calendar, ticks)
-    facts = _filled(facts, calendar, date.fromisoformat(origin.anchor), options.instruments)
-    world = _world(options, calendar, facts, origin, files)
-    stopped = _stopped_at(clock, options, files) if own is not None else None
-    if stopped is not None:
+    anchor = date.fromisoformat(origin.anchor)
+    facts = _filled(facts, calendar, anchor, options.instruments)
+    world: SimulatedWorld
+    if options.follow:
+        world = FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
+    else:
+        world = SimulatedWorld(calendar, facts, origin.seed, anchor, files, options.underlying)
+    if alone and (stopped := _stopped_at(clock, options, files)) is not None:
         clock.append_segment(stopped, options.speed)
-    elif not options.follow and (own is not None or not clock.segments):
+    elif not options.follow and (alone or not clock.segments):
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
     venue = SimulatedVenue(clock, world, store, options.capital, personality(options.personality, options.broker))
     venue.routes = API_ROUTES
@@ -144,13 +174,6 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
     if clock.lock_step:
         return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
     return venue, Driver(venue, clock, jumps=jumps, daemons=options.daemons)
-
-
-def _own_clock(options: SimulatorOptions) -> Path | None:
-    """The clock of a simulator without a stack, kept with its books, so that its market goes on where it stopped."""
-    if options.clock is not None or options.state_dir is None or options.follow:
-        return None
-    return options.state_dir / _CLOCK
 
 
 def _stopped_at(clock: MarketClock, options: SimulatorOptions, files: tuple[TickFile, ...]) -> int | None:
@@ -166,21 +189,10 @@ def _route_problem(setting: FaultSetting, venue: SimulatedVenue) -> str:
     return f"route: {problem} Found: {setting.parameters['route']!r}" if problem else ""
 
 
-def _world(
-    options: SimulatorOptions, calendar: Calendar, facts: ContractFacts, origin: Origin, files: tuple[TickFile, ...]
-) -> SimulatedWorld:
-    anchor = date.fromisoformat(origin.anchor)
-    if not options.follow:
-        return SimulatedWorld(calendar, facts, origin.seed, anchor, files, options.underlying)
-    return FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
-
-
-def followed(options: SimulatorOptions) -> SimulatorOptions:
-    """The options with the state folder of a stack put as its endpoint and clock; `BadOption` if none ran there."""
+def with_followed_stack(options: SimulatorOptions) -> SimulatorOptions:
+    """The options with endpoint, clock and state of the followed stack for its folder; raises `BadOption`."""
     if not options.follow or "://" in options.follow:
         return options
-    from mytrading.runtime.streams.endpoints import endpoint_of
-
     try:
         config = decode_run_config(Path(options.follow) / RUN_FILE)
     except RunConfigError as error:
@@ -189,15 +201,8 @@ def followed(options: SimulatorOptions) -> SimulatorOptions:
     return replace(options, follow=endpoint_of(config, "market"), clock=clock, master=config.state)
 
 
-def follower(venue: SimulatedVenue, options: SimulatorOptions) -> Follower:
-    """What brings the quotes of the stream that is followed."""
-    from mytrading.simulator.venue.live_quotes import Follower
-
-    return Follower(venue, options.follow)
-
-
 def _calendar(options: SimulatorOptions) -> Calendar:
-    """What the file says, or, where it is broken by an edit, what the stack of this state folder last took of it."""
+    """The file's calendar, or, where an edit broke it, the one the stack of this state folder last took from it."""
     path = options.config_dir / _CALENDAR
     if options.every_day:
         return _every_day(_toml(path))
@@ -208,15 +213,12 @@ def _calendar(options: SimulatorOptions) -> Calendar:
 
 def _every_day(parsed: Mapping[str, Any]) -> Calendar:
     """The calendar of a file without its weekends, holidays and special days: each exchange's ordinary hours."""
+    week = {"weekdays": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
     exchanges = {
-        name: table if "like" in table else {"sessions": [_daily(row) for row in table["sessions"]], "holidays": []}
+        name: table if "like" in table else {"sessions": [{**row, **week} for row in table["sessions"]], "holidays": []}
         for name, table in parsed["exchanges"].items()
     }
     return Calendar.from_dict({"exchanges": exchanges, "holidays": {}, "special": []})
-
-
-def _daily(session: Mapping[str, Any]) -> dict[str, Any]:
-    return {**session, "weekdays": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -227,20 +229,6 @@ def _toml(path: Path) -> dict[str, Any]:
         raise BadOption(f"{what}; start it in the project folder, or name its config folder by --config-dir") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadOption(f"{path}: expected a TOML file, found: {error}; check --config-dir") from error
-
-
-def _check_days(files: tuple[TickFile, ...], calendar: Calendar) -> None:
-    for file in files:
-        if calendar.session("NSE", file.day) is None:
-            raise BadOption(f"--replay: expected ticks of a trading day, found {file.day}; see config/calendar.toml")
-
-
-def _check_underlying(options: SimulatorOptions, facts: ContractFacts) -> None:
-    if options.underlying not in facts.underlyings:
-        known = ", ".join(facts.underlyings)
-        raise BadOption(
-            f"--underlying: expected one of {known}, found {options.underlying!r}; add it to instruments.toml"
-        )
 
 
 def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) -> ContractFacts:
@@ -255,7 +243,7 @@ def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) ->
 def _origin(
     options: SimulatorOptions, store: BookStore, clock: MarketClock, calendar: Calendar, ticks: TickFile | None
 ) -> Origin:
-    """What the market grows from: what these books recorded, so that a restart goes on in the same market."""
+    """Seed and anchor of the market: those that these books recorded, so that a restart goes on in the same market."""
     recorded = store.origin()
     if ticks is not None:
         return Origin(seed=options.seed, anchor=ticks.day.isoformat())
@@ -271,42 +259,36 @@ def _origin(
 
 
 def _first_moment(options: SimulatorOptions, calendar: Calendar, ticks: TickFile | None) -> int:
-    """Where market time starts: as asked, else just before a replayed open, else at the next trading day's open."""
+    """The start of market time: `--start`, else just before a replayed open, else the next trading day's open."""
     if options.start:
-        return _asked_start(options.start)
+        try:
+            moment = datetime.fromisoformat(options.start)
+        except ValueError:
+            wanted = "expected YYYY-MM-DD HH:MM in Indian time"
+            raise BadOption(f"--start: {wanted}, found {options.start!r}") from None
+        return to_ns(moment.date(), moment.time())
     if ticks is not None:
-        session = calendar.session("NSE", ticks.day)
-        assert session is not None
-        return max(session.open_ns - MINUTE, int(ticks.times[0]))
+        return max(_session(calendar, "NSE", ticks.day).open_ns - MINUTE, int(ticks.times[0]))
     today = datetime.now(IST).date()
     day = today if calendar.is_trading_day("NFO", today) else calendar.next_trading_day("NFO", today)
-    session = calendar.session("NFO", day)
+    return _session(calendar, "NFO", day).open_ns
+
+
+def _session(calendar: Calendar, exchange: str, trading_day: date) -> Session:
+    session = calendar.session(exchange, trading_day)
     assert session is not None
-    return session.open_ns
+    return session
 
 
-def _asked_start(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadOption(f"--start: expected YYYY-MM-DD HH:MM in Indian time, found {text!r}") from None
-    return to_ns(moment.date(), moment.time())
-
-
-@dataclass(frozen=True)
-class _Listener:
-    runner: web.BaseRunner
-    port: int
-
-
-async def _listen(runner: web.BaseRunner, host: str, port: int) -> _Listener:
+async def _listen(runner: web.BaseRunner, host: str, port: int) -> int:
+    """Serve on a port, 0 for a free one; the port it is."""
     await runner.setup()
     site = web.TCPSite(runner, host, port, reuse_address=True, backlog=512)
     try:
         await site.start()
     except OSError as error:
         raise BadOption(f"port {port} on {host}: expected it free, found: {error.strerror}; choose another") from error
-    return _Listener(runner, int(runner.addresses[0][1]))
+    return int(runner.addresses[0][1])
 
 
 def _announce(options: SimulatorOptions, rest: str, feed: str) -> None:

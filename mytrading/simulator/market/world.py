@@ -224,7 +224,7 @@ class SimulatedWorld:
         return float(file.ltp[min(first, len(file.ltp) - 1)])
 
     @property
-    def has_news(self) -> bool:
+    def listing_changed(self) -> bool:
         """Whether the listing of the present day is another than it was."""
         return False
 
@@ -364,10 +364,15 @@ class SimulatedWorld:
             self._draws[shape, day] = self._shapes.gap_and_move(shape, day, volatility)
         return self._draws[shape, day]
 
-    def _make(self, day: date) -> MarketDay:
+    def sessions_of_trading_day(self, day: date) -> dict[str, Session]:
+        """Each exchange's session of a day; `ValueError` on a day without trading."""
         sessions = self.sessions(day)
         if sessions is None:
             raise ValueError(f"{day}: expected a trading day of NSE and NFO, found none in config/calendar.toml")
+        return sessions
+
+    def _make(self, day: date) -> MarketDay:
+        sessions = self.sessions_of_trading_day(day)
         opens = min(session.open_ns for session in sessions.values())
         closes = max(session.close_ns for session in sessions.values())
         ticks = self._files.get(day)

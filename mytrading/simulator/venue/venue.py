@@ -1,6 +1,6 @@
-"""The running exchange: today's market, the books, and everybody who is told about them.
+"""The running exchange: today's market, the books, and the clients that follow them.
 
-A change of the books is on disk before anybody hears of it.
+A change of the books is on disk before it is published.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from mytrading.simulator.ws.hub import Hub
 
 
 class Seconds:
-    """Calls of one class: how many in all, and the most within any rolling and any calendar second."""
+    """Counts of one class of calls: all of them, and the most within any rolling and any calendar second."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -66,7 +66,7 @@ class Seconds:
 
 
 class CallRates:
-    """The classes that limits are made for: orders, smart orders, and all other calls."""
+    """Counts of calls by the class that a limit applies to: orders, smart orders, and all others."""
 
     def __init__(self) -> None:
         self._classes = {"orders": Seconds(), "smart_orders": Seconds(), "data": Seconds()}
@@ -90,19 +90,19 @@ class BrokerSession:
         self._login_ns = now()
 
     def refuses(self, route: str) -> bool:
-        """Whether a call to this route is answered as without a session."""
+        """Whether a call to this route is refused for want of a session."""
         if self._faults.take("session_lost", route=route) is not None:
             return True
         return self.rolled_over and self._faults.take("token_rollover") is not None
 
     @property
     def refuses_sockets(self) -> bool:
-        """Whether a socket that presents its key now is told that there is no broker; those admitted before stay."""
+        """Whether a socket that presents its key now is refused; those admitted before stay."""
         return self._faults.take("session_lost", route="websocket") is not None
 
     @property
     def rolled_over(self) -> bool:
-        """Whether the token's end has come since the last login: then the feed is mute too."""
+        """Whether the token has expired since the last login: then the feed is mute too."""
         rollover = self._faults.get("token_rollover")
         if rollover is None:
             return False
@@ -124,26 +124,26 @@ class BrokerSession:
             self._faults.end("token_rollover")
 
 
-_SILENT_NS, _OPTION_SILENT_NS = 30_000_000_000, MINUTE
-"""Market time after which a price that was told is none to fill at; options trade less often."""
+_STALE_NS, _OPTION_STALE_NS = 30 * SECOND, MINUTE
+"""Market time after which a followed price is none to fill at; options trade less often."""
 
 
 class QuoteAges:
-    """When each instrument was last told of, and anything at all. All times are market ns."""
+    """Times of the last quote by instrument, and of any, in market ns."""
 
     def __init__(self) -> None:
         self._at: dict[str, int] = {}
         self._last = 0
 
-    def note(self, instrument: str, now: int) -> None:
+    def set(self, instrument: str, now: int) -> None:
         """A quote of the instrument came."""
         self._at[instrument] = self._last = now
 
     def is_fresh(self, instrument: str, now: int) -> bool:
         """Whether its price is young enough, and the stream alive."""
         exchange, symbol = split_id(instrument)
-        limit = _OPTION_SILENT_NS if parse_symbol(symbol, exchange).kind.is_option else _SILENT_NS
-        return now - self._last <= _SILENT_NS and now - self._at.get(instrument, 0) <= limit
+        limit = _OPTION_STALE_NS if parse_symbol(symbol, exchange).kind.is_option else _STALE_NS
+        return now - self._last <= _STALE_NS and now - self._at.get(instrument, 0) <= limit
 
 
 _RECEIVED_KEPT = 100_000
@@ -186,7 +186,7 @@ class SimulatedVenue:
         self.received: deque[dict[str, Any]] = deque(maxlen=_RECEIVED_KEPT)
         self.held: dict[str, SimulatedQuote] = {}
         self.depths: dict[str, tuple[int, int]] = {}
-        self.heard = QuoteAges()
+        self.quote_ages = QuoteAges()
         self.listing = InstrumentBook(())
         self.market: MarketDay | None = None
         self.index = -1
@@ -225,7 +225,7 @@ class SimulatedVenue:
         return self.rows is self._live_rows
 
     def open_day(self, day: date) -> None:
-        """List a day's instruments, those still held included, and make its market the present one."""
+        """List a day's instruments, those with positions included, and make its market the present one."""
         self._list(day)
         self.market = self.world.day(day)
         self.index = self.market.index_at(self.clock.now())
@@ -239,7 +239,7 @@ class SimulatedVenue:
         self.listing = InstrumentBook(listed)
 
     def list_anew(self) -> None:
-        """The day's listing is another than it was: what has a price or rests stays listed besides."""
+        """Take in a changed listing; instruments with a held price or a resting order stay listed besides."""
         if self.market is None:
             return
         self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
@@ -259,7 +259,7 @@ class SimulatedVenue:
         return found
 
     def instrument(self, instrument: str) -> Instrument | None:
-        """A listed instrument by id; of an option that may have been listed since, the strikes are looked at again."""
+        """A listed instrument by id; options that strikes added since are found too."""
         found = self.listing.get(instrument)
         if found is not None:
             return found
@@ -268,26 +268,20 @@ class SimulatedVenue:
         return self.listed(parsed.underlying).get(instrument) if parsed.kind.is_option else None
 
     def listed(self, underlying: str = "") -> InstrumentBook:
-        """What is listed now: strikes follow the lowest and highest price of the day, of one underlying or of all."""
+        """The present listing: strikes follow the day's lowest and highest price, of one underlying or of all."""
         market, facts = self.market, self.world.facts.underlyings
         if market is None or self.world.silent:
             return self.listing
         more: list[Instrument] = []
         for name in (underlying,) if underlying else facts:
-            if name in facts and facts[name].strike_step and (span := self._span(name)) is not None:
-                more += self.world.more_options(self.listing, name, market.day, span)
+            if name not in facts or not facts[name].strike_step or (span := market.span(name, self.index)) is None:
+                continue
+            if (pushed := self.held.get(self.listing.spot(name).id)) is not None:
+                span = min(span[0], pushed.ltp), max(span[1], pushed.ltp)
+            more += self.world.more_options(self.listing, name, market.day, span)
         if more:
             self.listing = InstrumentBook((*self.listing, *more))
         return self.listing
-
-    def _span(self, underlying: str) -> tuple[float, float] | None:
-        """Between which prices an underlying was on this day, that of a push included."""
-        assert self.market is not None
-        span = self.market.span(underlying, self.index)
-        pushed = self.held.get(self.listing.spot(underlying).id)
-        if span is None or pushed is None:
-            return span
-        return min(span[0], pushed.ltp), max(span[1], pushed.ltp)
 
     def quote(self, instrument: Instrument) -> SimulatedQuote | None:
         """The present market of an instrument; None before the first market day."""
@@ -297,22 +291,19 @@ class SimulatedVenue:
         return self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """The present prices of an instrument, as matching wants them; none if a followed market tells them no more."""
-        if self.world.silent and not self.heard.is_fresh(instrument, self.clock.now()):
+        """The present prices of an instrument for matching; None where those of a followed market are stale."""
+        if self.world.silent and not self.quote_ages.is_fresh(instrument, self.clock.now()):
             return None
         listed = self.instrument(instrument)
         quote = self.quote(listed) if listed is not None else None
-        return Mark(quote.ltp, quote.bid, quote.ask, *self._band(quote)) if quote is not None else None
-
-    def _band(self, quote: SimulatedQuote) -> tuple[float, float]:
-        """The day's price band of an instrument, 0 and 0 without one."""
-        spot = None
-        if quote.instrument.kind.is_derivative:
-            spot = self._spot(quote.instrument)
-        return price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
+        if quote is None:
+            return None
+        spot = self._spot(quote.instrument) if quote.instrument.kind.is_derivative else None
+        band = price_band(quote.instrument, quote.prev_close, spot.prev_close if spot is not None else 0.0)
+        return Mark(quote.ltp, quote.bid, quote.ask, *band)
 
     def _spot(self, contract: Instrument) -> SimulatedQuote | None:
-        """The present market of what a contract is written on; None where that is not listed, as with goods."""
+        """The present market of a contract's underlying; None where that is not listed, as with goods."""
         try:
             return self.quote(self.listing.spot(contract.underlying))
         except NoSuchContract:
@@ -330,7 +321,7 @@ class SimulatedVenue:
         if self.live and mark is not None and (problem := trigger_problem(request, mark)):
             return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
-        self.commit(changes)
+        self._commit(changes)
         return result
 
     def modify(self, order_id: str, quantity: int, price: float, trigger_price: float) -> BookOrder | ExchangeRefusal:
@@ -338,31 +329,29 @@ class SimulatedVenue:
         found = self.exchange.books.orders.get(order_id)
         mark = self.mark(found.request.instrument) if found is not None else None
         result, changes = self.exchange.modify(order_id, quantity, price, trigger_price, mark, self.clock.now())
-        self.commit(changes, tell_open=False)
+        self._commit(changes, publish_live=False)
         return result
 
     def cancel(self, order_id: str) -> BookOrder | ExchangeRefusal:
         """Cancel an order."""
         result, changes = self.exchange.cancel(order_id, self.clock.now())
-        self.commit(changes)
+        self._commit(changes)
         return result
 
-    def commit(self, changes: ExchangeChanges, *, tell_open: bool = True) -> None:
-        """Store a change, then tell the order listeners."""
+    def _commit(self, changes: ExchangeChanges, *, publish_live: bool = True) -> None:
+        """Store a change, then publish its orders, live ones only if wanted."""
         if not changes.empty:
-            self._store.save(changes)
-            self._tell(changes, tell_open=tell_open)
+            self._save(changes, publish_live=publish_live)
 
-    def _tell(self, changes: ExchangeChanges, *, tell_open: bool) -> None:
+    def _save(self, changes: ExchangeChanges, *, publish_live: bool = True) -> None:
+        self._store.save(changes)
         for order in changes.orders:
-            if tell_open or not order.live:
-                self.updates.send(self._order_frame(order))
-
-    def _order_frame(self, order: BookOrder) -> dict[str, Any]:
-        return live_order_frame(order, self._behind) if self.live else order_frame(order, self.mode)
+            if publish_live or not order.live:
+                frame = live_order_frame(order, self._behind) if self.live else order_frame(order, self.mode)
+                self.updates.send(frame)
 
     def tick(self, index: int, *, last: bool) -> None:
-        """Make tick `index` the present one: match resting orders, send quotes (between ticks only the index's)."""
+        """Make tick `index` the present one: match resting orders, and send quotes (unless `last`, only indices')."""
         market = self.market
         assert market is not None
         self.index = index
@@ -386,41 +375,32 @@ class SimulatedVenue:
         self.match(quote)
 
     def show(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """The first half of `push`: the price is there, and on its way to who listens. `match` has to follow."""
+        """The first half of `push`: hold and publish the quote. `match` has to follow."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)
 
     def publish(self, quote: SimulatedQuote) -> None:
-        """Send a quote to its listeners, as faults of the feed would have it."""
+        """Send a quote to its subscribers, as faults of the feed make it."""
         if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
             return
         self.quotes.send(quote)
         self.drop_if_asked()
 
     def drop_if_asked(self) -> None:
-        """Close all WebSocket connections if a fault wants it."""
+        """Close all WebSocket connections if a fault is on for it."""
         if self.faults.take("ws_drop") is not None:
             self.hub.drop_all()
 
     def match(self, quote: SimulatedQuote) -> None:
-        """Fill what rests at a price, and fire the triggers that it reaches."""
+        """Match resting orders at a price, and place the orders of triggers that it reaches."""
         mark = Mark(quote.ltp, quote.bid, quote.ask)
         changes = self.exchange.on_mark(quote.instrument.id, mark, self.clock.now())
         if changes is not None:
-            self.commit(changes)
-        self._fire(quote)
-
-    def keep_trigger(self, trigger: Trigger) -> None:
-        """Store a new trigger, or a new state of one."""
-        self._store.save_trigger(trigger)
-        self.triggers.keep(trigger)
-
-    def _fire(self, quote: SimulatedQuote) -> None:
-        """End the triggers that a price reaches, and place their orders."""
-        now, exchange = self.clock.now(), quote.instrument.exchange
+            self._commit(changes)
+        now = self.clock.now()
         due = self.triggers.due(quote.instrument.id, quote.ltp, now)
-        if not due or not self.world.calendar.is_open(exchange, now):
+        if not due or not self.world.calendar.is_open(quote.instrument.exchange, now):
             return
         for trigger, request in due:
             self.keep_trigger(trigger)
@@ -428,15 +408,19 @@ class SimulatedVenue:
             if isinstance(placed, ExchangeRefusal):
                 self.keep_trigger(replace(trigger, status=TriggerStatus.REJECTED, reason=placed.reason))
 
+    def keep_trigger(self, trigger: Trigger) -> None:
+        """Store a new trigger, or a new state of one."""
+        self._store.save_trigger(trigger)
+        self.triggers.keep(trigger)
+
     def advance(self) -> None:
-        """Let the venue do what its clock says is due."""
+        """Do what is due by the clock: square-off, close, new day."""
         changes = self.exchange.advance(self.clock.now(), self.mark, self._settlement)
         if changes is not None:
-            self._store.save(changes)
-            self._tell(changes, tell_open=True)
+            self._save(changes)
 
     def _part_of(self, order: BookOrder) -> int:
-        """The units of an order that a fill takes: whole lots of what stands there or of a fault's part, 0 for all."""
+        """The units of an order that a fill takes: whole lots of those on offer or of a fault's part, 0 for all."""
         listed = self.instrument(order.request.instrument)
         quote = self.quote(listed) if listed is not None else None
         if listed is None or quote is None or order.pending <= listed.lot_size:
@@ -445,16 +429,13 @@ class SimulatedVenue:
         if fault is not None:
             units = int(order.pending * fault.number("fraction"))
         elif self.personality.rules.strict:
-            units = self._standing(quote, Side.SELL if order.request.side is Side.BUY else Side.BUY)
+            side = Side.SELL if order.request.side is Side.BUY else Side.BUY
+            shown = self.depths.get(listed.id)
+            best = units_at_best(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
+            units = best or sys.maxsize  # enough for any order where the depth is unknown
         else:
             return 0
         return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending else 0
-
-    def _standing(self, quote: SimulatedQuote, side: Side) -> int:
-        """Units that stand at the best price of a side; where that is not told, enough for any order."""
-        shown = self.depths.get(quote.instrument.id)
-        there = units_at_best(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
-        return there or sys.maxsize
 
     def _settlement(self, instrument: Instrument) -> float:
         if self.world.silent:

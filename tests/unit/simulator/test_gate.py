@@ -15,7 +15,7 @@ from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, m
 from mytrading.runtime.streams.zmq_streams import ZMQPublisher
 from mytrading.simulator.main import build
 from mytrading.simulator.settings.options import SimulatorOptions
-from mytrading.simulator.venue.market_driver import Driver
+from mytrading.simulator.venue.driver import Driver
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import API_KEY
 from tests.kit.waiting import eventually

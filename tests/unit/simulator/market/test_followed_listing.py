@@ -15,7 +15,7 @@ from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from mytrading.runtime.host.clock import ClockSegment, MarketClock, machine_now
 from mytrading.simulator.market.day import SimulatedQuote
-from mytrading.simulator.market.live_world import FollowedWorld
+from mytrading.simulator.venue.followed import FollowedWorld
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.venue.venue import SimulatedVenue
 from tests.kit.project import ROOT
@@ -88,11 +88,11 @@ def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenu
     known = venue.instrument(OWN)
     assert known is not None and known.lot_size == 65
     venue.push(SimulatedQuote(known, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 0.0), hold=True)
-    assert not venue.world.has_news
+    assert not venue.world.listing_changed
     told(tmp_path, option("NIFTY23NOV2626000CE", 75), option("NIFTY23NOV2626100CE", 75))
-    assert venue.world.has_news
+    assert venue.world.listing_changed
     venue.list_anew()
-    assert not venue.world.has_news
+    assert not venue.world.listing_changed
     listed = venue.instrument(OWN)
     assert listed is not None and listed.lot_size == 75
     quote = venue.quote(listed)
@@ -105,7 +105,7 @@ def test_contract_on_what_is_not_listed_has_a_mark_without_a_band(venue: Simulat
     listed = venue.instrument("NFO:GOLDX23NOV26100CE")
     assert listed is not None
     venue.push(SimulatedQuote(listed, 1, 150.0, 149.95, 150.05, 0, 0, 0.0, 0.0, 0.0, 140.0), hold=True)
-    venue.heard.note(listed.id, venue.clock.now())
+    venue.quote_ages.set(listed.id, venue.clock.now())
     mark = venue.mark(listed.id)
     assert mark is not None and (mark.ltp, mark.lower, mark.upper) == (150.0, 0.0, 0.0)
 

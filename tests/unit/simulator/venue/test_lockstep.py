@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.messages.control import StepDone
 from mytrading.messages.market import MarketStep
 from mytrading.runtime.daemon.lockstep import MarketPlace
-from mytrading.simulator.venue.lockstep import CHANNELS, DAEMONS, MARKED, under_way
+from mytrading.simulator.venue.driver import CHANNELS, DAEMONS, MARKED, under_way
 
 MARK = 5
 
