@@ -289,9 +289,8 @@ class ShippedBench(MarginBench):
 
     def __init__(self, limits: RiskLimits) -> None:
         super().__init__()
-        self.machine = type(self.machine)(
-            limits, self.parts[1], self.machine.environment.strategies.values(), "main", *self.parts[4:]
-        )
+        strategies = self.machine.environment.strategies.values()
+        self.machine = RiskMachine(RiskEnvironment(limits, self.parts[1], strategies, "main", *self.parts[4:]))
         self.machine.environment.tables = MarginBench().machine.environment.tables
         self.beat()
         for instrument in (CALL, PUT):
