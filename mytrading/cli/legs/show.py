@@ -1,6 +1,6 @@
 """`mytrading legs show` and `check`: contracts, lots, prices, margin, payoff and guards of legs, of one set of quotes.
 
-Lots and guards are those of risk: `core/risk/sizing/margin_profiles`, `protection/hedges` and `pretrade/stop_plan`.
+Lots and guards are those of risk: `core/risk/sizing/lots`, `protection/hedges` and `pretrade/stop_plan`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ from mytrading.core.risk.pretrade.stop_plan import (
     rests,
 )
 from mytrading.core.risk.protection.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
-from mytrading.core.risk.sizing.lots import LotMultiple, trimmed
-from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
+from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, plan_profiles, trimmed
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.instruments import Instrument

@@ -1,7 +1,6 @@
 """Alerts that follow from the state of risk, by code and subject, and from latencies above settings of the operator.
 
-An alert with a text is raised from the state. One without was raised by a journaled row, and is cleared once it is not
-among these any more.
+One with a text is raised from the state; one without was raised by a journaled row, and only lasts or ends here.
 """
 
 from __future__ import annotations
@@ -80,10 +79,9 @@ def near_limits(limits: tuple[LimitUse, ...]) -> dict[Subject, ActiveAlert]:
 
 
 class LatencyAlerts:
-    """How late quotes arrive, how long order calls take, and rejections; machine times in ns throughout.
+    """How late quotes arrive, how long order calls take, and rejections; machine times in ns.
 
-    An alert lasts until the cool-down has passed without another excess. A limit of 0 watches nothing. `quote` costs
-    less than a microsecond.
+    An alert lasts for a cool-down after the last excess. A limit of 0 watches nothing. `quote` costs less than 1 µs.
     """
 
     def __init__(self, rules: AlertRules) -> None:

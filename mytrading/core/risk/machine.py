@@ -1,8 +1,7 @@
 """Risk: turns intents into sized entries and exit goals, or denies them with a reason.
 
-An intent is the whole position that one strategy wants for one watched instrument, in each of its accounts: what it
-holds and no longer wants is closed first, what it lacks is judged by every rule and ordered. Exits are never judged,
-and an intent leads to one entry for each leg and account, whatever is repeated, late or restarted.
+An intent is the whole position that one strategy wants for one watched instrument, in each of its accounts: what is
+held and unwanted is closed first, what is missing is judged by every rule and ordered, once. Exits are never judged.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import without_lost
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
-from mytrading.core.risk.state.close_commands import close_all, drop_repeated_goals, signed_units, withdraw
 from mytrading.core.risk.state.day_carry import snapshot
+from mytrading.core.risk.state.decision_rows import close_all, drop_repeated_goals, signed_units, withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.folds import fold
 from mytrading.core.risk.state.intent import Intent
@@ -135,10 +134,9 @@ class RiskMachine:
         return (*rows, *self._advance_all(now, settled_too))
 
     def _advance_all(self, now: int, settled_too: bool = False) -> tuple[Any, ...]:
-        """A settled intent has nothing to enter, but a fill that comes after a cancel may give it something to close.
+        """What all intents need, settled ones too where a late fill may give them something to close.
 
-        One intent enters at a time: what it takes of limits, rates and margin is known when the next is judged, with
-        the next message. What intents withdraw and close waits for nobody.
+        One intent enters at a time: what it takes of limits, rates and margin is known when the next is judged.
         """
         rows: list[Any] = []
         entered = False
@@ -154,10 +152,7 @@ class RiskMachine:
         return tuple(rows)
 
     def _busy(self) -> set[Place]:
-        """Settled intents that may have something to withdraw or to close, by strategy and watched instrument.
-
-        What everybody holds and has coming is gone through once, not once for each intent.
-        """
+        """Settled intents that may have something to withdraw or to close, by strategy and watched instrument."""
         held, live = self.state.by_watch()
         busy: set[Place] = set()
         for strategy, watch in held.keys() | live.keys():
@@ -197,8 +192,7 @@ class RiskMachine:
     def _beside(self, intent: Intent, closing: set[str], now: int, *, wait: bool) -> list[Any]:
         """What an intent needs while something is withdrawn or closed in these accounts; others go on, unless `wait`.
 
-        Its legs wait there until that is done, or the intent too late. A basket that began is not let go with it:
-        `enter` breaks it once its own time is over.
+        Legs wait there until that is done, or the intent too late; a basket that began is broken by `enter` instead.
         """
         if not intent.legs:
             return []

@@ -1,7 +1,4 @@
-"""What risk shows of itself: limits and how much of them is used, money of the day, stops and how far away they are.
-
-It asks the machine and changes nothing.
-"""
+"""What risk shows of itself: limits and their use, money of the day, stops and how far away they are. Only reads."""
 
 from __future__ import annotations
 

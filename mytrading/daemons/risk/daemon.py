@@ -26,10 +26,10 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
 from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
-from mytrading.core.risk.sizing.margin_profiles import unknown_shares
+from mytrading.core.risk.sizing.lots import unknown_shares
 from mytrading.core.risk.snapshot import risk_picture
-from mytrading.core.risk.state.close_commands import drop_repeated_goals
 from mytrading.core.risk.state.day_carry import foundation
+from mytrading.core.risk.state.decision_rows import drop_repeated_goals
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.inputs import JOURNALED, OBSERVED, JournalDoubt
 from mytrading.core.time import DAY, SECOND, iso_day

@@ -1,7 +1,6 @@
 """Legs that belong together: which may be ordered now, and what follows when one cannot be had.
 
-Bought legs of an intent that also sells are its hedges. No sold leg is ordered before every hedge of its account is
-held in full, so that nothing is ever short without cover.
+No sold leg is ordered before every bought one of its account, its hedges, is held in full.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from mytrading.messages.run_config import OrphanLegs
 
 
 class LegStatus(NamedTuple):
-    """One leg in one account. `target`, `held` and `coming` are signed units.
+    """One leg in one account, in signed units: wanted, confirmed, and what live entries may still bring.
 
-    `held` is confirmed, `coming` is what live entries may still bring. `attempts` entries were ordered for it, and
-    `failed` of them ended with less than they were to bring, or were stopped out while their hedges stayed (`stopped`).
+    Of its `attempts` entries `failed` ended short of their units, or were stopped out while hedges stayed (`stopped`).
     """
 
     instrument: str
@@ -42,11 +40,7 @@ class LegStatus(NamedTuple):
 
 
 class BasketMove(NamedTuple):
-    """What a basket does next. `enter`: legs to order now. `broken`: why it is given up, empty while it is not.
-
-    A broken basket orders nothing more and takes back what is on its way; `unwind` says to close what it holds, and
-    what it is still given.
-    """
+    """What a basket does next: legs to order, or why it is given up (`broken`), and if what it holds is closed."""
 
     enter: tuple[str, ...] = ()
     broken: str = ""
@@ -54,10 +48,9 @@ class BasketMove(NamedTuple):
 
 
 def next_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
-    """The next move of the legs of one account. `tries`: further entries for a leg that failed, under RETRY.
+    """The next move of the legs of one account; `tries` further entries for a leg that failed, under RETRY.
 
-    `late`: the time of the intent is over, so what is not ordered will not be. One leg alone is no basket: it never
-    breaks and is not tried again.
+    `late`: what is not ordered will not be. One leg alone is no basket: it never breaks and is not tried again.
     """
     if len(legs) == 1:
         leg = legs[0]

@@ -1,7 +1,4 @@
-"""What the pre-trade rules are to look at for one leg of an intent, gathered from all that risk knows.
-
-Whatever a rule may look at is looked up here and nowhere else, so that the context alone explains a denial.
-"""
+"""Gathers what the pre-trade rules may look at, for one leg of an intent or for an account; rules look up nothing."""
 
 from __future__ import annotations
 

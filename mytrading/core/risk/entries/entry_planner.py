@@ -1,8 +1,7 @@
 """What one account still needs of an intent: judged by every rule, then ordered or denied.
 
-The legs of an account go together as `core/risk/entries/baskets` says: hedges first, and when one cannot be had the
-others are taken back or left, as the strategy's `orphan_legs` wants it. Each attempt at a leg has an id of its own,
-derived from the intent, so that it is ordered once whatever is repeated, late or restarted.
+Legs go together as `core/risk/entries/baskets` says. Each attempt at a leg has an id of its own, derived from the
+intent, so that it is ordered once whatever is repeated, late or restarted.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ from mytrading.core.risk.sizing.lots import side_of
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, Sizer, SizingResult
 from mytrading.core.risk.state import orphan_hedges
-from mytrading.core.risk.state.alert_rows import risk_alert
-from mytrading.core.risk.state.close_commands import BROKEN, close_all, withdraw
+from mytrading.core.risk.state.decision_rows import BROKEN, close_all, risk_alert, withdraw
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import MACHINE_FLOOR_NS, BasketReserve, RiskState, is_stale
 from mytrading.core.time import SECOND
@@ -203,12 +201,7 @@ class EntryPlanner:
     # waiting
 
     def _must_wait(self, instrument: str, account: str, intent: Intent, now: int) -> bool:
-        """True while an intent is in time but has no fresh quote yet, or an entry of an older intent is being
-        withdrawn.
-
-        The quote was asked for, so it is on its way; so are, on the turn of a day, the day's instruments, and after a
-        start the account's funds. What is refused today waits for nothing.
-        """
+        """True while an intent in time has no fresh quote, contracts or funds, or an older entry is being withdrawn."""
         signal, state, environment = intent.signal, self._state, self._environment
         if environment.instruments.get(instrument) is None or is_expired(signal, now, self._cases.machine_ns):
             return False
@@ -241,10 +234,7 @@ class EntryPlanner:
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
     def delayed_by(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
-        """Nothing while an intent in time waits for the end of a doubt; then that it was too late for it, and why.
-
-        A basket that began waits on: it is ordered or broken once the doubt is over.
-        """
+        """Nothing while a doubt delays an intent in time, or a basket that began; else a denial: it is too late."""
         if not intent.legs or self.has_begun(intent, account) or not self.is_expired(intent.signal, now):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
@@ -336,10 +326,7 @@ class EntryPlanner:
         return rows
 
     def _break(self, intent: Intent, account: str, why: str, now: int, *, unwind: bool) -> list[Any]:
-        """Give an account's basket up: what is on its way is withdrawn, what is held closed if so wanted.
-
-        What is filled after this, late, is closed as well: the intent has no room for it any more.
-        """
+        """Give an account's basket up: withdraw what is on its way and, if so wanted, close what is held or fills."""
         state, signal = self._state, intent.signal
         run = self._environment.strategies.get(signal.strategy)
         unwinds = unwind and (run is None or run.orphan_legs is not OrphanLegs.REPORT)

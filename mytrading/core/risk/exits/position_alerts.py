@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.calendar.square_off import LATE_NS, SILENCE_NS
-from mytrading.core.risk.state.alert_rows import alert_once, risk_alert
-from mytrading.core.risk.state.close_commands import signed_units
+from mytrading.core.risk.state.decision_rows import alert_once, risk_alert, signed_units
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import clock_time
 from mytrading.messages.enums import Product, Severity

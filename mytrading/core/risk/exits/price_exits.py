@@ -1,7 +1,6 @@
 """Exits that risk decides by itself: a price came to a stop, or the broker's books show a position without one.
 
-An old quote and a single reading end nothing, and a position is closed once for each reason, by a goal like every other
-exit. All functions read the state and change nothing.
+An old quote and a single reading end nothing, and a position is closed once for each reason. Functions only read.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release, stop_level
 from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED, UncoveredPosition, resting
 from mytrading.core.risk.runs.run_events import with_event
-from mytrading.core.risk.state.alert_rows import risk_alert
-from mytrading.core.risk.state.close_commands import buy_back, close, close_covering
+from mytrading.core.risk.state.decision_rows import buy_back, close, close_covering, risk_alert
 from mytrading.core.risk.state.orphan_hedges import guard_cause
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND
@@ -30,10 +28,7 @@ STOP_FAILED = "STOP_FAILED"
 
 
 def at_price(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
-    """A quote came: close those whose level it is at or beyond, where that is held here or the stop in doubt.
-
-    Without a level held here it costs one look-up.
-    """
+    """Close what a quote is at the level of or beyond, where risk holds that or the stop is in doubt."""
     guard = state.guard
     targets = _targets(state, instrument, now) if state.target_levels else ()
     if targets or (instrument not in state.stop_instruments and instrument not in guard.doubtful):
@@ -142,10 +137,7 @@ def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
 
 
 def _bare(state: RiskState, kind: str, bare: UncoveredPosition, position: Position, now: int) -> list[Any]:
-    """Alert after the patience that is due, close after twice that.
-
-    The exit is the router's to send: while the fate of a stop is unknown it waits there for the rule of ghosts.
-    """
+    """Alert after the patience that is due, close after twice that; the router waits for unknown stops."""
     uncovered, limits = kind == STOP_UNCOVERED, state.environment.limits
     patience = limits.bare_seconds if uncovered else limits.doubt_seconds
     seconds = (state.machine_ns - bare.since_ns) / SECOND

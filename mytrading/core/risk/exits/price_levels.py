@@ -1,8 +1,7 @@
 """Stops and targets that risk holds itself: their levels as journaled rows, and when a price has come to one.
 
-A level is fixed when the first entry of a position is admitted, neither later fills nor a restart move it, and the next
-position of the same owner has one of its own, whatever still closes the last one. A hedge has no target: closing it
-would leave what it covers bare.
+A level is fixed when the first entry of a position is admitted; neither later fills nor a restart move it. A hedge has
+no target: closing it would leave what it covers bare.
 """
 
 from __future__ import annotations
@@ -17,10 +16,7 @@ from mytrading.messages.orders import Position
 
 
 def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> list[LevelMoved]:
-    """Rows that fix target and stop (rupees, 0: none) of the position that an entry begins, or end the last one's.
-
-    None where the entry adds to a position that has its level.
-    """
+    """Rows that fix target and stop (rupees, 0: none) of the position that an entry begins; none if it adds."""
     key = entry.owner
     rows = []
     for levels, name, level in (
@@ -34,10 +30,7 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
 
 
 def _adds(state: RiskState, entry: PlaceEntry) -> bool:
-    """True if an entry adds to what its owner holds; none is admitted beside another that may still fill.
-
-    An exit that is not done yet says nothing: the router waits for its end before it sends the entry.
-    """
+    """True if an entry adds to what its owner holds, whatever exit is under way: the router lets that end first."""
     position = state.positions.get(entry.owner)
     held = (position.quantity or position.quantity_seen) if position is not None else 0
     return held * entry.side.sign > 0
@@ -101,8 +94,7 @@ def _is_in_use(state: RiskState, key: OwnerKey) -> bool:
 def stop_level(state: RiskState, key: OwnerKey) -> float:
     """The price at which the position of an owner is to be closed, held by risk or at the broker; 0 if none is known.
 
-    The level that it carries comes before the one under its owner. A stop at the broker counts for the side that it
-    closes alone.
+    The level that it carries comes before that of its owner; a stop at the broker counts for the side that it closes.
     """
     held, position = state.stop_levels.get(key, 0.0), state.positions.get(key)
     if held:

@@ -21,8 +21,7 @@ from mytrading.core.risk.pnl.equity_memory import (
     peak_name,
     times_name,
 )
-from mytrading.core.risk.state.alert_rows import risk_alert
-from mytrading.core.risk.state.close_commands import close_all, withdraw
+from mytrading.core.risk.state.decision_rows import close_all, risk_alert, withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
@@ -185,11 +184,7 @@ class Limits:
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
     def is_confirmed(self, limit: Limit, now: int) -> bool:
-        """True if a limit that seems to be reached is so by two quotes, or one quote moved it by little.
-
-        A second quote of the same instrument confirms `day.APART_NS` later. Where none comes for `day.ALONE_NS`, the
-        last price decides.
-        """
+        """True if two quotes show a limit reached, or one moved it by little; after `ALONE_NS` the last price alone."""
         doubt = self._money.doubt(limit.scope, now, gains=limit.kind is _TARGET_R, in_r=limit.kind in _IN_R)
         value = self.value(limit)
         if value is None:
@@ -202,10 +197,7 @@ class Limits:
         return signed - doubt >= limit.most - _CENT
 
     def text(self, limit: Limit) -> str:
-        """What was reached, with its numbers, and what follows.
-
-        Once an operator has ended a halt, the day stays without entries for what was reached.
-        """
+        """What was reached, with its numbers, and what follows; entries stay ended for the day after a resumed halt."""
         value, memory = self.value(limit) or 0.0, self._state.memory
         then, most = limit.format(memory.fired.get(limit.line, (value, 0))[0]), limit.most
         stands, bound = limit.format(value), limit.format(-most if limit.kind is _STOP_R else most)
@@ -263,10 +255,9 @@ class Limits:
         return rows
 
     def _look(self, touched: Iterable[Scope], now: int) -> list[Any]:
-        """Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot.
+        """Rows for limits that are reached: by no single quote, and by none while a leg waits for its first one.
 
-        After a start a limit is reached by nothing while a leg that it counts waits for its first quote, and at any
-        time by no single quote that moves it far.
+        Every quote of what is held comes here: a loss, which most limits are, is looked at on the spot.
         """
         rows: list[Any] = []
         known, sums = self._by_scope, self._money.sums

@@ -1,7 +1,7 @@
-"""What a day has brought, in rupees and in R, by owner, account and strategy: kept up, never added up again.
+"""Profit of a day in rupees and in R, by owner, account and strategy: kept up, never added up again.
 
-A price that is old or not positive moves nothing; what was last known stays. Whether all that is held has been quoted
-since this start is known besides (`is_priced`), and how much of a sum a single quote alone says (`doubt`).
+An old or not positive price moves nothing. Known besides: is all that is held quoted since this start (`is_priced`),
+and how much of a sum a single quote alone says (`doubt`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,7 @@ ALONE_NS = 2 * SECOND
 
 
 class ScopePnl(msgspec.Struct):
-    """Rupees of the day of an account or a strategy; each of its owners adds to it what it moves.
-
-    `gain` is what of them is more than the quotes of the moment before said.
-    """
+    """Rupees of the day of an account or a strategy; `gain` is what the quotes of the moment before did not say."""
 
     rupees: float = 0.0
     gain: float = 0.0
@@ -114,10 +111,7 @@ class DayPnl:
         return 0.0 if total is None else total.rupees
 
     def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
-        """How much of the profit (`gains`) or of the loss of a scope the newest quotes alone say; rupees or R.
-
-        Budget: 50 µs for 50 open legs, asked only where a limit seems to be reached.
-        """
+        """Rupees or R of the profit (`gains`) or loss of a scope that the newest quotes alone say (50 µs for 50 legs)."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
@@ -126,7 +120,7 @@ class DayPnl:
         return total
 
     def alone(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
-        """How much of what a position gained (`gains`) or lost its newest quote alone says, in rupees.
+        """Rupees of what a position gained (`gains`) or lost that its newest quote alone says.
 
         One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
         """
@@ -174,10 +168,9 @@ class DayPnl:
         return tuple(sorted(self.sums))
 
     def is_priced(self, scope: Scope, now: int) -> bool:
-        """True if each open leg of an account or a strategy was quoted since this start, or was waited for enough.
+        """True if each open leg of a scope was quoted since this start, or was waited for long enough.
 
-        Until then its profit is a sum of prices of different moments, which nothing may follow from. Budget: 10 µs
-        for 50 open legs in the first minute after a start, nothing later.
+        Until then its profit adds prices of different moments. Budget: 10 µs for 50 legs in the first minute.
         """
         quoted = self._quoted
         if quoted is None or now - self._began_ns >= PATIENCE_NS:
@@ -324,10 +317,7 @@ class DayPnl:
         return True
 
     def mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
-        """A price that was journaled, of what is long or short: a quote of before is worth no more, unless it says so.
-
-        While no journal is read again a mark says what the last quote said.
-        """
+        """A price that was journaled, of what is long or short: it replaces a quote of before that says otherwise."""
         if not 0.0 < price < math.inf:
             return
         self.marks[instrument, long] = price

@@ -1,7 +1,6 @@
 """What the limits of the day must not forget: equity and its peak, what was reached, halts, the last prices of a day.
 
-What survives a restart was journaled as a level; peaks seen since the last one are the only exception, a second's worth
-of them.
+All of it is journaled as levels; of peaks the last second may be missing.
 """
 
 from __future__ import annotations
@@ -51,10 +50,7 @@ class EquityMemory:
         return None if base is None else base + self.money.profit((ACCOUNT, account))
 
     def fall(self, scope: Scope, accounts: Iterable[str]) -> float | None:
-        """How far equity lies below its peak, as a fraction of it; a strategy's profit, of the equity of its accounts.
-
-        None while nothing is known of the equity.
-        """
+        """How far equity, or a strategy's profit, is below its peak, as a fraction of the equity; None if not known."""
         profit = self.money.profit(scope)
         if scope[0] == ACCOUNT:
             base = self.bases.get(scope[1])
@@ -81,10 +77,7 @@ class EquityMemory:
             self.peaks.setdefault((ACCOUNT, account), base)
 
     def raise_peaks(self, touched: Iterable[Scope], now: int) -> None:
-        """Notice new peaks of those whose profit moved, once all that they hold is priced.
-
-        A height counts as far as two quotes say it, each of its own moment: what one quote alone says is no peak.
-        """
+        """Keep new peaks of scopes whose profit moved and is priced, as far as quotes of two moments say them."""
         peaks, bases, sums = self.peaks, self.bases, self.money.sums
         for scope in touched:
             height = total.rupees - total.gain if (total := sums.get(scope)) is not None else 0.0

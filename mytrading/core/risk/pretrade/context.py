@@ -153,7 +153,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 class Rule(NamedTuple):
     """One row of the table. `check` gives the reason of a denial, or an empty string.
 
-    It is not evaluated while the context's `field` has its default: it could only be empty then.
+    It is not evaluated while `field` of the context has its default: it could only be empty then.
     """
 
     code: str

@@ -1,7 +1,4 @@
-"""What keeps entries waiting: a daemon or a server that is not well, a journal in doubt, bars that are missing.
-
-The answer is in words for an operator, and empty where nothing keeps them.
-"""
+"""What keeps entries waiting: daemons, servers, journals in doubt, missing bars. A text, empty if nothing does."""
 
 from __future__ import annotations
 
@@ -25,10 +22,7 @@ DOUBTED = "quarantine "
 
 
 def not_ready(state: RiskState, account: str) -> str:
-    """Which daemon or account keeps entries waiting, in words; empty if none.
-
-    What ails the account is told before that the reconciler is not ready for it: it names the cause.
-    """
+    """Which daemon or account keeps entries waiting, the cause before its effects; empty if none."""
     if state.doubted:
         return "a journal that risk reads is in doubt: see `mytrading alerts`, then `mytrading resume`"
     for name in NEEDED:
@@ -62,11 +56,7 @@ def bars_lacking(state: RiskState, signal: Signal, leg: Leg) -> str:
 
 
 def funds_unread(state: RiskState, account: str) -> str:
-    """Why it is not known what an account has free, empty if it is.
-
-    What was read more than `environment.funds_stale` (machine ns) ago is not known, whatever a reconciler says that
-    has begun again; 0: it never ages.
-    """
+    """Why it is not known what an account has free, empty if it is; funds age by `environment.funds_stale`."""
     funds, stale_ns = state.margin.funds.get(account), state.environment.funds_stale
     if funds is None:
         return "the broker has not reported its funds"
@@ -102,10 +92,7 @@ def armed(state: RiskState, strategy: str = "") -> Iterable[tuple[Position, floa
 
 
 def blind(state: RiskState, strategy: str, now: int) -> str:
-    """What keeps risk from seeing a price come to a stop that it holds for a strategy, in words; empty if nothing.
-
-    Only in continuous trading, and not before it lasted ten seconds.
-    """
+    """What keeps prices from a stop that risk holds, for ten seconds of continuous trading; empty if nothing."""
     environment = state.environment
     open_now = [
         (position, level)

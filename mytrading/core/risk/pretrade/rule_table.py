@@ -39,10 +39,9 @@ BASKET_BROKEN = Rule(
 def judge(
     case: PreTradeContext, always: tuple[tuple[str, Callable[[PreTradeContext], str]], ...] = _ALWAYS
 ) -> tuple[Denial, ...]:
-    """All denials of a case, in the order of the table; empty if it is admitted. Budget: 20 µs.
+    """All denials of a context, in the order of the table; empty if it is admitted. Budget: 20 µs.
 
-    Rules with a `field` are evaluated only where one comparison of all of these fields shows one that differs from its
-    default.
+    One comparison of all gated fields with their defaults tells which rules with a `field` are evaluated.
     """
     found = [Denial(code, text) for code, check in always if (text := check(case))]
     values = _FIELDS(case)

@@ -1,7 +1,6 @@
-"""Rules on what is there already: sizes of orders and positions, margin, other owners, and the day so far.
+"""Rules on what is there already: sizes, margin, other owners, and the day so far. Numbers stand in every reason.
 
-Numbers stand in every reason. A limit that `core/risk/limits/limits` found reached denies in the words it was recorded
-with. A count says whether a basket may begin and never breaks one that began; a limit of the day does.
+A count says whether a basket may begin and never breaks one that began; a limit of the day does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Rules on the order itself: what may be traded, as which product, in which quantity, on which quote, at which price.
-
-Numbers stand in every reason.
-"""
+"""Rules on the order: what may be traded, as which product, how much, on which quote, at which price; with numbers."""
 
 from __future__ import annotations
 

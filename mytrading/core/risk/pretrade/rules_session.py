@@ -1,7 +1,4 @@
-"""Rules on the moment: is everything ready, is trading allowed, is the exchange open, and the strategy's own times.
-
-Numbers stand in every reason.
-"""
+"""Rules on the moment: readiness, trading levels, trading hours, the strategy's own times. Numbers in every reason."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Where the stop of an entry lies: its trigger, the limit beyond it, or why there can be none.
 
-A level is rounded so that it triggers later, never earlier, and no order is planned that the exchange would refuse: a
-stop that cannot rest inside its price band is held by risk.
+A level is rounded so that it triggers later, never earlier; one that cannot rest in its price band is held by risk.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ class PriceBand(NamedTuple):
 
 
 def who_holds(case: PreTradeContext) -> StopPlan:
-    """Who holds the stop of this entry; an owner without a configuration is guarded at the broker.
+    """Who holds the stop of this entry: whoever guards the position it adds to, else as configured, else the broker.
 
     Risk holds it where it cannot rest there, and that of a bought leg which covers a sold one: the exchange would close
-    the cover first. What is added to a position is guarded by whoever guards that.
+    the cover first.
     """
     if case.guard is not None:
         return case.guard
@@ -63,11 +62,7 @@ def who_holds(case: PreTradeContext) -> StopPlan:
 
 
 def stop_of(case: PreTradeContext) -> StopLevels | str:
-    """The stop that an entry of this case needs, or the reason why there can be none; empty if nothing is asked for.
-
-    The level is that of the signal's leg, else the strategy's `stop_loss`, else the default of the risk limits. A hedge
-    has one too, for the time when it hedges nothing any more.
-    """
+    """The stop of an entry, by its leg, strategy or the default; why there can be none; empty if none is asked for."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if problem := _level_problem(case, case.instrument):
@@ -143,10 +138,7 @@ def _prices(case: PreTradeContext) -> tuple[float, float | None]:
 
 
 def _nearest(case: PreTradeContext, entry: Side) -> float:
-    """The price that comes first to a stop: what the entry is valued at, or the last price, which triggers it.
-
-    A stop-limit entry is not filled before the price has come to its own trigger.
-    """
+    """The price that comes first to a stop: the trigger of a stop-limit entry, its value, or the last price."""
     if case.leg.order_type is OrderType.SL and case.leg.trigger_price > 0:
         return case.leg.trigger_price
     last = case.quote.ltp if case.quote is not None and case.quote.ltp > 0 else case.price

@@ -1,8 +1,7 @@
 """Is every position that needs a stop at the broker covered there? Judged on the broker's own books alone.
 
-A book says something of an instrument only if its reading began after the last event of its orders, and only two that
-say the same are believed. What the router has on its way, or does not know the fate of, is its own to settle, but not
-for ever: every reading without the stop is counted as doubt until one shows it.
+A book counts for an instrument only if its reading began after the last event of its orders, and two must agree.
+Every reading without the stop, whatever the router has on its way, is counted as doubt until one shows it.
 """
 
 from __future__ import annotations
@@ -49,10 +48,8 @@ class UncoveredPosition(NamedTuple):
 
 
 class _Sighting(msgspec.Struct):
-    """What the books showed in a row, and since when: of a sighting the end of the second reading, 0 before it.
-
-    Of a doubt the end of the first; `again` once there was a second.
-    """
+    """What the books showed in a row: since the end of the second reading (0 before), of a doubt of the first (`again`:
+    there was a second)."""
 
     owned: int
     covered: int
@@ -184,11 +181,7 @@ class StopCoverage:
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def missed(self) -> list[OwnerKey]:
-        """Those of them whose newest reading began after the last report of a stop that rests: it is not there.
-
-        A reading from before says nothing of that stop: the next one tells, and until then prices are the stop's to
-        watch.
-        """
+        """Those of them whose newest reading began after the last report of a stop that rests: it is not there."""
         return [key for key in self.in_doubt() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
     def doubts(self) -> list[UncoveredPosition]:

@@ -1,15 +1,15 @@
 """Futures that near their expiry move to the next contract: the same side and quantity, one leg after the other.
 
-A roll is a row, `Rolled`, so a restart goes on where it was; its orders have ids derived from it, so none is sent
-twice. While it is under way the intent behind the position rests, unless that wants something else: then the roll is
-given up, and the intent decides. The leg that goes second is ordered only once the broker shows the first one done,
-whatever failed or was restarted in between.
+A roll is a row, so a restart goes on where it was; its orders have ids derived from it. While it is under way the
+intent behind the position rests, unless that wants something else: then the roll is given up. The second leg is
+ordered only once the broker shows the first one done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from itertools import count
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -20,8 +20,7 @@ from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import not_ready
-from mytrading.core.risk.state.alert_rows import alert_once, risk_alert
-from mytrading.core.risk.state.close_commands import close, goal_id, signed_units, withdraw
+from mytrading.core.risk.state.decision_rows import alert_once, close, goal_id, risk_alert, signed_units, withdraw
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import MINUTE, SECOND
@@ -42,7 +41,6 @@ QUOTE_PATIENCE_NS = 120 * SECOND
 PATIENCE_NS = 120 * SECOND
 """Market time from the moment at which rolls begin in which a server or book that is not ready yet is no news."""
 _ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
-LEVEL, LIMIT, READINESS, POSITION = BLOCKER_KINDS = ("level", "limit", "readiness", "position")
 NEEDED = frozenset(
     {
         "NOT_READY", "WRONG_MODE", "HALTED", "REDUCING", "DISK_LOW", "INSTRUMENT_HALTED", "POSITION_IN_DOUBT",
@@ -64,7 +62,10 @@ def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most:
 
 
 class RollBlocker(NamedTuple):
-    """What keeps a roll from beginning: its kind, and why. One that `passes` by itself is reported once it lasts."""
+    """What keeps a roll from beginning: its kind (level, limit, readiness or position), and why.
+
+    One that `passes` by itself is reported once it lasts.
+    """
 
     kind: str
     why: str
@@ -72,7 +73,7 @@ class RollBlocker(NamedTuple):
 
 
 class Rollover:
-    """Asks the state, changes nothing."""
+    """Reads the state, changes nothing."""
 
     def __init__(self, state: RiskState, entries: EntryPlanner, limits: Limits) -> None:
         self._state, self._environment = state, state.environment
@@ -101,40 +102,40 @@ class Rollover:
 
     def ahead(self, intent: Intent, account: str, now: int) -> list[Any]:
         """Rows by which an intent for a contract that would be rolled at once goes to the next one from the start."""
-        rule, of = self._rule(intent.signal.strategy), intent.signal.product_of
+        signal, rule = intent.signal, self._rule(intent.signal.strategy)
         if rule is None or account in intent.spent:
             return []
-        legs = (leg for leg in intent.in_account(account).legs if of(leg) is not Product.MIS)
-        rows = (self._ahead(intent, leg, account, rule, now) for leg in legs)
-        return [row for row in rows if row is not None]
+        rows: list[Any] = []
+        for leg in intent.in_account(account).legs:
+            near, product = self._environment.instruments.get(leg.instrument), signal.product_of(leg)
+            if near is None or product is Product.MIS or not self._is_near(near, rule, now):
+                continue
+            held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
+            if held or self._state.coming_units(signal.strategy, near.id, account):
+                continue
+            if (far := self._next(near)) is not None:
+                rows.append(
+                    Rolled(
+                        cause=content_id("ahead", account, signal.strategy, near.id, self._environment.today(now)),
+                        account=account,
+                        strategy=signal.strategy,
+                        product=product,
+                        near=near.id,
+                        far=far.id,
+                        quantity=0,
+                        watch=signal.watch,
+                        phase="done",
+                        at_ns=now,
+                    )
+                )
+        return rows
 
-    def _ahead(self, intent: Intent, leg: Leg, account: str, rule: RollRule, now: int) -> Rolled | None:
-        near, signal, calendar = (
-            self._environment.instruments.get(leg.instrument),
-            intent.signal,
-            self._environment.calendar,
-        )
-        if near is None or near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
-            return None
-        held = self._state.units_of(signal.strategy, signal.watch, near.id, account)
-        if held or self._state.coming_units(signal.strategy, near.id, account):
-            return None
-        left = days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days)
-        far = self._next(near) if left <= rule.days else None
-        if far is None:
-            return None
-        return Rolled(
-            cause=content_id("ahead", account, signal.strategy, near.id, self._environment.today(now)),
-            account=account,
-            strategy=signal.strategy,
-            product=signal.product_of(leg),
-            near=near.id,
-            far=far.id,
-            quantity=0,
-            watch=signal.watch,
-            phase="done",
-            at_ns=now,
-        )
+    def _is_near(self, near: Instrument, rule: RollRule, now: int) -> bool:
+        """True of a future that expires within the days of the rule."""
+        calendar = self._environment.calendar
+        if near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
+            return False
+        return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
 
     def _begin(self, position: Position, now: int) -> list[Any]:
         near, rule = self._environment.instruments.get(position.instrument), self._rule(position.strategy)
@@ -145,7 +146,13 @@ class Rollover:
         if before is not None and self._environment.today(before.at_ns) == self._environment.today(now):
             return []
         if blocker := self._blocker(position):
-            return [] if self._is_early(blocker, near.exchange, now) else self._report_blocker(position, blocker, now)
+            young = self._state.machine_ns < self._environment.patient_until
+            if blocker.passes and (young or now < self._first_ns(near.exchange, now) + PATIENCE_NS):
+                return []
+            name = _blocker_name(position, blocker.kind, self._environment.today(now))
+            what = f"the roll over of {near.id} in {position.account} is due and does not begin: {blocker.why}"
+            alert = risk_alert(CODE, Severity.WARNING, _subject(position), what, now)
+            return alert_once(self._state, name, float(position.quantity), alert)
         far = self._next(near)
         cause = content_id("roll", *key, position.opened_ns, self._environment.today(now))
         roll = Rolled(
@@ -170,24 +177,18 @@ class Rollover:
 
     def _is_due(self, position: Position, near: Instrument, rule: RollRule, now: int) -> bool:
         """True of an overnight position near its expiry that nothing closes, in session past its first minutes."""
-        if near.kind is not InstrumentKind.FUT or position.product is Product.MIS or not position.quantity:
+        if position.product is Product.MIS or not position.quantity:
             return False
         if position.owner in self._state.closing or position.strategy in self._state.leaving:
             return False
         if not self._environment.is_open(near.exchange, now) or now < self._first_ns(near.exchange, now):
             return False
-        calendar = self._environment.calendar
-        return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
+        return self._is_near(near, rule, now)
 
     def _first_ns(self, exchange: str, now: int) -> int:
         """Market time from which rolls begin today."""
         session = self._environment.calendar.session(exchange, self._environment.calendar.trading_day(now))
         return session.open_ns + self._environment.limits.avoid_first_minutes * MINUTE if session is not None else 0
-
-    def _is_early(self, blocker: RollBlocker, exchange: str, now: int) -> bool:
-        """True while what passes by itself is no news: risk has just started, or the session."""
-        young = self._state.machine_ns < self._environment.patient_until
-        return blocker.passes and (young or now < self._first_ns(exchange, now) + PATIENCE_NS)
 
     def _rule(self, strategy: str) -> RollRule | None:
         run = self._environment.strategies.get(strategy)
@@ -206,11 +207,11 @@ class Rollover:
         """What keeps a due roll from beginning; what an operator or the next day must end comes before what passes."""
         level, why = self._state.level(position.account)
         if level is not TradingLevel.NORMAL:
-            return RollBlocker(LEVEL, f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
+            return RollBlocker("level", f"trading is at {level}{f', {why}' if why else ''}; resume to let it begin")
         if limit := self._limited(position.account, position.strategy):
-            return RollBlocker(LIMIT, limit)
+            return RollBlocker("limit", limit)
         if unready := not_ready(self._state, position.account):
-            return RollBlocker(READINESS, f"not ready: {unready}; it begins as soon as that is well", passes=True)
+            return RollBlocker("readiness", f"not ready: {unready}; it begins as soon as that is well", passes=True)
         doubt, coming = "", self._state.coming_units(position.strategy, position.instrument, position.account)
         if position.confidence is not Confidence.CONFIRMED:
             doubt = f"the position is {position.confidence}"
@@ -218,18 +219,11 @@ class Rollover:
             doubt = f"{position.quantity} units are booked and {position.quantity_seen} were seen"
         elif coming:
             doubt = f"an order may still bring {coming} units"
-        return RollBlocker(POSITION, f"{doubt}; it begins as soon as that is settled", passes=True) if doubt else None
+        return RollBlocker("position", f"{doubt}; it begins as soon as that is settled", passes=True) if doubt else None
 
     def _limited(self, account: str, strategy: str) -> str:
-        """Which limit of the day was reached, empty if none: what is brought again after it would be new risk."""
+        """The limits of the day that were reached, empty if none: what is brought again after one is new risk."""
         return "; ".join(self._limits.reached(account, strategy).values())
-
-    def _is_alerted(self, position: Position, today: str) -> bool:
-        """True while a roll is kept from beginning by what was alerted today."""
-        if all(_blocker_name(position, kind, today) not in self._state.levels for kind in BLOCKER_KINDS):
-            return False
-        found = self._blocker(position)
-        return found is not None and _blocker_name(position, found.kind, today) in self._state.levels
 
     # going on
 
@@ -238,7 +232,11 @@ class Rollover:
         near = self._state.positions.get(roll.near_owner)
         held = signed_units(near) if near is not None else 0
         ours = roll.goal in self._state.issued
-        if why := self._ended(roll, ours=ours, held=held):
+        if roll.strategy in self._state.leaving or (roll.near_owner in self._state.closing and not ours and held):
+            why = f"{roll.near} is being closed"
+        else:  # after a limit a roll whose near leg already follows the far one goes on
+            why = "" if roll.first == "far" and ours else self._limited(roll.account, roll.strategy)
+        if why:
             return [*self._take_back(roll, now), *self._give_up(roll, why, now)]
         if self._unwanted(roll):
             return self._give_up(roll, "the signal behind it wants something else", now, quiet=True)
@@ -256,34 +254,19 @@ class Rollover:
             return [replace(roll, phase="done", note="", at_ns=now)]
         if self._state.coming_units(roll.strategy, roll.far, roll.account):
             return []
-        there = self._held(roll.far_owner)
-        if there != roll.base + roll.quantity:
+        if self._held(roll.far_owner) != roll.base + roll.quantity:
             return self._order(roll, now)
         return self._close(roll, near) if held else [replace(roll, phase="done", note="", at_ns=now)]
 
     def _order(self, roll: Rolled, now: int) -> list[Any]:
-        tries = self._tries(roll)
+        names = (client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, number) for number in count())
+        tries, name = next((n, name) for n, name in enumerate(names) if name not in self._state.issued)
         if tries >= TRIES:
             back = self._take_back(roll, now) if roll.first == "far" else []
             return [*back, *self._give_up(roll, f"{TRIES} orders for {roll.far} ended unfilled{self._gone(roll)}", now)]
-        signal = self._signal(roll, now)
-        found = self._entries.for_roll(signal, roll.account, NEEDED, now)
-        if isinstance(found, tuple):
-            return self._note(roll, found, now)
-        name = client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, tries)
-        return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
-
-    def _gone(self, roll: Rolled) -> str:
-        """What an operator must know where the near leg went first: what was held is not, or not all of it."""
-        there = self._held(roll.far_owner) - roll.base
-        if self._held(roll.near_owner):
-            return ""
-        return f"; {roll.near} is closed, and {there} of {roll.quantity} units are held of {roll.far}"
-
-    def _signal(self, roll: Rolled, now: int) -> Signal:
-        """What the roll intents for, so that the far leg is judged, valued and guarded as an entry is."""
+        # the far leg is judged, valued and guarded as the entry of a signal is
         lots = (roll.base + roll.quantity) // self._environment.lot_of(roll.far)
-        return Signal(
+        signal = Signal(
             id=roll.cause,
             strategy=roll.strategy,
             watch=roll.watch,
@@ -296,6 +279,17 @@ class Rollover:
             legs=(Leg(instrument=roll.far, lots=lots),),
             reason=f"roll over from {roll.near}",
         )
+        found = self._entries.for_roll(signal, roll.account, NEEDED, now)
+        if isinstance(found, tuple):
+            return self._wait(roll, found, now)
+        return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
+
+    def _gone(self, roll: Rolled) -> str:
+        """What an operator must know where the near leg went first: what was held is not, or not all of it."""
+        there = self._held(roll.far_owner) - roll.base
+        if self._held(roll.near_owner):
+            return ""
+        return f"; {roll.near} is closed, and {there} of {roll.quantity} units are held of {roll.far}"
 
     def _close(self, roll: Rolled, near: Position | None) -> list[Any]:
         if near is None:
@@ -317,51 +311,36 @@ class Rollover:
             rows += close(self._state, far, cause, "roll over given up", 0)
         return rows
 
-    def _ended(self, roll: Rolled, *, ours: bool, held: int) -> str:
-        """Why a roll under way is given up; after a limit one whose near leg already follows the far one goes on."""
-        if roll.strategy in self._state.leaving or (roll.near_owner in self._state.closing and not ours and held):
-            return f"{roll.near} is being closed"
-        return "" if roll.first == "far" and ours else self._limited(roll.account, roll.strategy)
-
     def _unwanted(self, roll: Rolled) -> bool:
         intent = self._state.intents.get((roll.strategy, roll.watch))
         if intent is None or intent.signal.keeps:
             return False
         return intent.target(roll.far, roll.account) * roll.quantity <= 0
 
-    def _tries(self, roll: Rolled) -> int:
-        count = 0
-        while client_order_id(roll.account, roll.cause, Purpose.ROLL, roll.far, 0, count) in self._state.issued:
-            count += 1
-        return count
-
     def _held(self, owner: OwnerKey) -> int:
         position = self._state.positions.get(owner)
         return position.quantity if position is not None else 0
 
-    # telling
+    # alerts
 
     def alert_subjects(self, now: int) -> set[str]:
-        """Subjects of which an alert is to stand: rolls that wait, were given up today, or may not begin."""
-        today = self._environment.today(now)
-        rolls = self._state.rolls.values()
-        told = {
+        """Subjects of lasting alerts: rolls that wait, were given up today, or may not begin."""
+        today, levels = self._environment.today(now), self._state.levels
+        found = {
             subject_of(roll)
-            for roll in rolls
+            for roll in self._state.rolls.values()
             if (roll.phase == "begun" and roll.note)
             or (roll.phase == "given_up" and self._environment.today(roll.at_ns) == today)
         }
-        return told | {_subject(one) for one in self._state.open_positions() if self._is_alerted(one, today)}
+        due = [name for name in levels if name.startswith("roll_due ")]
+        for position in self._state.open_positions() if due else ():
+            blocker = self._blocker(position) if any(_subject(position) in name for name in due) else None
+            if blocker is not None and _blocker_name(position, blocker.kind, today) in levels:
+                found.add(_subject(position))
+        return found
 
-    def _report_blocker(self, position: Position, blocker: RollBlocker, now: int) -> list[Any]:
-        """An alert once a day for each position and kind."""
-        name = _blocker_name(position, blocker.kind, self._environment.today(now))
-        text = f"the roll over of {position.instrument} in {position.account} is due and does not begin: {blocker.why}"
-        alert = risk_alert(CODE, Severity.WARNING, _subject(position), text, now)
-        return alert_once(self._state, name, float(position.quantity), alert)
-
-    def _note(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
-        """A roll that is denied waits; each reason is told once."""
+    def _wait(self, roll: Rolled, denied: tuple[Denial, ...], now: int) -> list[Any]:
+        """A roll that is denied waits, with an alert once for each reason."""
         early = now - roll.at_ns < QUOTE_PATIENCE_NS and all(denial.code in _ON_ITS_WAY for denial in denied)
         if roll.note == denied[0].code or early:
             return []
@@ -375,9 +354,8 @@ class Rollover:
         ended = replace(roll, phase="given_up", note=why, at_ns=now)
         if quiet:
             return [ended]
-        text = (
-            f"the roll over from {roll.near} to {roll.far or 'the next contract'} in {roll.account} was given up: {why}"
-        )
+        far = roll.far or "the next contract"
+        text = f"the roll over from {roll.near} to {far} in {roll.account} was given up: {why}"
         return [ended, risk_alert(CODE, Severity.CRITICAL, subject_of(roll), text, now)]
 
 

@@ -1,8 +1,7 @@
 """A run of a strategy and its arithmetic: legs, trailing stops, the prices between which no rule applies, its levels.
 
-A run's stop trails its profit in rupees: it waits until that exceeds the activation, then follows the peak; with
-`from_entry` it begins at once, below what the entry cost. A leg's stop trails its price. A stop never loosens, whatever
-the profit, the size or the configuration does. Nothing here knows the state of risk or the time.
+A run's stop trails its profit in rupees, once that exceeds the activation or `from_entry`; a leg's stop trails its
+price. A stop never loosens, whatever the profit, the size or the configuration does.
 """
 
 from __future__ import annotations
@@ -27,10 +26,7 @@ EXACT = 1e-6
 
 
 class RunBasis(NamedTuple):
-    """What a run holds, all accounts together: `units` of one complete set, `premium` its net cost in rupees.
-
-    The premium is positive for what was bought and negative for what was sold.
-    """
+    """What a run holds in all accounts: `units` of one complete set, and its net cost in rupees (sold: negative)."""
 
     units: int = 0
     premium: float = 0.0

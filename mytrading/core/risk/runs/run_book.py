@@ -1,8 +1,7 @@
 """The runs of strategies: what each holds in all its accounts, its profit, its trailing stop, and rules that applied.
 
 A run lasts from a strategy's first entry after flat until flat. Profits count confirmed quantities, at bid and ask
-where both are there. An old price, or none, of one leg says nothing about the whole, so there is no profit then, and
-nothing that depends on it moves.
+where both are there; an old price, or none, of one leg leaves no profit, and nothing that depends on it moves.
 """
 
 from __future__ import annotations
@@ -204,10 +203,7 @@ class RunBook:
         return self._ordered(position.strategy)
 
     def _begin(self, position: Position, name: str) -> Run:
-        """The run that a position begins; one of an earlier run that fills late is in the run that is there.
-
-        Entries that follow are of this run, whichever was the newest before.
-        """
+        """The run that a position begins, whichever was the newest before; later entries are of it."""
         rules = self._rules(position.strategy)
         opened_ns = position.opened_ns or position.updated_ns
         trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled

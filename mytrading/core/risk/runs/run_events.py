@@ -1,8 +1,4 @@
-"""Events of exits: what a rule of a run leads to, with its alert and what is closed, and stops of single positions.
-
-The event and what it closes are decided together, so that neither is ever there without the other. An event of a
-position names its round trip, so that each stop of it is recorded once, whatever is repeated.
-"""
+"""Events of exits, each with what it closes: rules of runs, and stops of single positions, once a round trip."""
 
 from __future__ import annotations
 
@@ -11,8 +7,7 @@ from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.runs.run import Run, RunLeg, fired_name, run_id_of
-from mytrading.core.risk.state.alert_rows import risk_alert
-from mytrading.core.risk.state.close_commands import close_all, close_covering, withdraw
+from mytrading.core.risk.state.decision_rows import close_all, close_covering, risk_alert, withdraw
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.time import SECOND

@@ -1,8 +1,7 @@
 """What ends a strategy's run, or one leg of it: losses, profits, trailing stops, trends and times.
 
-A run is all that a strategy holds, in all its accounts. Prices are judged on every quote of what is held, times by the
-clock. A rule applies once to a run (a leg's rule once to a round trip of the leg), leaves an event, and holds again
-for the next run; what it closes stays closed until the run is flat.
+A run is all that a strategy holds, in all its accounts. A rule applies once to a run (a leg's rule once to a round
+trip), leaves an event, and holds again for the next run; what it closes stays closed until the run is flat.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, R
 from mytrading.core.risk.runs.run_book import RunBook
 from mytrading.core.risk.runs.run_events import Breach, RunEvents, trip_of
 from mytrading.core.risk.runs.trend_series import RunSeries, trend_turn
-from mytrading.core.risk.state.close_commands import withdraw
+from mytrading.core.risk.state.decision_rows import withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState, is_stale
 from mytrading.core.text.money import rupees
@@ -150,10 +149,7 @@ class RunRules:
     def _is_sure(
         self, run: Run, now: int, profit: float, level: float, *, gains: bool = False, span: float = 0.0
     ) -> bool:
-        """True if two quotes say that a run's profit has come to a level, or one quote moved it by little of the way.
-
-        The way is what lies between the level and nothing, or `span`.
-        """
+        """True if two quotes say that a profit has come to a level, or one moved it by little of the way there."""
         doubt = self.books.doubt(run, now, gains=gains)
         if doubt <= PLAUSIBLE * (span or abs(level)):
             return True
@@ -379,10 +375,7 @@ def is_over(strategy: StrategyRun, instrument: str, product: Product, environmen
 
 
 def counts(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
-    """True if a time of day (seconds) lies in today's session of the instrument's exchange, or after it.
-
-    On a holiday none does; in an evening session those of an ordinary day lie before its open, and mean nothing.
-    """
+    """True if a time of day (seconds) lies in, or after, today's session of the instrument's exchange."""
     calendar, exchange = environment.calendar, instrument.partition(":")[0]
     if exchange not in calendar.exchanges:
         return True

@@ -1,8 +1,7 @@
-"""Supertrend exits and the bars behind them: of watched instruments, and of the combined premium of what a run holds.
+"""Supertrend exits and the confirmed bars behind them: of instruments, and of the combined premium of what a run holds.
 
-The premium is that of one complete set of the legs, credit or debit counted positive as it was at entry. A price of the
-premium exists only while every leg has a fresh quote; when the legs change their proportions, its bars begin again.
-Only confirmed bars count.
+The premium is that of one complete set of the legs, credit or debit counted positive as it was at entry. It has a price
+only while every leg has a fresh quote; when the legs change their proportions, its bars begin again.
 """
 
 from __future__ import annotations
@@ -139,10 +138,7 @@ def _key(strategy: str, rule: TrendRule) -> tuple[str, str]:
 
 
 def _ratio(run: Run) -> Ratio:
-    """Signed units of each instrument in one complete set, by instrument; positive is what counts as premium.
-
-    What was sold counts positive if the run was entered for a credit, what was bought if for a debit.
-    """
+    """Signed units of each instrument in one set; sold ones count positive after entry for a credit."""
     units: dict[str, int] = {}
     net = 0.0
     for leg in run.legs.values():

@@ -1,7 +1,4 @@
-"""The sums of the command line: lots for a typed margin, a risk per trade, or so many lots in orders.
-
-The lots come from the functions that risk sizes with, so that a calculator never promises what an intent does not get.
-"""
+"""The sums of the command line, made with the functions that risk sizes with."""
 
 from __future__ import annotations
 

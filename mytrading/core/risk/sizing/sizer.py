@@ -1,7 +1,6 @@
 """How many lots each leg of an intent gets in an account: as wanted, by risk, or by a share of the account's margin.
 
-An account that cannot pay for one lot is left out with a reason, and no other account is touched by that: lots that are
-shared are never more than were wanted.
+An account that cannot pay for one lot is left out with a reason; that changes no other account.
 """
 
 from __future__ import annotations
@@ -15,12 +14,14 @@ from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, Source, shar
 from mytrading.core.risk.pretrade.context import Denial
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import (
+    FreeFunds,
     LotMultiple,
     basket_cost,
     entry_price,
     is_bought_only,
     lots_at_risk,
     plan_by_margin,
+    plan_profiles,
     reference_price,
     shared,
     side_of,
@@ -28,7 +29,6 @@ from mytrading.core.risk.sizing.lots import (
     unit_lots,
 )
 from mytrading.core.risk.sizing.margin_check import MarginCheck
-from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.core.text.money import rupees
@@ -65,10 +65,7 @@ class Sizer:
         return run.sizing if run is not None else SizingRule()
 
     def waits(self, intent: Intent, account: str, now: int) -> bool:
-        """True while the broker has not said what an account has, and the intent is sized by that.
-
-        Lots that are shared by free margin wait for a while for what the other accounts have.
-        """
+        """True while a size needs funds of the account, or for a while of those that share, that are not known."""
         if account in intent.sized:
             return False
         rule = self.rule_of(intent)

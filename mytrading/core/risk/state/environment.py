@@ -1,7 +1,4 @@
-"""What risk decides with besides its state: limits, strategies, accounts, the calendar and today's contracts.
-
-The daemon replaces `instruments` and `master` when contracts change; nothing here learns from messages.
-"""
+"""What risk decides with besides its state: limits, strategies, accounts, the calendar and today's contracts."""
 
 from __future__ import annotations
 
@@ -120,10 +117,7 @@ class RiskEnvironment:
         return bool(begins) and now >= begins
 
     def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
-        """Market time at which what a strategy holds there is closed today; 0 if the clock closes nothing of it.
-
-        MIS and what an intraday strategy holds is always closed, the rest where the strategy names a time.
-        """
+        """Market time at which the clock closes what a strategy holds there today; 0 if it closes nothing of it."""
         own, intraday = self._hours_of(strategy, product)
         return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)
 
@@ -149,7 +143,7 @@ def _with_one_square_off(run: StrategyRun) -> StrategyRun:
 
 
 def watch_for(run: StrategyRun | None, instrument: str) -> str | None:
-    """The one watched instrument whose trade rules lead to `instrument`; `UNKNOWN_WATCH` if that is none or several.
+    """The watched instrument whose trade rules lead to `instrument`; `UNKNOWN_WATCH` if that is none or several.
 
     None where it makes no difference: a strategy that watches one instrument, or none that is known.
     """

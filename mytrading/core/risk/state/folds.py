@@ -1,7 +1,4 @@
-"""How risk learns: `fold` takes every row that concerns it into its state, and is the only writer.
-
-What must survive a restart comes from journaled rows; quotes, heartbeats and health are learnt again.
-"""
+"""How risk learns: `fold` takes every row that concerns it into its state, and is the only writer."""
 
 from __future__ import annotations
 
@@ -358,10 +355,7 @@ def _take_from_parent(state: RiskState, order: Order) -> None:
 
 
 def _forget_booked(state: RiskState, order: Order) -> None:
-    """An ended order counts until all it filled stands in its position: the two arrive one after the other.
-
-    What was booked is remembered, since an order that was cancelled in part may fill further, late.
-    """
+    """Forget an ended order once all it filled is in its position; `booked` stays, since it may fill further, late."""
     if not state.remaining(order):
         state.orders.pop(order.client_order_id, None)
 
@@ -504,10 +498,7 @@ def _beat(state: RiskState, row: Heartbeat) -> None:
 
 
 def _quote(state: RiskState, row: Quote) -> None:
-    """A quote takes the place of the one before unless it has no price, or is older.
-
-    What is held is valued by it within a collar of its last price, which the feed has judged.
-    """
+    """Take a quote that has a price and is not older; what is held is valued within a collar of its last price."""
     name = row.instrument
     known = state.quotes.get(name)
     if not 0.0 < row.ltp < math.inf or (known is not None and row.market_ns < known.market_ns):

@@ -1,7 +1,4 @@
-"""A dict of orders or positions that also keeps them by strategy and by instrument.
-
-A group has its items in the order in which they stand in the dict.
-"""
+"""A dict of orders or positions that also keeps them, in its order, by strategy and by instrument."""
 
 from __future__ import annotations
 

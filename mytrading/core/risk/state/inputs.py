@@ -1,7 +1,6 @@
-"""Which messages enter risk, and by their type how: journaled inputs and observed levels.
+"""Which messages enter risk: a journaled input is decided on and written; an observed level is applied alone.
 
-A journaled input is applied, decided on and written with what follows from it. An observed level replaces the one known
-before; it is applied alone and never written, since its sender repeats it after a restart.
+A level replaces the one known before, and its sender repeats it after a restart.
 """
 
 from __future__ import annotations

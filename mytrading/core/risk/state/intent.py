@@ -1,7 +1,4 @@
-"""The intent of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed.
-
-Reading an intent changes nothing; what becomes of it is learnt in `core/risk/state/folds`.
-"""
+"""The intent of a strategy, and how it counts in an account: its legs there, their lots, what it wants closed."""
 
 from __future__ import annotations
 
@@ -14,32 +11,26 @@ from mytrading.messages.signals import Leg, Signal
 
 
 class Intent(msgspec.Struct, kw_only=True):
-    """The intent of a strategy for one watched instrument.
-
-    `settled`: nothing more is to be entered for it, `ended`: nor in these accounts. `given_up`: accounts in which
-    nothing of it is to be held either. `since_ns`: when this same position was first wanted. `spent`: accounts in
-    which it was held since then, and something else than this intent closed it, last at `spent_ns`. `lost`: sold legs
-    that were stopped out while others of the basket stayed, by account, instrument and when they were opened. `sized`:
-    the lots of each leg in the accounts where they are not those of the signal. `moved`: by account, contracts that
-    were rolled over to others. `kin`: earlier intents of the same value and terms, whose entries are this one's.
-    `entered`: an entry was ordered for it, in whichever account, so that it is counted among the entries. `begun_as`:
-    earlier intents of several legs, the same in value and terms, that ordered some and were repeated before they had
-    them all: it goes on with theirs.
-    """
+    """The intent of a strategy for one watched instrument."""
 
     signal: Signal
-    settled: bool = False
-    ended: set[str] = msgspec.field(default_factory=set)
-    given_up: set[str] = msgspec.field(default_factory=set)
-    spent: set[str] = msgspec.field(default_factory=set)
+    settled: bool = False  # nothing more is to be entered for it
+    ended: set[str] = msgspec.field(default_factory=set)  # nor in these accounts
+    given_up: set[str] = msgspec.field(default_factory=set)  # accounts in which nothing of it is to be held either
+    spent: set[str] = msgspec.field(default_factory=set)  # accounts in which something else closed what it held
     spent_ns: int = 0
     lost: set[tuple[str, str, int]] = msgspec.field(default_factory=set)
-    since_ns: int = 0
+    """Sold legs that were stopped out while others of the basket stayed: account, instrument, when opened."""
+    since_ns: int = 0  # when this same position was first wanted
     sized: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
+    """Lots of each leg in the accounts where they are not those of the signal."""
     moved: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    """By account, contracts that were rolled over to others."""
     kin: set[str] = msgspec.field(default_factory=set)
-    entered: bool = False
+    """Earlier intents of the same value and terms, whose entries are this one's."""
+    entered: bool = False  # an entry was ordered for it, in whichever account
     begun_as: set[str] = msgspec.field(default_factory=set)
+    """Earlier ones of its `kin` that ordered some of several legs before they were repeated: it goes on with theirs."""
     legs: tuple[Leg, ...] = ()
     """The legs that want a position, which follow from the signal."""
 

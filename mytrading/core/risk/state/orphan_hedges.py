@@ -1,7 +1,4 @@
-"""Legs that are left alone: hedges whose sold leg was stopped out, and sold legs whose cover was.
-
-As long as anything sold is held beside them, hedges stay; only the end of the last makes orphans of them.
-"""
+"""Legs that are left alone: hedges whose last sold leg was stopped out, and sold legs whose cover was."""
 
 from __future__ import annotations
 

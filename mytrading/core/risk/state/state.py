@@ -49,10 +49,7 @@ class BasketReserve(NamedTuple):
 
 
 class EntryCounters:
-    """Counts that entries are judged by: data coverage, cancels by account, and losses in a row.
-
-    `losses` are counted by account and strategy, with the market time at which the last one closed.
-    """
+    """Counts of the day: data coverage, cancels by account, losses in a row (and the last) by account and strategy."""
 
     def __init__(self) -> None:
         self.cancels: dict[str, int] = {}
@@ -229,10 +226,7 @@ class RiskState:
         return [order for order in self.coming_entries(strategy, watch) if order.state not in FREED]
 
     def by_watch(self) -> tuple[dict[Place, list[Position]], dict[Place, list[Order]]]:
-        """What `held` and `live_entries` give, by strategy and watched instrument; places without any are left out.
-
-        What is bound to nothing stands at None: it belongs to each watched instrument of its strategy.
-        """
+        """What `held` and `live_entries` give, by strategy and watched instrument; at None what is bound to nothing."""
         held: dict[Place, list[Position]] = {}
         live: dict[Place, list[Order]] = {}
         bound = self.bound
@@ -304,7 +298,7 @@ class RiskState:
     def hedging(self, position: Position) -> int:
         """Units of a bought option that hedge what its owner has sold, or is about to sell, in the same account.
 
-        All of them while it is not known what is sold there: a stop that fires for want of a contract ends a hedge.
+        All of them while a contract is not known: a stop that fires for want of one ends a hedge.
         """
         if position.quantity_seen <= 0 or not self.sells_beside(position):
             return 0
@@ -327,11 +321,7 @@ class RiskState:
         return bool(key in self.stop_levels or position.held_stop) and (guarded is None or guarded.state == "done")
 
     def guarded_positions(self) -> dict[OwnerKey, Position]:
-        """Positions that are not flat and whose stop is to rest at the broker.
-
-        Not those that an operator released, or claimed without a stop, no hedges, and none whose stop risk itself
-        holds.
-        """
+        """Open positions whose stop is to rest at the broker: not released, no hedge, not held by risk."""
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
@@ -404,8 +394,7 @@ class RiskState:
     def _legs(self, account: str, strategy: str, watch: str, intent: Intent | None) -> dict[str, int]:
         """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.
 
-        A sold leg counts until it is known to be gone, a bought one as far as it is sighted; one that was lost on its
-        way counts once it appears.
+        A sold leg counts until it is known to be gone, a bought one as far as it is sighted.
         """
         units: dict[str, int] = {}
         for held in self.positions.of(strategy):
@@ -565,10 +554,7 @@ class RiskState:
         return count
 
     def remaining(self, order: Order) -> int:
-        """Units that an order may still add to its position: what it fills is gone from here only once booked there.
-
-        One that was cancelled to be replaced stands for the next, until that is known.
-        """
+        """Units that an order, or the next one in its place, may still add to its position."""
         whole = order.filled if order.state in FREED else order.quantity
         if (
             order.state is OrderState.CANCELLED

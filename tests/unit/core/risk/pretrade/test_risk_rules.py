@@ -14,7 +14,7 @@ from mytrading.core.risk.pretrade.context import PreTradeContext
 from mytrading.core.risk.pretrade.rule_table import RULES, denials_page, judge
 from mytrading.core.risk.runs.run_events import RUN_ENDING
 from mytrading.core.risk.sizing.sizer import SHORT_OF_MARGIN, TOO_MANY_LOTS
-from mytrading.core.risk.state.close_commands import BROKEN
+from mytrading.core.risk.state.decision_rows import BROKEN
 from mytrading.core.risk.state.state import EntryCounters
 from mytrading.core.time import to_ns
 from mytrading.messages.control import Heartbeat

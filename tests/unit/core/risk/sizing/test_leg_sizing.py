@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.accounting.margin_tables import RiskTables, Share, Source
-from mytrading.core.risk.sizing.margin_profiles import FreeFunds, plan_profiles
+from mytrading.core.risk.sizing.lots import FreeFunds, plan_profiles
 from mytrading.core.risk.state.intent import Intent
 from mytrading.messages.commands import SignalDenied
 from mytrading.messages.enums import Side

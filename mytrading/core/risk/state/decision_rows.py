@@ -1,7 +1,6 @@
-"""Rows that withdraw entries and close positions, what was sold before what covers it.
+"""Rows that withdraw entries and close positions, what was sold before what covers it, and alerts.
 
 An entry is withdrawn once and a position closed once for each cause, whatever is repeated; the router does the rest.
-Nothing follows where that is under way already.
 """
 
 from __future__ import annotations
@@ -12,6 +11,9 @@ from typing import Any
 from mytrading.core.ids import content_id
 from mytrading.core.risk.state.state import RiskState, withdrawal_id
 from mytrading.messages.commands import CloseGoal, SignalDenied, WithdrawEntries
+from mytrading.messages.control import Alert
+from mytrading.messages.enums import Severity
+from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
 from mytrading.messages.orders import Order, Position
 
@@ -166,3 +168,15 @@ def drop_repeated_goals(rows: Iterable[Any]) -> tuple[Any, ...]:
         if key is not None:
             seen.add(key)
     return tuple(kept)
+
+
+def risk_alert(code: str, severity: Severity, subject: str, message: str, now: int) -> Alert:
+    """An alert that a decision of risk raises at market time `now`."""
+    return Alert(
+        code=code, severity=severity, subject=subject, message=message, daemon="risk", first_ns=now, last_ns=now
+    )
+
+
+def alert_once(state: RiskState, name: str, value: float, alert: Alert) -> list[Any]:
+    """An alert with the level `name` that remembers it; nothing where that is there already."""
+    return [] if name in state.levels else [LevelMoved(name=name, value=value, at_ns=alert.first_ns), alert]
