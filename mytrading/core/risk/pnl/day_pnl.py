@@ -111,7 +111,7 @@ class DayPnl:
         return 0.0 if total is None else total.rupees
 
     def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
-        """Rupees or R of the profit (`gains`) or loss of a scope that the newest quotes alone say (50 µs for 50 legs)."""
+        """Rupees or R of the profit (`gains`) or loss of a scope that the newest quotes alone say; 50 µs a scope."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
