@@ -9,7 +9,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -52,15 +52,12 @@ class RunChanges(Protocol):
 
     def name_of(self, key: str) -> str:
         """A key as it is written in results."""
-        ...
 
     def check(self, name: str, values: Sequence[Parameter]) -> None:
         """Refuse values that the key cannot have."""
-        ...
 
     def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
         """The run with these values."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Spec:
     """A run. `data` are the bars of each watched instrument; rupees of `capital`; `fees` None for none.
 
     With `plain` every machine is called at every bar: slower, for the proof that the short way leads to the same.
-    Without `quick` the machines make every trip, also those that can only come out in one way (`trips`).
+    Without `quick` the machines make every trip, also those that can only come out in one way (`fast_path`).
     """
 
     run: StrategyRun
@@ -111,7 +108,7 @@ class RunResult:
     stand_ins: tuple[str, ...]
     fault: Fault | None = None
     quick: int = 0
-    """Round trips that needed no machine (`trips`)."""
+    """Trades that needed no machine (`fast_path`)."""
     priced: Priced | None = None
     """Of a run with `options`."""
 
@@ -138,71 +135,55 @@ def unlimited(limits: RiskLimits) -> RiskLimits:
 def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> RunResult:
     """Walk a strategy through history; raises `DataError` for data that does not fit it.
 
-    `machine` hosts the strategy; a check gives one that writes down what it learns.
+    `machine` hosts the strategy; a check gives one that writes down what it learns. Indicators end with the run.
     """
     _check(spec)
-    world = _world(spec)
+    names = tuple(columns.instrument for columns in spec.data)
+    world = MarketContext(spec.calendar, spec.facts, names)
+    if spec.options is not None:
+        market = OptionMarket(spec.options, spec.data, spec.calendar, spec.facts)
+        world = OptionWorld(spec.calendar, spec.facts, market, names)
     world.open_day(ist_date(min(int(columns.start_ns[0]) for columns in spec.data)))
     ledger = Ledger(_charges(spec, world))
-    walked = _walk(spec, world, ledger, progress, machine)
-    bars = sum(len(columns) for columns in spec.data) if walked.seconds else 0
-    contracts, exits = (walked.priced.columns, walked.priced.exits) if walked.priced is not None else ((), None)
+    engine = machine([replace(spec.run, accounts=())], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
+    host = engine.hosts[0]
+    bars, seconds, quick, priced = 0, 0.0, 0, None
+    if host.fault is None:
+        loop, trips = _loop(spec, world, ledger, engine, progress)
+        started = time.perf_counter()
+        loop.run(trips.walk if trips is not None else None)
+        seconds = time.perf_counter() - started
+        host.workspace.close()
+        bars, quick = sum(len(columns) for columns in spec.data), trips.quick if trips is not None else 0
+        priced = loop.outcome(ledger.fills) if isinstance(loop, OptionLoop) else None
+    contracts, exits = (priced.columns, priced.exits) if priced is not None else ((), None)
     curve = curve_of(spec.capital, (*spec.data, *contracts), ledger.fills, exits)
     stand_ins = tuple(sorted(world.stand_ins))
-    return RunResult(spec, bars, walked.seconds, ledger, curve, stand_ins, walked.fault, walked.quick, walked.priced)
+    return RunResult(spec, bars, seconds, ledger, curve, stand_ins, host.fault, quick, priced)
 
 
-def _world(spec: Spec) -> MarketContext:
-    names = tuple(columns.instrument for columns in spec.data)
-    if spec.options is None:
-        return MarketContext(spec.calendar, spec.facts, names)
-    return OptionWorld(
-        spec.calendar, spec.facts, OptionMarket(spec.options, spec.data, spec.calendar, spec.facts), names
-    )
-
-
-class _Walked(NamedTuple):
-    """The seconds of a loop, 0 if the strategy could not begin, its fault, trips that needed no machine."""
-
-    seconds: float = 0.0
-    fault: Fault | None = None
-    quick: int = 0
-    priced: Priced | None = None
-
-
-def _walk(
-    spec: Spec, world: MarketContext, ledger: Ledger, progress: Progress, machine: type[EngineMachine]
-) -> _Walked:
-    """The loop. Indicators end with it."""
-    strategy_run = replace(spec.run, accounts=())
-    engine = machine([strategy_run], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
-    host = engine.hosts[0]
-    if host.fault is not None:
-        return _Walked(fault=host.fault)
-    venue = BacktestVenue(
-        spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=spec.plain
-    )
-    machines = Machines(
-        engine, _risk(spec, strategy_run, world), order_machine(spec.rates, spec.calendar), venue, ACCOUNT, ledger.hear
-    )
-    feeds = [Feed(columns, host, spec.calendar) for columns in spec.data]
+def _loop(
+    spec: Spec, world: MarketContext, ledger: Ledger, engine: EngineMachine, progress: Progress
+) -> tuple[Loop, Trips | None]:
+    """The loop with its machines, and the walk that trips take without them, if the run can have any."""
+    strategy_run, plain = replace(spec.run, accounts=()), spec.plain
+    square_off, book = world.square_off(), InstrumentBook(())
+    risk = RiskMachine(spec.limits, spec.rates, [strategy_run], ACCOUNT, spec.calendar, book, square_off)
+    risk.environment.tables = spec.tables
+    venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
+    orders = order_machine(spec.rates, spec.calendar)
+    machines = Machines(engine, risk, orders, venue, ACCOUNT, ledger.apply, plain=plain)
+    feeds = [Feed(columns, engine.hosts[0], spec.calendar) for columns in spec.data]
     engine.speed = 0
     engine.open(())
     kind = OptionLoop if isinstance(world, OptionWorld) else Loop
-    loop = kind(machines, venue, world, ledger, feeds, spec.limits.max_daily_loss, _exercise(spec), progress)
+    most_loss, exercise = spec.limits.max_daily_loss, _exercise(spec)
+    loop = kind(machines, venue, world, ledger, feeds, most_loss, exercise, progress, plain=plain)
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
         loop.open_market(world)
-    if spec.plain:
-        loop.plainly()
-        machines.plainly()
     terms = _terms(spec, strategy_run, world) if feeds[0].drives_alone and len(feeds) == 1 else None
     trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
-    started = time.perf_counter()
-    loop.run(trips.walk if trips is not None else None)
-    seconds = time.perf_counter() - started
-    host.workspace.close()
-    priced = loop.outcome(ledger.fills) if isinstance(loop, OptionLoop) else None
-    return _Walked(seconds, host.fault, trips.quick if trips is not None else 0, priced)
+    return loop, trips
 
 
 def _terms(spec: Spec, run: StrategyRun, world: MarketContext) -> FastPathTerms | None:
@@ -224,14 +205,6 @@ def _check(spec: Spec) -> None:
     if len({columns.timeframe for columns in spec.data}) > 1:
         found = ", ".join(f"{columns.instrument} {columns.timeframe}" for columns in spec.data)
         raise DataError(f"expected bars of one timeframe, found {found}; resample them to the finest common one")
-
-
-def _risk(spec: Spec, run: StrategyRun, world: MarketContext) -> RiskMachine:
-    found = RiskMachine(
-        RiskEnvironment(spec.limits, spec.rates, [run], ACCOUNT, spec.calendar, InstrumentBook(()), world.square_off())
-    )
-    found.environment.tables = spec.tables
-    return found
 
 
 def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:

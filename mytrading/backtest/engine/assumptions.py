@@ -30,7 +30,6 @@ class Slippage(Protocol):
 
     def of(self, price: float, tick: float) -> float:
         """Rupees a unit at this price, of an instrument with this tick."""
-        ...
 
 
 @dataclass(frozen=True)

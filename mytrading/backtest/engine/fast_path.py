@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, OpenHours, hours_of
 from mytrading.backtest.engine.ledger import Fill, Ledger, Trade
-from mytrading.backtest.engine.loop import TOLD_EVERY, Loop, Progress
+from mytrading.backtest.engine.loop import PROGRESS_EVERY, Loop, Progress
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.core.time import day_number
@@ -116,7 +116,7 @@ class Trips:
                         if way > 0:
                             begin, signal = row - 1, result
                         wakes = wakes or way != 0
-            if not row & TOLD_EVERY:
+            if not row & PROGRESS_EVERY:
                 self._progress(row)
         return row
 
@@ -222,7 +222,7 @@ class Trips:
         on_row, machines.on_row = machines.on_row, _ignore
         memory, self._workspace.memory = self._workspace.memory, {}
         try:
-            loop.alone(feed, begin, row, told=lambda bar: signal if bar.end_ns == signalled_ns else None)
+            loop.alone(feed, begin, row, script=lambda bar: signal if bar.end_ns == signalled_ns else None)
         finally:
             machines.on_row, self._workspace.memory = on_row, memory
 

@@ -1,7 +1,4 @@
-"""What a run did: fills, round trips with their costs, denials, and a hash over all trades.
-
-Fed with the rows of the machines. Nothing is worked out here that the order machine has not booked.
-"""
+"""What a run did: fills, trades with their costs, denials, a hash over all fills, and the equity curve."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ class Fill(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A round trip, flat to flat. `side` is that of the entry, `gross` and `costs` are rupees.
+    """From flat to flat. `side` is that of the entry, `gross` and `costs` are rupees.
 
     `leg` is the place in its signal, from 1, of what was one of several legs; 0 for what was wanted alone.
     """
@@ -87,8 +84,8 @@ class Ledger:
         self.events: list[RunEvent] = []
         self.counts: Counter[str] = Counter()
 
-    def hear(self, row: Any) -> None:
-        """A row of risk, of the engine or of the order machine."""
+    def apply(self, row: Any) -> None:
+        """Learn a row of risk, of the engine or of the order machine."""
         handler = _HANDLERS.get(type(row))
         if handler is not None:
             handler(self, row)
@@ -102,10 +99,9 @@ class Ledger:
                 self._legs[key] = number if several else 0
 
     def _filled(self, row: PositionChanged) -> None:
-        if not row.fill_quantity:
-            return
-        held = row.position
-        self.filled(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
+        if row.fill_quantity:
+            held = row.position
+            self.filled(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
 
     def filled(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
         """Signed units were filled at a price."""
@@ -115,58 +111,39 @@ class Ledger:
         self.fills.append(Fill(at_ns, name, strategy, units, price, cost))
 
     def _closed(self, row: TradeClosed) -> None:
-        trade = Trade(
-            row.opened_ns,
-            row.closed_ns,
-            row.instrument,
-            row.strategy,
-            row.side.value,
-            row.quantity,
-            row.entry_price,
-            row.exit_price,
-            row.realised,
-            0.0,
-        )
-        self.closed(trade)
+        self.closed(Trade(
+            row.opened_ns, row.closed_ns, row.instrument, row.strategy, row.side.value, row.quantity, row.entry_price,
+            row.exit_price, row.realised, 0.0,
+        ))  # fmt: skip
 
     def closed(self, trade: Trade) -> None:
-        """A round trip ended; what it cost is what its fills did."""
+        """A trade ended; it cost what its fills did."""
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
         self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
     def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
         """What was held ended without an order: its contract expired at this price, which cost so much."""
-        name, units = held.instrument, held.quantity
-        self.fills.append(Fill(row.at_ns, name, held.strategy, -units, price, cost))
-        self.trades.append(
-            Trade(
-                held.opened_ns,
-                row.at_ns,
-                name,
-                held.strategy,
-                "BUY" if units > 0 else "SELL",
-                abs(units),
-                held.average_price,
-                price,
-                units * (price - held.average_price),
-                self._open_costs.pop((held.strategy, name), 0.0) + cost,
-                self._legs.get((held.strategy, name), 0),
-            )
-        )
+        name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
+        self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
+        self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
+        self.closed(Trade(
+            held.opened_ns, row.at_ns, name, strategy, "BUY" if units > 0 else "SELL", abs(units), entry, price,
+            units * (price - entry), 0.0,
+        ))  # fmt: skip
 
     def _denied(self, row: SignalDenied | SignalExpired) -> None:
-        code = row.code if isinstance(row, SignalDenied) else "EXPIRED"
-        text = row.message if isinstance(row, SignalDenied) else "the signal was too late"
-        self.note(row.at_ns, code, row.strategy, text)
+        denied = row if isinstance(row, SignalDenied) else None
+        code, text = (denied.code, denied.message) if denied else ("EXPIRED", "the signal was too late")
+        self._event(row.at_ns, code, row.strategy, text)
 
     def _alert(self, row: Alert) -> None:
-        self.note(row.first_ns, row.code, row.subject, row.message)
+        self._event(row.first_ns, row.code, row.subject, row.message)
 
     def _fault(self, row: StrategyFaulted) -> None:
-        self.note(row.at_ns, "FAULT", row.strategy, f"{row.error} ({row.where})")
+        self._event(row.at_ns, "FAULT", row.strategy, f"{row.error} ({row.where})")
 
-    def note(self, at_ns: int, code: str, subject: str, text: str) -> None:
+    def _event(self, at_ns: int, code: str, subject: str, text: str) -> None:
         """Count an event, and keep its words as long as there are not too many."""
         self.counts[code] += 1
         if len(self.events) < MOST_EVENTS:

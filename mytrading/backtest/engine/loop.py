@@ -1,14 +1,13 @@
-"""The for-loop: bars in order, prices to the venue, completed bars to the strategy, signals to the machines.
+"""The event loop: bars in order, prices to the venue, completed bars to the strategy, signals to the machines.
 
-At a bar the market moves first (what waited for its open, then what its path touches), then the strategy hears the
-completed bar, and what it wants waits for the next one. A machine is left alone only where nothing could follow;
-`plain` calls them all at every bar, and must lead to the same trades.
+At a bar the market moves first (what waited for its open, then what its path touches), then the strategy gets the
+completed bar, and the orders of its signals wait for the next one. A machine is not called only where nothing could
+follow; `plain` calls them all at every bar, and must lead to the same trades.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import date
 from math import ceil, floor
 
 from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merged
@@ -17,7 +16,6 @@ from mytrading.backtest.engine.ledger import Ledger
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.core.accounting import position_ledger
-from mytrading.core.calendar import Session
 from mytrading.core.engine.machine import TIME
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.instruments.symbology import parse_symbol, split_id
@@ -32,14 +30,14 @@ from mytrading.strategies.signals import StrategySignal
 
 
 class BarPath:
-    """The prices of bars, told to the venue and the machines."""
+    """The prices of a bar in their order, given to the venue and the machines."""
 
     def __init__(self, machines: Machines, venue: BacktestVenue) -> None:
         self._machines = machines
         self._risk = machines.risk
         self._venue = venue
         self.listens: Collection[str] = frozenset()
-        """Instruments whose every price risk is told, besides those that it holds levels for."""
+        """Instruments whose every price risk gets, besides those that it holds levels for."""
 
     def open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
         """A bar begins: what waited for it arrives, and what rests meets its first price."""
@@ -58,17 +56,17 @@ class BarPath:
         touch = venue.touch.get(name)
         if touch is not None and (opens <= touch[0] or opens >= touch[1]) and venue.trade(name, opens):
             machines.settle(start)
-        if self._is_heard(name):
+        if self._is_watched(name):
             venue.mark(name, opens)
             machines.apply_price(name, opens, start)
         venue.moving = False
 
     def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
-        """From the open to the extreme that hurts what is held, the other one, and the close; true if anyone met it."""
+        """From the open to the extreme that hurts what is held, the other one, the close; true if that was needed."""
         venue = self._venue
         touch = venue.touch.get(name)
         touched = touch is not None and (low <= touch[0] or high >= touch[1])
-        if not (touched or self._is_heard(name)):
+        if not (touched or self._is_watched(name)):
             return False
         held, third = venue.held(name), (end - start) // 3
         falls_first = held > 0 or (held == 0 and close >= opens)
@@ -89,9 +87,9 @@ class BarPath:
             at, slips = levels[0]
             if venue.trade(name, at, slips=slips):
                 machines.settle(now)
-            if self._is_heard(name):
+            if self._is_watched(name):
                 machines.apply_price(name, at, now)
-        if self._is_heard(name):
+        if self._is_watched(name):
             venue.mark(name, target)
             machines.apply_price(name, target, now)
 
@@ -108,8 +106,8 @@ class BarPath:
             levels += [_on_tick(leg.ceiling, tick, ceil) for leg in legs if leg.ceiling <= high]
         return [(level, True) for level in levels if low <= level <= high and level != begin]
 
-    def _is_heard(self, name: str) -> bool:
-        """True while risk itself ends what is held there when a price comes."""
+    def _is_watched(self, name: str) -> bool:
+        """True while risk itself closes what is held there when a price comes."""
         state = self._risk.state
         aims = any(key[1] == name for key in state.target_levels)
         return aims or name in state.stop_instruments or name in self.listens
@@ -120,11 +118,10 @@ def _on_tick(price: float, tick: float, to: Callable[[float], int]) -> float:
     return round(to(round(price / tick, 6)) * tick, 6) if tick else price
 
 
-_EPOCH = date(1970, 1, 1).toordinal()
-TOLD_EVERY = 16_383
+PROGRESS_EVERY = 16_383
 _ENDLESS = 1e15
 Progress = Callable[[int], None]
-Told = Callable[[Bar], StrategySignal | None]
+OnBar = Callable[[Bar], StrategySignal | None]
 Rests = Callable[[], bool]
 Exercise = Callable[[Instrument, int, float, int], float]
 """Rupees that a contract's end costs: the contract, signed units, its settlement price, market ns."""
@@ -134,16 +131,9 @@ class Loop:
     """One run. `feeds` hold the bars and what the strategy sees of them."""
 
     def __init__(
-        self,
-        machines: Machines,
-        venue: BacktestVenue,
-        world: MarketContext,
-        ledger: Ledger,
-        feeds: list[Feed],
-        most_loss: float,
-        exercise: Exercise,
-        progress: Progress,
-    ) -> None:
+        self, machines: Machines, venue: BacktestVenue, world: MarketContext, ledger: Ledger, feeds: list[Feed],
+        most_loss: float, exercise: Exercise, progress: Progress, *, plain: bool = False,
+    ) -> None:  # fmt: skip
         self._machines = machines
         self._risk = machines.risk
         self._venue = venue
@@ -166,16 +156,13 @@ class Loop:
         self._ruled = _has_rules(self._risk)
         self._last_ns = 0
         self._at_close = venue.fills_at_close
-        self.plain = False
+        self.plain = plain
         """True if every machine is called at every bar."""
-
-    def plainly(self) -> None:
-        """Leave no machine alone from now on; before the first bar."""
-        self.plain = True
-        self._path.listens = self._feeds
+        if plain:
+            self._path.listens = self._feeds
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
-        """All bars; what is held at the end stays open. `quick` walks in our place, and calls us where it must."""
+        """All bars; what is held at the end stays open. `quick` walks in place of this loop, and calls it at need."""
         feeds = self._watched
         if quick is not None:
             quick()
@@ -185,18 +172,18 @@ class Loop:
             self._together(feeds)
         self._machines.engine.stop()
 
-    def alone(self, feed: Feed, first: int, last: int, told: Told | None = None, rests: Rests | None = None) -> int:
+    def alone(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
         """The short way of one instrument whose own bars are what the strategy sees: rows `first` to before `last`.
 
-        `told` answers in the place of the strategy; after a bar on which `rests` is true, no more is walked. Returns
-        the row that was reached.
+        `script` signals in the place of the strategy; after a bar on which `rests` is true, no more is walked.
+        Returns the row that was reached.
         """
         try:
-            return self._alone(feed, first, last, told or feed.host.strategy.on_data, rests)
+            return self._alone(feed, first, last, script or feed.host.strategy.on_data, rests)
         finally:
             feed.host.workspace.slots.clear()
 
-    def _alone(self, feed: Feed, first: int, last: int, on_data: Told, rests: Rests | None) -> int:
+    def _alone(self, feed: Feed, first: int, last: int, on_data: OnBar, rests: Rests | None) -> int:
         venue, path, columns, name = self._venue, self._path, feed.columns, feed.columns.instrument
         host, workspace, series, warm = feed.host, feed.host.workspace, feed.series, feed.warm
         workspace.current, data, touch, index, acted = name, workspace.data, venue.touch, first, True
@@ -210,9 +197,9 @@ class Loop:
                     acted = True
                     opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
                     path.open(name, bar.start_ns, end, opens, close, volume)
-                    self._note()
+                    self._look_ahead()
                     if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
-                        self._note()
+                        self._look_ahead()
                 series.cursor = index = after
                 workspace.newest = values
                 feed.last, feed.last_ns = bar.close, end
@@ -238,7 +225,7 @@ class Loop:
                     if rests():
                         return index
                     acted = False
-            if not index & TOLD_EVERY:
+            if not index & PROGRESS_EVERY:
                 self._progress(index)
         return index
 
@@ -255,7 +242,7 @@ class Loop:
                 self._show(feed, frame, row, at_ns)
             elif phase == MOVED:
                 done += 1
-                if not done & TOLD_EVERY:
+                if not done & PROGRESS_EVERY:
                     self._progress(done)
                 self._moved(feed, at_ns)
             else:
@@ -272,18 +259,18 @@ class Loop:
         if signals or feed.host.fault is not None:
             row = TimerFired(name=TIME, machine_ns=now, market_ns=now)
             self._venue.now = now
-            self._tell_prices()
+            self._learn_prices()
             self._look(feed.host, signals, now)
             self._machines.engine.take_drafts(row, [(feed.host, signal) for signal in signals])
             self._machines.signal(row, now)
-            self._note()
+            self._look_ahead()
 
     def _opened(self, feed: BarTape, start: int) -> None:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.present
             self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
-            self._note()
+            self._look_ahead()
 
     def _walked(self, feed: BarTape, end: int) -> None:
         """A bar's prices have been walked through."""
@@ -291,7 +278,7 @@ class Loop:
         if self._waits(name):
             start, opens, high, low, _, _ = feed.present
             if self._path.walk(name, start, end, opens, high, low, close):
-                self._note()
+                self._look_ahead()
         feed.last, feed.last_ns = close, end
 
     def _moved(self, feed: Feed, end: int) -> None:
@@ -300,7 +287,7 @@ class Loop:
             self._machines.learn_price(feed.columns.instrument, feed.last, end)
             self._venue.now = end
             self._machines.tick(end)
-            self._note()
+            self._look_ahead()
         elif self.restless or self._loses:
             self._moment(end)
 
@@ -319,7 +306,7 @@ class Loop:
     # the strategy
 
     def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
-        """What the strategy wants at a bar's end goes the way of all signals."""
+        """The strategy's signals at a bar's end are decided on like all signals."""
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
@@ -333,24 +320,25 @@ class Loop:
                     venue.mark(other.columns.instrument, other.last)
         self._look(feed.host, signals, end)
         machines.signal(bar, end)
-        self._note()
+        self._look_ahead()
 
     def _look(self, host: StrategyHost, signals: Sequence[StrategySignal], now: int) -> None:  # noqa: ARG002  (for loops that price)
-        """What is wanted is about to be judged: contracts by what the account has free for margin."""
+        """Signals are about to be decided on: contracts by what the account has free for margin."""
         if signals and self._by_margin:
             self._risk.apply(self._venue.funds())
 
     # the clock
 
     def _moment(self, now: int) -> None:
-        """A bar has passed: time is told where it matters, to whom it matters."""
+        """A bar has passed: the machines get the time where it matters."""
         if not self.restless:
-            if self._profit() > -self._most_loss or self._stopped():
+            limits = self._risk.limits
+            if self._profit() > -self._most_loss or any(limits.is_reached(limit) for limit in limits.all):
                 return
-            self._tell_prices()
+            self._learn_prices()
         self._venue.now = now
         self._machines.tick(now)
-        self._note()
+        self._look_ahead()
 
     def _profit(self) -> float:
         feeds = self._feeds
@@ -361,23 +349,20 @@ class Loop:
                 total += position.quantity * (feed.last - position.average_price)
         return total
 
-    def _stopped(self) -> bool:
-        return any(self._risk.limits.is_reached(limit) for limit in self._risk.limits.all)
-
-    def _tell_prices(self) -> None:
+    def _learn_prices(self) -> None:
         for feed in self._feeds.values():
             if feed.last_ns:
                 self._machines.learn_price(feed.columns.instrument, feed.last, feed.last_ns)
 
-    def _note(self) -> None:
-        """Look once, after something happened, at what may follow by itself."""
+    def _look_ahead(self) -> None:
+        """After something happened: what may follow by itself."""
         state = self._risk.state
         self._holding = bool(state.open_positions())
         self._loses = self._holding and self._most_loss < _ENDLESS
         self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_intents())
-        self._path.listens = self._heard() if self._holding or self.plain else frozenset()
+        self._path.listens = self._watched_by_risk() if self._holding or self.plain else frozenset()
 
-    def _heard(self) -> Collection[str]:
+    def _watched_by_risk(self) -> Collection[str]:
         """Instruments whose every price risk has to see: stops and targets that it holds, or all if runs have rules."""
         state = self._risk.state
         aimed = {key[1] for key in state.target_levels}
@@ -392,9 +377,9 @@ class Loop:
             self._next_clock = min(self._begins or midnight, midnight)
             return
         self._venue.now = start
-        self._tell_prices()
+        self._learn_prices()
         self._machines.tick(start)
-        self._note()
+        self._look_ahead()
         intraday = any(p.product is Product.MIS for p in self._risk.state.open_positions())
         self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
 
@@ -430,21 +415,25 @@ class Loop:
             venue.refuse_waiting("the session is over before the order reached the exchange")
             machines.settle(last)
         if any(p.product is Product.MIS for p in self._risk.state.open_positions()) and self._begins:
-            self._close_late(max(last - 1, self._begins))
-        closes = [s.close_ns for name in self._feeds if (s := self._session(name)) is not None]
-        venue.now = max([last, *closes])
+            # no bar came between the time of the square-off and the close: the last price has to do
+            now = venue.now = max(last - 1, self._begins)
+            venue.moving = True
+            self._learn_prices()
+            machines.tick(now)
+            venue.moving = False
+        venue.now = max([last, *self._closes()])
         venue.end_day(self._settlement)
         machines.settle(venue.now)
         machines.tick(venue.now)
         self._expire()
-        self._note()
+        self._look_ahead()
 
-    def _close_late(self, now: int) -> None:
-        """No bar came between the time of the square-off and the close: the last price has to do."""
-        self._venue.now, self._venue.moving = now, True
-        self._tell_prices()
-        self._machines.tick(now)
-        self._venue.moving = False
+    def _closes(self) -> list[int]:
+        """When the sessions of the day end at the exchanges of the data, market ns."""
+        calendar, today = self._world.calendar, ist_date(self.day * DAY - IST_OFFSET)
+        exchanges = {name.partition(":")[0] for name in self._feeds}.intersection(calendar.exchanges)
+        sessions = [calendar.session(exchange, today) for exchange in exchanges]
+        return [session.close_ns for session in sessions if session is not None]
 
     def _expire(self) -> None:
         """Positions in contracts whose last day this was end at the settlement price."""
@@ -464,12 +453,6 @@ class Loop:
         """What a contract is worth at the end of its last day: its own last price."""
         feed = self._feeds.get(instrument.id)
         return feed.last if feed is not None else 0.0
-
-    def _session(self, name: str) -> Session | None:
-        exchange = name.partition(":")[0]
-        calendar = self._world.calendar
-        known = exchange in calendar.exchanges
-        return calendar.session(exchange, date.fromordinal(_EPOCH + self.day)) if known else None
 
 
 def _has_rules(risk: RiskMachine) -> bool:

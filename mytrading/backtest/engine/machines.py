@@ -1,7 +1,7 @@
 """The live machines wired to each other and to the venue: what streams and journals do between processes.
 
 A row that one machine decides is applied there first, then read by who follows it, in the order in which it was
-decided. A machine learns nothing here that its daemon would not have told it.
+decided. A machine learns nothing here that its daemon would not have given it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _QUIET = frozenset({"submitted", "accepted", "cancel_requested", "modify_request
 """Events that are followed by another row where anything follows at all."""
 _ROUNDS = 10_000
 _ALWAYS = 1 << 62
-"""A machine time that never comes: who is heard then is never silent."""
+"""A machine time that never comes: a heartbeat of then is never old."""
 OnRow = Callable[[Any], None]
 Sides = Callable[[str, float], tuple[float | None, float | None]]
 
 
 class BacktestBroker(Protocol):
-    """Whom the order machine calls. `answers` fills up with what it is to be told; `now` is market time."""
+    """A broker that the order machine calls. `answers` fills up with messages for it; `now` is market time."""
 
     now: int
     answers: list[Any]
@@ -50,66 +50,44 @@ class BacktestBroker(Protocol):
     @property
     def is_idle(self) -> bool:
         """True while no order rests."""
-        ...
 
     def clock(self) -> int:
         """Machine time, never the same twice."""
-        ...
 
     def call(self, order: Order, call: Call) -> None:
         """The order machine makes a call."""
-        ...
-
-
-def _no_sides(_instrument: str, _price: float) -> tuple[None, None]:
-    return None, None
 
 
 class Unsettled(RuntimeError):
-    """The machines kept answering each other: a bug, said instead of looping for ever."""
+    """The machines kept answering each other: a bug, raised instead of looping for ever."""
 
 
 class Machines:
-    """Engine, risk, orders and venue of one run. `on_row` gets every row of risk and of the order machine."""
+    """Engine, risk, orders and venue of one run. `on_row` gets every row of risk and of the order machine.
+
+    With `plain` risk decides after every single row, as its daemon does.
+    """
 
     def __init__(
-        self,
-        engine: EngineMachine,
-        risk: RiskMachine,
-        orders: OrderMachine,
-        venue: BacktestBroker,
-        account: str,
-        on_row: OnRow,
-    ) -> None:
+        self, engine: EngineMachine, risk: RiskMachine, orders: OrderMachine, venue: BacktestBroker, account: str,
+        on_row: OnRow, *, plain: bool = False,
+    ) -> None:  # fmt: skip
         self.engine = engine
         self.risk = risk
         self.orders = orders
         self.venue = venue
         self.on_row = on_row
-        self.sides: Sides = _no_sides
+        self.sides: Sides = lambda _instrument, _price: (None, None)
         """Bid and ask that were recorded of an instrument, for its price now; risk values what is held by them."""
-        self._plain = self._opened = False
+        self._plain, self._opened = plain, False
         risk.environment.lock_step = True
         risk.state.memory.money.trusts = True
-        self._assure()
-        self.trust(account)
-
-    def plainly(self) -> None:
-        """Let risk decide after every single row, as its daemon does."""
-        self._plain = True
-
-    def _assure(self) -> None:
-        """Those whom risk needs are this loop: never silent, and their books never old."""
-        for name in ("feed", "router", "reconciler"):
-            self.risk.state.beats[name] = Heartbeat(
-                daemon=name,
-                pid=0,
-                state=DaemonState.RUNNING,
-                ready=True,
-                machine_ns=_ALWAYS,
-                market_ns=0,
+        for name in ("feed", "router", "reconciler"):  # the daemons that risk needs are this loop: never silent
+            risk.state.beats[name] = Heartbeat(
+                daemon=name, pid=0, state=DaemonState.RUNNING, ready=True, machine_ns=_ALWAYS, market_ns=0,
                 started_machine_ns=0,
-            )
+            )  # fmt: skip
+        self.trust(account)
 
     def trust(self, account: str) -> None:
         """The books of an account always agree: risk enters there."""
@@ -119,12 +97,12 @@ class Machines:
     # in
 
     def open_day(self, day: str, now: int) -> None:
-        """A trading day begins, as the daemons turn it: each carries over what stands."""
+        """A trading day begins, as the daemons turn it: each carries over its state."""
         if self._opened:
             rows = self.orders.expire_day(now, day)
             for row in rows:
                 self.orders.apply(row)
-            self._heed(rows, now)
+            self._take(rows, now)
             self.orders.apply(self.orders.snapshot(day))
             self.risk.apply(self.risk.snapshot(day))
             for row in self.engine.snapshot(day):
@@ -132,7 +110,7 @@ class Machines:
         self._opened = True
 
     def adjust(self, row: PositionAdjusted) -> None:
-        """A position moved without an order: everybody learns it."""
+        """A position moved without an order: all machines learn it."""
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
@@ -172,7 +150,7 @@ class Machines:
         self.settle(now)
 
     def settle(self, now: int) -> None:
-        """Tell the order machine what the venue answered, until nobody has anything to say."""
+        """Give the order machine the venue's answers, until there are none."""
         venue = self.venue
         for _ in range(_ROUNDS):
             if not venue.answers:
@@ -216,9 +194,9 @@ class Machines:
         else:
             rows = orders.step(message, now)
         if rows:
-            self._heed(rows, now)
+            self._take(rows, now)
 
-    def _heed(self, rows: Sequence[Any], now: int) -> None:
+    def _take(self, rows: Sequence[Any], now: int) -> None:
         """The order machine's rows: done at the venue, and read by risk and the engine."""
         for row in rows:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
@@ -228,7 +206,7 @@ class Machines:
             if isinstance(row, _FOR_ENGINE):
                 self.engine.apply(row)
             self.risk.apply(row)
-            if self._plain or _stirs(row):
+            if self._plain or _needs_risk(row):
                 self._commands(self.risk.decide(row, now), now)
 
 
@@ -239,7 +217,11 @@ def newest(rows: Sequence[Any]) -> Sequence[Any]:
     kept: list[Any] = []
     seen: set[str] = set()
     for row in reversed(rows):
-        name = _subject(row)
+        name = ""
+        if type(row) is OrderChanged:
+            name = row.order.client_order_id
+        elif type(row) is GoalChanged:
+            name = row.goal.id
         if name not in seen:
             kept.append(row)
             if name:
@@ -247,13 +229,7 @@ def newest(rows: Sequence[Any]) -> Sequence[Any]:
     return kept[::-1]
 
 
-def _subject(row: Any) -> str:
-    if type(row) is OrderChanged:
-        return row.order.client_order_id
-    return row.goal.id if type(row) is GoalChanged else ""
-
-
-def _stirs(row: Any) -> bool:
+def _needs_risk(row: Any) -> bool:
     """True if risk may have to act on a row: not where an order only went on its way."""
     if type(row) is OrderChanged:
         return row.event not in _QUIET

@@ -1,8 +1,6 @@
 """The broker of a backtest: calls of the order machine in, answers and reads of single orders out.
 
-`core/exchange` keeps the books; this says which prices a bar shows them, and in which order: the open, the extreme that
-hurts what is held, the other extreme, the close. A call reaches the exchange at a price that was there after the call
-was made.
+`core/exchange` keeps the books. A call reaches the exchange at a price that was there after the call was made.
 """
 
 from __future__ import annotations
@@ -25,13 +23,12 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, Fun
 
 _FAR = float("inf")
 _STOPS = (OrderType.SL, OrderType.SL_M)
-
 _PROVING = 3
 """Reads of the books after which the order machine believes an end that nobody asked for."""
 
 
 class WaitingOrder(NamedTuple):
-    """A call on its way, and when it is there."""
+    """A call on its way, and when it arrives."""
 
     due_ns: int
     order: Order
@@ -39,23 +36,16 @@ class WaitingOrder(NamedTuple):
 
 
 class BacktestVenue:
-    """One account at one exchange. `answers` fills up with what the order machine is to be told.
+    """One account at one exchange. `answers` fills up with messages for the order machine.
 
-    With `plain` every answer is told as a live server would, one by one and in whole books; else in as few words as
+    With `plain` every answer comes as from a live server, one by one and in whole books; else in as few messages as
     the order machine needs.
     """
 
     def __init__(
-        self,
-        calendar: Calendar,
-        facts: ContractFacts,
-        instrument_of: Callable[[str], Instrument | None],
-        capital: float,
-        models: Models,
-        account: str,
-        *,
-        plain: bool = False,
-    ) -> None:
+        self, calendar: Calendar, facts: ContractFacts, instrument_of: Callable[[str], Instrument | None],
+        capital: float, models: Models, account: str, *, plain: bool = False,
+    ) -> None:  # fmt: skip
         self._models = models
         self._instrument_of = instrument_of
         self._account = account
@@ -68,7 +58,7 @@ class BacktestVenue:
         """By instrument, at or below which price and at or above which price some order acts."""
         self.moving = False
         """True while a bar's prices are walked through: calls then meet the present price."""
-        self.sides: Callable[[str, float], tuple[float, float] | None] = _none
+        self.sides: Callable[[str, float], tuple[float, float] | None] = lambda _instrument, _price: None
         """Bid and ask of an instrument that trades at a price now, rupees; None where both are that price."""
         self.now = 0
         self.machine_ns = 0
@@ -170,11 +160,9 @@ class BacktestVenue:
     def _do(self, order: Order, call: Call) -> None:
         if call is Call.PLACE:
             self._place(order)
-        elif call is Call.CANCEL:
-            self._cancel(order)
         else:
-            self._modify(as_wanted(order))
-        self._note_touch(order.instrument)
+            self._change(order, call)
+        self._set_touch(order.instrument)
 
     def _place(self, order: Order) -> None:
         request = OrderRequest(
@@ -197,35 +185,24 @@ class BacktestVenue:
         if found.filled or not found.live or found.triggered:
             self._show(found)
 
-    def _cancel(self, order: Order) -> None:
-        found, _ = self.exchange.cancel(order.broker_order_id, self.now)
-        if isinstance(found, ExchangeRefusal):
-            self._answer(order, Call.CANCEL, Outcome.REFUSED, message=found.reason)
-            self._show_again(order.broker_order_id)
+    def _change(self, order: Order, call: Call) -> None:
+        name, broker_id = order.broker_order_id, ""
+        if call is Call.CANCEL:
+            found, _ = self.exchange.cancel(name, self.now)
         else:
-            self._answer(order, Call.CANCEL, Outcome.ACCEPTED)
+            broker_id, wanted, mark = name, as_wanted(order), self.marks.get(order.instrument)
+            found, _ = self.exchange.modify(name, wanted.quantity, wanted.price, wanted.trigger_price, mark, self.now)
+        if not isinstance(found, ExchangeRefusal):
+            self._answer(order, call, Outcome.ACCEPTED, broker_id)
             self._show(found)
-
-    def _modify(self, order: Order) -> None:
-        mark = self.marks.get(order.instrument)
-        found, _ = self.exchange.modify(
-            order.broker_order_id, order.quantity, order.price, order.trigger_price, mark, self.now
-        )
-        if isinstance(found, ExchangeRefusal):
-            self._answer(order, Call.MODIFY, Outcome.REFUSED, message=found.reason)
-            self._show_again(order.broker_order_id)
-        else:
-            self._answer(order, Call.MODIFY, Outcome.ACCEPTED, order.broker_order_id)
-            self._show(found)
-
-    def _show_again(self, order_id: str) -> None:
-        """Tell what an order is that a call came too late for; one of a day before is in no book, its end was told."""
-        found = self.exchange.books.orders.get(order_id)
-        if found is not None:
-            self._show(found)
+            return
+        self._answer(order, call, Outcome.REFUSED, message=found.reason)
+        known = self.exchange.books.orders.get(name)  # one of a day before is in no book, its end was shown
+        if known is not None:
+            self._show(known)
 
     def earn(self, rupees: float) -> None:
-        """Cash came in by trips that did not pass through here."""
+        """Cash came in by trades that did not pass through here."""
         books = self.exchange.books
         books.account = replace(books.account, realised=books.account.realised + rupees)
 
@@ -234,13 +211,8 @@ class BacktestVenue:
     def funds(self) -> Funds:
         """What is left for margin, as the reconciler would have read it by now."""
         at = self.clock()
-        return Funds(
-            account=self._account,
-            available=self.exchange.books.available(),
-            used=0.0,
-            machine_ns=at,
-            began_machine_ns=at,
-        )
+        available = self.exchange.books.available()
+        return Funds(account=self._account, available=available, used=0.0, machine_ns=at, began_machine_ns=at)
 
     def clock(self) -> int:
         """Machine time: market time, and never the same twice."""
@@ -262,7 +234,7 @@ class BacktestVenue:
         )
 
     def _show(self, order: BookOrder) -> None:
-        """Tell what became of an order; `plain`: the whole order book, and it if a new day has emptied that."""
+        """A read of the books with the order; `plain`: all orders, and this one if a new day has emptied the book."""
         book = self.exchange.books.orders
         shown = tuple({**book, order.order_id: order}.values()) if self._plain else (order,)
         self.answers.append(
@@ -309,11 +281,11 @@ class BacktestVenue:
         newest = {order.order_id: order for order in changes.orders}
         for order in newest.values():
             self._show(order)
-        self._note_touch(instrument)
+        self._set_touch(instrument)
         return bool(newest)
 
-    def _note_touch(self, instrument: str) -> None:
-        """Keep between which prices nothing happens."""
+    def _set_touch(self, instrument: str) -> None:
+        """Keep the prices between which nothing happens."""
         low, high = -_FAR, _FAR
         for name in self.exchange.books.resting.get(instrument, ()):
             price, falls = self.level(self.exchange.books.orders[name])
@@ -324,7 +296,7 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def level(self, order: BookOrder) -> tuple[float, bool]:
-        """The price at which a resting order acts, and whether the market has to fall to it (else it has to rise)."""
+        """The price at which a resting order acts, and whether the market has to fall to it (else to rise)."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:
@@ -351,10 +323,6 @@ class BacktestVenue:
         books = self.exchange.books
         today = sum(p.quantity for p in books.open_positions() if p.instrument == instrument)
         return today + books.held_shares(instrument)
-
-
-def _none(_instrument: str, _price: float) -> tuple[float, float] | None:
-    return None
 
 
 def _trades(order: BookOrder) -> BrokerTrades:

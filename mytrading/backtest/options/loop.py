@@ -351,7 +351,7 @@ class OptionLoop(Loop):
     def _end_whole_day(self) -> None:
         """The last day has no day after it that would end it."""
         last = max((feed.last_ns for feed in self._watched), default=0)
-        closes = [session.close_ns for name in self._feeds if (session := self._session(name)) is not None]
+        closes = self._closes()
         if closes and last >= max(closes):
             self._venue.now = max(last, *closes)
             self._expire()
