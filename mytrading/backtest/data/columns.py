@@ -1,7 +1,7 @@
 """Bars of one instrument as columns, checked once.
 
-Made by `data`, read by the loop and the report. What is in a `Columns` is sorted, has no holes inside a bar and never
-changes; whatever is wrong with a file is said before a run begins.
+What is in a `Columns` is sorted, has no holes inside a bar and never changes; whatever is wrong with a file is said
+before a run begins.
 """
 
 from __future__ import annotations
@@ -14,25 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import FloatArray
-from mytrading.core.time import MINUTE
+from mytrading.core.time import DAY, MINUTE
 from mytrading.messages.market import Bar
 
-SPANS = {
-    "1m": MINUTE,
-    "3m": 3 * MINUTE,
-    "5m": 5 * MINUTE,
-    "10m": 10 * MINUTE,
-    "15m": 15 * MINUTE,
-    "30m": 30 * MINUTE,
-    "1h": 60 * MINUTE,
-    "1d": 1440 * MINUTE,
-}
+SPANS = {f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 10, 15, 30)} | {"1h": 60 * MINUTE, "1d": DAY}
 CHUNK = 16_384
 _FIRST_CHUNK = 256
 BARS_AT_ONCE = 1024
 """Made at a time: more of them leave the processor's cache before they are used."""
-Row = tuple[int, float, float, float, float, float]
-"""Start (ns UTC), open, high, low, close, volume."""
 
 
 class DataError(ValueError):
@@ -62,23 +51,6 @@ class Columns:
         close: FloatArray = self.table[3]
         return close
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all columns."""
-        return self.start_ns.nbytes + self.table.nbytes
-
-    def rows(self, first: int = 0, last: int | None = None) -> Iterator[Row]:
-        """The bars as Python numbers from row `first` to before `last`; a chunk at a time, so that memory stays flat.
-
-        Chunks grow, so that a few rows cost no more than themselves.
-        """
-        begin, size = first, _FIRST_CHUNK
-        end = len(self) if last is None else last
-        while begin < end:
-            part = slice(begin, min(begin + size, end))
-            yield from zip(self.start_ns[part].tolist(), *(column[part].tolist() for column in self.table), strict=True)
-            begin, size = begin + size, min(2 * size, CHUNK)
-
     def bars(self, first: int = 0, last: int | None = None) -> Iterator[tuple[range, Iterator[Bar]]]:
         """The bars as messages from row `first` to before `last`, a chunk at a time, with the rows of each chunk.
 
@@ -101,16 +73,12 @@ class Columns:
             )
             begin, size = after, BARS_AT_ONCE
 
-    def bar(self, index: int) -> Bar:
-        """One bar as a message."""
-        return self.bar_until(index, int(self.start_ns[index]) + self.span_ns)
-
-    def bar_until(self, index: int, end_ns: int) -> Bar:
-        """One bar as a message, complete at `end_ns`."""
+    def bar(self, index: int, end_ns: int = 0) -> Bar:
+        """One bar as a message, complete at `end_ns`, by default at its own end."""
         opens, high, low, close, volume = self.table[:, index].tolist()
         start = int(self.start_ns[index])
-        name, timeframe = self.instrument, self.timeframe
-        return Bar(name, timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
+        end_ns = end_ns or start + self.span_ns
+        return Bar(self.instrument, self.timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
 
     def between(self, first_ns: int, last_ns: int) -> Columns:
         """The bars that start at or after `first_ns` and before `last_ns`."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.data.columns import CHUNK, Columns, Row, resampled
+from mytrading.backtest.data.columns import CHUNK, Columns, resampled
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.time import DAY, IST_OFFSET
@@ -44,8 +44,8 @@ class BarTape:
         self.row = 0
 
     @property
-    def present(self) -> Row:
-        """The bar at hand."""
+    def present(self) -> tuple[int, float, float, float, float, float]:
+        """The bar at hand: start (ns UTC), open, high, low, close, volume."""
         opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
         return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
 
@@ -60,17 +60,13 @@ class Feed(BarTape):
         """The end of the newest bar on which the strategy wanted nothing."""
         self._calendar = calendar
         self._ends: dict[int, NDArray[np.int64]] = {}
-        self.frames = self._frames() if columns.instrument in host.workspace.instruments else []
-
-    def _frames(self) -> list[BarFrame]:
-        found = []
-        for timeframe in self.host.workspace.timeframes:
-            frame = frame_of(self.columns, timeframe, self._calendar)
-            found.append(frame)
-            series = self.host.workspace.series(self.columns.instrument, timeframe)
+        self.frames: list[BarFrame] = []
+        for timeframe in host.workspace.timeframes if columns.instrument in host.workspace.instruments else ():
+            frame = frame_of(columns, timeframe, calendar)
+            self.frames.append(frame)
+            series = host.workspace.series(columns.instrument, timeframe)
             if len(frame.columns):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
-        return found
 
     def ends(self, index: int) -> NDArray[np.int64]:
         """When each bar of a frame is complete, as `frame_ends`."""
@@ -107,7 +103,7 @@ class Feed(BarTape):
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """A bar as the strategy gets it."""
-        return self.frames[frame].columns.bar_until(row, int(self.ends(frame)[row]))
+        return self.frames[frame].columns.bar(row, int(self.ends(frame)[row]))
 
 
 class BarStep(NamedTuple):

@@ -73,6 +73,7 @@ def _files(path: Path) -> list[Path]:
 _TIMES = ("timestamp", "datetime", "start_ns", "time", "date", "ts")
 _NAMES = ("instrument", "symbol")
 _PRICES = ("open", "high", "low", "close")
+_EXPECTED = f"a time ({', '.join(_TIMES)}), {', '.join(_PRICES)}, and if there is one volume"
 _SUFFIXES = ".csv, .csv.gz, .parquet, .duckdb or .db"
 _ZONE = r"\d:\d\d(:\d\d([.]\d+)?)? ?(Z|z|[+-]\d\d(:?\d\d)?)$"
 """How a text with a time of day ends that names its zone."""
@@ -125,35 +126,25 @@ def load_many(path: Path, name_of: NameOf) -> Rows:
 
 
 def _many(
-    database: duckdb.DuckDBPyConnection,
-    source: str,
-    path: Path,
-    column: str,
-    stamp: str,
-    found: dict[str, tuple[str, str]],
-    name_of: NameOf,
-) -> Rows:
-    said = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
-    wanted = {text: name for text in said if (name := name_of(text))}
+    database: duckdb.DuckDBPyConnection, source: str, path: Path, column: str, stamp: str,
+    found: dict[str, tuple[str, str]], name_of: NameOf,
+) -> Rows:  # fmt: skip
+    called = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
+    wanted = {text: name for text in called if (name := name_of(text))}
     if not wanted:
         return {}
     listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
-    volume = f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE"
-    prices = ", ".join(f"{_price(*found[name])} AS c{n}" for n, name in enumerate(_PRICES, 1))
-    sides = _sides(found)
-    quotes = "".join(f", {_price(*side)} AS c{n}" for n, side in enumerate(sides, 6))
+    sides = [next((found[name] for name in names if name in found), None) for names in (_BIDS, _ASKS)]
+    quotes = [_price(*side) for side in sides if side is not None] if all(sides) else []
     got = database.execute(
-        f'SELECT "{column}" AS name, {_time(*found[stamp])} AS c0, {prices}, {volume} AS c5{quotes} FROM {source} '
+        f'SELECT "{column}" AS name, {_picked([*_bar_columns(stamp, found), *quotes])} FROM {source} '
         f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
     ).fetchnumpy()
     names: Any = got["name"]
     if not len(names):
         return {}
-    times: Any = got["c0"]
-    start = _ns(np.ma.getdata(times).astype(np.int64, copy=False), found[stamp][1], np.ma.getmaskarray(times))
-    if start is None:
-        raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
-    table = np.vstack([np.ma.filled(got[f"c{n}"], np.nan) for n in range(1, 6 + len(sides))])
+    start = _ns(got["c0"], found[stamp][1], path, stamp)
+    table = np.vstack([np.ma.filled(got[f"c{n}"], np.nan) for n in range(1, 6 + len(quotes))])
     prices_ok = np.all(np.isfinite(table[:4]) & (table[:4] > 0), axis=0) & (table[1] >= table[2])
     cuts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
     rows: Rows = {}
@@ -166,10 +157,14 @@ def _many(
     return rows
 
 
-def _sides(found: dict[str, tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The columns of bid and ask with their types; empty if one of them is missing."""
-    chosen = [next((found[name] for name in names if name in found), ("", "")) for names in (_BIDS, _ASKS)]
-    return tuple(chosen) if all(name for name, _ in chosen) else ()
+def _bar_columns(stamp: str, found: dict[str, tuple[str, str]]) -> list[str]:
+    """Time, prices and volume in SQL."""
+    volume = f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE"
+    return [_time(*found[stamp]), *(_price(*found[name]) for name in _PRICES), volume]
+
+
+def _picked(columns: Sequence[str]) -> str:
+    return ", ".join(f"{text} AS c{number}" for number, text in enumerate(columns))
 
 
 def _price(column: str, kind: str) -> str:
@@ -195,10 +190,6 @@ def _cut(columns: Columns, first: date | None, last: date | None, source: str) -
     return found
 
 
-def _expected() -> str:
-    return f"a time ({', '.join(_TIMES)}), {', '.join(_PRICES)}, and if there is one volume"
-
-
 def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
     """What stands behind FROM."""
     name = path.name.lower()
@@ -215,7 +206,7 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
             "ORDER BY table_name"
         ).fetchall()]  # fmt: skip
         if not tables:
-            raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_expected()}")
+            raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_EXPECTED}")
         return f'given."{"bars" if "bars" in tables else tables[0]}"'
     raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
 
@@ -223,14 +214,8 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
 def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:
     stamp, found = _described(database, source, path)
     where = _where(database, source, path, found, instrument)
-    chosen = [_time(*found[stamp]), *(_price(*found[name]) for name in _PRICES)]
-    chosen.append(f'coalesce("{found["volume"][0]}", 0)::DOUBLE' if "volume" in found else "0::DOUBLE")
-    picked = ", ".join(f"{text} AS c{number}" for number, text in enumerate(chosen))
-    got = database.execute(f"SELECT {picked} FROM {source} {where}").fetchnumpy()
-    times: Any = got["c0"]
-    start = _ns(np.ma.getdata(times).astype(np.int64, copy=False), found[stamp][1], np.ma.getmaskarray(times))
-    if start is None:
-        raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
+    got = database.execute(f"SELECT {_picked(_bar_columns(stamp, found))} FROM {source} {where}").fetchnumpy()
+    start = _ns(got["c0"], found[stamp][1], path, stamp)
     table = np.empty((5, len(start)))
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
@@ -238,13 +223,12 @@ def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrume
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    said = str(error).splitlines()[0]
-    if "lock on file" in said:
-        holder = re.search(r"PID \d+", said)
-        return DataError(
-            f"{path}: another program writes to it ({holder[0] if holder else said}); end it, or give a copy"
-        )
-    return DataError(f"{path}: cannot be read as bars: {said}; expected {_expected()}")
+    message = str(error).splitlines()[0]
+    if "lock on file" in message:
+        holder = re.search(r"PID \d+", message)
+        by = holder[0] if holder else message
+        return DataError(f"{path}: another program writes to it ({by}); end it, or give a copy")
+    return DataError(f"{path}: cannot be read as bars: {message}; expected {_EXPECTED}")
 
 
 def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> tuple[str, dict[str, tuple[str, str]]]:
@@ -254,8 +238,8 @@ def _described(database: duckdb.DuckDBPyConnection, source: str, path: Path) -> 
     missing = [name for name in _PRICES if name not in found]
     stamp = next((name for name in _TIMES if name in found), "")
     if missing or not stamp:
-        lacking = ", ".join(missing) or "a time"
-        raise DataError(f"{path}: found columns {', '.join(found)}; {lacking} is missing; expected {_expected()}")
+        absent = ", ".join(missing) or "a time"
+        raise DataError(f"{path}: found columns {', '.join(found)}; {absent} is missing; expected {_EXPECTED}")
     return stamp, found
 
 
@@ -284,10 +268,11 @@ def _time(column: str, kind: str) -> str:
     return f'"{column}"::BIGINT'
 
 
-def _ns(values: NDArray[np.int64], kind: str, missing: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-    """Times as ns UTC; None if one is missing."""
-    if np.any(missing):
-        return None
+def _ns(times: Any, kind: str, path: Path, stamp: str) -> NDArray[np.int64]:
+    """Times as ns UTC; `DataError` if one is missing."""
+    if np.any(np.ma.getmaskarray(times)):
+        raise DataError(f"{path}: a row has no time in {stamp}; mend or drop it")
+    values: NDArray[np.int64] = np.ma.getdata(times).astype(np.int64, copy=False)
     if "ZONE" in kind or not len(values):
         return values
     if kind.startswith(("TIMESTAMP", "DATE", "VARCHAR")):

@@ -7,7 +7,7 @@ recorded prices when it is not.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, time
 from pathlib import Path
 from typing import NamedTuple
@@ -35,12 +35,12 @@ _DEFAULT_TICK = 0.05
 
 
 class FoundOptionFiles(NamedTuple):
-    """Bars by contract, the bid and ask at their ends, days by file, and what was read, in words."""
+    """Bars by contract, the bid and ask at their ends, days by file, and notes on what was read."""
 
     recorded: dict[str, Columns]
     quotes: dict[str, FloatArray]
     days: tuple[ListedDay, ...]
-    said: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class OptionRecords(NamedTuple):
@@ -61,7 +61,7 @@ def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles
     bars = Recorded({}, {})
     recorded = bars.columns
     days: list[ListedDay] = []
-    said: list[str] = []
+    notes: list[str] = []
     for source in sources:
         path = Path(source)
         if not path.exists():
@@ -75,8 +75,8 @@ def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles
             raise RequestError(f"--options {source}: nothing of options on {names} in it")
         asked = f" ({quoted} of them with bid and ask)" if quoted else ""
         what = [f"bars of {more} contracts{asked}"] * bool(more) + [f"the contracts of {listed} days"] * bool(listed)
-        said.append(f"{' and '.join(what)} from {source}")
-    return FoundOptionFiles(recorded, bars.quotes, tuple(days), tuple(said))
+        notes.append(f"{' and '.join(what)} from {source}")
+    return FoundOptionFiles(recorded, bars.quotes, tuple(days), tuple(notes))
 
 
 def _files(path: Path) -> list[Path]:
@@ -100,7 +100,7 @@ def _read(path: Path, run: OptionRecords, recorded: Recorded, days: list[ListedD
             file = read_bhavcopy(path)
         except BhavcopyError as error:
             raise RequestError(str(error)) from error
-        days += listed_days(file, run)
+        days += _listed_days(file, run)
         _take(_as_bars(file, run), run, recorded, str(path))
     else:
         _take(load_many(path, _names(run)), run, recorded, str(path))
@@ -115,13 +115,10 @@ def _names(run: OptionRecords) -> NameOf:
         parts = parse_symbol(symbol if colon else exchange)
         if not parts.kind.is_derivative or parts.underlying not in known:
             return ""
-        return text if colon else instrument_id(_exchange(known[parts.underlying]), text)
+        of_bse = known[parts.underlying].instrument.startswith("BSE")
+        return text if colon else instrument_id("BFO" if of_bse else "NFO", text)
 
     return name_of
-
-
-def _exchange(columns: Columns) -> str:
-    return "BFO" if columns.instrument.startswith("BSE") else "NFO"
 
 
 def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> None:
@@ -139,16 +136,13 @@ def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> N
     for name, (start, table) in found.items():
         columns, quotes = Columns(name, timeframe, start, table[:5]), sane_quotes(table[5:]) if len(table) > 5 else None
         if timeframe != wanted.timeframe:
-            columns, lasts = resampled(columns, wanted.timeframe, _opens(start, wanted.span_ns))
+            opens = (
+                start + IST_OFFSET
+            ) // DAY * DAY - IST_OFFSET  # longer bars begin at 09:15, those of days at midnight
+            opens += 0 if wanted.span_ns >= DAY else 555 * MINUTE
+            columns, lasts = resampled(columns, wanted.timeframe, opens)
             quotes = quotes[:, lasts] if quotes is not None else None
         recorded.add(columns, quotes)
-
-
-def _opens(start: np.ndarray[tuple[int], np.dtype[np.int64]], span: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Anchors of longer bars: 09:15 of each day, or its midnight for whole days."""
-    day, ist = DAY, IST_OFFSET
-    anchor = 0 if span >= day else 555 * MINUTE
-    return np.asarray((start + ist) // day * day - ist + anchor)
 
 
 def _of_stack(path: Path, run: OptionRecords) -> Rows:
@@ -187,20 +181,23 @@ def _of_warehouse(path: Path, run: OptionRecords) -> list[ListedDay]:
 # bhavcopies
 
 
-def listed_days(file: Bhavcopy, run: OptionRecords) -> list[ListedDay]:
+def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
     """The contracts of the run's underlyings in a file, with the volatilities that its prices hold."""
-    return [
-        _listed(file, name, run, columns) for name, columns in run.underlyings().items() if name in file.underlyings()
-    ]
+    known = file.underlyings()
+    for name, columns in run.underlyings().items():
+        if name in known:
+            rows, facts = file.of(name), run.facts.underlyings.get(name)
+            contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
+            spot = next((row.spot for row in rows if row.spot), 0.0)
+            day = columns.between(*_span(file.day))
+            smiles = smiles_of(file, name, run, spot or (float(day.close[-1]) if len(day) else 0.0))
+            yield ListedDay(file.day, name, contracts, smiles, spot)
 
 
-def _listed(file: Bhavcopy, name: str, run: OptionRecords, columns: Columns) -> ListedDay:
-    rows = file.of(name)
-    facts = run.facts.underlyings.get(name)
-    contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
-    spot = next((row.spot for row in rows if row.spot), 0.0)
-    smiles = smiles_of(file, name, run.calendar, run.rate, spot or _last_close(columns, file.day))
-    return ListedDay(file.day, name, contracts, smiles, spot)
+def _span(day: date) -> tuple[int, int]:
+    """Midnight to midnight in India, market ns."""
+    begin = to_ns(day, time.min)
+    return begin, begin + DAY
 
 
 def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None) -> Instrument:
@@ -228,14 +225,14 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
     )
 
 
-def smiles_of(file: Bhavcopy, name: str, calendar: Calendar, rate: float, spot: float) -> dict[str, Smile]:
+def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dict[str, Smile]:
     """The volatilities of each expiry after the file's day, at its close."""
-    ends = session_ends(calendar)
+    ends = session_ends(run.calendar)
     now = ends(file.exchange, file.day.isoformat())
     found: dict[str, Smile] = {}
     for expiry in sorted({row.expiry for row in file.of(name) if row.expiry > file.day}):
         years = (ends(file.exchange, expiry.isoformat()) - now) / _YEAR
-        smile = smile_of(pairs_of(file.of(name), expiry), years, rate, spot)
+        smile = smile_of(pairs_of(file.of(name), expiry), years, run.rate, spot)
         if smile is not None:
             found[expiry.isoformat()] = smile
     return found
@@ -253,12 +250,6 @@ def pairs_of(rows: Iterable[BhavRow], expiry: date) -> list[Pair]:
     ]
 
 
-def _last_close(columns: Columns, day: date) -> float:
-    """The underlying's last close on a day of the data; 0 where it has none."""
-    begin, end = np.searchsorted(columns.start_ns, [to_ns(day, time.min), to_ns(day, time.min) + _YEAR // 365])
-    return float(columns.close[end - 1]) if end > begin else 0.0
-
-
 def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
     """Where the data is of days, a file's own open, high, low and close are recorded bars."""
     if run.data[0].timeframe != "1d":
@@ -268,14 +259,7 @@ def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
     for row in file.rows:
         if row.underlying in known and row.contracts > 0 and min(row.open, row.high, row.low, row.close) > 0:
             contract = contract_of(row, file.exchange, file.day, run.facts.underlyings.get(row.underlying))
-            start = _start_of(known[row.underlying], file.day)
             table = np.array([[row.open], [row.high], [row.low], [row.close], [row.contracts * contract.lot_size]])
-            if start:
-                found[contract.id] = (np.array([start], np.int64), table.astype(np.float64))
+            if len(day := known[row.underlying].between(*_span(file.day))):
+                found[contract.id] = (day.start_ns[:1], table.astype(np.float64))
     return found
-
-
-def _start_of(columns: Columns, day: date) -> int:
-    at = int(np.searchsorted(columns.start_ns, to_ns(day, time.min)))
-    inside = at < len(columns) and int(columns.start_ns[at]) < to_ns(day, time.min) + _YEAR // 365
-    return int(columns.start_ns[at]) if inside else 0

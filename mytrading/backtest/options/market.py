@@ -76,11 +76,9 @@ class Recorded:
         self.columns[name] = Columns(name, new.timeframe, start[keep], table[:, keep])
         known = self.quotes.get(name)
         if known is not None or quotes is not None:
-            parts = (
-                no_quotes(len(before)) if known is None else known,
-                no_quotes(len(new)) if quotes is None else quotes,
-            )
-            self.quotes[name] = np.concatenate(parts, axis=1)[:, keep]
+            known = no_quotes(len(before)) if known is None else known
+            quotes = no_quotes(len(new)) if quotes is None else quotes
+            self.quotes[name] = np.concatenate((known, quotes), axis=1)[:, keep]
 
 
 def quotes_before(start_ns: NDArray[np.int64], span_ns: int, quotes: FloatArray) -> FloatArray:
@@ -123,9 +121,8 @@ class OptionTerms:
 
     Until `least` days are over it is that of `config/instruments.toml`. `recorded` are bars by contract, and `quotes`
     the bid and ask at the end of each, of shape (2, n), NaN where there was none; a contract that nobody recorded them
-    of is not in it. With
-    `same_day` a day's file shapes the prices of its own day: it knows the close. Without `legs_only` an index that is
-    watched may stand in for its future. `tables` say what sold options need in margin.
+    of is not in it. With `same_day` a day's file shapes the prices of its own day: it knows the close. Without
+    `legs_only` an index that is watched may stand in for its future. `tables` hold the margin of sold options.
     """
 
     shape: Shape = field(default_factory=Shape)
@@ -169,16 +166,10 @@ WEEKS, MONTHS, EACH = 2, 3, 40
 _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
-def expiries_on(calendar: Calendar, facts: Underlying, day: date) -> tuple[list[date], list[date]]:
-    """The expiries of options and of futures that are listed on a day, ascending."""
-    months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
-    weeks = list(islice(weekly_expiries(calendar, facts, day), WEEKS))
-    return sorted({*weeks, *months}), months
-
-
 def contracts_on(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
     """Futures and options on `name`, strikes around a price in rupees."""
-    expiries, months = expiries_on(calendar, facts, day)
+    months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
+    expiries = sorted({*islice(weekly_expiries(calendar, facts, day), WEEKS), *months})
     step = facts.strike_step
     middle = round(price / step)
     strikes = [number * step for number in range(max(middle - EACH, 1), middle + EACH + 1)]
@@ -295,15 +286,13 @@ class OptionMarket:
         found: dict[str, Instrument] = {}
         for name, tape in self._tapes.items():
             file = next((item for item in self._files.get(name, ()) if item.day == day), None)
-            contracts = file.contracts if file is not None else self._by_facts(name, tape, day)
+            contracts: Sequence[Instrument] = file.contracts if file is not None else ()
+            if file is None:
+                first = tape.rows(day).start
+                before = float(tape.columns.close[first - 1]) if first else float(tape.columns.table[0, 0])
+                contracts = contracts_on(name, self._facts.underlyings[name], self._calendar, day, before)
             found.update((item.id, item) for item in contracts)
         return list(found.values())
-
-    def _by_facts(self, name: str, tape: OptionTape, day: date) -> list[Instrument]:
-        rows = tape.rows(day)
-        before = float(tape.columns.close[rows.start - 1]) if rows.start else float(tape.columns.table[0, 0])
-        facts: Underlying = self._facts.underlyings[name]
-        return contracts_on(name, facts, self._calendar, day, before)
 
     # prices
 
@@ -328,15 +317,11 @@ class OptionMarket:
         half = self._half(contract, tape, day, opens, start, table[0])
         columns = Columns(contract.id, tape.columns.timeframe, start, table)
         quotes = self._overlay(contract, columns, source)
-        gaps = self._gaps(contract, start, source)
-        return DayPrices(columns, source, half, gaps, quotes, quotes_before(start, span, quotes))
-
-    def _gaps(self, contract: Instrument, start: NDArray[np.int64], source: NDArray[np.int8]) -> NDArray[np.bool_]:
+        gaps = np.zeros(len(start), dtype=np.bool_)
         recorded = self.terms.recorded.get(contract.id)
-        if recorded is None or not len(recorded):
-            return np.zeros(len(start), dtype=np.bool_)
-        first, last = recorded.start_ns[[0, -1]]
-        return np.asarray((source != RECORDED) & (start > first) & (start < last))
+        if recorded is not None and len(recorded):
+            gaps = (source != RECORDED) & (start > recorded.start_ns[0]) & (start < recorded.start_ns[-1])
+        return DayPrices(columns, source, half, gaps, quotes, quotes_before(start, span, quotes))
 
     def _overlay(self, contract: Instrument, columns: Columns, source: NDArray[np.int8]) -> Floats:
         """Put recorded bars in the place of those that start with them; the bid and ask at the end of each."""
@@ -415,10 +400,6 @@ class OptionMarket:
 
     # the surface
 
-    def _years(self, contract: Instrument, at: NDArray[np.int64]) -> Floats:
-        ends = self.ends(contract.exchange, contract.expiry)
-        return np.asarray(np.maximum(ends - at, 0) / _YEAR)
-
     def _smile(self, contract: Instrument, day: date) -> Smile | None:
         """The newest volatilities of this expiry that were known on a day."""
         oldest = day - timedelta(days=_KEPT_DAYS)
@@ -428,21 +409,23 @@ class OptionMarket:
                 return smile
         return None
 
-    def _forward(self, contract: Instrument, day: date, spot: Floats, years: Floats) -> Floats:
-        smile = self._smile(contract, day)
-        return black76.forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
+    def _forward(
+        self, contract: Instrument, smile: Smile | None, spot: Floats, at: NDArray[np.int64]
+    ) -> tuple[Floats, Floats]:
+        """Years to the expiry, and the forward."""
+        years = np.asarray(np.maximum(self.ends(contract.exchange, contract.expiry) - at, 0) / _YEAR)
+        return years, black76.forward_of(spot, years, self.terms.shape.carry if smile is None else smile.basis)
 
     def _worth(
         self, contract: Instrument, tape: OptionTape, day: date, spot: Floats, at: NDArray[np.int64],
         strikes: Floats | None = None,
     ) -> Floats:  # fmt: skip
         """Unrounded prices, elementwise over moments or over strikes."""
-        years, shape = self._years(contract, at), self.terms.shape
-        forward = self._forward(contract, day, spot, years)
+        shape, smile = self.terms.shape, self._smile(contract, day)
+        years, forward = self._forward(contract, smile, spot, at)
         if contract.kind is InstrumentKind.FUT:
             return forward
         strike = contract.strike if strikes is None else strikes
-        smile = self._smile(contract, day)
         volatility = shape.volatility(tape.level(day), forward, strike, years) if smile is None else smile.at(strike)
         return black76.prices(forward, strike, years, volatility, shape.rate, contract.kind is InstrumentKind.CE)
 
@@ -454,7 +437,6 @@ class OptionMarket:
         shape, tick = self.terms.shape, contract.tick_size
         if contract.kind is InstrumentKind.FUT:
             return np.full(len(prices), round(shape.spread_ticks) * tick)
-        years = self._years(contract, at)
-        forward = self._forward(contract, day, spot, years)
+        years, forward = self._forward(contract, self._smile(contract, day), spot, at)
         ticks = shape.half_spread(tape.level(day), forward, contract.strike if strikes is None else strikes, years)
         return np.asarray(np.maximum(np.minimum(ticks * tick, prices - tick), 0.0))

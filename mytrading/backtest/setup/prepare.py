@@ -457,7 +457,7 @@ def _option_terms(
         tables=tables,
         legs_only=run.plan is not None or TradeKind.SAME not in kinds,
     )
-    notes += found.said
+    notes += found.notes
     if any(item.smiles for item in terms.days):
         first = min(ist_date(int(columns.start_ns[0])) for columns in about.data)
         if terms.same_day:
