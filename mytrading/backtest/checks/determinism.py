@@ -7,7 +7,6 @@ after the other, each with a freshly loaded file. What the author prints there g
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import pickle
 import subprocess
@@ -25,8 +24,7 @@ from mytrading.backtest.checks.observer import (
 )
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
-from mytrading.runtime.host.author_files import load_file
-from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.backtest.search.workers import Payload, PayloadError, packed
 
 NAME = "determinism"
 HASH_SEED = "4711"
@@ -66,9 +64,8 @@ class OtherProcess:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        bare = dataclasses.replace(spec, strategy=BaseStrategy)
         try:
-            _send(process.stdin, (bare, str(file), spec.strategy.__name__))
+            _send(process.stdin, packed(spec, file))
             decisions, fault = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
             raise ProcessFailed(f"the other process ended with code {process.wait(5)}") from error
@@ -86,16 +83,15 @@ def _serve() -> None:
     os.dup2(2, 1)
     while True:
         try:
-            spec, file, name = pickle.load(sys.stdin.buffer)
+            payload: Payload = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        loaded = load_file(Path(file), BaseStrategy)
-        strategy = next((item for item in loaded.classes if item.__name__ == name), None)
-        if strategy is None:
-            problem = loaded.fault.message if loaded.fault is not None else f"no {name} in it"
-            _send(answers, ([], f"{Path(file).name}: {problem}"))
+        try:
+            spec = payload.open()
+        except PayloadError as error:
+            _send(answers, ([], str(error)))
             continue
-        log = Observer(strategy).whole(dataclasses.replace(spec, strategy=strategy))
+        log = Observer(spec.strategy).whole(spec)
         _send(answers, (log.decisions, log.fault.error if log.fault is not None else ""))
 
 

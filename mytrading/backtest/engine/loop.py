@@ -197,9 +197,9 @@ class Loop:
                     acted = True
                     opens, close, volume = bar.open, bar.close, float(columns.table[4, index])
                     path.open(name, bar.start_ns, end, opens, close, volume)
-                    self._look_ahead()
+                    self._update_flags()
                     if path.walk(name, bar.start_ns, end, opens, bar.high, bar.low, close):
-                        self._look_ahead()
+                        self._update_flags()
                 series.cursor = index = after
                 workspace.newest = values
                 feed.last, feed.last_ns = bar.close, end
@@ -263,14 +263,14 @@ class Loop:
             self._look(feed.host, signals, now)
             self._machines.engine.take_drafts(row, [(feed.host, signal) for signal in signals])
             self._machines.signal(row, now)
-            self._look_ahead()
+            self._update_flags()
 
     def _opened(self, feed: BarTape, start: int) -> None:
         name = feed.columns.instrument
         if self._waits(name):
             _, opens, _, _, close, volume = feed.present
             self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
-            self._look_ahead()
+            self._update_flags()
 
     def _walked(self, feed: BarTape, end: int) -> None:
         """A bar's prices have been walked through."""
@@ -278,7 +278,7 @@ class Loop:
         if self._waits(name):
             start, opens, high, low, _, _ = feed.present
             if self._path.walk(name, start, end, opens, high, low, close):
-                self._look_ahead()
+                self._update_flags()
         feed.last, feed.last_ns = close, end
 
     def _moved(self, feed: Feed, end: int) -> None:
@@ -287,7 +287,7 @@ class Loop:
             self._machines.learn_price(feed.columns.instrument, feed.last, end)
             self._venue.now = end
             self._machines.tick(end)
-            self._look_ahead()
+            self._update_flags()
         elif self.restless or self._loses:
             self._moment(end)
 
@@ -320,7 +320,7 @@ class Loop:
                     venue.mark(other.columns.instrument, other.last)
         self._look(feed.host, signals, end)
         machines.signal(bar, end)
-        self._look_ahead()
+        self._update_flags()
 
     def _look(self, host: StrategyHost, signals: Sequence[StrategySignal], now: int) -> None:  # noqa: ARG002  (for loops that price)
         """Signals are about to be decided on: contracts by what the account has free for margin."""
@@ -338,7 +338,7 @@ class Loop:
             self._learn_prices()
         self._venue.now = now
         self._machines.tick(now)
-        self._look_ahead()
+        self._update_flags()
 
     def _profit(self) -> float:
         feeds = self._feeds
@@ -354,7 +354,7 @@ class Loop:
             if feed.last_ns:
                 self._machines.learn_price(feed.columns.instrument, feed.last, feed.last_ns)
 
-    def _look_ahead(self) -> None:
+    def _update_flags(self) -> None:
         """After something happened: what may follow by itself."""
         state = self._risk.state
         self._holding = bool(state.open_positions())
@@ -379,7 +379,7 @@ class Loop:
         self._venue.now = start
         self._learn_prices()
         self._machines.tick(start)
-        self._look_ahead()
+        self._update_flags()
         intraday = any(p.product is Product.MIS for p in self._risk.state.open_positions())
         self._next_clock = start + 1 if intraday or self._risk.state.all_live_entries() else midnight
 
@@ -426,7 +426,7 @@ class Loop:
         machines.settle(venue.now)
         machines.tick(venue.now)
         self._expire()
-        self._look_ahead()
+        self._update_flags()
 
     def _closes(self) -> list[int]:
         """When the sessions of the day end at the exchanges of the data, market ns."""

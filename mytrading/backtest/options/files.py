@@ -136,10 +136,8 @@ def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> N
     for name, (start, table) in found.items():
         columns, quotes = Columns(name, timeframe, start, table[:5]), sane_quotes(table[5:]) if len(table) > 5 else None
         if timeframe != wanted.timeframe:
-            opens = (
-                start + IST_OFFSET
-            ) // DAY * DAY - IST_OFFSET  # longer bars begin at 09:15, those of days at midnight
-            opens += 0 if wanted.span_ns >= DAY else 555 * MINUTE
+            begins = 0 if wanted.span_ns >= DAY else 555 * MINUTE  # longer bars begin at 09:15, days at midnight
+            opens = (start + IST_OFFSET) // DAY * DAY - IST_OFFSET + begins
             columns, lasts = resampled(columns, wanted.timeframe, opens)
             quotes = quotes[:, lasts] if quotes is not None else None
         recorded.add(columns, quotes)

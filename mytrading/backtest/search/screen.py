@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -35,7 +34,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.numba_cache import kernel
 from mytrading.core.risk.pretrade.rules_order import product_refusal
 from mytrading.core.risk.state.environment import RiskEnvironment
-from mytrading.core.time import DAY, IST_OFFSET, MINUTE
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE, ist_date
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.run_config import Direction
 from mytrading.strategies.base_strategy import BaseStrategy
@@ -78,7 +77,6 @@ class ScreenData:
     slip: float
     buy_rate: float
     sell_rate: float
-    fixed: float
     capital: float
     longs: bool
     shorts: bool
@@ -100,24 +98,31 @@ def screen_data(spec: Spec) -> ScreenData:
     ends = frame_ends(columns, frame, spec.calendar)
     world = MarketContext(spec.calendar, spec.facts, (columns.instrument,))
     days, firsts = np.unique((columns.start_ns + IST_OFFSET) // DAY, return_index=True)
-    units = np.array([_units(spec, world, columns.instrument, int(day)) for day in days])
+    units = np.empty(len(days))
+    for number, start in enumerate(columns.start_ns[firsts].tolist()):
+        world.open_day(ist_date(start))
+        listed = world.instrument(columns.instrument)
+        units[number] = spec.run.lots * (listed.lot_size if listed is not None else 1)
+    shown = columns.start_ns + columns.span_ns  # when the signal of each bar comes: one that completes a longer
+    if frame.lasts is not None:  # bar may end before that one
+        shown[frame.lasts] = ends
     slippage = spec.models.slippage
     traded = world.instrument(columns.instrument)
     per_unit = slippage.ticks * (traded.tick_size if traded else 0.0) if isinstance(slippage, SlippageTicks) else 0.0
-    buy, sell, fixed = _rates(spec, world, columns, float(units[0]))
+    opens, high, low, close, volume = frame.columns.table
+    buy, sell = _rates(spec, world, columns, float(units[0]))
     return ScreenData(
-        bars=bars_of(frame.columns),
+        bars=WholeBars(opens, high, low, close, volume, frame.columns.start_ns / 1e9),
         ends_ns=ends,
         lasts=frame.lasts,
         opens=columns.table[0],
         closes=columns.close,
-        marks=_marks(spec, world, columns, _shown(columns, frame, ends)),
+        marks=_marks(spec, world, columns, shown),
         ends=np.append(firsts[1:], len(columns)).astype(np.int64),
         units=units,
         slip=per_unit,
         buy_rate=buy,
         sell_rate=sell,
-        fixed=fixed,
         capital=spec.capital,
         longs=_may(spec, traded, sold=False),
         shorts=_may(spec, traded, sold=True),
@@ -138,31 +143,11 @@ def _frame(spec: Spec) -> tuple[Columns, BarFrame]:
         raise ScreenError(f"--screen: {error}, or name their timeframe with --timeframe") from error
 
 
-def _shown(columns: Columns, frame: BarFrame, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """When what each bar of the data leads to is wanted: a bar that completes a longer one may end before it."""
-    shown = columns.start_ns + columns.span_ns
-    if frame.lasts is not None:
-        shown[frame.lasts] = ends
-    return shown
-
-
-def bars_of(columns: Columns) -> WholeBars:
-    """Columns as a strategy sees them; nothing is copied but the times."""
-    opens, high, low, close, volume = columns.table
-    return WholeBars(opens, high, low, close, volume, columns.start_ns / 1e9)
-
-
-def _units(spec: Spec, world: MarketContext, name: str, day: int) -> float:
-    world.open_day(date.fromordinal(date(1970, 1, 1).toordinal() + day))
-    instrument = world.instrument(name)
-    return float(spec.run.lots * (instrument.lot_size if instrument is not None else 1))
-
-
-def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> tuple[float, float, float]:
-    """What a buy and a sale cost as fractions of turnover, and rupees a fill (brokerage and its tax)."""
+def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> tuple[float, float]:
+    """What a buy and a sale cost as fractions of turnover."""
     instrument = world.instrument(columns.instrument)
     if spec.fees is None or instrument is None:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0
     price, at_ns = float(np.median(columns.close)), int(columns.start_ns[len(columns) // 2])
     stands_in = columns.instrument in world.stand_ins
     found = [
@@ -170,7 +155,7 @@ def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> 
         for sign in (1, -1)
     ]
     turnover = units * price
-    return found[0].total / turnover, found[1].total / turnover, 0.0
+    return found[0].total / turnover, found[1].total / turnover
 
 
 def _marks(spec: Spec, world: MarketContext, columns: Columns, end: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -245,7 +230,7 @@ def walked(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[
         placed[on.lasts] = signalled
     figures = walk(
         placed, on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
-        on.slip, on.buy_rate, on.sell_rate, on.fixed, equity, rows,
+        on.slip, on.buy_rate, on.sell_rate, equity, rows,
     )  # fmt: skip
     found = dict(zip(FIGURES, figures.tolist(), strict=True))
     return found, equity, rows[: int(found["trades"])]
@@ -324,25 +309,14 @@ def _keep_freed_memory() -> None:
 
 @kernel(nogil=True)
 def walk(
-    signals: FloatArray,
-    opens: FloatArray,
-    closes: FloatArray,
-    marks: NDArray[np.uint8],
-    ends: NDArray[np.int64],
-    units: FloatArray,
-    longs: bool,
-    shorts: bool,
-    slip: float,
-    buy_rate: float,
-    sell_rate: float,
-    fixed: float,
-    equity: FloatArray,
+    signals: FloatArray, opens: FloatArray, closes: FloatArray, marks: NDArray[np.uint8], ends: NDArray[np.int64],
+    units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, equity: FloatArray,
     trips: FloatArray,
-) -> FloatArray:
+) -> FloatArray:  # fmt: skip
     """The `FIGURES` of one array of signals (1, −1, 0, NaN for none).
 
     `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
-    such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover, `fixed` rupees a fill.
+    such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover.
     Fills `equity` (profit so far at each day's end, rupees) and `trips` (rows of entry bar, exit bar, signed units,
     entry price, exit price) as far as it has rows. Most bars signal nothing and find nothing waiting: they are passed
     over at once.
@@ -362,13 +336,13 @@ def walk(
             waits = leaving and mark & BEGINS != 0
             if leaving and held != 0.0 and not waits:
                 at = opens[bar] - (slip if held > 0.0 else -slip)
-                cost = fixed + abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
+                cost = abs(held) * at * (sell_rate if held > 0.0 else buy_rate)
                 _close(book, trips, bar, since, held, price, at, cost, paid)
                 held = 0.0
             leaving = waits and held != 0.0
             if entering != 0.0 and held == 0.0:
                 held, price, since = entering * units[day], opens[bar] + entering * slip, bar
-                paid = fixed + abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
+                paid = abs(held) * price * (buy_rate if entering > 0.0 else sell_rate)
                 book[_NET] -= paid
                 book[_COSTS] += paid
             leaving, entering = _signalled(signal, mark, held, leaving, longs, shorts)
@@ -416,16 +390,9 @@ def _signalled(signal: float, mark: int, held: float, leaving: bool, longs: bool
 
 @kernel(nogil=True)
 def _close(
-    book: FloatArray,
-    trips: FloatArray,
-    bar: int,
-    since: int,
-    held: float,
-    price: float,
-    at: float,
-    cost: float,
+    book: FloatArray, trips: FloatArray, bar: int, since: int, held: float, price: float, at: float, cost: float,
     paid: float,
-) -> None:
+) -> None:  # fmt: skip
     """Book the exit of what is held at `at` (rupees); `cost` is the exit's, `paid` was the entry's."""
     made = held * (at - price)
     net, count = made - cost - paid, int(book[_COUNT])

@@ -53,9 +53,9 @@ class LegNumbers:
         try:
             after = self._run(run, self._config(given), self._table(given))
         except ValidationError as error:
-            raise RequestError(_said(error)) from None
-        told, old = asdict(after), asdict(before)
-        return replace(run, **{name: getattr(after, name) for name in told if told[name] != old[name]})
+            raise RequestError(_problem(error)) from None
+        new, old = asdict(after), asdict(before)
+        return replace(run, **{name: getattr(after, name) for name in new if new[name] != old[name]})
 
     def keys(self) -> tuple[str, ...]:
         """All that can be changed, as it is written."""
@@ -63,7 +63,12 @@ class LegNumbers:
         of_legs = [f"leg{number}.{name}" for number in range(1, len(self.table["legs"]) + 1) for name in leg]
         of_all = [f"legs.{name}" for name in leg]
         own = [name for name in (*OWN_KEYS, *FIELDS) if name not in _FIXED and not name.startswith("risk_")]
-        return (*of_legs, *of_all, *dict.fromkeys(own), *(_dotted(name) for name in FIELDS if "risk_" in name))
+        return (
+            *of_legs,
+            *of_all,
+            *dict.fromkeys(own),
+            *(name.replace("risk_", "risk.", 1) for name in FIELDS if "risk_" in name),
+        )
 
     def name_of(self, key: str) -> str:
         """The key as it is written in results; `RequestError` if there is no such one."""
@@ -86,7 +91,7 @@ class LegNumbers:
                 self._config({name: value})
             except ValidationError as error:
                 if (where := error.errors()[0]["loc"]) and isinstance(where[-1], str):
-                    raise RequestError(_said(error)) from None
+                    raise RequestError(_problem(error)) from None
 
     def _run(self, run: StrategyRun, config: StrategyConfig, table: Mapping[str, Any]) -> StrategyRun:
         plan = _plan_of(table).plan(self.symbols)
@@ -99,7 +104,7 @@ class LegNumbers:
             if leg := _LEG.fullmatch(key):
                 _put(table["legs"][int(leg[1]) - 1], leg[2], value)
             elif key.startswith("legs."):
-                for item in _meant(table["legs"], key[5:]):
+                for item in _legs_with(table["legs"], key[5:]):
                     _put(item, key[5:], value)
             elif key in OWN_KEYS:
                 table[key] = value
@@ -116,7 +121,7 @@ class LegNumbers:
         return strategy_config(self.config.name, {**dict(settings_of(self.config)), **changed}, self.config.parameters)
 
 
-def _meant(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+def _legs_with(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     """The legs that `legs.NAME` is about: those that have the key; if none has, the sold ones; if none is sold, all."""
     sold = [leg for leg in legs if str(leg.get("action", "")).upper() == "SELL"]
     return [leg for leg in legs if name in leg] or sold or legs
@@ -124,7 +129,7 @@ def _meant(legs: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
 
 def _put(leg: dict[str, Any], name: str, value: Parameter) -> None:
     """Give a leg a value; lots take the place of a profile, and a profile that of lots."""
-    leg[name] = _plain(name, value)
+    leg[name] = value if name in ("lots", "quantity") else str(value)
     if name in _INSTEAD and value:
         leg.pop(_INSTEAD[name], None)
 
@@ -133,19 +138,10 @@ def _plan_of(table: Mapping[str, Any]) -> LegPlanConfig:
     return LegPlanConfig.model_validate({key: table[key] for key in OWN_KEYS if key in table})
 
 
-def _plain(name: str, value: Parameter) -> Parameter:
-    """Texts such as `30%` as they are, whole numbers of lots as numbers."""
-    return value if name in ("lots", "quantity") else str(value)
-
-
-def _dotted(name: str) -> str:
-    return name.replace("risk_", "risk.", 1)
-
-
-def _said(error: ValidationError) -> str:
+def _problem(error: ValidationError) -> str:
     """The first finding, by the key as it is given."""
     first = error.errors()[0]
     where = [f"leg{part + 1}" if isinstance(part, int) else str(part) for part in first["loc"] if part != "legs"]
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     found = "" if "found" in message or not where else f", found {first['input']!r}"
-    return f"{'--param ' + _dotted('.'.join(where)) + ': ' if where else ''}{message}{found}"
+    return f"{'--param ' + '.'.join(where).replace('risk_', 'risk.', 1) + ': ' if where else ''}{message}{found}"

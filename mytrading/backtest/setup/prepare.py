@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -61,49 +61,6 @@ MODEL = "model"
 OPENALGO = "openalgo"
 Fetch = Callable[[str, str, date | None, date | None], Columns]
 """Bars of an instrument and timeframe from the server."""
-
-
-class SourceRequest(NamedTuple):
-    """`sources` as they were given, each perhaps INSTRUMENT=SOURCE; `names` are ids of what the others are of."""
-
-    sources: tuple[str, ...]
-    names: tuple[str, ...]
-    timeframe: str
-    first: date | None = None
-    last: date | None = None
-
-
-def data_of(wanted: SourceRequest, symbols: SymbolConfig, fetch: Fetch | None) -> list[Columns]:
-    """The bars of each source, for each instrument that it is asked for; `RequestError` and `DataError` say why not."""
-    found = []
-    for text in wanted.sources:
-        before, equals, after = text.partition("=")
-        name, source = (symbols.resolve(before), after) if equals else ("", text)
-        share = f"NSE:{Path(source).name.partition('.')[0].upper()}"  # a file that nobody named is of a share called so
-        names = [name] if name else list(wanted.names) or [share]
-        found += [_one(wanted, source, one, fetch) for one in names]
-    if not found:
-        raise RequestError("--data: expected a file, a folder of bhavcopies or `openalgo`, found nothing")
-    return found
-
-
-def notes_on(wanted: SourceRequest, data: Sequence[Columns]) -> Iterator[str]:
-    """What an operator should know of these sources."""
-    sources = [text.partition("=")[2] or text for text in wanted.sources]
-    if OPENALGO in sources and wanted.first is None:
-        last = ist_date(int(data[0].start_ns[-1]))
-        yield f"the server was asked for the 30 days before {last} (--from asks for more)"
-    if any(source != OPENALGO and are_daily_files(Path(source)) for source in sources):
-        yield "prices of bhavcopies are those of the day: splits and bonuses are not taken out of them"
-
-
-def _one(wanted: SourceRequest, source: str, name: str, fetch: Fetch | None) -> Columns:
-    if source != OPENALGO:
-        read = load_days if are_daily_files(Path(source)) else load
-        return read(Path(source), name, wanted.first, wanted.last)
-    if fetch is None:
-        raise RequestError("--data openalgo: expected a server; start the stack, or name a file")
-    return fetch(name, wanted.timeframe, wanted.first, wanted.last)
 
 
 @dataclass(frozen=True)
@@ -157,9 +114,7 @@ def prepare(home: Path, asked: RunRequest, fetch: Fetch | None = None) -> Prepar
         run = legs.changed(run, {legs.name_of(key): value for key, value in asked.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
     names = (settings.symbols.resolve(asked.instrument),) if asked.instrument else run.symbols
-    wanted = SourceRequest(asked.data, names, asked.timeframe or run.timeframes[0], asked.first, asked.last)
-    found = data_of(wanted, settings.symbols, fetch)
-    notes += notes_on(wanted, found)
+    found = _read_data(asked, names, asked.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
     if run.options is not None and not any(columns.instrument[-2:] in ("CE", "PE") for columns in found):
         notes.append(
             f"{run.name} watches options by rule, and no data is given of one: a backtest watches those that it is "
@@ -201,6 +156,37 @@ def prepare(home: Path, asked: RunRequest, fetch: Fetch | None = None) -> Prepar
         legs=legs,
     )
     return Prepared(_in_session(spec, asked.session, notes), tuple(notes))
+
+
+def _read_data(
+    asked: RunRequest, names: Sequence[str], timeframe: str, symbols: SymbolConfig, fetch: Fetch | None,
+    notes: list[str],
+) -> list[Columns]:  # fmt: skip
+    """The bars of each source, of the instrument that it names, or of all `names`."""
+    found, of_server, of_days = [], False, False
+    for text in asked.data:
+        before, equals, after = text.partition("=")
+        source = after if equals else text
+        file = Path(source)
+        share = f"NSE:{file.name.partition('.')[0].upper()}"  # a file that nobody named is of a share called so
+        for name in [symbols.resolve(before)] if equals else list(names) or [share]:
+            if source != OPENALGO:
+                daily = are_daily_files(file)
+                of_days = of_days or daily
+                found.append((load_days if daily else load)(file, name, asked.first, asked.last))
+            elif fetch is None:
+                raise RequestError("--data openalgo: expected a server; start the stack, or name a file")
+            else:
+                of_server = True
+                found.append(fetch(name, timeframe, asked.first, asked.last))
+    if not found:
+        raise RequestError("--data: expected a file, a folder of bhavcopies or `openalgo`, found nothing")
+    if of_server and asked.first is None:
+        last = ist_date(int(found[0].start_ns[-1]))
+        notes.append(f"the server was asked for the 30 days before {last} (--from asks for more)")
+    if of_days:
+        notes.append("prices of bhavcopies are those of the day: splits and bonuses are not taken out of them")
+    return found
 
 
 def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
