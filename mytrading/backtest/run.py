@@ -168,8 +168,9 @@ def _loop(
     """The loop with its machines, and the walk that trips take without them, if the run can have any."""
     strategy_run, plain = replace(spec.run, accounts=()), spec.plain
     square_off, book = world.square_off(), InstrumentBook(())
-    risk = RiskMachine(spec.limits, spec.rates, [strategy_run], ACCOUNT, spec.calendar, book, square_off)
-    risk.environment.tables = spec.tables
+    environment = RiskEnvironment(spec.limits, spec.rates, [strategy_run], ACCOUNT, spec.calendar, book, square_off)
+    environment.tables = spec.tables
+    risk = RiskMachine(environment)
     venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
     orders = order_machine(spec.rates, spec.calendar)
     machines = Machines(engine, risk, orders, venue, ACCOUNT, ledger.apply, plain=plain)
