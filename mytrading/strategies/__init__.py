@@ -20,27 +20,7 @@ Wish, WishRule, Wishes = StrategySignal, SignalRule, VectorSignals
 """Names of version 0.1, for one release."""
 
 __all__ = [
-    "Bar",
-    "BaseStrategy",
-    "EntryView",
-    "Indicator",
-    "IndicatorHandle",
-    "Leg",
-    "Outgoing",
-    "ParameterError",
-    "PositionView",
-    "Quote",
-    "Signal",
-    "SignalRule",
-    "StrategyError",
-    "StrategySignal",
-    "VectorSignals",
-    "WholeBars",
-    "Wish",
-    "WishRule",
-    "Wishes",
-    "crosses_above",
-    "crosses_below",
-    "future",
-    "option",
-]
+    "Bar", "BaseStrategy", "EntryView", "Indicator", "IndicatorHandle", "Leg", "Outgoing", "ParameterError",
+    "PositionView", "Quote", "Signal", "SignalRule", "StrategyError", "StrategySignal", "VectorSignals", "WholeBars",
+    "Wish", "WishRule", "Wishes", "crosses_above", "crosses_below", "future", "option",
+]  # fmt: skip

@@ -1,19 +1,4 @@
-"""The class that authors of strategies write a subclass of.
-
-    class SmaCrossover(BaseStrategy):
-        fast_period: int = 20
-        slow_period: int = 50
-
-        def initialize(self):
-            self.add_indicator("SMA", period=self.fast_period, name="fast")
-            self.add_indicator("SMA", period=self.slow_period, name="slow")
-
-        def on_data(self, data):
-            fast, slow = self.get_indicator_value("fast"), self.get_indicator_value("slow")
-            if fast > slow and not self.position.is_long:
-                return self.create_signal("BUY", confidence=0.8, reason="fast above slow")
-            if fast < slow and self.position.is_long:
-                return self.create_signal("EXIT", reason="fast below slow")
+"""The class that authors of strategies write a subclass of; `strategies/sma_crossover.py` is an example.
 
 The same class runs in live, paper and dry-run trading and in backtests. A strategy has no clock, no files and no
 network; what it knows comes through `on_data` and the methods here.
@@ -40,8 +25,8 @@ from mytrading.strategies.signals import (
     StrategySignal,
     check_action,
     check_confidence,
-    check_duplicate_legs,
     check_stop,
+    duplicate_leg,
     parse_order_hints,
 )
 from mytrading.strategies.views import FLAT, EntryView, PositionView
@@ -249,22 +234,16 @@ class BaseStrategy:
         name, data = check_action(action), workspace.data.get(watched)
         price = 0.0 if data is None else data.close if isinstance(data, Bar) else data.ltp
         chosen = tuple(legs)
-        if chosen:
-            check_duplicate_legs(chosen)
+        if chosen and (problem := duplicate_leg(chosen)):
+            raise StrategyError(f"create_signal: {problem}")
         parsed = parse_order_hints(name, price, stop_price, hints) if hints else NO_HINTS
         if chosen and parsed != NO_HINTS:
             raise StrategyError(f"create_signal: legs have terms of their own; write {', '.join(hints)} in each Leg")
         return StrategySignal(
-            action=name,
-            instrument=watched,
-            confidence=check_confidence(confidence),
-            reason=str(reason),
-            price=price,
-            stop_price=check_stop(name, stop_price, parsed.entry_level(price)),
-            legs=chosen,
-            otherwise=tuple(otherwise),
-            hints=parsed,
-        )
+            action=name, instrument=watched, confidence=check_confidence(confidence), reason=str(reason), price=price,
+            stop_price=check_stop(name, stop_price, parsed.entry_level(price)), legs=chosen,
+            otherwise=tuple(otherwise), hints=parsed,
+        )  # fmt: skip
 
     def _refuse(self, method: str, instrument: str) -> NoReturn:
         raise StrategyError(f"{method}: {instrument} is not watched{hint(instrument, self._workspace.instruments)}")

@@ -70,8 +70,3 @@ class SignalRule:
     def deny(self, signal: Outgoing) -> str:  # noqa: ARG002  (the author's signature)
         """Why the signal must not go out, in a sentence with numbers; empty if it may."""
         return ""
-
-
-def rule_name(rule: type[SignalRule]) -> str:
-    """The `name` attribute, else the class name."""
-    return rule.name or rule.__name__

@@ -119,12 +119,6 @@ def duplicate_leg(legs: Iterable[Leg | LegRule]) -> str:
     return ""
 
 
-def check_duplicate_legs(legs: Iterable[Leg | LegRule]) -> None:
-    """`StrategyError` if two legs name one instrument."""
-    if problem := duplicate_leg(legs):
-        raise StrategyError(f"create_signal: {problem}")
-
-
 def check_confidence(confidence: float) -> float:
     """The confidence as a float; `StrategyError` unless it lies in 0 to 1."""
     if type(confidence) is float and 0.0 <= confidence <= 1.0:

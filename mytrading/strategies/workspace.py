@@ -10,8 +10,8 @@ import math
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -87,7 +87,8 @@ class StrategyWorkspace:
         self.data: dict[str, Bar | Quote] = {}
         self._known = ChainMap({item.name: item for item in custom}, BUILT_IN)  # type: ignore[arg-type]
         self._series: dict[tuple[str, str], BarSeries] = {}
-        self._values: dict[tuple[IndicatorHandle, str], IndicatorSeries] = {}
+        self.values: dict[tuple[IndicatorHandle, str], IndicatorSeries] = {}
+        """Each indicator by its handle and instrument."""
         self.sources: dict[tuple[str | IndicatorHandle, str], tuple[IndicatorSeries, BarSeries]] = {}
         self.slots: dict[str | IndicatorHandle, int] = {}
         """Index in `newest` by indicator as the strategy named it, for the current instrument; filled only while a loop
@@ -102,10 +103,6 @@ class StrategyWorkspace:
         """Bars of its timeframe before the slowest indicator has a value."""
         return max((handle.lookback for handle in self._specs), default=0)
 
-    def indicator_series(self) -> list[tuple[IndicatorHandle, str, IndicatorSeries]]:
-        """Each indicator with its instrument and values, for tools that look at a strategy from outside."""
-        return [(handle, instrument, values) for (handle, instrument), values in self._values.items()]
-
     def open_series(self, days: int) -> None:
         """Create empty series that keep `days` trading days before the newest; called once after `initialize`."""
         self.sources.clear()
@@ -115,24 +112,23 @@ class StrategyWorkspace:
                 self._series[instrument, timeframe] = BarSeries(days)
             for handle, (indicator, inputs, parameters) in self._specs.items():
                 if not handle.instruments or instrument in handle.instruments:
-                    self._values[handle, instrument] = IndicatorSeries(
+                    self.values[handle, instrument] = IndicatorSeries(
                         indicator, inputs, parameters, self.services.indicator_cache,
                         instrument, handle.timeframe, days,
                     )  # fmt: skip
 
     def close(self) -> None:
         """Release bars and values after a run, whose engine may stay in memory for a while."""
-        for table in (self._series, self._values, self.sources, self._checks, self.slots):
+        for table in (self._series, self.values, self.sources, self._checks, self.slots):
             table.clear()
         self.services.indicator_cache.clear()
 
-    def kernels(self) -> list[Callable[[], object]]:
-        """Each indicator's kernel with its parameters, bound to made-up columns."""
+    def warm_up(self) -> None:
+        """Call each kernel on a few made-up bars, so that it is compiled; an author's may need more and raise."""
         column = np.linspace(100.0, 101.0, 8)
-        return [
-            partial(indicator.kernel, *[column] * len(inputs), **parameters)
-            for indicator, inputs, parameters in self._specs.values()
-        ]
+        for indicator, inputs, parameters in self._specs.values():
+            with suppress(Exception):
+                indicator.kernel(*[column] * len(inputs), **parameters)
 
     def series(self, instrument: str, timeframe: str) -> BarSeries:
         """The bars of one watched instrument; empty fields mean the current one and the driving timeframe."""
@@ -194,15 +190,10 @@ class StrategyWorkspace:
         if name and any(name_key(name) == name_key(other.name) for other in self._specs if other.named):
             raise StrategyError(f"add_indicator: there is already an indicator named {name!r}; give another name=")
         handle = IndicatorHandle(
-            name=name or indicator.name + (f"_{int(period)}" if "period" in parameters else ""),
-            kind=indicator.name,
-            period=parameters.get("period", 0),
-            timeframe=timeframe or self.timeframes[0],
-            source=source,
-            lookback=int(indicator.lookback(**parameters)),
-            named=bool(name),
-            instruments=instruments,
-        )
+            name or indicator.name + (f"_{int(period)}" if "period" in parameters else ""), indicator.name,
+            parameters.get("period", 0), timeframe or self.timeframes[0], source,
+            int(indicator.lookback(**parameters)), bool(name), instruments,
+        )  # fmt: skip
         self._handle_of.clear()
         inputs = (source,) if source else indicator.inputs
         if self._specs.setdefault(handle, (indicator, inputs, parameters))[2] != parameters:
@@ -248,7 +239,7 @@ class StrategyWorkspace:
         if instrument and place != instrument:
             raise StrategyError(f"indicator {handle.name} was added for {place} alone, not for {instrument}")
         series = self.series(place, handle.timeframe)
-        found = (self._values[handle, place], series)
+        found = (self.values[handle, place], series)
         if not handle.instruments:
             self.sources[wanted, place] = found
         return found
@@ -258,7 +249,7 @@ class StrategyWorkspace:
         warm = np.ones(self.series(instrument, "").filled, dtype=bool)
         for handle in self._specs:
             if handle.lookback and (not handle.instruments or instrument in handle.instruments):
-                values = self._values[handle, instrument].whole(self.series(instrument, handle.timeframe))
+                values = self.values[handle, instrument].whole(self.series(instrument, handle.timeframe))
                 warm &= ~np.isnan(values)
         return warm
 
@@ -271,7 +262,7 @@ class StrategyWorkspace:
         if checks is None:
             places = [(handle, handle.instruments[0] if handle.instruments else instrument) for handle in self._specs]
             checks = self._checks[instrument] = [
-                (self._values[handle, place], self.series(place, handle.timeframe), bool(handle.lookback))
+                (self.values[handle, place], self.series(place, handle.timeframe), bool(handle.lookback))
                 for handle, place in places
             ]
         warm = True

@@ -138,7 +138,7 @@ def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any
     for columns in spec.data:
         Feed(columns, host, spec.calendar)
     workspace = host.workspace
-    for handle, instrument, line in workspace.indicator_series():
+    for (handle, instrument), line in workspace.values.items():
         series = workspace.series(instrument, handle.timeframe)
         if series.filled > 2:
             inputs: list[NDArray[Any]] = [series.column(name) for name in line.inputs]

@@ -73,16 +73,11 @@ def resolve_leg(
             "or give legs with prices of their own"
         )
     return Leg(
-        instrument=_contract(rule, watch, price, book, now),
-        lots=rule.side.sign * (hints.lots or run.lots),
-        order_type=hints.order_type,
-        limit_price=hints.limit_price,
-        trigger_price=hints.trigger_price,
-        stop_price=stop_price,
-        valid_seconds=hints.valid_seconds,
-        target_price=hints.target_price,
+        instrument=_contract(rule, watch, price, book, now), lots=rule.side.sign * (hints.lots or run.lots),
+        order_type=hints.order_type, limit_price=hints.limit_price, trigger_price=hints.trigger_price,
+        stop_price=stop_price, valid_seconds=hints.valid_seconds, target_price=hints.target_price,
         stop_buffer=hints.stop_buffer,
-    )
+    )  # fmt: skip
 
 
 def _contract(rule: TradeRule, watch: str, price: float, book: InstrumentBook, now: int) -> str:

@@ -167,7 +167,7 @@ class EngineMachine(EngineState):
     def warm_up(self) -> None:
         """Compile the strategies' indicators before the first bar has to wait for it."""
         for host in self.hosts:
-            host.warm_up()
+            host.workspace.warm_up()
 
     def watch(self, symbols: Mapping[str, tuple[str, ...]]) -> None:
         """Change the watched instruments of these strategies, and rebuild all."""

@@ -25,7 +25,7 @@ from mytrading.messages.orders import TimerFired
 from mytrading.messages.run_config import Direction, StrategyRun
 from mytrading.messages.signals import Leg, Signal, SignalVetoed
 from mytrading.strategies.errors import hint
-from mytrading.strategies.rules import Outgoing, SignalRule, rule_name
+from mytrading.strategies.rules import Outgoing, SignalRule
 from mytrading.strategies.signals import NO_HINTS, StrategySignal
 from mytrading.strategies.views import FLAT, PositionView
 
@@ -64,15 +64,15 @@ class LoadedRule(NamedTuple):
 
 def load_rules(names: Iterable[str], classes: Iterable[type[SignalRule]], faults: Iterable[str]) -> list[LoadedRule]:
     """One object for each enabled name, or its fault. `faults` are those of the rules' files."""
-    known = {name_key(rule_name(item)): item for item in classes}
+    called = {item.name or item.__name__: item for item in classes}
+    known = {name_key(name): item for name, item in called.items()}
     broken = "; ".join(faults)
     loaded = []
     for name in names:
         found = known.get(name_key(name))
         try:
             if found is None:
-                near = hint(name, [rule_name(item) for item in known.values()])
-                loaded.append(LoadedRule(name, None, broken or f"no rule is called {name}{near}"))
+                loaded.append(LoadedRule(name, None, broken or f"no rule is called {name}{hint(name, called)}"))
             else:
                 loaded.append(LoadedRule(name, found()))
         except Exception as error:  # noqa: BLE001  (an author's class may raise anything)
@@ -245,25 +245,14 @@ class SignalGate:
     ) -> Signal:
         end, key = data_time(data), (run.name, draft.instrument)
         return Signal(
-            id=signal_id(run.name, draft.instrument, action, legs, end),
-            strategy=run.name,
-            watch=draft.instrument,
-            action=action,
-            created_ns=now,
-            expires_ns=end + self._validity_ns,
-            expires_machine_ns=received_at(data) + FLOOR_NS if self._state.speed else 0,
-            account=self._account,
-            product=draft.hints.product or run.product,
-            legs=legs,
-            confidence=draft.confidence,
-            reason=draft.reason,
-            price=draft.price,
-            bar_ns=end,
-            trace_ns=received_at(data),
-            otherwise=draft.otherwise,
+            id=signal_id(run.name, draft.instrument, action, legs, end), strategy=run.name, watch=draft.instrument,
+            action=action, created_ns=now, expires_ns=end + self._validity_ns,
+            expires_machine_ns=received_at(data) + FLOOR_NS if self._state.speed else 0, account=self._account,
+            product=draft.hints.product or run.product, legs=legs, confidence=draft.confidence, reason=draft.reason,
+            price=draft.price, bar_ns=end, trace_ns=received_at(data), otherwise=draft.otherwise,
             rearmed=action is not Action.EXIT and self._state.active_signals.of(key).is_rearmed(end),
             keeps=draft.keeps,
-        )
+        )  # fmt: skip
 
 
 def permitted_action(run: StrategyRun, action: Action, names_legs: bool) -> Action:

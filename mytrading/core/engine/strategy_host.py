@@ -40,20 +40,17 @@ class Fault(NamedTuple):
 class CallGuard(Protocol):
     """Times calls of author code; the daemon's also writes to disk which call runs, in case it never returns."""
 
-    def begin(self, strategy: str) -> None:
+    def begin(self, strategy: str) -> None:  # noqa: ARG002
         """Record that a call begins."""
-
-    def end(self, strategy: str, failed: bool) -> str:
-        """Record that it ended; returns the text of a fault if it took too long."""
-
-
-class NoCallGuard:
-    """Sets no limit."""
-
-    def begin(self, strategy: str) -> None: ...
+        return
 
     def end(self, strategy: str, failed: bool) -> str:  # noqa: ARG002
+        """Record that it ended; returns the text of a fault if it took too long."""
         return ""
+
+
+class NoCallGuard(CallGuard):
+    """Sets no limit."""
 
 
 class StrategyHost:
@@ -124,14 +121,6 @@ class StrategyHost:
         if self.fault is None:
             self.warm_bars = WARM_FACTOR * self.workspace.lookback
             self.workspace.open_series(self.history_days)
-
-    def warm_up(self) -> None:
-        """Call each kernel on a few made-up bars, so that it is compiled; errors there are no fault."""
-        for kernel in self.workspace.kernels():
-            try:
-                kernel()
-            except Exception:  # noqa: BLE001  (an author's kernel may need more bars than these)
-                continue
 
     def load_history(self, bars: Iterable[Bar]) -> None:
         """Fill the series with bars not yet shown, so that indicators are computed once for all of them."""

@@ -1,11 +1,8 @@
-"""Try a strategy in a test: feed it bars, look at what it wants. No sockets, no files, no clock.
+"""Try a strategy in a test: feed it bars, look at its signals. No sockets, no files, no clock.
 
-    from mytrading.strategies.testing import StrategyTester
-
-    def test_buys_the_crossing():
-        tester = StrategyTester(SmaCrossover, fast_period=2, slow_period=3)
-        tester.feed(10, 10, 10, 11, 12)
-        assert tester.actions == [(3, "BUY")]
+    tester = StrategyTester(SmaCrossover, fast_period=2, slow_period=3)
+    tester.feed(10, 10, 10, 11, 12)
+    assert tester.actions == [(3, "BUY")]
 
 The same host calls the strategy as in paper and live trading. A signal for the market is filled at the close of its
 bar, a resting one once a later bar touches its price, unless `fills` is off. A strategy that raises fails the test,
@@ -28,7 +25,7 @@ from mytrading.messages.market import Bar
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.run_config import Direction, StrategyRun, TradeKind, TradeRule
 from mytrading.messages.signals import Leg, Signal, StrategyFaulted
-from mytrading.strategies.base_strategy import BaseStrategy
+from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import StrategyError
 
 OPEN_NS = 1_767_584_700_000_000_000
@@ -36,8 +33,8 @@ OPEN_NS = 1_767_584_700_000_000_000
 _UNITS = {"m": 1, "h": 60, "d": 1440}
 
 
-class Wished(NamedTuple):
-    """What the strategy wanted: the number of the bar (from 0), and the signal as risk would get it."""
+class SentSignal(NamedTuple):
+    """The number of the bar (from 0), and the signal as risk would get it."""
 
     bar: int
     action: str
@@ -68,21 +65,17 @@ class StrategyTester:
     ) -> None:
         timeframe = timeframes[0] if timeframes else timeframe
         self._run = StrategyRun(
-            name=strategy.name or strategy.__name__,
-            file=f"{strategy.__module__}.py",
-            symbols=tuple(symbols),
-            timeframes=tuple(timeframes) or (timeframe,),
-            direction=Direction(direction),
-            long=TradeRule(kind=TradeKind.SAME, side=Side.BUY),
-            short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
+            name=strategy_name(strategy), file=f"{strategy.__module__}.py", symbols=tuple(symbols),
+            timeframes=tuple(timeframes) or (timeframe,), direction=Direction(direction),
+            long=TradeRule(kind=TradeKind.SAME, side=Side.BUY), short=TradeRule(kind=TradeKind.SAME, side=Side.SELL),
             parameters={name: str(value) for name, value in parameters.items()},
-        )
+        )  # fmt: skip
         self._machine = EngineMachine([self._run], {self._run.name: strategy}, _book(symbols, contracts))
         self._span = int(timeframe[:-1]) * _UNITS[timeframe[-1]] * MINUTE
         self._next_ns = start_ns
         self._fills = fills
         self._fed = 0
-        self.wished: list[Wished] = []
+        self.signals: list[SentSignal] = []
         self.positions: dict[str, int] = {}
         self.resting: dict[str, Leg] = {}
         """Entries that wait for their price, by instrument."""
@@ -93,26 +86,31 @@ class StrategyTester:
     @property
     def actions(self) -> list[tuple[int, str]]:
         """(number of the bar, BUY, SELL or EXIT) of every signal so far."""
-        return [(item.bar, item.action) for item in self.wished]
+        return [(item.bar, item.action) for item in self.signals]
 
-    def feed(self, *bars: float | Sequence[float] | Bar, symbol: str = "") -> list[Wished]:
+    @property
+    def wished(self) -> list[SentSignal]:
+        """The name of `signals` in version 0.1, for one release."""
+        return self.signals
+
+    def feed(self, *bars: float | Sequence[float] | Bar, symbol: str = "") -> list[SentSignal]:
         """Completed bars in order: a close, (open, high, low, close) with or without volume, or a `Bar`.
 
-        Returns what the strategy wanted on these.
+        Returns the signals on these.
         """
-        before = len(self.wished)
+        before = len(self.signals)
         for bar in bars:
             made = bar if isinstance(bar, Bar) else self._bar(bar, symbol or self._run.symbols[0])
-            self._meet(made)
+            self._fill_resting(made)
             self._step(made, made.end_ns)
             self._fed += 1
-        return self.wished[before:]
+        return self.signals[before:]
 
-    def pass_time(self, seconds: float) -> list[Wished]:
+    def pass_time(self, seconds: float) -> list[SentSignal]:
         """Let market time pass since the newest bar: timers that are due then, and slices that lack a bar."""
-        before, now = len(self.wished), self._next_ns + round(seconds * 1e9)
+        before, now = len(self.signals), self._next_ns + round(seconds * 1e9)
         self._step(TimerFired(name=TIME, machine_ns=now, market_ns=now), now)
-        return self.wished[before:]
+        return self.signals[before:]
 
     @property
     def memory(self) -> dict[str, Any]:
@@ -164,7 +162,7 @@ class StrategyTester:
                 self._take(row, message)
 
     def _take(self, signal: Signal, bar: Any) -> None:
-        self.wished.append(Wished(self._fed, signal.action.value, signal.confidence, signal.reason, signal))
+        self.signals.append(SentSignal(self._fed, signal.action.value, signal.confidence, signal.reason, signal))
         if not self._fills:
             return
         mine = {name for name in (*self.positions, *self._orders) if name in self._run.symbols}
@@ -197,8 +195,8 @@ class StrategyTester:
         if order is not None:
             self._step(OrderChanged(event="ended", order=replace(order, state=state), machine_ns=0), self._next_ns)
 
-    def _meet(self, bar: Bar) -> None:
-        """A bar before the strategy sees it: a resting entry that it touches is filled at its price."""
+    def _fill_resting(self, bar: Bar) -> None:
+        """Fill a resting entry that a bar touches at its price, before the strategy sees the bar."""
         leg = self.resting.get(bar.instrument)
         if leg is None:
             return

@@ -37,7 +37,7 @@ def test_breakout_needs_price_volume_and_a_close_inside_before() -> None:
     tester = StrategyTester(load("bollinger_breakout"), period=20)
     tester.feed(*flat(quiet), (100, 103, 100, 103, 400), (103, 104, 103, 104, 900))
     assert tester.actions == [(30, "BUY")], "the second bar was outside before"
-    assert "above band" in tester.wished[0].reason
+    assert "above band" in tester.signals[0].reason
     tester.feed(*flat([103.0, 101.0, 99.0]))
     assert tester.actions[1][1] == "EXIT"
 
@@ -96,7 +96,7 @@ def test_supertrend_signals_on_turns_with_its_line_as_stop() -> None:
     tester = StrategyTester(load("supertrend_trend"), stop_at_line=True)
     tester.feed(*bars)
     assert tester.actions == [(k, "BUY" if trend.direction[k] > 0 else "SELL") for k in turns]
-    for item in tester.wished:
+    for item in tester.signals:
         (leg,) = item.signal.legs
         assert leg.stop_price == pytest.approx(trend.line[item.bar])
 

@@ -31,10 +31,10 @@ class Broken(BaseStrategy):
 
 def test_tester_shows_signals_and_fills_them_at_the_close() -> None:
     tester = StrategyTester(Follower, level=50)
-    assert tester.feed(40, 41, 51) == tester.wished
+    assert tester.feed(40, 41, 51) == tester.signals
     assert tester.actions == [(2, "BUY")]
-    assert tester.wished[0].confidence == 0.9
-    assert tester.wished[0].reason == "above 50"
+    assert tester.signals[0].confidence == 0.9
+    assert tester.signals[0].reason == "above 50"
     assert tester.positions == {"NSE:SBIN": 1}
     tester.feed(60, 49)
     assert tester.actions == [(2, "BUY"), (4, "EXIT")]
