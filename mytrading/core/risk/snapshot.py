@@ -34,15 +34,15 @@ def risk_picture(risk: RiskMachine, now: int, entries: int = 0, denied: int = 0)
 
 
 def _waits(risk: RiskMachine) -> str:
-    """What keeps entries waiting, in whichever account or strategy; what keeps them in all is said once."""
-    found = [not_ready(risk.state, account) or _unfunded(risk, account) for account in risk.environment.accounts()]
+    """What keeps entries waiting, in whichever account or strategy, each reason once."""
+    found = []
+    for account in risk.environment.accounts():
+        why = not_ready(risk.state, account)
+        if not why and risk.environment.needs_funds and (unread := funds_unread(risk.state, account)):
+            why = f"account {account}: {unread}"
+        found.append(why)
     found += [risk.runs.in_doubt(name) for name in risk.runs.books.runs]
     return "; ".join(dict.fromkeys(why for why in found if why))
-
-
-def _unfunded(risk: RiskMachine, account: str) -> str:
-    why = funds_unread(risk.state, account) if risk.environment.needs_funds else ""
-    return f"account {account}: {why}" if why else ""
 
 
 def _use(risk: RiskMachine, limit: Limit) -> LimitUse:
@@ -78,6 +78,10 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
     units = position.quantity or position.quantity_seen
     quote = risk.state.quotes.get(position.instrument)
     level = stop_level(risk.state, key)
+    if key in risk.state.stop_levels:
+        holder = "engine"
+    else:
+        holder = "broker" if level else "hedge" if risk.state.is_hedge(position) else "none"
     distance = (quote.ltp - level) * side_of(units).sign if quote is not None and level else None
     return HeldStop(
         account=position.account,
@@ -89,17 +93,10 @@ def _stop(risk: RiskMachine, position: Position) -> HeldStop:
         ltp=quote.ltp if quote is not None else None,
         unrealised=unrealised(units, position.average_price, quote) if quote is not None else None,
         stop=level or None,
-        holder=_holder(risk, position, level, engine=key in risk.state.stop_levels),
+        holder=holder,
         distance=distance,
         at_risk=None if distance is None else distance * abs(units),
     )
-
-
-def _holder(risk: RiskMachine, position: Position, level: float, *, engine: bool) -> str:
-    """Who guards a position: engine, broker, hedge (it needs no stop) or none."""
-    if engine or level:
-        return "engine" if engine else "broker"
-    return "hedge" if risk.state.is_hedge(position) else "none"
 
 
 def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:

@@ -23,17 +23,14 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
         (state.target_levels, target_name, entry.held_target),
         (state.stop_levels, stop_name, stop),
     ):
-        known = key in levels
-        if (known or level) and not (known and _adds(state, entry)):
+        if key in levels:  # an exit under way says nothing: the router lets it end first
+            position = state.positions.get(key)
+            held = (position.quantity or position.quantity_seen) if position is not None else 0
+            if held * entry.side.sign <= 0:
+                rows.append(LevelMoved(name=name(key), value=level, at_ns=now))
+        elif level:
             rows.append(LevelMoved(name=name(key), value=level, at_ns=now))
     return rows
-
-
-def _adds(state: RiskState, entry: PlaceEntry) -> bool:
-    """True if an entry adds to what its owner holds, whatever exit is under way: the router lets that end first."""
-    position = state.positions.get(entry.owner)
-    held = (position.quantity or position.quantity_seen) if position is not None else 0
-    return held * entry.side.sign > 0
 
 
 def restore_stops(state: RiskState, now: int) -> list[LevelMoved]:

@@ -370,7 +370,7 @@ class Limits:
         if 0 <= now - memory.marked_ns < MARK_EVERY_NS:
             return []
         known = memory.money.marks
-        moved = [mark for mark in memory.money.open_marks() if known.get(mark[:2]) != mark[2]]
+        moved = [mark for mark in memory.money.closing_prices(quoted=True) if known.get(mark[:2]) != mark[2]]
         return [LevelMoved(name=mark_name(name, long), value=price, at_ns=now) for name, long, price in moved]
 
 

@@ -181,23 +181,13 @@ class DayPnl:
                 return False
         return True
 
-    def open_marks(self) -> Iterator[tuple[str, bool, float]]:
-        """What is held would be closed at so much by its last quote: instrument, is it long, price."""
-        for instrument, long in self._sides():
-            if (quote := self._quotes.get(instrument)) is not None:
-                yield instrument, long, exit_price(1 if long else -1, quote)
-
-    def last_known(self) -> Iterator[tuple[str, bool, float]]:
-        """As `open_marks`, by the last quote or mark."""
-        for instrument, long in self._sides():
-            if (price := self._price(instrument, long)) is not None:
-                yield instrument, long, price
-
-    def _sides(self) -> Iterator[tuple[str, bool]]:
-        """What is held, in a fixed order: instrument, is it long."""
+    def closing_prices(self, *, quoted: bool) -> Iterator[tuple[str, bool, float]]:
+        """Prices at which what is held would be closed by its last quote or, unless `quoted`, mark: of what is long?"""
         for instrument, keys in self._keys.items():
             for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
-                yield instrument, long
+                price = self._price(instrument, long)
+                if price is not None and (instrument in self._quotes or not quoted):
+                    yield instrument, long, price
 
     def unrealised(self) -> dict[OwnerKey, float]:
         """Rupees by owner of what is open."""
@@ -334,7 +324,8 @@ class DayPnl:
     def _reprice(self, instrument: str) -> None:
         holders = self._held.get(instrument)
         if holders is None:
-            holders = self._holders(instrument)
+            owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
+            holders = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
         if not holders:
             return
         quote, former = self._quotes.get(instrument), self._former.get(instrument)
@@ -357,11 +348,6 @@ class DayPnl:
                 total.gain += gained
             if self.counts_r:
                 self._count_r(key, money)
-
-    def _holders(self, instrument: str) -> tuple[tuple[OwnerKey, _Money], ...]:
-        owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
-        found = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
-        return found
 
     def _price(self, instrument: str, long: bool) -> float | None:
         quote = self._quotes.get(instrument)

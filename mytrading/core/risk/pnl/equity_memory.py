@@ -152,7 +152,9 @@ class EquityMemory:
     def carried_into(self, day: int) -> dict[str, float]:
         """The levels that the day begins with; of the same day, those it has."""
         levels = {halt_name(line): value for line, value in self.halts.items()}
-        levels |= {mark_name(name, long): price for name, long, price in sorted(self.money.last_known())}
+        levels |= {
+            mark_name(name, long): price for name, long, price in sorted(self.money.closing_prices(quoted=False))
+        }
         if self.began in (-1, day):  # the same day
             levels |= {base_name(account): value for account, value in self.bases.items()}
             levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}

@@ -105,12 +105,10 @@ def blind(state: RiskState, strategy: str, now: int) -> str:
     names = ", ".join(sorted(f"{position.instrument} (stop {level:g})" for position, level in open_now))
     if for_seconds * SECOND >= BLIND_NS:
         return f"the feed is silent or not ready for {for_seconds} s, and the engine holds the stop of {names}"
-    unseen = [name for position, _ in open_now if (name := _unseen(state, position.instrument, now))]
+    unseen = []
+    for position, _ in open_now:
+        quote = state.quotes.get(position.instrument)
+        silent = quote is None and state.machine_ns - environment.patient_until >= BLIND_NS
+        if silent or (quote is not None and unpriced(state, quote, now)):
+            unseen.append(position.instrument)
     return f"no price of {', '.join(sorted(unseen))} comes, and the engine holds its stop" if unseen else ""
-
-
-def _unseen(state: RiskState, instrument: str, now: int) -> str:
-    quote = state.quotes.get(instrument)
-    if quote is None:
-        return instrument if state.machine_ns - state.environment.patient_until >= BLIND_NS else ""
-    return instrument if unpriced(state, quote, now) else ""

@@ -76,8 +76,15 @@ def stop_problem(case: PreTradeContext) -> str:
     """Why an entry of this case can have no stop; empty if it can, or needs none. Budget: 3 µs."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
-    if case.guard is _BROKER and (problem := _joining_problem(case, case.instrument)):
-        return problem
+    if case.guard is _BROKER:  # would the exchange still take an order at the level where the position's stop rests?
+        entry = _BUY if case.units > 0 else _SELL
+        if not rests(case.instrument, entry, case.guard_level, *_prices(case)):
+            furthest, way = furthest_rest(case.instrument, entry, *_prices(case)), "above" if entry is _BUY else "below"
+            return (
+                f"the stop of what is held rests at the broker at {case.guard_level:g}, and one for added units would "
+                f"have to lie at or {way} {furthest:.2f} at a price of {case.price:g}; close the position first, or "
+                "add once it can"
+            )
     return "" if case.is_hedge else _level_problem(case, case.instrument)
 
 
@@ -88,19 +95,12 @@ def _plan_of(case: PreTradeContext) -> StopPlan:
 
 
 def _level_of(case: PreTradeContext, entry: Side) -> float:
-    return case.guard_level or case.leg.stop_price or _default_level(case, entry)
-
-
-def _joining_problem(case: PreTradeContext, instrument: Instrument) -> str:
-    """That the exchange would now refuse an order at the level at which the stop of the position rests."""
-    entry = _BUY if case.units > 0 else _SELL
-    if rests(instrument, entry, case.guard_level, *_prices(case)):
-        return ""
-    furthest, way = furthest_rest(instrument, entry, *_prices(case)), "above" if entry is _BUY else "below"
-    return (
-        f"the stop of what is held rests at the broker at {case.guard_level:g}, and one for added units would have to "
-        f"lie at or {way} {furthest:.2f} at a price of {case.price:g}; close the position first, or add once it can"
-    )
+    if level := case.guard_level or case.leg.stop_price:
+        return level
+    option = case.instrument is not None and case.instrument.kind.is_option
+    default = case.limits.default_stop_loss_options if option else case.limits.default_stop_loss
+    share = (case.strategy.stop_loss_pct if case.strategy is not None else 0.0) or default
+    return case.price * (1 - share if entry is _BUY else 1 + share)
 
 
 def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
@@ -111,9 +111,16 @@ def _level_problem(case: PreTradeContext, instrument: Instrument) -> str:
     trigger = _on_tick(level, tick, -1 if entry is _BUY else 1)
     if tick > trigger:
         trigger = tick
-    if trigger >= nearest if entry is _BUY else trigger <= nearest:
-        return _wrong_side(case, level, nearest, entry)
-    return ""
+    if trigger < nearest if entry is _BUY else trigger > nearest:
+        return ""
+    side, name = "below" if entry is _BUY else "above", case.leg.instrument
+    if not case.leg.stop_price:
+        why = f"no stop {side} {nearest:g} ({name}) keeps a tick between them"
+        return f"{why}; trade what costs more, or widen the stop"
+    return (
+        f"the stop of a {entry.value} must lie {side} the price: found {level:g} with {name} at {nearest:g}; "
+        f"give create_signal a stop_price {side} it"
+    )
 
 
 def rests(instrument: Instrument, entry: Side, level: float, price: float, previous_close: float | None) -> bool:
@@ -143,14 +150,6 @@ def _nearest(case: PreTradeContext, entry: Side) -> float:
         return case.leg.trigger_price
     last = case.quote.ltp if case.quote is not None and case.quote.ltp > 0 else case.price
     return min(case.price, last) if entry is _BUY else max(case.price, last)
-
-
-def _default_level(case: PreTradeContext, entry: Side) -> float:
-    option = case.instrument is not None and case.instrument.kind.is_option
-    default = case.limits.default_stop_loss_options if option else case.limits.default_stop_loss
-    own = case.strategy.stop_loss_pct if case.strategy is not None else 0.0
-    share = own or default
-    return case.price * (1 - share if entry is _BUY else 1 + share)
 
 
 def place(
@@ -185,14 +184,3 @@ def _on_tick(price: float, tick: float, way: int) -> float:
     ticks = price / tick
     whole = math.ceil(ticks - _EPSILON) if way > 0 else math.floor(ticks + _EPSILON)
     return round(whole * tick, 4)
-
-
-def _wrong_side(case: PreTradeContext, level: float, price: float, entry: Side) -> str:
-    side = "below" if entry is _BUY else "above"
-    name = case.leg.instrument
-    if not case.leg.stop_price:
-        return f"no stop {side} {price:g} ({name}) keeps a tick between them; trade what costs more, or widen the stop"
-    return (
-        f"the stop of a {entry.value} must lie {side} the price: found {level:g} with {name} at {price:g}; "
-        f"give create_signal a stop_price {side} it"
-    )

@@ -59,6 +59,9 @@ class _Sighting(msgspec.Struct):
     began_ns: int = 0
     """When the newest reading of a doubt began."""
 
+    def of(self, key: OwnerKey) -> UncoveredPosition:
+        return UncoveredPosition(key, self.owned, self.covered, self.since_ns, self.alarmed)
+
 
 class StopCoverage:
     """Learns order events and books; `bare` says which positions two readings found bare, for how long."""
@@ -126,13 +129,14 @@ class StopCoverage:
         for key, position in positions.items():
             if position.account == held.account:
                 here = [o for o in mine if (o.strategy, o.instrument) == (position.strategy, position.instrument)]
-                self._judge(key, position, held, here, self._shown(position, held, ours[position.net]))
+                net = sum(
+                    row.quantity
+                    for row in held.positions
+                    if row.instrument == position.instrument and row.product is position.product
+                )  # what may have left the position book for the holdings is there too, at most what is ours
+                net += min(self._delivered.get(position.net, 0), max(ours[position.net] - net, 0))
+                self._judge(key, position, held, here, net)
         self._look_again()
-
-    def _shown(self, position: Position, held: BrokerHeld, ours: int) -> int:
-        """The net of the position book, with what may have left it for the holdings, at most what is ours."""
-        net = _net(position, held)
-        return net + min(self._delivered.get(position.net, 0), max(ours - net, 0))
 
     def _judge(self, key: OwnerKey, position: Position, held: BrokerHeld, here: list[Order], net: int) -> None:
         owned = position.quantity_seen or position.quantity
@@ -140,7 +144,10 @@ class StopCoverage:
         covered = _covered(position, owned, held, {order.broker_order_id for order in here})
         least, most = min(abs(position.quantity_seen), there), max(abs(owned), abs(position.quantity))
         self._doubt(key, owned, covered, held, missing=there > 0 and covered < least)
-        if there <= 0 or not self._is_readable(position, held) or any(order.state in _MOVING for order in here):
+        event = self._events.get((position.account, position.instrument), -1)
+        readable = position.instrument not in held.unread and held.began_machine_ns > event
+        readable = readable and self._is_open(position.instrument.partition(":")[0], held.at_ns)
+        if there <= 0 or not readable or any(order.state in _MOVING for order in here):
             self._sightings.pop(key, None)
             return
         known = self._sightings.get(key)
@@ -162,19 +169,9 @@ class StopCoverage:
             known.owned, known.covered, known.again = owned, covered, True
             known.began_ns = max(known.began_ns, held.began_machine_ns)
 
-    def _is_readable(self, position: Position, held: BrokerHeld) -> bool:
-        exchange = position.instrument.partition(":")[0]
-        event = self._events.get((position.account, position.instrument), -1)
-        readable = position.instrument not in held.unread
-        return readable and held.began_machine_ns > event and self._is_open(exchange, held.at_ns)
-
     def bare(self) -> list[UncoveredPosition]:
         """The positions that two readings found bare."""
-        return [
-            UncoveredPosition(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed)
-            for key, seen in self._sightings.items()
-            if seen.since_ns
-        ]
+        return [seen.of(key) for key, seen in self._sightings.items() if seen.since_ns]
 
     def in_doubt(self) -> list[OwnerKey]:
         """Positions of which two readings in a row missed the stop, or part of it."""
@@ -187,8 +184,7 @@ class StopCoverage:
     def doubts(self) -> list[UncoveredPosition]:
         """These, and since when; without those that are known to be bare."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
-        found = ((key, self._doubts[key]) for key in self.in_doubt() if key not in bare)
-        return [UncoveredPosition(key, seen.owned, seen.covered, seen.since_ns, seen.alarmed) for key, seen in found]
+        return [self._doubts[key].of(key) for key in self.in_doubt() if key not in bare]
 
     def wants_read(self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int) -> bool:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
@@ -197,11 +193,6 @@ class StopCoverage:
         doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._requested.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
-
-
-def _net(position: Position, held: BrokerHeld) -> int:
-    rows = (row for row in held.positions if row.instrument == position.instrument and row.product is position.product)
-    return sum(row.quantity for row in rows)
 
 
 def _covered(position: Position, owned: int, held: BrokerHeld, ours: set[str]) -> int:

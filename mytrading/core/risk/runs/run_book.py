@@ -231,14 +231,11 @@ class RunBook:
         found = self._environment.instruments.get(position.instrument)
         times = OPTION_PATIENCE if found is not None and found.kind.is_option else 1
         patience = int(self._environment.limits.stale_quote_seconds * times * SECOND)
-        start = msgspec.structs.replace(position, realised=self._before(key, position))
+        known = self._realised.get(key)  # of its former trips, if they were today
+        before = known[1] if known is not None and known[0] == iso_day(position.updated_ns) else 0.0
+        start = msgspec.structs.replace(position, realised=before)
         best = position.average_price
         return RunLeg(key, start, position.instrument, 0, 0.0, patience, best, best)
-
-    def _before(self, key: OwnerKey, position: Position) -> float:
-        """What a position had realised today before it became a leg: the realised of its former trips."""
-        known = self._realised.get(key)
-        return known[1] if known is not None and known[0] == iso_day(position.updated_ns) else 0.0
 
     def _book(self, run: Run, leg: RunLeg, position: Position) -> None:
         """Take a position's new level; what it realised since the last one is the run's."""
@@ -302,7 +299,11 @@ class RunBook:
         if what in (PEAK, STOP):
             self._trail(run, what, value)
         elif what == BEST:
-            self._best(run, subject, value)
+            for leg in run.legs.values():
+                if leg.name == subject:
+                    leg.best, leg.journaled = better(leg.best, value, leg.held), value
+                    bound_leg(run, leg)
+                    leg.journaled_machine_ns = self._state.machine_ns
         elif what == REALISED:
             run.realised = value
         elif what == FIRED:
@@ -324,13 +325,6 @@ class RunBook:
             higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
             run.trail = Trail(max(run.trail.peak, peak), higher)
             bound(run)
-
-    def _best(self, run: Run, name: str, value: float) -> None:
-        for leg in run.legs.values():
-            if leg.name == name:
-                leg.best, leg.journaled = better(leg.best, value, leg.held), value
-                bound_leg(run, leg)
-                leg.journaled_machine_ns = self._state.machine_ns
 
     def carried(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""

@@ -194,20 +194,15 @@ class RunRules:
         names = {bar.instrument for bar in rows}
         for run in list(self.books.runs.values()):
             own = self.series.of(run.strategy)
-            if own is not None and own.name in names:
-                rows += self._trend_exit(run, [*own.bars, *own.due(now)], now)
+            over = run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs
+            if own is None or own.name not in names or over:
+                continue
+            rule = self.series.rule_of(run.strategy)
+            if (turn := trend_turn([*own.bars, *own.due(now)], rule, run.opened_ns)) is not None:
+                note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
+                breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
+                rows += self.events.end(run, breach, now, 0)
         return rows
-
-    def _trend_exit(self, run: Run, bars: list[Bar], now: int) -> list[Any]:
-        if run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs:
-            return []
-        rule = self.series.rule_of(run.strategy)
-        turn = trend_turn(bars, rule, run.opened_ns)
-        if turn is None:
-            return []
-        note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
-        breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
-        return self.events.end(run, breach, now, 0)
 
     # the clock, and events of the router
 
@@ -342,26 +337,18 @@ def due(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Brea
         timed := [x for x in legs if counts(deadline, x.instrument, environment, now)]
     ):
         yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {hhmm(deadline)}"), timed
-    else:
-        yield from _forced(run, legs, environment, now)
-
-
-def _forced(
-    run: Run, legs: list[RunLeg], environment: RiskEnvironment, now: int
-) -> Iterator[tuple[Breach, list[RunLeg]]]:
-    """What is MIS or intraday, once the venue's own time is near."""
-    strategy = environment.strategies.get(run.strategy)
-    intraday = strategy is not None and strategy.intraday
-    forced = [
-        leg
-        for leg in legs
-        if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
-    ]
-    if forced:
-        ends = min(environment.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
-        until = second_of_day(ends)
-        breach = Breach(RiskKind.SQUARE_OFF, until, second_of_day(now), f"square-off: to be flat by {hhmm(until)}")
-        yield breach, forced
+    else:  # what is MIS or intraday, once the venue's own time is near
+        strategy = environment.strategies.get(run.strategy)
+        intraday = strategy is not None and strategy.intraday
+        forced = [
+            leg
+            for leg in legs
+            if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
+        ]
+        if forced:
+            ends = min(environment.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
+            until = second_of_day(ends)
+            yield Breach(RiskKind.SQUARE_OFF, until, at, f"square-off: to be flat by {hhmm(until)}"), forced
 
 
 def is_over(strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int) -> bool:

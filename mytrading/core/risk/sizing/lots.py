@@ -176,10 +176,6 @@ class MarginNeed(NamedTuple):
     whole: float = 0.0
     premium: float = 0.0
 
-    def plus(self, other: MarginNeed) -> MarginNeed:
-        """Both together."""
-        return MarginNeed(self.whole + other.whole, self.premium + other.premium)
-
 
 def unknown_shares(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]:
     """What strategies or their legs are sized by and the tables do not have, each with its strategy."""
@@ -210,23 +206,19 @@ def plan_profiles(
     `fixed` are all legs with lots; those of `profiles` are one lot each. The first profile that gets none ends the
     answer: the intent is not to be had here. `trim` lowers or scales a plan before it is paid for.
     """
-    free = _after(fixed, purse, tables, day)
+    needed = requirement(fixed, tables, day).initial  # set aside with its buffer
+    if any(by_margin(leg.instrument, leg.units) for leg in fixed):
+        needed *= 1 + purse.buffer
+    available = purse.available - needed
+    free = purse._replace(cash=min(purse.cash - _premium(fixed, tables, day), available), available=available)
     taken, plans = MarginNeed(), dict[str, LotMultiple]()
     for profile, legs in profiles.items():
         plan = plans[profile] = trim(_plan(profile, legs, free, taken, whose, tables, day))
         if not plan.times:
             break
-        taken = taken.plus(_taken(legs, plan.times, tables, day))
+        more = _taken(legs, plan.times, tables, day)
+        taken = MarginNeed(taken.whole + more.whole, taken.premium + more.premium)
     return plans
-
-
-def _after(fixed: Sequence[MarginLeg], purse: FreeFunds, tables: RiskTables, day: date) -> FreeFunds:
-    """What legs with lots leave: their requirement with its buffer is set aside."""
-    needed = requirement(fixed, tables, day).initial
-    if any(by_margin(leg.instrument, leg.units) for leg in fixed):
-        needed *= 1 + purse.buffer
-    available = purse.available - needed
-    return purse._replace(cash=min(purse.cash - _premium(fixed, tables, day), available), available=available)
 
 
 def _plan(

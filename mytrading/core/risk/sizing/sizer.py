@@ -70,13 +70,12 @@ class Sizer:
             return False
         rule = self.rule_of(intent)
         shares = rule.allocation is AllocationMode.PROPORTIONAL
-        if self._margins.is_known(account):
-            return shares and rule.by == FIXED and self._waits_for_others(intent, now)
-        by_margin = rule.by not in (FIXED, BY_RISK) or shares
-        return by_margin or any(leg.profile for leg in intent.legs)
-
-    def _waits_for_others(self, intent: Intent, now: int) -> bool:
+        if not self._margins.is_known(account):
+            by_margin = rule.by not in (FIXED, BY_RISK) or shares
+            return by_margin or any(leg.profile for leg in intent.legs)
         signal, there = intent.signal, self._environment.accounts_of(intent.signal.strategy)
+        if not shares or rule.by != FIXED:
+            return False
         if all(name in intent.ended or name in intent.sized or self._margins.is_known(name) for name in there):
             return False
         patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)

@@ -17,7 +17,7 @@ from mytrading.core.orders.slicing import Sizes
 from mytrading.core.risk.protection.hedges import Contract, contract_of
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import InstrumentKind, Snapshot
-from mytrading.messages.run_config import RateLimits, RiskLimits, StopPlan, StrategyRun, TradeKind, TradeRule
+from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun, TradeKind, TradeRule
 
 UNKNOWN_WATCH = ""
 """To what a position is bound of which it is not known for which watched instrument it is held."""
@@ -105,11 +105,6 @@ class RiskEnvironment:
     def is_open(self, exchange: str, now: int) -> bool:
         """True in continuous session."""
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
-
-    def is_guarded(self, strategy: str) -> bool:
-        """True if what the strategy holds is to have its stop at the broker."""
-        run = self.strategies.get(strategy)
-        return run is None or run.stop is StopPlan.BROKER
 
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""

@@ -40,14 +40,7 @@ from mytrading.messages.orders import (
     TimerFired,
     TradeClosed,
 )
-from mytrading.messages.reports import (
-    AccountHealth,
-    BrokerHeld,
-    Funds,
-    MarginAnswer,
-    MarginRequest,
-    ReadRequest,
-)
+from mytrading.messages.reports import AccountHealth, BrokerHeld, Funds, MarginAnswer, MarginRequest, ReadRequest
 from mytrading.messages.signals import Leg, Signal
 
 REMEMBERED = 4000

@@ -248,15 +248,11 @@ class RiskState:
         """True while an entry of a strategy may still fill."""
         return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of(strategy))
 
-    def is_withdrawn(self, order: Order) -> bool:
-        """True once an entry was withdrawn."""
-        return withdrawal_id(order) in self.issued
-
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""
         for order in self.orders.of(strategy):
             mine = order.instrument == instrument and order.purpose is Purpose.ENTRY
-            if mine and order.state not in TERMINAL and self.is_withdrawn(order):
+            if mine and order.state not in TERMINAL and withdrawal_id(order) in self.issued:
                 return True
         return False
 
@@ -325,12 +321,14 @@ class RiskState:
         states = {key: level.state for key, level in self.protections.items()}
         free = {key for key in self.claimed if states.get(key, "done") == "done"}
         free |= {key for key, state in states.items() if state == "released"}
+        strategies = self.environment.strategies
+        elsewhere = {name for name, run in strategies.items() if run.stop is not StopPlan.BROKER}
         return {
             key: position
             for key, position in self.positions.items()
             if (position.quantity or position.quantity_seen)
             and key not in free
-            and self.environment.is_guarded(position.strategy)
+            and position.strategy not in elsewhere
             and not self.engine_holds(key, position)
             and not self.is_hedge(position)
         }
