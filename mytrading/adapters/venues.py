@@ -82,7 +82,6 @@ class OpenAlgoVenue:
         return self._client.start(request, Deadline.ORDER)
 
     def send(self, call: Call, order: Order) -> CallOutcome:
-        """Make a whole call."""
         return self.finish(call, order, None)
 
     def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:
@@ -114,7 +113,6 @@ class DryRunVenue:
         """Nothing is sent."""
 
     def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002
-        """The answer to any call."""
         would = {Call.PLACE: f"send {_terms(order)}", Call.CANCEL: "cancel", Call.MODIFY: f"modify to {_terms(order)}"}
         now, verdict = self._now(), CallVerdict(Outcome.RECORDED, message=f"dry run: would {would[call]}")
         return _outcome(call, order, verdict, now, now)

@@ -145,7 +145,6 @@ def _rows(
 
 
 def _kind(kind: str, right: str) -> InstrumentKind | None:
-    """None of what is neither a future nor an option."""
     if kind in _FUTURES:
         return InstrumentKind.FUT
     if kind not in _OPTIONS:

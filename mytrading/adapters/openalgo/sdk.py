@@ -177,15 +177,12 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return endpoints.place_gtt(self.rest, **_named_as_on_the_wire(fields))
 
     def modifygttorder(self, **fields: Any) -> endpoints.Triggered:
-        """Replace a trigger; every field is sent again."""
         return endpoints.modify_gtt(self.rest, **_named_as_on_the_wire(fields))
 
     def cancelgttorder(self, trigger_id: str, strategy: str = "Python") -> endpoints.Triggered:
-        """Cancel a trigger."""
         return endpoints.cancel_gtt(self.rest, trigger_id, strategy)
 
     def gttorderbook(self) -> list[Row]:
-        """All triggers."""
         return endpoints.gtt_book(self.rest)
 
     def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[endpoints.ServerGreeks]:

@@ -84,7 +84,6 @@ def lengthen(path: Path, size: int, written: int = 0) -> bool:
 
 
 def free_bytes(folder: Path) -> int:
-    """What the disk of a folder has free."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 

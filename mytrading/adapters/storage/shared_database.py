@@ -159,7 +159,6 @@ def _let_go(key: tuple[int, int]) -> None:
 
 @atexit.register
 def _leave_all() -> None:
-    """An end by an error closes nothing before: the interpreter would do it, and SQLite remove the logs."""
     for db in list(_open):
         with suppress(OSError, sqlite3.Error):
             db.leave()

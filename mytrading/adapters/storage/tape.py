@@ -124,7 +124,6 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _whole_bytes(path: Path) -> int:
-    """Bytes up to the end of the last whole record."""
     end = 0
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:

@@ -140,7 +140,6 @@ class HistoryMerge:
             join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
 
     def offer(self, closed: Closed) -> list[Bar]:
-        """Add a closed live bar; returns bars to deliver now."""
         join = self._joins.get(closed.bar.instrument)
         if join is not None and join.holding:
             join.held.append(closed)

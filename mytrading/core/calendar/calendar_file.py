@@ -148,7 +148,6 @@ def _read_exchange(
 def _read_lists(
     reader: _Reader, key: str, names: object, holidays: Mapping[str, Mapping[date, str]]
 ) -> dict[date, str]:
-    """All days of the lists an exchange names."""
     if not isinstance(names, list) or any(name not in holidays for name in names):
         reader.report(f"{key}.holidays", names, f"a list of holiday lists of this file: {', '.join(holidays)}")
         return {}

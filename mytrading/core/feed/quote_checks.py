@@ -118,7 +118,6 @@ class Conflator:
         self.replaced = 0
 
     def offer(self, quote: Quote) -> None:
-        """Add a quote; it replaces an older one of its instrument."""
         if quote.instrument in self._newest:
             self.replaced += 1
         self._newest[quote.instrument] = quote

@@ -35,7 +35,6 @@ class Pulse:
         self.is_connected = False
 
     def connected(self, now_ns: int) -> None:
-        """Record a new connection, not proved yet."""
         self.is_connected, self._proved = True, False
         self._since_ns = now_ns
 

@@ -152,7 +152,6 @@ class FeedHealth:
         self._subscribed.clear()
 
     def subscribed(self, instrument: str, machine_ns: int) -> None:
-        """Note that the server acknowledged an instrument."""
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:

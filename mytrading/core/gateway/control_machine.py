@@ -28,7 +28,6 @@ class ControlMachine:
         self._repeats: dict[tuple[str, str, str], Alert] = {}
 
     def apply(self, row: Any) -> None:
-        """Learn a control row or an alert."""
         if isinstance(row, TradingState):
             self.trading[row.account] = row
             self.generation = max(self.generation, row.generation)
@@ -45,7 +44,6 @@ class ControlMachine:
                 self.apply(part)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
-        """Nothing follows from a row here: commands come from operators."""
         return ()
 
     def notice(self, machine_ns: int) -> None:

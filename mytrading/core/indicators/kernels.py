@@ -64,7 +64,6 @@ class Indicator(NamedTuple):
 
 
 def sma(values: FloatArray, period: int) -> FloatArray:
-    """Simple moving average of the last `period` values."""
     return _run(talib.SMA, values, period)
 
 

@@ -162,7 +162,6 @@ def _at_the_money(strikes: Sequence[float], price: float) -> str:
 
 
 def _figures(rows: Sequence[Instrument]) -> list[str]:
-    """Lot, tick and freeze of contracts; an index has none of them."""
     problems = []
     rows = [item for item in rows if item.kind is not InstrumentKind.INDEX]
     derivatives = [item for item in rows if item.kind.is_derivative]

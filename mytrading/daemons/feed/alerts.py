@@ -61,7 +61,6 @@ class FeedAlerts:
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
-        """Bring alerts and notes in step with the state."""
         before = self._standing
         self._standing = standing_alerts(self._connections, self._health, self.rest_problem)
         for key, (severity, text) in self._standing.items():

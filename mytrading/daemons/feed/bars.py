@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from queue import SimpleQueue
 from typing import NamedTuple
 
 from mytrading.adapters.openalgo.rest.client import OpenAlgoClient, TransportFailed
@@ -28,6 +27,7 @@ from mytrading.messages.control import BarGaps
 from mytrading.messages.enums import Severity
 from mytrading.messages.market import Bar, Quote
 from mytrading.messages.run_config import RunConfig
+from mytrading.runtime.daemon.workers import WorkerPool
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
@@ -67,11 +67,19 @@ class FetchResult(NamedTuple):
     whole: Completeness | None = None
 
 
-class HistoryWorker:
-    """Fetches one range after the other; `results` are ready after `wake` was called.
+class _HistoryTools:
+    """The connections of the history thread to server and bar store."""
 
-    The thread has its own connections to server and bar store. Only bars that had ended at the time of the request are
-    stored: the live side builds the minute after.
+    def __init__(self, config: RunConfig) -> None:
+        server = config.data_server
+        self.client = OpenAlgoClient(server.rest_url, server.api_key, machine_now)
+        self.store: BarStore | None = None
+
+
+class HistoryWorker:
+    """Fetches one range after the other on a thread; `results` are ready after `wake` was called.
+
+    Only bars that had ended at the time of the request are stored: the live side builds the minute after.
     """
 
     def __init__(
@@ -84,45 +92,22 @@ class HistoryWorker:
         venue = config.venue
         self._retries = Retries(venue.max_retries, venue.retry_delay, self._stopping.wait)
         self._market_now = market_now
-        self._wake = wake
-        self._requests: SimpleQueue[Fetch | None] = SimpleQueue()
-        self._results: SimpleQueue[FetchResult] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        self._pool: WorkerPool[Fetch, _HistoryTools, FetchResult] = WorkerPool(
+            "feed.history", 1, lambda: _HistoryTools(config), self._work, _failed_fetch, wake
+        )
+        self.request, self.results = self._pool.submit, self._pool.results
 
     def stop(self) -> None:
         """End after the present fetch; one that takes longer than a second is abandoned."""
         self._stopping.set()
-        self._requests.put(None)
-        if self._thread.is_alive():
-            self._thread.join(1.0)
+        self._pool.stop(1.0)
 
-    def request(self, fetch: Fetch) -> None:
-        self._requests.put(fetch)
-
-    def results(self) -> list[FetchResult]:
-        found: list[FetchResult] = []
-        while not self._results.empty():
-            found.append(self._results.get_nowait())
-        return found
-
-    def _run(self) -> None:
-        server = self._config.data_server
-        client = OpenAlgoClient(server.rest_url, server.api_key, machine_now)
-        store: BarStore | None = None
-        while (fetch := self._requests.get()) is not None:
-            try:
-                store = store or BarStore(self._config.bars_dir)
-                result = self._fill(fetch, client, store)
-            except (ReadFailed, TransportFailed, BarStoreDamaged) as error:
-                result = FetchResult(fetch, error=str(error))
-            except Exception as error:  # noqa: BLE001  (a worker that ended unseen would never answer)
-                result = FetchResult(fetch, error=f"{type(error).__name__}: {error}")
-            self._results.put(result)
-            self._wake()
-        client.close()
+    def _work(self, tools: _HistoryTools, fetch: Fetch) -> FetchResult:
+        try:
+            tools.store = tools.store or BarStore(self._config.bars_dir)
+            return self._fill(fetch, tools.client, tools.store)
+        except (ReadFailed, TransportFailed, BarStoreDamaged) as error:
+            return FetchResult(fetch, error=str(error))
 
     def _fill(self, fetch: Fetch, client: OpenAlgoClient, store: BarStore) -> FetchResult:
         earliest = fetch.upto_ns - (fetch.days or self._config.data.history_days) * DAY
@@ -140,6 +125,10 @@ class HistoryWorker:
         if self._calendar.knows(exchange):
             whole = completeness(fetched, self._calendar, exchange, MINUTE, start, end, fetch.upto_ns)
         return FetchResult(fetch, fetched, tuple(new), whole=whole)
+
+
+def _failed_fetch(fetch: Fetch, error: Exception) -> FetchResult:
+    return FetchResult(fetch, error=f"{type(error).__name__}: {error}")
 
 
 class BarPublisher:
@@ -186,7 +175,6 @@ class BarPublisher:
         ahead = self._store.drop_after(self._clock.now() + MINUTE)
         if ahead:
             self._log.warning("bars.dropped", count=ahead, reason="they lie ahead of the market clock, which went back")
-        self._history.start()
         if self._keeps_history:
             for instrument in watched:
                 self._keep(instrument)
@@ -201,7 +189,6 @@ class BarPublisher:
             self._request(instrument, 0)
 
     def close(self) -> None:
-        """End the history thread and close the store; the unfinished bar comes from history at the next start."""
         self._history.stop()
         self._store.close()
 
@@ -238,8 +225,6 @@ class BarPublisher:
             "late_quotes": float(self._builder.late),
             "bar_gaps": float(self._merge.gaps),
         }
-
-    # quotes
 
     def add(self, quote: Quote) -> None:
         """Add a quote to its bar; `flush` follows once per burst."""
@@ -279,8 +264,6 @@ class BarPublisher:
     def drop(self, instrument: str) -> None:
         self._builder.drop(instrument)
 
-    # timers
-
     def on_clock(self, now_ns: int, machine_ns: int) -> None:
         """Close bars that the clock has passed, and start due history requests."""
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
@@ -316,16 +299,10 @@ class BarPublisher:
             return 0
         return max(market_ns, int(machine_s * self._clock.speed * SECOND))
 
-    # history
-
     def collect_history(self) -> None:
-        """Merge the results of the history thread."""
         for result in self._history.results():
             self._fetching -= 1
-            if result.error:
-                self._on_failure(result)
-            else:
-                self._merge_result(result)
+            (self._on_failure if result.error else self._merge_result)(result)
 
     def retry_now(self) -> None:
         """Retry failed history at once: the server is connected."""
@@ -389,8 +366,6 @@ class BarPublisher:
 
     def _schedule_retry(self, instrument: str, tries: int) -> None:
         self._due[instrument] = (machine_now() + retry_ns(self._retry_s, tries), tries + 1)
-
-    # the store
 
     def _deliver(self, bars: list[Bar]) -> None:
         """Store bars, then publish the new ones; bars that cannot be stored wait."""

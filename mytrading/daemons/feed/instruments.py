@@ -114,11 +114,9 @@ class InstrumentLoader:
         return bool(self._requested)
 
     def retry_now(self) -> None:
-        """Retry a failed fetch at once: the server is connected."""
         self._due = 0
 
     def collect(self) -> None:
-        """Record and report lists fetched since the last call."""
         for fetched in self._pool.results():
             self._requested = ""
             snapshot = fetched.snapshot
@@ -201,7 +199,6 @@ class InstrumentArchiver:
         return self._child is not None
 
     def schedule(self, machine_ns: int) -> None:
-        """Archive soon: the list of a day was written."""
         self._due = machine_ns + self._after
 
     def look(self, machine_ns: int) -> None:

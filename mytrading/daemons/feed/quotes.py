@@ -53,11 +53,9 @@ class MarketPublisher:
         """True if something was published, or a mark came, since the last step message."""
 
     def figures(self) -> dict[str, float]:
-        """Quotes published since the start, and those that a newer one replaced before."""
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
 
     def offer_book(self, tick: Tick) -> None:
-        """Keep a frame with a book until `flush`."""
         if self._levels:
             self._books[tick.quote.instrument] = tick
 
@@ -175,7 +173,6 @@ class QuoteIntake:
         self._offer_rows(answer._replace(rows=quiet), market_ns)
 
     def _offer_rows(self, answer: RestAnswer, market_ns: int) -> int:
-        """Pass on good prices; returns their number."""
         offered = 0
         for instrument, row in answer.rows.items():
             quote = quote_of(instrument, row, market_ns, answer.received_ns)
@@ -196,7 +193,6 @@ class QuoteIntake:
         self._publisher.flush()
 
     def drop(self, instrument: str) -> None:
-        """Drop an unsubscribed instrument everywhere."""
         self._bars.drop(instrument)
         self._check.forget(instrument)
         self._health.remove(instrument)
@@ -233,11 +229,9 @@ class MarketSteps:
             self._publisher.step_due = True
 
     def on_step_done(self, done: StepDone, machine_ns: int) -> None:
-        """Note the progress of a reader of `market`."""
         self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
 
     def on_request(self, wants: WantInstruments) -> None:
-        """Note which list of requested instruments was handled."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
     def remind(self, market_ns: int, machine_ns: int) -> None:

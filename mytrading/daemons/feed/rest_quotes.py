@@ -52,7 +52,6 @@ class RestQuotes:
         )
 
     def request(self, instruments: list[str]) -> None:
-        """Request quotes of these, unless a request is under way."""
         if instruments and not self.busy:
             self.busy = True
             self._pool.submit(tuple(instruments))
@@ -64,7 +63,6 @@ class RestQuotes:
         return found
 
     def stop(self) -> None:
-        """End the thread; a request that takes longer than a second is abandoned."""
         self._pool.stop(1.0)
 
     def _connect(self) -> list[OpenAlgoClient]:

@@ -108,7 +108,6 @@ class SourceConnection:
         self.send_request(machine_ns)
 
     def send_request(self, machine_ns: int) -> None:
-        """Send the next subscription message, if one is due."""
         if self.pulse.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
             self.socket.send(request)
 
@@ -211,7 +210,6 @@ class SourceConnections:
         return len(self.all)
 
     def figures(self, machine_ns: int) -> dict[str, float]:
-        """Figures of the active connection, and the health of all."""
         connection = self.active
         return {
             "subscribed": float(connection.subscriptions.accepted),
@@ -224,7 +222,6 @@ class SourceConnections:
         }
 
     def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
-        """Record the reconciler's report whether an account's pings fail."""
         for connection in self.all:
             if connection.source.name == account:
                 connection.set_ping_down(ping_down, machine_ns)

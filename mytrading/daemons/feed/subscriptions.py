@@ -34,7 +34,6 @@ class SubscriptionManager:
     capacity: int
 
     def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
-        """Subscribe the instruments of the configuration; returns the usable ones."""
         watched = self.demand.watch(dict.fromkeys(symbols))
         for refused in self.demand.refused:
             text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"

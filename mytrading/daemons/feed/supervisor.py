@@ -62,7 +62,6 @@ class SourceSupervisor:
     log: FilteringBoundLogger = field(default_factory=lambda: get_logger("feed"), init=False)
 
     def on_connection_event(self, connection: SourceConnection, event: SocketEvent) -> None:
-        """Handle a connection that was established, refused or lost."""
         if isinstance(event, SocketFrame):
             return
         name, active = connection.source.name, connection is self.connections.active
@@ -86,7 +85,6 @@ class SourceSupervisor:
         self.feed_alerts.update()
 
     def on_control_frame(self, connection: SourceConnection, frame: Parsed, machine_ns: int) -> None:
-        """Handle a frame without a price."""
         if type(frame) is Acknowledged:
             self.on_acknowledged(connection, frame)
         elif type(frame) is ServerError:
@@ -98,7 +96,6 @@ class SourceSupervisor:
             self.steps.on_mark(frame.mark)
 
     def on_acknowledged(self, connection: SourceConnection, answer: Acknowledged) -> None:
-        """Handle the server's answer to a subscription."""
         machine_ns = machine_now()
         new = connection.subscriptions.answered(answer, machine_ns)
         if answer.accepted:
@@ -219,7 +216,6 @@ class FrameReader:
         return min(2 * self._portion, self.most) if took_ns < BURST_NS // 3 else self._portion
 
     def handle(self, connection: SourceConnection, events: Sequence[SocketEvent]) -> None:
-        """Handle events of one socket in order."""
         # The time of handling, not of receipt: a feed that lags would take its own backlog for a mute source.
         now = machine_now()
         for event in events:

@@ -34,7 +34,6 @@ def newest(rows: list[Row], limit: int) -> list[Row]:
 
 
 def order_row(order: Order) -> dict[str, Any]:
-    """An order as every screen shows it."""
     body = shown_order(order)
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
 
@@ -125,7 +124,6 @@ def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
 
 
 def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]]:
-    """Completed trades, oldest first."""
     return [msgspec.to_builtins(trade) for trade in newest(list(ctx.view.trades), request.limit)]
 
 
@@ -182,7 +180,6 @@ def _vetoed(row: SignalVetoed) -> dict[str, Any]:
 
 
 def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, Any]]:
-    """The strategies that run, with state and result."""
     return [_strategy_row(ctx, run.name, run) for run in ctx.config.strategies]
 
 

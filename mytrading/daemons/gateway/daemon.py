@@ -182,7 +182,6 @@ class Gateway(MachineDaemon):
         self.alerts.raise_(REQUEST_FAILED, Severity.WARNING, verb, f"{text}; see `mytrading logs gateway`")
 
     def on_beat(self, beat: Heartbeat) -> None:
-        """Its own heartbeat belongs on the screen too."""
         self.totals.add(beat)
         self.view.apply(beat)
 

@@ -66,7 +66,6 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
 
 
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
-    """Entries of one strategy on or off."""
     name = ctx.running_strategy(request.strategy)
     reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
     row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)

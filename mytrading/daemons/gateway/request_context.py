@@ -86,7 +86,6 @@ class RequestContext:
         return name
 
     def kill(self) -> dict[str, Any] | None:
-        """Content of the file KILL, if it exists."""
         kill = KillFile(self.config.state).look()
         if kill is None:
             return None

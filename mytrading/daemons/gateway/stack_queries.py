@@ -66,7 +66,6 @@ def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
 
 
 def _ready(beat: Heartbeat | None) -> bool:
-    """True if the daemon's heartbeat is fresh and says ready."""
     return beat is not None and beat.ready and machine_now() - beat.machine_ns <= LATE_S * 1e9
 
 
@@ -214,7 +213,6 @@ def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
 
 
 def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Flattens under way, with operator, time and reason."""
     return [
         {"id": level.id, "account": level.account, "strategy": level.strategy, "instrument": level.instrument,
          "state": level.state, "reason": level.reason, "by": level.by, "at_ns": level.opened_ns}

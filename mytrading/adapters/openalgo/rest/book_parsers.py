@@ -256,7 +256,6 @@ def _text(row: dict[str, Any], name: str) -> str:
 
 
 def _shown(found: Any) -> str:
-    """What stands in a row, for a message."""
     return shown(found if isinstance(found, int | float) else [found], 80)
 
 

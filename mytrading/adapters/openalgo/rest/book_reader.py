@@ -79,7 +79,6 @@ class BookReader:
         self._realised: float | None = None
 
     def visit(self, job: ReadJob) -> Visit:
-        """Make the reads of a job, in order."""
         self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
         self._books = self._refused = self._silent = 0
         self._unread = set()

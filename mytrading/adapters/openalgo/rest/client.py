@@ -259,7 +259,6 @@ class OpenAlgoClient:
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
-    """All of the body, within `MAX_BODY`."""
     pieces: list[bytes] = []
     size = 0
     while piece := response.read1(1 << 20):

@@ -77,7 +77,10 @@ def _line(text: str) -> str:
 
 
 class OpenAlgoError(Exception):
-    """An answer that is no success. `message` is the server's text, `status` the HTTP status, `advice` what to do."""
+    """An answer that is no success. `message` is the server's text, `status` the HTTP status, `advice` the next step.
+
+    Its subclasses are the meanings of such answers.
+    """
 
     advice: ClassVar[str] = "look at the server's log for this request"
 
@@ -100,44 +103,30 @@ class BrokerDisconnected(OpenAlgoError):
 
 
 class SymbolNotFound(OpenAlgoError):
-    """The server's master contract does not have the instrument."""
-
     advice = "check symbol and exchange, and that today's master contract was downloaded after the login"
 
 
 class InsufficientMargin(OpenAlgoError):
-    """Not enough money for the order."""
-
     advice = "lower the quantity or add funds; `mytrading status` shows what is free"
 
 
 class InvalidQuantity(OpenAlgoError):
-    """Not whole lots, above the freeze quantity, or not a number."""
-
     advice = "use whole lots below the freeze quantity of today's instruments"
 
 
 class PriceOutOfRange(OpenAlgoError):
-    """Outside the price band, off the tick, or missing for this order type."""
-
     advice = "use a price on the tick inside today's price band"
 
 
 class DuplicateOrder(OpenAlgoError):
-    """The broker has just seen the same order."""
-
     advice = "read the order book: the first one is there"
 
 
 class MarketClosed(OpenAlgoError):
-    """Out of hours, or after the square-off time of MIS."""
-
     advice = "send it in the exchange's session; MIS not after the square-off time"
 
 
 class RateLimited(OpenAlgoError):
-    """Too many calls; nothing was sent to the broker."""
-
     advice = "wait a second, then send it again; lower the account's order rate if it recurs"
 
 
@@ -148,38 +137,26 @@ class NotWhitelisted(OpenAlgoError):
 
 
 class OrderNotFound(OpenAlgoError):
-    """No order, position or trigger of that id."""
-
     advice = "read the order book: it lists this session's orders only"
 
 
 class OrderClosed(OpenAlgoError):
-    """The order has ended and can be neither changed nor cancelled."""
-
     advice = "read the order: it was filled, cancelled or rejected already"
 
 
 class ApprovalRequired(OpenAlgoError):
-    """The account is in semi-automatic mode."""
-
     advice = "approve it in the server's Action Center, or switch the account to automatic mode"
 
 
 class NotSupported(OpenAlgoError):
-    """The broker's adapter, or this version of the server, lacks the call."""
-
     advice = "do without it at this broker, or update the server"
 
 
 class InvalidRequest(OpenAlgoError):
-    """The server's schema refused a field."""
-
     advice = "correct the named fields"
 
 
 class ServerFailed(OpenAlgoError):
-    """The server or the broker behind it failed to answer a read."""
-
     advice = "try again; if it stays, look at the server's log and the broker's status page"
 
 

@@ -366,7 +366,6 @@ class FeedSocket:
         raise _Lost("stopped")
 
     def _receive(self, ws: WebSocket) -> bytes | None:
-        """The next text or binary message, or None after a second without one."""
         gulps = self._gulps
         assert gulps is not None, "no connection was opened"
         try:

@@ -72,7 +72,6 @@ class Subscriptions:
 
     @property
     def accepted(self) -> int:
-        """How many instruments the server has accepted."""
         return sum(1 for item in self._items.values() if item.accepted)
 
     @property
@@ -87,7 +86,6 @@ class Subscriptions:
 
     @property
     def refused(self) -> dict[str, str]:
-        """Instruments the server refused, with its reason."""
         return {name: item.error for name, item in self._items.items() if item.error}
 
     def is_accepted(self, instrument: str) -> bool:
