@@ -24,26 +24,11 @@ from mytrading.adapters.openalgo.rest.client import Deadline, HttpReply, NotSent
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import BrokerStatus
 
-_ORDER_CALLS = frozenset(
-    (
-        "placeorder",
-        "placesmartorder",
-        "basketorder",
-        "splitorder",
-        "modifyorder",
-        "cancelorder",
-        "cancelallorder",
-        "closeposition",
-        "optionsorder",
-        "optionsmultiorder",
-        "strategy/start",
-        "strategy/stop",
-        "strategy/closeall",
-        "strategy/closeleg",
-    )
-)
-
-
+_ORDER_CALLS = frozenset((
+    "placeorder", "placesmartorder", "basketorder", "splitorder", "modifyorder", "cancelorder", "cancelallorder",
+    "closeposition", "optionsorder", "optionsmultiorder", "strategy/start", "strategy/stop", "strategy/closeall",
+    "strategy/closeleg",
+))  # fmt: skip
 _FUNDS = ("availablecash", "utiliseddebits", "collateral", "m2munrealized")
 _RESTING = frozenset(word for word, status in STATUSES.items() if status is BrokerStatus.OPEN)
 _STATES: Mapping[BrokerStatus | None, str] = {
@@ -54,7 +39,7 @@ _STATES: Mapping[BrokerStatus | None, str] = {
     BrokerStatus.CANCELLED: "CANCELLED",
     BrokerStatus.EXPIRED: "CANCELLED",
 }
-"""In the words of scripts that poll an order: OPEN waits, PENDING is on its way or in a state nobody knows."""
+"""For scripts that poll an order: OPEN waits, PENDING is on its way or in an unknown state."""
 
 
 class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]

@@ -9,6 +9,7 @@ A minute without a quote has no bar. Quotes outside continuous trading make none
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from mytrading.core.calendar import Calendar, Session
@@ -43,26 +44,22 @@ class Closed(NamedTuple):
     whole: bool
 
 
+@dataclass(slots=True)
 class _Build:
     """The unfinished bar of one instrument, and its volume counter."""
 
-    __slots__ = (
-        "close", "closed_until", "counter", "end", "exchange", "high",
-        "low", "open", "since", "start", "ticks", "volume",
-    )  # fmt: skip
-
-    def __init__(self, exchange: str, since: int) -> None:
-        self.exchange = exchange
-        self.since = since
-        self.start = self.end = self.closed_until = 0
-        self.open = self.high = self.low = self.close = 0.0
-        self.volume = self.ticks = 0
-        self.counter: int | None = None
-
-    def begin(self, start: int, end: int, price: float) -> None:
-        self.start, self.end = start, end
-        self.open = self.high = self.low = self.close = price
-        self.volume = self.ticks = 0
+    exchange: str
+    since: int
+    start: int = 0
+    end: int = 0
+    closed_until: int = 0
+    open: float = 0.0
+    high: float = 0.0
+    low: float = 0.0
+    close: float = 0.0
+    volume: int = 0
+    ticks: int = 0
+    counter: int | None = None
 
     def count(self, volume: int | None) -> int:
         """Units traded since the last quote. The first counter counts nothing; a lower one restarted from zero.
@@ -156,9 +153,9 @@ class BarBuilder:
             self.outside += 1
             return
         start, end = bucket(session, quote.market_ns, self._span)
-        build.begin(start, end, quote.ltp)
-        build.volume = traded
-        build.ticks = 1
+        build.start, build.end = start, end
+        build.open = build.high = build.low = build.close = quote.ltp
+        build.volume, build.ticks = traded, 1
         if self._next_end is None or end < self._next_end:
             self._next_end = end
 

@@ -8,6 +8,7 @@ history fills it. Bars leave in the order of their start.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mytrading.core.bars.builder import Closed
@@ -22,8 +23,6 @@ EACH_NS = 400_000_000
 """Machine time added for each earlier request: a server answers three a second."""
 LAG_NS = 3 * MINUTE
 """Delay after a minute's end by which history has it; a minute missing then had no trade."""
-
-
 CLOSE_NS = 5 * MINUTE
 APART = 0.02
 """A bar that ended less than `CLOSE_NS` before a quote is of the same market if their prices are this close."""
@@ -64,21 +63,18 @@ def covered_until(fetched: Sequence[Bar], upto_ns: int) -> int:
     return last if upto_ns - last < LAG_NS else upto_ns
 
 
+@dataclass(slots=True)
 class _Join:
-    __slots__ = (
-        "covered_ns", "deadline", "due_ns", "given", "held", "holding", "hole", "requested", "tries", "upto_ns",
-    )  # fmt: skip
-
-    def __init__(self, covered_ns: int) -> None:
-        self.covered_ns = covered_ns
-        self.given = self.hole = False
-        self.held: list[Closed] = []
-        self.holding = True
-        self.requested = False
-        self.due_ns: int | None = None
-        self.upto_ns = 0
-        self.deadline = 0
-        self.tries = 0
+    covered_ns: int
+    delivered: bool = False
+    hole: bool = False
+    held: list[Closed] = field(default_factory=list)
+    holding: bool = True
+    requested: bool = False
+    due_ns: int | None = None
+    upto_ns: int = 0
+    deadline: int = 0
+    tries: int = 0
 
 
 class HistoryMerge:
@@ -146,7 +142,7 @@ class HistoryMerge:
             return []
         if closed.whole:
             if join is not None:
-                join.given = True
+                join.delivered = True
             return [closed.bar]
         self.gaps += join is not None
         return []
@@ -222,7 +218,7 @@ class HistoryMerge:
                 bars.append(bar)
             elif closed.bar.start_ns not in known:
                 self.gaps += 1
-        join.hole = join.hole or (join.covered_ns < join.upto_ns and bool(join.covered_ns or join.given))
-        join.given = join.given or bool(bars)
+        join.hole = join.hole or (join.covered_ns < join.upto_ns and bool(join.covered_ns or join.delivered))
+        join.delivered = join.delivered or bool(bars)
         join.held, join.holding, join.requested, join.due_ns, join.deadline = [], False, False, None, 0
         return bars

@@ -7,6 +7,7 @@ time and number of quotes.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -41,15 +42,13 @@ class PriceRules(NamedTuple):
 _RULES = PriceRules()
 
 
+@dataclass(slots=True)
 class _Price:
-    __slots__ = ("count", "good", "held", "held_ns", "jumped_ns")
-
-    def __init__(self, good: float) -> None:
-        self.good = good
-        self.held = 0.0
-        self.held_ns = 0
-        self.jumped_ns = 0
-        self.count = 0
+    good: float
+    held: float = 0.0
+    held_ns: int = 0
+    jumped_ns: int = 0
+    count: int = 0
 
 
 class PriceCheck:

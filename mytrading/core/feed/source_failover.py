@@ -8,6 +8,7 @@ each failure in service doubles the time it must be well before it serves again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -25,10 +26,8 @@ class Pulse:
     """
 
     def __init__(self, mute_ns: int, down_ns: int, now_ns: int) -> None:
-        self._mute_ns = mute_ns
-        self._down_ns = down_ns
-        self._good_ns = now_ns
-        self._since_ns = now_ns
+        self._mute_ns, self._down_ns = mute_ns, down_ns
+        self._good_ns = self._since_ns = now_ns
         self._patience = 1
         self._proved = False
         self._expects = 0
@@ -118,12 +117,10 @@ class ChoiceRules(NamedTuple):
     forgive_ns: int = 4 * 3600 * SECOND
 
 
+@dataclass(slots=True)
 class _Record:
-    __slots__ = ("failures", "well_since")
-
-    def __init__(self) -> None:
-        self.failures = 0
-        self.well_since: int | None = None
+    failures: int = 0
+    well_since: int | None = None
 
 
 class SourceChoice:

@@ -45,13 +45,6 @@ ARCHIVE_RETRY_NS, ARCHIVE_RETRY_MOST_NS = 60 * SECOND, 3600 * SECOND
 ARCHIVE_MOST_NS = 120 * SECOND
 """Machine time from a fetch to the child, from a failed one to its retry, and before a hanging one is killed."""
 
-_ARCHIVE_MODULE = "mytrading.adapters.storage.warehouse"
-
-
-class _Job(NamedTuple):
-    day: date
-    market_ns: int
-
 
 class Fetched(NamedTuple):
     """The result of a fetch: the day's snapshot and its changes since the one before, or the problem."""
@@ -78,8 +71,8 @@ class InstrumentLoader:
         facts = config.calendar_path.with_name("instruments.toml")
         self._facts = ContractFacts.from_dict(tomllib.loads(facts.read_text(encoding="utf-8")))
         self._need = need_of(config, (), self._facts)
-        self._pool: WorkerPool[_Job, OpenAlgoClient, Fetched] = WorkerPool(
-            "feed.instruments", 1, self._connect, self._fetch, self._failed, wake
+        self._pool: WorkerPool[tuple[date, int], OpenAlgoClient, Fetched] = WorkerPool(
+            "feed.instruments", 1, self._connect, self._fetch, _failed_fetch, wake
         )
         self._archiver = InstrumentArchiver(config.state)
         self.loaded = ""
@@ -107,7 +100,7 @@ class InstrumentLoader:
         ):
             return
         self._requested = day.isoformat()
-        self._pool.submit(_Job(day, market_ns))
+        self._pool.submit((day, market_ns))
 
     @property
     def is_fetching(self) -> bool:
@@ -150,9 +143,6 @@ class InstrumentLoader:
         self._alerts.clear("INSTRUMENTS_REFUSED", "feed")
         self._archiver.schedule(machine_now())
         self._log.info("instruments.loaded", day=snapshot.day, kept=len(snapshot.instruments), notes=snapshot.notes)
-        self._report_changes(fetched)
-
-    def _report_changes(self, fetched: Fetched) -> None:
         if not fetched.changes:
             self._alerts.clear("INSTRUMENTS_CHANGED", "feed")
             return
@@ -160,18 +150,16 @@ class InstrumentLoader:
         text = f"since {fetched.compared}: {master_contract.told(fetched.changes)}; see `mytrading instruments diff`"
         self._alerts.raise_("INSTRUMENTS_CHANGED", severity, "feed", text)
 
-    # the thread
-
     def _connect(self) -> OpenAlgoClient:
         server = self._config.data_server
         return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
 
-    def _fetch(self, client: OpenAlgoClient, job: _Job) -> Fetched:
-        day = job.day.isoformat()
+    def _fetch(self, client: OpenAlgoClient, job: tuple[date, int]) -> Fetched:
+        day = job[0].isoformat()
         before, last = self._file.before(day), self._file.snapshot()
         known = Known(before, last if last.day else before)
         try:
-            snapshot = fetch_master(client, self._need, self._facts, job.day, job.market_ns, known)
+            snapshot = fetch_master(client, self._need, self._facts, *job, known)
         except (ReadFailed, TransportFailed) as error:
             return Fetched(day, problem=str(error))
         self._file.write(snapshot)
@@ -180,8 +168,9 @@ class InstrumentLoader:
         changes = master_contract.changes(before.instruments, snapshot.instruments, day)
         return Fetched(day, snapshot, changes, before.day)
 
-    def _failed(self, job: _Job, error: Exception) -> Fetched:
-        return Fetched(job.day.isoformat(), problem=f"{type(error).__name__}: {error}")
+
+def _failed_fetch(job: tuple[date, int], error: Exception) -> Fetched:
+    return Fetched(job[0].isoformat(), problem=f"{type(error).__name__}: {error}")
 
 
 class InstrumentArchiver:
@@ -210,7 +199,7 @@ class InstrumentArchiver:
             self._start(machine_ns)
 
     def _start(self, machine_ns: int) -> None:
-        command = [sys.executable, "-m", _ARCHIVE_MODULE, str(self._state)]
+        command = [sys.executable, "-m", "mytrading.adapters.storage.warehouse", str(self._state)]
         try:
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -223,10 +212,10 @@ class InstrumentArchiver:
             if machine_ns - self._begun > ARCHIVE_MOST_NS:
                 child.kill()
             return
-        _, said = child.communicate()
+        _, errors = child.communicate()
         self._child = None
         if child.returncode:
-            self._failed(said.decode(errors="replace").strip()[-300:] or f"exit code {child.returncode}", machine_ns)
+            self._failed(errors.decode(errors="replace").strip()[-300:] or f"exit code {child.returncode}", machine_ns)
         else:
             self._failures = 0
             self._log.info("instruments.kept")

@@ -48,7 +48,7 @@ class RestQuotes:
         self.busy = False
         """True from a request until its answer is taken."""
         self._pool: WorkerPool[tuple[str, ...], list[OpenAlgoClient], RestAnswer] = WorkerPool(
-            name, 1, self._connect, self._fetch, self._failed, wake
+            name, 1, self._connect, self._fetch, _failed_request, wake
         )
 
     def request(self, instruments: list[str]) -> None:
@@ -85,8 +85,9 @@ class RestQuotes:
             problems.append(f"{self._sources[rank].name}: no price of {', '.join(requested[:3])}")
         return RestAnswer(requested, {}, machine_now(), "; ".join(problems))
 
-    def _failed(self, requested: tuple[str, ...], error: Exception) -> RestAnswer:
-        return RestAnswer(requested, {}, machine_now(), f"{type(error).__name__}: {error}")
+
+def _failed_request(requested: tuple[str, ...], error: Exception) -> RestAnswer:
+    return RestAnswer(requested, {}, machine_now(), f"{type(error).__name__}: {error}")
 
 
 def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quote:

@@ -9,6 +9,7 @@ much hangs that whoever waits for a fill is better served by the next visit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import msgspec
@@ -52,41 +53,37 @@ class Visit(NamedTuple):
     refused: bool = False
 
 
+@dataclass(slots=True)
 class BookReader:
     """Reads at one account's server, which must be in `expected_mode` (analyze or live).
 
     `beside` is a second client of the same server, for what is asked while `client` waits.
     """
 
-    def __init__(
-        self,
-        client: OpenAlgoClient,
-        beside: OpenAlgoClient,
-        account: str,
-        expected_mode: str,
-        machine_now: Callable[[], int],
-    ) -> None:
-        self._client, self._beside = client, beside
-        self._account = account
-        self._expected = expected_mode
-        self._now = machine_now
-        self._problems: list[str] = []
-        self._modes: list[str] = []
-        self._answers = 0
-        self._patience = 0
-        self._books = self._refused = self._silent = 0
-        self._unread: set[str] = set()
-        self._realised: float | None = None
+    client: OpenAlgoClient
+    beside: OpenAlgoClient
+    account: str
+    expected_mode: str
+    machine_now: Callable[[], int]
+    _problems: list[str] = field(default_factory=list, init=False)
+    _modes: list[str] = field(default_factory=list, init=False)
+    _unread: set[str] = field(default_factory=set, init=False)
+    _answers: int = field(default=0, init=False)
+    _books: int = field(default=0, init=False)
+    _refused: int = field(default=0, init=False)
+    _silent: int = field(default=0, init=False)
+    _patience: int = field(default=0, init=False)
+    _realised: float | None = field(default=None, init=False)
 
     def visit(self, job: ReadJob) -> Visit:
-        self._problems, self._modes, self._answers, self._patience = [], [], 0, 0
-        self._books = self._refused = self._silent = 0
-        self._unread = set()
-        self._realised = None
-        began = self._now()
+        """Make the reads of a job, in order; counts begin anew with each."""
+        return replace(self)._visit(job)
+
+    def _visit(self, job: ReadJob) -> Visit:
+        began = self.machine_now()
         orders = self._book("orderbook", books.parse_orders) if job.orders else None
         trades = self._mode_and_trades(job)
-        totals = job.funds and self._expected == ServerMode.ANALYZE
+        totals = job.funds and self.expected_mode == ServerMode.ANALYZE
         positions = None
         if (job.positions or totals) and self._answers:
             positions = self._book("positionbook", books.parse_positions)
@@ -94,10 +91,10 @@ class BookReader:
         mode = self._mode_seen()
         right = mode is None or mode.expected
         read = BooksRead(
-            account=self._account,
+            account=self.account,
             id=job.id,
             began_machine_ns=began,
-            ended_machine_ns=self._now(),
+            ended_machine_ns=self.machine_now(),
             orders=orders if right else None,
             trades=trades if right else None,
             positions=positions if right and job.positions else None,
@@ -114,7 +111,7 @@ class BookReader:
             reachable = not job.orders or self._answers > 0
             return self._book("tradebook", books.parse_trades) if job.trades and reachable else None
         try:
-            begun = self._beside.begin("analyzer", {}, Deadline.BOOK)
+            begun = self.beside.begin("analyzer", {}, Deadline.BOOK)
         except NotSent:  # then it is called for later
             begun = None
         trades = self._book("tradebook", books.parse_trades)
@@ -147,9 +144,9 @@ class BookReader:
         In analyzer mode the server's funds lose realised amounts (2.0.2.1: seen in November 2026), its book does not.
         """
         found: Funds | None = self._book(
-            "funds", lambda answer: books.parse_funds(answer, self._account, answer.ended_ns)
+            "funds", lambda answer: books.parse_funds(answer, self.account, answer.ended_ns)
         )
-        if found is None or self._realised is None or self._expected != ServerMode.ANALYZE:
+        if found is None or self._realised is None or self.expected_mode != ServerMode.ANALYZE:
             return found
         return msgspec.structs.replace(found, realised=self._realised)
 
@@ -168,19 +165,12 @@ class BookReader:
         """The worst mode that any answer showed; None if none said."""
         if not self._modes:
             return None
-        wrong = [mode for mode in self._modes if mode != self._expected]
+        wrong = [mode for mode in self._modes if mode != self.expected_mode]
         mode = wrong[0] if wrong else self._modes[0]
-        message = (
-            f"the server is in {mode} mode, {self._expected} mode was expected: no order is sent; switch the server "
-            "back (analyzer), then `mytrading resume`"
-        )
-        return ModeSeen(
-            account=self._account,
-            mode=mode,
-            expected=not wrong,
-            machine_ns=self._now(),
-            message=message if wrong else "",
-        )
+        text = f"the server is in {mode} mode, {self.expected_mode} mode was expected: no order is sent; "
+        text += "switch the server back (analyzer), then `mytrading resume`"
+        now, message = self.machine_now(), text if wrong else ""
+        return ModeSeen(account=self.account, mode=mode, expected=not wrong, machine_ns=now, message=message)
 
     def _call(self, endpoint: str, begun: Started | None = None) -> HttpReply | None:
         """A complete answer, first to what was `begun`, whose time counts from now on.
@@ -193,9 +183,9 @@ class BookReader:
                 break
             try:
                 if begun is not None and attempt == 1:
-                    answer = self._beside.finish(begun._replace(began_ns=self._now()))
+                    answer = self.beside.finish(begun._replace(began_ns=self.machine_now()))
                 else:
-                    answer = self._client.call(endpoint, {}, Deadline.BOOK)
+                    answer = self.client.call(endpoint, {}, Deadline.BOOK)
                 if answer.status == 429:
                     self._patience = max(self._patience, retry_after_ns(answer))
                 return answer

@@ -18,14 +18,9 @@ from mytrading.messages.enums import BrokerStatus
 from mytrading.messages.orders import TRIGGER_CROSSED
 
 _WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
+    # pending: Dhan, mStock, 5paisa; part traded: Dhan; partially executed: 5paisa
     BrokerStatus.OPEN: (
-        "open",
-        "pending",  # Dhan, mStock, 5paisa
-        "part traded",  # Dhan
-        "partially executed",  # 5paisa
-        "partially filled",
-        "modified",
-        "not modified",
+        "open", "pending", "part traded", "partially executed", "partially filled", "modified", "not modified",
         "not cancelled",
     ),
     BrokerStatus.TRIGGER_PENDING: ("trigger pending",),
@@ -33,24 +28,15 @@ _WORDS: Mapping[BrokerStatus, tuple[str, ...]] = {
     BrokerStatus.CANCELLED: ("cancelled", "canceled", "cancelled after market order"),
     BrokerStatus.REJECTED: ("rejected", "rejected by exch", "rejected by 5p"),
     BrokerStatus.EXPIRED: ("expired",),
-}
+}  # fmt: skip
 """Lower case, one blank between words (Firstock writes underscores, Upstox blanks, Angel none or hyphens)."""
 
-PASSING = frozenset(
-    (
-        "",
-        "transit",  # Dhan
-        "unknown",  # Fyers, Pocketful
-        "put order req received",  # Angel, Upstox
-        "validation pending",
-        "open pending",
-        "modify validation pending",
-        "modify pending",
-        "cancel pending",
-        "after market order req received",
-        "modify after market order req received",
-    )
-)
+# transit: Dhan; unknown: Fyers, Pocketful; put order req received: Angel, Upstox
+PASSING = frozenset((
+    "", "transit", "unknown", "put order req received", "validation pending", "open pending",
+    "modify validation pending", "modify pending", "cancel pending", "after market order req received",
+    "modify after market order req received",
+))  # fmt: skip
 """Known words of a state on its way: live like unknown ones, and no answer to a change that is under way."""
 
 STATUSES: Mapping[str, BrokerStatus] = {word: status for status, words in _WORDS.items() for word in words}

@@ -102,8 +102,7 @@ class _Lost(Exception):
 class _NotAdmitted(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
+        self.code, self.message = code, message
 
 
 _RULES = SocketRules()
@@ -183,24 +182,16 @@ class FeedSocket:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.events: SimpleQueue[SocketEvent] = SimpleQueue()
-        self.frames = 0
-        self.connections = 0
-        self.failures = 0
+        self.frames = self.connections = self.failures = 0
         self.connected = False
-        self._early = 0
-        self._started = 0
-        self._url = url
-        self._api_key = api_key
-        self._now = machine_now
-        self._wake = wake
-        self._rules = rules
-        self._jitter = jitter
+        self._early = self._started = self._heard = 0
+        self._url, self._api_key = url, api_key
+        self._now, self._wake, self._rules, self._jitter = machine_now, wake, rules, jitter
         self._ws: WebSocket | None = None
         self._gulps: _Gulps | None = None
         self._midway = False
         self._drop_reason = ""
         self._on_purpose = False
-        self._heard = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -340,8 +331,11 @@ class FeedSocket:
         deadline = self._now() + int(self._rules.authenticate_s * SECOND)
         while self._now() < deadline and not self._stopping.is_set():
             data = self._receive(ws)
-            reply = _reply(data) if data is not None else None
-            if reply is None:
+            if data is None:
+                continue
+            try:
+                reply = msgspec.json.decode(data, type=_SocketReply)
+            except UNREADABLE:
                 continue
             if reply.status == "error":
                 raise _NotAdmitted(shown(reply.code) or "REFUSED", shown(reply.message, 300))
@@ -380,18 +374,6 @@ class FeedSocket:
         self._midway = False
         gulps.next_message()
         if opcode == ABNF.OPCODE_CLOSE:
-            raise _Lost(_close_text(data))
+            code = f": {int.from_bytes(data[:2], 'big')} {data[2:].decode(errors='replace')}" if len(data) >= 2 else ""
+            raise _Lost(f"closed by the server{code}".rstrip())
         return bytes(data)
-
-
-def _reply(data: bytes) -> _SocketReply | None:
-    try:
-        return msgspec.json.decode(data, type=_SocketReply)
-    except UNREADABLE:
-        return None
-
-
-def _close_text(data: bytes) -> str:
-    if len(data) < 2:
-        return "closed by the server"
-    return f"closed by the server: {int.from_bytes(data[:2], 'big')} {data[2:].decode(errors='replace')}".rstrip()

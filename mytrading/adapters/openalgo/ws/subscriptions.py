@@ -10,6 +10,7 @@ instrument comes back later with a few full frames before the lesser ones that w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged, FeedMode, feed_mode
@@ -24,24 +25,21 @@ FULLER_NS = 2_000_000_000
 Request = dict[str, Any]
 
 
+@dataclass(slots=True, eq=False)
 class _Item:
     """`accepted` is what the server acknowledged last and `held` all that it did; `taken` the mode of the last frame
     that was taken, at `taken_ns`, 0 before the first."""
 
-    __slots__ = (
-        "accepted", "error", "failures", "held", "mode", "not_before", "request", "sent_ns", "taken", "taken_ns",
-    )  # fmt: skip
-
-    def __init__(self, mode: FeedMode) -> None:
-        self.mode = mode
-        self.accepted: FeedMode | None = None
-        self.held: set[FeedMode] = set()
-        self.taken = self.taken_ns = 0
-        self.request = ""
-        self.sent_ns = 0
-        self.not_before = 0
-        self.failures = 0
-        self.error = ""
+    mode: FeedMode
+    accepted: FeedMode | None = None
+    held: set[FeedMode] = field(default_factory=set)
+    taken: int = 0
+    taken_ns: int = 0
+    request: str = ""
+    sent_ns: int = 0
+    not_before: int = 0
+    failures: int = 0
+    error: str = ""
 
 
 class Subscriptions:
