@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,39 +20,31 @@ def run(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (`sys.argv` by default) and exit with its code: 0, or as in `cli.output`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(os.umask(0o077) | 0o022)  # nobody else writes what we make, however loose the shell is
-    code: int | str | None
+    code: int | str | None = 0
     try:
-        code = _version() if given in (["version"], ["--version"]) else _code(given)
+        if given in (["version"], ["--version"]):
+            from mytrading import __version__
+
+            print(f"mytrading {__version__}")
+        else:
+            code = _code(given)
     except KeyboardInterrupt:  # also while modules load, where nothing else would catch it
         code = _INTERRUPTED
     except SystemExit as ending:
         code = ending.code
     except BrokenPipeError:
-        _write_no_more()
-        code = 0
-    except OSError as error:  # the machine's: a full disk, a folder that is none, a right that is lacking
+        _drop_output()
+    except OSError as error:  # a full disk, a folder that is none, a missing permission
         code = _refused(error)
-    sys.exit(_all_said(code))
-
-
-def _version() -> int:
-    from mytrading import __version__
-
-    print(f"mytrading {__version__}")
-    return 0
-
-
-def _all_said(code: int | str | None) -> int | str | None:
-    """`code`, once what was printed is written; a success that could not be told is none."""
     try:
         with suppress(AttributeError, ValueError):  # there is no output, or it is closed
             sys.stdout.flush()
     except BrokenPipeError:
-        _write_no_more()
+        _drop_output()
     except OSError as error:
         refused = _refused(error)
-        return code or refused
-    return code
+        code = code or refused
+    sys.exit(code)
 
 
 def _code(arguments: Sequence[str]) -> int:
@@ -78,26 +70,23 @@ def _code(arguments: Sequence[str]) -> int:
 
 
 def _refused(error: OSError) -> int:
-    """Say what the machine refused; the exit code."""
+    """Print what the machine refused, with the file unless it is the output; the exit code."""
     from mytrading.cli.shell.failures import ERROR
 
-    print(f"mytrading: {_named(error)}", file=sys.stderr)
-    _write_no_more()
+    text = error.strerror or str(error) or type(error).__name__
+    if error.filename:
+        text = f"{error.filename}: {text}"
+    elif error.errno == errno.ENOSPC:
+        text += ": free some MB where state, logs and this output go, and try again"
+    else:
+        text = f"cannot write the output: {text}"
+    print(f"mytrading: {text}", file=sys.stderr)
+    _drop_output()
     return ERROR
 
 
-def _named(error: OSError) -> str:
-    """What the machine refused, and about which file; what is printed has no name."""
-    what = error.strerror or str(error) or type(error).__name__
-    if error.filename:
-        return f"{error.filename}: {what}"
-    if error.errno == errno.ENOSPC:
-        return f"{what}: free some MB where state, logs and this output go, and try again"
-    return f"cannot write the output: {what}"
-
-
-def _write_no_more() -> None:
-    """What is still to be flushed at the end goes nowhere, instead of failing again."""
+def _drop_output() -> None:
+    """Send what is still to be flushed nowhere, instead of failing again."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -106,43 +95,28 @@ def misplaced(arguments: Sequence[str]) -> str:
     """Why a line that begins with `up` is refused, with what to type; empty if nothing is known to be wrong."""
     if not arguments or arguments[0] != "up":
         return ""
-    commands = _commands()
-    at = _first_word(arguments, _with_value(commands["up"]))
-    if not at:
-        return ""
-    word = arguments[at]
-    if word not in commands:
-        return f"up: expected options only, found {word!r}; see `mytrading up --help`"
     import shlex
 
-    return (
-        f"up: expected options only, found the command {word!r}; `up` and main.py start the stack, type "
-        f"`mytrading {shlex.join(arguments[at:])}`"
-    )
-
-
-def _first_word(arguments: Sequence[str], with_value: Collection[str]) -> int:
-    """Where the first word stands that is neither an option nor its value; 0 if there is none, or help is asked for."""
-    before = ""
-    for at, word in enumerate(arguments[1:], 1):
-        if word in ("--", "--help"):
-            return 0
-        if word and not word.startswith("-") and before not in with_value:
-            return at
-        before = "" if before in with_value else word
-    return 0
-
-
-def _with_value(up: Any) -> frozenset[str]:
-    return frozenset(name for option in up.params if not getattr(option, "is_flag", False) for name in option.opts)
-
-
-def _commands() -> dict[str, Any]:
     from typer.main import get_command
 
     from mytrading.cli.app import app
 
-    return dict(getattr(get_command(app), "commands", {}))
+    commands: dict[str, Any] = getattr(get_command(app), "commands", {})
+    options = (option for option in commands["up"].params if not getattr(option, "is_flag", False))
+    with_value = {name for option in options for name in option.opts}
+    before = ""
+    for at, word in enumerate(arguments[1:], 1):
+        if word in ("--", "--help"):
+            return ""
+        if word and not word.startswith("-") and before not in with_value:
+            if word not in commands:
+                return f"up: expected options only, found {word!r}; see `mytrading up --help`"
+            return (
+                f"up: expected options only, found the command {word!r}; `up` and main.py start the stack, type "
+                f"`mytrading {shlex.join(arguments[at:])}`"
+            )
+        before = "" if before in with_value else word
+    return ""
 
 
 if __name__ == "__main__":

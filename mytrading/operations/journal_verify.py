@@ -106,12 +106,9 @@ def _decided_again(config: RunConfig, findings: list[JournalFinding]) -> Iterato
 
 
 def _note(
-    name: str,
-    path: str,
-    row: Row,
-    written: dict[tuple[str, str, int], set[bytes]],
+    name: str, path: str, row: Row, written: dict[tuple[str, str, int], set[bytes]],
     read: dict[tuple[str, str], list[Row]],
-) -> None:
+) -> None:  # fmt: skip
     if row.kind == OUTPUT:
         written.setdefault((name, row.stream, row.stream_seq), set()).add(row.hash)
     elif row.kind == INPUT and row.source_hash != NO_HASH:

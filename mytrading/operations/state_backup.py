@@ -53,8 +53,6 @@ def described(config: RunConfig) -> list[dict[str, Any]]:
 
 
 # backup
-
-
 def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any]:
     """Write the state folder as it is at one moment to a tar.gz with a manifest; works while the stack runs.
 
@@ -94,8 +92,6 @@ def _wanted(folder: Path) -> Iterator[Path]:
 
 
 # journals: how much of each file is copied
-
-
 def _reach(config: RunConfig) -> dict[Path, int]:
     """How many bytes of each journal's newest file to copy, so that no reader is ahead of its writer.
 
@@ -149,8 +145,6 @@ def _beginning(path: Path, size: int | None) -> bytes:
 
 
 # databases: the feed's bars, the simulator's books
-
-
 def _is_database(path: Path) -> bool:
     """True of a file that SQLite reads; a damaged one that was set aside is copied as bytes."""
     return ASIDE not in path.parts and _beginning(path, len(_SQLITE)) == _SQLITE

@@ -1,8 +1,7 @@
 """The orchestrator: starts a stack, waits until it is ready, talks to it, and stops it without losing anything.
 
-It writes the run file and the clock, then leaves all processes to supervisor, so that it may die or hang up and the
-stack goes on. `stop` first has resting entries cancelled while everybody still runs, and returns what it
-could not confirm.
+It writes the run file and the clock, then leaves all processes to supervisor, so the stack goes on without it. `stop`
+first has resting entries cancelled while everything still runs, and returns those it could not confirm.
 """
 
 from __future__ import annotations
@@ -60,11 +59,11 @@ Reply = TypeVar("Reply")
 
 
 class StackFailed(Exception):
-    """The stack did not do what was asked; the message says what to do next."""
+    """The stack did not start or stop; the message says what to do next."""
 
 
 class NotRunning(Exception):
-    """There is no stack to talk to."""
+    """No stack runs, or none was ever started."""
 
 
 class SeveralRun(Exception):
@@ -80,7 +79,14 @@ class TradingOrchestrator:
 
     def __init__(self, settings: TradingSettings | RunConfig) -> None:
         """From validated settings, or from what a run was started with; `ConfigurationError` if they may not start."""
-        self.config = settings if isinstance(settings, RunConfig) else _run_config(settings)
+        if isinstance(settings, RunConfig):
+            self.config = settings
+        else:
+            from mytrading.config import build_run_config
+
+            state = state_dir(settings.profile)
+            folders = (project_home(), state, runtime_dir(state))
+            self.config = build_run_config(settings, *folders, log_name=stack_name(state))
         self._run_key = ""
         self.stops_left: list[dict[str, Any]] = []
 
@@ -99,15 +105,22 @@ class TradingOrchestrator:
             try:
                 stacks.append(cls(read(folder / RUN_FILE)))
             except RunConfigError as error:
-                pid = control.supervisor_in(folder)
-                if pid or profile is not None:
-                    raise RunConfigError(_unreadable(error, pid)) from error
+                if pid := control.supervisor_in(folder):
+                    ends = f"`kill {pid}` ends it, cancels resting entries and keeps its stops at the broker"
+                    raise RunConfigError(
+                        f"{str(error).partition(';')[0]}; that stack runs: {ends}; then `mytrading up` writes it again"
+                    ) from error
+                if profile is not None:
+                    raise
         running = [stack for stack in stacks if stack.is_running()]
         if len(running) > 1:
             names = ", ".join(stack.config.profile for stack in running)
             raise SeveralRun(f"several stacks run ({names}): name one with --profile")
+        if not stacks and profile is not None and started:
+            names = ", ".join(sorted(folder.name for folder in started))
+            raise NotRunning(f"--profile: expected one that was started ({names}), found {profile}")
         if not stacks:
-            raise NotRunning(_none_started(profile, sorted(folder.name for folder in started)))
+            raise NotRunning("no stack was started yet; `mytrading up --simulator` starts one")
         return (running or stacks)[0]
 
     @property
@@ -161,35 +174,26 @@ class TradingOrchestrator:
             if pid := self.pid:
                 raise AlreadyRunning(control.lock_path(self.config), str(pid))
             self.config = seal(with_ports(self.config))
-            self._refuse_accounts_in_use()
-            self._tidy()
+            for account in self.config.order_accounts:
+                lock = account_lock_path(self.config, account)
+                if trading := holder(lock):
+                    raise AlreadyRunning(lock, trading)
+            (self.config.state / control.STOPPING).unlink(missing_ok=True)
+            control.log_path(self.config).unlink(missing_ok=True)
+            shutil.rmtree(self.config.metrics_dir, ignore_errors=True)
+            for left in Path(self.config.runtime_dir).glob("*"):
+                left.unlink(missing_ok=True)
             if set_clock is not None:
                 set_clock(self.config)
-            write_run_config(self.config.state / RUN_FILE, self._for_the_disk())
+            run = self.config
+            if needs_sealing(run):  # API keys are encrypted under a key that only this process and supervisor's have
+                self._run_key = new_run_key()
+                run = seal_keys(run, self._run_key)
+            write_run_config(self.config.state / RUN_FILE, run)
             name_runtime_dir(self.config)
             control.revive(self.config, self._run_key)
         finally:
             starting.release()
-
-    def _for_the_disk(self) -> RunConfig:
-        """The run with its API keys encrypted, and a key for them that only this process and supervisor's have."""
-        if not needs_sealing(self.config):
-            return self.config
-        self._run_key = new_run_key()
-        return seal_keys(self.config, self._run_key)
-
-    def _refuse_accounts_in_use(self) -> None:
-        for account in self.config.order_accounts:
-            lock = account_lock_path(self.config, account)
-            if trading := holder(lock):
-                raise AlreadyRunning(lock, trading)
-
-    def _tidy(self) -> None:
-        (self.config.state / control.STOPPING).unlink(missing_ok=True)
-        control.log_path(self.config).unlink(missing_ok=True)
-        shutil.rmtree(self.config.metrics_dir, ignore_errors=True)
-        for left in Path(self.config.runtime_dir).glob("*"):
-            left.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """Empty the state folder, if a stack was ever started from it; raises `AlreadyRunning` while the stack runs."""
@@ -222,7 +226,8 @@ class TradingOrchestrator:
                     programs = control.programs(self.config).values()
                     self._check(programs)
                     look = time.monotonic() + _LOOK_S
-                    deadline = max(deadline, min(began + timeout_s + _starved_s(programs), latest))
+                    starved_ns = max((waited_for_core(one.pid) for one in programs if one.pid), default=0)
+                    deadline = max(deadline, min(began + timeout_s + starved_ns / 1e9, latest))
                 progress(f"waiting for {waiting}")
                 time.sleep(2 * _POLL_S)
         took = time.monotonic() - began
@@ -233,11 +238,10 @@ class TradingOrchestrator:
         for program in programs:
             if program.state in ("BACKOFF", "FATAL") and (problem := unstarted.get(program.name)):
                 raise StackFailed(f"{program.name} could not be started: {problem}; see `mytrading logs supervisord`")
-            failed = program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78)
-            if failed:
-                said = control.last_words(self.config, program.name)
+            if program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78):
+                output = control.last_words(self.config, program.name)
                 raise StackFailed(
-                    f"{program.name} gave up (exit {program.exit_code}): {said or 'no word'}; "
+                    f"{program.name} gave up (exit {program.exit_code}): {output or 'no output'}; "
                     f"`mytrading logs {program.name}`"
                 )
 
@@ -256,26 +260,11 @@ class TradingOrchestrator:
         programs, spawned = control.programs(self.config), control.spawns(self.config)
         simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
         for row in (*simulated, *body["daemons"]):
-            self._add_process(row, programs, spawned)
+            _add_process(row, programs.get(row["daemon"]), spawned.get(row["daemon"], 1) - 1)
         body["daemons"] = [*simulated, *body["daemons"]]
         body["system"] = self.config.system_name
         body["supervisor"] = {"pid": control.supervisor_pid(self.config)}
         return body
-
-    def _add_process(self, row: dict[str, Any], programs: dict[str, control.Program], spawned: dict[str, int]) -> None:
-        name = row["daemon"]
-        program = programs.get(name)
-        row["restarts"] = max(spawned.get(name, 1) - 1, 0)
-        if program is None:
-            return
-        row["process"] = program.state
-        if "pid" not in row:
-            runs = program.state == "RUNNING"
-            if name != "simulator" and runs:  # every daemon beats, and its state is unknown until then
-                runs, row["state"] = False, DaemonState.STARTING.value
-            else:
-                row["state"] = program.state
-            row.update(pid=program.pid, ready=runs, **_usage(program.pid))
 
     def summary(self) -> dict[str, Any]:
         """What this run did, as `up --json` prints it at its end."""
@@ -346,11 +335,6 @@ class TradingOrchestrator:
         return entries
 
 
-def _starved_s(programs: Iterable[control.Program]) -> float:
-    """How long that program waited for a core which waited longest."""
-    return max((waited_for_core(program.pid) for program in programs if program.pid), default=0) / 1e9
-
-
 def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
     """A line for each stop that stays, with its account where they are of several."""
     several = len({row["account"] for row in rows}) > 1
@@ -361,27 +345,6 @@ def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
         where = f" in {row['account']}" if several else ""
         lines.append(f"the stop of {row['strategy']}{where} stays at the broker: {at}")
     return lines
-
-
-def _none_started(profile: str | None, others: list[str]) -> str:
-    if profile is not None and others:
-        return f"--profile: expected one that was started ({', '.join(others)}), found {profile}"
-    return "no stack was started yet; `mytrading up --simulator` starts one"
-
-
-def _unreadable(error: RunConfigError, pid: int) -> str:
-    """What to do about a stack that cannot be talked to, since its run file cannot be read."""
-    if not pid:
-        return str(error)
-    runs = f"that stack runs: `kill {pid}` ends it, cancels resting entries and keeps its stops at the broker"
-    return f"{str(error).partition(';')[0]}; {runs}; then `mytrading up` writes it again"
-
-
-def _run_config(settings: TradingSettings) -> RunConfig:
-    from mytrading.config import build_run_config
-
-    state = state_dir(settings.profile)
-    return build_run_config(settings, project_home(), state, runtime_dir(state), log_name=stack_name(state))
 
 
 def with_ports(config: RunConfig) -> RunConfig:
@@ -409,6 +372,18 @@ def free_port() -> int:
 def _describe(row: dict[str, Any]) -> str:
     notes = "; ".join(row.get("notes") or ())
     return f"{row['daemon']} ({row['state']}{': ' + notes if notes else ''})"
+
+
+def _add_process(row: dict[str, Any], program: control.Program | None, restarts: int) -> None:
+    """What supervisor says of a process; pid, memory and state are its too until the first heartbeat."""
+    row["restarts"] = max(restarts, 0)
+    if program is None:
+        return
+    row["process"] = program.state
+    if "pid" not in row:
+        starting = row["daemon"] != "simulator" and program.state == "RUNNING"  # a daemon's state comes by heartbeat
+        row["state"] = DaemonState.STARTING.value if starting else program.state
+        row.update(pid=program.pid, ready=program.state == "RUNNING" and not starting, **_usage(program.pid))
 
 
 def _usage(pid: int) -> dict[str, float]:

@@ -179,7 +179,7 @@ def test_key_that_a_search_still_admits_is_right(doctor: Doctor, simulator: Runn
 def test_mute_market_socket_is_a_failure_in_session(
     doctor: Doctor, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mytrading.cli.doctor.stream_checks.TICK_S", 1.0)
+    monkeypatch.setattr("mytrading.cli.doctor.probes.TICK_S", 1.0)
     monkeypatch.setattr("mytrading.cli.doctor.checks.Patient.is_open", lambda *_: True)
     simulator.call("/sim/fault", kind="ws_mute", count=-1)
     try:

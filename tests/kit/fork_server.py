@@ -292,8 +292,7 @@ def _reap(*_: object) -> None:
 
 def _load() -> None:
     import mytrading.cli.app
-    import mytrading.cli.doctor.host_checks
-    import mytrading.cli.doctor.server_checks
+    import mytrading.cli.doctor.probes
     import mytrading.cli.main
     import mytrading.cli.shell.start
     import mytrading.cli.stack.viewer

@@ -10,7 +10,7 @@ import io
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +46,8 @@ from mytrading.config.key_vault import (
 from mytrading.config.problems import ConfigurationError, hint, name_key
 from mytrading.config.sections import OpenAlgoSettings
 from mytrading.config.sources import read_env_file
+from mytrading.messages.journal_rows import DayOpened
+from mytrading.messages.orders import PositionAdjusted, PositionChanged
 from mytrading.messages.run_config import RUN_FILE, AccountRole, RunConfig, RunConfigError, decode_run_config
 from mytrading.runtime.host.paths import project_home, started_states, state_base, state_dir
 from mytrading.runtime.journal.reader import JournalTail
@@ -138,8 +140,8 @@ class AccountBook:
 
     def add(self, name: str, given: Mapping[str, str], api_key: str, key_store: str, pong: Pinged) -> dict[str, Any]:
         """Keep an account that its server knows; makes a key for the file if there is none yet."""
-        planned = self._new(name, given)
-        vault = self._vault(key_store)
+        planned, environ = self._new(name, given), key_environment(self.home)
+        vault = open_vault(environ) if self.accounts else Vault(find_key(environ) or make_key(environ, key_store))
         broker = _broker(given["broker"], pong.broker)
         account = planned.model_copy(update={"broker": broker, "key": vault.seal(api_key)})
         self._keep((*self.accounts, account), account)
@@ -239,7 +241,8 @@ class AccountBook:
         try:
             return AccountConfig.model_validate(values)
         except ValidationError as error:
-            fail(USAGE, "; ".join(_invalid(detail["loc"], detail["input"]) for detail in error.errors()))
+            known = ((_EXPECTED[str(detail["loc"][0])], detail["input"]) for detail in error.errors())
+            fail(USAGE, "; ".join(f"{option}: expected {what}, found {found!r}" for (option, what), found in known))
 
     def _pinged(self, planned: AccountConfig, api_key: str, action: str) -> Pinged:
         pong = ping(planned.host, api_key)
@@ -247,12 +250,6 @@ class AccountBook:
             audit.record(_audited(), f"account.{action}", planned.id, "refused", problem=pong.problem)
             fail(ERROR, f"{planned.host} did not accept account {planned.id}, nothing is kept: {pong.problem}")
         return pong
-
-    def _vault(self, key_store: str) -> Vault:
-        environ = key_environment(self.home)
-        if self.accounts:
-            return open_vault(environ)
-        return Vault(find_key(environ) or make_key(environ, key_store))
 
     def _keep(self, accounts: tuple[AccountConfig, ...], changed: AccountConfig) -> None:
         """Write; an account that is to be the primary is the only one."""
@@ -313,18 +310,11 @@ _EXPECTED = {
 }
 
 
-def _invalid(where: tuple[int | str, ...], found: object) -> str:
-    option, expected = _EXPECTED.get(str(where[0]), (str(where[0]), "something else"))
-    return f"{option}: expected {expected}, found {found!r}"
-
-
 def _audited() -> Path:
     return state_dir("default")
 
 
 # the server, and what is open on an account
-
-
 def ping(host: str, api_key: str) -> Pinged:
     """The server's answer to this key, within five seconds a call."""
     began = time.monotonic_ns()
@@ -351,43 +341,36 @@ def running_with(account: str) -> list[str]:
     return [config.profile for config in _started(account) if control.holders(config)]
 
 
+def _started(account: str) -> Iterator[RunConfig]:
+    """Runs, current or last, of stacks at a server that use this account."""
+    for folder in started_states():
+        with suppress(RunConfigError):
+            config = decode_run_config(folder / RUN_FILE)
+            used = {config.venue.account, *(one.id for one in (*config.sources, *config.accounts))}
+            if account in used and not config.simulator.embedded:
+                yield config
+
+
 def tracked(account: str) -> list[str]:
     """Holdings of the account by our own journals, as text, whether or not a stack runs."""
-    return [line for config in _started(account) for line in _open_in(config, account)]
+    lines = []
+    for config in _started(account):
+        held: dict[tuple[str, str, str], int] = {}
 
+        def fold(_row: object, message: Any, held: dict[tuple[str, str, str], int] = held) -> None:
+            moved = (message.position,) if isinstance(message, PositionChanged | PositionAdjusted) else ()
+            for position in message.positions if isinstance(message, DayOpened) else moved:
+                if position.account == account:
+                    key = (position.instrument, position.product.value, position.strategy)
+                    held[key] = position.quantity or position.quantity_seen
 
-def _started(account: str) -> list[RunConfig]:
-    found = []
-    for folder in started_states():
-        try:
-            config = decode_run_config(folder / RUN_FILE)
-        except RunConfigError:
-            continue
-        used = {config.venue.account, *(one.id for one in (*config.sources, *config.accounts))}
-        if account in used and not config.simulator.embedded:
-            found.append(config)
-    return found
-
-
-def _open_in(config: RunConfig, account: str) -> list[str]:
-    held: dict[tuple[str, str, str], int] = {}
-
-    def fold(_row: object, message: Any) -> None:
-        kind = type(message).__name__
-        moved = [message.position] if kind in ("PositionChanged", "PositionAdjusted") else ()
-        for position in message.positions if kind == "DayOpened" else moved:
-            if position.account == account:
-                key = (position.instrument, position.product.value, position.strategy)
-                held[key] = position.quantity or position.quantity_seen
-
-    tail = JournalTail(config.journal_dir("router"), "orders", fold, carried=True)
-    tail.start(0)
-    tail.close()
-    return [
-        f"{strategy} holds {units} {instrument} {product}"
-        for (instrument, product, strategy), units in sorted(held.items())
-        if units
-    ]
+        tail = JournalTail(config.journal_dir("router"), "orders", fold, carried=True)
+        tail.start(0)
+        tail.close()
+        lines += [
+            f"{owner} holds {units} {name} {kind}" for (name, kind, owner), units in sorted(held.items()) if units
+        ]
+    return lines
 
 
 def at_broker(host: str, api_key: str) -> list[str]:
@@ -409,8 +392,6 @@ def at_broker(host: str, api_key: str) -> list[str]:
 
 
 # the account of the environment
-
-
 class Written(NamedTuple):
     """API key, REST address and WebSocket address (empty: the host's own), and where the key stands."""
 

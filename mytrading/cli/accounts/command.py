@@ -56,14 +56,11 @@ def add(
     name: Name,
     host: str = typer.Option("", "--host", help="The server's REST address, say http://127.0.0.1:5000."),
     ws_url: str = typer.Option("", "--ws-url", help="Its WebSocket proxy; default: port 8765 of the host."),
-    broker: Broker = "",
-    role: Role = "",
-    product: ProductName = "",
-    key_stdin: KeyStdin = False,
+    broker: Broker = "", role: Role = "", product: ProductName = "", key_stdin: KeyStdin = False,
     from_env: bool = typer.Option(False, "--from-env", help="Move the key of .env, and its addresses, in here."),
     key_store: str = typer.Option("file", "--key-store", help="Where a first key is kept: file or keyring."),
     as_json: AsJson = False,
-) -> None:
+) -> None:  # fmt: skip
     """Ping a server, and keep the account if it knows the key. The first account is the primary."""
     with failures():
         from mytrading.cli.accounts.accounts import forget_key, written_account
@@ -112,13 +109,10 @@ def edit(
     name: Name,
     host: str = typer.Option("", "--host", help="Another address of the server."),
     ws_url: str = typer.Option("", "--ws-url", help="Another WebSocket proxy."),
-    broker: Broker = "",
-    role: Role = "",
-    product: ProductName = "",
+    broker: Broker = "", role: Role = "", product: ProductName = "",
     new_key: bool = typer.Option(False, "--new-key", help="Ask for another API key."),
-    key_stdin: KeyStdin = False,
-    as_json: AsJson = False,
-) -> None:
+    key_stdin: KeyStdin = False, as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Change an account; another host or key is pinged before it replaces the old one."""
     given = {"host": host, "ws_url": ws_url, "broker": broker, "role": role, "product": product}
     if not any(given.values()) and not new_key and not key_stdin:

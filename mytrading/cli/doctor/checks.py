@@ -5,19 +5,17 @@ A check that could not be made says why; it never counts as passed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from mytrading.cli.shell.target import calendar_of
 from mytrading.core.calendar import Calendar
-from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Snapshot
 from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.orchestrator import TradingOrchestrator
@@ -59,24 +57,14 @@ class Finding(NamedTuple):
         return {"check": self.check, **self._asdict()}
 
 
-def ok(found: str) -> Finding:
-    """A check in order."""
-    return Finding(Verdict.OK, found)
-
-
-def warning(found: str, cure: str) -> Finding:
-    """A check that passed, and needs a look."""
-    return Finding(Verdict.WARNING, found, cure)
-
-
-def failed(found: str, cure: str) -> Finding:
-    """A check with which trading would not work."""
-    return Finding(Verdict.FAILED, found, cure)
-
-
-def skipped(why: str, cure: str = "") -> Finding:
-    """A check that was not made."""
-    return Finding(Verdict.SKIPPED, why, cure)
+ok = partial(Finding, Verdict.OK)
+"""A check in order, by what was found."""
+warning = partial(Finding, Verdict.WARNING)
+"""A check that passed, and needs a look: what was found, and the cure."""
+failed = partial(Finding, Verdict.FAILED)
+"""A check with which trading would not work: what was found, and the cure."""
+skipped = partial(Finding, Verdict.SKIPPED)
+"""A check that was not made: why, and what would help."""
 
 
 @dataclass
@@ -152,11 +140,6 @@ class Patient:
         """Market time in ns: of a simulated market only while it runs."""
         return MarketClock.load(self.config.clock_path).now()
 
-    @property
-    def today(self) -> date:
-        """The day of the market in India."""
-        return ist_date(self.now)
-
     @cached_property
     def watched(self) -> tuple[str, ...]:
         """The instruments that the strategies and the configuration name."""
@@ -199,17 +182,16 @@ def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
 
 def examine_at_once(patient: Patient, checks: Checks) -> Iterator[Finding]:
     """As `examine`, each check with connections of its own and none waiting for another, so none may need another."""
-    copies = [Patient(patient.stack, list(patient.findings), patient.account, patient.hurried) for _ in checks]
-    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
-        for rows in pool.map(lambda copy, check: list(examine(copy, (check,))), copies, checks):
-            yield from rows
+    copies = (Patient(patient.stack, list(patient.findings), patient.account, patient.hurried) for _ in checks)
+    return _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
 
 
 def examine_others(patient: Patient, checks: Checks) -> Iterator[Finding]:
-    """The findings of all further accounts, asked side by side, since one may be slow to answer or not there."""
-    others = patient.others()
-    if not others:
-        return
-    with ThreadPoolExecutor(max_workers=len(others)) as pool:
-        for rows in pool.map(lambda one: list(examine(one, checks)), others):
+    """The findings of all further accounts, examined side by side, since one may be slow to answer or not there."""
+    return _side_by_side([(one, checks) for one in patient.others()])
+
+
+def _side_by_side(examined: Sequence[tuple[Patient, Checks]]) -> Iterator[Finding]:
+    with ThreadPoolExecutor(max_workers=max(1, len(examined))) as pool:
+        for rows in pool.map(lambda one: list(examine(*one)), examined):
             yield from rows

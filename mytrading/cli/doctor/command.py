@@ -91,25 +91,25 @@ def _print(row: Finding) -> None:
 
 def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
     """Every check by name, with the checks that must pass before it, in this order."""
-    from mytrading.cli.doctor import host_checks, server_checks, stream_checks, test_order
+    from mytrading.cli.doctor import probes, test_order
 
     needs = ("broker session",)
     checks: Checks = (
-        ("disk", (), host_checks.disk),
-        ("ports", (), host_checks.ports),
-        ("permissions", (), host_checks.permissions),
-        ("server", (), server_checks.server),
-        ("clock skew", ("server",), server_checks.clock),
-        ("key", ("server",), server_checks.key),
-        ("broker session", ("key",), server_checks.session),
-        ("mode", needs, server_checks.mode),
-        ("WebSocket", needs, stream_checks.websocket),
-        ("order stream", needs, stream_checks.order_stream),
-        ("instruments", needs, server_checks.instruments),
-        ("history", needs, server_checks.history),
-        ("funds", needs, server_checks.funds),
+        ("disk", (), probes.disk),
+        ("ports", (), probes.ports),
+        ("permissions", (), probes.permissions),
+        ("server", (), probes.server),
+        ("clock skew", ("server",), probes.clock),
+        ("key", ("server",), probes.key),
+        ("broker session", ("key",), probes.session),
+        ("mode", needs, probes.mode),
+        ("WebSocket", needs, probes.websocket),
+        ("order stream", needs, probes.order_stream),
+        ("instruments", needs, probes.instruments),
+        ("history", needs, probes.history),
+        ("funds", needs, probes.funds),
         ("margin", needs, test_order.margin),
-        ("egress address", (), host_checks.egress),
+        ("egress address", (), probes.egress),
         ("paper order", ("mode",), test_order.paper_order),
     )
     return {check[0]: check for check in checks}

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -39,12 +39,14 @@ from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 from mytrading.runtime.supervision.instance_lock import AlreadyRunning, InstanceLock
 
 ORDER_S = 60.0
-"""At most: an order on a busy machine takes its time, and any other is over within a second."""
+"""The longest wait: an order takes its time on a busy machine; any other is over within a second."""
 _BELOW = {True: 0.7, False: 0.95}
 """The trial order's share of the price: of an option, which moves more, and of a share."""
 _ENDED = ("FILLED", "DENIED", "REJECTED", "CANCELLED", "EXPIRED", "LOST")
 _LIKELY = "NSE:SBIN"
-"""Asked about where no instruments were fetched yet."""
+"""The instrument where none were fetched yet."""
+
+Row = TypeVar("Row")
 
 
 def margin(patient: Patient) -> Finding:
@@ -105,17 +107,18 @@ def _quoted(patient: Patient, chosen: Instrument) -> Iterator[None]:
 
 
 def _trial(patient: Patient, chosen: Instrument) -> Finding:
-    name = f"doctor-{uuid.uuid4().hex[:16]}"
-    price = _price(patient, chosen)
+    name, price = f"doctor-{uuid.uuid4().hex[:16]}", round(_price(patient, chosen), 2)
     shown = f"{chosen.lot_size} {chosen.id} at {price:g}"
-    patient.stack.ask(
-        PaperOrderCommand(
-            request_id=f"{name}.place", id=name, instrument=chosen.id, quantity=chosen.lot_size, price=round(price, 2)
-        )
-    )
-    placed = _until(patient, name, lambda row: row["state"] in ("ACCEPTED", *_ENDED))
-    patient.stack.ask(PaperOrderCommand(request_id=f"{name}.withdraw", id=name, instrument=chosen.id))
-    ended = _until(patient, name, lambda row: row["state"] in _ENDED)
+
+    def row() -> dict[str, Any] | None:
+        rows = patient.stack.ask(OrdersQuery(limit=0))
+        return next((row for row in rows if row["client_order_id"] == name), None)
+
+    command = PaperOrderCommand(request_id=f"{name}.place", id=name, instrument=chosen.id)
+    patient.stack.ask(replace(command, quantity=chosen.lot_size, price=price))
+    placed = _once(row, lambda row: row["state"] in ("ACCEPTED", *_ENDED), 0.1) or {}
+    patient.stack.ask(replace(command, request_id=f"{name}.withdraw"))
+    ended = _once(row, lambda row: row["state"] in _ENDED, 0.1) or {}
     state = ended.get("state", "nowhere")
     if state == "CANCELLED" and placed.get("broker_order_id"):
         return ok(f"{shown}: placed as {placed['broker_order_id']} and cancelled")
@@ -164,22 +167,18 @@ def _last(patient: Patient, instrument: str) -> float:
     return quote.ltp or quote.prev_close
 
 
-def _until(patient: Patient, name: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The trial order's row once the condition holds, or as it is after the time allowed."""
+def _once(find: Callable[[], Row | None], condition: Callable[[Row], object], every_s: float) -> Row | None:
+    """The order's row once the condition holds, or as it is when time is up; None if there is none."""
     deadline = time.monotonic() + ORDER_S
-    row: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        rows = patient.stack.ask(OrdersQuery(limit=0))
-        row = next((item for item in rows if item["client_order_id"] == name), row)
-        if row and condition(row):
-            break
-        time.sleep(0.1)
-    return row
+    found: Row | None = None
+    while True:
+        found = find() or found
+        if (found is not None and condition(found)) or time.monotonic() > deadline:
+            return found
+        time.sleep(every_s)
 
 
 # without a stack
-
-
 def _direct(patient: Patient, chosen: Instrument) -> Finding:
     """The trial order by doctor itself; no other process may trade the account meanwhile."""
     lock = InstanceLock(account_lock_path(patient.config, patient.config.order_accounts[0]))
@@ -188,19 +187,16 @@ def _direct(patient: Patient, chosen: Instrument) -> Finding:
     except AlreadyRunning as error:
         return skipped(f"another stack trades the account: {error}", "run doctor for that stack's profile")
     try:
-        return _placed_and_cancelled(patient, _order(patient, chosen))
+        name = f"doctor-{uuid.uuid4().hex[:16]}"
+        order = Order(
+            client_order_id=name, account=patient.config.venue.account, instrument=chosen.id, product=Product.MIS,
+            strategy="doctor", run=name, cause=name, purpose=Purpose.ENTRY, side=Side.BUY, quantity=chosen.lot_size,
+            order_type=OrderType.LIMIT, price=_price(patient, chosen), state=OrderState.INITIALIZED,
+            created_ns=patient.now, updated_ns=patient.now,
+        )  # fmt: skip
+        return _placed_and_cancelled(patient, order)
     finally:
         lock.release()
-
-
-def _order(patient: Patient, chosen: Instrument) -> Order:
-    name = f"doctor-{uuid.uuid4().hex[:16]}"
-    return Order(
-        client_order_id=name, account=patient.config.venue.account, instrument=chosen.id, product=Product.MIS,
-        strategy="doctor", run=name, cause=name, purpose=Purpose.ENTRY, side=Side.BUY, quantity=chosen.lot_size,
-        order_type=OrderType.LIMIT, price=_price(patient, chosen), state=OrderState.INITIALIZED,
-        created_ns=patient.now, updated_ns=patient.now,
-    )  # fmt: skip
 
 
 def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
@@ -209,33 +205,26 @@ def _placed_and_cancelled(patient: Patient, order: Order) -> Finding:
     placed = venue.send(Call.PLACE, order)
     if placed.outcome in (Outcome.REFUSED, Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         return failed(f"{shown} was not taken: {placed.message}", "see the server's log")
-    resting = _row(patient, order, placed.broker_order_id, bool)
+
+    def row() -> BrokerOrder | None:
+        """The order in the server's book, by the broker's id or by ours."""
+        book = book_parsers.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
+        mine = (row for row in book.rows or () if row.broker_order_id in ids or row.tag == order.client_order_id)
+        return next(mine, None)
+
+    ids = {placed.broker_order_id} - {""}
+    resting = _once(row, bool, 0.5)
     name = placed.broker_order_id or (resting.broker_order_id if resting is not None else "")
     if not name:
         cure = f"look for {order.client_order_id} in the server's order book, and cancel it there"
         return failed(f"{shown}: {placed.outcome.value} {placed.message}", cure)
     if resting is None or not resting.status.ended:
         venue.send(Call.CANCEL, replace(order, broker_order_id=name))
-    ended = _row(patient, order, name, lambda row: row.status.ended)
+    ids = {name}
+    ended = _once(row, lambda row: row.status.ended, 0.5)
     state = ended.status.value if ended is not None else "nowhere"
     if placed.outcome is Outcome.ACCEPTED and ended is not None and ended.status is BrokerStatus.CANCELLED:
         return ok(f"{shown}: placed as {name} and cancelled, by doctor itself since no stack runs")
     cure = f"cancel order {name} at the server's sandbox page, or close {order.instrument} there if it was filled"
     reason = placed.message or (ended.message if ended is not None else "") or "no reason given"
     return failed(f"{shown} was {placed.outcome.value} and is {state}: {reason}", cure)
-
-
-def _row(
-    patient: Patient, order: Order, broker_order_id: str, condition: Callable[[BrokerOrder], object]
-) -> BrokerOrder | None:
-    """The order in the server's book, found by the broker's id or by ours, once the condition holds or time is up."""
-    deadline = time.monotonic() + ORDER_S
-    found: BrokerOrder | None = None
-    while True:
-        book = book_parsers.parse_orders(patient.client.call("orderbook", {}, Deadline.BOOK))
-        ids = {broker_order_id} - {""}
-        mine = (row for row in book.rows or () if row.broker_order_id in ids or row.tag == order.client_order_id)
-        found = next(mine, found)
-        if (found is not None and condition(found)) or time.monotonic() > deadline:
-            return found
-        time.sleep(0.5)

@@ -70,11 +70,8 @@ def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") 
 @app.command()
 def show(
     trace: str = typer.Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
-    daemon: Daemon = "",
-    limit: Limit = 50,
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    daemon: Daemon = "", limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Show rows: what a daemon read and what it decided."""
     with stack(profile) as found:
         from mytrading.operations.journal_verify import KINDS, decoded, traced
@@ -105,10 +102,8 @@ def show(
 @app.command()
 def export(
     target: Path = typer.Argument(..., help="The Parquet file to write."),  # noqa: B008
-    daemon: Daemon = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
         from mytrading.operations.journal_verify import decoded
@@ -123,7 +118,6 @@ def export(
 
 
 # streams
-
 _TURN_S = 0.1
 _LOOK_S = 1.0
 _BACKLOG = 1000
@@ -183,13 +177,9 @@ def _check_topics(stream: str, topics: Sequence[str]) -> None:
 
 
 def _show(
-    found: TradingOrchestrator,
-    source: Iterator[TailedMessage | None],
-    stream: str,
-    as_json: bool,
-    count: int,
+    found: TradingOrchestrator, source: Iterator[TailedMessage | None], stream: str, as_json: bool, count: int,
     until: float,
-) -> int:
+) -> int:  # fmt: skip
     """Print until enough came, time is up or nobody reads; returns how many of `count` are missing."""
     left, look = count, 0.0
     for message in source:

@@ -20,18 +20,14 @@ from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import LegPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from mytrading.config.settings import TradingSettings
 
 app = typer.Typer(no_args_is_help=True, help="Option strategies of up to 20 legs, without code.", rich_markup_mode=None)
 SCHEMA_FILE = "docs/legs.schema.json"
-_COLUMNS = (
-    "action", "instrument", "expiry", "strike", "lots", "profile", "product", "units", "price", "limit", "value",
-    "stop", "target", "guard",
-)  # fmt: skip
-
-
+_COLUMNS = ("action", "instrument", "expiry", "strike", "lots", "profile", "product", "units", "price", "limit",
+            "value", "stop", "target", "guard")  # fmt: skip
 LegFile = Annotated[str, typer.Argument(help="A file of legs in config/strategies.", autocompletion=leg_names)]
 
 
@@ -62,7 +58,11 @@ def new(
         fail(USAGE, f"no template {template!r}{hint(template, TEMPLATES)}; there are {', '.join(TEMPLATES)}")
     home = project_folder()
     _refuse_taken(home, name)
-    text = _copy(home, source, name) if source else text_of(name, TEMPLATES[template], underlying.upper())
+    text = text_of(name, TEMPLATES[template], underlying.upper())
+    if source:
+        text = _file_of(home, source).read_text(encoding="utf-8")
+        own, naming = f'name = "{name}"', re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
+        text = naming.sub(own, text, count=1) if naming.search(text) else f"{own}\n{text}"
     path = home / "config" / "strategies" / f"{name}.toml"
     try:
         with path.open("x", encoding="utf-8") as file:
@@ -89,14 +89,6 @@ def _refuse_taken(home: Path, name: str) -> None:
 def _name_in(path: Path) -> str:
     found = re.search(r'^\s*name\s*=\s*"([^"]+)"', path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
     return found[1] if found else path.stem
-
-
-def _copy(home: Path, source: str, name: str) -> str:
-    """The text of another file of legs under a new name."""
-    path = _file_of(home, source)
-    text = path.read_text(encoding="utf-8")
-    pattern = re.compile(r'^\s*name\s*=\s*"[^"]*"', re.MULTILINE)
-    return pattern.sub(f'name = "{name}"', text, count=1) if pattern.search(text) else f'name = "{name}"\n{text}'
 
 
 def _file_of(home: Path, name: str) -> Path:
@@ -140,9 +132,8 @@ def check(name: LegFile, as_json: AsJson = False, profile: Profile = "") -> None
     notes += notes_on(plan, product_of(settings, config))
     guards = guards_of_plan(plan, stop_rules(settings, config))
     body = {"name": config.name, "file": file, "legs": len(plan.legs), "notes": notes, "guards": guards}
-    print_result(
-        body, as_json, f"{file}: {len(plan.legs)} legs, in order", *(f"  {line}" for line in (*notes, *guards))
-    )
+    lines = (f"  {line}" for line in (*notes, *guards))
+    print_result(body, as_json, f"{file}: {len(plan.legs)} legs, in order", *lines)
 
 
 def notes_on(plan: LegPlan, product: Product) -> list[str]:
@@ -161,17 +152,14 @@ def notes_on(plan: LegPlan, product: Product) -> list[str]:
         )
     if not (plan.exit_time or plan.square_off_time):
         notes.append("no exit_time and no square_off_time: only the product's square-off and stops close it")
-        notes += _left_over(plan, product)
+        mis = [str(number) for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
+        rest = [str(number) for number in range(1, len(plan.legs) + 1) if str(number) not in mis]
+        if mis and rest:
+            ends, stays = ", ".join(mis), ", ".join(rest)
+            notes.append(
+                f"each day's square-off closes legs {ends} (MIS), and legs {stays} stay, until stops or their expiry"
+            )
     return notes
-
-
-def _left_over(plan: LegPlan, product: Product) -> Iterator[str]:
-    """Of legs with different products: those that the square-off of MIS closes, and those it leaves."""
-    mis = [number for number, leg in enumerate(plan.legs, 1) if (leg.product or product) is Product.MIS]
-    rest = [number for number in range(1, len(plan.legs) + 1) if number not in mis]
-    if mis and rest:
-        ends, stays = (", ".join(map(str, numbers)) for numbers in (mis, rest))
-        yield f"each day's square-off closes legs {ends} (MIS), and legs {stays} stay, until stops or their expiry"
 
 
 def _bare_sides(plan: LegPlan) -> tuple[bool, bool]:
@@ -197,7 +185,7 @@ def show(
     """The contracts it would trade now, what they cost and need in margin, breakevens, and the payoff as a picture."""
     home = project_folder()
     with running_stack(profile) as found:
-        from mytrading.cli.legs.show import LegQuotes, LegSizes, picture_of, purses_of, stop_rules
+        from mytrading.cli.legs.show import LegQuotes, LegSizes, draw, picture_of, purses_of, stop_rules
         from mytrading.cli.shell.target import risk_tables
         from mytrading.config.cross_checks import product_of
         from mytrading.core.instruments.book import NoSuchContract
@@ -212,18 +200,17 @@ def show(
         sizes = LegSizes(product_of(settings, config), config.sizing_rule, accounts, purses_of(found.status()))
         try:
             with LegQuotes(found.config) as quotes:
-                body = {
-                    "name": config.name,
-                    **picture_of(plan, watches, quotes, wait, tables, sizes, stop_rules(settings, config)),
-                }
+                picture = picture_of(plan, watches, quotes, wait, tables, sizes, stop_rules(settings, config))
         except NoSuchContract as error:
             fail(ERROR, str(error))
-    print_json(body) if as_json else _print(body)
+    if as_json:
+        print_json({"name": config.name, **picture})
+    else:
+        _print(picture)
+        draw(picture)
 
 
 def _print(body: dict[str, Any]) -> None:
-    from mytrading.cli.legs.show import draw
-
     print_rows(body["legs"], _COLUMNS, False, "no legs")
     for row in body["sized"]:
         print(f"{row['account']}: {', '.join(map(str, row['lots'])) or 'left out'}: {row['why']}")
@@ -233,7 +220,6 @@ def _print(body: dict[str, Any]) -> None:
     premium = f"premium {'paid' if net > 0 else 'received'} ₹{abs(net):,.2f}"
     print(f"\nspot {body['spot']:,.2f}   {premium}   most {most}   least {least}   breakevens {evens}")
     print(f"margin ₹{body['margin']:,.2f}, each leg by itself ₹{body['margin_gross']:,.2f} (config/risk.toml)\n")
-    draw(body)
 
 
 def _bound(value: float | None) -> str:
@@ -246,9 +232,6 @@ def schema(write: bool = typer.Option(False, "--write", help=f"Write {SCHEMA_FIL
     from mytrading.config.leg_plan import schema as made
 
     text = json.dumps(made(), indent=2, ensure_ascii=False)
-    if not write:
-        print(text)
-        return
-    path = project_folder() / SCHEMA_FILE
-    path.write_text(text + "\n", encoding="utf-8")
-    print(f"{SCHEMA_FILE} written")
+    if write:
+        (project_folder() / SCHEMA_FILE).write_text(text + "\n", encoding="utf-8")
+    print(f"{SCHEMA_FILE} written" if write else text)

@@ -52,14 +52,9 @@ WIDTH = 72
 
 
 def picture_of(
-    plan: LegPlan,
-    watches: Sequence[str],
-    quotes: LegQuotes,
-    wait: float,
-    tables: RiskTables,
-    sizes: LegSizes,
+    plan: LegPlan, watches: Sequence[str], quotes: LegQuotes, wait: float, tables: RiskTables, sizes: LegSizes,
     stops: StopRules,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """The legs as they would be entered now; raises `NoSuchContract` where one cannot be chosen.
 
     Legs with a profile have the lots of the first account that gets any, else one lot; `sized` says those of each.
@@ -105,20 +100,12 @@ def _row(leg: Leg, contract: Instrument, prices: dict[str, float], product: Prod
     units = leg.lots * contract.lot_size
     price = prices[contract.id]
     return {
-        "action": "BUY" if leg.lots > 0 else "SELL",
-        "instrument": contract.id,
-        "expiry": contract.expiry,
-        "strike": contract.strike or None,
-        "lots": abs(leg.lots),
-        "profile": leg.profile or None,
-        "product": (leg.product or product).value,
-        "units": abs(units),
-        "price": round(price, 2),
-        "limit": leg.limit_price or None,
-        "value": round(units * price, 2),
-        "stop": leg.stop_price or None,
+        "action": "BUY" if leg.lots > 0 else "SELL", "instrument": contract.id, "expiry": contract.expiry,
+        "strike": contract.strike or None, "lots": abs(leg.lots), "profile": leg.profile or None,
+        "product": (leg.product or product).value, "units": abs(units), "price": round(price, 2),
+        "limit": leg.limit_price or None, "value": round(units * price, 2), "stop": leg.stop_price or None,
         "target": leg.target_price or None,
-    }
+    }  # fmt: skip
 
 
 def margin_leg(leg: Leg, contract: Instrument, prices: Mapping[str, float], product: Product) -> MarginLeg:
@@ -219,21 +206,17 @@ class LegQuotes(QuoteLease):
 
 
 # sizes
-
-
 def purses_of(status: Mapping[str, Any]) -> dict[str, FreeFunds]:
     """Free funds by account, as risk publishes them with its heartbeat."""
     rows = status["daemons"]
     figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
-    names = [name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:")]
-    return {
-        name: FreeFunds(
-            figures.get(f"margin_cash:{name}", 0.0),
-            figures[f"margin_free:{name}"],
-            figures.get(f"margin_buffer:{name}", 0.0),
-        )
-        for name in names
-    }
+
+    def funds(name: str) -> FreeFunds:
+        cash, free, buffer = (figures.get(f"margin_{kind}:{name}", 0.0) for kind in ("cash", "free", "buffer"))
+        return FreeFunds(cash, free, buffer)
+
+    names = (name.removeprefix("margin_free:") for name in figures if name.startswith("margin_free:"))
+    return {name: funds(name) for name in names}
 
 
 class LegSizes(NamedTuple):
@@ -245,13 +228,9 @@ class LegSizes(NamedTuple):
     purses: Mapping[str, FreeFunds]
 
     def fit(
-        self,
-        legs: tuple[Leg, ...],
-        contracts: Sequence[Instrument],
-        prices: Mapping[str, float],
-        tables: RiskTables,
+        self, legs: tuple[Leg, ...], contracts: Sequence[Instrument], prices: Mapping[str, float], tables: RiskTables,
         day: date,
-    ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:
+    ) -> tuple[tuple[Leg, ...], list[dict[str, Any]]]:  # fmt: skip
         """The legs with the lots of the first account that gets any, and each account's lots in order with the reason.
 
         There are no rows where no leg has a profile.
@@ -266,13 +245,9 @@ class LegSizes(NamedTuple):
         return chosen, rows
 
     def _in(
-        self,
-        account: str,
-        pairs: Sequence[tuple[Leg, Instrument]],
-        prices: Mapping[str, float],
-        tables: RiskTables,
+        self, account: str, pairs: Sequence[tuple[Leg, Instrument]], prices: Mapping[str, float], tables: RiskTables,
         day: date,
-    ) -> tuple[tuple[Leg, ...], str]:
+    ) -> tuple[tuple[Leg, ...], str]:  # fmt: skip
         purse = self.purses.get(account)
         if purse is None:
             return (), "its broker has not reported its funds; see `mytrading margin`"
@@ -295,7 +270,6 @@ class LegSizes(NamedTuple):
 
 
 # guards
-
 _BANDS = {LegKind.OPTION: OPTION_BAND * OPTION_ROOM, LegKind.FUTURE: FUTURE_BAND, LegKind.EQUITY: SHARE_BAND}
 
 

@@ -1,7 +1,4 @@
-"""Templates of `mytrading legs new`: well-known option strategies as files of legs.
-
-A template is copied, never referred to, so that what is made of it is the user's own.
-"""
+"""Templates of `mytrading legs new`: well-known option strategies as files of legs, to be copied and changed."""
 
 from __future__ import annotations
 
@@ -23,34 +20,27 @@ def _option(action: str, strike: str, right: str, expiry: str = "nearest") -> tu
 TEMPLATES: dict[str, Template] = {
     "short-straddle": Template(
         "Sells the call and the put at the money: earns while the market stands still, loss without a bound.",
-        (_option("SELL", "ATM", "CE"), _option("SELL", "ATM", "PE")),
-    ),
+        (_option("SELL", "ATM", "CE"), _option("SELL", "ATM", "PE"))),
     "strangle": Template(
         "Sells a call and a put out of the money, each covered by one further out that is bought first.",
         (_option("BUY", "OTM 8", "CE"), _option("BUY", "OTM 8", "PE"), _option("SELL", "OTM 3", "CE"),
-         _option("SELL", "OTM 3", "PE")),
-    ),
+         _option("SELL", "OTM 3", "PE"))),
     "iron-condor": Template(
         "A sold strangle by delta inside a bought one: the most it can lose is known.",
         (_option("BUY", "OTM 10", "CE"), _option("BUY", "OTM 10", "PE"), _option("SELL", "DELTA 0.25", "CE"),
-         _option("SELL", "DELTA 0.25", "PE")),
-    ),
+         _option("SELL", "DELTA 0.25", "PE"))),
     "bull-call-spread": Template(
         "Buys the call at the money and sells one above: a rise, with a known loss.",
-        (_option("BUY", "ATM", "CE"), _option("SELL", "OTM 3", "CE")),
-    ),
+        (_option("BUY", "ATM", "CE"), _option("SELL", "OTM 3", "CE"))),
     "bear-put-spread": Template(
         "Buys the put at the money and sells one below: a fall, with a known loss.",
-        (_option("BUY", "ATM", "PE"), _option("SELL", "OTM 3", "PE")),
-    ),
+        (_option("BUY", "ATM", "PE"), _option("SELL", "OTM 3", "PE"))),
     "calendar": Template(
         "Sells the near call at the money and buys the same strike rule of the next expiry: time passes faster there.",
-        (_option("BUY", "ATM", "CE", "next"), _option("SELL", "ATM", "CE", "nearest")),
-    ),
+        (_option("BUY", "ATM", "CE", "next"), _option("SELL", "ATM", "CE", "nearest"))),
     "covered-call": Template(
         "Buys the future and sells a call above it. Of shares: kind equity, quantity, product CNC, call NRML.",
-        (("BUY", "future", "", "", "monthly"), _option("SELL", "OTM 3", "CE", "monthly")),
-    ),
+        (("BUY", "future", "", "", "monthly"), _option("SELL", "OTM 3", "CE", "monthly"))),
 }  # fmt: skip
 
 

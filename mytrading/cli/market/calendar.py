@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mytrading.core.calendar import Calendar
 
 SHOW = "show"
+_CHECK_HELP = "Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked."
 MAIN = ("NSE", "BSE", "NFO", "BFO", "CDS", "MCX")
 
 
@@ -68,7 +69,10 @@ def show(
         print_json({"date": day.isoformat(), "weekday": WEEKDAYS[day.weekday()], "exchanges": rows,
                     "expiries": expiries})  # fmt: skip
         return
-    print(f"{WEEKDAYS[day.weekday()]} {day.isoformat()}" + ("" if when and "T" not in when else _clock(moment)))
+    print(
+        f"{WEEKDAYS[day.weekday()]} {day.isoformat()}"
+        + ("" if when and "T" not in when else format_ist(moment, " %H:%M"))
+    )
     shown = [
         {**row, "state": "open" if row["open"] else "closed", "session": _hours(row["session"]),
          "next": f"{row['next_session']['date']} {_hours(row['next_session'])}"}
@@ -90,11 +94,7 @@ def _hours(session: dict[str, str] | None) -> str:
 def write(
     year: int = typer.Option(0, "--year", "-y", help="Which year; default: this one."),
     source: str = typer.Option("library", "--source", help="library (exchange_calendars) or openalgo (the server)."),
-    check: bool = typer.Option(
-        False,
-        "--check",
-        help="Compare with both and change nothing; exit 1 if they differ, or not 0 if one cannot be asked.",
-    ),
+    check: bool = typer.Option(False, "--check", help=_CHECK_HELP),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -109,10 +109,17 @@ def write(
         wanted = year or ist_date(market_now(profile)).year
         calendar = calendar_of(home)
         listed = calendar.holidays("NSE")
-        if check:
-            days, hours, missing_sources = _of_both(wanted, calendar, profile)
-        else:
-            days, hours, missing_sources = {source: _days(source, wanted, profile)}, [], {}
+        days, hours, failed = {}, [], {}
+        if not check:
+            days[source] = _days(source, wanted, profile)
+        for name in ("library", "openalgo") if check else ():
+            try:
+                with failures():
+                    days[name] = _days(name, wanted, profile)
+                    hours += _other_hours(calendar, profile) if name == "openalgo" else []
+            except Failure as error:
+                failed[name] = error
+                say(f"not compared with {name}: {error}")
         found = {name: compare(listed, named, wanted) for name, named in days.items()}
         missing = {} if check else found[source].missing
         if missing:
@@ -125,55 +132,30 @@ def write(
             }
             for name, difference in found.items()
         }
-        failed = {name: str(failure) for name, failure in missing_sources.items()}
-        print_json({"year": wanted, "written": len(missing), "hours": hours, "not_compared": failed, **body})
+        reasons = {name: str(failure) for name, failure in failed.items()}
+        print_json({"year": wanted, "written": len(missing), "hours": hours, "not_compared": reasons, **body})
     else:
         for text in (*_lines(found, wanted, missing), *hours):
             print(text)
     if hours or (check and any(diff.missing or diff.extra for diff in found.values())):
         raise typer.Exit(ERROR)
-    for failure in missing_sources.values():
+    for failure in failed.values():
         raise typer.Exit(failure.code)
-
-
-def _of_both(
-    year: int, calendar: Calendar, profile: str
-) -> tuple[dict[str, dict[date, str]], list[str], dict[str, Failure]]:
-    """Holidays of both sources, hours of the server that differ, and the failure of a source that cannot be read."""
-    days: dict[str, dict[date, str]] = {}
-    hours: list[str] = []
-    failed: dict[str, Failure] = {}
-    for name in ("library", "openalgo"):
-        try:
-            with failures():
-                days[name] = _days(name, year, profile)
-                hours += _other_hours(calendar, profile) if name == "openalgo" else []
-        except Failure as error:
-            failed[name] = error
-            say(f"not compared with {name}: {error}")
-    return days, hours, failed
 
 
 def _other_hours(calendar: Calendar, profile: str) -> list[str]:
     """Sessions of the next trading day that differ at the server, as text."""
     from mytrading.adapters.openalgo.endpoints import timings
-    from mytrading.adapters.openalgo.rest.client import TransportFailed
-    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
-    from mytrading.cli.shell.target import client_of, market_now, stack_of
+    from mytrading.cli.shell.target import market_now, server_answer
 
     day = ist_date(calendar.next_session("NSE", ist_date(market_now(profile))).open_ns)
-    try:
-        rows = timings(client_of(stack_of(profile).config), day.isoformat())
-    except (OpenAlgoError, TransportFailed) as error:
-        fail(ERROR, f"hours of {day}: {error}")
+    rows = server_answer(profile, f"hours of {day}", lambda client: timings(client, day.isoformat()))
     found = []
     for row in rows:
         mine = calendar.session(row.exchange, day) if row.exchange in calendar.exchanges else None
         there = (int(row.start_time) * 1_000_000, int(row.end_time) * 1_000_000)
         if mine is not None and (mine.open_ns, mine.close_ns) != there and (mine.open_ns, mine.final_ns) != there:
-            here, other = (
-                "–".join(_clock(ns).strip() for ns in times) for times in ((mine.open_ns, mine.close_ns), there)
-            )
+            here, other = map(_span, (mine.open_ns, there[0]), (mine.close_ns, there[1]))
             found.append(f"{day} {row.exchange}: {here} here, {other} there")
     return found
 
@@ -200,14 +182,9 @@ def _days(source: str, year: int, profile: str) -> dict[date, str]:
         except DaysUnknown as error:
             fail(ERROR, str(error))
     from mytrading.adapters.openalgo.endpoints import holidays
-    from mytrading.adapters.openalgo.rest.client import TransportFailed
-    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
-    from mytrading.cli.shell.target import client_of, stack_of
+    from mytrading.cli.shell.target import server_answer
 
-    try:
-        rows = holidays(client_of(stack_of(profile).config), year)
-    except (OpenAlgoError, TransportFailed) as error:
-        fail(ERROR, f"holidays: {error}")
+    rows = server_answer(profile, "holidays", lambda client: holidays(client, year))
     closed = (row for row in rows if row.holiday_type == "TRADING_HOLIDAY" and "NSE" in row.closed_exchanges)
     return {date.fromisoformat(row.date): row.description or "Holiday" for row in closed}
 
@@ -241,5 +218,5 @@ def _moment(text: str, profile: str) -> int:
     return round(found.timestamp()) * SECOND
 
 
-def _clock(ns: int) -> str:
-    return format_ist(ns, " %H:%M")
+def _span(opens: int, closes: int) -> str:
+    return f"{format_ist(opens, '%H:%M')}–{format_ist(closes, '%H:%M')}"

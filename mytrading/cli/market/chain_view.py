@@ -173,16 +173,11 @@ def spot_of(rows: tuple[BhavRow, ...], price: float, rate: float, day: date) -> 
 
 
 # on a terminal
-
 REDRAW_S = 0.1
 _BAR = 8
 _HEADS = ("OI", "", "volume", "ν", "Γ", "θ", "Δ", "IV", "bid", "ask", "LTP")
-_WIDTHS = (
-    (210, _HEADS),
-    (170, ("OI", "", "volume", "θ", "Δ", "IV", "bid", "ask", "LTP")),
-    (112, ("OI", "", "Δ", "IV", "bid", "ask", "LTP")),
-    (0, ("OI", "Δ", "IV", "LTP")),
-)
+_WIDTHS = ((210, _HEADS), (170, ("OI", "", "volume", "θ", "Δ", "IV", "bid", "ask", "LTP")),
+           (112, ("OI", "", "Δ", "IV", "bid", "ask", "LTP")), (0, ("OI", "Δ", "IV", "LTP")))  # fmt: skip
 """Columns of a side by the width of the terminal."""
 _FILE_WIDTH = 220
 _GAP = "  "
@@ -192,12 +187,8 @@ _STYLES = {"LTP": "cyan", "strike": "bold"}
 class Watched(Protocol):
     """The part of `ChainFeed` that a screen needs."""
 
-    def poll(self, seconds: float) -> None:
-        """Take in what comes within `seconds`."""
-
-    def view(self) -> ChainView:
-        """The current chain."""
-        ...
+    def poll(self, seconds: float) -> None: ...
+    def view(self) -> ChainView: ...
 
 
 def watch_chain(feed: Watched, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -274,15 +265,12 @@ def _aligned(lines: Sequence[list[str]], widths: Sequence[int], heads: Sequence[
 
 def headline(view: ChainView) -> Text:
     """What concerns the whole chain, in one line."""
-    figures = (
-        ("spot", _number(view.spot)),
-        ("forward", _number(view.forward)),
-        ("PCR OI", _number(view.pcr_open_interest)),
-        ("PCR volume", _number(view.pcr_volume)),
-        ("max pain ●", _number(view.max_pain, 0)),
-    )
+    figures = {
+        "spot": _number(view.spot), "forward": _number(view.forward), "PCR OI": _number(view.pcr_open_interest),
+        "PCR volume": _number(view.pcr_volume), "max pain ●": _number(view.max_pain, 0),
+    }  # fmt: skip
     text = Text(f" {view.underlying} {view.expiry} ({view.years * 365.0:.1f} days)  ", "bold")
-    for name, value in figures:
+    for name, value in figures.items():
         text.append(f" {name} ", "dim").append(value)
     if view.strikes_counted < view.strikes_listed:
         text.append(f" of {view.strikes_counted} of {view.strikes_listed} strikes", "dim")
@@ -299,18 +287,10 @@ def _cells(side: ChainSide | None, most: int) -> list[str]:
     interest = side.open_interest
     bar = "█" * round(_BAR * interest / most) if interest and most else ""
     return [
-        "·" if interest is None else f"{interest:,}",
-        bar,
-        "·" if side.volume is None else f"{side.volume:,}",
-        _number(side.vega),
-        _number(side.gamma, 5),
-        _number(side.theta),
-        _number(side.delta),
-        "·" if side.iv is None else f"{side.iv:.2%}",
-        _number(side.bid),
-        _number(side.ask),
-        _number(side.ltp),
-    ]
+        "·" if interest is None else f"{interest:,}", bar, "·" if side.volume is None else f"{side.volume:,}",
+        _number(side.vega), _number(side.gamma, 5), _number(side.theta), _number(side.delta),
+        "·" if side.iv is None else f"{side.iv:.2%}", _number(side.bid), _number(side.ask), _number(side.ltp),
+    ]  # fmt: skip
 
 
 def _number(value: float | None, digits: int = 2) -> str:

@@ -79,15 +79,10 @@ def search(
     if server:
         with failures():
             from mytrading.adapters.openalgo.instruments import ContractLookup
-            from mytrading.adapters.openalgo.rest.client import TransportFailed
-            from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
-            from mytrading.cli.shell.target import client_of, stack_of
+            from mytrading.cli.shell.target import server_answer
 
-            try:
-                lookup = ContractLookup(client_of(stack_of(profile).config))
-                found = lookup.search(" ".join(wanted), exchange.upper() or None)
-            except (OpenAlgoError, TransportFailed) as error:
-                fail(ERROR, f"search: {error}")
+            text, where = " ".join(wanted), exchange.upper() or None
+            found = server_answer(profile, "search", lambda client: ContractLookup(client).search(text, where))
     else:
         found = [
             item

@@ -128,8 +128,6 @@ def _write(home: Path, name: str, with_test: bool) -> list[Path]:
 
 
 # indicators
-
-
 @completion
 def indicator_names() -> list[str]:
     """Indicators."""

@@ -149,8 +149,6 @@ def _denials(result: RunResult) -> Iterator[str]:
 
 
 # check
-
-
 @spread
 def check(
     asked: RunOptions,
@@ -159,10 +157,8 @@ def check(
     budget_us: float = typer.Option(
         500.0, "--budget-us", min=1.0, envvar="CHECK_BUDGET_US", help="Microseconds a call of on_data may take (p99)."
     ),
-    report: CheckReport = None,
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    report: CheckReport = None, as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Look for what a backtest hides: look-ahead, memory of the past, chance, restarts, slowness, idle parameters."""
     from mytrading.backtest.checks.run_all import CHECKS
 

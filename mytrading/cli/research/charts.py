@@ -152,8 +152,6 @@ def strategy_page(content: dict[str, Any]) -> str:
 
 
 # of an instrument
-
-
 def chart(
     symbol: str = typer.Argument(..., help="EXCHANGE:SYMBOL, or a short name of config/symbols.toml."),
     timeframe: str = typer.Option("1m", "--timeframe", "-t", help=", ".join(TIMEFRAMES)),

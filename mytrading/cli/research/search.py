@@ -113,8 +113,6 @@ def _unwritable(folder: Path, reason: str | None) -> str:
 
 
 # optimize
-
-
 @spread
 def optimize(
     asked: SearchOptions,
@@ -259,8 +257,6 @@ def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, 
 
 
 # walk-forward
-
-
 @spread
 def walk_forward(
     asked: SearchOptions,

@@ -20,7 +20,6 @@ from mytrading.messages.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 def say(text: str) -> None:
@@ -50,14 +49,9 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[...
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    note = TextColumn("{task.fields[note]}")
+    with Progress(*columns, note, console=Console(file=screen_of(sys.stderr)), transient=True) as shown:
         yield partial(shown.update, shown.add_task(what, total=total, note=""))
 
 
@@ -131,7 +125,7 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """The widest text of it."""
+        """Characters of the widest text."""
         return max(len(self.title), *map(len, self.texts))
 
     @property
@@ -139,14 +133,15 @@ class Column(NamedTuple):
         """True if its texts may be broken."""
         return not self.number and self.width > LONG and any(" " in text for text in self.texts)
 
-    def aligned(self, text: str) -> str:
-        """A text as wide as the column."""
-        return text.rjust(self.width) if self.number else text.ljust(self.width)
+    def aligned(self) -> list[str]:
+        """Title and texts, all as wide as the column."""
+        adjust = str.rjust if self.number else str.ljust
+        return [adjust(text, self.width) for text in (self.title, *self.texts)]
 
 
 def aligned_lines(columns: Sequence[Column], indent: int = 0) -> list[str]:
     """The header and a line for each row, however wide."""
-    rows = zip(*([column.aligned(text) for text in (column.title, *column.texts)] for column in columns), strict=True)
+    rows = zip(*(column.aligned() for column in columns), strict=True)
     return [(" " * indent + (" " * GAP).join(row)).rstrip() for row in rows]
 
 
@@ -157,14 +152,6 @@ def draw(columns: Sequence[Column], console: Console) -> None:
     if _width(columns) > console.width and others + len(sentences) * (MOST_NARROW + GAP) > console.width:
         _draw_over_lines(columns, console)
         return
-    console.print(_table(columns))
-
-
-def _width(columns: Sequence[Column]) -> int:
-    return sum(column.width for column in columns) + GAP * max(len(columns) - 1, 0)
-
-
-def _table(columns: Sequence[Column]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
@@ -173,7 +160,11 @@ def _table(columns: Sequence[Column]) -> Table:
         table.add_column(column.title, justify=justify, no_wrap=not fold, overflow="fold")  # type: ignore[arg-type]
     for row in zip(*(column.texts for column in columns), strict=True):
         table.add_row(*row)
-    return table
+    console.print(table)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * max(len(columns) - 1, 0)
 
 
 def _draw_over_lines(columns: Sequence[Column], console: Console) -> None:
@@ -206,8 +197,6 @@ def _groups(columns: Sequence[Column], width: int) -> list[list[Column]]:
 
 
 # terminals
-
-
 class PlainText:
     """A text stream to a terminal, without control sequences other than colours."""
 

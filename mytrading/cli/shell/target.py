@@ -83,6 +83,17 @@ def client_of(config: RunConfig) -> OpenAlgoClient:
     return OpenAlgoClient(server.rest_url, server.api_key, machine_now)
 
 
+def server_answer(profile: str, what: str, call: Callable[[OpenAlgoClient], Made]) -> Made:
+    """The answer of the server that gives quotes and history; ends the command where there is none."""
+    from mytrading.adapters.openalgo.rest.client import TransportFailed
+    from mytrading.adapters.openalgo.rest.errors import OpenAlgoError
+
+    try:
+        return call(client_of(stack_of(profile).config))
+    except (OpenAlgoError, TransportFailed) as error:
+        fail(ERROR, f"{what}: {error}")
+
+
 def fetch_bars(
     config: RunConfig, instrument: str, timeframe: str, first: date, last: date, now: int, quiet: bool
 ) -> HistoryRange:

@@ -41,8 +41,7 @@ def up(
         from mytrading.cli.shell.start import Wanted, begin, prepare
         from mytrading.cli.stack.viewer import View, show
 
-        wanted = Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile)
-        orchestrator = prepare(wanted)
+        orchestrator = prepare(Wanted(simulator, replay, speed, fresh, dry_run, log_level, profile))
         before_start(orchestrator)
         view = View(seconds=seconds, as_json=as_json, detach=detach)
         view.listen()
@@ -90,9 +89,8 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
                 idle = {"profile": found.config.profile, "running": False, "daemons": []}
                 print_json({**idle, "kill": kill._asdict() if kill is not None else None})
             held = f"; the file KILL says {kill.word}, so it will open nothing" if kill is not None else ""
-            fail(
-                NOT_RUNNING, f"the {found.config.profile} stack is not running{held}; `{found.start_command}` starts it"
-            )
+            what = f"the {found.config.profile} stack is not running{held}"
+            fail(NOT_RUNNING, f"{what}; `{found.start_command}` starts it")
         body = found.status()
     if as_json:
         print_json({"running": True, **body})
@@ -103,18 +101,14 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
     print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)
-    if body["accounts"]:
-        print()
-        shown = ("account", "role", "broker", "host", "status", "right_mode", "stream_up", "books", "message")
-        print_rows(body["accounts"], shown, False, "no accounts")
-    if body["budgets"]:
-        print()
-        budget = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")
-        print_rows([_budget(row) for row in body["budgets"]], budget, False, "no order calls")
-    if body["profit"]:
-        print()
-        profit = ("account", "realised", "unrealised", "broker_realised", "difference", "not_comparable")
-        print_rows(body["profit"], profit, False, "no profit or loss")
+    accounts = ("account", "role", "broker", "host", "status", "right_mode", "stream_up", "books", "message")
+    budget = ("account", "order_calls", "on_their_way", "waiting", "oldest_wait_s", "kept_for", "refused_429")
+    profit = ("account", "realised", "unrealised", "broker_realised", "difference", "not_comparable")
+    budgets = [_budget(row) for row in body["budgets"]]
+    for rows, names in ((body["accounts"], accounts), (budgets, budget), (body["profit"], profit)):
+        if rows:
+            print()
+            print_rows(rows, names, False, "")
 
 
 def _fresh(row: dict[str, Any]) -> str:
@@ -124,19 +118,15 @@ def _fresh(row: dict[str, Any]) -> str:
 
 
 def _budget(row: dict[str, Any]) -> dict[str, Any]:
-    """An account's order calls, as the screen has them: how many of the second's are used, and what waits."""
+    """An account's order calls: how many of a second's are used, and how many wait."""
     waiting = ", ".join(f"{count} {name}" for name, count in sorted(row["waiting"].items()))
     kept = [f"{row['kept_for_stops']} stops"] if row["kept_for_stops"] else []
     kept += [f"{calls} {name}" for name, calls in sorted(row["kept"].items())]
     return {
-        "account": row["account"],
-        "order_calls": f"{row['used']} of {row['limit']} a second",
-        "on_their_way": row["out"],
-        "waiting": waiting or "nothing",
-        "oldest_wait_s": round(row["oldest_wait_s"], 1),
-        "kept_for": ", ".join(kept) or "nothing",
-        "refused_429": row["refused"],
-    }
+        "account": row["account"], "order_calls": f"{row['used']} of {row['limit']} a second",
+        "on_their_way": row["out"], "waiting": waiting or "nothing", "oldest_wait_s": round(row["oldest_wait_s"], 1),
+        "kept_for": ", ".join(kept) or "nothing", "refused_429": row["refused"],
+    }  # fmt: skip
 
 
 def headline(body: dict[str, Any]) -> str:
@@ -147,10 +137,8 @@ def headline(body: dict[str, Any]) -> str:
     kill = f" · KILL says {file['word']}{who_when_why(file, 'why', 'written_ns')}" if file else ""
     own = [row for row in body.get("held_back", []) if row["account"] != "all"]
     apart = "".join(f" · {row['account']} {row['level']}{who_when_why(row, 'reason', 'at_ns')}" for row in own)
-    off = "".join(
-        f" · entries of {row['strategy']} off{who_when_why(row, 'reason', 'at_ns')}"
-        for row in body.get("switched_off", [])
-    )
+    switched = body.get("switched_off", [])
+    off = "".join(f" · entries of {row['strategy']} off{who_when_why(row, 'reason', 'at_ns')}" for row in switched)
     limits = " · a limit is reached, see `mytrading risk`" if body.get("limits_reached") else ""
     moment = format_ist(body["market_ns"], "%a %d %b %Y %H:%M:%S")
     quotes = f" at its own exchange on the quotes of {body['quotes_of']}" if body.get("quotes_of") else ""

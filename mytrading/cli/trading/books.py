@@ -100,10 +100,8 @@ def _by_account(row: Row) -> list[Row]:
 
 def alerts(
     everything: bool = typer.Option(False, "--all", help="Cleared ones too."),
-    limit: Limit = 50,
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Alerts of all processes, active ones unless --all."""
     rows = ask(profile, AlertsQuery(limit=limit, all=everything))
     columns = ("first_ns", "severity", "code", "subject", "message", "count")
@@ -111,16 +109,12 @@ def alerts(
 
 
 # orders
-
-
 @orders_app.callback()
 def orders(
     context: typer.Context,
     live: bool = typer.Option(False, "--live", help="Only those that may still fill."),
-    limit: Limit = 50,
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
     if context.invoked_subcommand is not None:
         return
@@ -140,14 +134,10 @@ def _slices(row: Row) -> list[Row]:
 
 @orders_app.command()
 def cancel(
-    order: OrderId,
-    reason: Reason = "",
+    order: OrderId, reason: Reason = "",
     force: bool = typer.Option(False, "--force", help="A stop or an exit too; needs a reason."),
-    timeout: Timeout = 15.0,
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Cancel one order, and wait until its end is proven."""
     command = CancelCommand(request_id=request_id(request), order=order, reason=reason, force=force)
     with stack(profile) as found:
@@ -163,12 +153,9 @@ def modify(
     market: bool = typer.Option(
         False, "--market", help="Fill a LIMIT entry now: through the book, at most 1 % beyond."
     ),
-    reason: Reason = "",
-    timeout: Timeout = 15.0,
-    request: RequestId = "",
-    as_json: AsJson = False,
+    reason: Reason = "", timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
-) -> None:
+) -> None:  # fmt: skip
     """Change one order, and wait until the order book shows it. A stop takes its protection's prices along."""
     if market and (price or trigger or quantity):
         fail(USAGE, "expected --market alone, or --price, --trigger and --quantity; found both")
@@ -235,11 +222,8 @@ def resolve(
     broker_order: str = typer.Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
     not_placed: bool = typer.Option(False, "--not-placed", help="It never reached the broker."),
     force: bool = typer.Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
-    reason: Reason = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """End an order that is UNKNOWN, PARKED, LOST or GHOST: it is that one, or it was never placed.
 
     One that was never placed reserves nothing any more; if it appears all the same it is ours, and is cancelled.
@@ -270,8 +254,6 @@ def _router_answer(found: TradingOrchestrator, request: str) -> str:
 
 
 # positions
-
-
 @positions_app.callback()
 def positions(
     context: typer.Context,
@@ -307,13 +289,9 @@ def claim(
     price: float = typer.Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
     stop: float = typer.Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
     stop_limit: float = typer.Option(0.0, "--stop-limit", min=0.0, help="Its limit; else 3 % beyond the trigger."),
-    account: Account = "",
-    product: ProductName = "",
-    reason: Reason = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    account: Account = "", product: ProductName = "", reason: Reason = "", request: RequestId = "",
+    as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Give unmanaged units to a strategy: from then on they are guarded and closed like its others."""
     command = ClaimCommand(
         request_id=request_id(request), instrument=instrument, strategy=strategy, quantity=quantity, price=price,
@@ -338,14 +316,9 @@ def close(
     instrument: Instrument,
     strategy: str = typer.Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=owner_names),
     unmanaged: bool = typer.Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
-    deadline: Deadline = 60.0,
-    account: Account = "",
-    product: ProductName = "",
-    reason: Reason = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
+    request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Close what an owner holds of an instrument, and wait until the broker's books show it. Exit 5 if not in time."""
     if unmanaged and strategy:
         fail(USAGE, "--unmanaged units have no strategy: use one of --unmanaged and --strategy")

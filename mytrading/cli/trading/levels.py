@@ -31,11 +31,8 @@ _GRACE_S = 3.0
 def halt(
     reason: ReasonArgument = "",
     reduce: bool = typer.Option(False, "--reduce", help="Allow orders that reduce positions by a strategy's signal."),
-    account: Account = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    account: Account = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Open nothing more. Stops and exits go on working."""
     command = HaltCommand(request_id=request_id(request), reduce=reduce, reason=reason, account=account)
     with stack(profile) as found:
@@ -43,12 +40,9 @@ def halt(
 
 
 def reduce(
-    reason: ReasonArgument = "",
-    account: Account = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
+    reason: ReasonArgument = "", account: Account = "", request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
-) -> None:
+) -> None:  # fmt: skip
     """Only what reduces positions is allowed from now on; `resume` ends it."""
     halt(reason, True, account, request, as_json, profile)
 
@@ -60,13 +54,9 @@ def _show_level(found: LevelSet, as_json: bool, more: dict[str, Any] | None = No
 
 
 def resume(
-    reason: ReasonArgument = "",
-    account: Account = "",
-    strategy: Strategy = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    reason: ReasonArgument = "", account: Account = "", strategy: Strategy = "", request: RequestId = "",
+    as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Trade again, after a halt, a wrong mode or a quarantine."""
     name = request_id(request)
     with stack(profile) as found:
@@ -83,14 +73,9 @@ def resume(
 
 
 def flatten(
-    account: Account = "",
-    strategy: Strategy = "",
-    deadline: Deadline = 60.0,
-    reason: Reason = "",
-    request: RequestId = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    account: Account = "", strategy: Strategy = "", deadline: Deadline = 60.0, reason: Reason = "",
+    request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Halt entries, close everything, and wait until the broker's books show it flat twice. Exit 5 if not in time."""
     command = FlattenCommand(
         request_id=request_id(request), account=account, strategy=strategy, deadline=deadline, reason=reason

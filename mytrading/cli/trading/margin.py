@@ -38,10 +38,8 @@ def margin(
     grade: str = typer.Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
     expiry: bool = typer.Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
     premium: float = typer.Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
-    day: Day = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    day: Day = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
     if amount is None:
         return _free_margins(as_json, profile)
@@ -99,10 +97,8 @@ def size(
     max_lots: int = typer.Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
     confidence: float = typer.Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
     share: list[str] = typer.Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
-    day: Day = "",
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    day: Day = "", as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""
     if bool(lots) == bool(risk):
         fail(USAGE, "expected --lots, or --risk with --entry and --stop; `mytrading size NIFTY --risk 6500 --entry 120 "

@@ -88,11 +88,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     if not runs:
         return
     rows = [
-        {
-            **row,
-            "since": format_ist(row["opened_ns"]),
-            "closes_from": format_ist(row["closes_ns"]) if row["closes_ns"] else "",
-        }
+        {**row, "since": format_ist(row["opened_ns"]), "closes_from": cell("_ns", row["closes_ns"] or None)}
         for row in runs
     ]
     ends = ("max_loss", "max_profit", "peak", "trailing_stop", "supertrend", "closes_from", "leaving")
@@ -114,11 +110,10 @@ def _held_back(body: dict[str, Any]) -> list[str]:
         for row in body["levels"]
     ]
     for row in body.get("flattens", []):
-        what = " ".join(word for word in (row["account"], row["strategy"], row["instrument"]) if word)
-        asked = f" (by {row['by']})" if row["by"] else ""
-        lines.append(f"flatten of {what} since {format_ist(row['at_ns'])} is {row['state']}: {row['reason']}{asked}")
-    kill = body["kill"]
-    if kill is not None:
+        what = " ".join(filter(None, (row["account"], row["strategy"], row["instrument"])))
+        by = f" (by {row['by']})" if row["by"] else ""
+        lines.append(f"flatten of {what} since {format_ist(row['at_ns'])} is {row['state']}: {row['reason']}{by}")
+    if (kill := body["kill"]) is not None:
         why = f": {kill['why']}" if kill["why"] else ""
         lines.append(
             f"the file KILL says {kill['word']}{why} (by {kill['by']}, {format_ist(kill['written_ns'])}); "
@@ -132,24 +127,20 @@ def _held_back(body: dict[str, Any]) -> list[str]:
 def _limit(row: dict[str, Any]) -> dict[str, Any]:
     """A limit as the table shows it: rupees, per cent or R."""
 
-    def say(value: float) -> str:
+    def shown(value: float) -> str:
         if row["kind"] == "DAILY_LOSS":
             return cell("", float(value))
         return f"{value:.2%}" if row["kind"] == "DRAWDOWN" else f"{value:+.2f} R"
 
     known = row["value"] is not None
     return {
-        **row,
-        "kind": row["kind"].lower(),
-        "value": say(row["value"]) if known else None,
-        "limit": say(row["most"]),
-        "used": f"{row['used']:.0%}" if known else None,
-        "left": say(max(row["left"], 0.0)) if known else None,
-    }
+        **row, "kind": row["kind"].lower(), "value": shown(row["value"]) if known else None,
+        "limit": shown(row["most"]), "used": f"{row['used']:.0%}" if known else None,
+        "left": shown(max(row["left"], 0.0)) if known else None,
+    }  # fmt: skip
 
 
 # events
-
 _COLUMNS = ("at_ns", "strategy", "kind", "limit", "value", "action", "instruments", "accounts", "exit_orders")
 _TIMED = ("exit_time", "square_off")
 
@@ -157,10 +148,8 @@ _TIMED = ("exit_time", "square_off")
 @app.command()
 def events(
     strategy: str = typer.Option("", "--strategy", "-s", help="Only this one's, gone or not; case counts for nothing."),
-    limit: Limit = 50,
-    as_json: AsJson = False,
-    profile: Profile = "",
-) -> None:
+    limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
+) -> None:  # fmt: skip
     """What risk did by itself and why: limits, trailing stops, trends and times of strategies, oldest first."""
     with stack(profile) as found:
         rows = risk_events(found.config)
@@ -217,25 +206,14 @@ def _archived(config: RunConfig) -> Iterator[RiskEventRecorded]:
 
 def _plain(event: RiskEventRecorded, orders: list[str]) -> dict[str, Any]:
     return {
-        "id": event.id,
-        "at_ns": event.at_ns,
-        "at": format_ist(event.at_ns),
-        "strategy": event.strategy,
-        "run": event.run,
-        "kind": event.kind.value,
-        "threshold": event.threshold,
-        "value": event.value,
-        "action": event.action.value,
-        "accounts": list(event.accounts),
-        "instruments": list(event.instruments),
-        "exit_orders": orders,
-        "note": event.note,
-    }
+        "id": event.id, "at_ns": event.at_ns, "at": format_ist(event.at_ns), "strategy": event.strategy,
+        "run": event.run, "kind": event.kind.value, "threshold": event.threshold, "value": event.value,
+        "action": event.action.value, "accounts": list(event.accounts), "instruments": list(event.instruments),
+        "exit_orders": orders, "note": event.note,
+    }  # fmt: skip
 
 
 # the kill switch
-
-
 def kill(
     word: str = typer.Argument("halt", metavar="[WORD]", help="halt, reduce or flatten."),
     reason: ReasonArgument = "",

@@ -185,7 +185,6 @@ def _quote_behind(entries: list[ChainEntry]) -> Step | None:
 
 
 # wording
-
 Wording = tuple[str, str]
 """The kind of a step, and its text."""
 

@@ -1,0 +1,412 @@
+"""Doctor's probes of this machine, of the server over REST, and of its streams.
+
+The mode is never changed. Of a stack that runs, its own feed and order stream are checked: a second connection could
+disturb them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import shutil
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from mytrading.adapters.openalgo import endpoints
+from mytrading.adapters.openalgo.instruments import Known, fetch_master
+from mytrading.adapters.openalgo.rest import book_parsers
+from mytrading.adapters.openalgo.rest.client import Deadline, NotSent, TransportFailed
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
+from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
+from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
+from mytrading.adapters.storage.instrument_store import InstrumentFile
+from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.shell.target import facts_of
+from mytrading.config.accounts import FILE as ACCOUNTS
+from mytrading.config.key_vault import key_environment, key_file
+from mytrading.core.bars.gaps import completeness
+from mytrading.core.instruments.master_contract import need_of
+from mytrading.core.instruments.symbology import split_id
+from mytrading.core.time import ist_date
+from mytrading.orchestrator import NotRunning
+from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.paths import existing
+from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
+
+SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
+ENOUGH = 0.9
+_LOGIN = "log in to the broker on the OpenAlgo page; the session ends every night"
+_LOG = "look at the server's log"
+
+# this machine
+GIB = 1 << 30
+LONGEST_PATH = 100
+"""A Unix socket's path holds 107 bytes."""
+_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
+
+
+def disk(patient: Patient) -> Finding:
+    """Free space where journals go, against the line below which entries halt."""
+    folder = existing(patient.config.state)
+    free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
+    text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
+    cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
+    if free < least:
+        return failed(text, cure)
+    return warning(text, cure) if free < 2 * least else ok(text)
+
+
+def ports(patient: Patient) -> Finding:
+    """What the stack would listen on is free, or held by the stack itself."""
+    config = patient.config
+    if patient.runs:
+        return ok("held by the stack that runs")
+    if len(config.runtime_dir) > LONGEST_PATH:
+        cure = "set XDG_RUNTIME_DIR to a shorter folder"
+        return failed(f"{config.runtime_dir} is too long for sockets ({LONGEST_PATH} bytes)", cure)
+    address = config.messaging.bind_address
+    wanted = dict(config.messaging.ports) if config.messaging.transport == "tcp" else {}
+    if config.simulator.runs:
+        wanted |= {"simulator REST": config.simulator.rest_port, "simulator WebSocket": config.simulator.ws_port}
+    taken = [f"{name} {port}" for name, port in wanted.items() if port and not _is_free(address, port)]
+    if taken:
+        cure = "end what listens there (`ss -ltnp`), or choose others (ZMQ_BASE_PORT, …)"
+        return failed(f"in use on {address}: {', '.join(taken)}", cure)
+    return ok(f"{len(wanted)} free" if wanted else f"none needed: sockets in {config.runtime_dir}")
+
+
+def _is_free(address: str, port: int) -> bool:
+    """True if this machine has the address, and nothing listens there; port 0 is any."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((socket.gethostbyname(address), port))
+        except OSError:
+            return False
+    return True
+
+
+def permissions(patient: Patient) -> Finding:
+    """What must be written can be, and what holds keys is for its owner alone."""
+    config = patient.config
+    folders = {
+        config.state: "MYTRADING_STATE_DIR",
+        Path(config.log_dir): "MYTRADING_LOG_DIR",
+        Path(config.runtime_dir): "XDG_RUNTIME_DIR",
+    }
+    closed = {folder: name for folder, name in folders.items() if not os.access(existing(folder), os.W_OK | os.X_OK)}
+    if closed:
+        elsewhere = f"set {', '.join(closed.values())} to a folder that can be written"
+        cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"
+        return failed(f"cannot write to {', '.join(map(str, closed))}", cure)
+    home = Path(config.home)
+    keys = key_file(key_environment(home))
+    secret = [home / ".env", home / ACCOUNTS, keys, config.state / "run.msgpack"]
+    shown = [str(path) for path in secret if path.exists() and path.stat().st_mode & _PRIVATE]
+    if shown:
+        return warning(f"others may read {', '.join(shown)}", f"chmod 600 {' '.join(shown)}")
+    if config.state.exists() and config.state.stat().st_mode & _PRIVATE:
+        return warning(f"others may read {config.state}", f"chmod 700 {config.state}")
+    return ok("state, logs and sockets can be written, keys are private")
+
+
+def egress(patient: Patient) -> Finding:
+    """The address that the broker would see is one it takes orders from."""
+    from urllib.error import URLError
+    from urllib.request import urlopen
+
+    venue = patient.config.venue
+    if not venue.registered_ips:
+        return skipped("BROKER_REGISTERED_IPS names no address, so none was asked for")
+    host = urlsplit(venue.rest_url).hostname or ""
+    if not _is_free(host, 0):
+        cure = "run doctor on the server's host"
+        return skipped(f"orders leave from {host}, not from this machine", cure)
+    try:
+        with urlopen(venue.egress_url, timeout=5) as answer:
+            found = str(ipaddress.ip_address(answer.read(100).decode().strip()))
+    except (URLError, OSError, ValueError) as error:
+        return warning(f"{venue.egress_url} did not give it: {error}", "set EGRESS_CHECK_URL to another")
+    if found not in venue.registered_ips:
+        registered = ", ".join(venue.registered_ips)
+        cure = "register it at the broker (weekly at most), or route orders through a registered one"
+        return failed(f"orders would come from {found}, registered are {registered}", cure)
+    return ok(f"{found} is registered")
+
+
+# the server
+def server(patient: Patient) -> Finding:
+    """Something answers at the address, as OpenAlgo does."""
+    url, account = patient.config.venue.rest_url, patient.account
+    setting = "OPENALGO_API_HOST, or the address of the primary account"
+    if account is not None and not patient.is_source:
+        setting = f"it, `mytrading account edit {account.id} --host URL`"
+    if not patient.has_server:
+        return skipped("the simulator serves only while its stack runs", "`mytrading up`, or `--simulator`")
+    try:
+        answer = patient.client.call("ping", {}, Deadline.DATA)
+    except NotSent as error:
+        return failed(str(error), f"start the OpenAlgo server, or correct {setting} ({url})")
+    except TransportFailed as error:
+        return failed(f"{url}: {error}", "the server is up but does not answer: restart it, " + _LOG)
+    if not answer.body.lstrip().startswith(b"{"):
+        text = error_text(answer.body, answer.status)[:120]
+        cure = f"that is not OpenAlgo's address: correct {setting}"
+        return failed(f"{url} answered {answer.status}: {text}", cure)
+    return ok(f"{url} answered in {(answer.ended_ns - answer.began_ns) / 1e6:.0f} ms")
+
+
+def key(patient: Patient) -> Finding:
+    """The server knows the key. It answers a wrong key and a missing broker session alike, except in a search."""
+    try:
+        pong = endpoints.ping(patient.client)
+        return ok(f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
+    except TransportFailed as error:
+        return failed(str(error), _LOG)
+    except OpenAlgoError as error:
+        refusal = error.message
+    try:
+        endpoints.search(patient.client, "SBIN", "NSE")
+    except (OpenAlgoError, TransportFailed):
+        setting = " into OPENALGO_API_KEY, or into the primary account"
+        if patient.account is not None and not patient.is_source:
+            setting = f", `mytrading account edit {patient.account.id} --new-key`"
+        cure = f"copy the key of the server's API Key page{setting}; if it is that one, {_LOGIN}"
+        return failed(f"the server says: {refusal}", cure)
+    return ok("the server knows it")
+
+
+def session(patient: Patient) -> Finding:
+    """The broker is behind the server: a quote cannot come from the server alone."""
+    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    exchange, symbol = split_id(instrument)
+    try:
+        endpoints.ping(patient.client)
+        quote = endpoints.quote(patient.client, symbol, exchange)
+    except SymbolNotFound as error:
+        return warning(f"{instrument} has no quote: {error.message}", error.advice)
+    except OpenAlgoError as error:
+        return failed(f"there is none: {error.message}", _LOGIN)
+    except TransportFailed as error:
+        return failed(f"quote of {instrument}: {error}", _LOG)
+    price = quote.ltp or quote.prev_close
+    if price <= 0:
+        return failed(f"quote of {instrument}: no price, with success", _LOGIN)
+    return ok(f"{instrument} is at {price:g}")
+
+
+def mode(patient: Patient) -> Finding:
+    """The server is in the mode that the account is configured for."""
+    expected = patient.config.venue.expected_mode.value
+    try:
+        found = endpoints.analyzer(patient.client).mode
+    except (OpenAlgoError, TransportFailed) as error:
+        return failed(f"the server does not say its mode: {error}", _LOG)
+    if not patient.takes_orders:
+        return ok(f"{found}, and it takes no orders")
+    if found != expected:
+        cure = f"switch the server to {expected} (its analyzer switch), or set TRADING_MODE; doctor changes neither"
+        return failed(f"the server is in {found} mode, {expected} was expected", cure)
+    return ok(f"{found}, as expected")
+
+
+def clock(patient: Patient) -> Finding:
+    """The two machines agree on the time, as far as the header of an answer tells it (whole seconds)."""
+    url = urlsplit(patient.config.venue.rest_url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = kind(url.hostname or "", url.port, timeout=5)
+    try:
+        began = time.time()
+        connection.request("GET", f"{url.path.rstrip('/')}/api/v1/")
+        date = connection.getresponse().getheader("Date")
+        ended = time.time()
+    except (OSError, http.client.HTTPException) as error:
+        return failed(f"no answer: {error}", _LOG)
+    finally:
+        connection.close()
+    if not date:
+        return skipped("the server's answers carry no date")
+    there = parsedate_to_datetime(date).timestamp()
+    skew = max(there - ended, began - (there + 1), 0.0)
+    text = f"{skew:.1f} s between the server and this machine"
+    cure = "let both set their clocks by NTP (`timedatectl set-ntp true`)"
+    if skew >= SKEW_FAILED_S:
+        return failed(text, cure)
+    return warning(text, cure) if skew >= SKEW_WARNING_S else ok(f"less than {skew + 1:.0f} s")
+
+
+def instruments(patient: Patient) -> Finding:
+    """Today's contracts are there and in order: those of the stack that runs, else asked of the server."""
+    day = ist_date(patient.now)
+    store = InstrumentFile(patient.config.state)
+    snapshot = store.snapshot()
+    if not (patient.runs and snapshot.day == day.isoformat()):
+        facts = facts_of(patient.config.home)
+        need = need_of(patient.config, patient.watched, facts)
+        known = Known(store.before(day.isoformat()))
+        try:
+            snapshot = fetch_master(patient.client, need, facts, day, patient.now, known)
+        except (ReadFailed, TransportFailed) as error:
+            return failed(str(error), "download the master contract on the OpenAlgo page")
+    if snapshot.refusals:
+        reasons = "; ".join(row.reason for row in snapshot.refusals[:3])
+        cure = "download the master contract again, or correct `symbols` in config/strategies"
+        return failed(f"{len(snapshot.refusals)} refused: {reasons}", cure)
+    patient.snapshot = snapshot
+    return ok(f"{len(snapshot.instruments)} of {snapshot.day}, in order")
+
+
+def history(patient: Patient) -> Finding:
+    """The last whole trading day's minutes of the first watched instrument."""
+    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    exchange = split_id(instrument)[0]
+    if exchange not in patient.calendar.exchanges:
+        return skipped(f"{exchange} has no sessions in config/calendar.toml")
+    day = patient.calendar.previous_trading_day(exchange, ist_date(patient.now))
+    cure = "check that the broker's plan has history, or ENABLE_HISTORICAL_DATA=false"
+    try:
+        bars = fetch_history(patient.client, instrument, "1m", day, day, patient.now)
+    except (ReadFailed, TransportFailed) as error:
+        return failed(str(error), cure)
+    whole = completeness(bars, patient.calendar, exchange, span_ns("1m"), day, day, patient.now)
+    text = f"{whole.found} of {whole.expected} minutes of {instrument} on {day}"
+    if not whole.found:
+        return failed(text, cure)
+    return ok(text) if whole.share >= ENOUGH else warning(text, "indicators begin with what is there")
+
+
+def funds(patient: Patient) -> Finding:
+    """The broker says how much is free."""
+    try:
+        answer = patient.client.call("funds", {}, Deadline.BOOK)
+        book = book_parsers.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
+    except (ReadFailed, TransportFailed) as error:
+        return failed(str(error), _LOGIN)
+    if book.rows is None:
+        return failed("; ".join(book.problems), _LOGIN)
+    available = book.rows.available
+    if available <= 0:
+        return warning(f"₹{available:,.2f} free", "no entry can be paid for: add funds, or reset the sandbox")
+    return ok(f"₹{available:,.2f} free, ₹{book.rows.used:,.2f} used")
+
+
+# streams
+TICK_S = 10.0
+FEED_S = 60.0
+"""A stack that has just started on a busy machine; most tick at once, and nothing is waited for then."""
+HURRIED_S = 3.0
+"""How long a start waits for a tick."""
+
+
+def websocket(patient: Patient) -> Finding:
+    """A tick was seen; out of session an acknowledged subscription must do."""
+    if patient.runs:
+        return _feed_of_stack(patient)
+    instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
+    exchange, symbol = split_id(instrument)
+    wanted = {"action": "subscribe", "symbols": [{"symbol": symbol, "exchange": exchange}], "mode": "Quote"}
+    is_open = patient.is_open(exchange)
+    found = _converse(patient, wanted, lambda body: body.get("type") == ("market_data" if is_open else "subscribe"))
+    if isinstance(found, str):
+        return failed(found, "check OPENALGO_WS_HOST and OPENALGO_WS_PORT, and the server's WebSocket proxy")
+    if found is None:
+        cure = "log in to the broker; restart the server's WebSocket proxy if that does not help"
+        return failed(f"connected, but {instrument} gave nothing within {_wait_s(patient):g} s", cure)
+    if not is_open:
+        refused = found.get("status") == "error"
+        text = (
+            f"{instrument}: {found.get('message', 'no reason given')}" if refused else f"{instrument} is acknowledged"
+        )
+        if refused:
+            return failed(text, "check the symbol and today's master contract")
+        return warning(f"{text}; {exchange} is closed, so no tick was awaited", "repeat it in the session")
+    return ok(f"{instrument} ticked at {found.get('data', {}).get('ltp', '?')}")
+
+
+def order_stream(patient: Patient) -> Finding:
+    """The server takes a subscription to order updates."""
+    if patient.runs:
+        figures = _figures(patient, "reconciler")
+        if figures.get("stream_up"):
+            return ok(f"up, {figures.get('order_updates', 0):g} updates so far")
+        return warning("down", "the books are read instead; see `mytrading alerts`")
+    found = _converse(patient, {"action": "subscribe_orders"}, lambda body: body.get("type") == "subscribe_orders")
+    if isinstance(found, dict) and found.get("status") == "success":
+        return ok("subscribed")
+    text = found if isinstance(found, str) else str((found or {}).get("message", "no answer"))
+    return warning(text, "update the server; until then the books are read instead")
+
+
+def _feed_of_stack(patient: Patient) -> Finding:
+    deadline = time.monotonic() + FEED_S
+    exchange = split_id(next(iter(patient.watched), "NSE_INDEX:NIFTY"))[0]
+    while True:
+        figures = _figures(patient, "feed")
+        quotes = figures.get("quotes_in", 0.0)
+        text = f"{figures.get('fresh', 0):g} of {figures.get('expected', 0):g} tick"
+        if quotes and figures.get("coverage", 0.0) >= ENOUGH:
+            return ok(f"{text}, {quotes:g} quotes so far")
+        if time.monotonic() > deadline or not patient.is_open(exchange):
+            break
+        time.sleep(0.2)
+    if not patient.is_open(exchange):
+        return warning(f"{text}; {exchange} is closed", "repeat it in the session")
+    cure = "see `mytrading alerts` and `mytrading logs feed`"
+    return warning(text, cure) if quotes else failed("no quote so far", cure)
+
+
+def _figures(patient: Patient, daemon: str) -> dict[str, float]:
+    try:
+        rows = patient.stack.status()["daemons"]
+    except (NotRunning, OpsTimedOut, OpsRefused):
+        return {}
+    return next((row.get("figures", {}) for row in rows if row["daemon"] == daemon), {})
+
+
+def _converse(
+    patient: Patient, request: dict[str, Any], is_answer: Callable[[dict[str, Any]], bool]
+) -> dict[str, Any] | str | None:
+    """The answer to a request on a socket of its own; a text if there is no connection, None if nothing came."""
+    rung = threading.Event()
+    venue = patient.config.venue
+    connection = FeedSocket(venue.ws_url, venue.api_key, machine_now, rung.set)
+    connection.start()
+    deadline = time.monotonic() + _wait_s(patient)
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            rung.wait(left)
+            rung.clear()
+            for event in connection.drain():
+                if isinstance(event, Connected):
+                    connection.send(request)
+                elif isinstance(event, Disconnected):
+                    return f"{venue.ws_url}: {event.reason}"
+                elif isinstance(event, SocketRefused):
+                    return f"{venue.ws_url}: {event.code}: {event.message}"
+                elif isinstance(event, SocketFrame) and is_answer(body := _decoded(event.data)):
+                    return body
+        return None
+    finally:
+        connection.stop()
+
+
+def _wait_s(patient: Patient) -> float:
+    return min(TICK_S, HURRIED_S) if patient.hurried else TICK_S
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {}
