@@ -1,6 +1,7 @@
-"""Reading the journals of a state folder: every row decoded, the chains and the cursors between daemons checked.
+"""The journals of a state folder: rows decoded, chains and cursors between daemons checked, inputs decided again.
 
-It opens read-only and works while the stack runs, and when it does not.
+Files are only read, whether the stack runs or not. The router's inputs go through the machine once more, and its
+decisions must come out: of rows that this code wrote under this configuration; others are applied.
 """
 
 from __future__ import annotations
@@ -8,28 +9,32 @@ from __future__ import annotations
 import csv
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from mytrading import __version__
 from mytrading.core.orders.flat_order import flatten_orders
-from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder
+from mytrading.messages.codec import NO_HASH, FrameError, StreamDecoder, encode_body
+from mytrading.messages.journal_rows import JournalRebuilt, JournalRelearned, RunStarted
 from mytrading.messages.run_config import RunConfig
-from mytrading.messages.streams import unions
-from mytrading.operations.journal_redecide import AGAIN, Judged, judge
+from mytrading.messages.streams import SCHEMA_VERSION, unions
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, JournalDamaged, JournalReader, Row, read_segment, segments
 
 KINDS = ("input", "output", "record")
+_COLUMNS = {
+    "daemon": "VARCHAR", "seq": "BIGINT", "epoch": "BIGINT", "kind": "VARCHAR", "stream": "VARCHAR",
+    "stream_seq": "BIGINT", "source": "VARCHAR", "source_seq": "BIGINT", "market_ns": "BIGINT",
+    "machine_ns": "BIGINT", "type": "VARCHAR", "body": "VARCHAR", "hash": "VARCHAR",
+}  # fmt: skip
 _IDS = frozenset({"id", "client_order_id", "cause", "signal", "command", "goal", "order", "broker_order_id", "target"})
 
 
 class JournalFinding(NamedTuple):
-    """What `verify` has to say of one journal file; no problem if the text is empty.
-
-    `decided_again` counts the inputs that went through the machine once more.
-    """
+    """The verdict on one journal file, in order if `problem` is empty; `decided_again` counts inputs."""
 
     daemon: str
     file: str
@@ -88,31 +93,19 @@ def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
             for row in read_segment(path):
                 count += 1
                 _plain(path, row, decoders)
-                _note(name, str(path), row, written, read)
+                if row.kind == OUTPUT:
+                    written.setdefault((name, row.stream, row.stream_seq), set()).add(row.hash)
+                elif row.kind == INPUT and row.source_hash != NO_HASH:
+                    read.setdefault((name, str(path)), []).append(row)
         except JournalDamaged as error:
             problem = str(error)
         findings.append(JournalFinding(name, str(path), count, problem))
-    findings = [*_decided_again(config, findings), *_crossed(config, written, read)]
-    return [finding for finding in findings if daemon in ("", finding.daemon)]
-
-
-def _decided_again(config: RunConfig, findings: list[JournalFinding]) -> Iterator[JournalFinding]:
-    judged: dict[Path, Judged] = {}
-    for name in AGAIN:
-        judged |= judge(config, [Path(finding.file) for finding in findings if finding.daemon == name])
-    for finding in findings:
+    judged = judge(config, [Path(finding.file) for finding in findings if finding.daemon == "router"])
+    for number, finding in enumerate(findings):
         inputs, problem = judged.get(Path(finding.file), Judged(0, ""))
-        yield finding._replace(problem=finding.problem or problem, decided_again=inputs)
-
-
-def _note(
-    name: str, path: str, row: Row, written: dict[tuple[str, str, int], set[bytes]],
-    read: dict[tuple[str, str], list[Row]],
-) -> None:  # fmt: skip
-    if row.kind == OUTPUT:
-        written.setdefault((name, row.stream, row.stream_seq), set()).add(row.hash)
-    elif row.kind == INPUT and row.source_hash != NO_HASH:
-        read.setdefault((name, path), []).append(row)
+        findings[number] = finding._replace(problem=finding.problem or problem, decided_again=inputs)
+    findings += _crossed(config, written, read)
+    return [finding for finding in findings if daemon in ("", finding.daemon)]
 
 
 def _crossed(
@@ -129,23 +122,17 @@ def _crossed(
             hashes = written.get((row.source, row.stream, row.source_seq), set())
             if row.source_hash not in hashes and (hashes or not _written_since(config, row)):
                 found = "another row" if hashes else "none"
-                yield JournalFinding(
-                    name,
-                    path,
-                    len(rows),
-                    f"{path}: row {row.seq} was read from {row.source}/{row.stream} {row.source_seq}, where the "
-                    f"journal of {row.source} holds {found}: its tail was lost",
-                )
+                source = f"{row.source}/{row.stream} {row.source_seq}, where the journal of {row.source} holds {found}"
+                problem = f"{path}: row {row.seq} was read from {source}: its tail was lost"
+                yield JournalFinding(name, path, len(rows), problem)
                 break
 
 
 def _written_since(config: RunConfig, row: Row) -> bool:
-    """True if the writer's journal has by now what a reader's had that was looked at later, as in a running stack."""
-    reader = JournalReader(config.journal_dir(row.source), row.stream)
+    """True if the writer's journal has the row by now, as in a running stack whose reader was read later."""
     found = None
-    with suppress(JournalDamaged):  # said of the file itself
+    with suppress(JournalDamaged), closing(JournalReader(config.journal_dir(row.source), row.stream)) as reader:
         found = reader.row(row.source_seq)
-    reader.close()
     return found is not None and found.hash == row.source_hash
 
 
@@ -179,7 +166,7 @@ def export(rows: Iterator[Decoded], target: Path) -> int:
     import duckdb
 
     with target.open("ab"):
-        pass  # told before anything is read, and in the words of the system
+        pass  # fails before anything is read, with the system's message
 
     count = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -187,7 +174,11 @@ def export(rows: Iterator[Decoded], target: Path) -> int:
         with table.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
             for entry in rows:
-                writer.writerow(_flat(entry))
+                row, body = entry.row, msgspec.json.encode(entry.body).decode()
+                writer.writerow((
+                    entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source,
+                    row.source_seq, row.market_ns, row.machine_ns, entry.body.get("type", ""), body, row.hash.hex(),
+                ))  # fmt: skip
                 count += 1
         database = duckdb.connect()
         columns = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items()) + "}"
@@ -201,17 +192,137 @@ def export(rows: Iterator[Decoded], target: Path) -> int:
     return count
 
 
-_COLUMNS = {
-    "daemon": "VARCHAR", "seq": "BIGINT", "epoch": "BIGINT", "kind": "VARCHAR", "stream": "VARCHAR",
-    "stream_seq": "BIGINT", "source": "VARCHAR", "source_seq": "BIGINT", "market_ns": "BIGINT",
-    "machine_ns": "BIGINT", "type": "VARCHAR", "body": "VARCHAR", "hash": "VARCHAR",
-}  # fmt: skip
+# deciding again
+class Judged(NamedTuple):
+    """Inputs of a file that were decided again, and the first that came out otherwise (empty if none did)."""
+
+    inputs: int
+    problem: str
 
 
-def _flat(entry: Decoded) -> tuple[Any, ...]:
-    row = entry.row
-    body = msgspec.json.encode(entry.body).decode()
+class _Step(NamedTuple):
+    """An input with the decisions that its transaction holds; without an input, rows that nothing led to."""
+
+    given: Row | None
+    decided: list[Row]
+
+
+def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
+    """Decide the router's day files again, oldest first; ends before a row that `read_segment` refuses."""
+    from mytrading.daemons.router.setup import order_machine
+
+    again = _Again(order_machine(config), config.config_hash)
+    judged: dict[Path, Judged] = {}
+    for path in paths:
+        inputs, problem = 0, ""
+        try:
+            for step in _steps(read_segment(path)):
+                inputs += again.is_ours and step.given is not None
+                problem = problem or again.take(path, step)
+            problem = problem or again.rest()
+        except JournalDamaged:
+            judged[path] = Judged(inputs, problem)
+            break
+        judged[path] = Judged(inputs, problem)
+    return judged
+
+
+def _steps(rows: Iterator[Row]) -> Iterator[_Step]:
+    """Rows by transaction: decisions carry the very times of the input that stands before them."""
+    step = _Step(None, [])
+    for row in rows:
+        if row.kind == INPUT:
+            yield step
+            step = _Step(row, [])
+            continue
+        led = step.given is not None and (step.given.market_ns, step.given.machine_ns) == (
+            row.market_ns,
+            row.machine_ns,
+        )
+        if step.given is not None and not led:
+            yield step
+            step = _Step(None, [])
+        step.decided.append(row)
+    yield step
+
+
+class _Again:
+    """A machine that goes through a journal."""
+
+    def __init__(self, machine: Any, config_hash: str) -> None:
+        self._machine = machine
+        self._config_hash = config_hash
+        self._decoders = {name: StreamDecoder(name) for name in unions()}
+        self.is_ours = False
+        self._relearns = False
+        self._cut = ""
+
+    def take(self, path: Path, step: _Step) -> str:
+        """Apply a step as it is journaled, after deciding it again; returns what differs, in words.
+
+        A step that only lacks its last decisions waits for the next input: a damaged journal may be cut there.
+        """
+        problem = ""
+        if step.given is not None:
+            problem = self.rest()
+            self._machine.notice(step.given.machine_ns)
+            message = self._learn(step.given)
+            if self.is_ours and not self._relearns:
+                expected = [encode_body(row) for row in self._machine.decide(message, step.given.market_ns)]
+                found = _difference(path, step, type(message).__name__, expected)
+                if found and [row.body for row in step.decided] == expected[: len(step.decided)]:
+                    self._cut = found
+                else:
+                    problem = problem or found
+        for row in step.decided:
+            message = self._learn(row)
+            if isinstance(message, JournalRebuilt):
+                self._cut = ""
+            if isinstance(message, JournalRebuilt | JournalRelearned):
+                self._relearns = isinstance(message, JournalRebuilt)  # what is learnt between them was not decided on
+            if isinstance(message, RunStarted):
+                self.is_ours = (message.version, message.schema, message.config_hash) == (
+                    __version__, SCHEMA_VERSION, self._config_hash,
+                )  # fmt: skip
+        return problem
+
+    def rest(self) -> str:
+        """What lacks decisions, and was not where the journal was cut."""
+        problem, self._cut = self._cut, ""
+        return problem
+
+    def _learn(self, row: Row) -> Any:
+        message = self._decoders[row.stream].body(row.body)
+        self._machine.apply(message)
+        return message
+
+
+def _difference(path: Path, step: _Step, given: str, expected: list[bytes]) -> str:
+    assert step.given is not None
+    found = [row.body for row in step.decided]
+    if found == expected:
+        return ""
+    pairs = zip_longest(found, expected, fillvalue=b"")
+    at, (old, new) = next((index, pair) for index, pair in enumerate(pairs) if pair[0] != pair[1])
+    row = step.decided[at].seq if old else step.given.seq
     return (
-        entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source, row.source_seq,
-        row.market_ns, row.machine_ns, entry.body.get("type", ""), body, row.hash.hex(),
-    )  # fmt: skip
+        f"{path}: row {row}: row {step.given.seq} ({given}) decided again leads to {len(expected)} rows, the journal "
+        f"holds {len(found)}; decision {at + 1}: {_parted(old, new)}"
+    )
+
+
+def _parted(old: bytes, new: bytes) -> str:
+    """In what a journaled decision and the one made again differ; empty bytes are none."""
+    there, here = (dict(_leaves(msgspec.msgpack.decode(body))) if body else {} for body in (old, new))
+    if not (there and here):
+        return f"{there.get('type', 'none')} there, {here.get('type', 'none')} here"
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    return "; ".join(f"{name} is {there.get(name)!r} there, {here.get(name)!r} here" for name in names[:5])
+
+
+def _leaves(body: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in body.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value

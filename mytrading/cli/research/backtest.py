@@ -42,12 +42,19 @@ def backtest(
     profile: Profile = "",
 ) -> None:
     """Walk a strategy through history with the live machines, and say what became of it. Exit 1 if it faulted."""
-    run = asked.asked(
+    from mytrading.backtest.data.columns import DataError
+    from mytrading.backtest.run import run
+
+    request = asked.asked(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
         at_close=at_close, parameters=read_parameters(param), plain=plain,
     )  # fmt: skip
-    prepared = prepare_run(run, profile)
-    result = _run(prepared, as_json)
+    prepared = prepare_run(request, profile)
+    try:
+        with progress("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
+            result = run(prepared.spec, lambda done: update(completed=done))
+    except DataError as error:
+        fail(USAGE, str(error))
     if report is not None:
         from mytrading.backtest.results.output import write_files
         from mytrading.backtest.results.report import write_report
@@ -91,17 +98,6 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     if found.failed:
         raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
     return from_bars(found.bars, instrument, f"openalgo {instrument}")
-
-
-def _run(prepared: Prepared, as_json: bool) -> RunResult:
-    from mytrading.backtest.data.columns import DataError
-    from mytrading.backtest.run import run
-
-    try:
-        with progress("bars", sum(len(columns) for columns in prepared.spec.data), as_json) as update:
-            return run(prepared.spec, lambda done: update(completed=done))
-    except DataError as error:
-        fail(USAGE, str(error))
 
 
 def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: bool) -> None:

@@ -32,35 +32,26 @@ if TYPE_CHECKING:
     from mytrading.backtest.setup.prepare import Prepared
 
 _SHOWN = 10
-Param = Annotated[
-    list[str],
-    typer.Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
-]
-Objective = Annotated[str, typer.Option(help="A metric of the report, or net (rupees after costs).")]
-Method = Annotated[str, typer.Option(help="grid, random, tpe or nsga.")]
-Trials = Annotated[int, typer.Option(min=0, help="How many; default: the whole grid, or 100 of another method.")]
-WorkersOption = Annotated[int, typer.Option("--workers", "-w", min=0, help="Processes; default: one a core.")]
-On = Annotated[
-    str, typer.Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
-]
-MinTrades = Annotated[int, typer.Option("--min-trades", min=0, help="Fewer round trips give no figure.")]
-Seed = Annotated[int, typer.Option(help="Of the sampler.")]
-Report = Annotated[Path | None, typer.Option(help="Folder for report.html and trials.jsonl; default: runs/…")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(RunOptions):
     """A run over history, the sets of parameters to try on it, their objective, and where they are run."""
 
-    param: Param
-    objective: Objective = "sharpe"
-    method: Method = "grid"
-    trials: Trials = 0
-    workers: WorkersOption = 0
-    on: On = ""
-    min_trades: MinTrades = 1
-    seed: Seed = 1
-    report: Report = None
+    param: Annotated[
+        list[str],
+        typer.Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
+    ]
+    objective: Annotated[str, typer.Option(help="A metric of the report, or net (rupees after costs).")] = "sharpe"
+    method: Annotated[str, typer.Option(help="grid, random, tpe or nsga.")] = "grid"
+    trials: Annotated[int, typer.Option(min=0, help="How many; default: the whole grid, or 100 of another method.")] = 0
+    workers: Annotated[int, typer.Option("--workers", "-w", min=0, help="Processes; default: one a core.")] = 0
+    on: Annotated[
+        str, typer.Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
+    ] = ""
+    min_trades: Annotated[int, typer.Option("--min-trades", min=0, help="Fewer round trips give no figure.")] = 1
+    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 1
+    report: Annotated[Path | None, typer.Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
     def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""

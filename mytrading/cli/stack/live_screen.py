@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -28,9 +29,7 @@ from mytrading.runtime.supervision import control
 
 _EVERY_S = 0.5
 
-_QUERIES = {
-    "positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery(),
-}  # fmt: skip
+_QUERIES = {"positions": PositionsQuery(), "orders": OrdersQuery(), "signals": SignalsQuery(), "alerts": AlertsQuery()}
 
 
 class Screen:
@@ -122,7 +121,7 @@ def picture(data: ScreenData, width: int, height: int) -> Group:
     wanted = _FRAME + 1 + min(len(positions), _MOST_ROWS) + _FRAME + 1 + min(len(orders), _MOST_ROWS)
     room = height - len(Text(head).wrap(Console(width=width), width, overflow="fold")) - 2
     if room >= len(daemons) + 1 + wanted + _FRAME + 1:
-        shown.append(_daemons_table(daemons, width))
+        shown.append(_table(_DAEMONS, width, map(_daemon_row, daemons)))
         room -= len(daemons) + 1
     else:
         brief = _daemons_brief(daemons)
@@ -130,25 +129,25 @@ def picture(data: ScreenData, width: int, height: int) -> Group:
         room -= len(brief)
     kept = min(max(len(positions), 1), _MOST_ROWS, max(room // 3, 1))
     if room >= (taken := _FRAME + 1 + min(kept, len(positions))):
-        shown.append(_positions_panel(positions[:kept], len(positions), data.summary["pnl"], width))
+        pnl = data.summary["pnl"]
+        made = f"realised ₹{pnl['realised']:,.2f} · unrealised ₹{pnl['unrealised']:,.2f}"
+        table = _table(_POSITIONS, width, positions[:kept])
+        shown.append(Panel(table, title=f"positions {len(positions)} · {made}", title_align="left"))
         room -= taken
     events = min(len(lines), max(room // 3 - _FRAME, 1)) if lines else 1
     ordered = min(len(orders), _MOST_ROWS, room - 2 * _FRAME - 1 - events)
     if ordered > 0 or (not orders and room >= 2 * _FRAME + 1 + events):
-        shown.append(_orders_panel(orders[-ordered:] if ordered else [], data.summary["orders"], width))
+        counts = ", ".join(f"{count} {name}" for name, count in data.summary["orders"].items() if count)
+        table = _table(_ORDERS, width, map(_order_row, reversed(orders[-ordered:] if ordered else [])))
+        shown.append(Panel(table, title=f"orders {counts}".strip(), title_align="left"))
         room -= _FRAME + 1 + ordered
     if room > _FRAME:
-        fitted = _fitted(lines, width - _FRAME, room - _FRAME)
+        room, across = room - _FRAME, width - _FRAME
+        in_full = sum(-(-line.cell_len // across) for line in lines) <= room
+        fitted = [Text(line.plain, line.style) for line in lines] if in_full else lines[:room]
         body = Group(*fitted) if fitted else Text(" nothing yet")
         shown.append(Panel(body, title="events", title_align="left", padding=0))
     return Group(*shown, _line(data.footer, "dim"))
-
-
-def _fitted(lines: list[Text], width: int, room: int) -> list[Text]:
-    """The lines that have room, in full where all have it, else cut to one line each."""
-    if sum(-(-line.cell_len // width) for line in lines) <= room:
-        return [Text(line.plain, line.style) for line in lines]
-    return lines[:room]
 
 
 def _line(text: str, style: str = "") -> Text:
@@ -171,25 +170,22 @@ def _feed_line(status: dict[str, Any], rate: float) -> str:
     return " · ".join(parts)
 
 
-def _table(columns: Columns, width: int) -> tuple[Table, list[str]]:
-    """A table without frame of the columns that this width has room for, and their names."""
+def _table(columns: Columns, width: int, rows: Iterable[dict[str, Any]]) -> Table:
+    """A table without frame of the columns that this width has room for; a `Text` is shown as it is."""
     names = [name for name, least in columns if width >= least]
     table = Table(box=None, padding=(0, 2 if width >= _ROOMY else 1, 0, 0), pad_edge=False)
     for name in names:
         heading = {"created_ns": "time", "daemon": "process", "handler_p99_us": "p99_us"}.get(name, name)
         table.add_column(heading.replace("_", " "), no_wrap=True, overflow="ellipsis")
-    return table, names
-
-
-def _daemons_table(rows: list[dict[str, Any]], width: int) -> Table:
-    table, names = _table(_DAEMONS, width)
     for row in rows:
-        state = str(row["state"])
-        data = {**row, "notes": "; ".join(row.get("notes") or ())}
-        cells: list[str | Text] = [cell(name, data.get(name)) if name != "notes" else data["notes"] for name in names]
-        cells[names.index("state")] = Text(state if row.get("ready") else f"{state}…", _COLOURS.get(state, "red"))
-        table.add_row(*cells)
+        table.add_row(*(value if isinstance(value := row.get(name), Text) else cell(name, value) for name in names))
     return table
+
+
+def _daemon_row(row: dict[str, Any]) -> dict[str, Any]:
+    state = str(row["state"])
+    shown = Text(state if row.get("ready") else f"{state}…", _COLOURS.get(state, "red"))
+    return {**row, "state": shown, "notes": Text("; ".join(row.get("notes") or ()))}
 
 
 def _daemons_brief(rows: list[dict[str, Any]]) -> list[Text]:
@@ -203,29 +199,10 @@ def _daemons_brief(rows: list[dict[str, Any]]) -> list[Text]:
     return lines
 
 
-def _positions_panel(rows: list[dict[str, Any]], count: int, pnl: dict[str, float], width: int) -> Panel:
-    """What is held and what it made; `rows` are those shown of `count`."""
-    table, names = _table(_POSITIONS, width)
-    for row in rows:
-        table.add_row(*(cell(name, row.get(name)) for name in names))
-    title = f"positions {count} · realised ₹{pnl['realised']:,.2f} · unrealised ₹{pnl['unrealised']:,.2f}"
-    return Panel(table, title=title, title_align="left")
-
-
-def _orders_panel(rows: list[dict[str, Any]], counts: dict[str, int], width: int) -> Panel:
-    """The last orders, the newest first."""
-    table, names = _table(_ORDERS, width)
-    for row in reversed(rows):
-        data = {
-            **row,
-            "created_ns": format_ist(row["created_ns"], "%H:%M:%S"),
-            "price": cell("price", row.get("average_price") or row.get("price")),
-        }
-        cells: list[str | Text] = [str(data[name]) for name in names]
-        cells[names.index("state")] = Text(str(row["state"]), _DONE.get(str(row["state"]), ""))
-        table.add_row(*cells)
-    title = "orders " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    return Panel(table, title=title.strip(), title_align="left")
+def _order_row(row: dict[str, Any]) -> dict[str, Any]:
+    at, state = Text(format_ist(row["created_ns"], "%H:%M:%S")), str(row["state"])
+    price = row.get("average_price") or row.get("price")
+    return {**row, "created_ns": at, "price": price, "state": Text(state, _DONE.get(state, ""))}
 
 
 def _event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
@@ -234,7 +211,6 @@ def _event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) ->
     for row in reversed(signals[-5:]):
         denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""
         moment = format_ist(row["created_ns"], "%H:%M:%S")
-        lines.append(
-            _line(f"{moment} {row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}{denied}")
-        )
+        what = f"{row['strategy']} {row['action']} {row['watch']}: {row.get('reason', '')}"
+        lines.append(_line(f"{moment} {what}{denied}"))
     return lines

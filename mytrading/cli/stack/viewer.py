@@ -55,10 +55,22 @@ class View:
 
 
 def show(stack: TradingOrchestrator, view: View) -> int:
-    """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching."""
+    """Watch until the end; returns the exit code. A reader that goes away (`up | head`) ends the watching.
+
+    When the watching breaks, with `--for` the stack is stopped as announced, else a line says that it goes on.
+    """
     try:
-        with _not_left_behind(stack, view):
+        try:
             return _show(stack, view)
+        except BrokenPipeError:
+            raise
+        except BaseException:
+            if view.seconds:
+                say("this view failed: stopping the stack")
+                _stop(stack, view)
+            else:
+                say("this view failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
+            raise
     except BrokenPipeError:
         _mute_broken()
         if view.detach or view.ending == "hang up":
@@ -69,26 +81,8 @@ def show(stack: TradingOrchestrator, view: View) -> int:
         return _stop(stack, view)
 
 
-@contextmanager
-def _not_left_behind(stack: TradingOrchestrator, view: View) -> Iterator[None]:
-    """When the watching breaks: with `--for` the stack is stopped as announced, else a line says that it goes on."""
-    in_order = False
-    try:
-        yield
-        in_order = True
-    except BrokenPipeError:
-        in_order = True
-        raise
-    finally:
-        if not in_order and view.seconds:
-            say("this view failed: stopping the stack")
-            _stop(stack, view)
-        elif not in_order:
-            say("this view failed, the stack goes on; `mytrading status` shows it, `mytrading down` stops it")
-
-
 def _mute_broken() -> None:
-    """Send to nowhere what was to go to a reader that is gone, so that what is left to do is done."""
+    """Drop output to a reader that is gone, so that the rest is done."""
     for stream in (sys.stdout, sys.stderr):
         if nobody_reads(stream):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -112,12 +106,9 @@ def _show(stack: TradingOrchestrator, view: View) -> int:
         return code
     if code != ERROR and not view.ending:
         _watch(stack, view, report)
-    if view.ending == "hang up":
-        return OK
     if view.ending == "gone":
         report("the stack was stopped from elsewhere")
-        return OK
-    return _stop(stack, view) or code
+    return OK if view.ending in ("hang up", "gone") else _stop(stack, view) or code
 
 
 def left_running(code: int, ready: bool) -> str:
@@ -244,9 +235,8 @@ def _stop(stack: TradingOrchestrator, view: View) -> int:
         say(f"mytrading: {error}")
         return ERROR
     for row in left:
-        say(
-            f"mytrading: an entry was not confirmed gone: {row['instrument']} is {row['state']}; look at the order book"
-        )
+        what = f"{row['instrument']} is {row['state']}"
+        say(f"mytrading: an entry was not confirmed gone: {what}; look at the order book")
     if view.as_json:
         print_json(body or {"error": "the gateway did not answer before the stop"})
     elif body:

@@ -17,7 +17,7 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig
-from mytrading.operations.journal_redecide import judge
+from mytrading.operations.journal_verify import judge
 from mytrading.runtime.daemon.live_files import taken_folder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import segments
