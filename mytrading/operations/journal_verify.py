@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import zip_longest
 from pathlib import Path
@@ -161,34 +161,40 @@ def _ids(value: Any) -> set[str]:
     return found
 
 
-def export(rows: Iterator[Decoded], target: Path) -> int:
+def export(rows: Iterable[Decoded], target: Path) -> int:
     """Write rows to a Parquet file; returns how many. Raises `OSError` when it cannot be written there."""
+
+    def columns(entry: Decoded) -> tuple[Any, ...]:
+        row, body = entry.row, msgspec.json.encode(entry.body).decode()
+        return (
+            entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source, row.source_seq,
+            row.market_ns, row.machine_ns, entry.body.get("type", ""), body, row.hash.hex(),
+        )  # fmt: skip
+
+    return write_parquet(map(columns, rows), _COLUMNS, target)
+
+
+def write_parquet(rows: Iterable[Sequence[Any]], columns: Mapping[str, str], target: Path) -> int:
+    """Write rows of these columns (SQL types by name) to a Parquet file; returns how many. Raises `OSError`."""
     import duckdb
 
     with target.open("ab"):
         pass  # fails before anything is read, with the system's message
-
     count = 0
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, duckdb.connect() as database:
         table = Path(folder) / "rows.csv"
         with table.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file)
-            for entry in rows:
-                row, body = entry.row, msgspec.json.encode(entry.body).decode()
-                writer.writerow((
-                    entry.daemon, row.seq, row.epoch, KINDS[row.kind], row.stream, row.stream_seq, row.source,
-                    row.source_seq, row.market_ns, row.machine_ns, entry.body.get("type", ""), body, row.hash.hex(),
-                ))  # fmt: skip
+            for row in rows:
+                writer.writerow(row)
                 count += 1
-        database = duckdb.connect()
-        columns = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in _COLUMNS.items()) + "}"
+        kinds = "{" + ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items()) + "}"
         database.execute(
-            f"COPY (SELECT * FROM read_csv(?, header=false, auto_detect=false, columns={columns}, quote='\"', "
+            f"COPY (SELECT * FROM read_csv(?, header=false, auto_detect=false, columns={kinds}, quote='\"', "
             "escape='\"', delim=',')) "
             f"TO '{str(target).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)",
             [str(table)],
         )
-        database.close()
     return count
 
 

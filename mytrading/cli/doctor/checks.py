@@ -183,12 +183,12 @@ def examine(patient: Patient, checks: Checks) -> Iterator[Finding]:
 def examine_at_once(patient: Patient, checks: Checks) -> Iterator[Finding]:
     """As `examine`, each check with connections of its own and none waiting for another, so none may need another."""
     copies = (Patient(patient.stack, list(patient.findings), patient.account, patient.hurried) for _ in checks)
-    return _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
+    yield from _side_by_side([(copy, (check,)) for copy, check in zip(copies, checks, strict=True)])
 
 
 def examine_others(patient: Patient, checks: Checks) -> Iterator[Finding]:
     """The findings of all further accounts, examined side by side, since one may be slow to answer or not there."""
-    return _side_by_side([(one, checks) for one in patient.others()])
+    yield from _side_by_side([(one, checks) for one in patient.others()])
 
 
 def _side_by_side(examined: Sequence[tuple[Patient, Checks]]) -> Iterator[Finding]:

@@ -12,8 +12,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import typer
+from msgspec.structs import replace
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
@@ -56,9 +56,8 @@ def doctor(
     if as_json:
         print_json({"ok": not bad, "findings": [row.body for row in rows]})
     if bad:
-        fail(
-            ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {', '.join(row.title for row in bad)}"
-        )
+        names = ", ".join(row.title for row in bad)
+        fail(ERROR, "" if as_json else f"{len(bad)} of {len(rows)} checks failed: {names}")
 
 
 def _examine(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
@@ -95,23 +94,14 @@ def _checks() -> dict[str, tuple[str, tuple[str, ...], Check]]:
 
     needs = ("broker session",)
     checks: Checks = (
-        ("disk", (), probes.disk),
-        ("ports", (), probes.ports),
-        ("permissions", (), probes.permissions),
-        ("server", (), probes.server),
-        ("clock skew", ("server",), probes.clock),
-        ("key", ("server",), probes.key),
-        ("broker session", ("key",), probes.session),
-        ("mode", needs, probes.mode),
-        ("WebSocket", needs, probes.websocket),
-        ("order stream", needs, probes.order_stream),
-        ("instruments", needs, probes.instruments),
-        ("history", needs, probes.history),
-        ("funds", needs, probes.funds),
-        ("margin", needs, test_order.margin),
-        ("egress address", (), probes.egress),
+        ("disk", (), probes.disk), ("ports", (), probes.ports), ("permissions", (), probes.permissions),
+        ("server", (), probes.server), ("clock skew", ("server",), probes.clock), ("key", ("server",), probes.key),
+        ("broker session", ("key",), probes.session), ("mode", needs, probes.mode),
+        ("WebSocket", needs, probes.websocket), ("order stream", needs, probes.order_stream),
+        ("instruments", needs, probes.instruments), ("history", needs, probes.history), ("funds", needs, probes.funds),
+        ("margin", needs, test_order.margin), ("egress address", (), probes.egress),
         ("paper order", ("mode",), test_order.paper_order),
-    )
+    )  # fmt: skip
     return {check[0]: check for check in checks}
 
 
@@ -174,11 +164,9 @@ def _trial_stack() -> Iterator[TradingOrchestrator]:
     with tempfile.TemporaryDirectory(prefix="mytrading-doctor-") as folder:
         state = Path(folder) / "state"
         state.mkdir(mode=0o700)
+        places = {"state_dir": state, "runtime_dir": runtime_dir(state), "log_dir": Path(folder) / "logs"}
         planned = prepare(Wanted(simulator=True, speed=1.0)).config
-        config = msgspec.structs.replace(
-            planned, state_dir=str(state), runtime_dir=str(runtime_dir(state)), log_dir=str(Path(folder) / "logs")
-        )
-        stack = TradingOrchestrator(config)
+        stack = TradingOrchestrator(replace(planned, **{name: str(path) for name, path in places.items()}))
         say("starting a simulated stack to try everything on")
 
         def begin(config: RunConfig) -> None:

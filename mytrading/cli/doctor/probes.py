@@ -32,6 +32,7 @@ from mytrading.adapters.openalgo.rest.history import fetch_history, span_ns
 from mytrading.adapters.openalgo.ws.connection import Connected, Disconnected, FeedSocket, SocketFrame, SocketRefused
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.cli.doctor.checks import Finding, Patient, failed, ok, skipped, warning
+from mytrading.cli.shell.output import figures_of
 from mytrading.cli.shell.target import facts_of
 from mytrading.config.accounts import FILE as ACCOUNTS
 from mytrading.config.key_vault import key_environment, key_file
@@ -368,10 +369,9 @@ def _feed_of_stack(patient: Patient) -> Finding:
 
 def _figures(patient: Patient, daemon: str) -> dict[str, float]:
     try:
-        rows = patient.stack.status()["daemons"]
+        return figures_of(patient.stack.status(), daemon)
     except (NotRunning, OpsTimedOut, OpsRefused):
         return {}
-    return next((row.get("figures", {}) for row in rows if row["daemon"] == daemon), {})
 
 
 def _converse(

@@ -106,12 +106,11 @@ def export(
 ) -> None:  # fmt: skip
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
-        from mytrading.operations.journal_verify import decoded
-        from mytrading.operations.journal_verify import export as write
+        from mytrading.operations import journal_verify
 
         _check_name(found.config, daemon)
         try:
-            count = write(decoded(found.config, daemon), target)
+            count = journal_verify.export(journal_verify.decoded(found.config, daemon), target)
         except OSError as error:
             fail(USAGE, f"journal export: expected a file that can be written, found {target}: {error.strerror}")
     print_result({"file": str(target), "rows": count}, as_json, f"{count} rows written to {target}")
@@ -129,10 +128,7 @@ _LEAST_TIME = 10**18
 class Tailed(StrEnum):
     """Streams that `tail` follows."""
 
-    STATUS = "status"
-    ORDERS = "orders"
-    SIGNALS = "signals"
-    MARKET = "market"
+    STATUS, ORDERS, SIGNALS, MARKET = "status", "orders", "signals", "market"
 
 
 class TailedMessage(NamedTuple):
@@ -293,8 +289,22 @@ def _text(name: str, value: Any) -> str:
 
 def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     """Print where the streams of a stack are, for programs that read them (docs/streams.md)."""
+    from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
+
     with stack(profile) as found:
-        body = places_of(found)
+        config, running = found.config, found.is_running()
+    rows = [
+        {"stream": row.name, "writer": writer, "pattern": row.pattern.value, "delivery": row.delivery.value,
+         "endpoint": endpoint_of(config, row.name, writer) if row.pattern is Pattern.FAN_OUT else None,
+         "journal": str(config.journal_dir(writer)) if row.journaled else None}
+        for row in STREAMS.values()
+        for writer in row.writers
+    ]  # fmt: skip
+    body: dict[str, Any] = {
+        "profile": config.profile, "running": running, "layout": SCHEMA_VERSION,
+        "transport": config.messaging.transport, "named_dir": str(named_dir(config)),
+        "runtime_dir": config.runtime_dir, "state_dir": config.state_dir, "log_dir": config.log_dir, "streams": rows,
+    }  # fmt: skip
     if as_json:
         print_json(body)
         return
@@ -303,22 +313,3 @@ def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
         print(f"{name:<12} {body[name]}")
     columns = ("stream", "writer", "pattern", "delivery", "endpoint", "journal")
     print_rows(body["streams"], columns, False, "no streams")
-
-
-def places_of(found: TradingOrchestrator) -> dict[str, Any]:
-    """Folders, versions and endpoints of a stack, for programs that read its streams."""
-    from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
-
-    config = found.config
-    rows = [
-        {"stream": row.name, "writer": writer, "pattern": row.pattern.value, "delivery": row.delivery.value,
-         "endpoint": endpoint_of(config, row.name, writer) if row.pattern is Pattern.FAN_OUT else None,
-         "journal": str(config.journal_dir(writer)) if row.journaled else None}
-        for row in STREAMS.values()
-        for writer in row.writers
-    ]  # fmt: skip
-    return {
-        "profile": config.profile, "running": found.is_running(), "layout": SCHEMA_VERSION,
-        "transport": config.messaging.transport, "named_dir": str(named_dir(config)),
-        "runtime_dir": config.runtime_dir, "state_dir": config.state_dir, "log_dir": config.log_dir, "streams": rows,
-    }  # fmt: skip

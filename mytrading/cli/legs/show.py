@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.cli.market.quote_lease import QuoteLease
+from mytrading.cli.shell.output import figures_of
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
 from mytrading.core.accounting.margin import MarginLeg, requirement
@@ -206,10 +207,9 @@ class LegQuotes(QuoteLease):
 
 
 # sizes
-def purses_of(status: Mapping[str, Any]) -> dict[str, FreeFunds]:
+def purses_of(status: dict[str, Any]) -> dict[str, FreeFunds]:
     """Free funds by account, as risk publishes them with its heartbeat."""
-    rows = status["daemons"]
-    figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
+    figures = figures_of(status, "risk")
 
     def funds(name: str) -> FreeFunds:
         cash, free, buffer = (figures.get(f"margin_{kind}:{name}", 0.0) for kind in ("cash", "free", "buffer"))

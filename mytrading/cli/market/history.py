@@ -6,8 +6,6 @@ The bars go to the file or screen that was asked for, never into the store of a 
 from __future__ import annotations
 
 import csv
-import json
-import tempfile
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -116,17 +114,6 @@ def _write(out: Path, bars: Sequence[Bar]) -> None:
             writer.writerow(_COLUMNS)
             writer.writerows(rows)
         return
-    import duckdb
+    from mytrading.operations.journal_verify import write_parquet
 
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as lines:
-        for row in rows:
-            lines.write(json.dumps(dict(zip(_COLUMNS, row, strict=True))) + "\n")
-        lines.flush()
-        kinds = {name: "DOUBLE" if name in _COLUMNS[1:5] else "BIGINT" for name in _COLUMNS}
-        columns = "{" + ", ".join(f"{name}: '{kind}'" for name, kind in kinds.items()) + "}"
-        target = str(out).replace("'", "''")
-        duckdb.connect().execute(
-            f"COPY (SELECT * FROM read_json(?, format='newline_delimited', columns={columns})) "
-            f"TO '{target}' (FORMAT parquet, COMPRESSION zstd)",
-            [lines.name],
-        )
+    write_parquet(rows, {name: "DOUBLE" if name in _COLUMNS[1:5] else "BIGINT" for name in _COLUMNS}, out)

@@ -5,7 +5,8 @@ All but `search --server` read files alone, and work while the stack runs and wh
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
@@ -14,6 +15,9 @@ from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_result, print_rows
 from mytrading.core.time import format_ist
+
+if TYPE_CHECKING:
+    from mytrading.adapters.storage.instrument_store import InstrumentFile
 
 app = typer.Typer(help="The day's contracts: show, search, diff, save.", no_args_is_help=True)
 _COLUMNS = ("id", "kind", "expiry", "strike", "lot_size", "tick_size", "freeze_qty", "token")
@@ -102,9 +106,10 @@ def diff(
     profile: Profile = "",
 ) -> None:
     """What came, went, and changed its lot, tick or freeze quantity between two days."""
+    from mytrading.adapters.storage.warehouse import Warehouse
     from mytrading.core.instruments.master_contract import changes, told
 
-    store, warehouse = _store(profile), _warehouse(profile)
+    store, warehouse = _store(profile), Warehouse(_state(profile))
     days = sorted({*store.days(), *warehouse.instrument_days()})
     late = after or (days[-1] if days else "")
     early = before or next((day for day in reversed(days) if day < late), "")
@@ -129,9 +134,9 @@ def diff(
 @app.command()
 def save(as_json: AsJson = False, profile: Profile = "") -> None:
     """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
-    from mytrading.adapters.storage.warehouse import WarehouseBusy, keep
+    from mytrading.adapters.storage.warehouse import Warehouse, WarehouseBusy, keep
 
-    warehouse = _warehouse(profile)
+    warehouse = Warehouse(_state(profile))
     try:
         saved = keep(warehouse.path.parent, everything=True)
     except (WarehouseBusy, ValueError) as error:
@@ -140,17 +145,14 @@ def save(as_json: AsJson = False, profile: Profile = "") -> None:
     print_result({"saved": saved, "warehouse": str(warehouse.path)}, as_json, text)
 
 
-def _store(profile: str) -> Any:
+def _state(profile: str) -> Path:
     with failures():
-        from mytrading.adapters.storage.instrument_store import InstrumentFile
         from mytrading.cli.shell.target import started_config
 
-        return InstrumentFile(started_config(profile).state)
+        return started_config(profile).state
 
 
-def _warehouse(profile: str) -> Any:
-    with failures():
-        from mytrading.adapters.storage.warehouse import Warehouse
-        from mytrading.cli.shell.target import started_config
+def _store(profile: str) -> InstrumentFile:
+    from mytrading.adapters.storage.instrument_store import InstrumentFile
 
-        return Warehouse(started_config(profile).state)
+    return InstrumentFile(_state(profile))

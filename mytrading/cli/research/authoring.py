@@ -105,26 +105,17 @@ def _refuse_known(home: Path, name: str) -> None:
 def _write(home: Path, name: str, with_test: bool) -> list[Path]:
     words = [word for part in name.split("_") for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])", part)]
     file = "_".join(word.lower() for word in words)
-    given = {
-        "name": name,
-        "file": file,
-        "title": name.replace("_", " "),
-        "cls": "".join(word.capitalize() for word in words),
-        "upper": name.upper(),
-    }
-    wanted = [
-        (home / "strategies" / f"{file}.py", _STRATEGY),
-        (home / "config" / "strategies" / f"{file}.toml", _CONFIG),
-    ]
+    names = {"name": name, "file": file, "title": name.replace("_", " "), "upper": name.upper()}
+    names["cls"] = "".join(word.capitalize() for word in words)
+    wanted = {home / f"strategies/{file}.py": _STRATEGY, home / f"config/strategies/{file}.toml": _CONFIG}
     if with_test:
-        wanted.append((home / "tests" / "strategies" / f"test_{file}.py", _TEST))
-    existing = [str(path.relative_to(home)) for path, _ in wanted if path.exists()]
-    if existing:
+        wanted[home / f"tests/strategies/test_{file}.py"] = _TEST
+    if existing := [str(path.relative_to(home)) for path in wanted if path.exists()]:
         fail(ERROR, f"{', '.join(existing)} exists; nothing was written, choose another name or remove it first")
-    for path, template in wanted:
+    for path, template in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(template.format(**given), encoding="utf-8")
-    return [path for path, _ in wanted]
+        path.write_text(template.format(**names), encoding="utf-8")
+    return list(wanted)
 
 
 # indicators
@@ -144,8 +135,12 @@ def indicators(
     """Indicators by name, with their inputs, parameters and defaults."""
     from mytrading.core.indicators import BUILT_IN
 
-    rows = [_row(BUILT_IN[known]) for known in BUILT_IN if known.upper().startswith(name.upper())]
-    rows = [row for row in rows if group.lower() in row["group"].lower()]
+    rows: list[dict[str, Any]] = [
+        {"name": item.name, "group": item.group, "about": item.about, "inputs": list(item.inputs),
+         "parameters": dict(item.parameters), "lookback": item.lookback(**item.parameters)}
+        for known, item in BUILT_IN.items()
+        if known.upper().startswith(name.upper()) and group.lower() in item.group.lower()
+    ]  # fmt: skip
     if not rows:
         groups = ", ".join(sorted({BUILT_IN[known].group for known in BUILT_IN}))
         near = get_close_matches(name.upper(), list(BUILT_IN), 3)
@@ -156,10 +151,3 @@ def indicators(
         for row in rows:
             row["parameters"] = ", ".join(f"{key}={value:g}" for key, value in row["parameters"].items())
     print_rows(rows, columns, as_json, "no indicators")
-
-
-def _row(item: Any) -> dict[str, Any]:
-    return {
-        "name": item.name, "group": item.group, "about": item.about, "inputs": list(item.inputs),
-        "parameters": dict(item.parameters), "lookback": item.lookback(**item.parameters),
-    }  # fmt: skip

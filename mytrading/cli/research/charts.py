@@ -73,11 +73,8 @@ def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier:
 
     run = config.strategy(name)
     trend = run.rules.trend if run is not None else TrendRule()
-    return {
-        "timeframe": timeframe or timeframe_name(trend.minutes),
-        "period": period or trend.period,
-        "multiplier": multiplier or trend.multiplier,
-    }
+    span, lines = timeframe or timeframe_name(trend.minutes), period or trend.period
+    return {"timeframe": span, "period": lines, "multiplier": multiplier or trend.multiplier}
 
 
 def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -134,21 +131,18 @@ def strategy_page(content: dict[str, Any]) -> str:
     from mytrading.reports.charts import candles, embed
     from mytrading.reports.page import Page, PageSection, render
 
-    rows = content["bars"]
+    rows, title = content["bars"], f"{content['strategy']} premium"
     figure = candles(rows, "premium")
     entered = next((row["at"] for row in rows if row["start_ns"] + 1 > content["entered_ns"]), None)
     if entered is not None:
         figure.add_vline(x=[row["at"] for row in rows].index(entered), line_dash="dot", annotation_text="entry")
     legs = ", ".join(f"{leg['quantity']:+d} {leg['instrument']} at {leg['price']:,.2f}" for leg in content["legs"])
-    return render(
-        Page(
-            title=f"{content['strategy']} premium",
-            heading=f"{content['strategy']}: combined premium",
-            subtitle=f"{legs}; {content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
-            f"{'' if content['open'] else '; closed'}. Minutes without a bar of every leg are left out.",
-            sections=[PageSection("", [embed(figure)])],
-        )
-    )
+    rule = f"{content['timeframe']} bars, Supertrend {content['period']}, {content['multiplier']:g}"
+    closed = "" if content["open"] else "; closed"
+    subtitle = f"{legs}; {rule}{closed}. Minutes without a bar of every leg are left out."
+    sections = [PageSection("", [embed(figure)])]
+    heading = f"{content['strategy']}: combined premium"
+    return render(Page(title=title, heading=heading, subtitle=subtitle, sections=sections))
 
 
 # of an instrument
@@ -170,11 +164,8 @@ def chart(
         now = int(found.ask(StatusQuery())["market_ns"])
         bars = stored_bars(found.config, instrument, timeframe, now)
     if not bars:
-        fail(
-            USAGE,
-            f"expected stored {timeframe} bars of {instrument}, found none: it must be watched, by a strategy "
-            f"or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`",
-        )
+        cure = f"by a strategy or by ENABLED_SYMBOLS; past bars come by `mytrading history fetch {symbol}`"
+        fail(USAGE, f"expected stored {timeframe} bars of {instrument}, found none: it must be watched, {cure}")
     rows = with_trend(bars, period, multiplier)
     rule = {"timeframe": timeframe, "period": period, "multiplier": multiplier}
     content = {"instrument": instrument, **rule, "bars": rows}
@@ -201,9 +192,7 @@ def symbol_page(content: dict[str, Any]) -> str:
     from mytrading.reports.charts import candles, embed
     from mytrading.reports.page import Page, PageSection, render
 
-    subtitle = (
-        f"{content['timeframe']} bars as the feed stored them, "
-        f"Supertrend {content['period']}, {content['multiplier']:g}. Minutes without a stored bar are left out."
-    )
+    rule = f"{content['timeframe']} bars as the feed stored them, Supertrend {content['period']}"
+    subtitle = f"{rule}, {content['multiplier']:g}. Minutes without a stored bar are left out."
     chart = embed(candles(content["bars"], "price"))
     return render(Page(title=content["instrument"], subtitle=subtitle, sections=[PageSection("", [chart])]))

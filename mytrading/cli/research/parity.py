@@ -92,9 +92,11 @@ def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, pr
 def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], Columns]:
     """Bars of an instrument from what `--data` names."""
     sources: dict[str, str] = {}
+    watched = [symbol for run in config.strategies for symbol in run.symbols]
     for text in data:
-        name, equals, source = text.rpartition("=")
-        sources[_instrument(config, name) if equals else ""] = source
+        name, _, source = text.rpartition("=")
+        by_symbol = (one for one in watched if name.upper() in (one, one.partition(":")[2]))
+        sources[next(by_symbol, name) if name else ""] = source
 
     def load(instrument: str) -> Columns:
         from mytrading.backtest.data.load import load as read
@@ -107,12 +109,6 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
         return fetched(profile, instrument, "1m", None, None) if source == OPENALGO else read(Path(source), instrument)
 
     return load
-
-
-def _instrument(config: RunConfig, name: str) -> str:
-    """An instrument by its id, or by the symbol of one that is watched."""
-    watched = [symbol for run in config.strategies for symbol in run.symbols]
-    return next((one for one in watched if name.upper() in (one, one.partition(":")[2])), name)
 
 
 def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:

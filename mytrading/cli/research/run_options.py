@@ -15,6 +15,7 @@ from inspect import Parameter, Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import USAGE, fail
 from mytrading.cli.shell.options import strategy_classes
@@ -34,53 +35,42 @@ class RunOptions:
     """A run over history as it was asked for; each field is an option."""
 
     name: Annotated[
-        str,
-        typer.Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes),
+        str, Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
     ]
     data: Annotated[
         list[str],
-        typer.Option(
+        Option(
             "--data",
             "-d",
             help="A .csv, .csv.gz, .parquet or .duckdb file, a folder of bhavcopies, `openalgo`; or INSTRUMENT=FILE.",
         ),
     ]
-    first: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")] = ""
-    last: Annotated[str, typer.Option("--to", metavar="DAY", help="The last day, included.")] = ""
-    instrument: Annotated[str, typer.Option("--instrument", "-i", help="What the data is of, and what is watched.")] = (
-        ""
-    )
-    timeframe: Annotated[str, typer.Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")] = (
-        ""
-    )
-    capital: Annotated[float, typer.Option(min=1.0, help="Rupees at the start.")] = 1_000_000.0
-    lots: Annotated[int | None, typer.Option(min=1, help="Lots an entry; default: as the strategy trades.")] = None
-    costs: Annotated[str, typer.Option(help="none, or india: brokerage, taxes and charges of the day.")] = "india"
-    slippage_ticks: Annotated[
-        float, typer.Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")
-    ] = 0.0
-    product: Annotated[str, typer.Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")] = ""
-    stop: Annotated[
-        str, typer.Option(help="Who holds stops: broker, engine or none; default: as the strategy trades.")
-    ] = ""
+    first: Annotated[str, Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")] = ""
+    last: Annotated[str, Option("--to", metavar="DAY", help="The last day, included.")] = ""
+    instrument: Annotated[str, Option("--instrument", "-i", help="What the data is of, and what is watched.")] = ""
+    timeframe: Annotated[str, Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")] = ""
+    capital: Annotated[float, Option(min=1.0, help="Rupees at the start.")] = 1_000_000.0
+    lots: Annotated[int | None, Option(min=1, help="Lots an entry; default: as the strategy trades.")] = None
+    costs: Annotated[str, Option(help="none, or india: brokerage, taxes and charges of the day.")] = "india"
+    slippage_ticks: Annotated[float, Option("--slippage-ticks", min=0.0, help="Ticks that a market order pays.")] = 0.0
+    product: Annotated[str, Option("--product", help="MIS, NRML or CNC; default: as the strategy trades.")] = ""
+    stop: Annotated[str, Option(help="Who holds stops: broker, engine or none; default: as the strategy trades.")] = ""
     session: Annotated[
-        str, typer.Option("--session", help="exchange: its hours; data: all; auto: all if most bars lie outside.")
+        str, Option("--session", help="exchange: its hours; data: all; auto: all if most bars lie outside.")
     ] = "auto"
-    risk: Annotated[str, typer.Option(help="capital: no limits in rupees but the capital; config: as they trade.")] = (
+    risk: Annotated[str, Option(help="capital: no limits in rupees but the capital; config: as they trade.")] = (
         "capital"
     )
     options: Annotated[
         list[str],
-        typer.Option(
+        Option(
             "--options", metavar="SRC", help="Trade options: `model`, or recorded bars, bhavcopies, folders; often."
         ),
     ] = field(default_factory=list)
-    iv: Annotated[str, typer.Option("--iv", help="Of options at the money: realised, 0.14 or 14%.")] = ""
+    iv: Annotated[str, Option("--iv", help="Of options at the money: realised, 0.14 or 14%.")] = ""
     surface: Annotated[
         list[str],
-        typer.Option(
-            "--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."
-        ),
+        Option("--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."),
     ] = field(default_factory=list)
 
     def asked(self, **more: Any) -> RunRequest:

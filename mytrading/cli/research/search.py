@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from mytrading.cli.research.backtest import fetched
 from mytrading.cli.research.run_options import RunOptions, expect, spread
@@ -40,18 +41,18 @@ class SearchOptions(RunOptions):
 
     param: Annotated[
         list[str],
-        typer.Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
+        Option("--param", "-p", metavar="K=LOW:HIGH:STEP", help="Or K=A,B,C, or K=V to keep it fixed; often."),
     ]
-    objective: Annotated[str, typer.Option(help="A metric of the report, or net (rupees after costs).")] = "sharpe"
-    method: Annotated[str, typer.Option(help="grid, random, tpe or nsga.")] = "grid"
-    trials: Annotated[int, typer.Option(min=0, help="How many; default: the whole grid, or 100 of another method.")] = 0
-    workers: Annotated[int, typer.Option("--workers", "-w", min=0, help="Processes; default: one a core.")] = 0
+    objective: Annotated[str, Option(help="A metric of the report, or net (rupees after costs).")] = "sharpe"
+    method: Annotated[str, Option(help="grid, random, tpe or nsga.")] = "grid"
+    trials: Annotated[int, Option(min=0, help="How many; default: the whole grid, or 100 of another method.")] = 0
+    workers: Annotated[int, Option("--workers", "-w", min=0, help="Processes; default: one a core.")] = 0
     on: Annotated[
-        str, typer.Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
+        str, Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
     ] = ""
-    min_trades: Annotated[int, typer.Option("--min-trades", min=0, help="Fewer round trips give no figure.")] = 1
-    seed: Annotated[int, typer.Option(help="Of the sampler.")] = 1
-    report: Annotated[Path | None, typer.Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
+    min_trades: Annotated[int, Option("--min-trades", min=0, help="Fewer round trips give no figure.")] = 1
+    seed: Annotated[int, Option(help="Of the sampler.")] = 1
+    report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
     def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""

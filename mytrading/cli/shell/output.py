@@ -33,6 +33,11 @@ def say_notes(notes: Sequence[str]) -> None:
         say(f"note: {note}")
 
 
+def figures_of(status: dict[str, Any], daemon: str) -> dict[str, float]:
+    """The figures of a daemon's heartbeat in the gateway's status."""
+    return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == daemon), {})
+
+
 def nobody_reads(stream: TextIO) -> bool:
     """True once the reader of a pipe is gone; a file or a terminal always has one."""
     poll = select.poll()

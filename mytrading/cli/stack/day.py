@@ -12,6 +12,7 @@ from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_result, say
 
 if TYPE_CHECKING:
+    from mytrading.operations.day_close import DayBook
     from mytrading.orchestrator import TradingOrchestrator
     from mytrading.runtime.journal.day_files import DayFile
 
@@ -40,28 +41,24 @@ def close(
         if day and day not in known:
             fail(USAGE, f"--date: expected a day with a journal ({known[0]} to {known[-1]}), found {day!r}")
         wanted = day or max((file.day for file in files if file.daemon == "router"), default=known[-1])
-        bad = _problems(found, files, wanted, force)
         book = day_book(files, wanted, whole=False)
+        bad = _problems(found, files, book, force)
         sealed = [] if found.is_running() else seal(found.config, files, wanted)
         written = export_closed(found.config, say)
         body = {
-            **book.summary(),
-            "problems": bad,
-            "sealed": sealed,
+            **book.summary(), "problems": bad, "sealed": sealed,
             "exported": [row for row in written if row["day"] == wanted],
             "archive": str(parquet_of(found.config, "router", wanted).parent),
-            "unread": unread(files, found.config, wanted),
-            "removed": remove_old(found.config),
-        }
+            "unread": unread(files, found.config, wanted), "removed": remove_old(found.config),
+        }  # fmt: skip
     print_json(body) if as_json else _print(body)
 
 
-def _problems(found: TradingOrchestrator, files: list[DayFile], day: str, force: bool) -> list[str]:
+def _problems(found: TradingOrchestrator, files: list[DayFile], book: DayBook, force: bool) -> list[str]:
     """Problems of a day that `force` overrules; ends the command unless the day may be closed."""
-    from mytrading.operations.day_close import day_book, problems, still_open
+    from mytrading.operations.day_close import problems, still_open
 
-    bad = list(problems(files, day))
-    book = day_book(files, day, whole=False)
+    day, bad = book.day, list(problems(files, book.day))
     if waits := still_open(found.config, book):
         fail(ERROR, f"day {day} cannot be closed: {waits}")
     newest = {file.daemon: file.day for file in files}

@@ -19,7 +19,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mytrading.cli.shell.output import cell, screen_of
+from mytrading.cli.shell.output import cell, figures_of, screen_of
 from mytrading.cli.stack.commands import headline
 from mytrading.core.time import format_ist
 from mytrading.messages.ops import AlertsQuery, OrdersQuery, PositionsQuery, SignalsQuery, SummaryQuery
@@ -73,7 +73,7 @@ class Screen:
 
     def _rate(self, status: dict[str, Any]) -> float:
         """Quotes a second over the last pictures."""
-        count = _feed_figures(status).get("quotes_in", 0.0)
+        count = figures_of(status, "feed").get("quotes_in", 0.0)
         self._quotes.append((time.monotonic(), float(count)))
         (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
         return max((latest - before) / (now - then), 0.0) if now > then else 0.0
@@ -155,13 +155,9 @@ def _line(text: str, style: str = "") -> Text:
     return Text(f" {text}", style, no_wrap=True, overflow="ellipsis")
 
 
-def _feed_figures(status: dict[str, Any]) -> dict[str, float]:
-    return next((row.get("figures") or {} for row in status["daemons"] if row["daemon"] == "feed"), {})
-
-
 def _feed_line(status: dict[str, Any], rate: float) -> str:
     """Quotes a second, coverage, bars, and faults that were counted."""
-    figures = _feed_figures(status)
+    figures = figures_of(status, "feed")
     parts = [f"feed {rate:,.0f} quotes/s"]
     if expected := figures.get("expected"):
         parts.append(f"{figures.get('fresh', 0):g} of {expected:g} instruments fresh")

@@ -109,11 +109,10 @@ def _of(line: str, component: str) -> bool:
 
 
 def _parse(line: str) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
+    with suppress(ValueError):
+        if isinstance(entry := json.loads(line), dict):
+            return entry
+    return {}
 
 
 def render(line: str) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, project_folder, stack
 from mytrading.cli.shell.options import AsJson, Profile
-from mytrading.cli.shell.output import print_json, print_rows
+from mytrading.cli.shell.output import figures_of, print_result, print_rows
 from mytrading.core.time import ist_date
 
 if TYPE_CHECKING:
@@ -65,21 +65,13 @@ def margin(
         "lot_size": lot.size, "freeze": lot.freeze, "max_lots": lot.max_lots, "source": lot.source,
         "orders": _orders(found.lots * lot.size, lot), "why": found.why,
     }  # fmt: skip
-    if as_json:
-        print_json(body)
-    else:
-        print(f"{found.lots} lots, {found.lots * lot.size} units: {found.why}")
-        _print_lot(lot, body["orders"])
-    if not found.lots:
-        raise typer.Exit(ERROR)
-    return None
+    return _show(body, as_json, lot, f"{found.lots} lots, {found.lots * lot.size} units: {found.why}")
 
 
 def _free_margins(as_json: bool, profile: str) -> None:
     """Print what each account has free, reserved and kept back, as risk counts it now."""
     with stack(profile) as found:
-        rows = found.status()["daemons"]
-    figures: dict[str, float] = next((row.get("figures", {}) for row in rows if row["daemon"] == "risk"), {})
+        figures = figures_of(found.status(), "risk")
     kinds = ("free", "cash", "reserved", "buffer")
     table = [
         {"account": name, **{kind: figures.get(f"margin_{kind}:{name}", 0.0) for kind in kinds}}
@@ -117,19 +109,23 @@ def size(
     body = {"instrument": instrument, "day": when.isoformat(), "lots": found, "quantity": units, "lot_size": lot.size,
             "freeze": lot.freeze, "max_lots": lot.max_lots, "source": lot.source, "orders": _orders(units, lot),
             "accounts": spread, "why": why}  # fmt: skip
-    if as_json:
-        print_json(body)
-    else:
-        print(f"{found} lots, {units} units: {why}")
-        for account, part in spread.items():
-            print(f"  {account}: {part} lots, {part * lot.size} units")
-        _print_lot(lot, body["orders"])
-    if not found:
+    parts = (f"  {account}: {part} lots, {part * lot.size} units" for account, part in spread.items())
+    _show(body, as_json, lot, f"{found} lots, {units} units: {why}", *parts)
+
+
+def _show(body: dict[str, Any], as_json: bool, lot: Lot, *lines: str) -> None:
+    """Print a result and its lot; exit 1 if it is not one lot."""
+    limit = f", at most {lot.max_lots} lots an order" if lot.max_lots else ""
+    lines = (*lines, f"lot size {lot.size}{limit} ({lot.source})")
+    if len(orders := body["orders"]) > 1:
+        lines = (*lines, f"sent as {len(orders)} orders: {', '.join(map(str, orders))} units")
+    print_result(body, as_json, *lines)
+    if not body["lots"]:
         raise typer.Exit(ERROR)
 
 
 def _judge_numbers(**values: float) -> None:
-    """Exit 2 for one that is no number of rupees."""
+    """Exit 2 for a value that is no number of rupees."""
     for name, value in values.items():
         if not isfinite(value):
             fail(USAGE, f"--{name}: expected rupees, found {value}")
@@ -171,13 +167,6 @@ def _orders(units: int, lot: Lot) -> list[int]:
         return list(slices(units, lot.sizes)) if units else []
     except Unsliceable:
         return []
-
-
-def _print_lot(lot: Lot, orders: Any) -> None:
-    limit = f", at most {lot.max_lots} lots an order" if lot.max_lots else ""
-    print(f"lot size {lot.size}{limit} ({lot.source})")
-    if len(orders) > 1:
-        print(f"sent as {len(orders)} orders: {', '.join(map(str, orders))} units")
 
 
 def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
