@@ -152,7 +152,6 @@ def _is_database(path: Path) -> bool:
 
 @contextmanager
 def _fixed(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection to a database that sees it as it is now."""
     with closing(open_to_read(path)) as db:
         try:
             db.execute("BEGIN")

@@ -171,7 +171,6 @@ class AccountBook:
         return self._done("edit", name, changed=changed)
 
     def _edited(self, old: AccountConfig, given: Mapping[str, str]) -> AccountConfig:
-        """The account with the given values, its key and broker aside."""
         name = old.id
         if given["role"] and given["role"] != "primary" and old.role is AccountRole.PRIMARY:
             fail(USAGE, f"{name} is the primary account: make another one it first, `mytrading account set-primary`")

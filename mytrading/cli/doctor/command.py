@@ -82,7 +82,6 @@ def _examine(patient: Patient, quick: bool, as_json: bool) -> list[Finding]:
 
 
 def _print(row: Finding) -> None:
-    """A line with cause, and one with the cure if there is something to cure."""
     print(f"{_SHOWN[row.verdict.value]:<7} {row.check:<15} {row.found}", flush=True)
     if row.cure:
         print(f"{'':<23} → {row.cure}", flush=True)
@@ -132,7 +131,6 @@ def _source_checks(quick: bool) -> Checks:
 
 
 def _account_checks(quick: bool) -> Checks:
-    """Checks of every further account's server."""
     return _named("server", "key", "mode", *(() if quick else ("funds",)), needs={"mode": "key", "funds": "key"})
 
 

@@ -221,7 +221,6 @@ def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generat
 
 
 def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Generator[TailedMessage | None]:
-    """Messages of a pipe from now on, out of its writers' journals; None whenever there is none."""
     decoder = StreamDecoder(stream)
     chosen = writers or STREAMS[stream].writers
     readers = {name: JournalReader(config.journal_dir(name), stream) for name in chosen}

@@ -56,7 +56,6 @@ def show(
 
 
 def _by_underlying(items: list[Any]) -> list[dict[str, Any]]:
-    """One row for each underlying, exchange and kind, with the figures that occur."""
     groups: dict[tuple[str, str, str], list[Any]] = {}
     for item in items:
         groups.setdefault((item.underlying, item.exchange, item.kind.value), []).append(item)

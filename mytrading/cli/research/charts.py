@@ -78,7 +78,6 @@ def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier:
 
 
 def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Positions that are held, else the round trips of the last run."""
     held = [row for row in body["positions"] if row["quantity"]]
     if held or not body["trades"]:
         return held

@@ -90,7 +90,6 @@ def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, pr
 
 
 def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], Columns]:
-    """Bars of an instrument from what `--data` names."""
     sources: dict[str, str] = {}
     watched = [symbol for run in config.strategies for symbol in run.symbols]
     for text in data:

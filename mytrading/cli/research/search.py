@@ -130,7 +130,6 @@ def optimize(
 def _screen(
     found: Prepared, plan: StudyPlan, asked: SearchOptions, top: int, as_json: bool
 ) -> tuple[list[Trial], list[Trial]]:
-    """All points screened, and the best of them."""
     from mytrading.backtest.search.screen import ScreenError, sweep
     from mytrading.backtest.search.trials import ranked
 

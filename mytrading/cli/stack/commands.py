@@ -97,7 +97,10 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
         return
     print(headline(body))
     columns = ("daemon", "state", "ready", "pid", "restarts", "lag_ms", "rss_mb", "cpu_s", "handled", "fresh", "notes")
-    print_rows([{**row, "fresh": _fresh(row)} for row in body["daemons"]], columns, False, "no daemons")
+    for row in body["daemons"]:
+        figures = row.get("figures") or {}
+        row["fresh"] = f"{figures['fresh']:g} of {figures['expected']:g}" if "expected" in figures else ""
+    print_rows(body["daemons"], columns, False, "no daemons")
     print(f"state in {body['state_dir']}")
     for line in recovery_lines(body.get("recovery", [])):
         print(line)
@@ -111,14 +114,7 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
             print_rows(rows, names, False, "")
 
 
-def _fresh(row: dict[str, Any]) -> str:
-    """Of how many instruments that should have data a process, the feed, takes them; empty for those without any."""
-    figures = row.get("figures") or {}
-    return f"{figures['fresh']:g} of {figures['expected']:g}" if "expected" in figures else ""
-
-
 def _budget(row: dict[str, Any]) -> dict[str, Any]:
-    """An account's order calls: how many of a second's are used, and how many wait."""
     waiting = ", ".join(f"{count} {name}" for name, count in sorted(row["waiting"].items()))
     kept = [f"{row['kept_for_stops']} stops"] if row["kept_for_stops"] else []
     kept += [f"{calls} {name}" for name, calls in sorted(row["kept"].items())]

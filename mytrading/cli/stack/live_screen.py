@@ -72,7 +72,6 @@ class Screen:
         return picture(ScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
-        """Quotes a second over the last pictures."""
         count = figures_of(status, "feed").get("quotes_in", 0.0)
         self._quotes.append((time.monotonic(), float(count)))
         (then, before), (now, latest) = self._quotes[0], self._quotes[-1]
@@ -156,7 +155,6 @@ def _line(text: str, style: str = "") -> Text:
 
 
 def _feed_line(status: dict[str, Any], rate: float) -> str:
-    """Quotes a second, coverage, bars, and faults that were counted."""
     figures = figures_of(status, "feed")
     parts = [f"feed {rate:,.0f} quotes/s"]
     if expected := figures.get("expected"):
@@ -202,7 +200,6 @@ def _order_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_lines(signals: list[dict[str, Any]], alerts: list[dict[str, Any]]) -> list[Text]:
-    """Active alerts, then the last signals."""
     lines = [_line(f"! {row['code']} {row['subject']}: {row['message']}", "yellow") for row in alerts[-4:]]
     for row in reversed(signals[-5:]):
         denied = f"  denied: {row['denied'][-1]}" if row.get("denied") else ""

@@ -59,7 +59,6 @@ def list_(as_json: AsJson = False, profile: Profile = "") -> None:
 
 
 def _switched_by(switched: dict[str, Any] | None) -> str:
-    """Who switched it, why and when, as far as that is known."""
     from mytrading.cli.stack.commands import who_when_why
 
     return who_when_why(switched, "reason", "at_ns")[2:-1] if switched else ""
@@ -114,20 +113,13 @@ def disable(
 def _switch(name: str, enabled: bool, reason: str, request: str, as_json: bool, profile: str) -> None:
     command = SwitchCommand(request_id=request_id(request), strategy=name, enabled=enabled, reason=reason)
     with stack(profile) as found:
-        if enabled:
-            _refuse_removed(found, name)
+        home = Path(found.config.home)
+        if enabled and (moved := _removed(home, name)) and not _known_files(home, name)[0]:
+            places = ", ".join(str(file.relative_to(home)) for file in moved)
+            fail(ERROR, f"{name} was removed: move {places} back to the folder above, then enable it")
         switch = found.ask(command).switch
     text = f"entries of {switch.strategy} are {'allowed' if enabled else 'off; stops and exits go on'}"
     print_result(msgspec.to_builtins(switch), as_json, text)
-
-
-def _refuse_removed(found: TradingOrchestrator, name: str) -> None:
-    """A strategy whose files were moved away is only allowed again with them."""
-    home = Path(found.config.home)
-    moved = _removed(home, name)
-    if moved and not _known_files(home, name)[0]:
-        places = ", ".join(str(file.relative_to(home)) for file in moved)
-        fail(ERROR, f"{name} was removed: move {places} back to the folder above, then enable it")
 
 
 @app.command()
@@ -155,7 +147,9 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
     try:
         with stack(profile) as found:
             if found.is_running():
-                own = _own_name(found, name)
+                known = _known(found)  # case, `_`, `-` and blanks of the typed name do not matter
+                like = [one for one in known if name_key(one) == name_key(name)]
+                own = like[0] if name not in known and len(like) == 1 else name
                 return own, Path(found.config.home), _switch_off(found, own, force)
     except Failure as failure:
         if failure.code != NOT_RUNNING:
@@ -163,13 +157,6 @@ def _let_go(name: str, force: bool, profile: str) -> tuple[str, Path, list[str]]
     if not force:
         fail(ERROR, f"no stack runs, so what {name} holds is not known; start it with `mytrading up`, or --force")
     return name, project_folder(), []
-
-
-def _own_name(found: TradingOrchestrator, typed: str) -> str:
-    """The name of the strategy that is meant: case, `_`, `-` and blanks do not matter."""
-    known = _known(found)
-    like = [name for name in known if name_key(name) == name_key(typed)]
-    return like[0] if typed not in known and len(like) == 1 else typed
 
 
 def _switch_off(found: TradingOrchestrator, name: str, force: bool) -> list[str]:
@@ -205,7 +192,6 @@ def _open(found: TradingOrchestrator, name: str) -> list[str]:
 
 
 def _known(found: TradingOrchestrator) -> set[str]:
-    """Names that run or have traded."""
     traded = (row["strategy"] for row in found.ask(PositionsQuery(all=True)))
     return {*(row["name"] for row in found.ask(StrategiesQuery())), *traded}
 
@@ -245,7 +231,6 @@ def _removed(home: Path, name: str) -> list[Path]:
 
 
 def _named(folder: Path) -> dict[Path, str]:
-    """The names of strategies by their files of settings in a folder."""
     with failures():
         texts = {path: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.toml"))}
     return {path: str(text.get("name", path.stem)) for path, text in texts.items()}

@@ -50,7 +50,6 @@ def backup(
 
 
 def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
-    """Write a backup and check it; ends the command when it cannot."""
     from mytrading.operations.state_backup import StateInMotion, verified
     from mytrading.operations.state_backup import backup as write
 

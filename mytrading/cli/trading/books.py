@@ -120,15 +120,13 @@ def orders(
         return
     rows = ask(profile, OrdersQuery(limit=limit, live=live))
     if not as_json:
-        rows = [each for row in rows for each in (row, *_slices(row))]
+        rows = [each for row in rows for each in (row, *_slices(row.get("slices", [])))]
     columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type",
                "price", "state", "filled", "average_price", "message")  # fmt: skip
     print_rows(rows, _columns(rows, *columns), as_json, "no orders")
 
 
-def _slices(row: Row) -> list[Row]:
-    """The slices of an order above the freeze quantity as rows of their own under it."""
-    slices = row.get("slices", [])
+def _slices(slices: list[Row]) -> list[Row]:
     return [{**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices]
 
 
@@ -272,7 +270,6 @@ def positions(
 
 
 def _age(seconds: float | None) -> str:
-    """A duration: 45 s, 12 min, 3 h, 2 d."""
     if seconds is None:
         return ""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
@@ -305,7 +302,6 @@ def claim(
 
 
 def _product(name: str) -> Product | None:
-    """The product of this name, None if none was named."""
     if name and name.upper() not in Product.__members__:
         fail(USAGE, f"--product: expected {', '.join(Product.__members__)}; found {name!r}")
     return Product[name.upper()] if name else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
@@ -94,11 +95,14 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Ret
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    kept = _load(cache)
+    kept: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        if isinstance(found := json.loads(cache.read_bytes()), dict):
+            kept = found
     with ThreadPoolExecutor(max_workers=max(1, len(accounts))) as pool:
-        found = list(pool.map(lambda account: _read(account, book, retries), accounts))
+        books = list(pool.map(lambda account: _read(account, book, retries), accounts))
     now, shown = time.time_ns(), []
-    for account, (rows, problem) in zip(accounts, found, strict=True):
+    for account, (rows, problem) in zip(accounts, books, strict=True):
         place = f"{account.id} {book}"
         if rows is not None:
             kept[place] = {"read_ns": now, "rows": rows}
@@ -107,7 +111,11 @@ def collect(accounts: Sequence[AccountRun], book: str, cache: Path, retries: Ret
         old = kept.get(place)
         age = (now - old["read_ns"]) / 1e9 if old else 0.0
         shown.append(BookShown(account.id, old["rows"] if old else [], round(age, 1), problem))
-    _store(cache, kept)
+    cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = cache.with_name(f".{cache.name}")
+    temporary.write_text(json.dumps(kept), encoding="utf-8")
+    temporary.chmod(0o600)
+    temporary.replace(cache)
     return shown
 
 
@@ -133,20 +141,3 @@ def _rows_of(book: str, data: Any) -> list[Row] | None:
         return [data] if isinstance(data, dict) and "availablecash" in data else None
     found = data.get(book) if book in ("orders", "holdings") and isinstance(data, dict) else data
     return found if isinstance(found, list) and all(isinstance(row, dict) for row in found) else None
-
-
-def _load(cache: Path) -> dict[str, Any]:
-    """Rows and the time of their read, by account and book; empty if there is no such file."""
-    try:
-        found = json.loads(cache.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _store(cache: Path, kept: dict[str, Any]) -> None:
-    cache.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = cache.with_name(f".{cache.name}")
-    temporary.write_text(json.dumps(kept), encoding="utf-8")
-    temporary.chmod(0o600)
-    temporary.replace(cache)

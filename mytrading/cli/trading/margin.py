@@ -125,7 +125,6 @@ def _show(body: dict[str, Any], as_json: bool, lot: Lot, *lines: str) -> None:
 
 
 def _judge_numbers(**values: float) -> None:
-    """Exit 2 for a value that is no number of rupees."""
     for name, value in values.items():
         if not isfinite(value):
             fail(USAGE, f"--{name}: expected rupees, found {value}")

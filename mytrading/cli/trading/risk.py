@@ -103,7 +103,6 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
 
 
 def _held_back(body: dict[str, Any]) -> list[str]:
-    """Why nothing may be entered, a line each."""
     lines = [
         f"{row['level']} for {row['account']} since {format_ist(row['at_ns'])}: {row['reason']}"
         + (f" (by {row['by']})" if row["by"] else "")
@@ -125,8 +124,6 @@ def _held_back(body: dict[str, Any]) -> list[str]:
 
 
 def _limit(row: dict[str, Any]) -> dict[str, Any]:
-    """A limit as the table shows it: rupees, per cent or R."""
-
     def shown(value: float) -> str:
         if row["kind"] == "DAILY_LOSS":
             return cell("", float(value))

@@ -139,7 +139,6 @@ def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
 
 
 def _closure(source: Journals, roots: set[str]) -> set[str]:
-    """The roots with all they came from, and all that came from them."""
     up, down = set(roots), set(roots)
     for _ in range(_ROUNDS):
         entries = source.naming(up | down)
