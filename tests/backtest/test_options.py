@@ -20,7 +20,7 @@ from mytrading.backtest.results.output import options_of, summary
 from mytrading.backtest.results.report import price_figure, share_tables, write_report
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
-from mytrading.cli.legs.templates import TEMPLATES, text_of
+from mytrading.cli.legs.command import TEMPLATES, text_of
 from mytrading.config.env_variables import VARIABLES, Variable
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind

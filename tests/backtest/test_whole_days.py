@@ -14,7 +14,7 @@ from mytrading.backtest.data.columns import DataError
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
-from mytrading.cli.legs.templates import TEMPLATES, text_of
+from mytrading.cli.legs.command import TEMPLATES, text_of
 from tests.kit.project import ROOT, copy_project
 
 EXPIRY = date(2024, 2, 1)

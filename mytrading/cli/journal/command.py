@@ -27,7 +27,9 @@ from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.orders import Order
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import ALL, SCHEMA_VERSION, STREAMS, Pattern
+from mytrading.operations import journal_verify
 from mytrading.runtime.journal.journal import JournalReader
+from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
 
 if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
@@ -38,9 +40,7 @@ Daemon = Annotated[str, typer.Option("--daemon", "-d", help="Only this daemon's 
 
 def _check_name(config: RunConfig, daemon: str) -> None:
     """Exit 2 for a name that no process and no journal has."""
-    from mytrading.operations.journal_verify import journals
-
-    if daemon and daemon not in ALL and not journals(config, daemon):
+    if daemon and daemon not in ALL and not journal_verify.journals(config, daemon):
         fail(USAGE, f"no daemon is called {daemon!r}: expected one of {', '.join(ALL)}")
 
 
@@ -49,10 +49,8 @@ def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") 
     """Check that no row was changed, lost or made unreadable, that readers and writers agree, and that the router's
     inputs still lead to its decisions; exit 1 if not."""
     with stack(profile) as found:
-        from mytrading.operations.journal_verify import verify as check
-
         _check_name(found.config, daemon)
-        findings = check(found.config, daemon)
+        findings = journal_verify.verify(found.config, daemon)
     problems = [finding.problem for finding in findings if finding.problem]
     if as_json:
         print_json({"ok": not problems, "files": [finding._asdict() for finding in findings]})
@@ -74,12 +72,10 @@ def show(
 ) -> None:  # fmt: skip
     """Show rows: what a daemon read and what it decided."""
     with stack(profile) as found:
-        from mytrading.operations.journal_verify import KINDS, decoded, traced
-
         _check_name(found.config, daemon)
-        rows = list(decoded(found.config, daemon))
+        rows = list(journal_verify.decoded(found.config, daemon))
     if trace:
-        rows = traced(rows, trace)
+        rows = journal_verify.traced(rows, trace)
         if not rows:
             where = f"the journal of {daemon}" if daemon else "any journal"
             fail(USAGE, f"no row in {where} has the id {trace!r}; `mytrading orders --json` and `signals --json` "
@@ -87,7 +83,7 @@ def show(
     else:
         rows.sort(key=lambda entry: (entry.row.machine_ns, entry.row.seq))
     for entry in rows[-limit:] if limit else rows:
-        row, kind = entry.row, KINDS[entry.row.kind]
+        row, kind = entry.row, journal_verify.KINDS[entry.row.kind]
         if as_json:
             print_json({"daemon": entry.daemon, "seq": row.seq, "epoch": row.epoch, "kind": kind, "stream": row.stream,
                         "stream_seq": row.stream_seq, "source": row.source, "market_ns": row.market_ns,
@@ -106,8 +102,6 @@ def export(
 ) -> None:  # fmt: skip
     """Write rows to a Parquet file, bodies as JSON."""
     with stack(profile) as found:
-        from mytrading.operations import journal_verify
-
         _check_name(found.config, daemon)
         try:
             count = journal_verify.export(journal_verify.decoded(found.config, daemon), target)
@@ -200,7 +194,6 @@ def _show(
 def _published(config: RunConfig, stream: str, topics: Sequence[str]) -> Generator[TailedMessage | None]:
     """Messages of a fan-out stream from now on, None whenever none waits; quotes for screens and marks of lock-step,
     which repeat others, only by topic."""
-    from mytrading.runtime.streams.endpoints import endpoint_of
     from mytrading.runtime.streams.zmq_streams import ZMQSubscriber
 
     endpoints = sorted({endpoint_of(config, stream, writer) for writer in STREAMS[stream].writers})
@@ -288,8 +281,6 @@ def _text(name: str, value: Any) -> str:
 
 def endpoints(as_json: AsJson = False, profile: Profile = "") -> None:
     """Print where the streams of a stack are, for programs that read them (docs/streams.md)."""
-    from mytrading.runtime.streams.endpoints import endpoint_of, named_dir
-
     with stack(profile) as found:
         config, running = found.config, found.is_running()
     rows = [

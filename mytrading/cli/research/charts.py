@@ -7,21 +7,20 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, OwnerName, Profile
 from mytrading.cli.shell.output import print_json
+from mytrading.core.bars.builder import aggregate, timeframe_name
+from mytrading.core.bars.premium import HeldLeg, one_set, premium_bars
 from mytrading.core.time import format_ist
 from mytrading.messages.exit_rules import TrendRule
 from mytrading.messages.market import Bar
 from mytrading.messages.ops import StatusQuery, StrategyQuery
 from mytrading.messages.run_config import RunConfig
-
-if TYPE_CHECKING:
-    from mytrading.core.bars.premium import HeldLeg
 
 TIMEFRAMES = ("1m", "3m", "5m", "10m", "15m", "30m", "1h")
 _SIGNALS = {1: "BUY", -1: "SELL", 0: "NEUTRAL"}
@@ -69,8 +68,6 @@ def _check_timeframe(timeframe: str) -> None:
 
 
 def _rule(config: RunConfig, name: str, timeframe: str, period: int, multiplier: float) -> dict[str, Any]:
-    from mytrading.core.bars.builder import timeframe_name
-
     run = config.strategy(name)
     trend = run.rules.trend if run is not None else TrendRule()
     span, lines = timeframe or timeframe_name(trend.minutes), period or trend.period
@@ -87,8 +84,6 @@ def _entered(body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
     """The legs of a strategy as `strategies show` has them, over all accounts, and whether they are held now."""
-    from mytrading.core.bars.premium import HeldLeg
-
     rows = _entered(body)
     is_open = any(row["quantity"] for row in body["positions"])
     if is_open:
@@ -100,7 +95,6 @@ def legs_of(body: dict[str, Any]) -> tuple[list[HeldLeg], bool]:
 def _bars(config: RunConfig, legs: list[HeldLeg], timeframe: str, now: int) -> list[Bar]:
     from mytrading.adapters.storage.bar_store import BarReader
     from mytrading.cli.shell.target import calendar_of
-    from mytrading.core.bars.premium import one_set, premium_bars
 
     units = one_set(legs)
     with closing(BarReader(config.bars_dir)) as reader:
@@ -180,7 +174,6 @@ def stored_bars(config: RunConfig, instrument: str, timeframe: str, now: int) ->
     """The newest bars that the feed stored of an instrument, oldest first, joined from its minutes."""
     from mytrading.adapters.storage.bar_store import BarReader
     from mytrading.cli.shell.target import calendar_of
-    from mytrading.core.bars.builder import aggregate
 
     with closing(BarReader(config.bars_dir)) as reader:
         return aggregate(reader.bars(instrument, limit=_ROWS), timeframe, calendar_of(config.home), now)

@@ -13,6 +13,7 @@ from mytrading.cli.shell.options import AsJson, Deadline, Profile
 from mytrading.cli.shell.output import print_json, print_rows, say
 from mytrading.cli.trading.levels import flat_before_down
 from mytrading.core.time import format_ist
+from mytrading.runtime.supervision.kill_file import KillFile
 
 _SPEED_HELP = "Market seconds a second, of a simulated market; 0: the market waits for the stack at every step."
 
@@ -82,8 +83,6 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
     with stack(profile) as found:
         if not found.is_running():
-            from mytrading.runtime.supervision.kill_file import KillFile
-
             kill = KillFile(found.config.state).look()
             if as_json:
                 idle = {"profile": found.config.profile, "running": False, "daemons": []}

@@ -10,11 +10,11 @@ import typer
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, Profile
 from mytrading.cli.shell.output import print_json, print_result, say
+from mytrading.runtime.journal.day_files import DayFile, day_files, parquet_of
 
 if TYPE_CHECKING:
     from mytrading.operations.day_close import DayBook
     from mytrading.orchestrator import TradingOrchestrator
-    from mytrading.runtime.journal.day_files import DayFile
 
 app = typer.Typer(help="The end of a trading day: close, export.", no_args_is_help=True)
 
@@ -32,7 +32,6 @@ def close(
     """
     with stack(profile) as found:
         from mytrading.operations.day_close import day_book, export_closed, remove_old, seal, unread
-        from mytrading.runtime.journal.day_files import day_files, parquet_of
 
         files = day_files(found.config)
         known = sorted({file.day for file in files})

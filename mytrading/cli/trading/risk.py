@@ -25,7 +25,9 @@ from mytrading.messages.ops import RiskQuery
 from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.paths import started_states, state_dir
+from mytrading.runtime.journal.day_files import parquet_of
 from mytrading.runtime.journal.journal import read_segment, segments
+from mytrading.runtime.supervision.kill_file import WORDS, KillFile
 
 app = typer.Typer(
     help="Limits and their use, money of the day, runs and stops; live with --watch.", invoke_without_command=True
@@ -186,8 +188,6 @@ def _journaled(config: RunConfig) -> Iterator[RiskEventRecorded]:
 
 def _archived(config: RunConfig) -> Iterator[RiskEventRecorded]:
     """Events of days whose journal was exported and removed."""
-    from mytrading.runtime.journal.day_files import parquet_of
-
     there = {path.stem for path in segments(config.journal_dir("risk"))}
     pattern = parquet_of(config, "risk", "*")
     paths = sorted(path for path in pattern.parent.parent.glob(f"*/{pattern.name}") if path.parent.name not in there)
@@ -219,8 +219,6 @@ def kill(
     profile: Profile = "",
 ) -> None:
     """Write the file KILL, which risk and router obey by themselves though nothing else answers; flatten closes all."""
-    from mytrading.runtime.supervision.kill_file import WORDS, KillFile
-
     if word not in WORDS:
         fail(USAGE, f"kill: expected {', '.join(WORDS)}; found {word!r}")
     file = KillFile(_state_of(profile))

@@ -1,15 +1,34 @@
-"""`mytrading why`: how an order came to be and what became of it, step by step, from the journals."""
+"""`mytrading why`: the chain behind an order, from quote and signal through command, send and outcome to the stop.
+
+It reads the journals of all daemons, whether the stack runs or not. Only ancestors and descendants of an id are shown,
+never what merely shares a signal with it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import msgspec
 import typer
 
 from mytrading.cli.shell.failures import USAGE, fail, stack
 from mytrading.cli.shell.options import AsJson, Profile, order_ids
 from mytrading.cli.shell.output import print_json
+from mytrading.core.orders.flat_order import flatten_orders
 from mytrading.core.time import format_ist
+from mytrading.messages.codec import FrameError, StreamDecoder
+from mytrading.messages.run_config import RunConfig
+from mytrading.messages.streams import unions
+from mytrading.operations.journal_verify import journals
+from mytrading.runtime.journal.journal import INPUT, JournalDamaged, Row, read_segment
 
+MS = 1_000_000
 _MARKS = {"quote": "·", "signal": "»", "command": "→", "send": "⇒", "outcome": "⇐", "fill": "●", "stop": "■"}
+_LEVELS = {"order": "order", "goal": "goal", "protection": "protection", "flatten": "flatten"}
+"""Types whose subject is the whole level they carry."""
+_LINKS = ("cause", "goal", "signal")
+_ROUNDS = 8
 
 
 def why(
@@ -25,8 +44,6 @@ def why(
     stack runs and when it is down.
     """
     with stack(profile) as found:
-        from mytrading.cli.why.chain import chain
-
         steps = chain(found.config, order)
     if not steps:
         fail(USAGE, f"no journal of {found.config.profile} knows {order!r}; `orders` and `signals --json` show ids")
@@ -42,3 +59,282 @@ def why(
 
 def _moment(market_ns: int) -> str:
     return f"{format_ist(market_ns, '%H:%M:%S')}.{market_ns // 1_000_000 % 1000:03d}"
+
+
+class ChainEntry(NamedTuple):
+    """A row of a journal, decoded, and its place among those of its daemon."""
+
+    daemon: str
+    place: int
+    row: Row
+    body: dict[str, Any]
+
+
+class Step(NamedTuple):
+    """One step of a chain. `ms` counts from the first step, `step_ms` from the one before, in machine time."""
+
+    market_ns: int
+    machine_ns: int
+    ms: float
+    step_ms: float
+    daemon: str
+    kind: str
+    what: str
+    subject: str
+
+
+class Journals:
+    """All rows of a run's journals; only those that name an id in question are decoded."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._decoders = {name: StreamDecoder(name) for name in unions()}
+        self._rows: dict[str, list[Row]] = {}
+        for daemon, path in journals(config):
+            kept = self._rows.setdefault(daemon, [])
+            try:
+                kept.extend(read_segment(path))
+            except JournalDamaged:
+                continue  # `journal verify` reports it; what can be read is shown
+
+    def naming(self, ids: Iterable[str]) -> list[ChainEntry]:
+        """Rows whose bytes contain one of the ids."""
+        wanted = [name.encode() for name in ids if name]
+        return [
+            entry
+            for daemon, rows in self._rows.items()
+            for index, row in enumerate(rows)
+            if any(name in row.body for name in wanted)
+            if (entry := self._decoded(daemon, index)) is not None
+        ]
+
+    def input_of(self, entry: ChainEntry) -> ChainEntry | None:
+        """The input that led to a decision: decisions carry its very times."""
+        rows = self._rows[entry.daemon]
+        for index in range(entry.place - 1, max(entry.place - 50, -1), -1):
+            row = rows[index]
+            if row.machine_ns != entry.row.machine_ns:
+                return None
+            if row.kind == INPUT:
+                return self._decoded(entry.daemon, index)
+        return None
+
+    def _decoded(self, daemon: str, index: int) -> ChainEntry | None:
+        row = self._rows[daemon][index]
+        try:
+            body = flatten_orders(msgspec.to_builtins(self._decoders[row.stream].body(row.body)))
+        except (FrameError, KeyError):
+            return None
+        if not isinstance(body, dict):
+            body = {"type": body[0], "values": body[1:]}
+        return ChainEntry(daemon, index, row, body)
+
+
+def subject_of(body: dict[str, Any]) -> str:
+    """The id of a row's subject; empty if it has none."""
+    inner = body.get(_LEVELS.get(str(body.get("type")), ""))
+    if isinstance(inner, dict):
+        return str(inner.get("client_order_id") or inner.get("id") or "")
+    for name in ("client_order_id", "signal", "id"):
+        if body.get(name):
+            return str(body[name])
+    return ""
+
+
+def parents_of(body: dict[str, Any]) -> set[str]:
+    """Ids that a row's subject came from."""
+    inner = body.get(_LEVELS.get(str(body.get("type")), ""))
+    level = inner if isinstance(inner, dict) else body
+    found = {str(level[name]) for name in _LINKS if isinstance(level.get(name), str) and level[name]}
+    if body.get("type") == "resolve_requested":
+        found.add(str(body["order"]))
+    return found - {subject_of(body)}
+
+
+def chain(config: RunConfig, wanted: str) -> list[Step]:
+    """The steps of an order (our id or the broker's), signal, goal or request; empty if no journal knows it."""
+    source = Journals(config)
+    roots = _roots(source.naming([wanted]), wanted)
+    if not roots:
+        return []
+    ids = _closure(source, roots)
+    entries = {(e.daemon, e.place): e for e in source.naming(ids) if subject_of(e.body) in ids}
+    for entry in list(entries.values()):
+        if entry.row.kind != INPUT and (led := source.input_of(entry)) is not None:
+            entries.setdefault((led.daemon, led.place), led)
+    return _steps(list(entries.values()))
+
+
+def _roots(entries: list[ChainEntry], wanted: str) -> set[str]:
+    roots = {subject for entry in entries if (subject := subject_of(entry.body)) == wanted}
+    by_broker = {
+        str(entry.body["order"]["client_order_id"])
+        for entry in entries
+        if entry.body.get("type") == "order" and entry.body["order"].get("broker_order_id") == wanted
+    }
+    return roots or by_broker
+
+
+def _closure(source: Journals, roots: set[str]) -> set[str]:
+    up, down = set(roots), set(roots)
+    for _ in range(_ROUNDS):
+        entries = source.naming(up | down)
+        more_up = {p for e in entries if subject_of(e.body) in up for p in parents_of(e.body)} - up
+        more_down = {subject_of(e.body) for e in entries if parents_of(e.body) & down} - down - {""}
+        if not more_up and not more_down:
+            break
+        up |= more_up
+        down |= more_down
+    return up | down
+
+
+def _steps(entries: list[ChainEntry]) -> list[Step]:
+    ordered = sorted(entries, key=lambda e: (e.row.machine_ns, e.row.kind, e.place))
+    rows = [
+        Step(entry.row.market_ns, entry.row.machine_ns, 0.0, 0.0, entry.daemon, *found, subject_of(entry.body))
+        for entry in ordered
+        if (found := wording(entry.body, reading=entry.row.kind == INPUT)) is not None
+    ]
+    if (quote := _quote_behind(ordered)) is not None:
+        rows = sorted([quote, *rows], key=lambda step: step.machine_ns)
+    timed: list[Step] = []
+    for step in rows:
+        first, before = (rows[0].machine_ns, timed[-1].machine_ns) if timed else (step.machine_ns, step.machine_ns)
+        elapsed, since = (step.machine_ns - first) / MS, (step.machine_ns - before) / MS
+        timed.append(step._replace(ms=round(elapsed, 3), step_ms=round(since, 3)))
+    return timed
+
+
+def _quote_behind(entries: list[ChainEntry]) -> Step | None:
+    """The quote that the signal was made of, by the machine time that it carries; of a signal from history the bar."""
+    for entry in entries:
+        body = entry.body
+        if body.get("type") != "signal":
+            continue
+        at = f" at {body['price']:,.2f}" if body.get("price") else ""
+        market = int(body.get("bar_ns") or body["created_ns"])
+        if received := int(body.get("trace_ns", 0)):
+            return Step(market, received, 0.0, 0.0, "feed", "quote", f"quote of {body['watch']}{at}", body["id"])
+        what = f"bar of {body['watch']}{at}, from the history"
+        return Step(market, entry.row.machine_ns, 0.0, 0.0, "feed", "bar", what, body["id"])
+    return None
+
+
+# wording
+Wording = tuple[str, str]
+"""The kind of a step, and its text."""
+
+
+def wording(body: dict[str, Any], *, reading: bool) -> Wording | None:
+    """Kind and text of a row, once, where it was written; `reading` if a daemon took it in, else it was decided there.
+
+    None for a row that was only passed on.
+    """
+    kind = str(body.get("type"))
+    if kind == "signal":
+        return ("received" if reading else "signal", _signal(body))
+    if reading and kind in _SENT:
+        return None
+    if kind in _DECIDED:
+        return _DECIDED[kind](body)
+    return _input(kind, body) if reading else None
+
+
+def _signal(body: dict[str, Any]) -> str:
+    legs = ", ".join(f"{leg['lots']:+d} lots {leg['instrument']}" for leg in body.get("legs", ())) or "flat"
+    reason = f": {body['reason']}" if body.get("reason") else ""
+    return f"{body['strategy']} signals {body['action']} ({legs}){reason}"
+
+
+def _order(body: dict[str, Any]) -> Wording:
+    order, event = body["order"], str(body["event"])
+    name = f"{order['purpose']} {order['side']} {order['quantity']} {order['instrument']}"
+    kinds = {"submitted": "send", "cancel_requested": "send", "filled": "fill", "partially_filled": "fill"}
+    filled = f", filled {order['filled']} at {order.get('average_price', 0.0):,.2f}" if order.get("filled") else ""
+    seen = order.get("filled_seen", 0)
+    sighted = f", sighted {seen}" if seen > order.get("filled", 0) else ""
+    broker = f" as {order['broker_order_id']}" if order.get("broker_order_id") else ""
+    message = f" ({order['message']})" if order.get("message") else ""
+    prices = f" trigger {order['trigger_price']:g}" if order.get("trigger_price") else ""
+    return kinds.get(event, "order"), f"{name}{prices}: {event}, {order['state']}{broker}{filled}{sighted}{message}"
+
+
+def _place(body: dict[str, Any]) -> Wording:
+    reference = f" near {body['reference_price']:,.2f}" if body.get("reference_price") else ""
+    stop = f", stop at {body['stop_trigger']:g}" if body.get("stop_trigger") else ""
+    return "command", f"enter {body['side']} {body['quantity']} {body['instrument']}{reference}{stop}"
+
+
+def _outcome(body: dict[str, Any]) -> Wording:
+    took = (body["ended_machine_ns"] - body["began_machine_ns"]) / 1e6
+    broker = f" {body['broker_order_id']}" if body.get("broker_order_id") else ""
+    message = f": {body['message']}" if body.get("message") else ""
+    return "outcome", f"{body['call']} answered {body['outcome']}{broker} after {took:,.1f} ms{message}"
+
+
+def _position(body: dict[str, Any]) -> Wording:
+    position, units = body["position"], body.get("fill_quantity", 0)
+    moved = f"{units:+d} at {body['fill_price']:,.2f}, now" if units else "sighted: now"
+    held = position.get("quantity", 0)
+    realised = position.get("realised", 0.0)
+    return "fill", f"{position['strategy']} {position['instrument']} {moved} {held} (realised {realised:,.2f})"
+
+
+def _goal(body: dict[str, Any]) -> Wording:
+    goal = body["goal"]
+    return "exit", f"exit of {goal['instrument']} is {goal.get('state', 'open')}, attempt {goal.get('attempts', 0)}"
+
+
+def _protection(body: dict[str, Any]) -> Wording:
+    level = body["protection"]
+    failed = f", {level['failures']} failed" if level.get("failures") else ""
+    return "stop", f"stop of {level['instrument']} at {level['trigger']:g} is {level.get('state', 'open')}{failed}"
+
+
+def _flatten(body: dict[str, Any]) -> Wording:
+    level = body["flatten"]
+    return "flatten", f"flatten of {level['account']} is {level.get('state', 'open')}, {level.get('proofs', 0)} proofs"
+
+
+def _operator(body: dict[str, Any]) -> Wording:
+    reason = f": {body['reason']}" if body.get("reason") else ""
+    return "operator", f"{str(body['type']).removesuffix('_requested')} requested{reason}"
+
+
+def _input(kind: str, body: dict[str, Any]) -> Wording | None:
+    """An input that led to a step: a report, a read of the books, a quote, an operator's switch."""
+    if kind == "order_report":
+        row = body["order"]
+        filled = f", filled {row['filled']}" if row.get("filled") else ""
+        return "report", f"order stream: {row['broker_order_id']} is {row['status']}{filled}"
+    if kind == "books_read":
+        books = [name for name in ("orders", "trades", "positions") if body.get(name) is not None]
+        return "report", f"read of {', '.join(books) or 'nothing'}"
+    if kind == "trading_state":
+        return "operator", f"trading level {body['level']}: {body['reason']}"
+    if kind == "strategy_switch":
+        why = f" (by {body['by']})" if body.get("by") else ""
+        why = f"{why}: {body['reason']}" if body.get("reason") else why
+        return "operator", f"entries of {body['strategy']} switched {'on' if body['enabled'] else 'off'}{why}"
+    if kind == "quote":
+        return "quote", "quote led to it"
+    return None
+
+
+_DECIDED: dict[str, Callable[[dict[str, Any]], Wording]] = {
+    "order": _order,
+    "place_entry": _place,
+    "close_goal": lambda body: ("command", f"close {body['strategy']} in {body['instrument']}: {body['reason']}"),
+    "signal_denied": lambda body: ("denied", f"{body['code']}: {body['message']}"),
+    "signal_expired": lambda body: ("denied", f"EXPIRED: {body['strategy']}'s signal came too late"),
+    "call_outcome": _outcome,
+    "position": _position,
+    "goal": _goal,
+    "protection": _protection,
+    "flatten": _flatten,
+    "resolve_requested": _operator,
+    "claim_requested": _operator,
+    "flatten_requested": _operator,
+    "request_answered": lambda body: ("operator", f"{'done' if body.get('ok') else 'refused'}: {body['message']}"),
+}
+_SENT = frozenset(("order", "position", "goal", "protection", "flatten", "request_answered", "signal_denied"))
+"""Rows that are shown where they were written alone."""

@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.cli.app import app
+from mytrading.cli.legs.command import TEMPLATES
 from mytrading.cli.legs.show import StopRules, chart, curve, guards_of_legs
-from mytrading.cli.legs.templates import TEMPLATES
 from mytrading.cli.shell.failures import CONFIGURATION, ERROR, USAGE, Failure
 from mytrading.core.options.payoff import PayoffLeg
 from mytrading.messages.instruments import InstrumentKind
