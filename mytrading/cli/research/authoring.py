@@ -109,7 +109,7 @@ def _write(home: Path, name: str, with_test: bool) -> list[Path]:
     names["cls"] = "".join(word.capitalize() for word in words)
     wanted = {home / f"strategies/{file}.py": _STRATEGY, home / f"config/strategies/{file}.toml": _CONFIG}
     if with_test:
-        wanted[home / f"tests/strategies/test_{file}.py"] = _TEST
+        wanted[home / "tests" / "strategies" / f"test_{file}.py"] = _TEST
     if existing := [str(path.relative_to(home)) for path in wanted if path.exists()]:
         fail(ERROR, f"{', '.join(existing)} exists; nothing was written, choose another name or remove it first")
     for path, template in wanted.items():
