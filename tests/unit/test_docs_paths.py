@@ -74,7 +74,7 @@ def test_sources_name_only_paths_that_exist() -> None:
         for name in named(file.read_text(encoding="utf-8"))
         if not is_there(name)
     ]
-    assert len(files) > 500
+    assert len(files) > 300
     assert missing == []
 
 
