@@ -1,8 +1,4 @@
-"""Settings: `.env`, `config/*.toml` and the environment become one validated `TradingSettings`.
-
-Daemons do not import this package; they read the run file. Names load lazily, so that importing the package costs
-nothing.
-"""
+"""Settings: `.env`, `config/*.toml` and the environment become one validated `TradingSettings`; names load lazily."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The accounts of `config/accounts.toml`: read, checked, and written whole under `accounts_lock`.
-
-API keys stand in it as Fernet tokens (`key_vault`). Exactly one account is the primary.
-"""
+"""The accounts of `config/accounts.toml`, one of them primary: read, checked, and written under `accounts_lock`."""
 
 from __future__ import annotations
 
@@ -154,10 +151,7 @@ def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[Accou
 
 @contextmanager
 def accounts_lock(home: Path, wait_s: float = WAIT_S) -> Iterator[None]:
-    """No other process changes the accounts meanwhile; `ConfigurationError` if one still does after `wait_s`.
-
-    The folder is locked: the file is replaced when it is written, and a lock on it would go with the old one.
-    """
+    """Lock of the folder against other changes of accounts; `ConfigurationError` if it is not free within `wait_s`."""
     (home / FILE).parent.mkdir(exist_ok=True)
     folder = os.open((home / FILE).parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

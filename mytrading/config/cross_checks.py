@@ -1,8 +1,4 @@
-"""Checks across settings: whether they fit together, are unwise, or keep a stack from starting.
-
-`contradictions` holds for every use; `start_problems` are reasons not to start a stack; warnings stop nothing. A
-message names the setting to change. A leg or rule that risk would deny at every entry is refused here.
-"""
+"""Checks across settings: contradictions, reasons not to start a stack, and warnings, which stop nothing."""
 
 from __future__ import annotations
 
@@ -140,10 +136,7 @@ def _key_problems(settings: TradingSettings) -> Iterator[str]:
 
 
 def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
-    """Ids of the instruments to subscribe: ENABLED_SYMBOLS, then those of strategies.
-
-    ENABLED_EXCHANGES bounds the default list; another list is judged by `contradictions`.
-    """
+    """Ids to subscribe: ENABLED_SYMBOLS (the default list bounded by ENABLED_EXCHANGES), then those of strategies."""
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
         own = [instrument for instrument in own if exchange_of(instrument) in settings.data.exchanges]

@@ -1,7 +1,4 @@
-"""The table of environment variables, derived from the settings, and what to set instead of those that nothing reads.
-
-`tests.kit.configuration_page` writes `env_template.txt` and the tables of `docs/configuration.md` from it.
-"""
+"""The table of environment variables, derived from the settings, and what to set instead of unused ones."""
 
 from __future__ import annotations
 
@@ -14,10 +11,7 @@ STRATEGY_PATH = "STRATEGY:"
 
 
 class Variable(NamedTuple):
-    """`path` is a dotted setting, or `STRATEGY:NAME.PARAMETER`, or empty; `default` is shown where there is no path.
-
-    A variable that is `outside` is looked at before `.env` is, and so cannot stand there.
-    """
+    """`path` is a dotted setting, `STRATEGY:NAME.PARAMETER`, or empty; one that is `outside` cannot stand in `.env`."""
 
     name: str
     group: str

@@ -1,7 +1,4 @@
-"""Files of legs: `config/strategies/NAME.toml` with `[[legs]]`, a strategy without code.
-
-Other keys of such a file are those of every strategy. A problem names file, line, key, value and what is allowed.
-"""
+"""Files of legs, strategies without code: `config/strategies/NAME.toml` with `[[legs]]` and keys of every strategy."""
 
 from __future__ import annotations
 

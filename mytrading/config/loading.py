@@ -1,7 +1,4 @@
-"""From all sources to one `TradingSettings`: defaults, config/*.toml, profile, .env, environment, command line.
-
-Later sources win; each value keeps its origin. All problems are collected and reported together.
-"""
+"""`TradingSettings` from defaults, config/*.toml, profile, .env, environment and command line; later ones win."""
 
 from __future__ import annotations
 

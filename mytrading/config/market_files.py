@@ -1,7 +1,4 @@
-"""Files about the market that an operator edits: `config/{calendar,instruments,risk,fees}.toml`.
-
-The daemons' own readers judge them, so a file that passes here is one that a daemon can read.
-"""
+"""Files about the market, `config/{calendar,instruments,risk,fees}.toml`, judged by the readers of the daemons."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Problems of the configuration, reported all at once: value found, value expected, and the nearest known word.
-
-A message never shows a secret.
-"""
+"""Problems of the configuration, reported all at once; a message never shows a secret."""
 
 from __future__ import annotations
 

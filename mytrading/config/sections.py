@@ -1,7 +1,4 @@
-"""The sections of settings.toml: those of the run file, extended by settings that no daemon reads.
-
-Each setting is declared once, as an annotated field; variables, documents and validation derive from `SECTIONS`.
-"""
+"""The sections of settings.toml: those of the run file, extended by settings that no daemon reads."""
 
 from __future__ import annotations
 
@@ -178,7 +175,7 @@ class AlertSettings(AlertRules, frozen=True, kw_only=True):
 
 
 class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What options cost in a backtest without recorded quotes: the surface of `core/options/surface`, and its level.
+    """Options without recorded quotes: the surface of `core/options/surface`, its level `iv` and its costs.
 
     `iv` is a fraction of a year, or `realised`: of the underlying's own last `iv_sessions` days times `iv_factor`.
     """

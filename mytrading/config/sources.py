@@ -1,8 +1,4 @@
-"""Sources of settings: TOML files, `.env`, the process environment and profiles; each value has its origin.
-
-The profiles `paper` and `replay` run on the embedded simulator: they read no `.env` and nothing that names a server or
-a mode, so they work on any machine and never reach a broker.
-"""
+"""Sources of settings: TOML files, `.env`, the process environment and profiles; each value has its origin."""
 
 from __future__ import annotations
 

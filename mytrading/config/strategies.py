@@ -1,7 +1,4 @@
-"""The settings of one strategy: `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`.
-
-A strategy's own parameters are those of its class. A setting that could never act is refused with the reason.
-"""
+"""The settings of one strategy, `config/strategies/*.toml` and `STRATEGY_<NAME>_<SETTING>`, and their checks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Strategies that the files in `strategies/` declare, read from their syntax: the command line runs no author code.
-
-A file without a usable strategy is reported as strategies that cannot run, with file, line and reason.
-"""
+"""Strategies that the files in `strategies/` declare, read from their syntax: the command line runs no author code."""
 
 from __future__ import annotations
 
@@ -21,10 +18,7 @@ _RESERVED = ("name", "subscribe_quotes", "indicators")
 
 @dataclass(frozen=True, slots=True)
 class KnownStrategy:
-    """A strategy class as its file declares it: `parameters` with their types, and those defaults that are plain.
-
-    With a `fault` it cannot run, and nothing is known but a name it may have.
-    """
+    """A strategy class as its file declares it: `parameters` with their types, plain `defaults`, or a `fault`."""
 
     name: str
     file: str
@@ -34,10 +28,7 @@ class KnownStrategy:
 
 
 def discover_strategies(folder: Path) -> tuple[KnownStrategy, ...]:
-    """The strategies of all files in `folder` that do not begin with an underscore, in order of file name.
-
-    A file that offers none is there under its own name and those of its classes, with its fault.
-    """
+    """The strategies of all files in `folder` without a leading underscore; a file that offers none with its fault."""
     files = (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
     return tuple(item for path in files for item in _scan(path))
 

@@ -1,7 +1,4 @@
-"""Short names of instruments, from `config/symbols.toml`, for files, variables and command lines.
-
-Everything else identifies an instrument by `EXCHANGE:SYMBOL`.
-"""
+"""Short names of instruments, from `config/symbols.toml`; everything else uses ids, `EXCHANGE:SYMBOL`."""
 
 from __future__ import annotations
 

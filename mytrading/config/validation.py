@@ -32,10 +32,7 @@ def settings_of(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
 
 
 def validated(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
-    """The section with these settings, defaults for the rest; pydantic's `ValidationError` lists what is wrong.
-
-    `others` are fields that are no settings.
-    """
+    """The section with these settings and `others`; pydantic's `ValidationError` lists the problems."""
     return section(**dict(model_of(section).model_validate(values)), **others)
 
 

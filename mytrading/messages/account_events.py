@@ -1,7 +1,4 @@
-"""Account events of the router, messages of stream `orders`: unmanaged holdings, halts, modes, mismatches, recovery.
-
-Each carries the whole present state of its subject.
-"""
+"""Account events of the router on stream `orders`, each with the whole present state of its subject."""
 
 from __future__ import annotations
 
@@ -13,10 +10,7 @@ from mytrading.messages.reports import BrokerOrder
 
 
 class UnmanagedChanged(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="unmanaged"):
-    """What the broker holds beyond what anybody here owns: shown, never touched unless claimed.
-
-    `since_ns` is when there first was something, `average_price` what the broker's book says it cost (0: nothing).
-    """
+    """A net position beyond all owners' since `since_ns`, at the broker's average price; touched only if claimed."""
 
     account: str
     instrument: str
@@ -52,11 +46,10 @@ class AccountModeChanged(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
 
 class MismatchSeen(NetKeyed, frozen=True, kw_only=True, omit_defaults=True, tag="mismatch"):
-    """A read disagreed with our books once: `broker` is its net quantity. Acted on only if the next read agrees.
+    """A read disagreed with our books once (`broker` is its net quantity); acted on only if the next read agrees.
 
-    `contradicted`: the next read agreed, but its trade book says otherwise, so that nothing was done. So it is for a
-    time after `unheard_machine_ns`, the first read that agreed where the trade book does not tell our fills and the
-    order book shows no exit.
+    `contradicted`: the next read agreed, but its trade book did not, so nothing was done. The same for a time after
+    `unheard_machine_ns`, if the trade book does not show our fills and the order book no exit.
     """
 
     account: str
@@ -80,10 +73,9 @@ class CarriedShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class ForeignSeen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="foreign"):
-    """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`.
+    """Broker order ids that are not ours, first seen in a read that ended at `machine_ns`; no later call made them.
 
-    A call that began later did not make them. Empty `ids` say that a book was read and held nothing new. `rows` are
-    the orders as they stood there.
+    Without `ids` the book held nothing new. `rows` are the orders as they stood there.
     """
 
     account: str
@@ -101,10 +93,7 @@ class EntryChurned(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class EntriesStopped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="entries_stopped"):
-    """The churn breaker: no entries of an instrument, or (empty) of the account, or again some (`stopped` false).
-
-    `until_ns` is the market time at which it ends by itself; 0: when an operator resumes.
-    """
+    """The churn breaker of an instrument, or (empty) of the account, until market time `until_ns` (0: a resume)."""
 
     account: str
     instrument: str

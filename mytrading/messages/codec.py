@@ -65,10 +65,7 @@ def topic_prefix(topic: str) -> bytes:
 
 
 class StreamDecoder:
-    """The one typed decoder of a stream. Reuse it: building one costs far more than decoding.
-
-    A `union` of messages with the same tags and fewer fields reads only these: the others are passed over.
-    """
+    """The typed decoder of a stream; building one costs far more than decoding. A narrower `union` skips fields."""
 
     def __init__(self, stream: str, union: Any = None) -> None:
         self.stream = stream

@@ -80,10 +80,7 @@ FORMER_CODES: Mapping[str, str] = MappingProxyType({"SIGNAL_SPENT": "WISH_SPENT"
 
 
 class SignalDenied(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_denied"):
-    """Risk refused a signal, or part of one: a coded reason with numbers in it. The router only passes over it.
-
-    `unwinds`: what the signal led to in the account is taken back as well. `codes` are those of all rules that spoke.
-    """
+    """Risk refused a signal, or part of one, with coded reasons. `unwinds`: its effects in the account are undone."""
 
     signal: str
     strategy: str

@@ -11,10 +11,7 @@ KILL = "KILL file"
 
 
 class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="trading_state"):
-    """How much trading is allowed, for one account or (empty) for all: a level, valid until the next generation.
-
-    `by` is who said so.
-    """
+    """Trading level of one account or (empty) of all, valid until the next generation, as set `by` somebody."""
 
     level: TradingLevel
     generation: int
@@ -25,7 +22,7 @@ class TradingState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class StrategySwitch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_switch"):
-    """Entries of one strategy are allowed or not; its exits always are. `by` is who said so."""
+    """Entries of one strategy are allowed or not, as set `by` somebody; its exits always are."""
 
     strategy: str
     enabled: bool
@@ -92,11 +89,7 @@ class ModifyRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class ResolveRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="resolve_requested"):
-    """End an order of unknown fate (`order`, our id).
-
-    With a `broker_order_id` it is that order of the broker, without one it was never placed. `force` overrules
-    evidence against it.
-    """
+    """End an order of unknown fate: it is `broker_order_id`, or was never placed. `force` overrules evidence."""
 
     id: str
     order: str
@@ -206,8 +199,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="
 
 
 class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="want_instruments"):
-    """Which instruments a daemon needs quotes of: a level, repeated each second while it does. Of `bars` it needs bars
-    as well, and `bar_days` calendar days of their history. In those `held` there is a position."""
+    """Instruments a daemon needs quotes of, a level each second. Of `bars` it needs bars and `bar_days` of history."""
 
     daemon: str
     instruments: tuple[str, ...]
@@ -217,10 +209,9 @@ class WantInstruments(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class BarGaps(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="bars_lacking"):
-    """Of which instruments the feed has not all bars: a level, sent with each heartbeat of it and when it changes.
+    """Instruments of which the feed has not all bars: a level, sent with each heartbeat of it and when it changes.
 
-    Of those that are `behind` no bar comes until the missing ones are there; of those with `holes` bars came though
-    one before them is still missing.
+    Of those `behind` no bar comes until the missing ones are there; of those with `holes` later bars came already.
     """
 
     daemon: str
@@ -267,10 +258,9 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class LimitUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One limit. `most` and `value` are rupees, fractions or R, as the kind has it; `value` is None while not known.
+    """One limit; `most`, `value` and `left` are rupees, fractions or R by its kind, `used` a share of `most`.
 
-    `used` is the share of it that is used up, `left` what is missing to it in its own unit. `reached` says why entries
-    have ended by it, empty while they have not.
+    `value` is None while not known. `reached` says why it ended entries, empty while it has not.
     """
 
     kind: LimitKind
@@ -295,10 +285,7 @@ class Money(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HeldStop(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A position and the price at which it is closed; `holder` is broker, engine or none.
-
-    `distance` is how far the last price may move against it, in rupees, `at_risk` what that would cost.
-    """
+    """A position and its stop; the last price may move `distance` rupees against it, which would cost `at_risk`."""
 
     account: str
     instrument: str
@@ -352,9 +339,9 @@ class RunUse(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RiskPicture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="risk_picture"):
-    """All of it at one moment; `entries` counts admitted ones since the start, `denied` refused signals.
+    """The state of risk at one moment: limits, money, stops, runs; counts of admitted entries and denied signals.
 
-    `closed` says why no entry of the traded account is admitted, trading hours left out, empty while some may be.
+    `closed` is why no entry of the traded account is admitted, trading hours left out, empty while some may be.
     """
 
     at_ns: int

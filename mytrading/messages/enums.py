@@ -173,10 +173,10 @@ class LimitKind(StrEnum):
 
 
 class LimitAction(StrEnum):
-    """What follows once a limit is reached; all but an alert also end the entries of the day.
+    """What follows a reached limit; all but an alert also end the entries of the day.
 
-    `close_legs` closes each position by a goal of its own, `flatten` has the router close all and prove it by reads,
-    `halt` ends entries until an operator resumes.
+    `close_legs` closes each position by an exit goal, `flatten` has the router close all and prove it by reads, `halt`
+    ends entries until an operator resumes.
     """
 
     ALERT = "alert"

@@ -38,10 +38,9 @@ class TrendSource(StrEnum):
 
 
 class TrailRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A trailing stop on a run's profit.
+    """A trailing stop on a run's profit: `value` per cent, points per unit or rupees, 0 is off.
 
-    `value` per cent, points per unit or rupees; 0 is off. It begins once the profit exceeds `activation` rupees, or
-    with `from_entry` at once, below what the entry cost.
+    It begins once the profit exceeds `activation` rupees, or with `from_entry` at once, below the cost of the entry.
     """
 
     kind: TrailKind = TrailKind.PERCENTAGE
@@ -58,10 +57,7 @@ class LevelRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrendRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A Supertrend exit; without `exit` there is none. `instrument` is that whose bars count, empty for the premium.
-
-    With `require_cross` the trend must have turned after the entry; without it its direction is enough.
-    """
+    """A Supertrend exit by the bars of `instrument` (empty: premium); `require_cross`: on a turn after the entry."""
 
     exit: TrendExit | None = None
     period: int = 7

@@ -1,7 +1,4 @@
-"""Instruments that can be watched and traded, with the lot, tick and freeze quantity of the day.
-
-Made from a server's master contract, or from the dated contract facts of `core/instruments/contract_specs.py`.
-"""
+"""Instruments that can be watched and traded, with the lot, tick and freeze quantity of the day."""
 
 from __future__ import annotations
 
@@ -55,10 +52,10 @@ class InstrumentRefusal(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The master contract of a day, as far as it concerns what is watched and traded.
+    """The master contract of a day: the instruments that are watched and traded.
 
-    `day` (ISO) and `fetched_ns` (market time) are those of the last fetch. The instruments of a refused subject are
-    those of `good_day`, the last day on which they were in order, so that what is held can still be closed by them.
+    `day` (ISO) and `fetched_ns` (market time) are those of the last fetch. Instruments of a refused subject are of
+    `good_day`, when they were last in order, so that positions can still be closed.
     """
 
     day: str

@@ -34,9 +34,9 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):
-    """First row of a day's journal of the router: everything that is carried over from the day before.
+    """First row of a day's journal of the router: the state carried over from the day before.
 
-    `sizes` holds lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns).
+    `sizes` has lot and freeze quantity by instrument, `calls` when the last calls of each account ended (machine ns).
     """
 
     day: str

@@ -1,7 +1,4 @@
-"""A strategy made of legs, from `config/strategies/NAME.toml` with `[[legs]]`: rules, entry and exit times.
-
-A rule names no contract: the engine chooses a listed one at the moment of the signal. Authors' code uses `LegRule` too.
-"""
+"""A strategy made of legs, from `config/strategies/NAME.toml` with `[[legs]]`; a rule names no contract."""
 
 from __future__ import annotations
 

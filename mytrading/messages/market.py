@@ -67,10 +67,7 @@ class Depth(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="d"):
 
 
 class MarketStep(msgspec.Struct, frozen=True, array_like=True, gc=False, tag="s"):
-    """In lock-step: the quotes and bars of all steps so far went out before this, which says so for the `n`-th time.
-
-    Numbers follow one another, so a reader that has two in a row has all that went out between them.
-    """
+    """In lock-step the `n`-th note that the quotes and bars of all steps so far went out; two in a row have no gap."""
 
     n: int
     market_ns: int

@@ -1,7 +1,4 @@
-"""Requests to the gateway (`ops`) and its replies: one struct per verb, the verb is the tag.
-
-A command that is repeated with its `request_id` is executed once and answered with the first reply.
-"""
+"""Requests to the gateway (`ops`) and its replies: one struct per verb, the verb is the tag."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class Query(msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defa
 class Command(
     msgspec.Struct, Generic[Reply], frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """A request of an operator, journaled before it is answered with a `Reply`."""
+    """A request of an operator, journaled before its `Reply`; a repetition with its id is answered, not executed."""
 
     request_id: RequestId
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""

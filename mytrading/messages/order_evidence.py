@@ -1,7 +1,4 @@
-"""Evidence of an order, part of `Order`: fills by source, an unproven end, cancels and modifies under way.
-
-`mytrading/core/oms/evidence/judge.py` judges it by reads of the books.
-"""
+"""Evidence of an order, part of `Order`, which `core/oms/evidence/judge.py` judges by reads of the books."""
 
 from __future__ import annotations
 
@@ -11,10 +8,7 @@ from mytrading.messages.enums import BrokerStatus
 
 
 class ReportedFills(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Units filled as each source last reported them, cumulative; `trade_value` in rupees.
-
-    Reports of the stream up to `stream_void` units were withdrawn: no book showed them.
-    """
+    """Units filled by source, cumulative, `trade_value` in rupees; no book showed the stream's first `stream_void`."""
 
     stream: int = 0
     book: int = 0

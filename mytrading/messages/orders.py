@@ -51,10 +51,7 @@ class EntryPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OrderLinks(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What an order belongs to: an exit goal, the parent it is slice number `slice` of, the order it replaces.
-
-    `replaced` counts replacements in a row. `request` is the operator's newest request that was taken up.
-    """
+    """Goal, parent (`slice` is its number), replaced order (`replaced` in a row) and newest request of an order."""
 
     goal: str = ""
     parent: str = ""

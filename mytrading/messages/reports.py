@@ -8,10 +8,7 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
 
 
 class BrokerOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the broker's order book or one order update, in our words. None means the broker did not say.
-
-    `time_ns` is the broker's own time of the order or of its last change, 0 if it gave none that can be read.
-    """
+    """One row of the order book or one order update; None, or a time of 0, where the broker sent nothing."""
 
     broker_order_id: str
     instrument: str
@@ -94,10 +91,7 @@ ReportMessage = OrderReport | BooksRead | ModeSeen
 
 
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read_request"):
-    """Read these books soon: the reconciler answers with a BooksRead whose `asked_by` is this `id`.
-
-    `proof`: an exit waits for what order and trade book say now; it waits for no other read.
-    """
+    """Read these books soon: answered by a BooksRead with this id in `asked_by`. `proof`: an exit waits for it."""
 
     id: str
     account: str

@@ -1,7 +1,4 @@
-"""Risk events: which rule fired and what followed, rows of risk's journal for `mytrading risk events`.
-
-A row is never changed; exit orders that become known later are a second row that names the first.
-"""
+"""Risk events: which rule fired and what followed, append-only rows of risk's journal for `mytrading risk events`."""
 
 from __future__ import annotations
 

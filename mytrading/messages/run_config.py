@@ -145,10 +145,7 @@ class SizingRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RollRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Futures held overnight move to the next contract `days` trading days before they expire (0: never).
-
-    `first` is far (the next contract is had before the near one goes, which needs margin for both) or near.
-    """
+    """Held futures move to the next contract `days` trading days before expiry (0: never), far or near leg first."""
 
     days: int = 0
     first: str = "far"
@@ -162,10 +159,7 @@ class OptionRange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a strategy that the run file has as they are written; the others stand in config/strategies.py.
-
-    Limits of a day (0: none) count over all accounts of the strategy and lead to `limit_action`.
-    """
+    """Settings of a strategy as they are written. Limits of a day (0: none) are over all its accounts."""
 
     timeframes: Annotated[
         tuple[str, ...],

@@ -169,10 +169,7 @@ class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `data`: what the feed subscribes, checks and warms up with; times in seconds of machine time.
-
-    `watch` are the instrument ids to subscribe. Unused instruments are unsubscribed after `keep_seconds`.
-    """
+    """Section `data`: subscriptions (`watch`: instrument ids), checks and warm-up; seconds of machine time."""
 
     watch: tuple[str, ...] = ()
     tick_data: Annotated[bool, setting("ENABLE_TICK_DATA", "false: the feed writes no raw tape")] = True
@@ -335,10 +332,7 @@ class ProcessRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Section `alerts`: from when on latency and rejections raise an alert; 0: never.
-
-    An alert that returned within `cooldown_seconds` of its end lasts until it was absent for as long.
-    """
+    """Section `alerts`: latency and rejections that raise an alert (0: never), and how long one that returns lasts."""
 
     quote_latency_ms: Annotated[
         float, setting("MAX_QUOTE_LATENCY", "ms from socket to risk; ten in a row raise an alert; 0: never", ge=0)

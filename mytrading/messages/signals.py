@@ -70,10 +70,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class StrategyFaulted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="strategy_faulted"):
-    """A strategy raised, looped or returned nonsense: it gets no more data; its positions stay managed.
-
-    `gone`: it did nothing wrong, an operator removed its file.
-    """
+    """A strategy failed and gets no more data; its positions stay managed. `gone`: an operator removed its file."""
 
     strategy: str
     error: str
@@ -93,10 +90,7 @@ class StrategyStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class SignalVetoed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="signal_vetoed"):
-    """A rule of the user kept a signal from leaving the engine; `faulted` if the rule failed. Risk ignores it.
-
-    `signal` is the id the signal would have had, `bar_ns` the time of its bar. Without a `rule` it was dropped as late.
-    """
+    """A rule of the user kept a signal from leaving the engine; `faulted` if it failed, without `rule` it was late."""
 
     signal: str
     strategy: str

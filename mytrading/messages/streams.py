@@ -1,7 +1,4 @@
-"""The table of streams: writers, readers, messages, and what happens to a slow reader.
-
-Daemons and the codec are wired from it, and a test holds the documents against it.
-"""
+"""The table of streams (writers, readers, messages, delivery), from which daemons and the codec are wired."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Text of others (servers, edited files), read within bounds and made fit to be shown.
 
-Shown text has no control sequences, no surrogates and no endless length: it does nothing to a terminal, can be encoded,
-and fits the environment of a process. Files are read whole up to a bound; a pipe or a device, which may never end, is
-refused.
+Shown text has no control sequences and no endless length, and can be encoded. Pipes and devices are not read.
 """
 
 from __future__ import annotations

@@ -86,10 +86,10 @@ class _Timer:
 
 
 class Timers:
-    """Repeating timers. One that fell behind runs once and goes on in step: it never runs in a burst.
+    """Repeating timers; one that fell behind runs once and goes on in step.
 
-    All timers of a process are due at whole multiples of their interval after `phase_ns`, so that those that fall
-    together cost one waking; each process has a phase of its own, so that not all wake at once.
+    They are due at multiples of their interval after `phase_ns`, so that those that fall together cost one waking; each
+    process has a phase of its own, so that not all wake at once.
     """
 
     def __init__(self, phase_ns: int = 0) -> None:
@@ -141,10 +141,7 @@ FrameHandler = Callable[[Frame], None]
 
 
 class Daemon:
-    """A process of the stack: sockets, timers, heartbeat, clean stop; subclasses override the hooks.
-
-    All hooks are called in the thread of the loop.
-    """
+    """A process of the stack: sockets, timers, heartbeat, clean stop. Hooks are called in the thread of the loop."""
 
     def __init__(self, name: str, config: RunConfig) -> None:
         self.name = name
@@ -349,10 +346,7 @@ class Daemon:
         self._later.append(work)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Do this when the next message has come, or none for a millisecond: work just begun has the cores.
-
-        Work that must keep an order with it calls `run_soon` first.
-        """
+        """Do this with the next message, or after a millisecond. Ordered work calls `run_soon` first."""
         self._soon.append(work)
 
     def run_soon(self) -> None:

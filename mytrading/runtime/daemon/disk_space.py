@@ -43,10 +43,7 @@ def is_used_up(config: RunConfig) -> bool:
 
 
 def is_full(error: BaseException, config: RunConfig) -> bool:
-    """True if a disk without room is the cause of an error, whatever exception was made of it.
-
-    SQLite reports it only of a commit; of its other files it reports that they cannot be read, written or opened.
-    """
+    """True if a full disk caused an error; SQLite reports it as files that cannot be read, written or opened, too."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:

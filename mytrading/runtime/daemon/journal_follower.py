@@ -34,10 +34,7 @@ class _Followed(NamedTuple):
 
 
 class UnexpectedFrames:
-    """Frames of writers that are not followed: counted, and logged at most once a minute for each writer.
-
-    `log(stream, writer, count)` gets the number of frames since it was called last.
-    """
+    """Frames of writers that are not followed, counted; `log(stream, writer, count)` at most once a minute for each."""
 
     def __init__(self, log: Callable[[str, str, int], None]) -> None:
         self._log = log

@@ -1,7 +1,6 @@
 """Files that an operator edits while the stack runs: read again when they change, and taken as a whole.
 
-An edit that cannot be read changes nothing and is an alert until the file is in order; the content read before holds,
-also over a restart.
+An edit that cannot be read is an alert; the content accepted before holds, also over a restart.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Lock-step in a daemon: it reports its progress on `status`, and the simulator waits until nothing is under way.
-
-Every daemon counts the messages it has sent and handled, at the end of a turn of its loop. Where the two ends of every
-stream agree and nobody waits for anything, nothing can happen before the market moves.
-"""
+"""Lock-step in a daemon: it reports its messages sent and handled; the simulator waits until none is under way."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """A daemon around a pure machine: it takes messages, decides, journals and sends.
 
 For each input: `apply` it, `decide` on it, commit input and decisions in one transaction, `act` on the decisions,
-send and `apply` them. Nothing is sent before the commit returns. A start replays the journal, or rebuilds it from the
-journals of others; recovery applies rows and decides nothing again.
+send and `apply` them. A start replays the journal, or rebuilds it from those of others, and decides nothing again.
 """
 
 from __future__ import annotations
@@ -210,16 +209,10 @@ class MachineDaemon(Daemon):
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """Make ready for `act` while the disk takes a durable decision, without sending or deciding anything.
-
-        Not called for all decisions; those that the disk did not take are never acted on.
-        """
+        """Prepare `act` while the disk takes a durable decision, which may still fail. Not always called."""
 
     def act(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """Begin calls to the broker, right after the commit, before anything else.
-
-        True if it began something: the rows are sent a moment later, so that readers do not wake in its way.
-        """
+        """Begin calls to the broker right after the commit; true if it began some: rows are then sent later."""
         return False
 
     def effects(self, rows: Sequence[Any]) -> None:
@@ -232,10 +225,7 @@ class MachineDaemon(Daemon):
     # start
 
     def setup(self) -> None:
-        """Open and replay the journal, connect the written streams, note the start of this run.
-
-        Raises `JournalSetAside` when the journal cannot be read: it is moved, and the next start begins on the rest.
-        """
+        """Open and replay the journal, connect the written streams, note this run; raises `JournalSetAside`."""
         self.open_journal()
         self._day_ends = 0
         for name, stream in STREAMS.items():

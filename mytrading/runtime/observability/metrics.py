@@ -1,7 +1,6 @@
 """Durations of operations: `get_performance_monitor()` counts, daemons leave snapshots, `mytrading perf` merges them.
 
-One monitor a process, one histogram a component and operation. A record costs about a microsecond and takes no lock:
-a daemon's operations are timed on its own thread.
+A record costs about a microsecond and takes no lock: a daemon's operations are timed on its own thread.
 """
 
 from __future__ import annotations
@@ -102,10 +101,7 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
 
 
 class MetricsSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One process at one moment; `taken_at` is wall time in seconds.
-
-    `recent_rate` is operations a second over the last five minutes, or since the start.
-    """
+    """One process at `taken_at` (wall, seconds); `recent_rate` is operations a second over five minutes."""
 
     process: str
     pid: int
@@ -162,8 +158,7 @@ class Histogram:
 class PerformanceMonitor:
     """Counts and times by component and operation.
 
-    `metrics_dir` is where a process that measured nothing itself looks for the running stack's snapshots; without it
-    the latest state folder is searched when a report is asked for.
+    A process that measured nothing reports the snapshots in `metrics_dir`, by default those of the latest state folder.
     """
 
     def __init__(self, metrics_dir: Path | None = None) -> None:
@@ -214,10 +209,7 @@ class PerformanceMonitor:
         )
 
     def write_snapshot(self, path: Path, process: str = "") -> None:
-        """Replace the snapshot file of this process in one step; `process` defaults to the file's name.
-
-        Where the disk takes none the one before it stays.
-        """
+        """Replace the snapshot file of this process in one step; where the disk takes none the one before stays."""
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -334,10 +326,7 @@ def _top(figures: dict[str, dict[str, float]], key: str) -> list[dict[str, Any]]
 
 
 def write_performance(name: str, monitor: PerformanceMonitor, handlers: Histogram | None = None) -> None:
-    """Write a line `operation.measured` for each operation, and one for the messages `name` handled if it counts them.
-
-    Milliseconds, except for `count` and `errors`.
-    """
+    """Log `operation.measured` for each operation and the messages `name` handled, if counted; times in ms."""
     log = performance_logger()
     messages = (handlers.snapshot(name, "message"),) if handlers is not None else ()
     for operation in (*monitor.snapshot().operations, *messages):

@@ -1,8 +1,7 @@
 """Placing calls that routers of this machine have begun, noted in memory that outlives a killed process.
 
-An order is journaled as submitted before its call is made; a router that dies between the two leaves an order that
-looks as if it were out. Each call is noted the moment before its first byte leaves, so that a successor knows which
-calls never began. After a boot nothing is known: the memory may have been lost and the calls not.
+A router that dies between the row of an order and its call leaves an order that looks as if it were out; its successor
+knows by these notes which calls never began. After a boot nothing is known: the notes may be lost and the calls not.
 """
 
 from __future__ import annotations

@@ -57,10 +57,7 @@ class Lost(msgspec.Struct, frozen=True):
 
 
 class FoundRows(NamedTuple):
-    """What the journals of others hold, in the order of machine time: `copies` of our rows, and rows of those we read.
-
-    `cursors` say where the streams that we read end.
-    """
+    """Rows in the journals of others by machine time: `copies` of ours, and rows we read, which end at `cursors`."""
 
     entries: list[Entry]
     copies: int
@@ -134,10 +131,7 @@ def _readable(path: Path) -> Iterator[Row]:
 def gather(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
 ) -> FoundRows:
-    """Rows of ours above `kept` as their readers hold them, and rows above `cursors` of those we read.
-
-    Of earlier days than `day` nothing is looked at: what mattered of them was carried over by whoever kept it.
-    """
+    """Rows of ours above `kept` as their readers hold them, rows above `cursors` of those we read, from `day` on."""
     copies: list[Entry] = []
     read: list[Entry] = []
     ends: dict[tuple[str, str], Cursor] = {}

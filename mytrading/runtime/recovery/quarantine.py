@@ -16,10 +16,7 @@ CODES = ("UPSTREAM_UNREADABLE", "UPSTREAM_LOST_ROWS", "JOURNAL_TAIL_LOST", "JOUR
 
 
 class Quarantine:
-    """The quarantines of one daemon. `notes` are those of its heartbeat; `record` journals rows; `now` is market time.
-
-    `halted` announces that this daemon is not ready.
-    """
+    """Quarantines of one daemon: `notes` of its heartbeat, `record` journals rows, `halted` reports unreadiness."""
 
     def __init__(
         self,
@@ -42,10 +39,7 @@ class Quarantine:
         return tuple(self._active.values())
 
     def begin(self, writer: str, code: str, problem: str) -> None:
-        """Put a writer in quarantine: journaled, shown in the heartbeat, alerted with `code`.
-
-        The heartbeat goes first, so that a reader of the alert finds entries halted.
-        """
+        """Quarantine a writer: journaled, in the heartbeat, then alerted with `code`: readers see entries halted."""
         row = Doubted(whom=writer, code=code, problem=problem, at_ns=self._now())
         self.restore(row)
         self._record([row])

@@ -1,7 +1,6 @@
 """ZeroMQ ends of the streams: PUB and SUB, PUSH and PULL, one frame a message, never blocking.
 
-A socket is used by the thread that made it. A message that a full queue refuses is counted; its reader finds it in the
-journal, or has the next level.
+A socket is used by the thread that made it. Messages that a full queue refuses are counted.
 """
 
 from __future__ import annotations

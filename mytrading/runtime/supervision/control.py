@@ -98,10 +98,7 @@ def holders(config: RunConfig) -> dict[str, int]:
 
 
 def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
-    """The environment of supervisor and its programs: this process's without secrets, and the places of the run.
-
-    The one secret it holds is the key of this run.
-    """
+    """The environment of supervisor and its programs: no secrets but the key of the run, and the places of the run."""
     kept = {
         name: value
         for name, value in os.environ.items()

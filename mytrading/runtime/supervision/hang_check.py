@@ -1,7 +1,6 @@
-"""Hang checks: a process that sends no heartbeat for too long is killed, so that supervisor starts it again.
+"""Hang checks: a process without a heartbeat for too long is killed, waits for a core left out.
 
-Time in which it was ready to run and had no core does not count. Nothing is judged after a stall of the watching
-process itself, when all heartbeats look late.
+Nothing is judged after a stall of the watching process itself, when all heartbeats look late.
 """
 
 from __future__ import annotations

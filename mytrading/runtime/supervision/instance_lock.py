@@ -87,8 +87,7 @@ def holder(path: Path) -> str | None:
 def end_forks(path: Path, module: str) -> list[int]:
     """Kill forks of an earlier holder: processes that run `module` with this lock file open; returns the pids.
 
-    They would keep connections open that nobody reads. To be called by the holder, or when there is none. Without
-    `/proc` it finds nothing.
+    To be called by the holder, or when there is none. Without `/proc` it finds nothing.
     """
     file, forks = path.resolve(), list[int]()
     for entry in Path("/proc").glob("[0-9]*"):

@@ -33,10 +33,7 @@ _SECOND_WAIT_S = 0.25
 
 
 class _Process(Subprocess):  # type: ignore[misc]
-    """A program whose unexpected ends are counted: restarted at once, then ever later, after the fifth no more.
-
-    An end because the lock was taken (its predecessor may still be ending) or the disk full does not count.
-    """
+    """A program whose unexpected ends are counted: restarted at once, then ever later, after the fifth no more."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
@@ -120,10 +117,7 @@ class _Quiet:
 
 
 def _keep_logging() -> None:
-    """Keep supervisor alive when a log cannot be written.
-
-    Its handlers print their errors, and a console that is to be rotated is opened outside of what they catch.
-    """
+    """Keep supervisor alive when a log cannot be written: its handlers print errors, and rotation may raise."""
     sys.stdout, sys.stderr = _Quiet(sys.stdout), _Quiet(sys.stderr)
     rotate = loggers.RotatingFileHandler.doRollover
 
