@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mytrading.config.key_vault import key_environment, open_vault
-from mytrading.config.market_files import risk_tables
 from mytrading.config.problems import ConfigurationError, hint, name_key, nearest
 from mytrading.config.sections import MessagingSettings, OpenAlgoSettings
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
-from mytrading.config.sources import Value
+from mytrading.config.sources import Value, parse_toml
 from mytrading.config.strategies import StrategyConfig, risk_problems
 from mytrading.config.symbols import UnknownSymbol, exchange_of, kind_of
+from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, share_word
+from mytrading.core.calendar import Calendar
+from mytrading.core.calendar.calendar_file import CalendarError
+from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.live_gate import confirmed
 from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
 from mytrading.core.risk.protection.hedges import cover_of_rules
@@ -22,6 +26,7 @@ from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import AccountRole, ProcessRules, StopPlan, TradeKind, TradeRule
 from mytrading.messages.streams import STREAMS, Pattern
 
+_T = TypeVar("_T")
 INDEX_ITSELF = "is an index, which cannot be bought"
 """Why a strategy cannot trade the index that it watches."""
 
@@ -342,6 +347,51 @@ def _profile_problems(
         if sizing != FIXED:
             origin = settings.origin(f"strategies.{name}.sizing")
             yield f'{label}: all legs are sized by {sizing} ({origin}); expected sizing = "fixed" or lots'
+
+
+# files about the market, judged by the readers of the daemons
+
+
+def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
+    """Problems of the files that a stack reads; `exchanges` are those that the calendar must list."""
+    problems: list[str] = []
+    calendar = _read(home, "calendar", Calendar.from_dict, problems)
+    problems += [
+        f"config/calendar.toml: expected a table [exchanges.{name}], since ENABLED_EXCHANGES names {name}; found none"
+        for name in exchanges
+        if calendar is not None and name not in calendar.exchanges
+    ]
+    _read(home, "instruments", ContractFacts.from_dict, problems)
+    _read(home, "risk", RiskTables.from_dict, problems)
+    return problems
+
+
+def fee_file_problems(home: Path) -> list[str]:
+    """Problems of `config/fees.toml`, which backtests read and no stack."""
+    problems: list[str] = []
+    _read(home, "fees", FeeSchedule.from_dict, problems)
+    return problems
+
+
+def risk_tables(home: Path) -> RiskTables | None:
+    """The tables of `config/risk.toml`; None where it cannot be read, which `market_file_problems` reports."""
+    return _read(home, "risk", RiskTables.from_dict, [])
+
+
+def _read(home: Path, name: str, make: Callable[[dict[str, Any]], _T], problems: list[str]) -> _T | None:
+    path = home / "config" / f"{name}.toml"
+    if not path.exists():
+        problems.append(
+            f"{path.relative_to(home)}: expected the file that comes with the program, found none; restore it"
+        )
+    elif (found := parse_toml(path, home, problems)) is not None:
+        try:
+            return make(found[1])
+        except CalendarError as error:
+            problems += error.problems
+        except ValueError as error:
+            problems += str(error).splitlines()
+    return None
 
 
 # ports

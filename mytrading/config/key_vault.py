@@ -45,7 +45,6 @@ class Vault:
             ) from None
 
     def seal(self, secret: str) -> str:
-        """The token that stands for a secret in a file."""
         return self._fernet.encrypt(secret.encode()).decode()
 
     def open(self, token: str, account: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,19 +12,18 @@ from pydantic import ValidationError
 
 from mytrading.config import cross_checks
 from mytrading.config.accounts import AccountConfig, read_accounts
-from mytrading.config.env_variables import (
+from mytrading.config.leg_plan import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
+from mytrading.config.problems import ConfigurationError, expected_of, hint, name_key, nearest, problem_of
+from mytrading.config.sections import (
     LIKELY_PREFIXES,
     OWN_PREFIXES,
     REMOVED_KEYS,
     RENAMED,
+    SECTIONS,
     STRATEGY_PATH,
     UNUSED,
     VARIABLES,
 )
-from mytrading.config.leg_plan import OWN_KEYS, LegPlanConfig, check_symbols, clamped_strikes, read_plan
-from mytrading.config.market_files import market_file_problems
-from mytrading.config.problems import ConfigurationError, expected_of, hint, name_key, nearest, problem_of
-from mytrading.config.sections import SECTIONS
 from mytrading.config.settings import TradingSettings
 from mytrading.config.sources import (
     Profile,
@@ -94,7 +93,8 @@ class _Loader:
         self._strategies: dict[str, dict[str, Value]] = {key: {} for key in self._known}
         self._symbols: dict[str, Value] = {}
         self._accounts: tuple[AccountConfig, ...] = ()
-        self._overruled = _Overruled(profile.name)
+        self._overruled: list[tuple[Value, Value]] = []
+        """Values of files with the other values of the profile that replace them."""
         self._unused: list[str] = []
         self._plans: dict[str, LegPlanConfig] = {}
 
@@ -161,14 +161,18 @@ class _Loader:
         origin = f"profile {self.profile.name}"
         for path, raw in self.profile.settings.items():
             value = Value(raw, path, origin)
-            self._overruled.note(self._values.get(path), value)
+            self._overrule(self._values.get(path), value)
             self._values[path] = value
         for name, settings in self.profile.strategies.items():
             for word, raw in settings.items():
                 if name_key(name) in self._known:
                     value = Value(raw, f"{name}.{word}", origin)
-                    self._overruled.note(self._strategies[name_key(name)].get(word), value)
+                    self._overrule(self._strategies[name_key(name)].get(word), value)
                     self._set_strategy(name_key(name), word, value)
+
+    def _overrule(self, written: Value | None, value: Value) -> None:
+        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
+            self._overruled.append((written, value))
 
     def apply_variables(self, values: Mapping[str, Value], from_file: bool) -> None:
         given: dict[str, Value] = {}
@@ -262,9 +266,8 @@ class _Loader:
         strategies = self._build_strategies(sections)
         for name, plan in self._plans.items():
             self.problems += check_symbols(plan, symbols, self._known[name_key(name)].file)
-        self.problems += market_file_problems(self.home, sections["data"].exchanges)
-        running = [value for item in strategies for value in self._strategies[name_key(item.name)].values()]
-        self.warnings += self._overruled.warnings([*self._values.values(), *running])
+        self.problems += cross_checks.market_file_problems(self.home, sections["data"].exchanges)
+        self._warn_of_overruled(strategies)
         if self.problems:
             raise ConfigurationError(*self.problems)
         own_origins = {
@@ -289,6 +292,20 @@ class _Loader:
         if checked and (problems := cross_checks.contradictions(settings)):
             raise ConfigurationError(*problems)
         return settings
+
+    def _warn_of_overruled(self, strategies: Sequence[StrategyConfig]) -> None:
+        """Name values of files that the profile replaces, unless a later source sets them again."""
+        own = (value for item in strategies for value in self._strategies[name_key(item.name)].values())
+        in_force = {id(value) for value in (*self._values.values(), *own)}
+        files: dict[str, list[str]] = {}
+        for written, value in self._overruled:
+            if id(value) in in_force:
+                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
+        self.warnings += [
+            f"profile {self.profile.name} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
+            "of the environment beat it"
+            for file, shown in files.items()
+        ]
 
     def _build_symbols(self) -> SymbolConfig:
         names = {key.upper(): value.raw for key, value in self._symbols.items()}
@@ -354,31 +371,6 @@ class _Loader:
 
 def _removed(path: str, value: Value) -> str:
     return f"{value.where}: this setting is gone, remove it: {REMOVED_KEYS[path]}"
-
-
-class _Overruled:
-    """Values of files that the profile replaces, for a warning where the profile's value is in force."""
-
-    def __init__(self, profile: str) -> None:
-        self._profile = profile
-        self._pairs: list[tuple[Value, Value]] = []
-
-    def note(self, written: Value | None, value: Value) -> None:
-        """Note that the profile's `value` replaces what a file says, if the two differ."""
-        if written is not None and _plain_text(written.raw) != _plain_text(value.raw):
-            self._pairs.append((written, value))
-
-    def warnings(self, counting: Sequence[Value]) -> Iterator[str]:
-        """A line for each file, without settings that a later source sets again; `counting` are the values in force."""
-        files: dict[str, list[str]] = {}
-        for written, value in self._pairs:
-            if any(value is other for other in counting):
-                files.setdefault(written.origin.partition(":")[0], []).append(f"{written.label} ({value.raw})")
-        for file, shown in files.items():
-            yield (
-                f"profile {self._profile} sets these itself, whatever {file} says: {', '.join(shown)}; variables "
-                "of the environment beat it"
-            )
 
 
 def _plain_text(raw: object) -> str:

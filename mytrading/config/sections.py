@@ -1,4 +1,7 @@
-"""The sections of settings.toml: those of the run file, extended by settings that no daemon reads."""
+"""The sections of settings.toml, those of the run file extended by settings that no daemon reads, and the variables.
+
+Variables, documents and validation derive from `SECTIONS`.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,13 @@ import shlex
 import shutil
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from pydantic import SecretStr
 
 from mytrading.config.symbols import EXCHANGES
+from mytrading.config.validation import declarations
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import TIMEFRAMES
 from mytrading.messages.run_settings import (
@@ -73,12 +77,8 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     name: Annotated[str, setting("SYSTEM_NAME", "shown by `status` and above the live screen")] = "MyTrading"
     mode: Annotated[Mode, setting("TRADING_MODE", "paper, dry_run, or live behind the two settings below")] = Mode.PAPER
-    enable_trade_execution: Annotated[
-        bool, setting("ENABLE_TRADE_EXECUTION", "live trading needs true; paper needs nothing")
-    ] = False
-    live_confirm: Annotated[
-        str, setting("LIVE_CONFIRM", "live trading needs the accounts that take orders named here")
-    ] = ""
+    enable_trade_execution: Annotated[bool, setting("ENABLE_TRADE_EXECUTION", "live trading needs true")] = False
+    live_confirm: Annotated[str, setting("LIVE_CONFIRM", "live trading needs the order accounts named here")] = ""
     paper_venue: Annotated[
         Literal["openalgo", "simulator"],
         setting(
@@ -90,7 +90,7 @@ class SystemSettings(msgspec.Struct, frozen=True, kw_only=True):
         "SMA_Crossover",
     )
     enabled_rules: Annotated[
-        tuple[str, ...], setting("ENABLED_RULES", "your own rules in strategies/rules/, which can only deny")
+        tuple[str, ...], setting("ENABLED_RULES", "own rules in strategies/rules/; they only deny")
     ] = ()
     enable_strategy_engine: Annotated[bool, setting("ENABLE_STRATEGY_ENGINE", "false runs no strategy")] = True
     debug: Annotated[bool, setting("DEBUG_MODE", "true means LOG_LEVEL=DEBUG where that is not set")] = False
@@ -108,9 +108,7 @@ class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
     account: Annotated[
         str, setting("OPENALGO_ACCOUNT", "the account's name in journals and on screens", pattern=r"^[A-Za-z0-9_-]+$")
     ] = "main"
-    max_concurrent_requests: Annotated[
-        int, setting("MAX_CONCURRENT_REQUESTS", "bounds the four order workers", ge=1)
-    ] = 10
+    max_concurrent_requests: Annotated[int, setting("MAX_CONCURRENT_REQUESTS", "bounds four order workers", ge=1)] = 10
     order_book_seconds: Annotated[
         float,
         setting(
@@ -125,20 +123,16 @@ class OpenAlgoSettings(ServerRules, frozen=True, kw_only=True):
 class MessagingSettings(Messaging, frozen=True, kw_only=True):
     """How daemons reach each other. Ports count only with transport tcp, which `insecure` has to allow."""
 
-    insecure: Annotated[
-        bool, setting("MYTRADING_TRANSPORT_INSECURE", "yes allows tcp, where every local user can order")
-    ] = False
+    insecure: Annotated[bool, setting("MYTRADING_TRANSPORT_INSECURE", "allows tcp: every local user can order")] = False
     base_port: Annotated[
         int, setting("ZMQ_BASE_PORT", "transport tcp only; OpenAlgo itself binds 5555", ge=1024, le=65000)
     ] = 5600
     market_data_port: Annotated[
-        int, setting("ZMQ_MARKET_DATA_PORT", "transport tcp only; 0: from the base port", **_PORT)
+        int, setting("ZMQ_MARKET_DATA_PORT", "transport tcp; 0: from the base port", **_PORT)
     ] = 0
     strategy_signals_port: Annotated[int, setting("ZMQ_STRATEGY_SIGNALS_PORT", "transport tcp only", **_PORT)] = 0
     trade_commands_port: Annotated[int, setting("ZMQ_TRADE_COMMANDS_PORT", "transport tcp only", **_PORT)] = 0
-    system_status_port: Annotated[
-        int, setting("ZMQ_SYSTEM_STATUS_PORT", "transport tcp only; first of seven", **_PORT)
-    ] = 0
+    system_status_port: Annotated[int, setting("ZMQ_SYSTEM_STATUS_PORT", "transport tcp; first of seven", **_PORT)] = 0
 
 
 class DataSettings(DataRules, frozen=True, kw_only=True):
@@ -186,7 +180,7 @@ class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
     iv_sessions: Annotated[int, setting("BACKTEST_IV_SESSIONS", "days of the realised one", ge=1, le=500)] = 20
     iv_factor: Annotated[float, setting("BACKTEST_IV_FACTOR", "times the realised one", ge=0.1, le=10)] = 1.0
     iv_least_sessions: Annotated[
-        int, setting("BACKTEST_IV_LEAST_SESSIONS", "before them config/instruments.toml's", ge=1, le=500)
+        int, setting("BACKTEST_IV_LEAST_SESSIONS", "fewer: instruments.toml's", ge=1, le=500)
     ] = 5
     skew: Annotated[float, setting("BACKTEST_SKEW", ge=-0.5, le=0.5)] = -0.12
     smile: Annotated[float, setting("BACKTEST_SMILE", ge=0, le=0.5)] = 0.05
@@ -194,9 +188,7 @@ class BacktestSettings(msgspec.Struct, frozen=True, kw_only=True):
     near_days: Annotated[float, setting("BACKTEST_NEAR_DAYS", gt=0)] = 10.0
     carry: Annotated[float, setting("BACKTEST_CARRY", "a year, from spot to forward", ge=-0.2, le=0.5)] = 0.065
     rate: Annotated[float, setting("BACKTEST_RATE", "a year, discounts", ge=-0.2, le=0.5)] = 0.065
-    spread_ticks: Annotated[
-        float, setting("BACKTEST_SPREAD_TICKS", "half of bid to ask, at the money", ge=0, le=1000)
-    ] = 2.0
+    spread_ticks: Annotated[float, setting("BACKTEST_SPREAD_TICKS", "half of bid to ask, ATM", ge=0, le=1000)] = 2.0
     wing_ticks: Annotated[float, setting("BACKTEST_WING_TICKS", "more of it a deviation", ge=0, le=1000)] = 1.0
     settle_minutes: Annotated[int, setting("BACKTEST_SETTLE_MINUTES", "of closes, at an expiry", ge=1, le=400)] = 30
     bhavcopy: Annotated[
@@ -221,3 +213,155 @@ SECTIONS: Mapping[str, type[msgspec.Struct]] = MappingProxyType(
     }
 )
 """The tables of settings.toml."""
+
+# environment variables
+
+STRATEGY_PATH = "STRATEGY:"
+
+
+class Variable(NamedTuple):
+    """`path` is a dotted setting, `STRATEGY:NAME.PARAMETER`, or empty; one that is `outside` cannot stand in `.env`."""
+
+    name: str
+    group: str
+    path: str = ""
+    note: str = ""
+    default: str = ""
+    outside: bool = False
+
+
+_GROUPS = {
+    "system": "System",
+    "openalgo": "Server",
+    "messaging": "Streams between the processes",
+    "data": "Instruments and data",
+    "risk": "Risk",
+    "rates": "Order rates",
+    "logging": "Logging",
+    "alerts": "Alerts",
+    "simulator": "Simulator",
+    "process": "Processes",
+    "backtest": "Backtests",
+}
+_BUILT_IN = "Parameters of the built-in strategies"
+_PROGRAM = "Keys and folders"
+
+_BESIDES = (
+    Variable("SMA_FAST_PERIOD", _BUILT_IN, f"{STRATEGY_PATH}SMA_Crossover.fast_period", default="20"),
+    Variable("SMA_SLOW_PERIOD", _BUILT_IN, f"{STRATEGY_PATH}SMA_Crossover.slow_period", default="50"),
+    Variable("RSI_PERIOD", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.period", default="14"),
+    Variable("RSI_OVERSOLD", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.oversold", default="30"),
+    Variable("RSI_OVERBOUGHT", _BUILT_IN, f"{STRATEGY_PATH}RSI_MeanReversion.overbought", default="70"),
+    Variable("MYTRADING_KEY", _PROGRAM, "", "secret: opens the keys of config/accounts.toml; NEW,OLD while rotating"),
+    Variable(
+        "MYTRADING_KEY_FILE",
+        _PROGRAM,
+        "",
+        "the file with that key; default: mytrading/key in the XDG configuration folder",
+    ),
+    Variable("MYTRADING_RUN_KEY", _PROGRAM, "", "set by the orchestrator: opens the API keys of the run file"),
+    Variable(
+        "MYTRADING_HOME", _PROGRAM, "", "the project folder; default: nearest parent with supervisord.conf", "", True
+    ),
+    Variable("MYTRADING_STATE_DIR", _PROGRAM, "", "a folder a profile of journals and books; default: XDG's", "", True),
+    Variable("MYTRADING_RUN", _PROGRAM, "", "set by the orchestrator: the run file a daemon starts from", "", True),
+    Variable("MYTRADING_TEST_DATA", _PROGRAM, "", "a folder with real market files for the tests", "", True),
+    Variable(
+        "MYTRADING_TEST_PATIENCE", _PROGRAM, "", "how many times as long the tests wait; `make test` takes 3", "", True
+    ),
+)
+"""Variables that are no settings of settings.toml."""
+
+
+def _table() -> dict[str, Variable]:
+    found: dict[str, Variable] = {}
+    for section, kind in SECTIONS.items():
+        for field, declared in declarations(kind).items():
+            path, group = f"{section}.{field}", _GROUPS[section]
+            if declared.variable:
+                found[declared.variable] = Variable(declared.variable, group, path, declared.note)
+            if declared.alias:
+                found[declared.alias] = Variable(declared.alias, group, path, f"the same as {declared.variable}")
+    return found | {row.name: row for row in _BESIDES}
+
+
+VARIABLES: dict[str, Variable] = _table()
+
+RENAMED = {
+    "ENABLE_CONSOLE_LOGGING": "CONSOLE_LOGGING_ENABLED",
+    "ENABLE_FILE_LOGGING": "FILE_LOGGING_ENABLED",
+    "LOG_DIR": "LOG_DIRECTORY",
+    "LOG_ROTATION": "LOG_MAX_FILE_SIZE",
+    "LOG_RETENTION": "LOG_RETENTION_DAYS",
+}
+"""Second names of settings, which counted until 0.2.0: refused in `.env`, warned of in the environment."""
+
+_UNUSED = {
+    "no setting: there are no web sessions to sign": "SECRET_KEY",
+    "no setting: there are no web sessions to keep": "SESSION_TYPE",
+    "no setting: nothing here runs in Flask; LOG_LEVEL says how much is logged": "FLASK_ENV",
+    "no setting: processes talk over ZeroMQ, and what they keep is in MYTRADING_STATE_DIR": "REDIS_URL",
+    "set MYTRADING_KEY or MYTRADING_KEY_FILE: it opens the API keys of config/accounts.toml": "ENCRYPTION_KEY",
+    "set MAX_ORDERS_PER_SECOND; the server's own limit stands in its own .env": "ORDER_RATE_LIMIT",
+    "no setting: no smart orders are sent": "SMART_ORDER_RATE SMART_ORDER_RATE_LIMIT",
+    "set OPENALGO_API_HOST: where the server is called; its public address is for its own pages": "HOST_SERVER",
+    "set OPENALGO_WS_HOST and OPENALGO_WS_PORT": "WS_URL",
+    "set ORDER_BOOK_SECONDS": "ORDERBOOK_POLL_INTERVAL",
+    "set OPENALGO_PING_SECONDS": "PING_MONITORING_INTERVAL",
+    "set OPENALGO_PING_FAILURES": "PING_MAX_FAILURES",
+    "no setting: lot sizes come from the instruments of the day; STRATEGY_<NAME>_LOTS says how many lots": "LOT_SIZE",
+    "no setting: the version is the package's": "SYSTEM_VERSION",
+    "no setting: one engine runs all strategies": "STRATEGY_CALCULATION_WORKERS",
+    "no setting: quotes always come by WebSocket": "ENABLE_WEBSOCKET",
+    "no setting: `mytrading chain --strikes N` says how many to show; strategies choose by their trade rules": (
+        "NIFTY_ATM_RANGE BANKNIFTY_ATM_RANGE"
+    ),
+    "no setting: strikes and expiries are taken from the instruments of the day": (
+        "NIFTY_STRIKE_STEP BANKNIFTY_STRIKE_STEP OPTIONS_AUTO_DISCOVER_STRIKES OPTIONS_AUTO_DISCOVER_EXPIRIES"
+    ),
+    "no setting: a strategy's trade rule names the expiry: nearest, next, monthly": "NIFTY_EXPIRY",
+    "no setting: sessions stand in config/calendar.toml": "MARKET_OPEN_TIME MARKET_CLOSE_TIME",
+    "no setting: entries are for continuous trading only": "ENABLE_PREMARKET_TRADING ENABLE_POSTMARKET_TRADING",
+    "no setting: files are main.log, trade.log, performance.log and error.log in LOG_DIRECTORY": "LOG_FILENAME",
+    "no setting: the console shows time, level, daemon, event and fields; files hold JSON lines": (
+        "LOG_CONSOLE_FORMAT LOG_FILE_FORMAT"
+    ),
+    "no setting: the operating system places processes on cores": "ENABLE_CPU_AFFINITY CPU_CORES",
+    "no setting: performance.log holds what operations take": "ENABLE_PROFILING",
+    "no setting: every daemon sends a heartbeat each second and the watchdog checks it": (
+        "ENABLE_HEALTH_CHECKS HEALTH_CHECK_INTERVAL"
+    ),
+    "no setting: config/fees.toml holds the costs of backtests; the simulator books none": "PAPER_TRADING_COMMISSION",
+    "no setting: `mytrading backtest STRATEGY` has --from, --to and --costs": (
+        "ENABLE_BACKTESTING BACKTEST_START_DATE BACKTEST_END_DATE"
+    ),
+    "set ALERT_COMMAND, which is run for each alert; messages are not built in": (
+        "TELEGRAM_BOT_TOKEN TELEGRAM_CHAT_IDS SMTP_HOST SMTP_PORT SMTP_USERNAME SMTP_PASSWORD EMAIL_RECIPIENTS"
+    ),
+    "no setting: there is no database; journals and bar store are files in MYTRADING_STATE_DIR": (
+        "DATABASE_URL DATABASE_ENABLED DATABASE_TYPE SQLITE_PATH POSTGRES_HOST POSTGRES_PORT POSTGRES_DATABASE "
+        "POSTGRES_USERNAME POSTGRES_PASSWORD DB_POOL_SIZE DB_MAX_OVERFLOW DB_POOL_TIMEOUT"
+    ),
+}
+
+UNUSED: dict[str, str] = {name: instead for instead, names in _UNUSED.items() for name in names.split()}
+"""Variables of the prototype, of OpenAlgo, AlgoMirror and scripts beside it that nothing here reads: what to set.
+
+In `.env` they are refused, since their author expects something of them; in the environment, where other programs have
+them, they are passed over.
+"""
+
+REMOVED_KEYS: dict[str, str] = {
+    "rates.smart_orders_per_second": "no smart orders are sent",
+    "rates.reads_per_minute": "reads have fixed intervals",
+    "system.enable_websocket": "quotes always come by WebSocket",
+    "simulator.commission": "config/fees.toml holds the costs of backtests; the simulator books none",
+    "strategy.group": "one engine runs all strategies",
+}
+"""Keys of the files that did nothing and are gone, with why; a strategy's are `strategy.…`."""
+
+OWN_PREFIXES = ("STRATEGY_", "ZMQ_", "OPENALGO_", "MYTRADING_", "SMA_", "RSI_")
+"""A variable of the process that begins so and is unknown is a misspelling."""
+
+LIKELY_PREFIXES = ("MAX_", "MIN_", "ENABLE_", "ENABLED_", "DEFAULT_", "TRADING_", "PAPER_", "LOG_", "AVOID_")
+"""One that begins so is a misspelling only if a known name is very near; other programs use these words too."""

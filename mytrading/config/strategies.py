@@ -69,17 +69,16 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
     enabled: Annotated[bool, setting(note="false: it does not run, though ENABLED_STRATEGIES names it")] = True
     symbols: Annotated[tuple[str, ...], setting(note="what it watches", check=_check_symbols)] = ("NIFTY",)
     options: Annotated[
-        str,
-        setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_option_range),
+        str, setting(note="watched besides: options about the last close, say ATM 20 nearest", check=parse_option_range)
     ] = ""
     trade_long: Annotated[str, setting(note="what a long signal trades", check=_trade_check)] = "same"
     trade_short: Annotated[str, setting(note="what a short signal trades", check=_trade_check)] = "same"
-    intraday: Annotated[
-        bool | None, setting(note="closed by the venue's square-off whatever its product; not set: MIS alone")
-    ] = None
-    sizing: Annotated[
-        str, setting(note="fixed, risk (risk_per_trade at the stop), or a profile or grade of config/risk.toml")
-    ] = "fixed"
+    intraday: Annotated[bool | None, setting(note="squared off by the venue, whatever its product; not set: MIS")] = (
+        None
+    )
+    sizing: Annotated[str, setting(note="fixed, risk (risk_per_trade at the stop), profile or grade of risk.toml")] = (
+        "fixed"
+    )
     risk_per_trade: Annotated[float, setting(note="rupees", ge=0)] = 0.0
     max_lots: Annotated[int, setting(note="of a leg; 0: the limit of config/risk.toml alone", ge=0)] = 0
     confidence_scaling: Annotated[bool, setting(note="fewer lots for a signal of less confidence")] = False
@@ -87,11 +86,9 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
         AllocationMode, setting(note="of lots over accounts: equal, proportional to free margin, or custom")
     ] = AllocationMode.EQUAL
     allocation_factors: Annotated[
-        tuple[str, ...], setting(note="of a custom allocation, say second=0.5", check=parse_factors)
+        tuple[str, ...], setting(note="custom allocation, say second=0.5", check=parse_factors)
     ] = ()
-    roll_days: Annotated[
-        int, setting(note="trading days before expiry when held futures move to the next contract", ge=0, le=20)
-    ] = 0
+    roll_days: Annotated[int, setting(note="trading days before expiry; held futures move then", ge=0, le=20)] = 0
     roll_first: Annotated[Literal["far", "near"], setting(note="the leg of a roll that is traded first")] = "far"
     square_off: Annotated[str, setting(note="the older name of risk_square_off_time", read=_day_time)] = ""
     risk_max_loss: Annotated[float, setting(note="rupees of a run", ge=0)] = 0.0

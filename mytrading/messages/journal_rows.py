@@ -108,12 +108,10 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     @property
     def near_owner(self) -> OwnerKey:
-        """Owner of the position that moves."""
         return OwnerKey(self.account, self.near, self.product, self.strategy)
 
     @property
     def far_owner(self) -> OwnerKey:
-        """Owner of the position that it moves to."""
         return OwnerKey(self.account, self.far, self.product, self.strategy)
 
 

@@ -50,7 +50,6 @@ class NetKeyed(msgspec.Struct, frozen=True):
 
     @property
     def net(self: _Net) -> NetKey:
-        """Account, instrument and product."""
         return tuple.__new__(NetKey, (self.account, self.instrument, self.product))
 
 
@@ -59,7 +58,6 @@ class OwnerKeyed(NetKeyed, frozen=True):
 
     @property
     def owner(self: _Owner) -> OwnerKey:
-        """Account, instrument, product and strategy."""
         return tuple.__new__(OwnerKey, (self.account, self.instrument, self.product, self.strategy))
 
 

@@ -340,5 +340,4 @@ VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind 
 
 
 def verb_of(request: msgspec.Struct) -> str:
-    """The verb of a request."""
     return str(type(request).__struct_config__.tag)

@@ -162,8 +162,7 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of a strategy as they are written. Limits of a day (0: none) are over all its accounts."""
 
     timeframes: Annotated[
-        tuple[str, ...],
-        setting(note="the bars it is given; the first of them drives on_data", check=check_timeframes),
+        tuple[str, ...], setting(note="the bars it is given; the first of them drives on_data", check=check_timeframes)
     ] = ("1m",)
     direction: Annotated[Direction, setting(note="which signals count: long, short or both")] = Direction.LONG
     product: Annotated[Product, setting(note="MIS, NRML or CNC; that of the primary account if not set")] = Product.MIS
@@ -174,9 +173,7 @@ class StrategySettings(msgspec.Struct, frozen=True, kw_only=True):
     stop: Annotated[StopPlan, setting(note="broker: an order there; engine: risk watches; none")] = StopPlan.BROKER
     stop_loss_pct: Annotated[float, setting(note="fraction of the entry price; 0: DEFAULT_STOP_LOSS", ge=0, lt=1)] = 0.0
     take_profit_pct: Annotated[float, setting(note="fraction of the entry price; 0: none", ge=0)] = 0.0
-    accounts: Annotated[
-        tuple[str, ...], setting(note="where it trades, in each the same lots; empty: the primary account")
-    ] = ()
+    accounts: Annotated[tuple[str, ...], setting(note="where it trades, each the same lots; empty: the primary")] = ()
     orphan_legs: Annotated[
         OrphanLegs, setting(note="when one of several legs fails: retry and then unwind, unwind, or report")
     ] = OrphanLegs.UNWIND
@@ -330,7 +327,6 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clock_path(self) -> Path:
-        """The market clock's file."""
         return self.state / "clock.json"
 
     @property
@@ -345,17 +341,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bars_dir(self) -> Path:
-        """The feed's bar store."""
         return self.state / "bars"
 
     @property
     def tape_dir(self) -> Path:
-        """The feed's raw tape."""
         return self.state / "tape"
 
     @property
     def lock_dir(self) -> Path:
-        """Pid locks."""
         return self.state / "lock"
 
     def journal_dir(self, daemon: str) -> Path:
@@ -391,7 +384,6 @@ def seal(config: RunConfig) -> RunConfig:
 
 
 def encode_run_config(config: RunConfig) -> bytes:
-    """The bytes of the run file."""
     return msgspec.msgpack.encode(config)
 
 

@@ -66,56 +66,36 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     admits all. Limits of a day and of equity hold for each account; each has its action.
     """
 
-    max_position_size: Annotated[float, setting("MAX_POSITION_SIZE", f"{_MONEY}; held, coming and new", gt=0)] = (
-        100_000.0
-    )
+    max_position_size: Annotated[float, setting("MAX_POSITION_SIZE", f"{_MONEY}; held, coming, new", gt=0)] = 100_000.0
     max_order_size: Annotated[float, setting("MAX_ORDER_SIZE", _MONEY, gt=0)] = 10_000.0
-    min_order_size: Annotated[
-        float, setting("MIN_ORDER_SIZE", "rupees, counted so; not for legs that cover a sold one", ge=0)
-    ] = 100.0
+    min_order_size: Annotated[float, setting("MIN_ORDER_SIZE", "rupees, counted so; not of hedging legs", ge=0)] = 100.0
     max_positions_per_symbol: Annotated[int, setting("MAX_POSITIONS_PER_SYMBOL", ge=1)] = 5
     max_total_positions: Annotated[int, setting("MAX_TOTAL_POSITIONS", ge=1)] = 50
     max_daily_loss: Annotated[float, setting("MAX_DAILY_LOSS", "rupees an account may lose in a day", gt=0)] = 10_000.0
     max_daily_loss_action: Annotated[LimitAction, setting("MAX_DAILY_LOSS_ACTION", _ACTIONS, case="lower")] = (
         LimitAction.NO_ENTRIES
     )
-    max_drawdown: Annotated[
-        float, setting("MAX_DRAWDOWN", "fall of an account's equity below its peak, as a fraction of it", gt=0, lt=1)
-    ] = 0.05
+    max_drawdown: Annotated[float, setting("MAX_DRAWDOWN", "of an account's equity, below its peak", gt=0, lt=1)] = 0.05
     max_drawdown_action: Annotated[LimitAction, setting("MAX_DRAWDOWN_ACTION", _ACTIONS, case="lower")] = (
         LimitAction.HALT
     )
-    r_value: Annotated[
-        float, setting("R_VALUE", "rupees of 1 R where an entry has no stop; else R is its loss at the stop", ge=0)
-    ] = 0.0
-    daily_stop_r: Annotated[
-        float, setting("DAILY_STOP_R", "R an account may lose in a day; 0: no such limit", ge=0)
-    ] = 0.0
-    daily_target_r: Annotated[
-        float, setting("DAILY_TARGET_R", "R after which an account has won enough; 0: no such limit", ge=0)
-    ] = 0.0
+    r_value: Annotated[float, setting("R_VALUE", "rupees of 1 R without a stop; else loss at the stop", ge=0)] = 0.0
+    daily_stop_r: Annotated[float, setting("DAILY_STOP_R", "R an account may lose in a day; 0: no limit", ge=0)] = 0.0
+    daily_target_r: Annotated[float, setting("DAILY_TARGET_R", "R an account may win a day; 0: no limit", ge=0)] = 0.0
     daily_r_action: Annotated[LimitAction, setting("DAILY_R_ACTION", _ACTIONS, case="lower")] = LimitAction.CLOSE_LEGS
-    default_stop_loss: Annotated[
-        float, setting("DEFAULT_STOP_LOSS", "of the price: the stop of shares and futures", gt=0, lt=1)
-    ] = 0.02
+    default_stop_loss: Annotated[float, setting("DEFAULT_STOP_LOSS", "of the price; not of options", gt=0, lt=1)] = 0.02
     default_stop_loss_options: Annotated[
         float, setting("DEFAULT_STOP_LOSS_OPTIONS", "of the premium: the stop of options", gt=0, lt=1)
     ] = 0.25
     stop_limit_buffer: Annotated[
         float, setting("STOP_LIMIT_BUFFER", "of a stop's trigger: how far beyond it its limit lies", gt=0, lt=1)
     ] = 0.01
-    stop_limit_buffer_options: Annotated[
-        float, setting("STOP_LIMIT_BUFFER_OPTIONS", "rupees, for options if that is more", ge=0)
-    ] = 3.0
+    stop_limit_buffer_options: Annotated[float, setting("STOP_LIMIT_BUFFER_OPTIONS", "rupees, if more", ge=0)] = 3.0
     bare_seconds: Annotated[
         float, setting("BARE_SECONDS", "a position without its stop raises an alert, is closed after twice that", gt=0)
     ] = 5.0
-    doubt_seconds: Annotated[
-        float, setting("DOUBT_SECONDS", "the same, while its stop is on its way or of unknown fate", gt=0)
-    ] = 60.0
-    trailing_stop_enabled: Annotated[
-        bool, setting("TRAILING_STOP_ENABLED", "false: no stop of any strategy trails")
-    ] = True
+    doubt_seconds: Annotated[float, setting("DOUBT_SECONDS", "the same; stop on its way or unknown", gt=0)] = 60.0
+    trailing_stop_enabled: Annotated[bool, setting("TRAILING_STOP_ENABLED", "false: no stop trails")] = True
     trailing_stop_distance: Annotated[
         float, setting("TRAILING_STOP_DISTANCE", "of legs that trail without a value", gt=0, lt=1)
     ] = 0.01
@@ -142,12 +122,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
     max_active_orders: Annotated[
         int, setting("MAX_ACTIVE_ORDERS", "working orders of an account beyond which none enter", ge=1)
     ] = 100
-    max_cancels_per_day: Annotated[
-        int, setting("MAX_CANCELS_PER_DAY", "of an account, after which nothing enters", ge=1)
-    ] = 500
-    max_consecutive_losses: Annotated[
-        int, setting("MAX_CONSECUTIVE_LOSSES", "then a strategy pauses; 0: never", ge=0)
-    ] = 0
+    max_cancels_per_day: Annotated[int, setting("MAX_CANCELS_PER_DAY", "of an account; then none enters", ge=1)] = 500
+    max_consecutive_losses: Annotated[int, setting("MAX_CONSECUTIVE_LOSSES", "then it pauses; 0: never", ge=0)] = 0
     loss_pause_minutes: Annotated[int, setting("LOSS_PAUSE_MINUTES", "how long it pauses", ge=1)] = 30
     enabled_exchanges: tuple[str, ...] = ()
     enabled_kinds: tuple[str, ...] = ()
@@ -157,9 +133,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True):
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Section `rates`: the router's budget of calls; the exchange allows ten orders a second."""
 
-    orders_per_second: Annotated[
-        int, setting("MAX_ORDERS_PER_SECOND", "calls to the broker, at most 10", ge=1, le=10)
-    ] = 8
+    orders_per_second: Annotated[int, setting("MAX_ORDERS_PER_SECOND", "order calls, at most 10", ge=1, le=10)] = 8
     entries_per_minute: Annotated[int, setting("MAX_ENTRIES_PER_MINUTE", "signals of a strategy, not legs", ge=1)] = 10
     modifies_per_order: Annotated[
         int, setting("MAX_MODIFIES_PER_ORDER", "then an order is cancelled and placed again", ge=1, le=25)
@@ -179,15 +153,11 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
     history_days: Annotated[
         int, setting("HISTORICAL_DAYS", "calendar days of bars fetched for watched instruments", ge=1, le=3650)
     ] = 30
-    validation: Annotated[bool, setting("ENABLE_DATA_VALIDATION", "judges each price by MAX_PRICE_CHANGE_PERCENT")] = (
-        True
-    )
+    validation: Annotated[bool, setting("ENABLE_DATA_VALIDATION", "checks prices by MAX_PRICE_CHANGE_PERCENT")] = True
     max_price_change_percent: Annotated[
         float, setting("MAX_PRICE_CHANGE_PERCENT", "a jump beyond it needs confirmation", gt=0)
     ] = 10.0
-    max_subscriptions: Annotated[
-        int, setting("MAX_WEBSOCKET_SUBSCRIPTIONS", "further instruments are refused with an alert", ge=1)
-    ] = 3000
+    max_subscriptions: Annotated[int, setting("MAX_WEBSOCKET_SUBSCRIPTIONS", "more are refused: an alert", ge=1)] = 3000
     batch_size: Annotated[int, setting("WEBSOCKET_BATCH_SIZE", "instruments in one subscription request", ge=1)] = 50
     batch_delay: Annotated[float, setting("WEBSOCKET_BATCH_DELAY", "seconds between such requests", ge=0)] = 0.05
     buffer_size: Annotated[
@@ -197,12 +167,8 @@ class DataRules(msgspec.Struct, frozen=True, kw_only=True):
         Literal["ltp", "quote", "depth"],
         setting("FEED_MODE", "ltp, quote or depth: what is subscribed of each instrument", case="lower"),
     ] = "quote"
-    mute_seconds: Annotated[
-        float, setting("FEED_MUTE_SECONDS", "a connection that gives no quote in session is opened again", gt=0)
-    ] = 13.0
-    down_seconds: Annotated[
-        float, setting("FEED_DOWN_SECONDS", "without a connection, until a backup takes over", gt=0)
-    ] = 5.0
+    mute_seconds: Annotated[float, setting("FEED_MUTE_SECONDS", "silence in session, then it reconnects", gt=0)] = 13.0
+    down_seconds: Annotated[float, setting("FEED_DOWN_SECONDS", "no connection, then a backup takes over", gt=0)] = 5.0
     failback_seconds: Annotated[
         float, setting("FEED_FAILBACK_SECONDS", "health of the primary until the feed returns to it", ge=60)
     ] = 300.0
@@ -234,9 +200,7 @@ class Messaging(msgspec.Struct, frozen=True, kw_only=True):
         str,
         setting("ZMQ_BIND_ADDRESS", "transport tcp only; loopback: streams are not encrypted", check=_check_loopback),
     ] = "127.0.0.1"
-    high_water_mark: Annotated[
-        int, setting("ZMQ_HIGH_WATER_MARK", "kept for a slow reader; what exceeds it is dropped", ge=1)
-    ] = 10_000
+    high_water_mark: Annotated[int, setting("ZMQ_HIGH_WATER_MARK", "messages kept for a slow reader", ge=1)] = 10_000
     message_timeout: Annotated[int, setting("ZMQ_MESSAGE_TIMEOUT", "ms, of questions to the gateway", ge=1)] = 5000
     ports: dict[str, int] = {}
 
@@ -340,13 +304,10 @@ class AlertRules(msgspec.Struct, frozen=True, kw_only=True):
     order_latency_ms: Annotated[
         float, setting("MAX_ORDER_LATENCY", "ms of an order call; a longer one raises an alert; 0: never", ge=0)
     ] = 5000.0
-    rejections: Annotated[
-        int, setting("ALERT_REJECTIONS", "rejections of an account's orders that raise an alert; 0: never", ge=0)
-    ] = 5
+    rejections: Annotated[int, setting("ALERT_REJECTIONS", "of an account's orders raise an alert; 0: never", ge=0)] = 5
     rejection_minutes: Annotated[float, setting("ALERT_REJECTION_MINUTES", "within which they are counted", gt=0)] = 5.0
     cooldown_seconds: Annotated[
-        float,
-        setting("ALERT_COOLDOWN", "without another excess until these, or one that comes and goes, end", gt=0),
+        float, setting("ALERT_COOLDOWN", "without another excess until these, or one that comes and goes, end", gt=0)
     ] = 60.0
 
 
@@ -357,12 +318,8 @@ class ServerRules(msgspec.Struct, frozen=True, kw_only=True):
     every `ping_seconds` and are down after `ping_failures` in a row.
     """
 
-    timeout: Annotated[float, setting("OPENALGO_TIMEOUT", "seconds an order call may take; reads have less", gt=0)] = (
-        30.0
-    )
-    max_retries: Annotated[
-        int, setting("OPENALGO_MAX_RETRIES", "tries of one read; a placing call is never repeated", ge=1)
-    ] = 3
+    timeout: Annotated[float, setting("OPENALGO_TIMEOUT", "seconds of an order call; reads have less", gt=0)] = 30.0
+    max_retries: Annotated[int, setting("OPENALGO_MAX_RETRIES", "tries of a read; placing is never repeated", ge=1)] = 3
     retry_delay: Annotated[
         float,
         setting(
@@ -371,9 +328,7 @@ class ServerRules(msgspec.Struct, frozen=True, kw_only=True):
             gt=0,
         ),
     ] = 2.0
-    registered_ips: Annotated[
-        tuple[str, ...], setting("BROKER_REGISTERED_IPS", "addresses the broker takes orders from, for doctor")
-    ] = ()
+    registered_ips: Annotated[tuple[str, ...], setting("BROKER_REGISTERED_IPS", "addresses the broker allows")] = ()
     egress_url: Annotated[
         str,
         setting(

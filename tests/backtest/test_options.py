@@ -21,7 +21,7 @@ from mytrading.backtest.results.report import price_figure, share_tables, write_
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.legs.command import TEMPLATES, text_of
-from mytrading.config.env_variables import VARIABLES, Variable
+from mytrading.config.sections import VARIABLES, Variable
 from mytrading.core.time import ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from tests.kit.backtest_specs import calendar, facts

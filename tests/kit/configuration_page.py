@@ -8,8 +8,7 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, STRATEGY_PATH, UNUSED, VARIABLES, Variable
-from mytrading.config.sections import SECTIONS
+from mytrading.config.sections import REMOVED_KEYS, RENAMED, SECTIONS, STRATEGY_PATH, UNUSED, VARIABLES, Variable
 from mytrading.config.settings import format_value
 from mytrading.config.strategies import StrategyConfig
 from mytrading.config.validation import declarations

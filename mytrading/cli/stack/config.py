@@ -43,7 +43,7 @@ def check(as_json: AsJson = False, profile: Profile = "default") -> None:
     with failures():
         from mytrading.cli.stack.strategy_trial import refusals
         from mytrading.config import ConfigurationError, load_settings, start_problems
-        from mytrading.config.market_files import fee_file_problems
+        from mytrading.config.cross_checks import fee_file_problems
         from mytrading.config.run_config import strategy_run
 
         home = project_home()

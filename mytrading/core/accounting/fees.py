@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from mytrading.core.text.unknown_keys import made_of
+from mytrading.core.text.spelling import made_of
 from mytrading.core.time import day_number
 from mytrading.messages.enums import Product
 from mytrading.messages.instruments import Instrument, InstrumentKind

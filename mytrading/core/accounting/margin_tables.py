@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mytrading.core.text.unknown_keys import made_of
+from mytrading.core.text.spelling import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 FIXED, BY_RISK = "fixed", "risk"

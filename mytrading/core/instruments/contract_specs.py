@@ -14,7 +14,7 @@ import msgspec
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.symbology import DERIVATIVE_EXCHANGES, future_symbol, instrument_id, option_symbol
-from mytrading.core.text.unknown_keys import made_of
+from mytrading.core.text.spelling import made_of
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _FUTURES = 3

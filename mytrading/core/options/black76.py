@@ -1,18 +1,13 @@
 """Black's formula (1976) for options on a forward: price, greeks and implied volatility.
 
-An option on a spot price is one on the forward that put-call parity or carry gives. Rates and volatilities are a year
-(0.13 is 13 %), times are years of 365 days, prices are rupees. A price that holds no volatility is answered with NaN
-and a reason, never with a guess.
-
-There is one set of formulas. The functions of one option (`price_one`, `implied_one`, `greeks_one`) run as plain Python
-and load neither numpy's arrays nor numba, so that a daemon may call them; the functions of arrays (`prices`, `implied`,
-`greeks`) compile the same source at their first call.
+Rates and volatilities are a year (0.13 is 13 %), times years of 365 days, prices rupees. A price without a volatility
+gives NaN and a reason. The functions of one option (`price_one` …) are plain Python, those of arrays (`prices` …)
+compile the same source with numba at their first call.
 
 With `low` and `high` the lesser and greater of forward and strike, `s = σ√T`, `h = ln(low/high)/s` and `t = s/2`, an
-option out of the money is worth `low·Φ(h+t) − high·Φ(h−t)` before discounting, a call as a put; one in the money is
-worth its intrinsic value more. The inverse solves for `s` the logarithm of that time value, or, above half of the
-greatest time value `low`, the logarithm of what is missing to it. Steps are Householder's of the third order, kept
-between bounds. The volatility is right to 1e-9 where the time value, and what is missing to `low`, is a tick or more.
+option out of the money is worth `low·Φ(h+t) − high·Φ(h−t)` before discounting. The inverse solves for `s` the logarithm
+of that time value, or, above half of `low`, of what is missing to `low`, by bounded Householder steps of the third
+order. The volatility is right to 1e-9 where the time value, and what is missing to `low`, is a tick or more.
 """
 
 from __future__ import annotations

@@ -162,7 +162,6 @@ class OptionChain:
         return slice(max(centre - around, 0), centre + around + 1)
 
     def spot_price(self) -> float | None:
-        """The last price of the underlying."""
         quote = self._quotes.get(self.spot)
         return quote.ltp if quote is not None and quote.ltp > 0.0 else None
 

@@ -104,7 +104,6 @@ class Watchdog(Daemon):
         self.every(EXPORT_S, self._export, "export")
 
     def teardown(self) -> None:
-        """Stop the alert command."""
         if self._command is not None:
             self._command.stop()
 

@@ -72,5 +72,4 @@ class OverrunGuard:
         return f"{strategy} took {took / 1e9:.1f} s for one call, at most {self._budget_ns / 1e9:g} s: do less per bar"
 
     def close(self) -> None:
-        """Release the memory."""
         self._map.close()

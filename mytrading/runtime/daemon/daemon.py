@@ -17,16 +17,17 @@ from typing import Any
 
 import psutil
 import zmq
+from msgspec import structs
 from zmq.backend import zmq_poll
 
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import Frame
-from mytrading.messages.control import Alert, Heartbeat
+from mytrading.messages.control import Alert, Heartbeat, StepDone
 from mytrading.messages.enums import DaemonState
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.daemon import disk_space
-from mytrading.runtime.daemon.lockstep import Acknowledger, Progress
+from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.host.run_info import is_supervised, supervisor_of_this
 from mytrading.runtime.host.run_key import OPENERS
@@ -35,14 +36,7 @@ from mytrading.runtime.observability.alerts import Alerts
 from mytrading.runtime.observability.logging import get_logger
 from mytrading.runtime.observability.metrics import write_performance
 from mytrading.runtime.streams.endpoints import endpoint_of
-from mytrading.runtime.streams.zmq_streams import (
-    PullSocket,
-    PushSocket,
-    Receiver,
-    Sockets,
-    ZMQPublisher,
-    ZMQSubscriber,
-)
+from mytrading.runtime.streams.zmq_streams import PullSocket, PushSocket, Receiver, Sockets, ZMQPublisher, ZMQSubscriber
 from mytrading.runtime.supervision.instance_lock import InstanceLock, end_forks
 
 
@@ -181,7 +175,7 @@ class Daemon:
         self.status = self._sockets.publisher("status", bound=False)
         self.alerts = Alerts(name, self.clock.now, self._send_alert, config.alert_rules.cooldown_seconds)
         self.lock_step = self.clock.lock_step
-        self._steps = Acknowledger(name, lambda done: self.status.send(step_topic(name), done))
+        self._last_progress: Progress | None = None
 
     # hooks of subclasses
 
@@ -396,7 +390,15 @@ class Daemon:
             self._run_later()
         self.timers.run_due(machine_now())
         if self.lock_step:
-            self._steps.report(self.progress())
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        """In lock-step: send the progress if it changed."""
+        progress = self.progress()
+        if progress != self._last_progress:
+            self._last_progress = progress
+            done = StepDone(daemon=self.name, pid=os.getpid(), **structs.asdict(progress))
+            self.status.send(step_topic(self.name), done)
 
     def _drain(self, receiver: Receiver, handler: FrameHandler, timely: bool = True, most_ns: int = DRAIN_NS) -> None:
         """Handle the frames of a receiver that has at least one."""
@@ -479,7 +481,7 @@ class Daemon:
         )
         self.status.send(self.name, beat)
         self.log.debug("heartbeat.sent", ready=beat.ready, lag_ms=beat.lag_ms, queue=beat.queue_depth, **beat.figures)
-        self._steps.repeat()
+        self._last_progress = None  # sent again in any case: a level, for readers that missed it
         self.on_beat(beat)
         self._lag_ms = 0.0
         if self.config.process.monitoring:

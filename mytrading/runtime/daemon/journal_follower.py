@@ -167,6 +167,5 @@ class JournalFollower:
             self._quarantine.release(None if self._daemon.state is DaemonState.RUNNING else message.at_ns)
 
     def close(self) -> None:
-        """Close the writers' files."""
         for followed in self._followed.values():
             followed.reader.close()

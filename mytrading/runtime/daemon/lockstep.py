@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-
 import msgspec
 
 from mytrading.messages.codec import Header
-from mytrading.messages.control import StepDone
 from mytrading.messages.market import MarketStep
-
-Send = Callable[[StepDone], None]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -21,25 +15,6 @@ class Progress(msgspec.Struct, frozen=True):
     waits: str = ""
     sent: dict[str, int] = {}
     seen: dict[str, int] = {}
-
-
-class Acknowledger:
-    """Sends a daemon's progress whenever it is another than before."""
-
-    def __init__(self, daemon: str, send: Send) -> None:
-        self._daemon = daemon
-        self._send = send
-        self._last: Progress | None = None
-
-    def report(self, progress: Progress) -> None:
-        """Send it if it changed."""
-        if progress != self._last:
-            self._last = progress
-            self._send(StepDone(daemon=self._daemon, pid=os.getpid(), **msgspec.structs.asdict(progress)))
-
-    def repeat(self) -> None:
-        """Send the next one in any case: a level, for readers that missed the last one."""
-        self._last = None
 
 
 class MarketPlace:

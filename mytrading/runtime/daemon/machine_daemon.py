@@ -80,93 +80,6 @@ class Machine(Protocol):
         """It is this machine time now: what is applied and decided next happens at it."""
 
 
-class Startup:
-    """One start of a machine daemon. `open_journal` first, then `note_lost_rows`, then `rebuild`."""
-
-    def __init__(self, daemon: MachineDaemon) -> None:
-        self._daemon = daemon
-        self._learnt = 0
-        self._rebuilt: JournalRebuilt | None = None
-
-    def open_journal(self) -> Journal:
-        """Open and replay the journal. A damaged one is moved aside: `JournalSetAside`."""
-        daemon = self._daemon
-        folder, day = daemon.config.journal_dir(daemon.name), iso_day(daemon.clock.now())
-        try:
-            journal = Journal(folder, daemon.name, day, daemon.config.process.journal_reserve_bytes)
-            daemon.journal = journal
-            found = replay(journal, daemon.decode, self._learn)
-        except JournalUnavailable:
-            raise
-        except JournalDamaged as error:
-            raise set_aside(folder, str(error)) from error
-        daemon.notes.pop(RECOVERING, None)
-        daemon.follower.cursors, self._rebuilt = found.cursors, found.rebuilt
-        for alert in found.alerts:
-            daemon.alerts.restore(alert)
-        for row in found.quarantines:
-            daemon.quarantine.restore(row)
-        return journal
-
-    def _learn(self, message: Any) -> None:
-        """Apply one row of the replay; a long replay reports its progress."""
-        daemon = self._daemon
-        daemon.machine.apply(message)
-        if type(message) is FileTaken:
-            daemon.files[message.name] = message.text
-        self._learnt += 1
-        if self._learnt % STILL_HERE_ROWS == 0:
-            daemon.notes[RECOVERING] = f"{self._learnt:,} of {daemon.journal.unread:,} rows read"
-            daemon.still_here()
-
-    def note_lost_rows(self) -> None:
-        """Record that the journal was set aside, or that a reader has read further than it reaches."""
-        daemon = self._daemon
-        note, kept = lost(daemon.journal.folder), daemon.written()
-        if note is not None:
-            self._begin_rebuilding(note.problem, note.aside, kept)
-            forget_lost(daemon.journal.folder)
-            daemon.quarantine.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
-        if ahead := readers_ahead(daemon.config, daemon.name, kept):
-            problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
-            if self._rebuilt is None:
-                self._begin_rebuilding(problem, "", kept)
-            epoch = daemon.journal.epoch + 1
-            daemon.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
-        if self._rebuilt is not None:
-            # also where no file says that a reader is ahead: frames may be under way
-            daemon.journal.begin_epoch(kept | ahead)
-
-    def _begin_rebuilding(self, problem: str, aside: str, kept: dict[str, int]) -> None:
-        self._rebuilt = JournalRebuilt(problem=problem, aside=aside, kept=kept, at_ns=self._daemon.clock.now())
-        self._daemon.record([self._rebuilt])
-
-    def rebuild(self) -> None:
-        """Learn lost rows from readers who have a copy, and what others wrote since; decide on none of it."""
-        if self._rebuilt is None:
-            return
-        rebuilt, daemon = self._rebuilt, self._daemon
-        day, follower = daemon.journal.day, daemon.follower
-        if not any(rebuilt.kept.values()):
-            names = [name for name in ("gateway", "risk", "router") if name != daemon.name]
-            records = [daemon.decode(row) for name in names for row in first_records(daemon.config, name, day)]
-            daemon.record(daemon.foundation(records))
-        found = gather(daemon.config, daemon.name, day, rebuilt.kept, follower.cursors)
-        if found.entries:
-            now, machine_ns = daemon.clock.now(), machine_now()
-            for row in daemon.journal.append(found.entries, now, machine_ns, durable=True):
-                daemon.machine.apply(daemon.decode(row))
-        follower.cursors.update(found.cursors)
-        read = [entry for entry in found.entries if entry.kind == INPUT]
-        missed = [follower.decoders[entry.stream].body(entry.body) for entry in read]
-        rows = daemon.relearned(missed)
-        now = daemon.clock.now()
-        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=now, machine_ns=machine_now())
-        daemon.record([*rows, done])
-        self._rebuilt = None
-        daemon.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
-
-
 class MachineDaemon(Daemon):
     """A daemon whose decisions are journaled. Subclasses call `super().setup()` first, then `follow` and wire."""
 
@@ -178,7 +91,9 @@ class MachineDaemon(Daemon):
         self.follower = JournalFollower(self)
         self.files: dict[str, str] = {}
         """Texts of edited files that count, by name; journaled when they change."""
-        self._startup = Startup(self)
+        self._replayed_rows = 0
+        self._rebuilt: JournalRebuilt | None = None
+        """Rows were lost and are not learnt again yet."""
         self._unwritten: list[Entry] = []
         self._day_ends = _NEVER
         self._acts = type(self).act is not MachineDaemon.act or type(self).durable is not MachineDaemon.durable
@@ -232,9 +147,9 @@ class MachineDaemon(Daemon):
             if self.name in stream.writers and name != "status":
                 fan_out = stream.pattern is Pattern.FAN_OUT
                 self._outlets[name] = self.publish(name) if fan_out else self.push(name)
-        self._startup.note_lost_rows()
+        self._note_lost_rows()
         self.record([self._run_started()])
-        self._startup.rebuild()
+        self._rebuild()
         for row in self.quarantine.active:
             self.quarantine.alert(row)
         self.every(CATCH_UP_S, lambda _: self.follower.catch_up(), "catch_up")
@@ -242,10 +157,76 @@ class MachineDaemon(Daemon):
         self.every(1.0, lambda _: self._each_second(), "journal")
 
     def open_journal(self) -> None:
-        """Open and replay the journal; a roll that was cut short is finished."""
-        self._startup.open_journal()
+        """Open and replay the journal; a damaged one is moved aside, and a roll that was cut short is finished."""
+        folder, day = self.config.journal_dir(self.name), iso_day(self.clock.now())
+        try:
+            self.journal = Journal(folder, self.name, day, self.config.process.journal_reserve_bytes)
+            found = replay(self.journal, self.decode, self._learn)
+        except JournalUnavailable:
+            raise
+        except JournalDamaged as error:
+            raise set_aside(folder, str(error)) from error
+        self.notes.pop(RECOVERING, None)
+        self.follower.cursors, self._rebuilt = found.cursors, found.rebuilt
+        for alert in found.alerts:
+            self.alerts.restore(alert)
+        for row in found.quarantines:
+            self.quarantine.restore(row)
         if self.journal.sealed_for:
             self._roll(self.journal.sealed_for)
+
+    def _learn(self, message: Any) -> None:
+        """Apply one row of the replay; a long replay reports its progress."""
+        self.machine.apply(message)
+        if type(message) is FileTaken:
+            self.files[message.name] = message.text
+        self._replayed_rows += 1
+        if self._replayed_rows % STILL_HERE_ROWS == 0:
+            self.notes[RECOVERING] = f"{self._replayed_rows:,} of {self.journal.unread:,} rows read"
+            self.still_here()
+
+    def _note_lost_rows(self) -> None:
+        """Record that the journal was set aside, or that a reader has read further than it reaches."""
+        note, kept = lost(self.journal.folder), self.written()
+        if note is not None:
+            self._begin_rebuilding(note.problem, note.aside, kept)
+            forget_lost(self.journal.folder)
+            self.quarantine.begin(OWN, "JOURNAL_REBUILT", f"{note.problem}; kept as {note.aside or 'nothing'}")
+        if ahead := readers_ahead(self.config, self.name, kept):
+            problem = f"readers are ahead of this journal ({ahead}): its tail was lost"
+            if self._rebuilt is None:
+                self._begin_rebuilding(problem, "", kept)
+            epoch = self.journal.epoch + 1
+            self.quarantine.begin(OWN, "JOURNAL_TAIL_LOST", f"{problem}; epoch {epoch} begins")
+        if self._rebuilt is not None:
+            self.journal.begin_epoch(kept | ahead)  # also without a reader ahead: frames may be under way
+
+    def _begin_rebuilding(self, problem: str, aside: str, kept: dict[str, int]) -> None:
+        self._rebuilt = JournalRebuilt(problem=problem, aside=aside, kept=kept, at_ns=self.clock.now())
+        self.record([self._rebuilt])
+
+    def _rebuild(self) -> None:
+        """Learn lost rows from the copies of readers, and later rows of others; decide on none of it."""
+        if (rebuilt := self._rebuilt) is None:
+            return
+        day = self.journal.day
+        if not any(rebuilt.kept.values()):
+            names = [name for name in ("gateway", "risk", "router") if name != self.name]
+            records = [self.decode(row) for name in names for row in first_records(self.config, name, day)]
+            self.record(self.foundation(records))
+        found = gather(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
+        if found.entries:
+            now, machine_ns = self.clock.now(), machine_now()
+            for row in self.journal.append(found.entries, now, machine_ns, durable=True):
+                self.machine.apply(self.decode(row))
+        self.follower.cursors.update(found.cursors)
+        read = [entry for entry in found.entries if entry.kind == INPUT]
+        rows = self.relearned([self.follower.decoders[entry.stream].body(entry.body) for entry in read])
+        now = self.clock.now()
+        done = JournalRelearned(copies=found.copies, read=len(read), at_ns=now, machine_ns=machine_now())
+        self.record([*rows, done])
+        self._rebuilt = None
+        self.log.warning("journal.relearned", copies=found.copies, read=len(read), problem=rebuilt.problem)
 
     def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
         """Read a journaled stream without loss; see `JournalFollower.follow`."""
@@ -453,7 +434,6 @@ class MachineDaemon(Daemon):
         return Progress(sent=self.written(), seen=self.cursors())
 
     def teardown(self) -> None:
-        """Write what is left and close journals."""
         self._run_later()
         self.write_down()
         self.follower.close()

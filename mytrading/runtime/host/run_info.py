@@ -27,5 +27,4 @@ def supervisor_of_this() -> int:
 
 
 def is_supervised() -> bool:
-    """True if a supervisor started this process."""
     return os.environ.get(SUPERVISOR, "").isdigit()

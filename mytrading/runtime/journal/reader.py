@@ -297,7 +297,6 @@ class JournalReader:
         return Cursor()
 
     def close(self) -> None:
-        """Release the file."""
         if self._path is not None:
             os.close(self._file)
             self._path = None
@@ -419,7 +418,6 @@ class JournalTail:
         self._handler(row, message)
 
     def close(self) -> None:
-        """Release the file."""
         self._reader.close()
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from functools import cache, wraps
+from collections.abc import Iterable, Mapping
+from contextlib import ContextDecorator, suppress
+from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self
 
 import msgspec
 import psutil
@@ -56,8 +55,6 @@ def percentile(buckets: Mapping[int, int], count: int, fraction: float) -> float
     return 0.0
 
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
 _MS = 1e6
 _WINDOW = 300.0
 _MARK_EVERY = 5.0
@@ -150,7 +147,6 @@ class Histogram:
         return tuple(min(percentile(buckets, self.count, fraction), self.max_ns) for fraction in fractions)
 
     def snapshot(self, component: str, operation: str) -> OperationSnapshot:
-        """The values now."""
         figures = (self.count, self.errors, self.total_ns, self.max_ns, self.buckets())
         return OperationSnapshot(component, operation, *figures)
 
@@ -185,7 +181,7 @@ class PerformanceMonitor:
 
     def timer(self, component: str, operation: str) -> Timer:
         """A context manager and decorator that records; an exception counts as an error."""
-        return Timer(self, component, operation)
+        return Timer(self.operation(component, operation))
 
     def snapshot(self, process: str = "") -> MetricsSnapshot:
         """All operations now, with this process's memory."""
@@ -234,39 +230,26 @@ class PerformanceMonitor:
         return summarize(read_snapshots(folder) if folder else [])
 
 
-class Timer:
+class Timer(ContextDecorator):
     """Times a block or every call of a function; made by `PerformanceMonitor.timer`."""
 
-    def __init__(self, monitor: PerformanceMonitor, component: str, operation: str) -> None:
-        self._target = monitor.operation(component, operation)
+    def __init__(self, target: Histogram) -> None:
+        self._target = target
         self._started = 0
+
+    def _recreate_cm(self) -> Timer:
+        return Timer(self._target)  # each call of a function has one of its own
 
     def __enter__(self) -> Self:
         self._started = time.perf_counter_ns()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._target.add(time.perf_counter_ns() - self._started, kind is None)
-
-    def __call__(self, function: Callable[_P, _R]) -> Callable[_P, _R]:
-        @wraps(function)
-        def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-            started, ok = time.perf_counter_ns(), False
-            try:
-                result = function(*args, **kwargs)
-                ok = True
-                return result
-            finally:
-                self._target.add(time.perf_counter_ns() - started, ok)
-
-        return timed
 
 
 @cache
 def get_performance_monitor() -> PerformanceMonitor:
-    """This process's monitor."""
     return PerformanceMonitor()
 
 

@@ -50,7 +50,6 @@ class BegunCalls:
         return self._before is not None and note_of(client_order_id, attempt) not in self._before
 
     def close(self) -> None:
-        """Let go of the memory."""
         with suppress(BufferError):
             self._memory.close()
 

@@ -79,7 +79,6 @@ class Ops:
         raise OpsTimedOut(text)
 
     def close(self) -> None:
-        """Close the connection."""
         self._context.destroy(0)
 
     def __enter__(self) -> Self:

@@ -145,7 +145,6 @@ class ZMQSubscriber:
         self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
 
     def unsubscribe(self, topic: str) -> None:
-        """Stop receiving this topic."""
         self._wanted.discard(topic)
         self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
 
@@ -176,7 +175,6 @@ class ZMQSubscriber:
             return frame
 
     def close(self) -> None:
-        """Close the socket."""
         self.socket.close(0)
 
 
@@ -253,7 +251,6 @@ class PullSocket:
                 self.bad.add(error, data)
 
     def close(self) -> None:
-        """Close the socket."""
         self.socket.close(0)
 
 

@@ -77,7 +77,6 @@ class _Program(ProcessConfig):  # type: ignore[misc]
     stdout_logfile: str | None
 
     def make_process(self, group: Any = None) -> _Process:
-        """The process of this program."""
         process = _Process(self)
         process.group = group
         return process
@@ -105,13 +104,11 @@ class _Quiet:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write what can be written."""
         with suppress(OSError):
             return self._stream.write(text)
         return 0
 
     def flush(self) -> None:
-        """The same."""
         with suppress(OSError):
             self._stream.flush()
 
@@ -141,7 +138,6 @@ class _Options(ServerOptions):  # type: ignore[misc]
         self.poller.poll = lambda seconds: wait(min(seconds, _LONGEST_WAIT_S))
 
     def processes_from_section(self, parser: Any, section: str, group_name: str, klass: Any = None) -> Any:
-        """The programs of a section of the file."""
         kind = _Program if klass in (None, ProcessConfig) else klass
         return super().processes_from_section(parser, section, group_name, kind)
 

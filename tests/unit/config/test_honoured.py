@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from mytrading.config import ConfigurationError, build_run_config, load_settings, start_problems
-from mytrading.config.env_variables import STRATEGY_PATH, VARIABLES
+from mytrading.config.sections import STRATEGY_PATH, VARIABLES
 from mytrading.messages import run_config
 from mytrading.messages.run_config import RunConfig
 from tests.kit.project import ROOT, copy_project

@@ -11,9 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from mytrading.config import TradingSettings, load_settings
-from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, STRATEGY_PATH, UNUSED, VARIABLES
 from mytrading.config.run_config import run_of
-from mytrading.config.sections import SECTIONS
+from mytrading.config.sections import REMOVED_KEYS, RENAMED, SECTIONS, STRATEGY_PATH, UNUSED, VARIABLES
 from mytrading.config.strategies import StrategyConfig, strategy_config
 from mytrading.config.strategy_files import discover_strategies
 from mytrading.config.validation import declarations, validated

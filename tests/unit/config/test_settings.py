@@ -17,10 +17,10 @@ from mytrading.config import (
     loading,
     start_problems,
 )
-from mytrading.config.env_variables import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
 from mytrading.config.problems import name_key
+from mytrading.config.sections import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
 from mytrading.core.orders.live_gate import live_problem
-from mytrading.core.text import unknown_keys
+from mytrading.core.text import spelling
 from mytrading.messages.enums import Mode, Side
 from mytrading.messages.run_config import (
     ServerMode,
@@ -518,7 +518,7 @@ def test_what_can_be_set_and_stand_in_a_file_is_worked_out_once(monkeypatch: pyt
         return name_key(word)
 
     monkeypatch.setattr(loading, "name_key", counted)
-    monkeypatch.setattr(unknown_keys.inspect, "type_info", looked_at.append)
+    monkeypatch.setattr(spelling.inspect, "type_info", looked_at.append)
     load_settings(PROJECT, "paper", {})
     assert 0 < len(compared) < 1500
     assert looked_at == []
