@@ -31,7 +31,6 @@ from mytrading.config.sources import (
     parse_toml,
     profile_named,
     read_env_file,
-    read_environment,
     read_toml,
 )
 from mytrading.config.strategies import FIELDS, StrategyConfig, convert, strategy_config
@@ -72,7 +71,8 @@ def load_settings(
             f".env is not read with profile {profile}, which must not reach a server; set variables in the environment "
             "instead, say: ENABLED_STRATEGIES=RSI_MeanReversion make paper"
         )
-    loader.apply_variables(read_environment(os.environ if environ is None else environ), from_file=False)
+    variables = (os.environ if environ is None else environ).items()
+    loader.apply_variables({name: Value(text.strip(), name, "environment") for name, text in variables}, False)
     for name, raw in (overrides or {}).items():
         loader.apply_override(name, Value(raw, name, "command line"))
     return loader.finish(checked)

@@ -14,6 +14,7 @@ from mytrading.config.key_vault import key_environment, open_vault
 from mytrading.config.problems import ConfigurationError
 from mytrading.config.settings import SIMULATOR_ACCOUNT, TradingSettings
 from mytrading.config.strategies import StrategyConfig, rules_of
+from mytrading.core.options.leg_grammar import parse_option_range
 from mytrading.messages.enums import Mode, Product
 from mytrading.messages.leg_plan import LegPlan
 from mytrading.messages.run_config import (
@@ -190,7 +191,7 @@ def run_of(
         square_off=strategy.square_off_named,
         rules=rules_of(strategy, symbols[0]),
         plan=plan,
-        options=strategy.option_range,
+        options=parse_option_range(strategy.options),
     )
 
 

@@ -64,11 +64,6 @@ def _keep(found: dict[str, Value], value: Value, problems: list[str]) -> None:
         found[value.label] = value
 
 
-def read_environment(environ: Mapping[str, str]) -> dict[str, Value]:
-    """The variables of the process."""
-    return {name: Value(text.strip(), name, "environment") for name, text in environ.items()}
-
-
 def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
     """The leaves of a TOML file by dotted key; arrays are leaves. A file that cannot be parsed is a problem."""
     found = parse_toml(path, home, problems)

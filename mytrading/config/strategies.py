@@ -23,7 +23,6 @@ from mytrading.messages.exit_rules import (
 )
 from mytrading.messages.run_config import (
     AllocationMode,
-    OptionRange,
     Parameter,
     SizingRule,
     StrategySettings,
@@ -142,11 +141,6 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
             allocation=self.allocation,
             factors=parse_factors(self.allocation_factors),
         )
-
-    @property
-    def option_range(self) -> OptionRange | None:
-        """Options that are watched by rule."""
-        return parse_option_range(self.options)
 
     @property
     def long(self) -> TradeRule | None:

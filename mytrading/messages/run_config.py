@@ -368,23 +368,11 @@ def seal(config: RunConfig) -> RunConfig:
     simulator = msgspec.structs.replace(config.simulator, rest_port=0, ws_port=0)
     source = msgspec.structs.replace(config.source, **blank) if config.source is not None else None
     content = msgspec.structs.replace(
-        config,
-        venue=venue,
-        accounts=accounts,
-        simulator=simulator,
-        source=source,
-        home="",
-        state_dir="",
-        runtime_dir="",
-        log_dir="",
-        config_hash="",
-    )
+        config, venue=venue, accounts=accounts, simulator=simulator, source=source, home="", state_dir="",
+        runtime_dir="", log_dir="", config_hash="",
+    )  # fmt: skip
     digest = hashlib.blake2b(msgspec.msgpack.encode(content), digest_size=8).hexdigest()
     return msgspec.structs.replace(config, config_hash=digest)
-
-
-def encode_run_config(config: RunConfig) -> bytes:
-    return msgspec.msgpack.encode(config)
 
 
 def write_run_config(path: Path, config: RunConfig) -> None:
@@ -392,7 +380,7 @@ def write_run_config(path: Path, config: RunConfig) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.touch(mode=0o600)
-    temporary.write_bytes(encode_run_config(config))
+    temporary.write_bytes(msgspec.msgpack.encode(config))
     temporary.replace(path)
 
 
@@ -444,14 +432,9 @@ def decode_run_folders(path: Path) -> RunConfig:
         kind=VenueKind.DRY_RUN, account="", rest_url="", ws_url="", api_key="", expected_mode=ServerMode.ANALYZE
     )
     return RunConfig(
-        **msgspec.structs.asdict(found),
-        mode=Mode.DRY_RUN,
-        system_name="",
-        venue=nowhere,
-        data=DataRules(),
-        strategies=(),
-        risk=RiskLimits(),
-    )
+        **msgspec.structs.asdict(found), mode=Mode.DRY_RUN, system_name="", venue=nowhere, data=DataRules(),
+        strategies=(), risk=RiskLimits(),
+    )  # fmt: skip
 
 
 def decode_run_config(path: Path) -> RunConfig:

@@ -16,10 +16,7 @@ _NEAR = 1e-9
 
 
 class PayoffLeg(NamedTuple):
-    """A leg: `kind` CE, PE, FUT or EQ, signed `units` had at `price` rupees each.
-
-    `years` and `volatility` only of an option that outlives the horizon: what it has left then, as a fraction a year.
-    """
+    """A leg: `kind` CE, PE, FUT or EQ, signed `units` at `price` rupees each; `years` are left at the horizon."""
 
     kind: str
     units: int
@@ -66,18 +63,13 @@ def payoff(legs: Sequence[PayoffLeg], spot: float, rate: float = 0.0) -> Payoff:
     """Breakevens and bounds: exact for legs that end together, searched up to four times `spot` with longer ones."""
     points = _corners(legs, spot)
     values = [profit(legs, point, rate) for point in points]
-    slope = _slope(legs)
+    slope = sum(leg.units for leg in legs if leg.kind != "PE")  # rupees a rupee of the underlying, above every strike
     return Payoff(
         premium(legs),
         _crossings(legs, points, values, slope, rate),
         None if slope > 0 else max(values),
         None if slope < 0 else min(values),
     )
-
-
-def _slope(legs: Sequence[PayoffLeg]) -> int:
-    """Rupees earned a rupee of the underlying, far above every strike."""
-    return sum(leg.units for leg in legs if leg.kind != "PE")
 
 
 def _corners(legs: Sequence[PayoffLeg], spot: float) -> list[float]:

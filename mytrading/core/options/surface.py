@@ -1,8 +1,6 @@
 """Volatilities of options by strike and expiry: modelled off the underlying, or read off a day's closing prices.
 
-A modelled volatility follows from the underlying at one moment and from what was known before it, from nothing later.
-One that is read follows from prices at which options traded: settlement prices of the others are the exchange's own
-model, or of days before. Prices are rupees, volatilities and rates a year (0.13 is 13 %), times years of 365 days.
+Prices are rupees, volatilities and rates a year (0.13 is 13 %), times years of 365 days.
 
 The modelled volatility at a strike is `level · term · shape`:
 
