@@ -17,7 +17,7 @@ import msgspec
 
 from mytrading.core.exchange import BookOrder, BookPosition
 from mytrading.core.risk.pnl.day_pnl import STRATEGY
-from mytrading.core.risk.pnl.equity_memory import fired_name
+from mytrading.core.risk.pnl.equity_memory import FIRED, level_name
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.codec import StreamDecoder
@@ -169,7 +169,7 @@ _OWN = ("records", "status")
 """Streams of rows that a journal keeps for itself."""
 _INNER = ("order", "position", "goal", "flatten")
 """The fields in which messages carry a level."""
-_LOSS_FIRED = fired_name((LimitKind.DAILY_LOSS, "", "")).strip() + " "
+_LOSS_FIRED = level_name(FIRED, LimitKind.DAILY_LOSS, "", "").strip() + " "
 
 
 class Fold:

@@ -1,1 +1,1 @@
-"""Risk: intents into sized orders or denials, limits with memory, and every exit rule; `machine.Risk` is its door."""
+"""Risk: intents into sized orders or denials, limits with memory, every exit rule; `machine.RiskMachine` joins them."""

@@ -259,10 +259,6 @@ class RiskMachine:
                 rows |= {row.id: row for row in withdraw(self.state, [order], cause)}
         return list(rows.values())
 
-    def hedges(self) -> list[tuple[Position, int]]:
-        """Positions with their units that hedge something sold."""
-        return [(position, n) for position in self.state.open_positions() if (n := self.state.hedging(position))]
-
     def closed(self, now: int) -> str:
         """Why no entry of the first account is admitted now but for trading hours; empty if some may be."""
         return self._entries.closed(self.environment.account, now)

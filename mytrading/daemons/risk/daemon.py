@@ -299,7 +299,7 @@ class RiskManager(MachineDaemon):
                 case SignalExpired():
                     self._log_denial(row, "EXPIRED", "the signal was too late")
                 case RiskEventRecorded() if not row.follows:
-                    self._trades.info("risk.spoke", id=row.id, strategy=row.strategy, kind=row.kind.value,
+                    self._trades.info("risk.rule_applied", id=row.id, strategy=row.strategy, kind=row.kind.value,
                                       value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
                 case RiskOpened():
                     for alert in self.alerts.standing:
@@ -312,7 +312,7 @@ class RiskManager(MachineDaemon):
         self._counts["denied"] += 1
         self._trades.info("signal.denied", signal=row.signal, strategy=row.strategy, code=code, problem=text)
 
-    # how it stands
+    # figures
 
     def progress(self) -> Progress:
         """In lock-step: what keeps entries waiting keeps the market; what waited for it is judged before it goes on."""
@@ -335,16 +335,17 @@ class RiskManager(MachineDaemon):
 
     def figures(self) -> dict[str, float]:
         """Counts since the start, and profit and loss in rupees."""
-        money = profit(self.risk.state.positions.values(), self.risk.state.quotes)
+        state = self.risk.state
+        money = profit(state.positions.values(), state.quotes)
         return {
             **{name: float(count) for name, count in self._counts.items()},
             "pnl_realised": round(money.realised, 2),
             "pnl_unrealised": round(money.unrealised, 2),
-            "open_intents": (intents := float(sum(1 for _ in self.risk.state.open_intents()))),
+            "open_intents": (intents := float(sum(1 for _ in state.open_intents()))),
             "open_wishes": intents,  # its name in 0.1
             "watching": float(len(self._topics)),
-            **{stop_name(position.owner): level for position, level in armed(self.risk.state)},
-            **{hedge_name(one.owner): float(units) for one, units in self.risk.hedges()},
+            **{stop_name(position.owner): level for position, level in armed(state)},
+            **{hedge_name(one.owner): float(units) for one in state.open_positions() if (units := state.hedging(one))},
             **self.risk.margins.figures(),
             **self.risk.runs.figures(),
         }

@@ -158,17 +158,11 @@ class EntryPlanner:
             return 1
 
     def _margin_question(self, cases: list[PreTradeContext], intent: Intent, account: str) -> list[Any] | None:
-        """A question to the broker what the legs need, nothing while it may answer; None once that is over."""
+        """`MarginCheck.question` of the legs."""
         if not cases or not self._environment.asks_broker:
             return None
-        signal = intent.signal
         made = (self._margins.leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
-        legs = [leg for leg in made if leg is not None]
-        if not self._margins.may_ask(legs):
-            return None
-        if (question := self._margins.question(signal.id, account, legs)) is not None:
-            return [question]
-        return [] if self._margins.is_asking(signal.id, account, legs) else None
+        return self._margins.question(intent.signal.id, account, [leg for leg in made if leg is not None])
 
     def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
         """The entry of a signal of one leg that some rules alone may deny, or why they do."""

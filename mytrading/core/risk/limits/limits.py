@@ -12,15 +12,7 @@ from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY, Scope
-from mytrading.core.risk.pnl.equity_memory import (
-    Line,
-    base_name,
-    fired_name,
-    halt_name,
-    mark_name,
-    peak_name,
-    times_name,
-)
+from mytrading.core.risk.pnl.equity_memory import BASE, FIRED, HALT, MARKS, PEAK, TIMES, Line, level_name
 from mytrading.core.risk.state.decision_rows import close_all, risk_alert, withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState
@@ -47,20 +39,13 @@ _KINDS = _LOSS, _DRAWDOWN, _STOP_R, _TARGET_R = (
     LimitKind.DAILY_LOSS, LimitKind.DRAWDOWN, LimitKind.DAILY_STOP_R, LimitKind.DAILY_TARGET_R
 )  # fmt: skip
 _IN_R = (_STOP_R, _TARGET_R)
-_RECORDED = {
-    LimitAction.ALERT: RiskAction.ALERT_ONLY,
-    LimitAction.NO_ENTRIES: RiskAction.NO_ENTRIES,
-    LimitAction.CLOSE_LEGS: RiskAction.CLOSE_ALL,
-    LimitAction.FLATTEN: RiskAction.FLATTEN,
-    LimitAction.HALT: RiskAction.HALT,
-}
 _SETTINGS = {_LOSS: "MAX_DAILY_LOSS", _DRAWDOWN: "MAX_DRAWDOWN"}
-_AFTERWARDS = {
-    LimitAction.ALERT: "nothing follows but this alert",
-    LimitAction.NO_ENTRIES: "no more entries today",
-    LimitAction.CLOSE_LEGS: "its positions are closed, no more entries today",
-    LimitAction.FLATTEN: "it is made flat, no more entries today",
-    LimitAction.HALT: "trading is halted until `mytrading resume`",
+_CONSEQUENCES = {
+    LimitAction.ALERT: (RiskAction.ALERT_ONLY, "nothing follows but this alert"),
+    LimitAction.NO_ENTRIES: (RiskAction.NO_ENTRIES, "no more entries today"),
+    LimitAction.CLOSE_LEGS: (RiskAction.CLOSE_ALL, "its positions are closed, no more entries today"),
+    LimitAction.FLATTEN: (RiskAction.FLATTEN, "it is made flat, no more entries today"),
+    LimitAction.HALT: (RiskAction.HALT, "trading is halted until `mytrading resume`"),
 }
 
 
@@ -203,7 +188,7 @@ class Limits:
         stands, bound = limit.format(value), limit.format(-most if limit.kind is _STOP_R else most)
         before = f", after {then}" if then != stands else ""
         resumed = limit.action is LimitAction.HALT and limit.line in memory.fired and limit.line not in memory.halts
-        follows = "the halt was resumed, but no more entries today" if resumed else _AFTERWARDS[limit.action]
+        follows = "the halt was resumed, but no more entries today" if resumed else _CONSEQUENCES[limit.action][1]
         return f"{limit.whom} stands at {stands}{before}, {limit.setting} is {bound}: {follows}"
 
     # what follows
@@ -246,11 +231,11 @@ class Limits:
         rows: list[Any] = []
         for scope in halted:
             lines = [line for line in memory.halts if (line[1], line[2]) == scope]
-            rows += [LevelMoved(name=halt_name(line), value=0.0, at_ns=now) for line in lines]
+            rows += [LevelMoved(name=level_name(HALT, *line), value=0.0, at_ns=now) for line in lines]
             if any(line[0] is _DRAWDOWN for line in lines):
                 fallen: Line = (_DRAWDOWN, *scope)
-                moved = {peak_name(scope): memory.height(scope) or 0.0, fired_name(fallen): 0.0,
-                         times_name(fallen): memory.times.get(fallen, 0) + 1.0}  # fmt: skip
+                moved = {level_name(PEAK, *scope): memory.height(scope) or 0.0, level_name(FIRED, *fallen): 0.0,
+                         level_name(TIMES, *fallen): memory.times.get(fallen, 0) + 1.0}  # fmt: skip
                 rows += [LevelMoved(name=name, value=value, at_ns=now) for name, value in moved.items()]
         return rows
 
@@ -282,7 +267,7 @@ class Limits:
             strategy=strategy,
             run=self._state.run_of(strategy) if strategy else "",
             kind=RiskKind(limit.kind.value.lower()),
-            action=_RECORDED[limit.action],
+            action=_CONSEQUENCES[limit.action][0],
             at_ns=now,
             threshold=limit.most,
             value=value,
@@ -291,12 +276,12 @@ class Limits:
             cause=cause,
         )
         rows: list[Any] = [
-            LevelMoved(name=fired_name(limit.line), value=value or -limit.most, at_ns=now),
+            LevelMoved(name=level_name(FIRED, *limit.line), value=value or -limit.most, at_ns=now),
             event,
             risk_alert(limit.kind.value, Severity.CRITICAL, limit.whom, text, now),
         ]
         if limit.action is LimitAction.HALT:
-            rows.append(LevelMoved(name=halt_name(limit.line), value=1.0, at_ns=now))
+            rows.append(LevelMoved(name=level_name(HALT, *limit.line), value=1.0, at_ns=now))
         if limit.action is LimitAction.FLATTEN:
             deadline = self._state.machine_ns + FLATTEN_NS
             rows += [
@@ -350,7 +335,7 @@ class Limits:
         """What an account is worth as its broker reported it first; from then on our own ledger counts."""
         memory, funds = self._state.memory, self._state.memory.funds
         return [
-            LevelMoved(name=base_name(account), value=worth - memory.money.profit((ACCOUNT, account)), at_ns=now)
+            LevelMoved(name=level_name(BASE, account), value=worth - memory.money.profit((ACCOUNT, account)), at_ns=now)
             for account, worth in funds.items()
             if account not in memory.bases and memory.money.is_priced((ACCOUNT, account), now)
         ]
@@ -361,7 +346,7 @@ class Limits:
             known, at_ns = memory.journaled.get(scope, (0.0, 0))
             counts = any(limit.kind is _DRAWDOWN for limit in self._limits(scope))
             if counts and peak - known > 0.01 and not 0 <= now - at_ns < JOURNAL_EVERY_NS:
-                rows.append(LevelMoved(name=peak_name(scope), value=peak, at_ns=now))
+                rows.append(LevelMoved(name=level_name(PEAK, *scope), value=peak, at_ns=now))
         return rows
 
     def _marks(self, now: int) -> list[LevelMoved]:
@@ -371,7 +356,7 @@ class Limits:
             return []
         known = memory.money.marks
         moved = [mark for mark in memory.money.closing_prices(quoted=True) if known.get(mark[:2]) != mark[2]]
-        return [LevelMoved(name=mark_name(name, long), value=price, at_ns=now) for name, long, price in moved]
+        return [LevelMoved(name=level_name(MARKS[long], name), value=price, at_ns=now) for name, long, price in moved]
 
 
 def _of_account(environment: RiskEnvironment, account: str) -> tuple[Limit, ...]:

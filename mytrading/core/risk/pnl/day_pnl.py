@@ -95,10 +95,7 @@ class DayPnl:
         self._moved_by: dict[str, tuple[Scope, ...]] = {}
         self._newest_ns = 0
         self.marks: dict[tuple[str, bool], float] = {}
-        """Last known prices as far as they were journaled, by instrument: of what is long (true), and of what is short.
-
-        What a quote is kept for too is worth that.
-        """
+        """Last journaled prices by instrument, of what is long (true) and of what is short; a quote comes before."""
         self._marked_ns: dict[str, int] = {}
         """Market time of the last mark of an instrument; none for those that a day began with."""
         self._quoted: set[str] | None = None
@@ -182,7 +179,7 @@ class DayPnl:
         return True
 
     def closing_prices(self, *, quoted: bool) -> Iterator[tuple[str, bool, float]]:
-        """Prices at which what is held would be closed by its last quote or, unless `quoted`, mark: of what is long?"""
+        """What is held would be closed at (instrument, is it long, price): by quotes, or marks too unless `quoted`."""
         for instrument, keys in self._keys.items():
             for long in sorted({self._owners[key].units > 0 for key in keys if self._owners[key].units}):
                 price = self._price(instrument, long)

@@ -14,9 +14,9 @@ from mytrading.messages.journal_rows import LevelMoved
 from mytrading.messages.keys import OwnerKey
 
 PREFIX = "limit "
-_BASE, _PEAK, _FIRED, _HALT, _CARRIED, _TIMES = "base", "peak", "fired", "halt", "carried", "times"
-_MARKS = {"mark_long": (True,), "mark_short": (False,), "mark": (True, False)}
-"""Prices at which what is long, or short, would be closed; `mark` is a last price, as journals of before have it."""
+BASE, PEAK, FIRED, HALT, TIMES, _CARRIED = "base", "peak", "fired", "halt", "times", "carried"
+MARKS = {True: "mark_long", False: "mark_short"}
+"""Prices at which what is long, or short, would be closed."""
 
 Line = tuple[LimitKind, str, str]
 """A limit: its kind, and the scope it holds for."""
@@ -101,34 +101,35 @@ class EquityMemory:
             return False
         self.notice_day(row.at_ns)
         what, _, rest = row.name[len(PREFIX) :].partition(" ")
-        if what == _BASE:
+        if what == BASE:
             self.bases[rest] = row.value
             self.raise_peaks([(ACCOUNT, rest)], row.at_ns)
-        elif what == _PEAK:
+        elif what == PEAK:
             scope = _scope(rest)
             self.peaks[scope] = row.value
             self.journaled[scope] = (row.value, row.at_ns)
-        elif what in _MARKS:
+        elif what in ("mark", *MARKS.values()):  # `mark` is a last price, as journals of before have it
             self.marked_ns = max(self.marked_ns, row.at_ns)
-            for long in _MARKS[what]:
-                self.money.mark(rest, long, row.value, row.at_ns)
+            for long in (True, False):
+                if what in ("mark", MARKS[long]):
+                    self.money.mark(rest, long, row.value, row.at_ns)
         elif what == _CARRIED:
             account, instrument, product, strategy = rest.split(" ", 3)
             owner = OwnerKey(account, instrument, Product(product), strategy)
             self._carried[owner] = row.value
             self.money.carry(owner, row.value)
-        elif what in (_FIRED, _HALT, _TIMES):
+        elif what in (FIRED, HALT, TIMES):
             self._line(what, rest, row)
         return True
 
     def _line(self, what: str, rest: str, row: LevelMoved) -> None:
         kind, _, scope = rest.partition(" ")
         line = (LimitKind(kind), *_scope(scope))
-        if what == _FIRED and row.value:
+        if what == FIRED and row.value:
             self.fired[line] = (row.value, row.at_ns)
-        elif what == _FIRED:
+        elif what == FIRED:
             self.fired.pop(line, None)
-        elif what == _TIMES:
+        elif what == TIMES:
             self.times[line] = int(row.value)
         elif row.value:
             self.halts[line] = row.value
@@ -151,20 +152,21 @@ class EquityMemory:
 
     def carried_into(self, day: int) -> dict[str, float]:
         """The levels that the day begins with; of the same day, those it has."""
-        levels = {halt_name(line): value for line, value in self.halts.items()}
-        levels |= {
-            mark_name(name, long): price for name, long, price in sorted(self.money.closing_prices(quoted=False))
-        }
+        levels = {level_name(HALT, *line): value for line, value in self.halts.items()}
+        prices = sorted(self.money.closing_prices(quoted=False))
+        levels |= {level_name(MARKS[long], name): price for name, long, price in prices}
         if self.began in (-1, day):  # the same day
-            levels |= {base_name(account): value for account, value in self.bases.items()}
-            levels |= {peak_name(scope): value for scope, (value, _) in self.journaled.items()}
-            levels |= {_carried_name(key): value for key, value in self._carried.items()}
-            levels |= {times_name(line): float(count) for line, count in self.times.items()}
-            return levels | {fired_name(line): value for line, (value, _) in self.fired.items()}
-        levels |= {base_name(account): equity for account in self.bases if (equity := self.equity(account)) is not None}
+            levels |= {level_name(BASE, account): value for account, value in self.bases.items()}
+            levels |= {level_name(PEAK, *scope): value for scope, (value, _) in self.journaled.items()}
+            levels |= {level_name(_CARRIED, *key): value for key, value in self._carried.items()}
+            levels |= {level_name(TIMES, *line): float(count) for line, count in self.times.items()}
+            return levels | {level_name(FIRED, *line): value for line, (value, _) in self.fired.items()}
+        levels |= {
+            level_name(BASE, account): equity for account in self.bases if (equity := self.equity(account)) is not None
+        }
         known = self.peaks | {scope: value for scope, (value, _) in self.journaled.items()}
-        levels |= {peak_name(scope): value for scope, value in known.items() if scope[0] == ACCOUNT}
-        return levels | {_carried_name(key): value for key, value in self.money.unrealised().items()}
+        levels |= {level_name(PEAK, *scope): value for scope, value in known.items() if scope[0] == ACCOUNT}
+        return levels | {level_name(_CARRIED, *key): value for key, value in self.money.unrealised().items()}
 
 
 def _scope(text: str) -> Scope:
@@ -172,38 +174,7 @@ def _scope(text: str) -> Scope:
     return (STRATEGY if kind == STRATEGY else ACCOUNT, name)
 
 
-# names of levels
-
-
-def base_name(account: str) -> str:
-    """Of what an account begins the day with."""
-    return f"{PREFIX}{_BASE} {account}"
-
-
-def peak_name(scope: Scope) -> str:
-    """Of a peak."""
-    return f"{PREFIX}{_PEAK} {scope[0]} {scope[1]}"
-
-
-def mark_name(instrument: str, long: bool) -> str:
-    """Of the last known price at which what is long, or short, would be closed."""
-    return f"{PREFIX}{'mark_long' if long else 'mark_short'} {instrument}"
-
-
-def fired_name(line: Line) -> str:
-    """Of a limit that was reached today: the value is that at which it was."""
-    return f"{PREFIX}{_FIRED} {line[0].value} {line[1]} {line[2]}"
-
-
-def halt_name(line: Line) -> str:
-    """Of a limit that has halted trading."""
-    return f"{PREFIX}{_HALT} {line[0].value} {line[1]} {line[2]}"
-
-
-def times_name(line: Line) -> str:
-    """Of the count how often a limit was lifted today, so that the next time is another event."""
-    return f"{PREFIX}{_TIMES} {line[0].value} {line[1]} {line[2]}"
-
-
-def _carried_name(key: OwnerKey) -> str:
-    return f"{PREFIX}{_CARRIED} {' '.join(key)}"
+def level_name(what: str, *parts: str) -> str:
+    """The name of a journaled level: `BASE` and an account, `PEAK` and a scope, `FIRED`, `HALT` or `TIMES` and a line,
+    one of `MARKS` and an instrument."""
+    return " ".join((PREFIX + what, *parts))

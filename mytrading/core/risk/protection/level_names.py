@@ -23,17 +23,8 @@ def hedge_name(key: OwnerKey) -> str:
     return "hedge " + " ".join(key)
 
 
-def owner_of_stop(name: str) -> OwnerKey | None:
-    """The owner whose stop level has this name; None if it is no stop's."""
-    return _owner_in(name, STOP_PREFIX)
-
-
-def owner_of_target(name: str) -> OwnerKey | None:
-    """The owner whose target level has this name; None if it is no target's."""
-    return _owner_in(name, TARGET_PREFIX)
-
-
-def _owner_in(name: str, prefix: str) -> OwnerKey | None:
+def owner_in(name: str, prefix: str) -> OwnerKey | None:
+    """The owner whose level has this name; None if the name begins otherwise."""
     if not name.startswith(prefix):
         return None
     account, instrument, product, strategy = name[len(prefix) :].split(" ", 3)

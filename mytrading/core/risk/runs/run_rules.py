@@ -187,7 +187,7 @@ class RunRules:
     def _bars(self, now: int) -> list[Any]:
         """Bars that ended, as rows, and the runs that a trend ends with them."""
         rows: list[Any] = []
-        for series in self.series.every():
+        for series in self.series.all.values():
             rows += series.due(now)
         if not rows:
             return []
@@ -197,7 +197,7 @@ class RunRules:
             over = run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs
             if own is None or own.name not in names or over:
                 continue
-            rule = self.series.rule_of(run.strategy)
+            rule = self.series.rules[run.strategy]
             if (turn := trend_turn([*own.bars, *own.due(now)], rule, run.opened_ns)) is not None:
                 note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
                 breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
@@ -268,11 +268,11 @@ class RunRules:
 
     def wanted(self) -> tuple[str, ...]:
         """Instruments whose quotes are needed besides what is held."""
-        return self.series.sources()
+        return tuple(self.series.sources)
 
     def bars(self) -> tuple[Bar, ...]:
         """The history of all series, for the head of a new day."""
-        return tuple(bar for series in self.series.every() for bar in series.bars)
+        return tuple(bar for series in self.series.all.values() for bar in series.bars)
 
     def figures(self) -> dict[str, float]:
         """Rupees of each run by strategy: `run_profit S`, and `run_peak S`, `run_stop S` once its stop trails."""

@@ -6,7 +6,7 @@ only while every leg has a fresh quote; when the legs change their proportions, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import gcd
 from typing import NamedTuple
 
@@ -36,61 +36,49 @@ class RunSeries:
     def __init__(self, strategies: Mapping[str, StrategyRun], books: RunBook, calendar: Calendar) -> None:
         self._books = books
         self._calendar = calendar
-        self._rules = {name: run.rules.trend for name, run in strategies.items() if run.rules.trend.exit is not None}
-        self._series: dict[tuple[str, str], SeriesBars] = {}
-        self._sources: dict[str, list[SeriesBars]] = {}
+        self.rules = {name: run.rules.trend for name, run in strategies.items() if run.rules.trend.exit is not None}
+        self.all: dict[tuple[str, str], SeriesBars] = {}
+        self.sources: dict[str, list[SeriesBars]] = {}
         self._ratios: dict[str, Ratio] = {}
-        for rule in self._rules.values():
+        for rule in self.rules.values():
             if rule.instrument:
                 self._source(rule.instrument, rule.minutes)
-        self.any = bool(self._rules)
+        self.any = bool(self.rules)
         """True if a strategy has a trend exit."""
         if self.any:  # what it is computed with loads numba, so only those who need it do
             from mytrading.core.indicators import supertrend
 
             supertrend.warm()
 
-    def sources(self) -> tuple[str, ...]:
-        """The instruments whose quotes are needed, all day."""
-        return tuple(self._sources)
-
     def _source(self, instrument: str, minutes: int) -> None:
         key = (_OF_INSTRUMENT + instrument, timeframe_name(minutes))
-        if key not in self._series:
+        if key not in self.all:
             series = SeriesBars(key[0], instrument.partition(":")[0], minutes, self._calendar)
-            self._series[key] = series
-            self._sources.setdefault(instrument, []).append(series)
+            self.all[key] = series
+            self.sources.setdefault(instrument, []).append(series)
 
     def of(self, strategy: str) -> SeriesBars | None:
         """The series that ends a strategy's runs; None if it has none, or holds nothing to make one of."""
-        rule = self._rules.get(strategy)
-        return self._series.get(_key(strategy, rule)) if rule is not None else None
-
-    def every(self) -> Iterable[SeriesBars]:
-        """All series."""
-        return self._series.values()
-
-    def rule_of(self, strategy: str) -> TrendRule:
-        """A strategy's trend rule, which it has."""
-        return self._rules[strategy]
+        rule = self.rules.get(strategy)
+        return self.all.get(_key(strategy, rule)) if rule is not None else None
 
     # learning
 
     def quote(self, quote: Quote) -> None:
         """A price of an instrument, and with it of the premiums it is part of."""
-        for series in self._sources.get(quote.instrument, ()):
+        for series in self.sources.get(quote.instrument, ()):
             series.add(quote.market_ns, quote.ltp)
         for run, _ in self._books.holding(quote.instrument):
-            rule = self._rules.get(run.strategy)
+            rule = self.rules.get(run.strategy)
             if rule is None or rule.instrument:
                 continue
             price = self._books.combined(run, self._ratios.get(run.strategy, ()), quote.market_ns)
             if price is not None:
-                self._series[_key(run.strategy, rule)].add(quote.market_ns, price)
+                self.all[_key(run.strategy, rule)].add(quote.market_ns, price)
 
     def held(self, run: Run) -> None:
         """What a run holds may have changed: a premium of other proportions is another series."""
-        rule = self._rules.get(run.strategy)
+        rule = self.rules.get(run.strategy)
         if rule is None or rule.instrument:
             return
         ratio = _ratio(run)
@@ -98,13 +86,13 @@ class RunSeries:
             return
         self._ratios[run.strategy] = ratio
         key = _key(run.strategy, rule)
-        self._series.pop(key, None)
+        self.all.pop(key, None)
         if ratio:
-            self._series[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
+            self.all[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
 
     def keep(self, bar: Bar) -> None:
         """A bar that was journaled."""
-        series = self._series.get((bar.instrument, bar.timeframe))
+        series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
             series.keep(bar)
 
@@ -112,18 +100,18 @@ class RunSeries:
 
     def resume(self, instrument: str, minutes: list[Bar]) -> None:
         """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""
-        for series in self._sources.get(instrument, ()):
+        for series in self.sources.get(instrument, ()):
             if series.bars:
                 series.join(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
 
     def short(self, instrument: str, bars: int) -> bool:
         """True if a series of an instrument has fewer bars than this."""
-        return any(len(series.bars) < bars for series in self._sources.get(instrument, ()))
+        return any(len(series.bars) < bars for series in self.sources.get(instrument, ()))
 
     def history(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
         """The bars that stored one-minute bars of an instrument add; what is under way is completed with them."""
         rows: list[Bar] = []
-        for series in self._sources.get(instrument, ()):
+        for series in self.sources.get(instrument, ()):
             made = aggregate(minutes, series.timeframe, self._calendar, now)
             known = {bar.start_ns for bar in series.bars}
             rows += [_renamed(bar, series.name) for bar in made if bar.end_ns <= now and bar.start_ns not in known]

@@ -80,13 +80,14 @@ class MarginCheck:
                 return True
         return False
 
-    def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> MarginRequest | None:
-        """What the broker is to be asked of legs valued by margin; None where it is not, or has been."""
+    def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
+        """The question to the broker what legs need, nothing while it may answer; None where the table alone counts."""
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
-        name = _question_id(cause, account, legs)
-        if name in self._state.margin_requests:
-            return None
+        name, machine_ns = _question_id(cause, account, legs), self._state.machine_ns
+        if (sent_ns := self._state.margin_requests.get(name)) is not None:
+            waits = name not in self._state.margin_answers and machine_ns - sent_ns < PATIENCE_NS
+            return [] if waits else None
         lines = tuple(
             MarginLine(
                 instrument=leg.instrument.id,
@@ -97,14 +98,7 @@ class MarginCheck:
             )
             for leg in legs
         )
-        return MarginRequest(id=name, account=account, lines=lines, machine_ns=self._state.machine_ns)
-
-    def is_asking(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> bool:
-        """True while the broker may still answer: for a while, then the table alone counts."""
-        name = _question_id(cause, account, legs)
-        asked = self._state.margin_requests.get(name)
-        answered = asked is None or name in self._state.margin_answers
-        return asked is not None and not answered and self._state.machine_ns - asked < PATIENCE_NS
+        return [MarginRequest(id=name, account=account, lines=lines, machine_ns=machine_ns)]
 
     def free(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
         """Rupees free for legs of an intent: cash for what only buys options, cash and collateral for all else."""

@@ -13,7 +13,7 @@ from mytrading.core.accounting.pnl import collared
 from mytrading.core.orders.state_machine import TERMINAL, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
 from mytrading.core.risk.protection.hedges import hedging
-from mytrading.core.risk.protection.level_names import owner_of_stop, owner_of_target
+from mytrading.core.risk.protection.level_names import STOP_PREFIX, TARGET_PREFIX, owner_in
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watch_for
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -99,7 +99,11 @@ def _take_over(state: RiskState, intent: Intent, known: Intent, *, same: bool) -
         intent.ended, intent.given_up, intent.entered = known.ended, known.given_up, known.entered
     if same and not signal.rearmed and iso_day(max(known.since_ns, known.spent_ns)) == today:
         intent.since_ns, intent.spent, intent.spent_ns = known.since_ns, known.spent, known.spent_ns
-        orphan_hedges.carry(state, intent, known)
+        intent.lost = known.lost  # what was given up of the same position, and is held still, stays given up
+        lost = {account for account, _, _ in known.lost} & known.ended
+        alone = {account for account in lost if orphan_hedges.hedges_alone(state, intent, account)}
+        intent.ended |= alone
+        intent.given_up |= known.given_up & alone
         if known.given_up:  # it stays given up in the repeat as long as a closing of it is not done
             over = known.given_up & state.closing_in(signal.strategy, signal.watch)
             intent.given_up |= over
@@ -378,8 +382,9 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         state.guard.flat(key)
     if before is not None and before.quantity and not position.quantity:
         protected = orphan_hedges.is_protective(state, closer)
-        if protected and before.quantity > 0:
-            orphan_hedges.uncover(state, key, before)
+        beside = orphan_hedges.sold(state, before.account, before.strategy) if protected else set()
+        if beside and before.quantity > 0:  # it may be covered by nothing now
+            state.uncovered[key] = (before, tuple(sorted(beside)))
         _spend(state, before, row.at_ns, protected=protected)
         state.margin.closed(position.account, position.strategy, position.instrument)
     if state.uncovered:
@@ -402,8 +407,11 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
         if wanted and closed.account not in intent.given_up and closed.opened_ns >= intent.since_ns:
             intent.spend(closed.account, at_ns)
-            if protected:
-                orphan_hedges.note_stopped(state, intent, closed)
+            if protected and closed.quantity < 0 and orphan_hedges.hedges_alone(state, intent, closed.account):
+                # the stop of a sold leg left bought ones alone: the basket is taken up again
+                intent.lost.add((closed.account, closed.instrument, closed.opened_ns))
+                intent.ended.discard(closed.account)
+                intent.settled = False
 
 
 # rolls
@@ -452,11 +460,11 @@ def _level(state: RiskState, row: LevelMoved) -> None:
     """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
     if state.memory.learn(row):
         return
-    if (owner := owner_of_target(row.name)) is not None:
+    if (owner := owner_in(row.name, TARGET_PREFIX)) is not None:
         state.target_levels[owner] = row.value
         if not row.value:
             del state.target_levels[owner]
-    elif (owner := owner_of_stop(row.name)) is not None:
+    elif (owner := owner_in(row.name, STOP_PREFIX)) is not None:
         _stop_level(state, owner, row.value)
     else:
         state.levels[row.name] = row.value

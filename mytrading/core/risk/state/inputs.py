@@ -5,7 +5,7 @@ A level replaces the one known before, and its sender repeats it after a restart
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 from mytrading.messages.control import (
     Alert,
@@ -36,8 +36,6 @@ OtherMessage = MarketStep | ClockTick | Alert | WantInstruments | CallBudget | S
 """Messages of the streams that risk reads which change nothing in it: wiring, or meant for others."""
 
 
-def _types(union: Any) -> frozenset[type]:
-    return frozenset(get_args(union))
-
-
-JOURNALED, OBSERVED, OTHER = _types(JournaledInput), _types(ObservedLevel), _types(OtherMessage)
+JOURNALED: frozenset[type] = frozenset(get_args(JournaledInput))
+OBSERVED: frozenset[type] = frozenset(get_args(ObservedLevel))
+OTHER: frozenset[type] = frozenset(get_args(OtherMessage))

@@ -6,8 +6,7 @@ from mytrading.core.ids import content_id
 from mytrading.core.risk.state.intent import Intent
 from mytrading.core.risk.state.state import RiskState
 from mytrading.messages.enums import Purpose, Side
-from mytrading.messages.keys import OwnerKey
-from mytrading.messages.orders import Order, Position
+from mytrading.messages.orders import Order
 
 GUARDS = "guard-"
 """How the cause of an exit begins that risk sends in place of a stop."""
@@ -27,16 +26,7 @@ def is_protective(state: RiskState, order: Order | None) -> bool:
     return order.purpose is Purpose.STOP or order.cause.startswith(GUARDS) or handed_over
 
 
-def note_stopped(state: RiskState, intent: Intent, closed: Position) -> None:
-    """A sold leg of a basket was stopped out: where that leaves bought ones alone, the basket is taken up again."""
-    account = closed.account
-    if closed.quantity < 0 and _hedges_alone(state, intent, account):
-        intent.lost.add((account, closed.instrument, closed.opened_ns))
-        intent.ended.discard(account)
-        intent.settled = False
-
-
-def _hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
+def hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
     held = [p for p in state.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
@@ -45,24 +35,9 @@ def _hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
 
 def losses(state: RiskState, intent: Intent, account: str, instrument: str) -> int:
     """How often this leg was stopped out of what is left of the basket; 0 once nothing of it is held."""
-    if not intent.lost or not _hedges_alone(state, intent, account):
+    if not intent.lost or not hedges_alone(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
-
-
-def carry(state: RiskState, intent: Intent, known: Intent) -> None:
-    """The same position is wanted again: what was given up of it, and is held still, stays given up."""
-    intent.lost = known.lost
-    accounts = {account for account, _, _ in known.lost}
-    over = {account for account in accounts & known.ended if _hedges_alone(state, intent, account)}
-    intent.ended |= over
-    intent.given_up |= known.given_up & over
-
-
-def uncover(state: RiskState, key: OwnerKey, closed: Position) -> None:
-    """A stop closed a bought position: what its owner has sold beside it may be covered by nothing now."""
-    if sold := _sold(state, closed.account, closed.strategy):
-        state.uncovered[key] = (closed, tuple(sorted(sold)))
 
 
 def settle(state: RiskState, strategy: str) -> None:
@@ -71,15 +46,15 @@ def settle(state: RiskState, strategy: str) -> None:
         if closed.strategy != strategy:
             continue
         now = state.positions.get(key)
-        sold = _sold(state, closed.account, strategy)
-        left = tuple(name for name in names if name in sold)
+        beside = sold(state, closed.account, strategy)
+        left = tuple(name for name in names if name in beside)
         if not left or (now is not None and now.quantity_seen > 0):
             del state.uncovered[key]
         else:
             state.uncovered[key] = (closed, left)
 
 
-def _sold(state: RiskState, account: str, strategy: str) -> set[str]:
+def sold(state: RiskState, account: str, strategy: str) -> set[str]:
     """What an owner has sold in an account, or may still sell by an entry that is out."""
     held = (p for p in state.positions.of(strategy) if min(p.quantity, p.quantity_seen) < 0)
     coming = (o for o in state.orders.of(strategy) if o.purpose is Purpose.ENTRY and o.side is Side.SELL)

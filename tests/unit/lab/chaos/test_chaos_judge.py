@@ -21,7 +21,7 @@ from lab.chaos.summary import summed, write_page, write_report
 from lab.chaos.unprotected_time import Stretch
 from lab.chaos.verdict import Bounds, beyond_allowance, judge
 from mytrading.core.exchange import BookOrder
-from mytrading.core.risk.pnl.equity_memory import fired_name
+from mytrading.core.risk.pnl.equity_memory import FIRED, level_name
 from mytrading.core.time import SECOND as S
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.control import FlattenRequested, TradingState
@@ -287,7 +287,7 @@ def test_loss_limit_in_risks_journal_is_found_for_its_account_or_strategy() -> N
     for number, line in enumerate(lines):
         for fold in folds.values():
             fold.take(Row(number, 1, OUTPUT, "records", number, "", 0, 0, b"", 3, 7, b"", b""),
-                      LevelMoved(name=fired_name(line), value=-5.0, at_ns=3))  # fmt: skip
+                      LevelMoved(name=level_name(FIRED, *line), value=-5.0, at_ns=3))  # fmt: skip
     assert folds["main"].result().losses == (Loss(7, 3, "S"),)
     assert folds["second"].result().losses == (Loss(7, 3), Loss(7, 3, "S"))
 

@@ -168,13 +168,13 @@ def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
     minute = Bar(WATCH, "1m", at, at + MINUTE, 100.0, 100.5, 60.0, 90.0)
     series = bench.machine.runs.series
     series.resume(WATCH, [*whole, minute])
-    assert not any(found.due(at + 9 * MINUTE) for found in series.every()), "nothing was kept, so nothing was cut"
+    assert not any(found.due(at + 9 * MINUTE) for found in series.all.values()), "nothing was kept, so nothing was cut"
     bench.bar, bench.now = 5, at
     for row in series.history(WATCH, whole, at):
         bench.machine.apply(row)
     series.resume(WATCH, [*whole, minute])
     series.quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))
-    ((made,),) = [found.due(at + 6 * MINUTE) for found in series.every()]
+    ((made,),) = [found.due(at + 6 * MINUTE) for found in series.all.values()]
     assert (made.start_ns, made.open, made.high, made.low, made.close) == (at, 100.0, 100.5, 60.0, 95.0)
 
 
