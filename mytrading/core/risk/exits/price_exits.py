@@ -49,7 +49,7 @@ def at_price(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
         held = position.quantity or position.quantity_seen
         if latest.ltp <= level if held > 0 else latest.ltp >= level:
             quote = quote_beyond(state, position, level, now)
-            rows += _stop(state, position, level, quote, now) if quote is not None else ()
+            rows += _stop(state, key, position, level, quote, now) if quote is not None else ()
     return tuple(rows)
 
 
@@ -87,7 +87,7 @@ def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:
     quote = quote_beyond(state, position, level, now)
     if quote is None or resting(position, state.orders.values()) >= abs(position.quantity_seen):
         return ()
-    return tuple(_stop(state, position, level, quote, now))
+    return tuple(_stop(state, position.owner, position, level, quote, now))
 
 
 def _uncovered(state: RiskState, now: int) -> list[Any]:
@@ -100,7 +100,7 @@ def _uncovered(state: RiskState, now: int) -> list[Any]:
     return rows
 
 
-def _stop(state: RiskState, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
+def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quote: Quote, now: int) -> list[Any]:
     cause = guard_cause("stop", position.strategy, position.instrument, f"{level:g}")
     text = f"stop: {quote.ltp:g} is at or beyond {level:g}"
     if not state.sells_beside(position):
@@ -110,8 +110,8 @@ def _stop(state: RiskState, position: Position, level: float, quote: Quote, now:
     else:
         closed = close_covering(state, position, cause, text, quote.received_ns, now)
     rows = with_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
-    guard = state.protections.get(position.owner)
-    if closed and guard is not None and position.owner not in state.stop_levels:
+    guard = state.protections.get(key) if closed and key not in state.stop_levels else None
+    if guard is not None:
         what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
         rows.append(risk_alert(STOP_FAILED, Severity.CRITICAL, guard.id, f"{what}; it is being closed", now))
     return rows

@@ -118,7 +118,7 @@ class Limits:
         """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
-            return memory.fall(limit.scope, self._accounts(limit))
+            return memory.fall(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
         return memory.money.profit(limit.scope) if limit.kind is _LOSS else memory.money.r(limit.scope)
 
     def used(self, limit: Limit) -> float:

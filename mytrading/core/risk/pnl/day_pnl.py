@@ -321,8 +321,12 @@ class DayPnl:
     def _reprice(self, instrument: str) -> None:
         holders = self._held.get(instrument)
         if holders is None:
-            owners = ((key, self._owners[key]) for key in self._keys.get(instrument, ()))
-            holders = self._held[instrument] = tuple((key, money) for key, money in owners if money.units)
+            kept = []
+            for key in self._keys.get(instrument, ()):
+                money = self._owners[key]
+                if money.units:
+                    kept.append((key, money))
+            holders = self._held[instrument] = tuple(kept)
         if not holders:
             return
         quote, former = self._quotes.get(instrument), self._former.get(instrument)

@@ -157,7 +157,7 @@ class Rollover:
         cause = content_id("roll", *key, position.opened_ns, self._environment.today(now))
         roll = Rolled(
             cause=cause,
-            goal=goal_id(position, cause),
+            goal=goal_id(key, position.opened_ns, cause),
             account=position.account,
             strategy=position.strategy,
             product=position.product,

@@ -33,15 +33,18 @@ def withdraw(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]
     return list(commands.values())
 
 
-def goal_id(position: Position, cause: str) -> str:
-    """The id of the goal by which a position is closed for a cause."""
-    return content_id("close", cause, *position.owner, position.opened_ns)
+def goal_id(key: OwnerKey, opened_ns: int, cause: str) -> str:
+    """The id of the goal by which the position that an owner opened at this time is closed for a cause."""
+    return content_id("close", cause, *key, opened_ns)
 
 
 def close(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
     """Close one position."""
-    goal = goal_id(position, cause)
-    if position.owner in state.closing or goal in state.issued:
+    key = position.owner
+    if key in state.closing:
+        return []
+    goal = goal_id(key, position.opened_ns, cause)
+    if goal in state.issued:
         return []
     listed = state.environment.instruments.get(position.instrument)
     return [

@@ -169,7 +169,7 @@ class RiskState:
     def awaited(self) -> set[str]:
         """The instruments that intents still need something of."""
         if self._awaited is None:
-            waiting = list(self.open_intents())
+            waiting = [intent for intent in self.intents.values() if not intent.settled]
             self._awaited = {leg.instrument for intent in waiting for leg in intent.legs}
             for intent in waiting if self.rolls else ():
                 self._awaited.update(*(names.values() for names in intent.moved.values()))
