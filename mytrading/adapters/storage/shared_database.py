@@ -14,6 +14,7 @@ import sqlite3
 import struct
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
@@ -31,12 +32,12 @@ _held: dict[tuple[int, int], _Held] = {}
 _open: WeakSet[Writer] = WeakSet()
 
 
+@dataclass(slots=True)
 class _Held:
-    """What holds an index, for how many connections of this process."""
+    """The descriptor that holds an index, and for how many connections of this process."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.connections = 0
+    descriptor: int
+    connections: int = 0
 
 
 class Reader(sqlite3.Connection):

@@ -114,24 +114,16 @@ class TapeWriter:
 
 
 def _open(path: Path) -> BinaryIO:
-    whole = _whole_bytes(path) if path.exists() else 0
+    """The file, at the end of its last whole record; what follows is cut off."""
     file = path.open("r+b" if path.exists() else "w+b", buffering=_BUFFER)
-    file.truncate(whole)
+    whole = 0
+    if file.read(len(MAGIC)) == MAGIC:
+        whole = len(MAGIC) + sum(_RECORD.size + len(frame.data) for frame in _records(file))
     file.seek(whole)
+    file.truncate()
     if not whole:
         file.write(MAGIC)
     return file
-
-
-def _whole_bytes(path: Path) -> int:
-    end = 0
-    with path.open("rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            return 0
-        end = len(MAGIC)
-        for frame in _records(file):
-            end += _RECORD.size + len(frame.data)
-    return end
 
 
 def read_tape(path: Path) -> Iterator[TapeFrame]:

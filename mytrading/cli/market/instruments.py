@@ -106,7 +106,7 @@ def diff(
 ) -> None:
     """What came, went, and changed its lot, tick or freeze quantity between two days."""
     from mytrading.adapters.storage.warehouse import Warehouse
-    from mytrading.core.instruments.master_contract import changes, told
+    from mytrading.core.instruments.master_contract import changes, describe
 
     store, warehouse = _store(profile), Warehouse(_state(profile))
     days = sorted({*store.days(), *warehouse.instrument_days()})
@@ -122,7 +122,7 @@ def diff(
         print_json({"from": early, "to": late, "added": found.added, "removed": found.removed,
                     "changed": [change._asdict() for change in found.changed]})  # fmt: skip
         return
-    print(f"{early} → {late}: {told(found)}")
+    print(f"{early} → {late}: {describe(found)}")
     for word, names in (("added", found.added), ("removed", found.removed)):
         for name in names:
             print(f"{word:<8} {name}")

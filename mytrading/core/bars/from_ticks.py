@@ -27,7 +27,7 @@ def bars_of_ticks(
 ) -> tuple[NDArray[np.int64], FloatArray]:
     """Starts, shape (bars,), and open, high, low, close, volume, shape (5, bars), of bars of `span_ns`.
 
-    `volumes` are the day's so far, as feeds tell them: a bar's is what it adds, and all of it after one that is lower.
+    `volumes` are the day's so far, as feeds count them: a bar's is what it adds, and all of it after one that is lower.
     `ValueError` if the ticks are not in time order. Who knows that they are says `ordered`: then times are read at the
     ends of bars only, which halves what is read, and of ticks in another order the bars would be wrong.
     Budget: 1.3 times a bare loop that reads the same columns.
@@ -84,9 +84,9 @@ def _fill(
         if wrong:
             return -1
         starts[bar], table[0, bar], table[3, bar] = start, prices[first], prices[after - 1]
-        told = volumes[after - 1]
-        table[4, bar] = told - before if told >= before else told
-        before = told
+        counter = volumes[after - 1]
+        table[4, bar] = counter - before if counter >= before else counter
+        before = counter
         bar, first = bar + 1, after
     return bar
 

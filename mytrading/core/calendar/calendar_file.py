@@ -137,40 +137,22 @@ def _read_exchange(
     key = f"exchanges.{name}"
     own = reader.table(key, tables[name])
     reader.known_keys(key, own, _EXCHANGE_KEYS)
-    base = _base_of(reader, key, own, tables)
-    listed = _read_lists(reader, key, own.get("holidays", base.get("holidays", [name])), holidays)
-    sessions = _read_sessions(reader, key, own.get("sessions", base.get("sessions")))
     like = own.get("like")
-    days = {**special.get(str(like), {}), **special.get(name, {})}
-    return ExchangeSpec(sessions=sessions, holidays=listed, special=days)
-
-
-def _read_lists(
-    reader: _Reader, key: str, names: object, holidays: Mapping[str, Mapping[date, str]]
-) -> dict[date, str]:
-    if not isinstance(names, list) or any(name not in holidays for name in names):
-        reader.report(f"{key}.holidays", names, f"a list of holiday lists of this file: {', '.join(holidays)}")
-        return {}
-    return {day: reason for name in names for day, reason in holidays[name].items()}
-
-
-def _base_of(
-    reader: _Reader, key: str, own: Mapping[str, object], tables: Mapping[str, object]
-) -> Mapping[str, object]:
-    """The exchange this one is `like`, with its own list name filled in."""
-    like = own.get("like")
-    if like is None:
-        return {}
-    base = tables.get(str(like))
+    base = tables.get(str(like)) if like is not None else {}
     if not isinstance(base, Mapping) or "like" in base:
         reader.report(f"{key}.like", like, "the name of an exchange with sessions of its own")
-        return {}
-    return {"holidays": [like], **base}
-
-
-def _read_sessions(reader: _Reader, key: str, found: object) -> tuple[Hours, ...]:
-    hours = [_read_hours(reader, f"{key}.sessions", row) for row in reader.rows(f"{key}.sessions", found)]
-    return tuple(sorted(hours, key=lambda entry: entry.since))
+        like, base = None, {}
+    names = own.get("holidays", base.get("holidays", [name] if like is None else [like]))
+    if not isinstance(names, list) or any(name not in holidays for name in names):
+        reader.report(f"{key}.holidays", names, f"a list of holiday lists of this file: {', '.join(holidays)}")
+        names = []
+    rows = reader.rows(f"{key}.sessions", own.get("sessions", base.get("sessions")))
+    hours = [_read_hours(reader, f"{key}.sessions", row) for row in rows]
+    return ExchangeSpec(
+        sessions=tuple(sorted(hours, key=lambda entry: entry.since)),
+        holidays={day: reason for listed in names for day, reason in holidays[listed].items()},
+        special={**special.get(str(like), {}), **special.get(name, {})},
+    )
 
 
 def _read_hours(reader: _Reader, key: str, row: Mapping[str, object]) -> Hours:
@@ -210,16 +192,12 @@ def _read_special(reader: _Reader, found: object, tables: Mapping[str, object]) 
         opens, closes = reader.clock("special.open", row.get("open")), reader.clock("special.close", row.get("close"))
         if time.min not in (opens, closes) and not opens < closes:
             reader.report(f"special ({day})", f"{opens}–{closes}", "open before close")
-        for exchange in _names(reader, row.get("exchanges"), tables):
+        names = row.get("exchanges")
+        if not isinstance(names, list) or not names or any(name not in tables for name in names):
+            reader.report("special.exchanges", names, f"a list of exchanges of this file: {', '.join(tables)}")
+        for exchange in names if isinstance(names, list) else ():
             special.setdefault(exchange, {})[day] = SpecialHours(opens, closes, str(row.get("name", "special session")))
     return special
-
-
-def _names(reader: _Reader, found: object, tables: Mapping[str, object]) -> list[str]:
-    names = found if isinstance(found, list) else []
-    if not names or any(name not in tables for name in names):
-        reader.report("special.exchanges", found, f"a list of exchanges of this file: {', '.join(tables)}")
-    return [str(name) for name in names]
 
 
 def _shown(found: object) -> str:

@@ -65,13 +65,13 @@ def _why(calendar: Calendar, name: str, session: Session | None, ns: int) -> str
 def _session(session: Session | None) -> dict[str, str] | None:
     if session is None:
         return None
-    told = {
+    found = {
         "date": ist_date(session.open_ns).isoformat(),
         "open": _clock(session.open_ns),
         "close": _clock(session.close_ns),
         "name": session.name,
     }
-    return {**told, "auction_until": _clock(session.final_ns)} if session.final_ns > session.close_ns else told
+    return {**found, "auction_until": _clock(session.final_ns)} if session.final_ns > session.close_ns else found
 
 
 def _clock(ns: int) -> str:

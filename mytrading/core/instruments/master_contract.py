@@ -86,16 +86,16 @@ def _underlying(instrument: str) -> str:
 
 
 def with_freeze(
-    instruments: Iterable[Instrument], told: Mapping[str, int], facts: ContractFacts, day: date
+    instruments: Iterable[Instrument], of_server: Mapping[str, int], facts: ContractFacts, day: date
 ) -> list[Instrument]:
-    """Derivatives with the freeze quantity of their underlying: as the server told it, else as our table has it.
+    """Derivatives with the freeze quantity of their underlying: of the server, else of our table.
 
     The list of instruments carries none. 0 remains where neither knows it.
     """
     return [
         item
         if not item.kind.is_derivative or item.freeze_qty
-        else msgspec.structs.replace(item, freeze_qty=told.get(item.underlying) or _table_freeze(item, facts, day))
+        else msgspec.structs.replace(item, freeze_qty=of_server.get(item.underlying) or _table_freeze(item, facts, day))
         for item in instruments
     ]
 
@@ -273,7 +273,7 @@ def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str)
     return Changes(tuple(sorted(new.keys() - old.keys())), tuple(sorted(gone)), tuple(moved))
 
 
-def told(found: Changes) -> str:
+def describe(found: Changes) -> str:
     """Changes in a sentence: figures that changed, by underlying, then counts of contracts."""
     seen: dict[tuple[str, str, float, float], int] = Counter(
         (_underlying(change.instrument), change.what.replace("_", " "), change.before, change.after)

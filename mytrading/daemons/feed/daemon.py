@@ -114,11 +114,11 @@ class DataManager(Daemon):
     def _subscribe_streams(self) -> None:
         topics = (*REQUESTERS, *(step_topic(name) for name in REQUESTERS)) if self.lock_step else REQUESTERS
         every_s = 0.0 if self.lock_step else TICK_S
-        self.subscribe("status", self._on_status, topics=topics, writers=REQUESTERS, every_s=every_s)
-        self.subscribe("status", self._on_watchdog, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
-        self.subscribe("orders", self._on_orders, every_s=TICK_S)
+        self.subscribe("status", self._on_message, topics=topics, writers=REQUESTERS, every_s=every_s)
+        self.subscribe("status", self._on_message, topics=(NAME,), writers=(NAME,), every_s=WATCH_S)
+        self.subscribe("orders", lambda frame: self.subscriptions.on_order_message(frame.message), every_s=TICK_S)
         if len(self.connections) > 1:
-            self.subscribe("account", self._on_account, every_s=SHOW_S)
+            self.subscribe("account", self._on_message, every_s=SHOW_S)
         self.on_wake(self.frames.read_all)
         self.on_wake(self._collect_results)
 
@@ -159,23 +159,17 @@ class DataManager(Daemon):
             except OF_DATA as error:
                 self.edge.dropped(error)
 
-    def _on_watchdog(self, frame: Frame) -> None:
-        if isinstance(frame.message, Heartbeat):
-            self.watchdog.heard(frame.message)
-
-    def _on_status(self, frame: Frame) -> None:
-        if isinstance(frame.message, StepDone):
-            self.steps.on_step_done(frame.message, machine_now())
-        elif isinstance(frame.message, WantInstruments):
-            self.steps.on_request(frame.message)
-            self.subscriptions.on_request(frame.message)
-
-    def _on_orders(self, frame: Frame) -> None:
-        self.subscriptions.on_order_message(frame.message)
-
-    def _on_account(self, frame: Frame) -> None:
-        if isinstance(frame.message, AccountHealth):
-            self.connections.set_ping_down(frame.message.account, frame.message.ping_down, machine_now())
+    def _on_message(self, frame: Frame) -> None:
+        message = frame.message
+        if isinstance(message, StepDone):
+            self.steps.on_step_done(message, machine_now())
+        elif isinstance(message, WantInstruments):
+            self.steps.on_request(message)
+            self.subscriptions.on_request(message)
+        elif isinstance(message, AccountHealth):
+            self.connections.set_ping_down(message.account, message.ping_down, machine_now())
+        elif isinstance(message, Heartbeat) and message.daemon == NAME:
+            self.watchdog.heard(message)
 
     # timers
 

@@ -147,7 +147,9 @@ class InstrumentLoader:
             self._alerts.clear("INSTRUMENTS_CHANGED", "feed")
             return
         severity = Severity.WARNING if fetched.changes.changed else Severity.INFO
-        text = f"since {fetched.compared}: {master_contract.told(fetched.changes)}; see `mytrading instruments diff`"
+        text = (
+            f"since {fetched.compared}: {master_contract.describe(fetched.changes)}; see `mytrading instruments diff`"
+        )
         self._alerts.raise_("INSTRUMENTS_CHANGED", severity, "feed", text)
 
     def _connect(self) -> OpenAlgoClient:

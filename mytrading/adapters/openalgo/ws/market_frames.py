@@ -1,8 +1,7 @@
-"""What the market socket says, parsed: ticks, answers to subscriptions, errors.
+"""Frames of the market socket, parsed: ticks, answers to subscriptions, errors.
 
-Adapters of different brokers name and fill fields differently; here they become `Quote` and `Depth`. What a broker did
-not send, or sent as the 0 that stands for "not known", or as a number that nothing can have, is None; nothing is filled
-in from elsewhere.
+Brokers' adapters name and fill fields differently; here they become `Quote` and `Depth`. A field that is missing, 0 for
+"not known", or out of all bounds is None; nothing is filled in from elsewhere.
 """
 
 from __future__ import annotations
@@ -166,7 +165,7 @@ class FrameParser:
             frame = self._decoder.decode(data)
             if frame.type == "market_data":
                 return self._tick(frame, received_ns, market_ns)
-            return _word(frame)
+            return _control_frame(frame)
         except UNREADABLE as error:
             return MalformedFrame(str(error))
 
@@ -228,10 +227,16 @@ def _of_the_day(data: _Data) -> tuple[float | None, float | None, float | None, 
     )
 
 
-def _word(frame: _FrameEnvelope) -> Parsed:
-    """The meaning of a frame without a price."""
+def _control_frame(frame: _FrameEnvelope) -> Parsed:
     if frame.type == "subscribe":
-        return _acknowledged(frame)
+        accepted, refused = [], []
+        for item in frame.subscriptions:
+            instrument = f"{item.exchange}:{item.symbol}"
+            if item.status == "success":
+                accepted.append((instrument, str(item.mode)))
+            else:
+                refused.append((instrument, item.message or "no reason given"))
+        return Acknowledged(str(frame.request_id), tuple(accepted), tuple(refused))
     if frame.status == "error":
         return ServerError(shown(frame.code) or "UNNAMED", shown(frame.message, 300))
     if frame.type == "step":
@@ -266,14 +271,3 @@ def exchange_time(value: float | str | None) -> int | None:
     if number < _US_FROM:
         return time_of(number * 1_000_000)
     return time_of(number * 1000 if number < _NS_FROM else number)
-
-
-def _acknowledged(frame: _FrameEnvelope) -> Acknowledged:
-    accepted, refused = [], []
-    for item in frame.subscriptions:
-        instrument = f"{item.exchange}:{item.symbol}"
-        if item.status == "success":
-            accepted.append((instrument, str(item.mode)))
-        else:
-            refused.append((instrument, item.message or "no reason given"))
-    return Acknowledged(str(frame.request_id), tuple(accepted), tuple(refused))

@@ -150,5 +150,5 @@ def test_changes_name_what_came_went_and_moved_but_not_what_expired() -> None:
     assert (found.added, found.removed) == (("NFO:NEW",), ("NFO:DROPPED",))
     futures = ("NFO:NIFTY23NOV26FUT", "NFO:NIFTY26JAN27FUT", "NFO:NIFTY29DEC26FUT")
     assert found.changed == tuple((future, "lot_size", 65, 75) for future in futures)
-    assert master_contract.told(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
+    assert master_contract.describe(found) == "NIFTY: lot size 65 → 75 (3 contracts); 1 added; 1 removed"
     assert not master_contract.changes(new, new, "2026-11-20")
