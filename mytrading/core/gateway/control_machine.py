@@ -67,13 +67,12 @@ class ControlMachine:
 
     def shown(self) -> list[Alert]:
         """All alerts with their newest text, in the order of their rise."""
-        found = (self._newest(key, kept) for key, kept in self.alerts.items())
+        found = []
+        for key, kept in self.alerts.items():
+            repeat = self._repeats.get(key, kept)
+            same = (repeat.first_ns, repeat.cleared) == (kept.first_ns, kept.cleared)
+            found.append(repeat if same and repeat.count >= kept.count else kept)
         return sorted(found, key=lambda alert: alert.first_ns)
-
-    def _newest(self, key: tuple[str, str, str], kept: Alert) -> Alert:
-        repeat = self._repeats.get(key, kept)
-        same = (repeat.first_ns, repeat.cleared) == (kept.first_ns, kept.cleared)
-        return repeat if same and repeat.count >= kept.count else kept
 
     def level(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
         """The row that sets a trading level for one account, or for all."""

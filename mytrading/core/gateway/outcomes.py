@@ -34,11 +34,9 @@ def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bo
         return RequestResult("refused", order.message.removeprefix(REFUSED), name)
     if order.links.request != request and live(order):
         return RequestResult(WAITING, "the router has not taken it up yet", name)
-    return _cancelled(order) if cancel else _modified(order, orders)
-
-
-def _cancelled(order: Order) -> RequestResult:
-    name, sums = order.client_order_id, f"{order.filled_seen} of {order.quantity} filled"
+    if not cancel:
+        return _modified(order, orders)
+    sums = f"{order.filled_seen} of {order.quantity} filled"
     if live(order):
         return RequestResult(WAITING, f"the cancel is requested and its end not proven; {sums} so far", name)
     if order.state is OrderState.FILLED:
@@ -53,38 +51,28 @@ def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
     if live(order):
         if order.evidence.modify.wanted or order.evidence.cancel.wanted:
             return RequestResult(WAITING, "the change is requested and not yet in the order book", name)
-        return RequestResult("modified", f"the order book shows {_words(order)}", name)
-    after = _successor(order, orders)
-    if after is not None:
-        return RequestResult(
-            "replaced", f"replaced by order {after.client_order_id}: {_words(after)}", after.client_order_id
-        )
-    if order.evidence.modify.wanted or (
-        order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")
-    ):
+        return RequestResult("modified", f"the order book shows {_terms(order)}", name)
+    if (after := _successor(order, orders)) is not None:
+        text = f"replaced by order {after.client_order_id}: {_terms(after)}"
+        return RequestResult("replaced", text, after.client_order_id)
+    replaced = order.purpose is Purpose.STOP and order.message.startswith("withdrawn: replaced")
+    if order.evidence.modify.wanted or replaced:
         return RequestResult(WAITING, "the old order has ended, the new one is not placed yet", name)
+    sums = f"{order.filled_seen} of {order.quantity}"
     if order.state is OrderState.FILLED:
-        return RequestResult(
-            "filled", f"it filled: {order.filled_seen} of {order.quantity}, requested {_words(order)}", name
-        )
-    return RequestResult(
-        "ended", f"it ended {order.state} meanwhile, {order.filled_seen} of {order.quantity} filled", name
-    )
+        return RequestResult("filled", f"it filled: {sums}, requested {_terms(order)}", name)
+    return RequestResult("ended", f"it ended {order.state} meanwhile, {sums} filled", name)
 
 
 def _successor(order: Order, orders: Iterable[Order]) -> Order | None:
     if order.purpose is not Purpose.STOP:
         return next((other for other in orders if other.links.replaces == order.client_order_id), None)
-    owner = order.owner
-    stops = [
-        other
-        for other in orders
-        if other.purpose is Purpose.STOP and other.owner == owner and other.created_ns > order.created_ns
-    ]
-    return max(stops, key=lambda other: other.created_ns, default=None)
+    stops = (other for other in orders if other.purpose is Purpose.STOP and other.owner == order.owner)
+    later = [other for other in stops if other.created_ns > order.created_ns]
+    return max(later, key=lambda other: other.created_ns, default=None)
 
 
-def _words(order: Order) -> str:
+def _terms(order: Order) -> str:
     text = f"{order.side} {order.quantity} {order.instrument} {order.order_type}"
     text += f" at {order.price:g}" if order.price else ""
     text += f" trigger {order.trigger_price:g}" if order.trigger_price else ""

@@ -16,7 +16,7 @@ import zmq
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.daemons.gateway.ops_server import OpsServer
-from mytrading.daemons.gateway.request_context import RequestContext
+from mytrading.daemons.gateway.request_context import RequestContext, Totals
 from mytrading.messages.codec import MAX_FRAME, Frame, encode_body
 from mytrading.messages.control import Alert, CallBudget, Heartbeat, RiskPicture, WantInstruments
 from mytrading.messages.enums import DaemonState, Severity
@@ -219,29 +219,6 @@ class Gateway(MachineDaemon):
         for tail in self._tails:
             tail.close()
         super().teardown()
-
-
-class Totals:
-    """Counters of daemons added up over their restarts: a heartbeat counts since its own process began."""
-
-    def __init__(self) -> None:
-        self._done: dict[str, dict[str, float]] = {}
-        self._now: dict[str, tuple[int, dict[str, float]]] = {}
-        self.restarts: dict[str, int] = {}
-
-    def add(self, beat: Heartbeat) -> None:
-        known = self._now.get(beat.daemon)
-        if known is not None and known[0] != beat.pid:
-            self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1
-            done = self._done.setdefault(beat.daemon, {})
-            for name, value in known[1].items():
-                done[name] = done.get(name, 0.0) + value
-        self._now[beat.daemon] = (beat.pid, {**beat.figures, "cpu_s": beat.cpu_s})
-
-    def get(self, daemon: str, name: str) -> float:
-        """A counter over all processes of a daemon since this gateway started."""
-        now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
-        return now + self._done.get(daemon, {}).get(name, 0.0)
 
 
 class StaleAlerts:

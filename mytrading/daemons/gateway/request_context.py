@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,7 @@ from mytrading.core.feed.instrument_demand import QuoteLeases
 from mytrading.core.gateway.control_machine import ControlMachine
 from mytrading.core.gateway.read_model import StackView
 from mytrading.core.text.spelling import name_key, nearest
+from mytrading.messages.control import Heartbeat
 from mytrading.messages.run_config import RunConfig
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.supervision.kill_file import KillFile
@@ -35,13 +36,27 @@ class Decided(NamedTuple):
     reply: msgspec.Struct
 
 
-class DaemonTotals(Protocol):
-    """Counters of daemons over their restarts."""
+class Totals:
+    """Counters of daemons added up over their restarts: a heartbeat counts since its own process began."""
 
-    restarts: dict[str, int]
+    def __init__(self) -> None:
+        self._done: dict[str, dict[str, float]] = {}
+        self._now: dict[str, tuple[int, dict[str, float]]] = {}
+        self.restarts: dict[str, int] = {}
+
+    def add(self, beat: Heartbeat) -> None:
+        known = self._now.get(beat.daemon)
+        if known is not None and known[0] != beat.pid:
+            self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1
+            done = self._done.setdefault(beat.daemon, {})
+            for name, value in known[1].items():
+                done[name] = done.get(name, 0.0) + value
+        self._now[beat.daemon] = (beat.pid, {**beat.figures, "cpu_s": beat.cpu_s})
 
     def get(self, daemon: str, name: str) -> float:
-        """A counter since the gateway started."""
+        """A counter over all processes of a daemon since this gateway started."""
+        now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
+        return now + self._done.get(daemon, {}).get(name, 0.0)
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class RequestContext:
     view: StackView
     control: ControlMachine
     clock: MarketClock
-    totals: DaemonTotals
+    totals: Totals
     leases: QuoteLeases = field(default_factory=QuoteLeases)
 
     def accounts(self) -> list[str]:
@@ -86,8 +101,7 @@ class RequestContext:
         return name
 
     def kill(self) -> dict[str, Any] | None:
-        kill = KillFile(self.config.state).look()
-        if kill is None:
+        if (kill := KillFile(self.config.state).look()) is None:
             return None
         return {"word": kill.word, "by": kill.by, "why": kill.why, "written_ns": kill.written_ns}
 

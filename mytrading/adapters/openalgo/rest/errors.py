@@ -176,15 +176,10 @@ MEANINGS: tuple[tuple[str, type[OpenAlgoError]], ...] = (
     (r"whitelist|static ip|ip (address )?(is )?not (registered|allowed)|access denied.*banned", NotWhitelisted),
     (r"broker (is |was )?(disconnected|not connected)", BrokerDisconnected),
     (r"semi.?auto", ApprovalRequired),
-    (
-        r"invalid openalgo api ?key|session (has )?expired|token (is )?(invalid|expired)|not logged in",
-        BrokerDisconnected,
-    ),
-    (r"(invalid|incorrect) `?(api key|access token|session)", BrokerDisconnected),
-    (
-        r"insufficient (funds|margin|balance)|margin (error|shortfall|exceeds)|rms:.*margin|shortage:",
-        InsufficientMargin,
-    ),
+    (r"invalid openalgo api ?key|session (has )?expired|token (is )?(invalid|expired)", BrokerDisconnected),
+    (r"not logged in|(invalid|incorrect) `?(api key|access token|session)", BrokerDisconnected),
+    (r"insufficient (funds|margin|balance)|margin (error|shortfall|exceeds)|rms:.*margin", InsufficientMargin),
+    (r"shortage:", InsufficientMargin),
     (r"duplicate", DuplicateOrder),
     (r"square.?off time|market (is )?(closed|not open)|outside (market|trading) hours|after market", MarketClosed),
     (r"multiples? of (the )?lot|lot size|freeze (quantity|qty)|invalid quantity|'?quantity'?: ", InvalidQuantity),
@@ -194,10 +189,8 @@ MEANINGS: tuple[tuple[str, type[OpenAlgoError]], ...] = (
     (r"symbol .*not found|invalid symbol|no (valid )?symbols?|not found (on|in) |unknown symbol", SymbolNotFound),
     (r"too many requests|\d+ per \d+ (second|minute|hour)|rate limit", RateLimited),
     (r"not (implemented|supported)", NotSupported),
-    (
-        r"unknown field|missing data|validation|not a valid|must be one of|is required|invalid (input|request)",
-        InvalidRequest,
-    ),
+    (r"unknown field|missing data|validation|not a valid|must be one of", InvalidRequest),
+    (r"is required|invalid (input|request)", InvalidRequest),
 )
 """Expression (ignoring case, `_` being a space) to type; the first that is found decides.
 

@@ -13,14 +13,8 @@ import msgspec
 
 from mytrading.adapters.openalgo.rest.book_parsers import order_row
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT
-from mytrading.adapters.openalgo.ws.connection import (
-    Connected,
-    Disconnected,
-    FeedSocket,
-    SocketFrame,
-    SocketRefused,
-    SocketRules,
-)
+from mytrading.adapters.openalgo.ws import connection as ws
+from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketFrame, SocketRules
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.reports import BrokerOrder, OrderReport
 from mytrading.messages.text import shown
@@ -48,6 +42,7 @@ class OrderUpdates:
         wake: Callable[[], None],
     ) -> None:
         self._socket = FeedSocket(url, api_key, machine_now, wake, name="order-stream", rules=_RULES)
+        self.start, self.stop, self.look = self._socket.start, self._socket.stop, self._socket.look
         self._wake = wake
         self._account = account
         self._expected = expected_mode
@@ -60,16 +55,6 @@ class OrderUpdates:
         """Why the last malformed update could not be read."""
         self.other_mode = 0
         self.mark = 0
-
-    def start(self) -> None:
-        self._socket.start()
-
-    def stop(self) -> None:
-        self._socket.stop()
-
-    def look(self, machine_ns: int) -> None:
-        """Each second: drop a connection that only seems to live."""
-        self._socket.look(machine_ns)
 
     def take(self) -> list[OrderReport]:
         """Updates that have come since the last call, oldest first and without repetitions.
@@ -85,13 +70,13 @@ class OrderUpdates:
                 report = self._report(event)
                 if report is not None:
                     reports.append(report)
-            elif isinstance(event, Connected):
+            elif isinstance(event, ws.Connected):
                 self.broker = event.broker
                 self.problem = ""
                 self._socket.send({"action": "subscribe_orders", "request_id": f"orders-{event.number}"})
-            elif isinstance(event, Disconnected):
+            elif isinstance(event, ws.Disconnected):
                 self._lost(f"the order stream was lost: {event.reason}")
-            elif isinstance(event, SocketRefused):
+            elif isinstance(event, ws.SocketRefused):
                 self._lost(f"the order stream was refused: {event.code} {event.message}")
         return reports
 
