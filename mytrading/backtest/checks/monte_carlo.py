@@ -7,7 +7,7 @@ many, as long and on the same side as the strategy's own, and inside a day where
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,30 +24,24 @@ MOST_TRADES = 1000
 LEAST_TRADES = 5
 
 
-@dataclass(frozen=True)
-class RandomEntries:
-    """`own` is the mean return of a trade (before costs), `random` those of the draws, both as shares of price.
+class Draws(NamedTuple):
+    """A figure over so many trades: the strategy's own, and that of each draw."""
 
-    `p` is the share of draws that did at least as well.
+    trades: int
+    own: float
+    drawn: FloatArray
+
+    @property
+    def p(self) -> float:
+        """The share of draws that came to at least as much."""
+        return float((np.sum(self.drawn >= self.own) + 1) / (len(self.drawn) + 1))
+
+
+def entries(result: RunResult, draws: int = DRAWS) -> Draws | None:
+    """Mean returns of a trade (shares of price, before costs) beside those of random entries.
+
+    None if too few trades are of instruments with bars.
     """
-
-    trades: int
-    own: float
-    random: FloatArray
-    p: float
-
-
-@dataclass(frozen=True)
-class ShuffledOrders:
-    """Rupees: the deepest drawdown of the trades as they were, and in other orders."""
-
-    trades: int
-    own: float
-    shuffled: FloatArray
-
-
-def entries(result: RunResult, draws: int = DRAWS) -> RandomEntries | None:
-    """The strategy's entries against random ones; None if too few trades are of instruments with bars."""
     data = {columns.instrument: columns for columns in result.spec.data}
     known = [trade for trade in result.ledger.trades if trade.entry_price > 0 and trade.instrument in data]
     trades = known[:MOST_TRADES]
@@ -60,9 +54,7 @@ def entries(result: RunResult, draws: int = DRAWS) -> RandomEntries | None:
         sign = 1.0 if trade.side == "BUY" else -1.0
         own += sign * (trade.exit_price / trade.entry_price - 1.0)
         total += sign * _drawn(columns, trade, draw, draws)
-    means = total / len(trades)
-    own /= len(trades)
-    return RandomEntries(len(trades), own, means, float((np.sum(means >= own) + 1) / (draws + 1)))
+    return Draws(len(trades), own / len(trades), total / len(trades))
 
 
 def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int) -> FloatArray:
@@ -83,14 +75,13 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
     return found
 
 
-def orders(trades: Sequence[Trade], draws: int = DRAWS) -> ShuffledOrders | None:
-    """Drawdowns of the same trades in random orders; None if there are too few."""
+def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
+    """The deepest drawdown (rupees) beside those of the same trades in random orders; None if there are too few."""
     net = np.array([trade.net for trade in trades])[-MOST_TRADES:]
     if len(net) < LEAST_TRADES:
         return None
     draw = np.random.default_rng(_SEED)
-    shuffled = np.array([deepest(draw.permutation(net)) for _ in range(draws)])
-    return ShuffledOrders(len(net), deepest(net), shuffled)
+    return Draws(len(net), deepest(net), np.array([deepest(draw.permutation(net)) for _ in range(draws)]))
 
 
 def deepest(net: FloatArray) -> float:

@@ -34,18 +34,18 @@ def page(found: Examined, notes: Sequence[str]) -> Page:
         sections.append(PageSection("Microseconds of a call", [embed(speed_figure(found.whole.took_ns))]))
     if (entries := found.entries) is not None:
         note = (
-            f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p:.1%} of {len(entries.random)} "
+            f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p:.1%} of {len(entries.drawn)} "
             "draws with as many random entries, held as long, did at least as well."
         )
-        figure = charts.histogram(entries.random * 100, "% a trade, before costs", "drawn", own=entries.own * 100)
+        figure = charts.histogram(entries.drawn * 100, "% a trade, before costs", "drawn", own=entries.own * 100)
         sections.append(PageSection("Entries against random ones", [note, embed(figure)]))
     if (orders := found.orders) is not None:
-        middle, most = np.percentile(orders.shuffled, (50, 95))
+        middle, most = np.percentile(orders.drawn, (50, 95))
         note = (
             f"As they came, {orders.trades} trades drew down ₹{orders.own:,.0f}; in other orders ₹{middle:,.0f} in the "
             f"middle and over ₹{most:,.0f} in one of twenty."
         )
-        figure = charts.histogram(orders.shuffled, "₹ from the highest to the lowest after it", "drawn", own=orders.own)
+        figure = charts.histogram(orders.drawn, "₹ from the highest to the lowest after it", "drawn", own=orders.own)
         sections.append(PageSection("Drawdown in other orders", [note, embed(figure)]))
     holds = "everything that must hold does" if found.holds else "something that must hold does not"
     return Page(

@@ -55,8 +55,8 @@ class Examined:
     spec: Spec
     whole: Log
     outcomes: list[CheckOutcome] = field(default_factory=list)
-    entries: monte_carlo.RandomEntries | None = None
-    orders: monte_carlo.ShuffledOrders | None = None
+    entries: monte_carlo.Draws | None = None
+    orders: monte_carlo.Draws | None = None
 
     @property
     def findings(self) -> list[CheckFinding]:
@@ -156,14 +156,14 @@ def _chance(found: Examined) -> CheckOutcome:
     if found.orders is None:
         outcome.skipped = f"fewer than {monte_carlo.LEAST_TRADES} trades"
         return outcome
-    spread = np.percentile(found.orders.shuffled, (50, 95, 100))
+    spread = np.percentile(found.orders.drawn, (50, 95, 100))
     outcome.figures = {"round_trips": found.orders.trades}
     if found.entries is None:
         outcome.figures["entries"] = "not judged, the data has no bars of what was traded"
     else:
         outcome.figures |= {
             "mean_return": round(found.entries.own, 8),
-            "random_mean_return": round(float(np.mean(found.entries.random)), 8),
+            "random_mean_return": round(float(np.mean(found.entries.drawn)), 8),
             "entry_p": round(found.entries.p, 4),
         }
     outcome.figures |= {

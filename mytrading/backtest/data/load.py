@@ -8,7 +8,8 @@ it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, day_bar, is_bhavcopy
 from mytrading.backtest.data.columns import Columns, DataError, checked
 from mytrading.core.indicators import FloatArray
-from mytrading.core.time import IST_OFFSET, SECOND, ist_date, to_ns
+from mytrading.core.time import DAY, IST_OFFSET, SECOND, ist_date, to_ns
 
 if TYPE_CHECKING:
     import duckdb
@@ -93,17 +94,36 @@ def load(path: Path, instrument: str, first: date | None = None, last: date | No
 
     Of a file with a column `instrument` or `symbol` those rows are taken; any other file is of this instrument.
     """
-    import duckdb
-
     if not path.exists():
         raise DataError(f"{path}: no such file; name a {_SUFFIXES} file, a bhavcopy or a folder of them, or `openalgo`")
+    with _opened(path) as (database, source, stamp, found):
+        where = _where(database, source, path, found, instrument)
+        got = database.execute(f"SELECT {_picked(_bar_columns(stamp, found))} FROM {source} {where}").fetchnumpy()
+    start = _ns(got["c0"], found[stamp][1], path, stamp)
+    table = np.empty((5, len(start)))
+    for number in range(5):
+        table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
+    columns = checked(instrument, start, table, str(path))
+    low = to_ns(first, time.min) if first is not None else -(1 << 62)
+    high = to_ns(last, time.min) + DAY if last is not None else 1 << 62
+    part = columns.between(low, high)
+    if not len(part):
+        begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
+        raise DataError(f"{path}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
+    return part
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, dict[str, tuple[str, str]]]]:
+    """A database, what is behind FROM in it, the column of times, and all columns with their own names and types."""
+    import duckdb
+
     with duckdb.connect() as database:
         try:
             source = _source(database, path)
-            columns = _read(database, source, path, instrument)
+            yield database, source, *_described(database, source, path)
         except duckdb.Error as error:
             raise _unreadable(path, error) from error
-    return _cut(columns, first, last, str(path))
 
 
 def load_many(path: Path, name_of: NameOf) -> Rows:
@@ -111,35 +131,21 @@ def load_many(path: Path, name_of: NameOf) -> Rows:
 
     Holes are no fault here: contracts do not trade every minute.
     """
-    import duckdb
-
-    with duckdb.connect() as database:
-        try:
-            source = _source(database, path)
-            stamp, found = _described(database, source, path)
-            column = next((found[name][0] for name in _NAMES if name in found), "")
-            if not column:
-                raise DataError(f"{path}: found columns {', '.join(found)}; expected one with contracts: instrument")
-            return _many(database, source, path, column, stamp, found, name_of)
-        except duckdb.Error as error:
-            raise _unreadable(path, error) from error
-
-
-def _many(
-    database: duckdb.DuckDBPyConnection, source: str, path: Path, column: str, stamp: str,
-    found: dict[str, tuple[str, str]], name_of: NameOf,
-) -> Rows:  # fmt: skip
-    called = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
-    wanted = {text: name for text in called if (name := name_of(text))}
-    if not wanted:
-        return {}
-    listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
-    sides = [next((found[name] for name in names if name in found), None) for names in (_BIDS, _ASKS)]
-    quotes = [_price(*side) for side in sides if side is not None] if all(sides) else []
-    got = database.execute(
-        f'SELECT "{column}" AS name, {_picked([*_bar_columns(stamp, found), *quotes])} FROM {source} '
-        f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
-    ).fetchnumpy()
+    with _opened(path) as (database, source, stamp, found):
+        column = next((found[name][0] for name in _NAMES if name in found), "")
+        if not column:
+            raise DataError(f"{path}: found columns {', '.join(found)}; expected one with contracts: instrument")
+        called = [str(row[0]) for row in database.execute(f'SELECT DISTINCT "{column}" FROM {source}').fetchall()]
+        wanted = {text: name for text in called if (name := name_of(text))}
+        if not wanted:
+            return {}
+        listed = ", ".join("'" + text.replace("'", "''") + "'" for text in wanted)
+        sides = [next((found[name] for name in names if name in found), None) for names in (_BIDS, _ASKS)]
+        quotes = [_price(*side) for side in sides if side is not None] if all(sides) else []
+        got = database.execute(
+            f'SELECT "{column}" AS name, {_picked([*_bar_columns(stamp, found), *quotes])} FROM {source} '
+            f'WHERE "{column}" IN ({listed}) ORDER BY name, c0'
+        ).fetchnumpy()
     names: Any = got["name"]
     if not len(names):
         return {}
@@ -180,16 +186,6 @@ def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
     return checked(instrument, start, table, source)
 
 
-def _cut(columns: Columns, first: date | None, last: date | None, source: str) -> Columns:
-    low = to_ns(first, time.min) if first is not None else -(1 << 62)
-    high = to_ns(date.fromordinal(last.toordinal() + 1), time.min) if last is not None else 1 << 62
-    found = columns.between(low, high)
-    if not len(found):
-        begin, end = (ist_date(int(columns.start_ns[place])) for place in (0, -1))
-        raise DataError(f"{source}: no bars from {first or begin} to {last or end}; it holds {begin} to {end}")
-    return found
-
-
 def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
     """What stands behind FROM."""
     name = path.name.lower()
@@ -209,17 +205,6 @@ def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
             raise DataError(f"{path}: no table with {', '.join(_PRICES)} in it; expected {_EXPECTED}")
         return f'given."{"bars" if "bars" in tables else tables[0]}"'
     raise DataError(f"{path}: expected a {_SUFFIXES} file, or a bhavcopy")
-
-
-def _read(database: duckdb.DuckDBPyConnection, source: str, path: Path, instrument: str) -> Columns:
-    stamp, found = _described(database, source, path)
-    where = _where(database, source, path, found, instrument)
-    got = database.execute(f"SELECT {_picked(_bar_columns(stamp, found))} FROM {source} {where}").fetchnumpy()
-    start = _ns(got["c0"], found[stamp][1], path, stamp)
-    table = np.empty((5, len(start)))
-    for number in range(5):
-        table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
-    return checked(instrument, start, table, str(path))
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.options.loop import Priced
 from mytrading.backtest.run import RunResult
 from mytrading.core.accounting import performance
 from mytrading.core.time import format_ist, ist_date
@@ -138,20 +137,15 @@ def options_of(result: RunResult) -> dict[str, Any] | None:
     """Where the prices of contracts are from, None of a run that trades none."""
     if result.priced is None or result.spec.options is None:
         return None
+    counts = result.priced.quotes
     return {
         "bars": {name: round(share, 6) for name, share in result.priced.shares().items()},
         "fills": result.priced.fills,
         "gaps": dict(sorted(result.priced.gaps.items())),
-        "quotes": _quotes_of(result.priced),
+        "quotes": {"bars": counts.bars, "fills": counts.fills, "missing": dict(sorted(counts.missing.items()))},
         "contracts": len(result.priced.columns),
         "surface": result.spec.options.figures(),
     }
-
-
-def _quotes_of(priced: Priced) -> dict[str, Any]:
-    """How many bars and fills met a recorded bid and ask, and bars without one of contracts that have them."""
-    counts = priced.quotes
-    return {"bars": counts.bars, "fills": counts.fills, "missing": dict(sorted(counts.missing.items()))}
 
 
 def options_line(found: dict[str, Any]) -> str:

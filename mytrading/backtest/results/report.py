@@ -49,30 +49,27 @@ def page(result: RunResult, notes: Sequence[str]) -> Page:
         *([PageSection("Prices of options", option_tables(body["options"]))] if body["options"] is not None else []),
         PageSection("Trades", trade_blocks(result)),
     ]
+    money, figures = body["pnl"], body["metrics"]
+    cards = {
+        "Net profit": f"₹{money['net']:,.0f}",
+        "Gross": f"₹{money['gross']:,.0f}",
+        "Costs": f"₹{body['costs']:,.0f}",
+        "Trades": f"{body['trades']:,}",
+        "Return": output.shown("total_return", figures["total_return"]),
+        "Max drawdown": output.shown("max_drawdown", figures["max_drawdown"]),
+        "Sharpe": output.shown("sharpe", figures["sharpe"]),
+        "Win rate": output.shown("win_rate", figures["win_rate"]),
+    }
     parameters = ", ".join(f"{key}={value}" for key, value in body["parameters"].items()) or "none"
     return Page(
         title=f"{body['strategy']} {body['from']} to {body['to']}",
         heading=body["strategy"],
         subtitle=f"{', '.join(body['instruments'])}, {body['timeframe']} bars, {body['from']} to {body['to']}, "
         f"capital ₹{body['capital']:,.0f}; parameters: {parameters}; trade hash {body['trade_hash']}",
-        cards=[(name, Cell(value)) for name, value in _cards(body)],
+        cards=[(name, Cell(value)) for name, value in cards.items()],
         notes=_notes(result, body, notes),
         sections=sections,
     )
-
-
-def _cards(body: dict[str, Any]) -> list[tuple[str, str]]:
-    money, found = body["pnl"], body["metrics"]
-    return [
-        ("Net profit", f"₹{money['net']:,.0f}"),
-        ("Gross", f"₹{money['gross']:,.0f}"),
-        ("Costs", f"₹{body['costs']:,.0f}"),
-        ("Trades", f"{body['trades']:,}"),
-        ("Return", _share(found["total_return"])),
-        ("Max drawdown", _share(found["max_drawdown"])),
-        ("Sharpe", "–" if found["sharpe"] is None else f"{found['sharpe']:,.3f}"),
-        ("Win rate", _share(found["win_rate"])),
-    ]
 
 
 def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> list[str]:
@@ -83,10 +80,6 @@ def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> lis
     if body["fault"]:
         shown.append(f"the strategy stopped: {body['fault']}")
     return shown
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2%}"
 
 
 # figures

@@ -86,9 +86,16 @@ class Record:
     def read(self, fresh: bool = False) -> list[Trial]:
         """Trials of before; `StudyError` if the file is of another search or another has it; a torn line is dropped."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock()
+        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return self._lines(fresh)
+        except BlockingIOError:
+            os.close(self._fd)
+            self._fd = -1
+            raise StudyError(
+                f"{self._path}: another search writes to it; wait for its end, or name another folder with --report"
+            ) from None
         except BaseException:
             self.close()
             raise
@@ -123,17 +130,6 @@ class Record:
             fcntl.flock(self._fd, fcntl.LOCK_UN)  # also for workers that were forked meanwhile
             os.close(self._fd)
             self._fd = -1
-
-    def _lock(self) -> None:
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            self._fd = -1
-            raise StudyError(
-                f"{self._path}: another search writes to it; wait for its end, or name another folder with --report"
-            ) from None
 
     def add(self, trial: Trial) -> None:
         """Write one trial down."""

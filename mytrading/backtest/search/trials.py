@@ -140,18 +140,6 @@ def best_of_luck(deviation: float, trials: int) -> float:
     return deviation * ((1 - _EULER) * first + _EULER * second)
 
 
-def probabilistic_sharpe(returns: NDArray[np.float64], benchmark: float) -> float:
-    """The chance that the true Sharpe ratio (by period) is above `benchmark`, by skew and tails; NaN if unknowable."""
-    count = len(returns)
-    deviation = float(np.std(returns, ddof=1)) if count > 2 else 0.0
-    if not deviation > 0:
-        return math.nan
-    z = (returns - np.mean(returns)) / float(np.std(returns))
-    skew, kurtosis = float(np.mean(z**3)), float(np.mean(z**4))
-    ratio = float(np.mean(returns)) / deviation
-    return above(ratio, benchmark, skew, kurtosis, count)
-
-
 def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
     """The chance that a Sharpe ratio seen over `count` periods is truly above `benchmark`; NaN if unknowable."""
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
@@ -163,9 +151,13 @@ def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: i
 def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
     """The best trial's Sharpe ratio against the luck of all that were tried."""
     ratios = [ratio for trial in trials if math.isfinite(ratio := _by_period(np.asarray(trial.returns)))]
-    returns = np.asarray(best.returns)
+    returns, probability = np.asarray(best.returns), math.nan
     luck = best_of_luck(float(np.std(ratios, ddof=1)), len(ratios)) if len(ratios) > 1 else 0.0
-    return Deflated(_by_period(returns), luck, len(ratios), probabilistic_sharpe(returns, luck))
+    sharpe = _by_period(returns)
+    if len(returns) > 2 and math.isfinite(sharpe):
+        z = (returns - np.mean(returns)) / float(np.std(returns))
+        probability = above(sharpe, luck, float(np.mean(z**3)), float(np.mean(z**4)), len(returns))
+    return Deflated(sharpe, luck, len(ratios), probability)
 
 
 def _by_period(returns: NDArray[np.float64]) -> float:
