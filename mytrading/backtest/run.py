@@ -9,6 +9,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -18,8 +19,8 @@ from mytrading.backtest.data.feeds import Feed
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext, Models
 from mytrading.backtest.engine.fast_path import Trips
 from mytrading.backtest.engine.fast_path_conditions import FastPathTerms, terms_of
-from mytrading.backtest.engine.ledger import ChargeOf, Curve, Ledger, curve_of
-from mytrading.backtest.engine.loop import Exercise, Loop, Progress
+from mytrading.backtest.engine.ledger import Curve, Ledger, curve_of
+from mytrading.backtest.engine.loop import Loop, Progress
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.options.loop import OptionLoop, OptionWorld, Priced
@@ -144,7 +145,7 @@ def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[Engin
         market = OptionMarket(spec.options, spec.data, spec.calendar, spec.facts)
         world = OptionWorld(spec.calendar, spec.facts, market, names)
     world.open_day(ist_date(min(int(columns.start_ns[0]) for columns in spec.data)))
-    ledger = Ledger(_charges(spec, world))
+    ledger = Ledger(partial(_charge, spec.fees, world))
     engine = machine([replace(spec.run, accounts=())], {spec.run.name: spec.strategy}, InstrumentBook(()), ACCOUNT)
     host = engine.hosts[0]
     bars, seconds, quick, priced = 0, 0.0, 0, None
@@ -178,7 +179,7 @@ def _loop(
     engine.speed = 0
     engine.open(())
     kind = OptionLoop if isinstance(world, OptionWorld) else Loop
-    most_loss, exercise = spec.limits.max_daily_loss, _exercise(spec)
+    most_loss, exercise = spec.limits.max_daily_loss, partial(_exercise, spec.fees)
     loop = kind(machines, venue, world, ledger, feeds, most_loss, exercise, progress, plain=plain)
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
         loop.open_market(world)
@@ -227,23 +228,18 @@ def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
     )
 
 
-def _exercise(spec: Spec) -> Exercise:
-    """What the end of a bought option that is worth something costs."""
-
-    def cost(instrument: Instrument, units: int, price: float, at_ns: int) -> float:
-        if spec.fees is None or units <= 0 or not instrument.kind.is_option:
-            return 0.0
-        return spec.fees.exercise(units * price, at_ns)
-
-    return cost
+def _exercise(fees: FeeSchedule | None, instrument: Instrument, units: int, price: float, at_ns: int) -> float:
+    """Rupees that the end of a bought option costs which is worth something."""
+    if fees is None or units <= 0 or not instrument.kind.is_option:
+        return 0.0
+    return fees.exercise(units * price, at_ns)
 
 
-def _charges(spec: Spec, world: MarketContext) -> ChargeOf:
-    def charge(name: str, product: Product, units: int, price: float, at_ns: int) -> float:
-        instrument = world.instrument(name)
-        if spec.fees is None or instrument is None:
-            return 0.0
-        as_future = name in world.stand_ins
-        return spec.fees.of(instrument, product, units, price, at_ns, as_future=as_future).total
-
-    return charge
+def _charge(
+    fees: FeeSchedule | None, world: MarketContext, name: str, product: Product, units: int, price: float, at_ns: int
+) -> float:
+    """Rupees that a fill costs."""
+    instrument = world.instrument(name)
+    if fees is None or instrument is None:
+        return 0.0
+    return fees.of(instrument, product, units, price, at_ns, as_future=name in world.stand_ins).total

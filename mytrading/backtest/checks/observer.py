@@ -231,8 +231,11 @@ def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
 
 
 def _story(spec: Spec, log: Log) -> Iterator[Any]:
-    """What the engine learnt, in order, with every bar in its place."""
-    bars = iter(_bars(spec))
+    """What the engine learnt, in order, with every bar in its place; no bar if it fails before the first."""
+    host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
+    feeds = [Feed(columns, host, spec.calendar) for columns in spec.data] if host.fault is None else []
+    steps = merged(feeds) if feeds else iter(())
+    bars = (feed.shown_bar(frame, row) for phase, feed, frame, row, _ in steps if phase == SHOWN)
     for event in log.events:
         if not isinstance(event, BarGiven):
             yield event
@@ -242,17 +245,6 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
             if (bar.instrument, bar.end_ns, bar.timeframe) == (event.instrument, event.end_ns, spec.run.timeframes[0]):
                 break
     yield from bars
-
-
-def _bars(spec: Spec) -> Iterator[Bar]:
-    """All bars that the strategy sees, in the order in which it sees them; none if it fails before the first."""
-    host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
-    if host.fault is not None:
-        return
-    feeds = [Feed(columns, host, spec.calendar) for columns in spec.data]
-    for phase, feed, frame, row, _ in merged(feeds):
-        if phase == SHOWN:
-            yield feed.shown_bar(frame, row)
 
 
 def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStrategy]:
@@ -297,7 +289,9 @@ def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
     for signal in signals:
         if isinstance(signal, StrategySignal) and signal.action != "HOLD":
             where = log.place[1] if log.place[0] is signal else ""
-            log.decisions.append(Decision(strategy.now_ns, signal.instrument, signal.action, _terms(signal), where))
+            numbers = (round(signal.confidence, _PLACES), round(signal.stop_price, _PLACES))
+            terms = (*numbers, repr(signal.hints), repr(signal.legs), repr(signal.otherwise))
+            log.decisions.append(Decision(strategy.now_ns, signal.instrument, signal.action, terms, where))
     if strategy.memory or log.memory != "{}":
         try:
             text = encode_memory(strategy.memory)
@@ -306,11 +300,6 @@ def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
         if text != log.memory:
             log.memory = text
             log.events.append(MemoryKept(text))
-
-
-def _terms(signal: StrategySignal) -> tuple[Any, ...]:
-    numbers = (round(signal.confidence, _PLACES), round(signal.stop_price, _PLACES))
-    return (*numbers, repr(signal.hints), repr(signal.legs), repr(signal.otherwise))
 
 
 def short(file: str, line: int) -> str:

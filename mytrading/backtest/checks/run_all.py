@@ -79,30 +79,30 @@ class CheckRequest:
 
 
 def examine(
-    spec: Spec, asked: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
+    spec: Spec, request: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
 ) -> Examined:
-    """Run a strategy and all checks that are asked for; `other` runs it in another process, None leaves that out."""
+    """Run a strategy and all checks that are requested; `other` runs it in another process, None leaves that out."""
     observer = Observer(spec.strategy)
     progress(RUNS)
     whole = observer.whole(spec)
-    found = Examined(spec, whole, [_runs(spec, asked.file, whole)])
+    found = Examined(spec, whole, [_runs(spec, request.file, whole)])
     progress(determinism.NAME)
     steady = determinism.determinism(
-        spec, asked.file, observer, whole, other if determinism.NAME in asked.only else None
+        spec, request.file, observer, whole, other if determinism.NAME in request.only else None
     )
     checks: dict[str, Callable[[], CheckOutcome]] = {
-        source_lint.NAME: lambda: source_lint.source(asked.file),
+        source_lint.NAME: lambda: source_lint.source(request.file),
         determinism.NAME: lambda: steady,
         lookahead.NAME: lambda: lookahead.look_ahead(spec, observer, whole),
         warm_up.NAME: lambda: warm_up.recursion(spec, observer, whole),
         restart.NAME: lambda: restart.restart(spec, observer, whole),
-        SPEED: lambda: _speed(spec, whole, asked.budget_us),
-        unused_parameters.NAME: lambda: unused_parameters.parameters(spec, asked.file, observer, whole),
+        SPEED: lambda: _speed(spec, whole, request.budget_us),
+        unused_parameters.NAME: lambda: unused_parameters.parameters(spec, request.file, observer, whole),
         vectorized_agreement.NAME: lambda: vectorized_agreement.agreement(spec),
         CHANCE: lambda: _chance(found),
     }
     for name, check in checks.items():
-        if name in asked.only:
+        if name in request.only:
             progress(name)
             judged = steady.holds or name not in _COMPARING
             skipped = "two equal runs differ already"
@@ -110,7 +110,7 @@ def examine(
     return found
 
 
-def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> CheckOutcome:
+def _runs(spec: Spec, file: Path | None, whole: Log) -> CheckOutcome:
     found = CheckOutcome(RUNS, "does it go through the data without an error?")
     assert whole.result is not None
     found.figures = {
@@ -121,7 +121,7 @@ def _runs(spec: Spec, asked_file: Path | None, whole: Log) -> CheckOutcome:
         "trade_hash": whole.result.ledger.hash(),
     }
     if whole.fault is not None:
-        mine = asked_file is None or asked_file.name in whole.fault.where
+        mine = file is None or file.name in whole.fault.where
         place = whole.fault.where if mine else method_place(spec.strategy)
         found.find(whole.fault.error, place, "mend it: a strategy that fails stands still until a restart")
     elif not whole.decisions:

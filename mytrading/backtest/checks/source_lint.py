@@ -120,7 +120,8 @@ def _habits(node: ast.AST, names: _Names) -> Iterator[tuple[str, str]]:
     elif isinstance(node, ast.Attribute | ast.Name):
         yield from _read(node, names)
     elif isinstance(node, ast.ExceptHandler):
-        if _swallows(node, names):
+        wide = node.type is None or names.dotted(node.type) in ("Exception", "BaseException")
+        if wide and all(isinstance(item, ast.Pass | ast.Continue | ast.Return) for item in node.body):
             yield "hides every error", "let it fail: the host stops a strategy that raises and says where"
     elif isinstance(node, ast.For | ast.comprehension) and _is_set(node.iter, names):
         yield "goes through a set in its own order", _ORDER
@@ -201,8 +202,3 @@ def _is_set(node: ast.expr, names: _Names) -> bool:
     if isinstance(node, ast.Set | ast.SetComp):
         return True
     return isinstance(node, ast.Call) and names.dotted(node.func) in ("set", "frozenset")
-
-
-def _swallows(node: ast.ExceptHandler, names: _Names) -> bool:
-    wide = node.type is None or names.dotted(node.type) in ("Exception", "BaseException")
-    return wide and all(isinstance(item, ast.Pass | ast.Continue | ast.Return) for item in node.body)

@@ -248,8 +248,8 @@ def _time(column: str, kind: str) -> str:
         return f'epoch_ns("{column}"::{"TIMESTAMPTZ" if "ZONE" in kind else "TIMESTAMP"})'
     if kind == "VARCHAR":  # a time with a zone is made Indian, which texts are taken for
         zoned = f"""regexp_matches("{column}", '{_ZONE}')"""
-        told = f'epoch_ns("{column}"::TIMESTAMPTZ) + {IST_OFFSET}'
-        return f'CASE WHEN {zoned} THEN {told} ELSE epoch_ns("{column}"::TIMESTAMP) END'
+        epoch = f'epoch_ns("{column}"::TIMESTAMPTZ) + {IST_OFFSET}'
+        return f'CASE WHEN {zoned} THEN {epoch} ELSE epoch_ns("{column}"::TIMESTAMP) END'
     return f'"{column}"::BIGINT'
 
 

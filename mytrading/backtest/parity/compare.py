@@ -18,18 +18,19 @@ from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.adapters.storage.tape import SUFFIX, read_tape
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.parity.explain import Agreement, Cause, Explainer, ParityDifference
-from mytrading.backtest.parity.facts import DayFacts, DaySide, Quotes
-from mytrading.backtest.parity.market_events import (
-    MarketMoment,
+from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Quotes
+from mytrading.backtest.parity.recorded_day import (
+    DayRecord,
     ReceivedEvent,
     accepted,
+    days_of,
     joined,
     market_time,
     of_bars,
     of_tape,
+    read_day,
     with_pauses,
 )
-from mytrading.backtest.parity.recorded_day import DayRecord, days_of, read_day
 from mytrading.backtest.parity.replay import Replay, ReplayContext
 from mytrading.backtest.results.output import ist
 from mytrading.core.accounting.margin_tables import RiskTables

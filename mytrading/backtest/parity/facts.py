@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from mytrading.messages.commands import SignalDenied, SignalExpired
 from mytrading.messages.enums import Action
-from mytrading.messages.market import Quote
+from mytrading.messages.market import Bar, Quote
 from mytrading.messages.orders import Order, OrderChanged, Position, PositionAdjusted, PositionChanged
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 
@@ -176,6 +176,21 @@ class Quotes:
         quotes = self.of(instrument)
         begin = bisect_left(quotes, first_ns, key=lambda quote: quote.market_ns)
         return quotes[max(0, begin - 1) : bisect_right(quotes, last_ns, key=lambda quote: quote.market_ns)]
+
+
+class Opening(NamedTuple):
+    """The strategies open at a market time, watching these instruments (by strategy)."""
+
+    at_ns: int
+    watches: Mapping[str, tuple[str, ...]]
+
+
+class MarketMoment(NamedTuple):
+    """One market time: quotes that came, one-minute bars that were complete, in this order."""
+
+    now: int
+    quotes: tuple[Quote, ...] = ()
+    bars: tuple[Bar, ...] = ()
 
 
 class Interference(NamedTuple):

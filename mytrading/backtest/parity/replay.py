@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
-from mytrading.backtest.parity.facts import DaySide
-from mytrading.backtest.parity.market_events import MarketMoment
+from mytrading.backtest.parity.facts import DaySide, MarketMoment, Opening
 from mytrading.backtest.run import order_machine
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.bars.builder import Aggregator, timeframe_minutes
@@ -40,13 +39,6 @@ from mytrading.messages.run_config import RateLimits, RiskLimits, StrategyRun
 
 PROGRESS_EVERY = 2_000
 Progress = Callable[[int], None]
-
-
-class Opening(NamedTuple):
-    """The strategies open at a market time, watching these instruments (by strategy)."""
-
-    at_ns: int
-    watches: Mapping[str, tuple[str, ...]]
 
 
 @dataclass
@@ -244,28 +236,20 @@ class Replay:
         self._machines.settle(now)
         while self._openings and now >= self._openings[0].at_ns:
             self._open(self._openings.pop(0), now)
-        for quote in moment.quotes:
-            self._quote(replace(quote, received_ns=now), now)
-        for bar in moment.bars:
-            self._minute(replace(bar, received_ns=now), now)
+        for quote in (replace(quote, received_ns=now) for quote in moment.quotes):
+            self._machines.apply_quote(quote, now)
+            if self._opened and self.engine.wants_quotes(quote.instrument):
+                self._give(quote, now)
+            elif self._opened:
+                self.engine.note_price(quote)
+        for bar in (replace(bar, received_ns=now) for bar in moment.bars):
+            self._minutes.append(bar)
+            self._machines.risk.apply(bar)
+            if self._opened:
+                for longer in self._aggregator.add(bar):
+                    self._give(longer, now)
+                self._give(bar, now)
         self._pass_time(now)
-
-    def _quote(self, quote: Quote, now: int) -> None:
-        self._machines.apply_quote(quote, now)
-        if not self._opened:
-            return
-        if self.engine.wants_quotes(quote.instrument):
-            self._give(quote, now)
-        else:
-            self.engine.note_price(quote)
-
-    def _minute(self, bar: Bar, now: int) -> None:
-        self._minutes.append(bar)
-        self._machines.risk.apply(bar)
-        if self._opened:
-            for longer in self._aggregator.add(bar):
-                self._give(longer, now)
-            self._give(bar, now)
 
     def _give(self, data: Bar | Quote | TimerFired, now: int) -> None:
         """The strategies get it, and their signals are decided on."""

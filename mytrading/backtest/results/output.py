@@ -124,7 +124,9 @@ def summary(result: RunResult) -> dict[str, Any]:
         "capital": spec.capital,
         "pnl": {"gross": round(result.gross, 2), "net": round(net, 2)},
         "costs": round(ledger.costs, 2),
-        "metrics": {name: _plain(value) for name, value in metrics(result).items()},
+        "metrics": {
+            name: round(value, 10) if math.isfinite(value) else None for name, value in metrics(result).items()
+        },
         "events": dict(sorted(ledger.counts.items())),
         "open": open_positions(result),
         "parameters": dict(spec.run.parameters),
@@ -152,27 +154,23 @@ def options_line(found: dict[str, Any]) -> str:
     """The same in one sentence."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
-    said = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
+    text = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
     if gaps := found["gaps"]:
         worst = max(gaps, key=lambda name: gaps[name])
-        said += (
+        text += (
             f"; {sum(gaps.values()):,} of these bars lie in gaps of what was recorded and were not, most of {worst} "
             f"({gaps[worst]:,})"
         )
     quotes, total = found["quotes"], sum(found["fills"].values())
     if quotes["bars"] or quotes["missing"]:
-        said += f"; {quotes['fills']} of {total} fills met a recorded bid and ask"
+        text += f"; {quotes['fills']} of {total} fills met a recorded bid and ask"
     if missing := quotes["missing"]:
         worst = max(missing, key=lambda name: missing[name])
-        said += (
+        text += (
             f"; {sum(missing.values()):,} recorded bars had none that could be believed (missing, 0 or crossed), most "
             f"of {worst} ({missing[worst]:,})"
         )
-    return said
-
-
-def _plain(value: float) -> float | None:
-    return round(value, 10) if math.isfinite(value) else None
+    return text
 
 
 def write_files(result: RunResult, folder: Path) -> None:
@@ -181,13 +179,10 @@ def write_files(result: RunResult, folder: Path) -> None:
     with (folder / "trades.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(TRADE_COLUMNS)
-        writer.writerows(_row(trade) for trade in result.ledger.trades)
+        for one in result.ledger.trades:
+            prices = (f"{one.entry_price:.4f}", f"{one.exit_price:.4f}")
+            money = (f"{value:.2f}" for value in (one.gross, one.costs, one.net))
+            place = (one.instrument, one.strategy, one.side, one.quantity)
+            writer.writerow([ist(one.entry_ns), ist(one.exit_ns), *place, *prices, *money, one.leg or ""])
     body = json.dumps(summary(result), indent=2, ensure_ascii=False)
     (folder / "metrics.json").write_text(body + "\n", encoding="utf-8")
-
-
-def _row(trade: Any) -> list[Any]:
-    prices = (f"{trade.entry_price:.4f}", f"{trade.exit_price:.4f}")
-    money = (f"{value:.2f}" for value in (trade.gross, trade.costs, trade.net))
-    where = (trade.instrument, trade.strategy, trade.side, trade.quantity)
-    return [ist(trade.entry_ns), ist(trade.exit_ns), *where, *prices, *money, trade.leg or ""]

@@ -104,40 +104,40 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(home: Path, asked: RunRequest, fetch: Fetch | None = None) -> Prepared:
+def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prepared:
     """The run that is asked for; `RequestError`, `DataError` and `ConfigurationError` say what cannot be met."""
-    strategy, name, settings = _found(home, asked.name)
+    strategy, name, settings = _found(home, request.name)
     notes: list[str] = []
-    run = _run(settings, strategy, name, asked, notes)
+    run = _run(settings, strategy, name, request, notes)
     legs = leg_numbers(home, settings, name) if run.plan is not None else None
     if legs is not None:
-        run = legs.changed(run, {legs.name_of(key): value for key, value in asked.parameters.items()})
+        run = legs.changed(run, {legs.name_of(key): value for key, value in request.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
-    names = (settings.symbols.resolve(asked.instrument),) if asked.instrument else run.symbols
-    found = _read_data(asked, names, asked.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
+    names = (settings.symbols.resolve(request.instrument),) if request.instrument else run.symbols
+    found = _read_data(request, names, request.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
     if run.options is not None and not any(columns.instrument[-2:] in ("CE", "PE") for columns in found):
         notes.append(
             f"{run.name} watches options by rule, and no data is given of one: a backtest watches those that it is "
-            f"given bars of, --data NFO:NIFTY28MAR2422000CE=FILE for each ({len(asked.data)} given, of no option)"
+            f"given bars of, --data NFO:NIFTY28MAR2422000CE=FILE for each ({len(request.data)} given, of no option)"
         )
-    data = tuple(_whole_days(columns, asked.session) for columns in found)
-    run = _fitted(run, data, asked)
+    data = tuple(_whole_days(columns, request.session) for columns in found)
+    run = _fitted(run, data, request)
     try:
         calendar = Calendar.from_dict(_toml(home, "calendar.toml"))
         facts = ContractFacts.from_dict(_toml(home, "instruments.toml"))
         tables = RiskTables.from_dict(_toml(home, "risk.toml"))
-        fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if asked.costs == "india" else None
+        fees = FeeSchedule.from_dict(_toml(home, "fees.toml")) if request.costs == "india" else None
     except ValueError as error:
         raise RequestError(str(error)) from error
     limits = risk_limits(settings)
-    if asked.risk == "capital":
+    if request.risk == "capital":
         limits = unlimited(limits)
         notes.append("limits in rupees are not applied, the capital alone is the limit (--risk config applies them)")
     options = None
-    if asked.options or run.plan is not None or (run.long is None and run.short is None):
+    if request.options or run.plan is not None or (run.long is None and run.short is None):
         about = OptionRecords(data, calendar, facts, settings.backtest.rate)
-        options = _option_terms(asked, settings.backtest, run, about, tables, notes)
-    elif asked.iv or asked.surface:
+        options = _option_terms(request, settings.backtest, run, about, tables, notes)
+    elif request.iv or request.surface:
         raise RequestError("--iv and --surface price options; expected --options too, say --options model")
     spec = Spec(
         run=run,
@@ -147,24 +147,24 @@ def prepare(home: Path, asked: RunRequest, fetch: Fetch | None = None) -> Prepar
         facts=facts,
         limits=limits,
         rates=settings.rates,
-        capital=asked.capital,
-        models=_models(asked),
+        capital=request.capital,
+        models=_models(request),
         fees=fees,
-        plain=asked.plain,
+        plain=request.plain,
         options=options,
         tables=tables,
         legs=legs,
     )
-    return Prepared(_in_session(spec, asked.session, notes), tuple(notes))
+    return Prepared(_in_session(spec, request.session, notes), tuple(notes))
 
 
 def _read_data(
-    asked: RunRequest, names: Sequence[str], timeframe: str, symbols: SymbolConfig, fetch: Fetch | None,
+    request: RunRequest, names: Sequence[str], timeframe: str, symbols: SymbolConfig, fetch: Fetch | None,
     notes: list[str],
 ) -> list[Columns]:  # fmt: skip
     """The bars of each source, of the instrument that it names, or of all `names`."""
     found, of_server, of_days = [], False, False
-    for text in asked.data:
+    for text in request.data:
         before, equals, after = text.partition("=")
         source = after if equals else text
         file = Path(source)
@@ -173,15 +173,15 @@ def _read_data(
             if source != OPENALGO:
                 daily = are_daily_files(file)
                 of_days = of_days or daily
-                found.append((load_days if daily else load)(file, name, asked.first, asked.last))
+                found.append((load_days if daily else load)(file, name, request.first, request.last))
             elif fetch is None:
                 raise RequestError("--data openalgo: expected a server; start the stack, or name a file")
             else:
                 of_server = True
-                found.append(fetch(name, timeframe, asked.first, asked.last))
+                found.append(fetch(name, timeframe, request.first, request.last))
     if not found:
         raise RequestError("--data: expected a file, a folder of bhavcopies or `openalgo`, found nothing")
-    if of_server and asked.first is None:
+    if of_server and request.first is None:
         last = ist_date(int(found[0].start_ns[-1]))
         notes.append(f"the server was asked for the 30 days before {last} (--from asks for more)")
     if of_days:
@@ -189,19 +189,19 @@ def _read_data(
     return found
 
 
-def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
+def _found(home: Path, name_or_file: str) -> tuple[type[BaseStrategy], str, TradingSettings]:
     """The class that runs, its name, and the settings it would trade with: of a file of code, or of one of legs."""
     legs = _leg_files(home)
-    if (name := _spelt(asked, legs)) or asked.endswith(".toml"):
+    if (name := _spelt(name_or_file, legs)) or name_or_file.endswith(".toml"):
         if not name:
             known = ", ".join(legs) or "none"
-            raise RequestError(f"{asked}: legs are run by name from config/strategies; found there: {known}")
+            raise RequestError(f"{name_or_file}: legs are run by name from config/strategies; found there: {known}")
         settings = load_settings(home, "default", overrides={"ENABLED_STRATEGIES": name})
         plan = settings.plan_of(name)
         if plan is None:
             raise RequestError(f"{name}: {'; '.join(settings.faults) or 'its legs cannot be read'}")
         return leg_strategy(plan), name, settings
-    file, name = _file_and_name(home, asked)
+    file, name = _file_and_name(home, name_or_file)
     settings = _settings(home, name)
     for item in _classes(file):
         if name_key(strategy_name(item)) == name_key(name):
@@ -209,9 +209,9 @@ def _found(home: Path, asked: str) -> tuple[type[BaseStrategy], str, TradingSett
     raise RequestError(f"{file.name} holds no strategy called {name}")
 
 
-def _spelt(asked: str, names: Iterable[str]) -> str:
+def _spelt(text: str, names: Iterable[str]) -> str:
     """The name that is meant, however it is spelt; empty if there is none."""
-    return next((name for name in names if name_key(name) == name_key(asked)), "")
+    return next((name for name in names if name_key(name) == name_key(text)), "")
 
 
 def _classes(file: Path) -> tuple[type[BaseStrategy], ...]:
@@ -256,40 +256,42 @@ def _leg_files(home: Path) -> dict[str, Path]:
     return found
 
 
-def source_file(home: Path, asked: str) -> Path:
+def source_file(home: Path, name_or_file: str) -> Path:
     """The file that says what a strategy does: its code, or its legs. `RequestError` if there is none."""
     legs = _leg_files(home)
-    name = _spelt(asked, legs)
-    return legs[name] if name else strategy_file(home, asked)
+    name = _spelt(name_or_file, legs)
+    return legs[name] if name else strategy_file(home, name_or_file)
 
 
-def strategy_file(home: Path, asked: str) -> Path:
+def strategy_file(home: Path, name_or_file: str) -> Path:
     """The file of a strategy given by name or by file; `RequestError` if there is none."""
-    return _file_and_name(home, asked)[0]
+    return _file_and_name(home, name_or_file)[0]
 
 
-def _file_and_name(home: Path, asked: str) -> tuple[Path, str]:
+def _file_and_name(home: Path, name_or_file: str) -> tuple[Path, str]:
     """The file of a strategy and its name, given by name or by file."""
-    if asked.endswith(".py"):
-        path = Path(asked)
+    if name_or_file.endswith(".py"):
+        path = Path(name_or_file)
         if not path.exists():
-            raise RequestError(f"{asked}: no such file; name a strategy of `strategies/`, or a file of one")
+            raise RequestError(f"{name_or_file}: no such file; name a strategy of `strategies/`, or a file of one")
         return path, strategy_name(_classes(path)[0])
     known = discover_strategies(home / "strategies")
-    if (twice := duplicate_names(known).get(name_key(asked))) is not None:
+    if (twice := duplicate_names(known).get(name_key(name_or_file))) is not None:
         raise RequestError(twice)
     for item in known:
-        if name_key(item.name) == name_key(asked):
+        if name_key(item.name) == name_key(name_or_file):
             return home / "strategies" / Path(item.file).name, item.name
     legs = _leg_files(home)
-    if _spelt(asked, legs):
-        raise RequestError(f"{asked} is a file of legs, which has no code: `mytrading backtest {asked}` runs it")
+    if _spelt(name_or_file, legs):
+        raise RequestError(
+            f"{name_or_file} is a file of legs, which has no code: `mytrading backtest {name_or_file}` runs it"
+        )
     names = [*(item.name for item in known), *legs]
-    raise RequestError(f"no strategy is called {asked}{hint(asked, names)}")
+    raise RequestError(f"no strategy is called {name_or_file}{hint(name_or_file, names)}")
 
 
 def _run(
-    settings: TradingSettings, strategy: type[BaseStrategy], name: str, asked: RunRequest, notes: list[str]
+    settings: TradingSettings, strategy: type[BaseStrategy], name: str, request: RunRequest, notes: list[str]
 ) -> StrategyRun:
     config = next((item for item in settings.running if name_key(item.name) == name_key(name)), None)
     if config is not None:
@@ -297,7 +299,7 @@ def _run(
     else:
         run = StrategyRun(name=name, file="", symbols=(), long=_same(Side.BUY), short=_same(Side.SELL))
     kinds = {rule.kind for rule in (run.long, run.short) if rule is not None}
-    if not asked.options and kinds - {TradeKind.SAME}:
+    if not request.options and kinds - {TradeKind.SAME}:
         notes.append(
             "the watched instrument itself is traded: there are no prices of the contracts that its rules name "
             "(--options model prices them off the underlying)"
@@ -307,15 +309,15 @@ def _run(
             long=_same(Side.BUY) if run.long is not None else None,
             short=_same(Side.SELL) if run.short is not None else None,
         )
-    own = {} if run.plan is not None else _parameters(strategy, asked.parameters)
-    run = replace(run, parameters={**run.parameters, **own}, lots=asked.lots or run.lots)
-    if asked.stop:
-        run = replace(run, stop=StopPlan(asked.stop))
-    if asked.product:
+    own = {} if run.plan is not None else _parameters(strategy, request.parameters)
+    run = replace(run, parameters={**run.parameters, **own}, lots=request.lots or run.lots)
+    if request.stop:
+        run = replace(run, stop=StopPlan(request.stop))
+    if request.product:
         try:
-            product = Product(asked.product.upper())
+            product = Product(request.product.upper())
         except ValueError:
-            raise RequestError(f"--product: expected MIS, NRML or CNC, found {asked.product!r}") from None
+            raise RequestError(f"--product: expected MIS, NRML or CNC, found {request.product!r}") from None
         daily = config.intraday if config is not None and config.intraday is not None else ends_daily(product, run.plan)
         run = replace(run, product=product, intraday=daily)
     return run
@@ -328,14 +330,14 @@ def _same(side: Side) -> TradeRule:
 def _parameters(strategy: type[BaseStrategy], given: Mapping[str, str]) -> dict[str, Any]:
     """The given parameters by their own names, of their types; `ParameterError` says what is wrong with one."""
     resolved = resolve_parameters(strategy, BaseStrategy, dict(given))
-    asked = {name_key(name) for name in given}
-    return {name: value for name, value in resolved.items() if name_key(name) in asked}
+    request = {name_key(name) for name in given}
+    return {name: value for name, value in resolved.items() if name_key(name) in request}
 
 
-def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: RunRequest) -> StrategyRun:
+def _fitted(run: StrategyRun, data: tuple[Columns, ...], request: RunRequest) -> StrategyRun:
     """The run over the instruments that there is data of, in a timeframe that they can give."""
     base = data[0]
-    frames = (asked.timeframe,) if asked.timeframe else run.timeframes
+    frames = (request.timeframe,) if request.timeframe else run.timeframes
     for frame in frames:
         if frame not in SPANS:
             raise RequestError(f"--timeframe: expected one of {', '.join(SPANS)}, found {frame!r}")
@@ -350,7 +352,7 @@ def _fitted(run: StrategyRun, data: tuple[Columns, ...], asked: RunRequest) -> S
             "days, which have no times; give bars of minutes"
         )
     given = tuple(dict.fromkeys(columns.instrument for columns in data))
-    symbols = given if asked.instrument or not set(run.symbols) <= set(given) else run.symbols
+    symbols = given if request.instrument or not set(run.symbols) <= set(given) else run.symbols
     return replace(run, symbols=symbols, timeframes=frames)
 
 
@@ -362,16 +364,18 @@ def _whole_days(columns: Columns, session: str) -> Columns:
     return checked(columns.instrument, start, columns.table, columns.instrument)
 
 
-def _models(asked: RunRequest) -> Models:
-    if asked.slippage and asked.slippage_ticks:
+def _models(request: RunRequest) -> Models:
+    if request.slippage and request.slippage_ticks:
         raise RequestError("--slippage and --slippage-ticks: expected one of them, found both")
-    slippage: Slippage = SlippageFraction(asked.slippage) if asked.slippage else SlippageTicks(asked.slippage_ticks)
+    slippage: Slippage = (
+        SlippageFraction(request.slippage) if request.slippage else SlippageTicks(request.slippage_ticks)
+    )
     return Models(
-        at_close=asked.at_close,
-        latency_ns=round(asked.latency_ms * 1e6),
+        at_close=request.at_close,
+        latency_ns=round(request.latency_ms * 1e6),
         slippage=slippage,
-        volume=VolumeCap(asked.volume_share),
-        limits=FillLimits(asked.limits_through),
+        volume=VolumeCap(request.volume_share),
+        limits=FillLimits(request.limits_through),
     )
 
 
@@ -422,12 +426,12 @@ def _outside(columns: Columns, calendar: Calendar) -> int:
 
 
 def _option_terms(
-    asked: RunRequest, settings: BacktestSettings, run: StrategyRun, about: OptionRecords, tables: RiskTables,
+    request: RunRequest, settings: BacktestSettings, run: StrategyRun, about: OptionRecords, tables: RiskTables,
     notes: list[str],
 ) -> OptionTerms:  # fmt: skip
     """The terms that options of the command and the settings make; `RequestError` and `DataError` say why not."""
-    chosen = _surface(settings, {**asked.surface, **({"iv": asked.iv} if asked.iv else {})})
-    found = read_sources((source for source in asked.options if source != MODEL), about._replace(rate=chosen.rate))
+    chosen = _surface(settings, {**request.surface, **({"iv": request.iv} if request.iv else {})})
+    found = read_sources((source for source in request.options if source != MODEL), about._replace(rate=chosen.rate))
     kinds = {rule.kind for rule in (run.long, run.short) if rule is not None}
     terms = OptionTerms(
         shape=Shape(**{name: getattr(chosen, name) for name in SHAPE_SETTINGS}),

@@ -11,9 +11,9 @@ from typing import Any
 
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
-from mytrading.backtest.parity.facts import DayFacts, DaySide, Quotes
-from mytrading.backtest.parity.market_events import MarketMoment, accepted, joined, of_bars, of_tape, with_pauses
-from mytrading.backtest.parity.replay import Opening, Replay, ReplayContext
+from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Opening, Quotes
+from mytrading.backtest.parity.recorded_day import accepted, joined, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.replay import Replay, ReplayContext
 from mytrading.backtest.run import unlimited
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.engine.machine import EngineMachine
