@@ -122,15 +122,9 @@ class RunResult:
 def unlimited(limits: RiskLimits) -> RiskLimits:
     """The same rules without limits in rupees: a backtest's size is what its capital can carry."""
     return replace(
-        limits,
-        max_position_size=_ENDLESS,
-        max_order_size=_ENDLESS,
-        min_order_size=0.0,
-        max_daily_loss=_ENDLESS,
-        max_drawdown=1.0,
-        enabled_exchanges=(),
-        enabled_kinds=(),
-    )
+        limits, max_position_size=_ENDLESS, max_order_size=_ENDLESS, min_order_size=0.0, max_daily_loss=_ENDLESS,
+        max_drawdown=1.0, enabled_exchanges=(), enabled_kinds=(),
+    )  # fmt: skip
 
 
 def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> RunResult:
@@ -215,14 +209,9 @@ def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
     Time jumps from bar to bar there, over a gap of any length: that is no exit that takes too long.
     """
     limits = OmsLimits(
-        calls_per_second=_MANY,
-        calls_at_once=_MANY,
-        mode_first=False,
-        book_first=False,
-        exit_deadline=_NEVER,
-        churn_instrument=rates.churn_per_instrument,
-        churn_account=rates.churn_per_account,
-    )
+        calls_per_second=_MANY, calls_at_once=_MANY, mode_first=False, book_first=False, exit_deadline=_NEVER,
+        churn_instrument=rates.churn_per_instrument, churn_account=rates.churn_per_account,
+    )  # fmt: skip
     return OrderMachine(
         limits, lambda exchange, now: exchange not in calendar.exchanges or calendar.is_open(exchange, now)
     )

@@ -28,17 +28,9 @@ from mytrading.backtest.run import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
 CHECKS = (
-    RUNS,
-    source_lint.NAME,
-    determinism.NAME,
-    lookahead.NAME,
-    warm_up.NAME,
-    restart.NAME,
-    SPEED,
-    unused_parameters.NAME,
-    vectorized_agreement.NAME,
-    CHANCE,
-)
+    RUNS, source_lint.NAME, determinism.NAME, lookahead.NAME, warm_up.NAME, restart.NAME, SPEED,
+    unused_parameters.NAME, vectorized_agreement.NAME, CHANCE,
+)  # fmt: skip
 _COMPARING = {
     check.NAME: check.ASKS for check in (lookahead, warm_up, restart, unused_parameters, vectorized_agreement)
 }

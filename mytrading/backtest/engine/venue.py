@@ -63,14 +63,8 @@ class BacktestVenue:
         self.now = 0
         self.machine_ns = 0
         self.answers: list[Any] = []
-        self.exchange = Exchange(
-            calendar,
-            facts,
-            instrument_of,
-            BooksSnapshot(account=Account(capital=capital)),
-            part_of=self._part_of,
-            rules=FillRules(self._price, strict=True),
-        )
+        books, rules = BooksSnapshot(account=Account(capital=capital)), FillRules(self._price, strict=True)
+        self.exchange = Exchange(calendar, facts, instrument_of, books, part_of=self._part_of, rules=rules)
 
     # models
 
@@ -166,15 +160,9 @@ class BacktestVenue:
 
     def _place(self, order: Order) -> None:
         request = OrderRequest(
-            instrument=order.instrument,
-            side=order.side,
-            quantity=order.quantity,
-            order_type=order.order_type,
-            product=order.product,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            strategy=order.strategy,
-        )
+            instrument=order.instrument, side=order.side, quantity=order.quantity, order_type=order.order_type,
+            product=order.product, price=order.price, trigger_price=order.trigger_price, strategy=order.strategy,
+        )  # fmt: skip
         found, _ = self.exchange.place(request, self.marks.get(order.instrument), self.now)
         if isinstance(found, ExchangeRefusal):
             self._answer(order, Call.PLACE, Outcome.REFUSED, found.order_id, found.reason)
@@ -220,52 +208,30 @@ class BacktestVenue:
         return self.machine_ns
 
     def _answer(self, order: Order, call: Call, outcome: Outcome, broker_id: str = "", message: str = "") -> None:
-        self.answers.append(
-            CallOutcome(
-                client_order_id=order.client_order_id,
-                account=self._account,
-                call=call,
-                outcome=outcome,
-                began_machine_ns=max(order.call.began_machine_ns, self.clock()),
-                ended_machine_ns=self.clock(),
-                broker_order_id=broker_id,
-                message=message,
-            )
-        )
+        began = max(order.call.began_machine_ns, self.clock())
+        self.answers.append(CallOutcome(
+            client_order_id=order.client_order_id, account=self._account, call=call, outcome=outcome,
+            began_machine_ns=began, ended_machine_ns=self.clock(), broker_order_id=broker_id, message=message,
+        ))  # fmt: skip
 
     def _show(self, order: BookOrder) -> None:
         """A read of the books with the order; `plain`: all orders, and this one if a new day has emptied the book."""
         book = self.exchange.books.orders
         shown = tuple({**book, order.order_id: order}.values()) if self._plain else (order,)
-        self.answers.append(
-            BooksRead(
-                account=self._account,
-                id="backtest",
-                began_machine_ns=self.clock(),
-                ended_machine_ns=self.clock(),
-                orders=tuple(self._row(one) for one in shown),
-                trades=tuple(_trades(one) for one in shown if one.filled),
-                single=not self._plain,
-            )
-        )
+        trades = tuple(_trades(one) for one in shown if one.filled)
+        self.answers.append(BooksRead(
+            account=self._account, id="backtest", began_machine_ns=self.clock(), ended_machine_ns=self.clock(),
+            orders=tuple(self._row(one) for one in shown), trades=trades, single=not self._plain,
+        ))  # fmt: skip
 
     def _row(self, order: BookOrder) -> BrokerOrder:
         request = order.request
         return BrokerOrder(
-            broker_order_id=order.order_id,
-            instrument=request.instrument,
-            side=request.side,
-            quantity=request.quantity,
-            status=order.status,
-            product=request.product,
-            filled=order.filled,
-            average_price=order.average_price or None,
-            order_type=request.order_type,
-            price=request.price,
-            trigger_price=request.trigger_price,
-            message=order.reason,
-            tag=self._names[order.order_id],
-        )
+            broker_order_id=order.order_id, instrument=request.instrument, side=request.side,
+            quantity=request.quantity, status=order.status, product=request.product, filled=order.filled,
+            average_price=order.average_price or None, order_type=request.order_type, price=request.price,
+            trigger_price=request.trigger_price, message=order.reason, tag=self._names[order.order_id],
+        )  # fmt: skip
 
     # prices
 
@@ -328,9 +294,6 @@ class BacktestVenue:
 def _trades(order: BookOrder) -> BrokerTrades:
     request = order.request
     return BrokerTrades(
-        broker_order_id=order.order_id,
-        instrument=request.instrument,
-        side=request.side,
-        quantity=order.filled,
+        broker_order_id=order.order_id, instrument=request.instrument, side=request.side, quantity=order.filled,
         value=order.filled * order.average_price,
-    )
+    )  # fmt: skip

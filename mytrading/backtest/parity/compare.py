@@ -84,13 +84,9 @@ class ParityCase:
 
 
 def prepare(
-    config: RunConfig,
-    day: str,
-    classes: Classes,
-    rules: Sequence[LoadedRule] = (),
-    data: Callable[[str], Columns] | None = None,
-    within_ns: int = SECOND,
-) -> ParityCase:
+    config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
+    data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
+) -> ParityCase:  # fmt: skip
     """Read a day (ISO; empty: the newest). `data` gives bars of an instrument in place of what the stack saw."""
     day = _day(config, day)
     frames = _frames(config, day)

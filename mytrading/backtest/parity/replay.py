@@ -86,12 +86,9 @@ class QuotedVenue(BacktestVenue):
     def carry(self, position: Position) -> None:
         """The account holds this from the day before."""
         books = self.exchange.books
-        held = BookPosition(
-            instrument=position.instrument,
-            product=position.product,
-            quantity=position.quantity + books.position(position.instrument, position.product).quantity,
-            average_price=position.average_price,
-        )
+        name, product = position.instrument, position.product
+        units = position.quantity + books.position(name, product).quantity
+        held = BookPosition(instrument=name, product=product, quantity=units, average_price=position.average_price)
         books.positions[held.key] = held
 
     def take(self, quotes: Sequence[Quote]) -> None:

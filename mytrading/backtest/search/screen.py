@@ -251,14 +251,9 @@ def screened(
     count = int(figures["trades"])
     value, problem = judged(_objective(objective, figures, returns), count, least, objective)
     return Trial(
-        number=number,
-        parameters=dict(parameters),
-        objective=value,
-        net=figures["net"],
-        trades=count,
-        returns=tuple(returns.tolist()),
-        problem=problem,
-    )
+        number=number, parameters=dict(parameters), objective=value, net=figures["net"], trades=count,
+        returns=tuple(returns.tolist()), problem=problem,
+    )  # fmt: skip
 
 
 def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> float:

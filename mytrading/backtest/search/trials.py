@@ -71,17 +71,10 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     why = _most_denied(result) if count < least_trades else ""
     value, problem = judged(net if objective == NET else found[objective], count, least_trades, objective, why)
     return Trial(
-        number=number,
-        parameters=dict(parameters),
-        objective=value,
-        net=round(net, 2),
-        trades=count,
-        trade_hash=result.ledger.hash(),
-        metrics=found,
-        returns=tuple(daily_returns(result).tolist()),
-        seconds=seconds,
-        problem=problem,
-    )
+        number=number, parameters=dict(parameters), objective=value, net=round(net, 2), trades=count,
+        trade_hash=result.ledger.hash(), metrics=found, returns=tuple(daily_returns(result).tolist()),
+        seconds=seconds, problem=problem,
+    )  # fmt: skip
 
 
 def failed(number: int, parameters: Mapping[str, Parameter], problem: str, seconds: float = 0.0) -> Trial:
