@@ -136,15 +136,8 @@ class MarketContext:
         elif kind.is_derivative and facts.lot:
             tick = dated(facts.option_tick if kind.is_option else facts.future_tick, day)
         return Instrument(
-            id=name,
-            exchange=exchange,
-            symbol=symbol,
-            kind=kind,
-            underlying=parts.underlying,
-            expiry=parts.expiry.isoformat() if parts.expiry is not None else "",
-            strike=parts.strike,
-            lot_size=int(dated(facts.lot, day)) if lots else 1,
-            tick_size=tick,
-            freeze_qty=int(dated(facts.freeze, day)) if lots else 0,
-            name=facts.name or symbol,
-        )
+            id=name, exchange=exchange, symbol=symbol, kind=kind, underlying=parts.underlying,
+            expiry=parts.expiry.isoformat() if parts.expiry is not None else "", strike=parts.strike,
+            lot_size=int(dated(facts.lot, day)) if lots else 1, tick_size=tick,
+            freeze_qty=int(dated(facts.freeze, day)) if lots else 0, name=facts.name or symbol,
+        )  # fmt: skip

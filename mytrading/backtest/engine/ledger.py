@@ -163,14 +163,9 @@ class Ledger:
 
 
 _HANDLERS: dict[type, Callable[[Ledger, Any], None]] = {
-    PositionChanged: Ledger._filled,
-    TradeClosed: Ledger._closed,
-    SignalDenied: Ledger._denied,
-    SignalExpired: Ledger._denied,
-    Alert: Ledger._alert,
-    StrategyFaulted: Ledger._fault,
-    Signal: Ledger._signalled,
-}
+    PositionChanged: Ledger._filled, TradeClosed: Ledger._closed, SignalDenied: Ledger._denied,
+    SignalExpired: Ledger._denied, Alert: Ledger._alert, StrategyFaulted: Ledger._fault, Signal: Ledger._signalled,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

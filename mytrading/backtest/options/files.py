@@ -209,18 +209,11 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
     ticks = () if facts is None else facts.future_tick if is_future else facts.option_tick
     lot = row.lot or (int(dated(facts.lot, day)) if facts is not None and facts.lot else 1)
     return Instrument(
-        id=instrument_id(exchange, symbol),
-        exchange=exchange,
-        symbol=symbol,
-        kind=row.kind,
-        underlying=row.underlying,
-        expiry=row.expiry.isoformat(),
-        strike=row.strike,
-        lot_size=lot,
+        id=instrument_id(exchange, symbol), exchange=exchange, symbol=symbol, kind=row.kind, underlying=row.underlying,
+        expiry=row.expiry.isoformat(), strike=row.strike, lot_size=lot,
         tick_size=dated(ticks, day) if ticks else _DEFAULT_TICK,
-        freeze_qty=int(dated(facts.freeze, day)) if facts is not None and facts.freeze else 0,
-        name=row.underlying,
-    )
+        freeze_qty=int(dated(facts.freeze, day)) if facts is not None and facts.freeze else 0, name=row.underlying,
+    )  # fmt: skip
 
 
 def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dict[str, Smile]:

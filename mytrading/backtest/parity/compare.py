@@ -116,15 +116,10 @@ def prepare(
     world = _world(config, record, classes, rules, watched, moments, notes)
     quotes = Quotes(frame.quote for frame in frames if frame.quote is not None)
     facts = DayFacts(
-        quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes),
-        bars=wrong,
-        interferences=record.interferences,
-        absences=record.absences,
-        within_ns=within_ns,
-        our_venue=config.simulator.runs,
-        behind=record.behind,
-        signal_ns=_signal_ns(config, record.speed),
-    )
+        quotes=quotes or Quotes(quote for moment in moments for quote in moment.quotes), bars=wrong,
+        interferences=record.interferences, absences=record.absences, within_ns=within_ns,
+        our_venue=config.simulator.runs, behind=record.behind, signal_ns=_signal_ns(config, record.speed),
+    )  # fmt: skip
     return ParityCase(config, record, world, moments, facts, len(bars), source, notes)
 
 
@@ -276,22 +271,12 @@ def _world(
     capital = config.simulator.capital if config.simulator.runs else _UNKNOWN_CAPITAL
     speed = record.speed
     return ReplayContext(
-        engine=engine,
-        strategies=config.strategies,
-        limits=config.risk,
-        rates=config.rates,
-        calendar=calendar,
-        facts=ContractFacts.from_dict(facts_file),
-        tables=RiskTables.from_dict(tables_file),
-        book=book,
-        capitals={account.id: capital for account in config.order_accounts},
-        openings=record.openings,
-        history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)),
-        master=master,
-        speed=speed,
-        tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1,
-        carried=record.carried,
-    )
+        engine=engine, strategies=config.strategies, limits=config.risk, rates=config.rates, calendar=calendar,
+        facts=ContractFacts.from_dict(facts_file), tables=RiskTables.from_dict(tables_file), book=book,
+        capitals={account.id: capital for account in config.order_accounts}, openings=record.openings,
+        history=sorted(history, key=lambda bar: (bar.end_ns, bar.start_ns)), master=master, speed=speed,
+        tick_ns=int(SECOND // 10 * max(speed, 1.0)) if speed else 1, carried=record.carried,
+    )  # fmt: skip
 
 
 # the verdict

@@ -76,17 +76,11 @@ def _differences(verdict: ParityVerdict) -> list[PageTable | str]:
     names = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
     rows = [
         [
-            ist(one.at_ns)[11:19],
-            one.kind,
-            one.cause.value,
-            one.strategy,
-            one.instrument,
-            one.stack,
-            one.backtest,
+            ist(one.at_ns)[11:19], one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest,
             one.why,
         ]
         for one in verdict.differences[:_ROWS]
-    ]
+    ]  # fmt: skip
     left = len(verdict.differences) - _ROWS
     table = PageTable(names, rows, words=range(1, len(names)))
     return [table, f"and {left:,} more; --json has them all"] if left > 0 else [table]

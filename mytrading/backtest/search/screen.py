@@ -112,21 +112,12 @@ def screen_data(spec: Spec) -> ScreenData:
     opens, high, low, close, volume = frame.columns.table
     buy, sell = _rates(spec, world, columns, float(units[0]))
     return ScreenData(
-        bars=WholeBars(opens, high, low, close, volume, frame.columns.start_ns / 1e9),
-        ends_ns=ends,
-        lasts=frame.lasts,
-        opens=columns.table[0],
-        closes=columns.close,
-        marks=_marks(spec, world, columns, shown),
-        ends=np.append(firsts[1:], len(columns)).astype(np.int64),
-        units=units,
-        slip=per_unit,
-        buy_rate=buy,
-        sell_rate=sell,
-        capital=spec.capital,
-        longs=_may(spec, traded, sold=False),
+        bars=WholeBars(opens, high, low, close, volume, frame.columns.start_ns / 1e9), ends_ns=ends, lasts=frame.lasts,
+        opens=columns.table[0], closes=columns.close, marks=_marks(spec, world, columns, shown),
+        ends=np.append(firsts[1:], len(columns)).astype(np.int64), units=units, slip=per_unit, buy_rate=buy,
+        sell_rate=sell, capital=spec.capital, longs=_may(spec, traded, sold=False),
         shorts=_may(spec, traded, sold=True),
-    )
+    )  # fmt: skip
 
 
 def _frame(spec: Spec) -> tuple[Columns, BarFrame]:

@@ -140,21 +140,10 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
     elif request.iv or request.surface:
         raise RequestError("--iv and --surface price options; expected --options too, say --options model")
     spec = Spec(
-        run=run,
-        strategy=strategy,
-        data=data,
-        calendar=calendar,
-        facts=facts,
-        limits=limits,
-        rates=settings.rates,
-        capital=request.capital,
-        models=_models(request),
-        fees=fees,
-        plain=request.plain,
-        options=options,
-        tables=tables,
-        legs=legs,
-    )
+        run=run, strategy=strategy, data=data, calendar=calendar, facts=facts, limits=limits, rates=settings.rates,
+        capital=request.capital, models=_models(request), fees=fees, plain=request.plain, options=options,
+        tables=tables, legs=legs,
+    )  # fmt: skip
     return Prepared(_in_session(spec, request.session, notes), tuple(notes))
 
 
@@ -371,12 +360,9 @@ def _models(request: RunRequest) -> Models:
         SlippageFraction(request.slippage) if request.slippage else SlippageTicks(request.slippage_ticks)
     )
     return Models(
-        at_close=request.at_close,
-        latency_ns=round(request.latency_ms * 1e6),
-        slippage=slippage,
-        volume=VolumeCap(request.volume_share),
-        limits=FillLimits(request.limits_through),
-    )
+        at_close=request.at_close, latency_ns=round(request.latency_ms * 1e6), slippage=slippage,
+        volume=VolumeCap(request.volume_share), limits=FillLimits(request.limits_through),
+    )  # fmt: skip
 
 
 def _toml(home: Path, name: str) -> dict[str, Any]:
@@ -434,19 +420,12 @@ def _option_terms(
     found = read_sources((source for source in request.options if source != MODEL), about._replace(rate=chosen.rate))
     kinds = {rule.kind for rule in (run.long, run.short) if rule is not None}
     terms = OptionTerms(
-        shape=Shape(**{name: getattr(chosen, name) for name in SHAPE_SETTINGS}),
-        level=parse_iv(chosen.iv),
-        sessions=chosen.iv_sessions,
-        factor=chosen.iv_factor,
-        least=chosen.iv_least_sessions,
-        settle_minutes=chosen.settle_minutes,
-        same_day=chosen.bhavcopy == "same_day",
-        recorded=found.recorded,
-        quotes=found.quotes,
-        days=found.days,
-        tables=tables,
+        shape=Shape(**{name: getattr(chosen, name) for name in SHAPE_SETTINGS}), level=parse_iv(chosen.iv),
+        sessions=chosen.iv_sessions, factor=chosen.iv_factor, least=chosen.iv_least_sessions,
+        settle_minutes=chosen.settle_minutes, same_day=chosen.bhavcopy == "same_day", recorded=found.recorded,
+        quotes=found.quotes, days=found.days, tables=tables,
         legs_only=run.plan is not None or TradeKind.SAME not in kinds,
-    )
+    )  # fmt: skip
     notes += found.notes
     if any(item.smiles for item in terms.days):
         first = min(ist_date(int(columns.start_ns[0])) for columns in about.data)
