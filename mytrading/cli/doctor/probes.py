@@ -129,7 +129,7 @@ def egress(patient: Patient) -> Finding:
 
     venue = patient.config.venue
     if not venue.registered_ips:
-        return skipped("BROKER_REGISTERED_IPS names no address, so none was asked for")
+        return skipped("BROKER_REGISTERED_IPS names no address, so none was checked")
     host = urlsplit(venue.rest_url).hostname or ""
     if not _is_free(host, 0):
         cure = "run doctor on the server's host"
@@ -248,7 +248,7 @@ def clock(patient: Patient) -> Finding:
 
 
 def instruments(patient: Patient) -> Finding:
-    """Today's contracts are there and in order: those of the stack that runs, else asked of the server."""
+    """Today's contracts are there and in order: those of the stack that runs, else of the server."""
     day = ist_date(patient.now)
     store = InstrumentFile(patient.config.state)
     snapshot = store.snapshot()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from msgspec import NODEFAULT, Struct, to_builtins
 from msgspec.structs import fields
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, running_stack, stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from mytrading.orchestrator import TradingOrchestrator
 
 app = typer.Typer(help="The record of every decision: verify, show, export.", no_args_is_help=True)
-Daemon = Annotated[str, typer.Option("--daemon", "-d", help="Only this daemon's journal.")]
+Daemon = Annotated[str, Option("--daemon", "-d", help="Only this daemon's journal.")]
 
 
 def _check_name(config: RunConfig, daemon: str) -> None:
@@ -67,7 +68,7 @@ def verify(daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "") 
 
 @app.command()
 def show(
-    trace: str = typer.Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
+    trace: str = Option("", "--trace", help="All rows that belong to this id (of a signal, an order, …)."),
     daemon: Daemon = "", limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Show rows: what a daemon read and what it decided."""
@@ -97,7 +98,7 @@ def show(
 
 @app.command()
 def export(
-    target: Path = typer.Argument(..., help="The Parquet file to write."),  # noqa: B008
+    target: Path = Argument(..., help="The Parquet file to write."),  # noqa: B008
     daemon: Daemon = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Write rows to a Parquet file, bodies as JSON."""
@@ -136,12 +137,10 @@ class TailedMessage(NamedTuple):
 
 
 def tail(
-    stream: Tailed = typer.Argument(..., help="status, orders, signals or market."),  # noqa: B008
-    topics: list[str] = typer.Argument(None, help="Only these: daemons, or instruments of market."),  # noqa: B008
-    count: int = typer.Option(
-        0, "--count", "-n", min=0, help="End after so many messages; exit 5 if --for ends first."
-    ),
-    seconds: float = typer.Option(0.0, "--for", min=0.0, metavar="SECONDS", help="End after so long."),
+    stream: Tailed = Argument(..., help="status, orders, signals or market."),  # noqa: B008
+    topics: list[str] = Argument(None, help="Only these: daemons, or instruments of market."),  # noqa: B008
+    count: int = Option(0, "--count", "-n", min=0, help="End after so many messages; exit 5 if --for ends first."),
+    seconds: float = Option(0.0, "--for", min=0.0, metavar="SECONDS", help="End after so long."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

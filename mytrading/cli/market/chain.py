@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import TIMED_OUT, USAGE, fail, failures, running_stack
 from mytrading.cli.shell.options import AsJson, Profile, underlyings
@@ -23,22 +23,20 @@ _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29.
 
 
 def chain(
-    underlying: str = typer.Argument(..., help="NIFTY, BANKNIFTY, a share …", autocompletion=underlyings),
-    expiry: str = typer.Option("nearest", "--expiry", help=_EXPIRY_HELP),
-    strikes: int = typer.Option(20, "--strikes", "-n", min=0, max=200, help=_STRIKES_HELP),
-    rate: float = typer.Option(
-        0.065, "--rate", min=0.0, max=1.0, help="Interest a year for discounting: 0.065 is 6.5 %."
-    ),
-    watch: bool = typer.Option(False, "--watch", "-w", help="Redraw ten times a second; Ctrl-C ends it."),
-    seconds: float = typer.Option(0.0, "--for", min=0.0, help="With --watch: end by itself after so long."),
-    wait: float = typer.Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
-    bhavcopy: Path | None = typer.Option(  # noqa: B008
+    underlying: str = Argument(..., help="NIFTY, BANKNIFTY, a share …", autocompletion=underlyings),
+    expiry: str = Option("nearest", "--expiry", help=_EXPIRY_HELP),
+    strikes: int = Option(20, "--strikes", "-n", min=0, max=200, help=_STRIKES_HELP),
+    rate: float = Option(0.065, "--rate", min=0.0, max=1.0, help="Interest a year for discounting: 0.065 is 6.5 %."),
+    watch: bool = Option(False, "--watch", "-w", help="Redraw ten times a second; Ctrl-C ends it."),
+    seconds: float = Option(0.0, "--for", min=0.0, help="With --watch: end by itself after so long."),
+    wait: float = Option(10.0, "--wait", min=0.0, help="Longest wait for quotes of all strikes shown."),
+    bhavcopy: Path | None = Option(  # noqa: B008
         None,
         "--bhavcopy",
         metavar="FILE",
         help="Of the exchange's end-of-day file instead of the stack; .csv, .gz, .zip.",
     ),
-    price: float = typer.Option(0.0, "--underlying", min=0.0, help="With --bhavcopy: the underlying's price."),
+    price: float = Option(0.0, "--underlying", min=0.0, help="With --bhavcopy: the underlying's price."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -1,6 +1,6 @@
 """`mytrading history fetch`: past bars of an instrument from the server, with what is missing in them.
 
-The bars go to the file or screen that was asked for, never into the store of a feed, which is its own.
+The bars go to a file or the screen, never into the store of a feed, which is its own.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from mytrading.cli.research.run_options import Parameters, RunOptions, expect, read_parameters, spread
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures
@@ -21,23 +22,21 @@ if TYPE_CHECKING:
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
-Report = Annotated[Path | None, typer.Option(help="Write report.html, trades.csv and metrics.json here.")]
-CheckReport = Annotated[Path | None, typer.Option(help="Write report.html here.")]
+Report = Annotated[Path | None, Option(help="Write report.html, trades.csv and metrics.json here.")]
+CheckReport = Annotated[Path | None, Option(help="Write report.html here.")]
 
 
 @spread
 def backtest(
-    asked: RunOptions,
-    slippage: float = typer.Option(
-        0.0, min=0.0, max=0.5, help="Instead of ticks: a fraction of the price, say 0.0005."
-    ),
-    latency_ms: float = typer.Option(0.0, "--latency-ms", min=0.0, help="The way of an order to the exchange."),
-    volume_share: float = typer.Option(0.0, "--volume-share", min=0.0, max=1.0, help="Of a bar's volume; 0: all."),
-    limits_through: int = typer.Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
-    at_close: bool = typer.Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
+    settings: RunOptions,
+    slippage: float = Option(0.0, min=0.0, max=0.5, help="Instead of ticks: a fraction of the price, say 0.0005."),
+    latency_ms: float = Option(0.0, "--latency-ms", min=0.0, help="The way of an order to the exchange."),
+    volume_share: float = Option(0.0, "--volume-share", min=0.0, max=1.0, help="Of a bar's volume; 0: all."),
+    limits_through: int = Option(0, "--limits-through", min=0, help="Ticks beyond a limit before it fills."),
+    at_close: bool = Option(False, "--at-close", help="Fill at the bar's close, not at the next bar's open."),
     param: Parameters = [],  # noqa: B006
     report: Report = None,
-    plain: bool = typer.Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
+    plain: bool = Option(False, "--plain", help="Call every machine at every bar: slow, for comparison."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -45,7 +44,7 @@ def backtest(
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.run import run
 
-    request = asked.asked(
+    request = settings.request(
         slippage=slippage, latency_ms=latency_ms, volume_share=volume_share, limits_through=limits_through,
         at_close=at_close, parameters=read_parameters(param), plain=plain,
     )  # fmt: skip
@@ -69,7 +68,7 @@ def backtest(
         fail(ERROR, "" if as_json else f"{result.fault.where}: {result.fault.error}")
 
 
-def prepare_run(asked: RunRequest, profile: str) -> Prepared:
+def prepare_run(request: RunRequest, profile: str) -> Prepared:
     """A run of these options; ends the command where it cannot be prepared."""
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.data.load import RequestError
@@ -79,7 +78,7 @@ def prepare_run(asked: RunRequest, profile: str) -> Prepared:
 
     with failures():
         try:
-            return prepare(project_home(), asked, lambda *what: fetched(profile, *what))
+            return prepare(project_home(), request, lambda *what: fetched(profile, *what))
         except (RequestError, DataError, StrategyError, UnknownSymbol) as error:
             fail(USAGE, str(error))
 
@@ -147,10 +146,10 @@ def _denials(result: RunResult) -> Iterator[str]:
 # check
 @spread
 def check(
-    asked: RunOptions,
+    settings: RunOptions,
     param: Parameters = [],  # noqa: B006
-    only: list[str] = typer.Option([], "--only", metavar="CHECK", help="Make this check alone; often."),  # noqa: B008
-    budget_us: float = typer.Option(
+    only: list[str] = Option([], "--only", metavar="CHECK", help="Make this check alone; often."),  # noqa: B008
+    budget_us: float = Option(
         500.0, "--budget-us", min=1.0, envvar="CHECK_BUDGET_US", help="Microseconds a call of on_data may take (p99)."
     ),
     report: CheckReport = None, as_json: AsJson = False, profile: Profile = "",
@@ -160,8 +159,8 @@ def check(
 
     for one in only:
         expect("--only", one, CHECKS)
-    prepared = prepare_run(asked.asked(parameters=read_parameters(param)), profile)
-    found = _examine(prepared, asked.name, tuple(only) or CHECKS, budget_us, as_json)
+    prepared = prepare_run(settings.request(parameters=read_parameters(param)), profile)
+    found = _examine(prepared, settings.name, tuple(only) or CHECKS, budget_us, as_json)
     if report is not None:
         from mytrading.backtest.checks.report import write_report
 

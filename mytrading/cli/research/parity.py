@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from typer import Argument, Option
 
 from mytrading.cli.research.run_options import day as day_of
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, stack
@@ -28,18 +28,18 @@ _HEAD = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest",
 
 
 def parity(
-    names: list[str] = typer.Argument(  # noqa: B008
+    names: list[str] = Argument(  # noqa: B008
         None, metavar="[NAME]...", help="Only these strategies.", autocompletion=strategy_names
     ),
-    day: str = typer.Option("", "--date", metavar="DAY", help="Default: the newest.", autocompletion=journal_days),
-    data: list[str] = typer.Option(  # noqa: B008
+    day: str = Option("", "--date", metavar="DAY", help="Default: the newest.", autocompletion=journal_days),
+    data: list[str] = Option(  # noqa: B008
         [], "--data", "-d", help="Bars in place of what the stack saw: a file, `openalgo`, or INSTRUMENT=FILE; often."
     ),
-    within_ms: float = typer.Option(
+    within_ms: float = Option(
         1000.0, "--within-ms", min=0.0, help="Fills at one price that are no further apart in time are equal."
     ),
-    report: Path | None = typer.Option(None, help="Write parity.html here."),  # noqa: B008
-    every: bool = typer.Option(False, "--all", help="Show what is equal, too."),
+    report: Path | None = Option(None, help="Write parity.html here."),  # noqa: B008
+    every: bool = Option(False, "--all", help="Show what is equal, too."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:

@@ -32,7 +32,7 @@ Parameters = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """A run over history as it was asked for; each field is an option."""
+    """A run over history as the operator wants it; each field is an option."""
 
     name: Annotated[
         str, Argument(help="A strategy of `strategies/`, or a file that holds one.", autocompletion=strategy_classes)
@@ -73,7 +73,7 @@ class RunOptions:
         Option("--surface", metavar="K=V", help="Of modelled prices, say skew=-0.1; docs/options-backtest.md; often."),
     ] = field(default_factory=list)
 
-    def asked(self, **more: Any) -> RunRequest:
+    def request(self, **more: Any) -> RunRequest:
         """The options as a backtest takes them, with those that only some commands have."""
         from mytrading.backtest.setup.prepare import RunRequest
 

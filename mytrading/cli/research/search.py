@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Option
 
 from mytrading.cli.research.backtest import fetched
@@ -67,7 +66,7 @@ class SearchOptions(RunOptions):
 
         expect("--objective", self.objective, OBJECTIVES)
         expect("--method", self.method, METHODS)
-        run = self.asked()
+        run = self.request()
         with failures():
             home = project_home()
             try:
@@ -107,36 +106,35 @@ def _unwritable(folder: Path, reason: str | None) -> str:
 # optimize
 @spread
 def optimize(
-    asked: SearchOptions,
-    screen: bool = typer.Option(
-        False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."
-    ),
-    top: int = typer.Option(20, min=1, help="With --screen: so many of the best are run by the event engine."),
-    fresh: bool = typer.Option(False, "--fresh", help="Forget the trials that the folder holds."),
+    settings: SearchOptions,
+    screen: bool = Option(False, "--screen", help="Sweep all points by the strategy's `positions`, then run the best."),
+    top: int = Option(20, min=1, help="With --screen: so many of the best are run by the event engine."),
+    fresh: bool = Option(False, "--fresh", help="Forget the trials that the folder holds."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
     """Search a strategy's parameters; local processes, or the workers of a Dask cluster. Resumable."""
-    found, plan, payload = asked.prepared(profile)
-    folder = asked.folder("optimize")
-    screened = _screen(found, plan, asked, top, as_json) if screen else None
-    if screened is not None:
-        plan = replace(plan, method="grid", trials=len(screened[1]))
-    only = [trial.parameters for trial in screened[1]] if screened is not None else None
-    done = _search(found, payload, plan, asked, folder, fresh, only, as_json)
-    _end(found, plan, done, screened[0] if screened is not None else None, folder, as_json)
+    found, plan, payload = settings.prepared(profile)
+    folder = settings.folder("optimize")
+    screened, only = None, None
+    if screen:
+        screened, best = _screen(found, plan, settings, top, as_json)
+        plan = replace(plan, method="grid", trials=len(best))
+        only = [trial.parameters for trial in best]
+    done = _search(found, payload, plan, settings, folder, fresh, only, as_json)
+    _end(found, plan, done, screened, folder, as_json)
 
 
 def _screen(
-    found: Prepared, plan: StudyPlan, asked: SearchOptions, top: int, as_json: bool
+    found: Prepared, plan: StudyPlan, settings: SearchOptions, top: int, as_json: bool
 ) -> tuple[list[Trial], list[Trial]]:
     from mytrading.backtest.search.screen import ScreenError, sweep
     from mytrading.backtest.search.trials import ranked
 
     try:
         with progress("screened", len(plan.space), as_json) as update:
-            all_of = sweep(found.spec, plan.space.points(), plan.objective, asked.min_trades,
-                           asked.workers or os.cpu_count() or 1,
+            all_of = sweep(found.spec, plan.space.points(), plan.objective, settings.min_trades,
+                           settings.workers or os.cpu_count() or 1,
                            lambda done: None if done % 50 else update(completed=done))  # fmt: skip
     except ScreenError as error:
         fail(USAGE, str(error))
@@ -148,13 +146,13 @@ def _screen(
 
 
 def _search(
-    found: Prepared, payload: Payload, plan: StudyPlan, asked: SearchOptions, folder: Path, fresh: bool,
+    found: Prepared, payload: Payload, plan: StudyPlan, settings: SearchOptions, folder: Path, fresh: bool,
     points: list[dict[str, Any]] | None, as_json: bool,
 ) -> list[Trial]:  # fmt: skip
     from mytrading.backtest.search.study import Record, StudyError, fingerprint, fitting, search
     from mytrading.backtest.search.trials import better, ranked
 
-    record = Record(folder, fingerprint(found.spec, payload.source, plan, asked.min_trades))
+    record = Record(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
     with closing(record):
         try:
             before = fitting(plan, record.read(fresh), points)
@@ -166,7 +164,7 @@ def _search(
             say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
         best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
         sign = better(plan.objective)
-        with progress("trials", plan.wanted, as_json) as update, asked.crew(payload) as crew:
+        with progress("trials", plan.wanted, as_json) as update, settings.crew(payload) as crew:
 
             def on_trial(done: int, _wanted: int, trial: Trial) -> None:
                 if trial.counts and (not best or sign * trial.objective > sign * best[0]):
@@ -250,33 +248,33 @@ def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, 
 # walk-forward
 @spread
 def walk_forward(
-    asked: SearchOptions,
-    train: int = typer.Option(60, min=1, help="Days to choose on."),
-    test: int = typer.Option(20, min=1, help="Days that the choice is then judged on."),
-    anchored: bool = typer.Option(False, "--anchored", help="Choose on all days so far, not on the last ones only."),
+    settings: SearchOptions,
+    train: int = Option(60, min=1, help="Days to choose on."),
+    test: int = Option(20, min=1, help="Days that the choice is then judged on."),
+    anchored: bool = Option(False, "--anchored", help="Choose on all days so far, not on the last ones only."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
     """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
     from mytrading.backtest.search.walk_forward import WalkError, days_of, folds
 
-    found, plan, _ = asked.prepared(profile)
+    found, plan, _ = settings.prepared(profile)
     try:
         stretches = folds(days_of(found.spec), train, test, anchored)
     except WalkError as error:
         fail(USAGE, str(error))
-    folder = asked.folder("walk-forward")
+    folder = settings.folder("walk-forward")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(ERROR, _unwritable(folder, error.strerror))
     if not os.access(folder, os.W_OK | os.X_OK):
         fail(ERROR, _unwritable(folder, "no permission"))
-    _end_walk(found, plan, _walk(found, asked, plan, stretches, as_json), folder, as_json)
+    _end_walk(found, plan, _walk(found, settings, plan, stretches, as_json), folder, as_json)
 
 
 def _walk(
-    found: Prepared, asked: SearchOptions, plan: StudyPlan, stretches: list[Fold], as_json: bool
+    found: Prepared, settings: SearchOptions, plan: StudyPlan, stretches: list[Fold], as_json: bool
 ) -> list[WalkForwardStep]:
     from mytrading.backtest.search.study import search
     from mytrading.backtest.search.trials import ranked
@@ -291,8 +289,8 @@ def _walk(
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
                 update(completed=before * plan.wanted + ran, note=f"fold {before + 1} of {len(stretches)}")
 
-            payload = packed(part(found.spec, fold.first, fold.chosen), source_file(project_home(), asked.name))
-            with asked.crew(payload) as crew:
+            payload = packed(part(found.spec, fold.first, fold.chosen), source_file(project_home(), settings.name))
+            with settings.crew(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
             if best := ranked(trials, plan.objective):
                 steps.append(_judged(found, fold, best[0]))
@@ -343,15 +341,10 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     for step in steps:
         if step.problem:
             say(f"{iso_day_of(step.fold.chosen)}: nothing judged from here: {step.problem}")
-    shown = [
-        {
-            **row,
-            "parameters": ", ".join(f"{k}={v}" for k, v in row["parameters"].items()),
-            "return": f"{row['return']:.2%}",
-        }
-        for row in rows
-    ]
-    print_rows(shown, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
+    for row in rows:
+        row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
+        row["return"] = f"{row['return']:.2%}"
+    print_rows(rows, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
     for key in ("total_return", "sharpe", "max_drawdown"):
         if metrics.get(key) is not None:
             print(f"{key.replace('_', ' '):<24}{output.shown(key, metrics[key])}")

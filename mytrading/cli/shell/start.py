@@ -84,11 +84,10 @@ def _check(wanted: Wanted) -> None:
     if wanted.profile in ("paper", "replay") and not (wanted.simulator or wanted.replay):
         fail(USAGE, f"--profile {wanted.profile} is for --simulator and --replay")
     if (wanted.simulator or wanted.replay) and wanted.profile not in ("", "paper", "replay"):
-        fail(
-            USAGE,
-            f"--profile {wanted.profile} trades at the server of its settings; leave it out for the simulator, or set "
-            "MYTRADING_STATE_DIR for a simulated stack with a state of its own",
+        cure = (
+            "leave it out for the simulator, or set MYTRADING_STATE_DIR for a simulated stack with a state of its own"
         )
+        fail(USAGE, f"--profile {wanted.profile} trades at the server of its settings; {cure}")
     if wanted.log_level and wanted.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         fail(USAGE, f"--log-level: expected DEBUG, INFO, WARNING, ERROR or CRITICAL, found {wanted.log_level!r}")
 
@@ -104,7 +103,7 @@ def _overrides(wanted: Wanted) -> dict[str, Any]:
 
 
 def begin(stack: TradingOrchestrator, fresh: bool) -> str:
-    """Start the processes; returns in words whether the market begins or continues."""
+    """Start the processes; returns as text whether the market begins or continues."""
     replay = bool(stack.config.simulator.replay)
     if replay:
         keep_previous(stack)
@@ -138,9 +137,8 @@ def set_clock(config: RunConfig) -> str:
     start = first_moment(config) if resume is None else resume
     hold = HOLD_NS if config.simulator.speed else 0
     segment = ClockSegment(machine_now() + hold, start, config.simulator.speed)
-    write_clock_file(
-        config.clock_path, ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
-    )
+    content = ClockFile(segments=(*clock.segments, segment), last_seen_machine_ns=segment.machine_ns)
+    write_clock_file(config.clock_path, content)
     shown = format_ist(start, "%a %d %b %Y %H:%M:%S")
     pace = f"speed {config.simulator.speed:g}, when all is ready" if config.simulator.speed else "in lock-step"
     return f"{'begins at' if resume is None else 'continues at'} {shown} IST, {pace}"

@@ -55,22 +55,20 @@ def perf(
 
         report = summarize(read_snapshots(found.config.metrics_dir))
     if as_json and not operation:
-        print_json(report)
-        return
+        return print_json(report)
     measured = {name: figures for name, figures in report.items() if isinstance(figures, dict) and "p99" in figures}
     chosen = {name: figures for name, figures in sorted(measured.items()) if operation in name}
     if measured and not chosen:
         fail(USAGE, f"no operation has {operation!r} in its name; `mytrading perf` lists all")
     if as_json:
-        print_json(chosen)
-        return
+        return print_json(chosen)
     times = ("mean", "p50", "p95", "p99", "max")
     rows = [
         {"operation": name, **figures, **{f"{key}_ms": f"{figures[key]:.4f}" for key in times}}
         for name, figures in chosen.items()
     ]
     columns = ("operation", "count", *(f"{key}_ms" for key in times), "errors")
-    print_rows(rows, columns, False, "nothing measured yet")
+    return print_rows(rows, columns, False, "nothing measured yet")
 
 
 def version(as_json: AsJson = False) -> None:
@@ -96,10 +94,8 @@ def add_lab(app: typer.Typer, name: str) -> None:
             return
 
     def missing() -> None:
-        fail(
-            USAGE,
-            f"`mytrading {name}` is a tool of the repository: expected {project / 'lab'}; clone it, `make {name}`",
-        )
+        what = f"`mytrading {name}` is a tool of the repository"
+        fail(USAGE, f"{what}: expected {project / 'lab'}; clone it, `make {name}`")
 
     missing.__doc__ = "A tool of the repository, not of this installation."
     raw = {"allow_extra_args": True, "ignore_unknown_options": True}

@@ -38,10 +38,10 @@ def refusals(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIEN
     if not runs:
         return []
     names = ", ".join(run.name for run in runs)
-    asked = msgspec.msgpack.encode(_Trial(str(home), tuple(runs)))
+    request = msgspec.msgpack.encode(_Trial(str(home), tuple(runs)))
     command = [sys.executable, "-m", __name__]
     try:
-        done = subprocess.run(command, input=asked, capture_output=True, timeout=patience_s, check=False)
+        done = subprocess.run(command, input=request, capture_output=True, timeout=patience_s, check=False)
     except subprocess.TimeoutExpired:
         return [TrialRefusal(names, f"no end of loading and `initialize` within {patience_s:g} s", "one of them")]
     try:

@@ -50,19 +50,18 @@ def backup(
 
 
 def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[str, Any]]:
-    from mytrading.operations.state_backup import StateInMotion, verified
-    from mytrading.operations.state_backup import backup as write
+    from mytrading.operations import state_backup
 
     name = f"{config.profile}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.tar.gz"
     path = target or config.state.parent / "backups" / name
     if path.is_dir():
         path = path / name
     try:
-        write(config, path, _progress_every(2.0))
-        return path, verified(path)
+        state_backup.backup(config, path, _progress_every(2.0))
+        return path, state_backup.verified(path)
     except OSError as error:
         fail(USAGE, f"state backup: expected a file that can be written, found {path}: {error.strerror or error}")
-    except (StateInMotion, ValueError) as error:
+    except (state_backup.StateInMotion, ValueError) as error:
         fail(ERROR, f"state backup: {error}")
 
 
@@ -110,10 +109,9 @@ def _refuse_reset(found: TradingOrchestrator, force: bool) -> None:
         book = day_book(files, days[-1]) if days else None
         known = [f"{p.quantity:+d} {p.instrument} of {p.strategy}" for p in book.held] if book else []
         known += [f"order {order.client_order_id} ({order.state})" for order in book.live_orders()] if book else []
-    except JournalDamaged as error:
-        known = [f"a damaged journal ({error})"]
-    except JournalOfAnotherVersion as error:
-        known = [f"a journal that this version cannot read ({error})"]
+    except (JournalDamaged, JournalOfAnotherVersion) as error:
+        damaged = isinstance(error, JournalDamaged)
+        known = [f"{'a damaged journal' if damaged else 'a journal that this version cannot read'} ({error})"]
     if known and not force:
         fail(ERROR, f"state reset: expected nothing held or live, found {', '.join(known[:5])}; close it, or --force")
 
@@ -123,24 +121,23 @@ def upgrade(as_json: AsJson = False, profile: Profile = "") -> None:
     """Make journals of an older version readable by this one, after a backup. The stack must be stopped."""
     with failures():
         from mytrading import __version__
-        from mytrading.operations.state_upgrade import newer, outdated, remove_left_behind, stored_days
-        from mytrading.operations.state_upgrade import upgrade as raise_all
+        from mytrading.operations import state_upgrade
         from mytrading.orchestrator import TradingOrchestrator
 
         found = TradingOrchestrator.find(profile or None, decode_run_folders)
         if found.is_running():
             fail(ERROR, f"state upgrade: the {found.config.profile} stack runs; `mytrading down` first")
-        files = stored_days(found.config)
-        if ahead := newer(files):
+        files = state_upgrade.stored_days(found.config)
+        if ahead := state_upgrade.newer(files):
             text = f"{ahead[0].path} is of version {ahead[0].version} (schema {ahead[0].schema})"
             fail(ERROR, f"state upgrade: {text}, newer than this version {__version__}; install that version")
-        old = outdated(files)
+        old = state_upgrade.outdated(files)
         path = _backup(found.config)[0] if old else None
         try:
-            rows = raise_all(files, say) if old else 0
+            rows = state_upgrade.upgrade(files, say) if old else 0
         except (JournalFull, OSError) as error:
             fail(ERROR, f"state upgrade: {error}; nothing was changed")
-        remove_left_behind(found.config)
+        state_upgrade.remove_left_behind(found.config)
     body = {"files": len(old), "rows": rows, "backup": str(path) if path else ""}
     done = f"{len(old)} files brought to version {__version__}, {rows} rows changed"
     print_result(body, as_json, done if old else "nothing to upgrade")

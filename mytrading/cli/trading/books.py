@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, TIMED_OUT, USAGE, ask, fail, request_id, stack
 from mytrading.cli.shell.options import (
@@ -48,10 +49,10 @@ POLL_S = 0.1
 ANSWER_S = 15.0
 QUOTE_WAIT_S = 10.0
 Row = dict[str, Any]
-OrderId = Annotated[str, typer.Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.0, help="Seconds to wait for the end of it.")]
-Instrument = Annotated[str, typer.Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=held_instruments)]
-ProductName = Annotated[str, typer.Option("--product", "-p", help="MIS, NRML or CNC, if it is held as several.")]
+OrderId = Annotated[str, Argument(help="The order's id as `mytrading orders` shows it, or the broker's.")]
+Timeout = Annotated[float, Option("--timeout", min=0.0, help="Seconds to wait for the end of it.")]
+Instrument = Annotated[str, Argument(help="Such as NFO:NIFTY30DEC2526000CE.", autocompletion=held_instruments)]
+ProductName = Annotated[str, Option("--product", "-p", help="MIS, NRML or CNC, if it is held as several.")]
 
 orders_app = typer.Typer(
     invoke_without_command=True,
@@ -99,7 +100,7 @@ def _by_account(row: Row) -> list[Row]:
 
 
 def alerts(
-    everything: bool = typer.Option(False, "--all", help="Cleared ones too."),
+    everything: bool = Option(False, "--all", help="Cleared ones too."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Alerts of all processes, active ones unless --all."""
@@ -112,7 +113,7 @@ def alerts(
 @orders_app.callback()
 def orders(
     context: typer.Context,
-    live: bool = typer.Option(False, "--live", help="Only those that may still fill."),
+    live: bool = Option(False, "--live", help="Only those that may still fill."),
     limit: Limit = 50, as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Orders, oldest first; `cancel`, `modify` and `resolve` act on one of them."""
@@ -133,7 +134,7 @@ def _slices(slices: list[Row]) -> list[Row]:
 @orders_app.command()
 def cancel(
     order: OrderId, reason: Reason = "",
-    force: bool = typer.Option(False, "--force", help="A stop or an exit too; needs a reason."),
+    force: bool = Option(False, "--force", help="A stop or an exit too; needs a reason."),
     timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Cancel one order, and wait until its end is proven."""
@@ -145,12 +146,10 @@ def cancel(
 @orders_app.command()
 def modify(
     order: OrderId,
-    price: float = typer.Option(0.0, "--price", min=0.0, help="Another limit, in rupees."),
-    trigger: float = typer.Option(0.0, "--trigger", min=0.0, help="Another trigger, in rupees."),
-    quantity: int = typer.Option(0, "--quantity", min=0, help="Fewer units in all, filled ones included."),
-    market: bool = typer.Option(
-        False, "--market", help="Fill a LIMIT entry now: through the book, at most 1 % beyond."
-    ),
+    price: float = Option(0.0, "--price", min=0.0, help="Another limit, in rupees."),
+    trigger: float = Option(0.0, "--trigger", min=0.0, help="Another trigger, in rupees."),
+    quantity: int = Option(0, "--quantity", min=0, help="Fewer units in all, filled ones included."),
+    market: bool = Option(False, "--market", help="Fill a LIMIT entry now: through the book, at most 1 % beyond."),
     reason: Reason = "", timeout: Timeout = 15.0, request: RequestId = "", as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -214,12 +213,10 @@ def _report(result: OrderRequestResult, as_json: bool, timeout: float) -> None:
 
 @orders_app.command()
 def resolve(
-    order: str = typer.Argument(
-        ..., metavar="ID", help="The order, as `orders` shows it.", autocompletion=unresolved_ids
-    ),
-    broker_order: str = typer.Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
-    not_placed: bool = typer.Option(False, "--not-placed", help="It never reached the broker."),
-    force: bool = typer.Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
+    order: str = Argument(..., metavar="ID", help="The order, as `orders` shows it.", autocompletion=unresolved_ids),
+    broker_order: str = Option("", "--broker-order", metavar="X", help="It is this order of the broker."),
+    not_placed: bool = Option(False, "--not-placed", help="It never reached the broker."),
+    force: bool = Option(False, "--force", help="Although quantity, time or an order in view speak against it."),
     reason: Reason = "", request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """End an order that is UNKNOWN, PARKED, LOST or GHOST: it is that one, or it was never placed.
@@ -255,7 +252,7 @@ def _router_answer(found: TradingOrchestrator, request: str) -> str:
 @positions_app.callback()
 def positions(
     context: typer.Context,
-    everything: bool = typer.Option(False, "--all", help="Flat ones of today too."),
+    everything: bool = Option(False, "--all", help="Flat ones of today too."),
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
@@ -281,11 +278,11 @@ def _age(seconds: float | None) -> str:
 @positions_app.command()
 def claim(
     instrument: Instrument,
-    strategy: str = typer.Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=owner_names),
-    quantity: int = typer.Option(0, "--quantity", "-q", min=0, help="Units; all that are unmanaged if not named."),
-    price: float = typer.Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
-    stop: float = typer.Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
-    stop_limit: float = typer.Option(0.0, "--stop-limit", min=0.0, help="Its limit; else 3 % beyond the trigger."),
+    strategy: str = Option(..., "--strategy", "-s", help="Its new owner.", autocompletion=owner_names),
+    quantity: int = Option(0, "--quantity", "-q", min=0, help="Units; all that are unmanaged if not named."),
+    price: float = Option(0.0, "--price", min=0.0, help="What they cost; else what the broker's book says."),
+    stop: float = Option(0.0, "--stop", min=0.0, help="Trigger of a stop at the broker that guards them."),
+    stop_limit: float = Option(0.0, "--stop-limit", min=0.0, help="Its limit; else 3 % beyond the trigger."),
     account: Account = "", product: ProductName = "", reason: Reason = "", request: RequestId = "",
     as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
@@ -310,8 +307,8 @@ def _product(name: str) -> Product | None:
 @positions_app.command()
 def close(
     instrument: Instrument,
-    strategy: str = typer.Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=owner_names),
-    unmanaged: bool = typer.Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
+    strategy: str = Option("", "--strategy", "-s", help="Whose, if several hold it.", autocompletion=owner_names),
+    unmanaged: bool = Option(False, "--unmanaged", help="Unmanaged units: claimed to `manual`, then closed."),
     deadline: Deadline = 60.0, account: Account = "", product: ProductName = "", reason: Reason = "",
     request: RequestId = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip

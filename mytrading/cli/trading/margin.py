@@ -10,6 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from mytrading.cli.shell.failures import ERROR, USAGE, fail, failures, project_folder, stack
 from mytrading.cli.shell.options import AsJson, Profile
@@ -22,22 +23,18 @@ if TYPE_CHECKING:
 
 TYPES = {"sold": "sold", "sell": "sold", "both": "both_sold", "straddle": "both_sold", "both_sold": "both_sold",
          "future": "future", "futures": "future", "buy": "bought", "bought": "bought"}  # fmt: skip
-Day = Annotated[
-    str, typer.Option("--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")
-]
+Day = Annotated[str, Option("--day", metavar="DATE", help="Figures and lots of this day; default: that of the market.")]
 
 
 def margin(
-    amount: float | None = typer.Option(
+    amount: float | None = Option(
         None, "--margin", "-m", min=0.0, help="Rupees; without it, what each account has free."
     ),
-    instrument: str = typer.Option(
-        "", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."
-    ),
-    kind: str = typer.Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
-    grade: str = typer.Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
-    expiry: bool = typer.Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
-    premium: float = typer.Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
+    instrument: str = Option("", "--instrument", "-i", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
+    kind: str = Option("sold", "--type", "-t", help="sold, both (a call and a put), future or buy."),
+    grade: str = Option("balanced", "--grade", "-g", help="A profile or grade of config/risk.toml."),
+    expiry: bool = Option(False, "--expiry/--no-expiry", help="The contract expires that day."),
+    premium: float = Option(0.0, "--premium", min=0.0, help="Price of a bought option, if it is known."),
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """How many lots a margin pays for, by the formula that sizes orders. Exit 1 if not for one."""
@@ -81,14 +78,14 @@ def _free_margins(as_json: bool, profile: str) -> None:
 
 
 def size(
-    instrument: str = typer.Argument("NIFTY", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
-    lots: int = typer.Option(0, "--lots", "-l", min=0, help="So many lots."),
-    risk: float = typer.Option(0.0, "--risk", "-r", min=0, help="Rupees to lose at the stop, say 6500."),
-    entry: float = typer.Option(0.0, "--entry", min=0, help="Price of the entry."),
-    stop: float = typer.Option(0.0, "--stop", min=0, help="Price of the stop."),
-    max_lots: int = typer.Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
-    confidence: float = typer.Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
-    share: list[str] = typer.Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
+    instrument: str = Argument("NIFTY", help="An underlying (NIFTY), or a contract (EXCHANGE:SYMBOL)."),
+    lots: int = Option(0, "--lots", "-l", min=0, help="So many lots."),
+    risk: float = Option(0.0, "--risk", "-r", min=0, help="Rupees to lose at the stop, say 6500."),
+    entry: float = Option(0.0, "--entry", min=0, help="Price of the entry."),
+    stop: float = Option(0.0, "--stop", min=0, help="Price of the stop."),
+    max_lots: int = Option(0, "--max-lots", min=0, help="At most this many; default: max_lots_per_leg."),
+    confidence: float = Option(1.0, "--confidence", min=0, max=1, help="Scales the lots."),
+    share: list[str] = Option([], "--share", help="ACCOUNT=FREE: share the lots by free margin."),  # noqa: B008
     day: Day = "", as_json: AsJson = False, profile: Profile = "",
 ) -> None:  # fmt: skip
     """Lots and orders: of so many lots, or of what may be lost between entry and stop. Exit 1 if not one lot."""
@@ -169,7 +166,7 @@ def _orders(units: int, lot: Lot) -> list[int]:
 
 
 def _figures(name: str, day: str, profile: str) -> tuple[RiskTables, date, Lot]:
-    """The figures of config/risk.toml, the day they are asked for, and the lot of the instrument on it."""
+    """The figures of config/risk.toml, the day they are for, and the lot of the instrument on it."""
     from mytrading.adapters.storage.instrument_store import NOTHING, InstrumentFile
     from mytrading.cli.shell.target import facts_of, market_now, risk_tables, started_config
     from mytrading.core.risk.sizing.size_calculator import UnknownLot, lot_on
