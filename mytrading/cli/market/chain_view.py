@@ -67,9 +67,8 @@ class ChainFeed(QuoteLease):
             missing = sum(side.ltp is None for side in sides) + (view.spot is None)
             complete = complete if complete or missing else now
             waited = bool(complete) and now >= complete + INTEREST_S
-            if now >= until or (
-                not missing and (waited or all(side.ltp is None or side.open_interest is not None for side in sides))
-            ):
+            has_interest = all(side.ltp is None or side.open_interest is not None for side in sides)
+            if now >= until or (not missing and (waited or has_interest)):
                 return missing
             self.poll(0.1)
 
