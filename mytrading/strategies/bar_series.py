@@ -10,7 +10,6 @@ Invariant: a strategy sees no bar at or after the cursor.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -123,26 +122,8 @@ class BarSeries:
         self.version += 1
 
 
-class IndicatorKey(NamedTuple):
-    """Identifies an indicator of a series. The first bar depends on `days`, how much history is kept."""
-
-    kernel: Callable[..., FloatArray]
-    inputs: tuple[str, ...]
-    parameters: tuple[tuple[str, float], ...]
-    instrument: str
-    timeframe: str
-    days: int
-
-
-class IndicatorValues(NamedTuple):
-    """One value per filled bar, as an array and as a view of Python floats."""
-
-    values: FloatArray
-    view: memoryview[float]
-
-
-IndicatorCache = dict[IndicatorKey, tuple[BarRange, IndicatorValues]]
-"""The newest values of each indicator, and the bars they are of."""
+IndicatorCache = dict[tuple[object, ...], tuple[BarRange, FloatArray, "memoryview[float]"]]
+"""The newest values of each indicator, as an array and as a view of Python floats, and the bars they are of."""
 
 
 class IndicatorSeries:
@@ -162,8 +143,8 @@ class IndicatorSeries:
         self.inputs = inputs
         self.parameters = parameters
         self._cache = cache
-        ordered = tuple(sorted(parameters.items()))
-        self._key = IndicatorKey(indicator.kernel, inputs, ordered, instrument, timeframe, days)
+        self._key = (indicator.kernel, inputs, tuple(sorted(parameters.items())), instrument, timeframe, days)
+        """The first bar of a series depends on `days`, how much history is kept."""
         self._values = np.empty(0)
         self.view: memoryview[float] = memoryview(self._values)  # type: ignore[arg-type]
         """The values as Python floats, computed at `version` of the series."""
@@ -182,17 +163,16 @@ class IndicatorSeries:
             bar_range = series.bar_range
             known = self._cache.get(self._key)
             if known is None or known[0] != bar_range:
-                known = self._cache[self._key] = (bar_range, self._compute(series))
-            self._values, self.view = known[1]
+                known = self._cache[self._key] = (bar_range, *self._compute(series))
+            _, self._values, self.view = known
             self.version = series.version
         return self._values
 
-    def _compute(self, series: BarSeries) -> IndicatorValues:
-        columns = [series.column(name) for name in self.inputs]
-        values = self.indicator.kernel(*columns, **self.parameters)
+    def _compute(self, series: BarSeries) -> tuple[FloatArray, memoryview[float]]:
+        values = self.indicator.kernel(*(series.column(name) for name in self.inputs), **self.parameters)
         if len(values) != series.filled:
             raise StrategyError(
                 f"indicator {self.indicator.name}: a kernel returns one value per bar, NaN where it has none; "
                 f"expected {series.filled}, found {len(values)}"
             )
-        return IndicatorValues(values, memoryview(np.ascontiguousarray(values, np.float64)))  # type: ignore[arg-type]
+        return values, memoryview(np.ascontiguousarray(values, np.float64))  # type: ignore[arg-type]

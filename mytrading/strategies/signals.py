@@ -53,11 +53,6 @@ class OrderHints(msgspec.Struct, frozen=True, kw_only=True):
         """True if a level of the traded contract's own price is among them."""
         return bool(self.limit_price or self.trigger_price or self.stop_buffer or self.target_price)
 
-    @property
-    def names_entry(self) -> bool:
-        """True if the entry differs from the configured one, so that other terms are another signal."""
-        return self.has_prices or bool(self.lots)
-
     def entry_level(self, price: float) -> float:
         """Rupees at which the entry is expected: its trigger, its limit, else the last `price`."""
         return self.trigger_price or self.limit_price or price

@@ -56,11 +56,11 @@ def refusals(home: Path, runs: Sequence[StrategyRun], patience_s: float = PATIEN
 def _main() -> None:
     """The child: reads what to try, and answers with the refusals; what authors print goes to the errors."""
     from mytrading.core.engine.strategy_host import NoCallGuard, StrategyHost
-    from mytrading.daemons.engine.strategy_files import classes_of
+    from mytrading.daemons.engine.strategy_files import find_strategies
 
     answer, sys.stdout = sys.stdout, sys.stderr
     trial = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=_Trial)
-    classes = classes_of(Path(trial.home), trial.runs)
+    classes = find_strategies(Path(trial.home), trial.runs)
     tried = [StrategyHost(run, classes[run.name], NoCallGuard()) for run in trial.runs]
     found = [TrialRefusal(one.run.name, one.fault.error, one.fault.where) for one in tried if one.fault is not None]
     answer.buffer.write(msgspec.json.encode(found))

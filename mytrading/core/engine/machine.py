@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -61,13 +61,6 @@ _BARS_PER_SIGN_OF_LIFE = 128
 Draft = tuple[StrategyHost, StrategySignal]
 
 
-class MissedWindow(NamedTuple):
-    """A trading day on which a plan's entry window passed without quotes, and what to tell the operator."""
-
-    day: date
-    text: str
-
-
 class EngineMachine(EngineState):
     """The strategies of one engine process, live once `open` has returned.
 
@@ -102,7 +95,8 @@ class EngineMachine(EngineState):
         self._gate = SignalGate(self, self.rules, account, self._validity_ns)
         self.faults: dict[str, StrategyFaulted] = {}
         """Faults reported in this run, by strategy."""
-        self.missed_windows: dict[str, MissedWindow] = {}
+        self.missed_windows: dict[str, tuple[date, str]] = {}
+        """Trading day on which a plan's entry window passed without quotes, and the alert's text, by strategy."""
         self._drafts: list[Draft] = []
         self._source: Data | None = None
         """The message that the drafts were returned for."""

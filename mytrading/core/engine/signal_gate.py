@@ -170,8 +170,9 @@ class SignalGate:
         if not self._may_enter(run, draft, status.entered_ns, now) or not (legs := self._legs(run, draft, action, now)):
             return None
         signal = self._signal(run, draft, action, legs, data, now)
-        named = draft.hints is not NO_HINTS and draft.hints.names_entry and view.is_flat
-        names_legs = named or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
+        hints = draft.hints
+        other_terms = hints is not NO_HINTS and (hints.has_prices or hints.lots > 0) and view.is_flat
+        names_legs = other_terms or (bool(draft.legs) and not any(isinstance(leg, LegRule) for leg in draft.legs))
         was_exit = last is not None and last.action is Action.EXIT and not last.keeps
         if was_exit and self._is_held_elsewhere(run, draft.instrument):
             view = FLAT

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
-from mytrading.core.engine.active_alerts import ActiveAlert, Subject, active_alerts
+from mytrading.core.engine.active_alerts import ActiveAlerts, active_alerts
 from mytrading.core.engine.contract_selection import is_entry_day
 from mytrading.core.engine.leg_strategy import missed_window
-from mytrading.core.engine.machine import STARTED, TIME, EngineMachine, MissedWindow
+from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.instruments.book import NoSuchContract
 from mytrading.core.instruments.symbology import split_id
@@ -53,15 +54,11 @@ class StrategyEngine(MachineDaemon):
         self._guard = OverrunGuard(config.state / "engine", timings)
         self._calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
+        classes = find_strategies(Path(config.home), config.strategies, self._guard.overran(config.state / RUN_FILE))
         self.engine = EngineMachine(
-            config.strategies,
-            find_strategies(config, self._guard.overran(config.state / RUN_FILE)),
-            self._instruments.book(),
-            config.venue.account,
-            self._guard,
-            config.risk.signal_validity_seconds,
-            find_rules(config),
-        )
+            config.strategies, classes, self._instruments.book(), config.venue.account, self._guard,
+            config.risk.signal_validity_seconds, find_rules(config),
+        )  # fmt: skip
         self.engine.warm_up()
         super().__init__("engine", config, self.engine)
         self._watched = tuple(dict.fromkeys(symbol for run in config.strategies for symbol in run.symbols))
@@ -72,7 +69,7 @@ class StrategyEngine(MachineDaemon):
         self._market = MarketPlace()
         self._wanted: tuple[str, ...] = ()
         self._topics: frozenset[str] = frozenset(self._watched)
-        self._alerted: dict[Subject, ActiveAlert] = {}
+        self._alerted: ActiveAlerts = {}
 
     def setup(self) -> None:
         """Recover, learn what became of the orders while away, then wait for the feed and open."""
@@ -106,12 +103,9 @@ class StrategyEngine(MachineDaemon):
         """What the screens show of the engine."""
         hosts = self.engine.hosts
         return {
-            "bars": self._bars,
-            "signals": self._signals,
-            "strategies": sum(item.fault is None for item in hosts),
-            "faulted": self.engine.faulted,
-            "warm": sum(item.is_warm for item in hosts),
-        }
+            "bars": self._bars, "signals": self._signals, "strategies": sum(item.fault is None for item in hosts),
+            "faulted": self.engine.faulted, "warm": sum(item.is_warm for item in hosts),
+        }  # fmt: skip
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """A lost journal begins with the positions that the router carried into the day."""
@@ -261,7 +255,7 @@ class StrategyEngine(MachineDaemon):
                     text = (
                         f"entry window {window} missed: no quotes of {watch} came then; the next one is on another day"
                     )
-                    self.engine.missed_windows[run.name] = MissedWindow(self._calendar.trading_day(now), text)
+                    self.engine.missed_windows[run.name] = self._calendar.trading_day(now), text
 
     # signals, alerts and wants out
 
@@ -287,9 +281,10 @@ class StrategyEngine(MachineDaemon):
         """Raise the alerts that are new or changed, and clear those that do not follow from the state any more."""
         today = self._calendar.trading_day(self.clock.now())
         active = active_alerts(self.engine, self._universe.problems, today)
-        for key, alert in active.items():
-            if alert != self._alerted.get(key):
-                self.alerts.raise_(key[0], alert.severity, key[1], alert.text)
+        for (code, subject), alert in active.items():
+            if alert != self._alerted.get((code, subject)):
+                severity, text = alert
+                self.alerts.raise_(code, severity, subject, text)
         for code, subject in self._alerted.keys() - active.keys():
             self.alerts.clear(code, subject)
         self._alerted = active

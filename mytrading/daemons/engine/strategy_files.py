@@ -24,15 +24,10 @@ REMOVED = "removed"
 RULES_FOLDER = "strategies/rules"
 
 
-def find_strategies(config: RunConfig, overran: Sequence[str] = ()) -> Mapping[str, type[BaseStrategy] | Fault]:
-    """The class of every enabled strategy, or why it cannot run; each author file is loaded once."""
-    return classes_of(Path(config.home), config.strategies, overran)
-
-
-def classes_of(
+def find_strategies(
     home: Path, runs: Sequence[StrategyRun], overran: Sequence[str] = ()
 ) -> Mapping[str, type[BaseStrategy] | Fault]:
-    """The class of each run by its name, or why it cannot run; files are below `home`."""
+    """The class of each run by its name, or why it cannot run; each author file, below `home`, is loaded once."""
     plans = {run.name: leg_strategy(run.plan) for run in runs if run.plan is not None}
     coded = [run for run in runs if run.plan is None]
     paths = list(dict.fromkeys(home / run.file for run in coded))

@@ -130,8 +130,11 @@ def writer_of(row: Any) -> str:
 def what_it_does(config: RunConfig) -> list[tuple[int, Any]]:
     """What a stack without latency does on the day: rows with their market times."""
     rows: list[tuple[int, Any]] = []
-    replay = Replay(prepare(config, DAY, find_strategies(config)).world, lambda row: rows.append((replay.now, row)))
-    case = prepare(config, DAY, find_strategies(config))
+    replay = Replay(
+        prepare(config, DAY, find_strategies(Path(config.home), config.strategies)).world,
+        lambda row: rows.append((replay.now, row)),
+    )
+    case = prepare(config, DAY, find_strategies(Path(config.home), config.strategies))
     replay.run(case.walk())
     return rows
 

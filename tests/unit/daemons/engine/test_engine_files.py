@@ -24,10 +24,10 @@ def test_removed_strategy_is_gone_after_a_restart_and_no_fault(tmp_path: Path, m
     config = msgspec.structs.replace(config, home=tmp_path, strategies=(run,))
     folder = (tmp_path / run.file).parent
     (folder / "removed").mkdir(parents=True)
-    missing = find_strategies(config)[NAME]
+    missing = find_strategies(Path(config.home), config.strategies)[NAME]
     assert isinstance(missing, Fault) and not missing.gone
     (folder / "removed" / moved).write_text("")
-    found = find_strategies(config)[NAME]
+    found = find_strategies(Path(config.home), config.strategies)[NAME]
     assert isinstance(found, Fault) and found.gone and moved in found.error
     view = StackView()
     view.apply(StrategyFaulted(strategy=NAME, at_ns=1, **found._asdict()))
