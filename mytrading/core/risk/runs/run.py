@@ -133,6 +133,17 @@ def bound_leg(run: Run, leg: RunLeg) -> None:
     leg.floor, leg.ceiling = max(below, default=-_FAR), min(above, default=_FAR)
 
 
+def leg_levels(run: Run, leg: RunLeg) -> list[tuple[RiskKind, float]]:
+    """The prices at which the rules of a leg apply, in order; rupees."""
+    rules, entry, held = run.rules, leg.average_price, leg.held
+    found = (
+        (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, entry, behind),
+        (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, entry, ahead),
+        (RiskKind.LEG_TRAILING, rules.leg_trailing, leg.best, behind),
+    )
+    return [(kind, level(rule, start, held)) for kind, rule, start, level in found if rule.value]
+
+
 def levels_of(run: Run, leaving: str) -> dict[str, float]:
     """All that must survive of a run, by name; `leaving` is the rule that closes it."""
     head = f"{PREFIX}{run.id} "

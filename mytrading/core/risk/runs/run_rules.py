@@ -7,13 +7,12 @@ trip), leaves an event, and holds again for the next run; what it closes stays c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from mytrading.core.calendar.square_off import LEAD_NS, MACHINE_LEAD_NS
 from mytrading.core.ids import content_id
 from mytrading.core.risk.limits.limits import PLAUSIBLE
-from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg, ahead, behind, reached
+from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg, leg_levels, reached
 from mytrading.core.risk.runs.run_book import RunBook
 from mytrading.core.risk.runs.run_events import Breach, RunEvents, trip_of
 from mytrading.core.risk.runs.trend_series import RunSeries, trend_turn
@@ -33,6 +32,11 @@ from mytrading.messages.run_config import StrategyRun
 from mytrading.messages.signals import Signal
 
 TICK = 0.01
+_LEVELS = {
+    RiskKind.LEG_STOP_LOSS: "stop_loss",
+    RiskKind.LEG_TAKE_PROFIT: "take_profit",
+    RiskKind.LEG_TRAILING: "trailing",
+}
 JOURNAL_EVERY_NS = SECOND
 """Machine time between two journaled levels of one run or leg that do not act."""
 
@@ -111,31 +115,26 @@ class RunRules:
             profit, _ = self.books.profit(run, now)
         if profit is None:
             return None
-        rules = run.rules
-        sure = partial(self._is_sure, run, now, profit)
-        if 0 < rules.max_loss <= EXACT - profit and RiskKind.MAX_LOSS not in run.fired and sure(-rules.max_loss):
-            acts = rules.auto_exit and rules.auto_exit_on_max_loss
-            return Breach(RiskKind.MAX_LOSS, -rules.max_loss, profit, "the run's loss has come to its limit", acts)
-        if (
-            0 < rules.max_profit <= profit + EXACT
-            and RiskKind.MAX_PROFIT not in run.fired
-            and sure(rules.max_profit, gains=True)
-        ):
-            acts = rules.auto_exit and rules.auto_exit_on_max_profit
-            return Breach(
-                RiskKind.MAX_PROFIT, rules.max_profit, profit, "the run's profit has come to its target", acts
-            )
-        trailing = rules.trailing.value and self._environment.limits.trailing_stop_enabled
-        stop, peak = run.trail.stop, run.trail.peak
-        if (
-            trailing
-            and stop is not None
-            and reached(run.trail, profit)
-            and RiskKind.TRAILING_STOP not in run.fired
-            and sure(stop, span=peak - stop)
-        ):
-            note = f"the run's profit fell to its stop, from a peak of ₹{run.trail.peak:,.2f}"
-            return Breach(RiskKind.TRAILING_STOP, run.trail.stop or 0.0, profit, note, rules.auto_exit)
+        rules, trail = run.rules, run.trail
+        trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
+        for kind, level, is_over, note, acts in (
+            (RiskKind.MAX_LOSS, -rules.max_loss, 0 < rules.max_loss <= EXACT - profit,
+             "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
+            (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
+             "the run's profit has come to its target", rules.auto_exit_on_max_profit),
+            (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and reached(trail, profit),
+             f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
+        ):  # fmt: skip
+            if not is_over or kind in run.fired:
+                continue
+            gains, way = kind is RiskKind.MAX_PROFIT, abs(level)
+            if kind is RiskKind.TRAILING_STOP:
+                way = (trail.peak - level) or way
+            # two quotes say so, or one moved it by little of the way there
+            doubt = self.books.doubt(run, now, gains=gains)
+            sure = profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
+            if sure or doubt <= PLAUSIBLE * way:
+                return Breach(kind, level, profit, note, rules.auto_exit and acts)
         return None
 
     def in_doubt(self, strategy: str) -> str:
@@ -146,41 +145,20 @@ class RunRules:
         stands = rupees(run.profit or 0.0)
         return f"by one quote the run of {strategy} has come to a rule's end, at {stands}, which a second is to confirm"
 
-    def _is_sure(
-        self, run: Run, now: int, profit: float, level: float, *, gains: bool = False, span: float = 0.0
-    ) -> bool:
-        """True if two quotes say that a profit has come to a level, or one moved it by little of the way there."""
-        doubt = self.books.doubt(run, now, gains=gains)
-        if doubt <= PLAUSIBLE * (span or abs(level)):
-            return True
-        return profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
-
     def _judge_leg(self, run: Run, leg: RunLeg, quote: Quote, now: int) -> list[Any]:
+        """The first rule of a leg that its last price has come to, unless it applied to this round trip before."""
         if not leg.average_price or leg.key in self._state.closing or self._state.is_hedge(leg.position):
             return []
         if is_stale(quote, now, self.books.machine_ns, self._environment.limits.stale_quote_seconds):
             return []
-        breach = self._leg_breach(run, leg, quote.ltp)
-        return self.events.end_leg(run, leg, breach, now, quote.received_ns) if breach is not None else []
-
-    def _leg_breach(self, run: Run, leg: RunLeg, price: float) -> Breach | None:
-        """The first rule of a leg that its last price has come to, unless it applied to this round trip before."""
-        rules, held = run.rules, leg.held
-        way = 1 if held > 0 else -1
-        trip = trip_of(leg.position)
-        for kind, rule, start, limit in (
-            (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, leg.average_price, behind),
-            (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, leg.average_price, ahead),
-            (RiskKind.LEG_TRAILING, run.rules.leg_trailing, leg.best, behind),
-        ):
-            if not rule.value or f"{kind} {trip}" in run.fired:
-                continue
-            level = limit(rule, start, held)
-            beyond = (level - price) * way if limit is behind else (price - level) * way
-            if beyond >= 0:
+        price, trip = quote.ltp, trip_of(leg.position)
+        for kind, level in leg_levels(run, leg):
+            rising = (leg.held > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
+            if (price >= level if rising else price <= level) and f"{kind} {trip}" not in run.fired:
                 note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
-                return Breach(kind, level, price, note, rules.auto_exit)
-        return None
+                breach = Breach(kind, level, price, note, run.rules.auto_exit)
+                return self.events.end_leg(run, leg, breach, now, quote.received_ns)
+        return []
 
     # trends
 
@@ -304,12 +282,7 @@ class RunRules:
         leg = run.legs.get(key) if run is not None else None
         if run is None or leg is None or not leg.average_price or self._state.is_hedge(leg.position):
             return {}
-        rules, entry = run.rules, leg.average_price
-        levels = (
-            ("stop_loss", rules.leg_stop_loss, entry, behind), ("take_profit", rules.leg_take_profit, entry, ahead),
-            ("trailing", rules.leg_trailing, leg.best, behind),
-        )  # fmt: skip
-        return {name: limit(rule, start, leg.held) for name, rule, start, limit in levels if rule.value}
+        return {_LEVELS[kind]: level for kind, level in leg_levels(run, leg)}
 
 
 def _seems_over(run: Run) -> bool:
