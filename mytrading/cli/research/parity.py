@@ -84,14 +84,8 @@ def _prepared(config: RunConfig, day: str, data: list[str], within_ms: float, pr
 
     given = _given(config, data, profile) if data else None
     try:
-        return prepare(
-            config,
-            day,
-            find_strategies(Path(config.home), config.strategies),
-            find_rules(config),
-            given,
-            round(within_ms * 1e6),
-        )
+        classes = find_strategies(Path(config.home), config.strategies)
+        return prepare(config, day, classes, find_rules(config), given, round(within_ms * 1e6))
     except (NothingThere, DataError) as error:
         fail(USAGE, str(error))
 

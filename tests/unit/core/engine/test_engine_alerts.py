@@ -28,7 +28,7 @@ def test_fault_is_a_warning_until_the_next_run_and_a_removed_file_is_none() -> N
     assert (key, severity) == (("STRATEGY_FAULTED", "Sample"), Severity.WARNING)
     assert text.startswith("sample.py:3: it raised; its positions stay managed")
     machine.apply(
-        RunStarted(daemon="engine", pid=1, version="", schema=1, config_hash="", machine_ns=1, market_ns=OPEN)
+        RunStarted(daemon="engine", pid=1, version="", schema=1, config_hash="", machine_ns=1, market_ns=1, speed=1.0)
     )
     assert active_alerts(machine, {}, TODAY) == {}
 
