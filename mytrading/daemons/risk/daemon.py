@@ -159,7 +159,7 @@ class RiskManager(MachineDaemon):
     # messages in
 
     def receive(self, stream: str, frame: Frame) -> None:
-        """Take a message as its type says: apply a level; decide on an input and journal it; the rest is wiring."""
+        """Take a message by its type: apply a level; decide on an input and journal it; the rest is wiring."""
         message = frame.message
         kind = type(message)
         if kind in OBSERVED:

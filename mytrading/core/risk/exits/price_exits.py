@@ -143,7 +143,7 @@ def _bare(state: RiskState, kind: str, bare: UncoveredPosition, position: Positi
     seconds = (state.machine_ns - bare.since_ns) / SECOND
     if seconds < patience:
         return []
-    if not bare.alarmed:
+    if not bare.alerted_already:
         text = f"{bare.subject}: {bare.owned} units held, {bare.covered} covered by stops at the broker since "
         if uncovered:
             text += f"{seconds:.0f} s; it is closed after {2 * patience:g} s (BARE_SECONDS)"

@@ -23,7 +23,7 @@ def fix_levels(state: RiskState, entry: PlaceEntry, stop: float, now: int) -> li
         (state.target_levels, target_name, entry.held_target),
         (state.stop_levels, stop_name, stop),
     ):
-        if key in levels:  # an exit under way says nothing: the router lets it end first
+        if key in levels:  # whatever exit is under way: the router lets it end first
             position = state.positions.get(key)
             held = (position.quantity or position.quantity_seen) if position is not None else 0
             if held * entry.side.sign <= 0:

@@ -105,7 +105,7 @@ class Limits:
         return (limit for limits in self._by_scope.values() for limit in limits)
 
     def _limits(self, scope: Scope) -> tuple[Limit, ...]:
-        """Those of a scope; accounts and owners nobody configured have none of a strategy, and those of any account."""
+        """The limits of a scope; an account that is not configured has those of any account, a strategy none."""
         found = self._by_scope.get(scope)
         if found is None:
             found = _of_account(self._environment, scope[1]) if scope[0] == ACCOUNT else ()
@@ -146,7 +146,7 @@ class Limits:
         return value <= -limit.most + _CENT if limit.kind is _STOP_R else value >= limit.most - _CENT
 
     def reached(self, account: str, strategy: str) -> dict[str, str]:
-        """Why nothing is entered for a strategy in an account: words by the code of each limit that ended entries."""
+        """Why nothing is entered for a strategy in an account: texts by the code of each limit that ended entries."""
         found: dict[str, str] = {}
         recorded = bool(self._state.memory.fired or self._state.memory.halts)
         for scope in ((ACCOUNT, account), (STRATEGY, strategy)):

@@ -214,13 +214,13 @@ class DayPnl:
                 total.gain += gain
 
     def stop(self, key: OwnerKey, level: float) -> None:
-        """The stop of an entry (rupees, 0: none): the first one of a round trip says what it risks."""
+        """The stop of an entry (rupees, 0: none): the first one of a round trip sets what it risks."""
         money = self._owners.get(key)
         if money is None or not money.units:
             self._stops[key] = level
 
     def position(self, position: Position, carried: bool = False) -> None:
-        """A position stands so; one that is carried into the day keeps its last known price, however old."""
+        """The level of a position; one that is carried into the day keeps its last known price, however old."""
         key = position.owner
         money = self._owner(key)
         self._moved_by.pop(position.instrument, None)

@@ -139,7 +139,7 @@ class EquityMemory:
     # days
 
     def notice_day(self, market_ns: int) -> None:
-        """The first moment known says which day it is; later days begin with `open_day`."""
+        """The first moment known sets the day; later days begin with `open_day`."""
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)
 

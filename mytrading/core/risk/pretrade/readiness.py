@@ -18,7 +18,7 @@ BLIND_NS = 10 * SECOND
 """Machine time without prices after which nobody guards what has its stop with risk."""
 NEEDED = ("feed", "router", "reconciler")
 DOUBTED = "quarantine "
-"""How a note of a heartbeat begins that says which journal is in doubt."""
+"""How the note of a heartbeat begins that names a journal in doubt."""
 
 
 def not_ready(state: RiskState, account: str) -> str:
@@ -36,14 +36,14 @@ def not_ready(state: RiskState, account: str) -> str:
         return f"account {account}: its books are being compared with the journal since the router's start"
     for beat in state.beats.values():
         doubted = beat.notes and any(note.startswith(DOUBTED) for note in beat.notes)
-        needed = beat.daemon in NEEDED and (beat.daemon != "reconciler" or health is None)  # health tells, by account
+        needed = beat.daemon in NEEDED and (beat.daemon != "reconciler" or health is None)  # health has it by account
         if doubted or (not beat.ready and needed):
             return f"{beat.daemon} is not ready ({'; '.join(beat.notes) or beat.state.value})"
     return "" if health is not None else f"account {account} has not reported yet"
 
 
 def bars_lacking(state: RiskState, signal: Signal, leg: Leg) -> str:
-    """Which bars that an intent may have been decided on are missing, in words; empty if none."""
+    """Which bars that an intent may have been decided on are missing; empty if none."""
     bars = state.bars
     if not (bars.behind or bars.holes):
         return ""
@@ -69,7 +69,7 @@ def funds_unread(state: RiskState, account: str) -> str:
 
 
 def session_lost(state: RiskState, account: str) -> str:
-    """What the server of an account said when it refused to read books, empty while it reads them."""
+    """The answer of the server of an account that refuses to read books; empty while it reads them."""
     health = state.health.get(account)
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 

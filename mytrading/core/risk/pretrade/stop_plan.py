@@ -62,7 +62,7 @@ def who_holds(case: PreTradeContext) -> StopPlan:
 
 
 def stop_of(case: PreTradeContext) -> StopLevels | str:
-    """The stop of an entry, by its leg, strategy or the default; why there can be none; empty if none is asked for."""
+    """The stop of an entry, by its leg, strategy or the default, or why there can be none; empty if none is due."""
     if case.instrument is None or case.price <= 0 or not case.units or _plan_of(case) is _NONE:
         return ""
     if problem := _level_problem(case, case.instrument):
@@ -155,7 +155,7 @@ def _nearest(case: PreTradeContext, entry: Side) -> float:
 def place(
     instrument: Instrument, entry: Side, level: float, band: PriceBand, limits: RiskLimits, buffer: float = 0.0
 ) -> StopLevels:
-    """The prices of the stop at `level` (rupees) of an entry of this side; its limit lies `buffer` beyond if given."""
+    """The prices of the stop at `level` (rupees) of an entry of this side; `buffer` to its limit, 0: the default."""
     tick, away = instrument.tick_size, -1 if entry is _BUY else 1
     trigger = max(_on_tick(level, tick, away), tick)
     reach = max(buffer or trigger * limits.stop_limit_buffer, LEAST_TICKS * tick)

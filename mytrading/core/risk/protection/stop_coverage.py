@@ -18,12 +18,12 @@ from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BrokerHeld
 
 READ_EVERY = 10 * SECOND
-"""How often the books are asked for while something is held and all is well; machine ns, as below."""
+"""How often the books are requested while something is held and all is well; machine ns, as below."""
 READ_SOON = SECOND
 """How often while a position seems to lack its stop."""
 
 STOP_UNCOVERED, STOP_UNCERTAIN = "POSITION_BARE", "PROTECTION_IN_DOUBT"
-"""The alarms: no stop at the broker and none on its way; none at the broker for long, whatever is on its way."""
+"""The alerts: no stop at the broker and none on its way; none at the broker for long, whatever is on its way."""
 
 IsOpen = Callable[[str, int], bool]
 
@@ -32,13 +32,13 @@ _RESTS = frozenset((OrderState.ACCEPTED, OrderState.TRIGGERED, OrderState.PARTIA
 
 
 class UncoveredPosition(NamedTuple):
-    """A position whose stops are not what it holds: units owned and covered, and since when two readings say so."""
+    """A position whose stops are not what it holds: units owned and covered, and since when two readings show it."""
 
     key: OwnerKey
     owned: int
     covered: int
     since_ns: int
-    alarmed: bool
+    alerted_already: bool
 
     @property
     def subject(self) -> str:
@@ -54,17 +54,17 @@ class _Sighting(msgspec.Struct):
     owned: int
     covered: int
     since_ns: int = 0
-    alarmed: bool = False
+    alerted_already: bool = False
     again: bool = False
     began_ns: int = 0
     """When the newest reading of a doubt began."""
 
     def of(self, key: OwnerKey) -> UncoveredPosition:
-        return UncoveredPosition(key, self.owned, self.covered, self.since_ns, self.alarmed)
+        return UncoveredPosition(key, self.owned, self.covered, self.since_ns, self.alerted_already)
 
 
 class StopCoverage:
-    """Learns order events and books; `bare` says which positions two readings found bare, for how long."""
+    """Learns order events and books; `bare` are positions that two readings found bare."""
 
     def __init__(self, is_open: IsOpen) -> None:
         self._is_open = is_open
@@ -74,7 +74,7 @@ class StopCoverage:
         self._sightings: dict[OwnerKey, _Sighting] = {}
         self._doubts: dict[OwnerKey, _Sighting] = {}
         self.doubtful: frozenset[str] = frozenset()
-        """Instruments with a position of which `missed` speaks."""
+        """Instruments of the positions in `missed`."""
         self._requested: dict[str, int] = {}
         self._delivered: dict[NetKey, int] = {}
         """Units held as CNC when the day began: they may have left the position book."""
@@ -88,7 +88,7 @@ class StopCoverage:
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def moved(self, order: Order, machine_ns: int) -> None:
-        """An order event: what the books said of its instrument so far says nothing any more."""
+        """An order event: readings of its instrument from before count no more."""
         self._events[order.account, order.instrument] = machine_ns
         if self._sightings:
             for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
@@ -107,7 +107,7 @@ class StopCoverage:
         self.doubtful = frozenset(key[1] for key in self.missed())
 
     def requested(self, account: str, machine_ns: int) -> None:
-        """The books of an account were asked for."""
+        """The books of an account were requested."""
         self._requested[account] = machine_ns
 
     def alerted(self, code: str, subject: str) -> None:
@@ -115,7 +115,7 @@ class StopCoverage:
         for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
             for found in bare:
                 if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
-                    kept[found.key].alarmed = True
+                    kept[found.key].alerted_already = True
 
     def read(self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]) -> None:
         """Judge the positions of an account, those whose stop is to rest at the broker, by a reading of its books."""

@@ -37,9 +37,9 @@ CODE = "ROLL_OVER"
 TRIES = 5
 ORDER_NS = 30 * SECOND
 QUOTE_PATIENCE_NS = 120 * SECOND
-"""Market time in which the first quotes of the next contract, just asked for, are on their way."""
+"""Market time in which the first quotes of the next contract, just requested, are on their way."""
 PATIENCE_NS = 120 * SECOND
-"""Market time from the moment at which rolls begin in which a server or book that is not ready yet is no news."""
+"""Market time from the moment at which rolls begin in which a server or book that is not ready yet is not reported."""
 _ON_ITS_WAY = frozenset({"NO_QUOTE", "STALE_QUOTE", "STOP_LEVEL"})
 NEEDED = frozenset(
     {

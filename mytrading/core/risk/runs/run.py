@@ -33,7 +33,7 @@ class RunBasis(NamedTuple):
 
 
 class Trail(NamedTuple):
-    """Where a trailing stop stands: the highest profit since it began and its stop, in rupees; None before it began."""
+    """A trailing stop: the highest profit since it began and its stop, in rupees; None before it began."""
 
     peak: float = 0.0
     stop: float | None = None

@@ -128,7 +128,7 @@ class RunBook:
         )
 
     def _trail_on(self, run: Run, profit: float, now: int) -> None:
-        """The peak is what two quotes say."""
+        """Move the stop after the peak that two quotes show."""
         if run.entering or run.leaving:
             return
         profit -= self.doubt(run, now, gains=True)
@@ -213,7 +213,7 @@ class RunBook:
         return run
 
     def _rules(self, name: str) -> StrategyRules:
-        """A strategy's rules, with what the risk section and the strategy's own settings say besides."""
+        """A strategy's rules, with what the risk section and the strategy's own settings add."""
         strategy, limits = self._environment.strategies.get(name), self._environment.limits
         if strategy is None:
             return StrategyRules()

@@ -75,7 +75,7 @@ class RunEvents:
         }
 
     def end(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator told."""
+        """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator alerted."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
         rows: list[Any] = [event, *_alert(run.strategy, breach, now)]
@@ -92,7 +92,7 @@ class RunEvents:
         return rows
 
     def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
-        """A rule of one leg: that is closed in its account, or an operator told."""
+        """A rule of one leg: that is closed in its account, or an operator alerted."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, [leg], now, trip_of(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]

@@ -138,7 +138,7 @@ class RunRules:
         return None
 
     def in_doubt(self, strategy: str) -> str:
-        """That a run seems to have come to a rule's end, so that nothing is entered before a second quote tells."""
+        """That a run seems over by one quote, so that nothing is entered before a second one confirms it; or empty."""
         run = self.books.runs.get(strategy)
         if run is None or not _seems_over(run):
             return ""

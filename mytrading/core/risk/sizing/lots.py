@@ -48,7 +48,7 @@ def entry_price(leg: Leg, quote: Quote, side: Side) -> float:
 
 
 class LotMultiple(NamedTuple):
-    """How many times the lots of an intent are taken, and why, in words with the numbers; 0 times means not at all."""
+    """How many times the lots of an intent are taken, and why, with the numbers; 0 times means not at all."""
 
     times: int
     why: str
@@ -74,7 +74,7 @@ def scaled(lots: int, confidence: float) -> int:
 
 
 def trimmed(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
-    """A plan by the confidence of its intent, by the factor of its account and up to `most` times, as the rule says."""
+    """A plan by the confidence of its intent, the factor of its account and up to `most` times, by the rule."""
     if rule.confidence_scaling and plan.times:
         times = scaled(plan.times, confidence)
         plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
@@ -181,12 +181,12 @@ def unknown_shares(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]
     """What strategies or their legs are sized by and the tables do not have, each with its strategy."""
     found = []
     for run in runs:
-        words = [leg.profile for leg in run.plan.legs if leg.profile] if run.plan is not None else []
-        for word in dict.fromkeys([*words, run.sizing.by]):
-            if word in (FIXED, BY_RISK):
+        named = [leg.profile for leg in run.plan.legs if leg.profile] if run.plan is not None else []
+        for name in dict.fromkeys([*named, run.sizing.by]):
+            if name in (FIXED, BY_RISK):
                 continue
             try:
-                tables.share_of(word)
+                tables.share_of(name)
             except ValueError as error:
                 found.append(f"{run.name}: {error}")
     return found

@@ -1,6 +1,6 @@
-"""Margin as risk asks for it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
+"""Margin as risk needs it: what a leg or a basket needs in an account, what is free there, and the learnt buffer.
 
-A requirement is what the table says or, if that is more, what the broker has answered for the same legs.
+A requirement is the figure of the table or, if that is more, the answer of the broker for the same legs.
 """
 
 from __future__ import annotations

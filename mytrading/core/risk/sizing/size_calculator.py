@@ -23,7 +23,7 @@ KINDS: Mapping[TradeType, tuple[tuple[InstrumentKind, int], ...]] = {
 
 
 class Lot(NamedTuple):
-    """Units of a lot and of the largest order (0: no limit known), and who says so."""
+    """Units of a lot and of the largest order (0: no limit known), and the source."""
 
     size: int
     freeze: int
@@ -67,7 +67,7 @@ def lot_on(
 
 
 class MarginEstimate(NamedTuple):
-    """What a margin pays for. Rupees; `lots` is 0 where it does not pay for one, and `why` says how it was counted."""
+    """What a margin pays for. Rupees; `lots` is 0 where it does not pay for one; `why` is the calculation."""
 
     lots: int
     margin_per_lot: float

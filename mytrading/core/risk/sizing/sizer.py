@@ -144,7 +144,7 @@ class Sizer:
         )
 
     def _own_lots(self, intent: Intent, rule: SizingRule, account: str, now: int) -> dict[str, int] | Denial:
-        """The lots of the legs that say them, spread over accounts as all lots of the strategy are."""
+        """The lots of the legs that name them, spread over accounts as all lots of the strategy are."""
         legs = tuple(leg for leg in intent.legs if not leg.profile)
         if rule.is_plain or not legs:
             return self._too_many(legs, rule) or {leg.instrument: leg.lots for leg in legs}
@@ -201,8 +201,8 @@ class Sizer:
             for leg, unit in zip(intent.legs, units, strict=True)
         )
         times = lots_at_risk(rule.risk_per_trade, at_risk, 1, self._most(rule))
-        words = f"RISK_PER_TRADE {rupees(rule.risk_per_trade)} / {rupees(at_risk)} at the stop of one lot"
-        return LotMultiple(times, f"{words} = {times}" if times else f"{words} is less than one lot; raise it, or wait")
+        text = f"RISK_PER_TRADE {rupees(rule.risk_per_trade)} / {rupees(at_risk)} at the stop of one lot"
+        return LotMultiple(times, f"{text} = {times}" if times else f"{text} is less than one lot; raise it, or wait")
 
     def _distance(self, intent: Intent, leg: Leg) -> float:
         """Rupees from the price of an entry to its stop; 0 without a price."""
@@ -234,8 +234,8 @@ class Sizer:
         if unread := [name for name in free if name != account and not self._margins.is_known(name)]:
             lots = max(lots - intended * len(unread), 0)
         times = shared(lots, free)[account]
-        words = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
-        return LotMultiple(times, f"{words} in {account}: {times}")
+        text = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
+        return LotMultiple(times, f"{text} in {account}: {times}")
 
     def _valued(self, intent: Intent, lots: list[tuple[Leg, int]]) -> list[MarginLeg]:
         """Legs with so many lots each, at the price they should trade at."""

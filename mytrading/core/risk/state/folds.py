@@ -341,7 +341,7 @@ def look_at_intents(state: RiskState, strategy: str) -> None:
 
 
 def _take_from_parent(state: RiskState, order: Order) -> None:
-    """An entry stands for its slices until each of them is known, so that together they never count for less."""
+    """An entry counts for its slices until each of them is known, so that together they never count for less."""
     parent = state.orders.get(order.links.parent) if order.links.parent and not order.links.replaces else None
     if parent is None or order.client_order_id in state.orders:
         return

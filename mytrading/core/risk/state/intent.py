@@ -61,7 +61,7 @@ class Intent(msgspec.Struct, kw_only=True):
         return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
 
     def accepts(self, order: Order) -> bool:
-        """True unless an entry rests at terms that an older intent asked for, and this one asks for others."""
+        """True unless an entry rests at terms of an older intent, and this one has others."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
     def spend(self, account: str, at_ns: int) -> None:

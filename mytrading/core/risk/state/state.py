@@ -1,4 +1,4 @@
-"""The state of risk: intents, positions, orders, quotes, levels and health, with the questions asked of them.
+"""The state of risk: intents, positions, orders, quotes, levels and health, with queries.
 
 Nothing here changes anything; `core/risk/state/folds` is the only writer.
 """
@@ -31,7 +31,7 @@ from mytrading.messages.run_config import StopPlan
 
 MACHINE_FLOOR_NS = 2 * SECOND
 QUOTE_FLOOR_NS = 2 * SECOND
-"""Machine time within which a quote is never stale: at a high market speed its market age says nothing."""
+"""Machine time within which a quote is never stale: at a high market speed its market age means nothing."""
 COVERAGE_LOW_NS = 5 * SECOND
 """Machine time for which coverage must have been incomplete before a low one counts: what was subscribed just now has
 no data yet."""
@@ -162,7 +162,7 @@ class RiskState:
         self.looked_at.clear()
 
     def forget_awaited(self) -> None:
-        """Intents may have been settled, or opened again: `awaited` is counted anew when it is asked for."""
+        """Intents may have been settled, or opened again: `awaited` is counted anew when it is read."""
         self._awaited = None
 
     @property
@@ -352,7 +352,7 @@ class RiskState:
         return cover_of(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
     def hedges_of(self, intent: Intent, account: str) -> set[str]:
-        """The bought options of an intent that hedge its sold ones once it is met in an account."""
+        """The bought options of an intent that hedge its sold ones once all of it is held in an account."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
         return {cover.bought for cover in cover_of(units, self._contracts(units)) if cover.hedge}

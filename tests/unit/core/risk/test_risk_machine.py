@@ -615,7 +615,7 @@ def test_intent_waits_for_the_instruments_of_its_day_and_is_denied_without_them(
 
 def test_denials_page_is_that_of_the_table() -> None:
     page = (ROOT / "docs" / "denials.md").read_text(encoding="utf-8")
-    assert page == denials_page(), "make it anew: write core.risk.rules.table.denials_page() to docs/denials.md"
+    assert page == denials_page(), "make it anew: write core.risk.pretrade.rule_table.denials_page() to docs/denials.md"
     assert len({rule.code for rule in RULES}) == len(RULES)
 
 
