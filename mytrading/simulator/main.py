@@ -75,9 +75,8 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
     sockets = web.AppRunner(quotes, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     feed_port = await _listen(sockets, options.host, options.ws_port)
     calendar_of = _every_day if options.every_day else Calendar.from_dict
-    beside = [_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, calendar_of).run()]
-    if options.follow:
-        beside.append(Follower(venue, options.follow).run())
+    beside = [Follower(venue, options.follow).run()] if options.follow else []
+    beside.append(_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, calendar_of).run())
     reports = monitored is not None and monitored.process.monitoring
     if monitored is not None and reports:
         beside.append(_report(monitored))

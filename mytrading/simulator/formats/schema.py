@@ -136,8 +136,7 @@ def _non_negative(label: str) -> Callable[[object], float]:
     """Rupees of 0 or more; `label` names them in the refusal."""
 
     def parse(value: object) -> float:
-        rupees = _number(value)
-        if rupees < 0:
+        if (rupees := _number(value)) < 0:
             raise Bad(f"{label} must be a non-negative number.")
         return rupees
 
@@ -154,18 +153,14 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return parse
 
 
-def _split_size(value: object) -> int:
-    size = _integer(value)
-    if size < 1:
-        raise Bad("Split size must be a positive integer.")
-    return size
+def _between(lowest: int, highest: float, refusal: str = "") -> Callable[[object], int]:
+    """A whole number within bounds."""
 
-
-def _between(lowest: int, highest: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         given = _integer(value)
         if not lowest <= given <= highest:
-            raise Bad(f"Must be greater than or equal to {lowest} and less than or equal to {highest}.")
+            text = f"Must be greater than or equal to {lowest} and less than or equal to {highest}."
+            raise Bad(refusal or text)
         return given
 
     return parse
@@ -227,165 +222,101 @@ _ORDER_PRICES: Schema = {"price": _optional(_PRICE, 0.0), "trigger_price": _opti
 ACCOUNT: Schema = {"apikey": Field(_api_key)}
 STRATEGY: Schema = {**ACCOUNT, "strategy": _TEXT}
 PLACE: Schema = {
-    **STRATEGY,
-    "exchange": _EXCHANGE,
-    "symbol": _TEXT,
-    "action": _ACTION,
-    "quantity": _QUANTITY,
-    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"),
-    "product": _optional(_one_of(*PRODUCTS), "MIS"),
-    **_ORDER_PRICES,
-    "disclosed_quantity": _optional(_integer, 0),
-    "underlying_ltp": _optional(_number, nullable=True),
-}
+    **STRATEGY, "exchange": _EXCHANGE, "symbol": _TEXT, "action": _ACTION, "quantity": _QUANTITY,
+    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"), "product": _optional(_one_of(*PRODUCTS), "MIS"),
+    **_ORDER_PRICES, "disclosed_quantity": _optional(_integer, 0), "underlying_ltp": _optional(_number, nullable=True),
+}  # fmt: skip
 _BASKET_ORDER: Schema = {name: field for name, field in PLACE.items() if name not in STRATEGY}
 BASKET: Schema = {**STRATEGY, "orders": Field(_items(_BASKET_ORDER))}
-SPLIT: Schema = {**PLACE, "splitsize": Field(_split_size)}
+SPLIT: Schema = {**PLACE, "splitsize": Field(_between(1, math.inf, "Split size must be a positive integer."))}
 SMART: Schema = {**PLACE, "quantity": Field(_whole("Quantity", 0)), "position_size": Field(_whole("Position size"))}
 MODIFY: Schema = {
-    **STRATEGY,
-    "exchange": _EXCHANGE,
-    "symbol": _TEXT,
-    "orderid": _TEXT,
-    "action": _ACTION,
-    "product": _PRODUCT,
-    "pricetype": Field(_one_of(*PRICE_TYPES)),
-    "price": Field(_PRICE),
-    "quantity": _QUANTITY,
-    "disclosed_quantity": Field(_integer),
-    "trigger_price": Field(_TRIGGER),
-}
+    **STRATEGY, "exchange": _EXCHANGE, "symbol": _TEXT, "orderid": _TEXT, "action": _ACTION, "product": _PRODUCT,
+    "pricetype": Field(_one_of(*PRICE_TYPES)), "price": Field(_PRICE), "quantity": _QUANTITY,
+    "disclosed_quantity": Field(_integer), "trigger_price": Field(_TRIGGER),
+}  # fmt: skip
 ORDER_ID: Schema = {**STRATEGY, "orderid": _TEXT}
 OPEN_POSITION: Schema = {**STRATEGY, "symbol": _TEXT, "exchange": _EXCHANGE, "product": _PRODUCT}
 MARGIN: Schema = {**ACCOUNT, "positions": Field(_items(None, 50, "Positions must contain 1 to 50 items."))}
 TOGGLE: Schema = {**ACCOUNT, "mode": Field(_boolean)}
 QUOTED_SYMBOL: Schema = {"symbol": _TEXT, "exchange": _EXCHANGE}
 SYMBOL: Schema = {**ACCOUNT, **QUOTED_SYMBOL}
-MULTI: Schema = {
-    **ACCOUNT,
-    "symbols": Field(_items(QUOTED_SYMBOL, refusal="Shorter than minimum length 1.")),
-}
+MULTI: Schema = {**ACCOUNT, "symbols": Field(_items(QUOTED_SYMBOL, refusal="Shorter than minimum length 1."))}
 HISTORY: Schema = {
-    **SYMBOL,
-    "interval": Field(_one_of(*INTERVALS)),
-    "start_date": _DAY,
-    "end_date": _DAY,
+    **SYMBOL, "interval": Field(_one_of(*INTERVALS)), "start_date": _DAY, "end_date": _DAY,
     "source": _optional(_one_of("api", "db"), "api"),
-}
+}  # fmt: skip
 SEARCH: Schema = {**ACCOUNT, "query": _TEXT, "exchange": _optional(_one_of(*EXCHANGES), "")}
 EXPIRY: Schema = {
-    **ACCOUNT,
-    "symbol": _TEXT,
-    "exchange": Field(_one_of(*FNO_EXCHANGES)),
+    **ACCOUNT, "symbol": _TEXT, "exchange": Field(_one_of(*FNO_EXCHANGES)),
     "instrumenttype": Field(_one_of("futures", "options")),
-}
+}  # fmt: skip
 INSTRUMENTS: Schema = {**ACCOUNT, "exchange": _EXCHANGE, "format": _optional(_one_of("json", "csv"), "json")}
 HOLIDAYS: Schema = {**ACCOUNT, "year": _optional(_between(2020, 2050))}
 TIMINGS: Schema = {**ACCOUNT, "date": _TEXT}
 _STRIKE_RULE: Schema = {
-    "offset": Field(_offset),
-    "option_type": Field(_one_of("CE", "PE", "ce", "pe")),
-    "expiry_date": _NULLABLE_TEXT,
-}
+    "offset": Field(_offset), "option_type": Field(_one_of("CE", "PE", "ce", "pe")), "expiry_date": _NULLABLE_TEXT,
+}  # fmt: skip
 _OPTION_ORDER: Schema = {
-    "action": _ACTION,
-    "quantity": _QUANTITY,
-    "splitsize": _optional(_whole("Split size", 0), 0),
-    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"),
-    "product": _optional(_one_of("MIS", "NRML"), "MIS"),
-    **_ORDER_PRICES,
-    "disclosed_quantity": _optional(_integer, 0),
-}
+    "action": _ACTION, "quantity": _QUANTITY, "splitsize": _optional(_whole("Split size", 0), 0),
+    "pricetype": _optional(_one_of(*PRICE_TYPES), "MARKET"), "product": _optional(_one_of("MIS", "NRML"), "MIS"),
+    **_ORDER_PRICES, "disclosed_quantity": _optional(_integer, 0),
+}  # fmt: skip
 LEG: Schema = {**_STRIKE_RULE, **_OPTION_ORDER}
 _UNDERLYING: Schema = {**ACCOUNT, "underlying": _TEXT, "exchange": _EXCHANGE}
 OPTION_SYMBOL: Schema = {
-    **_UNDERLYING,
-    **_STRIKE_RULE,
-    "strategy": _optional(_text, ""),
+    **_UNDERLYING, **_STRIKE_RULE, "strategy": _optional(_text, ""),
     "strike_int": _optional(_between(1, 1_000_000), nullable=True),
-}
+}  # fmt: skip
 OPTION_CHAIN: Schema = {
-    **_UNDERLYING,
-    "expiry_date": _TEXT,
-    "strike_count": _optional(_between(1, 100), nullable=True),
-    "with_greeks": _optional(_boolean, False),
-    "interest_rate": _optional(_number, 0.0, nullable=True),
-}
+    **_UNDERLYING, "expiry_date": _TEXT, "strike_count": _optional(_between(1, 100), nullable=True),
+    "with_greeks": _optional(_boolean, False), "interest_rate": _optional(_number, 0.0, nullable=True),
+}  # fmt: skip
 OPTIONS_ORDER: Schema = {**OPTION_SYMBOL, **_OPTION_ORDER, "strategy": _TEXT}
 OPTIONS_MULTI: Schema = {
-    **_UNDERLYING,
-    "strategy": _TEXT,
-    "expiry_date": _NULLABLE_TEXT,
+    **_UNDERLYING, "strategy": _TEXT, "expiry_date": _NULLABLE_TEXT,
     "legs": Field(_items(LEG, 20, "Legs must contain 1 to 20 items.")),
-}
+}  # fmt: skip
 GREEK_SYMBOL: Schema = {
-    "symbol": _TEXT,
-    "exchange": Field(_one_of(*FNO_EXCHANGES)),
-    "underlying_symbol": _NULLABLE_TEXT,
-    "underlying_exchange": _NULLABLE_TEXT,
-}
+    "symbol": _TEXT, "exchange": Field(_one_of(*FNO_EXCHANGES)),
+    "underlying_symbol": _NULLABLE_TEXT, "underlying_exchange": _NULLABLE_TEXT,
+}  # fmt: skip
 _GREEK_RULES: Schema = {
     "interest_rate": _optional(_number, 0, nullable=True),
     "expiry_time": _optional(_parsed_by(time.fromisoformat, "Invalid time format. Use HH:MM"), nullable=True),
 }
 GREEKS: Schema = {**ACCOUNT, **GREEK_SYMBOL, **_GREEK_RULES, "forward_price": _optional(_PRICE, nullable=True)}
-MULTI_GREEKS: Schema = {
-    **ACCOUNT,
-    "symbols": Field(_items(GREEK_SYMBOL, 50, "Length must be between 1 and 50.")),
-    **_GREEK_RULES,
-}
+_GREEK_SYMBOLS = Field(_items(GREEK_SYMBOL, 50, "Length must be between 1 and 50."))
+MULTI_GREEKS: Schema = {**ACCOUNT, "symbols": _GREEK_SYMBOLS, **_GREEK_RULES}
 SYNTHETIC: Schema = {**_UNDERLYING, "expiry_date": _TEXT}
 TICKER: Schema = {
-    **ACCOUNT,
-    "subject": _TEXT,
-    "interval": _optional(_one_of(*INTERVALS), "D"),
-    "from": _DAY,
-    "to": _DAY,
-    "adjusted": _optional(_text, ""),
-    "sort": _optional(_text, ""),
-    "format": _optional(_text, "json"),
-}
+    **ACCOUNT, "subject": _TEXT, "interval": _optional(_one_of(*INTERVALS), "D"), "from": _DAY, "to": _DAY,
+    "adjusted": _optional(_text, ""), "sort": _optional(_text, ""), "format": _optional(_text, "json"),
+}  # fmt: skip
 TELEGRAM: Schema = {
-    **ACCOUNT,
-    "username": _TEXT,
-    "message": _TEXT,
-    "priority": _optional(_between(1, 10), 5),
+    **ACCOUNT, "username": _TEXT, "message": _TEXT, "priority": _optional(_between(1, 10), 5),
     "wait_for_delivery": _optional(_boolean, False),
-}
+}  # fmt: skip
 _WHATSAPP_TEXTS = ("message", "username", "phone", "caption", "filename", "image_path", "document_path")
 WHATSAPP: Schema = {
-    **ACCOUNT,
-    **{name: _optional(_text, "") for name in _WHATSAPP_TEXTS},
-    "phones": _optional(_rows, ()),
-    "self": _optional(_boolean, False),
-    "wait_for_delivery": _optional(_boolean, True),
-}
+    **ACCOUNT, **{name: _optional(_text, "") for name in _WHATSAPP_TEXTS}, "phones": _optional(_rows, ()),
+    "self": _optional(_boolean, False), "wait_for_delivery": _optional(_boolean, True),
+}  # fmt: skip
 GTT: Schema = {
-    **STRATEGY,
-    "trigger_type": Field(_one_of("SINGLE", "OCO")),
-    "exchange": _EXCHANGE,
-    "symbol": _TEXT,
-    "action": _ACTION,
-    "product": _TEXT,
-    "quantity": _QUANTITY,
-    "pricetype": _optional(_one_of("LIMIT", "MARKET"), "LIMIT"),
-    "price": Field(_PRICE),
+    **STRATEGY, "trigger_type": Field(_one_of("SINGLE", "OCO")), "exchange": _EXCHANGE, "symbol": _TEXT,
+    "action": _ACTION, "product": _TEXT, "quantity": _QUANTITY,
+    "pricetype": _optional(_one_of("LIMIT", "MARKET"), "LIMIT"), "price": Field(_PRICE),
     "triggerprice_sl": _optional(_TRIGGER, 0.0, nullable=True),
     "triggerprice_tg": _optional(_TRIGGER, 0.0, nullable=True),
-    "stoploss": _optional(_PRICE, 0.0, nullable=True),
-    "target": _optional(_PRICE, 0.0, nullable=True),
+    "stoploss": _optional(_PRICE, 0.0, nullable=True), "target": _optional(_PRICE, 0.0, nullable=True),
     "expires_at": _optional(_parsed_by(_moment, "Not a valid datetime."), nullable=True),
-}
+}  # fmt: skip
 MODIFY_GTT: Schema = {**GTT, "trigger_id": _TEXT}
 CANCEL_GTT: Schema = {**STRATEGY, "trigger_id": _TEXT}
 PUSH: Schema = {
-    **SYMBOL,
-    **{name: _optional(_number, 0.0) for name in ("ltp", "bid", "ask")},
-    "hold": _optional(_boolean, False),
-    "release": _optional(_boolean, False),
-    "depth": _optional(_integer, 0),
-    "after": _optional(_number, 0.0),
-}
+    **SYMBOL, **{name: _optional(_number, 0.0) for name in ("ltp", "bid", "ask")}, "hold": _optional(_boolean, False),
+    "release": _optional(_boolean, False), "depth": _optional(_integer, 0), "after": _optional(_number, 0.0),
+}  # fmt: skip
 PAUSE: Schema = {**ACCOUNT, "paused": Field(_boolean), "at": _optional(_integer, 0)}
 
 

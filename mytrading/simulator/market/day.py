@@ -1,7 +1,7 @@
-"""One market day: when the underlying ticks, and every instrument's quote at each of those ticks.
+"""One market day: the underlying's ticks, every instrument's quote at each of them, depth and price bands.
 
-An instrument's whole day is computed when someone first asks for it and never changes, so live quotes, high and low,
-and today's bars agree.
+An instrument's whole day is computed at its first use and never changes, so that live quotes, high and low, and today's
+bars agree.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Series(NamedTuple):
 
 
 class Prices(NamedTuple):
-    """What a pricer answers: rupees per tick index, volume so far, and the close of the day before."""
+    """Prices of an instrument's day: rupees per tick index, volume so far, and the close of the day before."""
 
     ltp: Floats
     volume: Ints
@@ -96,7 +96,7 @@ class SharedPath(NamedTuple):
 
 
 class SharedPrices(NamedTuple):
-    """What a pricer answers for one of many that share a path: its opening price, and the close of the day before."""
+    """Prices of one of many instruments that share a path: its opening price, and the close of the day before."""
 
     path: SharedPath
     opening: float
@@ -169,9 +169,16 @@ class MarketDay:
 
     def _make(self, instrument: Instrument) -> Series:
         prices = self._pricer(instrument)
-        first, last = self._bounds(instrument)
+        session = self.session(instrument.exchange)
+        first, last = len(self.times), -1
+        if session is not None:
+            end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
+            first = int(np.searchsorted(self.times, session.open_ns, side="left"))
+            last = int(np.searchsorted(self.times, end, side="right")) - 1
         if isinstance(prices, SharedPrices):
-            return _shared(prices, instrument.tick_size, first, last)
+            path, factor = prices.path, prices.opening / instrument.tick_size
+            ltps, highs, lows = (Scaled(column, factor) for column in (path.ltp, path.high, path.low))
+            return Series(ltps, highs, lows, path.volume, None, None, first, last, prices.prev_close, 0)
         ltp = _in_ticks(prices.ltp / instrument.tick_size)
         high, low = ltp.copy(), ltp.copy()
         if first <= last:
@@ -180,15 +187,6 @@ class MarketDay:
         return Series(
             ltp, high, low, prices.volume, prices.bid, prices.ask, first, last, prices.prev_close, prices.open_interest
         )
-
-    def _bounds(self, instrument: Instrument) -> tuple[int, int]:
-        """The first and the last tick at which an instrument trades; none where its exchange is closed."""
-        session = self.session(instrument.exchange)
-        if session is None:
-            return len(self.times), -1
-        end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
-        first = int(np.searchsorted(self.times, session.open_ns, side="left"))
-        return first, int(np.searchsorted(self.times, end, side="right")) - 1
 
     def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
         """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""
@@ -221,12 +219,6 @@ class MarketDay:
 
 def _in_ticks(prices: Floats) -> NDArray[np.int32]:
     return np.maximum(np.rint(prices), 1).astype(np.int32)
-
-
-def _shared(prices: SharedPrices, tick: float, first: int, last: int) -> Series:
-    path, factor = prices.path, prices.opening / tick
-    ltp, high, low = (Scaled(column, factor) for column in (path.ltp, path.high, path.low))
-    return Series(ltp, high, low, path.volume, None, None, first, last, prices.prev_close, 0)
 
 
 def _spread(series: Series, index: int, units: int, instrument: Instrument) -> tuple[float, float]:

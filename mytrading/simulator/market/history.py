@@ -1,8 +1,7 @@
 """Past and present bars of any instrument, aggregated from the same ticks that the live market sends.
 
-Ticks go back for a year before the first market day, days of an index or share for ten; nothing is made before it is
-asked for. A bar that has ended never changes, so that a chart loaded now and one loaded later agree, and both agree
-with bars built from the live ticks.
+Ticks go back for a year before the first market day, days of an index or share for ten. A bar that has ended never
+changes, and agrees with bars built from the live ticks.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.day import MarketDay
-from mytrading.simulator.market.world import SHARES_A_DAY, SimulatedWorld
+from mytrading.simulator.market.world import SHARES_A_DAY, SimulatedWorld, to_tick
 
 _MINUTE = 60
 _CACHED, _DAYS_CACHED = 600, 20_000
@@ -47,7 +46,7 @@ class MarketHistory:
         self._days: dict[tuple[str, date], list[Row]] = {}
 
     def earliest(self, instrument: Instrument, minutes: int, now: int) -> date:
-        """The first day of which there may be bars of `minutes` (0: of a day)."""
+        """The first day that may have bars of `minutes` (0: of a day)."""
         if minutes or instrument.kind.is_derivative:
             return self._world.ticks_since
         today = ist_date(now)
@@ -76,9 +75,12 @@ class MarketHistory:
         if now is not None:
             bars = _minute_bars(self._world.day(day), instrument, now)
             return _to_rows(_grouped(bars, minutes) if minutes else _daily(bars, day))
-        if minutes:
-            return _to_rows(_grouped(self._past(instrument, day), minutes))
         key = (instrument.id, day)
+        if minutes:
+            if key not in self._kept:
+                _make_room(self._kept, _CACHED)
+                self._kept[key] = _minute_bars(self._world.day(day), instrument, None)
+            return _to_rows(_grouped(self._kept[key], minutes))
         if key not in self._days:
             _make_room(self._days, _DAYS_CACHED)
             self._days[key] = _to_rows(_daily(_minute_bars(self._world.day(day), instrument, None), day))
@@ -92,16 +94,9 @@ class MarketHistory:
         rows: list[Row] = []
         for found in self._world.days_before_ticks(instrument.symbol, first):
             if found.day <= last:
-                prices = {name: _to_tick(getattr(found, name), instrument.tick_size) for name in _PRICES}
+                prices = {name: to_tick(getattr(found, name), instrument.tick_size) for name in _PRICES}
                 rows.append({"timestamp": _stamp(found.day), **prices, "volume": volume, "oi": 0})
         return rows
-
-    def _past(self, instrument: Instrument, day: date) -> Bars:
-        key = (instrument.id, day)
-        if key not in self._kept:
-            _make_room(self._kept, _CACHED)
-            self._kept[key] = _minute_bars(self._world.day(day), instrument, None)
-        return self._kept[key]
 
 
 def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> Bars:
@@ -164,10 +159,6 @@ def _daily(bars: Bars, day: date) -> Bars:
     )
 
 
-def _to_tick(price: float, tick: float) -> float:
-    return round(max(round(price / tick), 1) * tick, 2)
-
-
 def _stamp(day: date) -> int:
     return (day - date(1970, 1, 1)).days * 86_400
 
@@ -178,7 +169,6 @@ def _make_room(kept: dict[tuple[str, date], Any], most: int) -> None:
 
 
 def _to_rows(bars: Bars) -> list[Row]:
-    columns = (bars.start, bars.open, bars.high, bars.low, bars.close, bars.volume)
-    names = ("timestamp", "open", "high", "low", "close", "volume")
-    rows = zip(*(column.tolist() for column in columns), strict=True)
+    names = ("timestamp", *Bars._fields[1:])
+    rows = zip(*(column.tolist() for column in bars), strict=True)
     return [{**dict(zip(names, row, strict=True)), "oi": 0} for row in rows]

@@ -1,8 +1,7 @@
-"""Reading a recorded file for replay: ticks or bars, CSV (plain or gzip) or Parquet, of one day or of several.
+"""Reads a recorded file for replay: ticks or bars, CSV (plain or gzip) or Parquet, of one day or of several.
 
 Columns are `timestamp,ltp[,bid,ask,volume]` or `timestamp,open,high,low,close[,volume]`. Times without a zone are
-Indian. A bad row stops the start with file, line, what was expected, what was found and what to do; nothing is skipped
-silently.
+Indian. A bad row stops the start; none is skipped silently.
 """
 
 from __future__ import annotations
@@ -91,33 +90,6 @@ def _microseconds(value: int) -> int:
 _MINUTE = 60
 SHORTEST = 4
 _LONGEST = 3600
-
-
-class BarRows(NamedTuple):
-    """Bars of one day, ascending: `start` in ns UTC, prices in rupees, volume of each bar."""
-
-    start: NDArray[np.int64]
-    prices: NDArray[np.float64]
-    volume: NDArray[np.int64]
-
-
-def bar_seconds(start: NDArray[np.int64]) -> int:
-    """The length of bars by the smallest gap between them; a minute for a single one."""
-    return int(np.diff(start).min()) // SECOND if len(start) > 1 else _MINUTE
-
-
-def path(bars: BarRows) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
-    """Times, prices and volume so far: open at the start, high and low a third and two thirds on, close at the end."""
-    length = min(bar_seconds(bars.start), _LONGEST)
-    at = np.arange(length)
-    corners = np.array([0, length // 3, 2 * length // 3, length - 1])
-    times = (bars.start[:, None] + at * SECOND).ravel()
-    prices = np.concatenate([np.interp(at, corners, row) for row in bars.prices])
-    before = np.cumsum(bars.volume) - bars.volume
-    volume = (before[:, None] + bars.volume[:, None] * (at + 1) // length).ravel()
-    return times, prices, volume
-
-
 _TICKS, _TICK_EXTRAS = ("timestamp", "ltp"), ("bid", "ask", "volume")
 _BARS, _BAR_EXTRAS = ("timestamp", "open", "high", "low", "close"), ("volume",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -181,17 +153,24 @@ def _tick_day(day: date, rows: list[_ReplayRow]) -> TickFile:
 
 
 def _bar_day(file: Path, day: date, rows: list[_ReplayRow]) -> TickFile:
+    """A tick a second: open at the start, high and low a third and two thirds on, close at the end."""
     start = np.array([row.at for row in rows], dtype=np.int64)
-    if bar_seconds(start) < SHORTEST:
+    seconds = int(np.diff(start).min()) // SECOND if len(start) > 1 else _MINUTE
+    if seconds < SHORTEST:
         raise BadTickFile(
-            f"{file}: expected bars of {SHORTEST} seconds or more, found {bar_seconds(start)} on {day}; use longer ones"
+            f"{file}: expected bars of {SHORTEST} seconds or more, found {seconds} on {day}; use longer ones"
         )
+    length = min(seconds, _LONGEST)
+    at = np.arange(length)
+    corners = np.array([0, length // 3, 2 * length // 3, length - 1])
+    times = (start[:, None] + at * SECOND).ravel()
+    ltp = np.concatenate([np.interp(at, corners, row.prices) for row in rows])
     volumes = np.array([row.extras[0] for row in rows])
-    known = not np.isnan(volumes).any()
-    prices = np.array([row.prices for row in rows])
-    bars = BarRows(start, prices, volumes.astype(np.int64) if known else np.zeros(len(rows), dtype=np.int64))
-    times, ltp, volume = path(bars)
-    return TickFile(day, times, ltp, None, None, volume if known else None)
+    if np.isnan(volumes).any():
+        return TickFile(day, times, ltp, None, None, None)
+    volume = volumes.astype(np.int64)
+    before = np.cumsum(volume) - volume
+    return TickFile(day, times, ltp, None, None, (before[:, None] + volume[:, None] * (at + 1) // length).ravel())
 
 
 def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: bool) -> Iterator[_ReplayRow]:

@@ -1,4 +1,4 @@
-"""The simulated world: price levels over the days, the market day of any date, and what is listed on it.
+"""The simulated world: price levels over the days, the market day of any date, and its listing.
 
 Days follow each other from an anchor (the first market day and its opening prices), forwards and backwards, each close
 leading to the next open by a gap. A day depends on seed, anchor and date only.
@@ -6,8 +6,8 @@ leading to the next open by a gap. A day depends on seed, anchor and date only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import partial
 from typing import NamedTuple
 from zlib import crc32
 
@@ -42,30 +42,29 @@ _VOLATILITY = 0.24
 
 def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
     """The facts with `count` generated shares besides."""
-    shares = {f"{_PREFIX}{number:05d}": _share(number) for number in range(1, count + 1)}
+    shares = {}
+    for number in range(1, count + 1):
+        price = _LOWEST + _STEP * (number * 31 % _PRICES)
+        shares[f"{_PREFIX}{number:05d}"] = Underlying(
+            exchange="NSE",
+            reference_price=price,
+            name=f"GENERATED SHARE {number}",
+            volatility=_VOLATILITY,
+            tick=0.05 if price < 1000.0 else 0.1,
+        )
     return replace(facts, underlyings={**facts.underlyings, **shares})
 
 
 def family(name: str) -> str:
-    """Whose shape of the day an underlying has: a generated share its family's, any other its own."""
+    """The name under which an underlying's day is drawn: a generated share has its family's, any other its own."""
     number = name.removeprefix(_PREFIX)
     if name == number or len(number) != 5 or not number.isdigit():
         return name
     return f"{_PREFIX} family {int(number) % _FAMILIES}"
 
 
-def _share(number: int) -> Underlying:
-    price = _LOWEST + _STEP * (number * 31 % _PRICES)
-    return Underlying(
-        exchange="NSE",
-        reference_price=price,
-        name=f"GENERATED SHARE {number}",
-        volatility=_VOLATILITY,
-        tick=0.05 if price < 1000.0 else 0.1,
-    )
-
-
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 # Swings about the day's path: (half-life in seconds, size as a share of the price). They make averages cross.
 _SWINGS = ((240.0, 0.0005), (1500.0, 0.0011))
@@ -136,31 +135,12 @@ def _swing(rng: np.random.Generator, length: int, half_life: float, size: float)
 
 
 TICK = 0.05
-"""Rupees, where no tick is told."""
-
-
-def named(facts: ContractFacts, instrument: str, day: date) -> Instrument | None:
-    """An instrument by its id, as it is listed on a day; None for a contract whose lot the facts do not tell."""
-    exchange, symbol = split_id(instrument)
-    parsed = parse_symbol(symbol, exchange)
-    underlying = facts.underlyings.get(parsed.underlying)
-    if parsed.expiry is not None:
-        if underlying is None or not underlying.lot:
-            return None
-        return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
-    if underlying is not None and exchange in (underlying.exchange, *underlying.also):
-        return make_spot(symbol, underlying, exchange)
-    kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
-    return Instrument(
-        id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=TICK, name=symbol
-    )
-
-
+"""Rupees, where a list has no tick."""
 _DAYS_KEPT = 8
 _EXCHANGES = ("NSE", "NSE_INDEX", "NFO")  # A day of trading has at least these.
 SHARES_A_DAY = 8_000_000
 TICK_DAYS = 370
-"""So many days before the first market day the ticks begin: minutes of a year can always be asked for."""
+"""Days of ticks before the first market day, so that history has minutes of a year."""
 _FUTURE_LOTS_A_DAY = 180_000
 
 
@@ -190,7 +170,7 @@ class SimulatedWorld:
     ) -> None:
         self.calendar = calendar
         self.facts = facts
-        self._shapes = Shapes(seed)
+        self.shapes = Shapes(seed)
         self._anchor = anchor
         self._files = {file.day: file for file in files}
         self._replayed = replayed
@@ -203,13 +183,6 @@ class SimulatedWorld:
         listed = {exchange for underlying in quoted for exchange in (underlying.exchange, *underlying.also)}
         self._exchanges = tuple(dict.fromkeys((*_EXCHANGES, *sorted(listed | traded))))
         self._beside = {name.exchange for name in facts.underlyings.values() if not name.is_quoted}
-
-    def _anchor_open(self, name: str) -> float:
-        underlying = self.facts.underlyings[name]
-        if family(name) != name:
-            return underlying.reference_price
-        shift = self._shapes.rng(name, self._anchor, 9).normal() * 0.004
-        return float(underlying.reference_price * np.exp(shift))
 
     def _recorded(self, name: str, day: date) -> TickFile | None:
         return self._files.get(day) if name == self._replayed else None
@@ -229,8 +202,20 @@ class SimulatedWorld:
         return False
 
     def named(self, instrument: str, day: date) -> Instrument | None:
-        """An instrument by its id, as it would be listed on a day; None for a contract whose lot nobody tells."""
-        return named(self.facts, instrument, day)
+        """An instrument by its id, as it would be listed on a day; None for a contract whose lot is not known."""
+        exchange, symbol = split_id(instrument)
+        parsed = parse_symbol(symbol, exchange)
+        underlying = self.facts.underlyings.get(parsed.underlying)
+        if parsed.expiry is not None:
+            if underlying is None or not underlying.lot:
+                return None
+            return make_derivative(parsed.underlying, underlying, parsed.kind, parsed.expiry, parsed.strike, day)
+        if underlying is not None and exchange in (underlying.exchange, *underlying.also):
+            return make_spot(symbol, underlying, exchange)
+        kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
+        return Instrument(
+            id=instrument, exchange=exchange, symbol=symbol, kind=kind, underlying=symbol, tick_size=TICK, name=symbol
+        )
 
     @property
     def recorded(self) -> bool:
@@ -263,7 +248,7 @@ class SimulatedWorld:
         return sessions
 
     def listing(self, day: date) -> InstrumentBook:
-        """What is listed on a day, strikes about that day's open."""
+        """The listing of a day, strikes about that day's open."""
         prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
 
@@ -286,17 +271,21 @@ class SimulatedWorld:
         if (name, day) in self._opens:
             return self._opens[name, day]
         if (name, self._anchor) not in self._opens:
-            self._opens[name, self._anchor] = self._recorded_open(name, self._anchor) or self._anchor_open(name)
+            first = self.facts.underlyings[name].reference_price
+            if family(name) == name:
+                first = float(first * np.exp(self.shapes.rng(name, self._anchor, 9).normal() * 0.004))
+            self._opens[name, self._anchor] = self._recorded_open(name, self._anchor) or first
         if day > self._anchor:
             for step in self._trading_days(self._anchor, day):
                 before = self.calendar.previous_trading_day("NSE", step)
-                grown = self.closing(name, before) * float(np.exp(self._gap(name, step)))
+                grown = self.closing(name, before) * float(np.exp(self._gap_and_move(name, step)[0]))
                 self._opens[name, step] = self._recorded_open(name, step) or grown
         else:
             for step in reversed(self._trading_days(day, self._anchor)):
                 before = self.calendar.previous_trading_day("NSE", step)
-                self._closes[name, before] = self._opens[name, step] / float(np.exp(self._gap(name, step)))
-                self._opens[name, before] = self._closes[name, before] / float(np.exp(self._move(name, before)))
+                self._closes[name, before] = self._opens[name, step] / float(np.exp(self._gap_and_move(name, step)[0]))
+                move = self._gap_and_move(name, before)[1]
+                self._opens[name, before] = self._closes[name, before] / float(np.exp(move))
         return self._opens[name, day]
 
     def closing(self, name: str, day: date) -> float:
@@ -305,7 +294,7 @@ class SimulatedWorld:
             if (file := self._recorded(name, day)) is not None:
                 self._closes[name, day] = float(file.ltp[-1])
             else:
-                self._closes[name, day] = self.opening(name, day) * float(np.exp(self._move(name, day)))
+                self._closes[name, day] = self.opening(name, day) * float(np.exp(self._gap_and_move(name, day)[1]))
         return self._closes[name, day]
 
     def day(self, day: date) -> MarketDay:
@@ -318,15 +307,15 @@ class SimulatedWorld:
 
     @property
     def ticks_since(self) -> date:
-        """The first day whose ticks can be asked for; of the days before it there are daily bars alone."""
+        """The first day that has ticks; the days before it have daily bars alone."""
         return self._anchor - timedelta(days=TICK_DAYS)
 
     def days_before_ticks(self, name: str, first: date) -> list[DayRange]:
         """An underlying's days from `first` up to the one before ticks begin, oldest first. Nothing of it is kept."""
-        volatility, draws = self.facts.underlyings[name].volatility, self._shapes
+        volatility, draws = self.facts.underlyings[name].volatility, self.shapes
         step = self.calendar.next_trading_day("NSE", self.ticks_since - timedelta(days=1))
         opened, found = self.opening(name, step), []
-        gap = self._gap(name, step)
+        gap = self._gap_and_move(name, step)[0]
         while (before := self.calendar.previous_trading_day("NSE", step)) >= first:
             closed = opened / float(np.exp(gap))
             gap, move = draws.gap_and_move(family(name), before, volatility)
@@ -338,7 +327,7 @@ class SimulatedWorld:
         return found[::-1]
 
     def settlement(self, instrument: Instrument, day: date) -> float:
-        """What an expired contract is worth at its underlying's close."""
+        """The settlement price of an expired contract at its underlying's close."""
         return worth(instrument, self.closing(instrument.underlying, day))
 
     def _trading_days(self, first: date, last: date) -> list[date]:
@@ -350,18 +339,12 @@ class SimulatedWorld:
             days.append(step)
         return days
 
-    def _gap(self, name: str, day: date) -> float:
-        return self._drawn(name, day)[0]
-
-    def _move(self, name: str, day: date) -> float:
-        return self._drawn(name, day)[1]
-
-    def _drawn(self, name: str, day: date) -> tuple[float, float]:
+    def _gap_and_move(self, name: str, day: date) -> tuple[float, float]:
         """Gap and move of a day, drawn once for all that share them."""
         shape = family(name)
         if (shape, day) not in self._draws:
             volatility = self.facts.underlyings[name].volatility
-            self._draws[shape, day] = self._shapes.gap_and_move(shape, day, volatility)
+            self._draws[shape, day] = self.shapes.gap_and_move(shape, day, volatility)
         return self._draws[shape, day]
 
     def sessions_of_trading_day(self, day: date) -> dict[str, Session]:
@@ -382,51 +365,22 @@ class SimulatedWorld:
         pricer = _Pricer(self, day, times, seconds, len(regular) - 1, ticks, self._replayed, opens)
         return MarketDay(day, times, sessions, pricer, replayed=ticks is not None, spots=pricer.spot_of)
 
-    def spot_path(
-        self, name: str, day: date, seconds: NDArray[np.int64], span: int, ticks: TickFile | None
-    ) -> NDArray[np.float64]:
-        """An underlying's price at each second index of a day."""
-        if ticks is not None and name == self._replayed:
-            return ticks.ltp
-        return np.asarray(self.opening(name, day) * self.relative_path(name, day, seconds, span))
 
-    def relative_path(self, name: str, day: date, seconds: NDArray[np.int64], span: int) -> NDArray[np.float64]:
-        """The same as a multiple of the day's opening price; a generated share moves as its family does."""
-        path = self._shapes.path(family(name), day, self.facts.underlyings[name].volatility, span)
-        return np.asarray(np.exp(path[seconds]))
-
-    @property
-    def shapes(self) -> Shapes:
-        """The draws of this world's seed."""
-        return self._shapes
-
-
+@dataclass
 class _Pricer:
-    """Prices any instrument over one day's ticks."""
+    """Prices any instrument over one day's ticks; `seconds` are their indices among the `span` seconds of the day."""
 
-    def __init__(
-        self,
-        world: SimulatedWorld,
-        day: date,
-        times: NDArray[np.int64],
-        seconds: NDArray[np.int64],
-        span: int,
-        ticks: TickFile | None,
-        replayed: str,
-        open_ns: int,
-    ) -> None:
-        self._world = world
-        self._day = day
-        self._times = times
-        self._seconds = seconds
-        self._span = span
-        self._ticks = ticks
-        self._replayed = replayed
-        self._open_ns = open_ns
-        self._spot: dict[str, NDArray[np.float64]] = {}
-        self._families: dict[str, SharedPath] = {}
-        self._expiries: dict[tuple[str, int], Expiry] = {}
-        self._path = partial(world.spot_path, day=day, seconds=seconds, span=span, ticks=ticks)
+    world: SimulatedWorld
+    day: date
+    times: Ints
+    seconds: Ints
+    span: int
+    ticks: TickFile | None
+    replayed: str
+    open_ns: int
+    _spot: dict[str, Array] = field(default_factory=dict)
+    _families: dict[str, SharedPath] = field(default_factory=dict)
+    _expiries: dict[tuple[str, int], Expiry] = field(default_factory=dict)
 
     def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
         if instrument.kind.is_derivative:
@@ -439,28 +393,37 @@ class _Pricer:
         """A generated share: the day of its family, times its own opening price."""
         name = family(instrument.symbol)
         if name not in self._families:
-            path = self._world.relative_path(instrument.symbol, self._day, self._seconds, self._span)
-            activity = self._world.shapes.activity(name, self._day, self._span)[self._seconds]
-            first = int(np.searchsorted(self._times, self._open_ns))
+            path = self._relative_path(instrument.symbol)
+            activity = self.world.shapes.activity(name, self.day, self.span)[self.seconds]
+            first = int(np.searchsorted(self.times, self.open_ns))
             self._families[name] = SharedPath.of(path, np.floor(activity * SHARES_A_DAY).astype(np.int64), first)
-        opening = self._world.opening(instrument.symbol, self._day)
+        opening = self.world.opening(instrument.symbol, self.day)
         return SharedPrices(self._families[name], opening, self._share_close(instrument))
 
     def _share_close(self, instrument: Instrument) -> float:
-        before = self._world.calendar.previous_trading_day("NSE", self._day)
-        return _to_tick(self._world.closing(instrument.symbol, before), instrument.tick_size)
+        before = self.world.calendar.previous_trading_day("NSE", self.day)
+        return to_tick(self.world.closing(instrument.symbol, before), instrument.tick_size)
 
-    def spot_of(self, name: str) -> NDArray[np.float64]:
+    def spot_of(self, name: str) -> Array:
         """An underlying's price at each tick of the day."""
         if name not in self._spot:
-            self._spot[name] = self._path(name)
+            if self.ticks is not None and name == self.replayed:
+                self._spot[name] = self.ticks.ltp
+            else:
+                self._spot[name] = self.world.opening(name, self.day) * self._relative_path(name)
         return self._spot[name]
+
+    def _relative_path(self, name: str) -> Array:
+        """The price as a multiple of the day's opening one; a generated share moves as its family does."""
+        volatility = self.world.facts.underlyings[name].volatility
+        path = self.world.shapes.path(family(name), self.day, volatility, self.span)
+        return np.asarray(np.exp(path[self.seconds]))
 
     def _underlying(self, instrument: Instrument) -> Prices:
         close = self._share_close(instrument)
         spot = self.spot_of(instrument.symbol)
-        ticks = self._ticks
-        if ticks is not None and instrument.symbol == self._replayed:
+        ticks = self.ticks
+        if ticks is not None and instrument.symbol == self.replayed:
             volume = np.zeros(len(spot), dtype=np.int64) if ticks.volume is None else ticks.volume
             return Prices(spot, volume, close, 0, ticks.bid, ticks.ask)
         if instrument.kind is InstrumentKind.INDEX:
@@ -468,54 +431,49 @@ class _Pricer:
         return Prices(spot, self._volume(instrument, SHARES_A_DAY), close, 0)
 
     def _derivative(self, instrument: Instrument) -> Prices:
-        expiry = self._expiry_ns(instrument)
-        level = self._level(instrument.underlying, self._day)
-        key = (instrument.underlying, expiry)
-        if key not in self._expiries:
-            self._expiries[key] = expiry_of(self.spot_of(instrument.underlying), years_to(expiry, self._times))
-        ltp = theoretical(instrument.kind, instrument.strike, self._expiries[key], level)
-        lots = _FUTURE_LOTS_A_DAY if instrument.kind is InstrumentKind.FUT else self._option_lots(instrument)
+        session = self.world.calendar.session(instrument.exchange, date.fromisoformat(instrument.expiry))
+        assert session is not None
+        expiry, name = session.close_ns, instrument.underlying
+        if (name, expiry) not in self._expiries:
+            self._expiries[name, expiry] = expiry_of(self.spot_of(name), years_to(expiry, self.times))
+        level = self._level(name, self.day)
+        ltp = theoretical(instrument.kind, instrument.strike, self._expiries[name, expiry], level)
+        lots = _FUTURE_LOTS_A_DAY
+        if instrument.kind is not InstrumentKind.FUT:
+            distance = abs(instrument.strike / self.world.opening(name, self.day) - 1.0)
+            lots = int(400_000 * np.exp(-distance * 90.0)) + 50
         return Prices(
             ltp, self._volume(instrument, lots), self._close_before(instrument, expiry), lots // 3 * instrument.lot_size
         )
 
     def _close_before(self, instrument: Instrument, expiry: int) -> float:
-        calendar = self._world.calendar
-        before = calendar.previous_trading_day("NSE", self._day)
+        calendar = self.world.calendar
+        before = calendar.previous_trading_day("NSE", self.day)
         session = calendar.session("NFO" if instrument.exchange == "MCX" else instrument.exchange, before)
         assert session is not None
-        spot = np.array([self._world.closing(instrument.underlying, before)])
+        spot = np.array([self.world.closing(instrument.underlying, before)])
         years = years_to(expiry, np.array([session.close_ns]))
         level = self._level(instrument.underlying, before)
         value = theoretical(instrument.kind, instrument.strike, expiry_of(spot, years), level)
-        return max(_to_tick(float(value[0]), instrument.tick_size), instrument.tick_size)
-
-    def _expiry_ns(self, instrument: Instrument) -> int:
-        session = self._world.calendar.session(instrument.exchange, date.fromisoformat(instrument.expiry))
-        assert session is not None
-        return session.close_ns
+        return to_tick(float(value[0]), instrument.tick_size)
 
     def _level(self, name: str, day: date) -> float:
-        drift = float(self._world.shapes.rng(name, day, 3).normal()) * 0.05
-        return self._world.facts.underlyings[name].volatility * float(np.exp(drift))
+        drift = float(self.world.shapes.rng(name, day, 3).normal()) * 0.05
+        return self.world.facts.underlyings[name].volatility * float(np.exp(drift))
 
-    def _option_lots(self, instrument: Instrument) -> int:
-        opening = self._world.opening(instrument.underlying, self._day)
-        distance = abs(instrument.strike / opening - 1.0)
-        return int(400_000 * np.exp(-distance * 90.0)) + 50
-
-    def _volume(self, instrument: Instrument, lots: int) -> NDArray[np.int64]:
-        shape = self._world.shapes.activity(instrument.id, self._day, self._span)[self._seconds]
+    def _volume(self, instrument: Instrument, lots: int) -> Ints:
+        shape = self.world.shapes.activity(instrument.id, self.day, self.span)[self.seconds]
         return np.asarray(np.floor(shape * lots).astype(np.int64) * instrument.lot_size)
 
 
 def worth(instrument: Instrument, spot: float) -> float:
-    """What an expired contract is worth: a future the underlying's price, an option its part in the money."""
+    """Settlement price of an expired contract: of a future the underlying's, of an option its part in the money."""
     if instrument.kind is InstrumentKind.FUT:
         return round(spot, 2)
     sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
     return round(max(sign * (spot - instrument.strike), 0.0), 2)
 
 
-def _to_tick(value: float, tick: float) -> float:
-    return round(round(value / tick) * tick, 2)
+def to_tick(price: float, tick: float) -> float:
+    """A price on the tick grid, at least one tick."""
+    return round(max(round(price / tick), 1) * tick, 2)

@@ -1,7 +1,7 @@
-"""Whom the simulator plays: a strict paper exchange, OpenAlgo's analyzer, or a live server with some broker behind.
+"""Personalities of the simulator: a strict paper exchange, OpenAlgo's analyzer, or a live server with its broker.
 
-What is answered in analyzer mode has the analyzer's shapes whatever the personality; only `live` answers live ones, and
-only while its analyzer mode is off.
+Answers in analyzer mode have the analyzer's shapes whatever the personality; only `live` has live ones, while its
+analyzer mode is off.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.simulator.settings.options import BadOption
 
+# The distance of protected orders, by slabs of price as in OpenAlgo 2.0.2.
+_OPTION_SLABS = ((10.0, 0.05), (100.0, 0.03), (500.0, 0.02))
+_OTHER_SLABS = ((100.0, 0.02), (500.0, 0.01))
 _ISO = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True)
 class BrokerProfile:
-    """One broker: its words where they are not ours, its order times, and whether it protects market orders.
+    """One broker: its own status words, its order times, and whether it protects market orders.
 
     `partly` stands for an open order with a part filled, `passing` for a state on its way, `stamp` is a strftime
     pattern in Indian time, and `last_update` says that it shows the time of the last change instead of the entry.
@@ -56,11 +59,7 @@ _ALL = (
     BrokerProfile("pocketful", protects=True),
     BrokerProfile("firstock", words={BrokerStatus.TRIGGER_PENDING: "trigger_pending"}, protects=True),
     BrokerProfile(
-        "angel",
-        partly="modified",
-        passing="validation pending",
-        stamp="%d-%b-%Y %H:%M:%S",
-        last_update=True,
+        "angel", partly="modified", passing="validation pending", stamp="%d-%b-%Y %H:%M:%S", last_update=True
     ),
     BrokerProfile("upstox", passing="put order req received"),
     BrokerProfile("kotak", passing=_RAW, protects=True),
@@ -76,13 +75,7 @@ _ALL = (
         passing=_RAW,
         protects=True,
     ),
-    BrokerProfile(
-        "dhan",
-        partly="PART_TRADED",
-        passing="TRANSIT",
-        last_update=True,
-        protects=True,
-    ),
+    BrokerProfile("dhan", partly="PART_TRADED", passing="TRANSIT", last_update=True, protects=True),
     BrokerProfile("iifl", stamp="%d-%m-%Y %H:%M:%S", last_update=True),
 )
 BROKERS: Mapping[str, BrokerProfile] = MappingProxyType({broker.name: broker for broker in _ALL})
@@ -127,28 +120,18 @@ def protected(request: OrderRequest, instrument: Instrument, mark: Mark) -> Orde
         return request
     stop = request.order_type is OrderType.SL_M
     base = request.trigger_price if stop else mark.ltp
-    away = base * _share(instrument, base) * request.side.sign
+    slabs, last = (_OPTION_SLABS, 0.01) if instrument.kind.is_option else (_OTHER_SLABS, 0.005)
+    away = base * next((share for below, share in slabs if base < below), last) * request.side.sign
     price = round(round((base + away) / instrument.tick_size) * instrument.tick_size, 2)
     kind = OrderType.SL if stop else OrderType.LIMIT
     return msgspec.structs.replace(request, order_type=kind, price=max(price, instrument.tick_size))
 
 
 def trigger_problem(request: OrderRequest, mark: Mark) -> str:
-    """What a broker says of a stop whose trigger the last price has passed, or an empty string."""
+    """A broker's refusal of a stop whose trigger the last price has passed, or an empty string."""
     if request.order_type not in (OrderType.SL, OrderType.SL_M) or not request.trigger_price:
         return ""
     if not triggered(request, mark.ltp):
         return ""
     side, where = ("buy", "higher") if request.side is Side.BUY else ("sell", "lower")
     return f"Trigger price for stoploss {side} orders should be {where} than the last traded price {mark.ltp:.2f}"
-
-
-_OPTION_SLABS = ((10.0, 0.05), (100.0, 0.03), (500.0, 0.02))
-_OTHER_SLABS = ((100.0, 0.02), (500.0, 0.01))
-
-
-def _share(instrument: Instrument, price: float) -> float:
-    """How far from the price protection goes: by slabs of OpenAlgo 2.0.2."""
-    option = instrument.kind.is_option
-    slabs, last = (_OPTION_SLABS, 0.01) if option else (_OTHER_SLABS, 0.005)
-    return next((share for below, share in slabs if price < below), last)
