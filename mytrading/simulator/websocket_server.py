@@ -58,7 +58,6 @@ class FeedServer:
         return application
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Serve one connection until it ends."""
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE)
         await socket.prepare(request)
         client = Client(socket, request.transport)

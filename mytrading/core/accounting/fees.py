@@ -53,7 +53,6 @@ class Charges(NamedTuple):
 
     @property
     def total(self) -> float:
-        """All charges together."""
         return sum(self)
 
 

@@ -34,7 +34,6 @@ class MarginLeg(NamedTuple):
 
     @property
     def lots(self) -> float:
-        """Lots, unsigned."""
         return abs(self.units) / max(self.instrument.lot_size, 1)
 
 
@@ -192,7 +191,6 @@ class MarginTracker:
             found.known_ns = machine_ns
 
     def allocated(self, account: str) -> float:
-        """Rupees reserved."""
         mine = self._allocated.get(account)
         return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 

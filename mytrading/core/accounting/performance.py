@@ -105,7 +105,6 @@ def stability(returns: Array) -> float:
 
 
 def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
-    """All figures by name."""
     return {
         "total_return": total_return(returns),
         "annual_return": annual_return(returns, periods),

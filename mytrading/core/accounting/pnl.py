@@ -20,7 +20,6 @@ class Profit(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Realised and unrealised together."""
         return self.realised + self.unrealised
 
 

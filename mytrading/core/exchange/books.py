@@ -73,7 +73,6 @@ class ExchangeBooks:
         return changes
 
     def day_changed(self) -> bool:
-        """True once after a day began."""
         changed, self._day_changed = self._day_changed, False
         return changed
 
@@ -93,7 +92,6 @@ class ExchangeBooks:
         return found if found is not None else BookPosition(instrument=instrument, product=product)
 
     def open_positions(self) -> list[BookPosition]:
-        """Positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity]
 
     def held_shares(self, instrument: str) -> int:
@@ -213,7 +211,6 @@ class ExchangeBooks:
         self._day_changed = True
 
     def _deliver(self, position: BookPosition) -> None:
-        """Turn a delivery position into holdings."""
         name, traded = position.instrument, position.quantity
         old = self.holdings.get(name, Holding(instrument=name, quantity=0, average_price=0.0))
         quantity, average = old.quantity + traded, old.average_price

@@ -96,7 +96,6 @@ class TriggerBook:
         return self._waiting.keys()
 
     def new_id(self, day: date) -> str:
-        """An id that no trigger has."""
         number = len(self._triggers) + 1
         return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
 

@@ -26,7 +26,6 @@ _DEPTH = 10_000
 
 
 def _torn(frame: bytes) -> bytes:
-    """Half of a frame, which is no JSON."""
     return frame[: len(frame) // 2]
 
 
@@ -122,7 +121,6 @@ class OrderSender:
         self._waiting: asyncio.TimerHandle | None = None
 
     def send(self, update: Body) -> None:
-        """Send one update."""
         status = str(update["order_status"])
         if self._faults.take("order_updates_off", status=status) is not None:
             return
@@ -175,7 +173,6 @@ def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: Analyz
 
 
 def _before_its_end(order: BookOrder, body: Body, words: AnalyzerRows) -> Body:
-    """An order as the book showed it before it ended."""
     before = {
         "order_status": words.word(BrokerStatus.OPEN),
         "filled_quantity": 0,

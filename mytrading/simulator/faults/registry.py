@@ -163,15 +163,12 @@ class Faults:
             self._on[setting.name] = ActiveFault(setting)
 
     def end(self, name: str) -> None:
-        """Switch a fault off."""
         self._on.pop(name, None)
 
     def clear(self) -> None:
-        """Switch everything off."""
         self._on.clear()
 
     def get(self, name: str) -> ActiveFault | None:
-        """A fault that is on, left as it is."""
         return self._on.get(name)
 
     def take(self, name: str, **where: str) -> ActiveFault | None:
@@ -189,7 +186,6 @@ class Faults:
         return switch
 
     def rows(self) -> list[dict[str, Value]]:
-        """The faults that are on, with their settings."""
         return [switch.row() for switch in self._on.values()]
 
     def names(self) -> dict[str, int]:

@@ -59,7 +59,6 @@ def setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
 
 
 def _value_errors(fault: FaultKind, fields: Mapping[str, Any]) -> Errors:
-    """Values of the right type that still make no sense, by field."""
     errors: Errors = {}
     if fields.get("count", 0) < FOR_GOOD:
         errors["count"] = ["Must be -1 (for good), 0 (off) or more."]

@@ -153,15 +153,12 @@ class LiveRows(AnalyzerRows):
         self._broker = broker
 
     def word(self, status: BrokerStatus) -> str:
-        """The broker's word for a status."""
         return self._broker.word(status, partly=False)
 
     def passing(self) -> str:
-        """The broker's word for a state on its way."""
         return self._broker.passing
 
     def order(self, order: BookOrder) -> Body:
-        """A row of the order book."""
         broker = self._broker
         at = order.updated_ns if broker.last_update else order.placed_ns
         row = super().order(order)
@@ -177,7 +174,6 @@ class LiveRows(AnalyzerRows):
         return {**row, "average_price": next(prices, 0.0) if row["order_status"] == _COMPLETE else 0.0}
 
     def statistics(self, orders: list[BookOrder]) -> Body:
-        """Counts by side and status, beside the order book's rows."""
         return _counts(orders)
 
     def trade(self, trade: BookTrade) -> Body:
@@ -192,11 +188,9 @@ class LiveRows(AnalyzerRows):
         return {name: row[name] for name in _LIVE_POSITION}
 
     def position_totals(self, _rows: list[Body]) -> Body:
-        """A live server gives none."""
         return {}
 
     def holding(self, holding: Holding, ltp: float) -> Body:
-        """Delivered shares of an instrument."""
         return _holding(holding, ltp)
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
@@ -212,7 +206,6 @@ class LiveRows(AnalyzerRows):
 
 
 def _counts(orders: list[BookOrder]) -> Body:
-    """Orders by side and by the statuses that every server counts."""
     statuses = [order.status for order in orders]
     buys = sum(order.request.side is Side.BUY for order in orders)
     return {
@@ -225,7 +218,6 @@ def _counts(orders: list[BookOrder]) -> Body:
 
 
 def _holding(holding: Holding, ltp: float) -> Body:
-    """The row of delivered shares that every server answers."""
     cost = holding.quantity * holding.average_price
     pnl = holding.quantity * ltp - cost
     exchange, _, symbol = holding.instrument.partition(":")

@@ -28,21 +28,14 @@ _TIME = "timestamp"
 _UNITS = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
 
 
-class Unreadable(Exception):
-    """A file that is no CSV, gzip or Parquet."""
-
-
 @contextmanager
-def text_rows(path: Path) -> Iterator[Iterator[list[str]]]:
-    """The rows of a file; `Unreadable` says what is wrong with it."""
-    try:
-        if path.suffix in PARQUET:
-            yield _parquet(path)
-            return
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as stream:
-            yield csv.reader(stream)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise Unreadable(str(error)) from error
+def _text_rows(path: Path) -> Iterator[Iterator[list[str]]]:
+    """The rows of a file; `OSError`, `EOFError` or `UnicodeDecodeError` if it is no CSV, gzip or Parquet."""
+    if path.suffix in PARQUET:
+        yield _parquet(path)
+        return
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as stream:
+        yield csv.reader(stream)
 
 
 def _parquet(path: Path) -> Iterator[list[str]]:
@@ -53,19 +46,17 @@ def _parquet(path: Path) -> Iterator[list[str]]:
         with duckdb.connect() as database:
             named = database.execute("DESCRIBE SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
             types = {str(row[0]): str(row[1]) for row in named}
-            picked = ", ".join(_column(name, kind) for name, kind in types.items())
+            quoted = {name: '"' + name.replace('"', '""') + '"' for name in types}
+            picked = ", ".join(
+                f"epoch_us({quoted[n]})" if t.startswith("TIMESTAMP") else quoted[n] for n, t in types.items()
+            )
             rows = database.execute(f"SELECT {picked} FROM read_parquet(?)", [str(path)]).fetchall()
     except duckdb.Error as error:
-        raise Unreadable(str(error).splitlines()[0]) from error
+        raise OSError(str(error).splitlines()[0]) from error
     columns = [_written(name, kind) for name, kind in types.items()]
     yield list(types)
     for row in rows:
         yield [write(value) for write, value in zip(columns, row, strict=True)]
-
-
-def _column(name: str, kind: str) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return f"epoch_us({quoted})" if kind.startswith("TIMESTAMP") else quoted
 
 
 def _written(name: str, kind: str) -> Callable[[object], str]:
@@ -121,11 +112,11 @@ class _ReplayRow(NamedTuple):
 def read_ticks(file: Path) -> tuple[TickFile, ...]:
     """The ticks of a file, day by day; `BadTickFile` says what is wrong with it."""
     try:
-        with text_rows(file) as rows:
+        with _text_rows(file) as rows:
             header = [name.strip().lower() for name in next(rows, [])]
             bars = _is_bars(file, header)
             read = list(_rows(file, header, rows, bars=bars))
-    except Unreadable as error:
+    except (OSError, EOFError, UnicodeDecodeError) as error:
         text = f"{file}: expected a CSV of ticks or bars, plain or .gz, or Parquet, found: {error}; check the path"
         raise BadTickFile(text) from error
     if not read:
@@ -188,12 +179,11 @@ def _rows(file: Path, header: list[str], reader: Iterator[list[str]], *, bars: b
             )
         before = at
         fields = dict(zip(header, row, strict=True))
-        yield _bar(where, at, fields) if bars else _tick(where, at, fields)
-
-
-def _tick(where: str, at: int, fields: dict[str, str]) -> _ReplayRow:
-    extras = tuple(_optional(where, fields, name) for name in _TICK_EXTRAS)
-    return _ReplayRow(at, (_price(where, fields, "ltp"),), extras)
+        if bars:
+            yield _bar(where, at, fields)
+        else:
+            extras = tuple(_optional(where, fields, name) for name in _TICK_EXTRAS)
+            yield _ReplayRow(at, (_price(where, fields, "ltp"),), extras)
 
 
 def _bar(where: str, at: int, fields: dict[str, str]) -> _ReplayRow:

@@ -15,7 +15,6 @@ _PNL = ("symbol", "exchange", "product", "quantity", "pnl", "unrealized_pnl", "t
 
 
 async def orderstatus(call: RestCall) -> Reply:
-    """One order."""
     books, order_id = call.venue.exchange.books, call.fields["orderid"]
     order = books.orders.get(order_id)
     if order is None:
@@ -31,7 +30,6 @@ async def openposition(call: RestCall) -> Reply:
 
 
 async def orderbook(call: RestCall) -> Reply:
-    """All orders of the day."""
     venue = call.venue
     shapes, orders = venue.rows, list(venue.exchange.books.orders.values())
     if (spoilt := _spoilt_book(call, "orderbook", {"orders": [], "statistics": shapes.statistics([])})) is not None:
@@ -45,7 +43,6 @@ async def orderbook(call: RestCall) -> Reply:
 
 
 async def tradebook(call: RestCall) -> Reply:
-    """All trades of the day."""
     if (spoilt := _spoilt_book(call, "tradebook", [])) is not None:
         return spoilt
     shapes, trades = call.venue.rows, call.venue.exchange.books.trades

@@ -27,7 +27,6 @@ async def root(_call: RestCall) -> Reply:
 
 
 async def health(_call: RestCall) -> Reply:
-    """That it serves."""
     return Reply(200, {"status": "pass"})
 
 
@@ -43,7 +42,6 @@ async def swagger(call: RestCall) -> Reply:
 
 
 async def chart(call: RestCall) -> Reply:
-    """The settings that were stored."""
     return success(data=call.venue.chart)
 
 

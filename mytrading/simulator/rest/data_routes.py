@@ -86,7 +86,6 @@ _BAR = ("open", "high", "low", "close")
 
 
 async def quotes(call: RestCall) -> Reply:
-    """One instrument's quote."""
     return success(data=_quote_row(present(call.venue, _listed(call))))
 
 
@@ -108,7 +107,6 @@ async def multiquotes(call: RestCall) -> Reply:
 
 
 async def depth(call: RestCall) -> Reply:
-    """Five levels on each side."""
     instrument = _listed(call)
     quote = present(call.venue, instrument)
     buy, sell = levels(quote)

@@ -66,21 +66,11 @@ def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> O
     raise _refused(400, f"Failed to fetch LTP for {base}{mark} {unknown_text(exchanges[-1], base)}")
 
 
-def read_expiry(text: str) -> date:
-    """The date of an expiry as requests write it."""
+def _read_expiry(text: str) -> date:
     try:
         return parse_expiry(text)
     except ValueError as problem:
         raise _refused(400, f"Invalid expiry date: {problem}") from None
-
-
-def read_code(underlying: OptionUnderlying, text: str) -> date:
-    """The date of an expiry as symbols write it, the only form that a chain is found by."""
-    if not text:
-        raise _refused(400, "Expiry date is required.")
-    if not _CODE.fullmatch(text.upper()):
-        raise _no_strikes(underlying.instrument.underlying, text.upper())
-    return read_expiry(text)
 
 
 def _no_strikes(name: str, expiry: str) -> Refused:
@@ -96,7 +86,7 @@ def find_option(
     if not text:
         raise _refused(400, _NO_EXPIRY)
     kind, offset = InstrumentKind(fields["option_type"].upper()), fields["offset"]
-    expiry, step = read_expiry(text), fields.get("strike_int")
+    expiry, step = _read_expiry(text), fields.get("strike_int")
     if step is None:
         return option_by_rule(venue, underlying, expiry, offset, kind)
     up = offset.startswith("OTM") == (kind is InstrumentKind.CE)
@@ -123,11 +113,6 @@ def option_by_rule(
     except NoSuchContract:
         text = f"Offset {offset} is out of range for available strikes. Please use a smaller offset."
         raise _refused(400, text) from None
-
-
-def expiry_seconds(expiry: date, at: time = _EXPIRY_TIME) -> int:
-    """The end of an expiry, in epoch seconds."""
-    return to_ns(expiry, at) // SECOND
 
 
 def parity_forward(quotes: Sequence[SimulatedQuote], strike: float, spot: float) -> float:
@@ -185,23 +170,23 @@ def _side(quote: SimulatedQuote, steps: int) -> Body:
     }
 
 
-def _volatility(quote: SimulatedQuote, forward: float, years: float, rate: float) -> float:
-    """Implied by the last price; 0 without time value, at most 5 (500 %)."""
+def _greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) -> tuple[float, dict[str, float]]:
+    """Volatility implied by the last price (0 without time value, at most 5), and greeks at it, none at 0.
+
+    Rounded as the server rounds: theta a day, vega and rho a percentage point.
+    """
     strike, is_call = quote.instrument.strike, quote.instrument.kind is InstrumentKind.CE
     inside = max(forward - strike if is_call else strike - forward, 0.0)
     if quote.ltp - exp(-rate * years) * inside <= _LEAST_TIME_VALUE:
-        return 0.0
-    found, reason = implied_one(quote.ltp, forward, strike, years, rate, is_call)
-    if reason == Reason.FOUND:
-        return min(max(found, _LOWEST_VOLATILITY), _HIGHEST_VOLATILITY)
-    return _HIGHEST_VOLATILITY if reason == Reason.ABOVE_BOUND else 0.0
-
-
-def _greeks(quote: SimulatedQuote, forward: float, years: float, volatility: float, rate: float) -> dict[str, float]:
-    """Rounded as the server rounds: theta a day, vega and rho a percentage point."""
-    strike, is_call = quote.instrument.strike, quote.instrument.kind is InstrumentKind.CE
+        return 0.0, {}
+    volatility, reason = implied_one(quote.ltp, forward, strike, years, rate, is_call)
+    if reason == Reason.ABOVE_BOUND:
+        volatility = _HIGHEST_VOLATILITY
+    elif reason != Reason.FOUND:
+        return 0.0, {}
+    volatility = min(max(volatility, _LOWEST_VOLATILITY), _HIGHEST_VOLATILITY)
     delta, gamma, theta, vega, rho = greeks_one(forward, strike, years, volatility, rate, is_call)
-    return {
+    return volatility, {
         "delta": round(delta, 4),
         "gamma": round(gamma, 6),
         "theta": round(theta / DAYS_A_YEAR, 4),
@@ -212,12 +197,9 @@ def _greeks(quote: SimulatedQuote, forward: float, years: float, volatility: flo
 
 def _chain_greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) -> Body:
     """Greeks of one option in the chain: all 0 without time value."""
-    sigma = _volatility(quote, forward, years, rate)
-    if not sigma:
-        return dict.fromkeys(("implied_volatility", "delta", "gamma", "theta", "vega"), 0.0)
-    found = {"implied_volatility": round(sigma * 100.0, 2), **_greeks(quote, forward, years, sigma, rate)}
-    del found["rho"]
-    return found
+    volatility, greeks = _greeks(quote, forward, years, rate)
+    names = ("delta", "gamma", "theta", "vega")
+    return {"implied_volatility": round(volatility * 100.0, 2), **{name: greeks.get(name, 0.0) for name in names}}
 
 
 def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate: float) -> Body:
@@ -225,7 +207,7 @@ def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate:
     instrument = quote.instrument
     is_call = instrument.kind is InstrumentKind.CE
     years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
-    sigma = _volatility(quote, forward, years, rate / 100.0)
+    volatility, greeks = _greeks(quote, forward, years, rate / 100.0)
     row: Body = {
         "symbol": instrument.symbol,
         "exchange": instrument.exchange,
@@ -237,15 +219,14 @@ def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate:
         "spot_price": round(forward, 2),
         "option_price": quote.ltp,
         "interest_rate": rate,
-        "implied_volatility": round(sigma * 100.0, 2),
+        "implied_volatility": round(volatility * 100.0, 2),
     }
-    if not sigma:
+    if not volatility:
         inside = max((forward - instrument.strike) * (1.0 if is_call else -1.0), 0.0)
         none = {"delta": 1.0 if is_call else -1.0, "gamma": 0.0, "theta": 0.0, "vega": 0.0, "rho": 0.0}
         value = {"intrinsic_value": round(inside, 2), "time_value": round(quote.ltp - inside, 2)}
         return {**row, "greeks": none, **value, "note": "No time value: the volatility cannot be found"}
-    row["greeks"] = _greeks(quote, forward, years, sigma, rate / 100.0)
-    return row
+    return {**row, "greeks": greeks}
 
 
 async def optionsymbol(call: RestCall) -> Reply:
@@ -266,12 +247,18 @@ async def optionchain(call: RestCall) -> Reply:
     """Quotes of the strikes around the money, with greeks if asked for."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields, ":")
-    expiry = read_code(underlying, underlying.expiry or fields["expiry_date"])
+    text = underlying.expiry or fields["expiry_date"]
+    if not text:
+        raise _refused(400, "Expiry date is required.")
+    if not _CODE.fullmatch(text.upper()):
+        raise _no_strikes(underlying.instrument.underlying, text.upper())
+    expiry = _read_expiry(text)
     atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     spot, now = underlying.instrument, venue.clock.now() // SECOND
     quotes = [present(venue, option) for option in venue.listing.options(spot.underlying, expiry.isoformat())]
     forward = parity_forward(quotes, atm.strike, underlying.ltp) if fields["with_greeks"] else None
-    left = expiry_seconds(expiry) - now
+    expires = to_ns(expiry, _EXPIRY_TIME) // SECOND
+    rate = fields["interest_rate"] or 0.0
     return success(
         underlying=spot.symbol,
         underlying_symbol=spot.symbol,
@@ -279,13 +266,13 @@ async def optionchain(call: RestCall) -> Reply:
         underlying_ltp=underlying.ltp,
         underlying_prev_close=present(venue, spot).prev_close,
         expiry_date=expiry_code(expiry),
-        expiry_ts=expiry_seconds(expiry),
+        expiry_ts=expires,
         server_ts=now,
         atm_strike=atm.strike,
         quotes_included=True,
         greeks_included=fields["with_greeks"],
         forward_price=forward,
-        chain=chain_rows(quotes, atm.strike, fields["strike_count"], forward, left, fields["interest_rate"] or 0.0),
+        chain=chain_rows(quotes, atm.strike, fields["strike_count"], forward, expires - now, rate),
     )
 
 
@@ -350,7 +337,6 @@ def _order(fields: Fields, option: Instrument, strategy: str) -> Fields:
 
 
 async def optiongreeks(call: RestCall) -> Reply:
-    """Volatility and greeks of one option."""
     venue, fields = call.venue, call.fields
     symbol, exchange = fields["symbol"], fields["exchange"]
     if not parse_symbol(symbol).kind.is_option:
@@ -386,7 +372,7 @@ async def syntheticfuture(call: RestCall) -> Reply:
     """The future that call and put at the money imply."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields)
-    expiry = read_expiry(fields["expiry_date"])
+    expiry = _read_expiry(fields["expiry_date"])
     atm = option_by_rule(venue, underlying, expiry, "ATM", InstrumentKind.CE)
     return success(
         underlying=underlying.instrument.symbol,
@@ -399,7 +385,7 @@ async def syntheticfuture(call: RestCall) -> Reply:
 
 def _greeks_of(venue: SimulatedVenue, option: Instrument, fields: Fields) -> Body:
     at = fields["expiry_time"] or _CLOSES.get(option.exchange, _EXPIRY_TIME)
-    left = expiry_seconds(date.fromisoformat(option.expiry), at) - venue.clock.now() / SECOND
+    left = to_ns(date.fromisoformat(option.expiry), at) // SECOND - venue.clock.now() / SECOND
     forward = fields.get("forward_price") or _forward(venue, option, fields)
     return greeks_row(present(venue, option), forward, max(left, 0.0), fields["interest_rate"] or 0.0)
 

@@ -63,7 +63,6 @@ def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
 
 
 async def placeorder(call: RestCall) -> Reply:
-    """Place one order."""
     fields, faults = call.fields, call.venue.faults
     if not fields["symbol"]:
         return call.error(400, "Missing required field: symbol")
@@ -129,7 +128,6 @@ def _request(fields: Fields, price: float = 0.0, trigger_price: float = 0.0) -> 
 
 
 async def modifyorder(call: RestCall) -> Reply:
-    """Change an order's quantity, price or trigger."""
     fields = call.fields
     result = call.venue.modify(fields["orderid"], fields["quantity"], fields["price"], fields["trigger_price"])
     if isinstance(result, ExchangeRefusal):
@@ -327,7 +325,6 @@ async def modifygttorder(call: RestCall) -> Reply:
 
 
 async def cancelgttorder(call: RestCall) -> Reply:
-    """End an active trigger."""
     venue, trigger_id = call.venue, call.fields["trigger_id"]
     found = venue.triggers.active(trigger_id)
     if found is None:

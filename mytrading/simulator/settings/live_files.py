@@ -19,7 +19,6 @@ class EditedFile(ABC):
         self._stamp = self._stamp_now()
 
     async def run(self) -> None:
-        """Look until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()

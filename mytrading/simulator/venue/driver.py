@@ -77,7 +77,6 @@ class StatusReader:
         return [frame.message for frame in drain(self._status.receive, _AT_ONCE)]
 
     def close(self) -> None:
-        """Close the socket."""
         self._status.close()
         self._context.term()
 
@@ -110,7 +109,6 @@ class Driver:
         self._venue.advance()
 
     async def run(self) -> None:
-        """Drive until cancelled."""
         while True:
             started = machine_now()
             self.step()
@@ -228,7 +226,6 @@ class LockStep(Driver):
         self._sent = -1
 
     async def run(self) -> None:
-        """Drive until cancelled."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         loop.add_reader(self._status.descriptor, woken.set)

@@ -106,7 +106,6 @@ class Follower:
         self._unknown: set[str] = set()
 
     async def run(self) -> None:
-        """Follow until cancelled."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         descriptor = int(self._stream.socket.getsockopt(zmq.FD))

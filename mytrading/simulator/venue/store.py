@@ -88,7 +88,6 @@ class BookStore:
         )
 
     def save(self, changes: ExchangeChanges) -> None:
-        """Commit a change of the books."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -125,7 +124,6 @@ class BookStore:
         return None if row is None else self._decode(row[0], Origin)
 
     def record_origin(self, origin: Origin) -> None:
-        """Remember what the market grew from."""
         self._put("market(id, body)", 1, _encode(origin))
 
     def checkpoint(self) -> None:

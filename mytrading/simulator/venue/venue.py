@@ -77,7 +77,6 @@ class CallRates:
         self._classes[name].count(now)
 
     def rows(self) -> dict[str, dict[str, int]]:
-        """The counts of each class."""
         return {name: seconds.row() for name, seconds in self._classes.items()}
 
 
@@ -333,7 +332,6 @@ class SimulatedVenue:
         return result
 
     def cancel(self, order_id: str) -> BookOrder | ExchangeRefusal:
-        """Cancel an order."""
         result, changes = self.exchange.cancel(order_id, self.clock.now())
         self._commit(changes)
         return result
@@ -449,5 +447,4 @@ class SimulatedVenue:
         self._store.checkpoint()
 
     def close(self) -> None:
-        """Close the store."""
         self._store.close()

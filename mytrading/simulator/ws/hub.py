@@ -75,11 +75,9 @@ class Pool:
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
     def is_full(self, instrument: str) -> bool:
-        """Whether the broker sends the book."""
         return self._streams[instrument].sends == DEPTH
 
     def passed(self, instrument: str) -> None:
-        """One more quote went out."""
         stream = self._streams[instrument]
         if stream.late:
             stream.late -= 1
@@ -124,7 +122,6 @@ class Client:
 
     @property
     def waiting(self) -> int:
-        """Frames still queued."""
         return len(self._queue)
 
     def send(self, body: object) -> None:
@@ -187,7 +184,6 @@ class Client:
         self.abort()
 
     def abort(self) -> None:
-        """Cut the connection without waiting for the peer."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -211,7 +207,6 @@ class Hub:
         self.on_send: Callable[[], None] = lambda: None
 
     def join(self, client: Client) -> None:
-        """Take in a new connection."""
         client.on_put = self._count
         self.clients.add(client)
         self._count()
@@ -229,7 +224,6 @@ class Hub:
 
     @property
     def watched(self) -> KeysView[str]:
-        """The instruments with subscriptions."""
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
@@ -260,7 +254,6 @@ class Hub:
             del self._listeners[instrument]
 
     def leave(self, client: Client) -> None:
-        """Forget a connection."""
         self.clients.discard(client)
         for instrument, modes in list(client.modes.items()):
             for mode in list(modes):
@@ -315,6 +308,5 @@ class Hub:
                 client.put(None, frame)
 
     def drop_all(self) -> None:
-        """Cut all connections."""
         for client in list(self.clients):
             client.abort()
