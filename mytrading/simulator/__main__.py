@@ -8,8 +8,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from mytrading.simulator.faults.registry import table
-from mytrading.simulator.faults.settings import from_file, from_option
+from mytrading.simulator.faults.registry import from_file, from_option, table
 from mytrading.simulator.main import run
 from mytrading.simulator.settings.options import SimulatorOptions
 

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,9 +55,8 @@ def options_of(config: RunConfig) -> SimulatorOptions:
 
 
 def _end_when_orphaned(parent: int) -> None:
-    wait = threading.Event()
     while os.getppid() == parent:
-        wait.wait(_LOOK_SECONDS)
+        time.sleep(_LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -29,7 +29,7 @@ from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.observability.logging import configure_for_run
 from mytrading.runtime.observability.metrics import get_performance_monitor, write_performance
 from mytrading.runtime.streams.endpoints import endpoint_of
-from mytrading.simulator.faults.settings import FaultFile, route_problem
+from mytrading.simulator.faults.registry import FaultFile, route_problem
 from mytrading.simulator.market.replay import TickFile, read_ticks
 from mytrading.simulator.market.world import MOST, SimulatedWorld, with_crowd
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
@@ -159,7 +159,8 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
         world = FollowedWorld(calendar, facts, origin.seed, anchor, options.master)
     else:
         world = SimulatedWorld(calendar, facts, origin.seed, anchor, files, options.underlying)
-    if alone and (stopped := _stopped_at(clock, options, files)) is not None:
+    stopped = clock.resume_point() if alone and not options.start else None
+    if stopped is not None and (not files or ist_date(stopped) in {file.day for file in files}):
         clock.append_segment(stopped, options.speed)
     elif not options.follow and (alone or not clock.segments):
         clock.append_segment(_first_moment(options, calendar, ticks), options.speed)
@@ -173,14 +174,6 @@ def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
     if clock.lock_step:
         return venue, LockStep(venue, clock, jumps=jumps, endpoints=options.daemons)
     return venue, Driver(venue, clock, jumps=jumps, daemons=options.daemons)
-
-
-def _stopped_at(clock: MarketClock, options: SimulatorOptions, files: tuple[TickFile, ...]) -> int | None:
-    """Where the market was last seen; None if it never ran, is to begin elsewhere, or was that of other files."""
-    stopped = clock.resume_point()
-    if stopped is None or options.start or (files and ist_date(stopped) not in {file.day for file in files}):
-        return None
-    return stopped
 
 
 def _route_problem(setting: FaultSetting, venue: SimulatedVenue) -> str:

@@ -48,7 +48,6 @@ class FeedServer:
             "unsubscribe_all": self._unsubscribe_all,
             "subscribe_orders": partial(self._switch_orders, on=True),
             "unsubscribe_orders": partial(self._switch_orders, on=False),
-            "get_broker_info": self._broker_info,
         }
 
     def application(self) -> web.Application:
@@ -92,6 +91,9 @@ class FeedServer:
                 client.send({"type": "supported_brokers", "status": "success", **brokers})
             elif not client.authenticated:
                 raise FrameRefused("NOT_AUTHENTICATED", "You must authenticate first")
+            elif verb == "get_broker_info":
+                served = {"broker": self._venue.broker, "adapter_status": "connected", "user_id": USER}
+                client.send({"type": "broker_info", "status": "success", **served})
             elif not isinstance(verb, str) or verb not in self._verbs:
                 raise FrameRefused("INVALID_ACTION", f"Invalid action: {verb}")
             else:
@@ -184,10 +186,6 @@ class FeedServer:
         kind = "subscribe_orders" if on else "unsubscribe_orders"
         text = "Subscribed to order updates" if on else "Unsubscribed from order updates"
         client.send(_echo({"type": kind, "status": "success", "message": text}, message))
-
-    def _broker_info(self, client: Client, _message: Body) -> None:
-        served = {"broker": self._venue.broker, "adapter_status": "connected", "user_id": USER}
-        client.send({"type": "broker_info", "status": "success", **served})
 
     def _pong(self, client: Client, message: Body) -> None:
         """Answer a ping, on the clock of the frames."""

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.simulator.faults.registry import Faults
-from mytrading.simulator.faults.settings import FaultFile, from_file
+from mytrading.simulator.faults.registry import FaultFile, Faults, from_file
 
 
 def followed(path: Path) -> tuple[FaultFile, Faults]:

@@ -162,7 +162,11 @@ class Exchange:
             books.begin_day(today)
         day = date.fromisoformat(today)
         if not books.account.squared_off and self._square_off_due(day, now):
-            self._square_off(mark_of, now)
+            self._cancel_live(now, "cancelled by the venue's square-off", Product.MIS)
+            for position in books.open_positions():
+                if position.product is Product.MIS:
+                    books.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
+            books.account = replace(books.account, squared_off=True)
         if not books.account.closed:
             closes = [s.close_ns for name in ("NSE", "NFO") if (s := self._calendar.session(name, day)) is not None]
             if closes and now >= max(closes):
@@ -256,14 +260,6 @@ class Exchange:
             return False
         session = self._calendar.session("NFO", day) if self._rules.strict else None
         return session is None or session.open_ns < to_ns(day, at)
-
-    def _square_off(self, mark_of: MarkOf, now: int) -> None:
-        books = self.books
-        self._cancel_live(now, "cancelled by the venue's square-off", Product.MIS)
-        for position in books.open_positions():
-            if position.product is Product.MIS:
-                books.flatten(position, mark_of(position.instrument), now, SQUARE_OFF_OWNER)
-        books.account = replace(books.account, squared_off=True)
 
     def _close_day(self, day: date, now: int, settlement_of: SettlementOf) -> None:
         books = self.books

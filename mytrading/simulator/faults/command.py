@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from mytrading.simulator.faults.settings import from_option, row_of
+from mytrading.simulator.faults.registry import from_option, row_of
 from mytrading.simulator.settings.options import BadOption
 
 _SECONDS = 5.0

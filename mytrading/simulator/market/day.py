@@ -191,8 +191,9 @@ class MarketDay:
     def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
         """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""
         series = self.series(instrument)
-        index = index if index <= series.last or self._runs_on(instrument) else series.last
-        if index < 0 or (index < series.first and not self._runs_on(instrument)):
+        runs_on = self.replayed and instrument.kind is InstrumentKind.INDEX
+        index = index if index <= series.last or runs_on else series.last
+        if index < 0 or (index < series.first and not runs_on):
             at = int(self.times[max(index, 0)])
             return SimulatedQuote(instrument, at, series.prev_close, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, series.prev_close)
         tick = instrument.tick_size
@@ -212,9 +213,6 @@ class MarketDay:
             round(int(series.low[index]) * tick, 2),
             series.prev_close,
         )
-
-    def _runs_on(self, instrument: Instrument) -> bool:
-        return self.replayed and instrument.kind is InstrumentKind.INDEX
 
 
 def _in_ticks(prices: Floats) -> NDArray[np.int32]:

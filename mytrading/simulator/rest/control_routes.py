@@ -10,8 +10,7 @@ from msgspec.structs import replace
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import machine_now
-from mytrading.simulator.faults.registry import FAULTS
-from mytrading.simulator.faults.settings import route_problem, setting
+from mytrading.simulator.faults.registry import FAULTS, route_problem, setting
 from mytrading.simulator.formats.schema import Fields
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.rest.request import Reply, RestCall, error, success
@@ -19,20 +18,6 @@ from mytrading.simulator.venue.venue import SimulatedVenue
 
 MOST_SETTINGS = 1_000
 MOST_LATER_S = 10.0
-
-
-async def root(_call: RestCall) -> Reply:
-    """Who answers here."""
-    return success(message="The simulator of MyTrading; its routes are those of /api/v1")
-
-
-async def health(_call: RestCall) -> Reply:
-    return Reply(200, {"status": "pass"})
-
-
-async def setup(_call: RestCall) -> Reply:
-    """That nobody has to set it up."""
-    return success(needs_setup=False)
 
 
 async def swagger(call: RestCall) -> Reply:
@@ -55,16 +40,6 @@ async def store_chart(call: RestCall) -> Reply:
         return error(400, f"expected at most {MOST_SETTINGS} settings of charts in all; store fewer")
     kept.update(given)
     return success(message="Preferences updated successfully")
-
-
-async def telegram(_call: RestCall) -> Reply:
-    """Taken, as by a server whose bot runs and knows the user."""
-    return success(message="Notification queued")
-
-
-async def whatsapp(_call: RestCall) -> Reply:
-    """Refused, as by a server that was never paired with a phone."""
-    return error(409, "WhatsApp is not paired or not connected. Pair the device with OpenAlgo before sending.")
 
 
 async def push(call: RestCall) -> Reply:

@@ -82,7 +82,7 @@ _MINUTES = {
 }  # fmt: skip
 _SEARCH_LIMIT = 500
 _TICKER_DAYS, _TICKER_INTRADAY_DAYS = 3650, 30
-_BAR = ("open", "high", "low", "close")
+_BAR = ("open", "high", "low", "close", "volume")
 
 
 async def quotes(call: RestCall) -> Reply:
@@ -159,13 +159,12 @@ async def ticker(call: RestCall) -> Reply:
         return reply
     if reply.status != 200:
         return Reply(reply.status, {}, f"{reply.body['message']}\n", "text/plain")
-    lines = [_line(f"{exchange}:{name}", row, daily=interval == "D") for row in reply.body["data"]]
+    stamp = "%Y-%m-%d" if interval == "D" else "%Y-%m-%d,%H:%M:%S"
+    lines = []
+    for row in reply.body["data"]:
+        at = datetime.fromtimestamp(row["timestamp"], IST).strftime(stamp)
+        lines.append(",".join(map(str, (f"{exchange}:{name}", at, *(row[part] for part in _BAR)))))
     return Reply(200, {}, "\n".join(lines) or "\n", "text/plain")
-
-
-def _line(name: str, row: Body, *, daily: bool) -> str:
-    at = datetime.fromtimestamp(row["timestamp"], IST).strftime("%Y-%m-%d" if daily else "%Y-%m-%d,%H:%M:%S")
-    return ",".join(str(value) for value in (name, at, *(row[part] for part in _BAR), row["volume"]))
 
 
 async def intervals(_call: RestCall) -> Reply:

@@ -18,13 +18,12 @@ from aiohttp import web
 from mytrading.core.time import SECOND
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.metrics import get_performance_monitor
-from mytrading.simulator.faults.registry import ORDER_ROUTES
-from mytrading.simulator.faults.settings import FAULT, FAULT_NAME
+from mytrading.simulator.faults.registry import FAULT, FAULT_NAME, ORDER_ROUTES
 from mytrading.simulator.formats import schema
 from mytrading.simulator.formats.schema import Fields, Schema
 from mytrading.simulator.rest import book_routes, control_routes, data_routes, option_routes, order_routes
 from mytrading.simulator.rest.order_routes import DropConnection, held_by_semi_auto
-from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, with_mode
+from mytrading.simulator.rest.request import Refused, Reply, RestCall, error, success, with_mode
 from mytrading.simulator.venue.venue import SimulatedVenue
 
 Handler = Callable[[RestCall], Awaitable[Reply]]
@@ -94,6 +93,18 @@ def _probe(handler: Handler) -> Route:
     return Route(handler, {}, method="GET", key_error=None, drops_unknown=True)
 
 
+def _always(reply: Reply) -> Handler:
+    async def handler(_call: RestCall) -> Reply:
+        return reply
+
+    return handler
+
+
+_WELCOME = success(message="The simulator of MyTrading; its routes are those of /api/v1")
+_QUEUED = success(message="Notification queued")  # as by a server whose bot runs and knows the user
+_NOT_PAIRED = error(409, "WhatsApp is not paired or not connected. Pair the device with OpenAlgo before sending.")
+
+
 _API: dict[str, Route] = {
     "placeorder": _order(order_routes.placeorder, schema.PLACE, _ORDER_LIMIT, mode=False),
     "modifyorder": _order(order_routes.modifyorder, schema.MODIFY, _ORDER_LIMIT),
@@ -148,8 +159,8 @@ _API: dict[str, Route] = {
     "chart GET": Route(
         control_routes.chart, schema.ACCOUNT, method="GET", drops_unknown=True, session_error=_ANSWERS_ON
     ),
-    "telegram/notify": _notice(control_routes.telegram, schema.TELEGRAM),
-    "whatsapp/notify": _notice(control_routes.whatsapp, schema.WHATSAPP),
+    "telegram/notify": _notice(_always(_QUEUED), schema.TELEGRAM),
+    "whatsapp/notify": _notice(_always(_NOT_PAIRED), schema.WHATSAPP),
 }
 _BENCH: dict[str, Route] = {
     "market": Route(control_routes.push, schema.PUSH, 0),
@@ -162,9 +173,9 @@ _BENCH: dict[str, Route] = {
     "state": Route(control_routes.state, schema.ACCOUNT, 0, method="GET"),
 }
 _PROBES: dict[str, Route] = {
-    "": _probe(control_routes.root),
-    "/health": _probe(control_routes.health),
-    "/auth/check-setup": _probe(control_routes.setup),
+    "": _probe(_always(_WELCOME)),
+    "/health": _probe(_always(Reply(200, {"status": "pass"}))),
+    "/auth/check-setup": _probe(_always(success(needs_setup=False))),
     "/api/v1/swagger.json": _probe(control_routes.swagger),
 }
 ROUTES = (

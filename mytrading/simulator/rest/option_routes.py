@@ -131,7 +131,10 @@ def chain_rows(
     seconds_left: int,
     rate: float,
 ) -> list[Body]:
-    """A row per strike, `count` on each side of `atm` (all if None); with a `forward`, greeks at `rate` percent."""
+    """A row per strike, `count` on each side of `atm` (all if None); with a `forward`, greeks at `rate` percent.
+
+    Greeks are 0 without time value.
+    """
     strikes = sorted({quote.instrument.strike for quote in quotes if quote.instrument.kind is InstrumentKind.CE})
     middle = strikes.index(atm)
     first, end = (0, None) if count is None else (max(middle - count, 0), middle + count + 1)
@@ -142,7 +145,9 @@ def chain_rows(
         if strike in rows:
             side = _side(quote, strikes.index(strike) - middle)
             if forward is not None:
-                side |= _chain_greeks(quote, forward, years, rate / 100.0)
+                volatility, greeks = _greeks(quote, forward, years, rate / 100.0)
+                side["implied_volatility"] = round(volatility * 100.0, 2)
+                side |= {name: greeks.get(name, 0.0) for name in ("delta", "gamma", "theta", "vega")}
             rows[strike][quote.instrument.kind.value.lower()] = side
     return list(rows.values())
 
@@ -193,13 +198,6 @@ def _greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) ->
         "vega": round(vega / 100.0, 4),
         "rho": round(rho / 100.0, 6),
     }
-
-
-def _chain_greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) -> Body:
-    """Greeks of one option in the chain: all 0 without time value."""
-    volatility, greeks = _greeks(quote, forward, years, rate)
-    names = ("delta", "gamma", "theta", "vega")
-    return {"implied_volatility": round(volatility * 100.0, 2), **{name: greeks.get(name, 0.0) for name in names}}
 
 
 def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate: float) -> Body:

@@ -114,7 +114,12 @@ class Driver:
             self.step()
             self._steps.add(machine_now() - started)
             self._housekeeping()
-            await asyncio.sleep(self._pause())
+            market, following = self._venue.market, self._venue.index + 1
+            pause = _LONGEST_PAUSE
+            if market is not None and not self._venue.paused and following < len(market.times):
+                wait = self._clock.machine_span(int(market.times[following]) - self._clock.now())
+                pause = min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+            await asyncio.sleep(pause)
 
     def step(self) -> None:
         """Send the ticks that have become due, then do what the venue's clock says."""
@@ -177,13 +182,6 @@ class Driver:
         """It is another market time from now on, unless a full disk keeps it from the others: then at a later step."""
         with suppress(OSError):
             self._clock.append_segment(market_ns, self._clock.speed)
-
-    def _pause(self) -> float:
-        market = self._venue.market
-        if market is None or self._venue.paused or self._venue.index + 1 >= len(market.times):
-            return _LONGEST_PAUSE
-        wait = self._clock.machine_span(int(market.times[self._venue.index + 1]) - self._clock.now())
-        return min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
 
     def _housekeeping(self) -> None:
         now = machine_now()

@@ -14,8 +14,7 @@ import pytest
 from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
-from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, Faults, table
-from mytrading.simulator.faults.settings import from_file, from_option, setting
+from mytrading.simulator.faults.registry import FAULTS, FOR_GOOD, Faults, from_file, from_option, setting, table
 from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.settings.options import BadOption, FaultSetting
 from mytrading.simulator.venue.venue import BrokerSession
