@@ -35,7 +35,7 @@ def options_of(config: RunConfig) -> SimulatorOptions:
     rules = config.simulator
     options = SimulatorOptions(
         api_key=config.venue.api_key,
-        tells_key=False,
+        prints_key=False,
         rest_port=rules.rest_port,
         ws_port=rules.ws_port,
         seed=rules.seed,

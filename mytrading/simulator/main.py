@@ -292,7 +292,7 @@ def _announce(options: SimulatorOptions, rest: str, feed: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
         temporary.replace(options.ready_file)
-    key = f", key {options.api_key}" if options.tells_key else ""
+    key = f", key {options.api_key}" if options.prints_key else ""
     line = text if options.json else f"simulator serves {rest} and {feed}{key}"
     sys.stdout.write(line + "\n")
     sys.stdout.flush()

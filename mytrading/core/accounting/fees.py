@@ -42,7 +42,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Charges(NamedTuple):
-    """Rupees of one fill, by who takes them."""
+    """Rupees of one fill, by charge."""
 
     brokerage: float = 0.0
     stt: float = 0.0
@@ -107,7 +107,7 @@ class FeeSchedule:
     def of(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
-        """Rupees of a fill of signed `units` at a price; an index that stands in for its future costs like one."""
+        """Rupees of a fill of signed `units` at a price; `as_future` charges an index like its future."""
         segment = "future" if as_future else segment_of(instrument, product)
         rates = self.rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _EPOCH + day_number(at_ns))
         turnover = abs(units) * price

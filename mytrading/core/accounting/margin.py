@@ -1,8 +1,7 @@
-"""What legs need in margin, what an account has free, and what working orders have reserved of it.
+"""Margin requirements of legs, free margin of accounts, and allocations of working orders.
 
-Free is cash and collateral as the broker reports it: what is used was taken off by the broker already and is never
-subtracted again. An allocation counts until a report of the broker that began after the order was known there, so that
-nothing is spent twice in between.
+Free is cash and collateral as the broker reports it, which has taken off what is used. An allocation counts until a
+report of the broker that began after the order was known there, so that nothing is spent twice in between.
 """
 
 from __future__ import annotations
@@ -45,19 +44,19 @@ class Requirement(NamedTuple):
 
 
 def by_margin(instrument: Instrument, units: int) -> bool:
-    """True of what is valued by margin: futures, and options sold."""
+    """Whether a position is valued by margin: futures, and options sold."""
     return instrument.kind is InstrumentKind.FUT or (instrument.kind.is_option and units < 0)
 
 
 def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
-    """What legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a spread
-    costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
-    given = [leg for leg in legs if leg.units]
-    gross = sum(alone(leg, tables, day) for leg in given)
-    sold = [leg for leg in given if leg.units < 0 and leg.instrument.kind.is_option]
+    """Rupees that legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a
+    spread costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
+    open_legs = [leg for leg in legs if leg.units]
+    gross = sum(alone(leg, tables, day) for leg in open_legs)
+    sold = [leg for leg in open_legs if leg.units < 0 and leg.instrument.kind.is_option]
     if not sold:
         return Requirement(gross, gross)
-    others = sum(alone(leg, tables, day) for leg in given if leg not in sold)
+    others = sum(alone(leg, tables, day) for leg in open_legs if leg not in sold)
     names = sorted({leg.instrument.underlying for leg in sold})
     paired = sum(_sold([leg for leg in sold if leg.instrument.underlying == name], tables, day) for name in names)
     return Requirement(min(others + paired, gross), gross)
@@ -129,13 +128,13 @@ class MarginShare(msgspec.Struct):
 
     @property
     def open_rupees(self) -> float:
-        """What still counts: units of orders that ended unfilled do not."""
+        """Rupees that still count: without the units of orders that ended unfilled."""
         gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in FREED)
         return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
 
     @property
     def is_known(self) -> bool:
-        """True once the broker knows of all that is not over."""
+        """Whether the broker knows of all its orders that have not ended."""
         all_shown = sum(quantity for quantity, _, _ in self.orders.values()) >= self.units
         return all_shown and all(state not in UNACCEPTED for _, _, state in self.orders.values())
 
@@ -148,7 +147,7 @@ class MarginTracker:
         self._allocated: dict[str, dict[str, MarginShare]] = {}
 
     def refresh(self, funds: Funds) -> None:
-        """A report of the broker: what was known there before it was asked for is in it."""
+        """Take in a report of the broker, and drop the allocations that it must contain."""
         self.funds[funds.account] = funds
         began = funds.began_machine_ns or funds.machine_ns
         mine = self._allocated.get(funds.account, {})
@@ -164,11 +163,11 @@ class MarginTracker:
             self._allocated.setdefault(account, {}).setdefault(name, made)
 
     def release(self, account: str, name: str) -> None:
-        """Give back what an entry has reserved."""
+        """Drop the allocation of an entry."""
         self._allocated.get(account, {}).pop(name, None)
 
     def closed(self, account: str, strategy: str, instrument: str) -> None:
-        """What entries had brought is flat again: what they reserved is free, though no report has shown it."""
+        """Drop allocations of ended entries whose position is flat again, before a report has shown it."""
         mine = self._allocated.get(account, {})
         over = [
             name
@@ -179,7 +178,7 @@ class MarginTracker:
             del mine[name]
 
     def shown(self, order: Order, machine_ns: int) -> None:
-        """An order moved: what it did not fill at its end is released."""
+        """Take in an order's new state; the allocation of what it left unfilled at its end is dropped."""
         name = order.links.parent or order.client_order_id
         found = self._allocated.get(order.account, {}).get(name)
         if found is None:
@@ -195,22 +194,22 @@ class MarginTracker:
         return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 
     def free(self, account: str, collateral_share: float = 1.0) -> float | None:
-        """Rupees of margin that are free; None while the broker has not said."""
+        """Rupees of free margin; None before the first report of the broker."""
         funds = self.funds.get(account)
         if funds is None:
             return None
         return funds.available + funds.collateral * collateral_share - self.allocated(account)
 
     def cash(self, account: str) -> float | None:
-        """Rupees of cash that are free, without collateral: what options are bought from."""
+        """Rupees of free cash, without collateral: options are bought from it."""
         return self.free(account, 0.0)
 
 
 def buffer_after_refusal(buffer: float, rule: BufferRule) -> float:
-    """What is kept free once the broker has refused an order for want of margin."""
+    """The buffer after the broker has refused an order for want of margin."""
     return min(max(buffer, rule.least) + rule.step, rule.most)
 
 
 def buffer_after_quiet_day(buffer: float, rule: BufferRule) -> float:
-    """What is kept free after a day without such a refusal."""
+    """The buffer after a day without such a refusal."""
     return max(min(buffer, rule.most) - rule.step, rule.least)

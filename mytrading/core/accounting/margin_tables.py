@@ -35,7 +35,6 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other: float
 
     def of(self, expires: bool) -> float:
-        """The column that counts."""
         return self.expiry if expires else self.other
 
 
@@ -80,7 +79,7 @@ class ValueShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class BufferRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is kept free beyond a requirement, as fractions of it."""
+    """Margin kept free beyond a requirement, as fractions of it."""
 
     least: float = 0.10
     most: float = 0.20
@@ -88,7 +87,7 @@ class BufferRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Source(StrEnum):
-    """What a share is taken of: cash and collateral (for sellers), or cash alone; `fitting` is by the intent."""
+    """Base of a share: cash and collateral (for sellers), or cash alone; `fitting` is by the intent."""
 
     FITTING = "fitting"
     AVAILABLE = "available"

@@ -1,4 +1,4 @@
-"""Orders that wait for a price for days (GTT): which wait, and which are due.
+"""Orders that wait for a price for days (GTT): the triggers, and those that a price makes due.
 
 A trigger is over before its order is placed, so that no restart places it twice.
 """
@@ -18,7 +18,7 @@ from mytrading.messages.enums import OrderType
 
 
 class TriggerStatus(StrEnum):
-    """Where a trigger stands."""
+    """State of a trigger."""
 
     ACTIVE = "active"
     TRIGGERED = "triggered"
@@ -87,12 +87,12 @@ class TriggerBook:
             del self._waiting[trigger.request.instrument]
 
     def active(self, trigger_id: str) -> Trigger | None:
-        """The trigger of this id, None if there is none that waits."""
+        """The active trigger of this id, None if there is none."""
         found = self._triggers.get(trigger_id)
         return found if found is not None and found.active else None
 
     def instruments(self) -> Iterable[str]:
-        """The instruments some trigger waits on."""
+        """The instruments of active triggers."""
         return self._waiting.keys()
 
     def new_id(self, day: date) -> str:

@@ -174,7 +174,7 @@ def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: Analyz
 
 def _before_its_end(order: BookOrder, body: Body, words: AnalyzerRows) -> Body:
     before = {
-        "order_status": words.word(BrokerStatus.OPEN),
+        "order_status": words.status_word(BrokerStatus.OPEN),
         "filled_quantity": 0,
         "average_price": 0.0,
         "pending_quantity": order.request.quantity,

@@ -153,6 +153,6 @@ def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
         **order_frame(order, "live"),
         "broker": broker.name,
         "price": 0.0 if request.order_type is OrderType.MARKET else request.price,
-        "order_status": broker.word(order.status, partly=order.filled > 0).lower(),
+        "order_status": broker.status_word(order.status, partly=order.filled > 0).lower(),
         "pending_quantity": order.pending if order.live else 0,
     }

@@ -29,7 +29,7 @@ class AnalyzerRows:
 
     newest_first = True
 
-    def word(self, status: BrokerStatus) -> str:
+    def status_word(self, status: BrokerStatus) -> str:
         """The word for a status."""
         return status.value
 
@@ -152,8 +152,8 @@ class LiveRows(AnalyzerRows):
     def __init__(self, broker: BrokerProfile) -> None:
         self._broker = broker
 
-    def word(self, status: BrokerStatus) -> str:
-        return self._broker.word(status, partly=False)
+    def status_word(self, status: BrokerStatus) -> str:
+        return self._broker.status_word(status, partly=False)
 
     def passing(self) -> str:
         return self._broker.passing
@@ -162,7 +162,7 @@ class LiveRows(AnalyzerRows):
         broker = self._broker
         at = order.updated_ns if broker.last_update else order.placed_ns
         row = super().order(order)
-        row["order_status"] = broker.word(order.status, partly=order.filled > 0)
+        row["order_status"] = broker.status_word(order.status, partly=order.filled > 0)
         row["price"] = 0.0 if order.request.order_type is OrderType.MARKET else order.request.price
         row["timestamp"] = format_ist(at, broker.stamp)
         return {name: row[name] for name in _LIVE_ORDER}

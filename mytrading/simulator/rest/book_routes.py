@@ -118,7 +118,7 @@ async def analyzer_toggle(call: RestCall) -> Reply:
 
 
 async def ping(call: RestCall) -> Reply:
-    """Whether the key is good and the session stands."""
+    """Whether the key is good and the session alive."""
     return success(data={"broker": call.venue.broker, "message": "pong"})
 
 

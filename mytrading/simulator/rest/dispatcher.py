@@ -45,8 +45,8 @@ _encode = msgspec.json.Encoder().encode
 class Route(NamedTuple):
     """A handler, its schema, its limit per second (0: none) and whether field errors are a text or an object.
 
-    `key_error` names fields in braces, and is None where any key will do; `session_error` is what is said instead once
-    the broker session is lost, `_ANSWERS_ON` if nothing is. With a text for `validation` field errors stand under
+    `key_error` names fields in braces, and is None where any key will do; `session_error` replaces it once the
+    broker session is lost, `_ANSWERS_ON` if the route goes on. With a text for `validation` field errors stand under
     `errors`; `window` is the seconds the limit counts over. Fields that are not in the schema are refused, with
     `drops_unknown` left out, with `keeps_unknown` taken as they are.
     """
@@ -218,8 +218,8 @@ class Dispatcher:
             venue.connections += 1
         if is_api:
             venue.rates.count(name, route is not None and route.limit == _ORDER_LIMIT, received_ns)
-        if venue.chronicle is not None and name in ORDER_ROUTES:
-            venue.chronicle.call(name, received_ns)
+        if venue.event_log is not None and name in ORDER_ROUTES:
+            venue.event_log.call(name, received_ns)
         try:
             if is_api and venue.faults.take("rate_limited", route=name) is not None:
                 raise Refused(Reply(429, {"message": f"{_ORDER_LIMIT} per 1 second"}))

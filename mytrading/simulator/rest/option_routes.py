@@ -200,9 +200,13 @@ def _greeks(quote: SimulatedQuote, forward: float, years: float, rate: float) ->
     }
 
 
-def greeks_row(quote: SimulatedQuote, forward: float, seconds_left: float, rate: float) -> Body:
+def _greeks_of(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> Body:
     """Greeks of one option; without time value its delta is whole and the rest is 0."""
-    instrument = quote.instrument
+    at = fields["expiry_time"] or _CLOSES.get(instrument.exchange, _EXPIRY_TIME)
+    expires = to_ns(date.fromisoformat(instrument.expiry), at) // SECOND
+    seconds_left = max(expires - venue.clock.now() / SECOND, 0.0)
+    forward = fields.get("forward_price") or _forward(venue, instrument, fields)
+    quote, rate = present(venue, instrument), fields["interest_rate"] or 0.0
     is_call = instrument.kind is InstrumentKind.CE
     years = max(seconds_left / _YEAR_SECONDS, _SHORTEST_YEARS)
     volatility, greeks = _greeks(quote, forward, years, rate / 100.0)
@@ -379,13 +383,6 @@ async def syntheticfuture(call: RestCall) -> Reply:
         atm_strike=atm.strike,
         synthetic_future_price=_implied_forward(venue, atm, underlying.ltp),
     )
-
-
-def _greeks_of(venue: SimulatedVenue, option: Instrument, fields: Fields) -> Body:
-    at = fields["expiry_time"] or _CLOSES.get(option.exchange, _EXPIRY_TIME)
-    left = to_ns(date.fromisoformat(option.expiry), at) // SECOND - venue.clock.now() / SECOND
-    forward = fields.get("forward_price") or _forward(venue, option, fields)
-    return greeks_row(present(venue, option), forward, max(left, 0.0), fields["interest_rate"] or 0.0)
 
 
 def _forward(venue: SimulatedVenue, option: Instrument, fields: Fields) -> float:

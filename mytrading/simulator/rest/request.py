@@ -19,7 +19,7 @@ class Reply(NamedTuple):
 
 
 class Refused(Exception):
-    """A request that ends with this reply, wherever it stands."""
+    """Ends a request with this reply."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status)

@@ -1,4 +1,4 @@
-"""What the simulator can be told at its start."""
+"""Options of the simulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAPITAL_VARIABLE = "PAPER_TRADING_INITIAL_CAPITAL"
 
 @dataclass(frozen=True)
 class FaultSetting:
-    """A fault as someone wants it: `count` actions (0: off, -1: for good), each come true with `probability`."""
+    """A fault to switch on: `count` actions (0: off, -1: for good), each come true with `probability`."""
 
     name: str
     count: int
@@ -48,14 +48,12 @@ def capital_from_environment() -> float:
 class SimulatorOptions:
     """Ports 0 take free ones; `start` is `YYYY-MM-DD HH:MM` Indian time; without `state_dir` nothing is kept.
 
-    With `follow`, the endpoint of a stack's `market` stream, its quotes are the market and its `clock` the time; its
-    master contract, in the state folder `master`, tells what is listed.
-    With `record` the books file also keeps what happened, when (`simulator/venue/event_log.py`).
-    With `every_day` there are neither weekends nor holidays, so that the market's date is the machine's. Pages of the
-    origin `cors` may read answers (`*`: of any).
-    The key is printed on stdout unless `tells_key` says otherwise: that of a stack would stand in its logs.
-    Generated shares fill the market up to `instruments`, if it lists fewer. Speed 0 is lock-step with the daemons
-    whose `status` streams are named by `daemons`; a market at another speed begins when they are ready.
+    With `follow`, the endpoint of a stack's `market` stream, its quotes are the market, its `clock` the time, and its
+    master contract, in the state folder `master`, the listing. `record` keeps the event log in the books file.
+    `every_day` has neither weekends nor holidays. Pages of the origin `cors` may read answers (`*`: of any). The key
+    is printed on stdout if `prints_key`; that of a stack would get into its logs. Generated shares fill the market up
+    to `instruments`. Speed 0 is lock-step with the daemons whose `status` streams are `daemons`; a market at another
+    speed begins when they are ready.
     """
 
     api_key: str
@@ -76,7 +74,7 @@ class SimulatorOptions:
     config_dir: Path = Path("config")
     ready_file: Path | None = None
     json: bool = False
-    tells_key: bool = True
+    prints_key: bool = True
     every_day: bool = False
     cors: str = ""
     faults: tuple[FaultSetting, ...] = ()

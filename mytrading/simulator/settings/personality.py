@@ -42,7 +42,7 @@ class BrokerProfile:
     last_update: bool = False
     protects: bool = False
 
-    def word(self, status: BrokerStatus, *, partly: bool) -> str:
+    def status_word(self, status: BrokerStatus, *, partly: bool) -> str:
         """The order book's word for a status."""
         if partly and self.partly and status is BrokerStatus.OPEN:
             return self.partly
@@ -92,7 +92,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Personality:
-    """A role, and the broker that a live one stands in front of."""
+    """A role, and the broker behind a live one."""
 
     role: Role = Role.PAPER
     broker: BrokerProfile | None = None

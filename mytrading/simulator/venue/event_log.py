@@ -1,8 +1,7 @@
-"""The record of what happened at the simulator, when: order calls, faults, orders, positions, each start.
+"""The event log of the simulator by machine time: order calls, faults, orders, positions, each start.
 
-Kept in the books file, if asked for, and read by `mytrading chaos` after the end. The books say what is; only this says
-in which order it came about, by machine time. A change of the books and its record commit together, so that a kill
-leaves both or neither.
+Kept in the books file if wanted, and read by `mytrading chaos` after the end. A change of the books and its events
+commit together, so that a kill leaves both or neither.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ _KINDS: dict[str, Any] = {
 
 
 class LoggedEvent(NamedTuple):
-    """Something that happened: `body` is a pid, the name of a route or of a fault, an order or a position."""
+    """One event: `body` is a pid, the name of a route or of a fault, an order or a position."""
 
     machine_ns: int
     kind: str
     body: Any
 
 
-class Chronicle:
-    """Appends to the record, on the connection of the books."""
+class EventLog:
+    """Appends to the event log, on the connection of the books."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -60,7 +59,7 @@ class Chronicle:
         self._add(machine_now(), FAULT, name)
 
     def changed(self, changes: ExchangeChanges) -> None:
-        """The books change, in the transaction of the change."""
+        """The books changed; called in the transaction of the change."""
         now = machine_now()
         for order in changes.orders:
             self._add(now, ORDER, order)
@@ -74,7 +73,7 @@ class Chronicle:
 
 
 def read_events(path: Path) -> Iterator[LoggedEvent]:
-    """The record in a books file, oldest first; nothing if none was kept. `sqlite3.Error` if it cannot be read."""
+    """The events in a books file, oldest first; none if none were kept. Raises `sqlite3.Error`."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:

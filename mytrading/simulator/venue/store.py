@@ -25,7 +25,7 @@ from mytrading.core.exchange import (
     Holding,
     Trigger,
 )
-from mytrading.simulator.venue.event_log import Chronicle
+from mytrading.simulator.venue.event_log import EventLog
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS account (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
@@ -71,7 +71,7 @@ class BookStore:
         except sqlite3.DatabaseError as error:
             raise BadBooks(f"{path}: expected the simulator's books, found: {error}; move the file aside") from error
         self._reserve = LogReserve(path, RESERVE_BYTES) if path is not None else None
-        self.chronicle = Chronicle(self._db) if record else None
+        self.event_log = EventLog(self._db) if record else None
 
     def load(self, capital: float) -> BooksSnapshot:
         """The books as last saved, or new ones with `capital` rupees; orders and trades of the books' day only."""
@@ -102,8 +102,8 @@ class BookStore:
             for holding in changes.holdings:
                 self._put("holdings(id, body)", holding.instrument, _encode(holding))
             self._put("account(id, body)", 1, _encode(changes.account))
-            if self.chronicle is not None:
-                self.chronicle.changed(changes)
+            if self.event_log is not None:
+                self.event_log.changed(changes)
         except BaseException:
             db.execute("ROLLBACK")
             raise

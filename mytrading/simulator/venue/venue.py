@@ -190,9 +190,9 @@ class SimulatedVenue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
-        self.chronicle = store.chronicle
-        if self.chronicle is not None:
-            self.faults.on_act = self.chronicle.fault
+        self.event_log = store.event_log
+        if self.event_log is not None:
+            self.faults.on_act = self.event_log.fault
         self.triggers = TriggerBook(store.triggers())
         self.exchange = Exchange(
             world.calendar, world.facts, self.instrument, store.load(capital), self._part_of, personality.rules
@@ -210,7 +210,7 @@ class SimulatedVenue:
 
     @property
     def _behind(self) -> BrokerProfile:
-        """The broker whose shapes a live answer has: for who only plays an analyzer, the one that adds nothing."""
+        """The broker whose shapes a live answer has; of an analyzer, the one that adds nothing."""
         return self.personality.broker or BROKERS[PLAIN]
 
     @property

@@ -133,7 +133,8 @@ class Client:
         queue = self._queue
         if counted:
             self.on_put()
-        if len(frame) <= self._never_waits and self._is_free() and self._sent(frame):
+        idle = len(frame) <= self._never_waits and not (queue or self._writes or self._hopeless)
+        if idle and self._transport is not None and not self._transport.get_write_buffer_size() and self._sent(frame):
             return
         queue.append((key, frame))
         if len(queue) > CONFLATE_ABOVE and key is not None:
@@ -141,11 +142,6 @@ class Client:
         if len(queue) > HOPELESS_ABOVE:
             self._hopeless = True
         self._wake.set()
-
-    def _is_free(self) -> bool:
-        """Whether nothing waits here or in the transport, so that a frame of usual size can leave at once."""
-        idle = not (self._queue or self._writes or self._hopeless)
-        return idle and self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _sent(self, frame: bytes) -> bool:
         """Write a frame that the transport has room for without the writer; false if the writer has to send it."""

@@ -20,8 +20,8 @@ SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
 @pytest.mark.parametrize("name", BROKERS)
 def test_adapter_reads_every_word_of_a_broker(name: str) -> None:
     broker = BROKERS[name]
-    assert [status_of(broker.word(status, partly=False)) for status in SHOWN] == SHOWN
-    assert status_of(broker.word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
+    assert [status_of(broker.status_word(status, partly=False)) for status in SHOWN] == SHOWN
+    assert status_of(broker.status_word(BrokerStatus.OPEN, partly=True)) is BrokerStatus.OPEN
     assert not is_unknown_status(broker.passing)
     assert not status_of(broker.passing).ended
 

@@ -28,8 +28,8 @@ def test_record_survives_a_second_start_and_keeps_the_order(tmp_path: Path) -> N
     path = tmp_path / "books.sqlite"
     for _ in range(2):
         store = BookStore(path, record=True)
-        assert store.chronicle is not None
-        store.chronicle.call("placeorder", 7)
+        assert store.event_log is not None
+        store.event_log.call("placeorder", 7)
         gone = (("NSE:SBIN", Product.MIS),)
         store.save(ExchangeChanges(orders=(PLACED,), gone=gone, account=Account(capital=1.0)))
         store.close()
@@ -53,8 +53,8 @@ def test_change_that_does_not_commit_leaves_no_record(tmp_path: Path) -> None:
 def test_each_action_of_a_fault_is_one_event(tmp_path: Path) -> None:
     path = tmp_path / "books.sqlite"
     store, faults = BookStore(path, record=True), Faults()
-    assert store.chronicle is not None
-    faults.on_act = store.chronicle.fault
+    assert store.event_log is not None
+    faults.on_act = store.event_log.fault
     faults.set(FaultSetting("semi_auto", 2, {**FAULTS["semi_auto"].defaults, "side": "BUY"}))
     taken = [faults.take("semi_auto", side=side, instrument="NSE:SBIN") for side in ("SELL", "BUY", "BUY", "BUY")]
     assert [switch is not None for switch in taken] == [False, True, True, False]
