@@ -62,7 +62,7 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignalRule:
-    """Inherit from it and write `deny`. One object judges the signals of all strategies, for the life of the engine."""
+    """Inherit from it and write `deny`. One object judges the signals of all strategies, while the engine runs."""
 
     name: ClassVar[str] = ""
     """What ENABLED_RULES calls it; the class's name without one. Case and underscores do not count."""

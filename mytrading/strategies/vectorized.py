@@ -39,11 +39,8 @@ class WholeBars:
     def indicator(self, name: str, **parameters: float) -> FloatArray:
         """A built-in indicator over all bars, NaN where it has no value yet; equal ones are computed once."""
         key = (name, *sorted(parameters.items()))
-        if key not in self._known:
-            self._known[key] = self._computed(name, parameters)
-        return self._known[key]
-
-    def _computed(self, name: str, parameters: dict[str, float]) -> FloatArray:
+        if key in self._known:
+            return self._known[key]
         try:
             found = BUILT_IN[name]
         except KeyError:
@@ -57,6 +54,7 @@ class WholeBars:
         columns = (days if column == "day" else getattr(self, column) for column in found.inputs)
         values = found.kernel(*columns, **{**found.parameters, **parameters})
         values.setflags(write=False)
+        self._known[key] = values
         return values
 
     def signals(self, long: Mask | None = None, short: Mask | None = None, out: Mask | None = None) -> VectorSignals:

@@ -81,7 +81,7 @@ def load_rules(names: Iterable[str], classes: Iterable[type[SignalRule]], faults
 
 
 class UserRules:
-    """All enabled rules, asked about each signal that would enter something. A repeated veto is reported once a minute.
+    """All enabled rules, applied to each signal that would enter something. A repeated veto is reported once a minute.
 
     `faults` are the newest messages of rules that raised or were not loaded, of this run.
     """

@@ -257,23 +257,19 @@ class StrategyHost:
         drafts: list[StrategySignal] = []
         for result in results:
             try:
-                action = self._check(result, method)
+                if not isinstance(result, StrategySignal):
+                    expected = "expected what self.create_signal(...) returns, or None"
+                    raise StrategyError(f"{method} returned {result!r}: {expected}")
+                action = check_action(result.action)
+                check_confidence(result.confidence)
+                if result.instrument not in self.workspace.instruments:
+                    raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
             except StrategyError as error:
                 self.fault = Fault(str(error), self._place_of(method))
                 return []
             if action != "HOLD":
                 drafts.append(result)
         return drafts
-
-    def _check(self, result: Any, method: str) -> str:
-        """The action in capitals; `StrategyError` if the result is no signal."""
-        if not isinstance(result, StrategySignal):
-            raise StrategyError(f"{method} returned {result!r}: expected what self.create_signal(...) returns, or None")
-        action = check_action(result.action)
-        check_confidence(result.confidence)
-        if result.instrument not in self.workspace.instruments:
-            raise StrategyError(f"{method} returned a signal for {result.instrument}, which is not watched")
-        return action
 
     # memory
 

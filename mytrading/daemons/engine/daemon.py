@@ -209,7 +209,7 @@ class StrategyEngine(MachineDaemon):
         return not self._universe.any or all(self._intake.reader.last_end(name) for name in self._watched)
 
     def _open(self) -> None:
-        """Walk the strategies through the stored history; bars still in time are given as live ones."""
+        """Walk the strategies through the stored history; bars still in time run as live ones."""
         self.engine.book = self._instruments.book()
         self.engine.speed = self.clock.speed
         frames = {frame for item in self.engine.hosts if item.fault is None for frame in item.run.timeframes}
@@ -235,7 +235,7 @@ class StrategyEngine(MachineDaemon):
         return max((item.history_days for item in self.engine.hosts), default=1)
 
     def _history_grew(self) -> bool:
-        """True if a strategy still lacks history and the store now has older bars than it was given."""
+        """True if a strategy still lacks history and the store now has older bars than it has seen."""
         cold = {symbol for item in self.engine.hosts if not item.is_warm for symbol in item.run.symbols}
         return self._intake.has_older(cold)
 
@@ -290,7 +290,7 @@ class StrategyEngine(MachineDaemon):
         self._alerted = active
 
     def _send_wants(self) -> None:
-        """Tell the feed whose quotes are needed, and follow them."""
+        """Request the quotes that are needed from the feed, and follow them."""
         if self._instruments.changed():
             self.engine.book = self._instruments.book()
         self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))

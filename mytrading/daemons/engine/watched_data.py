@@ -32,9 +32,9 @@ class BarIntake:
         self._alive = alive
         self._aggregator = Aggregator(calendar, ())
         self._seen: dict[str, int] = {}
-        """End of the newest minute given, by instrument."""
+        """End of the newest minute passed on, by instrument."""
         self._first: dict[str, int] = {}
-        """Start of the oldest minute given, 0 if the store may have older ones that are not needed."""
+        """Start of the oldest minute passed on, 0 if the store may have older ones that are not needed."""
         self._holes: set[str] = set()
 
     def history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
@@ -53,7 +53,7 @@ class BarIntake:
         return sorted(bars, key=lambda bar: (bar.end_ns, bar.start_ns))
 
     def has_older(self, instruments: Iterable[str]) -> bool:
-        """True if the store now has bars before the first that was given of one of these."""
+        """True if the store now has bars before the first that was passed on of one of these."""
         return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
 
     def live(self, minute: Bar) -> Iterator[Bar]:
@@ -87,7 +87,7 @@ class BarIntake:
         yield minute
 
     def filled_holes(self, gaps: BarGaps) -> set[str]:
-        """Instruments whose reported holes history has filled: what was given across them counts for nothing."""
+        """Instruments whose reported holes history has filled: what was computed across them counts for nothing."""
         filled = self._holes.difference(gaps.holes, gaps.behind)
         self._holes = self._holes.union(gaps.holes) - filled
         return filled

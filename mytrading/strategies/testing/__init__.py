@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
 from mytrading.core.instruments.book import InstrumentBook
+from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import MINUTE
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -29,7 +30,7 @@ from mytrading.strategies.base_strategy import BaseStrategy, strategy_name
 from mytrading.strategies.errors import StrategyError
 
 OPEN_NS = 1_767_584_700_000_000_000
-"""2026-01-05 09:15 in India, where the first bar starts unless told otherwise."""
+"""2026-01-05 09:15 in India, where the first bar starts by default."""
 _UNITS = {"m": 1, "h": 60, "d": 1440}
 
 
@@ -115,8 +116,7 @@ class StrategyTester:
     @property
     def memory(self) -> dict[str, Any]:
         """What the strategy would find after a restart."""
-        (host,) = self._machine.hosts
-        return host.strategy.memory
+        return self._machine.hosts[0].strategy.memory
 
     def hold(self, quantity: int, symbol: str = "", price: float = 100.0) -> None:
         """Give the strategy a position, as if orders of its had been filled; 0 closes it."""
@@ -134,11 +134,11 @@ class StrategyTester:
 
     def value(self, indicator: str, back: int = 0, symbol: str = "") -> float:
         """The value of one of the strategy's indicators at the newest bar, or `back` bars before."""
-        (host,) = self._machine.hosts
-        return host.strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
+        strategy = self._machine.hosts[0].strategy
+        return strategy.get_indicator_value(indicator, back, symbol or self._run.symbols[0])
 
-    def _bar(self, given: float | Sequence[float], symbol: str) -> Bar:
-        values = [float(value) for value in given] if isinstance(given, Sequence) else [float(given)] * 4
+    def _bar(self, prices: float | Sequence[float], symbol: str) -> Bar:
+        values = [float(value) for value in prices] if isinstance(prices, Sequence) else [float(prices)] * 4
         if len(values) not in (4, 5):
             raise ValueError(
                 f"expected a close, or (open, high, low, close) with or without volume; found {len(values)} numbers"
@@ -207,11 +207,10 @@ class StrategyTester:
 
 
 def _book(symbols: Iterable[str], contracts: Iterable[Instrument]) -> InstrumentBook:
-    """The watched instruments as shares of their exchange, but for those that are given."""
-    given = {item.id: item for item in contracts}
-    shares = {
-        name: Instrument(id=name, exchange=name.partition(":")[0], symbol=name.partition(":")[2],
-                         kind=InstrumentKind.EQ, underlying=name.partition(":")[2])
-        for name in symbols
-    }  # fmt: skip
-    return InstrumentBook({**shares, **given}.values())
+    """The contracts, and the other watched instruments as shares of their exchange."""
+    listed = {item.id: item for item in contracts}
+    for name in symbols:
+        exchange, symbol = split_id(name)
+        share = Instrument(id=name, exchange=exchange, symbol=symbol, kind=InstrumentKind.EQ, underlying=symbol)
+        listed.setdefault(name, share)
+    return InstrumentBook(listed.values())
