@@ -81,7 +81,7 @@ class BaseStrategy:
         """Called when a fill moved the strategy's position."""
 
     def on_trade(self, trade: TradeClosed) -> None:
-        """Called when a round trip of the strategy ended."""
+        """Called when a trade of the strategy (flat to flat) ended."""
 
     # What an author uses.
 

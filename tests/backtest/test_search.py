@@ -379,11 +379,11 @@ def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
 def test_folds_judge_every_later_day_once_and_never_on_days_of_the_choice() -> None:
     days = np.array([1, 2, 3, 6, 7, 8, 9, 10, 13])
     rolling, anchored = walk_forward.folds(days, 4, 2, anchored=False), walk_forward.folds(days, 4, 2, anchored=True)
-    assert [(fold.first, fold.chosen, fold.end) for fold in rolling] == [(1, 7, 9), (3, 9, 13), (7, 13, 14)]
+    assert [(fold.first, fold.split, fold.end) for fold in rolling] == [(1, 7, 9), (3, 9, 13), (7, 13, 14)]
     assert [fold.first for fold in anchored] == [1, 1, 1]
-    judged = [int(day) for fold in rolling for day in days if fold.chosen <= day < fold.end]
+    judged = [int(day) for fold in rolling for day in days if fold.split <= day < fold.end]
     assert judged == [7, 8, 9, 10, 13]
-    assert [fold.judged_days for fold in rolling] == [2, 2, 1]
+    assert [fold.out_of_sample_days for fold in rolling] == [2, 2, 1]
     with pytest.raises(walk_forward.WalkError, match="found 9 days"):
         walk_forward.folds(days, 9, 1, anchored=False)
 

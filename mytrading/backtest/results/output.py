@@ -85,7 +85,7 @@ def daily_returns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def metrics(result: RunResult) -> dict[str, float]:
-    """Ratios of daily returns, figures of the round trips, and the share of bars with a position."""
+    """Ratios of daily returns, figures of the trades, and the share of bars with a position."""
     net = np.array([trade.net for trade in result.ledger.trades])
     exposure = result.curve.exposure
     return {

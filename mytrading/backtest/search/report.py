@@ -112,9 +112,9 @@ def write_walk(
     metrics = [output.row(name, value) for name, value in walk_forward.summary(steps).items()]
     ratio = _number(walk_forward.efficiency(steps))
     sections = [
-        PageSection("Equity of the judged days", [embed(_equity(steps))]),
+        PageSection("Out-of-sample equity", [embed(_equity(steps))]),
         PageSection("Folds", [folds_table(steps, objective)]),
-        PageSection("Metrics", [PageTable(("Metric of the judged days", "Value", "Of"), metrics, words=(2,))]),
+        PageSection("Metrics", [PageTable(("Out-of-sample metric", "Value", "Of"), metrics, words=(2,))]),
     ]
     notes = [*notes, f"walk-forward efficiency {ratio}: return after the choice over that before it"]
     write_page(render(Page(title=title, notes=notes, sections=sections)), path)
@@ -126,8 +126,8 @@ def _equity(steps: Sequence[walk_forward.WalkForwardStep]) -> go.Figure:
     at = 0
     for step in steps:
         figure.add_vline(x=at, line={"color": PALE, "width": 1})
-        at += step.fold.judged_days
-    figure.update_xaxes(title="judged days")
+        at += step.fold.out_of_sample_days
+    figure.update_xaxes(title="out-of-sample days")
     return figure
 
 
@@ -139,9 +139,9 @@ def folds_table(steps: Sequence[walk_forward.WalkForwardStep], objective: str) -
         chosen = ", ".join(f"{key}={value}" for key, value in best.parameters.items()) if best else step.problem
         after = float(np.prod(1.0 + np.array(step.returns)) - 1.0)
         rows.append([
-            f"{iso_day_of(fold.first)} – {iso_day_of(fold.chosen - 1)}",
-            f"{iso_day_of(fold.chosen)} – {iso_day_of(fold.end - 1)}", chosen,
+            f"{iso_day_of(fold.first)} – {iso_day_of(fold.split - 1)}",
+            f"{iso_day_of(fold.split)} – {iso_day_of(fold.end - 1)}", chosen,
             _number(best.objective) if best else "–", f"{after:.2%}", f"{step.net:,.2f}",
         ])  # fmt: skip
-    head = ("Chosen on", "Judged on", "Parameters", f"{objective} then", "Return after", "Net ₹ after")
+    head = ("In-sample", "Out-of-sample", "Parameters", f"{objective} in-sample", "Return after", "Net ₹ after")
     return PageTable(head, rows, words=(1, 2))

@@ -1,7 +1,7 @@
-"""Walk-forward: parameters are chosen on one stretch of days and judged on the days that follow, again and again.
+"""Walk-forward: parameters are chosen on in-sample days and judged on the out-of-sample days that follow, repeatedly.
 
-The chosen parameters run over both stretches, so that indicators are warm and what is held is held; only the days after
-the choice are counted. No day is judged with parameters that it helped to choose.
+The chosen parameters run over both, so that indicators are warm and positions are there; only the out-of-sample days
+count. No day is judged with parameters that it helped to choose.
 """
 
 from __future__ import annotations
@@ -21,28 +21,27 @@ from mytrading.core.time import DAY, IST_OFFSET
 
 
 class WalkError(ValueError):
-    """Days that cannot be walked; the message says how many there are."""
+    """Too few days to walk forward; the message says how many there are."""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Days (since 1970, India) from `first` to before `chosen` are for choosing, from there to before `end` judged."""
+    """Days (since 1970, India): in-sample from `first` to before `split`, out-of-sample from there to before `end`."""
 
     first: int
-    chosen: int
+    split: int
     end: int
-    chosen_days: int
-    judged_days: int
+    out_of_sample_days: int
 
 
 @dataclass(frozen=True)
 class WalkForwardStep:
-    """One fold walked: what was chosen, what it showed then, and what it came to afterwards."""
+    """One fold: the parameters chosen in-sample, with their trial, and their out-of-sample result."""
 
     fold: Fold
     best: Trial | None
     returns: tuple[float, ...]
-    """By day, of the judged days."""
+    """By day, out-of-sample."""
     net: float = 0.0
     problem: str = ""
 
@@ -64,7 +63,7 @@ def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> lis
         split, stop = begin + train, min(begin + train + test, len(days))
         first = 0 if anchored else begin
         after = int(days[stop]) if stop < len(days) else int(days[-1]) + 1
-        found.append(Fold(int(days[first]), int(days[split]), after, split - first, stop - split))
+        found.append(Fold(int(days[first]), int(days[split]), after, stop - split))
     return found
 
 
@@ -75,7 +74,7 @@ def part(spec: Spec, first: int, end: int) -> Spec:
 
 
 def efficiency(steps: Sequence[WalkForwardStep]) -> float:
-    """The mean return after the choice over that before it, of all folds; above 0.5 is usually called robust."""
+    """The mean out-of-sample return over the in-sample one, of all folds; above 0.5 is usually called robust."""
     walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
     before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
     after = [float(np.mean(step.returns)) for step in walked]
@@ -85,10 +84,10 @@ def efficiency(steps: Sequence[WalkForwardStep]) -> float:
 
 
 def stitched(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
-    """The returns of all judged days in order; a fold without a choice stays out of the market."""
-    return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.judged_days)])
+    """The returns of all out-of-sample days in order; a fold without a choice stays out of the market."""
+    return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.out_of_sample_days)])
 
 
 def summary(steps: Sequence[WalkForwardStep]) -> dict[str, float]:
-    """The metrics of the judged days together."""
+    """The metrics of all out-of-sample days together."""
     return performance.of_returns(stitched(steps))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import multiprocessing
 import os
 import pickle
@@ -43,13 +42,6 @@ class Payload:
     file: str
     source: str
     strategy: str
-
-    @property
-    def digest(self) -> str:
-        """Names what is run: data, settings and the strategy's text."""
-        sha = hashlib.sha256(self.spec)
-        sha.update(self.source.encode())
-        return sha.hexdigest()[:16]
 
     def open(self) -> Spec:
         """The spec, with the class loaded from the file if it is here as it was sent, else from a copy."""

@@ -140,7 +140,7 @@ def _denials(result: RunResult) -> Iterator[str]:
         example = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
         yield f"{code:<30}{count:,}{example}"
     if not result.ledger.trades and not result.ledger.counts:
-        yield "no round trip: the strategy wanted none, and nothing was denied"
+        yield "no trade: the strategy wanted none, and nothing was denied"
 
 
 # check

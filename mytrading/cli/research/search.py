@@ -49,7 +49,7 @@ class SearchOptions(RunOptions):
     on: Annotated[
         str, Option("--on", metavar="ADDRESS", help="A Dask scheduler, tcp://HOST:8786; or local-cluster.")
     ] = ""
-    min_trades: Annotated[int, Option("--min-trades", min=0, help="Fewer round trips give no figure.")] = 1
+    min_trades: Annotated[int, Option("--min-trades", min=0, help="Fewer trades give no figure.")] = 1
     seed: Annotated[int, Option(help="Of the sampler.")] = 1
     report: Annotated[Path | None, Option(help="Folder for report.html and trials.jsonl; default: runs/…")] = None
 
@@ -289,7 +289,7 @@ def _walk(
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
                 update(completed=before * plan.wanted + ran, note=f"fold {before + 1} of {len(stretches)}")
 
-            payload = packed(part(found.spec, fold.first, fold.chosen), source_file(project_home(), settings.name))
+            payload = packed(part(found.spec, fold.first, fold.split), source_file(project_home(), settings.name))
             with settings.crew(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
             if best := ranked(trials, plan.objective):
@@ -309,7 +309,7 @@ def _judged(found: Prepared, fold: Fold, best: Trial) -> WalkForwardStep:
     spec = part(found.spec, fold.first, fold.end)
     result = run(spec.with_parameters(best.parameters))
     days, equity = result.curve.daily()
-    after = days >= fold.chosen
+    after = days >= fold.split
     returns = daily_returns(result)[after]
     begin = float(equity[~after][-1]) if (~after).any() else spec.capital
     net = float(equity[-1]) - begin if len(equity) else 0.0
@@ -340,7 +340,7 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     say_notes(found.notes)
     for step in steps:
         if step.problem:
-            say(f"{iso_day_of(step.fold.chosen)}: nothing judged from here: {step.problem}")
+            say(f"{iso_day_of(step.fold.split)}: nothing judged from here: {step.problem}")
     for row in rows:
         row["parameters"] = ", ".join(f"{key}={value}" for key, value in row["parameters"].items())
         row["return"] = f"{row['return']:.2%}"
@@ -356,8 +356,8 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
 def _row(step: WalkForwardStep) -> dict[str, Any]:
     fold, best = step.fold, step.best
     return {
-        "chosen_from": iso_day_of(fold.first), "chosen_to": iso_day_of(fold.chosen - 1),
-        "judged_from": iso_day_of(fold.chosen), "judged_to": iso_day_of(fold.end - 1), "days": fold.judged_days,
+        "chosen_from": iso_day_of(fold.first), "chosen_to": iso_day_of(fold.split - 1),
+        "judged_from": iso_day_of(fold.split), "judged_to": iso_day_of(fold.end - 1), "days": fold.out_of_sample_days,
         "parameters": best.parameters if best is not None else {}, "objective": best.objective if best else None,
         "return": round(math.prod(1.0 + value for value in step.returns) - 1.0, 8), "net": step.net,
         "problem": step.problem,
