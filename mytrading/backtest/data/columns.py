@@ -73,12 +73,11 @@ class Columns:
             )
             begin, size = after, BARS_AT_ONCE
 
-    def bar(self, index: int, end_ns: int = 0) -> Bar:
-        """One bar as a message, complete at `end_ns`, by default at its own end."""
+    def bar(self, index: int, end_ns: int) -> Bar:
+        """One bar as a message, complete at `end_ns`."""
         opens, high, low, close, volume = self.table[:, index].tolist()
-        start = int(self.start_ns[index])
-        end_ns = end_ns or start + self.span_ns
-        return Bar(self.instrument, self.timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
+        start, name, timeframe = int(self.start_ns[index]), self.instrument, self.timeframe
+        return Bar(name, timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
 
     def between(self, first_ns: int, last_ns: int) -> Columns:
         """The bars that start at or after `first_ns` and before `last_ns`."""

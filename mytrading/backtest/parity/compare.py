@@ -185,7 +185,7 @@ def _bars_of(columns: Columns, day: str) -> list[Bar]:
         raise NothingThere(f"--data: expected one-minute bars of {columns.instrument}, found {part.timeframe} bars")
     if not len(part):
         raise NothingThere(f"--data: expected bars of {columns.instrument} on {day}, found none; name another file")
-    return [part.bar(row) for row in range(len(part))]
+    return [bar for _, bars in part.bars() for bar in bars]
 
 
 def _stored(config: RunConfig, watched: Sequence[str], until: int, since: int = 0, limit: int = 0) -> list[Bar]:

@@ -137,5 +137,6 @@ def test_longer_bars_are_anchored_to_the_open_and_know_their_last_row() -> None:
 
 def test_bars_as_messages_become_the_same_columns() -> None:
     columns = bars([(100, 101, 99, 100.5, 10), (100.5, 102, 100, 101, 20)])
-    again = from_bars([columns.bar(0), columns.bar(1)], columns.instrument, "test")
+    made = [columns.bar(row, int(columns.start_ns[row]) + columns.span_ns) for row in (0, 1)]
+    again = from_bars(made, columns.instrument, "test")
     assert again.table.tolist() == columns.table.tolist()

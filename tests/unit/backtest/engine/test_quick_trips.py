@@ -240,5 +240,7 @@ def test_bars_of_columns_are_the_same_one_by_one_and_in_chunks() -> None:
         parts = [(list(rows), list(made)) for rows, made in columns.bars(first, last)]
         rows = [row for some, _ in parts for row in some]
         assert rows == list(range(first, len(columns) if last is None else last))
-        assert [bar for _, made in parts for bar in made] == [columns.bar(row) for row in rows]
+        assert [bar for _, made in parts for bar in made] == [
+            columns.bar(row, int(columns.start_ns[row]) + columns.span_ns) for row in rows
+        ]
         assert all(some[-1] // BARS_AT_ONCE == some[0] // BARS_AT_ONCE for some, _ in parts)
