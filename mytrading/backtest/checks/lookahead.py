@@ -146,7 +146,7 @@ def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any
 
 
 def cuts_of(values: FloatArray) -> list[int]:
-    """Where to cut: spread, and where the values have begun."""
+    """How many values to keep: seven counts, spread over the last four fifths."""
     count = len(values)
     return sorted({int(k) for k in np.linspace(max(2, count // 5), count - 1, 7)})
 

@@ -31,7 +31,11 @@ def page(found: Examined, notes: Sequence[str]) -> Page:
         PageSection("Findings", [finding_table if findings else "None."]),
     ]
     if found.whole.took_ns:
-        sections.append(PageSection("Microseconds of a call", [embed(speed_figure(found.whole.took_ns))]))
+        micros = np.array(found.whole.took_ns) / 1000
+        counts, edges = np.histogram(np.minimum(micros, np.percentile(micros, 99.5)), bins=60)
+        figure = go.Figure(layout={"height": 300, "xaxis": {"title": "µs"}, "yaxis": {"type": "log"}})
+        figure.add_bar(x=edges[:-1].round(3).tolist(), y=counts.tolist(), name="calls", marker={"color": BLUE})
+        sections.append(PageSection("Microseconds of a call", [embed(figure)]))
     if (entries := found.entries) is not None:
         note = (
             f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p:.1%} of {len(entries.drawn)} "
@@ -56,12 +60,3 @@ def page(found: Examined, notes: Sequence[str]) -> Page:
         notes=notes,
         sections=sections,
     )
-
-
-def speed_figure(took_ns: Sequence[int]) -> go.Figure:
-    """How long calls took."""
-    micros = np.minimum(np.array(took_ns) / 1000, np.percentile(took_ns, 99.5) / 1000)
-    counts, edges = np.histogram(micros, bins=60)
-    figure = go.Figure(layout={"height": 300, "xaxis": {"title": "µs"}, "yaxis": {"type": "log"}})
-    figure.add_bar(x=edges[:-1].round(3).tolist(), y=counts.tolist(), name="calls", marker={"color": BLUE})
-    return figure

@@ -25,7 +25,7 @@ from mytrading.backtest.checks.observer import (
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.strategy_host import WARM_FACTOR
-from mytrading.core.time import DAY, IST_OFFSET, day_number
+from mytrading.core.time import DAY, IST_OFFSET
 
 NAME = "recursion"
 ASKS = "does it decide the same when history begins later?"
@@ -67,7 +67,7 @@ def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
 def _starts(spec: Spec) -> list[int]:
     """First bars of two days, about a quarter and a half into the data."""
     start = spec.data[0].start_ns
-    days = np.array([day_number(int(ns)) for ns in start]) if len(start) < 5000 else (start + IST_OFFSET) // DAY
+    days = (start + IST_OFFSET) // DAY
     firsts = np.flatnonzero(np.concatenate(([True], days[1:] != days[:-1])))
     if len(firsts) < 3:
         return []

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, time
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.indicators import FloatArray
-from mytrading.core.time import DAY, MINUTE
+from mytrading.core.time import DAY, MINUTE, to_ns
 from mytrading.messages.market import Bar
 
 SPANS = {f"{minutes}m": minutes * MINUTE for minutes in (1, 3, 5, 10, 15, 30)} | {"1h": 60 * MINUTE, "1d": DAY}
@@ -83,6 +84,11 @@ class Columns:
         """The bars that start at or after `first_ns` and before `last_ns`."""
         low, high = np.searchsorted(self.start_ns, [first_ns, last_ns])
         return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
+
+    def on(self, day: date) -> Columns:
+        """The bars that start on a day in India."""
+        begin = to_ns(day, time.min)
+        return self.between(begin, begin + DAY)
 
 
 def checked(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, time
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.contract_specs import ContractFacts, Underlying, dated
 from mytrading.core.instruments.symbology import future_symbol, instrument_id, option_symbol, parse_symbol
 from mytrading.core.options.surface import Pair, Smile, smile_of
-from mytrading.core.time import DAY, IST_OFFSET, MINUTE, to_ns
+from mytrading.core.time import DAY, IST_OFFSET, MINUTE
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 _YEAR = 365 * DAY
@@ -187,15 +187,9 @@ def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
             rows, facts = file.of(name), run.facts.underlyings.get(name)
             contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
             spot = next((row.spot for row in rows if row.spot), 0.0)
-            day = columns.between(*_span(file.day))
+            day = columns.on(file.day)
             smiles = smiles_of(file, name, run, spot or (float(day.close[-1]) if len(day) else 0.0))
             yield ListedDay(file.day, name, contracts, smiles, spot)
-
-
-def _span(day: date) -> tuple[int, int]:
-    """Midnight to midnight in India, market ns."""
-    begin = to_ns(day, time.min)
-    return begin, begin + DAY
 
 
 def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None) -> Instrument:
@@ -251,6 +245,6 @@ def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
         if row.underlying in known and row.contracts > 0 and min(row.open, row.high, row.low, row.close) > 0:
             contract = contract_of(row, file.exchange, file.day, run.facts.underlyings.get(row.underlying))
             table = np.array([[row.open], [row.high], [row.low], [row.close], [row.contracts * contract.lot_size]])
-            if len(day := known[row.underlying].between(*_span(file.day))):
+            if len(day := known[row.underlying].on(file.day)):
                 found[contract.id] = (day.start_ns[:1], table.astype(np.float64))
     return found

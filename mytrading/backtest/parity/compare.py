@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -164,8 +165,8 @@ def _seen(
     notes: list[str],
 ) -> tuple[list[MarketMoment], str]:  # fmt: skip
     """The moments that the stack saw, and what they are made of."""
-    begin, end = _span(day)
-    bars = _stored(config, watched, since=begin, until=end)
+    begin = day_number_of(day) * DAY - IST_OFFSET
+    bars = _stored(config, watched, since=begin, until=begin + DAY)
     if any(frame.quote is not None for frame in frames):
         later = [bar for bar in bars if bar.end_ns > frames[0].market_ns]
         return of_tape(frames, later, lock_step=not record.speed), "quotes of the tape, bars of the stack"
@@ -173,14 +174,8 @@ def _seen(
     return of_bars(bar for bar in bars if bar.end_ns > record.first_ns), "bars of the stack"
 
 
-def _span(day: str) -> tuple[int, int]:
-    """Midnight to midnight in India, market ns."""
-    begin = day_number_of(day) * DAY - IST_OFFSET
-    return begin, begin + DAY
-
-
 def _bars_of(columns: Columns, day: str) -> list[Bar]:
-    part = columns.between(*_span(day))
+    part = columns.on(date.fromisoformat(day))
     if part.timeframe != "1m":
         raise NothingThere(f"--data: expected one-minute bars of {columns.instrument}, found {part.timeframe} bars")
     if not len(part):
