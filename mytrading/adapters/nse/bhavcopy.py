@@ -231,10 +231,7 @@ class DayBar(NamedTuple):
 
 
 def day_bar(path: Path, instrument: str) -> DayBar | None:
-    """The bar of an instrument in a file, None if it did not trade or is not of this file's segment.
-
-    `BhavcopyError` says what is wrong with the file, or that no such file has the instrument.
-    """
+    """The bar of an instrument in a file, None if it did not trade or is of another segment. Raises `BhavcopyError`."""
     exchange, symbol = split_id(instrument)
     if exchange not in _SOURCES:
         raise BhavcopyError(f"{instrument}: {_NO_INDEX}")

@@ -72,10 +72,7 @@ class BarStore:
         return added
 
     def note_filled(self, instruments: Iterable[str], until_ns: int) -> None:
-        """Commit that of these no bar is missing up to `until_ns`; a time that is noted already is never taken back.
-
-        Raises `BarStoreDamaged`.
-        """
+        """Commit that these lack no bar up to `until_ns`, which never moves back. Raises `BarStoreDamaged`."""
         with self._transaction():
             self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
 
@@ -91,10 +88,7 @@ class BarStore:
             raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
 
     def drop_after(self, ns: int) -> int:
-        """Remove bars that end after market time `ns`, and forget that history was fetched so far; returns how many.
-
-        For a replay that begins again: what lies ahead of the market clock has not happened.
-        """
+        """Remove bars that end after market time `ns`, as when a replay begins again; returns how many."""
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
             self._db.execute("UPDATE filled SET until_ns = ? WHERE until_ns > ?", (ns, ns))

@@ -60,10 +60,7 @@ class SpareFile:
 
 
 def lengthen(path: Path, size: int, written: int = 0) -> bool:
-    """Let a file have `size` bytes of the disk, the first `written` of them as zeros that need no more metadata.
-
-    False, with the file as it was, where the disk has no such room.
-    """
+    """Give a file `size` bytes, the first `written` as zeros; False, with the file as it was, without room."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:

@@ -127,10 +127,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def read_tape(path: Path) -> Iterator[TapeFrame]:
-    """The frames of one day's file, oldest first; ends at the first record that is cut off or damaged.
-
-    Raises `ValueError` for a file that is no tape.
-    """
+    """The frames of a day's file up to the first damaged record. Raises `ValueError` for a file that is no tape."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError(f"{path}: expected a tape (first bytes {MAGIC!r}), found something else")

@@ -62,10 +62,7 @@ class _Build:
     counter: int | None = None
 
     def count(self, volume: int | None) -> int:
-        """Units traded since the last quote. The first counter counts nothing; a lower one restarted from zero.
-
-        Servers send zero for "not known".
-        """
+        """Units since the last quote: none for the first counter or 0 (unknown), all of one that restarted."""
         if not volume:
             return 0
         before, self.counter = self.counter, volume

@@ -108,10 +108,7 @@ class HistoryMerge:
         )
 
     def add(self, instrument: str, covered_ns: int = 0) -> None:
-        """Keep history of an instrument; its bars are held back until `resume` and a fetch.
-
-        All bars that ended by `covered_ns` (market, 0: none) are in the store.
-        """
+        """Keep history of an instrument, stored up to `covered_ns` (market); bars wait for `resume` and a fetch."""
         self._joins.setdefault(instrument, _Join(covered_ns))
 
     def cover(self, until_ns: int) -> list[str]:

@@ -70,10 +70,7 @@ class PriceCheck:
     def judge(
         self, instrument: str, price: float, option: bool, now_ns: int, reference: float | None = None
     ) -> QuoteVerdict:
-        """What to do with a price that arrived at machine time `now_ns`; remembers it.
-
-        The first price of an instrument is held against `reference`, say the previous close, if there is one.
-        """
+        """The verdict on a price at machine time `now_ns`; an instrument's first is compared with `reference`."""
         if not 0.0 < price < math.inf:
             self.refused += 1
             return QuoteVerdict.REFUSED

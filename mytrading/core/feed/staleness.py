@@ -155,10 +155,7 @@ class FeedHealth:
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
-        """True if each of these has ticked, may be silent (an option, a closed exchange), or had its time to tick.
-
-        `now` is market and machine time.
-        """
+        """True if each has ticked, may be silent, or had its time to tick; `now` is market and machine time."""
         return all(
             has_ticked(name)
             or traits.is_option

@@ -104,10 +104,7 @@ class AccountResult(NamedTuple):
 def outcomes(
     signal: Signal, orders: Iterable[Order], denials: Iterable[SignalDenied | SignalExpired], accounts: Sequence[str]
 ) -> tuple[AccountResult, ...]:
-    """Outcomes in those of the strategy's accounts that have an order or a denial; () if none has yet.
-
-    `orders` and `denials` may be those of any signal.
-    """
+    """Outcomes in those accounts that have an order or a denial of the signal, among `orders` and `denials` of any."""
     mine = [order for order in orders if order.cause == signal.id and order.purpose is Purpose.ENTRY]
     denied = [denial for denial in denials if denial.signal == signal.id]
     names = dict.fromkeys([*accounts, *(order.account for order in mine)])

@@ -55,10 +55,7 @@ def retry_ns(first_s: float, tries: int) -> int:
 
 
 class FetchResult(NamedTuple):
-    """The result of a fetch: bars fetched and those new in the store, or the error.
-
-    `whole` says how complete the requested days are; None for an exchange without a calendar.
-    """
+    """A fetch's bars and those new in the store, or its error; `whole` is None for an exchange without a calendar."""
 
     fetch: Fetch
     fetched: tuple[Bar, ...] = ()
@@ -77,10 +74,7 @@ class _HistoryTools:
 
 
 class HistoryWorker:
-    """Fetches one range after the other on a thread; `results` are ready after `wake` was called.
-
-    Only bars that had ended at the time of the request are stored: the live side builds the minute after.
-    """
+    """Fetches one range after the other on a thread; bars that had ended at the time of the request are stored."""
 
     def __init__(
         self, config: RunConfig, calendar: Calendar, market_now: Callable[[], int], wake: Callable[[], None]
@@ -193,10 +187,7 @@ class BarPublisher:
         self._store.close()
 
     def has_history(self, watched: Iterable[str]) -> bool:
-        """True once the history of all these instruments is in the store, or the configuration keeps none.
-
-        Minutes missing since a short absence do not count: `gaps` names their instruments.
-        """
+        """True once history of all these is stored, or none is kept; a short absence does not count."""
         return not self._keeps_history or self._loaded.issuperset(watched)
 
     def gaps(self) -> GapNames:

@@ -235,10 +235,7 @@ class MarketSteps:
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
     def remind(self, market_ns: int, machine_ns: int) -> None:
-        """Repeat the newest quotes for readers that report, well after a step, not to have reached it.
-
-        Readers that report nothing are busy.
-        """
+        """Repeat the newest quotes for readers that report, well after a step, not to have reached it."""
         if self._step != self._publisher.step:
             self._step, self._stepped_ns = self._publisher.step, machine_ns
         since = self._stepped_ns + STEP_PATIENCE_NS

@@ -166,10 +166,7 @@ class SourceSupervisor:
 
 @dataclass(slots=True)
 class FrameReader:
-    """Reads at most `most` frames at once; ticks go to intake, the rest to the supervisor.
-
-    `after_batch(events, machine_ns)` follows those of the active source.
-    """
+    """Reads at most `most` frames at once: ticks go to intake, others to the supervisor."""
 
     connections: SourceConnections
     clock: MarketClock

@@ -109,10 +109,7 @@ def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
 
 
 def _stop(ctx: RequestContext, position: Position) -> dict[str, Any]:
-    """The stop of a position. A level that risk holds itself comes with its heartbeat, in state `engine`.
-
-    A position that needs no stop, since it only hedges a sold one, is in state `hedge`.
-    """
+    """The stop of a position; `engine` where risk holds the level itself, `hedge` where it only hedges a sold one."""
     shown = ctx.view.stop_of(position)
     beat = ctx.view.beats.get("risk")
     if beat is None or shown["stop"] is not None or shown["stop_state"] == "closing":

@@ -19,10 +19,7 @@ from mytrading.runtime.supervision.kill_file import KillFile
 
 
 class RequestRefused(Exception):
-    """The request cannot be answered as it is; the message says what was expected, found, and what to do.
-
-    `code` is the exit code of a command line: 2 for a wrong request, 1 for a defect of ours.
-    """
+    """A request that cannot be answered. `code` is an exit code: 2 for a wrong request, 1 for a defect here."""
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(message)

@@ -246,10 +246,7 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
 
 
 def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
-    """A row for each account: rupees realised and unrealised by our trade ledger and by the broker, and the difference.
-
-    Limits go by our ledger; where the broker's figure cannot be compared the reason is shown instead of a difference.
-    """
+    """A row for each account: rupees by our ledger and by the broker, and their difference or why there is none."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))
     return [_row(view, name, machine_ns) for name in names]
 

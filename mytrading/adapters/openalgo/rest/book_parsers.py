@@ -33,11 +33,9 @@ _MOST_TEXT = 300
 
 
 class Book(NamedTuple, Generic[T]):
-    """A parsed book: `rows` None means unknown. `mode` is what the answer stated, empty if nothing.
+    """A parsed book: `rows` None means unknown; `unread` are instruments of rows that could not be read.
 
     `realised` is the day's realised profit (rupees) where a position book totals it, as in analyzer mode.
-
-    `unread` are the instruments of rows that could not be read: of these the book says too little.
     """
 
     rows: T | None

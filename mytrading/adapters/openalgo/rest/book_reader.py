@@ -55,10 +55,7 @@ class Visit(NamedTuple):
 
 @dataclass(slots=True)
 class BookReader:
-    """Reads at one account's server, which must be in `expected_mode` (analyze or live).
-
-    `beside` is a second client of the same server, for what is asked while `client` waits.
-    """
+    """Reads at one account's server; `beside` is a second client of it, for what is asked while `client` waits."""
 
     client: OpenAlgoClient
     beside: OpenAlgoClient
@@ -173,10 +170,7 @@ class BookReader:
         return ModeSeen(account=self.account, mode=mode, expected=not wrong, machine_ns=now, message=message)
 
     def _call(self, endpoint: str, begun: Started | None = None) -> HttpReply | None:
-        """A complete answer, first to what was `begun`, whose time counts from now on.
-
-        A read is tried twice, since a lost connection is no news; of those that hang only one.
-        """
+        """A complete answer, first to what was `begun`. A read is tried twice; of those that hang only one."""
         for attempt in (1, 2):
             if self._silent >= _SILENT_MOST:
                 self._problems.append(f"{endpoint}: not asked, {self._silent} calls before had no answer in time")

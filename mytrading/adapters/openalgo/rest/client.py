@@ -58,10 +58,7 @@ class MaybeSent(TransportFailed):
 
 
 class HttpReply(NamedTuple):
-    """A complete answer. `began_ns` is machine time before the first byte was sent, `ended_ns` after the last came.
-
-    `retry_after_ns` is its Retry-After header, a count of seconds or a date; 0 without one.
-    """
+    """A complete answer. Times are machine ns around it; `retry_after_ns` is its Retry-After header, 0 without one."""
 
     status: int
     body: bytes
@@ -148,20 +145,14 @@ class OpenAlgoClient:
         return head + str(len(body)).encode() + b"\r\n\r\n" + body
 
     def start(self, request: bytes, deadline: Deadline) -> Started | None:
-        """Send a written request without waiting for its answer, which `finish` reads, from any one thread.
-
-        None if no open connection is idle: then nothing was sent, and `call` is the way.
-        """
+        """Send a written request, whose answer `finish` reads; None, with nothing sent, if no connection is idle."""
         if not self.idle():
             return None
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
     def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
-        """Send what `call` would, over a new connection if none is idle; `finish` reads its answer. Raises `NotSent`.
-
-        Nothing else may be called in between.
-        """
+        """Send what `call` would; `finish` reads its answer and must be the next call. Raises `NotSent`."""
         return self._begin(self.write(endpoint, payload), "POST", deadline)
 
     def idle(self) -> bool:

@@ -77,10 +77,7 @@ def _line(text: str) -> str:
 
 
 class OpenAlgoError(Exception):
-    """An answer that is no success. `message` is the server's text, `status` the HTTP status, `advice` the next step.
-
-    Its subclasses are the meanings of such answers.
-    """
+    """An unsuccessful answer. `message` is the server's text, `status` the HTTP status, `advice` the next step."""
 
     advice: ClassVar[str] = "look at the server's log for this request"
 

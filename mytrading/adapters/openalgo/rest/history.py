@@ -33,10 +33,7 @@ CALLS, WINDOW_NS = 3, SECOND
 
 
 class HistoryGate:
-    """Lets three requests through in any second and makes the next one wait: `wait` takes machine ns.
-
-    One for each server and thread; it counts calls of all ranges and instruments.
-    """
+    """Lets three requests of a thread to a server through in any second; `wait` (machine ns) delays the next one."""
 
     def __init__(self, machine_now: Callable[[], int], wait: Callable[[int], object]) -> None:
         self._now = machine_now
@@ -141,10 +138,7 @@ def fetch_range(
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     retries: Retries = ONCE,
 ) -> HistoryRange:
-    """All bars from day `start` to day `end`, chunk by chunk; a chunk that fails is named and the rest still comes.
-
-    `progress` is told how many requests are done and how many there are.
-    """
+    """All bars from day `start` to day `end`; failed chunks are named. `progress` gets requests done and all."""
     bars: dict[int, Bar] = {}
     done: list[Chunk] = []
     spans = list(chunks(interval, start, end))

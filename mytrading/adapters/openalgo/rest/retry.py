@@ -64,10 +64,7 @@ ONCE = Retries(tries=1)
 
 
 def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Retries, **payload: object) -> HttpReply:
-    """POST a read as often as `retries` says. Returns the last answer, or raises what the last call raised.
-
-    What is answered definitively (a refusal, an unknown symbol) is not asked again, nor is a server that is not there.
-    """
+    """POST a read, repeated while its failure may pass. Returns the last answer, or raises its error."""
     return again(lambda: client.call(endpoint, payload, deadline), retries)
 
 

@@ -38,10 +38,7 @@ class SocketFrame(NamedTuple):
 
 
 class Disconnected(NamedTuple):
-    """The connection was lost or never came about; the next attempt follows in `retry_s` seconds.
-
-    `failures` counts attempts that failed in a row; `gave_up` is true from the last of the quick ones on.
-    """
+    """No connection; the next attempt is in `retry_s`. `gave_up` is true from the last quick one in a row on."""
 
     reason: str
     machine_ns: int
@@ -138,10 +135,7 @@ class _Gulps:
         return piece
 
     def whole(self) -> bytes | None:
-        """The next message where it is one plain frame and all of it is here, as quotes nearly always are.
-
-        None: nothing was taken of it, and it is to be read piece by piece.
-        """
+        """The next message if it is one plain frame that is all here, as quotes are; else None, with nothing taken."""
         if self._at == len(self._held):
             self._held = self._receive(65_536)
             self._at = 0

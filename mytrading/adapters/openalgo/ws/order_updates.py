@@ -27,10 +27,7 @@ _RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
 
 
 class OrderUpdates:
-    """The socket, subscribed to orders; `take` in the poll loop after `wake` rang.
-
-    Updates of another mode than `expected_mode` concern another world's orders: counted, and not passed on.
-    """
+    """The socket, subscribed to orders; `take` after `wake` rang. Updates of another mode are only counted."""
 
     def __init__(
         self,
@@ -57,10 +54,7 @@ class OrderUpdates:
         self.mark = 0
 
     def take(self) -> list[OrderReport]:
-        """Updates that have come since the last call, oldest first and without repetitions.
-
-        Of a backlog a part; then it rings for the rest.
-        """
+        """Updates since the last call, oldest first, without repetitions; of a backlog a part, then it rings."""
         reports = []
         events = self._socket.drain(MOST_AT_ONCE)
         if len(events) == MOST_AT_ONCE:

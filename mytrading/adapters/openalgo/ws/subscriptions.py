@@ -150,10 +150,7 @@ class Subscriptions:
         item.held.difference_update(leaves)
 
     def next_request(self, machine_ns: int) -> Request | None:
-        """The next message to send, of at most one batch; None when nothing is to be said now.
-
-        What is given back goes first: it may be wanted again by now, and must not end what was asked for since.
-        """
+        """The next message to send, None if none is due. What is given back goes first, lest it end new requests."""
         if machine_ns < self._pause_until:
             return None
         if self._leaving:
