@@ -111,8 +111,8 @@ def read_bhavcopy(path: Path) -> Bhavcopy:
     lines = text.splitlines()
     head = names_in(lines[0]) if lines else []
     new = {"TckrSymb", "FinInstrmTp"} <= set(head)
-    if lacking := [name for name in (_NEW if new else _OLD) if name not in head]:
-        raise BhavcopyError(f"{path}: {', '.join(lacking[:6])} missing from its first line; expected {_FORMS}")
+    if missing := [name for name in (_NEW if new else _OLD) if name not in head]:
+        raise BhavcopyError(f"{path}: {', '.join(missing[:6])} missing from its first line; expected {_FORMS}")
     days: set[date] = set()
     sources: set[str] = set()
     rows = [row for row in _rows(path, lines, head, days, sources, new=new) if row is not None]
@@ -140,8 +140,8 @@ def _rows(
                     raise ValueError(f"Sgmt is {cell['Sgmt']!r}, not FO: this is another segment's file")
             yield _new(cell) if new else _old(cell)
         except (KeyError, ValueError) as error:
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise BhavcopyError(f"{path}: line {number}: {said}; expected {_FORMS}") from error
+            problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise BhavcopyError(f"{path}: line {number}: {problem}; expected {_FORMS}") from error
 
 
 def _kind(kind: str, right: str) -> InstrumentKind | None:

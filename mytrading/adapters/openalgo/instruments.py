@@ -94,15 +94,13 @@ def fetch_instruments(
 
 
 def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
-    """Freeze quantities (units) by underlying, asked for one contract of each; those unknown to the server are left
-    out. It keeps them for NFO only. Raises what the client raises.
-    """
-    asked: dict[str, Instrument] = {}
+    """Freeze quantities (units) by underlying, as far as the server knows them (NFO). Raises what the client raises."""
+    samples: dict[str, Instrument] = {}
     for item in instruments:
         if item.kind.is_derivative:
-            asked.setdefault(item.underlying, item)
+            samples.setdefault(item.underlying, item)
     found: dict[str, int] = {}
-    for name, item in asked.items():
+    for name, item in samples.items():
         try:
             freeze = count_of(endpoints.symbol(client, item.symbol, item.exchange).freeze_qty) or 0
         except OpenAlgoError:

@@ -1,6 +1,6 @@
 """Disk space owned before it is needed, so that what must be written on a full disk still can be.
 
-Space that is given back to the file system goes to whichever program writes first, so a reserve is part of the very
+Space that is returned to the file system goes to whichever program writes first, so a reserve is part of the very
 file that needs it: SQLite takes zeros behind the frames of its write-ahead log for no frames and writes over them. That
 works on file systems that write a block where it stood; on others only a file that is deleted in time of need can help.
 Used for the feed's bars, the simulator's books and, with `SpareFile`, for journals.
@@ -91,7 +91,7 @@ def writes_in_place(path: Path) -> bool:
 
 
 def file_system_of(path: Path) -> str:
-    """The kind of file system that a file is on, as Linux names it; empty where nobody says so."""
+    """The kind of file system that a file is on, as Linux names it; empty where it is not named."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     with suppress(OSError):

@@ -1,6 +1,6 @@
 """The raw tape: every frame the market socket gave, as it came, with the times at which it came.
 
-Written by the feed, read by whoever wants to know what the server really said. One file a trading day,
+Written by the feed, read to see what the server really sent. One file a trading day,
 `YYYY-MM-DD.tape`. The tape never disturbs the feed: when the cap is reached or the disk is full, frames are counted as
 lost and trading goes on.
 """

@@ -113,12 +113,12 @@ class HistoryMerge:
 
     def cover(self, until_ns: int) -> list[str]:
         """Mark instruments without held bars or holes as complete until then; returns those that changed."""
-        news = []
+        changed = []
         for name, join in self._joins.items():
             if join.covered_ns and not join.holding and not join.hole and join.covered_ns < until_ns:
                 join.covered_ns = until_ns
-                news.append(name)
-        return news
+                changed.append(name)
+        return changed
 
     def interrupt(self) -> None:
         """Hold back bars of all instruments: the connection is lost, and the next bar has a gap before it."""

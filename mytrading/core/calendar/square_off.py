@@ -65,7 +65,7 @@ class SquareOff:
         return self._times(exchange, now).venue_ns
 
     def _times(self, exchange: str, now: int) -> _Times:
-        """The times of a day: they are asked for with every call to the broker, and so worked out once."""
+        """The times of a day: needed with every call to the broker, hence worked out once."""
         key = (exchange, day_number(now), self._calendar.edition)
         try:
             return self._known[key]

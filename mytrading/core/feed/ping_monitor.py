@@ -1,6 +1,6 @@
 """Whether an account's server answers: pings at intervals, and how many may fail before it counts as down.
 
-Pure: machine time comes in as an argument. One failure is no news, and one answer is all well again.
+Pure: machine time comes in as an argument. One failure means nothing, one answer ends all.
 """
 
 from __future__ import annotations

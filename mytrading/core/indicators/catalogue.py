@@ -195,10 +195,10 @@ def _from_talib(function: str, output: str) -> Indicator | Outputs | None:
     )
 
 
-def _theirs(given: Mapping[str, float], defaults: Mapping[str, float], function: str) -> dict[str, float]:
+def _theirs(parameters: Mapping[str, float], defaults: Mapping[str, float], function: str) -> dict[str, float]:
     """Parameters under TA-Lib's names; whole numbers where it takes nothing else."""
     found: dict[str, float] = {}
-    for name, value in given.items():
+    for name, value in parameters.items():
         whole = isinstance(defaults[name], int)
         if whole and not float(value).is_integer():
             raise ValueError(f"{function}: {name} must be a whole number, found {value:g}")
@@ -216,8 +216,8 @@ def _run_talib(
     try:
         found = function(*columns, **arguments)
     except Exception as error:
-        given = ", ".join(f"{key}={value:g}" for key, value in parameters.items())
-        raise ValueError(f"{name}({given}): {error}") from error
+        shown = ", ".join(f"{key}={value:g}" for key, value in parameters.items())
+        raise ValueError(f"{name}({shown}): {error}") from error
     chosen = found[index] if isinstance(found, tuple) else found
     return np.asarray(chosen, np.float64)
 

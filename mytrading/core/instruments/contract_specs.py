@@ -199,11 +199,11 @@ def make_derivative(
 
 
 def list_instruments(
-    facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float], strikes_each: int = STRIKES_EACH
+    facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float]
 ) -> list[Instrument]:
     """What is listed on `day`: all underlyings, and per underlying with lots three futures and the option expiries.
 
-    Strikes lie `strikes_each` on either side of the one nearest to the underlying's price in `prices`; an underlying
+    Strikes lie `STRIKES_EACH` on either side of the one nearest to the underlying's price in `prices`; an underlying
     that has none there is listed without contracts.
     """
     listed = [
@@ -216,7 +216,7 @@ def list_instruments(
         if underlying.lot and name in prices:
             months = islice(monthly_expiries(calendar, underlying, day), _FUTURES)
             listed += [make_derivative(name, underlying, InstrumentKind.FUT, month, 0.0, day) for month in months]
-            listed += list_options(name, underlying, calendar, day, (prices[name], prices[name]), strikes_each)
+            listed += list_options(name, underlying, calendar, day, (prices[name], prices[name]))
     return listed
 
 

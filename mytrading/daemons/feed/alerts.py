@@ -7,14 +7,14 @@ from mytrading.daemons.feed.sources import SourceConnections
 from mytrading.messages.enums import Severity
 from mytrading.runtime.observability.alerts import Alerts
 
-Standing = dict[tuple[str, str], tuple[Severity, str]]
+ActiveAlerts = dict[tuple[str, str], tuple[Severity, str]]
 """Severity and text of alerts, by code and subject."""
 NOTES = ("socket", "mute", "source", "coverage")
 
 
-def standing_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> Standing:
+def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> ActiveAlerts:
     """All alerts that the present state gives rise to; each text says what to do."""
-    found: Standing = {}
+    found: ActiveAlerts = {}
     for connection in connections:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING
         for code, text in connection.problems.items():
@@ -36,7 +36,7 @@ def standing_alerts(connections: SourceConnections, health: FeedHealth, rest_pro
     return found
 
 
-def standing_notes(connections: SourceConnections, health: FeedHealth) -> dict[str, str]:
+def active_notes(connections: SourceConnections, health: FeedHealth) -> dict[str, str]:
     """Notes of the heartbeat, by key: why the feed is degraded."""
     active = connections.active
     texts = (active.lost_by, active.mute_note, connections.backup_reason, _coverage(health) if health.is_low else "")
@@ -56,18 +56,18 @@ class FeedAlerts:
     ) -> None:
         self._alerts, self._notes = alerts, notes
         self._connections, self._health = connections, health
-        self._standing: Standing = {}
+        self._active: ActiveAlerts = {}
         self.rest_problem = ""
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
-        before = self._standing
-        self._standing = standing_alerts(self._connections, self._health, self.rest_problem)
-        for key, (severity, text) in self._standing.items():
+        before = self._active
+        self._active = active_alerts(self._connections, self._health, self.rest_problem)
+        for key, (severity, text) in self._active.items():
             if before.get(key) != (severity, text):
                 self._alerts.raise_(key[0], severity, key[1], text)
-        for code, subject in before.keys() - self._standing.keys():
+        for code, subject in before.keys() - self._active.keys():
             self._alerts.clear(code, subject)
         for name in NOTES:
             self._notes.pop(name, None)
-        self._notes.update(standing_notes(self._connections, self._health))
+        self._notes.update(active_notes(self._connections, self._health))

@@ -26,8 +26,7 @@ from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketPublisher, MarketSteps, QuoteIntake
 from mytrading.daemons.feed.rest_quotes import OpenInterestReader, RestQuotes
 from mytrading.daemons.feed.sources import SourceConnections, sources_of
-from mytrading.daemons.feed.subscriptions import SubscriptionManager
-from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor
+from mytrading.daemons.feed.supervisor import FrameReader, SourceSupervisor, SubscriptionManager
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ClockTick, Heartbeat, StepDone, WantInstruments
 from mytrading.messages.reports import AccountHealth
@@ -150,8 +149,8 @@ class DataManager(Daemon):
         self.bars.collect_history()
         self.instruments.collect()
         for answer in self.rest_quotes.answers() if self.rest_quotes.busy else ():
-            asked = f"no quotes of {', '.join(answer.requested)}, which are held, over REST"
-            text = f"{asked}: {answer.problem}; they are requested again" if answer.problem else ""
+            missing = f"no quotes of {', '.join(answer.requested)}, which are held, over REST"
+            text = f"{missing}: {answer.problem}; they are requested again" if answer.problem else ""
             self.feed_alerts.rest_problem = text
             self.feed_alerts.update()
             try:

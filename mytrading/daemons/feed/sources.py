@@ -62,7 +62,7 @@ class SourceConnection:
         self.active_since_ns = 0
         """Machine time from which its patience with acknowledgements and history counts."""
         self._down_until = self._errors = 0
-        self._news: dict[str, tuple[object, ...]] = {}
+        self._last_quotes: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
         """Its condition for failover: a server that answers no ping is sick, whatever it streams."""
@@ -88,9 +88,9 @@ class SourceConnection:
 
     def ticked(self, quote: Quote, machine_ns: int) -> None:
         """Count a quote as a sign of life unless it repeats the last one, as servers do without their broker."""
-        news = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
-        if self._news.get(quote.instrument) != news:
-            self._news[quote.instrument] = news
+        content = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
+        if self._last_quotes.get(quote.instrument) != content:
+            self._last_quotes[quote.instrument] = content
             self.pulse.ticked(machine_ns)
 
     def connected(self, machine_ns: int) -> None:
@@ -99,7 +99,7 @@ class SourceConnection:
         self.lost_by = ""
         for code in CONNECTION_ALERTS:
             self.problems.pop(code, None)
-        self._news.clear()
+        self._last_quotes.clear()
         self.subscriptions.reset()
         self.pulse.connected(machine_ns)
         self.send_request(machine_ns)
@@ -162,7 +162,7 @@ class SourceConnection:
             return "a connection"
         if self.pulse.is_mute(machine_ns):
             return "quotes of a mute server"
-        # An acknowledgement may be lost; a quote shows that it was given.
+        # An acknowledgement may be lost; a quote shows that it was sent.
         missing = [name for name in watched if not (self.serves(name) or self.subscriptions.has_ticked(name))]
         if missing and len(missing) == len(watched):
             return f"the server to acknowledge {_names(watched)}"

@@ -1,4 +1,4 @@
-"""Sources under supervision: their frames are read and dispatched, their losses and failovers repaired.
+"""Sources under supervision: subscriptions, frames read and dispatched, losses and failovers repaired.
 
 A backlog is read in portions, so that timers and heartbeat keep their turn.
 """
@@ -6,7 +6,7 @@ A backlog is read in portions, so that timers and heartbeat keep their turn.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mytrading.adapters.openalgo.ws.market_frames import (
     StepMark,
     Tick,
 )
+from mytrading.core.feed.instrument_demand import InstrumentDemand
 from mytrading.core.feed.source_failover import Switch, SwitchReason
 from mytrading.core.feed.staleness import FeedHealth
 from mytrading.core.time import SECOND
@@ -31,7 +32,9 @@ from mytrading.daemons.feed.instruments import InstrumentLoader
 from mytrading.daemons.feed.quotes import MarketSteps, QuoteIntake
 from mytrading.daemons.feed.sources import SourceConnection, SourceConnections
 from mytrading.messages.codec import FrameError
+from mytrading.messages.control import WantInstruments
 from mytrading.messages.enums import Severity
+from mytrading.messages.orders import OrderMessage
 from mytrading.runtime.host.clock import MarketClock, machine_now
 from mytrading.runtime.observability import audit
 from mytrading.runtime.observability.alerts import OF_DATA, Alerts, Edge
@@ -162,6 +165,64 @@ class SourceSupervisor:
     def _start_live(self, instrument: str, machine_ns: int) -> None:
         self.health.subscribed(instrument, machine_ns)
         self.bars.start_live(instrument)
+
+
+@dataclass(slots=True)
+class SubscriptionManager:
+    """Subscribes wanted instruments as far as `capacity` allows, and drops unwanted ones everywhere.
+
+    Invariant: an instrument with a position or a live order is never unsubscribed.
+    """
+
+    demand: InstrumentDemand
+    connections: SourceConnections
+    health: FeedHealth
+    bars: BarPublisher
+    intake: QuoteIntake
+    clock: MarketClock
+    alerts: Alerts
+    capacity: int
+
+    def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        watched = self.demand.watch(dict.fromkeys(symbols))
+        for refused in self.demand.refused:
+            text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
+            self.alerts.raise_("WATCH_REFUSED", Severity.CRITICAL, refused, text)
+        for instrument in watched:
+            self._subscribe(instrument)
+        return watched
+
+    def on_request(self, message: WantInstruments) -> None:
+        """Subscribe what another daemon requests, keep bars of some of it, and note its positions."""
+        self.demand.set_held(message.daemon, message.held)
+        wanted = self.demand.request(message.instruments, machine_now())
+        kept = {name for name in message.bars if name in wanted and self.bars.keep_history(name, message.bar_days)}
+        for instrument in wanted:
+            if instrument in kept and self.connections.active.serves(instrument):
+                self.bars.start_live(instrument)
+            self._subscribe(instrument)
+
+    def on_order_message(self, message: OrderMessage) -> None:
+        for instrument in self.demand.apply_order_message(message, machine_now()):
+            self._subscribe(instrument)
+
+    def drop_unwanted(self, machine_ns: int) -> None:
+        for instrument in self.demand.unwanted(list(self.connections.active.subscriptions), machine_ns):
+            self.connections.drop(instrument)
+            self.intake.drop(instrument)
+            self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
+
+    def _subscribe(self, instrument: str) -> None:
+        if self.health.traits(instrument) is not None:
+            return
+        if self.connections.subscribe(instrument):
+            self.health.add(instrument, self.clock.now(), machine_now())
+            self.alerts.clear("SUBSCRIPTIONS_FULL", "feed")
+        else:
+            self.alerts.raise_(
+                "SUBSCRIPTIONS_FULL", Severity.CRITICAL, "feed",
+                f"no room for {instrument}: MAX_WEBSOCKET_SUBSCRIPTIONS is {self.capacity}; watch less or raise it",
+            )  # fmt: skip
 
 
 @dataclass(slots=True)

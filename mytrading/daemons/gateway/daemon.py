@@ -104,7 +104,7 @@ class Gateway(MachineDaemon):
         self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
     def orphaned(self) -> None:
-        """Raise an alert: there may be nobody else left to report that supervisor died."""
+        """Raise an alert: no other process may be left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 

@@ -27,7 +27,7 @@ class RequestRefused(Exception):
 
 
 class Decided(NamedTuple):
-    """A command's rows, to be journaled before the reply is given."""
+    """A command's rows, to be journaled before the reply."""
 
     rows: tuple[msgspec.Struct, ...]
     reply: msgspec.Struct

@@ -84,8 +84,8 @@ def _entries_closed(ctx: RequestContext) -> str:
     for level in view.recoveries.values():
         if level.account == account and not level.done:
             return f"the books of {account} are being compared with the journal"
-    if lacking := [name for name in (*NEEDED, "risk") if not _ready(view.beats.get(name))]:
-        return f"{', '.join(lacking)} not ready"
+    if missing := [name for name in (*NEEDED, "risk") if not _ready(view.beats.get(name))]:
+        return f"{', '.join(missing)} not ready"
     stopped = view.stopped.get((account, ""))
     if stopped is not None and stopped.stopped:
         return f"{stopped.reason}; {RESUME} ends it"

@@ -1,9 +1,9 @@
-"""One visit to the server: order book, mode, trade book, positions and funds, read in an order that proves something.
+"""One visit to the server: order book, mode, trade book, positions and funds, in an order that proves something.
 
-The mode is asked between the two book reads, so that neither can have come from the other mode unnoticed. The trade
-book is asked once the order book has come, so that it holds all that this shows; for the mode's answer, which comes
-over a connection of its own, it does not wait. What failed is None with a reason, and does not stop the rest, unless so
-much hangs that whoever waits for a fill is better served by the next visit.
+The mode is read between the two book reads, so that neither can have come from the other mode unnoticed. The trade book
+is requested once the order book has come, so that it holds all fills that this shows, and without waiting for the mode,
+which has a connection of its own. A failed read is None with a reason and does not stop the rest, unless so much hangs
+that a pending fill is better served by the next visit.
 """
 
 from __future__ import annotations
@@ -37,10 +37,9 @@ _SAY_MODE = ("orderbook", "tradebook", "positionbook")
 
 
 class Visit(NamedTuple):
-    """What a visit found. `reached` is false if the server gave no usable answer at all; `problems` are for people.
+    """Results of a visit. `reached` is false without any usable answer; `patience_ns` is a rate limit's pause.
 
-    `patience_ns` is how long a server that was asked too much wants to be left alone. `refused` is true if it answered
-    every book with 403: it has no session at the broker, or does not know the key.
+    `refused` is true if every book was answered with 403: no session at the broker, or an unknown key.
     """
 
     job: ReadJob
@@ -55,7 +54,7 @@ class Visit(NamedTuple):
 
 @dataclass(slots=True)
 class BookReader:
-    """Reads at one account's server; `beside` is a second client of it, for what is asked while `client` waits."""
+    """Reads at one account's server; `beside` is a second client of it, for requests while `client` waits."""
 
     client: OpenAlgoClient
     beside: OpenAlgoClient
@@ -159,7 +158,7 @@ class BookReader:
         self._modes.append(mode)
 
     def _mode_seen(self) -> ModeSeen | None:
-        """The worst mode that any answer showed; None if none said."""
+        """The worst mode that any answer showed; None if none named it."""
         if not self._modes:
             return None
         wrong = [mode for mode in self._modes if mode != self.expected_mode]

@@ -49,7 +49,7 @@ _CROSSED = re.compile(
     re.IGNORECASE,
 )
 """How brokers refuse a stop whose trigger the price has passed: "Trigger price for stoploss sell orders should be lower
-than the last traded price", "Trigger price must be less than LTP". Only a stop's refusal is asked about."""
+than the last traded price", "Trigger price must be less than LTP". It is applied to refusals of stops only."""
 
 
 def coded(text: str) -> str:
@@ -116,11 +116,11 @@ def value(row: Mapping[str, Any], name: str) -> Any:
     return next(values(row, name), None)
 
 
-def time_ns(given: Any) -> int:
+def time_ns(found: Any) -> int:
     """A broker's time in ns UTC: a text in one of `TIME_FORMS`, or a count since 1970; 0 if it cannot be read."""
-    if isinstance(given, bool) or given is None:
+    if isinstance(found, bool) or found is None:
         return 0
-    text = f"{given!s:.40}".strip()
+    text = f"{found!s:.40}".strip()
     with suppress(ValueError):
         if counted := _since_1970(float(text)):
             return counted
@@ -130,12 +130,12 @@ def time_ns(given: Any) -> int:
         with suppress(ValueError, OverflowError):
             return int(datetime.strptime(plain, form).replace(tzinfo=zone).timestamp()) * SECOND
     with suppress(ValueError, OverflowError):
-        found = datetime.fromisoformat(text)
-        return int((found if found.tzinfo else found.replace(tzinfo=IST)).timestamp()) * SECOND
+        moment = datetime.fromisoformat(text)
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=IST)).timestamp()) * SECOND
     return 0
 
 
 def _since_1970(count: float) -> int:
-    """Seconds, milliseconds, microseconds or nanoseconds, told apart by their size; other numbers are no time."""
+    """Seconds, milliseconds, microseconds or nanoseconds, distinguished by size; other numbers are no time."""
     unit = next((unit for least, unit in _EPOCHS if least <= count < least * 10), 0)
     return int(count) * unit

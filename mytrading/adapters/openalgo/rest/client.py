@@ -12,7 +12,7 @@ import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from enum import StrEnum
+from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -28,16 +28,16 @@ MAX_BODY = 64 << 20
 """Bytes; a whole exchange's instruments are some 30 MB."""
 
 
-class Deadline(StrEnum):
-    """How long an answer may take: order calls were seen to take 12 s, instruments are large."""
+class Deadline(Enum):
+    """Seconds in which an answer must come: order calls were seen to take 12 s, instruments are large."""
 
-    ORDER = "order"
-    DATA = "data"
-    BOOK = "book"
-    BULK = "bulk"
+    ORDER = 30.0
+    DATA = 5.0
+    BOOK = 10.0
+    BULK = 60.0
 
 
-SECONDS: Mapping[Deadline, float] = {Deadline.ORDER: 30.0, Deadline.DATA: 5.0, Deadline.BOOK: 10.0, Deadline.BULK: 60.0}
+SECONDS: Mapping[Deadline, float] = {deadline: deadline.value for deadline in Deadline}
 
 
 class TransportFailed(Exception):

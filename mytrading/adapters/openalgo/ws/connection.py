@@ -105,7 +105,7 @@ class _NotAdmitted(Exception):
 _RULES = SocketRules()
 _BROKEN = (WebSocketException, OSError, ValueError, _Lost)
 _DRIPPED_S = 15.0
-"""Beyond the limit of silence: by then the reader thread itself would have given up, unless a message keeps it."""
+"""Beyond the limit of silence: by then the reader thread itself would have ended it, unless a message keeps it."""
 _PLAIN = frozenset({0x80 | ABNF.OPCODE_TEXT, 0x80 | ABNF.OPCODE_BINARY})
 """First bytes of a frame that is a whole message, neither control nor compressed (RFC 6455, 5.2)."""
 _TWO_BYTES = 126

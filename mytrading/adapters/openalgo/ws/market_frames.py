@@ -160,7 +160,7 @@ class FrameParser:
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
-        """The meaning of one frame that was read at these times; None for what concerns nobody (pong, auth)."""
+        """The meaning of one frame that was read at these times; None for frames without effect (pong, auth)."""
         try:
             frame = self._decoder.decode(data)
             if frame.type == "market_data":
@@ -262,7 +262,7 @@ def _side(levels: list[_Level], most: int) -> tuple[DepthLevel, ...]:
 
 
 def exchange_time(value: float | str | None) -> int | None:
-    """A broker's trade time as ns: brokers send seconds, ms or µs, told apart by size; text and 0 are not known."""
+    """A broker's trade time as ns: brokers send seconds, ms or µs, distinguished by size; text and 0 are not known."""
     if value is None or isinstance(value, str) or not 0 < value < math.inf:
         return None
     number = int(value)

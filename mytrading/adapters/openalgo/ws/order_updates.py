@@ -22,7 +22,7 @@ from mytrading.messages.text import shown
 MOST_AT_ONCE = 256
 """Events that one `take` handles: a flood of updates delays heartbeat, reads and other accounts by no more."""
 _decoder = msgspec.json.Decoder(dict[str, Any])
-# The books stand in for the stream meanwhile, but slower: it is tried for sooner than quotes, and never given up.
+# The books stand in for the stream meanwhile, but slower: retries come sooner than for quotes, and never end.
 _RULES = SocketRules(first_delay_s=0.2, longest_delay_s=30.0, most_tries=0)
 
 

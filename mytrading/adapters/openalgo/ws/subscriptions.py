@@ -3,8 +3,8 @@
 An instrument counts as subscribed only when the server named it in an answer, and on a new connection nothing is
 subscribed.
 
-A lesser mode is never given back while a fuller one is held: OpenAlgo's pool forgets to end it at the broker, and the
-instrument comes back later with a few full frames before the lesser ones that were asked for.
+A lesser mode is never released while a fuller one is held: OpenAlgo's pool forgets to end it at the broker, and the
+instrument comes back later with a few full frames before the lesser ones that were requested.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Subscriptions:
     """Wanted instruments and how far each is. All times are machine ns.
 
     `upgrade` asks for Depth, where a server's quotes lack bid and ask; after a change to a lesser mode the fuller ones
-    are given back once that is there. Beyond `most` instruments `want` refuses.
+    are released once that is there. Beyond `most` instruments `want` refuses.
     """
 
     def __init__(self, most: int, batch: int, depth: bool) -> None:
@@ -74,7 +74,7 @@ class Subscriptions:
 
     @property
     def ticked(self) -> int:
-        """How many of those have given a first tick on this connection."""
+        """How many of those have ticked on this connection."""
         return sum(1 for item in self._items.values() if item.accepted and item.taken)
 
     @property
@@ -113,14 +113,14 @@ class Subscriptions:
             self._open[instrument] = item
 
     def drop(self, instrument: str) -> None:
-        """Nobody wants the instrument any more."""
+        """Release an instrument."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
         if item is not None:
-            self._give_back(instrument, item, FeedMode.LTP)
+            self._release(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
-        """A new connection: everything has to be asked for again, refusals included."""
+        """A new connection: everything is requested again, refusals included."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
@@ -143,14 +143,14 @@ class Subscriptions:
         item.taken, item.taken_ns = mode, received_ns
         return True
 
-    def _give_back(self, instrument: str, item: _Item, least: FeedMode) -> None:
+    def _release(self, instrument: str, item: _Item, least: FeedMode) -> None:
         """Let what is held from this mode up go, the fullest first, as that is what the server's pool gets right."""
         leaves = sorted((mode for mode in item.held if mode >= least), reverse=True)
         self._leaving += [(instrument, mode) for mode in leaves]
         item.held.difference_update(leaves)
 
     def next_request(self, machine_ns: int) -> Request | None:
-        """The next message to send, None if none is due. What is given back goes first, lest it end new requests."""
+        """The next message to send, None if none is due. Releases go first, lest they end new requests."""
         if machine_ns < self._pause_until:
             return None
         if self._leaving:
@@ -179,14 +179,14 @@ class Subscriptions:
 
     def answered(self, answer: Acknowledged, machine_ns: int) -> list[str]:
         """Take an answer in; returns the instruments whose data now flow and did not before."""
-        news = []
+        started = []
         for instrument, mode in answer.accepted:
             item, accepted = self._items.get(instrument), feed_mode(mode)
             if item is None:
-                self._leaving += [(instrument, accepted)] if accepted else []  # dropped while it was asked for
+                self._leaving += [(instrument, accepted)] if accepted else []  # dropped while it was requested
                 continue
             if not item.accepted:
-                news.append(instrument)
+                started.append(instrument)
             late = bool(answer.request_id) and answer.request_id != item.request
             self._accept(instrument, item, accepted or item.mode, late)
         for instrument, reason in answer.refused:
@@ -194,20 +194,20 @@ class Subscriptions:
         unnamed = [name for name, item in self._open.items() if item.request == answer.request_id != ""]
         for instrument in unnamed:
             self._refuse(instrument, "the server's answer does not name it", machine_ns)
-        return news
+        return started
 
     def _accept(self, instrument: str, item: _Item, mode: FeedMode, late: bool) -> None:
         item.held.add(mode)
         if late and mode is not item.mode:
-            # The answer to what was asked before the mode changed: data flow.
+            # The answer to a request from before the mode changed: data flow.
             item.accepted = item.accepted or mode
             return
         item.accepted = mode
         item.request, item.error, item.failures = "", "", 0
-        # A server that answers with another mode than was asked for gives what it has.
+        # A server that answers with another mode than requested gives what it has.
         self._open.pop(instrument, None)
         if mode is not FeedMode.DEPTH:
-            self._give_back(instrument, item, FeedMode(mode + 1))
+            self._release(instrument, item, FeedMode(mode + 1))
 
     def _refuse(self, instrument: str, reason: str, machine_ns: int) -> None:
         item = self._items.get(instrument)
@@ -222,14 +222,14 @@ class Subscriptions:
             return
         item.error = reason
         if item.mode is FeedMode.DEPTH:
-            # Brokers have no book of an index: its quotes are asked for at once.
+            # Brokers have no book of an index: its quotes are requested at once.
             item.mode = FeedMode.QUOTE
             return
         item.failures += 1
         item.not_before = machine_ns + _retry(item.failures)
 
     def failed(self, machine_ns: int) -> None:
-        """An error frame, which names no request: whatever waits for an answer is asked for again later."""
+        """An error frame, which names no request: unanswered requests are repeated later."""
         self._pause_until = machine_ns + FIRST_RETRY_NS
         for item in self._open.values():
             if item.request:
