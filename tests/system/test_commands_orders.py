@@ -142,7 +142,7 @@ def test_exit_of_unknown_fate_is_declared_not_placed_and_the_next_one_closes(sta
     eventually(lambda: not rows_of(stack, SBIN), 60)
     assert SBIN not in stack.broker_net()
     kinds = [step["kind"] for step in stack.ask("why", lost["client_order_id"])]
-    assert {"person", "send", "outcome", "order"} <= set(kinds), kinds
+    assert {"operator", "send", "outcome", "order"} <= set(kinds), kinds
     assert "fate is known" in refused(stack, 1, "orders", "resolve", filled(stack), "--not-placed")
 
 
