@@ -257,9 +257,8 @@ def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[
     if problem or row is None:
         return problem, ""
     appeared = order.state in ABSENT
-    bound = order_updates.bind(
-        oms, order, name, quantity=row.quantity, message=_with_reason("bound by a person", request)
-    )
+    message = _with_reason("bound by a person", request)
+    bound = order_updates.bind(oms, order, name, quantity=row.quantity, message=message)
     if bound is None:
         return f"broker order {name} belongs to another order of ours", ""
     oms.read(order.account, "resolved", positions=True)

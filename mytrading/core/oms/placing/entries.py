@@ -53,22 +53,10 @@ def outlive(oms: OrderDecision, order: Order) -> None:
 def order_of(oms: OrderDecision, command: PlaceEntry) -> Order:
     """The order that an entry command asks for, not sent."""
     return Order(
-        client_order_id=command.id,
-        account=command.account,
-        instrument=command.instrument,
-        product=command.product,
-        strategy=command.strategy,
-        run=command.run,
-        cause=command.cause,
-        purpose=command.purpose,
-        side=command.side,
-        quantity=command.quantity,
-        order_type=command.order_type,
-        state=OrderState.INITIALIZED,
-        created_ns=oms.now,
-        updated_ns=oms.now,
-        price=command.price,
-        trigger_price=command.trigger_price,
+        client_order_id=command.id, account=command.account, instrument=command.instrument, product=command.product,
+        strategy=command.strategy, run=command.run, cause=command.cause, purpose=command.purpose, side=command.side,
+        quantity=command.quantity, order_type=command.order_type, state=OrderState.INITIALIZED, created_ns=oms.now,
+        updated_ns=oms.now, price=command.price, trigger_price=command.trigger_price,
         call=PlacingCall(trace_ns=command.trace_ns) if command.trace_ns else NO_CALL,
         plan=EntryPlan(
             reference_price=command.reference_price, stop_trigger=command.stop_trigger, stop_limit=command.stop_limit,

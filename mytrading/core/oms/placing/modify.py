@@ -104,27 +104,15 @@ def succeed(oms: OrderDecision, gone: Order) -> None:
     if left <= 0:
         return
     order = Order(
-        client_order_id=_successor(gone),
-        account=gone.account,
-        instrument=gone.instrument,
-        product=gone.product,
-        strategy=gone.strategy,
-        run=gone.run,
-        cause=gone.cause,
-        purpose=gone.purpose,
-        side=gone.side,
-        quantity=left,
-        order_type=gone.order_type,
-        state=OrderState.INITIALIZED,
-        created_ns=oms.now,
-        updated_ns=oms.now,
-        price=wanted.price,
-        trigger_price=wanted.trigger_price,
+        client_order_id=_successor(gone), account=gone.account, instrument=gone.instrument, product=gone.product,
+        strategy=gone.strategy, run=gone.run, cause=gone.cause, purpose=gone.purpose, side=gone.side, quantity=left,
+        order_type=gone.order_type, state=OrderState.INITIALIZED, created_ns=oms.now, updated_ns=oms.now,
+        price=wanted.price, trigger_price=wanted.trigger_price,
         plan=replace(
             gone.plan, expires_ns=oms.now + REPLACEMENT_VALID, expires_machine_ns=oms.machine + REPLACEMENT_VALID
         ),
         links=replace(gone.links, goal="", replaces=gone.client_order_id, replaced=gone.links.replaced + 1),
-    )
+    )  # fmt: skip
     oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
     state = ended(gone.evidence.modify, by_replacement=False)
     oms.change(gone, "replaced", evidence=replace(gone.evidence, modify=state))

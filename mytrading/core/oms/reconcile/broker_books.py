@@ -87,13 +87,13 @@ def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
         if order.client_order_id not in shown:
-            behind |= order_updates.on_missing(oms, order, read)
+            behind |= order_updates.on_absent(oms, order, read)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         if not read.orders:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
-            behind |= order_updates.on_hidden(oms, order, read)
+            behind |= order_updates.on_absent(oms, order, read)
     for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)
     return behind

@@ -115,11 +115,11 @@ def _reading(
     trades: BrokerTrades | None,
     read: BooksRead,
 ) -> OrderReading:
-    shown = row.status in ENDS or row.status in OPEN
-    denies = shown and _fill_denied(order, row, trades, read, fills)
+    denies = (row.status in ENDS or row.status in OPEN) and _fill_denied(order, row, trades, read, fills)
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
-        net_denies = _net_denies_fill(oms, order, read)
+        beyond = overnight.net_of(order.net, read) - overnight.known_units(oms.state, order.net)
+        net_denies = beyond * order.side.sign <= 0
     return OrderReading(
         oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
         denies_fill=denies, net_denies_fill=net_denies, fewer=_backward(order, row),
@@ -139,8 +139,7 @@ def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: Reporte
         oms.illegal(order, what, evidence=evidence)
         return True
     if verdict is OrderVerdict.REVIVED:
-        revived = oms.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
-        broker_stops.returned(oms, revived)
+        broker_stops.returned(oms, oms.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence))
         return True
     cleared = verdict in (OrderVerdict.FLAPPED, OrderVerdict.CLEARED)
     if reading.denies_fill and row.status in ENDS and not cleared:
@@ -182,30 +181,21 @@ def reading_of(oms: OrderDecision, read: BooksRead) -> OrderReading:
     return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)
 
 
-def on_missing(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """Record a resting order that two whole books do not list; true while the read may just be behind."""
+def on_absent(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """Record a resting or filled order that whole books do not list; true while the read may just be behind."""
+    filled = order.state in TERMINAL
     reading = reading_of(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
-    verdict, evidence = judge(order, order.evidence, reading, OrderCase.RESTING_ABSENT)
+    case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
+    verdict, evidence = judge(order, order.evidence, reading, case)
     if verdict is OrderVerdict.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
         end_overnight(oms, order, read)
-    elif verdict is OrderVerdict.MISSING_REPORTED:
-        what = f"order {order.broker_order_id} of {order.instrument} is in no order book; look at the broker"
+    elif verdict in (OrderVerdict.MISSING_REPORTED, OrderVerdict.DROPPED):
+        what = f"order {order.broker_order_id} of {order.instrument} is in no order book"
+        what = f"filled {what} any more; look at the broker" if filled else f"{what}; look at the broker"
         oms.change(order, "missing", evidence=evidence, message=what)
         oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, what)
-    return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
-
-
-def on_hidden(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """Record a filled order that the book has dropped for long; true while the read may just be behind."""
-    verdict, evidence = judge(order, order.evidence, reading_of(oms, read), OrderCase.FILLED_ABSENT)
-    if verdict is OrderVerdict.MISSING_NOTED:
-        oms.change(order, "unseen", evidence=evidence)
-    elif verdict is OrderVerdict.DROPPED:
-        what = f"filled order {order.broker_order_id} of {order.instrument} is in no order book any more"
-        oms.change(order, "missing", evidence=evidence, message=what)
-        oms.alert("ORDER_MISSING", Severity.CRITICAL, order.client_order_id, f"{what}; look at the broker")
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
 
 
@@ -263,10 +253,8 @@ def _traded(fills: ReportedFills, trades: BrokerTrades) -> ReportedFills:
 def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
-    price = (row.average_price or 0.0) if row else 0.0
-    fills = weigh(order, price, evidence.fills)
-    status = row.status if row else None
-    state = _state_after(order, fills, status, proven)
+    fills = weigh(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
+    state = _state_after(order, fills, row.status if row else None, proven)
     if state in TERMINAL and order.state not in TERMINAL:
         # an order that is replaced keeps the terms for its successor
         change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
@@ -393,12 +381,6 @@ def _fill_denied(
     if read.trades is None or max(shown, traded) > order.filled:
         return False
     return weigh(order, 0.0, fills).seen > order.filled
-
-
-def _net_denies_fill(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """True if the position book shows nothing of the order's side beyond what is known without the sighting."""
-    net = overnight.net_of(order.net, read) - overnight.known_units(oms.state, order.net)
-    return net * order.side.sign <= 0
 
 
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:

@@ -1,7 +1,6 @@
-"""A decision in the making: rows that follow from one message, each seen by those after it.
+"""A decision in the making: rows that follow from one message, each learnt before the next.
 
-Whatever a part decides it emits as a row here, and changes nothing itself; what rows taught is taken back at the end of
-the decision, until they are journaled.
+Who journals the rows first takes back what was learnt (`State.take_back`), and applies them once they are journaled.
 """
 
 from __future__ import annotations
@@ -60,19 +59,12 @@ class OrderDecision:
     """One decision of the order machine: state, rows so far, market time `now` and machine time `machine` (ns)."""
 
     def __init__(
-        self,
-        state: State,
-        limits: OmsLimits,
-        now: int,
-        is_open: IsOpen = always_open,
+        self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open,
         squares_off: SquaresOff = never_squares_off,
-    ) -> None:
-        self.state = state
-        self.limits = limits
-        self._is_open = is_open
-        self._squares_off = squares_off
-        self.now = now
-        self.machine = state.machine_ns
+    ) -> None:  # fmt: skip
+        self.state, self.limits = state, limits
+        self._is_open, self._squares_off = is_open, squares_off
+        self.now, self.machine = now, state.machine_ns
         self.rows: list[Any] = []
         self._open: dict[NetKey, list[Order]] = {}
         self._silent: dict[str, bool] = {}
@@ -81,8 +73,7 @@ class OrderDecision:
         """Add a row and learn it for the rest of this decision."""
         self.rows.append(row)
         kind = type(row)
-        learn = FOLDS.get(kind)
-        if learn is not None:
+        if (learn := FOLDS.get(kind)) is not None:
             learn(self.state, row)
         if kind is OrderChanged:
             self._open = {}
@@ -96,8 +87,7 @@ class OrderDecision:
 
     def open_orders(self, key: NetKey) -> list[Order]:
         """Orders of the key that are not settled, by id; the list is not the caller's to change."""
-        found = self._open.get(key)
-        if found is None:
+        if (found := self._open.get(key)) is None:
             found = self._open[key] = self.state.open_orders(key)
         return found
 
@@ -110,8 +100,7 @@ class OrderDecision:
         if thing.product is not Product.MIS:
             return False
         exchange = thing.instrument.partition(":")[0]
-        silent = self._silent.get(exchange)
-        if silent is None:
+        if (silent := self._silent.get(exchange)) is None:
             venue = self._squares_off(exchange, self.now)
             silent = self._silent[exchange] = bool(venue) and self.now >= venue - SILENCE_NS
         return silent
@@ -162,31 +151,20 @@ class OrderDecision:
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Tell an operator. The daemon folds repeats by code and subject."""
-        self.emit(
-            Alert(
-                code=code, severity=severity, subject=subject, message=message, daemon="router", first_ns=self.now,
-                last_ns=self.now,
-            )
-        )  # fmt: skip
+        at = self.now
+        self.emit(Alert(code=code, severity=severity, subject=subject, message=message, daemon="router",
+                        first_ns=at, last_ns=at))  # fmt: skip
 
     def read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
-        """Ask for a fresh read of the account's books, unless one was asked for a moment ago.
-
-        A read that proves what an exit waits for (`proof`) keeps no such distance, only the budget of all reads: what
-        is left out here `upkeep` asks for as soon as there is room.
-        """
+        """Request a read of the books: not soon after another; a `proof` an exit waits for keeps the rate alone."""
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof:
             if rate_limit.room(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
                 return
         elif asked and self.machine - asked[-1] < limits.read_spacing:
             return
-        name = f"{account}-{self.machine}"
-        self.emit(
-            ReadRequest(
-                id=name, account=account, positions=positions, cause=cause, machine_ns=self.machine, proof=proof
-            )
-        )
+        name, now = f"{account}-{self.machine}", self.machine
+        self.emit(ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=now, proof=proof))
 
     def cancel_leaves(self, account: str, name: str = "") -> bool:
         """True while a cancel of the account (of this order, if named) is out: a read begun now would prove nothing."""
@@ -198,8 +176,8 @@ class OrderDecision:
 
     def position(self, order: Order | Goal | Protection) -> Position:
         """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
-        owned: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
-        return self.state.positions.get(owned) or Position(
+        owner: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
+        return self.state.positions.get(owner) or Position(
             account=order.account, instrument=order.instrument, product=order.product, strategy=order.strategy,
             run=order.run,
         )  # fmt: skip
@@ -209,21 +187,17 @@ class OrderDecision:
         seen = position.quantity + self._sighted(order)
         sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
-        self.emit(
-            PositionChanged(
-                position=changed, client_order_id=order.client_order_id, fill_quantity=units, fill_price=price,
-                at_ns=self.now,
-            )
-        )  # fmt: skip
+        name, at = order.client_order_id, self.now
+        row = PositionChanged(position=changed, client_order_id=name, fill_quantity=units, fill_price=price, at_ns=at)
+        self.emit(row)
         return changed
 
     def adjusted(self, position: Position, cause: str, units: int) -> None:
         """Record a position that moved without an order of ours."""
         sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
-        self.emit(
-            PositionAdjusted(position=level, cause=cause, quantity=units, price=position.average_price, at_ns=self.now)
-        )
+        price = position.average_price
+        self.emit(PositionAdjusted(position=level, cause=cause, quantity=units, price=price, at_ns=self.now))
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Nobody disputes what is flat: no later comparison would speak of its owner."""

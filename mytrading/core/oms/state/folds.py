@@ -87,12 +87,8 @@ def _order(state: State, row: OrderChanged) -> None:
     before = state.put_order(order, key)
     if state.touched.get(key) != machine_ns:
         state.put(state.touched, key, machine_ns)
-    if (
-        before is not None
-        or order.state is OrderState.SUBMITTED
-        or order.evidence.cancel.out
-        or order.evidence.modify.out
-    ):
+    evidence = order.evidence
+    if before is not None or order.state is OrderState.SUBMITTED or evidence.cancel.out or evidence.modify.out:
         _count_call(state, before, row)
     if state.baskets and order.state in TERMINAL and not order.filled_seen:
         # a leg that nothing came of: whoever tries it again says what is to come
@@ -100,7 +96,6 @@ def _order(state: State, row: OrderChanged) -> None:
     if row.event == "cancelled" and order.purpose is Purpose.ENTRY and order.evidence.cancel.calls:
         state.put(state.withdrawn, (order.account, order.instrument), order.updated_ns)
     elif row.event == "rate_limited":
-        evidence = order.evidence
         waits = (order.call, evidence.cancel, evidence.modify)
         state.put(state.paused, order.account, max(each.not_before_machine_ns for each in waits))
 
@@ -135,11 +130,9 @@ def _protection(state: State, row: ProtectionChanged) -> None:
 
 
 def _mode(state: State, row: AccountModeChanged) -> None:
-    if row.mode:
-        state.put(state.modes, row.account, row.mode)
-        return
-    state.drop(state.modes, row.account)
-    state.keep(state.wrong_mode, row.account, row, row.wrong_mode)
+    state.keep(state.modes, row.account, row.mode, row.mode)
+    if not row.mode:
+        state.keep(state.wrong_mode, row.account, row, row.wrong_mode)
 
 
 def _timer(state: State, row: TimerFired) -> None:

@@ -204,8 +204,7 @@ class State:
         """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
         strictest = TradingLevel.NORMAL
         for name in (KILL, "", account) if self.trading else ():
-            found = self.trading.get(name)
-            if found is not None and _STRICTNESS[found.level] > _STRICTNESS[strictest]:
+            if (found := self.trading.get(name)) and _STRICTNESS[found.level] > _STRICTNESS[strictest]:
                 strictest = found.level
         return strictest
 
@@ -291,19 +290,16 @@ def _place(state: State, index: Table[K, frozenset[str]], key: K, name: str, mem
 
 
 def _wants_change(order: Order) -> bool:
-    if order.evidence.cancel.wanted:
-        return not order.evidence.cancel.out
-    return order.evidence.modify.wanted is not None and not order.evidence.modify.unproven
+    cancel, modify = order.evidence.cancel, order.evidence.modify
+    return not cancel.out if cancel.wanted else modify.wanted is not None and not modify.unproven
 
 
 def uneasy(order: Order) -> bool:
     """True while reads are wanted for an order, or a call of it is to be made or answered."""
-    if order.filled_seen > order.filled or (
-        (order.evidence.cancel.wanted or order.evidence.modify.unproven) and live(order)
-    ):
+    evidence = order.evidence
+    if order.filled_seen > order.filled or ((evidence.cancel.wanted or evidence.modify.unproven) and live(order)):
         return True
-    if order.state in RESTING:
-        return (order.purpose.reduces and not waits_for_its_trigger(order)) or bool(
-            order.evidence.end or order.evidence.modify.reads
-        )
-    return order.state in LIVE
+    if order.state not in RESTING:
+        return order.state in LIVE
+    moving = order.purpose.reduces and not waits_for_its_trigger(order)
+    return moving or bool(evidence.end or evidence.modify.reads)
