@@ -17,7 +17,7 @@ from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
 from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates
 from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff, always_open, never_squares_off
-from mytrading.core.oms.state.folds import FOLDS, fold
+from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
@@ -50,28 +50,23 @@ class OrderMachine:
     """Orders, positions and goals of all accounts of a host."""
 
     def __init__(
-        self,
-        limits: OmsLimits | None = None,
-        is_open: IsOpen = always_open,
+        self, limits: OmsLimits | None = None, is_open: IsOpen = always_open,
         squares_off: SquaresOff = never_squares_off,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.limits = limits or OmsLimits()
-        self._squares_off = squares_off
-        self._is_open = is_open
+        self._is_open, self._squares_off = is_open, squares_off
         self.state = State()
         self.notice = self.state.notice
         """Moves machine time (ns) on; it never goes back."""
 
     def apply(self, row: Any) -> None:
         """Learn a row: an input message or one of our own decisions. The only way this object changes."""
-        learn = FOLDS.get(type(row))
-        if learn is not None:
+        if (learn := FOLDS.get(type(row))) is not None:
             learn(self.state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
         """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
-        handler = self._handler(message)
-        if handler is None:
+        if (handler := self._handler(message)) is None:
             return ()
         self.state.begin()
         try:
@@ -81,7 +76,7 @@ class OrderMachine:
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
         """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
-        fold(self.state, message)
+        self.apply(message)
         handler = self._handler(message)
         return self._follow(handler, message, now) if handler is not None else ()
 
@@ -123,16 +118,12 @@ class OrderMachine:
             self.state.take_back()
 
     def recover_rows(
-        self,
-        machine_ns: int,
-        now: int,
-        served: Iterable[str] = (),
+        self, machine_ns: int, now: int, served: Iterable[str] = (),
         never_began: Callable[[str, int], bool] = lambda _name, _attempt: False,
-    ) -> tuple[Any, ...]:
-        """What follows from a restart, once, when the journal is applied: rows to journal and apply like decisions.
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Rows of a restart, once the journal is applied: entries of the `served` accounts wait until books agree.
 
-        Until the books of the `served` accounts agree (`recovered`), entries there are to wait. `never_began(id,
-        attempt)` is true of a placing call that certainly did not leave.
+        `never_began(id, attempt)` is true of a placing call that certainly did not leave.
         """
         return self._foreseen(now, lambda oms: housekeeping.recover(oms, served, never_began), machine_ns)
 

@@ -36,8 +36,7 @@ REFUSED = "refused: "
 
 def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
     """Cancel one order, whether or not it has left us."""
-    order = _requested(oms, message)
-    if order is None:
+    if (order := _requested(oms, message)) is None:
         return
     why = "" if live(order) else f"expected a live order, found one that ended {order.state}"
     if not why and order.purpose.reduces and not (message.force and message.reason):
@@ -46,16 +45,14 @@ def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
     if why:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
-    level = _protection_of(oms, order)
-    if level is not None:
+    if (level := _protection_of(oms, order)) is not None:
         broker_stops.release(oms, level, message.reason)
     order = oms.change(order, "requested", links=links)
     entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
 def _requested(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
-    order = oms.state.orders.get(message.order)
-    if order is None:
+    if (order := oms.state.orders.get(message.order)) is None:
         what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
         oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
     return None if order is None or order.links.request == message.id else order
@@ -77,8 +74,7 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
 
 def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
     """Change one order; of a stop, the prices of the protection that it belongs to."""
-    order = _requested(oms, message)
-    if order is None:
+    if (order := _requested(oms, message)) is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
     why, links = why_not_modify(order, wanted) or _why_not_now(oms, order), replace(order.links, request=message.id)
@@ -86,8 +82,7 @@ def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
     order = oms.change(order, "requested", links=links, message="")
-    level = _protection_of(oms, order)
-    if level is not None:
+    if (level := _protection_of(oms, order)) is not None:
         oms.protection(level, trigger=wanted.trigger_price, limit=wanted.price)
     else:
         modify.request_terms(oms, order, wanted)
@@ -238,8 +233,7 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimReq
 
 def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
     """Bind or give up the order, and answer; what speaks against it is the answer."""
-    order = oms.state.orders.get(request.order)
-    if order is None:
+    if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
     elif order.state not in UNRESOLVED | ABSENT:
         what = f"expected an order that is UNKNOWN, PARKED, LOST or GHOST, found {order.state}: its fate is known"
@@ -258,8 +252,7 @@ def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[
         return problem, ""
     appeared = order.state in ABSENT
     message = _with_reason("bound by a person", request)
-    bound = order_updates.bind(oms, order, name, quantity=row.quantity, message=message)
-    if bound is None:
+    if order_updates.bind(oms, order, name, quantity=row.quantity, message=message) is None:
         return f"broker order {name} belongs to another order of ours", ""
     oms.read(order.account, "resolved", positions=True)
     ending = "; it was given up before, so what rests of it is cancelled" if appeared else ""

@@ -121,8 +121,7 @@ def waits_for_its_trigger(order: Order) -> bool:
 
 def as_wanted(order: Order) -> Order:
     """The order as a modify call asks for it."""
-    wanted = order.evidence.modify.wanted
-    if wanted is None:
+    if (wanted := order.evidence.modify.wanted) is None:
         return order
     return replace(order, price=wanted.price, trigger_price=wanted.trigger_price, quantity=wanted.quantity)
 

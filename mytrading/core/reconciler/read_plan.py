@@ -69,15 +69,11 @@ class ReadPlan:
     def __init__(self, account: str, rules: ReadRules | None = None) -> None:
         self._account = account
         self._rules = rules = rules or ReadRules()
-        self._number = 0
-        self._busy = self._beside = False
-        self._newest = _LONG_AGO
+        self._number = self._failures = self._backoff = 0
+        self._busy = self._beside = self._refused = False
         self._wanted: list[ReadRequest] = []
-        self._last = self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
-        self._failures = 0
-        self._backoff = 0
-        self._refused = False
-        self._quiet_until = _LONG_AGO
+        self._newest = self._quiet_until = self._last = _LONG_AGO
+        self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._streaming = True
 
     def stream(self, up: bool) -> None:
@@ -135,9 +131,7 @@ class ReadPlan:
             self._beside = False
         else:
             self._busy = False
-        self._refused = refused
-        self._quiet_until = machine_ns + patience
-        self._last = machine_ns
+        self._refused, self._last, self._quiet_until = refused, machine_ns, machine_ns + patience
         if ok:
             self._failures = 0
         else:
@@ -189,14 +183,11 @@ class OrderLevels:
     def fold(self, report: OrderReport) -> OrderReport | None:
         """The new level of its order, or None if the update says nothing new."""
         name = report.order.broker_order_id
-        known = self._levels.get(name)
-        if known is None:
-            self._levels[name] = report
-            return report
-        before, update = known.order, report.order  # by content, since nothing carries a time
-        behind = _filled(update) < _filled(before) or (before.status.ended and not update.status.ended)
-        if behind or update == before:
-            return None
+        if (known := self._levels.get(name)) is not None:
+            before, update = known.order, report.order  # by content, since nothing carries a time
+            behind = _filled(update) < _filled(before) or (before.status.ended and not update.status.ended)
+            if behind or update == before:
+                return None
         self._levels[name] = report
         return report
 
@@ -216,9 +207,8 @@ class OrderLevels:
     def read(self, books: BooksRead) -> None:
         if books.orders is None:
             return
-        rows = {row.broker_order_id for row in books.orders}
-        for name, report in list(self._levels.items()):
-            if name in rows and report.received_machine_ns < books.began_machine_ns:
+        for name in {row.broker_order_id for row in books.orders} & self._levels.keys():
+            if self._levels[name].received_machine_ns < books.began_machine_ns:
                 del self._levels[name]
 
     def standing(self, machine_ns: int) -> tuple[OrderReport, ...]:

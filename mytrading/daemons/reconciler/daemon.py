@@ -138,8 +138,7 @@ class Reconciler(Daemon):
 
     def progress(self) -> Progress:
         """How far the order stream of the traded account is dealt with, and the reports of it sent."""
-        listener = self._listeners.get(self._account)
-        if listener is None:
+        if (listener := self._listeners.get(self._account)) is None:
             return Progress(waits="an account to listen to")
         return Progress(listener.stream.mark, listener.waits, {"reports": self._reports.place})
 

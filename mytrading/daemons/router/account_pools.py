@@ -78,15 +78,13 @@ class AccountPools:
     def look(self, job: Job) -> None:
         """Have at hand what `submit` will need for this call: the connection is looked at, and nothing sent."""
         pool = self._pools.get(job.order.account)
-        tool = pool.next_tool if pool is not None else None
-        if tool is not None:
+        if pool is not None and (tool := pool.next_tool) is not None:
             tool.idle()
 
     def submit(self, job: Job, rank: int) -> None:
         """Make a call soon, the lower ranks first; returns at once."""
         self.open_calls += 1
-        pool = self._pools.get(job.order.account)
-        if pool is not None:
+        if (pool := self._pools.get(job.order.account)) is not None:
             pool.submit(job, rank)
             return
         names = ", ".join(self._pools)

@@ -32,8 +32,7 @@ class KillWatch:
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
         """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
-        news = self._file.news(router.orders.state.trading.get(KILL), router.clock.now())
-        if news is None:
+        if (news := self._file.news(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
         router.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
         router.step("control", news, source=router.name, keep=True)

@@ -24,8 +24,7 @@ def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) 
     for (account, instrument), begun in oms.state.begun.sorted_items():
         if account != read.account or not begun or not oms.trades(instrument):
             continue
-        units = _of_earlier(oms, account, instrument, read, agrees)
-        if units is None:
+        if (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
             continue
         units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
         if units != still(oms, account, instrument):

@@ -89,8 +89,7 @@ def _orders_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
     for order in _filled(oms, key):
-        row = rows.get(order.broker_order_id)
-        if row is None:
+        if (row := rows.get(order.broker_order_id)) is None:
             return False
         shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
         if shown != order.filled if shown is not None else order.filled >= order.quantity:

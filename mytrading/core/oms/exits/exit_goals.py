@@ -126,8 +126,7 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
 
 
 def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
-    orders = oms.open_orders(key)
-    if not orders:
+    if not (orders := oms.open_orders(key)):
         return _NOTHING_OUT
     orders = [order for order in orders if order.strategy == goal.strategy]
     return _Out(

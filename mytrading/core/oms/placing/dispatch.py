@@ -158,8 +158,7 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         if _entry_waits(oms, order, key):
             return 0
     else:
-        fitted = _clamped(oms, order, key)
-        if fitted is None:
+        if (fitted := _clamped(oms, order, key)) is None:
             return 0
         order = fitted
         if order.purpose is Purpose.STOP and not oms.trades(order.instrument):
@@ -273,8 +272,7 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
 def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    due = modify.due(oms, order)
-    if due is None:
+    if (due := modify.due(oms, order)) is None:
         return 0
     if due.evidence.cancel.wanted:
         return _cancel(oms, due, budget)

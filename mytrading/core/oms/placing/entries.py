@@ -91,8 +91,7 @@ def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
         return f"SWITCHED_OFF: strategy {order.strategy} is switched off; enable it to allow entries"
     if order.account in state.wrong_mode:
         return f"WRONG_MODE: account {order.account} answered in another mode; clear it when it is in order"
-    halted = state.halted.get(key)
-    if halted is not None:
+    if (halted := state.halted.get(key)) is not None:
         return f"INSTRUMENT_HALTED: {halted.reason}; resume to allow entries"
     if state.stopped and (churned := _churn_reason(oms, order)):
         return churned

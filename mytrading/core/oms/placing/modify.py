@@ -87,8 +87,7 @@ def due(oms: OrderDecision, order: Order) -> Order | None:
         done = oms.change(order, "modify_dropped", evidence=_drop(order))
         entries.withdraw_one(oms, done, "withdrawn: as much as is still wanted has filled")
         return oms.order(order.client_order_id)
-    why = _refusal(oms, order)
-    if not why:
+    if not (why := _refusal(oms, order)):
         return order
     if order.purpose.reduces:  # its goal or protection places the next one, by its own levels
         evidence = with_cancel(_drop(order), wanted=True)

@@ -64,8 +64,7 @@ def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
 
 def of(oms: OrderDecision, name: str) -> list[Order]:
     """The order of this id, or the slices of the parent of this id, by number; empty if nobody knows it."""
-    order = oms.state.orders.get(name)
-    if order is not None:
+    if (order := oms.state.orders.get(name)) is not None:
         return [order]
     found = [oms.order(part) for part in oms.state.parts.get(name) or ()]
     return sorted(found, key=lambda part: part.links.slice)

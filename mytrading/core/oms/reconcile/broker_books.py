@@ -64,8 +64,7 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     unclaimed: list[BrokerOrder] = []
     ours: list[tuple[Order, BrokerOrder]] = []
     for row in read.orders or ():
-        order = order_updates.ours(oms, read.account, row)
-        if order is None:
+        if (order := order_updates.ours(oms, read.account, row)) is None:
             unclaimed.append(row)
         else:
             ours.append((order, row))
@@ -115,8 +114,7 @@ def _loose_trades(
     """Trades of orders that are nobody's; those of ours whose order row was not read are folded on the way."""
     loose = []
     for name, row in trades.items():
-        owner = oms.state.by_broker.get((read.account, name))
-        if owner is None:
+        if (owner := oms.state.by_broker.get((read.account, name))) is None:
             loose.append(row)
         elif owner not in shown:
             order_updates.on_trades(oms, oms.order(owner), row)

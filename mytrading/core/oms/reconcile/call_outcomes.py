@@ -16,8 +16,7 @@ from mytrading.messages.orders import CallOutcome, Order
 
 def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
     """Fold the end of a call; an outcome of an earlier attempt or of an unknown order says nothing."""
-    order = oms.state.orders.get(outcome.client_order_id)
-    if order is None:
+    if (order := oms.state.orders.get(outcome.client_order_id)) is None:
         return
     if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.call.began_machine_ns:
         _placed(oms, order, outcome)

@@ -75,8 +75,7 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
 def ours(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
     """Our order behind a broker order: by its id, or bound now because our own id stands in its tag."""
     state = oms.state
-    name = state.by_broker.get((account, row.broker_order_id))
-    if name is not None:
+    if (name := state.by_broker.get((account, row.broker_order_id))) is not None:
         return state.orders.get(name)
     tagged = state.orders.get(row.tag) if row.tag else None
     if tagged is None or tagged.broker_order_id or tagged.account != account or tagged.call.attempt == 0:

@@ -22,8 +22,7 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
     excess = abs(owned) - abs(covered)
     for position in sorted(holders, key=lambda p: (-p.opened_ns, p.strategy)):
-        cut = min(excess, abs(position.quantity))
-        if cut:
+        if cut := min(excess, abs(position.quantity)):
             excess -= cut
             if oms.in_venue_square_off(key):
                 _book_venue_square_off(oms, position, cut, read)

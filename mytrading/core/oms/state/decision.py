@@ -80,8 +80,7 @@ class OrderDecision:
 
     def order(self, name: str) -> Order:
         """The present level of an order that is known to exist."""
-        order = self.state.orders.get(name)
-        if order is None:
+        if (order := self.state.orders.get(name)) is None:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
 

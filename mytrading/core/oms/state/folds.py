@@ -66,8 +66,7 @@ ReplayedReport = BooksEnded | OrderReported | ModeSeen
 
 def fold(state: State, row: Any) -> None:
     """Learn one row: an input message or a decision."""
-    handler = FOLDS.get(type(row))
-    if handler is not None:
+    if (handler := FOLDS.get(type(row))) is not None:
         handler(state, row)
 
 
