@@ -82,11 +82,6 @@ class Fills(NamedTuple):
     average_price: float
 
 
-def legal(old: OrderState, new: OrderState) -> bool:
-    """True if an order may go from `old` to `new`; staying is always legal."""
-    return old is new or new in TRANSITIONS[old]
-
-
 def in_words(order: Order) -> str:
     """An order that is not over, as an operator reads it, with what there is to do if it waits for one."""
     what = f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"

@@ -1,9 +1,7 @@
 """Who must be well for entries to rest at the broker: risk, reconciler, feed, and the stream of order updates.
 
-An entry that rests while nobody judges, listens or prices may fill unseen, so it is cancelled when a guardian is unwell
-for ten seconds; stops and exits stay. The reconciler is as ready as it is for the account that strategies trade, and
-its stream is that one's, so of other accounts the reads that come tell. All times are machine nanoseconds, and what
-never reported counts as unwell since the watch began.
+Entries are cancelled when one was unwell for ten seconds (machine time, from the start on); stops and exits stay. The
+reconciler and its stream speak for the account that strategies trade, reads of books for the others.
 """
 
 from __future__ import annotations
@@ -67,11 +65,11 @@ class Guardians:
     def complaint(self, machine_ns: int, account: str = "") -> str:
         """Who was last well ten seconds ago or more for an account, in words; empty if nobody."""
         own = self._read.get(account)
-        for name, at in self._well.items():
+        for name in self._well:
             silent = machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS
             of_the_traded = name == STREAM or (name == "reconciler" and not silent)
-            if machine_ns - at >= PATIENCE_NS and not (own is not None and of_the_traded):
-                return f"{name} is {'silent' if silent else 'not well'} for {(machine_ns - at) // 1_000_000_000} s"
+            if not (own is not None and of_the_traded) and (text := self.unwell(name, machine_ns)):
+                return text
         if own is not None and machine_ns - own >= PATIENCE_NS:
-            return f"the books of {account} cannot be read for {(machine_ns - own) // 1_000_000_000} s"
+            return f"the books of {account} cannot be read for {(machine_ns - own) // SECOND} s"
         return ""

@@ -24,7 +24,7 @@ from mytrading.messages.account_events import ForeignSeen, MismatchSeen
 from mytrading.messages.enums import BrokerStatus, Confidence, OrderState, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.orders import Order
-from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+from mytrading.messages.reports import BooksRead, BrokerOrder
 
 BIDES = 180
 """Times the gap of two reads (15 minutes of 5 s) for which a trade book that does not tell is waited for."""
@@ -74,11 +74,13 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
         now = oms.order(order.client_order_id)
         behind |= order_updates.on_row(oms, now, row, trades.get(row.broker_order_id), read)
     shown = {order.client_order_id for order, _ in ours}
-    if read.single:
-        behind = True
-    else:
-        behind |= _missing(oms, read, shown) if read.orders is not None else True
-    loose = _loose_trades(oms, read, trades, shown)
+    behind |= read.single or read.orders is None or _missing(oms, read, shown)
+    loose = []
+    for name, trade in trades.items():
+        if (owner := oms.state.by_broker.get((read.account, name))) is None:
+            loose.append(trade)
+        elif owner not in shown:  # an order of ours whose row was not read
+            order_updates.on_trades(oms, oms.order(owner), trade)
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
@@ -106,19 +108,6 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
         order_updates.settle_sighted(oms, order, overnight.average(order.net, read))
-
-
-def _loose_trades(
-    oms: OrderDecision, read: BooksRead, trades: dict[str, BrokerTrades], shown: set[str]
-) -> list[BrokerTrades]:
-    """Trades of orders that are nobody's; those of ours whose order row was not read are folded on the way."""
-    loose = []
-    for name, row in trades.items():
-        if (owner := oms.state.by_broker.get((read.account, name))) is None:
-            loose.append(row)
-        elif owner not in shown:
-            order_updates.on_trades(oms, oms.order(owner), row)
-    return loose
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
@@ -164,18 +153,14 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
             and unknown_orders.matches(oms, order, row, read)
             for row in read.orders
         )
-    return (
-        order.state is OrderState.SUBMITTED
-        or order.state in UNRESOLVED
-        or order.filled_seen > order.filled
-        or bool(order.evidence.end and order.state is not OrderState.LOST)
-    )
+    ending = bool(order.evidence.end) and order.state is not OrderState.LOST
+    calling = order.state is OrderState.SUBMITTED or order.state in UNRESOLVED
+    return calling or ending or order.filled_seen > order.filled
 
 
 def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    state = oms.state
-    mismatch = state.mismatches.get(key)
-    if net == overnight.known_units(state, key):
+    mismatch = oms.state.mismatches.get(key)
+    if net == overnight.known_units(oms.state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
         return
@@ -198,9 +183,7 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     _mark(oms, key, Confidence.DISPUTED)
     if oms.state.holders(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
-        oms.alert(
-            "POSITION_DISPUTED", Severity.WARNING, disputed_subject(key), f"{what}; it is read again, entries wait"
-        )
+        _alert_dispute(oms, key, f"{what}; it is read again, entries wait", Severity.WARNING)
     oms.read(key.account, "mismatch", positions=True)
 
 
@@ -211,9 +194,7 @@ def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None
     oms.emit(msgspec.structs.replace(mismatch, contradicted=True, unheard_machine_ns=0))
     shown = f"the position book shows {mismatch.broker} of {key.instrument} {key.product}, the trade book more"
     cure = "look at the broker; if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`)"
-    oms.alert(
-        "POSITION_DISPUTED", Severity.CRITICAL, disputed_subject(key), f"{shown}; ours stays with its stop; {cure}"
-    )
+    _alert_dispute(oms, key, f"{shown}; ours stays with its stop; {cure}")
 
 
 def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen, read: BooksRead) -> bool:
@@ -231,8 +212,12 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
         "look at the broker now: if nothing is held there, cancel its stop (`mytrading orders cancel ID --force`); if "
         "it is held and still not shown by then, guard it there by hand"
     )
-    oms.alert("POSITION_DISPUTED", Severity.CRITICAL, disputed_subject(key), f"{what}; {cure}")
+    _alert_dispute(oms, key, f"{what}; {cure}")
     return True
+
+
+def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
+    oms.alert("POSITION_DISPUTED", severity, disputed_subject(key), text)
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:

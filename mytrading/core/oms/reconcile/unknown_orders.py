@@ -52,25 +52,20 @@ def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
         if any(_twins(order, other) for other in calling):
             continue
         rivals = sum(_twins(order, other) for other in seekers[place:])
-        _resolve(oms, order, rivals, sorted_read, taken)
+        free = (row for row in sorted_read.unclaimed if row.broker_order_id not in taken)
+        matching = [row for row in free if matches(oms, order, row, sorted_read.read)]
+        several = len(matching) > rivals
+        if matching and not several:
+            matching = [_preferred(oms, order, matching)]
+        taken.update(row.broker_order_id for row in matching)
+        if matching:
+            _listed(oms, order, matching, sorted_read, several=several)
+        elif order.state is OrderState.UNKNOWN:
+            _absent(oms, order, sorted_read)
 
 
 def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
-
-
-def _resolve(oms: OrderDecision, order: Order, rivals: int, sorted_read: SortedRead, taken: set[str]) -> None:
-    matching = [row for row in sorted_read.unclaimed if row.broker_order_id not in taken]
-    matching = [row for row in matching if matches(oms, order, row, sorted_read.read)]
-    if len(matching) > rivals:
-        taken.update(row.broker_order_id for row in matching)
-        _listed(oms, order, matching, sorted_read, several=True)
-    elif matching:
-        row = _preferred(oms, order, matching)
-        taken.add(row.broker_order_id)
-        _listed(oms, order, [row], sorted_read)
-    elif order.state is OrderState.UNKNOWN:
-        _absent(oms, order, sorted_read)
 
 
 def matches(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
@@ -144,7 +139,11 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     elif verdict is OrderVerdict.GIVEN_UP:
         _give_up(oms, order, sorted_read)
     elif verdict is OrderVerdict.LOST:
-        _lose(oms, order)
+        what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as"
+        what = f"{what} {unseen_reads(order.evidence) + 1} reads can tell"
+        oms.change(order, "lost", state=OrderState.LOST, message=what)
+        then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
+        oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
 
 
 _COUNTING = {
@@ -161,14 +160,6 @@ def _shows_tags(oms: OrderDecision, read: BooksRead) -> bool:
     names = oms.state.by_broker
     ours = [(row.tag, name) for row in read.orders or () if (name := names.get((read.account, row.broker_order_id)))]
     return oms.state.modes.get(read.account) == ANALYZE and ours != [] and all(tag == name for tag, name in ours)
-
-
-def _lose(oms: OrderDecision, order: Order) -> None:
-    reads = unseen_reads(order.evidence) + 1
-    what = f"{order.side} {order.quantity} {order.instrument} was not placed as far as {reads} reads can tell"
-    oms.change(order, "lost", state=OrderState.LOST, message=what)
-    then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
-    oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
 
 
 def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
