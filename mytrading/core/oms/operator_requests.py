@@ -184,7 +184,7 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: Cla
 def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
     goal = next(entries.goals_of(oms, key, request.strategy), None)
-    level = flatten.standing(oms, OwnerKey(*key, request.strategy))
+    level = flatten.active(oms, OwnerKey(*key, request.strategy))
     if goal is not None:
         found = f"{goal.reason}: exit {goal.id} is {goal.state}"
     elif level is not None:

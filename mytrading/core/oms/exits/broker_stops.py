@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id, content_id
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
@@ -190,7 +190,7 @@ def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted:
     covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(oms, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops) and not overnight.waits(oms, level):
+    elif covered < wanted and len(covering) == len(stops) and not net_positions.waits(oms, level):
         _extend(oms, level, stops, missing=wanted - covered, wanted=wanted)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import growing
@@ -55,7 +55,7 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
     beside = _beside_others(oms, goal, key) if oms.state.open_goals else goal
     if oms.state.guarding and not beside.waits_machine_ns:
         level = oms.state.protections.get(goal.owner)
-        if level is not None and level.state != "done" and overnight.waits(oms, level):
+        if level is not None and level.state != "done" and net_positions.waits(oms, level):
             # the owner's stop waits for the books, and so does this: what was out of sight may have closed it all
             beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)
     oms.emit(GoalChanged(goal=beside, at_ns=oms.now))

@@ -1,13 +1,12 @@
-"""Flat at the request of an operator: every owner in scope is closed, and two reads of the books must show it.
+"""Flattens of operators: every owner in scope is closed, and two reads of the books must show it.
 
-Nothing that guards a position is touched before a read that began after the signal has shown the books; without one the
-stops stay, and an alarm is raised.
+Stops stay until a read that began after the request has shown the books; without one an alert is raised.
 """
 
 from __future__ import annotations
 
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
@@ -35,20 +34,19 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
     oms.read(request.account, "flatten", positions=True)
 
 
-def standing(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
+def active(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
     """The first flatten not yet proven that closes whatever this owner gets there."""
     return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
 
 
 def _covers(level: Flatten, thing: Order | Position | Goal | OwnerKey) -> bool:
-    if thing.account != level.account or level.instrument not in ("", thing.instrument):
-        return False
-    return level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
+    same = thing.account == level.account and level.instrument in ("", thing.instrument)
+    return same and level.strategy in ("", thing.strategy) and level.product in (None, thing.product)
 
 
 def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
-    names = [name for name, of in oms.state.open_flattens.sorted_items() if account in ("", of)]
-    return [level for name in names if (level := oms.state.flattens.get(name))]
+    names = (name for name, of in oms.state.open_flattens.sorted_items() if account in ("", of))
+    return [oms.state.flattens[name] for name in names]
 
 
 def advance_all(oms: OrderDecision) -> None:
@@ -121,25 +119,23 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
 
 
 def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
-    if read.began_machine_ns <= max(level.proof_machine_ns, level.read_machine_ns):
-        return
-    keys = sorted({position.net for position in oms.state.positions.values() if _covers(level, position)})
-    if any((oms.state.touched.get(key) or 0) >= read.began_machine_ns for key in keys):
+    state, began = oms.state, read.began_machine_ns
+    keys = sorted({position.net for position in state.positions.values() if _covers(level, position)})
+    moved = any((state.touched.get(key) or 0) >= began for key in keys)
+    if moved or began <= max(level.proof_machine_ns, level.read_machine_ns):
         return
     if keys and not read.positions and not _traded_flat(oms, keys, read):
         return
-    state = oms.state
-    if not any(overnight.may_be_filled(key, state, read) for key in keys):
+    if not any(net_positions.may_be_filled(key, state, read) for key in keys):
         oms.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
         oms.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
 
 
 def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:
-    """True if an empty position book can be what it seems: many brokers list no flat rows, and faults list nothing.
+    """True if an empty position book is proven by the two others: many brokers list no flat rows, faults nothing.
 
-    The two other books of the read must hold every filled order of ours in these keys, with as many trades as we
-    counted, and in each of their instruments all trades, whoever's, must undo what the day began with there.
+    They have every filled order of ours in these keys, and all trades of an instrument undo what the day began with.
     """
     shown = {row.broker_order_id for row in read.orders or () if row.status.ended}
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mytrading.core.oms.evidence import overnight, trade_book
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import flatten
 from mytrading.core.oms.reconcile import (
     journal_rebuild,
@@ -107,7 +107,7 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
         return
     told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_sighted(oms, order, overnight.average(order.net, read))
+        order_updates.settle_sighted(oms, order, net_positions.average(order.net, read))
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
@@ -133,9 +133,9 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
     keys = set(broker) | {key for key in known if key.account == read.account}
     for key in sorted(keys):
         if _quiet(oms, key, read):
-            _compare_key(oms, key, overnight.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
+            _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
-        overnight.note(oms, read, lambda key: _quiet(oms, key, read) and trade_book.heard(oms, key, read))
+        net_positions.note(oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_tell(oms, key, read))
 
 
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -160,7 +160,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     mismatch = oms.state.mismatches.get(key)
-    if net == overnight.known_units(oms.state, key):
+    if net == net_positions.known_units(oms.state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
         return
@@ -168,10 +168,10 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap and (read.positions or mismatch.read):
         # a second read agrees; two empty books never prove anything
-        if trade_book.speaks_against(oms, key, read):
+        if net_positions.trades_speak_against(oms, key, read):
             _contradict(oms, key, mismatch)
             return
-        if trade_book.unheard(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
+        if net_positions.orders_speak_against(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
             return
         _clear(oms, mismatch)
         position_corrections.correct(oms, key, net, read)

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import broker_stops, exit_goals, flatten
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
@@ -115,7 +115,7 @@ def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[B
         oms.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
         return
     # positions may differ from ours unnoted: beside an order of unknown fate they are not compared
-    disputed = goal.net in oms.state.mismatches or overnight.may_be_filled(goal.net, oms.state, read)
+    disputed = goal.net in oms.state.mismatches or net_positions.may_be_filled(goal.net, oms.state, read)
     if elsewhere < max(1, abs(position.quantity)) and not disputed:
         oms.goal(goal, proofs=PROOFS, waits_machine_ns=0)
 
@@ -175,7 +175,7 @@ def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
     for level in oms.state.open_protections():
         if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun
-            if not (carried and overnight.may_be_filled(level.net, oms.state, read)):
+            if not (carried and net_positions.may_be_filled(level.net, oms.state, read)):
                 oms.protection(level, waits_machine_ns=0)
 
 

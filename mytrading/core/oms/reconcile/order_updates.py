@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
 from mytrading.core.ids import content_id
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.evidence.judge import ENDS, OPEN, OrderCase, OrderReading, OrderVerdict, judge
 from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
@@ -117,7 +117,7 @@ def _reading(
     denies = (row.status in ENDS or row.status in OPEN) and _fill_denied(order, row, trades, read, fills)
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
-        beyond = overnight.net_of(order.net, read) - overnight.known_units(oms.state, order.net)
+        beyond = net_positions.net_of(order.net, read) - net_positions.known_units(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
     return OrderReading(
         oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
@@ -214,15 +214,15 @@ def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     else:
         oms.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
-        settle_sighted(oms, oms.order(order.client_order_id), overnight.average(order.net, read))
-    elif order.purpose.reduces and (unknown or overnight.may_be_filled(order.net, oms.state, read)):
-        overnight.hold_back(oms, order)
+        settle_sighted(oms, oms.order(order.client_order_id), net_positions.average(order.net, read))
+    elif order.purpose.reduces and (unknown or net_positions.may_be_filled(order.net, oms.state, read)):
+        net_positions.hold_back(oms, order)
 
 
 def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
     """Settle a fill of an earlier day that one source reported; `price`: rupees in the position book, 0 if unknown."""
     if order.purpose.reduces:
-        overnight.hold_back(oms, order)
+        net_positions.hold_back(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
         return
     price = order.average_price or order.price or price or order.plan.reference_price

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.messages.account_events import UnmanagedChanged
@@ -28,7 +28,7 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
                 _book_venue_square_off(oms, position, cut, read)
             else:
                 _reduce(oms, position, cut)
-    leave_unmanaged(oms, key, net - covered, 0.0 if covered else overnight.average(key, read))
+    leave_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.average(key, read))
 
 
 def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:

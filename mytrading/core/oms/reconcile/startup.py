@@ -1,7 +1,6 @@
-"""A start is a recovery: what it finds in each account is compared, explained and recorded before entries may go.
+"""The start of the router: what it finds in each account is compared and recorded before entries may go.
 
-An account is recovered once one read of all its books, begun after the start, agrees with the journal, or what differed
-stands in its record.
+An account has recovered once one read of all its books, begun after the start, agrees with the journal and its record.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import UNRESOLVED, live, with_cancel
 from mytrading.core.time import ist_date
@@ -52,37 +51,28 @@ def conclude(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
     state = oms.state
     unmanaged = [row for key, row in state.unmanaged.sorted_items() if key.account == read.account]
     seeking = [oms.order(name) for name, of in state.seeking.sorted_items() if of == read.account]
-    oms.emit(
-        replace(
-            level,
-            done=True,
-            at_ns=oms.now,
-            foreign=sum(1 for place in state.foreign if place[0] == read.account and place not in state.by_broker),
-            unmanaged=tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
-            unresolved=tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
-        )
-    )
+    found = {
+        "foreign": sum(1 for place in state.foreign if place[0] == read.account and place not in state.by_broker),
+        "unmanaged": tuple(f"{row.quantity:+d} {row.instrument} {row.product}" for row in unmanaged),
+        "unresolved": tuple(_words(order) for order in seeking if order.state in UNRESOLVED),
+    }
+    oms.emit(replace(level, done=True, at_ns=oms.now, **found))
 
 
 def _open(oms: OrderDecision, read: BooksRead) -> bool:
     """True while a position is disputed, a call is out, an order is about to be adopted, or something just moved."""
-    if any(key.account == read.account for key in oms.state.mismatches):
-        return True
-    for key, names in oms.state.open_by_key.items():
-        if key.account == read.account and any(
-            (order := oms.state.orders.get(name)) is not None and order.state is OrderState.SUBMITTED for name in names
-        ):
-            return True
-    for name, of in oms.state.seeking.items():
-        order = oms.order(name)
-        if of == read.account and order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate):
-            return True  # its next sighting binds it
-    moved = (
-        key
-        for key in oms.state.owners
-        if key.account == read.account and (oms.state.touched.get(key) or 0) >= read.began_machine_ns
-    )  # what only waits for an unknown fate is explained by it
-    return any(not any(order.state in UNRESOLVED for order in oms.open_orders(key)) for key in moved)
+    state, account = oms.state, read.account
+    keys = [key for key in state.open_by_key if key.account == account]
+    seeking = [oms.order(name) for name, of in state.seeking.items() if of == account]
+    touched = (key for key in state.owners if key.account == account)
+    moved = [key for key in touched if (state.touched.get(key) or 0) >= read.began_machine_ns]
+    return (
+        any(key.account == account for key in state.mismatches)
+        or any(order.state is OrderState.SUBMITTED for key in keys for order in oms.open_orders(key))
+        or any(order.state in UNRESOLVED and isinstance(order.evidence.match, Candidate) for order in seeking)
+        # what only waits for an unknown fate is explained by it
+        or any(not any(order.state in UNRESOLVED for order in oms.open_orders(key)) for key in moved)
+    )
 
 
 def _words(order: Order) -> str:
@@ -103,15 +93,13 @@ def drop_expired(oms: OrderDecision) -> None:
 
 
 def _drop(oms: OrderDecision, position: Position) -> None:
-    owner = position.owner
-    units = -position.quantity
-    oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", units)
-    for goal in oms.state.goals.sorted_values():
-        if goal.state != "done" and goal.owner == owner:
+    oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", -position.quantity)
+    for goal in oms.state.unfinished_goals():
+        if goal.owner == position.owner:
             oms.goal(goal, state="done", message="the contract expired")
-    level = oms.state.protections.get(owner)
-    if level is not None and level.state != "done":
-        oms.protection(level, state="done")
+    for level in oms.state.open_protections():
+        if level.owner == position.owner:
+            oms.protection(level, state="done")
     text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(oms, position)}"
     note(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
@@ -123,11 +111,11 @@ def _told(oms: OrderDecision, position: Position) -> str:
     told = [
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
         for order in oms.state.orders.sorted_values()
-        if order.filled_seen > order.filled and order.net == position.net and order.strategy == position.strategy
+        if order.filled_seen > order.filled and order.owner == position.owner
     ]
     return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""
 
 
 def _is_past(instrument: str, now: int) -> bool:
-    expiry = overnight.expiry_of(instrument)
+    expiry = net_positions.expiry_of(instrument)
     return expiry is not None and expiry < ist_date(now)

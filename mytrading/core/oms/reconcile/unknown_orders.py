@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from mytrading.core.oms.evidence import overnight
+from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.evidence.judge import OrderCase, OrderReading, OrderVerdict, judge, unseen_reads
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries, slices
@@ -171,7 +171,7 @@ def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
             position_corrections.correct(
-                oms, order.net, overnight.net_of(order.net, sorted_read.read), sorted_read.read
+                oms, order.net, net_positions.net_of(order.net, sorted_read.read), sorted_read.read
             )
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
@@ -196,8 +196,8 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
         return False
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
-        return overnight.is_untouched_delivery(oms.state, key)
-    moved = overnight.net_of(key, read) - overnight.known_units(oms.state, key)
+        return net_positions.is_untouched_delivery(oms.state, key)
+    moved = net_positions.net_of(key, read) - net_positions.known_units(oms.state, key)
     return moved in (0, _by_strangers(oms, order, sorted_read))
 
 

@@ -1,0 +1,224 @@
+"""Evidence about net positions: the broker's position book against ours, deliveries, carried units and the trade book.
+
+Brokers' books fail one at a time. What was traded today and stands whole in the trade book, or was carried and shown
+today, is there until that book shows what closed it; meanwhile the order book stands in for a missing trade book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from mytrading.core.instruments.symbology import parse_symbol, split_id
+from mytrading.core.oms.state.decision import OrderDecision
+from mytrading.core.oms.state.state import State
+from mytrading.core.time import ist_date
+from mytrading.messages.account_events import CarriedShown
+from mytrading.messages.enums import BrokerStatus, Product
+from mytrading.messages.keys import NetKey
+from mytrading.messages.orders import Order, Protection
+from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
+
+
+def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
+    """Record what books of today show of carried units; `agrees`: a key rests, and the trade book has its fills."""
+    for (account, instrument), begun in oms.state.begun.sorted_items():
+        counts = account == read.account and begun and oms.trades(instrument)
+        if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
+            continue
+        units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
+        if units != still(oms, account, instrument):
+            oms.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=oms.now))
+
+
+def may_be_filled(key: NetKey, state: State, read: BooksRead) -> bool:
+    """True where the positions of a read are not ours, as where they lack the key, and where the read has none."""
+    return read.positions is None or net_with_holdings(state, key, net_of(key, read)) != known_units(state, key)
+
+
+def net_of(key: NetKey, read: BooksRead) -> int:
+    """Signed units that the position book of a read has of a key."""
+    rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
+    return sum(row.quantity for row in rows)
+
+
+def expiry_of(instrument: str) -> date | None:
+    """The day on which a contract expires; None of an instrument without expiry."""
+    try:
+        exchange, symbol = split_id(instrument)
+        return parse_symbol(symbol, exchange).expiry
+    except ValueError:
+        return None
+
+
+def average(key: NetKey, read: BooksRead) -> float:
+    """The price at which the position book has a key, in rupees; 0 if it does not tell one."""
+    rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
+    return rows[0].average_price if len(rows) == 1 else 0.0
+
+
+def hold_back(oms: OrderDecision, order: Order) -> None:
+    """What would follow an exit or stop of an earlier day, of unknown fate, waits for two reads of the books."""
+    now = max(oms.machine, 1)
+    for goal in oms.state.unfinished_goals():
+        if goal.owner == order.owner:
+            oms.goal(goal, waits_machine_ns=now, proofs=0)
+    for level in oms.state.open_protections():
+        if level.owner == order.owner:
+            oms.protection(level, waits_machine_ns=now)
+
+
+def waits(oms: OrderDecision, level: Protection) -> bool:
+    """True while a stop out of our sight may rest, or have been filled; a book tells, or it is not waited for."""
+    return bool(level.waits_machine_ns) and oms.machine - level.waits_machine_ns < oms.limits.ghost_gap
+
+
+def still(oms: OrderDecision, account: str, instrument: str) -> int:
+    """Signed units of those that the day began with that books of today have shown; 0 if none did."""
+    return oms.state.begun_shown.get((account, instrument)) or 0
+
+
+def _of_earlier(
+    oms: OrderDecision, account: str, instrument: str, read: BooksRead, agrees: Callable[[NetKey], bool]
+) -> int | None:
+    """What positions show without the trades of today; None where they differ from ours, or shares may be delivered."""
+    rows = [row for row in read.positions or () if row.instrument == instrument]
+    known = (key for table in (oms.state.owners, oms.state.unmanaged) for key in table)
+    keys = {key for key in known if (key.account, key.instrument) == (account, instrument)}
+    keys |= {NetKey(account, instrument, row.product) for row in rows}
+    for key in sorted(keys):
+        net = sum(row.quantity for row in rows if row.product is key.product)
+        disputed = key.product is Product.CNC or net != known_units(oms.state, key) or key in oms.state.mismatches
+        if disputed or not agrees(key):
+            return None
+    traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
+    return sum(row.quantity for row in rows) - traded
+
+
+def net_with_holdings(state: State, key: NetKey, net: int) -> int:
+    """The net of a position book, with what may have gone into the holdings: signed units, at most what is ours."""
+    delivered = state.delivered.get(key) or 0
+    return net + min(delivered, max(known_units(state, key) - net, 0))
+
+
+def known_units(state: State, key: NetKey) -> int:
+    """What strategies own of a key, and what is there unmanaged."""
+    unmanaged = state.unmanaged.get(key)
+    return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
+
+
+def is_untouched_delivery(state: State, key: NetKey) -> bool:
+    """True of shares delivered overnight of which nothing moved today by our books; a sale would be a row."""
+    delivered = state.delivered.get(key) or 0
+    return 0 < delivered == known_units(state, key)
+
+
+_UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
+
+
+def trades_speak_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the trades of a read still hold units of ours, of any product, that its positions lack."""
+    proven = not _closes_unlisted(oms, key) and trades_tell(oms, key, read)
+    return proven and _lacks(oms, key, read, _traded(oms, key, read))
+
+
+def orders_speak_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if trades lack our fills, orders have them, and strangers may not have closed what positions lack."""
+    if _closes_unlisted(oms, key) or trades_tell(oms, key, read) or not _orders_tell(oms, key, read):
+        return False
+    traded = sum(order.filled * order.side.sign for order in _filled(oms, key))
+    return _lacks(oms, key, read, traded + _strangers(oms, key, read))
+
+
+def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
+    """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
+    rows = [row for row in read.trades or () if row.instrument == key.instrument]
+    if _filled(oms, key) or not still(oms, key.account, key.instrument):
+        return sum(row.quantity * row.side.sign for row in rows)
+    ours = sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row))
+    return ours + _strangers(oms, key, read)
+
+
+def _held(oms: OrderDecision, key: NetKey) -> int:
+    return sum(position.quantity for other in _here(oms, key) for position in oms.state.holders(other))
+
+
+def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> bool:
+    """True if the position book shows less of ours in the instrument than traded and carried units explain."""
+    here, held = _here(oms, key), _held(oms, key)
+    spare = [row.quantity for other, row in oms.state.unmanaged.items() if _same_instrument(other, key)]
+    begun = oms.state.begun.get((key.account, key.instrument)) or 0
+    rows = [row for row in read.positions or () if row.instrument == key.instrument]
+    keys = {*here, *(NetKey(key.account, row.instrument, row.product) for row in rows)}
+    shown = sum(net_with_holdings(oms.state, other, net_of(other, read)) for other in keys)
+    sign, ours = (1 if held > 0 else -1), held + sum(spare)
+    if held and not begun and traded == ours:
+        return (ours - shown) * sign > 0
+    opposed = any(units * held < 0 for units in (*spare, begun))
+    there = traded + still(oms, key.account, key.instrument)
+    return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
+
+
+def _here(oms: OrderDecision, key: NetKey) -> list[NetKey]:
+    return [other for other in oms.state.owners if _same_instrument(other, key)]
+
+
+def _same_instrument(one: NetKey | Order, other: NetKey) -> bool:
+    return (one.account, one.instrument) == (other.account, other.instrument)
+
+
+def trades_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
+    if read.trades is None:
+        return False
+    summed = {row.broker_order_id: row.quantity for row in read.trades}
+    return all(summed.get(order.broker_order_id) == order.filled for order in _filled(oms, key))
+
+
+def _orders_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
+    rows = {row.broker_order_id: row for row in read.orders or ()}
+    for order in _filled(oms, key):
+        if (row := rows.get(order.broker_order_id)) is None:
+            return False
+        shown = row.quantity if row.status is BrokerStatus.COMPLETE else row.filled
+        if shown != order.filled if shown is not None else order.filled >= order.quantity:
+            return False
+    return read.orders is not None
+
+
+def _strangers(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
+    """Signed units that nobody of ours may have traded in the instrument: the most that closes, least that opens."""
+    sign = 1 if _held(oms, key) > 0 else -1
+    rows = [row for row in read.orders or () if _strange(oms, key, row)]
+    names = {row.broker_order_id for row in rows}
+    loose = [row for row in read.trades or () if _strange(oms, key, row) and row.broker_order_id not in names]
+    units = sum(row.quantity * row.side.sign for row in loose)
+    return units + sum(_units(row, closes=row.side.sign != sign) * row.side.sign for row in rows)
+
+
+def _strange(oms: OrderDecision, key: NetKey, row: BrokerOrder | BrokerTrades) -> bool:
+    return row.instrument == key.instrument and (key.account, row.broker_order_id) not in oms.state.by_broker
+
+
+def _units(row: BrokerOrder, closes: bool) -> int:
+    """What a stranger's order traded; many brokers tell it of a COMPLETE one alone: else it may be all or nothing."""
+    if row.status is BrokerStatus.COMPLETE:
+        return row.quantity
+    unknown = row.quantity if closes and row.status not in _UNTRADED else 0
+    return unknown if row.filled is None else row.filled
+
+
+def _filled(oms: OrderDecision, key: NetKey) -> list[Order]:
+    """Orders of ours in the instrument that filled today, in whole or in part: a carried one filled before."""
+    carried = oms.state.carried
+    filled = (order for order in oms.state.orders.values() if order.filled and _same_instrument(order, key))
+    return [order for order in filled if order.client_order_id not in carried]
+
+
+def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
+    """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
+    if oms.in_venue_square_off(key):
+        return True
+    expiry = None if oms.trades(key.instrument) else expiry_of(key.instrument)
+    return expiry is not None and expiry <= ist_date(oms.now)
