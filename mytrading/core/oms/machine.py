@@ -22,21 +22,9 @@ from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.core.time import SECOND
+from mytrading.messages import control
 from mytrading.messages.account_events import AccountModeChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import (
-    CallBudget,
-    CancelRequested,
-    ClaimRequested,
-    FlattenRequested,
-    ModeCleared,
-    ModifyRequested,
-    ProbeRequested,
-    ResolveRequested,
-    StrategySwitch,
-    TradingState,
-    WithdrawRequested,
-)
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.keys import OwnerKey
@@ -175,11 +163,11 @@ class OrderMachine:
         """All exit goals of the day and those carried into it, by id."""
         return self.state.goals.sorted_values()
 
-    def budget(self, account: str, machine_ns: int) -> CallBudget:
+    def budget(self, account: str, machine_ns: int) -> control.CallBudget:
         """How an account stands with its order calls; what waits since when only the daemon can tell."""
         limits, state = self.limits, self.state
         free = dispatch.free(state, limits, account, machine_ns)
-        return CallBudget(
+        return control.CallBudget(
             account=account,
             limit=limits.calls_per_second,
             used=limits.calls_per_second - free,
@@ -235,7 +223,7 @@ def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
         oms.emit(row)  # an operator ends a wrong mode, never this alone
 
 
-def _mode_cleared(oms: OrderDecision, message: ModeCleared) -> None:
+def _mode_cleared(oms: OrderDecision, message: control.ModeCleared) -> None:
     entries.set_mode(oms, message.account, False, "cleared by a person")
     oms.read(message.account, "mode cleared", positions=True)
 
@@ -244,16 +232,16 @@ _HANDLERS: dict[type, Handler] = {
     PlaceEntry: entries.place,
     CloseGoal: goals.open_goal,
     WithdrawEntries: entries.on_withdraw,
-    WithdrawRequested: entries.on_withdraw,
-    TradingState: entries.on_trading,
-    StrategySwitch: entries.on_switch,
-    ResolveRequested: operator_requests.on_resolve,
-    ClaimRequested: operator_requests.on_claim,
-    FlattenRequested: flatten.on_request,
-    ProbeRequested: operator_requests.on_probe,
-    CancelRequested: operator_requests.on_cancel,
-    ModifyRequested: operator_requests.on_modify,
-    ModeCleared: _mode_cleared,
+    control.WithdrawRequested: entries.on_withdraw,
+    control.TradingState: entries.on_trading,
+    control.StrategySwitch: entries.on_switch,
+    control.ResolveRequested: operator_requests.on_resolve,
+    control.ClaimRequested: operator_requests.on_claim,
+    control.FlattenRequested: flatten.on_request,
+    control.ProbeRequested: operator_requests.on_probe,
+    control.CancelRequested: operator_requests.on_cancel,
+    control.ModifyRequested: operator_requests.on_modify,
+    control.ModeCleared: _mode_cleared,
     ModeSeen: _mode_seen,
     CallOutcome: call_outcomes.on_outcome,
     OrderReport: order_updates.on_report,

@@ -17,14 +17,8 @@ from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, live, same_fingerprint, with_cancel
 from mytrading.core.time import SECOND
+from mytrading.messages import control
 from mytrading.messages.commands import PlaceEntry
-from mytrading.messages.control import (
-    CancelRequested,
-    ClaimRequested,
-    ModifyRequested,
-    ProbeRequested,
-    ResolveRequested,
-)
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey, OwnerKey
 from mytrading.messages.order_evidence import OrderTerms
@@ -34,7 +28,7 @@ from mytrading.messages.reports import BrokerOrder
 REFUSED = "refused: "
 
 
-def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
+def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
     """Cancel one order, whether or not it has left us."""
     if (order := _requested(oms, message)) is None:
         return
@@ -51,7 +45,7 @@ def on_cancel(oms: OrderDecision, message: CancelRequested) -> None:
     entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
-def _requested(oms: OrderDecision, message: CancelRequested | ModifyRequested) -> Order | None:
+def _requested(oms: OrderDecision, message: control.CancelRequested | control.ModifyRequested) -> Order | None:
     if (order := oms.state.orders.get(message.order)) is None:
         what = f"a person asked for a change of order {message.order}, which the router does not know; nothing was done"
         oms.alert("REQUEST_UNKNOWN", Severity.WARNING, message.order, what)
@@ -72,7 +66,7 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
     return level if level is not None and level.state == "open" else None
 
 
-def on_modify(oms: OrderDecision, message: ModifyRequested) -> None:
+def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
     """Change one order; of a stop, the prices of the protection that it belongs to."""
     if (order := _requested(oms, message)) is None:
         return
@@ -136,7 +130,7 @@ def _why_not_now(oms: OrderDecision, order: Order) -> str:
     return f"{why}; until then it can only be cancelled" if why else ""
 
 
-def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
+def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     """Give unmanaged units to a strategy, with a stop if one was named, and answer."""
     key = NetKey(request.account, request.instrument, request.product)
     found = oms.state.unmanaged.get(key)
@@ -157,7 +151,7 @@ def on_claim(oms: OrderDecision, request: ClaimRequested) -> None:
     oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
 
 
-def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
+def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
     where = f"{key.instrument} {key.product} in {key.account}"
     if not unmanaged:
         return f"nothing of {where} is unmanaged; see `mytrading positions`"
@@ -181,7 +175,7 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: Cla
     return _stop_problem(oms, key, unmanaged, request) if request.stop else ""
 
 
-def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -> str:
+def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
     goal = next(entries.goals_of(oms, key, request.strategy), None)
     level = flatten.active(oms, OwnerKey(*key, request.strategy))
@@ -202,7 +196,7 @@ def _closing_problem(oms: OrderDecision, key: NetKey, request: ClaimRequested) -
     )
 
 
-def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: ClaimRequested) -> str:
+def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: control.ClaimRequested) -> str:
     owner = OwnerKey(*key, request.strategy)
     standing, held = oms.state.protections.get(owner), oms.state.positions.get(owner)
     stands = standing is not None and standing.state != "done" and held is not None and not broker_stops.is_flat(held)
@@ -215,7 +209,7 @@ def _stop_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: Clai
     return ""
 
 
-def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimRequested) -> None:
+def _guard(oms: OrderDecision, position: Position, units: int, request: control.ClaimRequested) -> None:
     standing = oms.state.protections.get(position.owner)
     if standing is not None and standing.state != "done":
         if not broker_stops.is_flat(position):
@@ -231,7 +225,7 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: ClaimReq
     )  # fmt: skip
 
 
-def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
+def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
     """Bind or give up the order, and answer; what speaks against it is the answer."""
     if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
@@ -244,7 +238,7 @@ def on_resolve(oms: OrderDecision, request: ResolveRequested) -> None:
         oms.answer(request.id, *_give_up(oms, order, request))
 
 
-def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> tuple[str, str]:
     name = request.broker_order_id
     problem = _binding_problem(oms, order, request)
     row = oms.state.strangers.get((order.account, name))
@@ -259,7 +253,7 @@ def _bind(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[
     return "", f"order {order.client_order_id} is broker order {name}{ending}"
 
 
-def _binding_problem(oms: OrderDecision, order: Order, request: ResolveRequested) -> str:
+def _binding_problem(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> str:
     state, place = oms.state, (order.account, request.broker_order_id)
     owner, row = state.by_broker.get(place), state.strangers.get(place)
     if owner is not None:
@@ -279,7 +273,7 @@ def _binding_problem(oms: OrderDecision, order: Order, request: ResolveRequested
     return ""
 
 
-def _give_up(oms: OrderDecision, order: Order, request: ResolveRequested) -> tuple[str, str]:
+def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> tuple[str, str]:
     if order.state is OrderState.GHOST:
         return f"order {order.client_order_id} counts as never placed already", ""
     in_view = matching(oms, order)
@@ -310,7 +304,7 @@ def matching(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
     ]
 
 
-def _with_reason(what: str, request: ResolveRequested) -> str:
+def _with_reason(what: str, request: control.ResolveRequested) -> str:
     return f"{what}: {request.reason}" if request.reason else what
 
 
@@ -319,7 +313,7 @@ OWNER = "doctor"
 VALID_NS = 10 * SECOND
 
 
-def on_probe(oms: OrderDecision, message: ProbeRequested) -> None:
+def on_probe(oms: OrderDecision, message: control.ProbeRequested) -> None:
     """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
     if not oms.limits.probes:
         return

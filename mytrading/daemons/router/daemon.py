@@ -28,12 +28,7 @@ from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, Outcome, Purpose, Severity
-from mytrading.messages.orders import (
-    Order,
-    OrderChanged,
-    PositionChanged,
-    TimerFired,
-)
+from mytrading.messages.orders import Order, OrderChanged, PositionChanged, TimerFired
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
 from mytrading.runtime.daemon.live_files import EditedFiles, taken_folder
 from mytrading.runtime.daemon.lockstep import Progress, place

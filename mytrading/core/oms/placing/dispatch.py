@@ -129,9 +129,7 @@ def _budget(oms: OrderDecision, account: str) -> int:
 
 def out(state: State, account: str) -> list[int]:
     """When the calls of an account left that are on their way."""
-    if not state.calling:
-        return []
-    return [began for (of, _, _), began in state.calling.items() if of == account]
+    return [began for (of, _, _), began in state.calling.items() if of == account] if state.calling else []
 
 
 def free(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
@@ -187,8 +185,8 @@ def _in_flight(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     """True while another call of its key and side is out; slices go together, but never two of one fingerprint."""
     for other in oms.open_orders(key):
         if other.state is OrderState.SUBMITTED and other.side is order.side:
-            apart = order.links.parent and other.links.parent == order.links.parent and other.quantity != order.quantity
-            if not apart:
+            same_parent = order.links.parent and other.links.parent == order.links.parent
+            if not (same_parent and other.quantity != order.quantity):
                 return True
     return False
 
@@ -240,8 +238,7 @@ def _after(order: Order, other: Order) -> bool:
 
 
 def _clamped(oms: OrderDecision, order: Order, key: NetKey) -> Order | None:
-    fits = closable(oms, order, key)
-    if fits >= order.quantity:
+    if (fits := closable(oms, order, key)) >= order.quantity:
         return order
     if fits == 0:
         oms.unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")

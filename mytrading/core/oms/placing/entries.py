@@ -195,9 +195,9 @@ def on_trading(oms: OrderDecision, message: TradingState) -> None:
                 oms.emit(InstrumentHalted(**key._asdict(), halted=False, reason=message.reason, at_ns=oms.now))
         lift_churn_stops(oms, message.account, resumed=True)
         return
-    everywhere = message.account in ("", KILL)
+    where = message.account
     reason = f"withdrawn: trading level is {message.level}"
-    withdraw(oms, lambda order: everywhere or order.account == message.account, reason)
+    withdraw(oms, lambda order: where in ("", KILL, order.account), reason)
 
 
 def on_switch(oms: OrderDecision, message: StrategySwitch) -> None:
@@ -224,15 +224,8 @@ def count_churn(oms: OrderDecision, order: Order) -> None:
     """Count an entry that leaves just after a cancel; no replacement for an operator, and only the first of slices."""
     limits = oms.limits
     gone = oms.state.withdrawn.get((order.account, order.instrument))
-    if (
-        gone is None
-        or order.purpose is not Purpose.ENTRY
-        or order.call.attempt > 1
-        or order.links.replaces
-        or order.links.slice > 1
-    ):
-        return
-    if oms.now - gone > limits.churn_within:
+    first = order.purpose is Purpose.ENTRY and order.call.attempt <= 1 and order.links.slice <= 1
+    if gone is None or not first or order.links.replaces or oms.now - gone > limits.churn_within:
         return
     oms.emit(EntryChurned(account=order.account, instrument=order.instrument, at_ns=oms.now))
     since = oms.now - limits.churn_window
@@ -268,9 +261,5 @@ def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = F
     for (of, instrument), row in oms.state.stopped.sorted_items():
         over = bool(row.until_ns) and oms.now >= row.until_ns
         if over or (resumed and account in ("", of)):
-            oms.emit(
-                EntriesStopped(
-                    account=of, instrument=instrument, stopped=False,
-                    reason="resumed" if resumed else "its time is over", at_ns=oms.now,
-                )
-            )  # fmt: skip
+            why, at = "resumed" if resumed else "its time is over", oms.now
+            oms.emit(EntriesStopped(account=of, instrument=instrument, stopped=False, reason=why, at_ns=at))

@@ -144,27 +144,20 @@ def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
         oms.change(order, event, evidence=evidence)
         return
     if kind is Outcome.REFUSED:
-        _refused(oms, order, outcome)
+        limits = oms.limits
+        until = at + growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
+        evidence = replace(order.evidence, modify=ended(order.evidence.modify, not_before_machine_ns=until))
+        oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
+        if order.purpose is Purpose.STOP:
+            what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
+            oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
         oms.illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
-        message = outcome.message or order.message
         evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
-        oms.change(order, "modify_answered", evidence=evidence, message=message)
+        oms.change(order, "modify_answered", evidence=evidence, message=outcome.message or order.message)
     oms.read(order.account, "modify", positions=order.purpose.reduces)
-
-
-def _refused(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    limits = oms.limits
-    until = outcome.ended_machine_ns + growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
-    state = ended(order.evidence.modify, not_before_machine_ns=until)
-    oms.change(
-        order, "modify_refused", message=f"refused: {outcome.message}", evidence=replace(order.evidence, modify=state)
-    )
-    if order.purpose is Purpose.STOP:
-        what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
-        oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
 
 
 def unanswered(oms: OrderDecision, order: Order) -> None:
@@ -196,10 +189,9 @@ def read_back(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRea
 
 def _shows(order: Order, row: BrokerOrder, wanted: OrderTerms) -> bool:
     """True if a row has the wanted terms, as far as they are others than the order's and a broker shows them."""
-    price = abs(wanted.price - order.price) < SAME or abs(row.price - wanted.price) < SAME
-    triggered = row.status is not BrokerStatus.TRIGGER_PENDING
-    trigger = triggered or abs(wanted.trigger_price - order.trigger_price) < SAME
-    trigger = trigger or abs(row.trigger_price - wanted.trigger_price) < SAME
+    price = min(abs(wanted.price - order.price), abs(row.price - wanted.price)) < SAME
+    apart = min(abs(wanted.trigger_price - order.trigger_price), abs(row.trigger_price - wanted.trigger_price))
+    trigger = apart < SAME or row.status is not BrokerStatus.TRIGGER_PENDING
     return price and trigger and row.quantity == wanted.quantity
 
 

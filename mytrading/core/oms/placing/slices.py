@@ -17,8 +17,7 @@ _UNKNOWN = Sizes()
 
 def begin_entry(oms: OrderDecision, order: Order) -> None:
     """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
-    sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
-    _begin(oms, order, slices(order.quantity, sizes))
+    _begin(oms, order, slices(order.quantity, oms.state.sizes.get(order.instrument) or _UNKNOWN))
 
 
 def begin_closing(oms: OrderDecision, order: Order, fits: int) -> None:
@@ -39,16 +38,18 @@ def expected(oms: OrderDecision, entry: Order) -> list[Order]:
         quantities = slices(entry.quantity, oms.state.sizes.get(entry.instrument) or _UNKNOWN)
     except Unsliceable:
         quantities = (entry.quantity,)
-    return [entry] if quantities == (entry.quantity,) else _cut(entry, quantities)
+    return _cut(entry, quantities)
 
 
 def _begin(oms: OrderDecision, order: Order, quantities: tuple[int, ...]) -> None:
-    for each in (order,) if quantities == (order.quantity,) else _cut(order, quantities):
+    for each in _cut(order, quantities):
         oms.emit(OrderChanged(event="initialized", order=each, machine_ns=oms.machine))
 
 
 def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
-    """A slice for each quantity; the first alone carries the trace of the quote behind the order."""
+    """The order, or a slice for each quantity; the first alone carries the trace of the quote behind the order."""
+    if quantities == (order.quantity,):
+        return [order]
     parent = order.client_order_id
     return [
         replace(

@@ -10,13 +10,7 @@ import msgspec
 
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import flatten
-from mytrading.core.oms.reconcile import (
-    journal_rebuild,
-    order_updates,
-    position_corrections,
-    startup,
-    unknown_orders,
-)
+from mytrading.core.oms.reconcile import journal_rebuild, order_updates, position_corrections, startup, unknown_orders
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import TERMINAL, UNRESOLVED

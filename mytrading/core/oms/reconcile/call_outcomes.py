@@ -85,15 +85,9 @@ def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     limits = oms.limits
     wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.call.attempt))
     event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
-    back = oms.change(
-        order,
-        event,
-        state=OrderState.INITIALIZED,
-        call=replace(
-            order.call, ended_machine_ns=outcome.ended_machine_ns, not_before_machine_ns=outcome.ended_machine_ns + wait
-        ),
-        message=outcome.message,
-    )
+    ended = outcome.ended_machine_ns
+    call = replace(order.call, ended_machine_ns=ended, not_before_machine_ns=ended + wait)
+    back = oms.change(order, event, state=OrderState.INITIALIZED, call=call, message=outcome.message)
     if back.evidence.cancel.wanted:
         oms.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
 

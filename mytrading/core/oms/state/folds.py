@@ -14,32 +14,11 @@ from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of
-from mytrading.messages.account_events import (
-    AccountModeChanged,
-    CarriedShown,
-    EntriesStopped,
-    EntryChurned,
-    ForeignSeen,
-    InstrumentHalted,
-    MismatchSeen,
-    RecoveryChanged,
-    UnmanagedChanged,
-)
+from mytrading.messages import account_events, orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
-from mytrading.messages.orders import (
-    CallOutcome,
-    FlattenChanged,
-    GoalChanged,
-    Order,
-    OrderChanged,
-    PositionAdjusted,
-    PositionChanged,
-    ProtectionChanged,
-    TimerFired,
-)
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
 
 KEPT_STAMPS = 64
@@ -70,7 +49,7 @@ def fold(state: State, row: Any) -> None:
         handler(state, row)
 
 
-def _kinds_out(order: Order) -> tuple[Call, ...]:
+def _kinds_out(order: orders.Order) -> tuple[Call, ...]:
     """The calls of the order that are on their way: a cancel may leave while a change has no answer yet."""
     kinds = _PLACING if order.state is OrderState.SUBMITTED else ()
     if order.evidence.cancel.out:
@@ -78,7 +57,7 @@ def _kinds_out(order: Order) -> tuple[Call, ...]:
     return (*kinds, Call.MODIFY) if order.evidence.modify.out else kinds
 
 
-def _order(state: State, row: OrderChanged) -> None:
+def _order(state: State, row: orders.OrderChanged) -> None:
     order, machine_ns = row.order, row.machine_ns
     if machine_ns > state.machine_ns:
         state.machine_ns = machine_ns
@@ -99,7 +78,7 @@ def _order(state: State, row: OrderChanged) -> None:
         state.put(state.paused, order.account, max(each.not_before_machine_ns for each in waits))
 
 
-def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
+def _count_call(state: State, before: orders.Order | None, row: orders.OrderChanged) -> None:
     order, earlier = row.order, _kinds_out(before) if before is not None else ()
     present = _kinds_out(order)
     if present == earlier:
@@ -114,7 +93,7 @@ def _count_call(state: State, before: Order | None, row: OrderChanged) -> None:
             state.put(state.sent, order.account, rate_limit.remember(stamps, row.machine_ns, KEPT_STAMPS))
 
 
-def _goal(state: State, row: GoalChanged) -> None:
+def _goal(state: State, row: orders.GoalChanged) -> None:
     goal = row.goal
     name, is_open = goal.id, goal.state != "done"
     state.put(state.goals, name, goal)
@@ -122,19 +101,19 @@ def _goal(state: State, row: GoalChanged) -> None:
         state.keep(state.open_goals, name, goal.account, is_open)
 
 
-def _protection(state: State, row: ProtectionChanged) -> None:
+def _protection(state: State, row: orders.ProtectionChanged) -> None:
     level = row.protection
     state.put(state.protections, level.owner, level)
     state.keep(state.guarding, level.owner, level.id, level.state != "done")
 
 
-def _mode(state: State, row: AccountModeChanged) -> None:
+def _mode(state: State, row: account_events.AccountModeChanged) -> None:
     state.keep(state.modes, row.account, row.mode, row.mode)
     if not row.mode:
         state.keep(state.wrong_mode, row.account, row, row.wrong_mode)
 
 
-def _timer(state: State, row: TimerFired) -> None:
+def _timer(state: State, row: orders.TimerFired) -> None:
     state.notice(row.machine_ns)
     if row.name in ("disk_low", "disk_ok"):
         state.keep(state.flags, "disk_low", 1, row.name == "disk_low")
@@ -150,7 +129,7 @@ def _relearned(state: State, row: JournalRelearned) -> None:
     state.put(state.rebuilt, "market_ns", row.at_ns)
 
 
-def _foreign(state: State, row: ForeignSeen) -> None:
+def _foreign(state: State, row: account_events.ForeignSeen) -> None:
     state.put(state.books, row.account, 1)
     for name in row.ids:
         state.put(state.foreign, (row.account, name), row.machine_ns)
@@ -158,18 +137,18 @@ def _foreign(state: State, row: ForeignSeen) -> None:
         state.put(state.strangers, (row.account, stranger.broker_order_id), stranger)
 
 
-def _flatten(state: State, row: FlattenChanged) -> None:
+def _flatten(state: State, row: orders.FlattenChanged) -> None:
     level = row.flatten
     state.put(state.flattens, level.id, level)
     state.keep(state.open_flattens, level.id, level.account, level.state != "done")
 
 
-def _churned(state: State, row: EntryChurned) -> None:
+def _churned(state: State, row: account_events.EntryChurned) -> None:
     known = state.churned.get(row.account) or ()
     state.put(state.churned, row.account, (*known, (row.instrument, row.at_ns))[-KEPT_STAMPS:])
 
 
-def _stopped(state: State, row: EntriesStopped) -> None:
+def _stopped(state: State, row: account_events.EntriesStopped) -> None:
     """What a stop was made of counts no more when it ends."""
     if row.stopped:
         state.put(state.stopped, (row.account, row.instrument), row)
@@ -208,11 +187,11 @@ def _day(state: State, row: DayOpened) -> None:
             key = position.net
             state.put(state.delivered, key, (state.delivered.get(key) or 0) + position.quantity)
     for protection in row.protections:
-        _protection(state, ProtectionChanged(protection=protection, at_ns=0))
+        _protection(state, orders.ProtectionChanged(protection=protection, at_ns=0))
     for goal in row.goals:
-        _goal(state, GoalChanged(goal=goal, at_ns=0))
+        _goal(state, orders.GoalChanged(goal=goal, at_ns=0))
     for flatten in row.flattens:
-        _flatten(state, FlattenChanged(flatten=flatten, at_ns=0))
+        _flatten(state, orders.FlattenChanged(flatten=flatten, at_ns=0))
     parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
     for part in parts:
         for level in part:
@@ -266,31 +245,31 @@ FOLDS: dict[type, Any] = {
     WithdrawEntries: lambda state, row: _end_baskets(state, row.account, row.strategy),
     ClaimRequested: _sizes,
     FlattenRequested: _many_sizes,
-    OrderChanged: _order,
-    PositionChanged: lambda state, row: state.put_position(row.position),
-    PositionAdjusted: lambda state, row: state.put_position(row.position),
-    GoalChanged: _goal,
-    ProtectionChanged: _protection,
-    UnmanagedChanged: lambda state, row: state.keep(state.unmanaged, row.net, row, row.quantity),
-    InstrumentHalted: lambda state, row: state.keep(state.halted, row.net, row, row.halted),
-    AccountModeChanged: _mode,
-    MismatchSeen: lambda state, row: state.keep(state.mismatches, row.net, row, not row.cleared),
-    RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
-    CarriedShown: lambda state, row: state.keep(
+    orders.OrderChanged: _order,
+    orders.PositionChanged: lambda state, row: state.put_position(row.position),
+    orders.PositionAdjusted: lambda state, row: state.put_position(row.position),
+    orders.GoalChanged: _goal,
+    orders.ProtectionChanged: _protection,
+    account_events.UnmanagedChanged: lambda state, row: state.keep(state.unmanaged, row.net, row, row.quantity),
+    account_events.InstrumentHalted: lambda state, row: state.keep(state.halted, row.net, row, row.halted),
+    account_events.AccountModeChanged: _mode,
+    account_events.MismatchSeen: lambda state, row: state.keep(state.mismatches, row.net, row, not row.cleared),
+    account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
+    account_events.CarriedShown: lambda state, row: state.keep(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
-    ForeignSeen: _foreign,
-    EntryChurned: _churned,
-    EntriesStopped: _stopped,
-    FlattenChanged: _flatten,
+    account_events.ForeignSeen: _foreign,
+    account_events.EntryChurned: _churned,
+    account_events.EntriesStopped: _stopped,
+    orders.FlattenChanged: _flatten,
     TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
     StrategySwitch: lambda state, row: _newest(state, state.switches, row.strategy, row),
     DayOpened: _day,
     RunStarted: lambda state, _: state.clear(state.modes),
     ReadRequest: _asked,
-    TimerFired: _timer,
+    orders.TimerFired: _timer,
     JournalRelearned: _relearned,
-    CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
+    orders.CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
     BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
     BooksEnded: lambda state, row: state.notice(row.ended_machine_ns),
     OrderReport: lambda state, row: state.notice(row.received_machine_ns),

@@ -20,14 +20,7 @@ from mytrading.core.orders.state_machine import (
     settled,
     waits_for_its_trigger,
 )
-from mytrading.messages.account_events import (
-    AccountModeChanged,
-    EntriesStopped,
-    InstrumentHalted,
-    MismatchSeen,
-    RecoveryChanged,
-    UnmanagedChanged,
-)
+from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
 from mytrading.messages.enums import Call, OrderState, TradingLevel
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -107,10 +100,10 @@ class State:
     orders: Table[str, Order]
     positions: Table[OwnerKey, Position]
     goals: Table[str, Goal]
-    unmanaged: Table[NetKey, UnmanagedChanged]
-    halted: Table[NetKey, InstrumentHalted]
-    wrong_mode: Table[str, AccountModeChanged]
-    mismatches: Table[NetKey, MismatchSeen]
+    unmanaged: Table[NetKey, account_events.UnmanagedChanged]
+    halted: Table[NetKey, account_events.InstrumentHalted]
+    wrong_mode: Table[str, account_events.AccountModeChanged]
+    mismatches: Table[NetKey, account_events.MismatchSeen]
     trading: Table[str, TradingState]
     switches: Table[str, StrategySwitch]
     used: Table[str, str]
@@ -143,7 +136,7 @@ class State:
     """Orders of an earlier day: today's order book does not show them, and as DAY orders they ended with theirs."""
     modes: Table[str, str]
     """The mode each account's server was seen in, as expected, since this run of the router began."""
-    recovering: Table[str, RecoveryChanged]
+    recovering: Table[str, account_events.RecoveryChanged]
     """What the present start found in each account."""
     flags: Table[str, int]
     """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account."""
@@ -169,7 +162,7 @@ class State:
     """Market time at which an entry of an account and instrument last ended by a cancel of ours."""
     churned: Table[str, tuple[tuple[str, int], ...]]
     """Instruments and market times of entries that left soon after, by account."""
-    stopped: Table[tuple[str, str], EntriesStopped]
+    stopped: Table[tuple[str, str], account_events.EntriesStopped]
     strangers: Table[tuple[str, str], BrokerOrder]
     """Orders of the broker that are not ours, as they were first seen."""
     flattens: Table[str, Flatten]
