@@ -21,7 +21,7 @@ def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
     for order in orders:
         found.setdefault(order.links.parent or order.client_order_id, []).append(order)
     return [
-        (fold(each), tuple(sorted(each, key=_number))) if each[0].links.parent else (each[0], ())
+        (fold(each), tuple(sorted(each, key=lambda each: each.links.slice))) if each[0].links.parent else (each[0], ())
         for each in found.values()
     ]
 
@@ -29,7 +29,7 @@ def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
 def fold(slices: Sequence[Order]) -> Order:
     """The parent of all its slices: quantities summed, prices averaged; a replaced slice counts what it filled."""
     replaced = {order.links.replaces for order in slices}
-    ordered = sorted(slices, key=_number)
+    ordered = sorted(slices, key=lambda each: each.links.slice)
     standing = [order for order in ordered if order.client_order_id not in replaced]
     earlier = sum(order.filled for order in ordered if order.client_order_id in replaced)
     first, filled = standing[0], sum(order.filled for order in slices)
@@ -43,10 +43,6 @@ def fold(slices: Sequence[Order]) -> Order:
         evidence=with_cancel(first.evidence, wanted=any(order.evidence.cancel.wanted for order in standing)),
         message=_message(standing),
     )  # fmt: skip
-
-
-def _number(order: Order) -> int:
-    return order.links.slice
 
 
 def _state(slices: Sequence[Order]) -> OrderState:

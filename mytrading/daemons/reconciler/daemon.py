@@ -13,7 +13,7 @@ from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.reconciler.active_alerts import FROM_STATE
 from mytrading.daemons.reconciler.account import AccountListener
 from mytrading.daemons.reconciler.margin_queries import MarginQueries
-from mytrading.daemons.reconciler.pings import AccountPings, StandbyAccount
+from mytrading.daemons.reconciler.pings import AccountPings
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import ModeCleared, TradingState
 from mytrading.messages.orders import OrderChanged
@@ -68,7 +68,7 @@ class Reconciler(Daemon):
             if not self.lock_step:
                 self._pings[name] = AccountPings(account, self.config, wake)
         sources = (one for one in self.config.sources if one.id != self._account)
-        standby = [StandbyAccount(one, self.config, partial(publish, one.id), wake) for one in sources]
+        standby = [AccountPings(one, self.config, wake, partial(publish, one.id)) for one in sources]
         self._attended = (*self._listeners.values(), *self._pings.values(), *standby)
         self.on_wake(self._take)
         self.subscribe("orders", self._on_order)

@@ -37,10 +37,14 @@ class _Pong(NamedTuple):
 class AccountPings:
     """The pings of one account: lines of the audit log when it goes down and when it is back."""
 
-    def __init__(self, account: AccountRun, config: RunConfig, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, account: AccountRun, config: RunConfig, wake: Callable[[], None],
+        publish: Callable[[Any], None] | None = None,
+    ) -> None:  # fmt: skip
+        """`publish` takes the health of an account of which pings are all that is known."""
         venue = config.venue
         self.name = account.id
-        self._run = account
+        self._run, self._publish = account, publish
         self._stands_by = account.role is AccountRole.BACKUP
         self._mode_counts = self._stands_by and config.source is None
         self._expected = venue.expected_mode.value
@@ -96,7 +100,7 @@ class AccountPings:
         action = "account.failed" if self._pings.is_down else "account.connected"
         try:
             audit.record(self._state, action, self.name, "seen", user="reconciler", problem=problem)
-        except OSError as error:
+        except OSError as error:  # a full disk must not end the reconciler
             get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
 
     def marked(self, health: AccountHealth) -> AccountHealth:
@@ -105,27 +109,11 @@ class AccountPings:
             return health
         return msgspec.structs.replace(health, ping_down=True, message=health.message or self._pings.health.message)
 
-    def each_second(self, machine_ns: int) -> None:
-        """Nothing: what the books show of the account is told by its listener."""
+    def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
+        """Publish the health by pings, if no listener publishes that of the books."""
+        if self._publish is not None:
+            self._publish(self._pings.health)
 
     def stop(self) -> None:
         """Leave the worker."""
         self._workers.stop()
-
-
-class StandbyAccount(AccountPings):
-    """An account that only gives quotes, or could: pings are all that is known of it; `tell` publishes its health."""
-
-    def __init__(
-        self,
-        account: AccountRun,
-        config: RunConfig,
-        tell: Callable[[Any], None],
-        wake: Callable[[], None],
-    ) -> None:
-        super().__init__(account, config, wake)
-        self._tell = tell
-
-    def each_second(self, machine_ns: int) -> None:  # noqa: ARG002
-        """Publish the account's health."""
-        self._tell(self._pings.health)

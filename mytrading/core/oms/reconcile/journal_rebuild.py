@@ -15,21 +15,12 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Sizes, closing_slices
 from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
 from mytrading.core.time import ist_date
+from mytrading.messages import orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import OrderState, OrderType, Purpose
 from mytrading.messages.journal_rows import ControlOpened, DayOpened, RiskOpened
 from mytrading.messages.keys import NetKey
-from mytrading.messages.orders import (
-    Goal,
-    GoalChanged,
-    Order,
-    OrderChanged,
-    Position,
-    PositionChanged,
-    Protection,
-    ProtectionChanged,
-)
 from mytrading.messages.reports import BooksRead, BrokerOrder
 
 PROOFS = 2
@@ -80,7 +71,7 @@ def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     for order in slices.expected(oms, entries.order_of(oms, command)):
         if order.client_order_id not in oms.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
-            oms.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
+            oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
             call_outcomes.unknown(oms, sent, oms.machine, "the journal that would tell whether it was sent was lost")
 
 
@@ -103,7 +94,7 @@ def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrde
             _look(oms, goal, read, unclaimed)
 
 
-def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
+def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
     position = oms.position(goal)
     elsewhere = _elsewhere(position, read, unclaimed)
     if elsewhere != goal.elsewhere:
@@ -120,7 +111,7 @@ def _look(oms: OrderDecision, goal: Goal, read: BooksRead, unclaimed: Sequence[B
         oms.goal(goal, proofs=PROOFS, waits_machine_ns=0)
 
 
-def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
+def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
     """Units that live orders of nobody may still take off what is held."""
     traded = {row.broker_order_id: row.quantity for row in read.trades or ()}
     return sum(
@@ -136,15 +127,17 @@ def _elsewhere(held: Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]
 def _show(oms: OrderDecision) -> None:
     state, today = oms.state, ist_date(oms.now)
     for order in state.orders.sorted_values():
-        oms.emit(OrderChanged(event="restored", order=order, machine_ns=oms.machine))
+        oms.emit(orders.OrderChanged(event="restored", order=order, machine_ns=oms.machine))
     for position in state.positions.sorted_values():
         fresh = ist_date(position.updated_ns) == today
         level = position if fresh else replace(position, realised=0.0, bought=0, sold=0)
-        oms.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=oms.now))
+        oms.emit(
+            orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=oms.now)
+        )
     for goal in state.goals.sorted_values():
-        oms.emit(GoalChanged(goal=goal, at_ns=oms.now))
+        oms.emit(orders.GoalChanged(goal=goal, at_ns=oms.now))
     for guarding in state.protections.sorted_values():
-        oms.emit(ProtectionChanged(protection=guarding, at_ns=oms.now))
+        oms.emit(orders.ProtectionChanged(protection=guarding, at_ns=oms.now))
     for table in (state.unmanaged, state.halted, state.wrong_mode):
         for row in table.sorted_values():
             oms.emit(row)
@@ -195,7 +188,7 @@ def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     return True
 
 
-def _is_stop_of(level: Protection, row: BrokerOrder) -> bool:
+def _is_stop_of(level: orders.Protection, row: BrokerOrder) -> bool:
     same = (row.instrument, row.side) == (level.instrument, level.side) and row.product in (None, level.product)
     apart = max(abs(row.trigger_price - level.trigger), abs(row.price - level.limit))
     return same and apart < modify.SAME
@@ -215,7 +208,7 @@ def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     return False
 
 
-def _is_exit_of(oms: OrderDecision, goal: Goal, row: BrokerOrder) -> bool:
+def _is_exit_of(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool:
     held = oms.position(goal).quantity
     same = row.instrument == goal.instrument and row.product in (None, goal.product)
     at_limit = row.order_type is OrderType.LIMIT and bool(goal.price) and abs(row.price - goal.price) < modify.SAME
@@ -239,9 +232,9 @@ def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:
     )
 
 
-def _take_over(oms: OrderDecision, read: BooksRead, order: Order, row: BrokerOrder) -> None:
+def _take_over(oms: OrderDecision, read: BooksRead, order: orders.Order, row: BrokerOrder) -> None:
     sent = replace(order, state=OrderState.SUBMITTED, call=replace(order.call, attempt=1))
-    oms.emit(OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
+    oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
     bound = order_updates.bind(oms, sent, row.broker_order_id)
     trades = {found.broker_order_id: found for found in read.trades or ()}
     if bound is not None:
