@@ -16,7 +16,7 @@ from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.exits import exit_goals as goals
 from mytrading.core.oms.placing import dispatch, entries
 from mytrading.core.oms.reconcile import broker_books, call_outcomes, journal_rebuild, order_updates
-from mytrading.core.oms.state.decision import IsOpen, OrderDecision, SquaresOff, always_open, never_squares_off
+from mytrading.core.oms.state.decision import ALWAYS_OPEN, NEVER_SQUARES_OFF, IsOpen, OrderDecision, SquaresOff
 from mytrading.core.oms.state.folds import FOLDS
 from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
@@ -38,8 +38,8 @@ class OrderMachine:
     """Orders, positions and goals of all accounts of a host."""
 
     def __init__(
-        self, limits: OmsLimits | None = None, is_open: IsOpen = always_open,
-        squares_off: SquaresOff = never_squares_off,
+        self, limits: OmsLimits | None = None, is_open: IsOpen = ALWAYS_OPEN,
+        squares_off: SquaresOff = NEVER_SQUARES_OFF,
     ) -> None:  # fmt: skip
         self.limits = limits or OmsLimits()
         self._is_open, self._squares_off = is_open, squares_off
@@ -214,13 +214,11 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 
 
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
+    name = message.account
     if not message.expected:
-        call_outcomes.wrong_mode(oms, message.account, message.message or f"found mode {message.mode}")
-    elif message.account not in oms.state.modes and message.account not in oms.state.wrong_mode:
-        row = AccountModeChanged(
-            account=message.account, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode
-        )
-        oms.emit(row)  # an operator ends a wrong mode, never this alone
+        call_outcomes.wrong_mode(oms, name, message.message or f"found mode {message.mode}")
+    elif name not in oms.state.modes and name not in oms.state.wrong_mode:  # only an operator ends a wrong mode
+        oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
 
 
 def _mode_cleared(oms: OrderDecision, message: control.ModeCleared) -> None:

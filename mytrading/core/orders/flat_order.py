@@ -13,15 +13,10 @@ from mytrading.messages.orders import NO_CALL, NO_LINKS, NO_PLAN, Order
 _FILLS = {"stream": "stream_filled", "book": "book_filled", "trades": "trade_filled", "trade_value": "trade_value"}
 _CANCEL = {"wanted": "pending_cancel", "out": "cancelling", "calls": "cancel_calls"}
 _MODIFY = {
-    "out": "modifying",
-    "unproven": "modify_asked",
-    "calls": "modify_calls",
-    "answered_machine_ns": "modify_machine_ns",
-    "not_before_machine_ns": "modify_wait_ns",
-    "reads": "modify_reads",
-    "doubt_machine_ns": "modify_doubt_ns",
-    "by_replacement": "replacing",
-}
+    "out": "modifying", "unproven": "modify_asked", "calls": "modify_calls",
+    "answered_machine_ns": "modify_machine_ns", "not_before_machine_ns": "modify_wait_ns", "reads": "modify_reads",
+    "doubt_machine_ns": "modify_doubt_ns", "by_replacement": "replacing",
+}  # fmt: skip
 _TERMS = {"price": "wanted_price", "trigger_price": "wanted_trigger", "quantity": "wanted_quantity"}
 _WORDS = {"disputed": "alive", "fewer_filled": "fewer"}
 _PARTS = ("call", "plan", "links", "evidence")

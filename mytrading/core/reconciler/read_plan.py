@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from mytrading.core.orders.state_machine import TERMINAL
 from mytrading.core.time import SECOND
@@ -149,7 +149,7 @@ class ReadPlan:
     def current(self, books: BooksRead) -> BooksRead:
         """The books as they may be reported: void if a read that began later, beside them, was reported before."""
         if books.began_machine_ns < self._newest:
-            return msgspec.structs.replace(books, orders=None, trades=None, positions=None)
+            return replace(books, orders=None, trades=None, positions=None)
         if books.orders is not None:
             self._newest = books.began_machine_ns
         return books
@@ -205,6 +205,7 @@ class OrderLevels:
         return len(self._levels)
 
     def read(self, books: BooksRead) -> None:
+        """Forget the levels that a read begun after them shows."""
         if books.orders is None:
             return
         for name in {row.broker_order_id for row in books.orders} & self._levels.keys():
@@ -252,23 +253,18 @@ def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
         return None
     traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
     live = [row for row in books.orders if not row.status.ended]
+    orders = tuple(
+        LiveOrder(
+            broker_order_id=row.broker_order_id, instrument=row.instrument, side=row.side,
+            quantity=max(0, row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0))),
+        )
+        for row in live
+    )  # fmt: skip
     return BrokerHeld(
-        account=books.account,
-        began_machine_ns=books.began_machine_ns,
-        ended_machine_ns=books.ended_machine_ns,
-        at_ns=at_ns,
-        orders=tuple(
-            LiveOrder(
-                broker_order_id=row.broker_order_id,
-                instrument=row.instrument,
-                side=row.side,
-                quantity=max(0, row.quantity - max(row.filled or 0, traded.get(row.broker_order_id, 0))),
-            )
-            for row in live
-        ),
-        positions=tuple(row for row in books.positions if row.quantity),
+        account=books.account, began_machine_ns=books.began_machine_ns, ended_machine_ns=books.ended_machine_ns,
+        at_ns=at_ns, orders=orders, positions=tuple(row for row in books.positions if row.quantity),
         unread=books.unread,
-    )
+    )  # fmt: skip
 
 
 class HealthBook:
@@ -286,23 +282,20 @@ class HealthBook:
 
     def stream(self, up: bool) -> None:
         """The order stream connected or was lost."""
-        self._health = msgspec.structs.replace(self._health, stream_up=up)
+        self._health = replace(self._health, stream_up=up)
 
     def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = "") -> None:
-        """A read ended well enough to be reported; None if no answer said which mode the server is in.
-
-        A visit for the funds alone says nothing of the books. `problem` says why a book is missing.
-        """
+        """Fold a read; `expected_mode` is None if no answer showed a mode, `problem` why a book is missing."""
         old = self._health
         right = old.right_mode if expected_mode is None else expected_mode
         if not job.orders:
             self._read_at = books.ended_machine_ns
-            self._health = msgspec.structs.replace(old, connected=True, right_mode=right, reads=old.reads + 1)
+            self._health = replace(old, connected=True, right_mode=right, reads=old.reads + 1)
             return
         whole = books.orders is not None and books.trades is not None
         at = books.ended_machine_ns
         self._read_at = at
-        self._health = msgspec.structs.replace(
+        self._health = replace(
             old, connected=True, right_mode=right,
             books_agree=whole and (books.positions is not None or old.last_positions_machine_ns > 0),
             last_orders_machine_ns=at if whole else old.last_orders_machine_ns,
@@ -316,7 +309,7 @@ class HealthBook:
         """A visit's books were all refused, or one was answered."""
         if lost or self._health.session_lost:
             text = message if lost else self._health.message
-            self._health = msgspec.structs.replace(self._health, session_lost=lost, message=text)
+            self._health = replace(self._health, session_lost=lost, message=text)
 
     def funds(self, machine_ns: int, problem: str = "") -> None:
         """Record a read of funds, or its `problem`."""
@@ -334,15 +327,13 @@ class HealthBook:
 
     def failed(self, message: str) -> None:
         """A read gave nothing usable."""
-        self._health = msgspec.structs.replace(
-            self._health, connected=False, failures=self._health.failures + 1, message=message
-        )
+        self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
     def level(self, machine_ns: int) -> AccountHealth:
         """The health now; books read too long ago do not count as connected, nor funds as known."""
         health = self._health
         if (unread := self._funds_unread(machine_ns)) != health.funds_unread:
-            self._health = health = msgspec.structs.replace(health, funds_unread=unread)
+            self._health = health = replace(health, funds_unread=unread)
         if health.connected and machine_ns - self._read_at > self._rules.stale:
-            return msgspec.structs.replace(health, connected=False, message="the last read is too old")
+            return replace(health, connected=False, message="the last read is too old")
         return health

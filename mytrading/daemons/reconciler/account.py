@@ -46,10 +46,8 @@ class AccountListener:
         market_now: Callable[[], int],
     ) -> None:
         self.name = account.id
-        self.visits = 0
-        self.updates = 0
-        self._run = account
-        self._expected = expected_mode
+        self.visits = self.updates = 0
+        self._run, self._expected = account, expected_mode
         self._report, self._publish = report, publish
         self._monitor, self._market_now = monitor, market_now
         self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}

@@ -17,12 +17,10 @@ from mytrading.runtime.host.clock import machine_now
 
 
 class MarginQueries:
-    """Questions in, answers to `tell`; the worker begins with the first question."""
+    """Questions in, answers to `publish`; the worker begins with the first question."""
 
-    def __init__(self, account: AccountRun, tell: Callable[[MarginAnswer], None], wake: Callable[[], None]) -> None:
-        self._account = account
-        self._tell = tell
-        self._wake = wake
+    def __init__(self, account: AccountRun, publish: Callable[[MarginAnswer], None], wake: Callable[[], None]) -> None:
+        self._account, self._publish, self._wake = account, publish, wake
         self._workers: WorkerPool[MarginRequest, OpenAlgoClient, MarginAnswer] | None = None
 
     def ask(self, request: MarginRequest) -> None:
@@ -38,7 +36,7 @@ class MarginQueries:
     def take(self) -> None:
         """Pass on what was answered."""
         for answer in self._workers.results() if self._workers is not None else ():
-            self._tell(answer)
+            self._publish(answer)
 
     def stop(self) -> None:
         """Leave the worker."""

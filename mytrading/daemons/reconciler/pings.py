@@ -47,9 +47,8 @@ class AccountPings:
         self._run, self._publish = account, publish
         self._stands_by = account.role is AccountRole.BACKUP
         self._mode_counts = self._stands_by and config.source is None
-        self._expected = venue.expected_mode.value
+        self._expected, self._every_s = venue.expected_mode.value, venue.ping_seconds
         self._state = Path(config.state_dir)
-        self._every_s = venue.ping_seconds
         self._pings = PingBook(account.id, int(venue.ping_seconds * SECOND), venue.ping_failures)
         self._workers: WorkerPool[str, OpenAlgoClient, _Pong] = WorkerPool(
             f"reconciler.{account.id}.ping", 1,

@@ -20,8 +20,7 @@ class Budgets:
     """The levels of all accounts; `look` often enough to see when an order began to wait."""
 
     def __init__(self, machine: OrderMachine, accounts: Iterable[str]) -> None:
-        self._machine = machine
-        self._accounts = tuple(accounts)
+        self._machine, self._accounts = machine, tuple(accounts)
         self._refused: Counter[str] = Counter()
         self._since: dict[str, int] = {}
         self.busy: dict[str, str] = {}
@@ -70,21 +69,14 @@ def order_fields(order: Order) -> dict[str, Any]:
     """What the trade log says of an order: `filled` is confirmed, `seen` is sighted beyond it; nothing empty."""
     terms = order.evidence.modify.wanted
     fields = {
-        "id": order.client_order_id,
-        "broker": order.broker_order_id,
-        "state": order.state.value,
-        "strategy": order.strategy,
-        "purpose": order.purpose.value,
-        "side": order.side.value,
-        "quantity": order.quantity,
-        "instrument": order.instrument,
-        "filled": order.filled,
+        "id": order.client_order_id, "broker": order.broker_order_id, "state": order.state.value,
+        "strategy": order.strategy, "purpose": order.purpose.value, "side": order.side.value,
+        "quantity": order.quantity, "instrument": order.instrument, "filled": order.filled,
         "seen": order.filled_seen if order.filled_seen != order.filled else 0,
         "price": order.average_price or order.price,
         "wanted": f"{terms.quantity} at {terms.price:g} trigger {terms.trigger_price:g}" if terms is not None else "",
-        "cause": order.cause,
-        "problem": order.message,
-    }
+        "cause": order.cause, "problem": order.message,
+    }  # fmt: skip
     return {name: value for name, value in fields.items() if value}
 
 
@@ -92,12 +84,7 @@ def position_fields(row: PositionChanged) -> dict[str, Any]:
     """What the trade log says of a position, and of the fill that moved it."""
     position = row.position
     return {
-        "strategy": position.strategy,
-        "instrument": position.instrument,
-        "quantity": position.quantity,
-        "seen": position.quantity_seen,
-        "average": round(position.average_price, 4),
-        "realised": round(position.realised, 2),
-        "fill": row.fill_quantity,
-        "at": round(row.fill_price, 4),
-    }
+        "strategy": position.strategy, "instrument": position.instrument, "quantity": position.quantity,
+        "seen": position.quantity_seen, "average": round(position.average_price, 4),
+        "realised": round(position.realised, 2), "fill": row.fill_quantity, "at": round(row.fill_price, 4),
+    }  # fmt: skip

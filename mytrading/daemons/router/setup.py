@@ -18,8 +18,8 @@ from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.state.folds import ReplayedReport
+from mytrading.core.oms.state.settings import nanoseconds
 from mytrading.core.orders.state_machine import ModifyRules
-from mytrading.core.time import SECOND
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.run_config import AccountRun, RunConfig, ServerMode, VenueKind
@@ -97,9 +97,10 @@ def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledO
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
-        lost_after=_ns(windows.lost_after), ghost_gap=_ns(windows.ghost_gap),
-        call_patience=_ns(windows.call_patience), entry_reads=_ns(windows.entry_reads),
-        mismatch_gap=_ns(windows.mismatch_gap), exit_patience=_ns(windows.exit_patience), slow=_ns(windows.slow),
+        lost_after=nanoseconds(windows.lost_after), ghost_gap=nanoseconds(windows.ghost_gap),
+        call_patience=nanoseconds(windows.call_patience), entry_reads=nanoseconds(windows.entry_reads),
+        mismatch_gap=nanoseconds(windows.mismatch_gap), exit_patience=nanoseconds(windows.exit_patience),
+        slow=nanoseconds(windows.slow),
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
         modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},
@@ -108,10 +109,6 @@ def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledO
     if config.simulator.embedded and not config.simulator.speed:
         limits = replace(limits, read_spacing=LOCK_STEP_READS_NS // 2, chase_reads=LOCK_STEP_READS_NS)
     return FiledOrders(limits, hours or MarketHours(config, keep=False))
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * SECOND)
 
 
 def _rules_of(account: AccountRun, most: int) -> ModifyRules:

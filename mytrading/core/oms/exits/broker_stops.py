@@ -12,7 +12,7 @@ from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.oms.state.settings import growing
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.slicing import Sizes, closing_slices
-from mytrading.core.orders.state_machine import LIVE, UNRESOLVED, waits_for_its_trigger
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, waits_for_its_trigger
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Position, Protection
@@ -110,15 +110,11 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
 
 def uncovered(state: State) -> bool:
     """True while some owner's resting stops are not exactly for what it holds."""
-    for owned in state.guarding.keys():  # noqa: SIM118  (a table is no dict)
-        position = state.positions.get(owned)
-        seen = abs(position.quantity_seen) if position is not None else 0
-        resting = sum(
-            order.quantity - order.filled_seen
-            for order in state.open_orders(owned.net)
-            if order.strategy == owned.strategy and waits_for_its_trigger(order)
-        )
-        if resting != seen:
+    for owner in state.guarding:
+        position = state.positions.get(owner)
+        own = (order for order in state.open_orders(owner.net) if order.strategy == owner.strategy)
+        resting = sum(order.quantity - order.filled_seen for order in own if waits_for_its_trigger(order))
+        if resting != (abs(position.quantity_seen) if position is not None else 0):
             return True
     return False
 
@@ -141,8 +137,7 @@ def _entries_out(oms: OrderDecision, level: Protection) -> bool:
     return any(
         order.strategy == level.strategy
         and not order.purpose.reduces
-        and order.state in LIVE
-        and order.state is not OrderState.INITIALIZED
+        and order.state in SENT
         and order.side is not level.side
         for order in oms.open_orders(level.net)
     )

@@ -162,7 +162,7 @@ def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
     """Entries that will end soon, and unproven fills, delay an exit; not for ever: what is owned must get out."""
     if oms.machine - goal.opened_machine_ns >= oms.limits.exit_patience:
         return False
-    return out.unproven or (out.entries != [] and any(order.state is not OrderState.UNKNOWN for order in out.entries))
+    return out.unproven or any(order.state is not OrderState.UNKNOWN for order in out.entries)
 
 
 def _not_before(oms: OrderDecision, goal: Goal) -> int:
@@ -213,6 +213,5 @@ def stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
     """Say once that an operator is needed; the goal goes on, slowly."""
     if goal.state == "stuck":
         return goal
-    message = f"exit of {goal.strategy} in {goal.instrument}: {what}"
-    oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, message)
+    oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, f"exit of {goal.strategy} in {goal.instrument}: {what}")
     return oms.goal(goal, state="stuck", message=what)

@@ -54,11 +54,8 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
     limits, account = oms.limits, order.account
     kept = kept_for_stops(oms.state, limits, account, oms.machine) + (order.plan.stop_trigger > 0)
     if oms.state.baskets:
-        live = {
-            name: calls
-            for name, (calls, until) in oms.state.baskets.items()
-            if name[0] == account and until > oms.machine
-        }
+        baskets, now = oms.state.baskets.items(), oms.machine
+        live = {name: calls for name, (calls, until) in baskets if name[0] == account and until > now}
         kept += sum(live.values())
         kept += sum(
             other.client_order_id != order.client_order_id

@@ -86,13 +86,8 @@ def _square_off_price(oms: OrderDecision, position: Position, units: int, read: 
         if row.instrument == position.instrument
         and row.side.sign * units > 0
         and (account, row.broker_order_id) not in oms.state.by_broker
-        and _is_fresh(oms, account, row.broker_order_id)
+        and (seen := oms.state.foreign.get((account, row.broker_order_id))) is not None
+        and oms.machine - seen < 12 * oms.limits.mismatch_gap  # first seen since the venue is about to close
     ]
     quantity, value = sum(row.quantity for row in fresh), sum(row.value for row in fresh)
     return round(value / quantity, 4) if quantity >= abs(units) and value > 0 else 0.0
-
-
-def _is_fresh(oms: OrderDecision, account: str, broker_order_id: str) -> bool:
-    """First seen since reads are asked for because the venue is about to close; an old stranger has its own story."""
-    seen = oms.state.foreign.get((account, broker_order_id))
-    return seen is not None and oms.machine - seen < 12 * oms.limits.mismatch_gap

@@ -17,56 +17,33 @@ from mytrading.core.oms.state.settings import OmsLimits
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.state_machine import TRANSITIONS, with_cancel
+from mytrading.messages import orders
 from mytrading.messages.account_events import InstrumentHalted
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import Call, Confidence, OrderState, Product, Purpose, Severity
 from mytrading.messages.keys import NetKey, OwnerKey
-from mytrading.messages.orders import (
-    Flatten,
-    FlattenChanged,
-    Goal,
-    GoalChanged,
-    Order,
-    OrderChanged,
-    Position,
-    PositionAdjusted,
-    PositionChanged,
-    Protection,
-    ProtectionChanged,
-    RequestAnswered,
-)
 from mytrading.messages.reports import ReadRequest
 
 IsOpen = Callable[[str, int], bool]
 """Whether an exchange trades continuously at a market time."""
-
-
 SquaresOff = Callable[[str, int], int]
 """Market time at which the venue itself closes MIS of an exchange, on the day of a market time; 0 if it does not."""
-
-
-def never_squares_off(_exchange: str, _now: int) -> int:
-    """Of a venue that leaves intraday positions alone."""
-    return 0
-
-
-def always_open(_exchange: str, _now: int) -> bool:
-    """Of an exchange without hours."""
-    return True
+ALWAYS_OPEN: IsOpen = lambda _exchange, _now: True  # noqa: E731
+NEVER_SQUARES_OFF: SquaresOff = lambda _exchange, _now: 0  # noqa: E731
 
 
 class OrderDecision:
     """One decision of the order machine: state, rows so far, market time `now` and machine time `machine` (ns)."""
 
     def __init__(
-        self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = always_open,
-        squares_off: SquaresOff = never_squares_off,
+        self, state: State, limits: OmsLimits, now: int, is_open: IsOpen = ALWAYS_OPEN,
+        squares_off: SquaresOff = NEVER_SQUARES_OFF,
     ) -> None:  # fmt: skip
         self.state, self.limits = state, limits
         self._is_open, self._squares_off = is_open, squares_off
         self.now, self.machine = now, state.machine_ns
         self.rows: list[Any] = []
-        self._open: dict[NetKey, list[Order]] = {}
+        self._open: dict[NetKey, list[orders.Order]] = {}
         self._silent: dict[str, bool] = {}
 
     def emit(self, row: Any) -> None:
@@ -75,16 +52,16 @@ class OrderDecision:
         kind = type(row)
         if (learn := FOLDS.get(kind)) is not None:
             learn(self.state, row)
-        if kind is OrderChanged:
+        if kind is orders.OrderChanged:
             self._open = {}
 
-    def order(self, name: str) -> Order:
+    def order(self, name: str) -> orders.Order:
         """The present level of an order that is known to exist."""
         if (order := self.state.orders.get(name)) is None:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
 
-    def open_orders(self, key: NetKey) -> list[Order]:
+    def open_orders(self, key: NetKey) -> list[orders.Order]:
         """Orders of the key that are not settled, by id; the list is not the caller's to change."""
         if (found := self._open.get(key)) is None:
             found = self._open[key] = self.state.open_orders(key)
@@ -94,7 +71,7 @@ class OrderDecision:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
 
-    def in_venue_square_off(self, thing: Order | Goal | Protection | Position | NetKey) -> bool:
+    def in_venue_square_off(self, thing: orders.Order | orders.Goal | orders.Protection | NetKey) -> bool:
         """True from shortly before the venue's own square-off on: it closes MIS itself, and nothing is sent there."""
         if thing.product is not Product.MIS:
             return False
@@ -104,19 +81,19 @@ class OrderDecision:
             silent = self._silent[exchange] = bool(venue) and self.now >= venue - SILENCE_NS
         return silent
 
-    def change(self, order: Order, event: str, **fields: Any) -> Order:
+    def change(self, order: orders.Order, event: str, **fields: Any) -> orders.Order:
         """Record an order's new level. A move that is not legal is recorded as such and changes no state."""
         wanted = fields.get("state", order.state)
         if wanted is not order.state and wanted not in TRANSITIONS[order.state]:
             return self.illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
         changed = replace(order, updated_ns=self.now, **fields)
-        self.emit(OrderChanged(event=event, order=changed, machine_ns=self.machine))
+        self.emit(orders.OrderChanged(event=event, order=changed, machine_ns=self.machine))
         return changed
 
-    def illegal(self, order: Order, what: str, **fields: Any) -> Order:
+    def illegal(self, order: orders.Order, what: str, **fields: Any) -> orders.Order:
         """Record what must not happen, and stop entries in the instrument until an operator resumes."""
         changed = replace(order, updated_ns=self.now, message=what, **fields)
-        self.emit(OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
+        self.emit(orders.OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
         self.halt(order.net, what)
         self.alert("ORDER_ILLEGAL", Severity.CRITICAL, order.client_order_id, f"{order.instrument}: {what}")
         return changed
@@ -126,27 +103,27 @@ class OrderDecision:
         if key not in self.state.halted:
             self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
 
-    def goal(self, goal: Goal, **fields: Any) -> Goal:
+    def goal(self, goal: orders.Goal, **fields: Any) -> orders.Goal:
         """Record a goal's new level."""
         changed = replace(goal, **fields)
-        self.emit(GoalChanged(goal=changed, at_ns=self.now))
+        self.emit(orders.GoalChanged(goal=changed, at_ns=self.now))
         return changed
 
-    def protection(self, level: Protection, **fields: Any) -> Protection:
+    def protection(self, level: orders.Protection, **fields: Any) -> orders.Protection:
         """Record a protection's new level."""
         changed = replace(level, **fields)
-        self.emit(ProtectionChanged(protection=changed, at_ns=self.now))
+        self.emit(orders.ProtectionChanged(protection=changed, at_ns=self.now))
         return changed
 
-    def flatten(self, level: Flatten, **fields: Any) -> Flatten:
+    def flatten(self, level: orders.Flatten, **fields: Any) -> orders.Flatten:
         """Record a flatten's new level."""
         changed = replace(level, **fields)
-        self.emit(FlattenChanged(flatten=changed, at_ns=self.now))
+        self.emit(orders.FlattenChanged(flatten=changed, at_ns=self.now))
         return changed
 
     def answer(self, request: str, problem: str, done: str) -> None:
         """Tell an operator what became of a request: refused for this problem, or done."""
-        self.emit(RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
+        self.emit(orders.RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
         """Tell an operator. The daemon folds repeats by code and subject."""
@@ -173,41 +150,45 @@ class OrderDecision:
             for (of, order, call), began in self.state.calling.items()
         )
 
-    def position(self, order: Order | Goal | Protection) -> Position:
+    def position(self, order: orders.Order | orders.Goal | orders.Protection) -> orders.Position:
         """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
         owner: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
-        return self.state.positions.get(owner) or Position(
+        return self.state.positions.get(owner) or orders.Position(
             account=order.account, instrument=order.instrument, product=order.product, strategy=order.strategy,
             run=order.run,
         )  # fmt: skip
 
-    def moved(self, position: Position, order: Order, units: int, price: float) -> Position:
+    def moved(self, position: orders.Position, order: orders.Order, units: int, price: float) -> orders.Position:
         """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
         seen = position.quantity + self._sighted(order)
         sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
         name, at = order.client_order_id, self.now
-        row = PositionChanged(position=changed, client_order_id=name, fill_quantity=units, fill_price=price, at_ns=at)
+        row = orders.PositionChanged(
+            position=changed, client_order_id=name, fill_quantity=units, fill_price=price, at_ns=at
+        )
         self.emit(row)
         return changed
 
-    def adjusted(self, position: Position, cause: str, units: int) -> None:
+    def adjusted(self, position: orders.Position, cause: str, units: int) -> None:
         """Record a position that moved without an order of ours."""
         sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
         price = position.average_price
-        self.emit(PositionAdjusted(position=level, cause=cause, quantity=units, price=price, at_ns=self.now))
+        self.emit(orders.PositionAdjusted(position=level, cause=cause, quantity=units, price=price, at_ns=self.now))
 
     def _confidence(self, key: NetKey, *, held: bool) -> Confidence:
         """Nobody disputes what is flat: no later comparison would speak of its owner."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
-    def marked(self, position: Position, confidence: Confidence) -> None:
+    def marked(self, position: orders.Position, confidence: Confidence) -> None:
         """Record that we are surer, or less sure, of a position; nothing of it moved."""
         level = replace(position, confidence=confidence, updated_ns=self.now)
-        self.emit(PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now))
+        self.emit(
+            orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now)
+        )
 
-    def record_sighting(self, order: Order) -> None:
+    def record_sighting(self, order: orders.Order) -> None:
         """Record that an owner's sighted quantity changed, if it did."""
         position = self.position(order)
         seen = position.quantity + self._sighted(order)
@@ -216,14 +197,14 @@ class OrderDecision:
                 position = positions.with_levels(position, order if seen else None)
             self.moved(position, order, 0, 0.0)
 
-    def _sighted(self, order: Order) -> int:
+    def _sighted(self, order: orders.Order) -> int:
         return sum(
             (other.filled_seen - other.filled) * other.side.sign
             for other in self.open_orders(order.net)
             if other.strategy == order.strategy
         )
 
-    def unsent(self, order: Order, state: OrderState, event: str, message: str) -> None:
+    def unsent(self, order: orders.Order, state: OrderState, event: str, message: str) -> None:
         """End an order that never left us."""
         evidence = with_cancel(order.evidence, wanted=False) if order.evidence.cancel.wanted else order.evidence
         self.change(order, event, state=state, message=message, evidence=evidence)

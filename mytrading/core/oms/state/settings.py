@@ -9,12 +9,11 @@ from mytrading.core.time import SECOND
 from mytrading.messages.run_config import RateLimits, RiskLimits, UnknownExit, Windows
 
 MS = 1_000_000
-
-
 _RATES, _WINDOWS = RateLimits(), Windows()
 
 
-def _ns(seconds: float) -> int:
+def nanoseconds(seconds: float) -> int:
+    """Seconds of the configuration as whole nanoseconds."""
     return round(seconds * SECOND)
 
 
@@ -36,14 +35,14 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests to read an account in any second, those that prove a cancel included."""
     chase_reads: int = 1 * SECOND
     """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
-    entry_reads: int = _ns(_WINDOWS.entry_reads)
+    entry_reads: int = nanoseconds(_WINDOWS.entry_reads)
     """How often to ask again about an entry of unknown fate."""
-    lost_after: int = _ns(_WINDOWS.lost_after)
+    lost_after: int = nanoseconds(_WINDOWS.lost_after)
     """The server may hold a call for 120 s and still place it."""
     lost_reads: int = 2
-    ghost_gap: int = _ns(_WINDOWS.ghost_gap)
+    ghost_gap: int = nanoseconds(_WINDOWS.ghost_gap)
     unknown_exit: UnknownExit = RiskLimits().unknown_exit
-    call_patience: int = _ns(_WINDOWS.call_patience)
+    call_patience: int = nanoseconds(_WINDOWS.call_patience)
     """A placing call without any outcome for this long counts as unknown."""
     retry_first: int = 250 * MS
     retry_most: int = 5 * SECOND
@@ -54,12 +53,12 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Stops that ended without our signal before the position is closed instead."""
     stops_most: int = 5
     """Stops of one position, slices of the largest counted once; then small ones are joined."""
-    exit_patience: int = _ns(_WINDOWS.exit_patience)
+    exit_patience: int = nanoseconds(_WINDOWS.exit_patience)
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND
     exit_retry_first: int = 500 * MS
-    slow: int = _ns(_WINDOWS.slow)
-    mismatch_gap: int = _ns(_WINDOWS.mismatch_gap)
+    slow: int = nanoseconds(_WINDOWS.slow)
+    mismatch_gap: int = nanoseconds(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
     mode_first: bool = True
     """No order of any purpose before the server was seen in the expected mode since this router began; cancels go."""
