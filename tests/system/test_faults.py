@@ -245,7 +245,7 @@ def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench)
     visit = bench.visit()
     assert visit.books.orders == ()
     levels.read(visit.books)
-    assert [level.order.broker_order_id for level in levels.standing(1)] == [order.broker_order_id]
+    assert [level.order.broker_order_id for level in levels.unshown(1)] == [order.broker_order_id]
     assert visit.funds is None
     assert any("funds" in problem for problem in visit.problems)
 
@@ -404,7 +404,7 @@ def test_update_reordered_never_takes_an_end_back(bench: Bench) -> None:
     levels = OrderLevels()
     for number, report in enumerate(told):
         levels.fold(OrderReport(account="main", order=report, received_machine_ns=number))
-    assert [level.order.status for level in levels.standing(2)] == [BrokerStatus.CANCELLED]
+    assert [level.order.status for level in levels.unshown(2)] == [BrokerStatus.CANCELLED]
 
 
 # the feed

@@ -39,7 +39,7 @@ FREED = TERMINAL - {S.LOST}
 """Ends whose units count no more; those of a LOST order stay reserved, since it may appear after all."""
 
 PROVEN = TERMINAL - ABSENT
-"""Ends that were told; that an absent order never was one is concluded, and may be wrong."""
+"""Ends that were reported; that an absent order never was one is concluded, and may be wrong."""
 
 _AT_BROKER = frozenset({S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S.REJECTED, S.CANCELLED, S.EXPIRED})
 

@@ -34,12 +34,12 @@ class ReadRules(NamedTuple):
 
     After failures the wait grows from `retry_first` to `retry_most`, or while someone asks to `urgent_most`, and to
     `refused_most` at a server that refuses the key: only an operator ends that, and servers may ban who asks on with a
-    wrong one. While no order updates come, orders are read every `unheard` if that is sooner. `funds_stale` is when
-    funds that were read no longer tell what is free, and those never read are missed.
+    wrong one. While no order updates come, orders are read every `orders_every_offline` if that is sooner. After
+    `funds_stale` the funds count as unknown.
     """
 
     orders_every: int = 10 * SECOND
-    unheard: int = 2 * SECOND
+    orders_every_offline: int = 2 * SECOND
     positions_every: int = 60 * SECOND
     funds_every: int = 10 * SECOND
     spacing: int = SECOND // 10
@@ -96,7 +96,7 @@ class ReadPlan:
             wait = min(wait, rules.refused_most if self._refused else rules.urgent_most)
         if not proof and machine_ns - self._last < wait:
             return None
-        every = rules.orders_every if self._streaming else min(rules.orders_every, rules.unheard)
+        every = rules.orders_every if self._streaming else min(rules.orders_every, rules.orders_every_offline)
         orders = machine_ns - self._orders_at >= every
         positions = machine_ns - self._positions_at >= rules.positions_every
         funds = machine_ns - self._funds_at >= rules.funds_every
@@ -212,7 +212,7 @@ class OrderLevels:
             if self._levels[name].received_machine_ns < books.began_machine_ns:
                 del self._levels[name]
 
-    def standing(self, machine_ns: int) -> tuple[OrderReport, ...]:
+    def unshown(self, machine_ns: int) -> tuple[OrderReport, ...]:
         """Levels to repeat; those a minute old are dropped."""
         for name, report in list(self._levels.items()):
             if machine_ns - report.received_machine_ns > KEEP:

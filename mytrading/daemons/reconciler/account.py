@@ -179,7 +179,7 @@ class AccountListener:
     def each_second(self, machine_ns: int) -> None:
         """Repeat updates the router has not shown yet, the funds as last read (for daemons that start), and health."""
         self._look_at_stream(machine_ns)
-        for report in self._levels.standing(machine_ns):
+        for report in self._levels.unshown(machine_ns):
             self._report(report)
         if self._funds is not None:
             self._publish(self._funds)

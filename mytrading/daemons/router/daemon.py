@@ -42,7 +42,7 @@ GUARD_S = 0.5
 BOOKS_MISSED = 3
 """Polls of the order book without a whole one after which an account counts as unread."""
 LEAVE_NS = 3_500_000_000
-"""Machine time for the cancels of a router that is told to stop: it must be gone within five seconds."""
+"""Machine time for the cancels of a router that is to stop: it must be gone within five seconds."""
 
 _CALLS = {"submitted": Call.PLACE, "cancel_requested": Call.CANCEL, "modify_requested": Call.MODIFY}
 _RANKS = {Call.CANCEL: 0, Call.MODIFY: 1, Call.PLACE: 2}
@@ -114,7 +114,7 @@ class TradeManager(MachineDaemon):
 
     def _on_status(self, frame: Frame) -> None:
         if isinstance(frame.message, Heartbeat):
-            self._guardians.heard(frame.message, machine_now())
+            self._guardians.on_heartbeat(frame.message, machine_now())
 
     def _guard(self, machine_ns: int) -> None:
         """Entries do not rest at the broker without their guardians; stops and exits do.
@@ -150,7 +150,9 @@ class TradeManager(MachineDaemon):
 
     def _on_report(self, frame: Frame) -> None:
         self.step("reports", frame.message, source=frame.topic)
-        self._books.heard(self, frame.message, machine_now())  # what a read shows is learnt before it sets exits free
+        self._books.on_report(
+            self, frame.message, machine_now()
+        )  # what a read shows is learnt before it sets exits free
         self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:

@@ -32,10 +32,10 @@ class KillWatch:
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
         """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
-        if (news := self._file.news(router.orders.state.trading.get(KILL), router.clock.now())) is None:
+        if (change := self._file.news(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
-        router.log.warning("kill_file.seen", level=news.level.value, reason=news.reason, by=news.by)
-        router.step("control", news, source=router.name, keep=True)
+        router.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
+        router.step("control", change, source=router.name, keep=True)
         kill = self._file.look()
         if kill is None or kill.word != FLATTEN:
             return
@@ -51,7 +51,7 @@ class BooksWatch:
         self._patience_ns = patience_ns
         self._read_ns: dict[str, int | None] = dict.fromkeys(accounts)
 
-    def heard(self, router: _Router, message: Any, machine_ns: int) -> None:
+    def on_report(self, router: _Router, message: Any, machine_ns: int) -> None:
         """A report of the reconciler came."""
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
@@ -63,7 +63,7 @@ class BooksWatch:
         self._update(router, message.account, machine_ns)
 
     def look(self, router: _Router, machine_ns: int) -> None:
-        """Let the machine learn which books are lost now, and which are back; it journals what is news."""
+        """Let the machine learn which books are lost now, and which are back; it journals each change."""
         for account in self._read_ns:
             self._update(router, account, machine_ns)
 

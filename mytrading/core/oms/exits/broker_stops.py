@@ -23,10 +23,10 @@ _OURS = "withdrawn"
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
+def arm(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
     """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
 
-    `news`: units just sighted, not in the position yet. A protection of a closed trip, or of the other side, is not
+    `sighted`: units just sighted, not in the position yet. A protection of a closed trip, or of the other side, is not
     done while its stop is being cancelled: this fill begins another all the same.
     """
     if order.purpose is not Purpose.ENTRY or not order.plan.stop_trigger or not order.filled_seen:
@@ -43,8 +43,8 @@ def arm(oms: OrderDecision, order: Order, news: int = 0) -> None:
     )  # fmt: skip
     if known is not None and known.state != "done":
         position = oms.position(order)
-        adds = (position.quantity_seen + news * order.side.sign) * known.side.sign <= 0
-        if known.id == level.id or (adds and not (news and is_flat(position))):
+        adds = (position.quantity_seen + sighted * order.side.sign) * known.side.sign <= 0
+        if known.id == level.id or (adds and not (sighted and is_flat(position))):
             return
     oms.protection(level)
 
@@ -133,7 +133,7 @@ def _stops(oms: OrderDecision, level: Protection, *, stray: bool = False) -> lis
 
 
 def _entries_out(oms: OrderDecision, level: Protection) -> bool:
-    """True while an entry that left may add to what was guarded: a fill that was withdrawn may be told again."""
+    """True while an entry that left may add to what was guarded: a fill that was withdrawn may be reported again."""
     return any(
         order.strategy == level.strategy
         and not order.purpose.reduces

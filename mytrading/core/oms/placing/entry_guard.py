@@ -30,7 +30,7 @@ class Guardians:
         self.engine_stops: frozenset[str] | None = None
         """Names of the stops that risk holds, by its last heartbeat that was ready; None before the first."""
 
-    def heard(self, beat: Heartbeat, machine_ns: int) -> None:
+    def on_heartbeat(self, beat: Heartbeat, machine_ns: int) -> None:
         """A heartbeat came."""
         if beat.daemon not in WATCHED:
             return

@@ -12,7 +12,7 @@ from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
 
 _UNKNOWN = Sizes()
-"""Of an instrument that no command told of."""
+"""Of an instrument that no command named."""
 
 
 def begin_entry(oms: OrderDecision, order: Order) -> None:

@@ -99,8 +99,8 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
     sighted = order.state in TERMINAL and order.filled_seen > order.filled
     if not sighted or order.account != read.account or order.client_order_id in shown or read.trades is None:
         return
-    told = any(row.broker_order_id == order.broker_order_id for row in read.trades)
-    if not told and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
+    traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
+    if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
         order_updates.settle_sighted(oms, order, net_positions.average(order.net, read))
 
 

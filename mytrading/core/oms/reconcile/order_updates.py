@@ -57,10 +57,10 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
         evidence = replace(evidence, fills=replace(evidence.fills, stream=units))
     ended = order.state in TERMINAL
     voidable = end is None or isinstance(end, PendingEnd) or (isinstance(end, Disputed) and not ended)
-    news = min(units, max(order.quantity, order.filled))  # one source is no sighting of more than was ordered
-    if news > max(order.filled_seen, evidence.fills.stream_void) and voidable:
+    sighted = min(units, max(order.quantity, order.filled))  # one source is no sighting of more than was ordered
+    if sighted > max(order.filled_seen, evidence.fills.stream_void) and voidable:
         evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
-    elif order.filled_seen < news <= evidence.fills.stream_void:
+    elif order.filled_seen < sighted <= evidence.fills.stream_void:
         oms.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
     if row.status not in ENDS or ended:
         return evidence
@@ -385,7 +385,7 @@ def _fill_denied(
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:
     fills, gone = order.evidence.fills, order.filled_seen - order.filled
     traded = min(fills.trades, order.filled)
-    what = f"one source told {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"
+    what = f"one source reported {order.filled_seen} of {order.quantity} {order.instrument} filled; {why}"
     left = replace(
         fills, stream_void=fills.stream, book=min(fills.book, order.filled), trades=traded,
         trade_value=fills.trade_value * traded / fills.trades if fills.trades else 0.0,

@@ -32,7 +32,7 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
 
 
 def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
-    """Record that so much (signed) of a key is nobody's, if that is news."""
+    """Record that so much (signed) of a key is nobody's, if that changed."""
     known = oms.state.unmanaged.get(key)
     before = known.quantity if known else 0
     if quantity == before:
@@ -62,19 +62,19 @@ def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, rea
     """Book that the venue took `cut` units off a position; with its profit where its trades are known."""
     units = -cut if position.quantity > 0 else cut
     price = _square_off_price(oms, position, units, read)
-    told = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
+    what = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
     if price:
         booked = position_ledger.book(position, units, price, oms.now)
         if booked.trade:
             oms.emit(booked.trade)
-        level, text = booked.position, f"{told} at {price:g}; our own square-off had not closed them"
+        level, text = booked.position, f"{what} at {price:g}; our own square-off had not closed them"
     else:
         level = position_ledger.correct(position, position.quantity + units, oms.now)
-        text = f"{told}, at a price that the trade book does not tell: their profit is not counted"
+        text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
     oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
     oms.alert("VENUE_SQUARE_OFF", Severity.WARNING, f"{position.strategy} {position.instrument}", text)
-    startup.note(oms, position.account, "corrected", told)
+    startup.note(oms, position.account, "corrected", what)
 
 
 def _square_off_price(oms: OrderDecision, position: Position, units: int, read: BooksRead) -> float:

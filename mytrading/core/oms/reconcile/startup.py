@@ -100,20 +100,21 @@ def _drop(oms: OrderDecision, position: Position) -> None:
     for level in oms.state.open_protections():
         if level.owner == position.owner:
             oms.protection(level, state="done")
-    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired{_told(oms, position)}"
+    text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
+    text = f"{text}{_unconfirmed_fills(oms, position)}"
     note(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
     oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
 
 
-def _told(oms: OrderDecision, position: Position) -> str:
-    """The fills of this owner that one source alone had told by then, in words: they may explain what is left."""
-    told = [
+def _unconfirmed_fills(oms: OrderDecision, position: Position) -> str:
+    """The fills of this owner that one source alone reported: they may explain what is left."""
+    found = [
         f"{order.side} {order.filled_seen - order.filled} by broker order {order.broker_order_id or 'unknown'}"
         for order in oms.state.orders.sorted_values()
         if order.filled_seen > order.filled and order.owner == position.owner
     ]
-    return f" (told by one source, confirmed by none: {', '.join(told)})" if told else ""
+    return f" (told by one source, confirmed by none: {', '.join(found)})" if found else ""
 
 
 def _is_past(instrument: str, now: int) -> bool:

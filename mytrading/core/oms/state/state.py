@@ -155,7 +155,7 @@ class State:
     calling: Table[tuple[str, str, Call], int]
     """When the call left that is on its way, by account, order and kind."""
     sizes: Table[str, Sizes]
-    """Lot and freeze quantity by instrument, as the last command told them."""
+    """Lot and freeze quantity by instrument, by the last command."""
     parts: Table[str, frozenset[str]]
     """The slices of each parent."""
     withdrawn: Table[tuple[str, str], int]

@@ -253,7 +253,7 @@ def test_late_open_after_complete_changes_nothing() -> None:
     levels = OrderLevels()
     levels.fold(update(BrokerStatus.COMPLETE, 10))
     assert levels.fold(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
-    assert levels.standing(T0)[0].order.status is BrokerStatus.COMPLETE
+    assert levels.unshown(T0)[0].order.status is BrokerStatus.COMPLETE
 
 
 def test_partial_fill_never_goes_back() -> None:
@@ -277,11 +277,11 @@ def test_level_is_repeated_until_the_router_shows_it() -> None:
     levels = OrderLevels()
     levels.fold(update(BrokerStatus.COMPLETE, 10))
     levels.shown(our_order(stream_filled=4))
-    assert len(levels.standing(T0)) == 1
+    assert len(levels.unshown(T0)) == 1
     levels.shown(our_order(account="other", stream_filled=10, state=OrderState.FILLED))
-    assert len(levels.standing(T0)) == 1
+    assert len(levels.unshown(T0)) == 1
     levels.shown(our_order(stream_filled=10, state=OrderState.FILLED))
-    assert levels.standing(T0) == ()
+    assert levels.unshown(T0) == ()
 
 
 def test_update_that_came_before_the_answer_of_its_call_is_said_again_when_the_router_knows_the_order() -> None:
@@ -297,9 +297,9 @@ def test_end_is_shown_when_the_router_has_noted_it() -> None:
     levels = OrderLevels()
     levels.fold(update(BrokerStatus.CANCELLED, 0))
     levels.shown(our_order())
-    assert len(levels.standing(T0)) == 1
+    assert len(levels.unshown(T0)) == 1
     levels.shown(our_order(evidence=OrderEvidence(end=PendingEnd(status=BrokerStatus.CANCELLED))))
-    assert levels.standing(T0) == ()
+    assert levels.unshown(T0) == ()
 
 
 def test_level_ends_with_a_book_begun_after_it_only() -> None:
@@ -309,16 +309,16 @@ def test_level_ends_with_a_book_begun_after_it_only() -> None:
     levels.read(books(T0 - 1, T0 + 9, orders=(report.order,)))
     levels.read(books(T0 + 1, T0 + 9))
     levels.read(books(T0 + 1, T0 + 9, orders=()))
-    assert len(levels.standing(T0)) == 1
+    assert len(levels.unshown(T0)) == 1
     levels.read(books(T0 + 1, T0 + 9, orders=(report.order,)))
-    assert levels.standing(T0) == ()
+    assert levels.unshown(T0) == ()
 
 
 def test_foreign_level_is_dropped_after_a_minute() -> None:
     levels = OrderLevels()
     levels.fold(update(BrokerStatus.OPEN, 0))
-    assert len(levels.standing(T0 + 60 * SECOND)) == 1
-    assert levels.standing(T0 + 61 * SECOND) == ()
+    assert len(levels.unshown(T0 + 60 * SECOND)) == 1
+    assert levels.unshown(T0 + 61 * SECOND) == ()
 
 
 # health

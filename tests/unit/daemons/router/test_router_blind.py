@@ -42,7 +42,7 @@ def router(tmp_path: Path) -> Iterator[TradeManager]:
 
 
 def beat(router: TradeManager, at_ns: int, *stops: str, ready: bool = True) -> None:
-    router._guardians.heard(
+    router._guardians.on_heartbeat(
         Heartbeat(
             daemon="risk", pid=1, state=DaemonState.RUNNING, ready=ready, machine_ns=at_ns, market_ns=1,
             started_machine_ns=1, figures=dict.fromkeys(stops, 784.0),

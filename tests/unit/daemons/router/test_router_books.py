@@ -36,7 +36,7 @@ def watched() -> tuple[Steps, BooksWatch]:
     """A router that has read the books at ten seconds."""
     router, watch = Steps(), BooksWatch(["main"], PATIENCE)
     watch.look(router, 1 * SECOND)
-    watch.heard(router, read(10 * SECOND, orders=(), trades=()), 10 * SECOND)
+    watch.on_report(router, read(10 * SECOND, orders=(), trades=()), 10 * SECOND)
     return router, watch
 
 
@@ -56,28 +56,28 @@ def test_books_are_lost_when_no_whole_read_came_for_the_patience() -> None:
 
 def test_book_that_fails_beside_others_that_answer_is_lost_at_once() -> None:
     router, watch = watched()
-    watch.heard(router, read(12 * SECOND, positions=()), 12 * SECOND)
+    watch.on_report(router, read(12 * SECOND, positions=()), 12 * SECOND)
     assert router.orders.state.blind("main")
-    watch.heard(router, read(13 * SECOND, orders=(), trades=()), 13 * SECOND)
+    watch.on_report(router, read(13 * SECOND, orders=(), trades=()), 13 * SECOND)
     assert not router.orders.state.blind("main")
 
 
 def test_read_of_the_funds_alone_or_of_single_orders_says_nothing_of_the_books() -> None:
     router, watch = watched()
-    watch.heard(router, read(12 * SECOND), 12 * SECOND)
-    watch.heard(router, read(12 * SECOND, orders=(), single=True), 12 * SECOND)
+    watch.on_report(router, read(12 * SECOND), 12 * SECOND)
+    watch.on_report(router, read(12 * SECOND, orders=(), single=True), 12 * SECOND)
     assert not router.orders.state.blind("main")
 
 
 def test_read_with_a_row_of_ours_that_nobody_can_read_is_none() -> None:
     router, watch = watched()
     held = Position(account="main", instrument="NFO:A", product=Product.MIS, strategy="s1", run="r", quantity=50)
-    watch.heard(router, read(12 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 12 * SECOND)
+    watch.on_report(router, read(12 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 12 * SECOND)
     assert not router.orders.state.blind("main"), "nobody here holds it"
     router.orders.apply(PositionChanged(position=held, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=1))
-    watch.heard(router, read(13 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 13 * SECOND)
+    watch.on_report(router, read(13 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 13 * SECOND)
     assert router.orders.state.blind("main")
-    watch.heard(router, read(14 * SECOND, orders=(), trades=()), 14 * SECOND)
+    watch.on_report(router, read(14 * SECOND, orders=(), trades=()), 14 * SECOND)
     assert not router.orders.state.blind("main")
 
 

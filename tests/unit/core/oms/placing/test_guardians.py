@@ -24,7 +24,9 @@ def watched(seconds: int, unwell: Heartbeat | None = None, silent: str = "") -> 
     for second in range(1, seconds + 1):
         for name in WATCHED:
             if name != silent:
-                guardians.heard(unwell if unwell is not None and unwell.daemon == name else beat(name), second * SECOND)
+                guardians.on_heartbeat(
+                    unwell if unwell is not None and unwell.daemon == name else beat(name), second * SECOND
+                )
     return guardians
 
 
@@ -46,8 +48,10 @@ def test_guardian_that_is_not_ready_is_named_after_ten_seconds(name: str) -> Non
 def test_stops_that_risk_holds_are_those_of_its_last_heartbeat_and_it_is_unwell_after_ten_seconds() -> None:
     guardians = watched(5)
     assert guardians.engine_stops == frozenset()
-    guardians.heard(replace(beat("risk"), figures={"stop main NSE:SBIN MIS S": 784.0, "entries": 1.0}), 6 * SECOND)
-    guardians.heard(beat("feed"), 9 * SECOND)
+    guardians.on_heartbeat(
+        replace(beat("risk"), figures={"stop main NSE:SBIN MIS S": 784.0, "entries": 1.0}), 6 * SECOND
+    )
+    guardians.on_heartbeat(beat("feed"), 9 * SECOND)
     assert guardians.unwell("risk", 16 * SECOND - 1) == ""
     assert guardians.unwell("risk", 16 * SECOND) == "risk is silent for 10 s"
     assert guardians.engine_stops == {"stop main NSE:SBIN MIS S"}
@@ -56,12 +60,12 @@ def test_stops_that_risk_holds_are_those_of_its_last_heartbeat_and_it_is_unwell_
 
 def test_risk_that_comes_back_with_a_journal_in_doubt_takes_no_stop_of_its_own_away() -> None:
     guardians, stop = watched(1), "stop main NSE:SBIN MIS S"
-    guardians.heard(beat("risk", ready=False), 2 * SECOND)
-    guardians.heard(replace(beat("risk"), figures={stop: 784.0}), 3 * SECOND)
-    guardians.heard(beat("risk", ready=False), 20 * SECOND)
+    guardians.on_heartbeat(beat("risk", ready=False), 2 * SECOND)
+    guardians.on_heartbeat(replace(beat("risk"), figures={stop: 784.0}), 3 * SECOND)
+    guardians.on_heartbeat(beat("risk", ready=False), 20 * SECOND)
     assert guardians.engine_stops == {stop}
     fresh = Guardians(0)
-    fresh.heard(beat("risk", ready=False), SECOND)
+    fresh.on_heartbeat(beat("risk", ready=False), SECOND)
     assert fresh.engine_stops is None, "it may hold any"
 
 
@@ -72,7 +76,7 @@ def test_lost_order_stream_is_a_complaint_though_the_reconciler_is_ready() -> No
 def test_guardian_that_comes_back_ends_the_complaint() -> None:
     guardians = watched(12, silent="risk")
     assert guardians.complaint(12 * SECOND)
-    guardians.heard(beat("risk"), 13 * SECOND)
+    guardians.on_heartbeat(beat("risk"), 13 * SECOND)
     assert guardians.complaint(13 * SECOND) == ""
 
 
@@ -80,7 +84,7 @@ def test_server_of_the_traded_account_that_hangs_leaves_entries_of_another_accou
     guardians = Guardians(0, ["second"])
     for second in range(1, 13):
         for name in WATCHED:
-            guardians.heard(beat(name, name != "reconciler", float(name != "reconciler")), second * SECOND)
+            guardians.on_heartbeat(beat(name, name != "reconciler", float(name != "reconciler")), second * SECOND)
         guardians.read("second", second * SECOND)
     assert "reconciler is not well" in guardians.complaint(12 * SECOND, "main")
     assert guardians.complaint(12 * SECOND, "second") == ""
@@ -93,7 +97,7 @@ def test_account_whose_books_cannot_be_read_is_named_though_the_reconciler_is_re
     guardians.read("second", 2 * SECOND)
     for second in range(1, 13):
         for name in WATCHED:
-            guardians.heard(beat(name), second * SECOND)
+            guardians.on_heartbeat(beat(name), second * SECOND)
     assert guardians.complaint(11 * SECOND, "second") == ""
     assert "books of second" in guardians.complaint(12 * SECOND, "second")
     assert guardians.complaint(12 * SECOND, "main") == ""
