@@ -166,62 +166,62 @@ def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[st
     return validated(StrategyConfig, values, name=name, parameters=dict(parameters))
 
 
-def rules_of(given: StrategyConfig, underlying: str) -> StrategyRules:
+def rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
     """The rules as the run file has them; `underlying` is the instrument whose bars may make the Supertrend."""
     return StrategyRules(
-        max_loss=given.risk_max_loss,
-        max_profit=given.risk_max_profit,
-        auto_exit=given.risk_auto_exit,
-        auto_exit_on_max_loss=given.risk_auto_exit_on_max_loss,
-        auto_exit_on_max_profit=given.risk_auto_exit_on_max_profit,
+        max_loss=config.risk_max_loss,
+        max_profit=config.risk_max_profit,
+        auto_exit=config.risk_auto_exit,
+        auto_exit_on_max_loss=config.risk_auto_exit_on_max_loss,
+        auto_exit_on_max_profit=config.risk_auto_exit_on_max_profit,
         trailing=TrailRule(
-            kind=given.risk_trailing_type,
-            value=given.risk_trailing,
-            activation=given.risk_trailing_activation,
-            from_entry=given.risk_trailing_from_entry,
+            kind=config.risk_trailing_type,
+            value=config.risk_trailing,
+            activation=config.risk_trailing_activation,
+            from_entry=config.risk_trailing_from_entry,
         ),
-        leg_stop_loss=LevelRule(kind=given.risk_leg_stop_loss_type, value=given.risk_leg_stop_loss),
-        leg_take_profit=LevelRule(kind=given.risk_leg_take_profit_type, value=given.risk_leg_take_profit),
-        leg_trailing=LevelRule(kind=LevelKind(given.risk_leg_trailing_type), value=given.risk_leg_trailing),
-        leg_trailing_enabled=given.risk_leg_trailing_enabled,
+        leg_stop_loss=LevelRule(kind=config.risk_leg_stop_loss_type, value=config.risk_leg_stop_loss),
+        leg_take_profit=LevelRule(kind=config.risk_leg_take_profit_type, value=config.risk_leg_take_profit),
+        leg_trailing=LevelRule(kind=LevelKind(config.risk_leg_trailing_type), value=config.risk_leg_trailing),
+        leg_trailing_enabled=config.risk_leg_trailing_enabled,
         trend=TrendRule()
-        if given.risk_supertrend == "off"
+        if config.risk_supertrend == "off"
         else TrendRule(
-            exit=TrendExit(given.risk_supertrend),
-            period=given.risk_supertrend_period,
-            multiplier=given.risk_supertrend_multiplier,
-            minutes=_MINUTES[given.risk_supertrend_timeframe],
-            instrument=underlying if given.risk_supertrend_on is TrendSource.UNDERLYING else "",
-            require_cross=given.risk_supertrend_require_cross,
+            exit=TrendExit(config.risk_supertrend),
+            period=config.risk_supertrend_period,
+            multiplier=config.risk_supertrend_multiplier,
+            minutes=_MINUTES[config.risk_supertrend_timeframe],
+            instrument=underlying if config.risk_supertrend_on is TrendSource.UNDERLYING else "",
+            require_cross=config.risk_supertrend_require_cross,
         ),
-        entry_time=parse_time_of_day(given.risk_entry_time),
-        exit_time=parse_time_of_day(given.risk_exit_time),
-        square_off_time=parse_time_of_day(given.square_off_named),
+        entry_time=parse_time_of_day(config.risk_entry_time),
+        exit_time=parse_time_of_day(config.risk_exit_time),
+        square_off_time=parse_time_of_day(config.square_off_named),
     )
 
 
 def risk_problems(
-    given: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
+    config: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
 ) -> Iterator[tuple[str, str]]:
     """(key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
     for name, value, kind in (  # a loss of 100 % or more is never reached, nor is a stop so far behind
-        ("risk_trailing", given.risk_trailing, given.risk_trailing_type.value),
-        ("risk_leg_stop_loss", given.risk_leg_stop_loss, given.risk_leg_stop_loss_type.value),
-        ("risk_leg_trailing", given.risk_leg_trailing, given.risk_leg_trailing_type),
+        ("risk_trailing", config.risk_trailing, config.risk_trailing_type.value),
+        ("risk_leg_stop_loss", config.risk_leg_stop_loss, config.risk_leg_stop_loss_type.value),
+        ("risk_leg_trailing", config.risk_leg_trailing, config.risk_leg_trailing_type),
     ):
         if kind == "percentage" and value >= 100:
             yield name, f"expected less than 100 per cent, found {value:g}; for points set {_key(name)}_type"
-    yield from _time_problems(given)
-    trailing = given.risk_trailing or given.risk_leg_trailing or given.risk_leg_trailing_enabled
+    yield from _time_problems(config)
+    trailing = config.risk_trailing or config.risk_leg_trailing or config.risk_leg_trailing_enabled
     if trailing and not trailing_enabled:
-        name = "risk_trailing" if given.risk_trailing else "risk_leg_trailing"
+        name = "risk_trailing" if config.risk_trailing else "risk_leg_trailing"
         yield name, "expected TRAILING_STOP_ENABLED = true beside it, found false: no stop would trail"
     for name in ("risk_trailing_activation", "risk_trailing_from_entry"):
-        if getattr(given, name) and not given.risk_trailing:
+        if getattr(config, name) and not config.risk_trailing:
             yield name, "expected a value for risk.trailing beside it: without one nothing trails"
-    if given.risk_trailing_from_entry and given.risk_trailing_activation:
+    if config.risk_trailing_from_entry and config.risk_trailing_activation:
         yield "risk_trailing_activation", "a stop from entry needs none: expected one of the two"
-    on_underlying = given.risk_supertrend != "off" and given.risk_supertrend_on is TrendSource.UNDERLYING
+    on_underlying = config.risk_supertrend != "off" and config.risk_supertrend_on is TrendSource.UNDERLYING
     if on_underlying and symbols > 1:
         yield (
             "risk_supertrend",
@@ -232,13 +232,13 @@ def risk_problems(
         yield "intraday", "the broker squares MIS off every day: expected product NRML or CNC for intraday = false"
 
 
-def _time_problems(given: StrategyConfig) -> Iterator[tuple[str, str]]:
-    own, other = given.risk_square_off_time, given.square_off
+def _time_problems(config: StrategyConfig) -> Iterator[tuple[str, str]]:
+    own, other = config.risk_square_off_time, config.square_off
     if own and other and parse_time_of_day(own) != parse_time_of_day(other):
         text = f"expected the same time as risk.square_off_time {own}, or one of the two alone; found {other}"
         yield "square_off", text
     last = "risk_square_off_time" if own or not other else "square_off"
-    times = [(name, getattr(given, name)) for name in ("risk_entry_time", "risk_exit_time", last)]
+    times = [(name, getattr(config, name)) for name in ("risk_entry_time", "risk_exit_time", last)]
     found = [(name, parse_time_of_day(text), text) for name, text in times if text]
     for (earlier, first, text), (name, second, later) in pairwise(found):
         if second <= first:

@@ -64,7 +64,7 @@ def _reached(function: Any, seen: set[FunctionType]) -> list[str]:
     if plain in seen:
         return []
     seen.add(plain)
-    said = [plain.__qualname__, repr(plain.__defaults__), *_said(plain.__code__)]
+    parts = [plain.__qualname__, repr(plain.__defaults__), *_code_parts(plain.__code__)]
     inside = dict(zip(plain.__code__.co_freevars, plain.__closure__ or (), strict=True))
     values = [cell.cell_contents for cell in inside.values()]
     names = _names(plain.__code__)
@@ -72,13 +72,13 @@ def _reached(function: Any, seen: set[FunctionType]) -> list[str]:
     for value in values:
         if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in ("numpy", "math", "numba"):
             for name in names:
-                said += _told(getattr(value, name, None), seen)
+                parts += _value_parts(getattr(value, name, None), seen)
         else:
-            said += _told(value, seen)
-    return said
+            parts += _value_parts(value, seen)
+    return parts
 
 
-def _told(value: Any, seen: set[FunctionType]) -> list[str]:
+def _value_parts(value: Any, seen: set[FunctionType]) -> list[str]:
     if isinstance(getattr(value, "py_func", value), FunctionType):
         return _reached(value, seen)
     if isinstance(value, np.ndarray):
@@ -88,15 +88,15 @@ def _told(value: Any, seen: set[FunctionType]) -> list[str]:
     return [getattr(value, "__name__", type(value).__name__)]
 
 
-def _said(code: CodeType) -> list[str]:
+def _code_parts(code: CodeType) -> list[str]:
     """What the code says, without where it stands."""
-    said = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
+    parts = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            said += _said(constant)
+            parts += _code_parts(constant)
         else:
-            said.append(repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant))
-    return said
+            parts.append(repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant))
+    return parts
 
 
 def _names(code: CodeType) -> list[str]:

@@ -168,7 +168,7 @@ class DataManager(Daemon):
         elif isinstance(message, AccountHealth):
             self.connections.set_ping_down(message.account, message.ping_down, machine_now())
         elif isinstance(message, Heartbeat) and message.daemon == NAME:
-            self.watchdog.heard(message)
+            self.watchdog.on_heartbeat(message)
 
     # timers
 

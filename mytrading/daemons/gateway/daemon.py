@@ -142,7 +142,7 @@ class Gateway(MachineDaemon):
         if isinstance(message, Heartbeat):
             self.on_beat(message)
             if message.daemon == "watchdog":
-                self._watchdog.heard(message)
+                self._watchdog.on_heartbeat(message)
         elif isinstance(message, Alert):
             self._stale.receive(message, machine_now())
             self.on_alert(message)

@@ -226,13 +226,13 @@ class RiskManager(MachineDaemon):
 
     def _take_kill_file(self) -> None:
         """Journal that the file KILL appeared, changed or went, as an operator's command."""
-        change = self._kill.news(self.risk.state.trading.get(KILL), self.clock.now())
+        change = self._kill.level_change(self.risk.state.trading.get(KILL), self.clock.now())
         if change is not None:
             self.step("control", change, source=self.name, keep=True)
             self.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
         kill = self.risk.state.trading.get(KILL)
         if kill is None or kill.level is TradingLevel.NORMAL:
-            self.alerts.clear("KILL_FILE", str(self._kill.path), by_person=True)
+            self.alerts.clear("KILL_FILE", str(self._kill.path), by_operator=True)
         elif change is not None:
             text = f"{change.reason} (by {change.by}): no entries until it is removed, `mytrading kill --remove`"
             self.alerts.raise_("KILL_FILE", Severity.CRITICAL, str(self._kill.path), text)

@@ -32,7 +32,7 @@ class KillWatch:
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
         """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
-        if (change := self._file.news(router.orders.state.trading.get(KILL), router.clock.now())) is None:
+        if (change := self._file.level_change(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
         router.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
         router.step("control", change, source=router.name, keep=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.messages.codec import Frame
 from mytrading.messages.control import Alert, Heartbeat
@@ -36,32 +37,21 @@ EXPORT_S = 300.0
 RESTARTED_NS = MINUTE
 """How long the restart of a daemon is an alert."""
 DOWN = ("DAEMON_STOPPED", "DAEMON_GIVEN_UP")
-
-
-class ActiveAlert(NamedTuple):
-    """An alert that stands; a later `at_ns` is another occurrence."""
-
-    severity: Severity
-    text: str
-    at_ns: int = 0
+CODES = frozenset({*DOWN, "DAEMON_HUNG", "DAEMON_RESTARTED"})
 
 
 def active_alerts(
-    restarted: Mapping[str, int], hung: Mapping[str, tuple[int, str]], stopped: Mapping[str, str],
+    restarted: Mapping[str, tuple[int, int]], hung: Mapping[str, str], stopped: Mapping[str, str],
     given_up: Mapping[str, str],
-) -> dict[tuple[str, str], ActiveAlert]:  # fmt: skip
-    """Alerts that stand, by code and daemon.
-
-    `restarted` and `hung` have the machine time of the newest restart or kill by daemon, the others have texts.
-    """
-    died = "{} died and was started again"
-    found = {
-        ("DAEMON_RESTARTED", name): ActiveAlert(Severity.WARNING, died.format(name), at_ns)
-        for name, at_ns in restarted.items()
+) -> dict[Subject, ActiveAlert]:  # fmt: skip
+    """Alerts that stand, by code and daemon; `restarted` has machine time and new pid by daemon, the others texts."""
+    active = {
+        ("DAEMON_RESTARTED", name): ActiveAlert(Severity.WARNING, f"{name} died and was started again as pid {pid}")
+        for name, (_, pid) in restarted.items()
     }
-    found |= {("DAEMON_HUNG", name): ActiveAlert(Severity.CRITICAL, text, at) for name, (at, text) in hung.items()}
-    found |= {("DAEMON_STOPPED", name): ActiveAlert(Severity.CRITICAL, text) for name, text in stopped.items()}
-    return found | {("DAEMON_GIVEN_UP", name): ActiveAlert(Severity.CRITICAL, text) for name, text in given_up.items()}
+    for code, texts in (("DAEMON_HUNG", hung), ("DAEMON_STOPPED", stopped), ("DAEMON_GIVEN_UP", given_up)):
+        active |= {(code, name): ActiveAlert(Severity.CRITICAL, text) for name, text in texts.items()}
+    return active
 
 
 class _LastBeat(NamedTuple):
@@ -81,11 +71,10 @@ class Watchdog(Daemon):
         self._silences = {name: Silence() for name in ALL}
         self._slow: dict[str, int] = {}
         self._absent: dict[str, int] = {}
-        self._restarted: dict[str, int] = {}
-        self._hung: dict[str, tuple[int, str]] = {}
+        self._restarted: dict[str, tuple[int, int]] = {}
+        self._hung: dict[str, str] = {}
         self._stopped: dict[str, str] = {}
         self._given_up: dict[str, str] = {}
-        self._active: dict[tuple[str, str], ActiveAlert] = {}
         self._last_look = machine_now()
         self._killed = 0
         self._supervisor = control.Ended(config)
@@ -124,14 +113,8 @@ class Watchdog(Daemon):
         self._command.hand_over(alert)
 
     def _update_alerts(self) -> None:
-        """Raise and clear the difference to the alerts that stood before."""
-        before, active = self._active, active_alerts(self._restarted, self._hung, self._stopped, self._given_up)
-        self._active = active
-        for code, subject in before.keys() - active.keys():
-            self.alerts.clear(code, subject)
-        for (code, subject), alert in active.items():
-            if before.get((code, subject)) != alert:
-                self.alerts.raise_(code, alert.severity, subject, alert.text)
+        active = active_alerts(self._restarted, self._hung, self._stopped, self._given_up)
+        self.alerts.follow(active, CODES)
 
     def _on_status(self, frame: Frame) -> None:
         beat = frame.message
@@ -139,7 +122,7 @@ class Watchdog(Daemon):
             return
         name, known = beat.daemon, self._beats.get(beat.daemon)
         if known is not None and known.pid != beat.pid:
-            self._restarted[name] = beat.machine_ns
+            self._restarted[name] = (beat.machine_ns, beat.pid)
         if beat.state is DaemonState.STOPPING:
             self._beats.pop(name, None)
         else:
@@ -167,7 +150,8 @@ class Watchdog(Daemon):
             for name in ALL:
                 if name != self.name:
                     self._look_at(name, machine_ns)
-            self._restarted = {name: at for name, at in self._restarted.items() if machine_ns - at <= RESTARTED_NS}
+            restarts = self._restarted.items()
+            self._restarted = {name: new for name, new in restarts if machine_ns - new[0] <= RESTARTED_NS}
         self._update_alerts()
 
     def _why_given_up(self, name: str) -> str:
@@ -216,8 +200,7 @@ class Watchdog(Daemon):
         if beat.limit_ns != SILENCE_NS:
             self._slow[name] = self._slow.get(name, 0) + 1
         seconds = beat.limit_ns // SECOND
-        text = f"{name} (pid {beat.pid}) sent no heartbeat for {seconds} s: killed, starts again"
-        self._hung[name] = (machine_ns, text)
+        self._hung[name] = f"{name} (pid {beat.pid}) sent no heartbeat for {seconds} s: killed, starts again"
         self._update_alerts()
         with suppress(ProcessLookupError):
             os.kill(beat.pid, signal.SIGKILL)

@@ -97,7 +97,7 @@ class JournalFollower:
         cursor = self.cursors.get(key, _START)
         header = frame.header
         if self._quarantine.writers:
-            self.heed(frame.message)  # also from a writer in quarantine: an operator may mean that very one
+            self.resume_after(frame.message)  # also from a writer in quarantine: an operator may mean that very one
         if header.sequence != cursor.seq + 1 or (cursor.seq and header.epoch != cursor.epoch):
             same_place = (header.epoch, header.sequence) == (cursor.epoch, cursor.seq)
             if cursor.seq and (header.epoch > cursor.epoch or (same_place and header.hash != cursor.hash)):
@@ -160,7 +160,7 @@ class JournalFollower:
         self.cursors[key] = common
         return common != cursor
 
-    def heed(self, message: Any) -> None:
+    def resume_after(self, message: Any) -> None:
         """End quarantines at a `resume`; one that is read while starting ends those older than it."""
         normal = isinstance(message, TradingState) and message.level is TradingLevel.NORMAL and message.account != KILL
         if normal:

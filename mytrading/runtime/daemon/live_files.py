@@ -93,7 +93,7 @@ class EditedFiles:
             _keep(self._kept, path.name, text)
         if self._note is not None:
             self._note(path.name, text)
-        self._alerts.clear(CODE, path.name, by_person=True)
+        self._alerts.clear(CODE, path.name, by_operator=True)
         self._log.info("edit.taken", file=path.name)
 
 

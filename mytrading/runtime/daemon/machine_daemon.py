@@ -290,7 +290,7 @@ class MachineDaemon(Daemon):
         if self.debugging and rows:
             self.later(partial(self._log_decided, stream, source, message, rows, decided - started))
         if self.quarantine.writers:
-            self.follower.heed(message)
+            self.follower.resume_after(message)
         return rows
 
     def _log_decided(self, stream: str, source: str, message: Any, rows: Sequence[Any], took_ns: int) -> None:
@@ -303,7 +303,7 @@ class MachineDaemon(Daemon):
         if rows:
             self._commit(self._entries(rows), rows, self.clock.now(), machine_now())
         for row in rows if self.quarantine.writers else ():
-            self.follower.heed(row)
+            self.follower.resume_after(row)
 
     def note_file(self, name: str, text: str) -> None:
         """Journal the content of a file as a row for the machine, if it changed."""

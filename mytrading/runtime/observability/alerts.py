@@ -82,19 +82,21 @@ class Alerts:
         """An alert of the journal stands again after a restart; it was sent before."""
         self._standing[alert.code, alert.subject] = alert
 
-    def clear(self, code: str, subject: str, by_person: bool = False) -> None:
+    def clear(self, code: str, subject: str, by_operator: bool = False) -> None:
         """It is well again; nothing happens if it was. What an operator has ended is waited for no longer."""
         if (code, subject) not in self._standing:
             return
-        if (code, subject) in self._flapping and not by_person:
+        if (code, subject) in self._flapping and not by_operator:
             self._well_since.setdefault((code, subject), self._machine_ns())
         else:
-            self._end((code, subject), by_person)
+            self._end((code, subject), by_operator)
 
-    def follow(self, active: Mapping[Subject, ActiveAlert], codes: Set[str], by_person: Set[str] = frozenset()) -> None:
+    def follow(
+        self, active: Mapping[Subject, ActiveAlert], codes: Set[str], by_operator: Set[str] = frozenset()
+    ) -> None:
         """Raise active alerts that are new or changed; clear those of `codes` that are not active any more.
 
-        `by_person`: codes whose alerts only an operator ends.
+        `by_operator`: codes whose alerts only an operator ends.
         """
         for key, alert in active.items():
             known = self._standing.get(key) if key not in self._well_since else None
@@ -102,13 +104,13 @@ class Alerts:
             if alert.text and changed and not (alert.once and known is not None):
                 self.raise_(key[0], alert.severity, key[1], alert.text)
         for code, subject in [key for key in self._standing if key[0] in codes and key not in active]:
-            self.clear(code, subject, by_person=code in by_person)
+            self.clear(code, subject, by_operator=code in by_operator)
 
-    def _end(self, key: Subject, by_person: bool = False) -> None:
+    def _end(self, key: Subject, by_operator: bool = False) -> None:
         known = self._standing.pop(key)
         self._flapping.discard(key)
         self._well_since.pop(key, None)
-        if not by_person:
+        if not by_operator:
             self._ended_at[key] = self._machine_ns()
         self._log.info("alert.cleared", code=known.code, subject=known.subject, count=known.count)
         ended = msgspec.structs.replace(known, cleared=True, last_ns=self._now())

@@ -73,7 +73,7 @@ class Quarantine:
         left = {(row.code, self._subject(row)) for row in self.active}
         for alert in self._alerts.standing:
             if alert.code in CODES and (alert.code, alert.subject) not in left:
-                self._alerts.clear(alert.code, alert.subject, by_person=True)
+                self._alerts.clear(alert.code, alert.subject, by_operator=True)
 
     def _subject(self, row: Doubted) -> str:
         return self._name if row.whom == OWN else row.whom

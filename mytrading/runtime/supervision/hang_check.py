@@ -66,7 +66,7 @@ class Silence:
 
 
 class Hung:
-    """Watches the process that holds the lock file `lock`. `heard` and `look` take machine time."""
+    """Watches the process that holds the lock file `lock`. `on_heartbeat` and `look` take machine time."""
 
     def __init__(self, lock: Path, machine_ns: int, silence_ns: int = SILENCE_NS) -> None:
         self._lock = lock
@@ -75,7 +75,7 @@ class Hung:
         self._silence = Silence()
         self._heard = self._looked = machine_ns
 
-    def heard(self, pid: int, machine_ns: int) -> None:
+    def on_heartbeat(self, pid: int, machine_ns: int) -> None:
         """It sent a heartbeat, or said that it stops (pid 0)."""
         self._pid, self._heard = pid, machine_ns
 
@@ -111,7 +111,7 @@ class SupervisorGuard:
         seen = (pid, waits_begun(pid) if pid else 0)
         if seen != self._seen:
             self._seen = seen
-            self._hung.heard(pid if seen[1] else 0, machine_ns)
+            self._hung.on_heartbeat(pid if seen[1] else 0, machine_ns)
         if killed := self._hung.look(machine_ns):
             self._log.critical(
                 "supervisor.hung", pid=killed, silent_s=self._silence_ns // SECOND, next_step="killed, a new one starts"
@@ -139,9 +139,9 @@ class WatchdogGuard:
         self._alerts = alerts
         self._silence_ns = silence_ns
 
-    def heard(self, beat: Heartbeat) -> None:
+    def on_heartbeat(self, beat: Heartbeat) -> None:
         """The watchdog sent a heartbeat."""
-        self._hung.heard(0 if beat.state is DaemonState.STOPPING else beat.pid, machine_now())
+        self._hung.on_heartbeat(0 if beat.state is DaemonState.STOPPING else beat.pid, machine_now())
         self._alerts.clear(CODE, NAME)
 
     def look(self, machine_ns: int) -> None:

@@ -67,7 +67,7 @@ class KillFile:
         self._above = _Place(state.parent / NAME, str(state.parent / NAME), (os.getuid(), 0))
         self._reported: Kill | None = None
 
-    def news(self, known: TradingState | None, now: int) -> TradingState | None:
+    def level_change(self, known: TradingState | None, now: int) -> TradingState | None:
         """The level to learn if the file appeared, changed or went since `known` was learnt; None otherwise."""
         kill, generation = self.look(), known.generation + 1 if known is not None else 0
         if kill is None:

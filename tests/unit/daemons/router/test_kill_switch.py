@@ -288,7 +288,9 @@ class Watched:
 
 def look_for(board: Switchboard) -> None:
     """Risk and the router look at the file, each with a watch that has just started."""
-    news = KillFile(board.config.state).news(board.risk_bench.machine.state.trading.get(KILL), board.risk_bench.now)
+    news = KillFile(board.config.state).level_change(
+        board.risk_bench.machine.state.trading.get(KILL), board.risk_bench.now
+    )
     if news is not None:
         board.risk_bench.give(news)
     KillWatch(board.config).look_for(Watched(board), board.bench.time)

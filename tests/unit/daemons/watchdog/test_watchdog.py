@@ -225,12 +225,12 @@ def test_replay_of_many_rows_says_now_and_then_that_it_goes_on(tmp_path: Path) -
 
 
 def test_alerts_follow_from_state() -> None:
-    active = active_alerts({"engine": 7}, {"router": (8, "it hung")}, {"feed": "it is absent"}, {"risk": "it died"})
-    assert {key: (alert.severity, alert.at_ns) for key, alert in active.items()} == {
-        ("DAEMON_RESTARTED", "engine"): (Severity.WARNING, 7),
-        ("DAEMON_HUNG", "router"): (Severity.CRITICAL, 8),
-        ("DAEMON_STOPPED", "feed"): (Severity.CRITICAL, 0),
-        ("DAEMON_GIVEN_UP", "risk"): (Severity.CRITICAL, 0),
+    active = active_alerts({"engine": (7, 42)}, {"router": "hung"}, {"feed": "absent"}, {"risk": "given up"})
+    assert {key: (alert.severity, alert.text) for key, alert in active.items()} == {
+        ("DAEMON_RESTARTED", "engine"): (Severity.WARNING, "engine died and was started again as pid 42"),
+        ("DAEMON_HUNG", "router"): (Severity.CRITICAL, "hung"),
+        ("DAEMON_STOPPED", "feed"): (Severity.CRITICAL, "absent"),
+        ("DAEMON_GIVEN_UP", "risk"): (Severity.CRITICAL, "given up"),
     }
     assert active_alerts({}, {}, {}, {}) == {}
 
@@ -240,7 +240,7 @@ def test_each_restart_is_counted_by_its_alert_and_a_running_daemon_ends_that_of_
         dog._on_status(beat(pid, DaemonState.RUNNING))
     (restarted,) = dog.alerts.standing
     assert (restarted.code, restarted.count) == ("DAEMON_RESTARTED", 2)
-    dog._hung["router"] = (machine_now(), "it hung")
+    dog._hung["router"] = "it hung"
     dog._look(machine_now())
     assert "DAEMON_HUNG" in [alert.code for alert in dog.alerts.standing]
     dog._on_status(beat(9, DaemonState.RUNNING))

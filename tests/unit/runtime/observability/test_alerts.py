@@ -109,12 +109,12 @@ def test_restored_alert_stands_and_is_not_said_again() -> None:
     assert after.alerts.standing[0].count == 2
 
 
-def flap(said: Said, seconds: int, by_person: bool = False) -> None:
+def flap(said: Said, seconds: int, by_operator: bool = False) -> None:
     """Down and up again within each second."""
     for _ in range(seconds):
         said.raise_at(said.now)
         said.machine_ns += SECOND // 2
-        said.alerts.clear("FEED_MUTE", "NSE:SBIN", by_person)
+        said.alerts.clear("FEED_MUTE", "NSE:SBIN", by_operator)
         said.machine_ns += SECOND // 2
         said.alerts.look(said.machine_ns)
 
@@ -152,7 +152,7 @@ def test_rise_after_the_cool_down_is_no_flapping() -> None:
 
 def test_what_a_person_ends_ends_at_once_however_often() -> None:
     said = Said()
-    flap(said, 3, by_person=True)
+    flap(said, 3, by_operator=True)
     assert [alert.cleared for alert in said.sent] == [False, True] * 3
 
 

@@ -53,7 +53,7 @@ def look_until(hung: Hung, start: int, end: int) -> list[int]:
 
 def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = Hung(tmp_path / "lock", 0)
-    hung.heard(victim.pid, SECOND)
+    hung.on_heartbeat(victim.pid, SECOND)
     assert look_until(hung, SECOND, SECOND + SILENCE_NS) == []
     assert look_until(hung, 2 * SECOND + SILENCE_NS, 20 * SECOND) == [victim.pid]
     assert victim.wait(10) == -9
@@ -61,7 +61,7 @@ def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[
 
 def test_second_watcher_gives_the_first_time_to_act(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = Hung(tmp_path / "lock", 0, BEHIND_NS)
-    hung.heard(victim.pid, 0)
+    hung.on_heartbeat(victim.pid, 0)
     assert look_until(hung, 0, SILENCE_NS + 2 * SECOND) == []
     assert look_until(hung, SILENCE_NS + 3 * SECOND, 20 * SECOND) == [victim.pid]
 
@@ -69,15 +69,15 @@ def test_second_watcher_gives_the_first_time_to_act(tmp_path: Path, victim: subp
 def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = Hung(tmp_path / "lock", 0)
     assert look_until(hung, 0, 20 * SECOND) == []
-    hung.heard(victim.pid, 21 * SECOND)
-    hung.heard(0, 22 * SECOND)
+    hung.on_heartbeat(victim.pid, 21 * SECOND)
+    hung.on_heartbeat(0, 22 * SECOND)
     assert look_until(hung, 22 * SECOND, 40 * SECOND) == []
     assert victim.poll() is None
 
 
 def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = Hung(tmp_path / "lock", 0)
-    hung.heard(victim.pid, 0)
+    hung.on_heartbeat(victim.pid, 0)
     hung.look(SECOND)
     assert hung.look(SECOND + STALL_NS + SILENCE_NS) == 0
     assert victim.poll() is None
@@ -86,7 +86,7 @@ def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: sub
 def test_pid_that_no_longer_holds_the_lock_is_left_alone(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     (tmp_path / "lock").write_text("1\n")
     hung = Hung(tmp_path / "lock", 0)
-    hung.heard(victim.pid, 0)
+    hung.on_heartbeat(victim.pid, 0)
     assert look_until(hung, 0, 20 * SECOND) == []
     assert victim.poll() is None
 

@@ -36,41 +36,41 @@ def test_file_says_level_reason_and_who(tmp_path: Path, text: str, word: str, le
 
 def test_change_is_learnt_once_and_after_a_restart_not_again(tmp_path: Path) -> None:
     file = KillFile(tmp_path)
-    assert file.news(None, 1) is None
+    assert file.level_change(None, 1) is None
     file.write("reduce", "expiry")
-    first = file.news(None, 2)
+    first = file.level_change(None, 2)
     assert first is not None
     assert (first.account, first.level, first.reason) == (
         KILL,
         TradingLevel.REDUCE,
         "the file KILL says reduce: expiry",
     )
-    assert file.news(first, 3) is None
-    assert KillFile(tmp_path).news(first, 3) is None, "a restart knows it from the journal"
+    assert file.level_change(first, 3) is None
+    assert KillFile(tmp_path).level_change(first, 3) is None, "a restart knows it from the journal"
     file.write("flatten", "worse")
-    second = file.news(first, 4)
+    second = file.level_change(first, 4)
     assert second is not None
     assert second.generation > first.generation
     assert second.level is TradingLevel.HALT
     assert file.remove()
-    over = file.news(second, 5)
+    over = file.level_change(second, 5)
     assert over is not None
     assert (over.level, over.generation > second.generation) == (TradingLevel.NORMAL, True)
-    assert file.news(over, 6) is None
+    assert file.level_change(over, 6) is None
     assert not file.remove()
 
 
 def test_file_with_an_old_time_is_learnt_all_the_same(tmp_path: Path) -> None:
     file = KillFile(tmp_path)
     file.write("halt", "one")
-    first = file.news(None, 1)
+    first = file.level_change(None, 1)
     assert first is not None
     file.write("reduce", "two")
     os.utime(file.path, ns=(1_000, 1_000))
-    second = file.news(first, 2)
+    second = file.level_change(first, 2)
     assert second is not None
     assert second.generation > first.generation
-    assert file.news(second, 3) is None
+    assert file.level_change(second, 3) is None
 
 
 def test_flattening_is_one_signal_for_each_time_it_is_written(tmp_path: Path) -> None:
@@ -90,18 +90,18 @@ def test_file_above_counts_for_every_profile_and_the_most_that_is_asked_for_wins
     file = KillFile(state)
     above = tmp_path / "KILL"
     above.write_text("halt news", encoding="utf-8")
-    first = file.news(None, 1)
+    first = file.level_change(None, 1)
     assert first is not None
     assert (first.level, first.reason) == (TradingLevel.HALT, f"the file {above} says halt: news")
-    assert file.news(first, 2) is None
+    assert file.level_change(first, 2) is None
     file.write("flatten", "worse")
     assert (found := file.look()) is not None and (found.word, found.why) == ("flatten", "worse")
     file.write("reduce", "")
     assert (found := file.look()) is not None and found.word == "halt"
     assert file.remove() and file.above() is not None
-    assert file.news(first, 3) is None, "it still stands"
+    assert file.level_change(first, 3) is None, "it still stands"
     above.unlink()
-    over = file.news(first, 4)
+    over = file.level_change(first, 4)
     assert over is not None and over.level is TradingLevel.NORMAL
 
 
