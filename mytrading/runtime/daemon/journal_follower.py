@@ -30,7 +30,6 @@ class _Followed(NamedTuple):
     writer: str
     stream: str
     reader: JournalReader
-    downstream: bool
 
 
 class UnexpectedFrames:
@@ -60,10 +59,9 @@ class JournalFollower:
         self._daemon = daemon
         self._quarantine = daemon.quarantine
         self._followed: dict[tuple[str, str], _Followed] = {}
+        warn = partial(daemon.log.warning, "frame.unexpected")
         self._unexpected = UnexpectedFrames(
-            lambda stream, writer, count: daemon.log.warning(
-                "frame.unexpected", stream=stream, writer=writer, count=count
-            )
+            lambda stream, writer, count: warn(stream=stream, writer=writer, count=count)
         )
 
     def follow(self, stream: str, writers: Iterable[str] | None = None, downstream: bool = False) -> None:
@@ -73,7 +71,7 @@ class JournalFollower:
         """
         names = tuple(writers) if writers is not None else STREAMS[stream].writers
         for writer in names:
-            self.open(writer, stream, downstream)
+            self.open(writer, stream)
             self._check_cursor(self._followed[writer, stream])
         for writer in names:
             self._catch_up_with(self._followed[writer, stream], decide=not downstream)
@@ -82,10 +80,10 @@ class JournalFollower:
         else:
             self._daemon.subscribe(stream, partial(self.receive, stream), writers=names)
 
-    def open(self, writer: str, stream: str, downstream: bool = False) -> None:
+    def open(self, writer: str, stream: str) -> None:
         """Open the journal of a writer of a stream."""
         reader = JournalReader(self._daemon.config.journal_dir(writer), stream)
-        self._followed[writer, stream] = _Followed(writer, stream, reader, downstream)
+        self._followed[writer, stream] = _Followed(writer, stream, reader)
 
     def receive(self, stream: str, frame: Frame) -> None:
         """Take a frame of a followed stream: the next row, one already read, or the first after a gap."""
