@@ -1,4 +1,4 @@
-"""How risk learns: `fold` takes every row that concerns it into its state, and is the only writer."""
+"""How risk learns: `fold` takes every row that concerns it into its state; `core/risk/runs` keeps the runs besides."""
 
 from __future__ import annotations
 
@@ -294,7 +294,14 @@ def _order(state: RiskState, row: OrderChanged) -> None:
     before = state.orders.get(order.client_order_id)
     state.guard.moved(order, row.machine_ns)
     state.margin.shown(order, row.machine_ns)
-    state.is_repeat = before is None and row.event in ("contradicted", "observed") and _is_over(state, order)
+    state.is_repeat = (  # it ended and is booked, and no other order stands for it
+        before is None
+        and row.event in ("contradicted", "observed")
+        and order.state in TERMINAL
+        and order.links.parent not in state.orders
+        and order.links.replaces not in state.orders
+        and not state.remaining(order)
+    )
     if state.is_repeat:
         return
     state.counters.order(row)
@@ -307,16 +314,10 @@ def _order(state: RiskState, row: OrderChanged) -> None:
     state.orders[order.client_order_id] = order
     _forget_booked(state, order)
     if state.uncovered:
-        orphan_hedges.settle(state, order.strategy)
+        _forget_uncovered(state, order.strategy)
     if before is None or _settling_facts(before) != _settling_facts(order):
         state.looked_at.discard(order.strategy)
     look_at_intents(state, order.strategy)
-
-
-def _is_over(state: RiskState, order: Order) -> bool:
-    """True of an order that ended and is booked, where no other stands for it either."""
-    stands = order.links.parent in state.orders or order.links.replaces in state.orders
-    return order.state in TERMINAL and not stands and not state.remaining(order)
 
 
 def _settling_facts(order: Order) -> tuple[Any, ...]:
@@ -388,7 +389,7 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         _spend(state, before, row.at_ns, protected=protected)
         state.margin.closed(position.account, position.strategy, position.instrument)
     if state.uncovered:
-        orphan_hedges.settle(state, position.strategy)
+        _forget_uncovered(state, position.strategy)
     for intent in state.intents.values():
         if intent.signal.strategy == position.strategy:
             _settle_if_satisfied(state, intent)
@@ -412,6 +413,19 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
                 intent.lost.add((closed.account, closed.instrument, closed.opened_ns))
                 intent.ended.discard(closed.account)
                 intent.settled = False
+
+
+def _forget_uncovered(state: RiskState, strategy: str) -> None:
+    """Forget what was sold beside a position that a stop closed as it goes; sold again, it is another decision."""
+    for key, (closed, names) in list(state.uncovered.items()):
+        if closed.strategy != strategy:
+            continue
+        now, beside = state.positions.get(key), orphan_hedges.sold(state, closed.account, strategy)
+        left = tuple(name for name in names if name in beside)
+        if not left or (now is not None and now.quantity_seen > 0):
+            del state.uncovered[key]
+        else:
+            state.uncovered[key] = (closed, left)
 
 
 # rolls

@@ -27,6 +27,7 @@ def is_protective(state: RiskState, order: Order | None) -> bool:
 
 
 def hedges_alone(state: RiskState, intent: Intent, account: str) -> bool:
+    """True if hedges of an intent are held in an account, and nothing sold any more."""
     held = [p for p in state.held(intent.signal.strategy, intent.signal.watch) if p.account == account]
     bought = {p.instrument for p in held if (p.quantity or p.quantity_seen) > 0}
     sold = any((p.quantity or p.quantity_seen) < 0 for p in held)
@@ -38,20 +39,6 @@ def losses(state: RiskState, intent: Intent, account: str, instrument: str) -> i
     if not intent.lost or not hedges_alone(state, intent, account):
         return 0
     return sum(of == account and name == instrument for of, name, _ in intent.lost)
-
-
-def settle(state: RiskState, strategy: str) -> None:
-    """Forget what was sold beside a position that a stop closed as it goes; sold again, it is another decision."""
-    for key, (closed, names) in list(state.uncovered.items()):
-        if closed.strategy != strategy:
-            continue
-        now = state.positions.get(key)
-        beside = sold(state, closed.account, strategy)
-        left = tuple(name for name in names if name in beside)
-        if not left or (now is not None and now.quantity_seen > 0):
-            del state.uncovered[key]
-        else:
-            state.uncovered[key] = (closed, left)
 
 
 def sold(state: RiskState, account: str, strategy: str) -> set[str]:

@@ -1,6 +1,6 @@
 """The state of risk: intents, positions, orders, quotes, levels and health, with queries.
 
-Nothing here changes anything; `core/risk/state/folds` is the only writer.
+Nothing here changes anything; `core/risk/state/folds` is the writer.
 """
 
 from __future__ import annotations
