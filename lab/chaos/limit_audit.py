@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lab.chaos.records import Broken, Held, Ours
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.core.time import SECOND, ist_date
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import Purpose, TradingLevel

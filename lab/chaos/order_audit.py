@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Set
 
 from lab.chaos.records import Ours
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.core.orders.state_machine import RESTING
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import BrokerStatus, OrderState

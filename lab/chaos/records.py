@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.core.exchange import BookOrder, BookPosition
+from mytrading.core.exchange.model import BookOrder, BookPosition
 from mytrading.core.risk.pnl.day_pnl import STRATEGY
 from mytrading.core.risk.pnl.equity_memory import FIRED, level_name
 from mytrading.core.time import SECOND

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.messages.enums import Product, Purpose
 from mytrading.messages.orders import Order
 from mytrading.simulator.venue.event_log import ORDER, LoggedEvent

@@ -8,7 +8,7 @@ from typing import Any
 from lab.chaos.evidence import Evidence
 from lab.chaos.records import Broken, Broker, Moved, Ours
 from lab.chaos.verdict import Bounds
-from mytrading.core.exchange import BookOrder, OrderRequest
+from mytrading.core.exchange.model import BookOrder, OrderRequest
 from mytrading.core.time import SECOND
 from mytrading.messages.control import TradingState
 from mytrading.messages.enums import (

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange import Account, BookOrder, BooksSnapshot, Exchange, ExchangeRefusal, Mark, OrderRequest
+from mytrading.core.exchange.exchange import Exchange
+from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import FillRules, exchange_price
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.state_machine import as_wanted

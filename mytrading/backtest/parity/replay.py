@@ -23,7 +23,7 @@ from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
-from mytrading.core.exchange import BookOrder, BookPosition, Mark
+from mytrading.core.exchange.model import BookOrder, BookPosition, Mark
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OrderMachine

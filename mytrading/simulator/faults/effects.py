@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.messages.enums import BrokerStatus
 from mytrading.simulator.faults.registry import ActiveFault, Faults
 from mytrading.simulator.formats.frames import Body

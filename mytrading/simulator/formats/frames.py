@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import InstrumentKind
 from mytrading.simulator.market.day import SimulatedQuote, depth_draws, depth_unit, units_at

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mytrading.core.exchange import Account, BookOrder, BookPosition, BookTrade, Holding
+from mytrading.core.exchange.model import Account, BookOrder, BookPosition, BookTrade, Holding
 from mytrading.core.time import format_ist
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.simulator.formats.frames import Body

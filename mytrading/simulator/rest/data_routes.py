@@ -255,17 +255,8 @@ def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
 
 
 def _quote_row(quote: SimulatedQuote) -> Body:
-    return {
-        "ask": quote.ask,
-        "bid": quote.bid,
-        "high": quote.high,
-        "low": quote.low,
-        "ltp": quote.ltp,
-        "oi": quote.oi,
-        "open": quote.open,
-        "prev_close": quote.prev_close,
-        "volume": quote.volume,
-    }
+    names = ("ask", "bid", "high", "low", "ltp", "oi", "open", "prev_close", "volume")
+    return {name: getattr(quote, name) for name in names}
 
 
 def _contract_row(instrument: Instrument) -> Body:

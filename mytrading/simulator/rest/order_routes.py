@@ -11,16 +11,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange import (
-    BookOrder,
-    ExchangeRefusal,
-    OrderRequest,
-    Trigger,
-    TriggerLeg,
-    TriggerStatus,
-    order_problem,
-)
 from mytrading.core.exchange.books import blocked_for
+from mytrading.core.exchange.gtt import Trigger, TriggerLeg, TriggerStatus
+from mytrading.core.exchange.model import BookOrder, ExchangeRefusal, OrderRequest
+from mytrading.core.exchange.order_rules import order_problem
 from mytrading.core.instruments.symbology import instrument_id, split_id
 from mytrading.core.time import IST, SECOND, ist_date
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side

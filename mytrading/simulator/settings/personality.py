@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from mytrading.core.exchange import Mark, OrderRequest
+from mytrading.core.exchange.model import Mark, OrderRequest
 from mytrading.core.exchange.order_rules import ANALYZER, EXCHANGE, FillRules, triggered
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument

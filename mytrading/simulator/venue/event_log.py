@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.core.exchange import BookOrder, BookPosition, ExchangeChanges
+from mytrading.core.exchange.model import BookOrder, BookPosition, ExchangeChanges
 from mytrading.runtime.host.clock import machine_now
 
 STARTED, CALL, FAULT, ORDER, POSITION = "started", "call", "fault", "order", "position"
@@ -25,13 +25,8 @@ CREATE TABLE IF NOT EXISTS events (
 );
 """
 _encode = msgspec.msgpack.Encoder().encode
-_KINDS: dict[str, Any] = {
-    STARTED: msgspec.msgpack.Decoder(int),
-    CALL: msgspec.msgpack.Decoder(str),
-    FAULT: msgspec.msgpack.Decoder(str),
-    ORDER: msgspec.msgpack.Decoder(BookOrder),
-    POSITION: msgspec.msgpack.Decoder(BookPosition),
-}
+_TYPES: dict[str, type] = {STARTED: int, CALL: str, FAULT: str, ORDER: BookOrder, POSITION: BookPosition}
+_DECODERS: dict[str, Any] = {kind: msgspec.msgpack.Decoder(body) for kind, body in _TYPES.items()}
 
 
 class LoggedEvent(NamedTuple):
@@ -79,6 +74,6 @@ def read_events(path: Path) -> Iterator[LoggedEvent]:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:
             return
         for machine_ns, kind, body in db.execute("SELECT machine_ns, kind, body FROM events ORDER BY seq"):
-            yield LoggedEvent(machine_ns, kind, _KINDS[kind].decode(body))
+            yield LoggedEvent(machine_ns, kind, _DECODERS[kind].decode(body))
     finally:
         db.close()

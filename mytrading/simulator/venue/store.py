@@ -15,7 +15,8 @@ import msgspec
 
 from mytrading.adapters.storage.disk_reserve import LogReserve
 from mytrading.adapters.storage.shared_database import Writer, open_to_write
-from mytrading.core.exchange import (
+from mytrading.core.exchange.gtt import Trigger
+from mytrading.core.exchange.model import (
     Account,
     BookOrder,
     BookPosition,
@@ -23,7 +24,6 @@ from mytrading.core.exchange import (
     BookTrade,
     ExchangeChanges,
     Holding,
-    Trigger,
 )
 from mytrading.simulator.venue.event_log import EventLog
 

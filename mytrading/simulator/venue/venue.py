@@ -13,8 +13,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.exchange import BookOrder, Exchange, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest, Trigger
-from mytrading.core.exchange.gtt import TriggerBook, TriggerStatus
+from mytrading.core.exchange.exchange import Exchange
+from mytrading.core.exchange.gtt import Trigger, TriggerBook, TriggerStatus
+from mytrading.core.exchange.model import BookOrder, ExchangeChanges, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.instruments.symbology import parse_symbol, split_id
 from mytrading.core.time import MINUTE, SECOND, ist_date, to_ns

@@ -19,7 +19,7 @@ from mytrading.backtest.engine.assumptions import (
 )
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.run import RunResult, run
-from mytrading.core.exchange import ExchangeRefusal, OrderRequest
+from mytrading.core.exchange.model import ExchangeRefusal, OrderRequest
 from mytrading.core.time import MINUTE, to_ns
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.run_config import StopPlan

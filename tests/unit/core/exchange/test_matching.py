@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.exchange import Account, BookOrder, BooksSnapshot, Exchange, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.books import blocked_for, fill, opening_part, shortage
+from mytrading.core.exchange.exchange import Exchange
+from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import ANALYZER, exchange_price, triggered
 from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
 from mytrading.core.time import to_ns

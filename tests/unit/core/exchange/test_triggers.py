@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from mytrading.core.exchange import OrderRequest, Trigger, TriggerBook, TriggerLeg, TriggerStatus
+from mytrading.core.exchange.gtt import Trigger, TriggerBook, TriggerLeg, TriggerStatus
+from mytrading.core.exchange.model import OrderRequest
 from mytrading.messages.enums import OrderType, Side
 
 SBIN, INFY = "NSE:SBIN", "NSE:INFY"

@@ -20,7 +20,7 @@ from lab.chaos.schedule import SUPERVISOR, WATCHDOG, Kind, plan
 from lab.chaos.summary import summed, write_page, write_report
 from lab.chaos.unprotected_time import Stretch
 from lab.chaos.verdict import Bounds, beyond_allowance, judge
-from mytrading.core.exchange import BookOrder
+from mytrading.core.exchange.model import BookOrder
 from mytrading.core.risk.pnl.equity_memory import FIRED, level_name
 from mytrading.core.time import SECOND as S
 from mytrading.messages.commands import CloseGoal, PlaceEntry

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_status, status_of
-from mytrading.core.exchange import Holding, Mark, OrderRequest
+from mytrading.core.exchange.model import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.formats.rows import LiveRows

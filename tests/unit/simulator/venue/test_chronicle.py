@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mytrading.core.exchange import Account, BookOrder, BookPosition, ExchangeChanges, OrderRequest
+from mytrading.core.exchange.model import Account, BookOrder, BookPosition, ExchangeChanges, OrderRequest
 from mytrading.messages.enums import BrokerStatus, Product, Side
 from mytrading.simulator.faults.registry import FAULTS, Faults
 from mytrading.simulator.settings.options import FaultSetting
