@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
+from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.feed.staleness import FeedHealth
-from mytrading.daemons.feed.sources import SourceConnections
+from mytrading.daemons.feed.sources import CONNECTION_ALERTS, SourceConnections
 from mytrading.messages.enums import Severity
 from mytrading.runtime.observability.alerts import Alerts
 
-ActiveAlerts = dict[tuple[str, str], tuple[Severity, str]]
-"""Severity and text of alerts, by code and subject."""
+CODES = frozenset({
+    *CONNECTION_ALERTS, "FEED_MUTE", "FEED_ON_BACKUP", "COVERAGE_LOW", "QUOTES_STALE", "QUOTES_DROPPED",
+    "QUOTES_NOT_READ",
+})  # fmt: skip
 NOTES = ("socket", "mute", "source", "coverage")
 
 
-def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> ActiveAlerts:
+def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> dict[Subject, ActiveAlert]:
     """All alerts that the present state gives rise to; each text says what to do."""
-    found: ActiveAlerts = {}
+    found: dict[Subject, ActiveAlert] = {}
     for connection in connections:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING
         for code, text in connection.problems.items():
-            found[code, connection.subject] = (Severity.WARNING if code == "FEED_ERROR" else of_connection, text)
+            severity = Severity.WARNING if code == "FEED_ERROR" else of_connection
+            found[code, connection.subject] = ActiveAlert(severity, text)
     if reason := connections.backup_reason:
         text = f"{reason}; the primary takes over after minutes of health, look at its server"
-        found["FEED_ON_BACKUP", "feed"] = Severity.CRITICAL, text
+        found["FEED_ON_BACKUP", "feed"] = ActiveAlert(Severity.CRITICAL, text)
     if health.is_low:
-        found["COVERAGE_LOW", "feed"] = Severity.CRITICAL, f"{_coverage(health)}; is the broker's feed up?"
+        found["COVERAGE_LOW", "feed"] = ActiveAlert(Severity.CRITICAL, f"{_coverage(health)}; is the broker's feed up?")
     for name in health.stale_held:
         text = f"{name} is held and has no fresh price, neither streamed nor over REST; watch it at the broker"
-        found["QUOTES_STALE", name] = Severity.CRITICAL, text
+        found["QUOTES_STALE", name] = ActiveAlert(Severity.CRITICAL, text)
     for name, frames in health.deaf.items():
         text = f"{frames} frames of {name} came since its last price and none was taken: it is not traded"
         text = f"{text}; restart the stack, and compare the tape with what other clients of the server hold"
-        found["QUOTES_DROPPED", name] = Severity.WARNING, text
+        found["QUOTES_DROPPED", name] = ActiveAlert(Severity.WARNING, text)
     if rest_problem:
-        found["QUOTES_NOT_READ", "feed"] = Severity.WARNING, rest_problem
+        found["QUOTES_NOT_READ", "feed"] = ActiveAlert(Severity.WARNING, rest_problem)
     return found
 
 
@@ -56,18 +60,12 @@ class FeedAlerts:
     ) -> None:
         self._alerts, self._notes = alerts, notes
         self._connections, self._health = connections, health
-        self._active: ActiveAlerts = {}
         self.rest_problem = ""
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
-        before = self._active
-        self._active = active_alerts(self._connections, self._health, self.rest_problem)
-        for key, (severity, text) in self._active.items():
-            if before.get(key) != (severity, text):
-                self._alerts.raise_(key[0], severity, key[1], text)
-        for code, subject in before.keys() - self._active.keys():
-            self._alerts.clear(code, subject)
+        active = active_alerts(self._connections, self._health, self.rest_problem)
+        self._alerts.follow(active, CODES)
         for name in NOTES:
             self._notes.pop(name, None)
         self._notes.update(active_notes(self._connections, self._health))

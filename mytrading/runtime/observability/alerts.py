@@ -100,7 +100,8 @@ class Alerts:
         """
         for key, alert in active.items():
             known = self._standing.get(key) if key not in self._well_since else None
-            changed = known is None or (known.message, known.severity) != (short(alert.text), alert.severity)
+            worse = known is not None and alert.severity is Severity.CRITICAL is not known.severity
+            changed = known is None or worse or known.message != short(alert.text)
             if alert.text and changed and not (alert.once and known is not None):
                 self.raise_(key[0], alert.severity, key[1], alert.text)
         for code, subject in [key for key in self._standing if key[0] in codes and key not in active]:
