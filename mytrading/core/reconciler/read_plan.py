@@ -32,10 +32,8 @@ _LONG_AGO = -(1 << 62)
 class ReadRules(NamedTuple):
     """Machine ns. `spacing` is the least time between two reads, `stale` when health doubts its last one.
 
-    After failures the wait grows from `retry_first` to `retry_most`, or while someone asks to `urgent_most`, and to
-    `refused_most` at a server that refuses the key: only an operator ends that, and servers may ban who asks on with a
-    wrong one. While no order updates come, orders are read every `orders_every_offline` if that is sooner. After
-    `funds_stale` the funds count as unknown.
+    After failures the wait grows to `retry_most`, to `urgent_most` while someone waits, and to `refused_most` at a
+    server that refuses the key. `orders_every_offline` counts while no order updates come.
     """
 
     orders_every: int = 10 * SECOND

@@ -1,7 +1,4 @@
-"""Flattens of operators: every owner in scope is closed, and two reads of the books must show it.
-
-Stops stay until a read that began after the request has shown the books; without one an alert is raised.
-"""
+"""Flattens of operators: every owner in scope is closed, and two reads of the books must show it."""
 
 from __future__ import annotations
 
