@@ -64,13 +64,14 @@ class EachQuote(BaseStrategy):
 
 @contextmanager
 def _run_config() -> Iterator[RunConfig]:
-    """A configuration whose home, state and sockets are in a temporary folder; sockets need a short path."""
+    """A configuration at noon with home, state and sockets in a temporary folder; sockets need a short path."""
     with tempfile.TemporaryDirectory(prefix="mt-", dir="/tmp") as name:
         home, state, runtime = (Path(name) / part for part in ("home", "state", "run"))
         shutil.copytree(project_home() / "config", home / "config")
         state.mkdir()
         runtime.mkdir()
         made = build_run_config(load_settings(project_home(), "paper", {}), home, state, runtime)
+        write_clock_file(made.clock_path, ClockFile(segments=(ClockSegment(machine_now(), _NOON, 1.0),)))
         yield replace(made, log_dir=str(home / "logs"))
 
 
@@ -104,7 +105,6 @@ class QuotePath:
             venue=replace(config.venue, rest_url="http://127.0.0.1:9", ws_url="ws://127.0.0.1:9"),
             rates=replace(config.rates, entries_per_minute=100),
         )
-        write_clock_file(config.clock_path, ClockFile(segments=(ClockSegment(machine_now(), _NOON, 1.0),)))
         stock = Instrument(id=SBIN, exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
         day = "2026-11-23"
         InstrumentFile(config.state).write(Snapshot(day=day, fetched_ns=_NOON, instruments=(stock,), good_day=day))
