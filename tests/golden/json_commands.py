@@ -314,6 +314,7 @@ def _orders(found: Collector) -> None:
     (entry,) = eventually(lambda: _rows(stack, "Resting", "ACCEPTED"), 30)
     found.ask("orders modify", entry["client_order_id"], "--price", str(entry["price"] - 5))
     found.ask("orders cancel", entry["client_order_id"])
+    eventually(lambda: _risen(stack) or stack.ask("risk", "events"), 60)
     stack.ask("strategies", "disable", "Alternating")
     stack.ask("flatten", "--strategy", "Alternating")
     stack.ask("simulator", "fault", "place_lost:x1")
@@ -323,6 +324,14 @@ def _orders(found: Collector) -> None:
     found.ask("orders")
     found.ask("alerts")
     found.ask("orders resolve", lost["client_order_id"], "--not-placed")
+
+
+def _risen(stack: Stack) -> None:
+    """What `Alternating` holds now is worth its `max_profit`."""
+    for row in stack.ask("positions"):
+        if row["strategy"] == "Alternating" and row["quantity"]:
+            exchange, symbol = row["instrument"].split(":")
+            stack.sim("market", symbol=symbol, exchange=exchange, ltp=round(row["average_price"] * 1.08, 1))
 
 
 def _control(found: Collector) -> None:

@@ -54,6 +54,7 @@ class OldState:
             assert up.wait(120) == 0, stack.log()
             market = LockStepped(stack)
             market.await_rest(UNTIL)
+            eventually(lambda: stack.ask("risk")["known"], 20)
             yield market
 
     def files(self) -> dict[str, bytes]:
