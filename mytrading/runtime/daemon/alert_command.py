@@ -36,14 +36,14 @@ class AlertCommand:
         )
 
     def hand_over(self, alert: Alert) -> None:
-        """Run the command for this alert soon; returns at once."""
+        """Queue a run of the operator's command for this alert; returns at once."""
         if self._pool.waiting >= MOST_WAITING:
             self._log.error("alert_command.skipped", code=alert.code, subject=alert.subject, waiting=MOST_WAITING)
             return
         self._pool.submit(alert)
 
     def look(self) -> None:
-        """Log the failures since the last call."""
+        """Log each run of the command that failed since the last call."""
         for problem in self._pool.results():
             if problem:
                 self._log.error("alert_command.failed", problem=problem, next_step="mend ALERT_COMMAND")

@@ -42,7 +42,7 @@ class OverrunGuard:
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
     def overran(self, run_file: Path) -> tuple[str, ...]:
-        """Strategies whose call did not return since `run_file` was written, the one just found included."""
+        """Return strategies whose call did not return since `run_file` was written, also one killed just now."""
         written = run_file.stat().st_mtime_ns if run_file.exists() else 0
         names: list[str] = []
         with suppress(FileNotFoundError, msgspec.DecodeError):
@@ -58,12 +58,12 @@ class OverrunGuard:
         return tuple(names)
 
     def begin(self, strategy: str) -> None:
-        """A call of this strategy begins."""
+        """Record, in shared memory, that a call into this strategy's code begins now."""
         _CALL.pack_into(self._map, 0, machine_now(), strategy.encode()[:120])
         self._began = time.perf_counter_ns()
 
     def end(self, strategy: str, failed: bool) -> str:
-        """It ended; returns a problem if it took longer than the budget."""
+        """Record that the strategy's call ended; returns a problem if it took longer than the budget, else ""."""
         took = time.perf_counter_ns() - self._began
         _CALL.pack_into(self._map, 0, 0, b"")
         self._timings.add(took, not failed)

@@ -60,7 +60,7 @@ class Doorbell:
             return  # full of rings that were not handled yet
 
     def silence(self) -> None:
-        """Take back all rings so far."""
+        """Reset the doorbell: discard all rings so far."""
         try:
             os.read(self._read, 4096)  # what is left of more rings only rings again
         except BlockingIOError:
@@ -107,7 +107,7 @@ class Timers:
         return max(0, min(longest_ms, -(-left // 1_000_000)))
 
     def run_due(self, now_ns: int) -> int:
-        """Run what is due; returns how many ran."""
+        """Run the timers that are due; returns how many ran."""
         ran = 0
         while self._heap and self._heap[0].due_ns <= now_ns:
             timer = heapq.heappop(self._heap)
@@ -202,17 +202,17 @@ class Daemon:
         return {}
 
     def on_beat(self, beat: Heartbeat) -> None:
-        """This daemon's own heartbeat was sent."""
+        """Hook: react to this daemon's own heartbeat having been sent."""
 
     def on_alert(self, alert: Alert) -> None:
-        """This daemon's own alert was sent."""
+        """Hook: react to this daemon's own alert having been sent."""
 
     def queue_depth(self) -> int:
         """How many pieces of work wait inside this daemon."""
         return 0
 
     def progress(self) -> Progress:
-        """In lock-step: how far this daemon has come, and what it waits for. Called at the end of every turn."""
+        """Return, in lock-step, how far this daemon has come and what it waits for; called after every turn."""
         return Progress()
 
     # wiring
@@ -268,12 +268,12 @@ class Daemon:
         self._polled += receiver.polled
 
     def poll_socket(self, socket: zmq.Socket[bytes], handler: Callable[[], None]) -> None:
-        """Call `handler()` whenever a socket of the daemon's own making has something."""
+        """Call `handler()` whenever this socket, made by the daemon itself, has a message."""
         self._polled.append((socket, zmq.POLLIN))
         self._raw[socket] = handler
 
     def every(self, seconds: float, handler: Callable[[int], None], name: str) -> None:
-        """Call `handler(machine_ns)` again and again; `name` shows in the metrics."""
+        """Call `handler(machine_ns)` every so many seconds; `name` shows in the metrics."""
         self.timers.every(int(seconds * 1e9), handler, name, machine_now())
 
     def on_wake(self, handler: Callable[[], None]) -> None:
@@ -334,17 +334,17 @@ class Daemon:
             self._beat(machine_now())
 
     def later(self, work: Callable[[], None]) -> None:
-        """Do this after a millisecond without input, 20 at the latest: messages just sent need the core first."""
+        """Run `work` after a millisecond without input, 20 ms at the latest: messages just sent go first."""
         if not self._later:
             self._later_by = machine_now() + LATER_NS
         self._later.append(work)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Do this with the next message, or after a millisecond. Ordered work calls `run_soon` first."""
+        """Run `work` with the next message, or after a millisecond. Ordered work calls `run_soon` first."""
         self._soon.append(work)
 
     def run_soon(self) -> None:
-        """Do the work of `soon` now."""
+        """Run the work queued with `soon` now."""
         if self._soon:
             waiting, self._soon = self._soon, []
             for work in waiting:
@@ -361,7 +361,7 @@ class Daemon:
             os._exit(EXIT_FORKED)
 
     def orphaned(self) -> None:
-        """The supervisor died: the first daemon with the run's key starts another."""
+        """Start a new supervisor after this one died, if this daemon is one that may."""
         if self.name not in REVIVERS or not is_supervised():
             return
         from mytrading.runtime.supervision import control
@@ -432,7 +432,7 @@ class Daemon:
     # the heartbeat
 
     def still_here(self) -> None:
-        """Beat if due, in a handler or a recovery that works for seconds: it shall not be taken for one that hangs."""
+        """Send a heartbeat if one is due; for handlers and recoveries that run for seconds without hanging."""
         machine_ns = machine_now()
         if machine_ns - self._beaten < BEAT_NS:
             return

@@ -28,7 +28,7 @@ def _free(folder: Path) -> int:
 
 
 def report(low: bool, config: RunConfig, notes: dict[str, str], alerts: Alerts) -> None:
-    """Raise or clear the alert, and note it under `disk` for the heartbeat."""
+    """Raise or clear the alert DISK_LOW, and set or remove `disk` in the notes of the heartbeat."""
     if low:
         notes["disk"] = f"less than {config.process.min_free_bytes >> 20} MiB free: no entries"
         text = "the disk is nearly full: free space; entries halt"

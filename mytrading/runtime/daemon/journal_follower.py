@@ -41,7 +41,7 @@ class UnexpectedFrames:
         self._next_ns: dict[tuple[str, str], int] = {}
 
     def add(self, stream: str, writer: str, machine_ns: int) -> None:
-        """Count one frame."""
+        """Count one frame of a writer that is not followed, and log the count at most once a minute."""
         key = (stream, writer)
         self._count[key] = self._count.get(key, 0) + 1
         if machine_ns >= self._next_ns.get(key, 0):
@@ -81,12 +81,12 @@ class JournalFollower:
             self._daemon.subscribe(stream, partial(self.receive, stream), writers=names)
 
     def open(self, writer: str, stream: str) -> None:
-        """Open the journal of a writer of a stream."""
+        """Open the journal that a writer keeps of a stream, for reading."""
         reader = JournalReader(self._daemon.config.journal_dir(writer), stream)
         self._followed[writer, stream] = _Followed(writer, stream, reader)
 
     def receive(self, stream: str, frame: Frame) -> None:
-        """Take a frame of a followed stream: the next row, one already read, or the first after a gap."""
+        """Handle a frame of a followed stream: the next row, one already read, or the first after a gap."""
         key = (frame.topic, stream)
         followed = self._followed.get(key)
         if followed is None:
@@ -108,7 +108,7 @@ class JournalFollower:
         self._daemon.step(stream, frame.message, source=frame.topic, place=place, body=frame.body)
 
     def catch_up(self) -> None:
-        """Read what frames did not bring, from the journals of all writers followed."""
+        """Read rows that no frame brought from the journals of all followed writers."""
         for followed in self._followed.values():
             self._catch_up_with(followed, decide=True)
 
@@ -165,5 +165,6 @@ class JournalFollower:
             self._quarantine.release(None if self._daemon.state is DaemonState.RUNNING else message.at_ns)
 
     def close(self) -> None:
+        """Close the journals of all followed writers."""
         for followed in self._followed.values():
             followed.reader.close()

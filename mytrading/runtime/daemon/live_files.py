@@ -36,7 +36,7 @@ class Edited(NamedTuple, Generic[T]):
 
 
 def taken_folder(state: Path) -> Path:
-    """The folder with the last accepted content of edited files."""
+    """Return the folder that keeps the last accepted content of edited files."""
     return state / "taken"
 
 
@@ -75,7 +75,7 @@ class EditedFiles:
         self._files[path] = (take, _stamp(path) if since is None else since)
 
     def look(self) -> None:
-        """Read the files that changed since the last call."""
+        """Read the followed files that changed since the last call."""
         for path, (take, known) in list(self._files.items()):
             if (stamp := _stamp(path)) != known:
                 self._files[path] = (take, stamp)

@@ -25,7 +25,7 @@ class MarketPlace:
         self.seen = 0
 
     def take(self, step: MarketStep) -> bool:
-        """True if all that went out before this step message has come."""
+        """Record a step message; true if no step message was lost since the one before."""
         whole = step.n == self._last + 1
         self._last = step.n
         if whole:
@@ -34,5 +34,5 @@ class MarketPlace:
 
 
 def place(header: Header) -> int:
-    """Position of a message in a pipe that is not journaled; higher after a later start of its writer."""
+    """Return the position of a message in a non-journaled pipe; higher after a later start of its writer."""
     return header.epoch << 32 | header.sequence

@@ -71,13 +71,13 @@ class Machine(Protocol):
     """What a deciding daemon is built around. `core` holds the real ones."""
 
     def apply(self, row: Any) -> None:
-        """Learn a row: an input, or a decision of our own."""
+        """Fold a row into the machine's state: an input, or a decision of its own."""
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """The rows that follow from a message at market time `now`; changes nothing."""
+        """Return the rows that follow from a message at market time `now`; changes nothing."""
 
     def notice(self, machine_ns: int) -> None:
-        """It is this machine time now: what is applied and decided next happens at it."""
+        """Set the machine time at which all that is applied and decided next happens."""
 
 
 class MachineDaemon(Daemon):
@@ -108,33 +108,33 @@ class MachineDaemon(Daemon):
     # hooks of subclasses
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Rows that a lost journal begins with, from the first records of the day of the daemons it talks to."""
+        """Hook: return first rows for a lost journal, from the first records that related daemons wrote today."""
         return ()
 
     def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Rows that follow from a rebuilt journal: `missed` are rows of others since, applied but not decided on."""
+        """Hook: return rows to add to a rebuilt journal; `missed` are others' rows, applied but not decided on."""
         return ()
 
     def decode(self, row: Row) -> Any:
-        """The message in a journal row; raises `FrameError`."""
+        """Decode the message in a journal row; raises `FrameError`."""
         return self.follower.decoders[row.stream].body(row.body)
 
     def durable(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """True if these decisions must be on the disk before they are sent."""
+        """Hook: true if these decisions must be on the disk before they are sent."""
         return False
 
     def prepare(self, rows: Sequence[Any]) -> None:
-        """Prepare `act` while the disk takes a durable decision, which may still fail. Not always called."""
+        """Hook: prepare `act` while the disk syncs a durable decision, which may fail. Not always called."""
 
     def act(self, rows: Sequence[Any]) -> bool:  # noqa: ARG002
-        """Begin calls to the broker right after the commit; true if it began some: rows are then sent later."""
+        """Hook: begin broker calls right after the commit; true if some began (rows are then sent later)."""
         return False
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Effects of decisions beyond sending them (logs, alerts, counts); runs `later`."""
+        """Hook: perform effects of decisions other than sending them (logs, alerts, counts); runs `later`."""
 
     def snapshot(self, day: str) -> tuple[Any, ...]:  # noqa: ARG002
-        """Rows that rebuild the machine's state at the head of a new day; () keeps the present day file."""
+        """Hook: return rows that rebuild the machine's state in a new day file; () keeps the present file."""
         return ()
 
     # start
@@ -323,7 +323,7 @@ class MachineDaemon(Daemon):
         return entries
 
     def write_down(self) -> None:
-        """Journal the inputs that led to nothing."""
+        """Journal the inputs that led to no decision and were not journaled yet."""
         if self._unwritten:
             self._commit([], (), self.clock.now(), machine_now())
 
@@ -390,7 +390,7 @@ class MachineDaemon(Daemon):
         self._day_ends = day_end(now) if day <= self.journal.day else now + RETRY_ROLL_NS
 
     def disk_low(self) -> bool:
-        """Also while the journal's disk is full, but for the reserve."""
+        """Return true while the disk is short of space, or the journal's disk is full but for its reserve."""
         return self.journal.short or super().disk_low()
 
     def _roll(self, day: str) -> None:
@@ -430,10 +430,11 @@ class MachineDaemon(Daemon):
         return {f"{writer}/{stream}": cursor.seq for (writer, stream), cursor in self.follower.cursors.items()}
 
     def progress(self) -> Progress:
-        """What was written and read of journaled streams."""
+        """Return the sequences of journaled streams written and read so far, for lock-step."""
         return Progress(sent=self.written(), seen=self.cursors())
 
     def teardown(self) -> None:
+        """Run what `later` queued, journal unwritten inputs, and close the journals."""
         self._run_later()
         self.write_down()
         self.follower.close()

@@ -39,7 +39,7 @@ FIRST_TO_GO = {"engine": 500}
 
 
 def give_way(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
-    """Set the priority of a process beside the others where cores or memory are short."""
+    """Set this process's priority for cores and memory by the daemon's name."""
     os.nice(NICENESS.get(name, 0))
     if name in FIRST_TO_GO:
         with suppress(OSError):  # not every system has it
@@ -56,7 +56,7 @@ def await_clock(config: RunConfig) -> None:
 
 
 def end_fork() -> None:
-    """End a copy of this process at once: it would decide, journal and hold locks as if it were the daemon.
+    """End a forked copy of this process at once: it would decide, journal and hold locks as if it were the daemon.
 
     A fork that another program follows is none: author code may start programs.
     """

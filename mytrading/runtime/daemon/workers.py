@@ -79,7 +79,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
         return idle[-1].tool if idle else None
 
     def results(self) -> list[Result]:
-        """What has been finished since the last call, in order of finishing."""
+        """Return the results of the jobs finished since the last call, in order of finishing."""
         found: list[Result] = []
         while not self._results.empty():
             found.append(self._results.get_nowait())
@@ -87,7 +87,7 @@ class WorkerPool(Generic[Job, Tool, Result]):
 
     @property
     def waiting(self) -> int:
-        """Jobs that no thread has taken yet."""
+        """The number of jobs that no thread has taken yet."""
         return len(self._backlog)
 
     def stop(self, wait_s: float = 1.0) -> None:

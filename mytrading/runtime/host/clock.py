@@ -89,7 +89,7 @@ def anchor_dir() -> Path:
 
 
 def boot_id() -> str:
-    """What names this boot of the machine."""
+    """Return the identifier of this boot of the machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -163,7 +163,7 @@ class MarketClock:
         return self.at(machine_now()) if self._last else time.time_ns()
 
     def moment(self) -> tuple[int, int]:
-        """Market time and machine time now: one look at the clock where market time runs as the machine's does."""
+        """Return (market time, machine time) now, read at one instant where the market runs at speed 1."""
         machine_ns = _boot_offset() + time.monotonic_ns()
         last = self._last
         if last is None:
@@ -215,17 +215,17 @@ class MarketClock:
         self._segments, self._last = segments, last
 
     def step_to(self, market_ns: int) -> None:
-        """In lock-step: it is this market time now, for every process at once."""
+        """Set the market time of every process at once, in lock-step."""
         assert self._hand is not None, "only a clock with a file, at speed 0, goes step by step"
         self._hand.move(market_ns)
 
     @property
     def waits_until(self) -> int:
-        """Machine time at which a market that stands begins to run, in the past where it runs; 0 for the wall clock."""
+        """The machine time at which a stopped market starts to run (past if it runs); 0 for the wall clock."""
         return self._last.machine_ns if self._last else 0
 
     def run_from(self, machine_ns: int) -> None:
-        """A market that stands begins to run at this machine time instead; written to the file before it counts."""
+        """Set the machine time at which a stopped market starts to run; written to the clock file first."""
         assert self._last is not None
         last = ClockSegment(machine_ns, self._last.market_ns, self._last.speed)
         segments = (*self._segments[:-1], last)
@@ -234,7 +234,7 @@ class MarketClock:
         self._take(segments)
 
     def append_segment(self, market_ns: int, speed: float) -> None:
-        """From this moment on it is `market_ns`, running at `speed`; written to the file before it counts."""
+        """Set market time to `market_ns` and its speed from now on; written to the clock file first."""
         segment = ClockSegment(machine_now(), market_ns, speed)
         segments = (*self._segments, segment)
         if self._path is not None:

@@ -55,17 +55,17 @@ def state_dir(profile: str) -> Path:
 
 
 def state_key(state: Path) -> str:
-    """Eight hex digits that name a state folder where its path would be too long."""
+    """Return eight hex digits that identify a state folder where its path would be too long."""
     return blake2b(str(state.resolve()).encode(), digest_size=4).hexdigest()
 
 
 def stack_name(state: Path) -> str:
-    """Name of a stack in folders that several share: its profile, with `state_key` if its state lies elsewhere."""
+    """Return a stack's name in shared folders: its profile, with `state_key` if its state lies elsewhere."""
     return state.name if state.parent == _usual_base() else f"{state.name}-{state_key(state)}"
 
 
 def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
-    """Files and folders of another user that a stack must write and may not; with the setting that names another."""
+    """Yield what the stack must write but another user owns: (path, name of the setting that moves it)."""
     logs = Path(config.log_dir)
     wanted = [(existing(config.state), "MYTRADING_STATE_DIR"), (existing(logs), "MYTRADING_LOG_DIR")]
     wanted += [(path, "MYTRADING_LOG_DIR") for path in sorted(logs.glob("*.log"))] if os.access(logs, os.X_OK) else []
@@ -76,12 +76,12 @@ def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
 
 
 def owner(path: Path) -> str:
-    """Login name of a file's owner."""
+    """Return the login name of a file's owner."""
     return user_name(path.stat().st_uid)
 
 
 def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that this user can see."""
+    """Return the path, or the nearest folder above it that exists for this user."""
     while not os.access(path, os.F_OK):  # which a folder that may not be entered does not fail
         path = path.parent
     return path

@@ -18,7 +18,7 @@ def user_name(uid: int) -> str:
 
 
 def supervisor_of_this() -> int:
-    """The pid of this process's supervisor; its parent's if none started it.
+    """Return the pid of this process's supervisor; its parent's if no supervisor started it.
 
     Supervisor may be dead before a process can ask for its parent, which is then another.
     """
@@ -27,4 +27,5 @@ def supervisor_of_this() -> int:
 
 
 def is_supervised() -> bool:
+    """True if supervisor started this process."""
     return os.environ.get(SUPERVISOR, "").isdigit()

@@ -28,7 +28,7 @@ def new_run_key() -> str:
 
 
 def needs_sealing(config: RunConfig) -> bool:
-    """True unless the only key is that of an embedded simulator: made up for the run, it opens nothing else."""
+    """Return true unless the only API key is an embedded simulator's, which is made up for the run."""
     return not config.simulator.embedded
 
 
@@ -38,7 +38,7 @@ def is_sealed(config: RunConfig) -> bool:
 
 
 def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
-    """The configuration as it may lie on a disk: every API key encrypted with the run's key.
+    """Return the configuration for the disk: every API key encrypted with the run's key.
 
     That of the stack's own simulator stays: the simulator and every command need it, and it opens nothing else.
     """
@@ -50,7 +50,7 @@ def seal_keys(config: RunConfig, run_key: str) -> RunConfig:
 
 
 def open_keys(config: RunConfig, run_key: str) -> RunConfig:
-    """The configuration with its API keys readable, in memory only; `RunConfigError` without the right run key."""
+    """Return the configuration with readable API keys, for memory only; `RunConfigError` without the right key."""
     if not is_sealed(config):
         return config
     from cryptography.fernet import Fernet, InvalidToken
@@ -82,6 +82,6 @@ def _with_keys(config: RunConfig, change: Callable[[str], str]) -> RunConfig:
 
 
 def take_run_key(name: str) -> str:
-    """The run's key, taken out of the environment, so that no child gets it unasked; empty for who may not have it."""
+    """Remove the run's key from the environment and return it; "" for programs that may not have it."""
     found = os.environ.pop(VARIABLE, "")
     return found if name in (*OPENERS, "watchdog") else ""

@@ -32,7 +32,7 @@ class DayFile(NamedTuple):
 
     @property
     def day(self) -> str:
-        """Its trading day (ISO date)."""
+        """The trading day of the file (ISO date)."""
         return self.path.stem
 
 
@@ -56,7 +56,7 @@ def day_files(config: RunConfig) -> list[DayFile]:
 
 
 def look(daemon: str, path: Path) -> DayFile:
-    """The summary of one file; of a damaged one, up to the damage."""
+    """Return the summary of one day file; of a damaged one, up to the damage."""
     decoder = StreamDecoder("records")
     end = rows = 0
     following, run = "", None
@@ -77,24 +77,24 @@ def look(daemon: str, path: Path) -> DayFile:
 
 
 def closed(config: RunConfig) -> list[DayFile]:
-    """Files that nothing is written to any more: all but the newest of each daemon, and that if it is sealed."""
+    """Return day files that no daemon writes any more: all but each daemon's newest, and that too if sealed."""
     files = day_files(config)
     newest = {file.daemon: file.path for file in files}
     return [file for file in files if file.sealed_for or file.path != newest[file.daemon]]
 
 
 def parquet_of(config: RunConfig, daemon: str, day: str) -> Path:
-    """The Parquet file of a day of a journal."""
+    """Return the path of the Parquet file of a journal's day."""
     return config.state / ARCHIVE / day / f"{daemon}.parquet"
 
 
 def note_of(config: RunConfig, daemon: str, day: str) -> Path:
-    """The note beside it."""
+    """Return the path of the note beside the Parquet file of a journal's day."""
     return parquet_of(config, daemon, day).with_suffix(".json")
 
 
 def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
-    """The note of an exported day, if the Parquet file is there and whole."""
+    """Return the note of an exported day, None unless its Parquet file is there and whole."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         note = msgspec.json.decode(note_of(config, daemon, day).read_bytes(), type=Exported)
         if parquet_of(config, daemon, day).stat().st_size == note.size:
@@ -103,13 +103,13 @@ def exported(config: RunConfig, daemon: str, day: str) -> Exported | None:
 
 
 def to_export(config: RunConfig) -> list[DayFile]:
-    """Closed files whose rows are not all in the archive."""
+    """Return closed day files whose rows are not all in the archive."""
     notes = [(file, exported(config, file.daemon, file.day)) for file in closed(config)]
     return [file for file, note in notes if note is None or note.rows != file.rows]
 
 
 def is_anything_to_export(config: RunConfig) -> bool:
-    """True if a day is over and has no note; opens no file."""
+    """Return true if a day is over and was not exported; opens no file."""
     return any(
         not note_of(config, name, path.stem).exists()
         for name in journal_names(config)
@@ -132,7 +132,7 @@ def removable(config: RunConfig, before: str) -> list[DayFile]:
 
 
 def waited_for(config: RunConfig, file: DayFile) -> list[str]:
-    """Readers that have not read a file to its end, in words."""
+    """Return a text for each reader that has not read this day file to its end."""
     waiting = []
     for stream, end in extent_of(file.path).written.items():
         for reader in STREAMS[stream].readers if stream in STREAMS else ():
