@@ -62,7 +62,7 @@ class AccountConfig(BaseModel):
 
 
 def ws_url_of(host: str) -> str:
-    """Where a server's WebSocket proxy listens by default."""
+    """Return the default address of a server's WebSocket proxy."""
     parts = urlsplit(host)
     return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.hostname or ''}:{WS_PORT}"
 
@@ -99,7 +99,7 @@ def read_accounts(home: Path, problems: list[str]) -> tuple[AccountConfig, ...]:
 
 
 def load_accounts(home: Path) -> tuple[AccountConfig, ...]:
-    """As `read_accounts`; `ConfigurationError` lists every problem."""
+    """Read the project's accounts as `read_accounts` does; `ConfigurationError` lists every problem."""
     problems: list[str] = []
     accounts = read_accounts(home, problems)
     if problems:
@@ -130,7 +130,7 @@ def _primary_problems(accounts: Sequence[AccountConfig]) -> list[str]:
 
 
 def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
-    """The same with this account as the primary; the one before becomes a backup."""
+    """Return the accounts with this one as the primary; the one before becomes a backup."""
     before = {AccountRole.PRIMARY: AccountRole.BACKUP}
     return tuple(
         account.model_copy(
@@ -141,7 +141,7 @@ def with_primary(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountC
 
 
 def without_account(accounts: Iterable[AccountConfig], name: str) -> tuple[AccountConfig, ...]:
-    """The same without this account; if it was the primary, the first backup (else the first left) becomes it."""
+    """Return the accounts without this one; if it was primary, the first backup (else account) becomes it."""
     left = tuple(account for account in accounts if account.id != name)
     if not left or any(account.role is AccountRole.PRIMARY for account in left):
         return left
@@ -178,7 +178,7 @@ def write_accounts(home: Path, accounts: Sequence[AccountConfig]) -> None:
 
 
 def render_accounts(accounts: Iterable[AccountConfig]) -> str:
-    """The text of the file."""
+    """Return the text of `accounts.toml` for these accounts."""
     parts = [_HEAD]
     for account in accounts:
         rows = [(name, value) for name, value in account if name != "id"]

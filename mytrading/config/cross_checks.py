@@ -39,7 +39,7 @@ _DERIVATIVES_OF = {"NSE": "NFO", "NSE_INDEX": "NFO", "BSE": "BFO", "BSE_INDEX": 
 
 
 def contradictions(settings: TradingSettings) -> list[str]:
-    """Everything that contradicts, in the order of the settings."""
+    """Return a problem for each contradiction among settings, in the order of the settings."""
     found: list[str] = []
     if (origin := settings.origin("data.symbols")) != "default":
         for symbol in settings.data.symbols:
@@ -69,7 +69,7 @@ def _r_problems(settings: TradingSettings) -> Iterator[str]:
 
 
 def start_problems(settings: TradingSettings) -> list[str]:
-    """Why a stack with these settings may not start."""
+    """Return why a stack with these settings may not start."""
     problems: list[str] = []
     if settings.system.mode is Mode.LIVE:
         problems += _live_problems(settings)
@@ -141,7 +141,7 @@ def _key_problems(settings: TradingSettings) -> Iterator[str]:
 
 
 def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
-    """Ids to subscribe: ENABLED_SYMBOLS (the default list bounded by ENABLED_EXCHANGES), then those of strategies."""
+    """Return ids to subscribe: ENABLED_SYMBOLS (the default list bounded by ENABLED_EXCHANGES), then strategies'."""
     own = [settings.symbols.resolve(symbol) for symbol in settings.data.symbols]
     if settings.origin("data.symbols") == "default":
         own = [instrument for instrument in own if exchange_of(instrument) in settings.data.exchanges]
@@ -150,7 +150,7 @@ def watched_instruments(settings: TradingSettings) -> tuple[str, ...]:
 
 
 def product_of(settings: TradingSettings, strategy: StrategyConfig) -> Product:
-    """The strategy's own product, else the default of the primary account."""
+    """Return the strategy's own product, else the default of the primary account."""
     own = settings.origin(f"strategies.{strategy.name}.product") != "default"
     return settings.primary.product if settings.primary is not None and not own else strategy.product
 
@@ -353,7 +353,7 @@ def _profile_problems(
 
 
 def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
-    """Problems of the files that a stack reads; `exchanges` are those that the calendar must list."""
+    """Return problems of the files that a stack reads; `exchanges` are those that the calendar must list."""
     problems: list[str] = []
     calendar = _read(home, "calendar", Calendar.from_dict, problems)
     problems += [
@@ -367,14 +367,14 @@ def market_file_problems(home: Path, exchanges: Iterable[str]) -> list[str]:
 
 
 def fee_file_problems(home: Path) -> list[str]:
-    """Problems of `config/fees.toml`, which backtests read and no stack."""
+    """Return problems of `config/fees.toml`, which backtests read and no stack."""
     problems: list[str] = []
     _read(home, "fees", FeeSchedule.from_dict, problems)
     return problems
 
 
 def risk_tables(home: Path) -> RiskTables | None:
-    """The tables of `config/risk.toml`; None where it cannot be read, which `market_file_problems` reports."""
+    """Read the tables of `config/risk.toml`; None if it is unreadable, which `market_file_problems` reports."""
     return _read(home, "risk", RiskTables.from_dict, [])
 
 
@@ -398,7 +398,7 @@ def _read(home: Path, name: str, make: Callable[[dict[str, Any]], _T], problems:
 
 
 def stream_ports(messaging: MessagingSettings) -> dict[str, int]:
-    """A port for each stream, by `stream`, or by `stream-writer` where several daemons write it; none without TCP."""
+    """Return a port by `stream`, or by `stream-writer` if several daemons write it; none without TCP."""
     if messaging.transport != "tcp":
         return {}
     named = {
@@ -439,7 +439,7 @@ def _port_problems(messaging: MessagingSettings) -> Iterator[str]:
 
 
 def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:
-    """Beside accounts.toml: settings of a server that do not count, or a key that puts the file out of force."""
+    """Warn of server settings that accounts.toml overrides, or of a key that overrides accounts.toml."""
     if key := values.get("openalgo.api_key"):
         yield f"{key.where} is set: the stack uses that account alone, config/accounts.toml not at all"
         return
@@ -449,7 +449,7 @@ def account_warnings(values: Mapping[str, Value]) -> Iterator[str]:
 
 
 def deadline_warnings(values: Mapping[str, Value]) -> Iterator[str]:
-    """A short deadline of order calls: servers have frozen for 12 s and placed the order then."""
+    """Warn of a short timeout of order calls: servers have frozen for 12 s and placed the order then."""
     value = values.get("openalgo.timeout")
     usual = OpenAlgoSettings().timeout
     try:
@@ -464,7 +464,7 @@ def deadline_warnings(values: Mapping[str, Value]) -> Iterator[str]:
 
 
 def free_space_warnings(value: Value | None, process: ProcessRules) -> Iterator[str]:
-    """A bound on free disk below the reserves of the journals, which are released only when the disk is full."""
+    """Warn if the free-disk bound is below the journals' reserves, which only a full disk releases."""
     kept = _JOURNALS * process.journal_reserve_bytes
     if value is not None and process.min_free_bytes < kept:
         yield (

@@ -45,10 +45,11 @@ class Vault:
             ) from None
 
     def seal(self, secret: str) -> str:
+        """Encrypt a secret with the newest key."""
         return self._fernet.encrypt(secret.encode()).decode()
 
     def open(self, token: str, account: str) -> str:
-        """The secret behind a token of `account`; `ConfigurationError` if no key opens it."""
+        """Decrypt a token of `account`; `ConfigurationError` if no key opens it."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -61,12 +62,12 @@ class Vault:
             ) from None
 
     def reseal(self, token: str, account: str) -> str:
-        """The same secret under the newest key."""
+        """Decrypt a token and encrypt its secret with the newest key."""
         return self.seal(self.open(token, account))
 
 
 def key_environment(home: Path) -> dict[str, str]:
-    """The variables that name a key: the environment of this process, and behind it `.env` of the project."""
+    """Return the variables that name a key: this process's environment, then `.env` of the project."""
     from mytrading.config.sources import read_env_file
 
     written = read_env_file(home / ".env", [])
@@ -75,7 +76,7 @@ def key_environment(home: Path) -> dict[str, str]:
 
 
 def key_file(environ: Mapping[str, str]) -> Path:
-    """Where the key's own file is: `MYTRADING_KEY_FILE`, else `mytrading/key` in the XDG configuration folder."""
+    """Return the key's file: `MYTRADING_KEY_FILE`, else `mytrading/key` in the XDG configuration folder."""
     if named := environ.get(FILE_VARIABLE):
         return Path(named)
     base = environ.get("XDG_CONFIG_HOME")
@@ -83,7 +84,7 @@ def key_file(environ: Mapping[str, str]) -> Path:
 
 
 def find_key(environ: Mapping[str, str]) -> KeyMaterial | None:
-    """The key there is: of `MYTRADING_KEY`, else of the file, else of the keyring; None if there is none."""
+    """Find the key in `MYTRADING_KEY`, else in the file, else in the keyring; None if there is none."""
     if text := environ.get(VARIABLE, "").strip():
         return KeyMaterial(VARIABLE, _words(text))
     path = key_file(environ)
@@ -98,7 +99,7 @@ def find_key(environ: Mapping[str, str]) -> KeyMaterial | None:
 
 
 def open_vault(environ: Mapping[str, str]) -> Vault:
-    """The vault over the key there is; `ConfigurationError` says where one is looked for."""
+    """Return the vault for the key there is; `ConfigurationError` says where one is looked for."""
     material = find_key(environ)
     if material is None:
         raise ConfigurationError(
@@ -120,7 +121,7 @@ def make_key(environ: Mapping[str, str], store: str) -> KeyMaterial:
 
 
 def store_keys(material: KeyMaterial) -> None:
-    """Keep these keys where they were found; the environment is not ours to write."""
+    """Write the keys to the file or keyring they came from; those of the environment cannot be written."""
     text = "\n".join(material.keys) + "\n"
     if material.source == "keyring":
         _to_keyring(text)
@@ -131,7 +132,7 @@ def store_keys(material: KeyMaterial) -> None:
 
 
 def rotated_keys(material: KeyMaterial) -> KeyMaterial:
-    """The keys with a new one before the old; those of `MYTRADING_KEY` must have it there already."""
+    """Return the keys with a new one before the old; those of `MYTRADING_KEY` must have it already."""
     from cryptography.fernet import Fernet
 
     if material.source != VARIABLE:

@@ -114,7 +114,7 @@ class LegConfig(BaseModel):
         return self
 
     def rule(self, watch: str) -> LegRule:
-        """The leg as the run file has it; `watch` is the id of what it is about."""
+        """Return the leg as the run file has it; `watch` is the id of the strategy's underlying."""
         option = self.kind is LegKind.OPTION
         return LegRule(
             lots=(self.quantity or self.lots) * (1 if self.action == "BUY" else -1),
@@ -175,7 +175,7 @@ class LegPlanConfig(BaseModel):
         return self
 
     def plan(self, symbols: SymbolConfig) -> LegPlan:
-        """The plan as the run file has it; `UnknownSymbol` names an instrument that nothing stands for."""
+        """Return the plan as the run file has it; `UnknownSymbol` names an instrument that does not exist."""
         return LegPlan(
             legs=tuple(leg.rule(symbols.resolve(leg.instrument or self.underlying)) for leg in self.legs),
             entry_time=parse_time_of_day(self.entry_time),
@@ -187,7 +187,7 @@ class LegPlanConfig(BaseModel):
         )
 
     def symbols(self) -> tuple[str, ...]:
-        """What the strategy watches, as written: the underlying first."""
+        """Return the symbols that the strategy watches, as written, the underlying first."""
         return tuple(dict.fromkeys((self.underlying, *(leg.instrument for leg in self.legs if leg.instrument))))
 
 
@@ -195,7 +195,7 @@ OWN_KEYS = tuple(LegPlanConfig.model_fields)
 
 
 def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[str]) -> LegPlanConfig | None:
-    """The plan among a file's top-level values; None if there are problems. Keys of every strategy are left alone."""
+    """Parse the plan in a file's top-level values; None if there are problems. Other keys are ignored."""
     before = len(problems)
     lines = key_lines(text)
     problems += [
@@ -222,7 +222,7 @@ def read_plan(values: Mapping[str, Any], text: str, file: str, problems: list[st
 
 
 def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
-    """Warnings of strikes whose offset lies outside 1 to 20."""
+    """Return a warning for each strike whose offset lies outside 1 to 20."""
     lines, found = key_lines(text), []
     for number, leg in enumerate(plan.legs, 1):
         taken = clamp_strike_offset(leg.strike)
@@ -233,7 +233,7 @@ def clamped_strikes(plan: LegPlanConfig, text: str, file: str) -> list[str]:
 
 
 def check_symbols(plan: LegPlanConfig, symbols: SymbolConfig, file: str) -> list[str]:
-    """Problems of the instruments a plan names."""
+    """Return problems of the instruments that a plan names."""
     try:
         plan.plan(symbols)
     except UnknownSymbol as error:
@@ -267,7 +267,7 @@ def _problem_of(detail: ErrorDetails, file: str, lines: Lines) -> str:
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of a file of legs, for completion in an editor."""
+    """Return the JSON schema of a file of legs, for completion in an editor."""
     body = LegPlanConfig.model_json_schema()
     of_all = model_of(StrategyConfig).model_json_schema()
     shared = {key: value for key, value in of_all["properties"].items() if key not in (*NOT_OF_LEGS, "parameters")}

@@ -54,7 +54,7 @@ def load_settings(
     *,
     checked: bool = True,
 ) -> TradingSettings:
-    """The settings of the project in `home`; `ConfigurationError` lists every problem.
+    """Load the settings of the project in `home`; `ConfigurationError` lists every problem.
 
     `environ` defaults to the process's. `overrides` are the command line's, by dotted path ("logging.level") or
     variable name. `known` defaults to what the files in `strategies/` declare. Unless `checked`, values are taken that

@@ -53,7 +53,7 @@ def build_run_config(
     ws_url: str = "",
     api_key: str = "",
 ) -> RunConfig:
-    """The run these settings describe; `ConfigurationError` when they may not be started.
+    """Build the run configuration from settings; `ConfigurationError` when they may not be started.
 
     Logs go to a folder called `log_name`, the profile unless given. The URLs and the key are those of the stack's own
     simulator once it serves; without a key one is made up for it.
@@ -94,7 +94,7 @@ def build_run_config(
 
 
 def part_of(kind: type[_S], section: msgspec.Struct, **own: object) -> _S:
-    """A struct `kind` with the fields that `section` has too, and `own` for the others."""
+    """Build a struct `kind` from the fields that it shares with `section`, and `own` for the others."""
     shared = [name for name in kind.__struct_fields__ if name not in own]
     return kind(**{name: getattr(section, name) for name in shared}, **own)
 
@@ -158,7 +158,7 @@ def _venue(settings: TradingSettings, account: str, rest_url: str, ws_url: str, 
 
 
 def strategy_run(settings: TradingSettings, strategy: StrategyConfig) -> StrategyRun:
-    """One strategy as these settings run it."""
+    """Return the run configuration of one strategy under these settings."""
     return run_of(
         strategy,
         symbols=tuple(settings.symbols.resolve(symbol) for symbol in strategy.symbols),
@@ -177,7 +177,7 @@ def run_of(
     accounts: tuple[str, ...],
     plan: LegPlan | None,
 ) -> StrategyRun:
-    """One strategy's own settings, with what the rest of the settings makes of them."""
+    """Build one strategy's run configuration from its own settings and what other settings resolve to."""
     return part_of(
         StrategyRun,
         strategy,
@@ -196,13 +196,13 @@ def run_of(
 
 
 def ends_daily(product: Product, plan: LegPlan | None) -> bool:
-    """True if the venue squares off, day by day, whatever the strategy may enter."""
+    """Return true if all that the strategy may enter is squared off by the venue each day (MIS)."""
     own = [leg.product for leg in plan.legs] if plan is not None else [None]
     return all((given or product) is Product.MIS for given in own)
 
 
 def risk_limits(settings: TradingSettings) -> RiskLimits:
-    """The limits of risk under these settings."""
+    """Return the risk limits under these settings."""
     speed = settings.simulator.speed if settings.simulator.embedded else 1.0
     kinds = tuple(kind for kind in settings.data.instrument_types if kind != "INDEX")
     return replace(

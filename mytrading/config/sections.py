@@ -59,7 +59,7 @@ def _check_command(value: str) -> None:
 
 
 def parse_iv(text: str) -> float:
-    """The volatility at the money that `0.14`, `14%` or `realised` says, 0 for the realised one; `ValueError`."""
+    """Parse at-the-money volatility `0.14`, `14%` or `realised` (0 stands for it); raises `ValueError`."""
     word = text.strip().lower()
     if word in ("realised", "realized"):
         return 0.0

@@ -63,11 +63,11 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """Why strategies that ENABLED_STRATEGIES names cannot run, with file and line; the others can."""
+        """Why strategies in ENABLED_STRATEGIES cannot run, with file and line."""
         return tuple(self.faults_by_name.values())
 
     def is_unusable(self, strategy: str) -> bool:
-        """True of a strategy that cannot run and has no settings: only its file can be judged."""
+        """Return true for a strategy that cannot run and has no settings: only its file can be judged."""
         own = f"strategies.{strategy}."
         return strategy in self.faults_by_name and not any(path.startswith(own) for path in self.origins)
 
@@ -103,19 +103,19 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.primary.id, *others)
 
     def origin(self, path: str) -> str:
-        """Where the value of `risk.max_order_size` came from."""
+        """Return where a setting's value came from; `path` is a dotted name such as `risk.max_order_size`."""
         return self.origins.get(path, "default")
 
     def file_of(self, strategy: str) -> str:
-        """The file that holds a strategy's class, below the project folder."""
+        """Return the path, below the project folder, of the file that holds a strategy's class."""
         return self.files.get(strategy, "")
 
     def plan_of(self, strategy: str) -> LegPlan | None:
-        """The legs of a strategy without code, None of any other."""
+        """Return the legs of a strategy without code, None for any other."""
         return self.plans.get(strategy)
 
     def effective_rows(self) -> list[tuple[str, str, str]]:
-        """(dotted name, value, origin) of every setting and every running strategy's."""
+        """List (dotted name, value, origin) of every setting and every running strategy's."""
         values: list[tuple[str, object]] = [("profile", self.profile)]
         for section in SECTIONS:
             values += ((f"{section}.{name}", value) for name, value in settings_of(getattr(self, section)))
@@ -131,7 +131,7 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def format_value(value: object) -> str:
-    """A value as it is written in a file."""
+    """Format a value as it is written in a settings file."""
     if isinstance(value, SecretStr):
         return "***" if value.get_secret_value() else "(not set)"
     if isinstance(value, bool):

@@ -31,12 +31,12 @@ class Value:
 
     @property
     def where(self) -> str:
-        """`MAX_ORDER_SIZE (.env:3)`."""
+        """The variable or key with its origin, as `MAX_ORDER_SIZE (.env:3)`."""
         return f"{self.label} ({self.origin})"
 
 
 def read_env_file(path: Path, problems: list[str]) -> dict[str, Value]:
-    """The variables of a `.env` file by name, empty if there is none; a line that is no assignment is a problem."""
+    """Read the variables of a `.env` file by name; a line that is no assignment is a problem."""
     if not path.exists():
         return {}
     found: dict[str, Value] = {}
@@ -65,7 +65,7 @@ def _keep(found: dict[str, Value], value: Value, problems: list[str]) -> None:
 
 
 def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
-    """The leaves of a TOML file by dotted key; arrays are leaves. A file that cannot be parsed is a problem."""
+    """Read the leaves of a TOML file by dotted key; arrays are leaves. A parse error is a problem."""
     found = parse_toml(path, home, problems)
     if found is None:
         return {}
@@ -81,7 +81,7 @@ def read_toml(path: Path, home: Path, problems: list[str]) -> dict[str, Value]:
 
 
 def parse_toml(path: Path, home: Path, problems: list[str]) -> tuple[str, dict[str, Any]] | None:
-    """Text and content of a TOML file; None if there is none, or if it cannot be read, which is a problem."""
+    """Return text and content of a TOML file; None if it is missing, or unreadable (a problem)."""
     name = str(path.relative_to(home))
     text = _text_of(path, name, problems) if path.exists() else None
     if text is None:
@@ -120,7 +120,7 @@ def _leaves(table: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
-    """Line numbers of the tables and keys that stand at a line's start."""
+    """Return the line number of each table and key that stands at a line's start."""
     found: dict[KeyPath, int] = {}
     section: KeyPath = ()
     tables = Counter[str]()
@@ -139,7 +139,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
 
 
 def place_of(file: str, lines: Lines, key: KeyPath) -> str:
-    """file:line of a key, or of the table it is missing from."""
+    """Return `file:line` of a key, or of the table that lacks it."""
     for end in range(len(key), 0, -1):
         if (line := lines.get(key[:end])) is not None:
             return f"{file}:{line}"
@@ -156,7 +156,7 @@ class Profile:
     strategies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def ignores(self, variable: str) -> bool:
-        """True for a variable of the process that does not count in this profile."""
+        """Return true for an environment variable that does not count in this profile."""
         return self.simulated and (variable.startswith("OPENALGO_") or variable in _OF_A_SERVER)
 
 
@@ -181,7 +181,7 @@ _QUICK_SMA = {
 
 
 def profile_named(name: str) -> Profile:
-    """The profile of this name; any other name is a profile of its own state folder with nothing preset."""
+    """Return the preset profile of this name, else a profile with its own state folder and no presets."""
     if name in ("paper", "replay"):
         return Profile(name, True, dict(_SIMULATED), {"SMA_Crossover": dict(_QUICK_SMA)})
     return Profile(name, False)

@@ -34,7 +34,7 @@ _MINUTES = {"3m": 3, "5m": 5, "10m": 10, "15m": 15, "30m": 30, "1h": 60}
 
 
 def parse_factors(words: Iterable[str]) -> dict[str, float]:
-    """Factors by account from `account=factor`. `ValueError` shows what may be written."""
+    """Parse sizing factors by account from words `account=factor`; `ValueError` shows the form."""
     factors = {}
     for word in words:
         name, _, number = word.partition("=")
@@ -132,7 +132,7 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def sizing_rule(self) -> SizingRule:
-        """How many lots a signal gets."""
+        """The rule by which a signal's lots are sized."""
         return SizingRule(
             by=self.sizing.strip(),
             risk_per_trade=self.risk_per_trade,
@@ -144,17 +144,17 @@ class StrategyConfig(StrategySettings, frozen=True, kw_only=True):
 
     @property
     def long(self) -> TradeRule | None:
-        """What a long signal trades."""
+        """The rule of what a long signal trades."""
         return parse_trade(self.trade_long, long=True)
 
     @property
     def short(self) -> TradeRule | None:
-        """What a short signal trades."""
+        """The rule of what a short signal trades; None where it trades nothing."""
         return parse_trade(self.trade_short, long=False)
 
     @property
     def square_off_named(self) -> str:
-        """The time by which all is flat, under whichever of its two names it was given; empty: none."""
+        """The square-off time, set under either of its two names; empty: none."""
         return self.risk_square_off_time or self.square_off
 
 
@@ -162,12 +162,12 @@ FIELDS: tuple[str, ...] = tuple(declarations(StrategyConfig))
 
 
 def strategy_config(name: str, values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> StrategyConfig:
-    """A strategy with these settings; pydantic's `ValidationError` lists what is wrong."""
+    """Validate a strategy's settings; pydantic's `ValidationError` lists what is wrong."""
     return validated(StrategyConfig, values, name=name, parameters=dict(parameters))
 
 
 def rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
-    """The rules as the run file has them; `underlying` is the instrument whose bars may make the Supertrend."""
+    """Return exit rules as the run file has them; the Supertrend may use the bars of `underlying`."""
     return StrategyRules(
         max_loss=config.risk_max_loss,
         max_profit=config.risk_max_profit,
@@ -203,7 +203,7 @@ def rules_of(config: StrategyConfig, underlying: str) -> StrategyRules:
 def risk_problems(
     config: StrategyConfig, product: Product, intraday: bool | None, symbols: int, trailing_enabled: bool
 ) -> Iterator[tuple[str, str]]:
-    """(key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
+    """Yield (key of StrategyConfig, problem) for settings of a strategy that contradict each other."""
     for name, value, kind in (  # a loss of 100 % or more is never reached, nor is a stop so far behind
         ("risk_trailing", config.risk_trailing, config.risk_trailing_type.value),
         ("risk_leg_stop_loss", config.risk_leg_stop_loss, config.risk_leg_stop_loss_type.value),
@@ -250,7 +250,7 @@ def _key(name: str) -> str:
 
 
 def convert(kind: type, raw: Any) -> int | float | str | bool:
-    """A raw value as a parameter of this type; `ValueError` says what was expected."""
+    """Convert a raw value to a parameter's type; `ValueError` says what was expected."""
     text = str(raw).strip()
     if kind is bool and text.lower() in ("true", "yes", "on", "1", "false", "no", "off", "0"):
         return text.lower() in ("true", "yes", "on", "1")

@@ -28,13 +28,13 @@ class KnownStrategy:
 
 
 def discover_strategies(folder: Path) -> tuple[KnownStrategy, ...]:
-    """The strategies of all files in `folder` without a leading underscore; a file that offers none with its fault."""
+    """Return the strategies that files in `folder` declare, and files that cannot be used with their fault."""
     files = (path for path in sorted(folder.glob("*.py")) if not path.name.startswith("_"))
     return tuple(item for path in files for item in _scan(path))
 
 
 def duplicate_names(known: Iterable[KnownStrategy]) -> dict[str, str]:
-    """By plain name, what is wrong where several files that can be used declare a strategy of one name."""
+    """Return a problem, by plain name, for each name that strategies in several usable files share."""
     files: dict[str, dict[str, str]] = {}
     for item in known:
         if not item.fault:

@@ -34,7 +34,7 @@ class SymbolConfig(BaseModel):
         return names
 
     def resolve(self, symbol: str) -> str:
-        """The instrument id of a short name or of an id; `UnknownSymbol` says what to write instead."""
+        """Return the instrument id of a short name or an id; `UnknownSymbol` says what to write instead."""
         word = symbol.strip().upper()
         if word in self.names:
             return self.names[word]
@@ -48,12 +48,12 @@ class SymbolConfig(BaseModel):
 
 
 def exchange_of(instrument: str) -> str:
-    """NSE of `NSE:SBIN`."""
+    """Return the exchange part of an instrument id: NSE of `NSE:SBIN`."""
     return instrument.partition(":")[0]
 
 
 def kind_of(instrument: str) -> str:
-    """INDEX, EQ, FUT, CE or PE, as the exchange and the symbol's end say."""
+    """Return INDEX, EQ, FUT, CE or PE, by the exchange and the end of the symbol."""
     exchange, _, symbol = instrument.partition(":")
     if exchange.endswith("_INDEX"):
         return "INDEX"

@@ -20,25 +20,25 @@ _S = TypeVar("_S", bound=msgspec.Struct)
 
 @cache
 def declarations(section: type[msgspec.Struct]) -> Mapping[str, Setting]:
-    """The settings of a section by field, in its order; fields that no setting reaches are left out."""
+    """Return a section's settings by field, in its order, without fields that no setting reaches."""
     kinds = get_type_hints(section, include_extras=True)
     annotated = {name: get_args(kind)[1] for name, kind in kinds.items() if get_origin(kind) is Annotated}
     return MappingProxyType({name: note for name, note in annotated.items() if isinstance(note, Setting)})
 
 
 def settings_of(section: msgspec.Struct) -> Iterator[tuple[str, Any]]:
-    """(field, value) of each setting in a section."""
+    """Yield (field, value) of each setting in a section."""
     return ((name, getattr(section, name)) for name in declarations(type(section)))
 
 
 def validated(section: type[_S], values: Mapping[str, Any], **others: Any) -> _S:
-    """The section with these settings and `others`; pydantic's `ValidationError` lists the problems."""
+    """Build a section from raw values and `others`; pydantic's `ValidationError` lists the problems."""
     return section(**dict(model_of(section).model_validate(values)), **others)
 
 
 @cache
 def model_of(section: type[msgspec.Struct]) -> type[BaseModel]:
-    """The pydantic model of a section, derived from its declarations."""
+    """Return the pydantic model of a section, derived from its declarations."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(section)}
     kinds = get_type_hints(section)
     fields: dict[str, Any] = {
@@ -74,12 +74,12 @@ def _constrained(kind: Any, declared: Setting) -> Any:
 
 
 def split_names(value: object) -> object:
-    """`"a, b"` as a tuple of names; anything but text as it is."""
+    """Convert a text `"a, b"` to a tuple of names; other values are returned unchanged."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 def parse_size(value: object) -> object:
-    """`"100 MB"` in bytes; a bare number counts bytes."""
+    """Convert a text such as `"100 MB"` to bytes; a bare number counts bytes."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"([\d.]+)\s*([KMG]?B)?", value.strip().upper())
@@ -92,12 +92,12 @@ def parse_size(value: object) -> object:
 
 
 def parse_days(value: object) -> object:
-    """`"30 days"` as 30."""
+    """Convert a text such as `"30 days"` to 30."""
     return re.sub(r"\s*days?\s*$", "", value) if isinstance(value, str) else value
 
 
 def some_of(allowed: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
-    """The words, if there are some and all are allowed; `ValueError` names the wrong ones."""
+    """Return the words if there are any and all are allowed; `ValueError` names the wrong ones."""
     unknown = [word for word in words if word not in allowed]
     if unknown or not words:
         raise ValueError(

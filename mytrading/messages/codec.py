@@ -55,12 +55,12 @@ encode_body = msgspec.msgpack.Encoder().encode
 
 
 def encode_frame(topic: str, epoch: int, sequence: int, row_hash: bytes, sent_ns: int, body: bytes) -> bytes:
-    """A whole frame around an encoded body. Budget: 1 µs."""
+    """Encode a whole frame around an encoded body. Budget: 1 µs."""
     return topic.encode() + _NUL + _HEADER.pack(SCHEMA_VERSION, epoch, sequence, row_hash, sent_ns) + body
 
 
 def topic_prefix(topic: str) -> bytes:
-    """What to subscribe to for exactly this topic; an empty topic subscribes to all."""
+    """Return the ZeroMQ prefix that subscribes to exactly this topic; an empty topic subscribes to all."""
     return topic.encode() + _NUL if topic else b""
 
 
@@ -72,14 +72,14 @@ class StreamDecoder:
         self._decode = msgspec.msgpack.Decoder(union or unions()[stream]).decode
 
     def body(self, body: bytes) -> Any:
-        """The message in an encoded body; raises `FrameError`."""
+        """Decode a message from its encoded body; raises `FrameError`."""
         try:
             return self._decode(body)
         except UNREADABLE as error:
             raise FrameError("malformed", f"{self.stream}: {error}") from error
 
     def frame(self, data: bytes) -> Frame:
-        """Topic, header and message of a frame; raises `FrameError`. Budget: 2 µs beside the body."""
+        """Decode topic, header and message of a frame; raises `FrameError`. Budget: 2 µs beside the body."""
         if len(data) > MAX_FRAME:
             raise FrameError("oversized", f"{self.stream}: {len(data)} bytes, at most {MAX_FRAME}")
         end = data.find(_NUL) + 1

@@ -17,7 +17,7 @@ class Side(StrEnum):
 
     @property
     def opposite(self) -> Side:
-        """The side that undoes this one."""
+        """The other side: SELL of BUY, BUY of SELL."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
@@ -95,7 +95,7 @@ class BrokerStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """True if the broker says that nothing more will come."""
+        """True if the order is final at the broker: no fill or change can follow."""
         return self not in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING, BrokerStatus.OTHER)
 
 

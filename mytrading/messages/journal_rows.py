@@ -108,10 +108,12 @@ class Rolled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
     @property
     def near_owner(self) -> OwnerKey:
+        """The key of the strategy's position in the contract that is left."""
         return OwnerKey(self.account, self.near, self.product, self.strategy)
 
     @property
     def far_owner(self) -> OwnerKey:
+        """The key of the strategy's position in the contract that is entered."""
         return OwnerKey(self.account, self.far, self.product, self.strategy)
 
 

@@ -50,6 +50,7 @@ class NetKeyed(msgspec.Struct, frozen=True):
 
     @property
     def net(self: _Net) -> NetKey:
+        """The net position that the message is about."""
         return tuple.__new__(NetKey, (self.account, self.instrument, self.product))
 
 
@@ -58,6 +59,7 @@ class OwnerKeyed(NetKeyed, frozen=True):
 
     @property
     def owner(self: _Owner) -> OwnerKey:
+        """The owner's position that the message is about."""
         return tuple.__new__(OwnerKey, (self.account, self.instrument, self.product, self.strategy))
 
 

@@ -340,4 +340,5 @@ VERBS: dict[str, type[msgspec.Struct]] = {str(kind.__struct_config__.tag): kind 
 
 
 def verb_of(request: msgspec.Struct) -> str:
+    """Return the verb of a request to the gateway (its tag)."""
     return str(type(request).__struct_config__.tag)

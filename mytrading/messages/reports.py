@@ -164,7 +164,7 @@ class AccountHealth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     @property
     def status(self) -> str:
-        """In a word: connected, failed (as many pings in a row failed as are allowed), or not connected."""
+        """The account's state as one word: connected, not connected, or failed (too many pings failed in a row)."""
         if self.ping_down:
             return "failed"
         return "connected" if self.connected else "not connected"

@@ -53,7 +53,7 @@ BAR_TIMEFRAMES = TIMEFRAMES[1:]
 
 
 def check_timeframes(frames: tuple[str, ...]) -> None:
-    """`ValueError` unless these are frames of bars, and some."""
+    """Raise `ValueError` unless there is at least one timeframe and bars exist of each."""
     if not frames or any(frame not in BAR_TIMEFRAMES for frame in frames):
         ticks = "; for every quote write `subscribe_quotes = True` in the class" if "tick" in frames else ""
         raise ValueError(f"expected some of {', '.join(BAR_TIMEFRAMES)}{ticks}")
@@ -298,7 +298,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data_server(self) -> AccountRun:
-        """The account whose server is asked for quotes, history and instruments first."""
+        """The account whose server is asked first for quotes, history and instruments."""
         return self.source or self.order_accounts[0]
 
     @property
@@ -327,28 +327,32 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def clock_path(self) -> Path:
+        """The file of the market clock."""
         return self.state / "clock.json"
 
     @property
     def calendar_path(self) -> Path:
-        """Sessions and holidays."""
+        """The file of sessions and holidays."""
         return Path(self.home) / "config" / "calendar.toml"
 
     @property
     def metrics_dir(self) -> Path:
-        """Where daemons leave their performance snapshots."""
+        """The folder in which daemons leave their performance snapshots."""
         return self.state / "metrics"
 
     @property
     def bars_dir(self) -> Path:
+        """The folder of stored bars."""
         return self.state / "bars"
 
     @property
     def tape_dir(self) -> Path:
+        """The folder of recorded quotes."""
         return self.state / "tape"
 
     @property
     def lock_dir(self) -> Path:
+        """The folder of the instance locks of the stack's processes."""
         return self.state / "lock"
 
     def journal_dir(self, daemon: str) -> Path:
@@ -361,7 +365,7 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seal(config: RunConfig) -> RunConfig:
-    """The same with `config_hash` set: 16 hex digits over what decides, which keys, ports and folders do not."""
+    """Return the configuration with `config_hash` set: 16 hex digits over all but keys, addresses and folders."""
     blank = {"api_key": "", "rest_url": "", "ws_url": ""}
     venue = msgspec.structs.replace(config.venue, **blank)
     accounts = tuple(msgspec.structs.replace(account, **blank) for account in config.accounts)
@@ -420,7 +424,7 @@ class _Folders(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_run_folders(path: Path) -> RunConfig:
-    """The run file's content, or only profile and folders where it is of another version; all else is then default."""
+    """Read profile and folders of a run file, also of another version; all else is then default."""
     try:
         return decode_run_config(path)
     except RunConfigError as error:
@@ -438,7 +442,7 @@ def decode_run_folders(path: Path) -> RunConfig:
 
 
 def decode_run_config(path: Path) -> RunConfig:
-    """The run file's content; `RunConfigError` when it is missing, damaged or of another version."""
+    """Read the run file; raises `RunConfigError` when it is missing, damaged or of another version."""
     try:
         return msgspec.convert(_with_names_of_today(msgspec.msgpack.decode(path.read_bytes())), RunConfig)
     except FileNotFoundError as error:

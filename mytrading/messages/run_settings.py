@@ -40,7 +40,7 @@ class Setting:
 
 
 def setting(variable: str = "", note: str = "", **given: Any) -> Setting:
-    """The declaration of a field; keyword arguments that `Setting` has not are bounds."""
+    """Declare a field's setting; keyword arguments that `Setting` does not have are bounds of its values."""
     own = {name: given.pop(name) for name in ("alias", "case", "unit", "among", "read", "check") if name in given}
     return Setting(variable, note, bounds=tuple(given.items()), **own)
 

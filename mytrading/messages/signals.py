@@ -65,7 +65,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
     keeps: bool = False
 
     def product_of(self, leg: Leg) -> Product:
-        """What a leg of this signal is entered as: its own product, else that of the signal."""
+        """Return the product of a leg's entry: the leg's own, else that of the signal."""
         return leg.product or self.product
 
 

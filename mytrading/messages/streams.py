@@ -76,15 +76,15 @@ STEP_TOPIC = "step"
 
 
 def step_topic(daemon: str) -> str:
-    """The topic of `status` under which a daemon says in lock-step how far it has come."""
+    """Return the `status` topic on which a daemon reports its lock-step progress."""
     return f"step/{daemon}"
 
 
 def shown_topic(instrument: str) -> str:
-    """The topic of `market` under which what is held comes four times a second, for screens."""
+    """Return the `market` topic with quotes of a held instrument for screens, four times a second."""
     return f"shown/{instrument}"
 
 
 def unions() -> dict[str, Any]:
-    """Every union by stream name, journal-only ones included."""
+    """Return the union of message types of every stream by name, journal-only streams included."""
     return {**{name: row.union for name, row in STREAMS.items()}, **INTERNAL}

@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def plain(text: str, *, colours: bool = False) -> str:
-    """Without control sequences and control characters, but for line ends, tabs and, on request, colours."""
+    """Remove control sequences and characters, but for line ends, tabs and, on request, colours."""
     if text.isprintable():
         return text
     if colours:
@@ -37,7 +37,7 @@ def plain(text: str, *, colours: bool = False) -> str:
 
 
 def short(text: str, most: int = MOST_BYTES) -> str:
-    """As `plain`, of at most so many bytes of UTF-8."""
+    """Clean a text as `plain` does, and cut it to `most` bytes of UTF-8."""
     cleaned = plain(text[:most])
     if len(text) <= most and len(cleaned.encode()) <= most:
         return cleaned
@@ -45,7 +45,7 @@ def short(text: str, most: int = MOST_BYTES) -> str:
 
 
 def shown(value: Any, most: int = 100) -> str:
-    """A value of whatever kind in at most so many characters: numbers of thousands of digits have no text."""
+    """Return any value as text of at most `most` characters; one too large to print is named by its type."""
     try:
         return str(value)[:most]
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def shown(value: Any, most: int = 100) -> str:
 
 
 def read_head(path: Path, most: int) -> bytes:
-    """At most so many bytes of a regular file; `OSError` for anything else."""
+    """Read the first bytes, at most `most`, of a regular file; `OSError` for anything else."""
     opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(opened, "rb") as file:
         if not stat.S_ISREG(os.fstat(opened).st_mode):
@@ -62,12 +62,12 @@ def read_head(path: Path, most: int) -> bytes:
 
 
 def read_text(path: Path, most: int = MOST_OF_FILE) -> str:
-    """A whole file in UTF-8; `OSError` if it is larger, or no regular file, `UnicodeDecodeError` for other bytes."""
+    """Read a whole UTF-8 file; `OSError` if larger or no regular file, `UnicodeDecodeError` for other bytes."""
     return read_bytes(path, most).decode("utf-8")
 
 
 def read_bytes(path: Path, most: int = MOST_OF_FILE) -> bytes:
-    """As `read_text`, undecoded."""
+    """Read a whole file; `OSError` if it is larger than `most` or no regular file."""
     found = read_head(path, most + 1)
     if len(found) > most:
         raise OSError(errno.EFBIG, f"expected at most {most:,} bytes, found more", str(path))

@@ -43,7 +43,7 @@ class DayBook:
         self.adjusted: list[PositionAdjusted] = []
 
     def fold(self, message: Any) -> None:
-        """Apply a row."""
+        """Apply a journal row of the router to the day's orders, trades and positions."""
         if isinstance(message, DayOpened):
             self.trades, self.adjusted, self.unmanaged, self.mismatches = [], [], {}, {}
             self.orders = {order.client_order_id: order for order in message.orders}
@@ -67,15 +67,15 @@ class DayBook:
 
     @property
     def held(self) -> list[Position]:
-        """Positions that are not flat."""
+        """The positions that are not flat."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
     def live_orders(self) -> list[Order]:
-        """Orders that have not ended."""
+        """Return the orders that have not ended."""
         return [order for order in self.orders.values() if live(order)]
 
     def summary(self) -> dict[str, Any]:
-        """The day in figures. Rupees; fees are not known here, the broker's contract note has them."""
+        """Return the day in figures, in rupees, without fees, which only the broker's contract note has."""
         states = Counter(order.state.value for order in self.orders.values())
         return {
             "day": self.day,
@@ -102,7 +102,7 @@ def _plain(row: msgspec.Struct) -> dict[str, Any]:
 
 
 def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
-    """The router's day; empty if it kept no journal then.
+    """Build the router's book of a day from its journal; empty if there is none.
 
     Raises `JournalDamaged` at a row that cannot be read; unless it must be `whole`, the day ends there instead.
     """
@@ -124,14 +124,14 @@ def day_book(files: list[DayFile], day: str, whole: bool = True) -> DayBook:
 
 
 def market_ns(config: RunConfig) -> int:
-    """Market time, also of a stack that stands: where a simulated market was last seen."""
+    """Return market time now; for a stopped simulated market, where it was last seen."""
     clock = MarketClock.load(config.clock_path)
     stopped_at = clock.resume_point() if config.simulator.embedded else None
     return clock.now() if stopped_at is None else stopped_at
 
 
 def still_open(config: RunConfig, book: DayBook) -> str:
-    """The session of a traded or watched exchange that has not ended on that day, as text; empty if all have."""
+    """Return why the day is not over (an exchange's session has not ended), "" if it is."""
     day = book.day
     calendar = Calendar.from_dict(tomllib.loads(config.calendar_path.read_text(encoding="utf-8")))
     now = market_ns(config)
@@ -149,7 +149,7 @@ def still_open(config: RunConfig, book: DayBook) -> str:
 
 
 def problems(files: list[DayFile], day: str) -> Iterator[str]:
-    """Damages of the day's files: rows that are not what was written."""
+    """Yield each damage in the day's journal files."""
     for file in files:
         try:
             for _ in read_segment(file.path) if file.day == day else ():
@@ -159,7 +159,7 @@ def problems(files: list[DayFile], day: str) -> Iterator[str]:
 
 
 def seal(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
-    """Seal the day's files that are open; the daemons must be stopped. Returns whose were."""
+    """Seal the day's open journal files, the daemons being stopped; returns the daemons whose files were sealed."""
     following = (date.fromisoformat(day) + timedelta(days=1)).isoformat()
     newest = {file.daemon: file for file in files}
     done = []
@@ -176,7 +176,7 @@ def seal(config: RunConfig, files: list[DayFile], day: str) -> list[str]:
 
 
 def export_closed(config: RunConfig, progress: Progress) -> list[dict[str, Any]]:
-    """Write every closed day that is not in the archive to Parquet; returns what was written."""
+    """Export every closed day that is not in the archive to Parquet; returns what was written."""
     written = []
     for file in to_export(config):
         target = parquet_of(config, file.daemon, file.day)
@@ -204,5 +204,5 @@ def remove_old(config: RunConfig) -> list[str]:
 
 
 def unread(files: list[DayFile], config: RunConfig, day: str) -> list[str]:
-    """Readers that have not read the day's rows to their end, as text."""
+    """Return a text for each reader that has not read the day's rows to their end."""
     return [text for file in files if file.day == day for text in waited_for(config, file)]

@@ -52,20 +52,20 @@ class Decoded(NamedTuple):
 
 
 def journals(config: RunConfig, daemon: str = "") -> list[tuple[str, Path]]:
-    """(daemon, day file) of all journals, or one daemon's, oldest first."""
+    """Return (daemon, day file) of all journals, or of one daemon's, oldest first."""
     folder = config.state / "journal"
     names = [daemon] if daemon else sorted(path.name for path in folder.glob("*") if path.is_dir())
     return [(name, path) for name in names for path in segments(folder / name)]
 
 
 def decoded(config: RunConfig, daemon: str = "") -> Iterator[Decoded]:
-    """All rows, journal after journal; raises `JournalDamaged` naming the row."""
+    """Decode all rows of the journals, one after the other; raises `JournalDamaged` naming the row."""
     for name, path in journals(config, daemon):
         yield from decoded_file(name, path)
 
 
 def decoded_file(daemon: str, path: Path) -> Iterator[Decoded]:
-    """All rows of one file; raises `JournalDamaged` naming the row."""
+    """Decode all rows of one day file; raises `JournalDamaged` naming the row."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     for row in read_segment(path):
         yield Decoded(daemon, row, flatten_orders(_plain(path, row, decoders)))
@@ -82,7 +82,7 @@ def _plain(path: Path, row: Row, decoders: dict[str, StreamDecoder]) -> dict[str
 
 
 def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
-    """Check every chain, decode every row, hold every input against its writer's row, and decide again what can be."""
+    """Check chains, decode rows, compare inputs with their writers' rows, and decide again what can be."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     written: dict[tuple[str, str, int], set[bytes]] = {}
     read: dict[tuple[str, str], list[Row]] = {}
@@ -137,7 +137,7 @@ def _written_since(config: RunConfig, row: Row) -> bool:
 
 
 def traced(rows: list[Decoded], wanted: str) -> list[Decoded]:
-    """The rows that belong to one id, and to the ids those rows tie it to, in order of machine time."""
+    """Return the rows that mention an id, or an id that such rows link to it, by machine time."""
     known, chosen = {wanted}, set[int]()
     growing = True
     while growing:
@@ -214,7 +214,7 @@ class _Step(NamedTuple):
 
 
 def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
-    """Decide the router's day files again, oldest first; ends before a row that `read_segment` refuses."""
+    """Replay the router's day files through its machine and compare decisions, up to a damaged row."""
     from mytrading.daemons.router.setup import order_machine
 
     again = _Again(order_machine(config), config.config_hash)

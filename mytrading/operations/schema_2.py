@@ -33,7 +33,7 @@ _FLAPPED = -1
 
 
 def nested(order: dict[str, Any]) -> dict[str, Any]:
-    """The order with its parts; nothing that is as by default is written."""
+    """Return an order of schema 1 with its fields grouped into the parts of schema 2, defaults left out."""
     left = dict(order)
     made: dict[str, Any] = {}
     for part, names in _PARTS.items():
@@ -91,7 +91,7 @@ VALUES: Mapping[tuple[str, str], Callable[[Any], Any]] = {
 
 
 def convert(_stream: str, body: bytes) -> bytes:
-    """The body of a row in schema 2; unchanged bytes if nothing in it was renamed."""
+    """Convert the body of a row to schema 2; returned unchanged if nothing in it was renamed."""
     row = msgspec.msgpack.decode(body)
     if not isinstance(row, dict) or not isinstance(tag := row.get("type"), str):
         return body

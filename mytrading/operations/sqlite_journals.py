@@ -29,13 +29,13 @@ _decode = msgspec.msgpack.Decoder(list[Row]).decode
 
 
 def layout(path: Path) -> int:
-    """The number of a file's layout; raises `JournalDamaged`."""
+    """Return the layout number of an SQLite day file; raises `JournalDamaged`."""
     with _opened(path) as db:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def head(path: Path) -> SegmentHead:
-    """What a file carries over from earlier ones, with the newest epoch that began in it; raises `JournalDamaged`."""
+    """Return what a file carries over from earlier ones, with its newest epoch; raises `JournalDamaged`."""
     meta = _meta(path)
     cursors = []
     for key, value in meta.items():
@@ -54,7 +54,7 @@ def head(path: Path) -> SegmentHead:
 
 
 def sealed_for(path: Path) -> str:
-    """The day that follows, if the last row of a file is its seal; else empty."""
+    """Return the next day, if the last row of a file is its seal; else ""."""
     at, _, following = _meta(path).get("sealed", "").partition(":")
     last = 0
     for row in rows(path):
@@ -63,7 +63,7 @@ def sealed_for(path: Path) -> str:
 
 
 def rows(path: Path) -> Iterator[Row]:
-    """All rows of a file and of its front, oldest first, chain checked; raises `JournalDamaged` naming the row."""
+    """Yield all rows of a file and of its front, oldest first; raises `JournalDamaged` naming the row."""
     begun = head(path)
     seq, previous = begun.seq, begun.hash
     written: dict[str, int] = {}
@@ -89,7 +89,7 @@ def rows(path: Path) -> Iterator[Row]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that was converted, then what lies beside it: without that it would lack rows."""
+    """Remove a converted SQLite file, then its front and its SQLite side files."""
     for suffix in ("", "-front", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 

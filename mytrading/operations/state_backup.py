@@ -38,7 +38,7 @@ class StateInMotion(Exception):
 
 
 def described(config: RunConfig) -> list[dict[str, Any]]:
-    """Every journal file, one row each, then the other folders and files with their sizes."""
+    """List every journal file, one row each, then the state folder's other entries with their sizes."""
     rows: list[dict[str, Any]] = [
         {"name": f"journal/{file.daemon}", "day": file.day, "bytes": file.size, "rows": file.rows,
          "version": file.version, "schema": file.schema, "layout": file.layout,
@@ -54,7 +54,7 @@ def described(config: RunConfig) -> list[dict[str, Any]]:
 
 # backup
 def backup(config: RunConfig, target: Path, progress: Progress) -> dict[str, Any]:
-    """Write the state folder as it is at one moment to a tar.gz with a manifest; works while the stack runs.
+    """Write a consistent copy of the state folder to a tar.gz with a manifest; works while the stack runs.
 
     Returns the manifest. Raises `StateInMotion`, and `OSError` when the file cannot be written.
     """
@@ -179,7 +179,7 @@ def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> dict[str, An
 
 
 def verified(path: Path) -> dict[str, Any]:
-    """The manifest of a backup whose files are all what it says; raises `ValueError` naming the first that is not."""
+    """Check all files of a backup against its manifest and return it; `ValueError` names the first bad file."""
     with tarfile.open(path, "r:gz") as archive:
         found = {member.name: archive.extractfile(member) for member in archive.getmembers()}
         notes = found.pop("manifest.json", None)

@@ -65,32 +65,32 @@ class StoredDay(NamedTuple):
 
     @property
     def old(self) -> bool:
-        """True of an SQLite file."""
+        """True of an SQLite file, the layout of older versions."""
         return self.path.suffix == OLD_SUFFIX
 
     @property
     def day(self) -> str:
-        """Its trading day (ISO date)."""
+        """The trading day of the file (ISO date)."""
         return self.path.stem
 
     def rows(self) -> Iterator[Row]:
-        """All rows, oldest first, chain checked; raises `JournalDamaged`."""
+        """Yield all rows, oldest first, chain checked; raises `JournalDamaged`."""
         return sqlite_journals.rows(self.path) if self.old else read_segment(self.path)
 
     def head(self) -> SegmentHead:
-        """What it carries over, with the newest epoch that began in it."""
+        """Return what the file carries over from earlier ones, with the newest epoch begun in it."""
         if self.old:
             return sqlite_journals.head(self.path)
         heads = heads_of(self.path)
         return replace(heads[-1], seq=heads[0].seq, hash=heads[0].hash, cursors=heads[0].cursors)
 
     def sealed_for(self) -> str:
-        """The day that follows, if it is sealed."""
+        """Return the next day, if the file is sealed; else ""."""
         return sqlite_journals.sealed_for(self.path) if self.old else sealed_for(self.path)
 
 
 def stored_days(config: RunConfig) -> list[StoredDay]:
-    """All day files by daemon and day, of any layout; of a day that has both, the old one: its upgrade was cut short.
+    """Return day files of any layout by daemon and day; an old one wins, as its upgrade was cut short.
 
     Raises `JournalDamaged`.
     """
@@ -115,12 +115,12 @@ def _look(daemon: str, path: Path) -> StoredDay:
 
 
 def outdated(files: Sequence[StoredDay], oldest: int = OLDEST_SCHEMA) -> list[StoredDay]:
-    """Files that this version would refuse, or whose layout is older than what it writes."""
+    """Return files that this version would refuse, or whose layout is older than what it writes."""
     return [file for file in files if file.layout < LAYOUT or (file.version and file.schema < oldest)]
 
 
 def newer(files: Sequence[StoredDay]) -> list[StoredDay]:
-    """Files that only a newer version can read."""
+    """Return files that only a newer version can read."""
     return [file for file in files if file.layout > LAYOUT or file.schema > SCHEMA_VERSION]
 
 
@@ -172,7 +172,7 @@ def upgrade(files: Sequence[StoredDay], progress: Progress, steps: Mapping[int, 
 
 
 def remove_left_behind(config: RunConfig) -> None:
-    """Remove what only older versions used, also if an earlier upgrade was cut short before that."""
+    """Remove files and folders that only older versions used, also after an upgrade that was cut short."""
     for name in journal_names(config):
         for path in config.journal_dir(name).glob(f"*{OLD_SUFFIX}-*"):
             path.unlink()

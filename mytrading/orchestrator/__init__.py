@@ -94,7 +94,7 @@ class TradingOrchestrator:
     def find(
         cls, profile: str | None = None, read: Callable[[Path], RunConfig] = decode_run_config
     ) -> TradingOrchestrator:
-        """The stack that runs, or of those that ran the latest; `NotRunning` if there never was one.
+        """Find the stack that runs, else the one that ran latest; `NotRunning` if there never was one.
 
         With a profile only that one counts. Raises `SeveralRun` when several run and none is named, and
         `RunConfigError` when the one that runs, or is named, has a run file that cannot be `read`.
@@ -152,7 +152,7 @@ class TradingOrchestrator:
     # starting
 
     def refuse_files_of_others(self) -> None:
-        """Raise `StackFailed` where what the stack must write belongs to another user; nothing is made."""
+        """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
         for path, setting in of_others(self.config):
             raise StackFailed(
                 f"{path} belongs to {owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
@@ -196,7 +196,7 @@ class TradingOrchestrator:
             starting.release()
 
     def forget(self) -> None:
-        """Empty the state folder, if a stack was ever started from it; raises `AlreadyRunning` while the stack runs."""
+        """Empty the state folder, if a stack ever started from it; `AlreadyRunning` while the stack runs."""
         if pid := self.pid:
             raise AlreadyRunning(control.lock_path(self.config), str(pid))
         if not (self.config.state / RUN_FILE).exists():
@@ -206,7 +206,7 @@ class TradingOrchestrator:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def wait_ready(self, timeout_s: float = 30.0, progress: Progress = lambda _: None) -> dict[str, Any]:
-        """The gateway's status once every daemon says it is ready.
+        """Wait until every daemon is ready; returns the gateway's status.
 
         Time in which a daemon had no core does not count, up to `STRETCH` times `timeout_s` in all. Raises
         `TimedOut` naming those that are not ready, `StackFailed` when one of them has given up.
@@ -248,14 +248,14 @@ class TradingOrchestrator:
     # talking
 
     def ask(self, request: Query[Reply] | Command[Reply]) -> Reply:
-        """The gateway's reply to a request; raises `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
+        """Send the gateway a request, return its reply; `NotRunning`, `OpsTimedOut` or `OpsRefused`."""
         if not self.is_running():
             raise NotRunning(f"the {self.config.profile} stack is not running; `{self.start_command}` starts it")
         with Ops(self.config) as ops:
             return ops.ask(request)
 
     def status(self) -> dict[str, Any]:
-        """The gateway's status, with what supervisor says of each process, and the pids of those without heartbeat."""
+        """Return the gateway's status, with supervisor's state of each process and pids without heartbeat."""
         body: dict[str, Any] = self.ask(StatusQuery())
         programs, spawned = control.programs(self.config), control.spawns(self.config)
         simulated = [{"daemon": "simulator"}] if self.config.simulator.runs else []
@@ -267,7 +267,7 @@ class TradingOrchestrator:
         return body
 
     def summary(self) -> dict[str, Any]:
-        """What this run did, as `up --json` prints it at its end."""
+        """Return what this run did, as `up --json` prints it at its end."""
         body: dict[str, Any] = self.ask(SummaryQuery())
         rows = {row["daemon"]: row for row in self.status()["daemons"]}
         for name, row in rows.items():
@@ -276,7 +276,7 @@ class TradingOrchestrator:
         return body
 
     def archive(self) -> int:
-        """Have closed days exported by a process of their own, if there are any; returns its pid, or 0."""
+        """Start a process that exports closed days, if there are any; returns its pid, or 0."""
         return control.export_days(self.config)
 
     def revive(self) -> int:
@@ -336,7 +336,7 @@ class TradingOrchestrator:
 
 
 def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
-    """A line for each stop that stays, with its account where they are of several."""
+    """Return a line for each stop order that stays at the broker, with its account if there are several."""
     several = len({row["account"] for row in rows}) > 1
     lines = []
     for row in rows:
@@ -348,7 +348,7 @@ def stop_lines(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def with_ports(config: RunConfig) -> RunConfig:
-    """The same with ports chosen for the stack's own simulator, so that it comes back where it was when it restarts."""
+    """Return the configuration with fixed ports for the embedded simulator, the same after it restarts."""
     rules = config.simulator
     if not rules.runs:
         return config
@@ -361,7 +361,7 @@ def with_ports(config: RunConfig) -> RunConfig:
 
 
 def free_port() -> int:
-    """A free loopback port, below those the system hands to outgoing connections."""
+    """Return a free loopback port below those the system uses for outgoing connections."""
     for port in random.Random(os.urandom(8)).sample(_PORTS, 100):
         with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))

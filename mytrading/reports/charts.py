@@ -29,7 +29,7 @@ class FillMark(NamedTuple):
 
 
 def embed(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
-    """A figure as a block of a page; spans in which the market was closed are cut out of its time axis."""
+    """Return a figure as an HTML block; spans in which the market was closed are cut out of its time axis."""
     if closed:
         figure.update_xaxes(rangebreaks=list(closed))
     figure.update_layout(template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 40}, hovermode="x unified")
@@ -37,17 +37,17 @@ def embed(figure: go.Figure, closed: Sequence[dict[str, Any]] = ()) -> Markup:
 
 
 def times(ns: NDArray[np.int64]) -> list[str]:
-    """Indian wall-clock times as text, so that a chart reads the same wherever it is opened."""
+    """Convert times in ns to Indian wall-clock text, so that a chart reads the same wherever it is opened."""
     return [str(text) for text in np.datetime_as_string((ns + IST_OFFSET).astype("datetime64[ns]"), unit="s")]
 
 
 def thinned(count: int, most: int = POINTS) -> NDArray[np.int64]:
-    """At most `most` row numbers of `count`, evenly spaced, the first and the last among them."""
+    """Return at most `most` row numbers of `count`, evenly spaced, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def closed_hours(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list[dict[str, Any]]:
-    """Plotly's breaks of the time axis: hours of the day, and weekends, in which no bar lies; none for daily bars."""
+    """Return plotly's axis breaks: hours and weekends in which no bar lies; none for daily bars."""
     starts, ends = start_ns + IST_OFFSET, end_ns + IST_OFFSET
     if ends.max() - starts.min() <= DAY or (ends - starts).max() >= DAY // 4:
         return []
@@ -62,7 +62,7 @@ def closed_hours(start_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> list
 
 
 def lines(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str]], height: int) -> go.Figure:
-    """Curves by name, each with its values and its colour (empty: plotly's next)."""
+    """Draw curves by name, each with its values and its colour (empty: plotly's next)."""
     figure = go.Figure()
     for name, (values, colour) in curves.items():
         figure.add_scatter(x=x, y=list(values), name=name, mode="lines", line={"color": colour} if colour else None)
@@ -71,12 +71,12 @@ def lines(x: Sequence[Any] | None, curves: Mapping[str, tuple[Sequence[Any], str
 
 
 def filled(figure: go.Figure, x: Sequence[Any], y: Sequence[float], name: str, colour: str, axis: str = "y") -> None:
-    """Add a curve whose area down to zero is filled."""
+    """Add to a figure a curve whose area down to zero is filled."""
     figure.add_scatter(x=x, y=list(y), name=name, yaxis=axis, fill="tozeroy", line={"color": colour, "width": 1})
 
 
 def price(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Figure:
-    """A price as a thin line; `add_fills` puts marks on it."""
+    """Draw a price as a thin line, to which `add_fills` adds marks."""
     figure = go.Figure()
     figure.add_scatter(x=x, y=list(y), name=name, line={"color": GREY, "width": 1})
     figure.update_layout(height=440, title=title)
@@ -86,7 +86,7 @@ def price(x: Sequence[str], y: Sequence[float], name: str, title: str) -> go.Fig
 def add_fills(
     figure: go.Figure, name: str, bought: Sequence[FillMark], sold: Sequence[FillMark], shape: str = "", size: int = 8
 ) -> None:
-    """Add fills: triangles up for bought, down for sold; `shape` is a suffix of plotly's symbols, such as "-open"."""
+    """Add fills to a figure: triangles up for bought, down for sold; `shape` as "-open" is plotly's suffix."""
     for what, marks, colour, symbol in (("bought", bought, GREEN, "up"), ("sold", sold, RED, "down")):
         if marks:
             figure.add_scatter(
@@ -97,7 +97,7 @@ def add_fills(
 
 
 def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own: float | None = None) -> go.Figure:
-    """How often values occurred in 50 equal bins; `own` is drawn as a line among them."""
+    """Draw how often values occurred in 50 equal bins; `own` is drawn as a line among them."""
     counts, edges = np.histogram(np.asarray(values, dtype=float), bins=50)
     figure = go.Figure()
     figure.add_bar(x=edges[:-1].round(6).tolist(), y=counts.tolist(), name=name, marker={"color": BLUE})
@@ -110,7 +110,7 @@ def histogram(values: Sequence[float] | NDArray[Any], title: str, name: str, own
 def heat_map(
     x: Sequence[str], y: Sequence[str], cells: Sequence[Sequence[float | None]], what: str, reverse: bool
 ) -> go.Figure:
-    """Values by two parameters. With some above 0 and some below, the colours turn at 0: a loss is never green."""
+    """Draw values by two parameters. With both signs, the colours turn at 0: a loss is never green."""
     signs = {value > 0 for row in cells for value in row if value is not None}
     figure = go.Figure(
         go.Heatmap(
@@ -125,7 +125,7 @@ def heat_map(
 
 
 def candles(rows: Sequence[Mapping[str, Any]], name: str) -> go.Figure:
-    """Bars (`at`, `open` to `close`) as candles, with their Supertrend (`line`, `direction`) in two colours."""
+    """Draw bars (`at`, `open` to `close`) as candles, with their Supertrend (`line`, `direction`) in two colours."""
     at = [row["at"] for row in rows]
     figure = go.Figure(
         go.Candlestick(x=at, name=name, **{key: [row[key] for row in rows] for key in _OHLC}),

@@ -51,17 +51,17 @@ class Page(NamedTuple):
 
 
 def signed(value: float, text: str) -> Cell:
-    """A value in the colour of its sign."""
+    """Return a cell with this text, coloured by the sign of the value."""
     return Cell(text, "good" if value >= 0 else "bad")
 
 
 def render(page: Page) -> str:
-    """The whole file."""
+    """Render a report page to a self-contained HTML file's text."""
     return _template().render(page=page, plotly=Markup(get_plotlyjs()))
 
 
 def write_page(text: str, path: Path) -> None:
-    """Write a file whole or not at all; `OSError` leaves the old one."""
+    """Write a page to a file whole or not at all; `OSError` leaves the old file."""
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(text, encoding="utf-8")

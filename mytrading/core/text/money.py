@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def rupees(amount: float) -> str:
-    """₹1,62,500 or ₹99.50: lakhs and crores as they are read in India, paise only where there are some."""
+    """Format rupees with Indian digit groups, as ₹1,62,500 or ₹99.50; paise only where there are some."""
     whole, paise = divmod(round(abs(amount) * 100), 100)
     digits = str(whole)
     head, tail = digits[:-3], digits[-3:]

@@ -14,19 +14,19 @@ T = TypeVar("T")
 
 
 def name_key(word: str) -> str:
-    """A name as it is compared: without case, underscores, hyphens and blanks."""
+    """Return a name reduced for comparison: without case, underscores, hyphens and blanks."""
     return word.replace("_", "").replace("-", "").replace(" ", "").lower()
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known word most like this one, empty when none is near."""
+    """Return the known word most like this one, "" when none is near."""
     by_key = {name_key(name): name for name in known}
     near = difflib.get_close_matches(name_key(word), by_key, n=1, cutoff=cutoff)
     return by_key[near[0]] if near else ""
 
 
 def hint(word: str, known: Iterable[str]) -> str:
-    """`; did you mean X?`, or the known words when none is near and they are few."""
+    """Return `; did you mean X?`, or the known words when none is near and they are few."""
     names = sorted(known)
     near = nearest(word, names)
     if near:
@@ -70,7 +70,7 @@ def _below(place: str, key: object) -> str:
 
 
 def made_of(parsed: Mapping[str, object], kind: type[T], source: str) -> T:
-    """What a parsed file says, as a `kind`; `ValueError` names the file, each unknown key, or what was expected."""
+    """Convert a parsed file to a `kind`; `ValueError` names the file, each unknown key, or what was expected."""
     plain: type = kind
     if unknown := list(_unknown(parsed, _type_of(plain), "")):
         raise ValueError("\n".join(f"{source}: {problem}" for problem in unknown))

@@ -143,31 +143,31 @@ class JournalFrame(NamedTuple):
     body: bytes
 
     def rows(self) -> list[Row]:
-        """The rows of a commit, none of other frames; raises `msgspec.DecodeError`."""
+        """Decode the rows of a commit, none of other frames; raises `msgspec.DecodeError`."""
         if self.kind == ROWS:
             return _decode_rows(self.body)
         return self.seal().rows if self.kind == SEAL else []
 
     def head(self) -> SegmentHead:
-        """The content of a head; raises `msgspec.DecodeError`."""
+        """Decode the content of a head; raises `msgspec.DecodeError`."""
         return _decode_head(self.body)
 
     def seal(self) -> Seal:
-        """The content of a sealing commit; raises `msgspec.DecodeError`."""
+        """Decode the content of a sealing commit; raises `msgspec.DecodeError`."""
         return _decode_seal(self.body)
 
 
 def packed(kind: bytes, content: SegmentHead | Seal | Sequence[Row] | None, synced: int) -> bytes:
-    """A frame as bytes."""
+    """Encode a frame as bytes: checksum, kind, length, synced position and body."""
     body = _encode(content)
     rest = _REST.pack(MARK, kind, len(body), synced) + body
     return _CRC.pack(zlib.crc32(rest)) + rest
 
 
 def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
-    """The frame at an offset of `data`, whose byte there is byte `at` of the file.
+    """Decode the frame at an offset of `data`, which is byte `at` of the file; else return an int.
 
-    Else how many bytes of data it takes to know: 0 if there is no whole frame whatever follows.
+    The int is how many bytes of data it takes to know: 0 if there is no whole frame whatever follows.
     """
     if offset + FRAME_BYTES > len(data):
         return FRAME_BYTES
@@ -191,7 +191,7 @@ def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
 
 
 def begun_with(head: SegmentHead) -> bytes:
-    """The first bytes of a day file."""
+    """Return the first bytes of a day file: magic, layout and head."""
     return _MAGIC + bytes([LAYOUT]) + packed(HEAD, head, 0)
 
 
@@ -207,7 +207,7 @@ def judge_layout(path: Path, start: bytes) -> None:
 
 
 def segment_path(folder: Path, day: str) -> Path:
-    """The file of a day (ISO date)."""
+    """Return the path of a day's file (ISO date) in a journal's folder."""
     return folder / f"{day}{SUFFIX}"
 
 
@@ -228,7 +228,7 @@ def segments(folder: Path) -> list[Path]:
 
 
 def sync_path(path: Path) -> None:
-    """Have a file's bytes, or the names in a folder, on the disk; returns when a power cut cannot take them."""
+    """Sync a file's bytes, or the names in a folder, to the disk; returns when a power cut cannot lose them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

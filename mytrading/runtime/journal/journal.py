@@ -89,18 +89,18 @@ class Journal:
 
     @property
     def unread(self) -> int:
-        """How many rows a start has to read."""
+        """The number of rows in the present day file, which a start has to read."""
         return self._seq - self._begun
 
     @property
     def sealed_for(self) -> str:
-        """The day that was to follow, if the file ends with its seal: the roll was cut short. Else empty."""
+        """The next day, if the file ends with its seal because a roll to that day was cut short; else ""."""
         seq, day = self._sealed
         return day if seq == self._seq else ""
 
     @property
     def short(self) -> bool:
-        """True while the disk is full, or all but full: then what is left is for exits."""
+        """True while the disk is full, or nearly so: the space that is left is for exits."""
         return self._file.spent or self._file.tight
 
     def written(self, stream: str) -> int:
@@ -154,7 +154,7 @@ class Journal:
                 self._stream_seqs[row.stream] = row.stream_seq
 
     def rows(self) -> Iterator[Row]:
-        """Rows of the present day file, oldest first, chain checked. Raises `JournalDamaged`."""
+        """Read the rows of the present day file, oldest first, chain checked. Raises `JournalDamaged`."""
         return read_segment(self.path)
 
     def carried_cursors(self) -> dict[tuple[str, str], Cursor]:
@@ -200,7 +200,7 @@ class Journal:
         return begun
 
     def seal(self, seal: Entry, next_day: str, market_ns: int, machine_ns: int) -> None:
-        """End the present file from outside, its daemon being stopped: the next start opens `next_day`."""
+        """End the present day file while its daemon is stopped: the next start opens `next_day`."""
         self._seal(self._rows([seal], market_ns, machine_ns), next_day)
 
     def _seal(self, rows: list[Row], next_day: str) -> None:
@@ -209,7 +209,7 @@ class Journal:
         self._sealed = (self._seq, next_day)
 
     def begin_epoch(self, at_least: dict[str, int]) -> int:
-        """Go on in a new epoch after our tail was lost, above every sequence that any reader may have had.
+        """Start a new epoch after the journal's tail was lost, above every sequence that a reader may have.
 
         `at_least` has the last known sequence of each stream. Readers may have had later rows in their sockets: a
         sequence they have seen would be taken for a repetition.
@@ -225,7 +225,7 @@ class Journal:
         return self.epoch
 
     def tend(self) -> None:
-        """Sync now and then; to be called about once a second.
+        """Sync rows that a power cut might lose, if they are many; to be called about once a second.
 
         Raises `JournalDamaged` when the file is no longer where it was made.
         """

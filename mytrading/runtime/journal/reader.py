@@ -54,7 +54,7 @@ _NOT_NOW = (FileNotFoundError, JournalUnavailable)
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """The descriptor of a day file, for reading.
+    """Open a day file for reading, as a context manager that gives its descriptor.
 
     Raises `FileNotFoundError`, `JournalDamaged` and `JournalOfAnotherVersion`.
     """
@@ -99,7 +99,7 @@ def frames_from(file: int, at: int = BEGIN) -> Iterator[JournalFrame]:
 
 
 def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
-    """Whole frames behind byte `end`, where there is none: those that stand behind damage, or behind a gap."""
+    """Yield whole frames after byte `end` of a file, where no frame begins: those behind damage or a gap."""
     rest = os.pread(file, max(os.fstat(file).st_size - end, 0), end)
     at = rest.find(MARK, MARK_AT)
     while at >= 0:
@@ -110,7 +110,7 @@ def frames_behind(file: int, end: int) -> Iterator[JournalFrame]:
 
 
 def heads_of(path: Path) -> list[SegmentHead]:
-    """All heads of a day file, also those behind damage, oldest first; raises as `opened`."""
+    """Return all heads of a day file, also those behind damage, oldest first; raises as `opened`."""
     heads, end = [], BEGIN
     with opened(path) as file:
         for frame in frames_from(file):
@@ -137,7 +137,7 @@ def _head(path: Path, file: int) -> SegmentHead:
 
 
 def contents(path: Path, file: int) -> Iterator[tuple[JournalFrame, list[Row]]]:
-    """Every frame of a file with its rows, oldest first; raises `JournalDamaged` naming the row that is bad.
+    """Yield each frame of a file with its rows, oldest first; raises `JournalDamaged` naming a bad row.
 
     Hashes are not compared.
     """
@@ -168,7 +168,7 @@ def _judge_end(path: Path, file: int, end: int, seq: int) -> None:
 
 
 def read_segment(path: Path) -> Iterator[Row]:
-    """All rows of one day file, oldest first, chain checked row by row; raises `JournalDamaged` naming the row."""
+    """Yield all rows of a day file, oldest first, chain checked; raises `JournalDamaged` naming a bad row."""
     try:
         with opened(path) as file:
             head = _head(path, file)
@@ -194,7 +194,7 @@ def read_segment(path: Path) -> Iterator[Row]:
 
 
 def newest_first(path: Path) -> Iterator[tuple[JournalFrame, Row]]:
-    """The rows of a day file and their frames, newest first, no chain checked; raises as `contents`."""
+    """Yield the rows of a day file with their frames, newest first, no chain checked; raises as `contents`."""
     with opened(path) as file:
         places = [(frame.at, frame.end) for frame in frames_from(file)]
         judged = False
@@ -269,7 +269,7 @@ class JournalReader:
         return []
 
     def row(self, seq: int) -> Row | None:
-        """The row of one stream sequence, if the journal (still) has it."""
+        """Return the row with this sequence of the stream, None if the journal does not have it (any more)."""
         for path, frame, row in self._newest_first():
             if row.stream_seq == seq:
                 self._remember(path, frame, row)
@@ -279,24 +279,25 @@ class JournalReader:
         return None
 
     def last(self) -> int:
-        """Sequence of the newest row of the stream, 0 if there is none."""
+        """Return the sequence of the newest row of the stream, 0 if there is none."""
         return next((row.stream_seq for _, _, row in self._newest_first()), 0)
 
     def matches(self, cursor: Cursor) -> bool:
-        """True if the journal holds exactly the row the cursor stands on."""
+        """Return true if the journal holds the very row (sequence and hash) at which the cursor is."""
         if cursor.seq == 0:
             return True
         row = self.row(cursor.seq)
         return row is not None and row.hash == cursor.hash
 
     def newest_of(self, known: Mapping[int, bytes]) -> Cursor:
-        """The newest row of the stream that is in `known` (hash by sequence); the beginning if none is."""
+        """Return a cursor at the stream's newest row that is in `known` (hash by sequence), else at its start."""
         for _, _, row in self._newest_first():
             if known.get(row.stream_seq) == row.hash:
                 return Cursor(row.epoch, row.stream_seq, row.hash)
         return Cursor()
 
     def close(self) -> None:
+        """Close the day file that is open."""
         if self._path is not None:
             os.close(self._file)
             self._path = None
@@ -380,7 +381,7 @@ class JournalTail:
         self._after = 0
 
     def start(self, since_machine_ns: int) -> None:
-        """Hand over the day files that reach back to `since_machine_ns` (the newest one in any case)."""
+        """Hand over the rows of all day files that reach back to `since_machine_ns`, the newest file always."""
         chosen: list[Path] = []
         for path in reversed(segments(self._folder)):
             chosen.insert(0, path)
@@ -401,7 +402,7 @@ class JournalTail:
                         self._hand_over(row)
 
     def poll(self) -> int:
-        """Hand over what has been written since; returns how many messages that was."""
+        """Hand over the rows written since the last call; returns how many messages that was."""
         count = 0
         while rows := self._reader.read(self._after):
             for row in rows:
@@ -418,6 +419,7 @@ class JournalTail:
         self._handler(row, message)
 
     def close(self) -> None:
+        """Close the day file that is open."""
         self._reader.close()
 
 
@@ -425,7 +427,7 @@ class JournalTail:
 
 
 def sealed_for(path: Path) -> str:
-    """The day that follows, if the last commit of a day file seals it; else empty. Raises as `contents`."""
+    """Return the next day named by the seal that ends a day file, "" without one. Raises as `contents`."""
     following = ""
     with opened(path) as file:
         for frame, rows in contents(path, file):
@@ -446,7 +448,7 @@ class Extent(NamedTuple):
 
 
 def extent_of(path: Path, since: Extent | None = None) -> Extent:
-    """How far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`.
+    """Return how far a day file reaches now; of a damaged one, up to the damage. Raises as `opened`.
 
     Goes on from `since`, an extent of the same file, where that is given.
     """

@@ -101,7 +101,7 @@ class SegmentWriter:
         self._rests = kind == REST
 
     def tend(self) -> None:
-        """Sync frames that a power cut might take, if they are many; to be called about once a second.
+        """Sync frames that a power cut might lose, if they are many; to be called about once a second.
 
         Raises `JournalDamaged` when the file was removed or moved: nobody would find its rows.
         """
@@ -120,7 +120,7 @@ class SegmentWriter:
         self.tight = free < self.reserve_bytes // 4
 
     def rest(self) -> None:
-        """Sync everything, and say so in the file: a change of any byte before is damage from now on."""
+        """Sync everything and mark it in the file: a changed byte before the mark is damage from now on."""
         if not self._rests:
             with suppress(OSError, JournalFull):
                 self._sync(self.end)
@@ -194,7 +194,7 @@ class SegmentWriter:
 
 
 def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] = ()) -> tuple[Path, int]:
-    """A new day file that is to become `path`, under a name that nobody reads: that name, and where the file ends.
+    """Write a new day file under a temporary name; returns that name and the byte at which the file ends.
 
     Raises `JournalFull` when the disk takes no new file.
     """
@@ -215,7 +215,7 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
 
 
 def unavailable(path: Path, error: OSError) -> JournalUnavailable:
-    """The error of a file that cannot be read or written now, and may be whole."""
+    """Return the error for a file that cannot be read or written now, and may be whole."""
     return JournalUnavailable(f"{path}: {error.strerror}; see that the disk has room and the file may be written")
 
 

@@ -52,7 +52,7 @@ class Alerts:
         self._log = get_logger("alerts")
 
     def raise_(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Something is wrong, still or again; only a rise, also from a warning to worse, is logged and sent at once."""
+        """Raise or repeat an alert; only a new one, or one that turns critical, is logged and sent at once."""
         now = self._now()
         message = short(message)
         known = self._standing.get((code, subject))
@@ -79,11 +79,11 @@ class Alerts:
         self._send(alert)
 
     def restore(self, alert: Alert) -> None:
-        """An alert of the journal stands again after a restart; it was sent before."""
+        """Make an alert of the journal active again after a restart, without sending it."""
         self._standing[alert.code, alert.subject] = alert
 
     def clear(self, code: str, subject: str, by_operator: bool = False) -> None:
-        """It is well again; nothing happens if it was. What an operator has ended is waited for no longer."""
+        """Clear an active alert; one that flaps ends after its cool-down, unless `by_operator`."""
         if (code, subject) not in self._standing:
             return
         if (code, subject) in self._flapping and not by_operator:
@@ -119,7 +119,7 @@ class Alerts:
         self._send(ended)
 
     def look(self, machine_ns: int) -> None:
-        """End what flapped and has been well for the cool-down."""
+        """End flapping alerts whose cause has been absent for the cool-down."""
         before = machine_ns - self._cooldown_ns
         for key in [key for key, since in self._well_since.items() if since <= before]:
             self._end(key)
@@ -127,14 +127,14 @@ class Alerts:
             self._ended_at = {key: at for key, at in self._ended_at.items() if at > before}
 
     def repeat(self, _machine_ns: int = 0) -> None:
-        """Send every standing alert again, and every one that ended lately."""
+        """Send every active alert again, and every one that ended lately."""
         for alert in [*self._standing.values(), *(alert for alert, _ in self._ended.values())]:
             self._send(alert)
         self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
 
     @property
     def standing(self) -> tuple[Alert, ...]:
-        """Alerts of what is not well; one that flaps and is well for the moment is none."""
+        """The active alerts, but for flapping ones whose cause is absent at the moment."""
         return tuple(alert for key, alert in self._standing.items() if key not in self._well_since)
 
 
@@ -158,7 +158,7 @@ class Edge:
         self.count = 0
 
     def dropped(self, problem: Exception | str, data: bytes = b"", count: int = 1) -> None:
-        """A message could not be read or handled; the first of a minute is logged, with a sample of it."""
+        """Count a dropped message and raise the alert; the first in a minute is logged, with a sample of it."""
         self.count += count
         now = machine_now()
         text = problem if isinstance(problem, str) else f"{type(problem).__name__}: {problem}"
@@ -170,7 +170,7 @@ class Edge:
         self._alerts.raise_(MESSAGE_DROPPED, Severity.WARNING, self._name, said)
 
     def look(self, machine_ns: int) -> None:
-        """Each second: the alert ends when all has been read for a minute."""
+        """Clear the alert once no message was dropped for a minute; to be called each second."""
         if self._last_ns and machine_ns - self._last_ns > MINUTE:
             self._last_ns = 0
             self._alerts.clear(MESSAGE_DROPPED, self._name)

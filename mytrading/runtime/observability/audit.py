@@ -35,7 +35,7 @@ def record(state: Path, action: str, subject: str, result: str, *, user: str = "
 
 
 def rows(state: Path) -> list[dict[str, Any]]:
-    """The lines of a state folder's audit log, oldest first; one that was cut off by a crash is left out."""
+    """Read the lines of a state folder's audit log, oldest first, without one that a crash cut off."""
     found: list[dict[str, Any]] = []
     with suppress(FileNotFoundError):
         for line in (state / FILE).read_text(encoding="utf-8").splitlines():

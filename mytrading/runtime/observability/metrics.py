@@ -27,7 +27,7 @@ BUCKETS = (42 - SUB_BITS + 1) * SUB
 
 
 def bucket_of(ns: int) -> int:
-    """The bucket of a duration; over 73 minutes counts as 73 minutes, below nothing as nothing."""
+    """Return the histogram bucket of a duration; one over 73 minutes counts as 73 minutes, below 0 as 0."""
     if ns < SUB:
         return max(ns, 0)
     ns = min(ns, MAX_NS)
@@ -36,7 +36,7 @@ def bucket_of(ns: int) -> int:
 
 
 def middle_of(bucket: int) -> float:
-    """The duration in the middle of a bucket, in ns."""
+    """Return the duration in the middle of a histogram bucket, in ns."""
     if bucket < 2 * SUB:
         return float(bucket)
     shift = (bucket >> SUB_BITS) - 1
@@ -77,7 +77,7 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
         return f"{self.component}.{self.operation}"
 
     def merged(self, other: OperationSnapshot) -> OperationSnapshot:
-        """Both together."""
+        """Return the sum of this snapshot and another one of the same operation."""
         return OperationSnapshot(
             self.component, self.operation, self.count + other.count, self.errors + other.errors,
             self.total_ns + other.total_ns, max(self.max_ns, other.max_ns),
@@ -85,7 +85,7 @@ class OperationSnapshot(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
     def figures(self) -> dict[str, float]:
-        """count, errors, and mean, p50, p95, p99, max in milliseconds."""
+        """Return count, errors, and mean, p50, p95, p99 and max in milliseconds."""
         shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
         cuts = {name: percentile(self.buckets, self.count, share) for name, share in shares.items()}
         return {
@@ -124,7 +124,7 @@ class Histogram:
         self._buckets = [0] * BUCKETS
 
     def add(self, ns: int, ok: bool = True) -> None:
-        """Count one run of `ns` nanoseconds."""
+        """Count one run that took `ns` nanoseconds."""
         self.count += 1
         self.total_ns += ns
         if ns > self.max_ns:
@@ -147,6 +147,7 @@ class Histogram:
         return tuple(min(percentile(buckets, self.count, fraction), self.max_ns) for fraction in fractions)
 
     def snapshot(self, component: str, operation: str) -> OperationSnapshot:
+        """Return the counts and times so far, under the name of an operation."""
         figures = (self.count, self.errors, self.total_ns, self.max_ns, self.buckets())
         return OperationSnapshot(component, operation, *figures)
 
@@ -164,7 +165,7 @@ class PerformanceMonitor:
         self._metrics_dir = metrics_dir
 
     def operation(self, component: str, operation: str) -> Histogram:
-        """The histogram of one operation, made when first asked for."""
+        """Return the histogram of one operation, made at the first call."""
         found = self._operations.get((component, operation))
         if found is None:
             found = self._operations[component, operation] = Histogram()
@@ -250,6 +251,7 @@ class Timer(ContextDecorator):
 
 @cache
 def get_performance_monitor() -> PerformanceMonitor:
+    """Return the performance monitor of this process."""
     return PerformanceMonitor()
 
 

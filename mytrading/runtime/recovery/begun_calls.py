@@ -37,23 +37,24 @@ class BegunCalls:
         self._used = itertools.count(len((self._before or set()) - {bytes(_WIDTH)}))
 
     def begin(self, client_order_id: str, attempt: int) -> None:
-        """The call of this attempt leaves now."""
+        """Record that the placing call of this attempt leaves now."""
         self.put(note_of(client_order_id, attempt))
 
     def put(self, note: bytes) -> None:
-        """The call that this is the note of leaves now."""
+        """Record a placing call that leaves now by its `note_of`, made earlier."""
         at = (next(self._used) % SLOTS + 1) * _WIDTH
         self._memory[at : at + _WIDTH] = note
 
     def never_began(self, client_order_id: str, attempt: int) -> bool:
-        """True if an earlier process of this boot kept notes and made none of this call."""
+        """Return true if an earlier process of this boot kept notes and made no call for this attempt."""
         return self._before is not None and note_of(client_order_id, attempt) not in self._before
 
     def close(self) -> None:
+        """Release the shared memory, unless it is in use."""
         with suppress(BufferError):
             self._memory.close()
 
 
 def note_of(client_order_id: str, attempt: int) -> bytes:
-    """What stands for an attempt of an order, `_WIDTH` bytes."""
+    """Return the digest, `_WIDTH` bytes, that stands for one attempt to place an order."""
     return blake2b(f"{client_order_id} {attempt}".encode(), digest_size=_WIDTH).digest()

@@ -65,7 +65,7 @@ class FoundRows(NamedTuple):
 
 
 def set_aside(folder: Path, problem: str) -> JournalSetAside:
-    """Move the newest day file to `damaged/` and leave what can be read of it in its place; to be raised."""
+    """Move the newest day file to `damaged/`, keep its readable rows in its place, and return the error to raise."""
     known = segments(folder)
     if not known:
         _note_lost(folder, Lost(problem))
@@ -83,14 +83,14 @@ def set_aside(folder: Path, problem: str) -> JournalSetAside:
 
 
 def lost(folder: Path) -> Lost | None:
-    """What `set_aside` noted and nobody has journaled yet."""
+    """Return what `set_aside` recorded of a damaged journal, until `forget_lost`; else None."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
         return msgspec.json.decode((folder / LOST).read_bytes(), type=Lost)
     return None
 
 
 def forget_lost(folder: Path) -> None:
-    """It is journaled now."""
+    """Remove the record of a damaged journal, once it is journaled."""
     (folder / LOST).unlink(missing_ok=True)
 
 
@@ -131,7 +131,7 @@ def _readable(path: Path) -> Iterator[Row]:
 def gather(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
 ) -> FoundRows:
-    """Rows of ours above `kept` as their readers hold them, rows above `cursors` of those we read, from `day` on."""
+    """Collect lost rows from `day` on: copies above `kept` in readers' journals, and writers' rows above `cursors`."""
     copies: list[Entry] = []
     read: list[Entry] = []
     ends: dict[tuple[str, str], Cursor] = {}
@@ -161,7 +161,7 @@ def first_records(config: RunConfig, daemon: str, day: str) -> list[Row]:
 
 
 def rows_read(config: RunConfig, reader: str, stream: str, writer: str, day: str) -> Iterator[Row]:
-    """Rows of a stream that no writer journals (alerts, reports), from the journal of a reader, from `day` on."""
+    """Yield rows of a stream that no writer journals (alerts, reports) from a reader's journal, from `day` on."""
     for row in _rows_of(config, reader, day):
         if row.kind == INPUT and (row.stream, row.source) == (stream, writer):
             yield row
@@ -259,7 +259,7 @@ def _judge_schema(path: Path, run: RunStarted) -> None:
 
 
 def readers_ahead(config: RunConfig, daemon: str, written: dict[str, int]) -> dict[str, int]:
-    """For each stream a daemon writes the newest sequence that a reader holds, where that is beyond its own."""
+    """Return, by written stream, the newest sequence that a reader holds where it is above the daemon's own."""
     ahead: dict[str, int] = {}
     for name, seq in written.items():
         for reader in STREAMS[name].readers:

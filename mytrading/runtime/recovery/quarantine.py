@@ -39,7 +39,7 @@ class Quarantine:
         return tuple(self._active.values())
 
     def begin(self, writer: str, code: str, problem: str) -> None:
-        """Quarantine a writer: journaled, in the heartbeat, then alerted with `code`: readers see entries halted."""
+        """Quarantine a writer's journal: journal it, show it in the heartbeat, raise the alert `code`."""
         row = Doubted(whom=writer, code=code, problem=problem, at_ns=self._now())
         self.restore(row)
         self._record([row])
@@ -47,7 +47,7 @@ class Quarantine:
         self.alert(row)
 
     def restore(self, row: Doubted) -> None:
-        """Apply a row of the journal."""
+        """Add or end a quarantine, as a row of the journal says."""
         if row.cleared:
             self._active.pop(row.whom, None)
             self.writers.discard(row.whom)
@@ -64,7 +64,7 @@ class Quarantine:
         self._alerts.raise_(row.code, Severity.CRITICAL, self._subject(row), text)
 
     def release(self, before: int | None = None) -> None:
-        """End all quarantines at an operator's `resume`, or those that began before a market time."""
+        """End all quarantines (an operator's `resume`), or those that began before a market time."""
         over = [row for row in self.active if before is None or row.at_ns < before]
         ended = [replace(row, cleared=True, at_ns=self._now()) for row in over]
         for row in ended:

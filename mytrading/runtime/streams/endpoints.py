@@ -19,12 +19,12 @@ def runtime_dir(state_dir: Path) -> Path:
 
 
 def named_dir(config: RunConfig) -> Path:
-    """Where programs of others find the runtime folder: a link by the stack's name, which `name_runtime_dir` makes."""
+    """Return the link, named after the stack, by which other programs find the runtime folder."""
     return anchor_dir() / "stacks" / stack_name(config.state)
 
 
 def name_runtime_dir(config: RunConfig) -> None:
-    """Make or replace that link, in one step."""
+    """Create or replace the link `named_dir` to the runtime folder, in one step."""
     link = named_dir(config)
     link.parent.mkdir(mode=0o700, exist_ok=True)
     made = link.with_name(f".{link.name}.{os.getpid()}")

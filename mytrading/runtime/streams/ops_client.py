@@ -35,7 +35,7 @@ class OpsTimedOut(Exception):
 
 
 def new_request_id() -> str:
-    """An id for one command of an operator; a retry of the same command uses the same id."""
+    """Return a new id for one command of an operator; a retry of the command uses the same id."""
     return uuid.uuid4().hex
 
 
@@ -55,7 +55,7 @@ class Ops:
         return connected
 
     def ask(self, request: Query[Reply] | Command[Reply], timeout_s: float | None = None) -> Reply:
-        """The reply to a request, a view as lists and dicts; raises `OpsTimedOut` or `OpsRefused`.
+        """Send a request and return its reply, a view as lists and dicts; raises `OpsTimedOut` or `OpsRefused`.
 
         A command that times out is sent once more: its request id makes both the same request. `by` of a command is
         the user of this process unless it is set.
@@ -79,6 +79,7 @@ class Ops:
         raise OpsTimedOut(text)
 
     def close(self) -> None:
+        """Close the connection to the gateway."""
         self._context.destroy(0)
 
     def __enter__(self) -> Self:

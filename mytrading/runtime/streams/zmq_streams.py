@@ -45,7 +45,7 @@ class BadFrames:
         self._log = get_logger("streams")
 
     def add(self, error: FrameError, data: bytes) -> None:
-        """Count one, and say so if a minute has passed since the last time."""
+        """Count one frame that does not decode; log the count and a sample at most once a minute."""
         self.count += 1
         self._unreported += 1
         now = time.monotonic()
@@ -80,7 +80,7 @@ class ZMQPublisher:
         self._sequences: dict[str, int] = {}
 
     def bind(self) -> None:
-        """Take the endpoint, also from another process that has it."""
+        """Bind the endpoint, taking it over from another process that has it."""
         _bind(self._socket, self.endpoint)
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
@@ -139,12 +139,13 @@ class ZMQSubscriber:
         self.gaps = 0
 
     def subscribe(self, topic: str) -> None:
-        """From now on also receive exactly this topic; an empty one is all. What went by before is no gap."""
+        """Receive exactly this topic from now on; an empty one is all. Earlier messages are no gap."""
         self._seen.pop(topic, None)
         self._wanted.add(topic)
         self.socket.setsockopt(zmq.SUBSCRIBE, self._prefix(topic))
 
     def unsubscribe(self, topic: str) -> None:
+        """Receive this topic no longer."""
         self._wanted.discard(topic)
         self.socket.setsockopt(zmq.UNSUBSCRIBE, self._prefix(topic))
 
@@ -175,6 +176,7 @@ class ZMQSubscriber:
             return frame
 
     def close(self) -> None:
+        """Close the socket."""
         self.socket.close(0)
 
 
@@ -194,11 +196,11 @@ class PushSocket:
 
     @property
     def place(self) -> int:
-        """Where the last message sent stands, as `lockstep.place` has it of a frame; 0 before the first."""
+        """The position of the last message sent, as `lockstep.place` computes it; 0 before the first."""
         return self._epoch << 32 | self._sequence if self._sequence else 0
 
     def send(self, topic: str, message: msgspec.Struct) -> None:
-        """Push a message that is a level: if it is dropped, the next one says the same."""
+        """Push a message that states a level: if it is dropped, the next one says the same."""
         self._sequence += 1
         self._send(encode_frame(topic, self._epoch, self._sequence, NO_HASH, machine_now(), encode_body(message)))
 
@@ -251,6 +253,7 @@ class PullSocket:
                 self.bad.add(error, data)
 
     def close(self) -> None:
+        """Close the socket."""
         self.socket.close(0)
 
 
@@ -279,14 +282,14 @@ class Sockets:
         self._receivers: list[Receiver] = []
 
     def publisher(self, stream: str, *, bound: bool = True) -> ZMQPublisher:
-        """The PUB end of a fan-out stream."""
+        """Make the PUB end of a fan-out stream."""
         endpoint = endpoint_of(self._config, stream, self._name)
         made = ZMQPublisher(endpoint, self._config.messaging.high_water_mark, self.context, bound=bound)
         self._senders.append(made)
         return made
 
     def push(self, stream: str) -> PushSocket:
-        """The writing end of a pipe, connected to its reader."""
+        """Make the writing end of a pipe, connected to its reader."""
         made = PushSocket(endpoint_of(self._config, stream), self.context)
         self._senders.append(made)
         return made
@@ -294,7 +297,7 @@ class Sockets:
     def subscriber(
         self, stream: str, topics: Iterable[str], writers: Iterable[str] | None, *, first: bool
     ) -> ZMQSubscriber:
-        """The SUB end of a fan-out stream, connected to its writers (all, unless named) other than this daemon."""
+        """Make the SUB end of a fan-out stream, connected to its writers (all, unless named) but this daemon."""
         names = writers if writers is not None else STREAMS[stream].writers
         endpoints = sorted({endpoint_of(self._config, stream, writer) for writer in names if writer != self._name})
         most = self._config.messaging.high_water_mark
@@ -303,14 +306,14 @@ class Sockets:
         return made
 
     def pull(self, stream: str) -> PullSocket:
-        """The reading end of a pipe, bound."""
+        """Make the reading end of a pipe, bound."""
         assert STREAMS[stream].pattern is Pattern.PIPE, f"{stream} is not a pipe"
         made = PullSocket(stream, endpoint_of(self._config, stream), self.context)
         self._receivers.append(made)
         return made
 
     def traffic(self) -> Traffic:
-        """What went through them so far."""
+        """Return the bytes, bad frames and dropped messages of all sockets so far."""
         refused = sum(sender.dropped for sender in self._senders if isinstance(sender, PushSocket))
         missed = sum(receiver.gaps for receiver in self._receivers if isinstance(receiver, ZMQSubscriber))
         return Traffic(
@@ -321,14 +324,14 @@ class Sockets:
         )
 
     def close(self) -> None:
-        """Close them all, once what was sent has had a tenth of a second to leave."""
+        """Close all sockets, once what was sent has had a tenth of a second to leave."""
         for socket in (*self._receivers, *self._senders):
             socket.close()
         self.context.destroy(linger=100)
 
 
 def drain(receive: Callable[[], Frame | None], limit: int) -> Iterable[Frame]:
-    """Frames that wait now, at most `limit`, so that no socket starves the others."""
+    """Yield frames that wait now, at most `limit`, so that no socket starves the others."""
     for _ in range(limit):
         frame = receive()
         if frame is None:

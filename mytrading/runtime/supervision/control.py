@@ -66,17 +66,17 @@ class Program(NamedTuple):
 
 
 def socket_path(config: RunConfig) -> Path:
-    """Supervisor's control socket."""
+    """Return the path of supervisor's control socket."""
     return Path(config.runtime_dir) / "supervisor.sock"
 
 
 def log_path(config: RunConfig) -> Path:
-    """Supervisor's own log of this run."""
+    """Return the path of supervisor's own log of this run."""
     return config.state / "supervisord.log"
 
 
 def lock_path(config: RunConfig) -> Path:
-    """The lock that supervisor holds while it lives."""
+    """Return the path of the lock that supervisor holds while it lives."""
     return config.lock_dir / "supervisord.lock"
 
 
@@ -92,7 +92,7 @@ def supervisor_in(state: Path) -> int:
 
 
 def holders(config: RunConfig) -> dict[str, int]:
-    """The pid of every process of the stack that lives, by program, whether supervisor does or not."""
+    """Return the pid of every live process of the stack, by program, whether supervisor lives or not."""
     pids = {name: holder(config.lock_dir / f"{name}.lock") for name in PROGRAMS}
     return {name: int(pid) for name, pid in pids.items() if pid is not None and pid.isdigit()}
 
@@ -120,7 +120,7 @@ def environment(config: RunConfig, run_key: str = "") -> dict[str, str]:
 
 
 def forbid_starts(config: RunConfig) -> None:
-    """From here on nobody revives the stack; a supervisor that is being started has come to take requests before."""
+    """Mark the stack as being stopped, so that no process revives it; waits for a start that is under way."""
     lock = InstanceLock(config.lock_dir / "start.lock")
     with suppress(AlreadyRunning):
         lock.acquire(wait_s=START_SECONDS)
@@ -211,7 +211,7 @@ def _launch(config: RunConfig, run_key: str) -> int:
 
 
 def sink_of(path: Path, mode: str = "wb") -> IO[bytes]:
-    """A file for the output of a process; nowhere on a disk without room for a file."""
+    """Open a file for a process's output; /dev/null where the disk takes no file."""
     try:
         return cast("IO[bytes]", path.open(mode))
     except OSError:
@@ -219,7 +219,7 @@ def sink_of(path: Path, mode: str = "wb") -> IO[bytes]:
 
 
 def answers(config: RunConfig) -> bool:
-    """True if supervisor takes requests."""
+    """Return true if supervisor answers requests."""
     with suppress(*_NO_ANSWER):
         connect(config).supervisor.getState()
         return True
@@ -227,7 +227,7 @@ def answers(config: RunConfig) -> bool:
 
 
 def programs(config: RunConfig) -> dict[str, Program]:
-    """All programs by name; empty if supervisor does not answer."""
+    """Return all programs as supervisor reports them, by name; empty if it does not answer."""
     with suppress(*_NO_ANSWER):
         found: Any = connect(config).supervisor.getAllProcessInfo()
         return {row["name"]: Program(row["name"], row["statename"], row["pid"], row["exitstatus"]) for row in found}
@@ -248,7 +248,7 @@ def shut_down(config: RunConfig) -> None:
 
 
 def end(config: RunConfig, names: tuple[str, ...], wait_s: float = 6.0) -> None:
-    """SIGTERM the holders of these locks, SIGKILL those that still hold them after `wait_s`."""
+    """Send SIGTERM to the holders of these programs' locks, and SIGKILL to those left after `wait_s`."""
     _signal(config, names, signal.SIGTERM)
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline and set(names) & set(holders(config)):
@@ -264,12 +264,12 @@ def _signal(config: RunConfig, names: tuple[str, ...], number: signal.Signals) -
 
 
 def spawns(config: RunConfig) -> dict[str, int]:
-    """How often each program has been started since `up`, from supervisor's log."""
+    """Return how often each program was started since `up`, from supervisor's log."""
     return dict(Counter(_spawned(line) for line in _log_lines(config) if _SPAWNED in line))
 
 
 def not_started(config: RunConfig) -> dict[str, str]:
-    """Why programs could not be started, by name, from supervisor's log; one that was started since is left out."""
+    """Return why programs could not be started, by name, from supervisor's log, unless started since."""
     found: dict[str, str] = {}
     for line in _log_lines(config):
         if _SPAWNED in line:
@@ -291,7 +291,7 @@ def _spawned(line: str) -> str:
 
 
 def is_stopping(state: Path) -> bool:
-    """True while the stack of this state folder is being stopped on purpose, or is."""
+    """Return true while the stack of this state folder is being stopped on purpose, or is stopped."""
     return (state / STOPPING).exists()
 
 
@@ -311,7 +311,7 @@ class Ended:
         self.began = 0
 
     def look(self) -> set[str]:
-        """Those given up now; a program that is started by hand, or by a new supervisor, is taken off."""
+        """Return the programs that supervisor has given up and that were not started again since."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._position)
             data = file.read()
@@ -340,7 +340,7 @@ class Ended:
 
 
 def was_revived(config: RunConfig, within_s: float) -> bool:
-    """True if supervisor began within so many seconds, and not for the first time since `up`."""
+    """Return true if supervisor started in the last `within_s` seconds, not for the first time since `up`."""
     ended = Ended(config)
     ended.look()
     with suppress(OSError):
@@ -375,7 +375,7 @@ def last_words(config: RunConfig, name: str) -> str:
 
 
 def connect(config: RunConfig) -> xmlrpc.client.ServerProxy:
-    """Supervisor's XML-RPC; calls raise `OSError` when nobody listens."""
+    """Return a proxy for supervisor's XML-RPC; calls raise `OSError` when nobody listens."""
     return xmlrpc.client.ServerProxy("http://supervisor", transport=_UnixTransport(str(socket_path(config))))
 
 

@@ -56,7 +56,7 @@ class Silence:
         self._waited = 0
 
     def of(self, pid: int, heard_ns: int, machine_ns: int) -> int:
-        """Nanoseconds since its last heartbeat, less the wait for a core; to be called at least once a second."""
+        """Return ns since the last heartbeat `heard_ns`, less waits for a core; call at least once a second."""
         silent = machine_ns - heard_ns
         if silent <= SUSPECT_NS:
             return silent
@@ -76,11 +76,11 @@ class Hung:
         self._heard = self._looked = machine_ns
 
     def on_heartbeat(self, pid: int, machine_ns: int) -> None:
-        """It sent a heartbeat, or said that it stops (pid 0)."""
+        """Record a heartbeat of process `pid`; pid 0 says that it is stopping."""
         self._pid, self._heard = pid, machine_ns
 
     def look(self, machine_ns: int) -> int:
-        """To be called at least once a second: the pid that was killed for its silence, else 0."""
+        """Kill the process if it is silent for too long; returns its pid, else 0. Call at least once a second."""
         if machine_ns - self._looked > STALL_NS:
             self._heard = machine_ns
         self._looked = machine_ns
@@ -106,7 +106,7 @@ class SupervisorGuard:
         self._log = get_logger("watchdog")
 
     def look(self, machine_ns: int) -> None:
-        """To be called at least once a second. `SUPERVISOR_LOST` is raised by the gateway, as after any end of it."""
+        """Kill a supervisor whose loop hangs; call at least once a second. The gateway alerts its end."""
         pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config)
         seen = (pid, waits_begun(pid) if pid else 0)
         if seen != self._seen:
@@ -140,12 +140,12 @@ class WatchdogGuard:
         self._silence_ns = silence_ns
 
     def on_heartbeat(self, beat: Heartbeat) -> None:
-        """The watchdog sent a heartbeat."""
+        """Record a heartbeat of the watchdog, and clear the alert of its hanging."""
         self._hung.on_heartbeat(0 if beat.state is DaemonState.STOPPING else beat.pid, machine_now())
         self._alerts.clear(CODE, NAME)
 
     def look(self, machine_ns: int) -> None:
-        """To be called at least once a second."""
+        """Kill a hanging watchdog, and alert; alert one that does not run. To be called at least once a second."""
         if pid := self._hung.look(machine_ns):
             seconds = self._silence_ns // SECOND
             text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"

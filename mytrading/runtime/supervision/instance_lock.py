@@ -61,7 +61,7 @@ class InstanceLock:
             return None
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._fd is not None:
             with _guard:
                 _held.pop(_identity(self._fd), None)
@@ -70,7 +70,7 @@ class InstanceLock:
 
 
 def holder(path: Path) -> str | None:
-    """The pid that holds the lock, or None if nobody does."""
+    """Return the pid (as text) of the process that holds the lock file, None if nobody does."""
     with _guard:
         if _is_own(path):
             return str(os.getpid())

@@ -37,17 +37,17 @@ class Kill(NamedTuple):
 
     @property
     def level(self) -> TradingLevel:
-        """The trading level meanwhile; flat is reached under a halt."""
+        """The trading level while the file is there: reduce, else halt (also while flattening)."""
         return TradingLevel.REDUCE if self.word == "reduce" else TradingLevel.HALT
 
     def state(self, now: int) -> TradingState:
-        """The level, as the machines know it."""
+        """Return the trading state that the file demands, as a message of account `KILL`."""
         text = f"the file {self.name} says {self.word}" + (f": {self.why}" if self.why else "")
         return TradingState(level=self.level, generation=self.written_ns, reason=text, at_ns=now, account=KILL,
                             by=self.by)  # fmt: skip
 
     def flatten(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
-        """The signal for an account to be flat; asked for once for each time the file is written."""
+        """Return the request to flatten an account, with one id for each writing of the file."""
         return FlattenRequested(
             id=f"kill-{self.written_ns}-{account}",
             account=account,
@@ -68,7 +68,7 @@ class KillFile:
         self._reported: Kill | None = None
 
     def level_change(self, known: TradingState | None, now: int) -> TradingState | None:
-        """The level to learn if the file appeared, changed or went since `known` was learnt; None otherwise."""
+        """Return the trading state to apply if the file appeared, changed or went since `known`; else None."""
         kill, generation = self.look(), known.generation + 1 if known is not None else 0
         if kill is None:
             self._reported = None
@@ -84,25 +84,25 @@ class KillFile:
         return replace(state, generation=max(kill.written_ns, generation))
 
     def look(self) -> Kill | None:
-        """The file that counts now, the stricter one where both are there; None while there is no file."""
+        """Return the parsed kill file, the stricter of own and upper one; None while there is neither."""
         own, above = self._own.look(), self._above.look()
         if own is None or above is None:
             return own or above
         return max(own, above, key=lambda kill: _MOSTS[kill.word])
 
     def above(self) -> Kill | None:
-        """The file above."""
+        """Return the parsed kill file of the folder above, None while there is none."""
         return self._above.look()
 
     def write(self, word: str, why: str) -> None:
-        """Ask for a word of `WORDS`; whoever reads sees the whole of it."""
+        """Write the kill file with a word of `WORDS` and a reason, in one step."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = self.path.with_name(f".{NAME}.{os.getpid()}")
         temporary.write_text(f"{word} {why}".strip() + "\n", encoding="utf-8")
         temporary.replace(self.path)
 
     def remove(self) -> bool:
-        """Take it away; false if there was none."""
+        """Delete the kill file of this state directory; false if there was none."""
         try:
             self.path.unlink()
         except FileNotFoundError:

@@ -143,7 +143,7 @@ class _Options(ServerOptions):  # type: ignore[misc]
 
 
 def main(conf: str) -> int:
-    """Run until told to shut down; 75 if another supervisor of this stack lives."""
+    """Run supervisor until it is shut down; returns 75 if another supervisor of this stack lives."""
     lock = InstanceLock(Path(os.environ["MYTRADING_STACK_DIR"]) / "lock" / "supervisord.lock")
     try:
         lock.acquire(wait_s=1.0)  # whoever asks for the holder takes the lock for a moment
