@@ -27,22 +27,22 @@ class Venue(Protocol):
     """Takes orders."""
 
     def write(self, call: Call, order: Order) -> Any:
-        """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
+        """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
 
     def idle(self) -> bool:
-        """True if `begin` would send at once."""
+        """Return whether `begin` would send at once."""
 
     def begin(self, request: Any) -> Any:
-        """Send a request if that needs no waiting; None if it does, and nothing was sent."""
+        """Send an encoded call without waiting for its answer; None, with nothing sent, if it would block."""
 
     def finish(self, call: Call, order: Order, begun: Any) -> CallOutcome:
-        """How the call ended: waits for the answer to what was begun, or makes the whole call if nothing was."""
+        """Return the call's outcome: waits for the answer to `begun`, or makes the whole call if that is None."""
 
     def close(self) -> None: ...
 
 
 def payload(call: Call, order: Order) -> dict[str, Any]:
-    """The fields of a call. A change is a full replacement by what `order` now says, so every field is required."""
+    """Return the request fields of an order call; a modification restates every field of `order`."""
     strategy = order.client_order_id[:STRATEGY_LENGTH]
     if call is Call.CANCEL:
         return {"strategy": strategy, "orderid": order.broker_order_id}
@@ -74,18 +74,18 @@ class OpenAlgoVenue:
         self.close = client.close
 
     def write(self, call: Call, order: Order) -> bytes:
-        """The request of a call, for `begin` of any venue of the same account. Sends nothing."""
+        """Encode an order call, for `begin` of any venue of the same account. Sends nothing."""
         return self._client.write(_ENDPOINTS[call], payload(call, order))
 
     def begin(self, request: bytes) -> Started | None:
-        """Send a request if a connection is open; `finish` waits for its answer. Never blocks."""
+        """Send an encoded call if a connection is open; `finish` waits for its answer. Never blocks."""
         return self._client.start(request, Deadline.ORDER)
 
     def send(self, call: Call, order: Order) -> CallOutcome:
         return self.finish(call, order, None)
 
     def finish(self, call: Call, order: Order, begun: Started | None) -> CallOutcome:
-        """How a call ended that was begun, or all of it if it was not."""
+        """Return the call's outcome: waits for the answer to `begun`, or makes the whole call if that is None."""
         client = self._client
         try:
             if begun is None:
@@ -104,13 +104,13 @@ class DryRunVenue:
         self._now = machine_now
 
     def write(self, call: Call, order: Order) -> None:
-        """There is no request."""
+        """Return None: a dry run encodes no request."""
 
     def idle(self) -> bool:
         return False
 
     def begin(self, request: None) -> None:
-        """Nothing is sent."""
+        """Return None: a dry run sends nothing."""
 
     def finish(self, call: Call, order: Order, begun: object) -> CallOutcome:  # noqa: ARG002
         would = {Call.PLACE: f"send {_terms(order)}", Call.CANCEL: "cancel", Call.MODIFY: f"modify to {_terms(order)}"}
@@ -118,7 +118,7 @@ class DryRunVenue:
         return _outcome(call, order, verdict, now, now)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: a dry run holds no connection."""
 
 
 def _terms(order: Order) -> str:
@@ -136,7 +136,7 @@ def _outcome(call: Call, order: Order, verdict: CallVerdict, began_ns: int, ende
 
 
 def make_venue(config: RunConfig, account: AccountRun, machine_now: Callable[[], int]) -> Venue:
-    """A new venue for orders of an account, for one thread, of the kind the run is configured for."""
+    """Build an account's order venue of the configured kind, for use by one thread."""
     if config.venue.kind is VenueKind.DRY_RUN:
         return DryRunVenue(machine_now)
     deadlines = {**SECONDS, Deadline.ORDER: config.venue.timeout}

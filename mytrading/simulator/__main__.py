@@ -14,7 +14,7 @@ from mytrading.simulator.settings.options import SimulatorOptions
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options, as the command line and the documents have them."""
+    """Build the parser of the simulator's command line options."""
     made = argparse.ArgumentParser(prog="mytrading simulator", description="An OpenAlgo-compatible paper exchange.")
     made.add_argument("--rest-port", type=_port, default=0, help="0 takes a free port")
     made.add_argument("--ws-port", type=_port, default=0, help="0 takes a free port")
@@ -64,7 +64,7 @@ def _port(text: str) -> int:
 
 
 def main() -> int:
-    """Run the simulator; what keeps it from serving is one JSON object where its announcement would be."""
+    """Run the simulator; a start failure is printed as one JSON object in place of the announcement."""
     try:
         run(_parse())
     except ValueError as error:

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 0.5
 
 
 def options_of(config: RunConfig) -> SimulatorOptions:
-    """The simulator's options in a run file: a market of its own, or the quotes of this very stack in real time."""
+    """Return the simulator's options for a run: a market of its own, or this stack's quotes in real time."""
     rules = config.simulator
     options = SimulatorOptions(
         api_key=config.venue.api_key,
@@ -61,7 +61,7 @@ def _end_when_orphaned(parent: int) -> None:
 
 
 def main() -> int:
-    """Serve until stopped; 78 for options that cannot work."""
+    """Run the embedded simulator until stopped; returns exit code 78 for options that cannot work."""
     parent = supervisor_of_this()
     take_run_key("simulator")  # it opens keys of servers, which an exchange must not have
     os.nice(5)  # an exchange elsewhere would take no core from the stack

@@ -126,7 +126,7 @@ class _CalendarFile(EditedFile):
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
-    """The venue and its driver, ready for `Driver.begin`; raises `BadOption`."""
+    """Build the venue and its driver, ready for `Driver.begin`; raises `BadOption`."""
     calendar = _calendar(options)
     facts = ContractFacts.from_dict(_toml(options.config_dir / "instruments.toml"))
     if options.follow and (options.replay is not None or options.instruments or options.start):
@@ -182,7 +182,7 @@ def _route_problem(setting: FaultSetting, venue: SimulatedVenue) -> str:
 
 
 def with_followed_stack(options: SimulatorOptions) -> SimulatorOptions:
-    """The options with endpoint, clock and state of the followed stack for its folder; raises `BadOption`."""
+    """Fill in endpoint, clock and state of the stack whose quotes are followed; raises `BadOption`."""
     if not options.follow or "://" in options.follow:
         return options
     try:

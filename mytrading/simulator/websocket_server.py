@@ -51,12 +51,13 @@ class FeedServer:
         }
 
     def application(self) -> web.Application:
-        """The aiohttp application; any path is the feed."""
+        """Build the aiohttp application, whose every path is the feed."""
         application = web.Application()
         application.router.add_get("/{path:.*}", self.serve)
         return application
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Serve one WebSocket connection until it ends."""
         socket = web.WebSocketResponse(heartbeat=_HEARTBEAT_SECONDS, compress=False, max_msg_size=_LARGEST_MESSAGE)
         await socket.prepare(request)
         client = Client(socket, request.transport)
@@ -188,7 +189,6 @@ class FeedServer:
         client.send(_echo({"type": kind, "status": "success", "message": text}, message))
 
     def _pong(self, client: Client, message: Body) -> None:
-        """Answer a ping, on the clock of the frames."""
         at = self._venue.clock.now() // 1_000_000
         body: Body = {"type": "pong", "status": "success", "server_timestamp": at}
         for given, name in (("timestamp", "client_timestamp"), ("_pingId", "_pingId")):
@@ -208,7 +208,6 @@ def _parse(raw: str | bytes) -> Body:
 
 
 def _entries(message: Body) -> list[Body]:
-    """The instruments a message names, in either form."""
     symbols = message.get("symbols")
     if isinstance(symbols, list):
         for entry in symbols:

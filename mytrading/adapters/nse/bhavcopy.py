@@ -65,7 +65,7 @@ class BhavRow(NamedTuple):
 
     @property
     def price(self) -> float:
-        """What it was worth at the close: 0 unless it traded."""
+        """Return the closing price in rupees, 0 where the contract did not trade."""
         return self.close if self.contracts > 0 else 0.0
 
 
@@ -78,7 +78,7 @@ class Bhavcopy(NamedTuple):
     rows: tuple[BhavRow, ...]
 
     def of(self, underlying: str) -> tuple[BhavRow, ...]:
-        """The contracts of an underlying; `BhavcopyError` says which there are."""
+        """Return the contract rows of an underlying; `BhavcopyError` lists the underlyings of the file."""
         found = tuple(row for row in self.rows if row.underlying == underlying)
         if not found:
             names = self.underlyings()
@@ -91,7 +91,7 @@ class Bhavcopy(NamedTuple):
 
 
 def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
-    """True by the first line of a file: of any segment in the present form, of derivatives, or `shares` too, before."""
+    """Return whether a file's header line is that of a bhavcopy; `shares` admits the older form of shares too."""
     try:
         with opened(path) as file:
             head = set(names_in(file.readline()))
@@ -102,7 +102,7 @@ def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
 
 
 def read_bhavcopy(path: Path) -> Bhavcopy:
-    """The futures and options of a file; `BhavcopyError` says what is wrong with it."""
+    """Read the futures and options of an NSE or BSE bhavcopy. Raises `BhavcopyError`."""
     try:
         with opened(path) as file:
             text = file.read()
@@ -179,7 +179,7 @@ def _old(cell: Mapping[str, str]) -> BhavRow | None:
 
 
 def number_in(text: str) -> float:
-    """A cell's number, 0 of an empty one; `ValueError` for anything else, and for what is below 0."""
+    """Parse a cell as a number of 0 or more, an empty cell as 0; `ValueError` for anything else."""
     if text in ("", "-"):
         return 0.0
     try:
@@ -192,7 +192,7 @@ def number_in(text: str) -> float:
 
 
 def day_in(text: str) -> date:
-    """A cell's day, in the spelling of either form."""
+    """Parse a cell as a date, in the spelling of the old or the present file form."""
     for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
         try:
             return datetime.strptime(text.title() if form != "%Y-%m-%d" else text, form).date()
@@ -202,11 +202,12 @@ def day_in(text: str) -> date:
 
 
 def names_in(line: str) -> list[str]:
+    """Split a header line into its column names."""
     return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
 
 
 def opened(path: Path) -> io.TextIOBase:
-    """The text of a file, plain, gzipped, or the one .csv in a .zip."""
+    """Open a bhavcopy for reading text: plain, gzipped, or the one .csv in a .zip."""
     name = path.name.lower()
     if name.endswith(".zip"):
         with zipfile.ZipFile(path) as packed:
@@ -231,7 +232,7 @@ class DayBar(NamedTuple):
 
 
 def day_bar(path: Path, instrument: str) -> DayBar | None:
-    """The bar of an instrument in a file, None if it did not trade or is of another segment. Raises `BhavcopyError`."""
+    """Read an instrument's daily bar from a file, None if it did not trade there. Raises `BhavcopyError`."""
     exchange, symbol = split_id(instrument)
     if exchange not in _SOURCES:
         raise BhavcopyError(f"{instrument}: {_NO_INDEX}")

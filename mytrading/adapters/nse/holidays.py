@@ -19,7 +19,7 @@ class DaysUnknown(Exception):
 
 
 def holidays_of(year: int) -> dict[date, str]:
-    """The days from Monday to Friday of a year on which NSE and BSE do not trade. Raises `DaysUnknown`."""
+    """Return a year's weekday holidays of NSE and BSE by date, with their names. Raises `DaysUnknown`."""
     try:
         library = importlib.import_module(SOURCE)
     except ImportError as error:

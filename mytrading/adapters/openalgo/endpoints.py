@@ -33,7 +33,7 @@ _head = msgspec.json.Decoder(_Head)
 
 
 def parsed(answer: HttpReply, kind: type[T], *, whole: bool = False, placing: bool = False) -> T:
-    """The `data` of an answer as `kind`, or the `whole` answer; numbers may come as text. Raises `OpenAlgoError`.
+    """Decode the `data` of a server answer, or the `whole` of it, as `kind`. Raises `OpenAlgoError`.
 
     An answer with status 200 is a success if it says so; "partial" counts. `placing` if the call could have made or
     changed an order.
@@ -101,23 +101,23 @@ class Margin(msgspec.Struct, frozen=True):
 
 
 def ping(client: OpenAlgoClient) -> Pong:
-    """`ping`. Raises `BrokerDisconnected`."""
+    """Call `ping`, which checks the API key and the broker session. Raises `BrokerDisconnected`."""
     return _ask(client, "ping", {}, Pong)
 
 
 def analyzer(client: OpenAlgoClient) -> Analyzer:
-    """`analyzer`: the mode now."""
+    """Call `analyzer`: read whether the server is in live or analyze mode."""
     return _ask(client, "analyzer", {}, Analyzer)
 
 
 def margin(client: OpenAlgoClient, positions: Sequence[Mapping[str, Any]]) -> Margin:
-    """`margin` of 1 to 50 positions, whose numbers are sent as text, as the server wants them."""
+    """Call `margin`: the margin in rupees that 1 to 50 positions require."""
     rows = [{key: str(value) for key, value in row.items()} for row in positions]
     return _ask(client, "margin", {"positions": rows}, Margin, Deadline.BOOK)
 
 
 def pnl_by_symbol(client: OpenAlgoClient) -> list[Row]:
-    """`pnl/symbols`: in the sandbox only."""
+    """Call `pnl/symbols`: profit and loss by symbol, which the server's sandbox alone has."""
     return _ask(client, "pnl/symbols", {}, list[Row], Deadline.BOOK)
 
 
@@ -197,33 +197,33 @@ class Holiday(msgspec.Struct, frozen=True):
 
 
 def quote(client: OpenAlgoClient, symbol: str, exchange: str) -> ServerQuote:
-    """`quotes` of one instrument."""
+    """Call `quotes`: the present quote of one instrument."""
     return _ask(client, "quotes", {"symbol": symbol, "exchange": exchange}, ServerQuote)
 
 
 def quotes(client: OpenAlgoClient, instruments: Iterable[tuple[str, str]]) -> list[QuoteOf]:
-    """`multiquotes` of (symbol, exchange) pairs, in any order."""
+    """Call `multiquotes`: present quotes of (symbol, exchange) pairs, in any order."""
     symbols = [{"symbol": symbol, "exchange": exchange} for symbol, exchange in instruments]
     return _ask(client, "multiquotes", {"symbols": symbols}, _Quotes, whole=True).results
 
 
 def symbol(client: OpenAlgoClient, name: str, exchange: str) -> ServerContract:
-    """`symbol`: one contract. Raises `SymbolNotFound`."""
+    """Call `symbol`: the contract details of one symbol. Raises `SymbolNotFound`."""
     return _ask(client, "symbol", {"symbol": name, "exchange": exchange}, ServerContract)
 
 
 def search(client: OpenAlgoClient, query: str, exchange: str | None = None) -> list[ServerContract]:
-    """`search`: at most 500 contracts; none is a success."""
+    """Call `search`: at most 500 contracts that match a query; no match is a success."""
     return _ask(client, "search", {"query": query, "exchange": exchange}, list[ServerContract])
 
 
 def expiries(client: OpenAlgoClient, name: str, exchange: str, kind: str) -> list[str]:
-    """`expiry` dates as 25-AUG-26, ascending; `kind` is futures or options."""
+    """Call `expiry`: expiry dates of an underlying as 25-AUG-26, ascending; `kind` is futures or options."""
     return _ask(client, "expiry", {"symbol": name, "exchange": exchange, "instrumenttype": kind}, list[str])
 
 
 def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, start: str, end: str) -> list[Candle]:
-    """`ticker`: bars of one instrument from one day to another (2026-11-20), at most 30 days of minutes, 10 years of D.
+    """Call `ticker`: bars of one instrument between two days (2026-11-20): 30 days of minutes, 10 years of D.
 
     `ValueError` for a name the server would take for another address: it answers those with bars of NSE:RELIANCE.
     """
@@ -235,12 +235,12 @@ def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, st
 
 
 def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
-    """`market/holidays` of a year."""
+    """Call `market/holidays`: the exchange holidays of a year, the present one by default."""
     return _ask(client, "market/holidays", {"year": year}, list[Holiday])
 
 
 def timings(client: OpenAlgoClient, day: str) -> list[ServerSession]:
-    """`market/timings` of a day (2026-01-26); none means closed."""
+    """Call `market/timings`: opening hours of each exchange on a day (2026-01-26); none means closed."""
     return _ask(client, "market/timings", {"date": day}, list[ServerSession])
 
 
@@ -260,7 +260,7 @@ class ServerGreeks(msgspec.Struct, frozen=True):
 
 
 def multi_greeks(client: OpenAlgoClient, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[ServerGreeks]:
-    """`multioptiongreeks` of at most 50 options; each row has a status of its own."""
+    """Call `multioptiongreeks`: greeks of at most 50 options; each row has a status of its own."""
     return _ask(client, "multioptiongreeks", {"symbols": list(symbols), **fields}, list[ServerGreeks], Deadline.BOOK)
 
 
@@ -275,22 +275,22 @@ class Triggered(msgspec.Struct, frozen=True):
 
 
 def place_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
-    """`placegttorder`: trigger_type SINGLE or OCO, triggerprice_sl and _tg, price, product CNC or NRML."""
+    """Call `placegttorder`: place a SINGLE or OCO trigger, whose `fields` are those of the endpoint."""
     return _with_trigger_id(_change_gtt(client, "placegttorder", fields))
 
 
 def modify_gtt(client: OpenAlgoClient, **fields: Any) -> Triggered:
-    """`modifygttorder`: all fields of `place_gtt` and `trigger_id`."""
+    """Call `modifygttorder`: replace a trigger; takes all fields of `place_gtt` and `trigger_id`."""
     return _with_trigger_id(_change_gtt(client, "modifygttorder", fields))
 
 
 def cancel_gtt(client: OpenAlgoClient, trigger_id: str, strategy: str) -> Triggered:
-    """`cancelgttorder`."""
+    """Call `cancelgttorder`: cancel one trigger."""
     return _change_gtt(client, "cancelgttorder", {"trigger_id": trigger_id, "strategy": strategy})
 
 
 def gtt_book(client: OpenAlgoClient) -> list[Row]:
-    """`gttorderbook`: one row per trigger with its legs."""
+    """Call `gttorderbook`: one row per trigger with its legs."""
     return _ask(client, "gttorderbook", {}, list[Row], Deadline.BOOK)
 
 

@@ -60,7 +60,7 @@ _row_decoder = msgspec.json.Decoder(ServerContract, strict=False)
 def fetch_instruments(
     client: OpenAlgoClient, exchange: str, today: date, keep: Callable[[Instrument], bool] | None = None
 ) -> Listing:
-    """Everything listed on `exchange` that has not expired before `today` and that `keep` admits.
+    """Fetch the contracts of `exchange` that have not expired before `today` and that `keep` admits.
 
     Raises `ReadFailed`, or what the client raises. `keep` saves memory: a real server lists some 100 000 contracts.
     """
@@ -94,7 +94,7 @@ def fetch_instruments(
 
 
 def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> dict[str, int]:
-    """Freeze quantities (units) by underlying, as far as the server knows them (NFO). Raises what the client raises."""
+    """Fetch freeze quantities (units) by underlying, where the server knows them (NFO)."""
     samples: dict[str, Instrument] = {}
     for item in instruments:
         if item.kind.is_derivative:
@@ -111,7 +111,7 @@ def fetch_freeze(client: OpenAlgoClient, instruments: Iterable[Instrument]) -> d
 
 
 def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today: date) -> Listing:
-    """What is needed of an exchange whose list fails: watched spots, and the contracts of the nearest expiries.
+    """Search the needed contracts (watched ones, nearest expiries) of an exchange whose full list fails.
 
     A search gives at most 500 rows, and one for NIFTY finds BANKNIFTY too, hence one for each underlying, expiry and
     right. Raises `OpenAlgoError`, or what the client raises.
@@ -141,7 +141,7 @@ def search_instruments(client: OpenAlgoClient, exchange: str, need: Need, today:
 
 
 def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> dict[str, float]:
-    """Last prices (rupees) by underlying, or yesterday's close; one that the server cannot quote is left out."""
+    """Fetch last prices (rupees) by underlying, or yesterday's close; unquoted ones are left out."""
     found: dict[str, float] = {}
     for item in underlyings:
         try:
@@ -154,7 +154,7 @@ def fetch_prices(client: OpenAlgoClient, underlyings: Iterable[Instrument]) -> d
 
 
 def instrument_of(row: ServerContract) -> Instrument:
-    """A row of the server as ours; `ValueError` says what makes no sense in it."""
+    """Convert a server contract row to an `Instrument`; `ValueError` names an unusable field."""
     if not row.symbol or not row.exchange:
         raise ValueError("a row without symbol or exchange")
     parts = parse_symbol(row.symbol, row.exchange)
@@ -200,7 +200,7 @@ class ContractLookup:
         self._found: dict[str, Instrument] = {}
 
     def find(self, instrument: str) -> Instrument:
-        """The contract `EXCHANGE:SYMBOL`. Raises `SymbolNotFound`, or what the client raises."""
+        """Return the contract `EXCHANGE:SYMBOL`, from the server if need be. Raises `SymbolNotFound`."""
         known = self._book.get(instrument) or self._found.get(instrument)
         if known is None:
             exchange, symbol = split_id(instrument)
@@ -208,7 +208,7 @@ class ContractLookup:
         return known
 
     def search(self, words: str, exchange: str | None = None) -> list[Instrument]:
-        """Contracts of the server whose symbol or name has all words, at most 500; rows that make no sense left out."""
+        """Search the server for contracts with all these words in symbol or name, at most 500."""
         found = []
         for row in endpoints.search(self._client, words, exchange):
             try:
@@ -229,7 +229,7 @@ class Known(NamedTuple):
 def fetch_master(
     client: OpenAlgoClient, need: Need, facts: ContractFacts, day: date, now: int, known: Known
 ) -> Snapshot:
-    """The snapshot of `day` at market time `now`, refused parts marked. Raises `ReadFailed` or what the client does."""
+    """Fetch the master contract of `day` as a snapshot, with refused exchanges marked. Raises `ReadFailed`."""
     found: list[Instrument] = []
     left_out: list[BadRow] = []
     bad = 0

@@ -51,7 +51,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         """Ours; `client` is SDK 2.x's own pool, which its `instruments` goes through."""
 
     def close(self) -> None:
-        """End the connection, and the SDK's own pool where it has one (2.x)."""
+        """Close our connection, and the SDK's own pool where it has one (2.x)."""
         self.rest.close()
         if (close_pool := getattr(super(), "close", None)) is not None:
             close_pool()
@@ -82,21 +82,21 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
             return {"status": "error", "message": str(error), "error_type": kind}
 
     def placeorder(self, order: Mapping[str, Any] | None = None, /, **fields: Any) -> Row:
-        """Place an order given by its fields or as one dictionary; the answer has its id as `order_id` too."""
+        """Place an order from fields or one dictionary; the answer has its id as `order_id` too."""
         return _with_order_id(super().placeorder(**{**(order or {}), **fields}))
 
     def batch_placeorder(self, orders: Sequence[Mapping[str, Any]], strategy: str = "") -> Row:
-        """Place several orders in one call, as `basketorder` does, for one strategy: that of the first unless named."""
+        """Place several orders in one `basketorder` call, for the first one's strategy by default."""
         rows = [_named_as_on_the_wire(dict(order)) for order in orders]
         named = [str(row.pop("strategy")) for row in rows]
         return dict(self.basketorder(strategy=strategy or next(iter(named), "Python"), orders=rows))
 
     def orderbook(self, order_id: str = "", *, strategy: str = "Python", **fields: Any) -> Row:
-        """The whole order book; or one order with `status` OPEN, COMPLETE, REJECTED, CANCELLED or PENDING."""
+        """Return the order book, or one order with its OPEN, COMPLETE, REJECTED… `status`."""
         return self._order(order_id, strategy) if order_id else super().orderbook(**fields)
 
     def smartorderbook(self, order_id: str, *, strategy: str = "Python") -> Row:
-        """One stop order, as `orderbook` has it; TRIGGERED once it rests in the market."""
+        """Return one stop order as `orderbook` does; TRIGGERED once it rests in the market."""
         found = self._order(order_id, strategy)
         is_stop = str(found.get("price_type", "")).upper().startswith("SL")
         return {**found, "status": "TRIGGERED"} if is_stop and found["order_status"] in _RESTING else found
@@ -112,14 +112,14 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return {**_with_order_id(row), **own, "status": _STATES.get(STATUSES.get(word), "PENDING")}
 
     def positions(self) -> Row:
-        """The position book as `positions`, each with numbers and `entry_price`, `pnl_percentage` (of its value)."""
+        """Return the position book with numeric fields, `entry_price` and `pnl_percentage` of each."""
         reply = self.positionbook()
         if reply.get("status") != "success":
             return dict(reply)
         return {"status": "success", "positions": [_position(row) for row in reply["data"]]}
 
     def get_account(self) -> Row:
-        """Rupees: `available_margin` is the server's available cash, `used_margin` what is blocked of `cash`.
+        """Return the account's cash, `available_margin` and `used_margin` in rupees.
 
         `cash` is both together, `margin_percentage` how much of it is used, and `equity` adds collateral and open P&L.
         """
@@ -140,7 +140,7 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         }
 
     def search_symbol(self, symbol: str, exchange: str = "") -> Row:
-        """The contract of a symbol with its `token`; without an exchange it must be listed on one only."""
+        """Return a symbol's contract with its `token`; without an exchange it must be unique."""
         if exchange:
             reply = self.symbol(symbol=symbol, exchange=exchange)
             return {**reply["data"], "status": "success"} if reply.get("status") == "success" else dict(reply)
@@ -154,11 +154,11 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return {"status": "error", "message": f"{symbol}: expected one exchange that lists it, found {found}; name one"}
 
     def ping(self) -> endpoints.Pong:
-        """That the key is right and the server has a broker session. Raises `BrokerDisconnected`."""
+        """Check the API key and the broker session. Raises `BrokerDisconnected`."""
         return endpoints.ping(self.rest)
 
     def placegttorder(self, **fields: Any) -> endpoints.Triggered:
-        """Place a trigger that rests at the broker; fields as in `endpoints.place_gtt`, or as SDK 2.x names them."""
+        """Place a GTT trigger at the broker; fields as in `endpoints.place_gtt` or SDK 2.x."""
         return endpoints.place_gtt(self.rest, **_named_as_on_the_wire(fields))
 
     def modifygttorder(self, **fields: Any) -> endpoints.Triggered:
@@ -171,17 +171,17 @@ class ExtendedOpenAlgoAPI(api):  # type: ignore[misc,unused-ignore]
         return endpoints.gtt_book(self.rest)
 
     def multioptiongreeks(self, symbols: Sequence[Mapping[str, Any]], **fields: Any) -> list[endpoints.ServerGreeks]:
-        """Greeks of at most 50 options in one call."""
+        """Return greeks of at most 50 options in one call."""
         return endpoints.multi_greeks(self.rest, symbols, **fields)
 
     def ticker(
         self, symbol: str, exchange: str, interval: str = "D", *, start_date: str, end_date: str
     ) -> list[endpoints.Candle]:
-        """Bars as the server's address `ticker/EXCHANGE:SYMBOL` gives them, longer ranges cut short by it."""
+        """Return bars from the server's `ticker/EXCHANGE:SYMBOL`, which cuts long ranges short."""
         return endpoints.ticker(self.rest, symbol, exchange, interval, start_date, end_date)
 
     def pnlsymbols(self) -> list[Row]:
-        """P&L by symbol, in the server's sandbox only."""
+        """Return profit and loss by symbol, in the server's sandbox only."""
         return endpoints.pnl_by_symbol(self.rest)
 
 

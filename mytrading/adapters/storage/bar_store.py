@@ -55,24 +55,23 @@ class BarStore:
             raise BarStoreDamaged(text) from error
 
     def add(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Commit bars in one transaction; returns those that were not there before, in the order given."""
+        """Commit bars in one transaction; returns the new ones, in the order received."""
         with self._transaction():
             return [bar for bar in bars if self._db.execute(_INSERT, _row(bar)).rowcount]
 
     def filled_until(self, instrument: str) -> int:
-        """Up to when (market ns) no bar is missing since history was first fetched, 0 if never: there may be holes
-        after it."""
+        """Return the market ns up to which no bar is missing since history was first fetched; 0 if never."""
         row = self._db.execute("SELECT until_ns FROM filled WHERE instrument = ?", (instrument,)).fetchone()
         return int(row[0]) if row else 0
 
     def add_history(self, instrument: str, bars: Iterable[Bar], until_ns: int) -> list[Bar]:
-        """Commit fetched bars, then note that they are whole up to `until_ns`; returns the new ones as `add` does."""
+        """Commit fetched bars and record them as complete up to `until_ns`; returns the new bars."""
         added = self.add(bars)
         self.note_filled((instrument,), until_ns)
         return added
 
     def note_filled(self, instruments: Iterable[str], until_ns: int) -> None:
-        """Commit that these lack no bar up to `until_ns`, which never moves back. Raises `BarStoreDamaged`."""
+        """Commit that bars are complete up to `until_ns`, which never moves back. Raises `BarStoreDamaged`."""
         with self._transaction():
             self._db.executemany(_FILLED, [(instrument, until_ns) for instrument in instruments])
 
@@ -88,7 +87,7 @@ class BarStore:
             raise BarStoreDamaged(f"{self.path}: {error}; free disk space or move the file aside") from error
 
     def drop_after(self, ns: int) -> int:
-        """Remove bars that end after market time `ns`, as when a replay begins again; returns how many."""
+        """Delete bars that end after market time `ns`, as a replay begins again; returns how many."""
         with self._db:
             removed = self._db.execute("DELETE FROM bars WHERE end_ns > ?", (ns,)).rowcount
             self._db.execute("UPDATE filled SET until_ns = ? WHERE until_ns > ?", (ns, ns))
@@ -108,7 +107,7 @@ class BarReader:
     def bars(
         self, instrument: str, timeframe: str = "1m", since: int = 0, until: int | None = None, limit: int = 0
     ) -> list[Bar]:
-        """Completed bars in time order: `since` ≤ start < `until` (market ns); with `limit`, the newest so many."""
+        """Return bars in time order with `since` ≤ start < `until` (market ns); `limit` keeps the newest."""
         if (db := self._connection()) is None:
             return []
         sql = f"SELECT {_COLUMNS} FROM bars WHERE instrument = ? AND timeframe = ? AND start_ns >= ? AND start_ns < ?"
@@ -119,7 +118,7 @@ class BarReader:
         return [Bar(*row) for row in newest.fetchall()[::-1]]
 
     def last_end(self, instrument: str, timeframe: str = "1m") -> int:
-        """End (market ns) of the newest bar, 0 if there is none."""
+        """Return the end (market ns) of the newest bar, 0 if there is none."""
         if (db := self._connection()) is None:
             return 0
         sql = "SELECT end_ns FROM bars WHERE instrument = ? AND timeframe = ? ORDER BY start_ns DESC LIMIT 1"

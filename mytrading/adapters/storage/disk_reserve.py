@@ -31,7 +31,7 @@ class LogReserve:
         self.spent = not self._set_aside()
 
     def look(self) -> None:
-        """Set a spent reserve aside again once there is room."""
+        """Reserve the space again, if it was spent and the disk has room."""
         if self.spent and free_bytes(self._log.parent) > 2 * self._size:
             self.spent = not self._set_aside()
 
@@ -48,11 +48,11 @@ class SpareFile:
         self._size = size
 
     def keep(self) -> bool:
-        """Make it if it is not there; false where the disk has no such room."""
+        """Create the spare file if it is not there; False if the disk has no room for it."""
         return lengthen(self._path, self._size)
 
     def release(self) -> bool:
-        """Give it up; false if there was none."""
+        """Delete the spare file to free its space; False if there was none."""
         with suppress(OSError):
             self._path.unlink()
             return True
@@ -60,7 +60,7 @@ class SpareFile:
 
 
 def lengthen(path: Path, size: int, written: int = 0) -> bool:
-    """Give a file `size` bytes, the first `written` as zeros; False, with the file as it was, without room."""
+    """Extend a file to `size` bytes, the first `written` as zeros; False, file unchanged, if the disk is full."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -81,17 +81,18 @@ def lengthen(path: Path, size: int, written: int = 0) -> bool:
 
 
 def free_bytes(folder: Path) -> int:
+    """Return the free bytes of the disk that holds a folder."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 
 
 def writes_in_place(path: Path) -> bool:
-    """True if a file is on a file system that writes each block where it stood."""
+    """Return whether a file's file system overwrites blocks where they stand (no copy-on-write)."""
     return file_system_of(path) in IN_PLACE
 
 
 def file_system_of(path: Path) -> str:
-    """The kind of file system that a file is on, as Linux names it; empty where it is not named."""
+    """Return the type of the file system of a file, as Linux names it; empty if unknown."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     with suppress(OSError):

@@ -36,7 +36,7 @@ class InstrumentFile:
         self._read_at = 0
 
     def write(self, snapshot: Snapshot) -> None:
-        """Replace what the file holds, and the copy of that day."""
+        """Write the snapshot as the present file and as that day's copy."""
         self.folder.mkdir(parents=True, exist_ok=True)
         data = msgspec.msgpack.encode(snapshot)
         for path in (self._of(snapshot.day), self.path):
@@ -45,15 +45,15 @@ class InstrumentFile:
             temporary.replace(path)
 
     def exists(self) -> bool:
-        """True once someone wrote it."""
+        """Return whether the present instrument file exists."""
         return bool(self._written())
 
     def changed(self) -> bool:
-        """True if the file was replaced since `snapshot` was last called."""
+        """Return whether the file was replaced since `snapshot` was last called."""
         return self._written() != self._read_at
 
     def snapshot(self) -> Snapshot:
-        """What the file holds; nothing if it is damaged or of another version: the feed writes it again."""
+        """Read the present snapshot; an empty one if the file is damaged or of another version."""
         self._read_at = self._written()
         try:
             return _read(self.path) if self._read_at else NOTHING
@@ -61,22 +61,23 @@ class InstrumentFile:
             return NOTHING
 
     def book(self) -> InstrumentBook:
+        """Read the present snapshot as an instrument book."""
         return self.book_of(self.snapshot())
 
     def book_of(self, snapshot: Snapshot) -> InstrumentBook:
         return InstrumentBook(snapshot.instruments, self._ends)
 
     def days(self) -> list[str]:
-        """The days (ISO) of which a copy is kept, oldest first."""
+        """Return the days (ISO) that have a copy, oldest first."""
         return sorted(path.stem for path in self.folder.glob("*.msgpack") if not path.name.startswith("."))
 
     def of(self, day: str) -> Snapshot | None:
-        """The copy of a day; None if there is none. `ValueError` names a file that does not decode."""
+        """Read the copy of a day, None if there is none. `ValueError` names a file that does not decode."""
         path = self._of(day)
         return _read(path) if path.exists() else None
 
     def before(self, day: str) -> Snapshot | None:
-        """The newest copy of a day before `day` that decodes; None if there is none."""
+        """Read the newest decodable copy of a day before `day`, None if there is none."""
         for earlier in reversed([kept for kept in self.days() if kept < day]):
             try:
                 return self.of(earlier)
@@ -85,6 +86,7 @@ class InstrumentFile:
         return None
 
     def drop(self, day: str) -> None:
+        """Delete the copy of a day."""
         self._of(day).unlink(missing_ok=True)
 
     def _of(self, day: str) -> Path:

@@ -46,7 +46,7 @@ class Reader(sqlite3.Connection):
     index: tuple[int, int] | None = None
 
     def close(self) -> None:
-        """Close. Of the last that may write, SQLite moves the log into the file and removes it, with its index."""
+        """Close; the last writable connection makes SQLite fold the write-ahead log into the file."""
         super().close()
         if self.index is not None:
             _let_go(self.index)
@@ -64,7 +64,7 @@ class Writer(Reader):
         self.path = None
 
     def leave(self) -> None:
-        """Close, and leave the log where it is while the disk is low: a connection that may not write is the last."""
+        """Close, but keep the write-ahead log while the disk is low, by closing a read-only connection last."""
         if self.path is None or not is_low(self.path):
             self.close()
             return
@@ -79,12 +79,12 @@ class Writer(Reader):
 
 
 def open_to_read(path: Path) -> Reader:
-    """A connection for reading, without transactions of its own. Raises `sqlite3.Error`."""
+    """Open an SQLite file for reading, in autocommit mode. Raises `sqlite3.Error`."""
     return _connected(f"file:{path}?mode=ro", _hold(path), Reader)
 
 
 def open_to_write(path: Path) -> Writer:
-    """A connection for writing; the file is made if it is not there. Raises `sqlite3.Error`."""
+    """Open an SQLite file for writing, and create it if need be. Raises `sqlite3.Error`."""
     db = _connected(str(path), _hold(path, make=True), Writer)
     db.path = path
     _open.add(db)
@@ -92,7 +92,7 @@ def open_to_write(path: Path) -> Writer:
 
 
 def is_low(path: Path) -> bool:
-    """True while the disk of a file has less than `ROOM`: then its log is left behind."""
+    """Return whether the disk of a file has less than `ROOM` bytes free, so that its log is not folded in."""
     status = os.statvfs(path.parent)
     return status.f_bavail * status.f_frsize < ROOM
 

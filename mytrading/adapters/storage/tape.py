@@ -51,7 +51,7 @@ class TapeWriter:
         return self._day
 
     def roll(self, day: str) -> None:
-        """Go on in the file of `day` (ISO date); a record half written before a crash is cut off."""
+        """Switch to the file of `day` (ISO date); a record torn by a crash is cut off."""
         if day == self._day:
             return
         self.close()
@@ -63,7 +63,7 @@ class TapeWriter:
             self._file = _open(path)
 
     def append(self, received_ns: int, market_ns: int, data: bytes) -> None:
-        """Record one frame; counts it as lost when it cannot be."""
+        """Append one frame to the tape; count it as lost if it cannot be written."""
         size = _RECORD.size + len(data)
         if self._file is None or size > self._room:
             self.lost += 1
@@ -77,7 +77,7 @@ class TapeWriter:
         self.frames += 1
 
     def flush(self) -> None:
-        """Hand what is buffered to the operating system."""
+        """Write buffered frames to the operating system."""
         if self._file is not None:
             try:
                 self._file.flush()
@@ -127,7 +127,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def read_tape(path: Path) -> Iterator[TapeFrame]:
-    """The frames of a day's file up to the first damaged record. Raises `ValueError` for a file that is no tape."""
+    """Yield the frames of a day's tape up to the first damaged record. `ValueError` if it is no tape."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             raise ValueError(f"{path}: expected a tape (first bytes {MAGIC!r}), found something else")

@@ -58,7 +58,7 @@ class Warehouse:
                 _replace(database, snapshot, table)
 
     def instrument_days(self) -> list[str]:
-        """The days (ISO) whose instruments are kept, oldest first."""
+        """Return the archived days (ISO) of instruments, oldest first."""
         if not self.path.exists():
             return []
         with self._open() as database:
@@ -66,7 +66,7 @@ class Warehouse:
         return [row[0].isoformat() if isinstance(row[0], date) else str(row[0]) for row in rows]
 
     def instruments(self, day: str) -> list[Instrument]:
-        """The instruments of a day (ISO) by id; none if it is not kept."""
+        """Return the archived instruments of a day (ISO) by id; none if the day is missing."""
         if not self.path.exists():
             return []
         with self._open() as database:
@@ -95,7 +95,6 @@ class Warehouse:
 
 
 def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Path) -> None:
-    """A day as a whole, from a file with its rows."""
     database.execute("BEGIN")
     database.execute("DELETE FROM instruments WHERE day = ?", [snapshot.day])
     if snapshot.instruments:
@@ -108,7 +107,7 @@ def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Pat
 
 
 def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
-    """Save the days that the warehouse lacks, and the newest, which may have been fetched again; returns their counts.
+    """Archive instrument days missing in the warehouse, and the newest again; returns rows saved by day.
 
     `everything` saves all days again. Copies older than the newest ten are removed once they are in. Raises
     `WarehouseBusy`, and at the end `ValueError` with the copies that do not decode.
@@ -135,7 +134,7 @@ def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
 
 
 def main(state: Path) -> int:
-    """Keep what is due, behind everything else that this machine does; the exit code says whether it was done."""
+    """Run `keep` at lowest priority; returns the exit code."""
     os.nice(19)
     try:
         keep(state)

@@ -18,7 +18,7 @@ MOST_LEASED = 1000
 
 
 def digest(instruments: Iterable[str]) -> int:
-    """A number that equal lists of instruments share in every process, whatever their order."""
+    """Return a checksum of a set of instruments, equal in every process and independent of order."""
     return zlib.crc32(" ".join(sorted(set(instruments))).encode())
 
 
@@ -36,7 +36,7 @@ class InstrumentDemand:
         self.refused: set[str] = set()
 
     def watch(self, instruments: Iterable[str]) -> tuple[str, ...]:
-        """Set the instruments of the configuration; returns those of a known exchange."""
+        """Set the configured instruments; returns those of a known exchange."""
         usable = tuple(name for name in instruments if self._is_usable(name))
         self._watched = frozenset(usable)
         return usable
@@ -48,7 +48,7 @@ class InstrumentDemand:
         return usable
 
     def set_held(self, daemon: str, instruments: Iterable[str]) -> None:
-        """Set the positions that a daemon reports: some have not changed since this process began."""
+        """Replace the set of instruments in which a daemon reports positions."""
         self._held[daemon] = frozenset(name for name in instruments if self._is_usable(name))
 
     def apply_order_message(self, message: OrderMessage, machine_ns: int) -> list[str]:
@@ -71,11 +71,11 @@ class InstrumentDemand:
         return []
 
     def held(self) -> frozenset[str]:
-        """Instruments with an open position."""
+        """Return the instruments with an open position."""
         return frozenset(self._positions.values()).union(*self._held.values())
 
     def unwanted(self, subscribed: Iterable[str], machine_ns: int) -> list[str]:
-        """Subscribed instruments without a recent request, a position or a live order."""
+        """Return subscribed instruments without a recent request, a position or a live order."""
         stays = self._watched | self.held() | {*self._orders.values()}
         return [
             name
@@ -98,7 +98,7 @@ class QuoteLeases:
         self._leases: dict[str, tuple[tuple[str, ...], int]] = {}
 
     def renew(self, who: str, instruments: Iterable[str], machine_ns: int) -> None:
-        """Lease these to `who` for the next ten seconds, in place of the ones before; none ends the lease."""
+        """Lease instruments to a screen for ten seconds, in place of its earlier ones; none ends the lease."""
         wanted = tuple(dict.fromkeys(instruments))
         if wanted:
             self._leases[who] = wanted, machine_ns + LEASE_NS
@@ -106,6 +106,6 @@ class QuoteLeases:
             self._leases.pop(who, None)
 
     def wanted(self, machine_ns: int) -> tuple[str, ...]:
-        """All leased instruments, sorted."""
+        """Return all leased instruments, sorted."""
         self._leases = {who: lease for who, lease in self._leases.items() if lease[1] > machine_ns}
         return tuple(sorted({name for names, _ in self._leases.values() for name in names}))

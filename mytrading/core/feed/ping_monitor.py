@@ -23,20 +23,21 @@ class PingBook:
         )
 
     def due(self, machine_ns: int) -> bool:
-        """True if a ping is to be sent now; it then counts as sent."""
+        """Return whether a ping is to be sent now; it then counts as sent."""
         if self._busy or machine_ns - self._last < self._every:
             return False
         self._busy, self._last = True, machine_ns
         return True
 
     def answered(self, broker: str, right_mode: bool) -> None:
-        """The server knows the key and has a session at `broker`."""
+        """Record a ping that the server answered with its `broker` and mode."""
         self._busy, self._failed = False, 0
         self._health = msgspec.structs.replace(
             self._health, connected=True, right_mode=right_mode, broker=broker, message="", ping_down=False
         )
 
     def failed(self, message: str) -> None:
+        """Record a failed ping and its error message."""
         self._busy = False
         self._failed += 1
         down = self._failed >= self._allowed or not self._health.broker
@@ -50,14 +51,15 @@ class PingBook:
 
     @property
     def is_down(self) -> bool:
-        """True after as many failures in a row as are allowed."""
+        """Return whether as many pings in a row failed as are allowed."""
         return self._failed >= self._allowed
 
     @property
     def failures(self) -> int:
+        """Return how many pings in a row failed."""
         return self._failed
 
     @property
     def health(self) -> AccountHealth:
-        """What the pings say; of books and streams they say nothing."""
+        """Return the account's health as far as pings tell it, without books and streams."""
         return self._health

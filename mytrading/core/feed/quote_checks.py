@@ -70,7 +70,7 @@ class PriceCheck:
     def judge(
         self, instrument: str, price: float, option: bool, now_ns: int, reference: float | None = None
     ) -> QuoteVerdict:
-        """The verdict on a price at machine time `now_ns`; an instrument's first is compared with `reference`."""
+        """Judge a price at machine time `now_ns`; an instrument's first is compared with `reference`."""
         if not 0.0 < price < math.inf:
             self.refused += 1
             return QuoteVerdict.REFUSED
@@ -114,12 +114,13 @@ class Conflator:
         self.replaced = 0
 
     def offer(self, quote: Quote) -> None:
+        """Store a quote as the newest of its instrument."""
         if quote.instrument in self._newest:
             self.replaced += 1
         self._newest[quote.instrument] = quote
 
     def drain(self) -> list[Quote]:
-        """The newest quotes, instruments in the order in which they first arrived; empties the store."""
+        """Return and remove the newest quotes, in the order in which their instruments first arrived."""
         quotes = list(self._newest.values())
         self._newest.clear()
         return quotes

@@ -34,44 +34,47 @@ class Pulse:
         self.is_connected = False
 
     def connected(self, now_ns: int) -> None:
+        """Record that the source's connection was established."""
         self.is_connected, self._proved = True, False
         self._since_ns = now_ns
 
     def lost(self) -> None:
+        """Record that the source's connection was lost."""
         self.is_connected = self._proved = False
 
     def ticked(self, now_ns: int) -> None:
+        """Record a quote of the source."""
         self._good_ns = now_ns
         self._proved = True
         if self._patience > 1 and now_ns - self._since_ns > 2 * self._mute_ns * self._patience:
             self._patience = 1
 
     def expect(self, factor: int, now_ns: int) -> None:
-        """Set the patience: 0 when nothing should tick (closed market), 1 normally, more for quiet instruments."""
+        """Set the patience factor: 0 for a closed market, 1 normally, more for quiet instruments."""
         if not factor and self.is_connected:
             self._good_ns = now_ns
         self._expects = factor
 
     def age(self, now_ns: int) -> int:
-        """Time since its last quote, or since quotes were first expected of it."""
+        """Return the ns since the source's last quote, or since quotes were first expected of it."""
         return now_ns - self._good_ns
 
     def is_well(self, now_ns: int) -> bool:
-        """True if it is connected and, where quotes are expected, delivers them."""
+        """Return whether the source is connected and, where quotes are expected, delivers them."""
         if not self.is_connected or not self._expects:
             return self.is_connected
         return self._proved and self.age(now_ns) <= self._mute_ns * self._expects
 
     def is_mute(self, now_ns: int) -> bool:
-        """True if it is connected and has delivered nothing for too long."""
+        """Return whether the source is connected and has delivered nothing for too long."""
         return self.is_connected and bool(self._expects) and self.age(now_ns) > self._mute_ns * self._expects
 
     def is_sick(self, now_ns: int) -> bool:
-        """True if it has been mute or disconnected for too long."""
+        """Return whether the source has been mute or disconnected for too long."""
         return self.is_mute(now_ns) or (not self.is_connected and self.age(now_ns) > self._down_ns)
 
     def wants_fresh_connection(self, now_ns: int) -> bool:
-        """True once per silence when a new connection may help, at growing intervals."""
+        """Return True once per silence when a reconnect may help, at growing intervals."""
         limit = self._mute_ns * self._expects * self._patience
         if not self.is_mute(now_ns) or now_ns - max(self._good_ns, self._since_ns) <= limit:
             return False
@@ -143,11 +146,11 @@ class SourceChoice:
         return self._to(ready, SwitchReason.FAILBACK)
 
     def steady_ns(self, rank: int) -> int:
-        """How long a source must have been well to take over from a sick one."""
+        """Return how long a source must have been well to take over from a sick one."""
         return _doubled(self._rules.steady_ns, self._records[rank].failures, self._rules.longest_steady_ns)
 
     def failback_ns(self, rank: int) -> int:
-        """How long a source must have been well to take the feed back from one that is well too."""
+        """Return how long a source must have been well to take the feed back from a healthy one."""
         return _doubled(self._rules.failback_ns, self._records[rank].failures, self._rules.longest_failback_ns)
 
     def _learn(self, record: _Record, condition: Condition, now_ns: int) -> None:

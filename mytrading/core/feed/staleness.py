@@ -34,7 +34,7 @@ class StalenessLimits(NamedTuple):
 
     @classmethod
     def of(cls, seconds: float) -> StalenessLimits:
-        """From the setting, which is meant for liquid instruments."""
+        """Build the limits from the configured seconds, which are meant for liquid instruments."""
         return cls(int(seconds * SECOND), int(seconds * OPTION_PATIENCE * SECOND))
 
 
@@ -48,7 +48,7 @@ class InstrumentTraits(NamedTuple):
 
 
 def instrument_traits(instrument: str) -> InstrumentTraits:
-    """The traits that follow from the symbol alone."""
+    """Derive exchange and kind of an instrument from its symbol."""
     exchange, symbol = split_id(instrument)
     kind = parse_symbol(symbol, exchange).kind
     return InstrumentTraits(exchange, kind.is_option, kind is InstrumentKind.INDEX, kind.is_derivative)
@@ -63,7 +63,7 @@ class Coverage(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Fresh by total; 1 when nothing should tick."""
+        """Return the fresh share of the instruments that should tick; 1 when none should."""
         return self.fresh / self.total if self.total else 1.0
 
 
@@ -80,17 +80,17 @@ class Freshness:
         self._dropped: dict[str, tuple[tuple[int, int] | None, int, int]] = {}
 
     def touch(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """Record a price, or the start of the age."""
+        """Record a price of an instrument, or the start of its age."""
         self._seen[instrument] = (market_ns, machine_ns)
 
     def dropped(self, instrument: str, machine_ns: int) -> None:
-        """Record a dropped frame. Budget: 1 µs."""
+        """Record a dropped frame of an instrument. Budget: 1 µs."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         count = known[1] + 1 if known is not None and known[0] is seen else 1
         self._dropped[instrument] = (seen, count, machine_ns)
 
     def deaf(self, instrument: str, for_ns: int) -> int:
-        """Dropped frames since its last price, if they kept coming for so long (machine time); else 0."""
+        """Return how many frames were dropped since the last price, if for at least `for_ns` (machine); else 0."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
             return 0
@@ -101,12 +101,12 @@ class Freshness:
         self._dropped.pop(instrument, None)
 
     def age(self, instrument: str, machine_ns: int) -> int:
-        """Machine time since its last price; all of it if it has none."""
+        """Return the machine ns since the instrument's last price; all machine time if it has none."""
         seen = self._seen.get(instrument)
         return machine_ns - (seen[1] if seen is not None else 0)
 
     def fresh(self, instrument: str, limit_ns: int, market_ns: int, machine_ns: int) -> bool:
-        """True if the instrument ticked within `limit_ns` of market time or the floor of machine time."""
+        """Return whether the last price is within `limit_ns` of market time, or the floor of machine time."""
         seen = self._seen.get(instrument)
         return seen is not None and (market_ns - seen[0] <= limit_ns or machine_ns - seen[1] <= self._floor)
 
@@ -137,7 +137,7 @@ class FeedHealth:
         self.coverage = Coverage(0, 0)
 
     def add(self, instrument: str, market_ns: int, machine_ns: int) -> None:
-        """Add a subscribed instrument; its age counts from now."""
+        """Add a subscribed instrument, whose age counts from now."""
         self._traits[instrument] = instrument_traits(instrument)
         self._freshness.touch(instrument, market_ns, machine_ns)
 
@@ -155,7 +155,7 @@ class FeedHealth:
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:
-        """True if each has ticked, may be silent, or had its time to tick; `now` is market and machine time."""
+        """Return whether each instrument has ticked, may be silent, or has had its time; `now` is (market, machine)."""
         return all(
             has_ticked(name)
             or traits.is_option
@@ -166,7 +166,7 @@ class FeedHealth:
         )
 
     def silent(self, held: Iterable[str], age_ns: int, market_ns: int, machine_ns: int) -> list[str]:
-        """Held instruments in session without a price for `age_ns` of machine time."""
+        """Return held instruments in session without a price for `age_ns` of machine time."""
         return [
             name
             for name in held
@@ -176,7 +176,7 @@ class FeedHealth:
         ]
 
     def look(self, market_ns: int, machine_ns: int, held: frozenset[str], serves: Callable[[str], bool]) -> Coverage:
-        """Update coverage of instruments in session, and whether it has been low for a while.
+        """Update and return the coverage of instruments in session, and judge whether it stays low.
 
         `serves(instrument)` is true while its source ticks and has acknowledged it; a held one needs data besides.
         """

@@ -28,6 +28,7 @@ class ControlMachine:
         self._repeats: dict[tuple[str, str, str], Alert] = {}
 
     def apply(self, row: Any) -> None:
+        """Fold one control journal row into levels, switches, alerts and requests."""
         if isinstance(row, TradingState):
             self.trading[row.account] = row
             self.generation = max(self.generation, row.generation)
@@ -44,29 +45,30 @@ class ControlMachine:
                 self.apply(part)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:  # noqa: ARG002
+        """Return no rows: commands, not messages, make this machine's rows."""
         return ()
 
     def notice(self, machine_ns: int) -> None:
-        """Nothing here depends on machine time."""
+        """Ignore machine time, on which no control state depends."""
 
     def is_news(self, alert: Alert) -> bool:
-        """True if an alert says something that is not known yet: a rise, an end, or tenfold repetition."""
+        """Return whether an alert is to be journaled: it rises, worsens, ends, or has repeated tenfold."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         return self.is_change(alert) or (known is not None and alert.count >= known.count * 10)
 
     def is_change(self, alert: Alert) -> bool:
-        """True if an alert rises, grows worse or ends, and so is worth a message to the operator."""
+        """Return whether an alert rises, grows worse or ends, and so is worth a message to the operator."""
         known = self.alerts.get((alert.daemon, alert.code, alert.subject))
         if known is None or known.cleared != alert.cleared or known.first_ns != alert.first_ns:
             return True
         return alert.severity is Severity.CRITICAL and known.severity is not alert.severity
 
     def repeat(self, alert: Alert) -> None:
-        """Note a repetition: its text, count and time are shown but not journaled."""
+        """Record an alert's repetition, whose text, count and time are shown but not journaled."""
         self._repeats[alert.daemon, alert.code, alert.subject] = alert
 
     def shown(self) -> list[Alert]:
-        """All alerts with their newest text, in the order of their rise."""
+        """Return all alerts with their newest text, in the order of their rise."""
         found = []
         for key, kept in self.alerts.items():
             repeat = self._repeats.get(key, kept)
@@ -75,12 +77,12 @@ class ControlMachine:
         return sorted(found, key=lambda alert: alert.first_ns)
 
     def level(self, level: TradingLevel, reason: str, now: int, account: str = "", by: str = "") -> TradingState:
-        """The row that sets a trading level for one account, or for all."""
+        """Return the journal row that sets a trading level, for one account or for all."""
         generation = self.generation + 1
         return TradingState(level=level, generation=generation, reason=reason, at_ns=now, account=account, by=by)
 
     def resume(self, reason: str, now: int, account: str = "", by: str = "") -> tuple[TradingState, ...]:
-        """The rows that allow trading again: for one account, or for all and each that was halted by itself."""
+        """Return the rows that allow trading again: for one account, or for all and each halted one."""
         first = self.level(TradingLevel.NORMAL, reason, now, account, by)
         held = [name for name, level in sorted(self.trading.items()) if level.level is not TradingLevel.NORMAL]
         names = [] if account else [name for name in held if name]
@@ -88,21 +90,22 @@ class ControlMachine:
         return (first, *others)
 
     def switch(self, strategy: str, enabled: bool, now: int, reason: str = "", by: str = "") -> StrategySwitch:
-        """The row that allows or blocks one strategy's entries."""
+        """Return the row that allows or blocks one strategy's entries."""
         generation = self.generation + 1
         return StrategySwitch(
             strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by
         )
 
     def taken(self, request_id: str) -> OperatorRequestTaken | None:
-        """The command of today or of the day before that had this request id."""
+        """Return the accepted operator request with this id, of today or the day before; None if new."""
         return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 
     def current(self) -> TradingState:
+        """Return the trading level that applies to all accounts."""
         return self.trading.get("") or TradingState(level=TradingLevel.NORMAL, generation=0, reason="", at_ns=0)
 
     def snapshot(self, day: str) -> ControlOpened:
-        """The first row of the next day's journal."""
+        """Return the first row of the next day's journal."""
         active = tuple(alert for alert in self.alerts.values() if not alert.cleared)
         return ControlOpened(
             day=day,

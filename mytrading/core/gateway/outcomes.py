@@ -28,7 +28,7 @@ class RequestResult(NamedTuple):
 
 
 def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bool) -> RequestResult:
-    """What became of the request `request` to cancel or else to modify `order`; `orders` are all that are known."""
+    """Return the result so far of an operator's request to cancel or modify `order`."""
     name = order.client_order_id
     if order.links.request == request and order.message.startswith(REFUSED):
         return RequestResult("refused", order.message.removeprefix(REFUSED), name)
@@ -104,7 +104,7 @@ class AccountResult(NamedTuple):
 def outcomes(
     signal: Signal, orders: Iterable[Order], denials: Iterable[SignalDenied | SignalExpired], accounts: Sequence[str]
 ) -> tuple[AccountResult, ...]:
-    """Outcomes in those accounts that have an order or a denial of the signal, among `orders` and `denials` of any."""
+    """Return a signal's outcome in each account that has an order or a denial of it."""
     mine = [order for order in orders if order.cause == signal.id and order.purpose is Purpose.ENTRY]
     denied = [denial for denial in denials if denial.signal == signal.id]
     names = dict.fromkeys([*accounts, *(order.account for order in mine)])
@@ -118,7 +118,7 @@ def outcomes(
 
 
 def outcome_of_all(results: Sequence[AccountResult]) -> str:
-    """One word for all accounts: their common outcome, or partial if they differ; empty without any."""
+    """Merge the outcomes of all accounts into one word; empty without any."""
     kinds = {row.result for row in results}
     if not kinds:
         return ""
@@ -156,7 +156,7 @@ def _result(orders: Sequence[Order], denied: bool, filled: int) -> SignalResult:
 
 
 def denial_text(denial: SignalDenied | SignalExpired) -> str:
-    """The codes, former names included, and the reason of a denial."""
+    """Return a denial's codes, former names included, and its reason as one text."""
     codes = getattr(denial, "codes", ()) or (getattr(denial, "code", "EXPIRED"),)
     names = [name for code in codes for name in (code, FORMER_CODES.get(code)) if name]
     return f"{', '.join(names)}: {getattr(denial, 'message', 'too late')}"

@@ -77,7 +77,7 @@ class StackView:
         self._day = 0
 
     def at(self, market_ns: int) -> None:
-        """Market time has come to this: with a new day profit counts from zero, as the router's does."""
+        """Advance market time; on a new day, reset the day's profit counts as the router does."""
         day = day_number(market_ns)
         if day > self._day > 0:
             self.positions = {
@@ -87,7 +87,7 @@ class StackView:
         self._day = max(self._day, day)
 
     def apply(self, message: Any, machine_ns: int = 0) -> None:
-        """Fold one message; `machine_ns` is when it was written (0: now), for the counts."""
+        """Fold one stream message; `machine_ns` is when it was written (0: now), for the counts."""
         counted = machine_ns == 0 or machine_ns >= self.since_machine_ns
         match message:
             case Quote():
@@ -172,14 +172,15 @@ class StackView:
                     del self.orders[key]
 
     def open_positions(self) -> list[Position]:
+        """Return the positions with booked or observed units other than zero."""
         return [position for position in self.positions.values() if position.quantity or position.quantity_seen]
 
     def realised(self) -> float:
-        """Rupees realised by all owners, as the router's positions carry it."""
+        """Return the day's realised profit of all owners in rupees, as the router's positions carry it."""
         return sum(position.realised for position in self.positions.values())
 
     def unrealised_of(self, position: Position) -> float | None:
-        """Rupees at the bid for a long, the ask for a short, else the last price; None without a quote."""
+        """Return a position's unrealised rupees at bid or ask, else last price; None without a quote."""
         quote = self.quotes.get(position.instrument)
         if quote is None or not position.quantity:
             return None if position.quantity else 0.0
@@ -187,11 +188,11 @@ class StackView:
         return (price - position.average_price) * position.quantity
 
     def unrealised(self) -> float:
-        """Rupees of all open positions that have a quote."""
+        """Return the unrealised rupees of all open positions that have a quote."""
         return sum(self.unrealised_of(position) or 0.0 for position in self.open_positions())
 
     def stop_orders(self, position: Position | None = None) -> list[Order]:
-        """Stops that are at the broker as far as the router knows, of a position or of all."""
+        """Return stop orders at the broker as far as the router knows, of one position or of all."""
         return [
             order
             for order in self.orders.values()
@@ -201,7 +202,7 @@ class StackView:
         ]
 
     def stop_of(self, position: Position) -> dict[str, Any]:
-        """The stop of a position: `stop` in rupees, units that live orders cover, and how it stands, in a word.
+        """Return a position's stop price in rupees, the units its live stops cover, and its state as a word.
 
         resting, triggered, partial (not all covered), missing, closing (an exit has taken over) or none.
         """
@@ -222,7 +223,7 @@ class StackView:
         return "resting" if covered >= held else "partial" if covered else "missing"
 
     def order_counts(self) -> dict[str, int]:
-        """Order events of this run, in the words of the summary."""
+        """Return counts of this run's order events, under the summary's keys."""
         counts = self.counts
         recorded = counts["recorded"]
         unknown = sum(1 for order in self.orders.values() if order.state is OrderState.UNKNOWN)

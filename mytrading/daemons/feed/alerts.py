@@ -16,7 +16,7 @@ NOTES = ("socket", "mute", "source", "coverage")
 
 
 def active_alerts(connections: SourceConnections, health: FeedHealth, rest_problem: str) -> dict[Subject, ActiveAlert]:
-    """All alerts that the present state gives rise to; each text says what to do."""
+    """Return all feed alerts that the present state gives rise to; each text says what to do."""
     found: dict[Subject, ActiveAlert] = {}
     for connection in connections:
         of_connection = Severity.CRITICAL if connection is connections.active else Severity.WARNING
@@ -41,7 +41,7 @@ def active_alerts(connections: SourceConnections, health: FeedHealth, rest_probl
 
 
 def active_notes(connections: SourceConnections, health: FeedHealth) -> dict[str, str]:
-    """Notes of the heartbeat, by key: why the feed is degraded."""
+    """Return the heartbeat notes, by key, that say why the feed is degraded."""
     active = connections.active
     texts = (active.lost_by, active.mute_note, connections.backup_reason, _coverage(health) if health.is_low else "")
     return {key: text for key, text in zip(NOTES, texts, strict=True) if text}
@@ -64,6 +64,7 @@ class FeedAlerts:
         """Why prices of held instruments could not be read over REST; empty if they were."""
 
     def update(self) -> None:
+        """Raise new alerts and clear ended ones, by the present state of the feed."""
         active = active_alerts(self._connections, self._health, self.rest_problem)
         self._alerts.follow(active, CODES)
         for name in NOTES:

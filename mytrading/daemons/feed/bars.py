@@ -50,7 +50,7 @@ _MINUTE = "1m"
 
 
 def retry_ns(first_s: float, tries: int) -> int:
-    """Back-off before a failed read is retried, after so many retries: doubling up to a minute."""
+    """Return the back-off in ns after so many retries: doubling from `first_s` up to a minute."""
     return int(max(first_s, min(_LONGEST_RETRY_S, first_s * 2 ** min(tries, 20))) * 1e9)
 
 
@@ -92,7 +92,7 @@ class HistoryWorker:
         self.request, self.results = self._pool.submit, self._pool.results
 
     def stop(self) -> None:
-        """End after the present fetch; one that takes longer than a second is abandoned."""
+        """Stop after the present fetch; one that takes longer than a second is abandoned."""
         self._stopping.set()
         self._pool.stop(1.0)
 
@@ -187,16 +187,16 @@ class BarPublisher:
         self._store.close()
 
     def has_history(self, watched: Iterable[str]) -> bool:
-        """True once history of all these is stored, or none is kept; a short absence does not count."""
+        """Return whether history of all these is stored, or none is kept; a short gap does not count."""
         return not self._keeps_history or self._loaded.issuperset(watched)
 
     def gaps(self) -> GapNames:
-        """Instruments with missing bars; in lock-step the market itself waits for history."""
+        """Return the instruments with missing bars: those behind (none in lock-step), and those with holes."""
         behind = () if self._clock.lock_step else self._merge.behind(self._clock.now())
         return behind, self._merge.holes
 
     def report_gaps(self) -> None:
-        """Report all gaps, changed or not: a daemon that sees the feed ready relies on knowing them."""
+        """Publish all bar gaps, changed or not, since daemons rely on them once the feed is ready."""
         self._reported = behind, holes = self.gaps()
         self._report(BarGaps(daemon="feed", behind=behind, holes=holes))
 
@@ -209,7 +209,7 @@ class BarPublisher:
         return self._fetching > 0
 
     def figures(self) -> dict[str, float]:
-        """Since the start: bars published, history requests, late quotes, minutes without a whole bar."""
+        """Return counts since the start: bars, history requests, late quotes, incomplete minutes."""
         return {
             "bars": float(self._published),
             "history_asked": float(self._requests),
@@ -224,12 +224,13 @@ class BarPublisher:
             self.closed.append(closed)
 
     def flush(self) -> None:
+        """Store and publish the bars that have closed."""
         if self.closed:
             closed, self.closed = self.closed, []
             self._deliver([bar for item in closed for bar in self._merge.offer(item)])
 
     def start_live(self, instrument: str) -> None:
-        """Quotes of an instrument arrive from now on: the present minute is not whole, the next one is."""
+        """Begin to build bars of an instrument from quotes; the next minute is the first whole one."""
         now = self._clock.now()
         self._builder.watch(instrument, now)
         session = self._calendar.session(instrument.partition(":")[0], self._calendar.trading_day(now))
@@ -239,7 +240,7 @@ class BarPublisher:
             self._merge.resume(instrument, now)
 
     def keep_history(self, instrument: str, days: int) -> bool:
-        """Keep this instrument's bars and `days` of their history; true if it was not kept before."""
+        """Keep an instrument's bars and `days` of their history; True if it was not kept before."""
         if not self._keeps_history or instrument in self._merge:
             return False
         self._days[instrument] = days
@@ -247,7 +248,7 @@ class BarPublisher:
         return True
 
     def interrupt(self) -> None:
-        """The connection is lost: deliver whole bars, and mark unfinished ones as incomplete."""
+        """Publish whole bars and mark unfinished ones as incomplete, after a lost connection."""
         self.flush()
         self._builder.interrupt()
         self._merge.interrupt()
@@ -275,7 +276,7 @@ class BarPublisher:
                 self._store.note_filled(whole, until_ns)
 
     def on_second(self, machine_ns: int) -> None:
-        """Retry history that failed, or has not filled a hole."""
+        """Retry history that failed or has not filled a hole."""
         self._reserve.look()
         for instrument in self._merge.holes:
             if instrument not in self._due:
@@ -291,12 +292,13 @@ class BarPublisher:
         return max(market_ns, int(machine_s * self._clock.speed * SECOND))
 
     def collect_history(self) -> None:
+        """Merge and publish the bars of finished history requests."""
         for result in self._history.results():
             self._fetching -= 1
             (self._on_failure if result.error else self._merge_result)(result)
 
     def retry_now(self) -> None:
-        """Retry failed history at once: the server is connected."""
+        """Retry failed history at once, after the server has connected."""
         for instrument, (due, tries) in list(self._due.items()):
             if due != _NEVER:
                 self._request(instrument, tries)

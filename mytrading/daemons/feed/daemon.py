@@ -67,6 +67,7 @@ class DataManager(Daemon):
         self._watched: tuple[str, ...] = ()
 
     def setup(self) -> None:
+        """Build the feed's parts, connect its sources and subscribe the watched instruments."""
         self._wire()
         self._subscribe_streams()
         self._start_timers()
@@ -173,7 +174,6 @@ class DataManager(Daemon):
     # timers
 
     def _send_requests(self, machine_ns: int) -> None:
-        """Send at most one subscription message per connection: the timer's interval is the pace."""
         for connection in self.connections:
             connection.send_request(machine_ns)
 
@@ -228,14 +228,13 @@ class DataManager(Daemon):
                     self.tape.append(event.received_ns, self.clock.at(event.received_ns), event.data)
 
     def _serving(self, machine_ns: int) -> Callable[[str], bool]:
-        """Whether an instrument's source ticks, and has acknowledged the instrument."""
         active = self.connections.active
         return active.serves if active.pulse.is_well(machine_ns) else lambda _: False
 
     # heartbeat
 
     def progress(self) -> Progress:
-        """In lock-step: how much of the market went out, once all that a step leads to here is done."""
+        """Return the feed's lock-step progress, with what it still waits for."""
         waits = "" if self.ready() else self.notes["ready"]
         if pending := self.connections.active.subscriptions.pending:
             waits = waits or f"waits for the server to acknowledge {pending[0]}"
@@ -244,11 +243,11 @@ class DataManager(Daemon):
         return self.steps.progress(waits, self.clock.now())
 
     def on_beat(self, beat: Heartbeat) -> None:  # noqa: ARG002
-        """Report bar gaps with each heartbeat: a daemon that sees the feed ready relies on knowing them."""
+        """Publish bar gaps with each heartbeat."""
         self.bars.report_gaps()
 
     def ready(self) -> bool:
-        """True once the active source serves and ticks, and history and the day's instruments are loaded."""
+        """Return whether the active source serves and ticks, with history and instruments loaded."""
         active, machine_ns = self.connections.active, machine_now()
         served = [name for name in self._watched if active.serves(name)]
         if missing := active.waits_for(self._watched, self.bars.has_history, machine_ns):
@@ -262,7 +261,7 @@ class DataManager(Daemon):
         return "ready" not in self.notes
 
     def figures(self) -> dict[str, float]:
-        """Counts since the start, and coverage as a share."""
+        """Return the heartbeat's counts since the start, and coverage as a share."""
         coverage = self.health.coverage
         return {
             "quotes_in": float(self.intake.quotes),
@@ -281,6 +280,7 @@ class DataManager(Daemon):
         }
 
     def queue_depth(self) -> int:
+        """Return how many socket events wait to be handled."""
         return sum(connection.socket.events.qsize() for connection in self.connections)
 
     def teardown(self) -> None:

@@ -83,11 +83,11 @@ class InstrumentLoader:
         self._tries = 0
 
     def set_watched(self, watched: tuple[str, ...]) -> None:
-        """Set the watched instruments, whose underlyings decide which contracts are kept; before the first `look`."""
+        """Set the watched instruments, whose underlyings decide which contracts are kept."""
         self._need = need_of(self._config, watched, self._facts)
 
     def look(self, machine_ns: int) -> None:
-        """Request the instruments of the trading day unless they are loaded, requested, or wait for a retry."""
+        """Request the trading day's instruments unless they are loaded, requested, or wait for a retry."""
         market_ns = self._clock.now()
         day = self._calendar.trading_day(market_ns)
         self._archiver.look(machine_ns)
@@ -107,9 +107,11 @@ class InstrumentLoader:
         return bool(self._requested)
 
     def retry_now(self) -> None:
+        """Request the instruments at the next `look`, without waiting for the back-off."""
         self._due = 0
 
     def collect(self) -> None:
+        """Take finished fetches: record the loaded day or schedule a retry, and report the result."""
         for fetched in self._pool.results():
             self._requested = ""
             snapshot = fetched.snapshot
@@ -124,7 +126,7 @@ class InstrumentLoader:
             self._report(fetched)
 
     def stop(self) -> None:
-        """End the thread; a fetch that takes longer than a second is abandoned."""
+        """Stop the thread; a fetch that takes longer than a second is abandoned."""
         self._pool.stop(1.0)
         self._archiver.stop()
 
@@ -193,7 +195,7 @@ class InstrumentArchiver:
         self._due = machine_ns + self._after
 
     def look(self, machine_ns: int) -> None:
-        """Start a due child, or check the running one."""
+        """Start the archiving process if it is due, or check the running one."""
         if self._child is not None:
             self._check(self._child, machine_ns)
         elif 0 < self._due <= machine_ns:
@@ -230,7 +232,7 @@ class InstrumentArchiver:
         )
 
     def stop(self) -> None:
-        """End a child that still runs; the next start of the feed begins another."""
+        """Stop a running archiving process; the next start of the feed begins another."""
         if self._child is not None:
             self._child.kill()
             self._child.communicate()

@@ -56,10 +56,12 @@ class MarketPublisher:
         return {"published": float(self.published), "conflated": float(self._conflator.replaced)}
 
     def offer_book(self, tick: Tick) -> None:
+        """Keep a tick's order book for the next `flush`, if depth is published."""
         if self._levels:
             self._books[tick.quote.instrument] = tick
 
     def flush(self) -> None:
+        """Publish the newest quote and depth of each instrument since the last flush."""
         quotes = self._conflator.drain()
         for quote in quotes:
             self._market.send(quote.instrument, quote)
@@ -83,7 +85,7 @@ class MarketPublisher:
         self.step_due = True
 
     def send_step(self, market_ns: int, again: bool) -> None:
-        """In lock-step, end a step; `again` repeats the newest quotes for readers that missed some."""
+        """Publish the step message that ends a lock-step; `again` repeats the newest quotes."""
         if again:
             self._send_step_message(market_ns)
             for quote in self._newest.values():
@@ -105,6 +107,7 @@ class MarketPublisher:
                 self._market.send(shown_topic(instrument), quote)
 
     def drop(self, instrument: str) -> None:
+        """Forget the newest quote of an unsubscribed instrument."""
         self._newest.pop(instrument, None)
         self._shown.pop(instrument, None)
 
@@ -134,7 +137,7 @@ class QuoteIntake:
         self.quotes = self.from_rest = 0
 
     def on_tick(self, connection: SourceConnection, tick: Tick, machine_ns: int) -> None:
-        """Take a frame with a price; it goes on only if its source is active and subscribed it."""
+        """Check a tick and pass it on, if its source is active and has subscribed it."""
         quote = tick.quote
         instrument = quote.instrument
         taken = connection.subscriptions.seen(instrument, tick.mode, quote.received_ns)
@@ -163,11 +166,11 @@ class QuoteIntake:
             self._health.dropped(instrument, quote.received_ns)
 
     def on_rest_prices(self, answer: RestAnswer, market_ns: int) -> None:
-        """Take REST prices of held instruments; bars leave them out, since trades between them are missing."""
+        """Take REST prices of held instruments; bars leave them out, since trades between are missing."""
         self.from_rest += self._offer_rows(answer, market_ns)
 
     def on_open_interest(self, answer: RestAnswer, market_ns: int) -> None:
-        """Take the price that came with the open interest of a quiet contract; others show it in their next quote."""
+        """Take the price in an open interest answer for a quiet contract."""
         age, received_ns = self._health.age, answer.received_ns
         quiet = {name: row for name, row in answer.rows.items() if age(name, received_ns) > QUIET_NS}
         self._offer_rows(answer._replace(rows=quiet), market_ns)
@@ -193,6 +196,7 @@ class QuoteIntake:
         self._publisher.flush()
 
     def drop(self, instrument: str) -> None:
+        """Forget an unsubscribed instrument in all parts of the feed."""
         self._bars.drop(instrument)
         self._check.forget(instrument)
         self._health.remove(instrument)
@@ -218,24 +222,26 @@ class MarketSteps:
 
     @property
     def marked(self) -> bool:
-        """True once for each mark that came."""
+        """Return whether a step mark came since the last read of this property."""
         fresh, self._fresh = self._fresh, False
         return fresh
 
     def on_mark(self, mark: int) -> None:
-        """Note that all frames before this mark are handled."""
+        """Record that all frames before this step mark are handled."""
         if mark != self._mark:
             self._mark, self._fresh = mark, True
             self._publisher.step_due = True
 
     def on_step_done(self, done: StepDone, machine_ns: int) -> None:
+        """Record the last market step that a daemon reports as read."""
         self._readers[done.daemon] = done.seen.get("feed/market", 0), machine_ns
 
     def on_request(self, wants: WantInstruments) -> None:
+        """Record a checksum of the instruments that a daemon requests."""
         self._wants[f"{wants.daemon}/wants"] = digest(wants.instruments)
 
     def remind(self, market_ns: int, machine_ns: int) -> None:
-        """Repeat the newest quotes for readers that report, well after a step, not to have reached it."""
+        """Repeat the newest quotes if a daemon reports, well after a step, not to have reached it."""
         if self._step != self._publisher.step:
             self._step, self._stepped_ns = self._publisher.step, machine_ns
         since = self._stepped_ns + STEP_PATIENCE_NS
@@ -243,7 +249,7 @@ class MarketSteps:
             self._publisher.send_step(market_ns, again=True)
 
     def progress(self, waits: str, market_ns: int) -> Progress:
-        """At the end of a turn: progress, after sending the step message if nothing is awaited."""
+        """Return lock-step progress at the end of a turn; send the step message if nothing is awaited."""
         self._at_rest = bool(self._mark and not waits)
         if self._at_rest:
             self._publisher.send_step(market_ns, again=False)

@@ -52,11 +52,13 @@ class RestQuotes:
         )
 
     def request(self, instruments: list[str]) -> None:
+        """Request prices of instruments, unless a request is under way."""
         if instruments and not self.busy:
             self.busy = True
             self._pool.submit(tuple(instruments))
 
     def answers(self) -> list[RestAnswer]:
+        """Return the answers received since the last call."""
         found = self._pool.results()
         if found:
             self.busy = False
@@ -91,7 +93,7 @@ def _failed_request(requested: tuple[str, ...], error: Exception) -> RestAnswer:
 
 
 def quote_of(instrument: str, row: Row, market_ns: int, received_ns: int) -> Quote:
-    """The row as a quote, timed by its receipt since it has no time of its own; 0 means not known."""
+    """Convert a REST row to a quote, timed by its receipt; 0 means not known."""
     return Quote(
         instrument,
         market_ns,
@@ -119,7 +121,7 @@ class OpenInterestReader:
         self._due: dict[str, None] = {}
 
     def add_interest(self, quote: Quote) -> Quote:
-        """The quote with the known open interest of its contract. Budget: 3 µs."""
+        """Return the quote with its contract's known open interest. Budget: 3 µs."""
         instrument = quote.instrument
         if quote.received_ns - self._requested.get(instrument, 0) >= INTEREST_EVERY_NS:
             self._due[instrument] = None
@@ -137,7 +139,7 @@ class OpenInterestReader:
         self._reader.request(batch)
 
     def answers(self) -> list[RestAnswer]:
-        """Answers since the last call; their open interest is in the quotes from now on."""
+        """Return answers since the last call; their open interest goes into quotes from now on."""
         found = self._reader.answers()
         for answer in found:
             if answer.problem:
@@ -148,6 +150,7 @@ class OpenInterestReader:
         return found
 
     def drop(self, instrument: str) -> None:
+        """Forget the open interest of an unsubscribed contract."""
         for known in (self._known, self._requested, self._due):
             known.pop(instrument, None)
 

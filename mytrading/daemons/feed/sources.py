@@ -39,7 +39,7 @@ class FeedSource(NamedTuple):
 
 
 def sources_of(config: RunConfig) -> tuple[FeedSource, ...]:
-    """Sources by rank: the primary, which is the venue unless that is a simulator, then the standbys."""
+    """Return the configured sources by rank: the primary (the venue unless simulated), then the standbys."""
     return tuple(FeedSource(one.id, one.rest_url, one.ws_url, one.api_key) for one in config.sources)
 
 
@@ -65,7 +65,7 @@ class SourceConnection:
         self._last_quotes: dict[str, tuple[object, ...]] = {}
 
     def condition(self, machine_ns: int) -> Condition:
-        """Its condition for failover: a server that answers no ping is sick, whatever it streams."""
+        """Return the source's condition for failover; one that answers no ping is sick."""
         if self.is_down(machine_ns):
             return Condition.SICK
         if self.pulse.is_well(machine_ns):
@@ -77,24 +77,26 @@ class SourceConnection:
         self._down_until = machine_ns + PING_DOWN_NS if ping_down else 0
 
     def is_down(self, machine_ns: int) -> bool:
+        """Return whether the reconciler reports that the source's server answers no ping."""
         return machine_ns < self._down_until
 
     def caught_up(self, machine_ns: int) -> int:
-        """Machine time up to which all frames are handled: now, unless some that were read still wait."""
+        """Return the machine time up to which all frames are handled: now, unless frames wait."""
         return machine_ns if self.socket.events.empty() else min(machine_ns, self.taken_ns)
 
     def serves(self, instrument: str) -> bool:
+        """Return whether the server has accepted the subscription of an instrument."""
         return self.subscriptions.is_accepted(instrument)
 
     def ticked(self, quote: Quote, machine_ns: int) -> None:
-        """Count a quote as a sign of life unless it repeats the last one, as servers do without their broker."""
+        """Record a quote as proof of delivery, unless it repeats the last one, as servers without broker do."""
         content = (quote.exchange_ns, quote.ltp, quote.volume, quote.bid, quote.ask)
         if self._last_quotes.get(quote.instrument) != content:
             self._last_quotes[quote.instrument] = content
             self.pulse.ticked(machine_ns)
 
     def connected(self, machine_ns: int) -> None:
-        """Start over: a new connection has no subscriptions."""
+        """Reset subscriptions and errors for a new connection."""
         self._errors = 0
         self.lost_by = ""
         for code in CONNECTION_ALERTS:
@@ -105,16 +107,17 @@ class SourceConnection:
         self.send_request(machine_ns)
 
     def send_request(self, machine_ns: int) -> None:
+        """Send the next due subscription request, if connected."""
         if self.pulse.is_connected and (request := self.subscriptions.next_request(machine_ns)) is not None:
             self.socket.send(request)
 
     def succeeded(self) -> None:
-        """Reset the count of errors: the server accepted a request."""
+        """Reset the count of errors after the server accepted a request."""
         self._errors = 0
         self.problems.pop("FEED_ERROR", None)
 
     def failed(self, text: str, machine_ns: int) -> None:
-        """Count an error frame; several in a row reconnect, which a new broker login needs."""
+        """Record an error frame; several in a row reconnect, as a new broker login requires."""
         self.problems["FEED_ERROR"] = text
         self.subscriptions.failed(machine_ns)
         self._errors += 1
@@ -141,19 +144,19 @@ class SourceConnection:
                 self.problems["FEED_GIVEN_UP"] = f"no market data of {name}: {tried}; start {url}"
 
     def reconnect_mute(self, age_ns: int) -> None:
-        """Renew a connection without new quotes of any instrument for `age_ns`."""
+        """Reconnect a source that gave no new quote of any instrument for `age_ns`."""
         self.mute_note = f"no new quote of any instrument for {age_ns / SECOND:.0f} s while the market is open"
         text = f"{self.source.name}: {self.mute_note}; it gets a new connection: is the broker logged in?"
         self.problems["FEED_MUTE"] = text
         self.socket.reconnect(self.mute_note)
 
     def delivers(self) -> None:
-        """Record that it is well: connected, with new quotes where some are expected."""
+        """Clear the mute alert and note: the source delivers quotes again."""
         self.mute_note = ""
         self.problems.pop("FEED_MUTE", None)
 
     def waits_for(self, watched: Sequence[str], has_history: Callable[[Iterable[str]], bool], machine_ns: int) -> str:
-        """What it lacks to serve the watched instruments; empty if nothing is missing, or was awaited long enough.
+        """Return what the source lacks to serve the watched instruments, as text; empty if nothing.
 
         An instrument that the server does not list, or whose history never comes, has an alert of its own and does not
         keep others from trading.
@@ -207,6 +210,7 @@ class SourceConnections:
         return len(self.all)
 
     def figures(self, machine_ns: int) -> dict[str, float]:
+        """Return the heartbeat's figures of the connections."""
         connection = self.active
         return {
             "subscribed": float(connection.subscriptions.accepted),
@@ -219,12 +223,13 @@ class SourceConnections:
         }
 
     def set_ping_down(self, account: str, ping_down: bool, machine_ns: int) -> None:
+        """Record for an account's source whether its pings fail."""
         for connection in self.all:
             if connection.source.name == account:
                 connection.set_ping_down(ping_down, machine_ns)
 
     def subscribe(self, instrument: str) -> bool:
-        """Subscribe to one more; False if there is no room for it."""
+        """Subscribe one more instrument; False if the limit is reached."""
         if not self.active.subscriptions.want(instrument, self._mode):
             return False
         self._wanted[instrument] = instrument_traits(instrument)
@@ -232,6 +237,7 @@ class SourceConnections:
         return True
 
     def drop(self, instrument: str) -> None:
+        """Unsubscribe an instrument at all sources."""
         self._wanted.pop(instrument, None)
         for connection in self.all:
             connection.subscriptions.drop(instrument)
@@ -240,7 +246,6 @@ class SourceConnections:
             self._choose_probes()
 
     def _choose_probes(self) -> None:
-        """Choose liquid instruments for standbys: indices and shares before options."""
         if len(self.all) == 1 or len(self._probes) == PROBES:
             return
         liquid = [name for name, traits in self._wanted.items() if not traits.is_option]
@@ -256,7 +261,7 @@ class SourceConnections:
                 connection.subscriptions.want(name, FeedMode.LTP)
 
     def look(self, market_ns: int, machine_ns: int) -> Switch | None:
-        """Judge every connection by its own quotes; after a switch the new active one subscribes everything."""
+        """Judge every connection by its own quotes and fail over if due; returns the switch, if any."""
         open_now = {
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._wanted.values()}
         }

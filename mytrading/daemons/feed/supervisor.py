@@ -88,6 +88,7 @@ class SourceSupervisor:
         self.feed_alerts.update()
 
     def on_control_frame(self, connection: SourceConnection, frame: Parsed, machine_ns: int) -> None:
+        """Handle a frame without prices: acknowledgement, server error or step mark."""
         if type(frame) is Acknowledged:
             self.on_acknowledged(connection, frame)
         elif type(frame) is ServerError:
@@ -99,6 +100,7 @@ class SourceSupervisor:
             self.steps.on_mark(frame.mark)
 
     def on_acknowledged(self, connection: SourceConnection, answer: Acknowledged) -> None:
+        """Apply the server's answer to a subscription."""
         machine_ns = machine_now()
         new = connection.subscriptions.answered(answer, machine_ns)
         if answer.accepted:
@@ -116,7 +118,7 @@ class SourceSupervisor:
             self.alerts.clear("SUBSCRIPTION_REFUSED", instrument)
 
     def look(self, market_ns: int, machine_ns: int) -> None:
-        """Each second: fail over if due, and reconnect sources that are mute."""
+        """Once a second: fail over if due, and reconnect sources that are mute."""
         switch = self.connections.look(market_ns, machine_ns)
         if switch is not None:
             self.fail_over(switch, machine_ns)
@@ -131,7 +133,7 @@ class SourceSupervisor:
         self.feed_alerts.update()
 
     def fail_over(self, switch: Switch, machine_ns: int) -> None:
-        """Continue with another active connection, as after a loss; its subscriptions already deliver."""
+        """Make another connection the active one and repair bars as after a loss."""
         self._interrupt()
         self._report(switch, machine_ns)
         self._restart(machine_ns)
@@ -184,6 +186,7 @@ class SubscriptionManager:
     capacity: int
 
     def watch(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        """Subscribe the configured symbols, with an alert for each unusable one; returns the rest."""
         watched = self.demand.watch(dict.fromkeys(symbols))
         for refused in self.demand.refused:
             text = f"{refused}: expected EXCHANGE:SYMBOL with an exchange of config/calendar.toml; correct the symbol"
@@ -193,7 +196,7 @@ class SubscriptionManager:
         return watched
 
     def on_request(self, message: WantInstruments) -> None:
-        """Subscribe what another daemon requests, keep bars of some of it, and note its positions."""
+        """Subscribe what a daemon requests, keep bars of some of it, and record its positions."""
         self.demand.set_held(message.daemon, message.held)
         wanted = self.demand.request(message.instruments, machine_now())
         kept = {name for name in message.bars if name in wanted and self.bars.keep_history(name, message.bar_days)}
@@ -203,6 +206,7 @@ class SubscriptionManager:
             self._subscribe(instrument)
 
     def on_order_message(self, message: OrderMessage) -> None:
+        """Subscribe the instrument of an order or a position if it needs quotes."""
         for instrument in self.demand.apply_order_message(message, machine_now()):
             self._subscribe(instrument)
 
@@ -255,6 +259,7 @@ class FrameReader:
         return self._bad.count
 
     def read_all(self) -> None:
+        """Read and handle the waiting frames of all connections, in portions."""
         started = time.perf_counter_ns()
         for connection in self.connections.all:
             events = connection.socket.drain(self._portion)
@@ -268,13 +273,14 @@ class FrameReader:
                 self.wake()
 
     def next_portion(self, took_ns: int) -> int:
-        """Frames to read at once after a portion of a backlog took so long."""
+        """Return how many frames to read next, after a portion of a backlog took `took_ns`."""
         if took_ns > BURST_NS:
             return max(self._portion // 2, LEAST_PORTION)
         return min(2 * self._portion, self.most) if took_ns < BURST_NS // 3 else self._portion
 
     def handle(self, connection: SourceConnection, events: Sequence[SocketEvent]) -> None:
         # The time of handling, not of receipt: a feed that lags would take its own backlog for a mute source.
+        """Parse and dispatch a batch of socket events of one connection."""
         now = machine_now()
         for event in events:
             if type(event) is not SocketFrame:

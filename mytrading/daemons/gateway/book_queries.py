@@ -29,11 +29,12 @@ Row = TypeVar("Row")
 
 
 def newest(rows: list[Row], limit: int) -> list[Row]:
-    """The last `limit` rows; all if it is 0."""
+    """Return the last `limit` rows; all if it is 0."""
     return rows[-limit:] if limit else rows
 
 
 def order_row(order: Order) -> dict[str, Any]:
+    """Return an order as a JSON row with fills, average price and message."""
     body = shown_order(order)
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
 
@@ -42,7 +43,7 @@ def order_row(order: Order) -> dict[str, Any]:
 
 
 def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
-    """Orders, oldest first; a sliced one holds its `slices`."""
+    """Return the orders, oldest first; a sliced one holds its `slices`."""
     rows = grouped(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
     if request.live:
         rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
@@ -53,12 +54,12 @@ def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]
 
 
 def resting(ctx: RequestContext, _: ops.RestingQuery) -> dict[str, Any]:
-    """Live entries, and stops that rest at the broker."""
+    """Return live entries, and stops that rest at the broker."""
     return {"entries": resting_entries(ctx), "stops": [order_row(order) for order in ctx.view.stop_orders()]}
 
 
 def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Entries that may still fill."""
+    """Return the entry orders that may still fill."""
     rows = (order for order in ctx.view.orders.values() if order.state in LIVE and not order.purpose.reduces)
     return [order_row(order) for order in rows]
 
@@ -67,7 +68,7 @@ def resting_entries(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def positions(ctx: RequestContext, request: ops.PositionsQuery) -> list[dict[str, Any]]:
-    """Positions by owner, then unmanaged units."""
+    """Return the positions by owner, then unmanaged units."""
     held = ctx.view.positions.values() if request.all else ctx.view.open_positions()
     rows = [_position(ctx, position) for position in held]
     return rows + [_unmanaged(ctx, row) for row in ctx.view.unmanaged.values() if row.quantity]
@@ -128,7 +129,7 @@ def trades(ctx: RequestContext, request: ops.TradesQuery) -> list[dict[str, Any]
 
 
 def signals(ctx: RequestContext, request: ops.SignalsQuery) -> list[dict[str, Any]]:
-    """Signals and vetoed ones, oldest first, with their outcome in each account."""
+    """Return signals and vetoed ones, oldest first, with their outcome in each account."""
     denials: dict[str, list[SignalDenied | SignalExpired]] = {}
     for denial in ctx.view.denials:
         denials.setdefault(denial.signal, []).append(denial)
@@ -160,7 +161,6 @@ def _signal(
 
 
 def _vetoed(row: SignalVetoed) -> dict[str, Any]:
-    """A signal that a rule of the user vetoed, or that was late, as a row among the signals."""
     return {
         "id": row.signal,
         "strategy": row.strategy,
@@ -181,7 +181,7 @@ def strategies(ctx: RequestContext, _: ops.StrategiesQuery) -> list[dict[str, An
 
 
 def strategy(ctx: RequestContext, request: ops.StrategyQuery) -> dict[str, Any]:
-    """Orders, trades, positions and sums of one strategy, also of one that no longer runs."""
+    """Return orders, trades, positions and sums of one strategy, also of one that no longer runs."""
     name, known = request.strategy, ctx.strategies()
     if name not in known:
         raise unknown_name("a strategy that runs or has traded", name, known)

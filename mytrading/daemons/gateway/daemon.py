@@ -68,7 +68,7 @@ class Gateway(MachineDaemon):
         self.totals = Totals()
 
     def setup(self) -> None:
-        """Rebuild the view from the journals, then listen."""
+        """Rebuild the read model from the journals, then listen for requests."""
         if self.config.alert_command:
             self._command = AlertCommand(self.config.alert_command, self.wake)
             self.on_wake(self._command.look)
@@ -104,7 +104,7 @@ class Gateway(MachineDaemon):
         self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
     def orphaned(self) -> None:
-        """Raise an alert: no other process may be left to report that supervisor died."""
+        """Raise the alert that the supervisor process died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 
@@ -154,7 +154,7 @@ class Gateway(MachineDaemon):
             self.on_alert(msgspec.structs.replace(alert, cleared=True, last_ns=self.clock.now()))
 
     def on_alert(self, alert: Alert) -> None:
-        """Keep an alert, its own or of another daemon; a change is journaled, a repetition only shown."""
+        """Apply an alert, the gateway's or a daemon's; a change is journaled, a repetition only shown."""
         if not self.control.is_news(alert):
             self.control.repeat(alert)
             return
@@ -165,7 +165,7 @@ class Gateway(MachineDaemon):
             self._command.hand_over(alert)
 
     def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
-        """Journal, publish and log a command of an operator."""
+        """Journal, publish and log the rows of an operator's command."""
         self.record(rows)
         names = ("verb", "request_id", "strategy", "account", "reason", "by")
         for row in rows:
@@ -173,7 +173,6 @@ class Gateway(MachineDaemon):
             self.log.info("operator.ordered", what=type(row).__name__, **shown)
 
     def _report_defect(self, verb: str, error: Exception | None) -> None:
-        """Log a defect in the answer to a verb, and raise its alert until the verb is answered again."""
         if error is None:
             self.alerts.clear(REQUEST_FAILED, verb)
             return
@@ -182,6 +181,7 @@ class Gateway(MachineDaemon):
         self.alerts.raise_(REQUEST_FAILED, Severity.WARNING, verb, f"{text}; see `mytrading logs gateway`")
 
     def on_beat(self, beat: Heartbeat) -> None:
+        """Count a daemon's heartbeat and show it."""
         self.totals.add(beat)
         self.view.apply(beat)
 
@@ -197,19 +197,21 @@ class Gateway(MachineDaemon):
             self._ops.send_multipart([*parts[:-1], reply], zmq.NOBLOCK)
 
     def reply(self, data: bytes) -> OpsReply:
-        """The reply to an encoded request, by the newest rows of the journals."""
+        """Return the reply to an encoded request, by the newest rows of the journals."""
         self._poll_tails()
         return self.server.reply(data)
 
     def ready(self) -> bool:
+        """Return whether the gateway answers from whole journals: none is quarantined."""
         return not self.quarantined
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """The first row in place of a lost journal: levels and switches that risk carried into the day."""
+        """Return the first row in place of a lost journal: the levels and switches that risk carried over."""
         found = [row for row in records if isinstance(row, RiskOpened)]
         return tuple(ControlOpened(day=row.day, trading=row.trading, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[msgspec.Struct, ...]:
+        """Return the first rows of the next day's control journal."""
         return (self.control.snapshot(day),)
 
     def teardown(self) -> None:
@@ -233,11 +235,11 @@ class StaleAlerts:
         self._received: dict[tuple[str, str, str], int] = {}
 
     def receive(self, alert: Alert, machine_ns: int) -> None:
-        """Note an alert that was raised or repeated."""
+        """Record when an alert was last raised or repeated."""
         self._received[alert.daemon, alert.code, alert.subject] = machine_ns
 
     def ended(self, alerts: Iterable[Alert], beats: Mapping[str, Heartbeat], machine_ns: int) -> list[Alert]:
-        """Active alerts that their daemon, running for long enough, no longer repeats."""
+        """Return active alerts that their daemon, running for long enough, no longer repeats."""
         return [alert for alert in alerts if self._is_stale(alert, beats.get(alert.daemon), machine_ns)]
 
     def _is_stale(self, alert: Alert, beat: Heartbeat | None, machine_ns: int) -> bool:

@@ -49,7 +49,7 @@ _TICK = 0.05
 
 
 def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
-    """No entries in one account, or in all."""
+    """Decide the row that blocks entries in one account, or in all."""
     level = TradingLevel.REDUCE if request.reduce else TradingLevel.HALT
     reason = request.reason or f"{'reduced' if request.reduce else 'halted'} by hand"
     row = ctx.control.level(level, reason, ctx.clock.now(), ctx.account(request.account), request.by)
@@ -57,7 +57,7 @@ def halt(ctx: RequestContext, request: ops.HaltCommand) -> Decided:
 
 
 def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
-    """Trading at normal again, and modes cleared, in one account or in all."""
+    """Decide the rows that set trading to normal and lift wrong-mode blocks, in one account or in all."""
     now, account = ctx.clock.now(), ctx.account(request.account)
     rows = ctx.control.resume(request.reason or "resumed by hand", now, account, request.by)
     names = [account] if account else ctx.accounts()
@@ -66,6 +66,7 @@ def resume(ctx: RequestContext, request: ops.ResumeCommand) -> Decided:
 
 
 def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
+    """Decide the row that switches one strategy's entries on or off."""
     name = ctx.running_strategy(request.strategy)
     reason = request.reason or f"switched {'on' if request.enabled else 'off'} by hand"
     row = ctx.control.switch(name, request.enabled, ctx.clock.now(), reason, request.by)
@@ -73,13 +74,14 @@ def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
+    """Decide the row that cancels all resting entries."""
     reason = request.reason or "withdrawn by hand"
     row = WithdrawRequested(id=f"withdraw-{request.request_id}", reason=reason, at_ns=ctx.clock.now(), by=request.by)
     return Decided((row,), ops.EntriesWithdrawn(request=row, entries=resting_entries(ctx)))
 
 
 def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
-    """The paper order of `doctor` (product MIS), or its end."""
+    """Decide the row that places or withdraws the paper test order of `doctor` (product MIS)."""
     venue = ctx.config.venue
     if venue.expected_mode is not ServerMode.ANALYZE or venue.kind is not VenueKind.OPENALGO:
         raise RequestRefused("probe: expected a paper venue, found a live or dry one; trial orders are paper only")
@@ -94,7 +96,7 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
 
 
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
-    """Cancel an order; a stop or an exit only with force and a reason."""
+    """Decide the row that cancels an order; a stop or an exit only with force and a reason."""
     order = _order_named(ctx, request.order)
     if not live(order):
         what = f"expected a live order, found one that ended {order.state}"
@@ -109,7 +111,7 @@ def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
 
 
 def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
-    """Change price, trigger or quantity of an order."""
+    """Decide the rows that change price, trigger or quantity of an order."""
     order = _order_named(ctx, request.order)
     terms = new_terms(order, request.price, request.trigger, request.quantity)
     if why := why_not_modify(order, terms) or _off_grid(ctx, order, terms):
@@ -122,7 +124,7 @@ def modify(ctx: RequestContext, request: ops.ModifyCommand) -> Decided:
 
 
 def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
-    """End an order of unknown fate."""
+    """Decide the rows by which the operator ends an order of unknown fate."""
     order = _order_named(ctx, request.order)
     if bool(request.broker_order) == request.not_placed:
         raise RequestRefused("expected either --broker-order ID or --not-placed")
@@ -134,7 +136,7 @@ def resolve(ctx: RequestContext, request: ops.ResolveCommand) -> Decided:
 
 
 def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.OrderRequestResult:
-    """The result so far of a request to cancel or modify an order."""
+    """Return the result so far of a request to cancel or modify an order."""
     order = _order_named(ctx, request.order)
     result = result_of(order, ctx.view.orders.values(), request.request, cancel=request.cancel)
     shown = ctx.view.orders.get(result.order, order)
@@ -142,7 +144,7 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
 
 
 def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
-    """The router's answer to a resolve or a claim."""
+    """Return the router's answer to a resolve or a claim."""
     found = ctx.view.answers.get(request.id)
     if found is None:
         return ops.RequestAnswer(answered=False)
@@ -185,7 +187,7 @@ def _off_grid(ctx: RequestContext, order: Order, terms: OrderTerms) -> str:
 
 
 def claim(ctx: RequestContext, request: ops.ClaimCommand) -> Decided:
-    """Give unmanaged units of an instrument to a strategy."""
+    """Decide the row that assigns unmanaged units of an instrument to a strategy."""
     found = _unmanaged_named(ctx, request)
     strategy = ctx.running_strategy(request.strategy, MANUAL)
     sizes = _sizes(ctx, (found.instrument,)).get(found.instrument, Sizes(0, 0))
@@ -230,7 +232,7 @@ def _unmanaged_named(ctx: RequestContext, request: ops.ClaimCommand) -> Unmanage
 
 
 def close(ctx: RequestContext, request: ops.CloseCommand) -> Decided:
-    """Flatten one position of one owner."""
+    """Decide the row that flattens one position of one owner."""
     held = _position_named(ctx, request)
     reason = request.reason or "closed by hand"
     row = _flatten_row(ctx, request, held.account, reason, held.strategy, held.instrument, held.product)
@@ -260,7 +262,7 @@ def _position_named(ctx: RequestContext, request: ops.CloseCommand) -> Position:
 
 
 def flatten(ctx: RequestContext, request: ops.FlattenCommand) -> Decided:
-    """Halt entries and flatten all accounts, one account, or the positions of one strategy."""
+    """Decide the rows that halt entries and flatten all accounts, one account, or one strategy."""
     strategy, account = request.strategy, ctx.account(request.account)
     owners = {run.name for run in ctx.config.strategies} | {p.strategy for p in ctx.view.open_positions()}
     if strategy and strategy not in owners:
@@ -301,7 +303,7 @@ def _sizes(ctx: RequestContext, names: Iterable[str]) -> dict[str, Sizes]:
 
 
 def flattens(ctx: RequestContext, request: ops.FlattensQuery) -> list[dict[str, Any]]:
-    """Progress of flattens and what is left to close."""
+    """Return the progress of flattens and what is left to close."""
     open_ids = (name for name, flatten in ctx.view.flattens.items() if flatten.state != "done")
     return [_flatten_progress(ctx, name) for name in request.ids or open_ids]
 

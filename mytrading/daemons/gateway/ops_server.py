@@ -72,7 +72,7 @@ class OpsServer:
         self._defective: set[str] = set()
 
     def reply(self, data: bytes) -> ops.OpsReply:
-        """The reply to an encoded request, whatever it is. Raises only what journaling raises."""
+        """Return the encoded request's reply, whatever it is. Raises only what journaling raises."""
         try:
             request = self._requests.decode(data)
         except UNREADABLE as error:
@@ -86,7 +86,7 @@ class OpsServer:
         return ops.JsonReply(body=msgspec.json.encode(found))
 
     def answer(self, request: ops.OpsRequest) -> Any:
-        """The reply to a request, JSON-ready lists and dicts of a view; raises `RequestRefused`."""
+        """Return the reply to a request, or a view's JSON-ready lists and dicts; raises `RequestRefused`."""
         self.context.clock.refresh()
         if not isinstance(request, ops.Command):
             return self._guarded(QUERIES[type(request)], request)
@@ -106,7 +106,6 @@ class OpsServer:
         return decided.reply
 
     def _again(self, known: OperatorRequestTaken, digest: str, request: Any) -> Any:
-        """The first reply to a command that is repeated."""
         if known.digest == digest:
             return self._replies.decode(known.reply)
         raise RequestRefused(
@@ -137,7 +136,6 @@ class OpsServer:
 
 
 def _malformed(data: bytes, error: Exception) -> str:
-    """The error of a request that cannot be decoded: expected and found."""
     try:
         found = msgspec.msgpack.decode(data)
     except UNREADABLE:

@@ -51,7 +51,7 @@ class Totals:
         self._now[beat.daemon] = (beat.pid, {**beat.figures, "cpu_s": beat.cpu_s})
 
     def get(self, daemon: str, name: str) -> float:
-        """A counter over all processes of a daemon since this gateway started."""
+        """Return a counter over all processes of a daemon since this gateway started."""
         now = self._now.get(daemon, (0, {}))[1].get(name, 0.0)
         return now + self._done.get(daemon, {}).get(name, 0.0)
 
@@ -68,42 +68,44 @@ class RequestContext:
     leases: QuoteLeases = field(default_factory=QuoteLeases)
 
     def accounts(self) -> list[str]:
+        """Return the ids of the accounts that are traded."""
         return [account.id for account in self.config.order_accounts]
 
     def account(self, name: str) -> str:
-        """`name` if it is an account that is traded, or empty; raises `RequestRefused`."""
+        """Return `name` if it is a traded account, or empty; raises `RequestRefused`."""
         served = self.accounts()
         if name and name not in served:
             raise RequestRefused(f"expected an account that is served ({', '.join(served)}), found {name!r}")
         return name
 
     def strategies(self) -> list[str]:
-        """Names of strategies that run, hold or have traded."""
+        """Return the names of strategies that run, hold or have traded."""
         names = [run.name for run in self.config.strategies]
         names += [row.strategy for row in self.view.positions.values()]
         names += [order.strategy for order in self.view.orders.values()]
         return list(dict.fromkeys(name for name in names if name))
 
     def strategy(self, word: str) -> str:
-        """The strategy of this name whatever the case, `_`, `-` and blanks; the word itself if none or several fit."""
+        """Return the strategy that `word` spells, ignoring case, `_`, `-` and blanks; else `word` itself."""
         known = self.strategies()
         like = [name for name in known if name_key(name) == name_key(word)]
         return like[0] if word not in known and len(like) == 1 else word
 
     def running_strategy(self, name: str, *others: str) -> str:
-        """`name` if it runs or is one of `others`; raises `RequestRefused`."""
+        """Return `name` if it runs or is one of `others`; raises `RequestRefused`."""
         known = [*(run.name for run in self.config.strategies), *others]
         if name not in known:
             raise unknown_name("a strategy that runs", name, known)
         return name
 
     def kill(self) -> dict[str, Any] | None:
+        """Return the kill file's content as a JSON row, None if there is no kill file."""
         if (kill := KillFile(self.config.state).look()) is None:
             return None
         return {"word": kill.word, "by": kill.by, "why": kill.why, "written_ns": kill.written_ns}
 
 
 def unknown_name(expected: str, found: str, known: Sequence[str]) -> RequestRefused:
-    """The error of a name that is none of `known`, with the nearest of them."""
+    """Build the error for a name that is none of `known`, with the nearest of them."""
     meant = f"; did you mean {near}?" if found and (near := nearest(found, list(known))) else ""
     return RequestRefused(f"expected {expected} ({', '.join(known) or 'none'}); found {found!r}{meant}")

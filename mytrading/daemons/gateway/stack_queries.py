@@ -32,6 +32,7 @@ RESUME = "`mytrading resume`"
 
 
 def status(ctx: RequestContext, _: ops.StatusQuery) -> dict[str, Any]:
+    """Return the status of the whole stack, from trading levels to daemons and accounts."""
     trading = ctx.control.current()
     view, wrong_mode = ctx.view, _wrong_mode(ctx)
     return {
@@ -93,13 +94,11 @@ def _entries_closed(ctx: RequestContext) -> str:
 
 
 def _wrong_mode(ctx: RequestContext) -> str:
-    """The active WRONG_MODE alert of the traded account; empty if there is none."""
     alert = ctx.control.alerts.get(("router", "WRONG_MODE", ctx.config.venue.account))
     return "" if alert is None or alert.cleared else alert.message
 
 
 def _accounts(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Each account with its role, and its health once the reconciler has reported it."""
     source = ctx.config.source
     apart = [("orders", ctx.config.order_accounts[0]), ("quotes", source)] if source is not None else []
     rows: dict[str, dict[str, Any]] = {
@@ -144,13 +143,13 @@ def _daemon(ctx: RequestContext, name: str) -> dict[str, Any]:
 
 
 def alerts(ctx: RequestContext, request: ops.AlertsQuery) -> list[dict[str, Any]]:
-    """Alerts in the order of their rise."""
+    """Return the alerts in the order of their rise."""
     rows = [alert for alert in ctx.control.shown() if request.all or not alert.cleared]
     return [msgspec.to_builtins(alert) for alert in newest(rows, request.limit)]
 
 
 def summary(ctx: RequestContext, _: ops.SummaryQuery) -> dict[str, Any]:
-    """This run in figures."""
+    """Return the summary of this run in figures."""
     totals, view = ctx.totals, ctx.view
     daemons = {row["daemon"]: row for row in (_daemon(ctx, name) for name in ALL)}
     return {
@@ -188,7 +187,7 @@ def _latency(ctx: RequestContext) -> dict[str, float | None]:
 
 
 def risk(ctx: RequestContext, _: ops.RiskQuery) -> dict[str, Any]:
-    """Risk's own picture with its age, and every level that holds entries back."""
+    """Return risk's latest snapshot with its age, and every level that blocks entries."""
     picture = ctx.view.risk
     blocks = {"levels": _levels(ctx), "flattens": _flattens(ctx), "kill": ctx.kill()}
     if picture is None:
@@ -222,7 +221,6 @@ def _flattens(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
-    """Levels other than normal, with operator, time and reason."""
     rows = [row for row in ctx.control.trading.values() if row.level is not TradingLevel.NORMAL]
     return [
         {"account": row.account or "all", "level": row.level.value, "reason": row.reason, "by": row.by,
@@ -232,7 +230,7 @@ def _levels(ctx: RequestContext) -> list[dict[str, Any]]:
 
 
 def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseGranted:
-    """Have the feed send quotes of these instruments while the screen renews its lease. Never trades."""
+    """Make the feed send quotes of these instruments while the screen renews its lease. Never trades."""
     if len(request.instruments) > MOST_LEASED:
         found = len(request.instruments)
         raise RequestRefused(
@@ -246,7 +244,7 @@ def quote_lease(ctx: RequestContext, request: ops.QuoteLeaseQuery) -> ops.LeaseG
 
 
 def checked_profits(view: StackView, machine_ns: int) -> list[dict[str, Any]]:
-    """A row for each account: rupees by our ledger and by the broker, and their difference or why there is none."""
+    """Return per account the rupees by our ledger and by the broker, and their difference or why none."""
     names = sorted({position.account for position in view.positions.values()} | set(view.funds))
     return [_row(view, name, machine_ns) for name in names]
 

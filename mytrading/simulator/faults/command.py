@@ -26,7 +26,7 @@ class Server(NamedTuple):
 
 
 def fault_main(arguments: list[str], running: Callable[[], Server]) -> int:
-    """Run the command; `running` finds the simulator if no address is given.
+    """Run `mytrading simulator fault`; `running` finds the simulator if no address is given.
 
     Exit code 1 if no simulator answers, 2 for an unusable request.
     """
@@ -59,7 +59,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _switch(server: Server, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """Switch faults; the rows of those that are on afterwards."""
     for text in given.fault:
         from_option(text)
     for name in ("",) if given.clear else given.off:

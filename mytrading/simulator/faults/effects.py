@@ -52,7 +52,7 @@ def _hostile(fault: ActiveFault) -> Altered:
 
 
 def hostile_row(sound: Body, number: int) -> Body:
-    """A row of nobody's order with one hostile value in all its numbers; the values go round by `number`."""
+    """Return a foreign order's row with one hostile value in all its numbers, chosen by `number` in turn."""
     value = _HOSTILE_VALUES[number % len(_HOSTILE_VALUES)]
     return {
         name: value if isinstance(kept, int | float) and not isinstance(kept, bool) else kept
@@ -71,7 +71,7 @@ class QuoteSender:
         self._overtaken: dict[str, SimulatedQuote] = {}
 
     def shown(self, quote: SimulatedQuote) -> SimulatedQuote | None:
-        """The quote to send in place of a true one; None to send nothing."""
+        """Return a quote as the feed's faults falsify it; None to send nothing."""
         name = quote.instrument.id
         if self._faults.take("ws_mute", instrument=name) is not None:
             return None
@@ -87,7 +87,7 @@ class QuoteSender:
         return quote
 
     def send(self, true: SimulatedQuote) -> None:
-        """Send one quote; one that is overtaken waits for the next of its instrument."""
+        """Send one quote with the feed's faults; a reordered one waits for the next of its instrument."""
         name, quote = true.instrument.id, self.shown(true)
         if quote is None:
             return
@@ -121,6 +121,7 @@ class OrderSender:
         self._waiting: asyncio.TimerHandle | None = None
 
     def send(self, update: Body) -> None:
+        """Send one order update with the faults of updates: lost, hostile, torn, repeated, late or reordered."""
         status = str(update["order_status"])
         if self._faults.take("order_updates_off", status=status) is not None:
             return
@@ -154,7 +155,7 @@ class OrderSender:
 
 
 def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: AnalyzerRows) -> list[Body] | None:
-    """The order book's rows to answer, in this order; None where the whole book fails. `words` are the broker's."""
+    """Return the order book's rows as its faults falsify them; None where the whole book fails."""
     flap = faults.take("status_flap")
     if flap is not None and flap.acted % 2:
         rows = [(order, body if order.live else _before_its_end(order, body, words)) for order, body in rows]

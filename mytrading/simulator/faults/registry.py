@@ -140,7 +140,7 @@ class ActiveFault:
         self._random = Random(setting.seed)
 
     def row(self) -> dict[str, Value]:
-        """How it was set and what it did, as one flat object."""
+        """Return the fault's setting and how often it acted, as one flat object."""
         setting = self._setting
         chance: dict[str, Value] = {"probability": setting.probability, "seed": setting.seed}
         return {"kind": setting.name, "left": self.left, "acted": self.acted, **chance, **self._parameters}
@@ -155,7 +155,7 @@ class ActiveFault:
         return str(self._parameters[name])
 
     def acts(self, where: Mapping[str, str]) -> bool:
-        """Whether it acts at this place: no parameter restricts it to another, and chance (seeded) lets it."""
+        """Return whether the fault acts at this place, by its parameters and its seeded chance."""
         here = all(self._parameters.get(name) in (None, "", value) for name, value in where.items())
         return here and (self._probability >= 1.0 or self._random.random() < self._probability)
 
@@ -184,7 +184,7 @@ class Faults:
         return self._on.get(name)
 
     def take(self, name: str, **where: str) -> ActiveFault | None:
-        """A fault that acts now at this route, instrument or status; its count goes down by one."""
+        """Return the named fault if it acts now at this route, instrument or status, and count its action."""
         switch = self._on.get(name)
         if switch is None or not switch.acts(where):
             return None
@@ -201,12 +201,12 @@ class Faults:
         return [switch.row() for switch in self._on.values()]
 
     def names(self) -> dict[str, int]:
-        """The faults that are on, with how often they still act."""
+        """Return the names of the faults that are on, with how often they still act."""
         return {name: switch.left for name, switch in self._on.items()}
 
 
 def table() -> str:
-    """The registry as the table of docs/simulator.md."""
+    """Return the fault registry as the Markdown table of docs/simulator.md."""
     lines = ["| fault | counts | default count | parameters | what it does |", "|---|---|---|---|---|"]
     for fault in FAULTS.values():
         count = "for good" if fault.count == FOR_GOOD else str(fault.count)
@@ -233,7 +233,7 @@ FAULT_NAME: Schema = {**ACCOUNT, "kind": Field(str, False, "")}
 
 
 def setting(row: Mapping[str, Any]) -> tuple[FaultSetting | None, Errors]:
-    """The setting of a row with `kind`; None and the errors by field if it is no setting."""
+    """Parse a row with `kind` as a fault setting; None and the errors by field if it is unusable."""
     body = dict(row)
     kind = body.pop("kind", None)
     fault = FAULTS.get(kind) if isinstance(kind, str) else None
@@ -289,13 +289,13 @@ def _parameter_problem(fault: FaultKind, name: str, value: Value) -> str:
 
 
 def route_problem(wanted: FaultSetting, routes: Collection[str]) -> str:
-    """Why a setting's route is refused: it is none of the server's `routes`. Empty if it is fine."""
+    """Return why a setting's route is refused (none of the server's `routes`); empty if it is fine."""
     route = wanted.parameters.get("route", "")
     return f"Must be one of: {', '.join(routes)}." if route and route not in routes else ""
 
 
 def row_of(text: str) -> dict[str, Any]:
-    """The fields of one `NAME[:probability|xCOUNT|key=value,…]`; `BadOption` if it is not of that form."""
+    """Split `NAME[:probability|xCOUNT|key=value,…]` into its fields; `BadOption` if malformed."""
     kind, _, rest = text.partition(":")
     row: dict[str, Any] = {"kind": kind}
     for part in (item.strip() for item in rest.split(",") if rest):
@@ -315,12 +315,12 @@ def row_of(text: str) -> dict[str, Any]:
 
 
 def from_option(text: str) -> FaultSetting:
-    """The setting of one `NAME[:probability|xCOUNT|key=value,…]`; raises `BadOption`."""
+    """Parse `NAME[:probability|xCOUNT|key=value,…]` as a fault setting; raises `BadOption`."""
     return _usable(row_of(text), f"fault {text}")
 
 
 def from_file(path: Path) -> tuple[FaultSetting, ...]:
-    """The settings of a file: TOML with `[[fault]]` tables, or JSON with a list (bare, or under `fault`).
+    """Read fault settings from TOML with `[[fault]]` tables, or from a JSON list (bare, or under `fault`).
 
     Raises `BadOption`.
     """
@@ -353,7 +353,7 @@ class FaultFile(EditedFile):
         self._known = {setting.name: setting for setting in from_file(path)}
 
     def read(self) -> None:
-        """Set faults that are new or changed, end those that are gone."""
+        """Set faults that are new or changed in the file, end those that were removed."""
         wanted = {setting.name: setting for setting in from_file(self._path)}
         for setting in wanted.values():
             if problem := self._problem_of(setting):

@@ -26,7 +26,7 @@ Body = dict[str, Any]
 
 
 def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body:
-    """One market data frame of the `paper` personality."""
+    """Build one market data frame as the `paper` personality sends it."""
     at = quote.at_ns // 1_000_000
     data: Body = {"ltp": quote.ltp, "ltt": at, "timestamp": at}
     if mode == LTP:
@@ -47,8 +47,7 @@ def market_frame(quote: SimulatedQuote, mode: int, broker: str = BROKER) -> Body
 
 
 def served_frame(quote: SimulatedQuote, mode: int, broker: str, *, full: bool = False) -> Body:
-    """One market data frame as a server sends it. `full` while a client holds Depth of the instrument: then the lesser
-    modes are cut from its ticks.
+    """Build one market data frame as a server sends it; `full` while a client holds Depth of the instrument.
 
     A full tick has the time of trade in seconds; what is cut from it for Quote keeps open interest, for LTP no time
     of trade at all.
@@ -101,7 +100,7 @@ def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Bod
 
 
 def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
-    """Five bids and five asks, quantities varying with the second; zeros where a side is empty."""
+    """Return five bids and five asks with quantities that vary by the second; zeros on an empty side."""
     tick, unit = quote.instrument.tick_size, depth_unit(quote.instrument)
     bids, asks = depth_draws(quote)
     return (
@@ -117,7 +116,7 @@ def _level(best: float, price: float, drawn: int, unit: int) -> Body:
 
 
 def order_frame(order: BookOrder, mode: str) -> Body:
-    """One order update; as observed it has no time, no strategy, and pending_quantity 0.
+    """Build one analyzer order update: no time, no strategy, and pending_quantity 0, as observed.
 
     Its price is the fill's once complete, else the limit, else for MARKET the last price.
     """
@@ -147,7 +146,7 @@ def order_frame(order: BookOrder, mode: str) -> Body:
 
 
 def live_order_frame(order: BookOrder, broker: BrokerProfile) -> Body:
-    """One order update of a live server: the broker's word in lower case, what is pending, no price for MARKET."""
+    """Build one live server's order update: status in lower case, pending units, no price for MARKET."""
     request = order.request
     return {
         **order_frame(order, "live"),

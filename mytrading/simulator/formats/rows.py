@@ -30,15 +30,15 @@ class AnalyzerRows:
     newest_first = True
 
     def status_word(self, status: BrokerStatus) -> str:
-        """The word for a status."""
+        """Return the analyzer's word for an order status."""
         return status.value
 
     def passing(self) -> str:
-        """The word for a state on its way; the analyzer has none."""
+        """Return the status word of an order in transition; the analyzer has none."""
         return "unknown"
 
     def order(self, order: BookOrder) -> Body:
-        """A row of the order book."""
+        """Build a row of the order book."""
         request = order.request
         exchange, _, symbol = request.instrument.partition(":")
         rejected = order.status is BrokerStatus.REJECTED
@@ -62,19 +62,19 @@ class AnalyzerRows:
         }
 
     def one_order(self, order: BookOrder, _trades: Iterable[BookTrade]) -> Body:
-        """The answer about a single order."""
+        """Build the answer about a single order."""
         row = self.order(order)
         row["price_type"] = row.pop("pricetype")
         del row["rejection_reason"]
         return row
 
     def statistics(self, orders: list[BookOrder]) -> Body:
-        """Counts by side and status, beside the order book's rows."""
+        """Count orders by side and status, for the order book's answer."""
         waiting = sum(order.status is BrokerStatus.TRIGGER_PENDING for order in orders)
         return {**_counts(orders), "total_trigger_pending_orders": waiting}
 
     def trade(self, trade: BookTrade) -> Body:
-        """A row of the trade book."""
+        """Build a row of the trade book."""
         exchange, _, symbol = trade.instrument.partition(":")
         return {
             "action": trade.side.value,
@@ -92,7 +92,7 @@ class AnalyzerRows:
         }
 
     def position(self, position: BookPosition, ltp: float) -> Body:
-        """A row of the position book."""
+        """Build a row of the position book."""
         exchange, _, symbol = position.instrument.partition(":")
         unrealised = position.unrealised(ltp)
         pnl = round(position.realised_today + unrealised, 2)
@@ -113,7 +113,7 @@ class AnalyzerRows:
         }
 
     def position_totals(self, rows: list[Body]) -> Body:
-        """Sums beside the position book's rows."""
+        """Sum the position book's rows, for its answer."""
         realised = round(sum(row["today_realized_pnl"] for row in rows), 2)
         unrealised = round(sum(row["unrealized_pnl"] for row in rows if row["quantity"]), 2)
         return {
@@ -124,11 +124,11 @@ class AnalyzerRows:
         }
 
     def holding(self, holding: Holding, ltp: float) -> Body:
-        """Delivered shares of an instrument."""
+        """Build a row of holdings: delivered shares of an instrument."""
         return {**_holding(holding, ltp), "ltp": ltp}
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
-        """The account's cash: free, blocked, and the profit made."""
+        """Build the funds answer: cash free, blocked, and the profit made."""
         return {
             "availablecash": round(available, 2),
             "collateral": 0.0,
@@ -168,7 +168,7 @@ class LiveRows(AnalyzerRows):
         return {name: row[name] for name in _LIVE_ORDER}
 
     def one_order(self, order: BookOrder, trades: Iterable[BookTrade]) -> Body:
-        """The order's row with the price of its first trade, 0 unless the broker's word is exactly `complete`."""
+        """Build an order's row with its first trade's price, 0 unless its status word is exactly `complete`."""
         row = self.order(order)
         prices = (trade.price for trade in trades if trade.order_id == order.order_id)
         return {**row, "average_price": next(prices, 0.0) if row["order_status"] == _COMPLETE else 0.0}
@@ -177,12 +177,12 @@ class LiveRows(AnalyzerRows):
         return _counts(orders)
 
     def trade(self, trade: BookTrade) -> Body:
-        """A row of the trade book: a time of day, and no id."""
+        """Build a row of the trade book: a time of day, and no id."""
         row = {**super().trade(trade), "timestamp": format_ist(trade.at_ns, "%H:%M:%S")}
         return {name: row[name] for name in _LIVE_TRADE}
 
     def position(self, position: BookPosition, ltp: float) -> Body:
-        """A row of the position book: the average price is a text."""
+        """Build a row of the position book, whose average price is a text."""
         average = position.average_price if position.quantity else 0.0
         row = {**super().position(position, ltp), "average_price": f"{average:.2f}"}
         return {name: row[name] for name in _LIVE_POSITION}
@@ -194,7 +194,7 @@ class LiveRows(AnalyzerRows):
         return _holding(holding, ltp)
 
     def funds(self, account: Account, available: float, blocked: float, unrealised: float) -> Body:
-        """Five texts."""
+        """Build the funds answer of five texts."""
         figures = {
             "availablecash": available,
             "collateral": 0.0,

@@ -75,14 +75,12 @@ def _integer(value: object) -> int:
 
 
 def _boolean(value: object) -> bool:
-    """True or false in any of the usual spellings."""
     if isinstance(value, str | int | float) and value in (_TRUE | _FALSE):
         return value in _TRUE
     raise Bad("Not a valid boolean.")
 
 
 def _parsed_by(parse: Callable[[str], Any], refusal: str) -> Callable[[object], Any]:
-    """A text that `parse` understands."""
 
     def parsed(value: object) -> Any:
         try:
@@ -112,7 +110,6 @@ def _api_key(value: object) -> str:
 
 
 def _units(value: object) -> int:
-    """Units of an order: whole and above 0."""
     if _number(value) <= 0:
         raise Bad("Quantity must be a positive number.")
     return _whole("Quantity")(value)
@@ -133,7 +130,6 @@ def _whole(label: str, lowest: float = -math.inf) -> Callable[[object], int]:
 
 
 def _non_negative(label: str) -> Callable[[object], float]:
-    """Rupees of 0 or more; `label` names them in the refusal."""
 
     def parse(value: object) -> float:
         if (rupees := _number(value)) < 0:
@@ -154,7 +150,6 @@ def _one_of(*choices: str) -> Callable[[object], str]:
 
 
 def _between(lowest: int, highest: float, refusal: str = "") -> Callable[[object], int]:
-    """A whole number within bounds."""
 
     def parse(value: object) -> int:
         given = _integer(value)
@@ -321,7 +316,7 @@ PAUSE: Schema = {**ACCOUNT, "paused": Field(_boolean), "at": _optional(_integer,
 
 
 def check(schema: Schema, body: dict[str, Any]) -> tuple[Fields, Errors]:
-    """The typed fields of a request body, and what is wrong with it by field."""
+    """Parse a request body by its schema; returns the typed fields, and the errors by field."""
     fields: Fields = {}
     errors: Errors = {}
     for name, field in schema.items():

@@ -88,7 +88,7 @@ class SharedPath(NamedTuple):
 
     @classmethod
     def of(cls, path: Floats, volume: Ints, first: int) -> SharedPath:
-        """The day of a path whose session begins at the index `first`."""
+        """Build the shared day of a path whose session begins at the index `first`."""
         high, low = path.copy(), path.copy()
         high[first:] = np.maximum.accumulate(path[first:])
         low[first:] = np.minimum.accumulate(path[first:])
@@ -130,38 +130,38 @@ class MarketDay:
 
     @property
     def close_ns(self) -> int:
-        """The last close of the day."""
+        """Return the last close of the day (ns UTC)."""
         return max(session.close_ns for session in self._sessions.values())
 
     @property
     def open_ns(self) -> int:
-        """The first open of the day."""
+        """Return the first open of the day (ns UTC)."""
         return min(session.open_ns for session in self._sessions.values())
 
     def session(self, exchange: str) -> Session | None:
-        """An exchange's session of this day; None where it does not trade."""
+        """Return an exchange's session of this day; None where it does not trade."""
         return self._sessions.get(exchange)
 
     def span(self, underlying: str, index: int) -> tuple[float, float] | None:
-        """The lowest and the highest price of an underlying up to a tick; None before the first."""
+        """Return an underlying's lowest and highest price up to a tick; None before the first tick."""
         if index < 0 or self._spots is None:
             return None
         path = self._spots(underlying)[: index + 1]
         return float(path.min()), float(path.max())
 
     def index_at(self, now: int) -> int:
-        """The index of the last tick at or before a time; -1 before the first."""
+        """Return the index of the last tick at or before a time (ns); -1 before the first."""
         return int(np.searchsorted(self.times, now, side="right")) - 1
 
     def trades_at(self, instrument: Instrument, index: int) -> bool:
-        """Whether an instrument has a new quote at a tick; a replayed index also has those outside the session."""
+        """Return whether an instrument has a new quote at a tick; a replayed index has one at every tick."""
         if self.replayed and instrument.kind is InstrumentKind.INDEX:
             return True
         series = self.series(instrument)
         return series.first <= index <= series.last
 
     def series(self, instrument: Instrument) -> Series:
-        """An instrument's day; computed at the first call (about 2 ms, less for generated shares), then kept."""
+        """Return an instrument's day by tick index; computed at the first call (about 2 ms), then kept."""
         found = self._series.get(instrument.id)
         if found is None:
             found = self._series[instrument.id] = self._make(instrument)
@@ -189,7 +189,7 @@ class MarketDay:
         )
 
     def quote(self, instrument: Instrument, index: int) -> SimulatedQuote:
-        """The market of an instrument at a tick; before its first tick, yesterday's close without bid and ask."""
+        """Return an instrument's quote at a tick; before its first, yesterday's close without bid and ask."""
         series = self.series(instrument)
         runs_on = self.replayed and instrument.kind is InstrumentKind.INDEX
         index = index if index <= series.last or runs_on else series.last
@@ -231,30 +231,30 @@ def _spread(series: Series, index: int, units: int, instrument: Instrument) -> t
 
 
 def depth_draws(quote: SimulatedQuote) -> tuple[int, int]:
-    """Numbers that change with the second, for bids and asks; a level `n` away takes them shifted by `n`."""
+    """Return pseudo-random numbers for bid and ask depth that change each second; level `n` shifts them by `n`."""
     noise = (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
     return noise, noise >> 7
 
 
 def depth_unit(instrument: Instrument) -> int:
-    """Units that depth is counted in: a lot, or a hundred of a share."""
+    """Return the units that depth is counted in: a lot, or a hundred of a share."""
     return instrument.lot_size if instrument.kind.is_derivative else 100
 
 
 def units_at(drawn: int, unit: int) -> int:
-    """Units at a level of the book: 20 to 56 lots."""
+    """Convert a random number to the units at one level of the book: 20 to 56 lots."""
     return (20 + drawn % 37) * unit
 
 
 def units_at_best(quote: SimulatedQuote, side: Side) -> int:
-    """Units at the best price of a side, as its depth shows; 0 where the side is empty."""
+    """Return the units at the best price of a side, as its depth shows; 0 where the side is empty."""
     if (quote.bid if side is Side.BUY else quote.ask) <= 0:
         return 0
     return units_at(depth_draws(quote)[0 if side is Side.BUY else 1], depth_unit(quote.instrument))
 
 
 def price_band(instrument: Instrument, close: float, underlying_close: float) -> tuple[float, float]:
-    """The lowest and highest price of a day, in rupees on the tick; zeros where the last close is not known.
+    """Return the day's lowest and highest allowed price in rupees; zeros where the last close is not known.
 
     A share may move by a fifth of the last close; a contract by a tenth of its underlying's, since an option moves at
     most as far as what it is written on.

@@ -46,14 +46,14 @@ class MarketHistory:
         self._days: dict[tuple[str, date], list[Row]] = {}
 
     def earliest(self, instrument: Instrument, minutes: int, now: int) -> date:
-        """The first day that may have bars of `minutes` (0: of a day)."""
+        """Return the first day that may have bars of `minutes` (0: daily bars)."""
         if minutes or instrument.kind.is_derivative:
             return self._world.ticks_since
         today = ist_date(now)
         return date(today.year - DAILY_YEARS, today.month, 1)
 
     def rows(self, instrument: Instrument, minutes: int, first: date, last: date, now: int) -> list[Row]:
-        """Bars of `minutes` (0: of a day) from `first` to `last`, up to market time `now`, in the endpoint's form.
+        """Return bars of `minutes` (0: daily) from `first` to `last`, up to market time `now`, as rows.
 
         A followed market keeps no past, and so has none.
         """
@@ -71,7 +71,6 @@ class MarketHistory:
         return rows
 
     def _day_rows(self, instrument: Instrument, minutes: int, day: date, now: int | None) -> list[Row]:
-        """Bars of one day, up to `now` if it is not over."""
         if now is not None:
             bars = _minute_bars(self._world.day(day), instrument, now)
             return _to_rows(_grouped(bars, minutes) if minutes else _daily(bars, day))
@@ -87,7 +86,6 @@ class MarketHistory:
         return self._days[key]
 
     def _old_days(self, instrument: Instrument, first: date, last: date) -> list[Row]:
-        """Daily bars of an index or share from before there are ticks."""
         if instrument.kind.is_derivative or first >= self._world.ticks_since:
             return []
         volume = 0 if instrument.kind is InstrumentKind.INDEX else SHARES_A_DAY

@@ -110,7 +110,7 @@ class _ReplayRow(NamedTuple):
 
 
 def read_ticks(file: Path) -> tuple[TickFile, ...]:
-    """The ticks of a file, day by day; `BadTickFile` says what is wrong with it."""
+    """Read a recorded file into the ticks of each day; `BadTickFile` says what is wrong with it."""
     try:
         with _text_rows(file) as rows:
             header = [name.strip().lower() for name in next(rows, [])]

@@ -42,12 +42,12 @@ class Expiry(NamedTuple):
 
 
 def years_to(expiry_ns: int, times: NDArray[np.int64]) -> Array:
-    """Years from each time to an expiry, never negative."""
+    """Return the years from each time (ns) to an expiry, never negative."""
     return np.maximum(expiry_ns - times, 0) / YEAR_NS
 
 
 def expiry_of(spot: Array, years: Array) -> Expiry:
-    """The forward (spot with carry) and what volatility and price need, elementwise over spot and time."""
+    """Compute an expiry's forward and the terms of volatility and price, elementwise over spot and time."""
     ahead = spot * np.exp(CARRY * years)
     spread = np.sqrt(np.maximum(years, _SHORTEST_YEARS))
     near = 1.0 + 0.15 * np.exp(-years * 40.0)
@@ -55,14 +55,14 @@ def expiry_of(spot: Array, years: Array) -> Expiry:
 
 
 def volatility(level: float, strike: float, expiry: Expiry) -> Array:
-    """Volatility of a year at a strike: `level` at the money, higher for low strikes and far from the money."""
+    """Return the implied volatility per year at a strike, from the `level` at the money."""
     moneyness = np.clip((np.log(strike) - expiry.log_forward) / expiry.spread, -1.5, 1.5)
     shape = 1.0 + (_SKEW * moneyness + _SMILE * moneyness * moneyness) / max(level, 0.05)
     return np.asarray(np.clip(level * expiry.near * shape, _LOWEST, _HIGHEST))
 
 
 def theoretical(kind: InstrumentKind, strike: float, expiry: Expiry, level: float) -> Array:
-    """The price of a future or an option by Black's formula, elementwise over the ticks of a day."""
+    """Return the price of a future or an option by Black's formula, elementwise over the day's ticks."""
     ahead = expiry.forward
     if kind is InstrumentKind.FUT:
         return ahead

@@ -41,7 +41,7 @@ _VOLATILITY = 0.24
 
 
 def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
-    """The facts with `count` generated shares besides."""
+    """Return the contract facts with `count` generated shares added."""
     shares = {}
     for number in range(1, count + 1):
         price = _LOWEST + _STEP * (number * 31 % _PRICES)
@@ -56,7 +56,7 @@ def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
 
 
 def family(name: str) -> str:
-    """The name under which an underlying's day is drawn: a generated share has its family's, any other its own."""
+    """Return the name that seeds an underlying's price path: generated shares share one per family."""
     number = name.removeprefix(_PREFIX)
     if name == number or len(number) != 5 or not number.isdigit():
         return name
@@ -79,22 +79,22 @@ class Shapes:
         self._busy: dict[int, Array] = {}
 
     def rng(self, name: str, day: date, purpose: int) -> np.random.Generator:
-        """The generator of one purpose on one day."""
+        """Return the random generator of one name, day and purpose."""
         return np.random.default_rng([self._seed, crc32(name.encode()), day.toordinal(), purpose])
 
     def gap_and_move(self, name: str, day: date, volatility: float) -> tuple[float, float]:
-        """Log change from the close before to this open, and from this open to this close."""
+        """Draw the log change from the last close to this open, and from this open to this close."""
         draws = self.rng(name, day, 0).normal(size=2)
         daily = volatility / np.sqrt(_TRADING_DAYS)
         return float(0.35 * daily * draws[0]), float(0.8 * daily * draws[1])
 
     def reach(self, name: str, day: date, volatility: float) -> tuple[float, float]:
-        """Log distance of a day's high above, and of its low below, what it opened and closed at."""
+        """Draw the log distances of a day's high above, and of its low below, its open and close."""
         draws = np.abs(self.rng(name, day, 4).normal(size=2)) * 0.35 * volatility / np.sqrt(_TRADING_DAYS)
         return float(draws[0]), float(draws[1])
 
     def path(self, name: str, day: date, volatility: float, seconds: int) -> Array:
-        """Log price against the open for each second, from 0 to the day's move; `seconds + 1` values."""
+        """Draw the log price against the open for each second; `seconds + 1` values from 0 to the day's move."""
         rng = self.rng(name, day, 1)
         t = np.arange(seconds, dtype=np.float64)
         pattern = 1.0 + 1.6 * np.exp(-t / 1200.0) + 0.7 * np.exp((t - seconds) / 1500.0)
@@ -106,7 +106,7 @@ class Shapes:
         return np.asarray(walk + move * np.linspace(0.0, 1.0, seconds + 1))
 
     def activity(self, name: str, day: date, seconds: int) -> Array:
-        """Share of the day's volume traded by each second, rising from 0 to 1; `seconds + 1` values."""
+        """Draw the traded share of the day's volume by each second; `seconds + 1` values from 0 to 1."""
         if seconds not in self._busy:
             t = np.arange(seconds + 1, dtype=np.float64)
             self._busy[seconds] = 0.6 + 1.8 * np.exp(-t / 1800.0) + 1.2 * np.exp((t - seconds) / 2400.0)
@@ -188,7 +188,6 @@ class SimulatedWorld:
         return self._files.get(day) if name == self._replayed else None
 
     def _recorded_open(self, name: str, day: date) -> float | None:
-        """The first recorded price of a session; None where the day was not recorded."""
         file = self._recorded(name, day)
         if file is None:
             return None
@@ -198,11 +197,11 @@ class SimulatedWorld:
 
     @property
     def listing_changed(self) -> bool:
-        """Whether the listing of the present day is another than it was."""
+        """Return whether the listing of the present day has changed."""
         return False
 
     def named(self, instrument: str, day: date) -> Instrument | None:
-        """An instrument by its id, as it would be listed on a day; None for a contract whose lot is not known."""
+        """Build an instrument from its id, as listed on a day; None for a contract of unknown lot."""
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
         underlying = self.facts.underlyings.get(parsed.underlying)
@@ -219,18 +218,18 @@ class SimulatedWorld:
 
     @property
     def recorded(self) -> bool:
-        """Whether the market goes by recorded days."""
+        """Return whether the market replays recorded days."""
         return bool(self._files)
 
     def next_open(self, now: int) -> int | None:
-        """When derivatives trade again: on the next recorded day, or any day if none was recorded; None after all."""
+        """Return when derivatives trade next (ns); None after the last recorded day."""
         if not self._files:
             return self.calendar.next_open("NFO", now)
         sessions = (self.calendar.session("NFO", day) for day in sorted(self._files))
         return next((session.open_ns for session in sessions if session is not None and session.open_ns > now), None)
 
     def sessions(self, day: date) -> dict[str, Session] | None:
-        """Each exchange's session of a day; None on a day without trading.
+        """Return each exchange's session of a day; None on a day without trading.
 
         Commodities are traded as long as shares and their contracts are, not at all where they open later.
         """
@@ -248,12 +247,12 @@ class SimulatedWorld:
         return sessions
 
     def listing(self, day: date) -> InstrumentBook:
-        """The listing of a day, strikes about that day's open."""
+        """Return the instruments listed on a day, strikes about that day's open."""
         prices = {name: self.opening(name, day) for name, facts in self.facts.underlyings.items() if facts.lot}
         return InstrumentBook(list_instruments(self.facts, self.calendar, day, prices))
 
     def more_options(self, listed: InstrumentBook, name: str, day: date, span: tuple[float, float]) -> list[Instrument]:
-        """The options to list besides, as exchanges do, once an underlying was within `span` on a day."""
+        """Return options to list in addition once an underlying traded within `span` on a day."""
         facts = self.facts.underlyings[name]
         step = facts.strike_step
         lowest = max(round(span[0] / step) - STRIKES_BEYOND, 1) * step
@@ -267,7 +266,7 @@ class SimulatedWorld:
         return [item for item in list_options(name, facts, self.calendar, day, span) if item.id not in listed]
 
     def opening(self, name: str, day: date) -> float:
-        """An underlying's opening price on a trading day."""
+        """Return an underlying's opening price on a trading day."""
         if (name, day) in self._opens:
             return self._opens[name, day]
         if (name, self._anchor) not in self._opens:
@@ -289,7 +288,7 @@ class SimulatedWorld:
         return self._opens[name, day]
 
     def closing(self, name: str, day: date) -> float:
-        """An underlying's closing price on a trading day."""
+        """Return an underlying's closing price on a trading day."""
         if (name, day) not in self._closes:
             if (file := self._recorded(name, day)) is not None:
                 self._closes[name, day] = float(file.ltp[-1])
@@ -298,7 +297,7 @@ class SimulatedWorld:
         return self._closes[name, day]
 
     def day(self, day: date) -> MarketDay:
-        """The market of a trading day; `ValueError` on a day without trading."""
+        """Return the market of a trading day; `ValueError` on a day without trading."""
         if day not in self._days:
             while len(self._days) >= _DAYS_KEPT:
                 self._days.pop(min(self._days))  # the present day stays, whatever of the past is asked for
@@ -307,11 +306,11 @@ class SimulatedWorld:
 
     @property
     def ticks_since(self) -> date:
-        """The first day that has ticks; the days before it have daily bars alone."""
+        """Return the first day that has ticks; earlier days have daily bars alone."""
         return self._anchor - timedelta(days=TICK_DAYS)
 
     def days_before_ticks(self, name: str, first: date) -> list[DayRange]:
-        """An underlying's days from `first` up to the one before ticks begin, oldest first. Nothing of it is kept."""
+        """Compute an underlying's daily bars from `first` up to the day before ticks, oldest first."""
         volatility, draws = self.facts.underlyings[name].volatility, self.shapes
         step = self.calendar.next_trading_day("NSE", self.ticks_since - timedelta(days=1))
         opened, found = self.opening(name, step), []
@@ -327,11 +326,10 @@ class SimulatedWorld:
         return found[::-1]
 
     def settlement(self, instrument: Instrument, day: date) -> float:
-        """The settlement price of an expired contract at its underlying's close."""
+        """Return the settlement price of an expired contract at its underlying's close."""
         return worth(instrument, self.closing(instrument.underlying, day))
 
     def _trading_days(self, first: date, last: date) -> list[date]:
-        """The trading days after `first`, up to and with `last`."""
         days = []
         step = first
         while step < last:
@@ -348,7 +346,7 @@ class SimulatedWorld:
         return self._draws[shape, day]
 
     def sessions_of_trading_day(self, day: date) -> dict[str, Session]:
-        """Each exchange's session of a day; `ValueError` on a day without trading."""
+        """Return each exchange's session of a day; `ValueError` on a day without trading."""
         sessions = self.sessions(day)
         if sessions is None:
             raise ValueError(f"{day}: expected a trading day of NSE and NFO, found none in config/calendar.toml")
@@ -467,7 +465,7 @@ class _Pricer:
 
 
 def worth(instrument: Instrument, spot: float) -> float:
-    """Settlement price of an expired contract: of a future the underlying's, of an option its part in the money."""
+    """Return the settlement price in rupees of a contract that expires with its underlying at `spot`."""
     if instrument.kind is InstrumentKind.FUT:
         return round(spot, 2)
     sign = 1.0 if instrument.kind is InstrumentKind.CE else -1.0
@@ -475,5 +473,5 @@ def worth(instrument: Instrument, spot: float) -> float:
 
 
 def to_tick(price: float, tick: float) -> float:
-    """A price on the tick grid, at least one tick."""
+    """Round a price to the tick grid, to at least one tick."""
     return round(max(round(price / tick), 1) * tick, 2)

@@ -23,7 +23,7 @@ async def orderstatus(call: RestCall) -> Reply:
 
 
 async def openposition(call: RestCall) -> Reply:
-    """The signed net quantity of an instrument and product; 0 for what is unknown."""
+    """Answer the signed net quantity of an instrument and product; 0 for an unknown position."""
     instrument = instrument_id(call.fields["exchange"], call.fields["symbol"])
     position = call.venue.exchange.books.position(instrument, Product(call.fields["product"]))
     return call.success(quantity=position.quantity)
@@ -51,7 +51,7 @@ async def tradebook(call: RestCall) -> Reply:
 
 
 async def positionbook(call: RestCall) -> Reply:
-    """All positions of the day, flat ones included."""
+    """Answer all positions of the day, flat ones included."""
     if (spoilt := _spoilt_book(call, "positionbook", [])) is not None:
         return spoilt
     rows = _positions(call.venue)
@@ -60,7 +60,7 @@ async def positionbook(call: RestCall) -> Reply:
 
 
 async def pnl_symbols(call: RestCall) -> Reply:
-    """The day's profit by position, in analyzer mode only."""
+    """Answer the day's profit by position, in analyzer mode only."""
     if not call.venue.analyze:
         return error(400, "P&L by symbol is there in analyzer mode only")
     rows = _positions(call.venue)
@@ -74,7 +74,7 @@ def _positions(venue: SimulatedVenue) -> list[Body]:
 
 
 async def holdings(call: RestCall) -> Reply:
-    """Delivered shares and their totals."""
+    """Answer delivered shares and their totals."""
     venue = call.venue
     rows, value, invested = [], 0.0, 0.0
     for holding in venue.exchange.books.holdings.values():
@@ -91,7 +91,7 @@ async def holdings(call: RestCall) -> Reply:
 
 
 async def funds(call: RestCall) -> Reply:
-    """Cash: free, blocked, and the profit made."""
+    """Answer cash: free, blocked, and the profit made."""
     venue, books = call.venue, call.venue.exchange.books
     if (spoilt := _spoilt_book(call, "funds", {})) is not None:
         return spoilt
@@ -104,13 +104,13 @@ async def funds(call: RestCall) -> Reply:
 
 
 async def analyzer(call: RestCall) -> Reply:
-    """Whether the server analyzes (trades on paper)."""
+    """Answer whether the server is in analyze mode (paper trading)."""
     venue = call.venue
     return success(data={"analyze_mode": venue.analyze, "mode": venue.mode, "total_logs": 0})
 
 
 async def analyzer_toggle(call: RestCall) -> Reply:
-    """Switch analyzing on or off for all clients."""
+    """Switch analyze mode on or off for all clients."""
     venue = call.venue
     venue.analyze = call.fields["mode"]
     state = {"analyze_mode": venue.analyze, "mode": venue.mode, "total_logs": 0}
@@ -118,7 +118,7 @@ async def analyzer_toggle(call: RestCall) -> Reply:
 
 
 async def ping(call: RestCall) -> Reply:
-    """Whether the key is good and the session alive."""
+    """Answer whether the API key is right and the broker session alive."""
     return success(data={"broker": call.venue.broker, "message": "pong"})
 
 

@@ -21,7 +21,7 @@ MOST_LATER_S = 10.0
 
 
 async def swagger(call: RestCall) -> Reply:
-    """The routes, as far as a probe looks."""
+    """Answer the list of routes in Swagger form, for probes."""
     paths = {f"/{name}/": {"post": {"tags": [name]}} for name in call.venue.routes}
     return Reply(200, {"swagger": "2.0", "basePath": "/api/v1", "info": {"title": "OpenAlgo API"}, "paths": paths})
 
@@ -31,7 +31,7 @@ async def chart(call: RestCall) -> Reply:
 
 
 async def store_chart(call: RestCall) -> Reply:
-    """Store settings beside those there are."""
+    """Merge chart settings into the stored ones."""
     kept = call.venue.chart
     given = {name: value for name, value in call.fields.items() if name != "apikey"}
     if not given:
@@ -43,7 +43,7 @@ async def store_chart(call: RestCall) -> Reply:
 
 
 async def push(call: RestCall) -> Reply:
-    """Make a quote the market. `hold` keeps it until `release`; else the next tick replaces it.
+    """Make a quote the market; `hold` keeps it until `release`, else the next tick replaces it.
 
     `depth` is the units at its best bid and ask, until `release`. `after` delays it by machine seconds, at most
     `MOST_LATER_S`, until the client is quiet again; `/sim/state` then has the time it was sent.
@@ -80,7 +80,6 @@ async def push(call: RestCall) -> Reply:
 
 
 def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> SimulatedQuote:
-    """The quote of a push, with the fields that it does not name as they are now."""
     ltp, now, tick = fields["ltp"], venue.clock.now(), instrument.tick_size
     present = venue.quote(instrument)
     if present is None:
@@ -98,7 +97,7 @@ def _pushed(venue: SimulatedVenue, instrument: Instrument, fields: Fields) -> Si
 
 
 async def pause(call: RestCall) -> Reply:
-    """Stop or resume the ticks; the clock goes on. In lock-step it stops too, with `at` (market ns) from then on."""
+    """Stop or resume the ticks, in lock-step the clock too; with `at` (market ns), stop from that time on."""
     venue, fields = call.venue, call.fields
     venue.paused, venue.stop_at_ns = fields["paused"], fields["at"]
     venue.waits_for = "the next step" if venue.clock.lock_step else ""
@@ -124,7 +123,7 @@ async def fault(call: RestCall) -> Reply:
 
 
 async def faults(call: RestCall) -> Reply:
-    """The faults that are on, and those there are."""
+    """Answer the faults that are on, and all fault kinds."""
     known = [
         {
             "kind": fault.name,
@@ -151,18 +150,18 @@ async def end_fault(call: RestCall) -> Reply:
 
 
 async def login(call: RestCall) -> Reply:
-    """Begin a new broker session: ends `session_lost` and `token_rollover`."""
+    """Begin a new broker session, which ends `session_lost` and `token_rollover`."""
     call.venue.session.login()
     return success(data=call.venue.faults.names())
 
 
 async def orders(call: RestCall) -> Reply:
-    """Every placeorder request that was worked, with the machine time its request came in."""
+    """Answer every placeorder request that was handled, with the machine time of its receipt."""
     return success(data=list(call.venue.received))
 
 
 async def state(call: RestCall) -> Reply:
-    """Counts of requests by route and status, the books in short, listeners and time."""
+    """Answer request counts by route and status, a summary of the books, WebSocket clients and time."""
     venue = call.venue
     books = venue.exchange.books
     data = {

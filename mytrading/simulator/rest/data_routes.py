@@ -22,7 +22,7 @@ _SATURDAY = 5
 
 
 async def holidays(call: RestCall) -> Reply:
-    """The days of a year on which some exchange is closed, or open at other hours."""
+    """Answer the days of a year on which some exchange is closed, or open at other hours."""
     calendar = call.venue.world.calendar
     year = call.fields["year"] or ist_date(call.venue.clock.now()).year
     first = date(year, 1, 1)
@@ -32,7 +32,7 @@ async def holidays(call: RestCall) -> Reply:
 
 
 async def timings(call: RestCall) -> Reply:
-    """The hours of one day; crypto alone trades on weekends."""
+    """Answer the trading hours of one day; crypto alone trades on weekends."""
     calendar = call.venue.world.calendar
     try:
         day = date.fromisoformat(call.fields["date"])
@@ -90,7 +90,7 @@ async def quotes(call: RestCall) -> Reply:
 
 
 async def multiquotes(call: RestCall) -> Reply:
-    """Quotes of several instruments; unknown ones come first, with an error."""
+    """Answer quotes of several instruments; unknown ones come first, with an error."""
     venue, fields = call.venue, call.fields
     found, unknown = [], []
     for entry in fields["symbols"]:
@@ -124,7 +124,7 @@ async def depth(call: RestCall) -> Reply:
 
 
 async def history(call: RestCall) -> Reply:
-    """Bars, the forming one included."""
+    """Answer bars of an instrument, the forming one included."""
     venue, fields = call.venue, call.fields
     symbol, exchange, interval = fields["symbol"], fields["exchange"], fields["interval"]
     instrument = _listed(call)
@@ -142,7 +142,7 @@ async def history(call: RestCall) -> Reply:
 
 
 async def ticker(call: RestCall) -> Reply:
-    """Bars by an address such as NSE:SBIN, as JSON or as lines of text; another form of address means NSE:RELIANCE."""
+    """Answer bars of an address such as NSE:SBIN, as JSON or text; a malformed address means NSE:RELIANCE."""
     fields = call.fields
     exchange, _, name = fields["subject"].partition(":")
     if not name or ":" in name:
@@ -168,14 +168,14 @@ async def ticker(call: RestCall) -> Reply:
 
 
 async def intervals(_call: RestCall) -> Reply:
-    """The intervals history knows."""
+    """Answer the bar intervals that history supports."""
     minutes = [name for name in _MINUTES if name.endswith("m")]
     hours = [name for name in _MINUTES if name.endswith("h")]
     return success(data={"seconds": [], "minutes": minutes, "hours": hours, "days": ["D"], "weeks": [], "months": []})
 
 
 async def symbol(call: RestCall) -> Reply:
-    """One instrument's contract."""
+    """Answer one instrument's contract details."""
     venue, fields = call.venue, call.fields
     instrument = venue.instrument(instrument_id(fields["exchange"], fields["symbol"]))
     if instrument is None:
@@ -185,7 +185,7 @@ async def symbol(call: RestCall) -> Reply:
 
 
 async def search(call: RestCall) -> Reply:
-    """Instruments whose symbol or name has all words of a query."""
+    """Answer instruments whose symbol or name has all words of a query."""
     venue, fields = call.venue, call.fields
     words = fields["query"].upper().split()
     if not words:
@@ -201,7 +201,7 @@ async def search(call: RestCall) -> Reply:
 
 
 async def expiry(call: RestCall) -> Reply:
-    """The listed expiries of an underlying."""
+    """Answer the listed expiries of an underlying."""
     venue, fields = call.venue, call.fields
     name, kind, exchange = fields["symbol"], fields["instrumenttype"], fields["exchange"]
     listed = venue.listing.expiries(name, InstrumentKind.FUT if kind == "futures" else InstrumentKind.CE)
@@ -214,7 +214,7 @@ async def expiry(call: RestCall) -> Reply:
 
 
 async def instruments(call: RestCall) -> Reply:
-    """All contracts of an exchange, as JSON or CSV."""
+    """Answer all contracts of an exchange, as JSON or CSV."""
     venue, fields = call.venue, call.fields
     rows = [_contract_row(item) for item in venue.listed() if item.exchange == fields["exchange"]]
     if fields["format"] == "json":
@@ -231,7 +231,6 @@ async def instruments(call: RestCall) -> Reply:
 
 
 def _listed(call: RestCall) -> Instrument:
-    """The instrument of a request; an unknown one is refused."""
     exchange, name = call.fields["exchange"], call.fields["symbol"]
     found = call.venue.instrument(instrument_id(exchange, name))
     if found is None:
@@ -240,7 +239,7 @@ def _listed(call: RestCall) -> Instrument:
 
 
 def unknown_text(exchange: str, name: str) -> str:
-    """The server's refusal of a symbol that is not listed."""
+    """Return the server's error text for a symbol that is not listed."""
     return (
         f"Symbol '{name}' not found for exchange '{exchange}'. "
         "Please verify the symbol name and ensure master contracts are downloaded."
@@ -248,7 +247,7 @@ def unknown_text(exchange: str, name: str) -> str:
 
 
 def present(venue: SimulatedVenue, instrument: Instrument) -> SimulatedQuote:
-    """The present market of a listed instrument."""
+    """Return the present quote of a listed instrument."""
     quote = venue.quote(instrument)
     assert quote is not None
     return quote

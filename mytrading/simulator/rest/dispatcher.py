@@ -198,11 +198,11 @@ class Dispatcher:
         self._monitor = get_performance_monitor()
 
     def server(self) -> web.Server:
-        """The aiohttp server; it has one handler and none of aiohttp's routes, so that no order waits for a search."""
+        """Build the aiohttp server with one handler and no router, so that no order waits for a search."""
         return web.Server(self.serve, access_log=None)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request. The time it came in is taken first: the quote-to-order benchmark reads it."""
+        """Answer one REST request, whose time of receipt is taken first."""
         received_ns = machine_now()
         venue, origin = self._venue, request.headers.get("Origin", "")
         allowed = origin and self._cors in ("*", origin)

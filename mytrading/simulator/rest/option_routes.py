@@ -54,7 +54,7 @@ def _refused(status: int, text: str) -> Refused:
 
 
 def find_underlying(venue: SimulatedVenue, fields: Fields, mark: str = ".") -> OptionUnderlying:
-    """The share or index a request names by itself or by a dated contract; `mark` joins the two parts of a refusal."""
+    """Find the share or index that a request names directly or by a dated contract; raises `Refused`."""
     name, exchange = fields["underlying"].upper(), fields["exchange"]
     dated = _DATED.fullmatch(name)
     base, expiry = (dated["base"], dated["expiry"]) if dated else (name, "")
@@ -81,7 +81,7 @@ def _no_strikes(name: str, expiry: str) -> Refused:
 def find_option(
     venue: SimulatedVenue, underlying: OptionUnderlying, fields: Fields, expiry_date: str | None
 ) -> Instrument:
-    """The option a request's offset, right and expiry name."""
+    """Find the option that a request's offset, right and expiry name; raises `Refused`."""
     text = expiry_date or underlying.expiry
     if not text:
         raise _refused(400, _NO_EXPIRY)
@@ -102,7 +102,7 @@ def find_option(
 def option_by_rule(
     venue: SimulatedVenue, underlying: OptionUnderlying, expiry: date, offset: str, kind: InstrumentKind
 ) -> Instrument:
-    """The option at an offset such as ATM or OTM2, counted along the listed strikes."""
+    """Find the option at an offset such as ATM or OTM2, counted along the listed strikes."""
     name, day = underlying.instrument.underlying, expiry.isoformat()
     listed = venue.listed(name)
     if day not in listed.expiries(name, kind):
@@ -116,7 +116,7 @@ def option_by_rule(
 
 
 def parity_forward(quotes: Sequence[SimulatedQuote], strike: float, spot: float) -> float:
-    """The forward that call and put at a strike agree on; the spot where one of them is missing."""
+    """Return the forward price by put-call parity at a strike; the spot where a quote is missing."""
     pair = {quote.instrument.kind: quote.ltp for quote in quotes if quote.instrument.strike == strike}
     if InstrumentKind.CE not in pair or InstrumentKind.PE not in pair:
         return spot
@@ -131,7 +131,7 @@ def chain_rows(
     seconds_left: int,
     rate: float,
 ) -> list[Body]:
-    """A row per strike, `count` on each side of `atm` (all if None); with a `forward`, greeks at `rate` percent.
+    """Build an option chain row per strike, `count` each side of `atm` (all if None), with greeks if `forward`.
 
     Greeks are 0 without time value.
     """
@@ -225,7 +225,7 @@ def _greeks_of(venue: SimulatedVenue, instrument: Instrument, fields: Fields) ->
 
 
 async def optionsymbol(call: RestCall) -> Reply:
-    """The contract an offset from the money names."""
+    """Answer the contract that an offset from the money names."""
     underlying = find_underlying(call.venue, call.fields)
     option = find_option(call.venue, underlying, call.fields, call.fields["expiry_date"])
     return success(
@@ -239,7 +239,7 @@ async def optionsymbol(call: RestCall) -> Reply:
 
 
 async def optionchain(call: RestCall) -> Reply:
-    """Quotes of the strikes around the money, with greeks if asked for."""
+    """Answer quotes of the strikes around the money, with greeks on request."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields, ":")
     text = underlying.expiry or fields["expiry_date"]
@@ -272,7 +272,7 @@ async def optionchain(call: RestCall) -> Reply:
 
 
 async def optionsorder(call: RestCall) -> Reply:
-    """Place an order, in slices if asked for, for the option an offset names."""
+    """Place an order, sliced on request, for the option that an offset names."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields)
     option = find_option(venue, underlying, fields, fields["expiry_date"])
@@ -297,7 +297,7 @@ async def optionsorder(call: RestCall) -> Reply:
 
 
 async def optionsmultiorder(call: RestCall) -> Reply:
-    """Place legs at one price of the underlying, buys first; a success whatever became of the legs."""
+    """Place option legs at one price of the underlying, buys first; always answers a success."""
     underlying = find_underlying(call.venue, call.fields)
     legs = [{**leg, "leg": number} for number, leg in enumerate(call.fields["legs"], start=1)]
     rows = [await _leg(call, underlying, leg) for leg in buys_first(legs)]
@@ -344,7 +344,7 @@ async def optiongreeks(call: RestCall) -> Reply:
 
 
 async def multioptiongreeks(call: RestCall) -> Reply:
-    """Greeks of up to fifty options; `partial` where some cannot be given."""
+    """Answer greeks of up to fifty options; `partial` where some cannot be computed."""
     venue, fields = call.venue, call.fields
     rows = []
     for entry in fields["symbols"]:
@@ -364,7 +364,7 @@ async def multioptiongreeks(call: RestCall) -> Reply:
 
 
 async def syntheticfuture(call: RestCall) -> Reply:
-    """The future that call and put at the money imply."""
+    """Answer the synthetic future price by call and put at the money."""
     venue, fields = call.venue, call.fields
     underlying = find_underlying(venue, fields)
     expiry = _read_expiry(fields["expiry_date"])

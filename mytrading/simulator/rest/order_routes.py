@@ -37,7 +37,7 @@ class DropConnection(Exception):
 
 
 def held_by_semi_auto(call: RestCall, route: str) -> Reply | None:
-    """The answer to a request that the fault `semi_auto` parks or refuses; None if it is to be carried out.
+    """Return the answer to a request that the fault `semi_auto` parks or refuses; None otherwise.
 
     On for good it is the account's mode: a live server answers 403 to changes and cancels, the analyzer does all of
     this at once, as recorded. One that parks a number of orders stands for as many approvals and leaves cancels alone.
@@ -130,7 +130,7 @@ async def modifyorder(call: RestCall) -> Reply:
 
 
 async def cancelorder(call: RestCall) -> Reply:
-    """Cancel an order. A live server answers every failure of it with 500."""
+    """Cancel an order; a live server answers every failure of it with 500."""
     result = call.venue.cancel(call.fields["orderid"])
     if not isinstance(result, ExchangeRefusal):
         return await _spoiled(call, "cancelorder", _changed(call, result, "cancelled"))
@@ -146,7 +146,7 @@ def _changed(call: RestCall, order: BookOrder, done: str) -> Reply:
 
 
 async def cancelallorder(call: RestCall) -> Reply:
-    """Cancel every live order of the account; the strategy named makes no difference, as on the real server.
+    """Cancel every live order of the account; as on the real server, `strategy` has no effect.
 
     The analyzer misses stops, because it looks for another spelling of their status; so does the sandbox personality.
     """
@@ -160,7 +160,7 @@ async def cancelallorder(call: RestCall) -> Reply:
 
 
 async def closeposition(call: RestCall) -> Reply:
-    """Close every position of the account at the market, whatever strategy is named; resting orders stay."""
+    """Close every position of the account at the market; resting orders stay."""
     venue = call.venue
     refused = []
     positions = venue.exchange.books.open_positions()
@@ -180,7 +180,7 @@ async def closeposition(call: RestCall) -> Reply:
 
 
 async def margin(call: RestCall) -> Reply:
-    """Margin that the venue would block for a list of orders, each on its own."""
+    """Answer the margin that the venue would block for a list of orders, each on its own."""
     venue = call.venue
     total = 0.0
     for number, leg in enumerate(call.fields["positions"], start=1):
@@ -224,7 +224,7 @@ def _margin_number(value: object) -> float | None:
 
 
 async def basketorder(call: RestCall) -> Reply:
-    """Place a list of orders, buys first; the answer is a success whatever became of the parts."""
+    """Place a list of orders, buys first; always answers a success."""
     orders = buys_first(call.fields["orders"])
     results = []
     for number, order in enumerate(orders, start=1):
@@ -239,7 +239,7 @@ async def basketorder(call: RestCall) -> Reply:
 
 
 async def splitorder(call: RestCall) -> Reply:
-    """Place one order in slices of `splitsize` units, the last one smaller where it does not divide."""
+    """Place one order in slices of `splitsize` units; the last one takes the remainder."""
     order, size = dict(call.fields), call.fields["splitsize"]
     del order["splitsize"]
     if refusal := too_many_slices(order["quantity"], size):
@@ -249,7 +249,7 @@ async def splitorder(call: RestCall) -> Reply:
 
 
 async def placesmartorder(call: RestCall) -> Reply:
-    """Trade the difference between the position held and `position_size`; orders that rest do not count."""
+    """Trade the difference between the position held and `position_size`; resting orders do not count."""
     venue, order = call.venue, dict(call.fields)
     target = order.pop("position_size")
     instrument = instrument_id(order["exchange"], order["symbol"])
@@ -266,18 +266,18 @@ async def placesmartorder(call: RestCall) -> Reply:
 
 
 def buys_first(orders: list[Fields]) -> list[Fields]:
-    """The orders with buys before sells, otherwise in their order."""
+    """Return the orders with buys before sells, otherwise in their order."""
     return sorted(orders, key=lambda order: order["action"].upper() != "BUY")
 
 
 def too_many_slices(quantity: int, size: int) -> str:
-    """The refusal of a split into more slices than the server sends, empty if it is fine."""
+    """Return the refusal of a split into more slices than the server sends, empty if it is fine."""
     slices = -(-quantity // size)
     return f"Total number of orders would exceed maximum limit of {_MOST_SLICES}" if slices > _MOST_SLICES else ""
 
 
 async def place_slices(call: RestCall, order: Fields, size: int) -> list[Body]:
-    """Place an order in slices, one after the other; a row per slice."""
+    """Place an order in slices, one after the other; returns a result row per slice."""
     results = []
     for number, start in enumerate(range(0, order["quantity"], size), start=1):
         quantity = min(size, order["quantity"] - start)
@@ -287,7 +287,7 @@ async def place_slices(call: RestCall, order: Fields, size: int) -> list[Body]:
 
 
 async def place_part(call: RestCall, order: Fields) -> Body:
-    """Place one part: `status` with `orderid`, or with the `message` that says why there is none."""
+    """Place one part of a multi-part order; returns its result row with `orderid` or an error `message`."""
     reply = await placeorder(call._replace(fields=order))
     if reply.status == 200 and reply.body.get("orderid"):
         return {"status": "success", "orderid": reply.body["orderid"]}
@@ -295,7 +295,7 @@ async def place_part(call: RestCall, order: Fields) -> Body:
 
 
 async def placegttorder(call: RestCall) -> Reply:
-    """Set a trigger that waits for a price for days."""
+    """Place a GTT trigger, which waits for its price for days."""
     venue = call.venue
     now = venue.clock.now()
     if (refused := _gtt_refusal(call)) is not None:
@@ -306,7 +306,7 @@ async def placegttorder(call: RestCall) -> Reply:
 
 
 async def modifygttorder(call: RestCall) -> Reply:
-    """Replace the terms of an active trigger; as on the real server, an unknown one is an unexpected error."""
+    """Replace the terms of an active GTT trigger; an unknown one is an unexpected error, as on real servers."""
     venue, given = call.venue, call.fields["expires_at"]
     if (refused := _gtt_refusal(call)) is not None:
         return refused
@@ -328,7 +328,7 @@ async def cancelgttorder(call: RestCall) -> Reply:
 
 
 async def gttorderbook(call: RestCall) -> Reply:
-    """The active triggers, and those that ended today."""
+    """Answer the active GTT triggers, and those that ended today."""
     today = ist_date(call.venue.clock.now())
     shown = [found for found in call.venue.triggers if found.active or ist_date(found.updated_ns) == today]
     return call.success(data=[_trigger_row(trigger) for trigger in shown])
@@ -388,7 +388,6 @@ def _trigger_legs(fields: Fields) -> tuple[TriggerLeg, ...]:
 
 
 def _expiry(given: datetime | None, now: int) -> int:
-    """Market ns at which a trigger ends: as requested, else after a year."""
     if given is not None:
         return int(given.timestamp()) * SECOND
     return now + int(timedelta(days=365).total_seconds()) * SECOND

@@ -27,17 +27,17 @@ class Refused(Exception):
 
 
 def success(**fields: Any) -> Reply:
-    """200 with `status: success`."""
+    """Build a 200 reply with `status: success`."""
     return Reply(200, {"status": "success", **fields})
 
 
 def error(status: int, message: object, **fields: Any) -> Reply:
-    """An error with a message: a text, or errors by field."""
+    """Build an error reply with a message: a text, or errors by field."""
     return Reply(status, {"status": "error", "message": message, **fields})
 
 
 def with_mode(reply: Reply, *, analyze: bool) -> Reply:
-    """The reply marked as an analyzer's, if it is one."""
+    """Return the reply marked as analyzer mode if `analyze`, else unchanged."""
     return reply._replace(body={**reply.body, "mode": "analyze"}) if analyze else reply
 
 
@@ -49,9 +49,9 @@ class RestCall(NamedTuple):
     received_ns: int
 
     def success(self, **fields: Any) -> Reply:
-        """200 with `status: success`, marked as an analyzer's if the venue analyzes."""
+        """Build a 200 success reply, marked with analyzer mode if the venue analyzes."""
         return with_mode(success(**fields), analyze=self.venue.analyze)
 
     def error(self, status: int, message: object, **fields: Any) -> Reply:
-        """An error with a message, marked as an analyzer's if the venue analyzes."""
+        """Build an error reply, marked with analyzer mode if the venue analyzes."""
         return with_mode(error(status, message, **fields), analyze=self.venue.analyze)

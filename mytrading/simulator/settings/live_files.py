@@ -24,7 +24,7 @@ class EditedFile(ABC):
             self.look()
 
     def look(self) -> None:
-        """Read the file if it changed."""
+        """Read the file if it changed; an unusable one is reported on stderr."""
         stamp = self._stamp_now()
         if stamp == self._stamp:
             return
@@ -36,7 +36,7 @@ class EditedFile(ABC):
 
     @abstractmethod
     def read(self) -> None:
-        """Take all of the file, or raise `OSError` or `ValueError` and change nothing."""
+        """Apply the whole file, or raise `OSError` or `ValueError` and change nothing."""
 
     def _stamp_now(self) -> tuple[int, int]:
         try:

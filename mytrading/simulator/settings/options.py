@@ -29,7 +29,7 @@ class BadOption(ValueError):
 
 
 def capital_from_environment() -> float:
-    """Starting cash: `PAPER_TRADING_INITIAL_CAPITAL`, else that of the stack's simulator."""
+    """Return the starting cash in rupees: `PAPER_TRADING_INITIAL_CAPITAL`, else the stack's default."""
     text = os.environ.get(CAPITAL_VARIABLE, "").strip()
     if not text:
         return STARTING_CASH

@@ -43,7 +43,7 @@ class BrokerProfile:
     protects: bool = False
 
     def status_word(self, status: BrokerStatus, *, partly: bool) -> str:
-        """The order book's word for a status."""
+        """Return the broker's order book word for a status."""
         if partly and self.partly and status is BrokerStatus.OPEN:
             return self.partly
         return self.words.get(status, status.value)
@@ -99,12 +99,12 @@ class Personality:
 
     @property
     def rules(self) -> FillRules:
-        """How orders fill."""
+        """Return the rules by which the venue fills orders."""
         return ANALYZER if self.role is Role.SANDBOX else EXCHANGE
 
 
 def personality(role: str, broker: str) -> Personality:
-    """The personality of these options; `BadOption` says which there are."""
+    """Return the personality of a role and a broker; `BadOption` lists the known ones."""
     if role not in set(Role):
         raise BadOption(f"--personality: expected one of {', '.join(Role)}, found {role!r}")
     if broker and role != Role.LIVE:
@@ -115,7 +115,7 @@ def personality(role: str, broker: str) -> Personality:
 
 
 def protected(request: OrderRequest, instrument: Instrument, mark: Mark) -> OrderRequest:
-    """MARKET as a LIMIT, SL-M as an SL, a slab's share beyond the last price or trigger; others as they are."""
+    """Convert MARKET to LIMIT and SL-M to SL, with a price slab's protection; other orders are unchanged."""
     if request.order_type not in (OrderType.MARKET, OrderType.SL_M):
         return request
     stop = request.order_type is OrderType.SL_M
@@ -128,7 +128,7 @@ def protected(request: OrderRequest, instrument: Instrument, mark: Mark) -> Orde
 
 
 def trigger_problem(request: OrderRequest, mark: Mark) -> str:
-    """A broker's refusal of a stop whose trigger the last price has passed, or an empty string."""
+    """Return a broker's refusal of a stop whose trigger the last price has passed; empty if it is fine."""
     if request.order_type not in (OrderType.SL, OrderType.SL_M) or not request.trigger_price:
         return ""
     if not triggered(request, mark.ltp):

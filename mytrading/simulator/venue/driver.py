@@ -69,11 +69,11 @@ class StatusReader:
 
     @property
     def descriptor(self) -> int:
-        """Becomes readable when something may have come."""
+        """Return the file descriptor that becomes readable when a report may have come."""
         return int(self._status.socket.getsockopt(zmq.FD))
 
     def messages(self) -> list[Any]:
-        """The waiting messages, at most a few hundred."""
+        """Return the waiting status messages, at most a few hundred."""
         return [frame.message for frame in drain(self._status.receive, _AT_ONCE)]
 
     def close(self) -> None:
@@ -109,6 +109,7 @@ class Driver:
         self._venue.advance()
 
     async def run(self) -> None:
+        """Step the market by its clock until cancelled."""
         while True:
             started = machine_now()
             self.step()
@@ -122,7 +123,7 @@ class Driver:
             await asyncio.sleep(pause)
 
     def step(self) -> None:
-        """Send the ticks that have become due, then do what the venue's clock says."""
+        """Send the ticks that have become due, then do what the venue's clock requires."""
         if self._gate is not None:
             self._start_if_ready(self._gate)
         now = self._clock.now()
@@ -197,7 +198,7 @@ class Driver:
 
 
 def under_way(done: Mapping[str, StepDone], mark: int) -> str:
-    """The first thing sent up to this mark that daemons have not dealt with, in words; empty if nothing is left."""
+    """Return the first item up to this step mark that a daemon has not processed, as text; empty if none."""
     for name in DAEMONS:
         found = done.get(name)
         if found is None:
@@ -245,7 +246,6 @@ class LockStep(Driver):
             self._status.close()
 
     def _step_if_quiet(self) -> bool:
-        """Make the next step if nothing is under way; true if it was made."""
         venue = self._venue
         for message in self._status.messages():
             if isinstance(message, StepDone):

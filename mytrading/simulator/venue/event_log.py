@@ -46,15 +46,15 @@ class EventLog:
         self._add(machine_now(), STARTED, os.getpid())
 
     def call(self, route: str, received_ns: int) -> None:
-        """An order call came in, whatever becomes of it."""
+        """Log the receipt of an order call, whatever its outcome."""
         self._add(received_ns, CALL, route)
 
     def fault(self, name: str) -> None:
-        """A fault altered one request, fill or frame."""
+        """Log that a fault altered one request, fill or frame."""
         self._add(machine_now(), FAULT, name)
 
     def changed(self, changes: ExchangeChanges) -> None:
-        """The books changed; called in the transaction of the change."""
+        """Log changed orders and positions, in the transaction that changes the books."""
         now = machine_now()
         for order in changes.orders:
             self._add(now, ORDER, order)
@@ -68,7 +68,7 @@ class EventLog:
 
 
 def read_events(path: Path) -> Iterator[LoggedEvent]:
-    """The events in a books file, oldest first; none if none were kept. Raises `sqlite3.Error`."""
+    """Yield the events in a books file, oldest first; none if none were kept. Raises `sqlite3.Error`."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
         if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone() is None:

@@ -37,7 +37,7 @@ class SilentDay(MarketDay):
     """A day without ticks."""
 
     def quote(self, instrument: Instrument, _index: int) -> SimulatedQuote:
-        """Nothing but zeros, as brokers answer for what they have no price of."""
+        """Return an empty quote of zeros, as brokers answer for an instrument without a price."""
         return SimulatedQuote(instrument, 0, 0.0, 0.0, 0.0, 0, 0, 0.0, 0.0, 0.0, 0.0)
 
 
@@ -54,11 +54,11 @@ class FollowedWorld(SimulatedWorld):
 
     @property
     def listing_changed(self) -> bool:
-        """Whether the master contract was replaced since it was last listed. Costs a look at the file's time."""
+        """Return whether the master contract file was replaced since it was last listed."""
         return self._master is not None and self._master.changed()
 
     def listing(self, day: date) -> InstrumentBook:
-        """The master contract, and the facts' indices and shares beside it; their contracts only without it."""
+        """Return the master contract plus the facts' indices and shares; the facts alone without it."""
         own = super().listing(day)
         fetched = self._master.snapshot().instruments if self._master is not None else ()
         if not fetched:
@@ -66,7 +66,7 @@ class FollowedWorld(SimulatedWorld):
         return InstrumentBook((*(item for item in own if not item.kind.is_derivative), *map(_with_tick, fetched)))
 
     def named(self, instrument: str, day: date) -> Instrument | None:
-        """An instrument by its id: from the newest master contract that has it, else as the facts have it."""
+        """Find an instrument by id: in the newest master contract that has it, else in the facts."""
         for kept in reversed(self._master.days()) if self._master is not None else ():
             with suppress(ValueError):
                 snapshot = self._master.of(kept) if self._master is not None else None
@@ -76,13 +76,12 @@ class FollowedWorld(SimulatedWorld):
         return super().named(instrument, day)
 
     def day(self, day: date) -> MarketDay:
-        """A silent day; `ValueError` on a day without trading."""
+        """Return a day without ticks; `ValueError` on a day without trading."""
         nothing = np.empty(0, dtype=np.int64)
         return SilentDay(day, nothing, self.sessions_of_trading_day(day), _no_prices, replayed=False)
 
 
 def _with_tick(instrument: Instrument) -> Instrument:
-    """The instrument with a tick, which some lists lack and prices are checked against."""
     return instrument if instrument.tick_size > 0 else replace(instrument, tick_size=TICK)
 
 
@@ -126,7 +125,7 @@ class Follower:
             self._context.term()
 
     def step(self) -> int:
-        """Take the waiting messages, at most a few hundred; how many there were."""
+        """Apply the waiting quotes, at most a few hundred; returns how many there were."""
         if self._venue.world.listing_changed:
             self._venue.list_anew()
             self._unknown.clear()

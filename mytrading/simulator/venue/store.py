@@ -74,7 +74,7 @@ class BookStore:
         self.event_log = EventLog(self._db) if record else None
 
     def load(self, capital: float) -> BooksSnapshot:
-        """The books as last saved, or new ones with `capital` rupees; orders and trades of the books' day only."""
+        """Load the saved books, with today's orders and trades, or new ones with `capital` rupees."""
         row = self._db.execute("SELECT body FROM account").fetchone()
         if row is None:
             return BooksSnapshot(account=Account(capital=capital))
@@ -110,16 +110,16 @@ class BookStore:
         db.execute("COMMIT")
 
     def triggers(self) -> list[Trigger]:
-        """All triggers, oldest first."""
+        """Return all GTT triggers, oldest first."""
         return list(self._rows("SELECT body FROM triggers ORDER BY rowid", Trigger))
 
     def save_trigger(self, trigger: Trigger) -> None:
-        """Commit a trigger, in place of what was stored under its id."""
+        """Commit a GTT trigger, in place of the one stored under its id."""
         text = "INSERT INTO triggers VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
         self._db.execute(text, (trigger.trigger_id, _encode(trigger)))
 
     def origin(self) -> Origin | None:
-        """What the market grew from, if it was recorded."""
+        """Return the recorded market settings of these books, None if none were recorded."""
         row = self._db.execute("SELECT body FROM market").fetchone()
         return None if row is None else self._decode(row[0], Origin)
 
@@ -127,7 +127,7 @@ class BookStore:
         self._put("market(id, body)", 1, _encode(origin))
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, on a connection of its own, so that it may run in a thread."""
+        """Fold the write-ahead log into the file, on an own connection, so that it may run in a thread."""
         if self._path is None:
             return
         if self._reserve is not None:

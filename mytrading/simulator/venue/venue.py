@@ -52,7 +52,7 @@ class Seconds:
         self._recent: deque[int] = deque()
 
     def count(self, now: int) -> None:
-        """One call more, at `now` (ns, ascending)."""
+        """Count one call at `now` (ns, ascending)."""
         recent = self._recent
         recent.append(now)
         while now - recent[0] >= SECOND:
@@ -62,7 +62,7 @@ class Seconds:
         self.most_calendar = max(self.most_calendar, sum(at // SECOND == now // SECOND for at in recent))
 
     def row(self) -> dict[str, int]:
-        """The counts, for `/sim/state`."""
+        """Return the counts, for `/sim/state`."""
         return {"calls": self.calls, "most_rolling": self.most_rolling, "most_calendar": self.most_calendar}
 
 
@@ -73,7 +73,7 @@ class CallRates:
         self._classes = {"orders": Seconds(), "smart_orders": Seconds(), "data": Seconds()}
 
     def count(self, route: str, order: bool, now: int) -> None:
-        """One call of a route, which places, changes or cancels an order or does not."""
+        """Count one call of a route; `order` if it places, changes or cancels an order."""
         name = "smart_orders" if route == "placesmartorder" else "orders" if order else "data"
         self._classes[name].count(now)
 
@@ -90,19 +90,19 @@ class BrokerSession:
         self._login_ns = now()
 
     def refuses(self, route: str) -> bool:
-        """Whether a call to this route is refused for want of a session."""
+        """Return whether a call to this route is refused for lack of a broker session."""
         if self._faults.take("session_lost", route=route) is not None:
             return True
         return self.rolled_over and self._faults.take("token_rollover") is not None
 
     @property
     def refuses_sockets(self) -> bool:
-        """Whether a socket that presents its key now is refused; those admitted before stay."""
+        """Return whether a socket that authenticates now is refused; those admitted before stay."""
         return self._faults.take("session_lost", route="websocket") is not None
 
     @property
     def rolled_over(self) -> bool:
-        """Whether the token has expired since the last login: then the feed is mute too."""
+        """Return whether the token has expired since the last login: then the feed is mute too."""
         rollover = self._faults.get("token_rollover")
         if rollover is None:
             return False
@@ -116,7 +116,7 @@ class BrokerSession:
         return self._login_ns < ended
 
     def login(self) -> None:
-        """Begin a new session; a rollover with a time of day comes again the next day."""
+        """Begin a new broker session; a rollover with a time of day recurs the next day."""
         self._login_ns = self._now()
         self._faults.end("session_lost")
         rollover = self._faults.get("token_rollover")
@@ -136,11 +136,11 @@ class QuoteAges:
         self._last = 0
 
     def set(self, instrument: str, now: int) -> None:
-        """A quote of the instrument came."""
+        """Record a quote of the instrument at `now` (market ns)."""
         self._at[instrument] = self._last = now
 
     def is_fresh(self, instrument: str, now: int) -> bool:
-        """Whether its price is young enough, and the stream alive."""
+        """Return whether the instrument's price is young enough and the stream alive."""
         exchange, symbol = split_id(instrument)
         limit = _OPTION_STALE_NS if parse_symbol(symbol, exchange).kind.is_option else _STALE_NS
         return now - self._last <= _STALE_NS and now - self._at.get(instrument, 0) <= limit
@@ -201,12 +201,12 @@ class SimulatedVenue:
 
     @property
     def mode(self) -> str:
-        """What replies call the mode."""
+        """Return the mode's name in replies: analyze or live."""
         return "analyze" if self.analyze else "live"
 
     @property
     def broker(self) -> str:
-        """The broker's name, as replies have it."""
+        """Return the broker's name in replies."""
         return self.personality.broker.name if self.personality.broker is not None else BROKER
 
     @property
@@ -216,12 +216,12 @@ class SimulatedVenue:
 
     @property
     def rows(self) -> AnalyzerRows:
-        """The shapes of the books: a live server's while it does not analyze."""
+        """Return the builder of book rows: a live server's, or the analyzer's while it analyzes."""
         return self._analyzer_rows if self.analyze else self._live_rows
 
     @property
     def live(self) -> bool:
-        """Whether it answers as a live server does."""
+        """Return whether the venue answers as a live server does."""
         return self.rows is self._live_rows
 
     def open_day(self, day: date) -> None:
@@ -239,7 +239,7 @@ class SimulatedVenue:
         self.listing = InstrumentBook(listed)
 
     def list_anew(self) -> None:
-        """Take in a changed listing; instruments with a held price or a resting order stay listed besides."""
+        """Apply a changed listing; instruments with a held price or a resting order stay listed."""
         if self.market is None:
             return
         self._list(self.market.day, (*self.held, *self.exchange.instruments_at_work()))
@@ -259,7 +259,7 @@ class SimulatedVenue:
         return found
 
     def instrument(self, instrument: str) -> Instrument | None:
-        """A listed instrument by id; options that strikes added since are found too."""
+        """Return a listed instrument by id, options of recently added strikes included."""
         found = self.listing.get(instrument)
         if found is not None:
             return found
@@ -268,7 +268,7 @@ class SimulatedVenue:
         return self.listed(parsed.underlying).get(instrument) if parsed.kind.is_option else None
 
     def listed(self, underlying: str = "") -> InstrumentBook:
-        """The present listing: strikes follow the day's lowest and highest price, of one underlying or of all."""
+        """Return the present listing, with strikes added for the day's price range of one underlying or all."""
         market, facts = self.market, self.world.facts.underlyings
         if market is None or self.world.silent:
             return self.listing
@@ -284,14 +284,14 @@ class SimulatedVenue:
         return self.listing
 
     def quote(self, instrument: Instrument) -> SimulatedQuote | None:
-        """The present market of an instrument; None before the first market day."""
+        """Return the present quote of an instrument; None before the first market day."""
         held = self.held.get(instrument.id)
         if held is not None or self.market is None:
             return held
         return self.market.quote(instrument, self.index)
 
     def mark(self, instrument: str) -> Mark | None:
-        """The present prices of an instrument for matching; None where those of a followed market are stale."""
+        """Return an instrument's present prices for matching; None if a followed market's are stale."""
         if self.world.silent and not self.quote_ages.is_fresh(instrument, self.clock.now()):
             return None
         listed = self.instrument(instrument)
@@ -303,7 +303,6 @@ class SimulatedVenue:
         return Mark(quote.ltp, quote.bid, quote.ask, *band)
 
     def _spot(self, contract: Instrument) -> SimulatedQuote | None:
-        """The present market of a contract's underlying; None where that is not listed, as with goods."""
         try:
             return self.quote(self.listing.spot(contract.underlying))
         except NoSuchContract:
@@ -350,7 +349,7 @@ class SimulatedVenue:
                 self.updates.send(frame)
 
     def tick(self, index: int, *, last: bool) -> None:
-        """Make tick `index` the present one: match resting orders, and send quotes (unless `last`, only indices')."""
+        """Advance to tick `index`: match resting orders and send quotes (unless `last`, indices' only)."""
         market = self.market
         assert market is not None
         self.index = index
@@ -374,20 +373,20 @@ class SimulatedVenue:
         self.match(quote)
 
     def show(self, quote: SimulatedQuote, *, hold: bool) -> None:
-        """The first half of `push`: hold and publish the quote. `match` has to follow."""
+        """Publish a quote and hold it if `hold`; the caller then calls `match`."""
         if hold:
             self.held[quote.instrument.id] = quote
         self.publish(quote)
 
     def publish(self, quote: SimulatedQuote) -> None:
-        """Send a quote to its subscribers, as faults of the feed make it."""
+        """Send a quote to its subscribers, with the faults of the feed."""
         if quote.instrument.id not in self.hub.watched or self.session.rolled_over:
             return
         self.quotes.send(quote)
         self.drop_if_asked()
 
     def drop_if_asked(self) -> None:
-        """Close all WebSocket connections if a fault is on for it."""
+        """Close all WebSocket connections if the fault `ws_drop` acts."""
         if self.faults.take("ws_drop") is not None:
             self.hub.drop_all()
 
@@ -444,7 +443,7 @@ class SimulatedVenue:
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
 
     def checkpoint(self) -> None:
-        """Tidy the store; may run in a thread."""
+        """Fold the store's write-ahead log into its file; may run in a thread."""
         self._store.checkpoint()
 
     def close(self) -> None:

@@ -52,14 +52,14 @@ class Pool:
         self._streams: dict[str, _Stream] = {}
 
     def wanted(self, instrument: str, mode: int, held: Collection[int]) -> None:
-        """The first client subscribes to a mode; clients held these before."""
+        """Add a broker subscription for the first client of a mode; clients `held` these modes before."""
         stream = self._streams.setdefault(instrument, _Stream())
         if mode > max(held, default=0):
             stream.ask(mode)
         stream.kept.add(mode)
 
     def given_up(self, instrument: str, mode: int, left: Collection[int]) -> None:
-        """The last client of a mode unsubscribed; these modes are still held."""
+        """Remove a mode's broker subscription after its last client left; `left` modes are still held."""
         stream = self._streams[instrument]
         if mode < max(left, default=0):
             return
@@ -70,14 +70,16 @@ class Pool:
             del self._streams[instrument]
 
     def kinds(self, instrument: str) -> list[int]:
-        """The frames that one quote becomes, fullest first: of a full tick those of lesser modes are cut."""
+        """Return the modes of the frames that one quote becomes, fullest first."""
         stream = self._streams[instrument]
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
 
     def is_full(self, instrument: str) -> bool:
+        """Return whether the broker sends Depth for the instrument."""
         return self._streams[instrument].sends == DEPTH
 
     def passed(self, instrument: str) -> None:
+        """Count one quote towards a mode change, which the broker applies late."""
         stream = self._streams[instrument]
         if stream.late:
             stream.late -= 1
@@ -125,11 +127,11 @@ class Client:
         return len(self._queue)
 
     def send(self, body: object) -> None:
-        """Queue a reply or an order update: never dropped."""
+        """Queue a reply or an order update, which is never dropped."""
         self.put(None, _encode(body))
 
     def put(self, key: Key | None, frame: bytes, *, counted: bool = True) -> None:
-        """Queue a frame; one with a key may be replaced by a newer one of the same key if the client lags."""
+        """Queue a frame; a newer one of the same `key` may replace it if the client lags."""
         queue = self._queue
         if counted:
             self.on_put()
@@ -164,7 +166,7 @@ class Client:
         self._queue.extend(newest.items())
 
     async def write(self) -> None:
-        """Send what is queued until the connection ends."""
+        """Send queued frames until the connection ends."""
         try:
             while not self._hopeless:
                 while self._queue and not self._hopeless:
@@ -212,7 +214,7 @@ class Hub:
         self.on_send()
 
     def mark(self, mark: int) -> None:
-        """Send everybody a step mark: in lock-step it follows everything else of the step."""
+        """Queue a lock-step mark for every authenticated client, after all other frames of the step."""
         frame = _encode({"type": "step", "mark": mark})
         for client in self.clients:
             if client.authenticated:
@@ -223,7 +225,7 @@ class Hub:
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:
-        """Send a client an instrument's quotes in a mode."""
+        """Subscribe a client to an instrument's quotes in a mode."""
         modes = client.modes.setdefault(instrument, [])
         if mode in modes:
             return
@@ -234,7 +236,7 @@ class Hub:
         listeners.setdefault(mode, []).append(client)
 
     def unsubscribe(self, client: Client, instrument: str, mode: int) -> None:
-        """Stop sending a client an instrument's quotes in a mode."""
+        """End a client's subscription to an instrument's quotes in a mode."""
         modes = client.modes.get(instrument, [])
         if mode not in modes:
             return
@@ -297,7 +299,7 @@ class Hub:
         return found
 
     def publish_order(self, body: object, altered: Altered | None = None) -> None:
-        """Queue an order update, its frame `altered` if wanted, for everybody who subscribed to them."""
+        """Queue an order update, its frame `altered` if wanted, for all its subscribers."""
         frame = _encode(body) if altered is None else altered(_encode(body))
         for client in self.clients:
             if client.wants_orders:

@@ -64,9 +64,7 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
-    """`/orderbook`. A row without id, side or quantity makes its instrument unread, one without a contract the whole
-    book unknown. Raises `ReadFailed`.
-    """
+    """Parse an `/orderbook` answer; rows that cannot be read make their instrument, or the book, unread."""
     envelope = open_envelope(answer)
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
     book = _book(envelope, rows, "orders", order_row)
@@ -85,14 +83,14 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
 
 
 def parse_trades(answer: HttpReply) -> Book[tuple[BrokerTrades, ...]]:
-    """`/tradebook`, summed per order. Raises `ReadFailed`."""
+    """Parse a `/tradebook` answer into trades summed per order. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     book = _book(envelope, envelope.data, "trades", _trade)
     return Book(None if book.rows is None else _summed(book.rows), book.problems, book.mode, book.unread)
 
 
 def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
-    """`/positionbook`, closed rows (quantity 0) included. Raises `ReadFailed`."""
+    """Parse a `/positionbook` answer, closed rows (quantity 0) included. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     total = envelope.total_today_realized_pnl
     known = isinstance(total, int | float) and -MOST_COUNT <= total <= MOST_COUNT
@@ -101,7 +99,7 @@ def parse_positions(answer: HttpReply) -> Book[tuple[BrokerPosition, ...]]:
 
 
 def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]:
-    """`/funds`. `{}` with success is what several brokers give for an error: unknown. Raises `ReadFailed`."""
+    """Parse a `/funds` answer; an empty success, several brokers' error form, is unknown. Raises `ReadFailed`."""
     envelope = open_envelope(answer)
     mode = shown(envelope.mode or "")
     data = envelope.data
@@ -124,7 +122,7 @@ def parse_funds(answer: HttpReply, account: str, machine_ns: int) -> Book[Funds]
 
 
 def parse_analyzer(answer: HttpReply) -> str:
-    """`/analyzer`: the mode the server says it is in, live or analyze. Raises `ReadFailed`."""
+    """Parse an `/analyzer` answer into the server's mode, live or analyze. Raises `ReadFailed`."""
     data = open_envelope(answer).data
     mode = data.get("mode") if isinstance(data, dict) else None
     if not isinstance(mode, str) or not mode:
@@ -133,7 +131,7 @@ def parse_analyzer(answer: HttpReply) -> str:
 
 
 def open_envelope(answer: HttpReply) -> _Envelope:
-    """The body of a successful answer; `ReadFailed` says what kind of failure any other is."""
+    """Decode the body of a successful answer; `ReadFailed` says what kind of failure any other is."""
     if answer.status != 200:
         kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
         raise ReadFailed(kind, error_text(answer.body, answer.status), answer.status)
@@ -147,7 +145,7 @@ def open_envelope(answer: HttpReply) -> _Envelope:
 
 
 def order_row(row: dict[str, Any]) -> BrokerOrder:
-    """One order of a book or an `order_update` of the WebSocket. Raises `ValueError` naming the field that is wrong."""
+    """Parse one order of a book, or of an `order_update` frame. Raises `ValueError` naming the wrong field."""
     quantity = _units(row, "quantity")
     status = _text(row, "order_status")
     return BrokerOrder(

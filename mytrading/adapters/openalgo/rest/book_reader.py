@@ -72,7 +72,7 @@ class BookReader:
     _realised: float | None = field(default=None, init=False)
 
     def visit(self, job: ReadJob) -> Visit:
-        """Make the reads of a job, in order; counts begin anew with each."""
+        """Read the books that a job lists, in order, and return what each read gave."""
         return replace(self)._visit(job)
 
     def _visit(self, job: ReadJob) -> Visit:
@@ -158,7 +158,6 @@ class BookReader:
         self._modes.append(mode)
 
     def _mode_seen(self) -> ModeSeen | None:
-        """The worst mode that any answer showed; None if none named it."""
         if not self._modes:
             return None
         wrong = [mode for mode in self._modes if mode != self.expected_mode]

@@ -53,17 +53,17 @@ than the last traded price", "Trigger price must be less than LTP". It is applie
 
 
 def coded(text: str) -> str:
-    """A refusal's text, with our own code before it where the core acts on what it means."""
+    """Prefix a broker's refusal text with our own code if the core acts on its meaning."""
     return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
 
 
 def status_of(text: str) -> BrokerStatus:
-    """The status as ours; one that is passing or unknown is OTHER, which counts as live."""
+    """Map a broker's status word to `BrokerStatus`; a transient or unknown one is OTHER, which counts as live."""
     return STATUSES.get(_plain(text), BrokerStatus.OTHER)
 
 
 def is_unknown_status(text: str) -> bool:
-    """True for a word that is in no table: someone must look."""
+    """Return whether a broker's status word is in no table, so that an operator must look at it."""
     word = _plain(text)
     return word not in STATUSES and word not in PASSING
 
@@ -100,24 +100,24 @@ _EPOCHS = ((1e18, 1), (1e15, 1_000), (1e12, 1_000_000), (1e9, SECOND))
 
 
 def modify_rules(broker: str) -> ModifyRules:
-    """The rules of a broker by OpenAlgo's name for it; the usual ones where nothing else is known."""
+    """Return the order modification rules of a broker, by OpenAlgo's name for it; else the usual rules."""
     return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 
 def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:
-    """What a row has for a field, under any of its names, the usual one first."""
+    """Yield the non-empty values of a row for a field, under each of its broker names, the usual one first."""
     for key in NAMES.get(name, (name,)):
         if key in row and row[key] is not None and row[key] != "":
             yield row[key]
 
 
 def value(row: Mapping[str, Any], name: str) -> Any:
-    """The first of `values`, or None."""
+    """Return the first non-empty value of a row for a field, under any of its broker names; None without one."""
     return next(values(row, name), None)
 
 
 def time_ns(found: Any) -> int:
-    """A broker's time in ns UTC: a text in one of `TIME_FORMS`, or a count since 1970; 0 if it cannot be read."""
+    """Parse a broker's time (text or count since 1970) as ns UTC; 0 if it cannot be read."""
     if isinstance(found, bool) or found is None:
         return 0
     text = f"{found!s:.40}".strip()

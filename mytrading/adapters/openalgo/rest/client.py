@@ -139,24 +139,24 @@ class OpenAlgoClient:
         return self.finish(self._begin(self.write(endpoint, payload), "POST", deadline))
 
     def write(self, endpoint: str, payload: Mapping[str, Any]) -> bytes:
-        """The request that `call` would send, for `start` of any client of the same server and key."""
+        """Encode a POST request as bytes, for `start` of any client of the same server and key."""
         body = self._encoder.encode({"apikey": self._api_key, **payload})
         head = f"POST {self._path}{endpoint}".encode() + self._post_head
         return head + str(len(body)).encode() + b"\r\n\r\n" + body
 
     def start(self, request: bytes, deadline: Deadline) -> Started | None:
-        """Send a written request, whose answer `finish` reads; None, with nothing sent, if no connection is idle."""
+        """Send an encoded request, answered by `finish`; None, with nothing sent, without an idle connection."""
         if not self.idle():
             return None
         assert self._socket is not None
         return self._send(self._socket, request, "POST", self._now(), self._deadlines[deadline])
 
     def begin(self, endpoint: str, payload: Mapping[str, Any], deadline: Deadline) -> Started:
-        """Send what `call` would; `finish` reads its answer and must be the next call. Raises `NotSent`."""
+        """Send a POST request, whose answer the next call, `finish`, must read. Raises `NotSent`."""
         return self._begin(self.write(endpoint, payload), "POST", deadline)
 
     def idle(self) -> bool:
-        """True if a connection is open, its peer holds it, and nothing waits there."""
+        """Return whether the connection is open at both ends with no unread answer on it."""
         connection = self._socket
         if connection is None or (self._secure and isinstance(connection, ssl.SSLSocket) and connection.pending()):
             return False
@@ -187,7 +187,7 @@ class OpenAlgoClient:
         return Started(method, seconds, began)
 
     def finish(self, started: Started) -> HttpReply:
-        """The answer to a started request. Raises `MaybeSent`."""
+        """Read the answer to a started request. Raises `MaybeSent`."""
         assert self._socket is not None
         began, seconds = started.began_ns, started.seconds
         try:
@@ -207,7 +207,6 @@ class OpenAlgoClient:
         return HttpReply(status, body, began, ended, after)
 
     def _connection(self, timeout_s: float, began: int) -> socket.socket:
-        """The idle connection if its peer still holds it, else a new one."""
         if self._socket is not None and not self.idle():  # its end, or bytes that belong to no request of ours
             self.close()
         if self._socket is None:

@@ -44,7 +44,7 @@ _MOST_READ = 4096
 
 
 def error_text(body: bytes, status: int) -> str:
-    """The text of an error answer, as one line of at most 300 characters.
+    """Extract the text of an error answer, as one line of at most 300 characters.
 
     `message` may be text, the Python form of a dictionary as text, or an object; some endpoints put the reasons in
     `errors`, some front ends in `error` with a `code`; bans and proxies answer in plain text.
@@ -206,7 +206,7 @@ _TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in M
 
 
 def error_of(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
-    """The error that an unsuccessful answer is; `placing` if the call could have made or changed an order."""
+    """Convert an unsuccessful answer to its typed error; `placing` for calls that could have changed an order."""
     text = error_text(answer.body, answer.status)
     if answer.status == 429:
         return RateLimited(text, 429)
@@ -216,7 +216,7 @@ def error_of(answer: HttpReply, *, placing: bool = False) -> OpenAlgoError:
 
 
 def meaning_of(text: str, status: int = 0) -> OpenAlgoError:
-    """The error a text means: an answer's, or the rejection reason of an order."""
+    """Classify an error text, of an answer or of an order rejection, as a typed error."""
     words = text.replace("_", " ")
     for expression, kind in _TABLE:
         if expression.search(words):

@@ -41,7 +41,7 @@ class HistoryGate:
         self._times: deque[int] = deque(maxlen=CALLS)
 
     def enter(self) -> None:
-        """Return when a request may be sent."""
+        """Wait until the history rate limit allows one more request."""
         if len(self._times) == CALLS and (left := self._times[0] + WINDOW_NS - self._now()) > 0:
             self._wait(left)
         self._times.append(self._now())
@@ -64,7 +64,7 @@ class HistoryRange(NamedTuple):
 
     @property
     def failed(self) -> tuple[Chunk, ...]:
-        """Chunks that were not answered; empty if the whole range was."""
+        """Return the chunks of the range whose requests failed; empty if all were answered."""
         return tuple(chunk for chunk in self.chunks if chunk.problem)
 
 
@@ -88,7 +88,7 @@ _decoder = msgspec.json.Decoder(_HistoryReply, strict=False)
 def fetch_history(
     client: OpenAlgoClient, instrument: str, interval: str, start: date, end: date, now: int, retries: Retries = ONCE
 ) -> list[Bar]:
-    """Bars of `interval` (minutes, hours or 1d, say 5m) from day `start` to day `end`, ended by market time `now`.
+    """Fetch bars of `interval` (5m, 1h, 1d) from day `start` to `end`, ended by market time `now`.
 
     A daily bar lasts from midnight to midnight in India. Rows without four positive prices are left out. Raises
     `ReadFailed`, or what the client raises.
@@ -138,7 +138,7 @@ def fetch_range(
     progress: Callable[[int, int], None] = lambda _done, _all: None,
     retries: Retries = ONCE,
 ) -> HistoryRange:
-    """All bars from day `start` to day `end`; failed chunks are named. `progress` gets requests done and all."""
+    """Fetch all bars from day `start` to `end` in chunks. `progress` gets requests done and all."""
     bars: dict[int, Bar] = {}
     done: list[Chunk] = []
     spans = list(chunks(interval, start, end))
@@ -155,7 +155,7 @@ def fetch_range(
 
 
 def span_ns(interval: str) -> int:
-    """The length of a bar; `ValueError` says which intervals there are."""
+    """Return the length of an interval's bar in ns; `ValueError` lists the known intervals."""
     unit = _SECONDS.get(interval[-1:])
     if unit is None or not interval[:-1].isdigit() or not int(interval[:-1]) or (unit == 86_400 and interval != _DAILY):
         raise ValueError(f"interval {interval!r}: expected minutes, hours or a day, say 1m, 5m, 1h or 1d")
@@ -163,7 +163,7 @@ def span_ns(interval: str) -> int:
 
 
 def chunks(interval: str, start: date, end: date) -> Iterator[tuple[date, date]]:
-    """The (first, last) days of each request for a range, both included, without overlap."""
+    """Split a range of days into the (first, last) days of each history request, without overlap."""
     span = timedelta(days=CHUNK_DAYS.get(interval, min(CHUNK_DAYS.values())) - 1)
     while start <= end:
         last = min(start + span, end)

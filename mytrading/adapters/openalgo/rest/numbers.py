@@ -16,15 +16,15 @@ _LAST_NS = 1 << 62
 
 
 def price_of(value: float | None) -> float | None:
-    """Rupees, None unless it can be a price. Budget: 100 ns."""
+    """Return a server's number as a price in rupees, None if it cannot be one. Budget: 100 ns."""
     return value if value is not None and 0.0 < value <= MOST_PRICE else None
 
 
 def count_of(value: float | None) -> int | None:
-    """Units, None unless they can be counted; 0 is a count. Budget: 150 ns."""
+    """Return a server's number as a count of units, None if it cannot be one. Budget: 150 ns."""
     return int(value) if value is not None and 0.0 <= value <= MOST_COUNT else None
 
 
 def time_of(nanoseconds: int) -> int | None:
-    """A time since 1970, None beyond the year 2116."""
+    """Return a server's ns since 1970 as a time, None beyond the year 2116."""
     return nanoseconds if 0 < nanoseconds < _LAST_NS else None

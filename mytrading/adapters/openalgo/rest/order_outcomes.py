@@ -44,7 +44,7 @@ _decoder = msgspec.json.Decoder(_OrderReply)
 
 
 def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
-    """The verdict on a complete answer to `call`."""
+    """Classify a complete answer to an order call: accepted, refused, parked, rate-limited, wrong mode or unknown."""
     if answer.status == 429:
         return CallVerdict(Outcome.RATE_LIMITED, "", error_text(answer.body, answer.status), retry_after_ns(answer))
     try:
@@ -72,17 +72,17 @@ def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
 
 
 def judge_failure(failure: TransportFailed) -> CallVerdict:
-    """The verdict on a call without a complete answer."""
+    """Classify an order call that got no complete answer, by whether any of it was sent."""
     return CallVerdict(Outcome.NOT_SENT if isinstance(failure, NotSent) else Outcome.UNKNOWN, "", str(failure))
 
 
 def mode_of(mode: Any) -> str:
-    """The mode a success on an order or book call stands for: without one the server is live."""
+    """Return the server mode (live or analyze) that a success answer's `mode` field stands for."""
     return shown(mode) if mode else ServerMode.LIVE.value
 
 
 def wrong_mode_text(mode: str, expected: ServerMode) -> str:
-    """The message to an operator when the server answers in another mode than configured."""
+    """Return the operator's message for a server that answers in another mode than configured."""
     return f"expected a server in mode {expected.value}, found {mode}; switch its analyzer mode back, then resume"
 
 

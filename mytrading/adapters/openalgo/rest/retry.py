@@ -33,7 +33,7 @@ _decoder = msgspec.json.Decoder(_Body)
 
 
 def retry_after_ns(answer: HttpReply) -> int:
-    """Nanoseconds to wait after this answer: its header, its `retry_after`, else the window that its text names."""
+    """Return the wait in ns that an answer demands: by header, `retry_after`, or the window in its text."""
     return min(LONGEST_NS, max(SHORTEST_NS, answer.retry_after_ns or _window_ns(answer.body)))
 
 
@@ -64,12 +64,12 @@ ONCE = Retries(tries=1)
 
 
 def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Retries, **payload: object) -> HttpReply:
-    """POST a read, repeated while its failure may pass. Returns the last answer, or raises its error."""
+    """POST a read request, repeated while its failure may pass. Returns the last answer, or raises its error."""
     return again(lambda: client.call(endpoint, payload, deadline), retries)
 
 
 def again(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
-    """Call `ask` until its answer is final; after a 429 no sooner than the server allows."""
+    """Call `ask` until its answer is final or tries run out; after a 429 no sooner than the server allows."""
     for left in range(retries.tries - 1, -1, -1):
         pause_s = retries.pause_s
         try:

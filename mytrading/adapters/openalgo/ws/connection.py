@@ -190,17 +190,19 @@ class FeedSocket:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
+        """Start the reader thread, which connects."""
         self._started = self._now()
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
+        """Close the connection and end the reader thread."""
         self._stopping.set()
         self._break("stopped")
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def send(self, message: Mapping[str, Any]) -> bool:
-        """Send one JSON message; False when there is no connection (a `Connected` follows) or it just broke."""
+        """Send one JSON message; False if there is no connection or it just broke."""
         ws = self._ws
         if ws is None or not self.connected:
             return False
@@ -212,18 +214,18 @@ class FeedSocket:
         return True
 
     def reconnect(self, reason: str) -> None:
-        """Drop the connection and make a new one, say because it is alive and gives no data."""
+        """Drop the connection and make a new one, for a `reason` that is logged."""
         self._on_purpose = True
         self._break(reason)
 
     def look(self, machine_ns: int) -> None:
-        """Each second or so: drop a connection whose reader waits for the end of a message that never comes."""
+        """Once a second: drop a connection on which a frame has not been completed in time."""
         limit = self._rules.silent_after_s + _DRIPPED_S
         if self.connected and machine_ns - self._heard > limit * SECOND:
             self._break(f"no whole message for {limit:g} s")
 
     def delay_s(self, refused: bool = False) -> float:
-        """Until the next attempt: growing, between three quarters and whole, so that clients do not come in step."""
+        """Return the jittered back-off in seconds before the next connection attempt."""
         rules = self._rules
         if not self.failures:
             early = self._early if not self.connections else 0
@@ -239,7 +241,7 @@ class FeedSocket:
         return 0 < self._rules.most_tries <= self.failures
 
     def drain(self, limit: int = 10_000) -> list[SocketEvent]:
-        """Events that wait now, oldest first, at most `limit`."""
+        """Return the queued events, oldest first, at most `limit`, and remove them."""
         events: list[SocketEvent] = []
         get, waiting = self.events.get_nowait, self.events.qsize()
         while len(events) < waiting and len(events) < limit:

@@ -42,7 +42,7 @@ class FeedMode(IntEnum):
 
     @property
     def word(self) -> str:
-        """As requests and answers have it."""
+        """Return the mode's name on the wire."""
         return _WORDS[self]
 
 
@@ -55,7 +55,7 @@ _MODES: dict[object, FeedMode] = {
 
 
 def feed_mode(value: object) -> FeedMode | None:
-    """The mode that a number or a word in any case means, None if it is none."""
+    """Return the feed mode of a number or a name in any case, None if there is none."""
     return _MODES.get(value.lower() if isinstance(value, str) else value)
 
 
@@ -160,7 +160,7 @@ class FrameParser:
         self._decoder = msgspec.json.Decoder(_FrameEnvelope, strict=False)
 
     def parse(self, data: bytes, received_ns: int, market_ns: int) -> Parsed:
-        """The meaning of one frame that was read at these times; None for frames without effect (pong, auth)."""
+        """Parse one raw frame, read at these times; None for frames without effect (pong, auth)."""
         try:
             frame = self._decoder.decode(data)
             if frame.type == "market_data":
@@ -217,7 +217,6 @@ class FrameParser:
 
 
 def _of_the_day(data: _Data) -> tuple[float | None, float | None, float | None, float | None]:
-    """Open, high, low and previous close."""
     opened, high, low, close = data.open, data.high, data.low, data.close or data.prev_close
     return (  # without a call for each: this is on the way of every quote
         opened if opened is not None and 0.0 < opened <= MOST_PRICE else None,
@@ -245,7 +244,7 @@ def _control_frame(frame: _FrameEnvelope) -> Parsed:
 
 
 def depth_of(tick: Tick, levels: int) -> Depth | None:
-    """The best `levels` of both sides, None if the frame had none. Apart from `parse`: only the newest is wanted."""
+    """Return the best `levels` of both sides of a tick's book, None if its frame had no book."""
     if tick.book is None:
         return None
     quote = tick.quote
@@ -262,7 +261,7 @@ def _side(levels: list[_Level], most: int) -> tuple[DepthLevel, ...]:
 
 
 def exchange_time(value: float | str | None) -> int | None:
-    """A broker's trade time as ns: brokers send seconds, ms or µs, distinguished by size; text and 0 are not known."""
+    """Convert a broker's trade time (s, ms or µs by size) to ns; None for text and 0."""
     if value is None or isinstance(value, str) or not 0 < value < math.inf:
         return None
     number = int(value)

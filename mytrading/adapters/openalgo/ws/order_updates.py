@@ -54,7 +54,7 @@ class OrderUpdates:
         self.mark = 0
 
     def take(self) -> list[OrderReport]:
-        """Updates since the last call, oldest first, without repetitions; of a backlog a part, then it rings."""
+        """Return queued order updates, oldest first and without repetitions; a long backlog comes in parts."""
         reports = []
         events = self._socket.drain(MOST_AT_ONCE)
         if len(events) == MOST_AT_ONCE:

@@ -70,34 +70,36 @@ class Subscriptions:
 
     @property
     def accepted(self) -> int:
+        """Return how many subscriptions the server has accepted."""
         return sum(1 for item in self._items.values() if item.accepted)
 
     @property
     def ticked(self) -> int:
-        """How many of those have ticked on this connection."""
+        """Return how many accepted subscriptions have ticked on this connection."""
         return sum(1 for item in self._items.values() if item.accepted and item.taken)
 
     @property
     def pending(self) -> list[str]:
-        """Instruments that the server has neither accepted nor refused yet."""
+        """Return the instruments that the server has neither accepted nor refused yet."""
         return [name for name, item in self._open.items() if not item.error]
 
     @property
     def refused(self) -> dict[str, str]:
+        """Return the refusal text of each refused instrument."""
         return {name: item.error for name, item in self._items.items() if item.error}
 
     def is_accepted(self, instrument: str) -> bool:
-        """True once the server named the instrument in an answer on this connection."""
+        """Return whether the server has accepted the instrument on this connection."""
         item = self._items.get(instrument)
         return item is not None and item.accepted is not None
 
     def has_ticked(self, instrument: str) -> bool:
-        """True once it gave a quote on this connection."""
+        """Return whether the instrument has ticked on this connection."""
         item = self._items.get(instrument)
         return item is not None and item.taken > 0
 
     def want(self, instrument: str, mode: FeedMode = FeedMode.QUOTE) -> bool:
-        """Subscribe in this mode, or change to it; False if there is no room for one more."""
+        """Subscribe an instrument in this mode, or change its mode; False if the limit is reached."""
         item = self._items.get(instrument)
         if item is None:
             if len(self._items) >= self._most:
@@ -113,14 +115,14 @@ class Subscriptions:
             self._open[instrument] = item
 
     def drop(self, instrument: str) -> None:
-        """Release an instrument."""
+        """Unsubscribe an instrument."""
         item = self._items.pop(instrument, None)
         self._open.pop(instrument, None)
         if item is not None:
             self._release(instrument, item, FeedMode.LTP)
 
     def reset(self) -> None:
-        """A new connection: everything is requested again, refusals included."""
+        """Request every subscription again, refused ones included, on a new connection."""
         self._leaving.clear()
         self._pause_until = 0
         for item in self._items.values():
@@ -130,13 +132,13 @@ class Subscriptions:
         self._open = dict(self._items)
 
     def upgrade(self, instrument: str) -> None:
-        """Quotes of this instrument have neither bid nor ask: ask for Depth, unless that is off or was refused."""
+        """Request Depth for an instrument whose quotes lack bid and ask, unless that is off or was refused."""
         item = self._items.get(instrument)
         if item is not None and self._depth and item.mode is FeedMode.QUOTE and not item.error:
             self._change(instrument, item, FeedMode.DEPTH)
 
     def seen(self, instrument: str, mode: FeedMode, received_ns: int) -> bool:
-        """A frame of this mode was read; False if it is to be dropped, as fuller ones keep coming. Budget: 1 µs."""
+        """Record a received frame; False to discard it, as fuller modes keep coming. Budget: 1 µs."""
         item = self._items.get(instrument)
         if item is None or (mode < item.taken and received_ns - item.taken_ns < FULLER_NS):
             return False
@@ -150,7 +152,7 @@ class Subscriptions:
         item.held.difference_update(leaves)
 
     def next_request(self, machine_ns: int) -> Request | None:
-        """The next message to send, None if none is due. Releases go first, lest they end new requests."""
+        """Return the next message to send, None if none is due; unsubscriptions go first."""
         if machine_ns < self._pause_until:
             return None
         if self._leaving:
@@ -178,7 +180,7 @@ class Subscriptions:
         return {"action": "subscribe", "symbols": symbols, "mode": mode.word, "request_id": request}
 
     def answered(self, answer: Acknowledged, machine_ns: int) -> list[str]:
-        """Take an answer in; returns the instruments whose data now flow and did not before."""
+        """Apply a subscription answer; returns the instruments that have newly begun to stream."""
         started = []
         for instrument, mode in answer.accepted:
             item, accepted = self._items.get(instrument), feed_mode(mode)
@@ -229,7 +231,7 @@ class Subscriptions:
         item.not_before = machine_ns + _retry(item.failures)
 
     def failed(self, machine_ns: int) -> None:
-        """An error frame, which names no request: unanswered requests are repeated later."""
+        """Schedule all unanswered requests again after an error frame, which names no request."""
         self._pause_until = machine_ns + FIRST_RETRY_NS
         for item in self._open.values():
             if item.request:
