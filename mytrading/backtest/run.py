@@ -52,13 +52,13 @@ class RunChanges(Protocol):
     """A file of legs, and what it is with other values in it (`leg_numbers`)."""
 
     def name_of(self, key: str) -> str:
-        """A key as it is written in results."""
+        """Return a parameter key as it is spelled in results."""
 
     def check(self, name: str, values: Sequence[Parameter]) -> None:
-        """Refuse values that the key cannot have."""
+        """Raise `RequestError` if the key cannot have one of these values."""
 
     def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """The run with these values."""
+        """Return the run with these parameter values in place of the configured ones."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Spec:
     """Given, the run is of a file of legs, and its parameters are values of that file."""
 
     def with_parameters(self, given: Mapping[str, Parameter]) -> Spec:
-        """The same run with other parameters; `RequestError` if a file of legs cannot have them."""
+        """Return the run with other parameters; `RequestError` if a file of legs cannot have them."""
         if self.legs is None:
             return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
         run = self.legs.changed(self.run, given)
@@ -115,12 +115,12 @@ class RunResult:
 
     @property
     def gross(self) -> float:
-        """Rupees before costs, open positions at the last price."""
+        """Return the profit in rupees before costs, open positions at the last price."""
         return float(self.curve.equity[-1]) - self.spec.capital + self.ledger.costs
 
 
 def unlimited(limits: RiskLimits) -> RiskLimits:
-    """The same rules without limits in rupees: a backtest's size is what its capital can carry."""
+    """Return the risk limits without those in rupees: in a backtest the capital bounds the size."""
     return replace(
         limits, max_position_size=_ENDLESS, max_order_size=_ENDLESS, min_order_size=0.0, max_daily_loss=_ENDLESS,
         max_drawdown=1.0, enabled_exchanges=(), enabled_kinds=(),
@@ -128,7 +128,7 @@ def unlimited(limits: RiskLimits) -> RiskLimits:
 
 
 def run(spec: Spec, progress: Progress = lambda _done: None, machine: type[EngineMachine] = EngineMachine) -> RunResult:
-    """Walk a strategy through history; raises `DataError` for data that does not fit it.
+    """Backtest a strategy on the spec's bars; raises `DataError` for data that does not fit it.
 
     `machine` hosts the strategy; a check gives one that writes down what it learns. Indicators end with the run.
     """
@@ -204,7 +204,7 @@ def _check(spec: Spec) -> None:
 
 
 def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
-    """The order machine of a venue that answers at once, however often it is called.
+    """Build the order machine of a backtest, whose venue answers at once and has no call rate limit.
 
     Time jumps from bar to bar there, over a gap of any length: that is no exit that takes too long.
     """

@@ -56,7 +56,7 @@ class OtherProcess:
                 self._process.wait()
 
     def run(self, spec: Spec, file: Path) -> tuple[list[Decision], str]:
-        """The decisions of a spec whose strategy is in a file, and its fault in words (empty for none)."""
+        """Run a spec in the other process; return its decisions and the strategy's fault text (empty for none)."""
         if self._process is None:
             command = [sys.executable, "-m", "mytrading.backtest.checks.determinism"]
             environment = {**os.environ, "PYTHONHASHSEED": HASH_SEED}
@@ -98,7 +98,7 @@ def _serve() -> None:
 def determinism(
     spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
-    """Run it again here, and in a process of its own. Leaves the faster time of each call in `whole`."""
+    """Check that a second run here and one in a new process make the same decisions; keeps faster times in `whole`."""
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
     again = observer.again(spec, whole)
     _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)

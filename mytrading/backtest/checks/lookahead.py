@@ -41,7 +41,7 @@ _TODO = (
 
 
 def look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Compare decisions and indicators with and without the bars that follow."""
+    """Check that decisions and indicator values stay the same when later bars are removed or altered."""
     found = CheckOutcome(NAME, ASKS)
     _indicators(spec, found)
     ends = sample_ends(spec, whole)
@@ -72,7 +72,7 @@ def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckO
 
 
 def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
-    """Ends of bars to cut at: at decisions spread over the run, and evenly where there are too few of them."""
+    """Return the bar end times (ns) at which to cut: at decisions spread over the run, else evenly spread."""
     ends = ends_of(spec)
     decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
     picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
@@ -81,7 +81,7 @@ def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
 
 
 def mirrored(columns: Columns, end_ns: int) -> Columns:
-    """The same bars up to a time; what rose after it falls, what fell rises, and twice as much is traded."""
+    """Return the bars with all moves after a time inverted (rises become falls) and their volume doubled."""
     found = cut(columns)
     after = int(np.searchsorted(found.start_ns, end_ns - columns.span_ns, "right"))
     if after == 0 or after == len(found):
@@ -131,7 +131,7 @@ def _indicators(spec: Spec, found: CheckOutcome) -> None:
 
 
 def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any]], dict[str, float]]]:
-    """Each declared indicator with its name, the columns it is computed from, and its parameters."""
+    """Yield each declared indicator with its name, its input columns and its parameters."""
     host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
     if host.fault is not None:
         return
@@ -146,7 +146,7 @@ def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any
 
 
 def cuts_of(values: FloatArray) -> list[int]:
-    """How many values to keep: seven counts, spread over the last four fifths."""
+    """Return the seven row counts at which to truncate a column, spread over its last four fifths."""
     count = len(values)
     return sorted({int(k) for k in np.linspace(max(2, count // 5), count - 1, 7)})
 
@@ -162,6 +162,6 @@ def _last_difference(there: FloatArray, here: FloatArray) -> int | None:
 
 
 def kernel_place(indicator: Indicator) -> str:
-    """The file and line of an indicator's kernel; empty if it is not written in Python."""
+    """Return `folder/file.py:line` of an indicator's kernel; empty if it is not written in Python."""
     code = getattr(indicator.kernel, "__code__", None)
     return short(code.co_filename, code.co_firstlineno) if code is not None else ""

@@ -33,12 +33,12 @@ class Draws(NamedTuple):
 
     @property
     def p(self) -> float:
-        """The share of draws that came to at least as much."""
+        """Return the p-value: the share of random draws whose figure is at least the strategy's own."""
         return float((np.sum(self.drawn >= self.own) + 1) / (len(self.drawn) + 1))
 
 
 def entries(result: RunResult, draws: int = DRAWS) -> Draws | None:
-    """Mean returns of a trade (shares of price, before costs) beside those of random entries.
+    """Compare the mean return of a trade (share of price, before costs) with that of random entries.
 
     None if too few trades are of instruments with bars.
     """
@@ -76,7 +76,7 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
 
 
 def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
-    """The deepest drawdown (rupees) beside those of the same trades in random orders; None if there are too few."""
+    """Compare the deepest drawdown (rupees) with that of the same trades reshuffled; None if there are too few."""
     net = np.array([trade.net for trade in trades])[-MOST_TRADES:]
     if len(net) < LEAST_TRADES:
         return None
@@ -85,6 +85,6 @@ def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
 
 
 def deepest(net: FloatArray) -> float:
-    """Rupees from the highest sum so far to the lowest after it."""
+    """Return the deepest drawdown in rupees of a series of net results."""
     sums = np.concatenate(([0.0], np.cumsum(net)))
     return float(np.max(np.maximum.accumulate(sums) - sums))

@@ -58,12 +58,12 @@ class CheckOutcome:
 
     @property
     def holds(self) -> bool:
-        """True unless something that must hold does not."""
+        """True unless a finding that fails the check was made."""
         return not any(finding.must for finding in self.findings)
 
     @property
     def verdict(self) -> str:
-        """What became of it, in a word or two."""
+        """Return the result of the check in a word or two, for tables."""
         if self.skipped:
             return "not judged"
         if not self.holds:
@@ -72,16 +72,16 @@ class CheckOutcome:
 
     @property
     def details(self) -> str:
-        """Why it was not judged, or its figures on one line."""
+        """Return why the check was not judged, or its figures, as one line of text."""
         figures = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in self.figures.items())
         return self.skipped or "; ".join(figures)
 
     def find(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
-        """Add a finding."""
+        """Add a finding to this check's outcome."""
         self.findings.append(CheckFinding(self.check, what, where, cure, must))
 
     def body(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the outcome as a dictionary for `--json`."""
         findings = [vars(finding) for finding in self.findings]
         return {**vars(self), "holds": self.holds, "findings": findings}
 
@@ -105,7 +105,7 @@ class Decision(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """All of it that must be equal in another run."""
+        """Return the parts of the decision that must be equal in another run (all but the code line)."""
         return self[:4]
 
 
@@ -117,22 +117,22 @@ class Difference(NamedTuple):
 
     @property
     def at_ns(self) -> int:
-        """Market time of it."""
+        """Return the market time (ns) of the earlier of the two differing decisions."""
         return min(one.at_ns for one in self if one is not None)
 
     @property
     def actions(self) -> tuple[str, str]:
-        """What each run decided there."""
+        """Return the action of each run there, `nothing` for a run without a decision."""
         whole, other = ("nothing" if one is None else one.action for one in self)
         return whole, other
 
     def place(self, spec: Spec) -> str:
-        """The line that made it, else the strategy's method."""
+        """Return `file:line` of the code that made the differing decision, else of the strategy's method."""
         return next((one.where for one in self if one is not None and one.where), "") or method_place(spec.strategy)
 
 
 def first_difference(whole: list[Decision], other: list[Decision]) -> Difference | None:
-    """The first place at which two runs decided otherwise; None if there is none."""
+    """Return the first pair of decisions in which two runs differ; None if they are equal."""
     for one, two in zip_longest(whole, other):
         if one is None or two is None:
             return Difference(one, two)
@@ -175,7 +175,7 @@ class Log:
     result: RunResult | None = None
 
     def until(self, end_ns: int) -> list[Decision]:
-        """Decisions at or before a time."""
+        """Return the decisions made at or before a market time (ns)."""
         return [decision for decision in self.decisions if decision.at_ns <= end_ns]
 
 
@@ -188,7 +188,7 @@ class Observer:
         self.watched = _watching(strategy, self)
 
     def whole(self, spec: Spec) -> Log:
-        """A backtest with this strategy, in which the machines make every trip, so that all rows are there."""
+        """Backtest the spec with the observed strategy, without the fast path; return its complete log."""
         log = self.log = Log()
 
         class Recording(EngineMachine):
@@ -202,7 +202,7 @@ class Observer:
         return log
 
     def again(self, spec: Spec, whole: Log, end_ns: int = 1 << 62) -> Log:
-        """Walk through a spec's bars up to a time, with the rows of a whole run."""
+        """Repeat a run up to a time (ns) by feeding the recorded rows of the whole run; return the new log."""
         log = self.log = Log()
         machine = machine_of(spec, self.watched)
         host = machine.hosts[0]
@@ -222,7 +222,7 @@ class Observer:
 
 
 def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
-    """The engine of a spec with the contracts of its first day, not opened."""
+    """Build the engine machine of a spec with the contracts of its first day; it is not opened yet."""
     world = MarketContext(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     book = world.open_day(ist_date(int(spec.data[0].start_ns[0])))
     machine = EngineMachine([replace(spec.run, accounts=())], {spec.run.name: strategy}, book, ACCOUNT)
@@ -303,18 +303,18 @@ def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
 
 
 def short(file: str, line: int) -> str:
-    """The folder, the file and the line."""
+    """Return a source position as `folder/file.py:line`."""
     return f"{'/'.join(file.rsplit('/', 2)[-2:])}:{line}"
 
 
 def method_place(strategy: type[BaseStrategy], name: str = "on_data") -> str:
-    """Where a method of the author's begins."""
+    """Return `folder/file.py:line` where a method of the strategy class begins."""
     code = getattr(getattr(strategy, name, None), "__code__", None)
     return short(code.co_filename, code.co_firstlineno) if code is not None else ""
 
 
 def changed(spec: Spec, data: Iterable[Columns]) -> Spec:
-    """The same run on other bars."""
+    """Return the spec with other bars in place of its data."""
     return dataclasses.replace(spec, data=tuple(data))
 
 
@@ -326,5 +326,5 @@ def cut(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> 
 
 
 def ends_of(spec: Spec) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The ends of all bars of the first instrument."""
+    """Return the end times (ns) of all bars of the first instrument."""
     return spec.data[0].start_ns + spec.data[0].span_ns

@@ -15,13 +15,13 @@ from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, w
 
 
 def write_report(found: Examined, notes: Sequence[str], path: Path) -> None:
-    """Write the file; its folder is made if need be."""
+    """Write the HTML report of the checks to `path`; its folder is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_page(render(page(found, notes)), path)
 
 
 def page(found: Examined, notes: Sequence[str]) -> Page:
-    """The whole report."""
+    """Build the HTML page of all check results."""
     run = found.spec.run
     answers = [[one.check, one.asks, one.verdict, one.details] for one in found.outcomes]
     findings = [[one.check, one.what, one.where, one.cure] for one in found.findings]

@@ -34,7 +34,7 @@ _TODO = (
 
 
 def restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Stop and recover at a few bars, in a position where there was one, and compare what is decided afterwards."""
+    """Check that a strategy stopped and recovered at a few bars makes the same decisions afterwards."""
     found = CheckOutcome(NAME, ASKS)
     stops = _stops(whole)
     found.figures["restarts"] = len(stops)

@@ -52,12 +52,12 @@ class Examined:
 
     @property
     def findings(self) -> list[CheckFinding]:
-        """All findings, in the order of the checks."""
+        """Return the findings of all checks, in the order of the checks."""
         return [finding for outcome in self.outcomes for finding in outcome.findings]
 
     @property
     def holds(self) -> bool:
-        """True unless something that must hold does not."""
+        """True unless a check has a finding that fails it."""
         return all(outcome.holds for outcome in self.outcomes)
 
 
@@ -73,7 +73,7 @@ class CheckRequest:
 def examine(
     spec: Spec, request: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
 ) -> Examined:
-    """Run a strategy and all checks that are requested; `other` runs it in another process, None leaves that out."""
+    """Run a strategy and all requested checks; `other` runs it in another process, None skips that check."""
     observer = Observer(spec.strategy)
     progress(RUNS)
     whole = observer.whole(spec)
@@ -168,7 +168,7 @@ def _chance(found: Examined) -> CheckOutcome:
 
 
 def body(found: Examined) -> dict[str, Any]:
-    """The object that `--json` ends with."""
+    """Return the results of all checks as the object that `--json` prints last."""
     return {
         "strategy": found.spec.run.name,
         "holds": found.holds,

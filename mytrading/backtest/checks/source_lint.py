@@ -44,7 +44,7 @@ _CHANGES = ("append", "add", "update", "extend", "pop", "popleft", "appendleft",
 
 
 def source(file: Path | None) -> CheckOutcome:
-    """Read the file for habits that are wrong in any strategy."""
+    """Check the strategy's source file for habits that are wrong in any strategy: clocks, random numbers, files."""
     found = CheckOutcome(NAME, "does its text keep to bars, parameters and the instance?")
     if file is None:
         found.skipped = "it has no file of its own"

@@ -25,7 +25,7 @@ ASKS = "does every parameter change something?"
 
 
 def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
-    """Look for parameters without use, then for parameters without effect."""
+    """Check for declared parameters that are never read, or whose value changes no decision."""
     found = CheckOutcome(NAME, ASKS)
     names = list(declared_parameters(spec.strategy, BaseStrategy))
     lines, used = _declared(file)

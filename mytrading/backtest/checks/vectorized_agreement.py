@@ -30,7 +30,7 @@ _TOLERANCE = 1e-6
 
 
 def agreement(spec: Spec) -> CheckOutcome:
-    """Walk both ways and compare; a strategy without `positions` is not judged."""
+    """Check that bar-by-bar and vectorized signals make the same trades; not judged without `positions`."""
     found = CheckOutcome(NAME, ASKS)
     if not can_screen(spec.strategy):
         found.skipped = "it has no positions(self, bars)"

@@ -35,7 +35,7 @@ _LEAST_BARS = 20
 
 
 def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
-    """Start later, at two days' first bars, and see after how many bars the decisions are the same."""
+    """Check after how many bars a run with a later start makes the same decisions as the whole run."""
     found = CheckOutcome(NAME, ASKS)
     starts = _starts(spec)
     if not starts:

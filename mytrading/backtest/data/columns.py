@@ -43,17 +43,17 @@ class Columns:
 
     @property
     def span_ns(self) -> int:
-        """Nanoseconds of one bar."""
+        """Return the length of one bar in nanoseconds."""
         return SPANS[self.timeframe]
 
     @property
     def close(self) -> FloatArray:
-        """Closing prices."""
+        """Return the closing prices, float64 of shape (n,)."""
         close: FloatArray = self.table[3]
         return close
 
     def bars(self, first: int = 0, last: int | None = None) -> Iterator[tuple[range, Iterator[Bar]]]:
-        """The bars as messages from row `first` to before `last`, a chunk at a time, with the rows of each chunk.
+        """Yield chunks of rows `first` to before `last`: the range of rows, and their bars as messages.
 
         The first chunk is small, so that a few bars cost no more than themselves; the others end at whole multiples of
         `BARS_AT_ONCE`.
@@ -75,18 +75,18 @@ class Columns:
             begin, size = after, BARS_AT_ONCE
 
     def bar(self, index: int, end_ns: int) -> Bar:
-        """One bar as a message, complete at `end_ns`."""
+        """Return row `index` as a bar message that is complete at `end_ns`."""
         opens, high, low, close, volume = self.table[:, index].tolist()
         start, name, timeframe = int(self.start_ns[index]), self.instrument, self.timeframe
         return Bar(name, timeframe, start, end_ns, opens, high, low, close, int(volume), 0, end_ns)
 
     def between(self, first_ns: int, last_ns: int) -> Columns:
-        """The bars that start at or after `first_ns` and before `last_ns`."""
+        """Return the bars that start at or after `first_ns` and before `last_ns`."""
         low, high = np.searchsorted(self.start_ns, [first_ns, last_ns])
         return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
 
     def on(self, day: date) -> Columns:
-        """The bars that start on a day in India."""
+        """Return the bars that start on a day in India."""
         begin = to_ns(day, time.min)
         return self.between(begin, begin + DAY)
 
@@ -94,7 +94,7 @@ class Columns:
 def checked(
     instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str, timeframe: str = ""
 ) -> Columns:
-    """Columns of data that is in order; `DataError` names the first bar that is not.
+    """Build columns from arrays after validating them; `DataError` names the first bar that is wrong.
 
     The timeframe is the one it is in, unless that is known.
     """
@@ -119,7 +119,7 @@ def checked(
 
 
 def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
-    """The timeframe whose span most bars are apart; `DataError` if it is none of ours."""
+    """Return the timeframe at which most bars are spaced; `DataError` if it is not a supported one."""
     if len(start_ns) < 2:
         return "1m"
     steps, counts = np.unique(np.diff(start_ns), return_counts=True)
@@ -132,7 +132,7 @@ def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
 
 
 def resampled(columns: Columns, timeframe: str, open_ns: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
-    """Longer bars, anchored to the open of each bar's session (`open_ns`, one a bar), and the last row of each."""
+    """Return longer bars anchored to each session's open (`open_ns`, one a bar), and the last source row of each."""
     span = SPANS[timeframe]
     if span % columns.span_ns:
         raise DataError(f"{timeframe} bars cannot be made of {columns.timeframe} bars; give finer data")

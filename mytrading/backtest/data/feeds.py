@@ -45,7 +45,7 @@ class BarTape:
 
     @property
     def present(self) -> tuple[int, float, float, float, float, float]:
-        """The bar at hand: start (ns UTC), open, high, low, close, volume."""
+        """Return the current bar: start (ns UTC), open, high, low, close, volume."""
         opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
         return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
 
@@ -69,23 +69,23 @@ class Feed(BarTape):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
 
     def ends(self, index: int) -> NDArray[np.int64]:
-        """When each bar of a frame is complete, as `frame_ends`."""
+        """Return when each bar of the frame at `index` is complete (ns)."""
         if index not in self._ends:
             self._ends[index] = frame_ends(self.columns, self.frames[index], self._calendar)
         return self._ends[index]
 
     @property
     def series(self) -> BarSeries:
-        """What the strategy sees in its driving timeframe."""
+        """Return the strategy's bar series in its driving timeframe."""
         return self.host.workspace.series(self.columns.instrument, "")
 
     @cached_property
     def warm(self) -> bytes:
-        """A byte for each bar of the driving timeframe: 1 where every indicator has a value."""
+        """Return one byte for each bar of the driving timeframe: 1 where every indicator has a value."""
         return self.host.workspace.warm_rows(self.columns.instrument).tobytes()
 
     def walked(self, first: int, last: int | None = None) -> Iterator[Iterator[tuple[int, Bar, tuple[float, ...]]]]:
-        """The bars that drive alone, a chunk at a time: the row behind each, the bar, what `workspace.newest` is at it.
+        """Yield chunks of (row after the bar, bar, indicator values at it) of a feed that drives alone.
 
         The loop moves the cursor and `newest` together before it calls the strategy, and clears `slots` at last.
         """
@@ -97,12 +97,12 @@ class Feed(BarTape):
 
     @property
     def drives_alone(self) -> bool:
-        """True if the strategy sees these very bars and nothing else."""
+        """True if the strategy sees only these bars: one instrument, one timeframe, no quotes or timers."""
         only = self.host.workspace.timeframes == (self.columns.timeframe,)
         return only and self.host.calls_per_bar_only and self.host.workspace.instruments == (self.columns.instrument,)
 
     def shown_bar(self, frame: int, row: int) -> Bar:
-        """A bar as the strategy gets it."""
+        """Return row `row` of a timeframe's bars as the message that the strategy receives."""
         return self.frames[frame].columns.bar(row, int(self.ends(frame)[row]))
 
 
@@ -117,7 +117,7 @@ class BarStep(NamedTuple):
 
 
 def merged(feeds: Sequence[Feed]) -> Iterator[BarStep]:
-    """All that happens, by time; at one moment bars end, then longer bars are shown before shorter ones, then open."""
+    """Yield the bar steps of all feeds by time: ends first, then longer before shorter shown bars, then opens."""
     parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
     for number, feed in enumerate(feeds):
         base = feed.columns
@@ -138,14 +138,14 @@ def merged(feeds: Sequence[Feed]) -> Iterator[BarStep]:
 
 
 def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> BarFrame:
-    """Bars of a timeframe made of an instrument's own; `DataError` if they cannot be."""
+    """Resample an instrument's bars to a timeframe; `DataError` if that is impossible."""
     if timeframe == columns.timeframe:
         return BarFrame(columns, None)
     return BarFrame(*resampled(columns, timeframe, sessions(columns, calendar)[0]))
 
 
 def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray[np.int64]:
-    """When each bar of a frame of these columns is complete: at its end or the session's, never before its last bar's.
+    """Return when each bar of a frame is complete (ns): its end or the session's, at least its last bar's end.
 
     int64 ns UTC, one a bar of the frame.
     """
@@ -158,7 +158,7 @@ def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray
 
 
 def sessions(columns: Columns, calendar: Calendar) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The open and the close of each bar's session; midnight to midnight on days without one."""
+    """Return the open and close (ns) of each bar's session; midnight to midnight on days without one."""
     exchange = columns.instrument.partition(":")[0]
     days = (columns.start_ns + IST_OFFSET) // DAY
     unique, inverse = np.unique(days, return_inverse=True)

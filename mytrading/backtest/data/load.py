@@ -31,12 +31,12 @@ class RequestError(ValueError):
 
 
 def are_daily_files(path: Path) -> bool:
-    """True of a folder, which can be nothing else, and of a single bhavcopy."""
+    """True if the path is a folder or a single bhavcopy, which hold bars of whole days."""
     return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_bhavcopy(path, shares=True))
 
 
 def load_days(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
-    """The days of an instrument in a bhavcopy or a folder of them, from `first` to `last`, as bars of whole days."""
+    """Load an instrument's daily bars from a bhavcopy or a folder of them, `first` to `last` included."""
     files = _files(path)
     found: dict[date, tuple[DayBar, Path]] = {}
     try:
@@ -90,7 +90,7 @@ _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, SECOND))
 
 
 def load(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
-    """The bars of `instrument` in a file, from `first` to `last` (days in India, both included).
+    """Load the bars of `instrument` from a file, `first` to `last` (days in India, both included).
 
     Of a file with a column `instrument` or `symbol` those rows are taken; any other file is of this instrument.
     """
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, d
 
 
 def load_many(path: Path, name_of: NameOf) -> Rows:
-    """The bars of all instruments of a file that `name_of` knows; rows of one instrument in order of time.
+    """Load the bars of all instruments of a file for which `name_of` returns a name, each in order of time.
 
     Holes are no fault here: contracts do not trade every minute.
     """
@@ -179,7 +179,7 @@ def _price(column: str, kind: str) -> str:
 
 
 def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
-    """Columns of bar messages."""
+    """Convert bar messages of one instrument to columns."""
     start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
     rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
     table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()

@@ -29,7 +29,7 @@ class Slippage(Protocol):
     """What a market order, or a stop that triggered, pays beyond the price."""
 
     def of(self, price: float, tick: float) -> float:
-        """Rupees a unit at this price, of an instrument with this tick."""
+        """Return the slippage in rupees a unit at this price for an instrument with this tick size."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class SlippageTicks:
     ticks: float = 0.0
 
     def of(self, price: float, tick: float) -> float:  # noqa: ARG002
-        """Rupees a unit."""
+        """Return the slippage in rupees a unit: the configured number of ticks."""
         return self.ticks * tick
 
 
@@ -50,7 +50,7 @@ class SlippageFraction:
     fraction: float
 
     def of(self, price: float, tick: float) -> float:
-        """Rupees a unit, in whole ticks, rounded up."""
+        """Return the slippage in rupees a unit: a fraction of the price, rounded up to whole ticks."""
         return -(-price * self.fraction // tick) * tick
 
 
@@ -61,7 +61,7 @@ class VolumeCap:
     share: float = 0.0
 
     def units(self, volume: float, lot: int) -> int | None:
-        """Units in whole lots that a bar of this volume fills; None without a cap, or where no volume is known."""
+        """Return how many units a bar of this volume may fill, in whole lots; None without a cap or known volume."""
         if not self.share or volume == _UNKNOWN_VOLUME:
             return None
         return int(volume * self.share) // lot * lot
@@ -108,16 +108,16 @@ class MarketContext:
         self.stand_ins: set[str] = set()
 
     def open_day(self, day: date) -> InstrumentBook:
-        """The contracts of a day; what `instrument` answers from then on."""
+        """Begin a trading day and return its contracts, which `instrument` looks up from then on."""
         self._listed = {name: self._list(name, day) for name in self._traded}
         return InstrumentBook(self._listed.values())
 
     def instrument(self, name: str) -> Instrument | None:
-        """A contract of the present day."""
+        """Return the contract of the current day by instrument id; None if it is not listed."""
         return self._listed.get(name)
 
     def square_off(self) -> SquareOff:
-        """When closing begins; an index is closed with its futures."""
+        """Return the square-off times of intraday positions; an index has those of its futures."""
         times = dict(self.facts.square_off)
         for index, derivatives in (("NSE_INDEX", "NFO"), ("BSE_INDEX", "BFO")):
             if derivatives in times:

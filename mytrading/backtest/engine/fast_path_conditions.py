@@ -61,11 +61,11 @@ class FastPathTerms:
     last_minutes: int
 
     def level(self, price: float) -> float:
-        """A price at or above the trigger of the stop of an entry that was wanted at this price."""
+        """Return a safe upper bound of the stop trigger of an entry at this price; −inf without a stop."""
         return price * (1 - self.stop) + self.tick if self.stop else -float("inf")
 
     def has_room(self, price: float) -> bool:
-        """True if there are some ticks between a price and the stop of an entry there."""
+        """True if the stop of an entry at this price is more than a few ticks away."""
         return not self.stop or price * self.stop > _ROOM_TICKS * self.tick
 
 
@@ -80,7 +80,7 @@ def terms_of(
     calendar: Calendar,
     square_off: SquareOff,
 ) -> FastPathTerms | None:
-    """The terms of a run; None if something of it can lead to more than plain trips."""
+    """Return the terms for the fast path of a run; None if the run may need more than plain round trips."""
     if instrument is None or not (_is_share(instrument) and _is_simple(run) and _is_unlimited(limits, rates)):
         return None
     if models.at_close or models.latency_ns or models.volume.share or _listens(strategy):
@@ -141,21 +141,21 @@ class OpenHours:
 
     @property
     def never(self) -> int:
-        """A row that is not reached."""
+        """Return a row number beyond the last bar, for events that do not happen."""
         return len(self.plain) + 1
 
     def first_row(self, row: int) -> int:
-        """The first row of a row's day."""
+        """Return the first row of the day that a row belongs to."""
         return int(self.firsts[int(self.firsts.searchsorted(row, "right")) - 1])
 
     def last_row(self, row: int) -> int:
-        """The row at which what was entered in this one is the clock's."""
+        """Return the row before which square-off closes a position entered at this row."""
         at = bisect_left(self.ends, row)
         return self.ends[at] if at < len(self.ends) else self.never
 
 
 def hours_of(columns: Columns, terms: FastPathTerms) -> OpenHours:
-    """The hours of all rows, a day at a time, so that little memory is needed."""
+    """Compute for all rows whether the fast path may trade there, a day at a time to save memory."""
     start, count = columns.start_ns, len(columns)
     plain = np.zeros(count, dtype=np.uint8)
     firsts: list[int] = []

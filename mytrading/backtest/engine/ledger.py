@@ -55,7 +55,7 @@ class Trade(NamedTuple):
 
     @property
     def net(self) -> float:
-        """Rupees that are left."""
+        """Return the profit in rupees after costs."""
         return self.gross - self.costs
 
 
@@ -85,7 +85,7 @@ class Ledger:
         self.counts: Counter[str] = Counter()
 
     def apply(self, row: Any) -> None:
-        """Learn a row of risk, of the engine or of the order machine."""
+        """Record a row of risk, of the engine or of the order machine."""
         handler = _HANDLERS.get(type(row))
         if handler is not None:
             handler(self, row)
@@ -104,7 +104,7 @@ class Ledger:
             self.filled(row.at_ns, held.instrument, held.strategy, held.product, row.fill_quantity, row.fill_price)
 
     def filled(self, at_ns: int, name: str, strategy: str, product: Product, units: int, price: float) -> None:
-        """Signed units were filled at a price."""
+        """Record a fill of signed units at a price, with its costs."""
         cost = self._charge(name, product, units, price, at_ns)
         key = (strategy, name)
         self._open_costs[key] = self._open_costs.get(key, 0.0) + cost
@@ -117,13 +117,13 @@ class Ledger:
         ))  # fmt: skip
 
     def closed(self, trade: Trade) -> None:
-        """A trade ended; it cost what its fills did."""
+        """Record a finished trade; its costs are those of its fills."""
         key = (trade.strategy, trade.instrument)
         costs = self._open_costs.pop(key, 0.0)
         self.trades.append(trade._replace(costs=costs, leg=self._legs.get(key, 0)))
 
     def settled(self, row: PositionAdjusted, held: Position, price: float, cost: float = 0.0) -> None:
-        """What was held ended without an order: its contract expired at this price, which cost so much."""
+        """Record the expiry of a held contract at a settlement price, with `cost` in rupees."""
         name, strategy, units, entry = held.instrument, held.strategy, held.quantity, held.average_price
         self.fills.append(Fill(row.at_ns, name, strategy, -units, price, cost))
         self._open_costs[strategy, name] = self._open_costs.get((strategy, name), 0.0) + cost
@@ -151,11 +151,11 @@ class Ledger:
 
     @property
     def costs(self) -> float:
-        """Rupees of all fills."""
+        """Return the rupees charged on all fills."""
         return sum(fill.cost for fill in self.fills)
 
     def hash(self) -> str:
-        """16 hex digits over all fills: times, instruments, units and prices; equal runs have equal ones."""
+        """Return 16 hex digits over times, instruments, units and prices of all fills; equal runs have equal ones."""
         digest = hashlib.blake2b(digest_size=8)
         for fill in self.fills:
             digest.update(f"{fill.at_ns}|{fill.instrument}|{fill.strategy}|{fill.units}|{fill.price:.6f}\n".encode())
@@ -182,11 +182,11 @@ class Curve:
 
     @property
     def end_ns(self) -> NDArray[np.int64]:
-        """When each bar was complete."""
+        """Return when each bar of the curve was complete (ns)."""
         return self.start_ns + self.span_ns
 
     def daily(self) -> tuple[NDArray[np.int64], FloatArray]:
-        """Days (since 1970, Indian dates) and the equity at the end of each."""
+        """Return the days (since 1970, Indian dates) and the equity in rupees at the end of each."""
         if not len(self.start_ns):
             return np.empty(0, dtype=np.int64), np.empty(0)
         days = (self.start_ns + (self.span_ns - 1 + IST_OFFSET)) // DAY
@@ -197,7 +197,7 @@ class Curve:
 def curve_of(
     capital: float, data: Sequence[Columns], fills: Sequence[Fill], exits: Mapping[str, FloatArray] | None = None
 ) -> Curve:
-    """The equity curve over the bar times of all instruments together.
+    """Compute the equity curve over the bar times of all instruments together.
 
     `exits` are bid and ask at the end of each bar of an instrument, of shape (2, n): what is held is then worth what it
     could be closed at, and its close where they are NaN.

@@ -40,7 +40,7 @@ class BarPath:
         """Instruments whose every price risk gets, besides those that it holds levels for."""
 
     def open(self, name: str, start: int, end: int, opens: float, close: float, volume: float) -> None:
-        """A bar begins: what waited for it arrives, and what rests meets its first price."""
+        """Begin a bar: deliver waiting calls, match resting orders and check stops at its open price."""
         venue, machines = self._venue, self._machines
         venue.now, venue.moving = start, True
         venue.set_volume(name, volume)
@@ -62,7 +62,7 @@ class BarPath:
         venue.moving = False
 
     def walk(self, name: str, start: int, end: int, opens: float, high: float, low: float, close: float) -> bool:
-        """From the open to the extreme that hurts what is held, the other one, the close; true if that was needed."""
+        """Walk prices from the open over the adverse and the other extreme to the close; False if nothing needed it."""
         venue = self._venue
         touch = venue.touch.get(name)
         touched = touch is not None and (low <= touch[0] or high >= touch[1])
@@ -162,7 +162,7 @@ class Loop:
             self._path.listens = self._feeds
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
-        """All bars; what is held at the end stays open. `quick` walks in place of this loop, and calls it at need."""
+        """Run the backtest over all bars; open positions stay open. `quick` walks by the fast path in its place."""
         feeds = self._watched
         if quick is not None:
             quick()
@@ -173,7 +173,7 @@ class Loop:
         self._machines.engine.stop()
 
     def alone(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
-        """The short way of one instrument whose own bars are what the strategy sees: rows `first` to before `last`.
+        """Walk rows `first` to before `last` of a single instrument whose own bars are all that the strategy sees.
 
         `script` signals in the place of the strategy; after a bar on which `rests` is true, no more is walked.
         Returns the row that was reached.
@@ -231,7 +231,7 @@ class Loop:
 
     @property
     def is_still(self) -> bool:
-        """True while neither a price nor time can move anything by itself."""
+        """True while neither a price nor the passing of time can change an order or a position."""
         return not (self._venue.waiting or self._venue.touch or self.restless or self._path.listens or self._loses)
 
     def _together(self, feeds: list[Feed]) -> None:
@@ -306,7 +306,7 @@ class Loop:
     # the strategy
 
     def signal(self, feed: Feed, bar: Bar, signals: list[StrategySignal], end: int) -> None:
-        """The strategy's signals at a bar's end are decided on like all signals."""
+        """Pass the strategy's signals at the end of a bar to the machines for a decision."""
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
@@ -369,7 +369,7 @@ class Loop:
         return self._feeds if self._ruled or self.plain else aimed.union(state.stop_instruments)
 
     def clock(self, start: int) -> None:
-        """A bar begins at which a day turns, or at or after the time from which intraday positions are closed."""
+        """Do what the clock requires at the start of a bar: change of day, square-off of intraday positions."""
         if day_number(start) != self.day:
             self._turn_day(start)
         midnight = (self.day + 1) * DAY - IST_OFFSET

@@ -52,10 +52,10 @@ class BacktestBroker(Protocol):
         """True while no order rests."""
 
     def clock(self) -> int:
-        """Machine time, never the same twice."""
+        """Return machine time (ns), strictly increasing."""
 
     def call(self, order: Order, call: Call) -> None:
-        """The order machine makes a call."""
+        """Send a call of the order machine to the broker; answers arrive in `answers`."""
 
 
 class Unsettled(RuntimeError):
@@ -90,14 +90,14 @@ class Machines:
         self.trust(account)
 
     def trust(self, account: str) -> None:
-        """The books of an account always agree: risk enters there."""
+        """Report an account's books as agreeing to risk, so that entries are allowed there."""
         health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
         self.risk.apply(health)
 
     # in
 
     def open_day(self, day: str, now: int) -> None:
-        """A trading day begins, as the daemons turn it: each carries over its state."""
+        """Begin a trading day: every machine carries its state over, as the daemons do it."""
         if self._opened:
             rows = self.orders.expire_day(now, day)
             for row in rows:
@@ -110,12 +110,12 @@ class Machines:
         self._opened = True
 
     def adjust(self, row: PositionAdjusted) -> None:
-        """A position moved without an order: all machines learn it."""
+        """Apply a position change without an order to the order machine, risk and the engine."""
         for machine in (self.orders, self.risk, self.engine):
             machine.apply(row)
 
     def signal(self, source: Bar | Quote | TimerFired, now: int) -> None:
-        """Decide on the signals that the engine was given with this bar or quote, or at this time."""
+        """Decide on the signals that the engine produced from this bar, quote or timer."""
         rows = self.engine.decide(source, now)
         if not rows:
             return
@@ -127,11 +127,11 @@ class Machines:
         self.settle(now)
 
     def apply_price(self, instrument: str, price: float, now: int) -> None:
-        """Risk learns a price, and closes positions whose stop it comes to."""
+        """Apply a price to risk, and close positions whose stop or target it reaches."""
         self.apply_quote(Quote(instrument, now, now, price, *self.sides(instrument, price)), now)
 
     def apply_quote(self, quote: Quote, now: int) -> None:
-        """Risk learns a quote, and closes positions whose stop it comes to."""
+        """Apply a quote to risk, and close positions whose stop or target it reaches."""
         self.risk.apply(quote)
         commands = self.risk.decide(quote, now)
         if commands:
@@ -139,18 +139,18 @@ class Machines:
             self.settle(now)
 
     def learn_price(self, instrument: str, price: float, now: int) -> None:
-        """Risk learns a price, and nothing can follow from it yet."""
+        """Apply a price to risk without checking stops, where none can be reached."""
         self.risk.apply(Quote(instrument, now, now, price, *self.sides(instrument, price)))
 
     def tick(self, now: int) -> None:
-        """Time has passed for risk and for the order machine."""
+        """Fire a timer in the order machine and in risk."""
         timer = TimerFired(name="backtest", machine_ns=self.venue.clock())
         self._orders_step(timer, now)
         self._risk_step(timer, now)
         self.settle(now)
 
     def settle(self, now: int) -> None:
-        """Give the order machine the venue's answers, until there are none."""
+        """Feed the venue's answers to the order machine until there are none; `Unsettled` if they never end."""
         venue = self.venue
         for _ in range(_ROUNDS):
             if not venue.answers:
@@ -162,7 +162,7 @@ class Machines:
         raise Unsettled(f"the order machine and the venue are still at it after {_ROUNDS} answers at one moment")
 
     def are_idle(self, strategy: str, watch: str) -> bool:
-        """True if nothing is held, on its way or held against entries, and a signal would be judged as a first one."""
+        """True if there are no positions or orders, and nothing that would change the decision on a new signal."""
         orders = self.orders
         if orders.waits_for_time or orders.unsettled() or not self.venue.is_idle:
             return False
@@ -211,7 +211,7 @@ class Machines:
 
 
 def newest(rows: Sequence[Any]) -> Sequence[Any]:
-    """Without the levels of an order or goal that a later row of the same decision replaces."""
+    """Return the rows without order or goal levels that a later row of the same decision replaces."""
     if len(rows) == 1:
         return rows
     kept: list[Any] = []

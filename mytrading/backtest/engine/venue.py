@@ -81,12 +81,12 @@ class BacktestVenue:
         return part
 
     def set_volume(self, instrument: str, volume: float) -> None:
-        """A bar of this volume begins."""
+        """Begin a bar with this volume, which limits how many units may fill in it."""
         found = self._instrument_of(instrument)
         self._room[instrument] = self._models.volume.units(volume, found.lot_size if found is not None else 1)
 
     def mark(self, instrument: str, price: float, *, slips: bool = True) -> Mark:
-        """The instrument trades at this price now; market orders slip from it."""
+        """Set the instrument's price and return its mark, with bid and ask widened by the slippage."""
         found = self._instrument_of(instrument)
         made = Mark(price)
         if slips and found is not None:
@@ -104,7 +104,7 @@ class BacktestVenue:
 
     @property
     def fills_at_close(self) -> bool:
-        """True if what a close leads to is filled at that close."""
+        """True if orders that a bar's close leads to are filled at that close."""
         return self._models.at_close and not self._models.latency_ns
 
     @property
@@ -113,14 +113,14 @@ class BacktestVenue:
         return not any(self.exchange.instruments_at_work())
 
     def call(self, order: Order, call: Call) -> None:
-        """The order machine makes a call."""
+        """Accept a call of the order machine; it arrives after the configured latency."""
         if self.moving or self.fills_at_close:
             self._do(order, call)
         else:
             self.waiting.append(WaitingOrder(self.now + self._models.latency_ns, order, call))
 
     def deliver(self, until_ns: int, price_at: Callable[[str, int], float | None]) -> bool:
-        """Make the calls that are there before `until_ns`, each at the price of its moment; true if there was one.
+        """Execute waiting calls due before `until_ns`, each at its moment's price; True if there was one.
 
         A call whose instrument has no price then waits on.
         """
@@ -137,7 +137,7 @@ class BacktestVenue:
         return done
 
     def end_day(self, settlement_of: Callable[[Instrument], float]) -> None:
-        """The exchange closes: what rests ends, and so do expired contracts."""
+        """Close the exchange for the day: day orders end, and expired contracts are settled."""
         changes = self.exchange.advance(self.now, self.marks.get, settlement_of)
         newest = {order.order_id: order for order in changes.orders} if changes is not None else {}
         for order in newest.values():
@@ -147,7 +147,7 @@ class BacktestVenue:
         self.touch.clear()
 
     def refuse_waiting(self, why: str) -> None:
-        """The session is over: calls that did not get there are refused."""
+        """Refuse all calls still on their way, because the session is over."""
         due, self.waiting = self.waiting, []
         for item in due:
             self._answer(item.order, item.call, Outcome.REFUSED, message=why)
@@ -191,20 +191,20 @@ class BacktestVenue:
             self._show(known)
 
     def earn(self, rupees: float) -> None:
-        """Cash came in by trades that did not pass through here."""
+        """Add rupees of profit made by fast path trades, which bypass the venue."""
         books = self.exchange.books
         books.account = replace(books.account, realised=books.account.realised + rupees)
 
     # answers
 
     def funds(self) -> Funds:
-        """What is left for margin, as the reconciler would have read it by now."""
+        """Return the account's available funds, as the reconciler reports them."""
         at = self.clock()
         available = self.exchange.books.available()
         return Funds(account=self._account, available=available, used=0.0, machine_ns=at, began_machine_ns=at)
 
     def clock(self) -> int:
-        """Machine time: market time, and never the same twice."""
+        """Return machine time (ns): market time, but strictly increasing."""
         self.machine_ns = max(self.machine_ns + 1, self.now)
         return self.machine_ns
 
@@ -237,11 +237,11 @@ class BacktestVenue:
     # prices
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
-        """The price is here now: work what rests; true if an order moved."""
+        """Set the instrument's price and match its resting orders; True if an order changed."""
         return self.meet(instrument, self.mark(instrument, price, slips=slips))
 
     def meet(self, instrument: str, mark: Mark) -> bool:
-        """Work what rests at these prices; true if an order moved."""
+        """Match the resting orders of an instrument at a mark; True if an order changed."""
         changes = self.exchange.on_mark(instrument, mark, self.now)
         if changes is None or changes.empty:
             return False
@@ -263,7 +263,7 @@ class BacktestVenue:
             self.touch[instrument] = (low, high)
 
     def level(self, order: BookOrder) -> tuple[float, bool]:
-        """The price at which a resting order acts, and whether the market has to fall to it (else to rise)."""
+        """Return the price at which a resting order acts, and True if the market must fall to it (else rise)."""
         request = order.request
         buys = request.side is Side.BUY
         if order.status is BrokerStatus.TRIGGER_PENDING:
@@ -275,7 +275,7 @@ class BacktestVenue:
         return (request.price - through, True) if buys else (request.price + through, False)
 
     def crossed(self, instrument: str, begin: float, end: float) -> list[tuple[float, bool]]:
-        """Levels on the way from one price to another, nearest first, and whether market prices slip there."""
+        """Return order levels between two prices, nearest first, each with whether market prices slip there."""
         falls = end < begin
         found: dict[float, bool] = {}
         for name in self.exchange.books.resting.get(instrument, ()):
@@ -286,7 +286,7 @@ class BacktestVenue:
         return sorted(found.items(), reverse=falls)
 
     def held(self, instrument: str) -> int:
-        """Net signed units of an instrument, those delivered on an earlier day included."""
+        """Return the net signed units of an instrument, delivered shares included."""
         books = self.exchange.books
         today = sum(p.quantity for p in books.open_positions() if p.instrument == instrument)
         return today + books.held_shares(instrument)

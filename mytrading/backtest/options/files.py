@@ -52,12 +52,12 @@ class OptionRecords(NamedTuple):
     rate: float
 
     def underlyings(self) -> dict[str, Columns]:
-        """The bars by the underlying's name."""
+        """Return the bars by the underlying's name."""
         return {columns.instrument.partition(":")[2]: columns for columns in self.data}
 
 
 def read_sources(sources: Iterable[str], run: OptionRecords) -> FoundOptionFiles:
-    """All that the sources hold of the run's underlyings; `RequestError`, `DataError` say what cannot be used."""
+    """Read all option data of the run's underlyings; `RequestError` or `DataError` say what is unusable."""
     bars = Recorded({}, {})
     recorded = bars.columns
     days: list[ListedDay] = []
@@ -193,7 +193,7 @@ def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
 
 
 def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None) -> Instrument:
-    """A contract as it was listed; lot and tick of its day where the file does not tell them."""
+    """Return the contract of a bhavcopy row; lot and tick come from the day's facts where the row lacks them."""
     is_future = row.kind is InstrumentKind.FUT
     symbol = (
         future_symbol(row.underlying, row.expiry)
@@ -211,7 +211,7 @@ def contract_of(row: BhavRow, exchange: str, day: date, facts: Underlying | None
 
 
 def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dict[str, Smile]:
-    """The volatilities of each expiry after the file's day, at its close."""
+    """Return the volatility smile of each expiry after the file's day, computed from its closing prices."""
     ends = session_ends(run.calendar)
     now = ends(file.exchange, file.day.isoformat())
     found: dict[str, Smile] = {}
@@ -224,7 +224,7 @@ def smiles_of(file: Bhavcopy, name: str, run: OptionRecords, spot: float) -> dic
 
 
 def pairs_of(rows: Iterable[BhavRow], expiry: date) -> list[Pair]:
-    """The prices of an expiry by strike, of what traded."""
+    """Return the call and put prices by strike of one expiry, of contracts that traded."""
     by_strike: dict[float, dict[InstrumentKind, float]] = {}
     for row in rows:
         if row.expiry == expiry and row.kind.is_option:

@@ -48,7 +48,7 @@ class Priced(NamedTuple):
     """By contract that has any, bid and ask at the end of each of its bars: shape (2, n), NaN where there are none."""
 
     def shares(self) -> dict[str, float]:
-        """The share of each source in the bars at which a contract was held or ordered."""
+        """Return the share of each price source in the bars at which a contract was held or ordered."""
         total = sum(self.bars.values())
         return {name: self.bars.get(name, 0) / total if total else 0.0 for name in SOURCES}
 
@@ -73,7 +73,7 @@ class OptionWorld(MarketContext):
         self.held: dict[str, Instrument] = {}
 
     def open_day(self, day: date) -> InstrumentBook:
-        """The contracts of a day."""
+        """Begin a trading day and return its contracts, with listed options and those still held."""
         super().open_day(day)
         listed = {item.id: item for item in self.market.listed(day)}
         self._listed = {**self._listed, **listed, **self.held}
@@ -99,14 +99,14 @@ class LegTape(BarTape):
         self._known: Sides | None = None
 
     def open_day(self, prices: DayPrices | None) -> None:
-        """A day's bars begin."""
+        """Begin a day with the contract's bars; None where it has none."""
         self.ready, self._known = False, None
         if prices is not None:
             self.columns = prices.columns
             self.days.append(prices)
 
     def step(self, start: int) -> bool:
-        """Go to the bar that starts then; False if there is none."""
+        """Move to the bar that starts at `start` (ns); False if there is none."""
         row = int(np.searchsorted(self.columns.start_ns, start))
         self.ready = row < len(self.columns) and int(self.columns.start_ns[row]) == start
         if self.ready:
@@ -115,39 +115,39 @@ class LegTape(BarTape):
         return self.ready
 
     def finish(self) -> None:
-        """The present bar is over."""
+        """Mark the current bar as complete; its closing bid and ask apply from now on."""
         self.ready = False
         self._known = _known(self.days[-1].quotes, self.row) if self.days else None
 
     def quoted(self, price: float, now: int) -> Sides | None:
-        """Recorded bid and ask of the moment; inside a bar those before it, put around the price; None without."""
+        """Return the recorded bid and ask; inside a bar the previous spread around the price; None without."""
         known = self._known
         if known is None or not self.ready or (now <= self.present[0] and price == self.present[1]):
             return known
         return around(price, known, self.contract.tick_size)
 
     def sides(self, price: float, now: int) -> Sides | None:
-        """Bid and ask, recorded or of the surface; None where both are the price."""
+        """Return bid and ask, recorded or modelled; None where both equal the price."""
         half = float(self.days[-1].half[self.row]) if self.days else 0.0
         return self.quoted(price, now) or ((price - half, price + half) if half else None)
 
     @property
     def source(self) -> int:
-        """Where the present bar's prices are from."""
+        """Return the index of the current bar's price source."""
         return int(self.days[-1].source[self.row])
 
     @property
     def in_gap(self) -> bool:
-        """True if nobody recorded the present bar, but bars before and after it."""
+        """True if the current bar lies in a gap of the contract's recorded bars."""
         return bool(self.days[-1].gap[self.row])
 
     @property
     def lacks_quotes(self) -> bool:
-        """True if the present bar ends without a recorded bid and ask."""
+        """True if the current bar ends without a recorded bid and ask."""
         return _known(self.days[-1].quotes, self.row) is None
 
     def source_at(self, now: int) -> str:
-        """Where the price of a moment was from; `settled` after the last bar of a day."""
+        """Return the name of the price source at a market time; `settled` after the last bar of a day."""
         found = self._bar_at(now)
         if found is None:
             return SOURCES[0]
@@ -156,7 +156,7 @@ class LegTape(BarTape):
         return "settled" if over else SOURCES[int(prices.source[row])]
 
     def was_quoted(self, now: int) -> bool:
-        """True if bid and ask had been recorded at a moment of trading."""
+        """True if bid and ask were recorded at a market time during trading."""
         found = self._bar_at(now)
         return found is not None and self.source_at(now) != "settled" and _known(found[0].before, found[1]) is not None
 
@@ -168,13 +168,13 @@ class LegTape(BarTape):
         return None
 
     def all_bars(self) -> Columns:
-        """The bars of all days."""
+        """Return the contract's bars of all days so far."""
         parts = [prices.columns for prices in self.days]
         start = np.concatenate([part.start_ns for part in parts])
         return Columns(self.contract.id, parts[0].timeframe, start, np.concatenate([p.table for p in parts], axis=1))
 
     def all_quotes(self) -> FloatArray:
-        """The recorded bid and ask at the end of each of them."""
+        """Return the recorded bid and ask at the end of each of the contract's bars: shape (2, n)."""
         return np.concatenate([prices.quotes for prices in self.days], axis=1)
 
 
@@ -187,7 +187,7 @@ class OptionLoop(Loop):
     """A loop that prices what is traded; call `open_market` before `run`."""
 
     def open_market(self, world: OptionWorld) -> None:
-        """Take the contracts' prices from this world's market."""
+        """Price contracts by this world's market; call it before `run`."""
         self._contracts = world
         self._market = world.market
         self._legs: dict[str, LegTape] = {}
@@ -207,14 +207,14 @@ class OptionLoop(Loop):
         self._risk.environment.tables = self._market.terms.tables
 
     def run(self, quick: Callable[[], None] | None = None) -> None:
-        """All bars, one moment after the other; what expires on the last day is settled if that day is complete."""
+        """Run all bars in order of time; contracts that expire on the last day settle if that day is complete."""
         del quick
         self._together(self._watched)
         self._end_whole_day()
         self._machines.engine.stop()
 
     def outcome(self, fills: Sequence[Fill]) -> Priced:
-        """What was priced, once the run is over."""
+        """Return the priced contracts and the counts of price sources, after the run."""
         legs = [leg for leg in {**self._past, **self._legs}.values() if leg.days]
         by_name = {leg.contract.id: leg for leg in legs}
         found = Counter(by_name[fill.instrument].source_at(fill.at_ns) for fill in fills if fill.instrument in by_name)

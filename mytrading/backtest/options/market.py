@@ -42,14 +42,14 @@ _EPSILON = 1e-6
 
 
 def sane_quotes(quotes: FloatArray) -> FloatArray:
-    """Bid and ask of shape (2, n); both NaN where one is missing, not above 0, or the bid lies above the ask."""
+    """Return bid and ask (2, n) with NaN for both where one is missing, not above 0, or bid exceeds ask."""
     bid, ask = quotes
     good = np.isfinite(bid) & np.isfinite(ask) & (bid > 0) & (ask >= bid)
     return np.where(good, quotes, np.nan)
 
 
 def no_quotes(count: int) -> FloatArray:
-    """`count` moments at which nobody recorded bid and ask."""
+    """Return an array (2, `count`) of NaN: no recorded bid and ask."""
     return np.full((2, count), np.nan)
 
 
@@ -61,7 +61,7 @@ class Recorded:
     quotes: dict[str, FloatArray]
 
     def add(self, new: Columns, quotes: FloatArray | None) -> None:
-        """Put bars beside those there are; of two that start together the first one stays."""
+        """Add bars and their quotes; where two bars start together the existing one stays."""
         name = new.instrument
         before = self.columns.get(name)
         if before is None:
@@ -82,14 +82,14 @@ class Recorded:
 
 
 def quotes_before(start_ns: NDArray[np.int64], span_ns: int, quotes: FloatArray) -> FloatArray:
-    """Of bars of one day, what was quoted as each began: at the end of the bar in front of it, if that ended then."""
+    """Return the quotes at the start of each bar of a day: those at the end of the bar directly before it."""
     found = no_quotes(len(start_ns))
     found[:, 1:] = np.where(np.diff(start_ns) == span_ns, quotes[:, :-1], np.nan)
     return found
 
 
 def around(price: float, sides: Sides, tick: float) -> Sides:
-    """Bid and ask around a price, as far apart as those last recorded; each half in whole ticks, rounded up."""
+    """Return bid and ask around a price with the last recorded spread, each half rounded up to whole ticks."""
     half = math.ceil((sides[1] - sides[0]) / 2 / tick - _EPSILON) * tick
     return max(price - half, min(price, tick)), price + half
 
@@ -139,7 +139,7 @@ class OptionTerms:
     tables: RiskTables = field(default_factory=RiskTables)
 
     def sentence(self) -> str:
-        """One sentence on what modelled prices are made of."""
+        """Describe in one sentence how modelled prices are made."""
         shape = self.shape
         realised = f"{self.factor:g} times the realised volatility of the {self.sessions} days before"
         return (
@@ -150,7 +150,7 @@ class OptionTerms:
         )
 
     def figures(self) -> dict[str, Any]:
-        """The same as figures; `iv` is None where it is the realised one."""
+        """Return the pricing parameters as a dictionary; `iv` is None for realised volatility."""
         return {
             "iv": self.level or None,
             "iv_sessions": self.sessions,
@@ -167,7 +167,7 @@ _RIGHTS = (InstrumentKind.CE, InstrumentKind.PE)
 
 
 def contracts_on(name: str, facts: Underlying, calendar: Calendar, day: date, price: float) -> list[Instrument]:
-    """Futures and options on `name`, strikes around a price in rupees."""
+    """Return the futures and options listed on `name` that day, with strikes around a price in rupees."""
     months = list(islice(monthly_expiries(calendar, facts, day), MONTHS))
     expiries = sorted({*islice(weekly_expiries(calendar, facts, day), WEEKS), *months})
     step = facts.strike_step
@@ -224,12 +224,12 @@ class OptionTape:
 
     @cached_property
     def days(self) -> NDArray[np.int64]:
-        """The day that each bar is of."""
+        """Return the day (since 1970, India) of each bar."""
         return np.asarray((self.columns.start_ns + IST_OFFSET) // DAY)
 
     @cached_property
     def levels(self) -> dict[int, float]:
-        """The volatility at the money by day, known before its first bar."""
+        """Return the at-the-money volatility by day, known before the day's first bar."""
         days, variance = realised(self.days, self.columns.table[0], self.columns.close)
         if self.fixed:
             found = np.full(len(days), self.fixed)
@@ -238,17 +238,17 @@ class OptionTape:
         return dict(zip(days.tolist(), found.tolist(), strict=True))
 
     def rows(self, day: date) -> slice:
-        """The rows of a day; none where the data has none."""
+        """Return the slice of rows of a day, empty where the data has none."""
         number = day.toordinal() - _EPOCH
         begin, end = np.searchsorted(self.days, [number, number + 1])
         return slice(int(begin), int(end))
 
     def level(self, day: date) -> float:
-        """The volatility at the money on a day of the data."""
+        """Return the at-the-money volatility on a day of the data."""
         return self.levels[day.toordinal() - _EPOCH]
 
     def row_at(self, now: int) -> int:
-        """The last bar that ended by `now`, -1 if none did."""
+        """Return the row of the last bar that ended by `now` (ns), -1 if none did."""
         return int(np.searchsorted(self.columns.start_ns, now - self.columns.span_ns, side="right")) - 1
 
 
@@ -275,14 +275,14 @@ class OptionMarket:
             self._files.setdefault(listed.underlying, []).append(listed)
 
     def underlying(self, contract: Instrument) -> str:
-        """The instrument whose bars a contract is priced by; empty if there are none."""
+        """Return the instrument whose bars price a contract; empty if there are none."""
         tape = self._tapes.get(contract.underlying)
         return tape.columns.instrument if tape is not None and contract.kind.is_derivative else ""
 
     # listing
 
     def listed(self, day: date) -> list[Instrument]:
-        """The contracts of a day: those of its file, else by the dated facts around the last price before it."""
+        """Return a day's contracts: those of its file, else by the dated facts around the last price."""
         found: dict[str, Instrument] = {}
         for name, tape in self._tapes.items():
             file = next((item for item in self._files.get(name, ()) if item.day == day), None)
@@ -297,7 +297,7 @@ class OptionMarket:
     # prices
 
     def prices(self, contract: Instrument, day: date) -> DayPrices | None:
-        """The bars of a contract at those of its underlying on a day; None where that has none."""
+        """Return a contract's bars on a day at those of its underlying; None where that has none."""
         tape = self._tapes[contract.underlying]
         rows = tape.rows(day)
         start = tape.columns.start_ns[rows]
@@ -338,7 +338,7 @@ class OptionMarket:
         return found
 
     def moment(self, contracts: Sequence[Instrument], now: int) -> dict[str, OptionMoment]:
-        """What contracts cost at the end of the last bar of their underlying."""
+        """Return price, bid and ask of contracts at the end of the last bar of their underlying."""
         found: dict[str, OptionMoment] = {}
         groups: dict[tuple[str, str, InstrumentKind], list[Instrument]] = {}
         for contract in contracts:
@@ -376,7 +376,7 @@ class OptionMarket:
         return OptionMoment(price, float(quotes[0, at]), float(quotes[1, at]), quoted=True)
 
     def settlement(self, contract: Instrument) -> float:
-        """What a contract is worth at its end: the underlying's close of that day, or the mean of its last closes.
+        """Return a contract's settlement price: the underlying's close, or the mean of its last closes.
 
         It is an index's average over the last half hour by which the exchange settles.
         """

@@ -73,11 +73,11 @@ class ParityCase:
 
     @property
     def quotes(self) -> int:
-        """How many quotes are known of the day."""
+        """Return how many quotes of the day are on record."""
         return len(self.facts.quotes)
 
     def walk(self) -> Iterable[MarketMoment]:
-        """The moments, and those in which only time passes."""
+        """Yield the day's market moments, with empty ones added where only time passes."""
         if not self.record.speed:
             return self.moments
         begin, end = self.moments[0].now, self.moments[-1].now
@@ -88,7 +88,7 @@ def prepare(
     config: RunConfig, day: str, classes: Classes, rules: Sequence[LoadedRule] = (),
     data: Callable[[str], Columns] | None = None, within_ns: int = SECOND,
 ) -> ParityCase:  # fmt: skip
-    """Read a day (ISO; empty: the newest). `data` gives bars of an instrument in place of what the stack saw."""
+    """Prepare the comparison of a day (ISO; empty: the newest); `data` replaces the stack's bars of an instrument."""
     day = _day(config, day)
     frames = _frames(config, day)
     record = read_day(
@@ -291,23 +291,23 @@ class ParityVerdict:
 
     @property
     def causes(self) -> dict[str, int]:
-        """How many differences each cause has."""
+        """Return the number of differences by cause."""
         found = Counter(one.cause for one in self.differences)
         return {cause.value: found[cause] for cause in Cause}
 
     @property
     def unexplained(self) -> int:
-        """Differences that nothing on record explains."""
+        """Return how many differences have no explanation on record."""
         return self.causes[Cause.UNEXPLAINED.value]
 
     @property
     def cost(self) -> float:
-        """Rupees that the fills of both sides cost the stack more than the backtest."""
+        """Return how many rupees more the stack's fills cost than the backtest's."""
         return round(sum(one.cost for one in self.differences), 2)
 
     @property
     def counts(self) -> list[tuple[str, int, int, int]]:
-        """For signals, orders and fills: how many the stack had, the backtest had, and how many are equal."""
+        """Return (name, stack count, backtest count, equal count) for signals, orders and fills."""
         equal = Counter(one.kind for one in self.agreed)
         names = [f"{kind}s" for kind in KINDS]
         return [
@@ -319,7 +319,7 @@ class ParityVerdict:
 def compare(
     case: ParityCase, strategies: Collection[str] = (), progress: Callable[[int], None] = lambda _: None
 ) -> ParityVerdict:
-    """Walk the machines through the day and explain what differs, of these strategies (none: of all)."""
+    """Replay the day in a backtest and explain the differences, of these strategies (empty: all)."""
     began = time.perf_counter()
     backtest = Replay(case.world).run(case.walk(), progress)
     seconds = time.perf_counter() - began
@@ -333,7 +333,7 @@ def compare(
 
 
 def summary(verdict: ParityVerdict) -> dict[str, Any]:
-    """The object of `--json`."""
+    """Return the comparison as the object that `--json` prints."""
     case, counts = verdict.case, verdict.counts
     return {
         "profile": case.config.profile,

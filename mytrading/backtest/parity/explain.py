@@ -105,12 +105,12 @@ class Agreement(NamedTuple):
 
 
 def paired_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None, Signal | None]]:
-    """Each signal of both sides once: by id, else the nearest of the same bar and action; alone where there is none."""
+    """Pair the signals of both sides by id, else by bar and action; unmatched ones have None as partner."""
     return _paired(stack.signals, backtest.signals, lambda one: (one.strategy, one.watch, one.action, one.bar_ns))
 
 
 def paired_orders(stack: DaySide, backtest: DaySide) -> list[tuple[Order | None, Order | None]]:
-    """Each order of both sides once: by id, else the nearest with the same owner, purpose and side; or alone."""
+    """Pair the orders of both sides by id, else by owner, purpose and side; unmatched ones have None as partner."""
     return _paired(stack.orders, backtest.orders, lambda one: (owner_of(one), one.purpose, one.side))
 
 
@@ -146,7 +146,7 @@ class Explainer:
         self.agreed: list[Agreement] = []
 
     def run(self) -> list[ParityDifference]:
-        """All differences, in the order of time; at one time a signal comes before the orders that it leads to."""
+        """Return all differences of the day in order of time, signals before the orders that follow from them."""
         stack, backtest = self._stack, self._backtest
         steps: list[tuple[int, int, Callable[[], None]]] = [
             *((_time_of(*pair), 0, partial(self._signal, *pair)) for pair in paired_signals(stack, backtest)),
@@ -420,18 +420,18 @@ def _fill_text(fill: OrderFill | None) -> str:
 
 
 def same_price(one: float, other: float) -> bool:
-    """True of prices that no exchange tells apart."""
+    """True if two prices are equal up to rounding."""
     return abs(one - other) < PAISA
 
 
 def terms_differ(stack: Order, backtest: Order) -> list[str]:
-    """Names of the terms in which two orders differ."""
+    """Return the names of the order terms (quantity, price …) in which two orders differ."""
     pairs = {name: (getattr(stack, name), getattr(backtest, name)) for name in _TERMS}
     return [name for name, pair in pairs.items() if not (same_price(*pair) if name in _PRICES else pair[0] == pair[1])]
 
 
 def judge_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayFacts) -> Explanation:
-    """Why two orders for one purpose have other terms, where nothing before them differs."""
+    """Explain why two orders for one purpose have different terms although nothing before them differs."""
     text = ", ".join(f"{name} {getattr(stack, name)} there, {getattr(backtest, name)} here" for name in names)
     begin, end = sorted((stack.created_ns, backtest.created_ns))
     only_prices = set(names) <= set(_PRICES)
@@ -441,7 +441,7 @@ def judge_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayF
 
 
 def fills_agree(stack: OrderFill, backtest: OrderFill, within_ns: int) -> bool:
-    """True if both got the same units at one price, no further apart than `within_ns`."""
+    """True if both sides filled the same units at one price, at most `within_ns` apart."""
     near = abs(stack.at_ns - backtest.at_ns) <= within_ns
     return stack.units == backtest.units and same_price(stack.price, backtest.price) and near
 
@@ -449,7 +449,7 @@ def fills_agree(stack: OrderFill, backtest: OrderFill, within_ns: int) -> bool:
 def judge_fills(
     stack: Order, backtest: Order, there: OrderFill | None, here: OrderFill | None, facts: DayFacts
 ) -> Explanation:
-    """Why the fills of two orders on the same terms differ; at least one of them has a fill."""
+    """Explain why the fills of two orders on equal terms differ; at least one of them has a fill."""
     if there is not None and here is not None:
         return _unlike_fills(stack, backtest, there, here, facts)
     if there is not None:

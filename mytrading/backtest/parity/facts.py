@@ -77,7 +77,7 @@ class DaySide:
         self.faults: list[StrategyFaulted] = []
 
     def apply(self, message: Any, by_operator: bool = False) -> None:
-        """Learn a message that a daemon wrote, `by_operator` if the gateway did; others are passed over."""
+        """Record a daemon's message on this side (`by_operator`: written by the gateway); others are ignored."""
         match message:
             case Signal():
                 self.signals[message.id] = message
@@ -118,7 +118,7 @@ class DaySide:
         self.fills[row.client_order_id] = OrderFill(*owner, units, price, first, row.at_ns, parts)
 
     def only(self, strategies: Collection[str]) -> DaySide:
-        """The same side, of these strategies alone."""
+        """Return this side restricted to some strategies."""
 
         def kept(items: dict[str, T]) -> dict[str, T]:
             return {name: one for name, one in items.items() if getattr(one, "strategy", "") in strategies}
@@ -133,11 +133,11 @@ class DaySide:
 
     @property
     def adjustments(self) -> list[PositionMove]:
-        """Positions that moved without an own order."""
+        """Return the position changes that did not come from fills of own orders."""
         return [move for move in self.moves if move.cause]
 
     def held(self, strategy: str, before_ns: int) -> Mapping[tuple[str, str], int]:
-        """Signed units by account and instrument that a strategy gained on this day before a market time."""
+        """Return the units (signed) a strategy gained on this day before a time, by account and instrument."""
         units: dict[tuple[str, str], int] = {}
         for move in self.moves:
             account, owner, instrument = move.owner
@@ -146,13 +146,13 @@ class DaySide:
         return {key: held for key, held in units.items() if held}
 
     def signal_before(self, strategy: str, watch: str, bar_ns: int) -> Signal | None:
-        """The last signal of a strategy for an instrument of a bar that ended before a market time."""
+        """Return a strategy's last signal for an instrument on a bar that ended before a market time."""
         signals = (one for one in self.signals.values() if (one.strategy, one.watch) == (strategy, watch))
         return max((one for one in signals if one.bar_ns < bar_ns), key=lambda one: one.bar_ns, default=None)
 
 
 def owner_of(item: Order | Position) -> Owner:
-    """Account, strategy and instrument."""
+    """Return the (account, strategy, instrument) that an order or position belongs to."""
     return item.account, item.strategy, item.instrument
 
 
@@ -168,11 +168,11 @@ class Quotes:
         return sum(len(quotes) for quotes in self._quotes.values())
 
     def of(self, instrument: str) -> Sequence[Quote]:
-        """All quotes of an instrument."""
+        """Return all quotes of an instrument in order of market time."""
         return self._quotes.get(instrument, ())
 
     def between(self, instrument: str, first_ns: int, last_ns: int) -> Sequence[Quote]:
-        """Those in force in a span of market time: the last one before it, and all within."""
+        """Return the quotes valid in a span of market time: the last one before it, and all within."""
         quotes = self.of(instrument)
         begin = bisect_left(quotes, first_ns, key=lambda quote: quote.market_ns)
         return quotes[max(0, begin - 1) : bisect_right(quotes, last_ns, key=lambda quote: quote.market_ns)]
@@ -210,7 +210,7 @@ class Interference(NamedTuple):
     signals: bool = False
 
     def covers(self, at_ns: int, account: str, strategy: str) -> bool:
-        """True if it concerns an account and a strategy at a market time."""
+        """True if the operator's act affected this account and strategy at a market time."""
         return (
             self.at_ns <= at_ns <= self.until_ns
             and self.account in ("", account)
@@ -226,7 +226,7 @@ class Absence(NamedTuple):
     until_ns: int
 
     def covers(self, at_ns: int) -> bool:
-        """True if it was away at a market time."""
+        """True if the daemon was away at a market time."""
         return self.from_ns <= at_ns <= self.until_ns
 
 

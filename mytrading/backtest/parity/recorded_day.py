@@ -41,7 +41,7 @@ Silence = Callable[[int], int]
 
 
 def behind(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
-    """Spans of market time in which a daemon had not yet read its inputs, by daemon; overlapping spans are joined."""
+    """Return, by daemon, the spans of market time in which it lagged behind its inputs; overlaps are joined."""
     written: dict[tuple[str, str, int, int], tuple[int, int]] = {}
     spans: dict[str, list[tuple[int, int]]] = {}
     read: list[tuple[str, tuple[str, str, int, int], int, int]] = []
@@ -97,12 +97,12 @@ class DayRecord:
 
 
 def days_of(config: RunConfig) -> list[str]:
-    """The days (ISO) of which the engine's journal is kept, oldest first."""
+    """Return the days (ISO, oldest first) for which the engine's journal exists."""
     return [path.stem for path in segments(config.journal_dir("engine"))]
 
 
 def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> DayRecord:
-    """The record of a day; raises `JournalDamaged` naming a row that cannot be read."""
+    """Read the record of a day from its journals; `JournalDamaged` names a row that cannot be read."""
     rows = [row for daemon in _READ for row in written(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):
@@ -127,7 +127,7 @@ def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
 
 
 def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRow]:
-    """The rows of a day that a daemon wrote itself, oldest first."""
+    """Yield the rows of a day that a daemon wrote itself, oldest first."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
     for place, row in enumerate(_rows(config, daemon, day)):
@@ -242,7 +242,7 @@ class ReceivedEvent(NamedTuple):
 
 
 def accepted(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
-    """The frames of a tape as the feed takes them: parsed, and without prices that fail its check."""
+    """Yield the frames of a tape that the feed accepts: parsed, with prices that pass its check."""
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
     for frame in frames:
@@ -261,7 +261,7 @@ def accepted(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> It
 
 
 def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
-    """Moments of a tape. In lock-step all that came at one market time is one moment, else each frame is its own.
+    """Build market moments from tape frames: one a frame, or in lock-step one for each market time.
 
     A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
     own between two frames; one from the history, at its end.
@@ -306,7 +306,7 @@ def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> tuple
 
 
 def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int]) -> int:
-    """The market time at a machine time, as the frames around it have it: theirs, or in proportion between two.
+    """Convert machine time to market time (ns), interpolating between the frames around it.
 
     `received` and `market` are the times of frames, machine and market, in their order; the first is not after it.
     """
@@ -318,7 +318,7 @@ def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int])
 
 
 def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
-    """Moments made of bars alone: the open, low and high (high and low where it fell), the close."""
+    """Build market moments from bars alone: open, then low and high (high first in falling bars), then close."""
     at: dict[int, tuple[list[Quote], list[Bar]]] = {}
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.instrument)):
         third = (bar.end_ns - bar.start_ns) // 3
@@ -331,7 +331,7 @@ def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
 
 
 def joined(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) -> list[MarketMoment]:
-    """The moments of both, in the order of time; what is at one time is one moment."""
+    """Merge two series of market moments by time; those at the same time become one."""
     made: list[MarketMoment] = []
     for moment in sorted((*one, *other), key=lambda item: item.now):
         if made and made[-1].now == moment.now:
@@ -345,7 +345,7 @@ def joined(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) -> list[M
 def with_pauses(
     moments: Sequence[MarketMoment], begin: int, end: int, every_ns: int = SECOND
 ) -> Iterator[MarketMoment]:
-    """The same, with bare moments where nothing came for a while: time passes for who waits for it."""
+    """Yield the moments with empty ones inserted in pauses, so that time passes for timers."""
     now = begin
     for moment in moments:
         while moment.now - now > every_ns:

@@ -80,11 +80,11 @@ class QuotedVenue(BacktestVenue):
         self.moving = True
 
     def clock(self) -> int:
-        """Machine time: market time, and never the same twice."""
+        """Return machine time (ns): market time, but strictly increasing."""
         return self._clock()
 
     def carry(self, position: Position) -> None:
-        """The account holds this from the day before."""
+        """Load a position held since the day before."""
         books = self.exchange.books
         name, product = position.instrument, position.product
         units = position.quantity + books.position(name, product).quantity
@@ -92,7 +92,7 @@ class QuotedVenue(BacktestVenue):
         books.positions[held.key] = held
 
     def take(self, quotes: Sequence[Quote]) -> None:
-        """The market moves to these quotes, then resting orders meet them."""
+        """Apply quotes to the market, then match resting orders against them."""
         for quote in quotes:
             self.marks[quote.instrument] = Mark(quote.ltp, quote.bid or 0.0, quote.ask or 0.0)
             self._sizes[quote.instrument] = (quote.bid_quantity or 0, quote.ask_quantity or 0)
@@ -100,7 +100,7 @@ class QuotedVenue(BacktestVenue):
             self.meet(quote.instrument, self.marks[quote.instrument])
 
     def settlement(self, instrument: Instrument) -> float:
-        """An expired contract is worth its last price."""
+        """Return the settlement price of an expired contract: its last price."""
         mark = self.marks.get(instrument.id)
         return mark.ltp if mark is not None else 0.0
 
@@ -126,7 +126,7 @@ class Venues:
             venue.answers = self.answers
 
     def move_to(self, now: int) -> None:
-        """It is this market time at all venues."""
+        """Set the market time (ns) of all venues."""
         self.now = now
         for venue in self.all:
             venue.now = now
@@ -137,22 +137,22 @@ class Venues:
         return all(venue.is_idle for venue in self.all)
 
     def clock(self) -> int:
-        """Machine time: market time, and never the same twice."""
+        """Return machine time (ns): market time, but strictly increasing."""
         self._machine_ns = max(self._machine_ns + 1, self.now)
         return self._machine_ns
 
     def call(self, order: Order, call: Call) -> None:
-        """The order machine makes a call."""
+        """Send a call of the order machine to the venue of the order's account."""
         self._by_account[order.account].call(order, call)
 
     def carry(self, positions: Iterable[Position]) -> None:
-        """Positions from the day before, of all owners."""
+        """Load the positions held since the day before, of all owners."""
         for position in positions:
             if position.quantity and position.account in self._by_account:
                 self._by_account[position.account].carry(position)
 
     def pass_time(self) -> None:
-        """What is due at the venues by the clock: their own square-off, the end of the day."""
+        """Do what is due at the venues by the clock: square-off and the end of the day."""
         for venue in self.all:
             venue.end_day(venue.settlement)
 
@@ -190,7 +190,7 @@ class Replay:
 
     @property
     def now(self) -> int:
-        """Market time."""
+        """Return the market time (ns) of the replay."""
         return self._venues.now
 
     def _take_row(self, row: Any) -> None:
@@ -198,7 +198,7 @@ class Replay:
         self._on_row(row)
 
     def run(self, moments: Iterable[MarketMoment], progress: Progress = lambda _done: None) -> DaySide:
-        """Walk through a day's moments."""
+        """Replay a day's moments through the machines; return what they did."""
         self._carry()
         for number, moment in enumerate(moments):
             self._moment(moment)

@@ -23,7 +23,7 @@ _SIDES = (("stack", "", 11), ("backtest", "-open", 17))
 
 
 def write_report(verdict: ParityVerdict, folder: Path) -> Path:
-    """Write the report into a folder, which is made if need be; returns the file."""
+    """Write the HTML report into `folder`, which is created if missing; return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
     write_page(render(page(verdict)), path)
@@ -31,7 +31,7 @@ def write_report(verdict: ParityVerdict, folder: Path) -> Path:
 
 
 def page(verdict: ParityVerdict) -> Page:
-    """The whole report."""
+    """Build the HTML page of the comparison."""
     case = verdict.case
     traded = sorted({fill.instrument for side in (verdict.stack, verdict.backtest) for fill in side.fills.values()})
     counts = [[kind, *(f"{number:,}" for number in numbers)] for kind, *numbers in verdict.counts]
@@ -54,7 +54,7 @@ def page(verdict: ParityVerdict) -> Page:
 
 
 def price_figure(verdict: ParityVerdict, instrument: str) -> go.Figure:
-    """The price of an instrument with what both sides bought (up) and sold (down): the backtest's marks are hollow."""
+    """Chart an instrument's price with buys (up) and sells (down) of both sides; the backtest's are hollow."""
     quotes = verdict.case.facts.quotes.of(instrument)
     quotes = quotes[:: max(1, len(quotes) // charts.POINTS)]
     at = [ist(quote.market_ns)[:19] for quote in quotes]

@@ -46,7 +46,7 @@ NAMES = tuple(_OF)
 
 
 def shown(name: str, value: float | None) -> str:
-    """The value with its unit: `-2.68%`, `₹-85.20`, `0.233`, `79`; a dash where there is none."""
+    """Format a metric with its unit: `-2.68%`, `₹-85.20`, `0.233`, `79`; a dash where there is none."""
     unit, _ = _OF[name]
     if value is None or value != value:
         return "–"
@@ -58,12 +58,12 @@ def shown(name: str, value: float | None) -> str:
 
 
 def meaning(name: str) -> str:
-    """What the figure is of, in a few words."""
+    """Return a short explanation of the metric with this name."""
     return _OF[name][1]
 
 
 def row(name: str, value: float | None) -> list[str]:
-    """Name, value with its unit, and what it is of: a line of a table."""
+    """Return a table row of a metric: its name, its value with unit, its explanation."""
     return [name.replace("_", " "), shown(name, value), meaning(name)]
 
 
@@ -74,18 +74,18 @@ TRADE_COLUMNS = (
 
 
 def ist(ns: int) -> str:
-    """A time in India, ISO with its zone."""
+    """Format a time (ns) as ISO in Indian time with its zone."""
     return format_ist(ns) + "+05:30"
 
 
 def daily_returns(result: RunResult) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The simple return of each day with data."""
+    """Return the simple return of each day with data."""
     equity = np.concatenate(([result.spec.capital], result.curve.daily()[1]))
     return np.asarray(np.diff(equity) / equity[:-1])
 
 
 def metrics(result: RunResult) -> dict[str, float]:
-    """Ratios of daily returns, figures of the trades, and the share of bars with a position."""
+    """Return the run's metrics by name: ratios of daily returns, trade figures, share of bars in a position."""
     net = np.array([trade.net for trade in result.ledger.trades])
     exposure = result.curve.exposure
     return {
@@ -97,7 +97,7 @@ def metrics(result: RunResult) -> dict[str, float]:
 
 
 def open_positions(result: RunResult) -> dict[str, int]:
-    """Signed units by instrument that are held at the end."""
+    """Return the signed units by instrument that are held at the end of the run."""
     units: dict[str, int] = {}
     for fill in result.ledger.fills:
         units[fill.instrument] = units.get(fill.instrument, 0) + fill.units
@@ -105,7 +105,7 @@ def open_positions(result: RunResult) -> dict[str, int]:
 
 
 def summary(result: RunResult) -> dict[str, Any]:
-    """The object that `--json` ends with."""
+    """Return the run's results as the object that `--json` prints last."""
     ledger, spec = result.ledger, result.spec
     net = result.gross - ledger.costs
     spans = [(int(columns.start_ns[0]), int(columns.start_ns[-1])) for columns in spec.data]
@@ -136,7 +136,7 @@ def summary(result: RunResult) -> dict[str, Any]:
 
 
 def options_of(result: RunResult) -> dict[str, Any] | None:
-    """Where the prices of contracts are from, None of a run that trades none."""
+    """Return where the prices of option contracts came from; None if the run trades none."""
     if result.priced is None or result.spec.options is None:
         return None
     counts = result.priced.quotes
@@ -151,7 +151,7 @@ def options_of(result: RunResult) -> dict[str, Any] | None:
 
 
 def options_line(found: dict[str, Any]) -> str:
-    """The same in one sentence."""
+    """Describe in one sentence where the prices of option contracts came from (`options_of`)."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
     text = f"prices of {found['contracts']} contracts while held or ordered: {shares}; fills: {fills}"
@@ -174,7 +174,7 @@ def options_line(found: dict[str, Any]) -> str:
 
 
 def write_files(result: RunResult, folder: Path) -> None:
-    """`trades.csv` and `metrics.json` in a folder, which is made if need be."""
+    """Write `trades.csv` and `metrics.json` into `folder`, which is created if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "trades.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

@@ -23,12 +23,12 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 def write_report(result: RunResult, notes: Sequence[str], path: Path) -> None:
-    """Write the report of a run; `OSError` leaves the file as it was."""
+    """Write the HTML report of a run; on `OSError` an existing file stays as it was."""
     write_page(render(page(result, notes)), path)
 
 
 def page(result: RunResult, notes: Sequence[str]) -> Page:
-    """The whole report."""
+    """Build the HTML page of a backtest's results."""
     body = summary(result)
     sections = []
     if result.ledger.fills:
@@ -86,14 +86,14 @@ def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> lis
 
 
 def hours_without_bars(data: Sequence[Columns]) -> list[dict[str, Any]]:
-    """Plotly's breaks of the time axis: the hours of a day, and the weekends, without any of these bars."""
+    """Return Plotly's range breaks for the hours and weekends without any bars."""
     starts = np.concatenate([columns.start_ns for columns in data])
     ends = np.concatenate([columns.start_ns + columns.span_ns for columns in data])
     return charts.closed_hours(starts, ends)
 
 
 def equity_figure(result: RunResult) -> go.Figure:
-    """Equity, and the drawdown from its highest so far."""
+    """Chart the equity and its drawdown."""
     curve = result.curve
     drawdown = curve.equity / np.maximum.accumulate(np.maximum(curve.equity, 1e-9)) - 1.0
     rows = charts.thinned(len(curve.equity))
@@ -105,7 +105,7 @@ def equity_figure(result: RunResult) -> go.Figure:
 
 
 def price_figure(result: RunResult, columns: Columns) -> go.Figure:
-    """Closes of one instrument with its fills, and above them fills of contracts on it, at the instrument's price."""
+    """Chart an instrument's closes with its fills, and the fills of contracts on it at the instrument's price."""
     rows = charts.thinned(len(columns))
     ends = columns.start_ns + columns.span_ns
     figure = charts.price(charts.times(ends[rows]), columns.close[rows].tolist(), "close", columns.instrument)
@@ -128,7 +128,7 @@ def price_figure(result: RunResult, columns: Columns) -> go.Figure:
 
 
 def is_on(contract: str, columns: Columns) -> bool:
-    """True if a contract's underlying is the instrument of these columns: its symbol, and then an expiry."""
+    """True if the instrument of these columns is the contract's underlying."""
     symbol, name = columns.instrument.rpartition(":")[2], contract.rpartition(":")[2]
     return name.startswith(symbol) and name[len(symbol) : len(symbol) + 1].isdigit()
 
@@ -143,7 +143,7 @@ def _fills(trades: Sequence[Trade], side: str) -> list[tuple[str, float, str, in
 
 
 def distribution_figure(result: RunResult) -> go.Figure:
-    """How trades and days ended."""
+    """Chart the distributions of trade results and daily results."""
     figure = go.Figure()
     net = [round(trade.net, 2) for trade in result.ledger.trades]
     figure.add_histogram(x=net, nbinsx=60, name="trades, ₹", marker={"color": BLUE})
@@ -159,7 +159,7 @@ def distribution_figure(result: RunResult) -> go.Figure:
 
 
 def exposure_figure(result: RunResult) -> go.Figure:
-    """Rupees of open positions."""
+    """Chart the rupees of open positions over time."""
     rows = charts.thinned(len(result.curve.exposure))
     figure = go.Figure(layout={"height": 280})
     at = charts.times(result.curve.end_ns[rows])
@@ -168,7 +168,7 @@ def exposure_figure(result: RunResult) -> go.Figure:
 
 
 def costs_figure(result: RunResult) -> go.Figure:
-    """Gross profit, costs and net profit as they grew."""
+    """Chart cumulative gross profit, costs and net profit."""
     trades = result.ledger.trades
     rows = charts.thinned(len(trades)) if trades else np.empty(0, dtype=np.int64)
     costs = np.cumsum([trade.costs for trade in trades])
@@ -184,7 +184,7 @@ def costs_figure(result: RunResult) -> go.Figure:
 
 
 def monthly_table(result: RunResult) -> PageTable:
-    """The return of each month and year."""
+    """Build the table of returns by month and year."""
     days, _ = result.curve.daily()
     months: dict[tuple[int, int], float] = {}
     for day, factor in zip(days.tolist(), (1.0 + daily_returns(result)).tolist(), strict=True):
@@ -201,7 +201,7 @@ def monthly_table(result: RunResult) -> PageTable:
 
 
 def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
-    """Sources of the contracts' prices, and the parameters of modelled ones."""
+    """Build the tables of price sources of option contracts and of the model's parameters."""
     fills = found["fills"]
     rows = [[name, f"{share:.2%}", str(fills.get(name, 0))] for name, share in found["bars"].items()]
     rows += [["settled at expiry", "", str(fills["settled"])]] if "settled" in fills else []
@@ -218,7 +218,7 @@ def option_tables(found: dict[str, Any]) -> list[PageTable | str]:
 
 
 def share_tables(result: RunResult) -> list[PageTable]:
-    """Trades, profit and costs of each strategy and leg, where signals have several, and of each instrument."""
+    """Build tables of trades, profit and costs by strategy, leg and instrument."""
     trades = sorted(result.ledger.trades, key=lambda one: (one.strategy, one.leg))
     legs = _shares([(f"{one.strategy} · leg {one.leg}", one) for one in trades if one.leg], "Strategy · leg")
     trades.sort(key=lambda one: (one.strategy, one.instrument))
@@ -241,7 +241,7 @@ def _shares(trades: list[tuple[str, Trade]], of: str) -> list[PageTable]:
 
 
 def event_blocks(result: RunResult) -> list[PageTable | str]:
-    """Denials, alerts and faults: the count of each code, and the first of them in words."""
+    """Build the tables of denials, alerts and faults: the count of each code and the first texts."""
     if not result.ledger.counts:
         return ["Nothing was denied, and nothing went wrong."]
     counts = [[code, f"{count:,}"] for code, count in result.ledger.counts.items()]
@@ -250,7 +250,7 @@ def event_blocks(result: RunResult) -> list[PageTable | str]:
 
 
 def trade_blocks(result: RunResult) -> list[PageTable | str]:
-    """The newest trades; trades.csv has all."""
+    """Build the table of the newest trades."""
     newest = result.ledger.trades[-_ROWS:]
     rows: list[list[str | Cell]] = [
         [ist(one.entry_ns), ist(one.exit_ns), one.instrument, one.side, f"{one.quantity:,}",

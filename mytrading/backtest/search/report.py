@@ -32,7 +32,7 @@ def write_search(
     path: Path, title: str, notes: Sequence[str], space: Space, trials: Sequence[Trial], objective: str,
     worth: tuple[Deflated, Stability] | None, run: Sequence[Trial] | None = None,
 ) -> None:  # fmt: skip
-    """The report of an optimisation; with `run`, the trials that the event engine made, `trials` are a screening's."""
+    """Write the report of a search; with `run`, these are backtested trials and `trials` those of the screening."""
     sections = [PageSection("What the best is worth", [worth_table(*worth)])] if worth is not None else []
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]
@@ -46,7 +46,7 @@ def write_search(
 
 
 def heat_map(across: Axis, up: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
-    """The best objective found for each pair of values; empty where nothing gave a figure."""
+    """Chart the best objective for each pair of values of two parameters; empty cells have no result."""
     sign = better(objective)
     found: dict[tuple[Parameter, Parameter], float] = {}
     for trial in trials:
@@ -66,7 +66,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def curve(axis: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
-    """The objective over the values of the one parameter that was searched."""
+    """Chart the objective over the values of the only searched parameter."""
     found = {trial.parameters[axis.name]: trial.objective for trial in trials if trial.counts}
     values = [_rounded(found.get(value)) for value in axis.values]
     figure = charts.lines([str(value) for value in axis.values], {objective: (values, BLUE)}, height=360)
@@ -77,7 +77,7 @@ def curve(axis: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
 
 
 def worth_table(deflated: Deflated, stable: Stability) -> PageTable:
-    """The deflated Sharpe ratio and the neighbours, each with how to read it."""
+    """Build the table of the deflated Sharpe ratio and the neighbours' results, each explained."""
     rows = [
         ["Sharpe ratio of the best, by day", _number(deflated.sharpe), ""],
         ["What the best of as many worthless trials would show", _number(deflated.luck), f"{deflated.trials:,} trials"],
@@ -89,7 +89,7 @@ def worth_table(deflated: Deflated, stable: Stability) -> PageTable:
 
 
 def trial_blocks(space: Space, trials: Sequence[Trial], objective: str) -> list[PageTable | str]:
-    """The best trials; trials.jsonl has all."""
+    """Build the table of the best trials."""
     best = ranked(trials, objective)
     rows = [
         [*(str(trial.parameters[axis.name]) for axis in space.axes), _number(trial.objective), f"{trial.net:,.2f}",
@@ -108,7 +108,7 @@ def _number(value: float) -> str:
 def write_walk(
     path: Path, title: str, notes: Sequence[str], steps: Sequence[walk_forward.WalkForwardStep], objective: str
 ) -> None:
-    """The report of a walk-forward."""
+    """Write the HTML report of a walk-forward optimisation."""
     metrics = [output.row(name, value) for name, value in walk_forward.summary(steps).items()]
     ratio = _number(walk_forward.efficiency(steps))
     sections = [
@@ -132,7 +132,7 @@ def _equity(steps: Sequence[walk_forward.WalkForwardStep]) -> go.Figure:
 
 
 def folds_table(steps: Sequence[walk_forward.WalkForwardStep], objective: str) -> PageTable:
-    """One row a fold: the days and parameters of the choice, and the result after it."""
+    """Build a table with a row for each fold: days, chosen parameters and out-of-sample result."""
     rows = []
     for step in steps:
         fold, best = step.fold, step.best

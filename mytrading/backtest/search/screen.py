@@ -83,12 +83,12 @@ class ScreenData:
 
 
 def can_screen(strategy: type[BaseStrategy]) -> bool:
-    """True if a strategy says its signals for all bars at once."""
+    """True if the strategy is vectorized: it can compute its signals for all bars at once."""
     return callable(getattr(strategy, "positions", None))
 
 
 def screen_data(spec: Spec) -> ScreenData:
-    """The bars of a spec, what may happen at each, and what a fill costs; `ScreenError` if it cannot be screened."""
+    """Prepare a spec's bars and fill costs for screening; `ScreenError` if it cannot be screened."""
     if not can_screen(spec.strategy):
         raise ScreenError(
             f"{spec.run.name} has no `positions(self, bars)`; write one that returns a signal for every bar, or leave "
@@ -196,7 +196,7 @@ def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
 
 
 def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: ScreenData) -> FloatArray:
-    """The strategy's signal for every bar; `ScreenError` if it is not one number a bar. Parameters by name."""
+    """Compute the strategy's signal for every bar; `ScreenError` if it is not one number a bar."""
     instance = strategy.__new__(strategy)
     for name, value in parameters.items():
         setattr(instance, name, value)
@@ -210,7 +210,7 @@ def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], o
 
 
 def walked(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
-    """Figures, profit so far at each day's end (rupees), and up to so many trades.
+    """Simulate an array of signals: figures, profit (rupees) at each day's end, and up to `trips` trades.
 
     A trade names the bars of the data at which it begins and ends.
     """
@@ -230,7 +230,7 @@ def walked(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[
 def screened(
     spec: Spec, on: ScreenData, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
 ) -> Trial:
-    """One set of parameters, screened. Its figures are estimates, for ranking only."""
+    """Screen one set of parameters; the trial's figures are estimates, for ranking only."""
     try:
         figures, profit, _ = walked(on, signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
@@ -265,7 +265,7 @@ def sweep(
     spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
-    """Every point screened, in order; the compiled loops of several threads run side by side."""
+    """Screen every point, in order, on several threads; returns the trials."""
     _keep_freed_memory()
     on = screen_data(spec)
     walked(on, np.full(len(on.bars), np.nan))
@@ -299,7 +299,7 @@ def walk(
     units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, equity: FloatArray,
     trips: FloatArray,
 ) -> FloatArray:  # fmt: skip
-    """The `FIGURES` of one array of signals (1, −1, 0, NaN for none).
+    """Compiled loop: simulate the trades of one signal array (1, −1, 0, NaN for none) and return its `FIGURES`.
 
     `ends` counts the bars up to the end of each day; `units` are those of an entry by day; without `longs` or `shorts`
     such a signal is one to be flat. `slip` is rupees a unit, rates are fractions of turnover.

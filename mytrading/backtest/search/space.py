@@ -45,31 +45,31 @@ class Space:
         return math.prod(len(axis.values) for axis in self.axes)
 
     def points(self) -> Iterator[Parameters]:
-        """Every combination, the last axis running fastest."""
+        """Yield every combination of parameter values, the last axis varying fastest."""
         names = [axis.name for axis in self.axes]
         for values in itertools.product(*(axis.values for axis in self.axes)):
             yield {**self.fixed, **dict(zip(names, values, strict=True))}
 
     def holds(self, point: Mapping[str, Parameter]) -> bool:
-        """True of a point of this space: its parameters and no others, each with one of its values."""
+        """True if the point has exactly this space's parameters, each with one of its values."""
         axes = {axis.name: axis.values for axis in self.axes}
         fixed = all(point.get(name) == value for name, value in self.fixed.items())
         return fixed and set(point) == {*self.fixed, *axes} and all(point[name] in axes[name] for name in axes)
 
     def index_of(self, point: Mapping[str, Parameter]) -> tuple[int, ...]:
-        """Where on its axes a point lies."""
+        """Return the point's index on each axis."""
         return tuple(axis.values.index(point[axis.name]) for axis in self.axes)
 
 
 def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
-    """The space of `NAME=VALUES` texts; `SpaceError` or `ParameterError` says what cannot be met."""
+    """Parse `NAME=VALUES` texts to a search space; `SpaceError` or `ParameterError` says what is wrong."""
     return _parsed(
         texts, lambda given, text, values: [_resolved(strategy, given, one) for one in _expanded(values, text)]
     )
 
 
 def parse_legs(legs: RunChanges, texts: Sequence[str]) -> Space:
-    """The space of values of a file of legs: `leg1.stop=20%:40%:10%`, `leg1.strike=OTM 1:5`, `entry_time=09:20,09:45`.
+    """Parse the search space of a file of legs: `leg1.stop=20%:40%:10%`, `entry_time=09:20,09:45`.
 
     `SpaceError` or `RequestError` says what cannot be met.
     """

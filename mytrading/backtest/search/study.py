@@ -50,14 +50,14 @@ class StudyPlan:
 
     @property
     def wanted(self) -> int:
-        """Trials in all."""
+        """Return the number of trials to run in all."""
         if self.method == "grid":
             return min(self.trials or len(self.space), len(self.space))
         return min(self.trials or 100, len(self.space))
 
 
 def fingerprint(spec: Spec, source: str, plan: StudyPlan, least_trades: int = 1) -> str:
-    """Names what a trial depends on: the strategy's text, the bars, how they are traded, and what gives a figure.
+    """Return a hash of all that trials depend on: strategy source, bars, how they are traded, and the objective.
 
     How they are traded includes the content of calendar, contracts and fees: edited files make another search.
     """
@@ -84,7 +84,7 @@ class Record:
         self._fd = -1
 
     def read(self, fresh: bool = False) -> list[Trial]:
-        """Trials of before; `StudyError` if the file is of another search or another has it; a torn line is dropped."""
+        """Lock the file and return its earlier trials; `StudyError` if it is of another search or locked."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -125,14 +125,14 @@ class Record:
         return found
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Close the trials file and release its lock."""
         if self._fd >= 0:
             fcntl.flock(self._fd, fcntl.LOCK_UN)  # also for workers that were forked meanwhile
             os.close(self._fd)
             self._fd = -1
 
     def add(self, trial: Trial) -> None:
-        """Write one trial down."""
+        """Append one trial to the file."""
         with self._path.open("ab") as file:
             file.write(msgspec.json.encode(trial) + b"\n")
 
@@ -146,7 +146,7 @@ def _read_line(line: bytes) -> Trial:
 
 
 def fitting(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
-    """Those trials of before that are of the plan's space, or of the given `points`: its ranges may be others now."""
+    """Return the earlier trials whose parameters lie in the plan's space, or among the given `points`."""
     found = [trial for trial in before if plan.space.holds(trial.parameters)]
     if points is None:
         return found
@@ -158,7 +158,7 @@ def search(
     plan: StudyPlan, workers: Workers, before: Sequence[Trial], keep: Callable[[Trial], None], progress: Progress,
     points: Sequence[Parameters] | None = None,
 ) -> list[Trial]:  # fmt: skip
-    """Run what is missing of a plan, or of the given `points`; returns all, with those of `before` that fit."""
+    """Run the trials of a plan (or of `points`) that are missing; returns them with the earlier ones that fit."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
     trials = fitting(plan, before, points)
     for trial in trials:

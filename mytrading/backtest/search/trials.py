@@ -51,12 +51,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def counts(self) -> bool:
-        """True if it has a figure."""
+        """True if the trial has a value of the objective."""
         return math.isfinite(self.objective)
 
 
 def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objective: str, least_trades: int) -> Trial:
-    """Run one set of parameters."""
+    """Backtest one set of parameters and return its trial."""
     began = time.perf_counter()
     try:
         result = run(spec.with_parameters(parameters))
@@ -78,12 +78,12 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
 
 
 def failed(number: int, parameters: Mapping[str, Parameter], problem: str, seconds: float = 0.0) -> Trial:
-    """A trial without a figure."""
+    """Return the trial of a failed run: without an objective value, with the problem's text."""
     return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=problem, seconds=seconds)
 
 
 def judged(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
-    """The objective's figure and its problem; NaN of fewer than `least` trades, with `why` there are so few."""
+    """Return the objective's value and a problem text; NaN if there are fewer than `least` trades."""
     if trades < least:
         return math.nan, f"{trades} trades, at least {least} are asked for{why}"
     return value, "" if math.isfinite(value) else f"its returns give no {objective}"
@@ -99,12 +99,12 @@ def _most_denied(result: RunResult) -> str:
 
 
 def better(objective: str) -> int:
-    """1 if more of an objective is better, −1 if less is."""
+    """Return 1 if a higher value of the objective is better, −1 if a lower one is."""
     return -1 if objective in LESS_IS_BETTER else 1
 
 
 def ranked(trials: Sequence[Trial], objective: str) -> list[Trial]:
-    """Those with a figure, the best first; of equals the one tried first."""
+    """Return the trials that have an objective value, best first, of equals the earlier one first."""
     sign = better(objective)
     return sorted(
         (trial for trial in trials if trial.counts), key=lambda trial: (-sign * trial.objective, trial.number)
@@ -126,7 +126,7 @@ class Deflated:
 
 
 def best_of_luck(deviation: float, trials: int) -> float:
-    """The Sharpe ratio to be expected of the best of `trials` without merit whose ratios deviate by `deviation`."""
+    """Return the Sharpe ratio expected of the best of `trials` random strategies with this deviation."""
     if trials < 2:
         return 0.0
     first, second = _NORMAL.inv_cdf(1 - 1 / trials), _NORMAL.inv_cdf(1 - 1 / (trials * math.e))
@@ -134,7 +134,7 @@ def best_of_luck(deviation: float, trials: int) -> float:
 
 
 def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
-    """The chance that a Sharpe ratio seen over `count` periods is truly above `benchmark`; NaN if unknowable."""
+    """Return the probability that the true Sharpe ratio exceeds `benchmark`; NaN if it cannot be computed."""
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
     if not variance > 0:
         return math.nan
@@ -142,7 +142,7 @@ def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: i
 
 
 def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
-    """The best trial's Sharpe ratio against the luck of all that were tried."""
+    """Compute the best trial's deflated Sharpe ratio, which accounts for the number of trials."""
     ratios = [ratio for trial in trials if math.isfinite(ratio := _by_period(np.asarray(trial.returns)))]
     returns, probability = np.asarray(best.returns), math.nan
     luck = best_of_luck(float(np.std(ratios, ddof=1)), len(ratios)) if len(ratios) > 1 else 0.0
@@ -171,7 +171,7 @@ class Stability:
 
 
 def stability(best: Trial, trials: Sequence[Trial], space: Space, objective: str) -> Stability:
-    """How the sets of parameters next to the best fare; neighbours that gave no figure count as the worst."""
+    """Compare the best trial with its neighbours in parameter space; neighbours without figure count as worst."""
     sign = better(objective)
     here = space.index_of(best.parameters)
     worth = {

@@ -47,12 +47,12 @@ class WalkForwardStep:
 
 
 def days_of(spec: Spec) -> NDArray[np.int64]:
-    """Every day with a bar."""
+    """Return every day (since 1970, India) with a bar."""
     return np.unique(np.concatenate([(columns.start_ns + IST_OFFSET) // DAY for columns in spec.data]))
 
 
 def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
-    """Stretches of `train` days followed by `test` days; anchored ones all begin with the first day."""
+    """Split days into folds of `train` days then `test` days; anchored ones all start at the first day."""
     if train < 1 or test < 1 or len(days) < train + 1:
         raise WalkError(
             f"expected more than {train} days, to choose on and to judge; found {len(days)} days in the data; "
@@ -68,13 +68,13 @@ def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> lis
 
 
 def part(spec: Spec, first: int, end: int) -> Spec:
-    """The spec over the days from `first` to before `end`."""
+    """Return the spec restricted to the days from `first` to before `end`."""
     low, high = first * DAY - IST_OFFSET, end * DAY - IST_OFFSET
     return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))
 
 
 def efficiency(steps: Sequence[WalkForwardStep]) -> float:
-    """The mean out-of-sample return over the in-sample one, of all folds; above 0.5 is usually called robust."""
+    """Return mean out-of-sample over mean in-sample return; above 0.5 is usually called robust."""
     walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
     before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
     after = [float(np.mean(step.returns)) for step in walked]
@@ -84,10 +84,10 @@ def efficiency(steps: Sequence[WalkForwardStep]) -> float:
 
 
 def stitched(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
-    """The returns of all out-of-sample days in order; a fold without a choice stays out of the market."""
+    """Return the daily returns of all out-of-sample periods in order; 0 in a fold without a choice."""
     return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.out_of_sample_days)])
 
 
 def summary(steps: Sequence[WalkForwardStep]) -> dict[str, float]:
-    """The metrics of all out-of-sample days together."""
+    """Return the metrics of all out-of-sample days together."""
     return performance.of_returns(stitched(steps))

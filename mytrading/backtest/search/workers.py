@@ -44,7 +44,7 @@ class Payload:
     strategy: str
 
     def open(self) -> Spec:
-        """The spec, with the class loaded from the file if it is here as it was sent, else from a copy."""
+        """Return the spec with its strategy class loaded from the file, or from the payload's copy of it."""
         spec: Spec = pickle.loads(self.spec)
         if spec.run.plan is not None:
             return dataclasses.replace(spec, strategy=leg_strategy(spec.run.plan))
@@ -69,7 +69,7 @@ class Payload:
 
 
 def packed(spec: Spec, file: Path) -> Payload:
-    """The payload of a spec whose strategy is in `file`."""
+    """Build the payload of a spec whose strategy class is in `file`."""
     bare = dataclasses.replace(spec, strategy=BaseStrategy)
     text = file.read_text(encoding="utf-8")
     return Payload(pickle.dumps(bare), str(file.resolve()), text, strategy_name(spec.strategy))
@@ -98,7 +98,7 @@ class Workers:
     least: int
 
     def submit(self, number: int, parameters: Mapping[str, Parameter]) -> Future[Trial]:
-        """Begin one trial."""
+        """Start one trial with these parameters on a worker; returns its future."""
         return self.executor.submit(_trial, self.source, number, dict(parameters), self.objective, self.least)
 
 
@@ -134,7 +134,7 @@ def _end_with_parent(folder: str) -> None:
 
 @contextmanager
 def local(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
-    """Processes of this machine: so many, or one a core."""
+    """Start worker processes on this machine: `count` of them, 0 for one a core."""
     most = count or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
         path = Path(folder) / "payload"
@@ -149,7 +149,7 @@ def local(payload: Payload, objective: str, least: int, count: int = 0) -> Itera
 
 @contextmanager
 def on_cluster(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
-    """The workers of a Dask scheduler at `address`, or of a cluster made here for `local-cluster`."""
+    """Connect to the workers of a Dask scheduler, or start a cluster here for `local-cluster`."""
     try:
         import distributed
     except ImportError:

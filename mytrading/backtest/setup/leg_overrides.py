@@ -43,7 +43,7 @@ class LegNumbers:
     symbols: SymbolConfig
 
     def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
-        """The run with these values; `RequestError` names the key that cannot have its value.
+        """Return the run with these values; `RequestError` names the key that cannot have its value.
 
         What the command set besides (lots, product, stop) stays, unless a key of `given` says otherwise.
         """
@@ -58,7 +58,7 @@ class LegNumbers:
         return replace(run, **{name: getattr(after, name) for name in new if new[name] != old[name]})
 
     def keys(self) -> tuple[str, ...]:
-        """All that can be changed, as it is written."""
+        """Return the names of all values that can be changed."""
         leg = [name for name in LegConfig.model_fields if name != "instrument"]
         of_legs = [f"leg{number}.{name}" for number in range(1, len(self.table["legs"]) + 1) for name in leg]
         of_all = [f"legs.{name}" for name in leg]
@@ -71,7 +71,7 @@ class LegNumbers:
         )
 
     def name_of(self, key: str) -> str:
-        """The key as it is written in results; `RequestError` if there is no such one."""
+        """Return the key as it is spelled in results; `RequestError` if it does not exist."""
         wanted = key.strip().lower()
         if found := _RISK.fullmatch(wanted):
             wanted = f"risk.{found[1]}"
@@ -84,7 +84,7 @@ class LegNumbers:
         raise RequestError(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
 
     def check(self, name: str, values: Sequence[Parameter]) -> None:
-        """`RequestError` for a value that a key cannot have, whatever the others are."""
+        """Raise `RequestError` if the key cannot have one of these values."""
         for value in values:
             try:
                 _plan_of(self._table({name: value}))

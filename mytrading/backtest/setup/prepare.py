@@ -105,7 +105,7 @@ class Prepared:
 
 
 def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prepared:
-    """The run that is asked for; `RequestError`, `DataError` and `ConfigurationError` say what cannot be met."""
+    """Build the spec of a requested run; `RequestError`, `DataError`, `ConfigurationError` say what is wrong."""
     strategy, name, settings = _found(home, request.name)
     notes: list[str] = []
     run = _run(settings, strategy, name, request, notes)
@@ -226,7 +226,7 @@ def _settings(home: Path, name: str) -> TradingSettings:
 
 
 def leg_numbers(home: Path, settings: TradingSettings, name: str) -> LegNumbers:
-    """The values of a file of legs, to be changed."""
+    """Load the changeable values of a file of legs."""
     table = tomllib.loads((home / settings.file_of(name)).read_text(encoding="utf-8"))
     config = next(item for item in settings.running if item.name == name)
     return LegNumbers(table, config, settings.symbols)
@@ -246,14 +246,14 @@ def _leg_files(home: Path) -> dict[str, Path]:
 
 
 def source_file(home: Path, name_or_file: str) -> Path:
-    """The file that says what a strategy does: its code, or its legs. `RequestError` if there is none."""
+    """Return the file that defines a strategy, code or legs; `RequestError` if there is none."""
     legs = _leg_files(home)
     name = _spelt(name_or_file, legs)
     return legs[name] if name else strategy_file(home, name_or_file)
 
 
 def strategy_file(home: Path, name_or_file: str) -> Path:
-    """The file of a strategy given by name or by file; `RequestError` if there is none."""
+    """Return the Python file of a strategy given by name or path; `RequestError` if there is none."""
     return _file_and_name(home, name_or_file)[0]
 
 

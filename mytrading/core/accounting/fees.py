@@ -107,7 +107,7 @@ class FeeSchedule:
     def of(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
-        """Rupees of a fill of signed `units` at a price; `as_future` charges an index like its future."""
+        """Return the charges of a fill of signed `units`; `as_future` charges an index like its future."""
         segment = "future" if as_future else segment_of(instrument, product)
         rates = self.rates(segment, instrument.exchange in ("BSE", "BFO", "BSE_INDEX"), _EPOCH + day_number(at_ns))
         turnover = abs(units) * price
@@ -125,12 +125,12 @@ class FeeSchedule:
         )
 
     def exercise(self, intrinsic: float, at_ns: int) -> float:
-        """STT in rupees on bought options that expire in the money by so many rupees."""
+        """Return the STT in rupees on bought options that expire in the money by `intrinsic` rupees."""
         return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)
 
 
 def segment_of(instrument: Instrument, product: Product) -> str:
-    """The segment by which a fill is charged."""
+    """Return the name of the fee segment by which a fill is charged."""
     if instrument.kind.is_option:
         return "option"
     if instrument.kind is InstrumentKind.FUT:

@@ -44,7 +44,7 @@ class Requirement(NamedTuple):
 
 
 def by_margin(instrument: Instrument, units: int) -> bool:
-    """Whether a position is valued by margin: futures, and options sold."""
+    """True if a position is valued by its margin: futures and sold options."""
     return instrument.kind is InstrumentKind.FUT or (instrument.kind.is_option and units < 0)
 
 
@@ -63,7 +63,7 @@ def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Req
 
 
 def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
-    """Rupees that new legs need beyond what their owner holds: the second half of a straddle costs the difference."""
+    """Return the margin in rupees that new legs need beyond that of the legs already held."""
     if len(new) == 1 and not held:
         return alone(new[0], tables, day)
     before = requirement(held, tables, day).initial if held else 0.0
@@ -71,7 +71,7 @@ def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTable
 
 
 def alone(leg: MarginLeg, tables: RiskTables, day: date) -> float:
-    """Rupees that a leg needs by itself: margin of futures and sold options, premium of bought ones, share of value."""
+    """Return the rupees a single leg needs: margin of futures and sold options, premium or share of value else."""
     if leg.instrument.kind.is_derivative and by_margin(leg.instrument, leg.units):
         kind = trade_type(leg.instrument, leg.units < 0) or TradeType.FUTURE
         return leg.lots * per_lot(kind, leg.instrument, leg.price, tables, day)
@@ -83,7 +83,7 @@ def alone(leg: MarginLeg, tables: RiskTables, day: date) -> float:
 
 
 def per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
-    """Rupees of margin per lot: the table's figure, else a share of the contract's value."""
+    """Return the margin in rupees per lot: the table's figure, else a share of the contract's value."""
     figures = tables.figures_of(instrument.underlying, day)
     if figures is not None:
         return figures.figure(kind).of(expires_on(instrument, day))
@@ -128,13 +128,13 @@ class MarginShare(msgspec.Struct):
 
     @property
     def open_rupees(self) -> float:
-        """Rupees that still count: without the units of orders that ended unfilled."""
+        """Return the rupees still reserved, without the units of orders that ended unfilled."""
         gone = sum(quantity - filled for quantity, filled, state in self.orders.values() if state in FREED)
         return self.rupees * max(self.units - gone, 0) / self.units if self.units else 0.0
 
     @property
     def is_known(self) -> bool:
-        """Whether the broker knows of all its orders that have not ended."""
+        """True if the broker knows all orders of this entry that have not ended."""
         all_shown = sum(quantity for quantity, _, _ in self.orders.values()) >= self.units
         return all_shown and all(state not in UNACCEPTED for _, _, state in self.orders.values())
 
@@ -147,7 +147,7 @@ class MarginTracker:
         self._allocated: dict[str, dict[str, MarginShare]] = {}
 
     def refresh(self, funds: Funds) -> None:
-        """Take in a report of the broker, and drop the allocations that it must contain."""
+        """Record a funds report of the broker and drop the allocations that it already contains."""
         self.funds[funds.account] = funds
         began = funds.began_machine_ns or funds.machine_ns
         mine = self._allocated.get(funds.account, {})
@@ -157,7 +157,7 @@ class MarginTracker:
     def allocate(
         self, account: str, name: str, rupees: float, units: int, strategy: str = "", instrument: str = ""
     ) -> None:
-        """Reserve rupees for an entry of so many units (unsigned); a repeat changes nothing."""
+        """Reserve rupees for an entry of `units` (unsigned); a repeat changes nothing."""
         if rupees > 0:
             made = MarginShare(rupees, units, (strategy, instrument))
             self._allocated.setdefault(account, {}).setdefault(name, made)
@@ -167,7 +167,7 @@ class MarginTracker:
         self._allocated.get(account, {}).pop(name, None)
 
     def closed(self, account: str, strategy: str, instrument: str) -> None:
-        """Drop allocations of ended entries whose position is flat again, before a report has shown it."""
+        """Drop allocations of ended entries whose position is flat again."""
         mine = self._allocated.get(account, {})
         over = [
             name
@@ -178,7 +178,7 @@ class MarginTracker:
             del mine[name]
 
     def shown(self, order: Order, machine_ns: int) -> None:
-        """Take in an order's new state; the allocation of what it left unfilled at its end is dropped."""
+        """Record an order's new state and drop the allocation of units it left unfilled at its end."""
         name = order.links.parent or order.client_order_id
         found = self._allocated.get(order.account, {}).get(name)
         if found is None:
@@ -194,22 +194,22 @@ class MarginTracker:
         return sum(one.open_rupees for one in mine.values()) if mine else 0.0
 
     def free(self, account: str, collateral_share: float = 1.0) -> float | None:
-        """Rupees of free margin; None before the first report of the broker."""
+        """Return the rupees of free margin; None before the first funds report of the broker."""
         funds = self.funds.get(account)
         if funds is None:
             return None
         return funds.available + funds.collateral * collateral_share - self.allocated(account)
 
     def cash(self, account: str) -> float | None:
-        """Rupees of free cash, without collateral: options are bought from it."""
+        """Return the rupees of free cash, without collateral; None before the first funds report."""
         return self.free(account, 0.0)
 
 
 def buffer_after_refusal(buffer: float, rule: BufferRule) -> float:
-    """The buffer after the broker has refused an order for want of margin."""
+    """Return the enlarged margin buffer after the broker refused an order for lack of margin."""
     return min(max(buffer, rule.least) + rule.step, rule.most)
 
 
 def buffer_after_quiet_day(buffer: float, rule: BufferRule) -> float:
-    """The buffer after a day without such a refusal."""
+    """Return the reduced margin buffer after a day without a refusal for lack of margin."""
     return max(min(buffer, rule.most) - rule.step, rule.least)

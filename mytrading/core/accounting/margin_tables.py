@@ -49,7 +49,7 @@ class MarginFigures(msgspec.Struct, frozen=True, kw_only=True, rename={"since": 
     bought: Figure
 
     def figure(self, kind: TradeType) -> Figure:
-        """The two columns of a trade type."""
+        """Return the margin figures per lot of a trade type: on expiry day and on other days."""
         columns: Figure = getattr(self, kind.value)
         return columns
 
@@ -65,7 +65,7 @@ class LotSize(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"
 
     @property
     def max_lots(self) -> int:
-        """Lots of the largest order; at least 1."""
+        """Return the lots of the largest allowed order; at least 1."""
         return max(self.freeze // self.lot, 1)
 
 
@@ -122,12 +122,12 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return tables
 
     def figures_of(self, underlying: str, day: date) -> MarginFigures | None:
-        """The newest figures not after `day`, of days before all the oldest; None where none name the underlying."""
+        """Return the margin figures of an underlying that are valid on `day`; None where it has none."""
         mine = sorted((row for row in self.margin if underlying in row.underlyings), key=lambda row: row.since)
         return next((row for row in reversed(mine) if row.since <= day), mine[0] if mine else None)
 
     def lots_of(self, underlying: str, day: date) -> LotSize | None:
-        """Lot and freeze quantity that the table gives for a day; None where it does not cover the day."""
+        """Return the lot size and freeze quantity valid on a day; None where the table does not cover it."""
         mine = (row for row in self.lots if row.underlying == underlying)
         return next((row for row in mine if row.since <= day <= row.until), None)
 
@@ -142,12 +142,12 @@ class RiskTables(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def share_word(sizing: str) -> str:
-    """A profile or grade however it is written: `Balanced` is balanced, `grade_B` is b."""
+    """Normalise the name of a sizing profile or grade: `Balanced` to `balanced`, `grade_B` to `b`."""
     return sizing.strip().lower().removeprefix("grade_")
 
 
 def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
-    """What an instrument is margined as; None for shares, which are valued by themselves."""
+    """Return the kind of trade by which an instrument is margined; None for shares."""
     if instrument.kind is InstrumentKind.FUT:
         return TradeType.FUTURE
     if not instrument.kind.is_option:
@@ -156,7 +156,7 @@ def trade_type(instrument: Instrument, sold: bool) -> TradeType | None:
 
 
 def expires_on(instrument: Instrument, day: date) -> bool:
-    """True if the contract expires on this very day, whatever weekday and holidays shifted it there."""
+    """True if the contract expires on this day."""
     return instrument.expiry == day.isoformat()
 
 

@@ -15,12 +15,12 @@ _NAN = float("nan")
 
 
 def total_return(returns: Array) -> float:
-    """The whole change, compounded."""
+    """Return the compounded total return."""
     return float(np.prod(1.0 + returns) - 1.0) if len(returns) else _NAN
 
 
 def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """The compound growth of a year."""
+    """Return the annualised compound return."""
     if not len(returns):
         return _NAN
     end = 1.0 + total_return(returns)
@@ -28,54 +28,54 @@ def annual_return(returns: Array, periods: int = DAYS_A_YEAR) -> float:
 
 
 def annual_volatility(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """The standard deviation of a year (sample)."""
+    """Return the annualised standard deviation (sample) of returns."""
     return float(np.std(returns, ddof=1) * np.sqrt(periods)) if len(returns) > 1 else _NAN
 
 
 def sharpe(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Mean over standard deviation, of a year; the risk-free rate is 0."""
+    """Return the annualised Sharpe ratio with a risk-free rate of 0."""
     deviation = float(np.std(returns, ddof=1)) if len(returns) > 1 else 0.0
     return float(np.mean(returns) / deviation * np.sqrt(periods)) if deviation else _NAN
 
 
 def downside_risk(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """The root of the mean square of losses, of a year."""
+    """Return the annualised root mean square of negative returns."""
     if len(returns) < 2:
         return _NAN
     return float(np.sqrt(np.mean(np.square(np.minimum(returns, 0.0)))) * np.sqrt(periods))
 
 
 def sortino(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Mean over downside risk, of a year."""
+    """Return the annualised Sortino ratio: mean over downside risk."""
     risk = downside_risk(returns, periods)
     return float(np.mean(returns) * periods / risk) if risk > 0 else _NAN
 
 
 def drawdowns(returns: Array) -> Array:
-    """How far equity lies below its highest so far, after each period (0 to −1)."""
+    """Return the drawdown from the highest equity so far after each period (0 to −1)."""
     equity = np.concatenate(([1.0], np.cumprod(1.0 + returns)))
     return np.asarray(equity / np.maximum.accumulate(equity) - 1.0)[1:]
 
 
 def max_drawdown(returns: Array) -> float:
-    """The deepest drawdown (negative)."""
+    """Return the deepest drawdown (negative)."""
     return float(np.min(drawdowns(returns))) if len(returns) else _NAN
 
 
 def calmar(returns: Array, periods: int = DAYS_A_YEAR) -> float:
-    """Annual return over the deepest drawdown."""
+    """Return the Calmar ratio: annual return over the deepest drawdown."""
     deepest = max_drawdown(returns)
     return annual_return(returns, periods) / abs(deepest) if deepest < 0 else _NAN
 
 
 def omega(returns: Array) -> float:
-    """The sum of gains over the sum of losses."""
+    """Return the omega ratio: the sum of gains over the sum of losses."""
     losses = -float(np.sum(returns[returns < 0]))
     return float(np.sum(returns[returns > 0])) / losses if len(returns) > 1 and losses else _NAN
 
 
 def tail_ratio(returns: Array) -> float:
-    """The 95th percentile over the 5th, both as sizes."""
+    """Return the 95th percentile of returns over the 5th, in absolute values."""
     if not len(returns):
         return _NAN
     low = abs(float(np.percentile(returns, 5)))
@@ -83,12 +83,12 @@ def tail_ratio(returns: Array) -> float:
 
 
 def value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """The return that the worst share `cutoff` of periods does not exceed."""
+    """Return the value at risk: the quantile of returns at `cutoff`."""
     return float(np.percentile(returns, 100 * cutoff)) if len(returns) else _NAN
 
 
 def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
-    """The mean of the worst share `cutoff` of periods."""
+    """Return the mean of the worst share `cutoff` of returns."""
     if not len(returns):
         return _NAN
     index = int((len(returns) - 1) * cutoff)
@@ -96,7 +96,7 @@ def conditional_value_at_risk(returns: Array, cutoff: float = 0.05) -> float:
 
 
 def stability(returns: Array) -> float:
-    """How straight the logarithm of equity rises: R² of a line through it."""
+    """Return the R² of a straight line through the logarithm of equity."""
     if len(returns) < 2:
         return _NAN
     path = np.cumsum(np.log1p(returns))
@@ -123,7 +123,7 @@ def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
 
 
 def of_trades(net: Array) -> dict[str, float]:
-    """Figures of round trips by name, from their rupees after costs."""
+    """Return statistics of round trips by name, from their net profits in rupees."""
     wins, losses = net[net > 0], net[net < 0]
     lost = -float(np.sum(losses))
     return {

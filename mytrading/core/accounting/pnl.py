@@ -24,7 +24,7 @@ class Profit(NamedTuple):
 
 
 def exit_price(quantity: int, quote: Quote) -> float:
-    """What a position would be closed at: best bid for longs, best ask for shorts; without both, the last price."""
+    """Return the price at which a position would close: bid for longs, ask for shorts, else the last price."""
     bid, ask = quote.bid, quote.ask
     if bid is None or ask is None or not (0.0 < bid < math.inf and 0.0 < ask < math.inf):
         return quote.ltp
@@ -32,7 +32,7 @@ def exit_price(quantity: int, quote: Quote) -> float:
 
 
 def collared(quote: Quote, reach: float) -> Quote:
-    """The quote as positions are valued at: without bid and ask where one is further than `reach` from the last price.
+    """Return the quote for valuation: without bid and ask if one is further than `reach` from the last price.
 
     The feed judges last prices alone; a wrong book beside a right price must move no profit. Budget: 200 ns.
     """
@@ -44,12 +44,12 @@ def collared(quote: Quote, reach: float) -> Quote:
 
 
 def unrealised(quantity: int, average_price: float, quote: Quote) -> float:
-    """Rupees a position of signed `quantity` would realise if it were closed at this quote."""
+    """Return the unrealised profit in rupees of signed `quantity` at this quote."""
     return quantity * (exit_price(quantity, quote) - average_price)
 
 
 def profit(positions: Iterable[Position], quotes: Mapping[str, Quote]) -> Profit:
-    """Realised and unrealised of positions together; one without any quote counts as unmoved."""
+    """Return the realised and unrealised profit of positions; one without a quote counts as unchanged."""
     realised = open_profit = 0.0
     for position in positions:
         realised += position.realised

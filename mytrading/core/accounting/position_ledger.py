@@ -31,7 +31,7 @@ class Booked(NamedTuple):
 
 
 def book(position: Position, units: int, price: float, at_ns: int, run: str = "") -> Booked:
-    """Book `units` (signed) at `price` rupees: opening and adding average, reducing realises, crossing zero flips."""
+    """Return the position after a fill of signed `units` at `price` rupees, and the round trip that it ended."""
     if units == 0:
         return Booked(position, None)
     held = position.quantity
@@ -96,7 +96,7 @@ def _trade(position: Position, held: int, at_ns: int) -> TradeClosed:
 
 
 def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Position:
-    """Correct the price of `units` (signed) booked before: they cost `rupees` more than was booked.
+    """Return the position after a correction: `units` (signed) cost `rupees` more than was booked.
 
     Units still open move the average; otherwise the difference is realised.
     """
@@ -109,7 +109,7 @@ def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Positi
 
 
 def correct(position: Position, quantity: int, at_ns: int) -> Position:
-    """Set what is held to `quantity`, without a price: the trip goes on smaller, or ends without a round trip."""
+    """Return the position with its quantity set to `quantity` without a trade; flat ends the round trip unrecorded."""
     if quantity == 0:
         return replace(position, quantity=0, quantity_seen=0, updated_ns=at_ns, **_FLAT)
     size = abs(quantity)
@@ -125,6 +125,6 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
 
 
 def with_levels(position: Position, entry: Order | None) -> Position:
-    """A position with the levels at which risk closes what this entry opens; with none if nothing does any more."""
+    """Return the position with the stop and target levels of its entry order; without any if risk holds none."""
     held = (entry.plan.held_stop, entry.plan.held_target) if entry is not None else (0.0, 0.0)
     return replace(position, held_stop=held[0], held_target=held[1])

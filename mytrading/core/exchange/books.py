@@ -49,7 +49,7 @@ class ExchangeBooks:
         self._day_changed = False
 
     def snapshot(self) -> BooksSnapshot:
-        """Everything, for a restart or a comparison."""
+        """Return a copy of all books, to persist or compare them."""
         return BooksSnapshot(
             account=self.account,
             orders=tuple(self.orders.values()),
@@ -59,7 +59,7 @@ class ExchangeBooks:
         )
 
     def take_changes(self) -> ExchangeChanges:
-        """Everything written since the last call."""
+        """Return and clear all changes of the books since the last call."""
         changes = ExchangeChanges(
             orders=tuple(self._orders),
             trades=tuple(self._trades),
@@ -77,17 +77,17 @@ class ExchangeBooks:
         return changed
 
     def blocked(self) -> float:
-        """Rupees blocked by positions and live orders."""
+        """Return the rupees blocked by positions and live orders."""
         held = sum(position.blocked for position in self.positions.values())
         return held + sum(self.orders[key].blocked for row in self.resting.values() for key in row)
 
     def available(self) -> float:
-        """Rupees free for new orders."""
+        """Return the rupees free for new orders."""
         invested = sum(holding.quantity * holding.average_price for holding in self.holdings.values())
         return self.account.capital + self.account.realised - self.blocked() - invested
 
     def position(self, instrument: str, product: Product) -> BookPosition:
-        """The position, flat if there is none."""
+        """Return the position of an instrument and product, flat if there is none."""
         found = self.positions.get((instrument, product))
         return found if found is not None else BookPosition(instrument=instrument, product=product)
 
@@ -95,13 +95,13 @@ class ExchangeBooks:
         return [position for position in self.positions.values() if position.quantity]
 
     def held_shares(self, instrument: str) -> int:
-        """Delivered shares of an instrument."""
+        """Return the delivered shares held of an instrument."""
         return holding.quantity if (holding := self.holdings.get(instrument)) is not None else 0
 
     def open_order(
         self, request: OrderRequest, status: BrokerStatus, now: int, ltp: float, blocked: float, reason: str = ""
     ) -> BookOrder:
-        """Write a new order under a new id; `now` in market ns, `blocked` in rupees."""
+        """Book a new order under a new id; `now` in market ns, `blocked` in rupees."""
         number = self.account.next_order
         self.account = replace(self.account, next_order=number + 1)
         day = self.account.day
@@ -120,7 +120,7 @@ class ExchangeBooks:
         )
 
     def keep(self, order: BookOrder) -> BookOrder:
-        """Write an order's new state."""
+        """Store an order's new state in the books and return it."""
         self.orders[order.order_id] = order
         self._orders.append(order)
         self._index(order)
@@ -136,11 +136,11 @@ class ExchangeBooks:
                 del self.resting[instrument]
 
     def end_order(self, order: BookOrder, status: BrokerStatus, now: int, reason: str = "") -> BookOrder:
-        """Write the end of an order that did not fill."""
+        """Book the end of an order without a fill: cancelled or rejected."""
         return self.keep(replace(order, status=status, updated_ns=now, blocked=0.0, reason=reason))
 
     def fill_order(self, order: BookOrder, price: float, now: int, quantity: int = 0) -> BookOrder:
-        """Write a fill of an order at a price: of `quantity` units, 0 for all its pending ones."""
+        """Book a fill of an order at a price: of `quantity` units, 0 for all its pending ones."""
         request = order.request
         quantity = quantity or order.pending
         filled = order.filled + quantity
@@ -175,7 +175,7 @@ class ExchangeBooks:
         return done
 
     def flatten(self, position: BookPosition, mark: Mark | None, now: int, strategy: str) -> None:
-        """Write a market order of `strategy` that closes a position, and its fill."""
+        """Book a filled market order of `strategy` that closes a position."""
         side = Side.SELL if position.quantity > 0 else Side.BUY
         request = OrderRequest(
             instrument=position.instrument,
@@ -189,14 +189,14 @@ class ExchangeBooks:
         self.fill_order(order, mark.opposite(side), now)
 
     def settle(self, position: BookPosition, price: float) -> None:
-        """Write the end of an expired contract: closed at its settlement price, without an order or a trade."""
+        """Close the position of an expired contract at its settlement price, without an order or a trade."""
         self._book(position.instrument, position.product, -position.quantity, price)
         del self.positions[position.key]
         self._positions = [item for item in self._positions if item.key != position.key]
         self._gone.append(position.key)
 
     def begin_day(self, day: str) -> None:
-        """Write a new day: flat positions leave, delivered shares become holdings, day figures start at zero."""
+        """Begin a new day: flat positions leave, delivered shares become holdings, day figures are reset."""
         self.orders = {key: order for key, order in self.orders.items() if order.live}
         self.trades = []
         for key, position in list(self.positions.items()):
@@ -258,7 +258,7 @@ def fill(position: BookPosition, signed: int, price: float) -> tuple[BookPositio
 
 
 def opening_part(held: int, signed: int) -> int:
-    """How many units of an order would open or enlarge a position, signed."""
+    """Return the signed units of an order that would open or enlarge a position."""
     if held * signed >= 0:
         return signed
     beyond = abs(signed) - abs(held)
@@ -277,7 +277,7 @@ def blocked_for(instrument: Instrument, product: Product, quantity: int, price: 
 
 
 def shortage(required: float, available: float) -> str:
-    """The refusal for want of cash, or an empty string."""
+    """Return the refusal text for insufficient cash (rupees), or an empty string."""
     if required <= available:
         return ""
     return (

@@ -60,7 +60,7 @@ class Exchange:
         self.books = ExchangeBooks(books, instrument_of, facts.margin)
 
     def instruments_at_work(self) -> Iterable[str]:
-        """Instruments with live orders, which need every tick as a mark."""
+        """Return the instruments with live orders, which need every tick as a mark."""
         return self.books.resting.keys()
 
     def place(
@@ -129,7 +129,7 @@ class Exchange:
         return order, books.take_changes()
 
     def cancel(self, order_id: str, now: int) -> tuple[BookOrder | ExchangeRefusal, ExchangeChanges]:
-        """Take a live order out of the market."""
+        """Cancel a live order; a refusal if it is not live."""
         books = self.books
         order = books.orders.get(order_id)
         if order is None:
@@ -150,7 +150,7 @@ class Exchange:
         return self.books.take_changes()
 
     def advance(self, now: int, mark_of: MarkOf, settlement_of: SettlementOf) -> ExchangeChanges | None:
-        """Do what is due by the clock: new day, square-off, expiry at the close, end of day orders.
+        """Do what is due by the clock: new day, square-off, settlement of expired contracts, end of day orders.
 
         Call it about once a market minute or more; each thing happens once a day. None if nothing was due.
         """

@@ -35,7 +35,7 @@ class TriggerLeg(msgspec.Struct, frozen=True):
     price: float
 
     def reached(self, ltp: float) -> bool:
-        """Whether a price is there."""
+        """True if the price has reached this leg's trigger price."""
         return ltp <= self.at if self.falls else ltp >= self.at
 
 
@@ -54,11 +54,11 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def active(self) -> bool:
-        """True while it can still fire."""
+        """True while the trigger can still fire."""
         return self.status is TriggerStatus.ACTIVE
 
     def order(self, leg: TriggerLeg) -> OrderRequest:
-        """The order that a leg places."""
+        """Return the order request that a leg places when it fires."""
         price = 0.0 if self.request.order_type is OrderType.MARKET else leg.price
         return replace(self.request, price=price)
 
@@ -76,7 +76,7 @@ class TriggerBook:
         return iter(self._triggers.values())
 
     def keep(self, trigger: Trigger) -> None:
-        """Write a new trigger, or a new state of one."""
+        """Store a new trigger, or a new state of one."""
         self._triggers[trigger.trigger_id] = trigger
         waiting = self._waiting.setdefault(trigger.request.instrument, {})
         if trigger.active:
@@ -87,12 +87,12 @@ class TriggerBook:
             del self._waiting[trigger.request.instrument]
 
     def active(self, trigger_id: str) -> Trigger | None:
-        """The active trigger of this id, None if there is none."""
+        """Return the active trigger with this id; None if there is none."""
         found = self._triggers.get(trigger_id)
         return found if found is not None and found.active else None
 
     def instruments(self) -> Iterable[str]:
-        """The instruments of active triggers."""
+        """Return the instruments that have active triggers."""
         return self._waiting.keys()
 
     def new_id(self, day: date) -> str:
@@ -100,7 +100,7 @@ class TriggerBook:
         return f"GTT-{day:%y%m%d}-{crc32(f'{day}:{number}'.encode()):08x}"
 
     def due(self, instrument: str, ltp: float, now: int) -> list[tuple[Trigger, OrderRequest | None]]:
-        """The triggers that end at a price, in their new state, and the order to place for each; none if expired."""
+        """Return the triggers a price fires or that expired, in their new state, with their orders (None: expired)."""
         ended: list[tuple[Trigger, OrderRequest | None]] = []
         for trigger_id in self._waiting.get(instrument, ()):
             trigger = self._triggers[trigger_id]

@@ -55,12 +55,12 @@ class BookOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def live(self) -> bool:
-        """True while it can still fill."""
+        """True while the order can still fill."""
         return self.status in (BrokerStatus.OPEN, BrokerStatus.TRIGGER_PENDING)
 
     @property
     def pending(self) -> int:
-        """Units not filled yet."""
+        """Return the units not filled yet."""
         return self.request.quantity - self.filled
 
 
@@ -91,11 +91,11 @@ class BookPosition(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> tuple[str, Product]:
-        """Key of its row in the books."""
+        """Return the position's key in the books: instrument and product."""
         return self.instrument, self.product
 
     def unrealised(self, ltp: float) -> float:
-        """Rupees it would make if closed at `ltp`."""
+        """Return the unrealised profit in rupees at the price `ltp`."""
         return (ltp - self.average_price) * self.quantity if self.quantity else 0.0
 
 
@@ -142,7 +142,7 @@ class ExchangeChanges(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """True if nothing of the books changed."""
+        """True if the call changed nothing in the books."""
         return not (self.orders or self.trades or self.positions or self.gone or self.holdings)
 
 

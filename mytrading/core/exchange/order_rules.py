@@ -19,7 +19,7 @@ _TICK_TOLERANCE = 1e-6
 
 
 def order_problem(request: OrderRequest, instrument: Instrument, strict: bool = True) -> str:
-    """The first thing wrong with an order on its own, or an empty string.
+    """Return the first violated rule of an order by itself (tick, lot, freeze …), or an empty string.
 
     `strict` is what exchanges insist on and OpenAlgo's analyzer does not: ticks, freeze quantity, nothing on indices.
     """
@@ -71,7 +71,7 @@ def _tick_problem(name: str, value: float, instrument: Instrument) -> str:
 
 
 def band_problem(request: OrderRequest, mark: Mark) -> str:
-    """What of an order's price or trigger lies outside the day's price band, or an empty string."""
+    """Return which price of an order lies outside the day's price band, or an empty string."""
     for name, value in _prices(request):
         if value < mark.lower or (mark.upper and value > mark.upper):
             return (
@@ -82,7 +82,7 @@ def band_problem(request: OrderRequest, mark: Mark) -> str:
 
 
 def triggered(request: OrderRequest, ltp: float) -> bool:
-    """True if a stop's trigger has been reached."""
+    """True if the last price has reached the trigger of a stop order."""
     if request.side is Side.BUY:
         return ltp >= request.trigger_price
     return ltp <= request.trigger_price

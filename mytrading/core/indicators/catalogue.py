@@ -27,7 +27,7 @@ def vwap(high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArra
 def anchored_vwap(
     high: FloatArray, low: FloatArray, close: FloatArray, volume: FloatArray, start_s: FloatArray, anchor: float
 ) -> FloatArray:
-    """The same since the first bar that starts at or after `anchor` (seconds UTC); NaN before it."""
+    """Volume-weighted average price since the first bar at or after `anchor` (seconds UTC); NaN before."""
     first = int(np.searchsorted(start_s, anchor))
     found = np.full(len(close), np.nan)
     found[first:] = _weighted(high[first:], low[first:], close[first:], volume[first:], np.array([0]))
@@ -137,7 +137,7 @@ class Catalogue(Mapping[str, Indicator]):
         return len(_names())
 
     def outputs(self, name: str) -> tuple[str, ...]:
-        """The outputs among which `name` leaves the choice; none if it has but one, or is unknown."""
+        """Return the output names to choose from for an indicator name; empty if it has only one or is unknown."""
         found = _find(name)
         return found.outputs if isinstance(found, Outputs) else ()
 

@@ -36,7 +36,7 @@ talib = _import_talib()
 
 
 def description(function: str, **parameters: float) -> Any:
-    """TA-Lib's own description of a function: `info` with inputs, outputs and defaults, and `lookback`."""
+    """Return TA-Lib's description of a function: `info` with inputs, outputs and defaults, and `lookback`."""
     from talib import abstract
 
     return abstract.Function(function, **parameters)  # type: ignore[attr-defined]

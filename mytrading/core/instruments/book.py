@@ -57,24 +57,24 @@ class InstrumentBook:
         return self._by_id.get(instrument_id(exchange, symbol))
 
     def expiries(self, underlying: str, kind: InstrumentKind) -> list[str]:
-        """The listed expiries (ISO dates, ascending) of an underlying's futures, calls or puts."""
+        """Return the listed expiries (ISO, ascending) of an underlying's futures, calls or puts."""
         if kind is InstrumentKind.FUT:
             return [item.expiry for item in self._futures.get(underlying, [])]
         return sorted(expiry for name, expiry, right in self._options if name == underlying and right is kind)
 
     def alive(self, underlying: str, kind: InstrumentKind, now: int) -> list[str]:
-        """The listed expiries that are not past at market time `now`."""
+        """Return the listed expiries that are not past at market time `now` (ns)."""
         return [day for day in self.expiries(underlying, kind) if self._ends(self._venue(underlying, kind), day) > now]
 
     def expiry(self, rule: ExpiryRule, underlying: str, kind: InstrumentKind, now: int) -> str:
-        """The expiry that a rule names at market time `now`; `NoSuchContract` says which are listed."""
+        """Return the expiry that a rule selects at market time `now`; `NoSuchContract` says which are listed."""
         try:
             return pick(rule, self.alive(underlying, kind, now))
         except NoSuchExpiry as error:
             raise NoSuchContract(f"{kind.value} of {underlying}: {error}") from None
 
     def ends_at(self, exchange: str, expiry: str) -> int:
-        """The moment (market ns) from which a contract of this expiry (ISO date) is past."""
+        """Return the market time (ns) from which a contract of this expiry (ISO date) is past."""
         return self._ends(exchange, expiry)
 
     def _venue(self, underlying: str, kind: InstrumentKind) -> str:
@@ -85,26 +85,26 @@ class InstrumentBook:
         return next((item.exchange for chain in chains for item in chain), "")
 
     def options(self, underlying: str, expiry: str) -> list[Instrument]:
-        """All calls, then all puts of an expiry, each by strike."""
+        """Return all calls, then all puts of an expiry, each by strike."""
         calls = self._options.get((underlying, expiry, InstrumentKind.CE), [])
         return calls + self._options.get((underlying, expiry, InstrumentKind.PE), [])
 
     def future(self, underlying: str, n: int = 0) -> Instrument:
-        """The future of the nearest expiry, or of the n-th after it; `NoSuchContract` if not listed."""
+        """Return the future of the `n`-th expiry (0: nearest); `NoSuchContract` if not listed."""
         row = self._futures.get(underlying, [])
         if not 0 <= n < len(row):
             raise NoSuchContract(f"future {n} of {underlying}: {len(row)} listed; use 0 to {max(len(row) - 1, 0)}")
         return row[n]
 
     def spot(self, underlying: str) -> Instrument:
-        """The index or share an underlying's contracts are written on; `NoSuchContract` if not listed."""
+        """Return the index or share that is the underlying; `NoSuchContract` if not listed."""
         for exchange in DERIVATIVE_EXCHANGES:
             if (found := self.find(exchange, underlying)) is not None:
                 return found
         raise NoSuchContract(f"underlying {underlying}: no index or share of that name is listed")
 
     def option(self, underlying: str, expiry: str, rule: str, right: InstrumentKind, spot: float) -> Instrument:
-        """The option a strike rule names, at price `spot` of the underlying; an empty expiry is the nearest one.
+        """Return the option that a strike rule selects at underlying price `spot`; empty expiry: the nearest.
 
         `rule` is ATM (nearest strike, the lower of two equally near), `ITM n` and `OTM n` (n listed strikes from
         ATM) or `STRIKE n`. `NoSuchContract` says what is listed.

@@ -69,7 +69,7 @@ class Underlying(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def is_quoted(self) -> bool:
-        """Whether it has a price of its own."""
+        """True if the underlying has a price of its own."""
         return self.exchange in DERIVATIVE_EXCHANGES
 
 
@@ -114,7 +114,7 @@ def _problem(underlying: Underlying) -> str:
 
 
 def dated(facts: tuple[Dated, ...], day: date) -> float:
-    """The value that holds on `day`: of the newest entry not after it, or of the oldest for days before all."""
+    """Return the value valid on `day`: of the newest entry not after it, else of the oldest."""
     if not facts:
         raise ValueError(f"no dated value listed for {day}; add one to config/instruments.toml")
     return next((fact.value for fact in reversed(facts) if fact.since <= day), facts[0].value)
@@ -125,7 +125,7 @@ def _weekday(facts: tuple[DatedWeekday, ...], day: date) -> int:
 
 
 def weekly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterator[date]:
-    """Weekly expiries on or after `day`, each moved back over holidays; empty if there are none."""
+    """Yield weekly expiries on or after `day`, each moved back over holidays; empty if there are none."""
     if not facts.weekly:
         return
     exchange = facts.traded_on
@@ -138,7 +138,7 @@ def weekly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterato
 
 
 def monthly_expiries(calendar: Calendar, facts: Underlying, day: date) -> Iterator[date]:
-    """Monthly expiries on or after `day`, each moved back over holidays."""
+    """Yield monthly expiries on or after `day`, each moved back over holidays."""
     exchange = facts.traded_on
     for month in range(day.month - 1, day.month + 14):
         first_of_next = date(day.year + (month + 1) // 12, (month + 1) % 12 + 1, 1)
@@ -155,14 +155,14 @@ def _trading_day_at_or_before(calendar: Calendar, exchange: str, day: date) -> d
 
 
 def option_expiries(calendar: Calendar, facts: Underlying, day: date) -> list[date]:
-    """What a simulated market lists: two weekly expiries and the next monthly one; two monthly where none is weekly."""
+    """Return the option expiries a simulated market lists: two weekly and a monthly, or two monthly."""
     weekly = list(islice(weekly_expiries(calendar, facts, day), 2))
     monthly = [expiry for expiry in islice(monthly_expiries(calendar, facts, day), 3) if expiry not in weekly]
     return sorted(weekly + monthly[: 1 if weekly else 2])
 
 
 def make_spot(name: str, facts: Underlying, exchange: str = "") -> Instrument:
-    """The index or share itself, on its exchange or another that lists it too."""
+    """Build the instrument of the index or share itself, on its exchange or on another that lists it."""
     exchange = exchange or facts.exchange
     kind = InstrumentKind.INDEX if facts.exchange.endswith("_INDEX") else InstrumentKind.EQ
     return Instrument(
@@ -179,7 +179,7 @@ def make_spot(name: str, facts: Underlying, exchange: str = "") -> Instrument:
 def make_derivative(
     name: str, facts: Underlying, kind: InstrumentKind, expiry: date, strike: float, day: date
 ) -> Instrument:
-    """A future (`strike` 0) or option on `name`, as it is listed on `day`."""
+    """Build the future (`strike` 0) or option on `name` with the contract facts of `day`."""
     exchange = facts.traded_on
     is_future = kind is InstrumentKind.FUT
     symbol = future_symbol(name, expiry) if is_future else option_symbol(name, expiry, strike, kind)
@@ -201,7 +201,7 @@ def make_derivative(
 def list_instruments(
     facts: ContractFacts, calendar: Calendar, day: date, prices: Mapping[str, float]
 ) -> list[Instrument]:
-    """What is listed on `day`: all underlyings, and per underlying with lots three futures and the option expiries.
+    """List the instruments of `day`: all underlyings, three futures each and the options by expiry.
 
     Strikes lie `STRIKES_EACH` on either side of the one nearest to the underlying's price in `prices`; an underlying
     that has none there is listed without contracts.
@@ -228,7 +228,7 @@ def list_options(
     span: tuple[float, float],
     strikes_each: int = STRIKES_EACH,
 ) -> list[Instrument]:
-    """The options on `name` on a day on which its price was within `span`: so many strikes beyond it on either side."""
+    """List the options on `name`: strikes over the day's price `span` and `strikes_each` beyond either side."""
     step = underlying.strike_step
     if not step:
         return []

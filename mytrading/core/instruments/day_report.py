@@ -23,12 +23,12 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 
 
 def day_report(calendar: Calendar, exchanges: Iterable[str], ns: int) -> list[dict[str, Any]]:
-    """A row for each exchange at market time `ns`: whether it trades then and that day, why not, and when next."""
+    """Report for each exchange whether it trades at market time `ns` and that day, why not, and when next."""
     return [_exchange(calendar, name, ns) for name in exchanges]
 
 
 def expiry_report(calendar: Calendar, facts: ContractFacts, day: date) -> list[dict[str, Any]]:
-    """The next expiries of each underlying that has contracts, and whether a holiday moved them."""
+    """Report the next expiries of each underlying with contracts, and whether a holiday moved them."""
     named = ((name, found) for name, found in facts.underlyings.items() if found.lot)
     return [_expiries(calendar, name, found, day) for name, found in named]
 

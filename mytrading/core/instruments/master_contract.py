@@ -59,7 +59,7 @@ class FetchedMaster(NamedTuple):
 
 
 def need_of(config: RunConfig, watched: Sequence[str], facts: ContractFacts) -> Need:
-    """What the strategies of a run, and what is watched, need of a master contract."""
+    """Return the instruments and underlyings that a run's strategies need from the master contract."""
     futures: set[str] = set()
     options: set[str] = set()
     homes = {parse_symbol(symbol, exchange).underlying: exchange for exchange, symbol in map(split_id, watched)}
@@ -88,7 +88,7 @@ def _underlying(instrument: str) -> str:
 def with_freeze(
     instruments: Iterable[Instrument], of_server: Mapping[str, int], facts: ContractFacts, day: date
 ) -> list[Instrument]:
-    """Derivatives with the freeze quantity of their underlying: of the server, else of our table.
+    """Return derivatives with their underlying's freeze quantity: the server's, else from our table.
 
     The list of instruments carries none. 0 remains where neither knows it.
     """
@@ -106,7 +106,7 @@ def _table_freeze(item: Instrument, facts: ContractFacts, day: date) -> int:
 
 
 def validate(fetched: FetchedMaster, need: Need, before: Snapshot | None) -> tuple[InstrumentRefusal, ...]:
-    """Everything wrong with a fetched list; empty if all that is needed is there and in order."""
+    """Return everything wrong with a fetched master contract; empty if what is needed is there and correct."""
     by_id = {item.id: item for item in fetched.instruments}
     chains: dict[str, list[Instrument]] = defaultdict(list)
     for item in fetched.instruments:
@@ -212,7 +212,7 @@ def snapshot_of(
     fetched_ns: int,
     notes: Iterable[str] = (),
 ) -> Snapshot:
-    """The snapshot of a day. Where an underlying is refused, what was known of it before stays until it expires."""
+    """Build a day's snapshot; a refused underlying keeps its previous contracts until they expire."""
     subjects = {refusal.subject for refusal in refusals}
     kept = {item.id: item for item in fetched.instruments if item.underlying not in subjects or item.lot_size > 0}
     for item in before.instruments if before is not None else ():
@@ -230,7 +230,7 @@ def snapshot_of(
 
 
 def refusal_for(snapshot: Snapshot, instrument: str, today: str) -> str:
-    """Why nothing may be opened in an instrument today; empty if it may be."""
+    """Return why no position may be opened in an instrument today; empty if it may."""
     if snapshot.day != today:
         found = f"those at hand are of {snapshot.day}" if snapshot.day else "there are none"
         return f"the instruments of {today} are not here yet, {found}"
@@ -261,7 +261,7 @@ class Changes(NamedTuple):
 
 
 def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str) -> Changes:
-    """The difference between two lists, the later one of `day` (ISO date)."""
+    """Return the difference between two lists of instruments, the later one of `day` (ISO date)."""
     old, new = {item.id: item for item in before}, {item.id: item for item in after}
     gone = [name for name, item in old.items() if name not in new and (not item.expiry or item.expiry >= day)]
     moved = [
@@ -274,7 +274,7 @@ def changes(before: Iterable[Instrument], after: Iterable[Instrument], day: str)
 
 
 def describe(found: Changes) -> str:
-    """Changes in a sentence: figures that changed, by underlying, then counts of contracts."""
+    """Describe the changes in a sentence: changed figures by underlying, then counts of contracts."""
     seen: dict[tuple[str, str, float, float], int] = Counter(
         (_underlying(change.instrument), change.what.replace("_", " "), change.before, change.after)
         for change in found.changed

@@ -37,12 +37,12 @@ class ParsedSymbol(NamedTuple):
 
 
 def instrument_id(exchange: str, symbol: str) -> str:
-    """`EXCHANGE:SYMBOL`."""
+    """Build an instrument id: `EXCHANGE:SYMBOL`."""
     return f"{exchange}:{symbol}"
 
 
 def split_id(instrument: str) -> tuple[str, str]:
-    """Exchange and symbol of an instrument id; `ValueError` if it has no exchange."""
+    """Split an instrument id into exchange and symbol; `ValueError` if it has no exchange."""
     exchange, colon, symbol = instrument.partition(":")
     if not (exchange and colon and symbol):
         raise ValueError(f"instrument {instrument!r}: expected EXCHANGE:SYMBOL, say NSE:SBIN or NSE_INDEX:NIFTY")
@@ -50,22 +50,22 @@ def split_id(instrument: str) -> tuple[str, str]:
 
 
 def home_of(underlying: str) -> str:
-    """The exchange on which an underlying itself is quoted, by its name alone; a name that is no index is a share."""
+    """Return the exchange that quotes an underlying, judged by its name alone (no known index: a share)."""
     return next((exchange for exchange, names in INDICES.items() if underlying in names), "NSE")
 
 
 def expiry_code(expiry: date) -> str:
-    """DDMMMYY, as it stands in symbols."""
+    """Format an expiry as in symbols: DDMMMYY."""
     return f"{expiry.day:02d}{_MONTHS[expiry.month - 1]}{expiry.year % 100:02d}"
 
 
 def expiry_label(expiry: date) -> str:
-    """DD-MMM-YY, as symbol, search, expiry and instruments answers write it."""
+    """Format an expiry as in search, expiry and instruments answers: DD-MMM-YY."""
     return f"{expiry.day:02d}-{_MONTHS[expiry.month - 1]}-{expiry.year % 100:02d}"
 
 
 def parse_expiry(text: str) -> date:
-    """The date of `30DEC25` or `30-DEC-25`; `ValueError` for anything else."""
+    """Parse `30DEC25` or `30-DEC-25` to a date; `ValueError` for anything else."""
     compact = text.replace("-", "").upper()
     if len(compact) != 7 or compact[2:5] not in _MONTHS or not (compact[:2] + compact[5:]).isdigit():
         raise ValueError(f"expiry {text!r}: expected DDMMMYY or DD-MMM-YY, say 30DEC25")
@@ -73,22 +73,22 @@ def parse_expiry(text: str) -> date:
 
 
 def strike_text(strike: float) -> str:
-    """A strike as symbols write it: decimals only where it has some."""
+    """Format a strike as in symbols: decimals only where it has some."""
     return f"{strike:.2f}".rstrip("0").rstrip(".")
 
 
 def future_symbol(underlying: str, expiry: date) -> str:
-    """`NIFTY30DEC25FUT`."""
+    """Build the symbol of a future: `NIFTY30DEC25FUT`."""
     return f"{underlying}{expiry_code(expiry)}FUT"
 
 
 def option_symbol(underlying: str, expiry: date, strike: float, right: str) -> str:
-    """`NIFTY30DEC2526000CE`; `right` is CE or PE."""
+    """Build the symbol of an option: `NIFTY30DEC2526000CE`; `right` is CE or PE."""
     return f"{underlying}{expiry_code(expiry)}{strike_text(strike)}{right}"
 
 
 def parse_symbol(symbol: str, exchange: str = "") -> ParsedSymbol:
-    """The parts of a symbol; what looks like neither future nor option is a share, or an index on an index exchange."""
+    """Parse a symbol; one that is neither future nor option is a share, or an index on an index exchange."""
     match = _DERIVATIVE.match(symbol)
     if match is None:
         kind = InstrumentKind.INDEX if exchange.endswith("_INDEX") else InstrumentKind.EQ
