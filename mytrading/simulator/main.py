@@ -31,7 +31,7 @@ from mytrading.runtime.observability.metrics import get_performance_monitor, wri
 from mytrading.runtime.streams.endpoints import endpoint_of
 from mytrading.simulator.faults.registry import FaultFile, route_problem
 from mytrading.simulator.market.replay import TickFile, read_ticks
-from mytrading.simulator.market.world import MOST, SimulatedWorld, with_crowd
+from mytrading.simulator.market.world import MOST, SimulatedWorld, with_generated_shares
 from mytrading.simulator.rest.dispatcher import API_ROUTES, Dispatcher
 from mytrading.simulator.settings.live_files import EditedFile
 from mytrading.simulator.settings.options import BadOption, FaultSetting, SimulatorOptions
@@ -229,7 +229,7 @@ def _filled(facts: ContractFacts, calendar: Calendar, day: date, wanted: int) ->
         raise BadOption(f"--instruments: expected 0 to {MOST}, found {wanted}; give the number to list, say 3000")
     prices = {name: underlying.reference_price for name, underlying in facts.underlyings.items()}
     missing = wanted - len(list_instruments(facts, calendar, day, prices)) if wanted else 0
-    return with_crowd(facts, missing) if missing > 0 else facts
+    return with_generated_shares(facts, missing) if missing > 0 else facts
 
 
 def _origin(

@@ -156,7 +156,7 @@ class FeedServer:
         client.send(_echo(body, message))
         for instrument in fresh:
             quote = self._venue.quote(instrument)
-            shown = self._venue.quotes.shown(quote) if quote is not None and quote.open else None
+            shown = self._venue.quotes.with_faults(quote) if quote is not None and quote.open else None
             if shown is not None:
                 self._hub.greet(client, shown, mode)
 

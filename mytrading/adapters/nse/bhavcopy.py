@@ -93,8 +93,8 @@ class Bhavcopy(NamedTuple):
 def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
     """Return whether a file's header line is that of a bhavcopy; `shares` admits the older form of shares too."""
     try:
-        with opened(path) as file:
-            head = set(names_in(file.readline()))
+        with open_text(path) as file:
+            head = set(column_names(file.readline()))
     except (OSError, BhavcopyError, UnicodeDecodeError, EOFError):
         return False
     forms = ({"TckrSymb", "FinInstrmTp"}, {"INSTRUMENT", "OPTION_TYP"}, *([set(_OLD_SHARES)] if shares else []))
@@ -104,12 +104,12 @@ def is_bhavcopy(path: Path, *, shares: bool = False) -> bool:
 def read_bhavcopy(path: Path) -> Bhavcopy:
     """Read the futures and options of an NSE or BSE bhavcopy. Raises `BhavcopyError`."""
     try:
-        with opened(path) as file:
+        with open_text(path) as file:
             text = file.read()
     except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise BhavcopyError(f"{path}: cannot be read: {error}; expected {_FORMS}") from error
     lines = text.splitlines()
-    head = names_in(lines[0]) if lines else []
+    head = column_names(lines[0]) if lines else []
     new = {"TckrSymb", "FinInstrmTp"} <= set(head)
     if missing := [name for name in (_NEW if new else _OLD) if name not in head]:
         raise BhavcopyError(f"{path}: {', '.join(missing[:6])} missing from its first line; expected {_FORMS}")
@@ -133,7 +133,7 @@ def _rows(
             continue
         cell = dict(zip(head, (text.strip() for text in cells), strict=False))
         try:
-            days.add(day_in(cell["TradDt" if new else "TIMESTAMP"]))
+            days.add(parse_day(cell["TradDt" if new else "TIMESTAMP"]))
             if new:
                 sources.add(cell["Src"])
                 if cell["Sgmt"] != "FO":
@@ -159,10 +159,10 @@ def _new(cell: Mapping[str, str]) -> BhavRow | None:
     if kind is None:
         return None
     return BhavRow(
-        cell["TckrSymb"], kind, day_in(cell["XpryDt"]), number_in(cell["StrkPric"]), number_in(cell["OpnPric"]),
-        number_in(cell["HghPric"]), number_in(cell["LwPric"]), number_in(cell["ClsPric"]), number_in(cell["SttlmPric"]),
-        int(number_in(cell["TtlTradgVol"])), int(number_in(cell["OpnIntrst"])),
-        int(number_in(cell.get("NewBrdLotQty", ""))), number_in(cell.get("UndrlygPric", "")),
+        cell["TckrSymb"], kind, parse_day(cell["XpryDt"]), number_of(cell["StrkPric"]), number_of(cell["OpnPric"]),
+        number_of(cell["HghPric"]), number_of(cell["LwPric"]), number_of(cell["ClsPric"]), number_of(cell["SttlmPric"]),
+        int(number_of(cell["TtlTradgVol"])), int(number_of(cell["OpnIntrst"])),
+        int(number_of(cell.get("NewBrdLotQty", ""))), number_of(cell.get("UndrlygPric", "")),
     )  # fmt: skip
 
 
@@ -170,15 +170,15 @@ def _old(cell: Mapping[str, str]) -> BhavRow | None:
     kind = _kind(cell["INSTRUMENT"], cell["OPTION_TYP"])
     if kind is None:
         return None
-    strike = 0.0 if kind is InstrumentKind.FUT else number_in(cell["STRIKE_PR"])
+    strike = 0.0 if kind is InstrumentKind.FUT else number_of(cell["STRIKE_PR"])
     return BhavRow(
-        cell["SYMBOL"], kind, day_in(cell["EXPIRY_DT"]), strike, number_in(cell["OPEN"]), number_in(cell["HIGH"]),
-        number_in(cell["LOW"]), number_in(cell["CLOSE"]), number_in(cell["SETTLE_PR"]),
-        int(number_in(cell["CONTRACTS"])), int(number_in(cell["OPEN_INT"])),
+        cell["SYMBOL"], kind, parse_day(cell["EXPIRY_DT"]), strike, number_of(cell["OPEN"]), number_of(cell["HIGH"]),
+        number_of(cell["LOW"]), number_of(cell["CLOSE"]), number_of(cell["SETTLE_PR"]),
+        int(number_of(cell["CONTRACTS"])), int(number_of(cell["OPEN_INT"])),
     )  # fmt: skip
 
 
-def number_in(text: str) -> float:
+def number_of(text: str) -> float:
     """Parse a cell as a number of 0 or more, an empty cell as 0; `ValueError` for anything else."""
     if text in ("", "-"):
         return 0.0
@@ -191,7 +191,7 @@ def number_in(text: str) -> float:
     return value
 
 
-def day_in(text: str) -> date:
+def parse_day(text: str) -> date:
     """Parse a cell as a date, in the spelling of the old or the present file form."""
     for form in ("%Y-%m-%d", "%d-%b-%Y", "%d-%b-%y"):
         try:
@@ -201,12 +201,12 @@ def day_in(text: str) -> date:
     raise ValueError(f"expected a day such as 2024-07-08 or 05-Jul-2024, found {text!r}")
 
 
-def names_in(line: str) -> list[str]:
+def column_names(line: str) -> list[str]:
     """Split a header line into its column names."""
     return [name.strip().strip('"') for name in line.lstrip("\ufeff").strip().split(",")]
 
 
-def opened(path: Path) -> io.TextIOBase:
+def open_text(path: Path) -> io.TextIOBase:
     """Open a bhavcopy for reading text: plain, gzipped, or the one .csv in a .zip."""
     name = path.name.lower()
     if name.endswith(".zip"):
@@ -238,8 +238,8 @@ def day_bar(path: Path, instrument: str) -> DayBar | None:
         raise BhavcopyError(f"{instrument}: {_NO_INDEX}")
     parts = parse_symbol(symbol, exchange)
     try:
-        with opened(path) as file:
-            head = names_in(file.readline())
+        with open_text(path) as file:
+            head = column_names(file.readline())
             # Other lines, most of a file, are not taken apart.
             lines = csv.reader(line for line in file if parts.underlying in line)
             rows = (dict(zip(head, (text.strip() for text in cells), strict=False)) for cells in lines)
@@ -259,12 +259,12 @@ def _is_it(cells: Mapping[str, str], exchange: str, parts: ParsedSymbol) -> bool
         shares = "SERIES" in cells or cells.get("Sgmt") == "CM"
         return shares and (exchange == "BSE" or _series(cells) in _SERIES)
     ends = cells.get("XpryDt") or cells.get("EXPIRY_DT", "")
-    if not ends or day_in(ends) != parts.expiry:
+    if not ends or parse_day(ends) != parts.expiry:
         return False
     right = cells.get("OptnTp", cells.get("OPTION_TYP", ""))
     if parts.kind is InstrumentKind.FUT:
         return right not in ("CE", "PE")
-    strike = number_in(cells.get("StrkPric", cells.get("STRIKE_PR", "")))
+    strike = number_of(cells.get("StrkPric", cells.get("STRIKE_PR", "")))
     return right == parts.kind.value and abs(strike - parts.strike) < 1e-6
 
 
@@ -279,10 +279,10 @@ def _rank(cells: Mapping[str, str]) -> int:
 
 def _bar(cells: Mapping[str, str]) -> DayBar | None:
     names = ("OpnPric", "HghPric", "LwPric", "ClsPric") if "OpnPric" in cells else ("OPEN", "HIGH", "LOW", "CLOSE")
-    prices = [number_in(cells[name]) for name in names]
-    traded = number_in(cells.get("TtlTradgVol") or cells.get("TOTTRDQTY") or cells.get("CONTRACTS") or "")
+    prices = [number_of(cells[name]) for name in names]
+    traded = number_of(cells.get("TtlTradgVol") or cells.get("TOTTRDQTY") or cells.get("CONTRACTS") or "")
     if traded <= 0 or min(prices) <= 0:
         return None
-    lot = number_in(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
-    day = day_in(cells.get("TradDt") or cells["TIMESTAMP"])
+    lot = number_of(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
+    day = parse_day(cells.get("TradDt") or cells["TIMESTAMP"])
     return DayBar(day, prices[0], prices[1], prices[2], prices[3], traded * (lot or 1.0))

@@ -32,7 +32,7 @@ class _Head(msgspec.Struct):
 _head = msgspec.json.Decoder(_Head)
 
 
-def parsed(answer: HttpReply, kind: type[T], *, whole: bool = False, placing: bool = False) -> T:
+def decode_answer(answer: HttpReply, kind: type[T], *, whole: bool = False, placing: bool = False) -> T:
     """Decode the `data` of a server answer, or the `whole` of it, as `kind`. Raises `OpenAlgoError`.
 
     An answer with status 200 is a success if it says so; "partial" counts. `placing` if the call could have made or
@@ -72,7 +72,7 @@ def _ask(
 ) -> T:
     """POST a read. Fields that are None are left out: the server refuses null."""
     payload = {key: value for key, value in fields.items() if value is not None}
-    return parsed(client.call(endpoint, payload, deadline), kind, whole=whole)
+    return decode_answer(client.call(endpoint, payload, deadline), kind, whole=whole)
 
 
 # the account and the server
@@ -231,7 +231,7 @@ def ticker(client: OpenAlgoClient, symbol: str, exchange: str, interval: str, st
         raise ValueError(f"ticker: expected an exchange and a symbol, say NSE and SBIN, found {exchange!r}, {symbol!r}")
     place = f"ticker/{url_quote(exchange)}:{url_quote(symbol, safe='')}"
     query = {"interval": interval, "from": start, "to": end, "format": "json"}
-    return parsed(client.get(place, query, Deadline.BULK), list[Candle])
+    return decode_answer(client.get(place, query, Deadline.BULK), list[Candle])
 
 
 def holidays(client: OpenAlgoClient, year: int | None = None) -> list[Holiday]:
@@ -297,7 +297,7 @@ def gtt_book(client: OpenAlgoClient) -> list[Row]:
 def _change_gtt(client: OpenAlgoClient, endpoint: str, fields: Mapping[str, Any]) -> Triggered:
     """POST a call that makes or changes a trigger. Raises `FateUnknown` unless the answer is definitive."""
     payload = {key: value for key, value in fields.items() if value is not None}
-    return parsed(client.call(endpoint, payload, Deadline.ORDER), Triggered, whole=True, placing=True)
+    return decode_answer(client.call(endpoint, payload, Deadline.ORDER), Triggered, whole=True, placing=True)
 
 
 def _with_trigger_id(found: Triggered) -> Triggered:

@@ -1,7 +1,7 @@
 """Instruments of each day, kept for years in one DuckDB file. As a program (`python -m`, STATE) it adds new days.
 
 The feed runs it as a child whenever it has fetched a day's list, since no daemon loads DuckDB; `mytrading instruments
-save` calls `keep`. A day is replaced as a whole, so that importing it twice changes nothing.
+save` calls `archive_days`. A day is replaced as a whole, so that importing it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _replace(database: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Pat
     database.execute("COMMIT")
 
 
-def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
+def archive_days(state: Path, *, everything: bool = False) -> dict[str, int]:
     """Archive instrument days missing in the warehouse, and the newest again; returns rows saved by day.
 
     `everything` saves all days again. Copies older than the newest ten are removed once they are in. Raises
@@ -134,10 +134,10 @@ def keep(state: Path, *, everything: bool = False) -> dict[str, int]:
 
 
 def main(state: Path) -> int:
-    """Run `keep` at lowest priority; returns the exit code."""
+    """Run `archive_days` at lowest priority; returns the exit code."""
     os.nice(19)
     try:
-        keep(state)
+        archive_days(state)
     except (WarehouseBusy, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -133,11 +133,11 @@ def diff(
 @app.command()
 def save(as_json: AsJson = False, profile: Profile = "") -> None:
     """Put the instruments of all days into the warehouse now, as the feed does by itself after each fetch."""
-    from mytrading.adapters.storage.warehouse import Warehouse, WarehouseBusy, keep
+    from mytrading.adapters.storage.warehouse import Warehouse, WarehouseBusy, archive_days
 
     warehouse = Warehouse(_state(profile))
     try:
-        saved = keep(warehouse.path.parent, everything=True)
+        saved = archive_days(warehouse.path.parent, everything=True)
     except (WarehouseBusy, ValueError) as error:
         fail(ERROR, str(error))
     text = f"{sum(saved.values())} instruments of {len(saved)} days are in {warehouse.path}"

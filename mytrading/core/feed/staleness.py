@@ -89,7 +89,7 @@ class Freshness:
         count = known[1] + 1 if known is not None and known[0] is seen else 1
         self._dropped[instrument] = (seen, count, machine_ns)
 
-    def deaf(self, instrument: str, for_ns: int) -> int:
+    def drop_count(self, instrument: str, for_ns: int) -> int:
         """Return how many frames were dropped since the last price, if for at least `for_ns` (machine); else 0."""
         seen, known = self._seen.get(instrument), self._dropped.get(instrument)
         if seen is None or known is None or known[0] is not seen or known[2] - seen[1] < for_ns:
@@ -184,7 +184,7 @@ class FeedHealth:
             name: self._calendar.is_open(name, market_ns) for name in {f.exchange for f in self._traits.values()}
         }
         total, stale, stale_held = 0, [], []
-        self.deaf = {name: count for name in self._traits if (count := self._freshness.deaf(name, DEAF_NS))}
+        self.deaf = {name: count for name in self._traits if (count := self._freshness.drop_count(name, DEAF_NS))}
         for name, traits in self._traits.items():
             if not open_now[traits.exchange]:
                 continue

@@ -96,7 +96,7 @@ class ControlMachine:
             strategy=strategy, enabled=enabled, generation=generation, at_ns=now, reason=reason, by=by
         )
 
-    def taken(self, request_id: str) -> OperatorRequestTaken | None:
+    def find_request(self, request_id: str) -> OperatorRequestTaken | None:
         """Return the accepted operator request with this id, of today or the day before; None if new."""
         return self.requests.get(request_id) or self._earlier_requests.get(request_id)
 

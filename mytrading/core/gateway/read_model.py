@@ -76,7 +76,7 @@ class StackView:
         self.counts: Counter[str] = Counter()
         self._day = 0
 
-    def at(self, market_ns: int) -> None:
+    def advance_to(self, market_ns: int) -> None:
         """Advance market time; on a new day, reset the day's profit counts as the router does."""
         day = day_number(market_ns)
         if day > self._day > 0:

@@ -150,7 +150,7 @@ class SourceConnection:
         self.problems["FEED_MUTE"] = text
         self.socket.reconnect(self.mute_note)
 
-    def delivers(self) -> None:
+    def clear_mute(self) -> None:
         """Clear the mute alert and note: the source delivers quotes again."""
         self.mute_note = ""
         self.problems.pop("FEED_MUTE", None)

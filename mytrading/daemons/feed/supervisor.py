@@ -129,7 +129,7 @@ class SourceSupervisor:
                 self.log.warning("feed.mute", source=connection.source.name, age_s=round(age_ns / SECOND, 1))
                 connection.reconnect_mute(age_ns)
             elif connection.pulse.is_well(machine_ns):
-                connection.delivers()
+                connection.clear_mute()
         self.feed_alerts.update()
 
     def fail_over(self, switch: Switch, machine_ns: int) -> None:

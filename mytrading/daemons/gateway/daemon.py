@@ -91,7 +91,7 @@ class Gateway(MachineDaemon):
             "market", lambda frame: self.view.apply(frame.message), topics=(), every_s=STATUS_S
         )
         context = RequestContext(self.config, self.view, self.control, self.clock, self.totals)
-        self.server = OpsServer(context, self.order, self._report_defect)
+        self.server = OpsServer(context, self.record_command, self._report_defect)
         self.every(LEASES_S, self._send_wants, "leases")
         self._ops = self.context.socket(zmq.ROUTER)
         self._ops.set(zmq.MAXMSGSIZE, MAX_FRAME)
@@ -115,7 +115,7 @@ class Gateway(MachineDaemon):
         self._wanted = wanted
 
     def _show(self, row: Row, message: object) -> None:
-        self.view.at(row.market_ns)
+        self.view.advance_to(row.market_ns)
         self.view.apply(message, row.machine_ns)
         self._shown += 1
         if self._shown % STILL_HERE_ROWS == 0:
@@ -129,7 +129,7 @@ class Gateway(MachineDaemon):
     def _poll_tails(self) -> None:
         for tail in self._tails:
             tail.poll()
-        self.view.at(self.clock.now())
+        self.view.advance_to(self.clock.now())
         wanted = {position.instrument for position in self.view.open_positions()}
         for instrument in wanted - self._watched:
             self._market.subscribe(shown_topic(instrument))
@@ -164,7 +164,7 @@ class Gateway(MachineDaemon):
         if self._command is not None and changed:
             self._command.hand_over(alert)
 
-    def order(self, rows: tuple[msgspec.Struct, ...]) -> None:
+    def record_command(self, rows: tuple[msgspec.Struct, ...]) -> None:
         """Journal, publish and log the rows of an operator's command."""
         self.record(rows)
         names = ("verb", "request_id", "strategy", "account", "reason", "by")

@@ -91,7 +91,7 @@ class OpsServer:
         if not isinstance(request, ops.Command):
             return self._guarded(QUERIES[type(request)], request)
         digest = blake2b(encode_body(request), digest_size=16).hexdigest()
-        if (known := self.context.control.taken(request.request_id)) is not None:
+        if (known := self.context.control.find_request(request.request_id)) is not None:
             return self._again(known, digest, request)
         decided = self._guarded(COMMANDS[type(request)], request)
         taken = OperatorRequestTaken(

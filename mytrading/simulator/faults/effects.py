@@ -70,7 +70,7 @@ class QuoteSender:
         self._stalled: dict[str, SimulatedQuote] = {}
         self._overtaken: dict[str, SimulatedQuote] = {}
 
-    def shown(self, quote: SimulatedQuote) -> SimulatedQuote | None:
+    def with_faults(self, quote: SimulatedQuote) -> SimulatedQuote | None:
         """Return a quote as the feed's faults falsify it; None to send nothing."""
         name = quote.instrument.id
         if self._faults.take("ws_mute", instrument=name) is not None:
@@ -88,7 +88,7 @@ class QuoteSender:
 
     def send(self, true: SimulatedQuote) -> None:
         """Send one quote with the feed's faults; a reordered one waits for the next of its instrument."""
-        name, quote = true.instrument.id, self.shown(true)
+        name, quote = true.instrument.id, self.with_faults(true)
         if quote is None:
             return
         if (odd := self._faults.take("ws_hostile", instrument=name)) is not None:
@@ -160,7 +160,7 @@ def order_rows(faults: Faults, rows: list[tuple[BookOrder, Body]], words: Analyz
     if flap is not None and flap.acted % 2:
         rows = [(order, body if order.live else _before_its_end(order, body, words)) for order, body in rows]
     if (odd := faults.take("status_word")) is not None:
-        word = odd.text("word") or words.passing()
+        word = odd.text("word") or words.transient_word()
         rows = [(order, {**body, "order_status": word} if order.live else body) for order, body in rows]
     if faults.take("status_leak") is None:
         return [body for _, body in rows]

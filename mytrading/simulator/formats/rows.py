@@ -33,7 +33,7 @@ class AnalyzerRows:
         """Return the analyzer's word for an order status."""
         return status.value
 
-    def passing(self) -> str:
+    def transient_word(self) -> str:
         """Return the status word of an order in transition; the analyzer has none."""
         return "unknown"
 
@@ -155,7 +155,7 @@ class LiveRows(AnalyzerRows):
     def status_word(self, status: BrokerStatus) -> str:
         return self._broker.status_word(status, partly=False)
 
-    def passing(self) -> str:
+    def transient_word(self) -> str:
         return self._broker.passing
 
     def order(self, order: BookOrder) -> Body:

@@ -40,7 +40,7 @@ _LOWEST, _STEP, _PRICES = 80.0, 37.5, 97
 _VOLATILITY = 0.24
 
 
-def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
+def with_generated_shares(facts: ContractFacts, count: int) -> ContractFacts:
     """Return the contract facts with `count` generated shares added."""
     shares = {}
     for number in range(1, count + 1):
@@ -55,7 +55,7 @@ def with_crowd(facts: ContractFacts, count: int) -> ContractFacts:
     return replace(facts, underlyings={**facts.underlyings, **shares})
 
 
-def family(name: str) -> str:
+def path_family(name: str) -> str:
     """Return the name that seeds an underlying's price path: generated shares share one per family."""
     number = name.removeprefix(_PREFIX)
     if name == number or len(number) != 5 or not number.isdigit():
@@ -200,7 +200,7 @@ class SimulatedWorld:
         """Return whether the listing of the present day has changed."""
         return False
 
-    def named(self, instrument: str, day: date) -> Instrument | None:
+    def find_instrument(self, instrument: str, day: date) -> Instrument | None:
         """Build an instrument from its id, as listed on a day; None for a contract of unknown lot."""
         exchange, symbol = split_id(instrument)
         parsed = parse_symbol(symbol, exchange)
@@ -271,7 +271,7 @@ class SimulatedWorld:
             return self._opens[name, day]
         if (name, self._anchor) not in self._opens:
             first = self.facts.underlyings[name].reference_price
-            if family(name) == name:
+            if path_family(name) == name:
                 first = float(first * np.exp(self.shapes.rng(name, self._anchor, 9).normal() * 0.004))
             self._opens[name, self._anchor] = self._recorded_open(name, self._anchor) or first
         if day > self._anchor:
@@ -317,9 +317,9 @@ class SimulatedWorld:
         gap = self._gap_and_move(name, step)[0]
         while (before := self.calendar.previous_trading_day("NSE", step)) >= first:
             closed = opened / float(np.exp(gap))
-            gap, move = draws.gap_and_move(family(name), before, volatility)
+            gap, move = draws.gap_and_move(path_family(name), before, volatility)
             opened = closed / float(np.exp(move))
-            up, down = draws.reach(family(name), before, volatility)
+            up, down = draws.reach(path_family(name), before, volatility)
             high, low = max(opened, closed) * float(np.exp(up)), min(opened, closed) / float(np.exp(down))
             found.append(DayRange(before, opened, high, low, closed))
             step = before
@@ -327,7 +327,7 @@ class SimulatedWorld:
 
     def settlement(self, instrument: Instrument, day: date) -> float:
         """Return the settlement price of an expired contract at its underlying's close."""
-        return worth(instrument, self.closing(instrument.underlying, day))
+        return settlement_value(instrument, self.closing(instrument.underlying, day))
 
     def _trading_days(self, first: date, last: date) -> list[date]:
         days = []
@@ -339,7 +339,7 @@ class SimulatedWorld:
 
     def _gap_and_move(self, name: str, day: date) -> tuple[float, float]:
         """Gap and move of a day, drawn once for all that share them."""
-        shape = family(name)
+        shape = path_family(name)
         if (shape, day) not in self._draws:
             volatility = self.facts.underlyings[name].volatility
             self._draws[shape, day] = self.shapes.gap_and_move(shape, day, volatility)
@@ -383,13 +383,13 @@ class _Pricer:
     def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
         if instrument.kind.is_derivative:
             return self._derivative(instrument)
-        if family(instrument.symbol) != instrument.symbol:
+        if path_family(instrument.symbol) != instrument.symbol:
             return self._member(instrument)
         return self._underlying(instrument)
 
     def _member(self, instrument: Instrument) -> SharedPrices:
         """A generated share: the day of its family, times its own opening price."""
-        name = family(instrument.symbol)
+        name = path_family(instrument.symbol)
         if name not in self._families:
             path = self._relative_path(instrument.symbol)
             activity = self.world.shapes.activity(name, self.day, self.span)[self.seconds]
@@ -414,7 +414,7 @@ class _Pricer:
     def _relative_path(self, name: str) -> Array:
         """The price as a multiple of the day's opening one; a generated share moves as its family does."""
         volatility = self.world.facts.underlyings[name].volatility
-        path = self.world.shapes.path(family(name), self.day, volatility, self.span)
+        path = self.world.shapes.path(path_family(name), self.day, volatility, self.span)
         return np.asarray(np.exp(path[self.seconds]))
 
     def _underlying(self, instrument: Instrument) -> Prices:
@@ -464,7 +464,7 @@ class _Pricer:
         return np.asarray(np.floor(shape * lots).astype(np.int64) * instrument.lot_size)
 
 
-def worth(instrument: Instrument, spot: float) -> float:
+def settlement_value(instrument: Instrument, spot: float) -> float:
     """Return the settlement price in rupees of a contract that expires with its underlying at `spot`."""
     if instrument.kind is InstrumentKind.FUT:
         return round(spot, 2)

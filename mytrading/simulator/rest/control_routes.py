@@ -67,13 +67,13 @@ async def push(call: RestCall) -> Reply:
 
         def show() -> None:
             quote = _pushed(venue, instrument, fields)
-            venue.show(quote, hold=fields["hold"])
+            venue.publish_pushed(quote, hold=fields["hold"])
             loop.call_soon(venue.match, quote)
 
         loop.call_later(fields["after"], show)
         return success(data={"at_ns": venue.clock.now()})
     quote, began_ns = _pushed(venue, instrument, fields), machine_now()
-    venue.show(quote, hold=fields["hold"])
+    venue.publish_pushed(quote, hold=fields["hold"])
     await asyncio.sleep(0)  # the frame goes out before orders are looked at: that is no part of its way
     venue.match(quote)
     return success(data={"at_ns": quote.at_ns, "sent_ns": max(began_ns, venue.hub.published_ns)})

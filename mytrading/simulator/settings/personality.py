@@ -114,7 +114,7 @@ def personality(role: str, broker: str) -> Personality:
     return Personality(Role(role), BROKERS[broker or DEFAULT] if role == Role.LIVE else None)
 
 
-def protected(request: OrderRequest, instrument: Instrument, mark: Mark) -> OrderRequest:
+def with_market_protection(request: OrderRequest, instrument: Instrument, mark: Mark) -> OrderRequest:
     """Convert MARKET to LIMIT and SL-M to SL, with a price slab's protection; other orders are unchanged."""
     if request.order_type not in (OrderType.MARKET, OrderType.SL_M):
         return request

@@ -197,7 +197,7 @@ class Driver:
             asyncio.get_running_loop().run_in_executor(None, self._venue.checkpoint)
 
 
-def under_way(done: Mapping[str, StepDone], mark: int) -> str:
+def first_unfinished(done: Mapping[str, StepDone], mark: int) -> str:
     """Return the first item up to this step mark that a daemon has not processed, as text; empty if none."""
     for name in DAEMONS:
         found = done.get(name)
@@ -251,7 +251,7 @@ class LockStep(Driver):
             if isinstance(message, StepDone):
                 self._done[message.daemon] = message
         self._send_mark()
-        venue.waits_for = under_way(self._done, self._mark)
+        venue.waits_for = first_unfinished(self._done, self._mark)
         if venue.waits_for:
             return False
         at = self._next_moment()

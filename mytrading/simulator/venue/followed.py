@@ -65,7 +65,7 @@ class FollowedWorld(SimulatedWorld):
             return own
         return InstrumentBook((*(item for item in own if not item.kind.is_derivative), *map(_with_tick, fetched)))
 
-    def named(self, instrument: str, day: date) -> Instrument | None:
+    def find_instrument(self, instrument: str, day: date) -> Instrument | None:
         """Find an instrument by id: in the newest master contract that has it, else in the facts."""
         for kept in reversed(self._master.days()) if self._master is not None else ():
             with suppress(ValueError):
@@ -73,7 +73,7 @@ class FollowedWorld(SimulatedWorld):
                 found = (item for item in snapshot.instruments if item.id == instrument) if snapshot else iter(())
                 if (item := next(found, None)) is not None:
                     return _with_tick(item)
-        return super().named(instrument, day)
+        return super().find_instrument(instrument, day)
 
     def day(self, day: date) -> MarketDay:
         """Return a day without ticks; `ValueError` on a day without trading."""
@@ -143,7 +143,7 @@ class Follower:
         if instrument is None:
             if name in self._unknown:
                 return
-            instrument = venue.world.named(name, ist_date(venue.clock.now()))
+            instrument = venue.world.find_instrument(name, ist_date(venue.clock.now()))
             if instrument is None:
                 self._unknown.add(name)
                 return

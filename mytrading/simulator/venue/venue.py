@@ -28,15 +28,15 @@ from mytrading.simulator.formats.frames import BROKER, live_order_frame, order_f
 from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
 from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band, units_at_best
 from mytrading.simulator.market.history import MarketHistory
-from mytrading.simulator.market.world import SimulatedWorld, worth
+from mytrading.simulator.market.world import SimulatedWorld, settlement_value
 from mytrading.simulator.settings.personality import (
     BROKERS,
     PLAIN,
     BrokerProfile,
     Personality,
     Role,
-    protected,
     trigger_problem,
+    with_market_protection,
 )
 from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
@@ -250,7 +250,7 @@ class SimulatedVenue:
         self.listing = InstrumentBook((*self.listing, instrument))
 
     def _relist(self, instrument: str, day: date) -> Instrument:
-        found = self.world.named(instrument, day) or self.listing.get(instrument)
+        found = self.world.find_instrument(instrument, day) or self.listing.get(instrument)
         if found is None or not (found.kind.is_derivative or self.world.silent):
             raise ValueError(
                 f"{instrument} is held: expected it in config/instruments.toml or among --instruments, found it in "
@@ -316,7 +316,7 @@ class SimulatedVenue:
         mark, listed = self.mark(request.instrument), self.instrument(request.instrument)
         broker = self.personality.broker
         if self.live and broker is not None and broker.protects and mark is not None and listed is not None:
-            request = protected(request, listed, mark)
+            request = with_market_protection(request, listed, mark)
         if self.live and mark is not None and (problem := trigger_problem(request, mark)):
             return ExchangeRefusal(problem)
         result, changes = self.exchange.place(request, mark, self.clock.now(), late_rejection)
@@ -369,10 +369,10 @@ class SimulatedVenue:
 
     def push(self, quote: SimulatedQuote, *, hold: bool) -> None:
         """Make a quote the market at once; with `hold` it stays until released, else until the next tick."""
-        self.show(quote, hold=hold)
+        self.publish_pushed(quote, hold=hold)
         self.match(quote)
 
-    def show(self, quote: SimulatedQuote, *, hold: bool) -> None:
+    def publish_pushed(self, quote: SimulatedQuote, *, hold: bool) -> None:
         """Publish a quote and hold it if `hold`; the caller then calls `match`."""
         if hold:
             self.held[quote.instrument.id] = quote
@@ -439,7 +439,7 @@ class SimulatedVenue:
         if self.world.silent:
             spot, own = self._spot(instrument), self.quote(instrument)
             assert own is not None
-            return worth(instrument, spot.ltp) if spot is not None and spot.ltp else own.ltp
+            return settlement_value(instrument, spot.ltp) if spot is not None and spot.ltp else own.ltp
         return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
 
     def checkpoint(self) -> None:

@@ -51,14 +51,14 @@ class Pool:
     def __init__(self) -> None:
         self._streams: dict[str, _Stream] = {}
 
-    def wanted(self, instrument: str, mode: int, held: Collection[int]) -> None:
+    def add(self, instrument: str, mode: int, held: Collection[int]) -> None:
         """Add a broker subscription for the first client of a mode; clients `held` these modes before."""
         stream = self._streams.setdefault(instrument, _Stream())
         if mode > max(held, default=0):
             stream.ask(mode)
         stream.kept.add(mode)
 
-    def given_up(self, instrument: str, mode: int, left: Collection[int]) -> None:
+    def remove(self, instrument: str, mode: int, left: Collection[int]) -> None:
         """Remove a mode's broker subscription after its last client left; `left` modes are still held."""
         stream = self._streams[instrument]
         if mode < max(left, default=0):
@@ -69,7 +69,7 @@ class Pool:
         elif not stream.kept:
             del self._streams[instrument]
 
-    def kinds(self, instrument: str) -> list[int]:
+    def frame_modes(self, instrument: str) -> list[int]:
         """Return the modes of the frames that one quote becomes, fullest first."""
         stream = self._streams[instrument]
         return sorted({mode for mode in stream.kept if mode < stream.sends} | {stream.sends}, reverse=True)
@@ -78,7 +78,7 @@ class Pool:
         """Return whether the broker sends Depth for the instrument."""
         return self._streams[instrument].sends == DEPTH
 
-    def passed(self, instrument: str) -> None:
+    def count_quote(self, instrument: str) -> None:
         """Count one quote towards a mode change, which the broker applies late."""
         stream = self._streams[instrument]
         if stream.late:
@@ -232,7 +232,7 @@ class Hub:
         modes.append(mode)
         listeners = self._listeners.setdefault(instrument, {})
         if mode not in listeners:
-            self._pool.wanted(instrument, mode, listeners)
+            self._pool.add(instrument, mode, listeners)
         listeners.setdefault(mode, []).append(client)
 
     def unsubscribe(self, client: Client, instrument: str, mode: int) -> None:
@@ -247,7 +247,7 @@ class Hub:
         listeners[mode].remove(client)
         if not listeners[mode]:
             del listeners[mode]
-            self._pool.given_up(instrument, mode, listeners)
+            self._pool.remove(instrument, mode, listeners)
         if not listeners:
             del self._listeners[instrument]
 
@@ -264,7 +264,7 @@ class Hub:
         if not listeners:
             return
         bodies = self._bodies(quote, listeners)
-        self._pool.passed(instrument)
+        self._pool.count_quote(instrument)
         self.published_ns = machine_now()
         for key, body in bodies:
             _, kind, mode = key
@@ -286,7 +286,7 @@ class Hub:
         """The frames of a quote, fullest first, each under every mode that may get it."""
         instrument = quote.instrument.id
         full, found = self._pool.is_full(instrument), []
-        for kind in self._pool.kinds(instrument):
+        for kind in self._pool.frame_modes(instrument):
             if self._as_served:
                 body = served_frame(quote, kind, self._broker, full=full)
             else:

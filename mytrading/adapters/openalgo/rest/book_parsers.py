@@ -14,7 +14,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_status, status_of, time_ns, value
+from mytrading.adapters.openalgo.rest.broker_quirks import (
+    is_unknown_status,
+    status_of,
+    time_ns,
+    value,
+    with_refusal_code,
+)
 from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
@@ -161,7 +167,7 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
         status_text=status,
-        message=coded(_text(row, "rejection_reason")),
+        message=with_refusal_code(_text(row, "rejection_reason")),
         time_ns=time_ns(value(row, "timestamp")),
         tag=_text(row, "strategy"),
     )

@@ -52,7 +52,7 @@ _CROSSED = re.compile(
 than the last traded price", "Trigger price must be less than LTP". It is applied to refusals of stops only."""
 
 
-def coded(text: str) -> str:
+def with_refusal_code(text: str) -> str:
     """Prefix a broker's refusal text with our own code if the core acts on its meaning."""
     return f"{TRIGGER_CROSSED}{text}" if _CROSSED.search(text) else text
 

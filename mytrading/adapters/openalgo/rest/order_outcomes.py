@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mytrading.adapters.openalgo.rest.broker_quirks import coded
+from mytrading.adapters.openalgo.rest.broker_quirks import with_refusal_code
 from mytrading.adapters.openalgo.rest.client import HttpReply, NotSent, TransportFailed
 from mytrading.adapters.openalgo.rest.errors import DEFINITIVE, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_ID
@@ -56,7 +56,7 @@ def judge(call: Call, answer: HttpReply, expected: ServerMode) -> CallVerdict:
     if failed and reply is not None and reply.mode not in (None, "", SEMI_AUTO, expected.value):
         return CallVerdict(Outcome.WRONG_MODE, _order_id(reply), wrong_mode_text(shown(reply.mode), expected))
     if answer.status in DEFINITIVE:
-        return CallVerdict(Outcome.REFUSED, _order_id(reply), coded(error_text(answer.body, answer.status)))
+        return CallVerdict(Outcome.REFUSED, _order_id(reply), with_refusal_code(error_text(answer.body, answer.status)))
     if failed or reply is None:
         return CallVerdict(
             Outcome.UNKNOWN, _order_id(reply), f"HTTP {answer.status}: {error_text(answer.body, answer.status)}"

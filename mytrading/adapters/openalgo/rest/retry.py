@@ -65,10 +65,10 @@ ONCE = Retries(tries=1)
 
 def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Retries, **payload: object) -> HttpReply:
     """POST a read request, repeated while its failure may pass. Returns the last answer, or raises its error."""
-    return again(lambda: client.call(endpoint, payload, deadline), retries)
+    return retry_until_final(lambda: client.call(endpoint, payload, deadline), retries)
 
 
-def again(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
+def retry_until_final(ask: Callable[[], HttpReply], retries: Retries) -> HttpReply:
     """Call `ask` until its answer is final or tries run out; after a 429 no sooner than the server allows."""
     for left in range(retries.tries - 1, -1, -1):
         pause_s = retries.pause_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.adapters.openalgo.endpoints import Margin, ServerQuote, Triggered, _with_trigger_id, parsed
+from mytrading.adapters.openalgo.endpoints import Margin, ServerQuote, Triggered, _with_trigger_id, decode_answer
 from mytrading.adapters.openalgo.rest import errors
 from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, error_of
@@ -81,27 +81,27 @@ def test_every_error_type_has_advice_of_its_own() -> None:
 
 
 def test_parsed_numbers_as_text_become_numbers() -> None:
-    assert parsed(answer(200, '{"status":"success","data":{"ltp":"-65"}}'), ServerQuote).ltp == -65.0
+    assert decode_answer(answer(200, '{"status":"success","data":{"ltp":"-65"}}'), ServerQuote).ltp == -65.0
 
 
 def test_parsed_success_without_data_is_empty_not_zero() -> None:
     with pytest.raises(errors.EmptyAnswer):
-        parsed(answer(200, '{"status":"success","data":{}}'), Margin)
+        decode_answer(answer(200, '{"status":"success","data":{}}'), Margin)
     with pytest.raises(errors.EmptyAnswer):
-        parsed(answer(200, '{"status":"success"}'), ServerQuote)
+        decode_answer(answer(200, '{"status":"success"}'), ServerQuote)
 
 
 def test_parsed_page_of_a_proxy_with_status_200_is_malformed() -> None:
     with pytest.raises(errors.Malformed):
-        parsed(answer(200, "<!DOCTYPE html><html>login</html>"), ServerQuote)
+        decode_answer(answer(200, "<!DOCTYPE html><html>login</html>"), ServerQuote)
 
 
 @pytest.mark.parametrize("body", ['{"status":"success","trigger_id":null}', '{"status":"success"}'])
 def test_trigger_success_without_an_id_leaves_the_fate_open(body: str) -> None:
     with pytest.raises(errors.FateUnknown):
-        _with_trigger_id(parsed(answer(200, body), Triggered, whole=True, placing=True))
+        _with_trigger_id(decode_answer(answer(200, body), Triggered, whole=True, placing=True))
 
 
 def test_success_of_another_shape_leaves_the_fate_of_a_placing_call_open() -> None:
     with pytest.raises(errors.FateUnknown):
-        parsed(answer(200, '{"status":"success","trigger_id":[1]}'), Triggered, whole=True, placing=True)
+        decode_answer(answer(200, '{"status":"success","trigger_id":[1]}'), Triggered, whole=True, placing=True)

@@ -30,26 +30,26 @@ def changed(position: Position) -> PositionChanged:
 
 def test_profit_of_the_day_before_counts_no_more_when_the_stack_runs_into_the_next() -> None:
     view = StackView()
-    view.at(NOON)
+    view.advance_to(NOON)
     for position in (HELD, FLAT):
         view.apply(changed(position))
-    view.at(NOON + DAY // 2 - DAY // 4)
+    view.advance_to(NOON + DAY // 2 - DAY // 4)
     assert view.realised() == -1188.0, "17:30 of the same day"
-    view.at(NOON + DAY)
+    view.advance_to(NOON + DAY)
     assert view.realised() == 0.0
     assert view.open_positions() == [replace(HELD, realised=0.0, bought=0, sold=0)]
     view.apply(changed(replace(HELD, quantity=0, quantity_seen=0, realised=7.0)))
-    view.at(NOON)
+    view.advance_to(NOON)
     assert view.realised() == 7.0, "market time that goes back, as a replay's, forgets nothing"
 
 
 def test_position_corrected_yesterday_says_nothing_of_today_once_it_is_closed() -> None:
     view = StackView()
-    view.at(NOON)
+    view.advance_to(NOON)
     row = PositionAdjusted(position=FLAT, cause="expiry", quantity=-10, price=0.0, at_ns=0)
     view.apply(row)
     assert view.adjusted
-    view.at(NOON + DAY)
+    view.advance_to(NOON + DAY)
     assert not view.adjusted
 
 

@@ -133,7 +133,7 @@ def test_mute_line_is_noted_until_it_gives_quotes(bench: Bench) -> None:
     assert "14 s" in reason and bench.newest("FEED_MUTE").severity is Severity.CRITICAL
     bench.event(primary, Connected(2, 0, "broker"))
     assert bench.notes == {"mute": reason}
-    primary.delivers()
+    primary.clear_mute()
     bench.feed_alerts.update()
     assert bench.newest("FEED_MUTE").cleared and bench.notes == {}
 

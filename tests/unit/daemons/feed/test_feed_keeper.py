@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mytrading.adapters.storage.instrument_store import FOLDER, KEPT, InstrumentFile
-from mytrading.adapters.storage.warehouse import FILE, Warehouse, WarehouseBusy, keep
+from mytrading.adapters.storage.warehouse import FILE, Warehouse, WarehouseBusy, archive_days
 from mytrading.daemons.feed.instruments import ARCHIVE_RETRY_NS, InstrumentArchiver
 from mytrading.messages.instruments import Instrument, InstrumentKind, Snapshot
 from tests.kit.waiting import eventually
@@ -62,13 +62,13 @@ def test_days_that_lack_and_the_newest_are_kept_and_old_copies_go(tmp_path: Path
     files, days = InstrumentFile(tmp_path), [f"2026-11-{day:02}" for day in range(1, KEPT + 3)]
     for day in days:
         files.write(snapshot(day))
-    assert keep(tmp_path) == dict.fromkeys(days, 1)
+    assert archive_days(tmp_path) == dict.fromkeys(days, 1)
     assert files.days() == days[2:]
     anew = (SBIN, msgspec.structs.replace(SBIN, id="NSE:INFY", symbol="INFY"))
     files.write(snapshot(days[-1], *anew))
-    assert keep(tmp_path) == {days[-1]: 2}
+    assert archive_days(tmp_path) == {days[-1]: 2}
     assert Warehouse(tmp_path).instrument_days() == days
-    assert keep(tmp_path, everything=True) == {**dict.fromkeys(days[2:], 1), days[-1]: 2}
+    assert archive_days(tmp_path, everything=True) == {**dict.fromkeys(days[2:], 1), days[-1]: 2}
 
 
 def test_copy_that_does_not_decode_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_copy_that_does_not_decode_is_named_and_the_others_are_kept(tmp_path: Pa
         InstrumentFile(tmp_path).write(snapshot(day))
     (tmp_path / FOLDER / "2026-11-19.msgpack").write_bytes(b"spoilt")
     with pytest.raises(ValueError, match="2026-11-19"):
-        keep(tmp_path)
+        archive_days(tmp_path)
     assert Warehouse(tmp_path).instrument_days() == ["2026-11-18", TODAY]
 
 

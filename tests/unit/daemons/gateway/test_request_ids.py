@@ -106,7 +106,7 @@ def test_request_id_is_known_on_the_day_after_and_forgotten_then() -> None:
     machine.apply(taken)
     for day, known in (("2026-03-19", taken), ("2026-03-20", None)):
         machine.apply(machine.snapshot(day))
-        assert machine.taken("a") == known
+        assert machine.find_request("a") == known
 
 
 def test_refused_command_may_be_repeated_once_its_cause_is_gone(config: RunConfig) -> None:

@@ -217,24 +217,24 @@ def test_stalled_feed_repeats_the_first_quote_until_switched_off() -> None:
     faults = switched("ws_stall")
     feed = QuoteSender(Hub(), faults)
     first = quote(100.0, 1)
-    assert feed.shown(first) == first == feed.shown(quote(101.0, 2))
+    assert feed.with_faults(first) == first == feed.with_faults(quote(101.0, 2))
     faults.set(wanted("ws_stall", restamp=True))
-    feed.shown(quote(102.0, 3))
-    shown = feed.shown(quote(103.0, 4))
+    feed.with_faults(quote(102.0, 3))
+    shown = feed.with_faults(quote(103.0, 4))
     assert shown is not None
     assert (shown.ltp, shown.at_ns) == (102.0, 4)
     faults.clear()
-    assert feed.shown(quote(104.0, 5)) == quote(104.0, 5)
+    assert feed.with_faults(quote(104.0, 5)) == quote(104.0, 5)
 
 
 def test_wrong_and_zero_prices_hit_the_instrument_named() -> None:
     feed = QuoteSender(Hub(), switched("price_wrong", instrument="NSE:SBIN", factor=2))
-    assert feed.shown(quote(50.0, 1, "INFY")) == quote(50.0, 1, "INFY")
-    wrong = feed.shown(quote(100.0, 2))
+    assert feed.with_faults(quote(50.0, 1, "INFY")) == quote(50.0, 1, "INFY")
+    wrong = feed.with_faults(quote(100.0, 2))
     assert wrong is not None
     assert (wrong.ltp, wrong.bid, wrong.ask) == (200.0, 199.9, 200.1)
-    assert feed.shown(quote(100.0, 3)) == quote(100.0, 3)
-    zero = QuoteSender(Hub(), switched("price_zero")).shown(quote(100.0, 4))
+    assert feed.with_faults(quote(100.0, 3)) == quote(100.0, 3)
+    zero = QuoteSender(Hub(), switched("price_zero")).with_faults(quote(100.0, 4))
     assert zero is not None
     assert (zero.ltp, zero.bid, zero.ask) == (0.0, 0.0, 0.0)
 
@@ -268,7 +268,7 @@ def test_quote_frames_come_twice_late_or_torn(kind: str, count: int, sent: list[
 
 
 def test_muted_feed_shows_nothing() -> None:
-    assert QuoteSender(Hub(), switched("ws_mute")).shown(quote(100.0, 1)) is None
+    assert QuoteSender(Hub(), switched("ws_mute")).with_faults(quote(100.0, 1)) is None
 
 
 def test_daily_token_ends_each_day_until_login() -> None:

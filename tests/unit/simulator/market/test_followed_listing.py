@@ -78,9 +78,9 @@ def test_held_contract_that_is_listed_no_more_is_known_from_an_earlier_day(
 ) -> None:
     told(tmp_path, option("GOLDX23NOV26100CE", 30, "GOLDX"), day="2026-11-19")
     told(tmp_path, option("NIFTY23NOV2626100CE", 75))
-    found = world.named("NFO:GOLDX23NOV26100CE", DAY)
+    found = world.find_instrument("NFO:GOLDX23NOV26100CE", DAY)
     assert found is not None and found.lot_size == 30
-    assert world.named("NFO:SILVERX23NOV26100CE", DAY) is None
+    assert world.find_instrument("NFO:SILVERX23NOV26100CE", DAY) is None
 
 
 def test_new_master_contract_is_listed_while_the_venue_runs(venue: SimulatedVenue, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from mytrading.core.time import to_ns
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.replay import BadTickFile, read_ticks
-from mytrading.simulator.market.world import SimulatedWorld, with_crowd
+from mytrading.simulator.market.world import SimulatedWorld, with_generated_shares
 from tests.kit.project import ROOT
 
 ANCHOR = date(2025, 12, 3)
@@ -73,7 +73,7 @@ def test_sensex_and_its_contracts_trade_on_the_bse() -> None:
 
 
 def test_generated_share_moves_as_its_family_and_keeps_its_own_price() -> None:
-    crowded = SimulatedWorld(CALENDAR, with_crowd(FACTS, 40), 3, ANCHOR)
+    crowded = SimulatedWorld(CALENDAR, with_generated_shares(FACTS, 40), 3, ANCHOR)
     listed, market = crowded.listing(ANCHOR), crowded.day(ANCHOR)
     first, same, other = (listed.get(f"NSE:GEN000{number}") for number in ("01", "17", "02"))
     assert first is not None

@@ -6,12 +6,12 @@ from datetime import datetime
 
 import pytest
 
-from mytrading.adapters.openalgo.rest.broker_quirks import coded, is_unknown_status, status_of
+from mytrading.adapters.openalgo.rest.broker_quirks import is_unknown_status, status_of, with_refusal_code
 from mytrading.core.exchange.model import Holding, Mark, OrderRequest
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.formats.rows import LiveRows
-from mytrading.simulator.settings.personality import BROKERS, protected, trigger_problem
+from mytrading.simulator.settings.personality import BROKERS, trigger_problem, with_market_protection
 from tests.kit.project import ROOT
 
 SHOWN = [status for status in BrokerStatus if status is not BrokerStatus.OTHER]
@@ -61,15 +61,15 @@ def asked(side: Side, kind: OrderType, trigger: float = 0.0) -> OrderRequest:
 def test_market_order_is_protected_by_the_slab_of_its_price(
     kind: InstrumentKind, ltp: float, side: Side, price: float
 ) -> None:
-    made = protected(asked(side, OrderType.MARKET), share(kind), Mark(ltp))
+    made = with_market_protection(asked(side, OrderType.MARKET), share(kind), Mark(ltp))
     assert (made.order_type, made.price) == (OrderType.LIMIT, price)
 
 
 def test_stop_market_is_protected_beyond_its_trigger_and_limits_stay() -> None:
-    made = protected(asked(Side.SELL, OrderType.SL_M, 980.0), share(), Mark(1000.0))
+    made = with_market_protection(asked(Side.SELL, OrderType.SL_M, 980.0), share(), Mark(1000.0))
     assert (made.order_type, made.trigger_price, made.price) == (OrderType.SL, 980.0, 975.1)
     limit = OrderRequest(instrument="NSE:SBIN", side=Side.BUY, quantity=1, order_type=OrderType.LIMIT, price=3.0)
-    assert protected(limit, share(), Mark(1000.0)) == limit
+    assert with_market_protection(limit, share(), Mark(1000.0)) == limit
 
 
 def test_live_holding_has_no_last_price() -> None:
@@ -87,4 +87,4 @@ def test_stop_whose_trigger_is_passed_is_refused_in_words_that_the_adapter_knows
 ) -> None:
     problem = trigger_problem(asked(side, OrderType.SL, trigger), Mark(100.0))
     assert bool(problem) == refused
-    assert coded(problem).startswith("TRIGGER_CROSSED") == refused
+    assert with_refusal_code(problem).startswith("TRIGGER_CROSSED") == refused

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mytrading.messages.control import StepDone
 from mytrading.messages.market import MarketStep
 from mytrading.runtime.daemon.lockstep import MarketPlace
-from mytrading.simulator.venue.driver import CHANNELS, DAEMONS, MARKED, under_way
+from mytrading.simulator.venue.driver import CHANNELS, DAEMONS, MARKED, first_unfinished
 
 MARK = 5
 
@@ -28,34 +28,34 @@ def at_rest() -> dict[str, StepDone]:
 
 
 def test_step_is_over_when_both_ends_of_every_stream_agree() -> None:
-    assert under_way(at_rest(), MARK) == ""
+    assert first_unfinished(at_rest(), MARK) == ""
 
 
 @pytest.mark.parametrize("name", DAEMONS)
 def test_step_waits_for_a_daemon_that_was_not_heard(name: str) -> None:
     done = {other: said for other, said in at_rest().items() if other != name}
-    assert under_way(done, MARK) == f"{name}: not heard yet"
+    assert first_unfinished(done, MARK) == f"{name}: not heard yet"
 
 
 @pytest.mark.parametrize("name", MARKED)
 def test_step_waits_for_what_the_exchange_sent_after_the_last_mark(name: str) -> None:
     done = at_rest()
-    assert under_way(done, MARK + 1) == "feed: what the exchange sent"
+    assert first_unfinished(done, MARK + 1) == "feed: what the exchange sent"
     others = {other: replace(said, mark=MARK + 1) for other, said in done.items() if other != name}
-    assert under_way({**others, name: done[name]}, MARK + 1) == f"{name}: what the exchange sent"
+    assert first_unfinished({**others, name: done[name]}, MARK + 1) == f"{name}: what the exchange sent"
 
 
 @pytest.mark.parametrize(("writer", "stream", "reader"), CHANNELS)
 def test_step_waits_for_a_message_that_was_sent_and_not_dealt_with(writer: str, stream: str, reader: str) -> None:
     done = at_rest()
     done[reader] = replace(done[reader], seen={**done[reader].seen, f"{writer}/{stream}": 2})
-    assert under_way(done, MARK) == f"{reader}: {stream} of {writer}"
+    assert first_unfinished(done, MARK) == f"{reader}: {stream} of {writer}"
 
 
 def test_step_waits_for_whom_something_keeps() -> None:
     done = at_rest()
     done["router"] = replace(done["router"], waits="the answer of a call")
-    assert under_way(done, MARK) == "router: the answer of a call"
+    assert first_unfinished(done, MARK) == "router: the answer of a call"
 
 
 def test_reader_has_the_market_after_two_step_messages_in_a_row() -> None:

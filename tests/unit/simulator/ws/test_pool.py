@@ -10,48 +10,48 @@ LTP, QUOTE, DEPTH = 1, 2, 3
 
 def passed(pool: Pool, quotes: int) -> None:
     for _ in range(quotes):
-        pool.passed(SBIN)
+        pool.count_quote(SBIN)
 
 
 def test_fuller_mode_is_sent_at_once_and_lesser_ones_are_cut_from_it() -> None:
     pool = Pool()
-    pool.wanted(SBIN, QUOTE, ())
-    assert pool.kinds(SBIN) == [QUOTE]
-    pool.wanted(SBIN, DEPTH, (QUOTE,))
-    pool.wanted(SBIN, LTP, (QUOTE, DEPTH))
-    assert pool.kinds(SBIN) == [DEPTH, QUOTE, LTP]
+    pool.add(SBIN, QUOTE, ())
+    assert pool.frame_modes(SBIN) == [QUOTE]
+    pool.add(SBIN, DEPTH, (QUOTE,))
+    pool.add(SBIN, LTP, (QUOTE, DEPTH))
+    assert pool.frame_modes(SBIN) == [DEPTH, QUOTE, LTP]
     assert pool.is_full(SBIN)
 
 
 def test_lesser_mode_given_up_first_keeps_the_broker_sending_the_book_when_it_is_wanted_again() -> None:
     pool = Pool()
-    pool.wanted(SBIN, QUOTE, ())
-    pool.wanted(SBIN, DEPTH, (QUOTE,))
-    pool.given_up(SBIN, QUOTE, (DEPTH,))
-    pool.given_up(SBIN, DEPTH, ())
-    pool.wanted(SBIN, QUOTE, ())
-    assert pool.kinds(SBIN) == [DEPTH, QUOTE]
+    pool.add(SBIN, QUOTE, ())
+    pool.add(SBIN, DEPTH, (QUOTE,))
+    pool.remove(SBIN, QUOTE, (DEPTH,))
+    pool.remove(SBIN, DEPTH, ())
+    pool.add(SBIN, QUOTE, ())
+    assert pool.frame_modes(SBIN) == [DEPTH, QUOTE]
     passed(pool, LATE_QUOTES)
-    assert pool.kinds(SBIN) == [QUOTE]
+    assert pool.frame_modes(SBIN) == [QUOTE]
     passed(pool, 100)
-    assert pool.kinds(SBIN) == [QUOTE]
+    assert pool.frame_modes(SBIN) == [QUOTE]
 
 
 def test_fuller_mode_given_up_first_leaves_nothing_behind() -> None:
     pool = Pool()
-    pool.wanted(SBIN, QUOTE, ())
-    pool.wanted(SBIN, DEPTH, (QUOTE,))
-    pool.given_up(SBIN, DEPTH, (QUOTE,))
-    pool.given_up(SBIN, QUOTE, ())
-    pool.wanted(SBIN, QUOTE, ())
-    assert pool.kinds(SBIN) == [QUOTE]
+    pool.add(SBIN, QUOTE, ())
+    pool.add(SBIN, DEPTH, (QUOTE,))
+    pool.remove(SBIN, DEPTH, (QUOTE,))
+    pool.remove(SBIN, QUOTE, ())
+    pool.add(SBIN, QUOTE, ())
+    assert pool.frame_modes(SBIN) == [QUOTE]
 
 
 def test_depth_of_another_that_ends_goes_on_for_some_quotes() -> None:
     pool = Pool()
-    pool.wanted(SBIN, QUOTE, ())
-    pool.wanted(SBIN, DEPTH, (QUOTE,))
-    pool.given_up(SBIN, DEPTH, (QUOTE,))
-    assert pool.kinds(SBIN) == [DEPTH, QUOTE]
+    pool.add(SBIN, QUOTE, ())
+    pool.add(SBIN, DEPTH, (QUOTE,))
+    pool.remove(SBIN, DEPTH, (QUOTE,))
+    assert pool.frame_modes(SBIN) == [DEPTH, QUOTE]
     passed(pool, LATE_QUOTES)
-    assert pool.kinds(SBIN) == [QUOTE]
+    assert pool.frame_modes(SBIN) == [QUOTE]

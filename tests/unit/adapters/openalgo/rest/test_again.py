@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mytrading.adapters.openalgo.rest.client import HttpReply, MaybeSent, NotSent, TransportFailed
-from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, again
+from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, retry_until_final
 
 GOOD = HttpReply(200, b'{"status":"success"}', 1, 2)
 FAILED = HttpReply(500, b"{}", 1, 2)
@@ -48,7 +48,7 @@ def test_read_is_tried_three_times_with_the_pause_between(
 ) -> None:
     pauses: list[float] = []
     ask, left = script(*steps)
-    assert again(ask, Retries(wait=pauses.append)).status == status
+    assert retry_until_final(ask, Retries(wait=pauses.append)).status == status
     assert (pauses, left) == (waited, [])
 
 
@@ -56,17 +56,17 @@ def test_read_without_an_answer_raises_after_the_last_try() -> None:
     pauses: list[float] = []
     ask, left = script(*[MaybeSent("silence", 1, 2)] * 5)
     with pytest.raises(MaybeSent):
-        again(ask, Retries(4, 0.5, pauses.append))
+        retry_until_final(ask, Retries(4, 0.5, pauses.append))
     assert (pauses, len(left)) == ([0.5] * 3, 1)
 
 
 def test_server_that_is_not_there_is_asked_once() -> None:
     ask, left = script(NotSent("refused", 1, 2), GOOD)
     with pytest.raises(NotSent):
-        again(ask, Retries(wait=lambda _: None))
+        retry_until_final(ask, Retries(wait=lambda _: None))
     assert left == [GOOD]
 
 
 def test_once_is_one_try() -> None:
     ask, left = script(FAILED, GOOD)
-    assert (again(ask, ONCE).status, left) == (500, [GOOD])
+    assert (retry_until_final(ask, ONCE).status, left) == (500, [GOOD])
