@@ -110,7 +110,7 @@ class Breaker:
             if program.state in ("RUNNING", "STARTING", "BACKOFF"):
                 continue
             if program.state == "FATAL" or program.exit_code == 78:
-                told.append(f"{name}: {control.last_words(self._stack.config, name)}")
+                told.append(f"{name}: {control.last_output(self._stack.config, name)}")
             self._note("started", name, was=program.state)
             self._begin(name)
         return told

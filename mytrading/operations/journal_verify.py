@@ -100,7 +100,7 @@ def verify(config: RunConfig, daemon: str = "") -> list[JournalFinding]:
         except JournalDamaged as error:
             problem = str(error)
         findings.append(JournalFinding(name, str(path), count, problem))
-    judged = judge(config, [Path(finding.file) for finding in findings if finding.daemon == "router"])
+    judged = redecide(config, [Path(finding.file) for finding in findings if finding.daemon == "router"])
     for number, finding in enumerate(findings):
         inputs, problem = judged.get(Path(finding.file), Judged(0, ""))
         findings[number] = finding._replace(problem=finding.problem or problem, decided_again=inputs)
@@ -213,7 +213,7 @@ class _Step(NamedTuple):
     decided: list[Row]
 
 
-def judge(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
+def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
     """Replay the router's day files through its machine and compare decisions, up to a damaged row."""
     from mytrading.daemons.router.setup import order_machine
 

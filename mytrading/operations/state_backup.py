@@ -37,7 +37,7 @@ class StateInMotion(Exception):
     """The journals moved on faster than a consistent picture of them could be taken."""
 
 
-def described(config: RunConfig) -> list[dict[str, Any]]:
+def state_contents(config: RunConfig) -> list[dict[str, Any]]:
     """List every journal file, one row each, then the state folder's other entries with their sizes."""
     rows: list[dict[str, Any]] = [
         {"name": f"journal/{file.daemon}", "day": file.day, "bytes": file.size, "rows": file.rows,
@@ -178,7 +178,7 @@ def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> dict[str, An
     return {"path": name, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
-def verified(path: Path) -> dict[str, Any]:
+def verify_backup(path: Path) -> dict[str, Any]:
     """Check all files of a backup against its manifest and return it; `ValueError` names the first bad file."""
     with tarfile.open(path, "r:gz") as archive:
         found = {member.name: archive.extractfile(member) for member in archive.getmembers()}

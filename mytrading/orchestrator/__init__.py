@@ -24,7 +24,7 @@ from mytrading.messages.ops import Command, Query, RestingQuery, StatusQuery, Su
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config, seal, write_run_config
 from mytrading.runtime.host.paths import (
     account_lock_path,
-    of_others,
+    files_of_others,
     owner,
     project_home,
     stack_name,
@@ -153,7 +153,7 @@ class TradingOrchestrator:
 
     def refuse_files_of_others(self) -> None:
         """Raise `StackFailed` if another user owns what the stack must write; creates nothing."""
-        for path, setting in of_others(self.config):
+        for path, setting in files_of_others(self.config):
             raise StackFailed(
                 f"{path} belongs to {owner(path)}, expected what this user (uid {os.getuid()}) may write: set "
                 f"{setting} to a folder of your own, or work in a checkout of your own"
@@ -239,7 +239,7 @@ class TradingOrchestrator:
             if program.state in ("BACKOFF", "FATAL") and (problem := unstarted.get(program.name)):
                 raise StackFailed(f"{program.name} could not be started: {problem}; see `mytrading logs supervisord`")
             if program.state == "FATAL" or (program.state == "EXITED" and program.exit_code == 78):
-                output = control.last_words(self.config, program.name)
+                output = control.last_output(self.config, program.name)
                 raise StackFailed(
                     f"{program.name} gave up (exit {program.exit_code}): {output or 'no output'}; "
                     f"`mytrading logs {program.name}`"

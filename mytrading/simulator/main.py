@@ -24,7 +24,7 @@ from mytrading.core.calendar import Calendar, Session
 from mytrading.core.instruments.contract_specs import ContractFacts, list_instruments
 from mytrading.core.time import IST, MINUTE, ist_date, to_ns
 from mytrading.messages.run_config import RUN_FILE, RunConfig, RunConfigError, decode_run_config
-from mytrading.runtime.daemon.live_files import read_edited, taken_folder
+from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.runtime.observability.logging import configure_for_run
 from mytrading.runtime.observability.metrics import get_performance_monitor, write_performance
@@ -198,9 +198,9 @@ def _calendar(options: SimulatorOptions) -> Calendar:
     path = options.config_dir / _CALENDAR
     if options.every_day:
         return _every_day(_toml(path))
-    if options.state_dir is None or not (taken_folder(options.state_dir) / _CALENDAR).exists():
+    if options.state_dir is None or not (accepted_folder(options.state_dir) / _CALENDAR).exists():
         return Calendar.from_dict(_toml(path))
-    return read_edited(path, taken_folder(options.state_dir), Calendar.from_dict, keep=False).made
+    return read_edited(path, accepted_folder(options.state_dir), Calendar.from_dict, keep=False).made
 
 
 def _every_day(parsed: Mapping[str, Any]) -> Calendar:

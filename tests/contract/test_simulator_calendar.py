@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mytrading.runtime.daemon.live_files import taken_folder
+from mytrading.runtime.daemon.live_files import accepted_folder
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import RunningSimulator, start_simulator
 from tests.kit.waiting import eventually
@@ -46,7 +46,7 @@ def test_edited_calendar_counts_while_the_simulator_serves_and_a_broken_one_does
 
 def test_simulator_starts_with_what_its_stack_last_took_of_a_calendar_that_is_broken_now(tmp_path: Path) -> None:
     calendar = config_in(tmp_path / "config")
-    taken = taken_folder(tmp_path / "state")
+    taken = accepted_folder(tmp_path / "state")
     taken.mkdir(parents=True)
     (taken / "calendar.toml").write_text(edited(calendar.read_text()))
     calendar.write_text("[exchanges.NSE")

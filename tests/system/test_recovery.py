@@ -16,7 +16,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.time import ist_date
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import verify
-from mytrading.operations.state_backup import verified
+from mytrading.operations.state_backup import verify_backup
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, MarketClock, machine_now, write_clock_file
 from mytrading.runtime.journal.journal import OUTPUT, segments
 from tests.kit.journal_surgery import end_of, flip, frame_with, put, spoil
@@ -144,7 +144,7 @@ def test_backup_of_a_running_stack_is_consistent(stack: Stack) -> None:
     """What a test before this one has lost is seen in the stack too, until more is written there."""
     before = lost_tails(stack.config)
     body = stack.ask("state", "backup")
-    names = {str(Path(piece["path"]).parent) for piece in verified(Path(body["file"]))["files"]}
+    names = {str(Path(piece["path"]).parent) for piece in verify_backup(Path(body["file"]))["files"]}
     assert {"state/journal/router", "state/journal/risk"} <= names
     folder = stack.base.parent / "copy"
     unpack(Path(body["file"]), folder)

@@ -133,7 +133,7 @@ def test_program_that_ends_at_once_is_started_ever_later_and_given_up_at_the_fif
     assert time.monotonic() - began > 1.0
     assert control.spawns(config)["engine"] == EXITS
     assert control.programs(config)["engine"].exit_code == 70
-    assert control.last_words(config, "engine") == "boom"
+    assert control.last_output(config, "engine") == "boom"
     assert state(config, "risk") == "RUNNING"
 
 
@@ -161,16 +161,16 @@ def test_expected_end_stays_ended(config: RunConfig) -> None:
     assert eventually(lambda: state(config, "feed") == "EXITED", 20)
     assert (state(config, "feed"), control.spawns(config)["feed"]) == ("EXITED", 1)
     ended = Ended(config)
-    ended.look()
+    ended.poll()
     assert (ended.stopped, ended.began) == ({"feed"}, 1)
 
 
 def test_given_up_follows_the_log_and_forgets_a_program_started_by_hand(config: RunConfig) -> None:
     given_up = Ended(config)
-    assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
+    assert eventually(lambda: given_up.poll() == {"engine", "gateway"}, 20)
     control.connect(config).supervisor.startProcess("engine", False)
-    assert eventually(lambda: given_up.look() == {"gateway"}, 10)
-    assert eventually(lambda: given_up.look() == {"engine", "gateway"}, 20)
+    assert eventually(lambda: given_up.poll() == {"gateway"}, 10)
+    assert eventually(lambda: given_up.poll() == {"engine", "gateway"}, 20)
     assert control.spawns(config)["engine"] == 2 * EXITS
 
 

@@ -42,7 +42,7 @@ from mytrading.core.instruments.symbology import split_id
 from mytrading.core.time import ist_date
 from mytrading.orchestrator import NotRunning
 from mytrading.runtime.host.clock import machine_now
-from mytrading.runtime.host.paths import existing
+from mytrading.runtime.host.paths import nearest_existing
 from mytrading.runtime.streams.ops_client import OpsRefused, OpsTimedOut
 
 SKEW_WARNING_S, SKEW_FAILED_S = 2.0, 30.0
@@ -59,7 +59,7 @@ _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 def disk(patient: Patient) -> Finding:
     """Free space where journals go, against the line below which entries halt."""
-    folder = existing(patient.config.state)
+    folder = nearest_existing(patient.config.state)
     free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
     cure = "free space, move MYTRADING_STATE_DIR to a larger disk, or lower MYTRADING_MIN_FREE_BYTES"
@@ -106,7 +106,9 @@ def permissions(patient: Patient) -> Finding:
         Path(config.log_dir): "MYTRADING_LOG_DIR",
         Path(config.runtime_dir): "XDG_RUNTIME_DIR",
     }
-    closed = {folder: name for folder, name in folders.items() if not os.access(existing(folder), os.W_OK | os.X_OK)}
+    closed = {
+        folder: name for folder, name in folders.items() if not os.access(nearest_existing(folder), os.W_OK | os.X_OK)
+    }
     if closed:
         elsewhere = f"set {', '.join(closed.values())} to a folder that can be written"
         cure = f"give them to this user (uid {os.getuid()}), or {elsewhere}"

@@ -83,7 +83,7 @@ def status(as_json: AsJson = False, profile: Profile = "") -> None:
     """Each process: state, lag, memory, restarts. Exit 3 if nothing runs."""
     with stack(profile) as found:
         if not found.is_running():
-            kill = KillFile(found.config.state).look()
+            kill = KillFile(found.config.state).read()
             if as_json:
                 idle = {"profile": found.config.profile, "running": False, "daemons": []}
                 print_json({**idle, "kill": kill._asdict() if kill is not None else None})

@@ -25,9 +25,9 @@ app = typer.Typer(help="The state folder: show, backup, reset, upgrade.", no_arg
 def show(as_json: AsJson = False, profile: Profile = "") -> None:
     """Files, sizes, versions and days of a stack's state."""
     with stack(profile) as found:
-        from mytrading.operations.state_backup import described
+        from mytrading.operations.state_backup import state_contents
 
-        rows = described(found.config)
+        rows = state_contents(found.config)
     if as_json:
         print_json({"folder": found.config.state_dir, "files": rows})
         return
@@ -58,7 +58,7 @@ def _backup(config: RunConfig, target: Path | None = None) -> tuple[Path, dict[s
         path = path / name
     try:
         state_backup.backup(config, path, _progress_every(2.0))
-        return path, state_backup.verified(path)
+        return path, state_backup.verify_backup(path)
     except OSError as error:
         fail(USAGE, f"state backup: expected a file that can be written, found {path}: {error.strerror or error}")
     except (state_backup.StateInMotion, ValueError) as error:

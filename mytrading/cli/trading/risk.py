@@ -228,7 +228,7 @@ def kill(
             file.write(word, reason)
     except OSError as error:
         fail(ERROR, f"{file.path}: {error.strerror}; write it by hand, its first word being {word}")
-    above = file.above() if remove else None
+    above = file.read_above() if remove else None
     if as_json:
         print_json({"path": str(file.path), "word": "" if remove else word, "removed": gone,
                     "above": above.name if above else ""})  # fmt: skip

@@ -33,7 +33,7 @@ from mytrading.messages.run_config import RUN_FILE, RunConfig
 from mytrading.messages.signals import Signal, SignalVetoed, StrategyFaulted
 from mytrading.messages.streams import STEP_TOPIC
 from mytrading.runtime.daemon.author_watchdog import OverrunGuard
-from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
@@ -52,9 +52,11 @@ class StrategyEngine(MachineDaemon):
     def __init__(self, config: RunConfig) -> None:
         timings = get_performance_monitor().operation("strategy_engine", "execute")
         self._guard = OverrunGuard(config.state / "engine", timings)
-        self._calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
+        self._calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
         self._instruments = InstrumentFile(config.state, session_ends(self._calendar))
-        classes = find_strategies(Path(config.home), config.strategies, self._guard.overran(config.state / RUN_FILE))
+        classes = find_strategies(
+            Path(config.home), config.strategies, self._guard.overrun_strategies(config.state / RUN_FILE)
+        )
         self.engine = EngineMachine(
             config.strategies, classes, self._instruments.book(), config.venue.account, self._guard,
             config.risk.signal_validity_seconds, find_rules(config),
@@ -75,7 +77,7 @@ class StrategyEngine(MachineDaemon):
         """Recover, learn what became of the orders while away, then wait for the feed and open."""
         super().setup()
         self._trades = trade_logger()
-        self._intake = BarIntake(BarReader(self.config.bars_dir), self._calendar, self.still_here)
+        self._intake = BarIntake(BarReader(self.config.bars_dir), self._calendar, self.beat_if_due)
         self.follow("control")
         self.follow("orders", downstream=True)
         self.subscribe("status", self._on_status, topics=("feed",), writers=("feed",))
@@ -86,7 +88,7 @@ class StrategyEngine(MachineDaemon):
         self.every(1.0, lambda _: self._send_wants(), "wants")
         edits = EditedFiles(self.alerts, self.log)
         edits.follow(self.config.calendar_path, lambda read: self._calendar.take(Calendar.from_dict(read)))
-        self.every(1.0, lambda _: edits.look(), "edits")
+        self.every(1.0, lambda _: edits.poll(), "edits")
 
     def ready(self) -> bool:
         """True once the strategies run on live bars."""
@@ -129,7 +131,7 @@ class StrategyEngine(MachineDaemon):
         message = frame.message
         kind = type(message)
         if kind is MarketStep:
-            if self._market.take(message) and self._opened:
+            if self._market.record(message) and self._opened:
                 self._on_clock()
                 self._send_wants()
         elif not self._opened:
@@ -216,14 +218,14 @@ class StrategyEngine(MachineDaemon):
         bars = self._intake.history(self._watched, frames, self._history_days())
         now = self.clock.now()
         late = [bar for bar in bars if self.engine.is_late(bar, now)]
-        self.engine.open(late, self.still_here)
+        self.engine.open(late, self.beat_if_due)
         if not self._opened:
             self.tick(STARTED, machine_now())
         self._opened = True
         self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosts), faulted=self.engine.faulted)
         self._find_missed_windows(bars)
         for bar in bars[len(late) :]:
-            self.still_here()
+            self.beat_if_due()
             self._step_bars((bar,))
 
     def _open_again(self, event: str, next_step: str, **fields: Any) -> None:

@@ -33,7 +33,7 @@ from mytrading.messages.reports import AccountHealth
 from mytrading.messages.run_config import RunConfig
 from mytrading.messages.streams import step_topic
 from mytrading.runtime.daemon.daemon import Daemon
-from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import Progress
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.observability.alerts import OF_DATA, Edge
@@ -56,7 +56,7 @@ class DataManager(Daemon):
     def __init__(self, config: RunConfig) -> None:
         super().__init__("feed", config)
         rules = config.data
-        self.calendar = read_edited(config.calendar_path, taken_folder(config.state), Calendar.from_dict).made
+        self.calendar = read_edited(config.calendar_path, accepted_folder(config.state), Calendar.from_dict).made
         self.sources = sources_of(config)
         self.connections = SourceConnections(self.sources, rules, self.calendar, self.wake)
         self.price_check = PriceCheck(rules.max_price_change_percent, rules.validation)
@@ -126,11 +126,11 @@ class DataManager(Daemon):
         self.watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, BEHIND_NS)
         self.edits = EditedFiles(self.alerts, self.log)
         self.edits.follow(self.config.calendar_path, lambda read: self.calendar.take(Calendar.from_dict(read)))
-        self.every(WATCH_S, self.watchdog.look, "watchdog")
+        self.every(WATCH_S, self.watchdog.check, "watchdog")
         self.every(TICK_S, self._on_clock, "clock")
         self.every(SHOW_S, lambda _: self.publisher.show(self.demand.held()), "show")
         self.every(1.0, self._on_second, "second")
-        self.every(1.0, lambda _: self.edits.look(), "edits")
+        self.every(1.0, lambda _: self.edits.poll(), "edits")
         self.every(max(0.01, self.config.data.batch_delay), self._send_requests, "subscriptions")
 
     # in
@@ -198,7 +198,7 @@ class DataManager(Daemon):
         self.bars.on_second(machine_ns)
         self.supervisor.look(self.clock.now(), machine_ns)
         self._look_at_staleness(machine_ns)
-        self.edge.look(machine_ns)
+        self.edge.clear_if_quiet(machine_ns)
 
     def _look_at_staleness(self, machine_ns: int) -> None:
         """Update coverage, and request prices and open interest over REST."""

@@ -71,7 +71,7 @@ class Gateway(MachineDaemon):
         """Rebuild the read model from the journals, then listen for requests."""
         if self.config.alert_command:
             self._command = AlertCommand(self.config.alert_command, self.wake)
-            self.on_wake(self._command.look)
+            self.on_wake(self._command.log_failures)
         super().setup()
         self._tails = [
             JournalTail(self.config.journal_dir(writer), stream, self._show, carried=writer == "router")
@@ -83,8 +83,8 @@ class Gateway(MachineDaemon):
         self.every(SHOW_S, lambda _: self._poll_tails(), "view")
         self.every(STALE_S, self._end_stale, "stale alerts")
         self._watchdog = WatchdogGuard(self.config.lock_dir, self.alerts, FIRST_NS)
-        self.every(WATCH_S, self._watchdog.look, "watchdog")
-        self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).look, "supervisor")
+        self.every(WATCH_S, self._watchdog.check, "watchdog")
+        self.every(WATCH_S, SupervisorGuard(self.config, BEHIND_NS).check, "supervisor")
         self.subscribe("status", self._on_status, topics=ALL, every_s=STATUS_S)
         self.subscribe("account", lambda frame: self.view.apply(frame.message), every_s=SHOW_S)
         self._market = self.subscribe(
@@ -103,8 +103,8 @@ class Gateway(MachineDaemon):
             self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
         self.every(NEWS_S, lambda _: self.alerts.clear(SUPERVISOR_LOST, "supervisor"), "revived")
 
-    def orphaned(self) -> None:
-        """Raise the alert that the supervisor process died."""
+    def on_supervisor_lost(self) -> None:
+        """Raise an alert: no other process may be left to report that supervisor died."""
         text = "supervisor died: every daemon ends, and a new supervisor starts them all again"
         self.alerts.raise_(SUPERVISOR_LOST, Severity.CRITICAL, "supervisor", text)
 
@@ -119,7 +119,7 @@ class Gateway(MachineDaemon):
         self.view.apply(message, row.machine_ns)
         self._shown += 1
         if self._shown % STILL_HERE_ROWS == 0:
-            self.still_here()
+            self.beat_if_due()
         if isinstance(message, StrategyStarted):
             # End the fault of an earlier run: the new engine does not know of it.
             known = self.control.alerts.get(("engine", "STRATEGY_FAULTED", message.strategy))

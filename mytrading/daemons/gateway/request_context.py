@@ -100,7 +100,7 @@ class RequestContext:
 
     def kill(self) -> dict[str, Any] | None:
         """Return the kill file's content as a JSON row, None if there is no kill file."""
-        if (kill := KillFile(self.config.state).look()) is None:
+        if (kill := KillFile(self.config.state).read()) is None:
             return None
         return {"word": kill.word, "by": kill.by, "why": kill.why, "written_ns": kill.written_ns}
 

@@ -196,7 +196,7 @@ class AccountListener:
         if self._edge.count != self._missed:
             self._missed = self._edge.count
             self.plan.missed()
-        self._edge.look(machine_ns)
+        self._edge.clear_if_quiet(machine_ns)
 
     # state
 

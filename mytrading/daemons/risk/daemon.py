@@ -44,7 +44,7 @@ from mytrading.messages.risk_events import RiskEventRecorded
 from mytrading.messages.run_config import RunConfig, VenueKind
 from mytrading.messages.signals import Signal
 from mytrading.messages.streams import STREAMS
-from mytrading.runtime.daemon.live_files import EditedFiles, read_edited, taken_folder
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder, read_edited
 from mytrading.runtime.daemon.lockstep import MarketPlace, Progress
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
@@ -73,7 +73,7 @@ class RiskManager(MachineDaemon):
     """
 
     def __init__(self, config: RunConfig) -> None:
-        kept = taken_folder(config.state)
+        kept = accepted_folder(config.state)
         self._hours = read_edited(config.calendar_path, kept, Calendar.from_dict, keep=True)
         calendar = self._hours.made
         facts_path = config.calendar_path.with_name("instruments.toml")
@@ -122,10 +122,10 @@ class RiskManager(MachineDaemon):
         self.every(CLOCK_S, self._on_clock, "look")
         self.every(WANTS_S, self._send_wants, "wants")
         self.every(PICTURE_S, self._send_picture, "picture")
-        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
+        edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
         edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
         edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
-        self.every(1.0, lambda _: edits.look(), "edits")
+        self.every(1.0, lambda _: edits.poll(), "edits")
         if self.risk.runs.wanted():
             self._fill_trends(0)
             if not self.lock_step:
@@ -174,7 +174,7 @@ class RiskManager(MachineDaemon):
         """In lock-step quotes alone count, and the clock moves once all of a step are here."""
         message = frame.message
         if isinstance(message, MarketStep):
-            if self._place.take(message):
+            if self._place.record(message):
                 self._decide_on_time(machine_now())
                 self._send_wants(0)
         elif not self.lock_step or (isinstance(message, Quote) and frame.topic == message.instrument):
@@ -216,7 +216,7 @@ class RiskManager(MachineDaemon):
     def _update_alerts(self) -> None:
         """Raise the alerts that follow from the state of risk, and clear those that do not any more."""
         active = active_alerts(self.risk, self._latency, self._limits, self.clock.now(), machine_now())
-        standing = {(alert.code, alert.subject) for alert in self.alerts.standing}
+        standing = {(alert.code, alert.subject) for alert in self.alerts.active}
         for key, alert in active.items():
             if alert.text and not (alert.once and key in standing):
                 self.alerts.raise_(key[0], alert.severity, key[1], alert.text)
@@ -302,7 +302,7 @@ class RiskManager(MachineDaemon):
                     self._trades.info("risk.rule_applied", id=row.id, strategy=row.strategy, kind=row.kind.value,
                                       value=row.value, threshold=row.threshold, action=row.action.value)  # fmt: skip
                 case RiskOpened():
-                    for alert in self.alerts.standing:
+                    for alert in self.alerts.active:
                         if alert.code == ALERT_CODE:  # an alert of a run's rule lasts until the day changes
                             self.alerts.clear(alert.code, alert.subject)
         if rows:

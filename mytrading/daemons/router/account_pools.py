@@ -61,12 +61,12 @@ class AccountPools:
 
     def _begin(self, venue: Venue, job: Job) -> Job:
         if job.call is Call.PLACE:
-            self.begun.put(job.note)
+            self.begun.record(job.note)
         return Job(job.call, job.order, job.request, venue.begin(job.request), job.note)
 
     def _finish(self, venue: Venue, job: Job) -> CallOutcome:
         if job.begun is None and job.call is Call.PLACE:
-            self.begun.put(job.note)
+            self.begun.record(job.note)
         return venue.finish(job.call, job.order, job.begun)
 
     def written(self, call: Call, order: Order) -> Job:

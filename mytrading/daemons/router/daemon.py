@@ -30,7 +30,7 @@ from mytrading.messages.control import Heartbeat, WithdrawRequested
 from mytrading.messages.enums import Call, Outcome, Purpose, Severity
 from mytrading.messages.orders import Order, OrderChanged, PositionChanged, TimerFired
 from mytrading.messages.run_config import RunConfig, RunConfigError, VenueKind
-from mytrading.runtime.daemon.live_files import EditedFiles, taken_folder
+from mytrading.runtime.daemon.live_files import EditedFiles, accepted_folder
 from mytrading.runtime.daemon.lockstep import Progress, place
 from mytrading.runtime.daemon.machine_daemon import MachineDaemon
 from mytrading.runtime.host.clock import machine_now
@@ -93,9 +93,9 @@ class TradeManager(MachineDaemon):
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
         self.every(1.0, self._publish_budgets, "budget")
-        edits = EditedFiles(self.alerts, self.log, taken_folder(self.config.state), self.note_file)
+        edits = EditedFiles(self.alerts, self.log, accepted_folder(self.config.state), self.note_file)
         edits.follow(self.config.calendar_path, Calendar.from_dict, self._hours.stamp)
-        self.every(1.0, lambda _: edits.look(), "edits")
+        self.every(1.0, lambda _: edits.poll(), "edits")
 
     def decode(self, row: Row) -> Any:
         """As every daemon does; of a report only what is learnt when it is read again."""
@@ -211,7 +211,7 @@ class TradeManager(MachineDaemon):
         self._update_alerts()
 
     def _update_alerts(self) -> None:
-        standing = ((alert.code, alert.subject) for alert in self.alerts.standing)
+        standing = ((alert.code, alert.subject) for alert in self.alerts.active)
         active = self.orders.active_alerts(standing, self._unguarded, self._budgets.busy)
         self.alerts.follow(active, FROM_STATE, BY_OPERATOR)
 
@@ -274,7 +274,7 @@ class TradeManager(MachineDaemon):
         until = machine_now() + LEAVE_NS
         while (left := self._leaving()) and machine_now() < until:
             select.select([self.doorbell.fileno()], [], [], TICK_S)
-            self.doorbell.silence()
+            self.doorbell.reset()
             self._take_outcomes()
             self.tick("router", machine_now())
         for order in left:

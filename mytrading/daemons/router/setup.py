@@ -24,7 +24,7 @@ from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
 from mytrading.messages.run_config import AccountRun, RunConfig, ServerMode, VenueKind
 from mytrading.messages.streams import unions
-from mytrading.runtime.daemon.live_files import read_edited, taken_folder
+from mytrading.runtime.daemon.live_files import accepted_folder, read_edited
 from mytrading.runtime.journal.journal import Row
 
 CALENDAR, INSTRUMENTS = "calendar.toml", "instruments.toml"
@@ -36,7 +36,7 @@ class MarketHours:
     """Hours and square-off times by two files (`texts`, by name); with `keep` a good read is kept for a bad edit."""
 
     def __init__(self, config: RunConfig, *, keep: bool) -> None:
-        path, kept = config.calendar_path, taken_folder(config.state)
+        path, kept = config.calendar_path, accepted_folder(config.state)
         found = read_edited(path, kept, Calendar.from_dict, keep=keep)
         facts = read_edited(path.with_name(INSTRUMENTS), kept, ContractFacts.from_dict, keep=keep)
         self.stamp = found.stamp

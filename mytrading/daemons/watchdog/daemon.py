@@ -86,9 +86,9 @@ class Watchdog(Daemon):
         """Subscribe to the status of all daemons; check them twice a second."""
         if self.config.alert_command:
             self._command = AlertCommand(self.config.alert_command, self.wake)
-            self.on_wake(self._command.look)
+            self.on_wake(self._command.log_failures)
         self.subscribe("status", self._on_status, topics=ALL, every_s=LOOK_S / 2)
-        self.every(LOOK_S, self._guard.look, "supervisor")
+        self.every(LOOK_S, self._guard.check, "supervisor")
         self.every(LOOK_S, self.monitor.timer(self.name, "look")(self._look), "look")
         self.every(EXPORT_S, self._export, "export")
 
@@ -139,7 +139,7 @@ class Watchdog(Daemon):
         return UNHEARD_NS << min(self._slow.get(name, 0), MAX_DOUBLINGS)
 
     def _look(self, machine_ns: int) -> None:
-        given_up = self._supervisor.look()
+        given_up = self._supervisor.poll()
         self._given_up = {name: self._given_up.get(name) or self._why_given_up(name) for name in given_up}
         stalled = machine_ns - self._last_look > STALL_NS
         self._last_look = machine_ns
@@ -157,7 +157,7 @@ class Watchdog(Daemon):
     def _why_given_up(self, name: str) -> str:
         return (
             f"{name} ended {control.EXITS} times within a minute and stays stopped; its last words: "
-            f"{control.last_words(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, then "
+            f"{control.last_output(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, then "
             "`mytrading down` and `up`"
         )
 
@@ -171,7 +171,7 @@ class Watchdog(Daemon):
                 beat = None
             elif beat is None or beat.pid != int(pid):
                 beat = self._beats[name] = _LastBeat(int(pid), machine_ns, self._time_to_start(name))
-        if beat is not None and self._silences[name].of(beat.pid, beat.at_ns, machine_ns) > beat.limit_ns:
+        if beat is not None and self._silences[name].silent_ns(beat.pid, beat.at_ns, machine_ns) > beat.limit_ns:
             self._kill(name, beat, machine_ns)
         full, stopped = name in self._supervisor.full, name in self._supervisor.stopped
         if beat is not None and not full:
@@ -186,7 +186,7 @@ class Watchdog(Daemon):
         if stopped or not (full or disk_space.is_used_up(self.config)):
             text = (
                 f"{name} does not run and is not started again; its last words: "
-                f"{control.last_words(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, "
+                f"{control.last_output(self.config, name) or 'no word'}; see `mytrading logs {name}`, mend the cause, "
                 "then `mytrading down` and `up`"
             )
         self._stopped[name] = text

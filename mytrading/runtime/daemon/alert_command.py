@@ -42,7 +42,7 @@ class AlertCommand:
             return
         self._pool.submit(alert)
 
-    def look(self) -> None:
+    def log_failures(self) -> None:
         """Log each run of the command that failed since the last call."""
         for problem in self._pool.results():
             if problem:

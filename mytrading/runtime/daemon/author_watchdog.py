@@ -41,7 +41,7 @@ class OverrunGuard:
             os.posix_fallocate(file.fileno(), 0, _CALL.size)  # a copy into a hole would end us on a full disk
             self._map = mmap.mmap(file.fileno(), _CALL.size)
 
-    def overran(self, run_file: Path) -> tuple[str, ...]:
+    def overrun_strategies(self, run_file: Path) -> tuple[str, ...]:
         """Return strategies whose call did not return since `run_file` was written, also one killed just now."""
         written = run_file.stat().st_mtime_ns if run_file.exists() else 0
         names: list[str] = []

@@ -59,7 +59,7 @@ class Doorbell:
         except BlockingIOError:
             return  # full of rings that were not handled yet
 
-    def silence(self) -> None:
+    def reset(self) -> None:
         """Reset the doorbell: discard all rings so far."""
         try:
             os.read(self._read, 4096)  # what is left of more rings only rings again
@@ -307,7 +307,7 @@ class Daemon:
         self.setup()
         self.every(1.0, self._beat, "heartbeat")
         self.every(10.0, self.alerts.repeat, "alerts")
-        self.every(1.0, self.alerts.look, "alerts ended")
+        self.every(1.0, self.alerts.end_flapping, "alerts ended")
         self.every(PERFORMANCE_S, lambda _: self._log_performance(), "performance log")
         if self.config.process.memory_optimization:
             gc.collect()
@@ -360,7 +360,7 @@ class Daemon:
         if os.getpid() != self._pid:
             os._exit(EXIT_FORKED)
 
-    def orphaned(self) -> None:
+    def on_supervisor_lost(self) -> None:
         """Start a new supervisor after this one died, if this daemon is one that may."""
         if self.name not in REVIVERS or not is_supervised():
             return
@@ -383,7 +383,7 @@ class Daemon:
             elif key in self._raw:
                 self._raw[key]()
             else:
-                self.doorbell.silence()
+                self.doorbell.reset()
                 for wake_handler in self._wake_handlers:
                     wake_handler()
         if self._later and (not events or machine_now() > self._later_by):
@@ -431,7 +431,7 @@ class Daemon:
 
     # the heartbeat
 
-    def still_here(self) -> None:
+    def beat_if_due(self) -> None:
         """Send a heartbeat if one is due; for handlers and recoveries that run for seconds without hanging."""
         machine_ns = machine_now()
         if machine_ns - self._beaten < BEAT_NS:
@@ -451,7 +451,7 @@ class Daemon:
         if os.getppid() != self._parent and not self._stopping:
             self.log.warning("daemon.orphaned", parent=self._parent, next_step="a new supervisor starts a new one")
             self.stop()
-            self.orphaned()
+            self.on_supervisor_lost()
         disk_space.report(self.disk_low(), self.config, self.notes, self.alerts)
         memory = self._process.memory_info()
         times = self._process.cpu_times()

@@ -137,7 +137,7 @@ class JournalFollower:
                 self._daemon.step(
                     row.stream, message, source=followed.writer, place=place, decide=decide, body=row.body
                 )
-                self._daemon.still_here()  # after each row: one may take long where much is held
+                self._daemon.beat_if_due()  # after each row: one may take long where much is held
 
     def _check_cursor(self, followed: _Followed) -> bool:
         """Compare our cursor with the writer's journal. If that lost the row, quarantine its stream and go on after
@@ -147,7 +147,7 @@ class JournalFollower:
         try:
             if followed.reader.matches(cursor) or followed.reader.last() == 0:
                 return False
-            self._daemon.write_down()
+            self._daemon.flush_inputs()
             read = dict(last_inputs(self._daemon.journal.folder, followed.writer, followed.stream, MOST_COMPARED))
             common = followed.reader.newest_of(read)
         except JournalDamaged as error:

@@ -35,7 +35,7 @@ class Edited(NamedTuple, Generic[T]):
     text: str
 
 
-def taken_folder(state: Path) -> Path:
+def accepted_folder(state: Path) -> Path:
     """Return the folder that keeps the last accepted content of edited files."""
     return state / "taken"
 
@@ -61,7 +61,7 @@ def read_edited(path: Path, kept: Path, make: Callable[[dict[str, Any]], T], *, 
 
 
 class EditedFiles:
-    """Follows edited files; `look` once a second costs one call to the file system for a file that was not touched."""
+    """Follows edited files; `poll` once a second costs one call to the file system for a file that was not touched."""
 
     def __init__(self, alerts: Alerts, log: Any, kept: Path | None = None, note: Note | None = None) -> None:
         self._alerts = alerts
@@ -74,7 +74,7 @@ class EditedFiles:
         """Call `take` with the parsed file each time it changes from its content at stamp `since`, or from now on."""
         self._files[path] = (take, _stamp(path) if since is None else since)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Read the followed files that changed since the last call."""
         for path, (take, known) in list(self._files.items()):
             if (stamp := _stamp(path)) != known:

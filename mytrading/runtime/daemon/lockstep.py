@@ -24,7 +24,7 @@ class MarketPlace:
         self._last = 0
         self.seen = 0
 
-    def take(self, step: MarketStep) -> bool:
+    def record(self, step: MarketStep) -> bool:
         """Record a step message; true if no step message was lost since the one before."""
         whole = step.n == self._last + 1
         self._last = step.n

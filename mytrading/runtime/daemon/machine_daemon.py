@@ -38,9 +38,9 @@ from mytrading.runtime.journal.journal import (
     Row,
 )
 from mytrading.runtime.recovery.journal_rebuild import (
+    find_lost_rows,
     first_records,
     forget_lost,
-    gather,
     lost,
     readers_ahead,
     replay,
@@ -153,7 +153,7 @@ class MachineDaemon(Daemon):
         for row in self.quarantine.active:
             self.quarantine.alert(row)
         self.every(CATCH_UP_S, lambda _: self.follower.catch_up(), "catch_up")
-        self.every(WRITE_S, lambda _: self.write_down(), "write")
+        self.every(WRITE_S, lambda _: self.flush_inputs(), "write")
         self.every(1.0, lambda _: self._each_second(), "journal")
 
     def open_journal(self) -> None:
@@ -183,7 +183,7 @@ class MachineDaemon(Daemon):
         self._replayed_rows += 1
         if self._replayed_rows % STILL_HERE_ROWS == 0:
             self.notes[RECOVERING] = f"{self._replayed_rows:,} of {self.journal.unread:,} rows read"
-            self.still_here()
+            self.beat_if_due()
 
     def _note_lost_rows(self) -> None:
         """Record that the journal was set aside, or that a reader has read further than it reaches."""
@@ -214,7 +214,7 @@ class MachineDaemon(Daemon):
             names = [name for name in ("gateway", "risk", "router") if name != self.name]
             records = [self.decode(row) for name in names for row in first_records(self.config, name, day)]
             self.record(self.foundation(records))
-        found = gather(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
+        found = find_lost_rows(self.config, self.name, day, rebuilt.kept, self.follower.cursors)
         if found.entries:
             now, machine_ns = self.clock.now(), machine_now()
             for row in self.journal.append(found.entries, now, machine_ns, durable=True):
@@ -322,7 +322,7 @@ class MachineDaemon(Daemon):
             entries.append(Entry(self._kinds[kind], self._types[kind], encode_body(row)))
         return entries
 
-    def write_down(self) -> None:
+    def flush_inputs(self) -> None:
         """Journal the inputs that led to no decision and were not journaled yet."""
         if self._unwritten:
             self._commit([], (), self.clock.now(), machine_now())
@@ -395,7 +395,7 @@ class MachineDaemon(Daemon):
 
     def _roll(self, day: str) -> None:
         """Seal the day and open the next with the carried state; on a full disk the day goes on."""
-        self.write_down()
+        self.flush_inputs()
         now, machine_ns = self.clock.moment()
         self.machine.notice(machine_ns)
         carried = self.snapshot(day)
@@ -436,6 +436,6 @@ class MachineDaemon(Daemon):
     def teardown(self) -> None:
         """Run what `later` queued, journal unwritten inputs, and close the journals."""
         self._run_later()
-        self.write_down()
+        self.flush_inputs()
         self.follower.close()
         self.journal.close()

@@ -38,7 +38,7 @@ FIRST_TO_GO = {"engine": 500}
 """`oom_score_adj` of daemons that the kernel is to end first: author code may take all memory there is."""
 
 
-def give_way(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
+def set_priority(name: str, score: Path = Path("/proc/self/oom_score_adj")) -> None:
     """Set this process's priority for cores and memory by the daemon's name."""
     os.nice(NICENESS.get(name, 0))
     if name in FIRST_TO_GO:
@@ -70,7 +70,7 @@ def main(daemon: Callable[[RunConfig], Daemon], name: str) -> int:
     """Start a daemon as a process: `MYTRADING_RUN` names the run file. Returns the exit code."""
     sys.setswitchinterval(0.0005)
     os.register_at_fork(after_in_child=end_fork)
-    give_way(name)
+    set_priority(name)
     run_key = take_run_key(name)
     try:
         config = decode_run_config(Path(os.environ.get("MYTRADING_RUN", "run.msgpack")))

@@ -64,10 +64,10 @@ def stack_name(state: Path) -> str:
     return state.name if state.parent == _usual_base() else f"{state.name}-{state_key(state)}"
 
 
-def of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
+def files_of_others(config: RunConfig) -> Iterator[tuple[Path, str]]:
     """Yield what the stack must write but another user owns: (path, name of the setting that moves it)."""
     logs = Path(config.log_dir)
-    wanted = [(existing(config.state), "MYTRADING_STATE_DIR"), (existing(logs), "MYTRADING_LOG_DIR")]
+    wanted = [(nearest_existing(config.state), "MYTRADING_STATE_DIR"), (nearest_existing(logs), "MYTRADING_LOG_DIR")]
     wanted += [(path, "MYTRADING_LOG_DIR") for path in sorted(logs.glob("*.log"))] if os.access(logs, os.X_OK) else []
     for path, setting in wanted:
         allowed = os.access(path, os.W_OK | os.X_OK if path.is_dir() else os.W_OK)
@@ -80,7 +80,7 @@ def owner(path: Path) -> str:
     return user_name(path.stat().st_uid)
 
 
-def existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that exists for this user."""
     while not os.access(path, os.F_OK):  # which a folder that may not be entered does not fail
         path = path.parent

@@ -52,10 +52,10 @@ def journal_names(config: RunConfig) -> list[str]:
 
 def day_files(config: RunConfig) -> list[DayFile]:
     """All journal files, by daemon and day; raises `JournalDamaged` for one that is none."""
-    return [look(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
+    return [summary_of(name, path) for name in journal_names(config) for path in segments(config.journal_dir(name))]
 
 
-def look(daemon: str, path: Path) -> DayFile:
+def summary_of(daemon: str, path: Path) -> DayFile:
     """Return the summary of one day file; of a damaged one, up to the damage."""
     decoder = StreamDecoder("records")
     end = rows = 0

@@ -190,7 +190,7 @@ def frame_in(data: bytes, offset: int, at: int) -> JournalFrame | int:
 # files
 
 
-def begun_with(head: SegmentHead) -> bytes:
+def first_bytes(head: SegmentHead) -> bytes:
     """Return the first bytes of a day file: magic, layout and head."""
     return _MAGIC + bytes([LAYOUT]) + packed(HEAD, head, 0)
 

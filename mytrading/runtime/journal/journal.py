@@ -188,7 +188,7 @@ class Journal:
         made, end = make(path, head, [begun] if begun else [])
         if sealing:
             self._seal(sealing, day)
-        self._file.rest()
+        self._file.mark_synced()
         made.replace(path)
         sync_path(self.folder)
         before, self.path, self._carried = self._file, path, dict(cursors)
@@ -233,7 +233,7 @@ class Journal:
 
     def watch_disk(self) -> bool:
         """Measure the free disk and allocate the reserve again once there is room; false while it is `short`."""
-        self._file.look()
+        self._file.measure_disk()
         return not self.short
 
     def close(self) -> None:

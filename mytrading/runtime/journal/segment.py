@@ -26,7 +26,7 @@ from mytrading.runtime.journal.format import (
     Row,
     Seal,
     SegmentHead,
-    begun_with,
+    first_bytes,
     frame_in,
     packed,
 )
@@ -112,14 +112,14 @@ class SegmentWriter:
                 self._sync(self.end)
                 self._unsynced = 0
 
-    def look(self) -> None:
+    def measure_disk(self) -> None:
         """Measure the free disk, and allocate the reserve again where it was used up or there was no room."""
         free = free_bytes(self.path.parent)
         if not self.spent or free > 2 * self.reserve_bytes:
             self.spent = not self._extend()
         self.tight = free < self.reserve_bytes // 4
 
-    def rest(self) -> None:
+    def mark_synced(self) -> None:
         """Sync everything and mark it in the file: a changed byte before the mark is damage from now on."""
         if not self._rests:
             with suppress(OSError, JournalFull):
@@ -129,7 +129,7 @@ class SegmentWriter:
 
     def close(self, *, cut: bool = False) -> None:
         """Close the file; what is allocated behind its end stays for the next start, unless it is to be `cut` off."""
-        self.rest()
+        self.mark_synced()
         if cut:
             with suppress(OSError):
                 os.ftruncate(self._file, self.end)
@@ -202,7 +202,7 @@ def make(path: Path, head: SegmentHead, commits: Iterable[Sequence[Row] | Seal] 
     try:
         made.unlink(missing_ok=True)
         with open(made, "xb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600)) as file:
-            file.write(begun_with(head))
+            file.write(first_bytes(head))
             for commit in commits:
                 file.write(packed(SEAL if isinstance(commit, Seal) else ROWS, commit, 0))
             file.flush()

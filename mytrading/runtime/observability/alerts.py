@@ -28,7 +28,7 @@ COOLDOWN_S = 60.0
 class Alerts:
     """Raise, clear and repeat. `send` publishes an alert; `now` gives market time, `machine_ns` machine time.
 
-    `cooldown_s` is in seconds of machine time; `look` is to be called each second.
+    `cooldown_s` is in seconds of machine time; `end_flapping` is to be called each second.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Alerts:
         self._ended[key] = ended, ENDS_TOLD
         self._send(ended)
 
-    def look(self, machine_ns: int) -> None:
+    def end_flapping(self, machine_ns: int) -> None:
         """End flapping alerts whose cause has been absent for the cool-down."""
         before = machine_ns - self._cooldown_ns
         for key in [key for key, since in self._well_since.items() if since <= before]:
@@ -133,7 +133,7 @@ class Alerts:
         self._ended = {key: (alert, left - 1) for key, (alert, left) in self._ended.items() if left > 1}
 
     @property
-    def standing(self) -> tuple[Alert, ...]:
+    def active(self) -> tuple[Alert, ...]:
         """The active alerts, but for flapping ones whose cause is absent at the moment."""
         return tuple(alert for key, alert in self._standing.items() if key not in self._well_since)
 
@@ -169,7 +169,7 @@ class Edge:
         said = f"{self.count} messages were dropped, the last one for this: {text[:300]}; {self._hint}"
         self._alerts.raise_(MESSAGE_DROPPED, Severity.WARNING, self._name, said)
 
-    def look(self, machine_ns: int) -> None:
+    def clear_if_quiet(self, machine_ns: int) -> None:
         """Clear the alert once no message was dropped for a minute; to be called each second."""
         if self._last_ns and machine_ns - self._last_ns > MINUTE:
             self._last_ns = 0

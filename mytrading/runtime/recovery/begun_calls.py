@@ -21,7 +21,7 @@ _WIDTH = 8
 
 
 class BegunCalls:
-    """The notes in file `path`. `begin` and `put` are safe from any thread. Budget: 2 µs."""
+    """The notes in file `path`. `begin` and `record` are safe from any thread. Budget: 2 µs."""
 
     def __init__(self, path: Path) -> None:
         whose = blake2b(boot_id().encode(), digest_size=_WIDTH).digest()
@@ -38,9 +38,9 @@ class BegunCalls:
 
     def begin(self, client_order_id: str, attempt: int) -> None:
         """Record that the placing call of this attempt leaves now."""
-        self.put(note_of(client_order_id, attempt))
+        self.record(note_of(client_order_id, attempt))
 
-    def put(self, note: bytes) -> None:
+    def record(self, note: bytes) -> None:
         """Record a placing call that leaves now by its `note_of`, made earlier."""
         at = (next(self._used) % SLOTS + 1) * _WIDTH
         self._memory[at : at + _WIDTH] = note

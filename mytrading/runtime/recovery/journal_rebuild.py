@@ -128,7 +128,7 @@ def _readable(path: Path) -> Iterator[Row]:
 # what others hold
 
 
-def gather(
+def find_lost_rows(
     config: RunConfig, daemon: str, day: str, kept: dict[str, int], cursors: dict[tuple[str, str], Cursor]
 ) -> FoundRows:
     """Collect lost rows from `day` on: copies above `kept` in readers' journals, and writers' rows above `cursors`."""

@@ -71,7 +71,7 @@ class Quarantine:
             self.restore(row)
         self._record(ended)
         left = {(row.code, self._subject(row)) for row in self.active}
-        for alert in self._alerts.standing:
+        for alert in self._alerts.active:
             if alert.code in CODES and (alert.code, alert.subject) not in left:
                 self._alerts.clear(alert.code, alert.subject, by_operator=True)
 

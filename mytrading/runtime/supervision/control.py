@@ -310,7 +310,7 @@ class Ended:
         self.full: set[str] = set()
         self.began = 0
 
-    def look(self) -> set[str]:
+    def poll(self) -> set[str]:
         """Return the programs that supervisor has given up and that were not started again since."""
         with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._position)
@@ -342,7 +342,7 @@ class Ended:
 def was_revived(config: RunConfig, within_s: float) -> bool:
     """Return true if supervisor started in the last `within_s` seconds, not for the first time since `up`."""
     ended = Ended(config)
-    ended.look()
+    ended.poll()
     with suppress(OSError):
         return ended.began > 1 and time.time() - lock_path(config).stat().st_mtime < within_s
     return False
@@ -366,7 +366,7 @@ def export_days(config: RunConfig) -> int:
     return process.pid
 
 
-def last_words(config: RunConfig, name: str) -> str:
+def last_output(config: RunConfig, name: str) -> str:
     """The last line that a process wrote on its console."""
     with suppress(OSError):
         lines = (Path(config.log_dir) / f"{name}.out").read_text(errors="replace").split("\n")

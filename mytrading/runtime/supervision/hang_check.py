@@ -55,7 +55,7 @@ class Silence:
         self._since: tuple[int, int] = (0, 0)
         self._waited = 0
 
-    def of(self, pid: int, heard_ns: int, machine_ns: int) -> int:
+    def silent_ns(self, pid: int, heard_ns: int, machine_ns: int) -> int:
         """Return ns since the last heartbeat `heard_ns`, less waits for a core; call at least once a second."""
         silent = machine_ns - heard_ns
         if silent <= SUSPECT_NS:
@@ -66,7 +66,7 @@ class Silence:
 
 
 class Hung:
-    """Watches the process that holds the lock file `lock`. `on_heartbeat` and `look` take machine time."""
+    """Watches the process that holds the lock file `lock`. `on_heartbeat` and `check` take machine time."""
 
     def __init__(self, lock: Path, machine_ns: int, silence_ns: int = SILENCE_NS) -> None:
         self._lock = lock
@@ -79,13 +79,13 @@ class Hung:
         """Record a heartbeat of process `pid`; pid 0 says that it is stopping."""
         self._pid, self._heard = pid, machine_ns
 
-    def look(self, machine_ns: int) -> int:
+    def check(self, machine_ns: int) -> int:
         """Kill the process if it is silent for too long; returns its pid, else 0. Call at least once a second."""
         if machine_ns - self._looked > STALL_NS:
             self._heard = machine_ns
         self._looked = machine_ns
         pid = self._pid
-        if not pid or self._silence.of(pid, self._heard, machine_ns) <= self._silence_ns:
+        if not pid or self._silence.silent_ns(pid, self._heard, machine_ns) <= self._silence_ns:
             return 0
         self._pid = 0
         if holder(self._lock) != str(pid):
@@ -105,14 +105,14 @@ class SupervisorGuard:
         self._seen = (0, 0)
         self._log = get_logger("watchdog")
 
-    def look(self, machine_ns: int) -> None:
+    def check(self, machine_ns: int) -> None:
         """Kill a supervisor whose loop hangs; call at least once a second. The gateway alerts its end."""
         pid = 0 if control.is_stopping(self._config.state) else control.supervisor_pid(self._config)
         seen = (pid, waits_begun(pid) if pid else 0)
         if seen != self._seen:
             self._seen = seen
             self._hung.on_heartbeat(pid if seen[1] else 0, machine_ns)
-        if killed := self._hung.look(machine_ns):
+        if killed := self._hung.check(machine_ns):
             self._log.critical(
                 "supervisor.hung", pid=killed, silent_s=self._silence_ns // SECOND, next_step="killed, a new one starts"
             )
@@ -144,9 +144,9 @@ class WatchdogGuard:
         self._hung.on_heartbeat(0 if beat.state is DaemonState.STOPPING else beat.pid, machine_now())
         self._alerts.clear(CODE, NAME)
 
-    def look(self, machine_ns: int) -> None:
+    def check(self, machine_ns: int) -> None:
         """Kill a hanging watchdog, and alert; alert one that does not run. To be called at least once a second."""
-        if pid := self._hung.look(machine_ns):
+        if pid := self._hung.check(machine_ns):
             seconds = self._silence_ns // SECOND
             text = f"watchdog (pid {pid}) sent no heartbeat for {seconds} s: killed, starts again"
             self._alerts.raise_(CODE, Severity.CRITICAL, NAME, text)

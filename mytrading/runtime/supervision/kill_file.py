@@ -40,26 +40,26 @@ class Kill(NamedTuple):
         """The trading level while the file is there: reduce, else halt (also while flattening)."""
         return TradingLevel.REDUCE if self.word == "reduce" else TradingLevel.HALT
 
-    def state(self, now: int) -> TradingState:
+    def trading_state(self, now: int) -> TradingState:
         """Return the trading state that the file demands, as a message of account `KILL`."""
         text = f"the file {self.name} says {self.word}" + (f": {self.why}" if self.why else "")
         return TradingState(level=self.level, generation=self.written_ns, reason=text, at_ns=now, account=KILL,
                             by=self.by)  # fmt: skip
 
-    def flatten(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
+    def flatten_request(self, account: str, now: int, machine_ns: int) -> FlattenRequested:
         """Return the request to flatten an account, with one id for each writing of the file."""
         return FlattenRequested(
             id=f"kill-{self.written_ns}-{account}",
             account=account,
             at_ns=now,
             deadline_machine_ns=machine_ns + DEADLINE_NS,
-            reason=self.state(now).reason,
+            reason=self.trading_state(now).reason,
             by=self.by,
         )
 
 
 class KillFile:
-    """The file of a state directory, and the one above. `look` costs two calls to the system while there is none."""
+    """The file of a state directory, and the one above. `read` costs two calls to the system while there is none."""
 
     def __init__(self, state: Path) -> None:
         self.path = state / NAME
@@ -69,30 +69,30 @@ class KillFile:
 
     def level_change(self, known: TradingState | None, now: int) -> TradingState | None:
         """Return the trading state to apply if the file appeared, changed or went since `known`; else None."""
-        kill, generation = self.look(), known.generation + 1 if known is not None else 0
+        kill, generation = self.read(), known.generation + 1 if known is not None else 0
         if kill is None:
             self._reported = None
             if known is None or known.level is TradingLevel.NORMAL:
                 return None
             over = "the file is gone"
             return TradingState(level=TradingLevel.NORMAL, generation=generation, reason=over, at_ns=now, account=KILL)
-        state = kill.state(now)
+        state = kill.trading_state(now)
         again = known is not None and (known.level, known.reason) == (state.level, state.reason)
         if again and known is not None and (self._reported == kill or known.generation == kill.written_ns):
             return None
         self._reported = kill
         return replace(state, generation=max(kill.written_ns, generation))
 
-    def look(self) -> Kill | None:
+    def read(self) -> Kill | None:
         """Return the parsed kill file, the stricter of own and upper one; None while there is neither."""
-        own, above = self._own.look(), self._above.look()
+        own, above = self._own.read(), self._above.read()
         if own is None or above is None:
             return own or above
         return max(own, above, key=lambda kill: _MOSTS[kill.word])
 
-    def above(self) -> Kill | None:
+    def read_above(self) -> Kill | None:
         """Return the parsed kill file of the folder above, None while there is none."""
-        return self._above.look()
+        return self._above.read()
 
     def write(self, word: str, why: str) -> None:
         """Write the kill file with a word of `WORDS` and a reason, in one step."""
@@ -120,7 +120,7 @@ class _Place:
         self._stamp: tuple[int, int, int] | None = None
         self._known: Kill | None = None
 
-    def look(self) -> Kill | None:
+    def read(self) -> Kill | None:
         try:
             found = self._path.stat()
         except FileNotFoundError:

@@ -22,7 +22,7 @@ from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.streams import SCHEMA_VERSION
 from mytrading.operations.day_close import seal
 from mytrading.operations.journal_verify import verify
-from mytrading.operations.state_backup import verified
+from mytrading.operations.state_backup import verify_backup
 from mytrading.operations.state_upgrade import stored_days, upgrade
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
 from mytrading.runtime.journal.day_files import day_files, exported, removable, to_export
@@ -179,7 +179,7 @@ def test_backup_is_whole_checked_and_without_keys(config: RunConfig, capsys: pyt
     write(config, order())
     code, body, complaint = said(capsys, "state", "backup")
     assert code == 0, complaint
-    manifest = verified(Path(body["file"]))
+    manifest = verify_backup(Path(body["file"]))
     names = {piece["path"] for piece in manifest["files"]}
     assert {f"state/journal/router/{DAY}.journal", "state/clock.json"} <= names
     assert not any(RUN_FILE in name for name in names)
@@ -249,7 +249,7 @@ def test_backup_with_a_changed_file_is_refused(config: RunConfig, capsys: pytest
             if not member.name.endswith("clock.json"):
                 new.addfile(member, old.extractfile(member))
     with pytest.raises(ValueError, match=r"clock\.json is missing"):
-        verified(forged)
+        verify_backup(forged)
 
 
 def test_reset_refuses_with_a_position_and_empties_when_forced(
@@ -262,7 +262,7 @@ def test_reset_refuses_with_a_position_and_empties_when_forced(
     assert day_files(config)
     code, body, complaint = said(capsys, "state", "reset", "--force", "--confirm", "paper")
     assert code == 0, complaint
-    assert verified(Path(body["backup"]))
+    assert verify_backup(Path(body["backup"]))
     assert not (config.state / "journal").exists()
 
 

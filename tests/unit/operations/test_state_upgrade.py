@@ -20,7 +20,7 @@ from mytrading.messages.journal_rows import DayOpened, DaySealed, RunStarted
 from mytrading.messages.run_config import RUN_FILE, RunConfig, write_run_config
 from mytrading.messages.streams import SCHEMA_VERSION
 from mytrading.operations.journal_verify import verify
-from mytrading.operations.state_backup import verified
+from mytrading.operations.state_backup import verify_backup
 from mytrading.operations.state_upgrade import stored_days, upgrade
 from mytrading.orchestrator import TradingOrchestrator
 from mytrading.runtime.host.clock import ClockFile, ClockSegment, machine_now, write_clock_file
@@ -175,7 +175,7 @@ def test_backup_that_is_made_first_holds_the_old_files_with_their_fronts(
 ) -> None:
     kept = old_state(config)
     backup = Path(said(capsys, "state", "upgrade")[1]["backup"])
-    assert verified(backup)
+    assert verify_backup(backup)
     copy = config.state.parent / "copy"
     unpack(backup, copy)
     again = msgspec.structs.replace(config, state_dir=str(copy / "state"))

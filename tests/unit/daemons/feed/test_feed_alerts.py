@@ -77,10 +77,10 @@ def test_feed_that_flaps_for_minutes_says_so_twice_and_ends_once_it_is_well(benc
         bench.machine_ns += 500_000_000
         bench.event(primary, Connected(number, 0, "broker"))
         bench.machine_ns += 500_000_000
-        bench.alerts.look(bench.machine_ns)
+        bench.alerts.end_flapping(bench.machine_ns)
     assert [alert.cleared for alert in bench.told] == [False, True, False]
     bench.machine_ns += 60_000_000_000
-    bench.alerts.look(bench.machine_ns)
+    bench.alerts.end_flapping(bench.machine_ns)
     assert bench.newest("FEED_DOWN").cleared
 
 

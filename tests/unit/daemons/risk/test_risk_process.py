@@ -84,7 +84,7 @@ def test_edited_margin_and_grade_count_in_the_running_process_and_a_broken_edit_
     assert risk.risk.environment.tables.share_of("B").share == 0.5
     edit(risk, "risk.toml", "B = 0.5", "B = 1.5")
     assert risk.risk.environment.tables.share_of("B").share == 0.5
-    assert [(alert.code, alert.subject) for alert in risk.alerts.standing] == [(CODE, "risk.toml")]
+    assert [(alert.code, alert.subject) for alert in risk.alerts.active] == [(CODE, "risk.toml")]
 
 
 def test_feed_is_told_each_second_what_is_held(risk: RiskManager, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_limit_that_is_nearly_used_up_is_told_once_and_again_only_after_it_has_e
             ),
         )  # fmt: skip
         risk._update_alerts()
-        return [f"{alert.code}: {alert.message[:3]}" for alert in risk.alerts.standing]
+        return [f"{alert.code}: {alert.message[:3]}" for alert in risk.alerts.active]
 
     told = ["LIMIT_NEAR: 80%"]
     assert use(0.79) == []
@@ -145,10 +145,10 @@ def test_failed_stop_is_no_alert_any_more_once_what_it_guarded_is_flat(risk: Ris
     risk.risk.apply(ProtectionChanged(protection=guard, at_ns=1))
     risk.alerts.raise_("STOP_FAILED", Severity.CRITICAL, "p", "it is being closed")
     risk._update_alerts()
-    assert [alert.code for alert in risk.alerts.standing] == ["STOP_FAILED"]
+    assert [alert.code for alert in risk.alerts.active] == ["STOP_FAILED"]
     risk.risk.apply(ProtectionChanged(protection=msgspec.structs.replace(guard, state="done"), at_ns=2))
     risk._update_alerts()
-    assert risk.alerts.standing == ()
+    assert risk.alerts.active == ()
 
 
 def test_call_whose_cover_was_stopped_out_while_risk_was_down_is_bought_back_after_its_start(tmp_path: Path) -> None:

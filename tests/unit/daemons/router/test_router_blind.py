@@ -53,7 +53,7 @@ def beat(router: TradeManager, at_ns: int, *stops: str, ready: bool = True) -> N
 
 def blind(router: TradeManager, at_ns: int) -> Alert | None:
     router._guard(at_ns)
-    return next((alert for alert in router.alerts.standing if alert.code == "ENGINE_STOP_BLIND"), None)
+    return next((alert for alert in router.alerts.active if alert.code == "ENGINE_STOP_BLIND"), None)
 
 
 def now(router: TradeManager) -> int:

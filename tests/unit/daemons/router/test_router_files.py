@@ -18,7 +18,7 @@ from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig
 from mytrading.operations.journal_verify import judge
-from mytrading.runtime.daemon.live_files import taken_folder
+from mytrading.runtime.daemon.live_files import accepted_folder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import segments
 from mytrading.runtime.recovery.journal_rebuild import set_aside
@@ -158,7 +158,7 @@ def test_verify_reads_what_was_taken_while_the_file_is_broken_and_writes_nothing
     with running(config) as router:
         assert entered(router, "before") == STILL
     edit(config, "calendar.toml", *NO_DAY)
-    kept = taken_folder(config.state) / "calendar.toml"
+    kept = accepted_folder(config.state) / "calendar.toml"
     before = kept.read_text(encoding="utf-8")
     for broken in (False, True):
         if broken:

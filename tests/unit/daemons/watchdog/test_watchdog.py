@@ -131,13 +131,13 @@ def test_daemon_that_does_not_run_and_is_not_started_is_an_alert_until_it_runs(d
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO spawned: 'engine' with pid 7\nINFO exited: engine (exit status 78; expected)\n")
     look_for(dog, SECOND)
-    standing = [(alert.code, alert.subject) for alert in dog.alerts.standing]
+    standing = [(alert.code, alert.subject) for alert in dog.alerts.active]
     assert standing == [("DAEMON_STOPPED", "engine")]
     with log.open("a") as file:
         file.write("INFO spawned: 'engine' with pid 8\n")
     dog._on_status(beat(8, DaemonState.RUNNING, "engine"))
     look_for(dog, SECOND)
-    assert dog.alerts.standing == ()
+    assert dog.alerts.active == ()
 
 
 def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it_runs(dog: Watchdog) -> None:
@@ -146,20 +146,20 @@ def test_daemon_without_room_on_the_disk_is_an_alert_that_asks_for_room_until_it
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("INFO exited: router (exit status 74; not expected)\nINFO spawned: 'router' with pid 8\n")
     look_for(dog, SECOND)
-    standing = {alert.subject: alert for alert in dog.alerts.standing}
+    standing = {alert.subject: alert for alert in dog.alerts.active}
     assert standing["router"].code == "DAEMON_STOPPED"
     assert "free space; it is tried again every 5 s" in standing["router"].message
     assert "mytrading" not in standing["router"].message
     dog._on_status(beat(8, DaemonState.RUNNING))
     look_for(dog, SECOND)
-    assert dog.alerts.standing == ()
+    assert dog.alerts.active == ()
 
 
 def test_daemon_that_is_absent_on_a_full_disk_is_asked_room_for(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Supervisor's log takes no line then, so that nobody can read why."""
     monkeypatch.setattr(disk_space, "USED_UP_BYTES", 1 << 62)
     look_for(dog, UNHEARD_NS + 2 * SECOND)
-    texts = {alert.message for alert in dog.alerts.standing if alert.subject == "feed"}
+    texts = {alert.message for alert in dog.alerts.active if alert.subject == "feed"}
     assert texts == {"feed has no room on the disk: free space; it is tried again every 5 s"}
 
 
@@ -192,7 +192,7 @@ def test_daemon_that_works_for_long_beats_once_a_second_and_no_more(dog: Watchdo
     dog.on_beat = lambda beat: beats.append(beat.machine_ns)  # type: ignore[method-assign]
     until = machine_now() + 1_200_000_000
     while machine_now() < until:
-        dog.still_here()
+        dog.beat_if_due()
     assert len(beats) == 2
 
 
@@ -217,7 +217,7 @@ def test_replay_of_many_rows_says_now_and_then_that_it_goes_on(tmp_path: Path) -
     journal.close()
     daemon = MachineDaemon("gateway", config, _Learner())
     said: list[str] = []
-    daemon.still_here = lambda: said.append("here")  # type: ignore[method-assign]
+    daemon.beat_if_due = lambda: said.append("here")  # type: ignore[method-assign]
     daemon.open_journal()
     assert said == ["here", "here"]
     daemon.journal.close()
@@ -238,10 +238,10 @@ def test_alerts_follow_from_state() -> None:
 def test_each_restart_is_counted_by_its_alert_and_a_running_daemon_ends_that_of_a_hang(dog: Watchdog) -> None:
     for pid in (7, 8, 8, 9):
         dog._on_status(beat(pid, DaemonState.RUNNING))
-    (restarted,) = dog.alerts.standing
+    (restarted,) = dog.alerts.active
     assert (restarted.code, restarted.count) == ("DAEMON_RESTARTED", 2)
     dog._hung["router"] = "it hung"
     dog._look(machine_now())
-    assert "DAEMON_HUNG" in [alert.code for alert in dog.alerts.standing]
+    assert "DAEMON_HUNG" in [alert.code for alert in dog.alerts.active]
     dog._on_status(beat(9, DaemonState.RUNNING))
-    assert [alert.code for alert in dog.alerts.standing] == ["DAEMON_RESTARTED"]
+    assert [alert.code for alert in dog.alerts.active] == ["DAEMON_RESTARTED"]

@@ -75,7 +75,7 @@ def test_command_that_goes_wrong_is_logged_and_the_next_alert_is_told(
     command.hand_over(ALERT)
 
     def problems() -> str:
-        command.look()
+        command.log_failures()
         return said[-1] if said else ""
 
     said: list[str] = []

@@ -46,7 +46,7 @@ def test_edit_of_a_session_counts_for_all_who_hold_the_calendar(tmp_path: Path) 
     assert calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 35))
     assert LATE in TEXT
     write(path, TEXT.replace(LATE, LATE.replace("15:40", "15:10")))
-    edits.look()
+    edits.poll()
     assert not calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 5))
 
 
@@ -56,14 +56,14 @@ def test_broken_edit_keeps_what_was_read_and_stands_as_an_alert_until_it_is_mend
     edits, calendar, told = files(path)
     for broken in ("[exchanges", TEXT.replace(LATE, LATE.replace("15:40", "08:00"))):
         write(path, broken)
-        edits.look()
+        edits.poll()
         assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
         assert told[-1].code == CODE and not told[-1].cleared
     path.unlink()
-    edits.look()
+    edits.poll()
     assert calendar.is_open("NFO", to_ns(DAY, time(15, 20)))
     write(path, TEXT)
-    edits.look()
+    edits.poll()
     assert told[-1].cleared
 
 
@@ -71,7 +71,7 @@ def test_untouched_file_is_not_read_again(tmp_path: Path) -> None:
     path = tmp_path / "calendar.toml"
     path.write_text(TEXT, encoding="utf-8")
     edits, calendar, _ = files(path)
-    edits.look()
+    edits.poll()
     assert calendar.edition == 0
 
 

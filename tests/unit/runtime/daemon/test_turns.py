@@ -80,7 +80,7 @@ def test_frame_that_is_alone_is_handled_without_asking_for_another_by_an_excepti
 
     class Alone(Endless):
         def receive(self) -> Frame:
-            daemon.doorbell.silence()
+            daemon.doorbell.reset()
             return FRAME
 
     daemon.wake()

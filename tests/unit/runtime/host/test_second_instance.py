@@ -47,7 +47,7 @@ def test_daemon_whose_supervisor_died_before_it_began_knows_that_it_is_orphaned(
     monkeypatch.setenv(SUPERVISOR, str(dead_pid()))
     dog = Watchdog(run_config(tmp_path))
     told: list[bool] = []
-    dog.orphaned = lambda: told.append(True)  # type: ignore[method-assign]
+    dog.on_supervisor_lost = lambda: told.append(True)  # type: ignore[method-assign]
     dog._beat(machine_now())
     assert (told, dog._stopping) == ([True], True)
     dog.context.destroy(linger=0)

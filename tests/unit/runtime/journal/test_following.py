@@ -221,7 +221,7 @@ def test_command_whose_decision_finds_no_room_is_read_again_and_not_taken_for_do
     with monkeypatch.context() as patch, pytest.raises(JournalFull):
         patch.setattr(os, "pwrite", full)
         pair.hear(command)
-    pair.router.write_down()
+    pair.router.flush_inputs()
     assert pair.machine.learnt == ["exit"]
     assert last_inputs(pair.router.journal.folder, "risk", COMMANDS, 5) == []
     again = Pair(tmp_path)

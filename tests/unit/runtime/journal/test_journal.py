@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mytrading.messages.codec import NO_HASH
-from mytrading.runtime.journal.format import SegmentHead, begun_with
+from mytrading.runtime.journal.format import SegmentHead, first_bytes
 from mytrading.runtime.journal.journal import (
     EPOCH_GAP,
     INPUT,
@@ -164,7 +164,7 @@ def test_reader_starts_again_when_rows_it_had_passed_were_rewritten(tmp_path: Pa
     journal.append([Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
     assert reader.read(0) == []
     journal.close()
-    put(journal.path, 8, begun_with(SegmentHead())[8:] + bytes(500))
+    put(journal.path, 8, first_bytes(SegmentHead())[8:] + bytes(500))
     again = Journal(tmp_path, "risk", "2026-11-23")
     again.append([out(b"a"), Entry(RECORD, "records", b"x"), Entry(RECORD, "records", b"y")], 1, 1)
     assert [row.body for row in reader.read(0)] == [b"a"]

@@ -33,7 +33,7 @@ def test_rise_is_sent_once_and_counts_while_it_stands() -> None:
     for now in (1, 2, 3):
         said.raise_at(now, f"mute since {now}")
     assert [(alert.first_ns, alert.count) for alert in said.sent] == [(1, 1)]
-    (standing,) = said.alerts.standing
+    (standing,) = said.alerts.active
     assert (standing.first_ns, standing.last_ns, standing.count, standing.message) == (1, 3, 3, "mute since 3")
 
 
@@ -47,7 +47,7 @@ def test_warning_that_grows_critical_is_sent_at_once_and_stays_critical() -> Non
         (Severity.WARNING, "it waits"),
         (Severity.CRITICAL, "it was given up"),
     ]
-    (standing,) = said.alerts.standing
+    (standing,) = said.alerts.active
     assert (standing.severity, standing.first_ns, standing.count) == (Severity.CRITICAL, 1, 3)
 
 
@@ -56,7 +56,7 @@ def test_subjects_stand_apart() -> None:
     said.raise_at(1)
     said.raise_at(2, subject="NSE:INFY")
     said.alerts.clear("FEED_MUTE", "NSE:SBIN")
-    assert [alert.subject for alert in said.alerts.standing] == ["NSE:INFY"]
+    assert [alert.subject for alert in said.alerts.active] == ["NSE:INFY"]
 
 
 def test_repeat_sends_what_stands_with_its_count() -> None:
@@ -106,7 +106,7 @@ def test_restored_alert_stands_and_is_not_said_again() -> None:
     after.alerts.restore(before.sent[0])
     after.raise_at(9)
     assert after.sent == []
-    assert after.alerts.standing[0].count == 2
+    assert after.alerts.active[0].count == 2
 
 
 def flap(said: Said, seconds: int, by_operator: bool = False) -> None:
@@ -116,7 +116,7 @@ def flap(said: Said, seconds: int, by_operator: bool = False) -> None:
         said.machine_ns += SECOND // 2
         said.alerts.clear("FEED_MUTE", "NSE:SBIN", by_operator)
         said.machine_ns += SECOND // 2
-        said.alerts.look(said.machine_ns)
+        said.alerts.end_flapping(said.machine_ns)
 
 
 def test_what_comes_and_goes_for_minutes_is_told_twice_and_stands_meanwhile() -> None:
@@ -124,21 +124,21 @@ def test_what_comes_and_goes_for_minutes_is_told_twice_and_stands_meanwhile() ->
     flap(said, 300)
     assert [alert.cleared for alert in said.sent] == [False, True, False]
     said.machine_ns += 59 * SECOND
-    said.alerts.look(said.machine_ns)
+    said.alerts.end_flapping(said.machine_ns)
     assert len(said.sent) == 3
     said.machine_ns += SECOND
-    said.alerts.look(said.machine_ns)
+    said.alerts.end_flapping(said.machine_ns)
     assert (said.sent[-1].cleared, said.sent[-1].count) == (True, 299)
 
 
 def test_what_flapped_and_is_wrong_once_more_does_not_end() -> None:
     said = Said()
     flap(said, 2)
-    assert said.alerts.standing == ()
+    assert said.alerts.active == ()
     said.raise_at(9)
     said.machine_ns += 600 * SECOND
-    said.alerts.look(said.machine_ns)
-    assert [alert.count for alert in said.alerts.standing] == [2] and not said.sent[-1].cleared
+    said.alerts.end_flapping(said.machine_ns)
+    assert [alert.count for alert in said.alerts.active] == [2] and not said.sent[-1].cleared
 
 
 def test_rise_after_the_cool_down_is_no_flapping() -> None:
@@ -146,7 +146,7 @@ def test_rise_after_the_cool_down_is_no_flapping() -> None:
     for _ in range(3):
         flap(said, 1)
         said.machine_ns += 60 * SECOND
-        said.alerts.look(said.machine_ns)
+        said.alerts.end_flapping(said.machine_ns)
     assert [alert.cleared for alert in said.sent] == [False, True] * 3
 
 
@@ -199,7 +199,7 @@ def test_followed_alerts_are_raised_when_they_change_and_cleared_when_they_are_g
         ("NSE:INFY", "mute", True),
     ]
     said.alerts.follow({key: ActiveAlert(Severity.CRITICAL, "gone", once=True)}, codes)
-    (standing,) = said.alerts.standing
+    (standing,) = said.alerts.active
     assert (standing.message, standing.count) == ("dead", 2)
 
 
@@ -208,8 +208,8 @@ def test_followed_alert_that_came_back_stands_again_though_it_is_to_be_raised_on
     active = {("FEED_MUTE", "NSE:SBIN"): ActiveAlert(Severity.WARNING, "mute", once=True)}
     for found in (active, {}, active, {}):
         said.alerts.follow(found, {"FEED_MUTE"})
-    assert said.alerts.standing == ()
+    assert said.alerts.active == ()
     said.alerts.follow(active, {"FEED_MUTE"})
     said.machine_ns = 120 * SECOND
-    said.alerts.look(said.machine_ns)
-    assert [alert.message for alert in said.alerts.standing] == ["mute"]
+    said.alerts.end_flapping(said.machine_ns)
+    assert [alert.message for alert in said.alerts.active] == ["mute"]

@@ -28,7 +28,7 @@ def test_resume_ends_every_quarantine_and_its_alert() -> None:
     process = Process()
     process.quarantine.begin("risk", "UPSTREAM_UNREADABLE", "row 7 is bad")
     process.quarantine.release()
-    assert not process.quarantine.writers and not process.notes and not process.alerts.standing
+    assert not process.quarantine.writers and not process.notes and not process.alerts.active
     assert [(row.whom, row.cleared) for row in process.rows] == [("risk", False), ("risk", True)]
 
 
@@ -42,7 +42,7 @@ def test_resume_that_came_while_the_process_was_away_ends_what_is_older() -> Non
         process.quarantine.alert(row)
     process.quarantine.release(before=20)
     assert process.quarantine.writers == {OWN}
-    assert [alert.code for alert in process.alerts.standing] == ["JOURNAL_TAIL_LOST"]
+    assert [alert.code for alert in process.alerts.active] == ["JOURNAL_TAIL_LOST"]
 
 
 def test_resume_from_before_a_quarantine_ends_nothing() -> None:

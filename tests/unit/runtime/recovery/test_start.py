@@ -61,7 +61,7 @@ def begun(config: RunConfig) -> Router:
     journal.close()
     daemon = Router(config)
     said: list[str] = []
-    daemon.still_here = lambda: said.append(daemon.notes[RECOVERING])  # type: ignore[method-assign]
+    daemon.beat_if_due = lambda: said.append(daemon.notes[RECOVERING])  # type: ignore[method-assign]
     daemon.open_journal()
     daemon.journal.close()
     daemon.context.destroy(linger=0)

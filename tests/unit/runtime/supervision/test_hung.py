@@ -48,7 +48,7 @@ def victim(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def look_until(hung: Hung, start: int, end: int) -> list[int]:
     """What looks each second from `start` to `end` (machine ns) have killed."""
-    return [pid for at in range(start, end + 1, SECOND) if (pid := hung.look(at))]
+    return [pid for at in range(start, end + 1, SECOND) if (pid := hung.check(at))]
 
 
 def test_silent_process_is_killed_once(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
@@ -78,8 +78,8 @@ def test_process_that_stops_or_was_never_heard_is_left_alone(tmp_path: Path, vic
 def test_nobody_is_judged_after_a_stall_of_who_looks(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     hung = Hung(tmp_path / "lock", 0)
     hung.on_heartbeat(victim.pid, 0)
-    hung.look(SECOND)
-    assert hung.look(SECOND + STALL_NS + SILENCE_NS) == 0
+    hung.check(SECOND)
+    assert hung.check(SECOND + STALL_NS + SILENCE_NS) == 0
     assert victim.poll() is None
 
 
@@ -101,12 +101,14 @@ def test_wait_for_a_core_is_no_silence_and_a_stop_is(victim: subprocess.Popen[by
     greedy = subprocess.Popen([sys.executable, "-c", _SPIN, core, "0"])
     try:
         silence, stopped = Silence(), Silence()
-        assert silence.of(starved.pid, 0, 4 * SECOND) == stopped.of(victim.pid, 0, 4 * SECOND) == 4 * SECOND
+        assert (
+            silence.silent_ns(starved.pid, 0, 4 * SECOND) == stopped.silent_ns(victim.pid, 0, 4 * SECOND) == 4 * SECOND
+        )
         before = waited_for_core(starved.pid)
         eventually(lambda: waited_for_core(starved.pid) - before > SECOND, 20)
-        assert silence.of(starved.pid, 0, 5 * SECOND) < 4 * SECOND
-        assert stopped.of(victim.pid, 0, 5 * SECOND) == 5 * SECOND
-        assert silence.of(starved.pid, 0, 200 * SECOND) == 200 * SECOND
+        assert silence.silent_ns(starved.pid, 0, 5 * SECOND) < 4 * SECOND
+        assert stopped.silent_ns(victim.pid, 0, 5 * SECOND) == 5 * SECOND
+        assert silence.silent_ns(starved.pid, 0, 200 * SECOND) == 200 * SECOND
     finally:
         for process in (starved, greedy):
             process.kill()
@@ -124,17 +126,17 @@ def test_supervisor_whose_loop_stands_is_killed_and_one_that_waits_or_is_being_s
         for _ in range(8):  # a second of machine time passes with each look
             before = waits_begun(supervisor.pid)
             eventually(lambda seen=before: waits_begun(supervisor.pid) > seen, 20)
-            guard.look(at := at + SECOND)
+            guard.check(at := at + SECOND)
         assert supervisor.poll() is None
         supervisor.send_signal(signal.SIGSTOP)
         eventually(lambda: psutil.Process(supervisor.pid).status() == psutil.STATUS_STOPPED, 20)
         (config.state / control.STOPPING).touch()
         for _ in range(8):
-            guard.look(at := at + SECOND)
+            guard.check(at := at + SECOND)
         assert supervisor.poll() is None
         (config.state / control.STOPPING).unlink()
         for _ in range(8):
-            guard.look(at := at + SECOND)
+            guard.check(at := at + SECOND)
         assert supervisor.wait(20) == -signal.SIGKILL
     finally:
         supervisor.kill()

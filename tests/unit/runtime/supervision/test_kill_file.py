@@ -26,7 +26,7 @@ from mytrading.runtime.supervision.kill_file import KillFile
 )
 def test_file_says_level_reason_and_who(tmp_path: Path, text: str, word: str, level: TradingLevel, why: str) -> None:
     (tmp_path / "KILL").write_text(text, encoding="utf-8")
-    kill = KillFile(tmp_path).look()
+    kill = KillFile(tmp_path).read()
     assert kill is not None
     assert (kill.word, kill.level) == (word, level)
     assert why in kill.why
@@ -76,11 +76,11 @@ def test_file_with_an_old_time_is_learnt_all_the_same(tmp_path: Path) -> None:
 def test_flattening_is_one_signal_for_each_time_it_is_written(tmp_path: Path) -> None:
     file = KillFile(tmp_path)
     file.write("flatten", "now")
-    kill = file.look()
+    kill = file.read()
     assert kill is not None
-    signal = kill.flatten("main", 5, 7)
+    signal = kill.flatten_request("main", 5, 7)
     assert signal.id == f"kill-{kill.written_ns}-main"
-    assert KillFile(tmp_path).look() == kill
+    assert KillFile(tmp_path).read() == kill
     assert (signal.by, signal.deadline_machine_ns) == (kill.by, 60_000_000_007)
 
 
@@ -95,10 +95,10 @@ def test_file_above_counts_for_every_profile_and_the_most_that_is_asked_for_wins
     assert (first.level, first.reason) == (TradingLevel.HALT, f"the file {above} says halt: news")
     assert file.level_change(first, 2) is None
     file.write("flatten", "worse")
-    assert (found := file.look()) is not None and (found.word, found.why) == ("flatten", "worse")
+    assert (found := file.read()) is not None and (found.word, found.why) == ("flatten", "worse")
     file.write("reduce", "")
-    assert (found := file.look()) is not None and found.word == "halt"
-    assert file.remove() and file.above() is not None
+    assert (found := file.read()) is not None and found.word == "halt"
+    assert file.remove() and file.read_above() is not None
     assert file.level_change(first, 3) is None, "it still stands"
     above.unlink()
     over = file.level_change(first, 4)
@@ -116,7 +116,7 @@ def test_file_above_that_somebody_else_owns_says_nothing(tmp_path: Path, monkeyp
         return os.stat_result((*found[:4], 4_711, *found[5:10])) if path.name == "KILL" else found
 
     monkeypatch.setattr(Path, "stat", owned)
-    assert KillFile(state).look() is None
+    assert KillFile(state).read() is None
 
 
 @pytest.mark.timeout(20)
@@ -133,7 +133,7 @@ def test_file_that_could_not_be_read_to_its_end_halts_at_once(tmp_path: Path, ki
     else:
         path.write_text("reduce too long")
         os.truncate(path, 1 << 40)
-    kill = KillFile(tmp_path).look()
+    kill = KillFile(tmp_path).read()
     assert kill is not None
     assert kill.word == ("reduce" if kind == "endless" else "halt")
     assert kind == "endless" or "cannot be read" in kill.why

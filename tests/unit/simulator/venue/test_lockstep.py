@@ -60,5 +60,5 @@ def test_step_waits_for_whom_something_keeps() -> None:
 
 def test_reader_has_the_market_after_two_step_messages_in_a_row() -> None:
     place = MarketPlace()
-    assert [place.take(MarketStep(n, 0)) for n in (7, 8, 10, 11)] == [False, True, False, True]
+    assert [place.record(MarketStep(n, 0)) for n in (7, 8, 10, 11)] == [False, True, False, True]
     assert place.seen == 11
