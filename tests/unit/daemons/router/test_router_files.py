@@ -17,7 +17,7 @@ from mytrading.messages.commands import PlaceEntry
 from mytrading.messages.enums import OrderType, Product, Purpose, Side
 from mytrading.messages.orders import OrderChanged
 from mytrading.messages.run_config import RunConfig
-from mytrading.operations.journal_verify import judge
+from mytrading.operations.journal_verify import redecide
 from mytrading.runtime.daemon.live_files import accepted_folder
 from mytrading.runtime.host.clock import machine_now
 from mytrading.runtime.journal.journal import segments
@@ -89,7 +89,7 @@ def entered(router: TradeManager, name: str) -> list[str]:
 
 def judged(config: RunConfig, since: int = 0) -> tuple[int, list[str]]:
     """How many inputs were decided again, in all day files or those from one on, and what came out otherwise."""
-    found = judge(config, segments(config.journal_dir("router"))[since:]).values()
+    found = redecide(config, segments(config.journal_dir("router"))[since:]).values()
     return sum(each.inputs for each in found), [each.problem for each in found if each.problem]
 
 
