@@ -94,7 +94,7 @@ class LatencyAlerts:
         self._seen: dict[str, None] = {}
 
     def quote(self, received_ns: int, machine_ns: int) -> None:
-        """A quote that was read from the socket then is judged by risk now."""
+        """Record a quote's delay from the socket (`received_ns`) to its processing by risk (`machine_ns`)."""
         if not self._quote_ns or machine_ns - received_ns <= self._quote_ns:
             self._late_quotes = 0
             return
@@ -109,7 +109,7 @@ class LatencyAlerts:
             )
 
     def order(self, order: Order, machine_ns: int) -> None:
-        """An order moved: its placing call ended, or the broker refused it."""
+        """Record from an order event how long its placing call took, or that the broker rejected it."""
         most = self._rules.order_latency_ms * MILLISECOND
         took = order.call.ended_machine_ns - order.call.began_machine_ns
         if order.call.ended_machine_ns and 0 < most < took and self._is_new(f"call {order.client_order_id}"):
@@ -150,5 +150,5 @@ class LatencyAlerts:
         self._text[subject] = text
 
     def active(self, machine_ns: int) -> dict[Subject, str]:
-        """The texts of the alerts that last."""
+        """Return the texts of the latency and rejection alerts that are active, by subject."""
         return {subject: self._text[subject] for subject, until in self._until.items() if machine_ns < until}

@@ -62,18 +62,18 @@ class RiskMachine:
         self.runs = RunRules(state)
 
     def take_contracts(self, book: InstrumentBook) -> None:
-        """Today's contracts, from now on."""
+        """Replace the instrument book by that of the present day."""
         self.environment.instruments = book
         self.state.look_again()
 
     def apply(self, row: Any) -> None:
-        """Learn a row: an input, or one of our own decisions."""
+        """Fold a row (an input or a decision of risk) into the state."""
         fold(self.state, row)
         if type(row) is not OrderChanged or not self.state.is_repeat:
             self.runs.apply(row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """What follows from a message that was just applied, at market time `now`."""
+        """Return the rows decided on a message that was just applied, at market time `now`."""
         decide = _DECISIONS.get(type(message))
         return decide(self, message, now) if decide is not None else ()
 
@@ -269,7 +269,7 @@ class RiskMachine:
         return {name: why for name in sorted(names) if (why := blind(self.state, name, now))}
 
     def wanted(self) -> tuple[str, ...]:
-        """Instruments whose quotes risk needs: held, coming and wanted."""
+        """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
         names = self.state.awaited.union(self.rollover.wanted(), self.runs.wanted(), *busy)
         return tuple(sorted(names))

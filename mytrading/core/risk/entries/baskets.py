@@ -30,12 +30,12 @@ class LegStatus(NamedTuple):
 
     @property
     def complete(self) -> bool:
-        """Held as wanted, with nothing on the way."""
+        """True if the leg is held at its target quantity and no entry is working."""
         return self.held == self.target and not self.coming
 
     @property
     def open(self) -> bool:
-        """Still wanted, with no entry out whose end is not known."""
+        """True if the leg is not at its target and every entry of it so far has failed: it may be ordered."""
         return not self.complete and not self.coming and self.attempts == self.failed
 
 
@@ -65,7 +65,7 @@ def next_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: 
 
 
 def hedges(legs: Sequence[LegStatus]) -> list[LegStatus]:
-    """The bought legs of an intent that also sells."""
+    """Return the bought legs of an intent that also sells; empty if it sells nothing."""
     sells = any(leg.target < 0 for leg in legs)
     return [leg for leg in legs if leg.target > 0] if sells else []
 

@@ -33,7 +33,7 @@ class ContextBuilder:
 
     @property
     def machine_ns(self) -> int:
-        """For what has a floor in machine time: in lock-step it has always passed."""
+        """Machine time for minimum waits; in lock-step a time after all of them."""
         return _NEVER if self._environment.lock_step else self._state.machine_ns
 
     def case(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
@@ -161,7 +161,7 @@ class ContextBuilder:
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
     def begun(self, intent: Intent, account: str) -> bool:
-        """True once a leg of several was ordered: the others are wanted all the more."""
+        """True once a leg of a basket was ordered in an account, or a sold leg of it was stopped out."""
         if intent.lost and self.stopped_out(intent, account):
             return True
         if len(intent.legs) < 2:

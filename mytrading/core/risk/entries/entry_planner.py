@@ -57,7 +57,7 @@ class EntryPlanner:
         self._sizer = Sizer(state, margins)
 
     def enter(self, intent: Intent, account: str, now: int) -> list[Any]:
-        """What follows for one account: entries, or a denial that says why there are none."""
+        """Return the entries of an intent in one account, or the denial that says why there are none."""
         intent = intent.in_account(account)
         run = self._environment.strategies.get(intent.signal.strategy)
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
@@ -244,7 +244,7 @@ class EntryPlanner:
         return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
     def has_begun(self, intent: Intent, account: str) -> bool:
-        """True once a leg of several was ordered in an account."""
+        """True once a leg of a basket was ordered in an account."""
         return self._cases.begun(intent.in_account(account), account)
 
     def closed(self, account: str, now: int) -> str:
@@ -350,11 +350,11 @@ class EntryPlanner:
         )
 
     def left_out(self, intent: Intent, account: str, now: int) -> SignalDenied:
-        """The intent is over in an account in which something was being closed all the while."""
+        """Return the denial EXPIRED of an intent that waited too long for a closing position of the account."""
         why = Denial("EXPIRED", "what is being closed first kept it waiting until it was too late")
         return self._denied(intent, intent.legs[0].instrument, account, (why,), now)
 
     def too_late(self, intent: Intent, now: int) -> SignalExpired:
-        """The intent is over and was not judged."""
+        """Return the row that ends an intent which expired before any rule judged it."""
         signal = intent.signal
         return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)

@@ -24,12 +24,12 @@ wants just that.
 
 
 def square_off_subject(position: Position) -> str:
-    """How an alert names a position that the square-off left."""
+    """Return the alert subject of a position that the square-off left open."""
     return f"{position.account} {position.instrument} {position.product} {position.strategy}"
 
 
 def unbound_subject(position: Position) -> str:
-    """How an alert names a position of unknown purpose."""
+    """Return the alert subject of a position of unknown purpose."""
     return f"{position.strategy} {position.instrument} {position.account}"
 
 

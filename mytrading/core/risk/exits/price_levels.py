@@ -75,7 +75,7 @@ def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
 
 
 def release(state: RiskState, now: int) -> list[LevelMoved]:
-    """Rows that end the levels of positions that are flat, with nothing on the way."""
+    """Return rows that remove stop and target levels of flat positions without working entries or exits."""
     levels = [(stop_name(key), key) for key in state.stop_levels]
     levels += [(target_name(key), key) for key in state.target_levels]
     return [LevelMoved(name=name, value=0.0, at_ns=now) for name, key in levels if not _is_in_use(state, key)]

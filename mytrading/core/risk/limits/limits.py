@@ -59,21 +59,21 @@ class Limit(NamedTuple):
 
     @property
     def line(self) -> Line:
-        """The key under which it is remembered."""
+        """Kind and scope: the key of this limit in `EquityMemory`."""
         return (self.kind, *self.scope)
 
     @property
     def setting(self) -> str:
-        """The setting behind it."""
+        """Name of the setting that configures this limit."""
         return _SETTINGS.get(self.kind, self.kind.value)
 
     @property
     def whom(self) -> str:
-        """The account or strategy, as alerts name it."""
+        """The limited account or strategy, as alerts name it."""
         return " ".join(self.scope)
 
     def format(self, value: float) -> str:
-        """A value of this limit in its unit."""
+        """Format a value of this limit in its unit."""
         if self.kind is _LOSS:
             return rupees(value)
         return f"{value:.2%}" if self.kind is _DRAWDOWN else f"{value:+.2f} R"
@@ -115,7 +115,7 @@ class Limits:
     # what holds now
 
     def value(self, limit: Limit) -> float | None:
-        """How a limit stands: rupees or R of the day, or the fall from the peak; None while that is not known."""
+        """The value a limit is compared with: rupees or R of the day, or fall from peak; None while not known."""
         memory = self._state.memory
         if limit.kind is _DRAWDOWN:
             return memory.fall(limit.scope, () if limit.scope[0] == ACCOUNT else self._accounts(limit))
@@ -130,7 +130,7 @@ class Limits:
         return max(0.0, signed) / limit.most
 
     def is_reached(self, limit: Limit) -> bool:
-        """True now, or recorded earlier today."""
+        """True if a limit is exceeded now or was recorded as reached earlier today."""
         return self._is_known(limit) or self._is_beyond(limit)
 
     def _is_known(self, limit: Limit) -> bool:
@@ -160,11 +160,11 @@ class Limits:
         return found
 
     def odd(self) -> tuple[Scope, ...]:
-        """Accounts and strategies whose profit of the day is no number."""
+        """Accounts and strategies whose profit of the day is not a finite number."""
         return tuple(scope for scope in self._money.scopes() if not math.isfinite(self._money.profit(scope)))
 
     def odd_text(self, scope: Scope) -> str:
-        """That the profit of a scope is no number, and what follows."""
+        """Return the denial text of a scope whose profit of the day is not a finite number."""
         value = self._money.profit(scope)
         return f"the profit of {' '.join(scope)} adds up to {value}, which no limit can be held against: no entries"
 
@@ -182,7 +182,7 @@ class Limits:
         return signed - doubt >= limit.most - _CENT
 
     def text(self, limit: Limit) -> str:
-        """What was reached, with its numbers, and what follows; entries stay ended for the day after a resumed halt."""
+        """Return the alert text of a reached limit: value, bound and consequence."""
         value, memory = self.value(limit) or 0.0, self._state.memory
         then, most = limit.format(memory.fired.get(limit.line, (value, 0))[0]), limit.most
         stands, bound = limit.format(value), limit.format(-most if limit.kind is _STOP_R else most)
@@ -194,12 +194,12 @@ class Limits:
     # what follows
 
     def on_quote(self, instrument: str, now: int) -> list[Any]:
-        """A price moved what is held of an instrument."""
+        """Return rows of limits that a quote of a held instrument makes reached."""
         touched = self._state.memory.money.scopes_of(instrument)
         return self._look(touched, now) if touched else []
 
     def on_move(self, message: Any, now: int) -> list[Any]:
-        """A position changed."""
+        """Return rows of limits that a changed position makes reached, and of actions still unfinished."""
         position: Position | None = getattr(message, "position", None)
         if position is None:
             return []
@@ -207,7 +207,7 @@ class Limits:
         return [*self._look(touched, now), *self._go_on(now)]
 
     def on_time(self, now: int) -> list[Any]:
-        """Time passes: equity begins to be known, peaks and prices are journaled, what was reached is seen through."""
+        """Return timer rows: starting equity, reached limits, peaks, marks, and actions still unfinished."""
         memory = self._state.memory
         return [
             *self._bases(now),
@@ -218,7 +218,7 @@ class Limits:
         ]
 
     def on_control(self, message: TradingState | StrategySwitch, now: int) -> list[Any]:
-        """An operator resumes: halts end, and a fall counts from here on."""
+        """Return rows that lift halts when an operator resumes; drawdown then counts from the present equity."""
         if isinstance(message, StrategySwitch):
             return self._lift([(STRATEGY, message.strategy)], now) if message.enabled else []
         if message.level is not TradingLevel.NORMAL or message.account == KILL:

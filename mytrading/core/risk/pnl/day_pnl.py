@@ -108,7 +108,7 @@ class DayPnl:
         return 0.0 if total is None else total.rupees
 
     def doubt(self, scope: Scope, now: int, *, gains: bool, in_r: bool = False) -> float:
-        """Rupees or R of the profit (`gains`) or loss of a scope that the newest quotes alone say; 50 µs a scope."""
+        """Rupees or R of a scope's profit (`gains`) or loss that only the newest quotes show; 50 µs a scope."""
         at, total = 0 if scope[0] == ACCOUNT else 3, 0.0
         for key, money in self._owners.items():
             if money.units and key[at] == scope[1]:
@@ -117,7 +117,7 @@ class DayPnl:
         return total
 
     def alone(self, instrument: str, units: int, average: float, now: int, *, gains: bool) -> float:
-        """Rupees of what a position gained (`gains`) or lost that its newest quote alone says.
+        """Rupees of a position's gain (`gains`) or loss that only its newest quote shows.
 
         One that has been alone for `ALONE_NS` may be confirmed by its last price, which the feed has judged.
         """
@@ -149,7 +149,7 @@ class DayPnl:
         return self._in_r.get(scope, 0.0)
 
     def scopes_of(self, instrument: str) -> tuple[Scope, ...]:
-        """Whose profit a price of this instrument moves, in a fixed order."""
+        """Accounts and strategies that hold this instrument, in a fixed order."""
         known = self._moved_by.get(instrument)
         if known is None:
             found: set[Scope] = set()
@@ -187,24 +187,24 @@ class DayPnl:
                     yield instrument, long, price
 
     def unrealised(self) -> dict[OwnerKey, float]:
-        """Rupees by owner of what is open."""
+        """Unrealised rupees of the open positions, by owner."""
         return {key: money.unrealised for key, money in self._owners.items() if money.units}
 
     # learning
 
     def begin(self, now: int) -> None:
-        """A start, at this market time: what is held waits for its first quote."""
+        """Begin at market time `now`: open positions count as unpriced until their first quote."""
         self._began_ns, self._quoted = now, set()
 
     def open_day(self) -> None:
-        """Forget all owners: those that are carried over follow."""
+        """Clear all owners and sums for a new day; carried positions are added afterwards."""
         for table in (
             self._owners, self._keys, self._moved_by, self._held, self.sums, self._in_r, self._stops,
         ):  # fmt: skip
             table.clear()
 
     def recount(self) -> None:
-        """Add up the sums from their parts: what a wrong price once added may be more than a difference takes away."""
+        """Recompute the sums of all scopes from their owners, which removes rounding left by a wrong price."""
         for total in self.sums.values():
             total.rupees = total.gain = 0.0
         for money in self._owners.values():
@@ -214,13 +214,13 @@ class DayPnl:
                 total.gain += gain
 
     def stop(self, key: OwnerKey, level: float) -> None:
-        """The stop of an entry (rupees, 0: none): the first one of a round trip sets what it risks."""
+        """Record the stop (rupees, 0: none) of the first entry of a round trip, which sets its risk."""
         money = self._owners.get(key)
         if money is None or not money.units:
             self._stops[key] = level
 
     def position(self, position: Position, carried: bool = False) -> None:
-        """The level of a position; one that is carried into the day keeps its last known price, however old."""
+        """Update quantity, average and profit of a position; a carried one keeps its last known price."""
         key = position.owner
         money = self._owner(key)
         self._moved_by.pop(position.instrument, None)
@@ -272,7 +272,7 @@ class DayPnl:
                 self.marks.pop((instrument, long), None)
 
     def carry(self, key: OwnerKey, unrealised: float) -> None:
-        """So much of an owner's unrealised profit is of earlier days."""
+        """Set the unrealised rupees of an owner that belong to earlier days."""
         money = self._owner(key)
         money.carried = money.brought = unrealised
         self.recount()
@@ -280,7 +280,7 @@ class DayPnl:
             self._count_r(key, money)
 
     def quote(self, quote: Quote, machine_ns: int) -> bool:
-        """A price came; false if it is too old to move anything."""
+        """Reprice the positions of a quote's instrument; false if the quote is too old or has no price."""
         self._newest_ns = max(self._newest_ns, quote.market_ns)
         old = self._newest_ns - quote.market_ns > self._stale_ns and machine_ns - quote.received_ns > FLOOR_NS
         if old or not quote.ltp > 0:
@@ -304,7 +304,7 @@ class DayPnl:
         return True
 
     def mark(self, instrument: str, long: bool, price: float, at_ns: int) -> None:
-        """A price that was journaled, of what is long or short: it replaces a quote of before that says otherwise."""
+        """Set the journaled closing price of long or short positions; it replaces an earlier quote that differs."""
         if not 0.0 < price < math.inf:
             return
         self.marks[instrument, long] = price
@@ -369,5 +369,5 @@ class DayPnl:
 
 
 def scopes(key: OwnerKey) -> tuple[Scope, Scope]:
-    """The account and the strategy of an owner."""
+    """Return the account scope and the strategy scope of an owner."""
     return (ACCOUNT, key[0]), (STRATEGY, key[3])

@@ -80,7 +80,7 @@ class StopCoverage:
         """Units held as CNC when the day began: they may have left the position book."""
 
     def open_day(self, positions: Iterable[Position]) -> None:
-        """A day begins with these positions."""
+        """Begin a day with these carried positions."""
         self._delivered.clear()
         for position in positions:
             if position.product is Product.CNC and position.quantity > 0:
@@ -88,7 +88,7 @@ class StopCoverage:
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
     def moved(self, order: Order, machine_ns: int) -> None:
-        """An order event: readings of its instrument from before count no more."""
+        """Discard earlier coverage readings of the instrument of an order event."""
         self._events[order.account, order.instrument] = machine_ns
         if self._sightings:
             for key in [key for key in self._sightings if key[:2] == (order.account, order.instrument)]:
@@ -98,7 +98,7 @@ class StopCoverage:
             self._look_again()
 
     def flat(self, key: OwnerKey) -> None:
-        """Nothing is held any more: what readings missed of it is nothing to the position that comes next."""
+        """Forget the coverage readings of a position that is flat."""
         self._rested.pop(key, None)
         if self._doubts.pop(key, None) is not None:
             self._look_again()
@@ -107,11 +107,11 @@ class StopCoverage:
         self.doubtful = frozenset(key[1] for key in self.missed())
 
     def requested(self, account: str, machine_ns: int) -> None:
-        """The books of an account were requested."""
+        """Record that the books of an account were requested at this machine time."""
         self._requested[account] = machine_ns
 
     def alerted(self, code: str, subject: str) -> None:
-        """An operator was alerted."""
+        """Record that an operator was alerted of this code and subject."""
         for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
             for found in bare:
                 if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
@@ -170,7 +170,7 @@ class StopCoverage:
             known.began_ns = max(known.began_ns, held.began_machine_ns)
 
     def bare(self) -> list[UncoveredPosition]:
-        """The positions that two readings found bare."""
+        """Return the positions that two readings found without their full stop."""
         return [seen.of(key) for key, seen in self._sightings.items() if seen.since_ns]
 
     def in_doubt(self) -> list[OwnerKey]:
@@ -178,11 +178,11 @@ class StopCoverage:
         return [key for key, seen in self._doubts.items() if seen.again]
 
     def missed(self) -> list[OwnerKey]:
-        """Those of them whose newest reading began after the last report of a stop that rests: it is not there."""
+        """Return positions in doubt whose newest reading began after the last report of their resting stop."""
         return [key for key in self.in_doubt() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
     def doubts(self) -> list[UncoveredPosition]:
-        """These, and since when; without those that are known to be bare."""
+        """Return the positions in doubt, with the time since when, that are not known to be bare."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
         return [self._doubts[key].of(key) for key in self.in_doubt() if key not in bare]
 
