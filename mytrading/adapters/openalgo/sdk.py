@@ -222,7 +222,6 @@ def _position(row: Mapping[str, Any]) -> Row:
 
 
 def _number(value: object) -> float | None:
-    """A number of the server, which may come as text; None where there is none."""
     try:
         number = float(str(value).replace(",", ""))
     except ValueError:

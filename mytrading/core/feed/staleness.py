@@ -152,6 +152,7 @@ class FeedHealth:
         self._subscribed.clear()
 
     def subscribed(self, instrument: str, machine_ns: int) -> None:
+        """Record when an instrument was first accepted on this connection."""
         self._subscribed.setdefault(instrument, machine_ns)
 
     def is_ticking(self, instruments: Iterable[str], has_ticked: Callable[[str], bool], now: tuple[int, int]) -> bool:

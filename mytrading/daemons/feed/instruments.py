@@ -192,6 +192,7 @@ class InstrumentArchiver:
         return self._child is not None
 
     def schedule(self, machine_ns: int) -> None:
+        """Make an archiving process due after the configured pause."""
         self._due = machine_ns + self._after
 
     def look(self, machine_ns: int) -> None:

@@ -42,6 +42,7 @@ class Totals:
         self.restarts: dict[str, int] = {}
 
     def add(self, beat: Heartbeat) -> None:
+        """Take the counters of a heartbeat; those of a replaced process are added to its daemon's sum."""
         known = self._now.get(beat.daemon)
         if known is not None and known[0] != beat.pid:
             self.restarts[beat.daemon] = self.restarts.get(beat.daemon, 0) + 1

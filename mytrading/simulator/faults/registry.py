@@ -146,12 +146,15 @@ class ActiveFault:
         return {"kind": setting.name, "left": self.left, "acted": self.acted, **chance, **self._parameters}
 
     def flag(self, name: str) -> bool:
+        """Return a yes-or-no parameter of the fault."""
         return bool(self._parameters[name])
 
     def number(self, name: str) -> float:
+        """Return a numeric parameter of the fault."""
         return float(self._parameters[name])
 
     def text(self, name: str) -> str:
+        """Return a text parameter of the fault."""
         return str(self._parameters[name])
 
     def acts(self, where: Mapping[str, str]) -> bool:
@@ -198,6 +201,7 @@ class Faults:
         return switch
 
     def rows(self) -> list[dict[str, Value]]:
+        """Return the setting and effect of each fault that is on, as JSON rows."""
         return [switch.row() for switch in self._on.values()]
 
     def names(self) -> dict[str, int]:

@@ -85,7 +85,6 @@ def _change(quote: SimulatedQuote) -> Body:
 
 
 def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Body:
-    """The day of what is traded; `buy` and `sell` are the levels of its book."""
     return {
         "volume": quote.volume,
         "last_quantity": quote.instrument.lot_size,

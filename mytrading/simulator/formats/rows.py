@@ -156,9 +156,11 @@ class LiveRows(AnalyzerRows):
         return self._broker.status_word(status, partly=False)
 
     def transient_word(self) -> str:
+        """Return the broker's status word of an order in transition."""
         return self._broker.passing
 
     def order(self, order: BookOrder) -> Body:
+        """Build a row of the order book in the broker's words."""
         broker = self._broker
         at = order.updated_ns if broker.last_update else order.placed_ns
         row = super().order(order)

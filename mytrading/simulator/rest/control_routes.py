@@ -27,6 +27,7 @@ async def swagger(call: RestCall) -> Reply:
 
 
 async def chart(call: RestCall) -> Reply:
+    """Answer the stored chart settings."""
     return success(data=call.venue.chart)
 
 

@@ -204,7 +204,6 @@ async def margin(call: RestCall) -> Reply:
 
 
 def _margin_problem(leg: Fields, quantity: float | None, price: float | None) -> str:
-    """What is wrong with one position of a margin request, or an empty string."""
     if leg.get("product") not in set(Product):
         return f"Invalid product type. Must be one of: {', '.join(PRODUCTS)}"
     if quantity is None:
@@ -349,7 +348,6 @@ def _gtt_refusal(call: RestCall) -> Reply | None:
 
 
 def _wrong_gtt_fields(fields: Fields) -> dict[str, list[str]]:
-    """What the fields of a trigger say wrongly together."""
     low, high = fields["triggerprice_sl"] or 0.0, fields["triggerprice_tg"] or 0.0
     if fields["product"] not in (Product.CNC, Product.NRML):
         return {"product": ["GTT supports only CNC (delivery) or NRML (overnight F&O); MIS is intraday-only."]}

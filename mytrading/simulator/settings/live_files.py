@@ -19,6 +19,7 @@ class EditedFile(ABC):
         self._stamp = self._stamp_now()
 
     async def run(self) -> None:
+        """Call `look` at intervals until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
             self.look()

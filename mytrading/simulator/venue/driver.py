@@ -225,6 +225,7 @@ class LockStep(Driver):
         self._sent = -1
 
     async def run(self) -> None:
+        """Make each step once the stack has finished the one before, until cancelled."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         loop.add_reader(self._status.descriptor, woken.set)

@@ -105,6 +105,7 @@ class Follower:
         self._unknown: set[str] = set()
 
     async def run(self) -> None:
+        """Apply the followed stream's quotes as they come, until cancelled."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         descriptor = int(self._stream.socket.getsockopt(zmq.FD))

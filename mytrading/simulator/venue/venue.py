@@ -78,6 +78,7 @@ class CallRates:
         self._classes[name].count(now)
 
     def rows(self) -> dict[str, dict[str, int]]:
+        """Return the counts of each class of calls as JSON."""
         return {name: seconds.row() for name, seconds in self._classes.items()}
 
 
@@ -211,7 +212,6 @@ class SimulatedVenue:
 
     @property
     def _behind(self) -> BrokerProfile:
-        """The broker whose shapes a live answer has; of an analyzer, the one that adds nothing."""
         return self.personality.broker or BROKERS[PLAIN]
 
     @property

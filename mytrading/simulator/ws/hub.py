@@ -124,6 +124,7 @@ class Client:
 
     @property
     def waiting(self) -> int:
+        """Return how many frames are queued."""
         return len(self._queue)
 
     def send(self, body: object) -> None:
@@ -222,6 +223,7 @@ class Hub:
 
     @property
     def watched(self) -> KeysView[str]:
+        """Return the instruments with at least one subscriber."""
         return self._listeners.keys()
 
     def subscribe(self, client: Client, instrument: str, mode: int) -> None:

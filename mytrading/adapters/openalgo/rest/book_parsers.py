@@ -197,7 +197,6 @@ def _book(envelope: _Envelope, rows: Any, name: str, parse: Callable[[dict[str, 
 
 
 def _trade(row: dict[str, Any]) -> tuple[str, BrokerTrades]:
-    """The trade's own id, where the server names one, and what was traded."""
     quantity = _units(row, "quantity")
     price = _number(row, "average_price")
     trade = BrokerTrades(
