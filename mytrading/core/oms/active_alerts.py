@@ -38,7 +38,7 @@ class Unguarded(NamedTuple):
 def active_alerts(
     state: State, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Those of `standing` that are not over, and the state's own; `busy`: why a server's calls wait, by account."""
+    """Alerts active now: those of `standing` not over and those of the state; `busy`: why calls wait, by account."""
     active = {
         (code, subject): STAYS for code, subject in standing if code in ROW_ALERTS and ROW_ALERTS[code](state, subject)
     }

@@ -23,7 +23,7 @@ KEPT_DAYS = 5
 
 
 def idle(state: State) -> bool:
-    """True if time alone can bring nothing about."""
+    """True if no timer can lead to a decision: nothing is under way, no stop guards, and nobody owns MIS units."""
     return not (busy(state) or state.guarding or any(key.product is Product.MIS for key in state.owners))
 
 
@@ -127,7 +127,7 @@ def recover(oms: OrderDecision, served: Iterable[str], never_began: Callable[[st
 
 
 def expire_day(oms: OrderDecision, day: str) -> None:
-    """Before `day` is opened, entries of an earlier one that were not sent or are of unknown fate end with theirs.
+    """End unsent entries, and those of unknown fate, of days before `day` (ISO date), before it is opened.
 
     What was reserved for them is free. An exit or stop of unknown fate goes on into the day, whose books say what
     became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
@@ -156,7 +156,7 @@ def expire_day(oms: OrderDecision, day: str) -> None:
 
 
 def day_opened(state: State, day: str) -> DayOpened:
-    """Everything carried into a new day, with orders of that day that ended already; realised profit starts at zero."""
+    """Return the opening row of a day: all carried over, ended orders of that day, realised profit at zero."""
     dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)

@@ -53,7 +53,7 @@ class OrderMachine:
             learn(self.state, row)
 
     def decide(self, message: Any, now: int) -> tuple[Any, ...]:
-        """Rows that follow from a message that was just applied, at market time `now`; () at once if none can."""
+        """Return the decision rows that follow from a just applied message, at market time `now` (ns)."""
         if (handler := self._handler(message)) is None:
             return ()
         self.state.begin()
@@ -116,7 +116,7 @@ class OrderMachine:
         return self._foreseen(now, lambda oms: housekeeping.recover(oms, served, never_began), machine_ns)
 
     def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
-        """What follows from a rebuilt journal: `missed` messages of others were applied and never decided on."""
+        """Return the decisions after a rebuilt journal, on `missed` messages that were applied but never decided on."""
         return self._foreseen(now, lambda oms: journal_rebuild.relearn(oms, missed), machine_ns)
 
     def void(self, read: BooksRead) -> bool:
@@ -129,7 +129,7 @@ class OrderMachine:
         return level is None or level.done
 
     def expire_day(self, now: int, day: str) -> tuple[Any, ...]:
-        """What follows from the turn to `day` (ISO date): to be journaled and applied, then `snapshot` opens it."""
+        """Return rows that end the orders of days before `day` (ISO date); apply them before `snapshot` opens it."""
         return self._foreseen(now, lambda oms: housekeeping.expire_day(oms, day))
 
     def snapshot(self, day: str) -> DayOpened:
@@ -164,7 +164,7 @@ class OrderMachine:
         return self.state.goals.sorted_values()
 
     def budget(self, account: str, machine_ns: int) -> control.CallBudget:
-        """How an account stands with its order calls; what waits since when only the daemon can tell."""
+        """Return an account's rate budget for order calls; the daemon adds which orders wait and since when."""
         limits, state = self.limits, self.state
         free = dispatch.free(state, limits, account, machine_ns)
         return control.CallBudget(
@@ -180,11 +180,11 @@ class OrderMachine:
     def active_alerts(
         self, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
     ) -> dict[Subject, ActiveAlert]:
-        """Alerts that stand now; see `core/oms/active_alerts`."""
+        """Return the alerts active now, by code and subject; see `core/oms/active_alerts`."""
         return active_alerts(self.state, standing, unguarded, busy)
 
     def unsettled(self) -> str:
-        """What is under way without the market's doing, in words; empty if nothing is."""
+        """Describe what is under way independent of market prices; empty if nothing is."""
         return housekeeping.unsettled(self.state)
 
     @property
@@ -193,7 +193,7 @@ class OrderMachine:
         return housekeeping.busy(self.state) or broker_stops.uncovered(self.state)
 
     def wrong_mode(self, account: str) -> str:
-        """What the server of an account in the wrong mode said; empty if it is in order."""
+        """Return the message of an account's server that is in the wrong mode; empty if its mode is right."""
         level = self.state.wrong_mode.get(account)
         return (level.message or "it answered in another mode") if level is not None else ""
 

@@ -83,7 +83,7 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
 
 
 def new_terms(order: Order, price: float, trigger: float, quantity: int) -> OrderTerms:
-    """An order's terms with what was named of them; a stop-limit whose trigger alone moves takes its limit along."""
+    """Return an order's terms after a change request (0: unchanged); a moved trigger moves a stop's limit along."""
     moved_price = price or order.price
     if trigger and not price and order.order_type is OrderType.SL:
         moved_price = round(order.price + trigger - order.trigger_price, 4)
@@ -91,7 +91,7 @@ def new_terms(order: Order, price: float, trigger: float, quantity: int) -> Orde
 
 
 def why_not_modify(order: Order, wanted: OrderTerms) -> str:
-    """What of an order forbids the change, as far as the order alone tells; empty if nothing does."""
+    """Return why an order cannot be changed to these terms, by the order alone; empty if it can."""
     if not live(order):
         return f"expected a live order, found one that ended {order.state}"
     if order.evidence.cancel.wanted:
@@ -226,7 +226,7 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: control.
 
 
 def on_resolve(oms: OrderDecision, request: control.ResolveRequested) -> None:
-    """Bind or give up the order, and answer; what speaks against it is the answer."""
+    """Resolve an order of unknown fate for an operator: bind it to a broker order or give it up."""
     if (order := oms.state.orders.get(request.order)) is None:
         oms.answer(request.id, f"expected the id of an order of today, found {request.order!r}; see `orders`", "")
     elif order.state not in UNRESOLVED | ABSENT:
@@ -291,7 +291,7 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
 
 
 def matching(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
-    """Orders of the broker that are nobody's and may be this one, by id."""
+    """Return unclaimed broker orders that may be this order, sorted by id."""
     state = oms.state
     return [
         row

@@ -7,7 +7,7 @@ from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 
 
 def confirmed(text: str) -> list[str]:
-    """The account names in LIVE_CONFIRM, which are separated by commas."""
+    """Return the account names in a comma-separated LIVE_CONFIRM value."""
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 

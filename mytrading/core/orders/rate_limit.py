@@ -20,5 +20,5 @@ def room(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> i
 
 
 def remember(stamps: tuple[int, ...], now: int, keep: int) -> tuple[int, ...]:
-    """The stamps with one more call; only the newest `keep` can ever matter."""
+    """Return the call times with `now` added, cut to the newest `keep`."""
     return (*stamps, now)[-keep:]

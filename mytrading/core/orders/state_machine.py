@@ -89,7 +89,7 @@ def in_words(order: Order) -> str:
 
 
 def decide(order: Order) -> str:
-    """What an operator does about an order that is held at the server for approval."""
+    """Return the advice to an operator about an order held at the server for approval."""
     name = order.client_order_id
     return f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
 
@@ -115,7 +115,7 @@ def waits_for_its_trigger(order: Order) -> bool:
 
 
 def as_wanted(order: Order) -> Order:
-    """The order as a modify call asks for it."""
+    """Return the order with the terms of its pending change, as a modify call sends them."""
     if (wanted := order.evidence.modify.wanted) is None:
         return order
     return replace(order, price=wanted.price, trigger_price=wanted.trigger_price, quantity=wanted.quantity)

@@ -34,7 +34,7 @@ class AccountProblems:
 
 
 def active_alerts(account: str, found: AccountProblems) -> dict[Subject, ActiveAlert]:
-    """The alerts of an account that stand with these problems."""
+    """Return the active alerts of an account that has these problems."""
     warning, critical = Severity.WARNING, Severity.CRITICAL
     active = {}
     if found.stream:

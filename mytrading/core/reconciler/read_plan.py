@@ -75,7 +75,7 @@ class ReadPlan:
         self._streaming = True
 
     def stream(self, up: bool) -> None:
-        """Whether order updates come: without them only the order book shows a fill."""
+        """Record whether the order update stream is up; without it only the order book shows a fill."""
         self._streaming = up
 
     def ask(self, request: ReadRequest) -> None:
@@ -153,12 +153,12 @@ class ReadPlan:
         return books
 
     def hurry(self) -> None:
-        """Everything is due at once: the server is back, or updates may have been missed."""
+        """Make every book due at once: the server is back, or updates may have been missed."""
         self._failures = 0
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
     def missed(self) -> None:
-        """Note an unreadable order update: the books are due."""
+        """Record an unreadable order update: the books are due."""
         self._orders_at = self._positions_at = _LONG_AGO
 
     @property
@@ -279,7 +279,7 @@ class HealthBook:
         self._funds_problem = ""
 
     def stream(self, up: bool) -> None:
-        """The order stream connected or was lost."""
+        """Record that the order stream connected or was lost."""
         self._health = replace(self._health, stream_up=up)
 
     def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = "") -> None:
@@ -304,7 +304,7 @@ class HealthBook:
         )  # fmt: skip
 
     def session(self, lost: bool, message: str = "") -> None:
-        """A visit's books were all refused, or one was answered."""
+        """Record whether the session is lost: a visit's books were all refused, or one was answered."""
         if lost or self._health.session_lost:
             text = message if lost else self._health.message
             self._health = replace(self._health, session_lost=lost, message=text)
@@ -324,7 +324,7 @@ class HealthBook:
         return f"its funds were not read for {self._rules.funds_stale / SECOND:.0f} seconds{why}"
 
     def failed(self, message: str) -> None:
-        """A read gave nothing usable."""
+        """Record a failed read, which gave nothing usable."""
         self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
     def level(self, machine_ns: int) -> AccountHealth:

@@ -78,12 +78,12 @@ class AccountListener:
     # in
 
     def ask(self, request: ReadRequest) -> None:
-        """Read as soon as possible."""
+        """Request a read of the account's books as soon as possible."""
         self.plan.ask(request)
         self.look(machine_now())
 
     def hurry(self) -> None:
-        """Read everything at once, on an operator's word that all is well again."""
+        """Make all books due at once, after an operator's resume."""
         self.plan.hurry()
         self.look(machine_now())
 
@@ -173,7 +173,7 @@ class AccountListener:
             found.mode = "" if visit.mode.expected else visit.mode.message
 
     def active_alerts(self) -> dict[Subject, ActiveAlert]:
-        """The alerts of the account that stand now."""
+        """Return the account's active alerts."""
         return active_alerts(self.name, self._problems)
 
     def each_second(self, machine_ns: int) -> None:
@@ -219,13 +219,13 @@ class AccountListener:
         return "a read of the books" if self.plan.busy else ""
 
     def stop(self) -> None:
-        """Leave the stream and the worker."""
+        """Stop the order stream and the worker."""
         self.stream.stop()
         self._workers.stop()
 
 
 def read_rules(windows: Windows) -> ReadRules:
-    """How often this run reads."""
+    """Return the book read intervals of a run's windows."""
     return ReadRules(
         orders_every=round(windows.orders_every * SECOND), positions_every=round(windows.positions_every * SECOND),
         funds_every=round(windows.funds_every * SECOND), retry_most=round(windows.retry_most * SECOND),

@@ -161,7 +161,7 @@ class Reconciler(Daemon):
         }
 
     def teardown(self) -> None:
-        """Leave the streams and the workers."""
+        """Stop the order streams and the workers of all accounts."""
         for account in self._attended:
             account.stop()
         for queries in self._margins.values():

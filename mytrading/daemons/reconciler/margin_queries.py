@@ -24,7 +24,7 @@ class MarginQueries:
         self._workers: WorkerPool[MarginRequest, OpenAlgoClient, MarginAnswer] | None = None
 
     def ask(self, request: MarginRequest) -> None:
-        """Ask as soon as the last question is answered."""
+        """Queue a margin query; it is sent once the last one is answered."""
         if self._workers is None:
             name = f"margin.{self._account.id}"
             self._workers = WorkerPool(
@@ -34,18 +34,18 @@ class MarginQueries:
         self._workers.submit(request)
 
     def take(self) -> None:
-        """Pass on what was answered."""
+        """Publish the margin answers received so far."""
         for answer in self._workers.results() if self._workers is not None else ():
             self._publish(answer)
 
     def stop(self) -> None:
-        """Leave the worker."""
+        """Stop the query worker."""
         if self._workers is not None:
             self._workers.stop()
 
 
 def answer_of(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
-    """The broker's figure, or why there is none: many brokers have no such call, and some answer nothing at all."""
+    """Query a margin from the broker; the answer has its figure, or the reason why there is none."""
     try:
         total = margin(client, [_row(line) for line in request.lines]).total_margin_required
     except (OpenAlgoError, TransportFailed) as error:

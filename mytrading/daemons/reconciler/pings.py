@@ -70,7 +70,7 @@ class AccountPings:
             self._workers.submit("ping")
 
     def take(self) -> None:
-        """Fold what came back, and say when the account went down or came back."""
+        """Fold ping results and log when the account went down or came back."""
         for pong in self._workers.results():
             was_down = self._pings.is_down
             if pong.problem:
@@ -82,7 +82,7 @@ class AccountPings:
             self.each_second(machine_now())
 
     def active_alerts(self) -> dict[Subject, ActiveAlert]:
-        """The alert of an account that is down."""
+        """Return the active alert of an account that is down; empty while it is up."""
         if not self._pings.is_down:
             return {}
         problem = self._pings.health.message
@@ -103,7 +103,7 @@ class AccountPings:
             get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
 
     def marked(self, health: AccountHealth) -> AccountHealth:
-        """The health of the account as its books show it, and whether its pings fail."""
+        """Return the account's health by its books with the ping state added."""
         if not self._pings.is_down:
             return health
         return msgspec.structs.replace(health, ping_down=True, message=health.message or self._pings.health.message)
@@ -114,5 +114,5 @@ class AccountPings:
             self._publish(self._pings.health)
 
     def stop(self) -> None:
-        """Leave the worker."""
+        """Stop the ping worker."""
         self._workers.stop()

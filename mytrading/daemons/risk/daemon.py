@@ -183,7 +183,7 @@ class RiskManager(MachineDaemon):
                 self._latency.quote(message.received_ns, self.risk.state.machine_ns)
 
     def step(self, stream: str, message: Any, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-        """Decide as every daemon does, with the contracts and the quarantines of this moment."""
+        """Apply and decide on a message with the current contracts and quarantines; returns the decided rows."""
         if (doubted := bool(self.quarantine.writers)) != self.risk.state.doubted:
             self.risk.apply(JournalDoubt(doubted))
         if isinstance(message, Signal):

@@ -70,19 +70,19 @@ class AccountPools:
         return venue.finish(job.call, job.order, job.begun)
 
     def written(self, call: Call, order: Order) -> Job:
-        """A call with its request, nothing of it sent."""
+        """Return the job of a call with its request written out; nothing is sent."""
         writer = self._writers.get(order.account)
         note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.write(call, order) if writer is not None else None, None, note)
 
     def look(self, job: Job) -> None:
-        """Have at hand what `submit` will need for this call: the connection is looked at, and nothing sent."""
+        """Check the connection that `submit` will use for this job; nothing is sent."""
         pool = self._pools.get(job.order.account)
         if pool is not None and (tool := pool.next_tool) is not None:
             tool.idle()
 
     def submit(self, job: Job, rank: int) -> None:
-        """Make a call soon, the lower ranks first; returns at once."""
+        """Queue a call for the account's workers, lower ranks first; returns at once."""
         self.open_calls += 1
         if (pool := self._pools.get(job.order.account)) is not None:
             pool.submit(job, rank)
@@ -93,7 +93,7 @@ class AccountPools:
         self._wake()
 
     def results(self) -> list[CallOutcome]:
-        """How calls ended since the last look."""
+        """Return the outcomes of calls that ended since the last call of this."""
         refused, self._refused = self._refused, []
         ended = [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
         self.open_calls -= len(ended)
@@ -110,7 +110,7 @@ class AccountPools:
             pool.stop(wait_s / len(self._pools))
 
     def release(self) -> None:
-        """Let another router have the accounts."""
+        """Release the locks of all accounts."""
         self.begun.close()
         for lock in self._locks:
             lock.release()

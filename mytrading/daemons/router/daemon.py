@@ -98,7 +98,7 @@ class TradeManager(MachineDaemon):
         self.every(1.0, lambda _: edits.poll(), "edits")
 
     def decode(self, row: Row) -> Any:
-        """As every daemon does; of a report only what is learnt when it is read again."""
+        """Decode a journal row; of a report only what a replay needs."""
         return self._replayed.decode(row)
 
     # in
@@ -165,7 +165,7 @@ class TradeManager(MachineDaemon):
     # out
 
     def durable(self, rows: Sequence[Any]) -> bool:
-        """An order's intent must survive a power cut before the broker hears of it."""
+        """True if rows must be on disk before their calls are made, so that orders survive a power cut."""
         for row in rows:
             if type(row) is OrderChanged and row.event == "submitted":
                 return True

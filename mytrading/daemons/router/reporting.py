@@ -27,12 +27,12 @@ class Budgets:
         """By account what an operator should know of a server that asks for a long pause: an exit waits too."""
 
     def count(self, row: OrderChanged) -> None:
-        """Note an answer of 429."""
+        """Count an order call answered with HTTP 429."""
         if row.event == "rate_limited":
             self._refused[row.order.account] += 1
 
     def note(self, outcome: CallOutcome) -> None:
-        """Note the end of a call: a server that asks for a long pause, until it accepts one."""
+        """Record a call's outcome: the pause its server asks for, ended by an accepted call."""
         if outcome.retry_after_ns > LOUD_NS:
             self.busy[outcome.account] = (
                 f"the server of {outcome.account} answered 429 and wants no call for "
@@ -43,14 +43,14 @@ class Budgets:
             self.busy.pop(outcome.account, None)
 
     def look(self, machine_ns: int) -> list[Order]:
-        """The orders that wait now; notes those that began to."""
+        """Return the orders that wait now, and record since when each does."""
         state = self._machine.state
         waiting = [state.orders[name] for name in sorted(state.waiting)]
         self._since = {name: self._since.get(name, machine_ns) for order in waiting if (name := order.client_order_id)}
         return waiting
 
     def levels(self, machine_ns: int) -> list[CallBudget]:
-        """A level for each account."""
+        """Return the current call budget of each account."""
         waiting = self.look(machine_ns)
         return [self._level(account, waiting, machine_ns) for account in self._accounts]
 
@@ -66,7 +66,7 @@ class Budgets:
 
 
 def order_fields(order: Order) -> dict[str, Any]:
-    """What the trade log says of an order: `filled` is confirmed, `seen` is sighted beyond it; nothing empty."""
+    """Return the trade log fields of an order, no empty ones: `filled` confirmed, `seen` sighted beyond it."""
     terms = order.evidence.modify.wanted
     fields = {
         "id": order.client_order_id, "broker": order.broker_order_id, "state": order.state.value,
@@ -81,7 +81,7 @@ def order_fields(order: Order) -> dict[str, Any]:
 
 
 def position_fields(row: PositionChanged) -> dict[str, Any]:
-    """What the trade log says of a position, and of the fill that moved it."""
+    """Return the trade log fields of a position and of the fill that moved it."""
     position = row.position
     return {
         "strategy": position.strategy, "instrument": position.instrument, "quantity": position.quantity,

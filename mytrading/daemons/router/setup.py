@@ -45,7 +45,7 @@ class MarketHours:
         self._square_off = SquareOff(found.made, facts.made.square_off)
 
     def take(self, row: FileTaken) -> None:
-        """From now on it is as this text says; one that this version cannot read any more changes nothing."""
+        """Apply a taken hours file from now on; one that this version cannot read changes nothing."""
         with suppress(ValueError):
             parsed = tomllib.loads(row.text)
             if row.name == CALENDAR:
@@ -70,7 +70,7 @@ class FiledOrders(OrderMachine):
         self._hours = hours
 
     def apply(self, row: Any) -> None:
-        """As every order machine does; a file that was taken counts from here on."""
+        """Apply a row to the order machine; a taken hours file counts from here on."""
         if type(row) is FileTaken:
             self._hours.take(row)
         else:

@@ -31,7 +31,7 @@ class KillWatch:
         self._accounts = tuple(account.id for account in config.order_accounts)
 
     def look_for(self, router: _Router, machine_ns: int) -> None:
-        """Let the router learn what the file says, if that has changed. Without a file: one call to the system."""
+        """Pass a changed KILL file to the router as a message; one system call while there is no file."""
         if (change := self._file.level_change(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
         router.log.warning("kill_file.seen", level=change.level.value, reason=change.reason, by=change.by)
@@ -52,7 +52,7 @@ class BooksWatch:
         self._read_ns: dict[str, int | None] = dict.fromkeys(accounts)
 
     def on_report(self, router: _Router, message: Any, machine_ns: int) -> None:
-        """A report of the reconciler came."""
+        """Record by a reconciler's read whether an account's books are readable; a change goes to the machine."""
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
         books = (message.orders, message.trades)
@@ -63,7 +63,7 @@ class BooksWatch:
         self._update(router, message.account, machine_ns)
 
     def look(self, router: _Router, machine_ns: int) -> None:
-        """Let the machine learn which books are lost now, and which are back; it journals each change."""
+        """Report books newly lost and books back to the order machine, which journals each change."""
         for account in self._read_ns:
             self._update(router, account, machine_ns)
 

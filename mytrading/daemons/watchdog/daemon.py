@@ -44,7 +44,7 @@ def active_alerts(
     restarted: Mapping[str, tuple[int, int]], hung: Mapping[str, str], stopped: Mapping[str, str],
     given_up: Mapping[str, str],
 ) -> dict[Subject, ActiveAlert]:  # fmt: skip
-    """Alerts that stand, by code and daemon; `restarted` has machine time and new pid by daemon, the others texts."""
+    """Active alerts, by code and daemon; `restarted` has machine time and new pid by daemon, the others texts."""
     active = {
         ("DAEMON_RESTARTED", name): ActiveAlert(Severity.WARNING, f"{name} died and was started again as pid {pid}")
         for name, (_, pid) in restarted.items()

@@ -21,7 +21,7 @@ from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
 def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
-    """Record what books of today show of carried units; `agrees`: a key rests, and the trade book has its fills."""
+    """Record carried units that today's books show; `agrees`: the key is at rest and the trade book has its fills."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
         counts = account == read.account and begun and oms.trades(instrument)
         if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
@@ -58,7 +58,7 @@ def average(key: NetKey, read: BooksRead) -> float:
 
 
 def hold_back(oms: OrderDecision, order: Order) -> None:
-    """What would follow an exit or stop of an earlier day, of unknown fate, waits for two reads of the books."""
+    """Hold back exits that replace an earlier day's exit or stop of unknown fate, until two reads of the books."""
     now = max(oms.machine, 1)
     for goal in oms.state.unfinished_goals():
         if goal.owner == order.owner:
@@ -74,7 +74,7 @@ def waits(oms: OrderDecision, level: Protection) -> bool:
 
 
 def still(oms: OrderDecision, account: str, instrument: str) -> int:
-    """Signed units of those that the day began with that books of today have shown; 0 if none did."""
+    """Return the signed units carried into the day that today's books have shown; 0 if none were shown."""
     return oms.state.begun_shown.get((account, instrument)) or 0
 
 
@@ -102,7 +102,7 @@ def net_with_holdings(state: State, key: NetKey, net: int) -> int:
 
 
 def known_units(state: State, key: NetKey) -> int:
-    """What strategies own of a key, and what is there unmanaged."""
+    """Return the signed units of a key: owned by strategies plus unmanaged."""
     unmanaged = state.unmanaged.get(key)
     return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
 

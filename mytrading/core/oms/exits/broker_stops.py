@@ -55,7 +55,7 @@ def is_flat(position: Position) -> bool:
 
 
 def returned(oms: OrderDecision, order: Order) -> None:
-    """An order that was taken for ended lives at the broker: a stop or exit that nothing needs is cancelled."""
+    """Handle an order thought ended but live at the broker: cancel it if it is a stop or exit nothing needs."""
     if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
@@ -224,7 +224,7 @@ def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
 
 
 def release(oms: OrderDecision, level: Protection, reason: str) -> Protection:
-    """An operator takes the stop away: nothing guards the position any more until it is flat."""
+    """End a position's protection by an operator's request: it has no stop any more until it is flat."""
     what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
     oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
     return oms.protection(level, state="released")
@@ -259,7 +259,7 @@ def _failed(order: Order) -> bool:
 
 
 def unused(oms: OrderDecision, level: Protection) -> int:
-    """The next attempt whose id no order has: a sighting that was withdrawn and comes again has its protection's id."""
+    """Return the next attempt number of a protection whose order id is not used by any order."""
     attempt = level.attempts + 1
     while oms.state.known(_name(level, attempt)):
         attempt += 1

@@ -210,7 +210,7 @@ def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
 
 
 def stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
-    """Say once that an operator is needed; the goal goes on, slowly."""
+    """Mark an exit goal as stuck and alert once that an operator is needed; the goal continues slowly."""
     if goal.state == "stuck":
         return goal
     oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, f"exit of {goal.strategy} in {goal.instrument}: {what}")

@@ -18,7 +18,7 @@ PROOFS = 2
 
 
 def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
-    """Begin: entries in scope are withdrawn now, positions are closed from the next read of the books on."""
+    """Begin a flatten: withdraw entries in scope now, close positions from the next read of the books on."""
     if request.id in oms.state.flattens:
         return
     level = Flatten(
@@ -32,7 +32,7 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
 
 
 def active(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
-    """The first flatten not yet proven that closes whatever this owner gets there."""
+    """Return the first unproven flatten whose scope covers this owner; None if there is none."""
     return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
 
 
@@ -101,7 +101,7 @@ def what_is_left(oms: OrderDecision, level: Flatten) -> list[str]:
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """A read that began after the signal lets the closing begin; once flat here, two more of them must show it."""
+    """Let flattens close after a read begun since the request; two more reads must then prove them flat."""
     if read.orders is None or read.positions is None:
         return
     for level in _levels(oms, read.account):

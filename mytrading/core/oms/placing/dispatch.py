@@ -106,7 +106,7 @@ ENTRIES = 3
 
 
 def rank_of(oms: OrderDecision, order: Order) -> int:
-    """0 for all that a stop or exit needs, 1 for cancels of other entries, 2 for changes of entries, 3 for entries."""
+    """Return a call's priority: 0 for stops and exits, 1 cancels of entries, 2 changes of entries, 3 new entries."""
     if order.purpose.reduces:
         return 0
     if order.state is OrderState.INITIALIZED:
@@ -125,7 +125,7 @@ def _budget(oms: OrderDecision, account: str) -> int:
 
 
 def out(state: State, account: str) -> list[int]:
-    """When the calls of an account left that are on their way."""
+    """Return the send times (machine ns) of an account's calls that have no answer yet."""
     return [began for (of, _, _), began in state.calling.items() if of == account] if state.calling else []
 
 

@@ -78,7 +78,7 @@ def expire(oms: OrderDecision, order: Order) -> bool:
 
 
 def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
-    """Why an entry, of this key, may not be sent now nor soon, a code first; empty if it may."""
+    """Return why an entry must be denied (code first); empty if it may be sent now or soon."""
     state = oms.state
     if "disk_low" in state.flags:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
@@ -122,7 +122,7 @@ def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order])
 
 
 def cure(order: Order) -> str:
-    """What an operator does about an entry that may or may not be at the broker."""
+    """Return the advice to an operator about an entry that may or may not be at the broker."""
     return f"look at the broker, then `mytrading orders resolve {order.client_order_id} --not-placed`"
 
 
@@ -252,12 +252,12 @@ def _stop_churn(oms: OrderDecision, account: str, instrument: str, times: int, u
 
 
 def churn_subject(row: EntriesStopped) -> str:
-    """What the alert about a stop is filed under."""
+    """Return the alert subject of a stop of entries by the churn guard."""
     return f"{row.account} {row.instrument}".rstrip()
 
 
 def lift_churn_stops(oms: OrderDecision, account: str = "", *, resumed: bool = False) -> None:
-    """Allow entries again: where the time is over, or everywhere (in an account) because an operator resumed."""
+    """Lift the churn guard's stops of entries: expired ones, or all (of an account) if an operator resumed."""
     for (of, instrument), row in oms.state.stopped.sorted_items():
         over = bool(row.until_ns) and oms.now >= row.until_ns
         if over or (resumed and account in ("", of)):

@@ -31,7 +31,7 @@ class Guardians:
         """Names of the stops that risk holds, by its last heartbeat that was ready; None before the first."""
 
     def on_heartbeat(self, beat: Heartbeat, machine_ns: int) -> None:
-        """A heartbeat came."""
+        """Record a daemon's heartbeat."""
         if beat.daemon not in WATCHED:
             return
         if beat.daemon == "risk" and beat.ready:  # one with a journal in doubt may have forgotten what it holds
@@ -43,7 +43,7 @@ class Guardians:
             self._well[STREAM] = machine_ns
 
     def read(self, account: str, machine_ns: int) -> None:
-        """The books of an account can be read."""
+        """Record that the books of an account were read."""
         if account in self._read:
             self._read[account] = machine_ns
 
@@ -57,13 +57,13 @@ class Guardians:
         return sorted(found)
 
     def unwell(self, daemon: str, machine_ns: int) -> str:
-        """That one of the watched was last well ten seconds ago or more, in words; empty if it is well."""
+        """Describe a watched daemon that was last well ten seconds ago or more; empty if it is well."""
         away = machine_ns - self._well[daemon]
         silent = machine_ns - self._silent.get(daemon, machine_ns) >= SILENT_NS
         return f"{daemon} is {'silent' if silent else 'not well'} for {away // SECOND} s" if away >= PATIENCE_NS else ""
 
     def complaint(self, machine_ns: int, account: str = "") -> str:
-        """Who was last well ten seconds ago or more for an account, in words; empty if nobody."""
+        """Describe the first daemon or stream not well for ten seconds, for an account; empty if all are well."""
         own = self._read.get(account)
         for name in self._well:
             silent = machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS

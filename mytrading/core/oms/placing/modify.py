@@ -32,12 +32,12 @@ def _drop(order: Order) -> OrderEvidence:
 
 
 def own_terms(order: Order) -> OrderTerms:
-    """The terms an order has."""
+    """Return the price, trigger and quantity an order has now."""
     return OrderTerms(order.price, order.trigger_price, order.quantity)
 
 
 def terms(order: Order) -> OrderTerms:
-    """The terms an order has, or is wanted to have."""
+    """Return the terms an order is wanted to have: those of its pending change, else its own."""
     return order.evidence.modify.wanted or own_terms(order)
 
 
@@ -47,7 +47,7 @@ def under_way(order: Order) -> bool:
 
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
-    """Want other terms for a live order: unsent, it has them at once; without effect while a change is under way."""
+    """Request other terms for a live order: at once if unsent; ignored while a change is under way."""
     if not live(order) or order.evidence.cancel.wanted or under_way(order) or _equal(wanted, terms(order)):
         return order
     if order.state is OrderState.INITIALIZED:
@@ -97,7 +97,7 @@ def due(oms: OrderDecision, order: Order) -> Order | None:
 
 
 def succeed(oms: OrderDecision, gone: Order) -> None:
-    """An entry that was to be replaced is proven to be cancelled: place what of it was not filled."""
+    """Place the unfilled rest of a replaced entry, once its cancel is proven."""
     wanted = gone.evidence.modify.wanted or OrderTerms()
     left = wanted.quantity - gone.filled
     if left <= 0:
@@ -122,7 +122,7 @@ def _successor(gone: Order) -> str:
 
 
 def filled_late(oms: OrderDecision, gone: Order, more: int) -> None:
-    """A replaced entry filled further although its end was proven: what took its place asks for so much less."""
+    """Reduce a replacement order by `more` units that the replaced entry filled after its proven end."""
     order = oms.state.orders.get(_successor(gone)) if gone.purpose is Purpose.ENTRY else None
     if order is None or not live(order) or order.evidence.cancel.wanted:
         return
@@ -134,7 +134,7 @@ def filled_late(oms: OrderDecision, gone: Order, more: int) -> None:
 
 
 def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
-    """How a modify call ended: not made, refused, or something that only the order book can tell."""
+    """Fold the outcome of a modify call: not made, refused, or unknown until the order book shows it."""
     kind, at = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
         event = "rate_limited" if kind is Outcome.RATE_LIMITED else "modify_not_sent"
@@ -161,7 +161,7 @@ def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 
 
 def unanswered(oms: OrderDecision, order: Order) -> None:
-    """The process died while a modify call was out: reads begun from now on tell what became of it."""
+    """Record that a modify call was out when the process died; reads from now on prove its outcome."""
     evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine)
     oms.change(order, "modify_unanswered", evidence=evidence)
 

@@ -33,7 +33,7 @@ def begin_closing(oms: OrderDecision, order: Order, fits: int) -> None:
 
 
 def expected(oms: OrderDecision, entry: Order) -> list[Order]:
-    """The order, or the slices, that an entry would become now; none is made."""
+    """Return the order, or its slices, that an entry would be sent as now, without making any."""
     try:
         quantities = slices(entry.quantity, oms.state.sizes.get(entry.instrument) or _UNKNOWN)
     except Unsliceable:
@@ -64,7 +64,7 @@ def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
 
 
 def of(oms: OrderDecision, name: str) -> list[Order]:
-    """The order of this id, or the slices of the parent of this id, by number; empty if nobody knows it."""
+    """Return the order with this id, or all slices of the parent with this id; [] if unknown."""
     if (order := oms.state.orders.get(name)) is not None:
         return [order]
     found = [oms.order(part) for part in oms.state.parts.get(name) or ()]

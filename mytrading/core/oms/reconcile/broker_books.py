@@ -220,7 +220,7 @@ def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
 
 
 def disputed_subject(key: NetKey) -> str:
-    """How an alert names a key."""
+    """Return the alert subject of a net position key whose books disagree."""
     return f"{key.account} {key.instrument} {key.product}"
 
 

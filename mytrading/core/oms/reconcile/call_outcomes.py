@@ -93,7 +93,7 @@ def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
 
 
 def never_left(oms: OrderDecision, order: Order) -> None:
-    """The router stopped between the row and the call: it is made now, unless the order is not wanted any more."""
+    """Make a placing call now that a stopped router journaled and never made, unless the order is not wanted."""
     message = "the router stopped before its call began"
     call = replace(order.call, ended_machine_ns=oms.machine)
     back = oms.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
@@ -102,7 +102,7 @@ def never_left(oms: OrderDecision, order: Order) -> None:
 
 
 def unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
-    """The placing call may or may not have placed: only reading tells; alarmed at once if it is protection."""
+    """Mark an order as of unknown fate after an unclear placing call; alert at once if it is protection."""
     oms.change(
         order, "unknown", state=OrderState.UNKNOWN, call=replace(order.call, ended_machine_ns=ended_machine_ns),
         evidence=replace(order.evidence, flapped=False, match=None, seen_machine_ns=0), message=message,

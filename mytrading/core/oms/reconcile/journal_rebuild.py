@@ -28,7 +28,7 @@ PROOFS = 2
 
 
 def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
-    """The opening of the day as risk and the gateway carried it over; () if neither did."""
+    """Return the day's opening row for a lost journal, from records of risk and the gateway; () without any."""
     risk = next((row for row in records if isinstance(row, RiskOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
     if risk is None and control is None:
@@ -45,7 +45,7 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
 
 
 def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:
-    """Judge the commands that nobody decided on, then show every level again: readers may have lost sight of them."""
+    """Decide on commands nobody decided on, then publish every order and position again for readers."""
     for message in missed:
         if isinstance(message, PlaceEntry):
             _doubt_entry(oms, message)
@@ -148,7 +148,7 @@ _NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
 
 
 def adopt(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
-    """Take over what is ours by its shape; returns the rows that are still nobody's."""
+    """Adopt broker orders that match the shape of our orders; returns the rows still unclaimed."""
     since = oms.state.rebuilt.get("machine_ns")
     left = []
     for row in unclaimed:

@@ -199,7 +199,7 @@ def on_absent(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 
 def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
-    """An order of an earlier day that two books of today do not show ended with its day, as DAY orders do.
+    """End an order of an earlier day, as DAY orders do, once two books of today do not show it.
 
     Only the positions show now what an exit or stop filled late in its day, and what one source reported of it. What
     one source reported of an entry counts, and stays guarded, unless the positions take it back.

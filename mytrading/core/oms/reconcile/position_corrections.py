@@ -32,7 +32,7 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
 
 
 def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
-    """Record that so much (signed) of a key is nobody's, if that changed."""
+    """Record the unmanaged quantity (signed units) of a key, if it changed."""
     known = oms.state.unmanaged.get(key)
     before = known.quantity if known else 0
     if quantity == before:

@@ -22,7 +22,7 @@ from mytrading.messages.reports import BooksRead
 
 
 def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
-    """Entries of these accounts wait from here on, until `conclude` says that the books agree."""
+    """Begin recovery of these accounts: their entries wait until `conclude` finds that the books agree."""
     for account in accounts:
         orders = [order for order in oms.state.orders.sorted_values() if order.account == account and live(order)]
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
@@ -35,7 +35,7 @@ def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
 
 
 def note(oms: OrderDecision, account: str, kind: str, text: str) -> None:
-    """Put a difference on the account's record while it recovers: adopted, ended, corrected or expired."""
+    """Record a difference found while an account recovers; `kind`: adopted, ended, corrected or expired."""
     level = oms.state.recovering.get(account)
     if level is not None and not level.done:
         oms.emit(replace(level, at_ns=oms.now, **{kind: (*getattr(level, kind), text)}))
@@ -80,7 +80,7 @@ def _words(order: Order) -> str:
 
 
 def drop_expired(oms: OrderDecision) -> None:
-    """Positions and orders in contracts of a past expiry are not restored: recorded, alerted, and left to the books."""
+    """Drop positions and orders in expired contracts: record and alert them; the books decide on them."""
     for order in oms.state.orders.sorted_values():
         if live(order) and _is_past(order.instrument, oms.now):
             text = f"{_words(order)}: the contract expired"

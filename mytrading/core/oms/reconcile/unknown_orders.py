@@ -69,7 +69,7 @@ def _twins(one: Order, other: Order) -> bool:
 
 
 def matches(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """True if a row of the book that belongs to no order of ours may be this one."""
+    """True if an unclaimed order book row may be this order."""
     if row.product is not None and row.product is not order.product:
         return False
     if not same_fingerprint(order, row.instrument, row.side, row.quantity):

@@ -99,7 +99,7 @@ class OrderDecision:
         return changed
 
     def halt(self, key: NetKey, reason: str) -> None:
-        """Stop entries of a key, once."""
+        """Halt entries of a key with this reason, unless they are halted."""
         if key not in self.state.halted:
             self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
 
@@ -122,11 +122,11 @@ class OrderDecision:
         return changed
 
     def answer(self, request: str, problem: str, done: str) -> None:
-        """Tell an operator what became of a request: refused for this problem, or done."""
+        """Answer an operator's request: refused for `problem`, or the text `done`."""
         self.emit(orders.RequestAnswered(id=request, ok=not problem, message=problem or done, at_ns=self.now))
 
     def alert(self, code: str, severity: Severity, subject: str, message: str) -> None:
-        """Tell an operator. The daemon folds repeats by code and subject."""
+        """Raise an alert to the operator; the daemon folds repeats by code and subject."""
         at = self.now
         self.emit(Alert(code=code, severity=severity, subject=subject, message=message, daemon="router",
                         first_ns=at, last_ns=at))  # fmt: skip
@@ -151,7 +151,7 @@ class OrderDecision:
         )
 
     def position(self, order: orders.Order | orders.Goal | orders.Protection) -> orders.Position:
-        """What the owner of an order, goal or protection holds of its key; flat if it never held any."""
+        """Return the position of the owner of an order, goal or protection; a flat one if it never held any."""
         owner: OwnerKey = tuple.__new__(OwnerKey, (order.account, order.instrument, order.product, order.strategy))
         return self.state.positions.get(owner) or orders.Position(
             account=order.account, instrument=order.instrument, product=order.product, strategy=order.strategy,
@@ -182,7 +182,7 @@ class OrderDecision:
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
     def marked(self, position: orders.Position, confidence: Confidence) -> None:
-        """Record that we are surer, or less sure, of a position; nothing of it moved."""
+        """Record a changed confidence in a position whose units stay the same."""
         level = replace(position, confidence=confidence, updated_ns=self.now)
         self.emit(
             orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now)
@@ -205,6 +205,6 @@ class OrderDecision:
         )
 
     def unsent(self, order: orders.Order, state: OrderState, event: str, message: str) -> None:
-        """End an order that never left us."""
+        """End an order that was never sent to the broker, with this state and message."""
         evidence = with_cancel(order.evidence, wanted=False) if order.evidence.cancel.wanted else order.evidence
         self.change(order, event, state=state, message=message, evidence=evidence)

@@ -85,5 +85,5 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def growing(first: int, most: int, attempt: int) -> int:
-    """The wait after the given attempt (1, 2, …): doubling from `first` up to `most`."""
+    """Return the exponential back-off after an attempt (1, 2, …): doubling from `first` up to `most`."""
     return min(most, first << min(max(attempt - 1, 0), 20))

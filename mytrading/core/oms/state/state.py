@@ -78,17 +78,17 @@ class State:
             self.drop(table, key)
 
     def clear(self, table: Table[Any, Any]) -> None:
-        """Forget everything of one of the tables: no decision can."""
+        """Remove all entries of a table; not allowed in a decision."""
         if self._changes is not None:
             raise TypeError("a decision cannot clear a table: only an input does")
         table.clear()
 
     def begin(self) -> None:
-        """Note from now on what changes, so that it can be taken back."""
+        """Start to log changes of the state, so that `take_back` can undo them."""
         self._changes, self._began_ns = [], self.machine_ns
 
     def take_back(self) -> None:
-        """Be again what it was at `begin`."""
+        """Undo every change of the state since `begin`."""
         changes, self._changes = self._changes, None
         for table, key, before in reversed(changes or ()):
             if before is None:
@@ -202,7 +202,7 @@ class State:
         return strictest
 
     def why_level(self, account: str) -> str:
-        """Why that level stands and who set it, in brackets; empty if nobody said."""
+        """Return the reason of the account's trading level and who set it, in brackets; empty without one."""
         level = self.level(account)
         found = next((s for name in (KILL, "", account) if (s := self.trading.get(name)) and s.level is level), None)
         if found is None:
@@ -215,7 +215,7 @@ class State:
         return BOOKS_LOST + account in self.flags
 
     def notice(self, machine_ns: int) -> None:
-        """Move machine time on; it never goes back."""
+        """Advance the machine time of the state (ns); an earlier time has no effect."""
         if machine_ns > self.machine_ns:
             self.machine_ns = machine_ns
 
@@ -252,7 +252,7 @@ class State:
             self.put(self.by_broker, (account, order.broker_order_id), name)
 
     def put_position(self, position: Position) -> None:
-        """Keep a position's new level."""
+        """Store a position's new level and update the indices."""
         self.put(self.positions, position.owner, position)
         holds = bool(position.quantity or position.quantity_seen)
         _place(self, self.owners, position.net, position.strategy, holds)
