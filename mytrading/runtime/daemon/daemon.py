@@ -208,7 +208,7 @@ class Daemon:
         """Hook: react to this daemon's own alert having been sent."""
 
     def queue_depth(self) -> int:
-        """How many pieces of work wait inside this daemon."""
+        """Return how many pieces of work wait inside this daemon."""
         return 0
 
     def progress(self) -> Progress:

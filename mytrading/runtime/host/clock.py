@@ -189,7 +189,7 @@ class MarketClock:
         return last.market_ns + int((machine_ns - last.machine_ns) * last.speed)
 
     def machine_span(self, market_ns: int) -> float:
-        """How many machine seconds a span of `market_ns` lasts at the present speed; none in lock-step."""
+        """Return how many machine seconds a span of `market_ns` lasts at the present speed; 0 in lock-step."""
         return market_ns / SECOND / self.speed if self.speed else 0.0
 
     def refresh(self) -> bool:

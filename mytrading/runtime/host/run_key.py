@@ -21,7 +21,7 @@ OPENERS = ("feed", "router", "reconciler")
 
 
 def new_run_key() -> str:
-    """A Fernet key for one run."""
+    """Return a new Fernet key, to encrypt the API keys of one run."""
     from cryptography.fernet import Fernet
 
     return Fernet.generate_key().decode()

@@ -181,7 +181,7 @@ class PerformanceMonitor:
         self.operation(component, operation).add(ns, ok)
 
     def timer(self, component: str, operation: str) -> Timer:
-        """A context manager and decorator that records; an exception counts as an error."""
+        """Return a context manager and decorator that records durations; an exception counts as an error."""
         return Timer(self.operation(component, operation))
 
     def snapshot(self, process: str = "") -> MetricsSnapshot:
