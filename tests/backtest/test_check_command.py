@@ -77,8 +77,8 @@ def test_mirrored_bars_keep_the_past_and_stay_bars() -> None:
 
 
 def test_deepest_drawdown_of_a_row_of_trades() -> None:
-    assert monte_carlo.deepest(np.array([5.0, -3.0, -4.0, 6.0, -2.0])) == 7.0
-    assert monte_carlo.deepest(np.array([1.0, 2.0])) == 0.0
+    assert monte_carlo.max_drawdown(np.array([5.0, -3.0, -4.0, 6.0, -2.0])) == 7.0
+    assert monte_carlo.max_drawdown(np.array([1.0, 2.0])) == 0.0
 
 
 def test_effect_of_a_parameter_is_said_without_the_noise_of_binary_numbers() -> None:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.ledger import Fill
-from mytrading.backtest.options.market import Recorded, around, quotes_before, sane_quotes
+from mytrading.backtest.options.market import Recorded, quotes_before, sane_quotes, spread_around
 from mytrading.backtest.results.output import options_line, options_of
 from mytrading.backtest.results.report import option_tables
 from mytrading.backtest.run import RunResult, run
@@ -235,7 +235,7 @@ def test_only_whole_and_uncrossed_quotes_are_believed(pairs: list[Quoted]) -> No
 @settings(max_examples=examples(50), deadline=None)
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(0, 40))
 def test_a_quote_around_a_price_holds_it_and_is_as_wide_in_whole_ticks(price: int, bid: int, apart: int) -> None:
-    low, high = around(price * TICK, (bid * TICK, (bid + apart) * TICK), TICK)
+    low, high = spread_around(price * TICK, (bid * TICK, (bid + apart) * TICK), TICK)
     assert low <= price * TICK <= high
     assert low >= TICK - 1e-9
     assert round((high - price * TICK) / TICK, 6) == (apart + 1) // 2

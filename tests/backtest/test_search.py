@@ -274,7 +274,7 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     made = dataclasses.replace(made, run=chosen)
     result = run(made)
     on = screen.screen_data(made)
-    figures, _, trips = screen.walked(on, screen.signals(SMA, chosen.parameters, on), 10_000)
+    figures, _, trips = screen.simulate(on, screen.signals(SMA, chosen.parameters, on), 10_000)
     starts = made.data[0].start_ns
     rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
     expected = [
@@ -292,7 +292,7 @@ def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
     made = dataclasses.replace(spec(), fees=fees())
     made = dataclasses.replace(made, run=replace(made.run, parameters={"fast_period": 3, "slow_period": 8}))
     result, on = run(made), screen.screen_data(made)
-    figures, _, _ = screen.walked(on, screen.signals(SMA, made.run.parameters, on))
+    figures, _, _ = screen.simulate(on, screen.signals(SMA, made.run.parameters, on))
     assert figures["costs"] == pytest.approx(result.ledger.costs, rel=0.1)
 
 
@@ -337,7 +337,7 @@ def test_deflated_sharpe_of_luck_is_low_and_of_merit_high() -> None:
 
 def test_probabilistic_sharpe_equals_the_published_example() -> None:
     """Bailey and López de Prado (2012): 24 months, ratio 0.458, skew −2.448, kurtosis 10.164: 0.9130 above 0."""
-    assert trials.above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
+    assert trials.probability_above(0.458, 0.0, -2.448, 10.164, 24) == pytest.approx(0.913, abs=2e-3)
 
 
 def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:

@@ -81,10 +81,10 @@ def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
     if len(net) < LEAST_TRADES:
         return None
     draw = np.random.default_rng(_SEED)
-    return Draws(len(net), deepest(net), np.array([deepest(draw.permutation(net)) for _ in range(draws)]))
+    return Draws(len(net), max_drawdown(net), np.array([max_drawdown(draw.permutation(net)) for _ in range(draws)]))
 
 
-def deepest(net: FloatArray) -> float:
+def max_drawdown(net: FloatArray) -> float:
     """Return the deepest drawdown in rupees of a series of net results."""
     sums = np.concatenate(([0.0], np.cumsum(net)))
     return float(np.max(np.maximum.accumulate(sums) - sums))

@@ -18,7 +18,7 @@ from mytrading.backtest.checks.observer import CheckOutcome, changed, cut, metho
 from mytrading.backtest.engine.assumptions import Models
 from mytrading.backtest.results.output import ist
 from mytrading.backtest.run import Spec, run
-from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, screen_data, signals, walked
+from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, screen_data, signals, simulate
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import StopPlan
@@ -50,7 +50,7 @@ def agreement(spec: Spec) -> CheckOutcome:
         return found
     _ahead(bare, on, signalled, found, place)
     result = run(bare)
-    _, _, rows = walked(on, signalled, len(signalled))
+    _, _, rows = simulate(on, signalled, len(signalled))
     starts = bare.data[0].start_ns
     screened = [(int(starts[int(entry)]), int(starts[int(end)]), *rest) for entry, end, *rest in rows.tolist()]
     made = [

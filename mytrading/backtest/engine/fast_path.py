@@ -59,10 +59,10 @@ class Trips:
     def walk(self) -> None:
         """Walk through all bars of the run, making plain round trips without the machines where possible."""
         loop, feed, count = self._loop, self._feed, len(self._feed.columns)
-        at = loop.alone(feed, 0, count, rests=self._is_proven)
+        at = loop.walk(feed, 0, count, rests=self._is_proven)
         while at < count:
             at = self._walk(at)
-            at = loop.alone(feed, at, count, rests=self._is_at_rest)
+            at = loop.walk(feed, at, count, rests=self._is_at_rest)
 
     # quick
 
@@ -208,7 +208,7 @@ class Trips:
         Trips that ended before are over: of them only the cash counts. What the ledger has heard is not told again.
         """
         loop, feed, machines, columns = self._loop, self._feed, self._machines, self._feed.columns
-        self._venue.earn(self._cash)
+        self._venue.add_profit(self._cash)
         self._cash = 0.0
         self._workspace.positions[self._name] = FLAT
         first = self._hours.first_row(begin)
@@ -222,7 +222,7 @@ class Trips:
         on_row, machines.on_row = machines.on_row, _ignore
         memory, self._workspace.memory = self._workspace.memory, {}
         try:
-            loop.alone(feed, begin, row, script=lambda bar: signal if bar.end_ns == signalled_ns else None)
+            loop.walk(feed, begin, row, script=lambda bar: signal if bar.end_ns == signalled_ns else None)
         finally:
             machines.on_row, self._workspace.memory = on_row, memory
 

@@ -167,12 +167,12 @@ class Loop:
         if quick is not None:
             quick()
         elif len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
-            self.alone(feeds[0], 0, len(feeds[0].columns))
+            self.walk(feeds[0], 0, len(feeds[0].columns))
         else:
             self._together(feeds)
         self._machines.engine.stop()
 
-    def alone(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
+    def walk(self, feed: Feed, first: int, last: int, script: OnBar | None = None, rests: Rests | None = None) -> int:
         """Walk rows `first` to before `last` of a single instrument whose own bars are all that the strategy sees.
 
         `script` signals in the place of the strategy; after a bar on which `rests` is true, no more is walked.

@@ -87,9 +87,9 @@ class Machines:
                 daemon=name, pid=0, state=DaemonState.RUNNING, ready=True, machine_ns=_ALWAYS, market_ns=0,
                 started_machine_ns=0,
             )  # fmt: skip
-        self.trust(account)
+        self.confirm_books(account)
 
-    def trust(self, account: str) -> None:
+    def confirm_books(self, account: str) -> None:
         """Report an account's books as agreeing to risk, so that entries are allowed there."""
         health = AccountHealth(account=account, connected=True, right_mode=True, stream_up=True, books_agree=True)
         self.risk.apply(health)

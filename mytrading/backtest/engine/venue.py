@@ -190,7 +190,7 @@ class BacktestVenue:
         if known is not None:
             self._show(known)
 
-    def earn(self, rupees: float) -> None:
+    def add_profit(self, rupees: float) -> None:
         """Add rupees of profit made by fast path trades, which bypass the venue."""
         books = self.exchange.books
         books.account = replace(books.account, realised=books.account.realised + rupees)
@@ -238,9 +238,9 @@ class BacktestVenue:
 
     def trade(self, instrument: str, price: float, *, slips: bool = True) -> bool:
         """Set the instrument's price and match its resting orders; True if an order changed."""
-        return self.meet(instrument, self.mark(instrument, price, slips=slips))
+        return self.match_resting(instrument, self.mark(instrument, price, slips=slips))
 
-    def meet(self, instrument: str, mark: Mark) -> bool:
+    def match_resting(self, instrument: str, mark: Mark) -> bool:
         """Match the resting orders of an instrument at a mark; True if an order changed."""
         changes = self.exchange.on_mark(instrument, mark, self.now)
         if changes is None or changes.empty:

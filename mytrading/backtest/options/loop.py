@@ -19,7 +19,7 @@ from mytrading.backtest.data.feeds import BarTape, Feed
 from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.engine.loop import Loop
-from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, around
+from mytrading.backtest.options.market import RECORDED, SOURCES, DayPrices, OptionMarket, Sides, spread_around
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.contract_selection import candidate_contracts, tradable_contracts
 from mytrading.core.engine.strategy_host import StrategyHost
@@ -124,7 +124,7 @@ class LegTape(BarTape):
         known = self._known
         if known is None or not self.ready or (now <= self.present[0] and price == self.present[1]):
             return known
-        return around(price, known, self.contract.tick_size)
+        return spread_around(price, known, self.contract.tick_size)
 
     def sides(self, price: float, now: int) -> Sides | None:
         """Return bid and ask, recorded or modelled; None where both equal the price."""

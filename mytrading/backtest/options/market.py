@@ -88,7 +88,7 @@ def quotes_before(start_ns: NDArray[np.int64], span_ns: int, quotes: FloatArray)
     return found
 
 
-def around(price: float, sides: Sides, tick: float) -> Sides:
+def spread_around(price: float, sides: Sides, tick: float) -> Sides:
     """Return bid and ask around a price with the last recorded spread, each half rounded up to whole ticks."""
     half = math.ceil((sides[1] - sides[0]) / 2 / tick - _EPSILON) * tick
     return max(price - half, min(price, tick)), price + half

@@ -24,12 +24,12 @@ from mytrading.backtest.parity.recorded_day import (
     DayRecord,
     ReceivedEvent,
     accepted,
+    bar_moments,
     days_of,
-    joined,
     market_time,
-    of_bars,
-    of_tape,
+    merge_moments,
     read_day,
+    tape_moments,
     with_pauses,
 )
 from mytrading.backtest.parity.replay import Replay, ReplayContext
@@ -103,7 +103,7 @@ def prepare(
     if data is not None:
         bars = [bar for name in watched for bar in _bars_of(data(name), day)]
         others = [frame for frame in frames if frame.quote is not None and frame.quote.instrument not in watched]
-        moments = joined(of_tape(others, (), lock_step=True), of_bars(bars))
+        moments = merge_moments(tape_moments(others, (), lock_step=True), bar_moments(bars))
         source = "bars given with --data, and the tape of what else was traded" if others else "bars given with --data"
         end = moments[-1].now if moments else record.first_ns
         wrong = _unlike(_stored(config, watched, since=record.first_ns, until=end), bars)
@@ -169,9 +169,9 @@ def _seen(
     bars = _stored(config, watched, since=begin, until=begin + DAY)
     if any(frame.quote is not None for frame in frames):
         later = [bar for bar in bars if bar.end_ns > frames[0].market_ns]
-        return of_tape(frames, later, lock_step=not record.speed), "quotes of the tape, bars of the stack"
+        return tape_moments(frames, later, lock_step=not record.speed), "quotes of the tape, bars of the stack"
     notes.append("no tape of the day is kept (ENABLE_TICK_DATA): prices are the stack's bars, fills their opens")
-    return of_bars(bar for bar in bars if bar.end_ns > record.first_ns), "bars of the stack"
+    return bar_moments(bar for bar in bars if bar.end_ns > record.first_ns), "bars of the stack"
 
 
 def _bars_of(columns: Columns, day: str) -> list[Bar]:

@@ -40,7 +40,7 @@ Silence = Callable[[int], int]
 """Market time since when the market had been silent at a market time, that time itself if it was not."""
 
 
-def behind(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
+def lag_spans(rows: Mapping[str, Iterable[Row]]) -> list[Absence]:
     """Return, by daemon, the spans of market time in which it lagged behind its inputs; overlaps are joined."""
     written: dict[tuple[str, str, int, int], tuple[int, int]] = {}
     spans: dict[str, list[tuple[int, int]]] = {}
@@ -116,7 +116,7 @@ def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> D
     record.speed = runs[0].message.speed if runs else 1.0
     record.interferences = _interferences(rows)
     record.absences = _absences(runs, record.openings, silence)
-    record.behind = behind({name: _rows(config, name, day) for name in _READ})
+    record.behind = lag_spans({name: _rows(config, name, day) for name in _READ})
     return record
 
 
@@ -260,7 +260,7 @@ def accepted(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> It
                 yield ReceivedEvent(frame.received_ns, frame.market_ns, quote)
 
 
-def of_tape(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
+def tape_moments(frames: Sequence[ReceivedEvent], bars: Iterable[Bar], *, lock_step: bool) -> list[MarketMoment]:
     """Build market moments from tape frames: one a frame, or in lock-step one for each market time.
 
     A bar is complete with the frame that ended it, which its machine time names; or by the clock, at a moment of its
@@ -317,7 +317,7 @@ def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int])
     return market[last] + (market[last + 1] - market[last]) * passed // between
 
 
-def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
+def bar_moments(bars: Iterable[Bar]) -> list[MarketMoment]:
     """Build market moments from bars alone: open, then low and high (high first in falling bars), then close."""
     at: dict[int, tuple[list[Quote], list[Bar]]] = {}
     for bar in sorted(bars, key=lambda one: (one.end_ns, one.instrument)):
@@ -330,7 +330,7 @@ def of_bars(bars: Iterable[Bar]) -> list[MarketMoment]:
     return [MarketMoment(ns, tuple(quotes), tuple(done)) for ns, (quotes, done) in sorted(at.items())]
 
 
-def joined(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) -> list[MarketMoment]:
+def merge_moments(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) -> list[MarketMoment]:
     """Merge two series of market moments by time; those at the same time become one."""
     made: list[MarketMoment] = []
     for moment in sorted((*one, *other), key=lambda item: item.now):

@@ -97,7 +97,7 @@ class QuotedVenue(BacktestVenue):
             self.marks[quote.instrument] = Mark(quote.ltp, quote.bid or 0.0, quote.ask or 0.0)
             self._sizes[quote.instrument] = (quote.bid_quantity or 0, quote.ask_quantity or 0)
         for quote in quotes:
-            self.meet(quote.instrument, self.marks[quote.instrument])
+            self.match_resting(quote.instrument, self.marks[quote.instrument])
 
     def settlement(self, instrument: Instrument) -> float:
         """Return the settlement price of an expired contract: its last price."""
@@ -181,7 +181,7 @@ class Replay:
         orders = order_machine(world.rates, world.calendar)
         self._machines = Machines(self.engine, risk, orders, self._venues, account, self._take_row)
         for name in world.capitals:
-            self._machines.trust(name)
+            self._machines.confirm_books(name)
         self._minutes: list[Bar] = list(world.history)
         self._openings = sorted(world.openings)
         self._opened = False

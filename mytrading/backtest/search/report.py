@@ -17,7 +17,7 @@ from plotly import graph_objects as go
 from mytrading.backtest.results import output
 from mytrading.backtest.search import walk_forward
 from mytrading.backtest.search.space import Axis, Space
-from mytrading.backtest.search.trials import Deflated, Stability, Trial, better, ranked
+from mytrading.backtest.search.trials import Deflated, Stability, Trial, objective_sign, ranked
 from mytrading.core.time import iso_day_of
 from mytrading.reports import charts
 from mytrading.reports.charts import BLUE, PALE, embed
@@ -47,7 +47,7 @@ def write_search(
 
 def heat_map(across: Axis, up: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
     """Chart the best objective for each pair of values of two parameters; empty cells have no result."""
-    sign = better(objective)
+    sign = objective_sign(objective)
     found: dict[tuple[Parameter, Parameter], float] = {}
     for trial in trials:
         key = (trial.parameters[across.name], trial.parameters[up.name])

@@ -27,7 +27,7 @@ from mytrading.backtest.data.columns import Columns, DataError
 from mytrading.backtest.data.feeds import BarFrame, frame_ends, frame_of, sessions
 from mytrading.backtest.engine.assumptions import MarketContext, SlippageTicks
 from mytrading.backtest.run import Spec
-from mytrading.backtest.search.trials import NET, Trial, failed, judged
+from mytrading.backtest.search.trials import NET, Trial, failed_trial, objective_value
 from mytrading.core.accounting import performance
 from mytrading.core.indicators import FloatArray
 from mytrading.core.instruments.book import InstrumentBook
@@ -209,7 +209,7 @@ def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], o
     return found
 
 
-def walked(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
+def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dict[str, float], FloatArray, FloatArray]:
     """Simulate an array of signals: figures, profit (rupees) at each day's end, and up to `trips` trades.
 
     A trade names the bars of the data at which it begins and ends.
@@ -232,15 +232,15 @@ def screened(
 ) -> Trial:
     """Screen one set of parameters; the trial's figures are estimates, for ranking only."""
     try:
-        figures, profit, _ = walked(on, signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
+        figures, profit, _ = simulate(on, signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
         raise
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
-        return failed(number, parameters, f"{type(error).__name__}: {error}")
+        return failed_trial(number, parameters, f"{type(error).__name__}: {error}")
     equity = np.concatenate(([on.capital], on.capital + profit))
     returns = np.diff(equity) / equity[:-1] if (equity > 0).all() else np.empty(0)
     count = int(figures["trades"])
-    value, problem = judged(_objective(objective, figures, returns), count, least, objective)
+    value, problem = objective_value(_objective(objective, figures, returns), count, least, objective)
     return Trial(
         number=number, parameters=dict(parameters), objective=value, net=figures["net"], trades=count,
         returns=tuple(returns.tolist()), problem=problem,
@@ -268,7 +268,7 @@ def sweep(
     """Screen every point, in order, on several threads; returns the trials."""
     _keep_freed_memory()
     on = screen_data(spec)
-    walked(on, np.full(len(on.bars), np.nan))
+    simulate(on, np.full(len(on.bars), np.nan))
     found: list[Trial] = []
     with ThreadPoolExecutor(threads) as pool:
         numbered = enumerate(points)

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from mytrading.backtest.run import Spec
 from mytrading.backtest.search.space import Axis, Parameters, Space
-from mytrading.backtest.search.trials import Trial, better
+from mytrading.backtest.search.trials import Trial, objective_sign
 from mytrading.backtest.search.workers import Workers, WorkersError
 from mytrading.strategies.parameters import Parameter
 
@@ -145,7 +145,7 @@ def _read_line(line: bytes) -> Trial:
     return msgspec.convert({**body, "objective": objective, "metrics": metrics}, Trial)
 
 
-def fitting(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
+def matching(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
     """Return the earlier trials whose parameters lie in the plan's space, or among the given `points`."""
     found = [trial for trial in before if plan.space.holds(trial.parameters)]
     if points is None:
@@ -160,7 +160,7 @@ def search(
 ) -> list[Trial]:  # fmt: skip
     """Run the trials of a plan (or of `points`) that are missing; returns them with the earlier ones that fit."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
-    trials = fitting(plan, before, points)
+    trials = matching(plan, before, points)
     for trial in trials:
         asking.tell(trial)
     running: dict[Future[Trial], Parameters] = {}
@@ -226,7 +226,7 @@ class _Sampled:
         self._plan = plan
         self._seen: set[tuple[Parameter, ...]] = set()
         direction = optuna.study.StudyDirection.MAXIMIZE
-        if better(plan.objective) < 0:
+        if objective_sign(plan.objective) < 0:
             direction = optuna.study.StudyDirection.MINIMIZE
         self._study = optuna.create_study(direction=direction, sampler=_sampler(plan))
         self._numeric = {axis.name: _is_numeric(axis) for axis in plan.space.axes}

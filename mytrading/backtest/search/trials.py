@@ -61,15 +61,15 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     try:
         result = run(spec.with_parameters(parameters))
     except (DataError, RequestError) as error:
-        return failed(number, parameters, str(error))
+        return failed_trial(number, parameters, str(error))
     seconds = round(time.perf_counter() - began, 4)
     if result.fault is not None:
-        return failed(number, parameters, f"{result.fault.error} ({result.fault.where})", seconds)
+        return failed_trial(number, parameters, f"{result.fault.error} ({result.fault.where})", seconds)
     found = metrics(result)
     net = result.gross - result.ledger.costs
     count = len(result.ledger.trades)
     why = _most_denied(result) if count < least_trades else ""
-    value, problem = judged(net if objective == NET else found[objective], count, least_trades, objective, why)
+    value, problem = objective_value(net if objective == NET else found[objective], count, least_trades, objective, why)
     return Trial(
         number=number, parameters=dict(parameters), objective=value, net=round(net, 2), trades=count,
         trade_hash=result.ledger.hash(), metrics=found, returns=tuple(daily_returns(result).tolist()),
@@ -77,12 +77,12 @@ def evaluate(spec: Spec, number: int, parameters: Mapping[str, Parameter], objec
     )  # fmt: skip
 
 
-def failed(number: int, parameters: Mapping[str, Parameter], problem: str, seconds: float = 0.0) -> Trial:
+def failed_trial(number: int, parameters: Mapping[str, Parameter], problem: str, seconds: float = 0.0) -> Trial:
     """Return the trial of a failed run: without an objective value, with the problem's text."""
     return Trial(number=number, parameters=dict(parameters), objective=math.nan, problem=problem, seconds=seconds)
 
 
-def judged(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
+def objective_value(value: float, trades: int, least: int, objective: str, why: str = "") -> tuple[float, str]:
     """Return the objective's value and a problem text; NaN if there are fewer than `least` trades."""
     if trades < least:
         return math.nan, f"{trades} trades, at least {least} are asked for{why}"
@@ -98,14 +98,14 @@ def _most_denied(result: RunResult) -> str:
     return f"; {code} {count:,} times{f', first: {text}' if text else ''}"
 
 
-def better(objective: str) -> int:
+def objective_sign(objective: str) -> int:
     """Return 1 if a higher value of the objective is better, −1 if a lower one is."""
     return -1 if objective in LESS_IS_BETTER else 1
 
 
 def ranked(trials: Sequence[Trial], objective: str) -> list[Trial]:
     """Return the trials that have an objective value, best first, of equals the earlier one first."""
-    sign = better(objective)
+    sign = objective_sign(objective)
     return sorted(
         (trial for trial in trials if trial.counts), key=lambda trial: (-sign * trial.objective, trial.number)
     )
@@ -133,7 +133,7 @@ def best_of_luck(deviation: float, trials: int) -> float:
     return deviation * ((1 - _EULER) * first + _EULER * second)
 
 
-def above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
+def probability_above(ratio: float, benchmark: float, skew: float, kurtosis: float, count: int) -> float:
     """Return the probability that the true Sharpe ratio exceeds `benchmark`; NaN if it cannot be computed."""
     variance = 1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2
     if not variance > 0:
@@ -149,7 +149,7 @@ def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
     sharpe = _by_period(returns)
     if len(returns) > 2 and math.isfinite(sharpe):
         z = (returns - np.mean(returns)) / float(np.std(returns))
-        probability = above(sharpe, luck, float(np.mean(z**3)), float(np.mean(z**4)), len(returns))
+        probability = probability_above(sharpe, luck, float(np.mean(z**3)), float(np.mean(z**4)), len(returns))
     return Deflated(sharpe, luck, len(ratios), probability)
 
 
@@ -172,7 +172,7 @@ class Stability:
 
 def stability(best: Trial, trials: Sequence[Trial], space: Space, objective: str) -> Stability:
     """Compare the best trial with its neighbours in parameter space; neighbours without figure count as worst."""
-    sign = better(objective)
+    sign = objective_sign(objective)
     here = space.index_of(best.parameters)
     worth = {
         space.index_of(trial.parameters): sign * trial.objective if trial.counts else -math.inf for trial in trials

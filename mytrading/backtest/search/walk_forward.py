@@ -67,7 +67,7 @@ def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> lis
     return found
 
 
-def part(spec: Spec, first: int, end: int) -> Spec:
+def on_days(spec: Spec, first: int, end: int) -> Spec:
     """Return the spec restricted to the days from `first` to before `end`."""
     low, high = first * DAY - IST_OFFSET, end * DAY - IST_OFFSET
     return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))

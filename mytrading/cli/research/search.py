@@ -149,13 +149,13 @@ def _search(
     found: Prepared, payload: Payload, plan: StudyPlan, settings: SearchOptions, folder: Path, fresh: bool,
     points: list[dict[str, Any]] | None, as_json: bool,
 ) -> list[Trial]:  # fmt: skip
-    from mytrading.backtest.search.study import Record, StudyError, fingerprint, fitting, search
-    from mytrading.backtest.search.trials import better, ranked
+    from mytrading.backtest.search.study import Record, StudyError, fingerprint, matching, search
+    from mytrading.backtest.search.trials import objective_sign, ranked
 
     record = Record(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
     with closing(record):
         try:
-            before = fitting(plan, record.read(fresh), points)
+            before = matching(plan, record.read(fresh), points)
         except StudyError as error:
             fail(USAGE, str(error))
         except OSError as error:
@@ -163,7 +163,7 @@ def _search(
         if before:
             say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
         best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
-        sign = better(plan.objective)
+        sign = objective_sign(plan.objective)
         with progress("trials", plan.wanted, as_json) as update, settings.crew(payload) as crew:
 
             def on_trial(done: int, _wanted: int, trial: Trial) -> None:
@@ -278,7 +278,7 @@ def _walk(
 ) -> list[WalkForwardStep]:
     from mytrading.backtest.search.study import search
     from mytrading.backtest.search.trials import ranked
-    from mytrading.backtest.search.walk_forward import WalkForwardStep, part
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, on_days
     from mytrading.backtest.search.workers import packed
     from mytrading.backtest.setup.prepare import source_file
 
@@ -289,7 +289,7 @@ def _walk(
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
                 update(completed=before * plan.wanted + ran, note=f"fold {before + 1} of {len(stretches)}")
 
-            payload = packed(part(found.spec, fold.first, fold.split), source_file(project_home(), settings.name))
+            payload = packed(on_days(found.spec, fold.first, fold.split), source_file(project_home(), settings.name))
             with settings.crew(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
             if best := ranked(trials, plan.objective):
@@ -304,9 +304,9 @@ def _judged(found: Prepared, fold: Fold, best: Trial) -> WalkForwardStep:
     """The choice, run over both stretches; only the days after it count."""
     from mytrading.backtest.results.output import daily_returns
     from mytrading.backtest.run import run
-    from mytrading.backtest.search.walk_forward import WalkForwardStep, part
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, on_days
 
-    spec = part(found.spec, fold.first, fold.end)
+    spec = on_days(found.spec, fold.first, fold.end)
     result = run(spec.with_parameters(best.parameters))
     days, equity = result.curve.daily()
     after = days >= fold.split

@@ -52,25 +52,25 @@ def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Req
     """Rupees that legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a
     spread costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
     open_legs = [leg for leg in legs if leg.units]
-    gross = sum(alone(leg, tables, day) for leg in open_legs)
+    gross = sum(leg_requirement(leg, tables, day) for leg in open_legs)
     sold = [leg for leg in open_legs if leg.units < 0 and leg.instrument.kind.is_option]
     if not sold:
         return Requirement(gross, gross)
-    others = sum(alone(leg, tables, day) for leg in open_legs if leg not in sold)
+    others = sum(leg_requirement(leg, tables, day) for leg in open_legs if leg not in sold)
     names = sorted({leg.instrument.underlying for leg in sold})
     paired = sum(_sold([leg for leg in sold if leg.instrument.underlying == name], tables, day) for name in names)
     return Requirement(min(others + paired, gross), gross)
 
 
-def added(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
+def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     """Return the margin in rupees that new legs need beyond that of the legs already held."""
     if len(new) == 1 and not held:
-        return alone(new[0], tables, day)
+        return leg_requirement(new[0], tables, day)
     before = requirement(held, tables, day).initial if held else 0.0
     return max(requirement([*held, *new], tables, day).initial - before, 0.0)
 
 
-def alone(leg: MarginLeg, tables: RiskTables, day: date) -> float:
+def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
     """Return the rupees a single leg needs: margin of futures and sold options, premium or share of value else."""
     if leg.instrument.kind.is_derivative and by_margin(leg.instrument, leg.units):
         kind = trade_type(leg.instrument, leg.units < 0) or TradeType.FUTURE
@@ -103,7 +103,7 @@ def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     )
     pairs = min(sum(leg.lots for leg in calls), sum(leg.lots for leg in puts))
     if not pairs:
-        return sum(alone(leg, tables, day) for leg in legs)
+        return sum(leg_requirement(leg, tables, day) for leg in legs)
     dearest = max(legs, key=lambda leg: per_lot(TradeType.BOTH_SOLD, leg.instrument, leg.price, tables, day))
     paired = pairs * per_lot(TradeType.BOTH_SOLD, dearest.instrument, dearest.price, tables, day)
     rest = sum(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.accounting.margin import MarginLeg, alone, by_margin, per_lot, requirement
+from mytrading.core.accounting.margin import MarginLeg, by_margin, leg_requirement, per_lot, requirement
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, TradeType
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -109,7 +109,7 @@ def basket_cost(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> flo
     futures = [leg for leg in legs if leg.instrument.kind is InstrumentKind.FUT]
     shares = [leg for leg in legs if not leg.instrument.kind.is_derivative]
     cost = sum(leg.lots * _each(TradeType.FUTURE, leg, tables, day) for leg in futures)
-    cost += sum(alone(leg, tables, day) for leg in shares)
+    cost += sum(leg_requirement(leg, tables, day) for leg in shares)
     for underlying in sorted({leg.instrument.underlying for leg in sold}):
         mine = [leg for leg in sold if leg.instrument.underlying == underlying]
         kind = TradeType.BOTH_SOLD if len({leg.instrument.kind for leg in mine}) > 1 else TradeType.SOLD
@@ -261,4 +261,4 @@ def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date)
 
 def _premium(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     """Rupees paid for bought options."""
-    return sum(alone(leg, tables, day) for leg in legs if leg.instrument.kind.is_option and leg.units > 0)
+    return sum(leg_requirement(leg, tables, day) for leg in legs if leg.instrument.kind.is_option and leg.units > 0)

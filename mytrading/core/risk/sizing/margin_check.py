@@ -52,7 +52,7 @@ class MarginCheck:
 
     def alone(self, leg: MarginLeg, now: int) -> float:
         """Rupees that a leg needs by itself, without a buffer."""
-        return margin.alone(leg, self._environment.tables, self._environment.calendar.trading_day(now))
+        return margin.leg_requirement(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
     def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
         """What the legs of an intent need beyond what its owner holds for it: the table's figure or the broker's.
@@ -62,7 +62,7 @@ class MarginCheck:
         mine = (p for p in self._state.held(signal.strategy, signal.watch) if p.account == account)
         found = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
-        table = margin.added(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
+        table = margin.added_margin(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
         if not self.may_ask(legs):
             return RequiredMargin(table, table)
         answer = self._state.margin_answers.get(_question_id(signal.id, account, legs), 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mytrading.backtest.parity.facts import Absence
-from mytrading.backtest.parity.recorded_day import BEHIND_NS, behind
+from mytrading.backtest.parity.recorded_day import BEHIND_NS, lag_spans
 from mytrading.core.time import SECOND
 from mytrading.messages.codec import NO_HASH
 from mytrading.runtime.journal.journal import INPUT, OUTPUT, Row
@@ -28,19 +28,19 @@ def day(*times: tuple[int, int]) -> dict[str, list[Row]]:
 
 def test_rows_read_late_make_one_span_of_market_time() -> None:
     rows = day((5 * SECOND, 5 * SECOND + 1), (10 * SECOND, 14 * SECOND), (12 * SECOND, 14 * SECOND + 1))
-    assert behind(rows) == [Absence("engine", 100 * SECOND, SPEED * (14 * SECOND + 1))]
+    assert lag_spans(rows) == [Absence("engine", 100 * SECOND, SPEED * (14 * SECOND + 1))]
 
 
 def test_rows_read_in_time_say_nothing() -> None:
-    assert behind(day((SECOND, SECOND + BEHIND_NS - 1))) == []
+    assert lag_spans(day((SECOND, SECOND + BEHIND_NS - 1))) == []
 
 
 def test_two_freezes_are_two_spans() -> None:
     rows = day((10 * SECOND, 14 * SECOND), (20 * SECOND, 23 * SECOND))
-    assert [(one.from_ns, one.until_ns) for one in behind(rows)] == [
+    assert [(one.from_ns, one.until_ns) for one in lag_spans(rows)] == [
         (100 * SECOND, 140 * SECOND), (200 * SECOND, 230 * SECOND),
     ]  # fmt: skip
 
 
 def test_rows_of_a_daemon_whose_journal_is_not_there_say_nothing() -> None:
-    assert behind({"engine": day((SECOND, 9 * SECOND))["engine"]}) == []
+    assert lag_spans({"engine": day((SECOND, 9 * SECOND))["engine"]}) == []

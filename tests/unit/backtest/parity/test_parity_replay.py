@@ -12,7 +12,7 @@ from typing import Any
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
 from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Opening, Quotes
-from mytrading.backtest.parity.recorded_day import accepted, joined, of_bars, of_tape, with_pauses
+from mytrading.backtest.parity.recorded_day import accepted, bar_moments, merge_moments, tape_moments, with_pauses
 from mytrading.backtest.parity.replay import Replay, ReplayContext
 from mytrading.backtest.run import unlimited
 from mytrading.core.accounting.margin_tables import RiskTables
@@ -155,7 +155,7 @@ def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_f
     frames = [frame(TEN, 10, 100.0), mark(TEN, 11), frame(TEN + MINUTE, 20, 101.0), mark(TEN + MINUTE, 21)]
     taken = list(accepted(frames, PriceCheck(20.0), 0.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 20)
-    first, second = of_tape(taken, [bar], lock_step=True)
+    first, second = tape_moments(taken, [bar], lock_step=True)
     assert (first.now, len(first.quotes), first.bars) == (TEN, 1, ())
     assert (second.now, second.quotes[0].ltp, second.bars) == (TEN + MINUTE, 101.0, (bar,))
 
@@ -163,7 +163,7 @@ def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_f
 def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its_end() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN, 11, 100.1), frame(TEN + MINUTE, 20, 101.0)]
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0)
-    made = of_tape(list(accepted(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
+    made = tape_moments(list(accepted(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
     assert [one.now for one in made] == [TEN, TEN, TEN + MINUTE]
     assert made[-1].bars == (bar,)
 
@@ -172,7 +172,7 @@ def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end
     frames = [frame(TEN + 45 * SECOND, 100, 100.0), frame(TEN + 171 * SECOND, 352, 101.0)]
     taken = list(accepted(frames, PriceCheck(20.0), 1.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 350)
-    first, second, third = of_tape(taken, [bar], lock_step=False)
+    first, second, third = tape_moments(taken, [bar], lock_step=False)
     assert (first.now, first.bars) == (TEN + 45 * SECOND, ())
     assert (second.now, second.quotes, second.bars) == (TEN + 170 * SECOND, (), (bar,))
     assert (third.now, third.bars) == (TEN + 171 * SECOND, ())
@@ -185,7 +185,7 @@ def test_price_that_the_feed_did_not_believe_is_not_accepted() -> None:
 
 def test_bars_without_a_tape_fill_at_the_next_open() -> None:
     bars = [minute(number, price) for number, price in enumerate(PRICES)]
-    side = walked("0 BUY, 2 EXIT", of_bars(bars))
+    side = walked("0 BUY, 2 EXIT", bar_moments(bars))
     assert trades(side) == [(10, 101.0, 60), (-10, 103.0, 180)]
 
 
@@ -207,5 +207,5 @@ def test_what_is_held_from_the_day_before_can_be_sold() -> None:
 
 def test_moments_at_one_time_are_joined() -> None:
     one, other = MarketMoment(TEN, (quote(TEN, 100.0),)), MarketMoment(TEN, (), (minute(0, 100.0),))
-    made = joined([MarketMoment(TEN + 1), one], [other])
+    made = merge_moments([MarketMoment(TEN + 1), one], [other])
     assert [(moment.now, len(moment.quotes), len(moment.bars)) for moment in made] == [(TEN, 1, 1), (TEN + 1, 0, 0)]

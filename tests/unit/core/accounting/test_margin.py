@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting.margin import (
     MarginLeg,
     MarginTracker,
-    added,
+    added_margin,
     buffer_after_quiet_day,
     buffer_after_refusal,
     requirement,
@@ -122,7 +122,7 @@ def test_requirement_underlying_without_figures_is_charged_by_its_value() -> Non
 
 
 def test_added_second_half_of_a_straddle_costs_the_difference() -> None:
-    assert added([sold(PUT)], [sold(CALL)], TABLES, TODAY) == 70_000
+    assert added_margin([sold(PUT)], [sold(CALL)], TABLES, TODAY) == 70_000
 
 
 # what is free
