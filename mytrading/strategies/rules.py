@@ -52,12 +52,12 @@ class Outgoing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def weekday(self) -> int:
-        """0 is Monday."""
+        """Day of the week in India; 0 is Monday."""
         return self.time.weekday()
 
     @property
     def day_code(self) -> str:
-        """The day as it stands in symbols: 24MAR26."""
+        """The day in India as contract symbols spell it: 24MAR26."""
         return self.time.strftime("%d%b%y").upper()
 
 

@@ -87,7 +87,7 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def keeps(self) -> bool:
-        """True of a withdrawal."""
+        """True if the signal keeps the position held: it only withdraws a pending entry."""
         return self.action.upper() == "WITHDRAW"
 
 

@@ -20,17 +20,17 @@ class PositionView(NamedTuple):
 
     @property
     def is_long(self) -> bool:
-        """In the position that BUY signals."""
+        """True while the strategy holds the position that BUY signals."""
         return self.side == 1
 
     @property
     def is_short(self) -> bool:
-        """In the position that SELL signals."""
+        """True while the strategy holds the position that SELL signals."""
         return self.side == -1
 
     @property
     def is_flat(self) -> bool:
-        """In neither."""
+        """True while the strategy holds no position."""
         return self.side == 0
 
 

@@ -109,7 +109,7 @@ class AccountBook:
         return [_row(account) for account in self.accounts]
 
     def notes(self) -> list[str]:
-        """Notes for the operator beside the result."""
+        """Warnings about the accounts for the operator, printed beside the result."""
         notes = [
             f"the {profile} stack keeps what it was started with; `mytrading down`, then `up` takes a change up"
             for profile in sorted({one for account in self.accounts for one in running_with(account.id)})
@@ -157,7 +157,7 @@ class AccountBook:
         return Tried(old, self._pinged(planned, key, "edit"))
 
     def edit(self, name: str, given: Mapping[str, str], api_key: str, tried: Tried) -> dict[str, Any]:
-        """Change the given values, as they were tried."""
+        """Save changed values of an account; ends the command if the account changed since `tried`."""
         old = self.find(name)
         if old != tried.account:
             fail(ERROR, f"account {name} was changed by another command meanwhile; nothing is changed, run it again")

@@ -53,7 +53,7 @@ class Finding(NamedTuple):
 
     @property
     def body(self) -> dict[str, str]:
-        """The row as JSON."""
+        """The finding as the fields of a JSON row."""
         return {"check": self.check, **self._asdict()}
 
 
@@ -92,11 +92,11 @@ class Patient:
         return self.stack.is_running()
 
     def others(self) -> tuple[Patient, ...]:
-        """The same stack once for each further account."""
+        """Copies of this stack, one for each account that is not the primary."""
         return tuple(self._beside(one) for one in self.config.accounts if one.id != self.config.venue.account)
 
     def of_source(self) -> Patient | None:
-        """The same stack at the server of its quotes, where that is not its venue."""
+        """This stack at the server of its quotes; None where that is its venue."""
         return self._beside(self.config.source) if self.config.source is not None else None
 
     def _beside(self, account: AccountRun) -> Patient:

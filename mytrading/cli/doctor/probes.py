@@ -58,7 +58,7 @@ _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
 def disk(patient: Patient) -> Finding:
-    """Free space where journals go, against the line below which entries halt."""
+    """Check the free disk space where journals go, against the line below which entries halt."""
     folder = nearest_existing(patient.config.state)
     free, least = shutil.disk_usage(folder).free, patient.config.process.min_free_bytes
     text = f"{free / GIB:.1f} GiB free at {folder}, entries halt below {least / GIB:.1f}"
@@ -69,7 +69,7 @@ def disk(patient: Patient) -> Finding:
 
 
 def ports(patient: Patient) -> Finding:
-    """What the stack would listen on is free, or held by the stack itself."""
+    """Check that the ports of the stack are free, or held by the stack itself."""
     config = patient.config
     if patient.runs:
         return ok("held by the stack that runs")
@@ -99,7 +99,7 @@ def _is_free(address: str, port: int) -> bool:
 
 
 def permissions(patient: Patient) -> Finding:
-    """What must be written can be, and what holds keys is for its owner alone."""
+    """Check that the stack can write its folders, and that only the owner can read files with keys."""
     config = patient.config
     folders = {
         config.state: "MYTRADING_STATE_DIR",
@@ -125,7 +125,7 @@ def permissions(patient: Patient) -> Finding:
 
 
 def egress(patient: Patient) -> Finding:
-    """The address that the broker would see is one it takes orders from."""
+    """Check that the public address of this machine is one that the broker takes orders from."""
     from urllib.error import URLError
     from urllib.request import urlopen
 
@@ -150,7 +150,7 @@ def egress(patient: Patient) -> Finding:
 
 # the server
 def server(patient: Patient) -> Finding:
-    """Something answers at the address, as OpenAlgo does."""
+    """Check that an OpenAlgo server answers at the configured address."""
     url, account = patient.config.venue.rest_url, patient.account
     setting = "OPENALGO_API_HOST, or the address of the primary account"
     if account is not None and not patient.is_source:
@@ -171,7 +171,7 @@ def server(patient: Patient) -> Finding:
 
 
 def key(patient: Patient) -> Finding:
-    """The server knows the key. It answers a wrong key and a missing broker session alike, except in a search."""
+    """Check the API key. The server answers a wrong key and a missing broker session alike, except in a search."""
     try:
         pong = endpoints.ping(patient.client)
         return ok(f"the server knows it{f', broker {pong.broker}' if pong.broker else ''}")
@@ -191,7 +191,7 @@ def key(patient: Patient) -> Finding:
 
 
 def session(patient: Patient) -> Finding:
-    """The broker is behind the server: a quote cannot come from the server alone."""
+    """Check the broker session of the server by a quote, which the server alone cannot give."""
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
     exchange, symbol = split_id(instrument)
     try:
@@ -210,7 +210,7 @@ def session(patient: Patient) -> Finding:
 
 
 def mode(patient: Patient) -> Finding:
-    """The server is in the mode that the account is configured for."""
+    """Check that the server is in the mode (live or analyze) that the account is configured for."""
     expected = patient.config.venue.expected_mode.value
     try:
         found = endpoints.analyzer(patient.client).mode
@@ -225,7 +225,7 @@ def mode(patient: Patient) -> Finding:
 
 
 def clock(patient: Patient) -> Finding:
-    """The two machines agree on the time, as far as the header of an answer tells it (whole seconds)."""
+    """Check that the clocks of both machines agree, as far as the header of an answer tells it (whole seconds)."""
     url = urlsplit(patient.config.venue.rest_url)
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     connection = kind(url.hostname or "", url.port, timeout=5)
@@ -250,7 +250,7 @@ def clock(patient: Patient) -> Finding:
 
 
 def instruments(patient: Patient) -> Finding:
-    """Today's contracts are there and in order: those of the stack that runs, else of the server."""
+    """Check that today's contracts are complete and valid: those of the stack that runs, else of the server."""
     day = ist_date(patient.now)
     store = InstrumentFile(patient.config.state)
     snapshot = store.snapshot()
@@ -271,7 +271,7 @@ def instruments(patient: Patient) -> Finding:
 
 
 def history(patient: Patient) -> Finding:
-    """The last whole trading day's minutes of the first watched instrument."""
+    """Check the minute bars of the first watched instrument for the last whole trading day."""
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
     exchange = split_id(instrument)[0]
     if exchange not in patient.calendar.exchanges:
@@ -290,7 +290,7 @@ def history(patient: Patient) -> Finding:
 
 
 def funds(patient: Patient) -> Finding:
-    """The broker says how much is free."""
+    """Check that the broker reports the free funds of the account."""
     try:
         answer = patient.client.call("funds", {}, Deadline.BOOK)
         book = book_parsers.parse_funds(answer, patient.config.venue.account, answer.ended_ns)
@@ -313,7 +313,7 @@ HURRIED_S = 3.0
 
 
 def websocket(patient: Patient) -> Finding:
-    """A tick was seen; out of session an acknowledged subscription must do."""
+    """Check that a tick arrives; out of session an acknowledged subscription is enough."""
     if patient.runs:
         return _feed_of_stack(patient)
     instrument = next(iter(patient.watched), "NSE_INDEX:NIFTY")
@@ -338,7 +338,7 @@ def websocket(patient: Patient) -> Finding:
 
 
 def order_stream(patient: Patient) -> Finding:
-    """The server takes a subscription to order updates."""
+    """Check that the server accepts a subscription to order updates."""
     if patient.runs:
         figures = _figures(patient, "reconciler")
         if figures.get("stream_up"):

@@ -50,7 +50,7 @@ Row = TypeVar("Row")
 
 
 def margin(patient: Patient) -> Finding:
-    """The broker says what one lot would block."""
+    """Check that the broker reports the margin of one lot."""
     try:
         chosen = _instrument(patient)
         if isinstance(chosen, str):
@@ -69,7 +69,7 @@ def margin(patient: Patient) -> Finding:
 
 
 def paper_order(patient: Patient) -> Finding:
-    """A limit buy far below the market is placed, through gateway and router if they run, seen resting, cancelled."""
+    """Place a limit buy far below the market, through gateway and router if they run; see it rest, cancel it."""
     venue = patient.config.venue
     if venue.kind is VenueKind.DRY_RUN:
         return skipped("a dry run sends nothing")

@@ -98,7 +98,7 @@ def _leg(action: str, what: str, strike: str, right: str, expiry: str) -> str:
 
 @completion
 def template_names() -> Iterable[str]:
-    """Templates."""
+    """Names of the templates, for completion in the shell."""
     return TEMPLATES
 
 

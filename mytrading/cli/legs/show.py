@@ -147,7 +147,7 @@ def curve(legs: Sequence[PayoffLeg], spot: float, breakevens: Sequence[float]) -
 
 
 def draw(body: dict[str, Any]) -> None:
-    """Print the payoff, the spot marked under the axis."""
+    """Print the payoff curve of the legs, the spot marked under the axis."""
     from rich.console import Console
     from rich.text import Text
 

@@ -111,7 +111,7 @@ class ScreenData:
 
 
 def picture(data: ScreenData, width: int, height: int) -> Group:
-    """All of it in at most `height` lines of `width`; panels that have no room are left out, the last first."""
+    """The whole screen in at most `height` lines of `width`; panels that have no room are left out, the last first."""
     daemons = data.status["daemons"]
     positions, orders = data.rows["positions"], data.rows["orders"]
     lines = _event_lines(data.rows["signals"], data.rows["alerts"])

@@ -45,12 +45,12 @@ class View:
     ending: str = field(default="", init=False)
 
     def listen(self) -> None:
-        """From here on a signal ends the watching, not this process: a stack that is being started is stopped too."""
+        """Handle process signals: one ends the watching, not this process, and stops a stack still starting."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self.on_signal)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
-        """SIGHUP leaves the stack running, all others stop it."""
+        """Handle a process signal: SIGHUP leaves the stack running, all others stop it."""
         self.ending = "hang up" if number == signal.SIGHUP else "stop"
 
 

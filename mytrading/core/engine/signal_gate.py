@@ -95,7 +95,7 @@ class UserRules:
         """Day and signals sent on it, by strategy."""
 
     def apply_signal(self, signal: Signal) -> None:
-        """Count a sent signal."""
+        """Record a sent signal for the user's rules."""
         day = (signal.created_ns + IST_OFFSET) // DAY
         known, count = self._sent.get(signal.strategy, (day, 0))
         self._sent[signal.strategy] = (day, count + 1 if known == day else 1)

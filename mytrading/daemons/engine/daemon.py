@@ -95,14 +95,14 @@ class StrategyEngine(MachineDaemon):
         return self._opened
 
     def progress(self) -> Progress:
-        """In lock-step: how far the market was worked through."""
+        """Market progress to report in lock-step: how far the market data was processed."""
         done = super().progress()
         seen = {**done.seen, "feed/market": self._market.seen}
         waits = "" if self._opened else "strategies to open"
         return Progress(0, waits, {**done.sent, "wants": digest(self._wanted)}, seen)
 
     def figures(self) -> dict[str, float]:
-        """What the screens show of the engine."""
+        """Figures of the engine, by name, for the status screens."""
         hosts = self.engine.hosts
         return {
             "bars": self._bars, "signals": self._signals, "strategies": sum(item.fault is None for item in hosts),
@@ -110,16 +110,16 @@ class StrategyEngine(MachineDaemon):
         }  # fmt: skip
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
-        """A lost journal begins with the positions that the router carried into the day."""
+        """First rows of a new journal after a loss: the positions that the router carried into the day."""
         found = [row for row in records if isinstance(row, DayOpened)]
         return tuple(DayOpened(day=row.day, positions=row.positions, switches=row.switches) for row in found[:1])
 
     def snapshot(self, day: str) -> tuple[Any, ...]:
-        """Positions and switches, at the head of a new day."""
+        """Rows that open a new day's journal: positions and switches."""
         return self.engine.snapshot(day)
 
     def teardown(self) -> None:
-        """Let strategies know, then close files."""
+        """Call `on_stop` of the strategies, then close files."""
         self.engine.stop()
         self._intake.reader.close()
         self._guard.close()
@@ -262,7 +262,7 @@ class StrategyEngine(MachineDaemon):
     # signals, alerts and wants out
 
     def effects(self, rows: Sequence[Any]) -> None:
-        """Count and log what was sent."""
+        """Log the signals, vetoes and strategy faults among journaled rows; count the signals."""
         for row in rows:
             if isinstance(row, Signal):
                 self._signals += 1

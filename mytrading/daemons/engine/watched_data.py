@@ -66,14 +66,14 @@ class BarIntake:
         yield from self._taken(minute)
 
     def missed(self, instrument: str) -> Iterator[Bar]:
-        """The bars that the store has and no frame brought."""
+        """Stored bars of an instrument that the stream did not deliver."""
         self._alive()
         seen = self._seen.get(instrument, 0)
         if self.reader.last_end(instrument) > seen:
             yield from self._stored(instrument, seen, None)
 
     def ended(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
-        """Longer bars that end by the clock."""
+        """Longer bars that the clock completes at market time `now`, without another minute."""
         return self._aggregator.advance(now, int(GRACE_NS * speed), machine_ns)
 
     def _stored(self, instrument: str, seen: int, until: int | None) -> Iterator[Bar]:
