@@ -41,7 +41,7 @@ class SeriesBars:
         return bool(self._ended)
 
     def add(self, ns: int, price: float) -> None:
-        """A price at a market time, in the order of time."""
+        """Add a price at market time `ns`; prices come in the order of time."""
         if self._start <= ns < self._end:
             self._high, self._low = max(self._high, price), min(self._low, price)
             self._close, self._last = price, ns
@@ -79,7 +79,7 @@ class SeriesBars:
         return made
 
     def keep(self, bar: Bar) -> None:
-        """A bar is history now; what was under way for its time is dropped."""
+        """Insert a completed bar into the history and drop the unfinished bar of its time."""
         self._ended = [made for made in self._ended if made.start_ns > bar.start_ns]
         if self._end and self._end <= bar.end_ns:
             self._start = self._end = 0

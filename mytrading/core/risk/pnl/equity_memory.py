@@ -45,7 +45,7 @@ class EquityMemory:
         """The day that is remembered, counted from 1970; -1 before any moment is known."""
 
     def equity(self, account: str) -> float | None:
-        """Rupees: what the account began the day with and what the day brought; None while that is not known."""
+        """Rupees of equity: that at the day's start plus the profit of the day; None while not known."""
         base = self.bases.get(account)
         return None if base is None else base + self.money.profit((ACCOUNT, account))
 
@@ -63,14 +63,14 @@ class EquityMemory:
         return (max(self.peaks.get(scope, 0.0), profit) - profit) / capital if capital > 0 else None
 
     def measure(self, scope: Scope, accounts: Iterable[str]) -> float:
-        """What a fall is a fraction of: an account's peak, the peaks of a strategy's accounts; 0.0 while not known."""
+        """Rupees that a drawdown is divided by: peak equity of the account, or of a strategy's accounts."""
         if scope[0] == ACCOUNT:
             equity = self.equity(scope[1])
             return 0.0 if equity is None else max(self.peaks.get(scope, 0.0), equity)
         return sum(self.peaks.get((ACCOUNT, name), self.bases.get(name, 0.0)) for name in accounts)
 
     def begin(self, now: int) -> None:
-        """A start, at this market time: peaks are those that were journaled, not what old prices have made of them."""
+        """Begin at market time `now` with the journaled peaks."""
         self.money.begin(now)
         self.peaks = {scope: value for scope, (value, _) in self.journaled.items()}
         for account, base in self.bases.items():
@@ -90,13 +90,13 @@ class EquityMemory:
                 peaks[scope] = height
 
     def height(self, scope: Scope) -> float | None:
-        """What a peak is a peak of: an account's equity, a strategy's profit of the day."""
+        """The value whose peak is kept: an account's equity, or a strategy's profit of the day."""
         return self.equity(scope[1]) if scope[0] == ACCOUNT else self.money.profit(scope)
 
     # levels
 
     def learn(self, row: LevelMoved) -> bool:
-        """Take in a level; false if it is none of ours."""
+        """Fold a journaled level of the limits; false if the row is another kind of level."""
         if not row.name.startswith(PREFIX):
             return False
         self.notice_day(row.at_ns)
@@ -139,19 +139,19 @@ class EquityMemory:
     # days
 
     def notice_day(self, market_ns: int) -> None:
-        """The first moment known sets the day; later days begin with `open_day`."""
+        """Set the day from the first known market time; later days begin with `open_day`."""
         if self.began < 0 < market_ns:
             self.began = day_number(market_ns)
 
     def open_day(self, day: int) -> None:
-        """A day begins: its levels and positions follow."""
+        """Clear all levels for a new day (days since 1970)."""
         self.money.open_day()
         for table in (self.bases, self.peaks, self.fired, self.halts, self.times, self.journaled, self._carried):
             table.clear()
         self.began = day
 
     def carried_into(self, day: int) -> dict[str, float]:
-        """The levels that the day begins with; of the same day, those it has."""
+        """Return the levels by name that `day` begins with; within the same day, those it has."""
         levels = {level_name(HALT, *line): value for line, value in self.halts.items()}
         prices = sorted(self.money.closing_prices(quoted=False))
         levels |= {level_name(MARKS[long], name): price for name, long, price in prices}

@@ -122,17 +122,17 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def product(self) -> Product:
-        """What the order is entered as."""
+        """Product of the entry order."""
         return self.signal.product_of(self.leg)
 
     @property
     def underway(self) -> bool:
-        """True of what is left of a basket that began: without it the rest has to go again. Not of a leg sold again."""
+        """True for a remaining leg of a basket that began, unless it re-enters a stopped-out sold leg."""
         return self.begun and not self.stopped_out
 
     @property
     def is_counted(self) -> bool:
-        """True of an intent that is among the entries counted: what is left of it is no further entry."""
+        """True if the entry counters already include this intent: its further legs are not counted again."""
         return self.entered or self.begun
 
     @property

@@ -80,18 +80,18 @@ class Rollover:
         self._entries, self._limits = entries, limits
 
     def holds(self, intent: Intent) -> bool:
-        """True while a roll moves what this intent still wants."""
+        """True while a roll is under way for positions that this intent still targets."""
         if not self._state.rolls:
             return False
         key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
     def wanted(self) -> set[str]:
-        """Contracts that are rolled to, whose quotes are needed."""
+        """Contracts that rolls under way move into: their quotes are needed."""
         return {roll.far for roll in self._under_way()}
 
     def on_time(self, now: int) -> list[Any]:
-        """Rolls that begin now, and the next step of those under way."""
+        """Return rows that advance the rolls under way and begin those that are due."""
         rows = [row for roll in list(self._under_way()) for row in self._go_on(roll, now)]
         return [*rows, *(row for position in self._state.open_positions() for row in self._begin(position, now))]
 

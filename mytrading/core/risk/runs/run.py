@@ -111,7 +111,7 @@ class Held(NamedTuple):
 
 
 def bound(run: Run) -> None:
-    """Note between which profits no rule of a run applies."""
+    """Set `run.low` and `run.high`, the profits in rupees between which no rule of the run applies."""
     rules, fired = run.rules, run.fired
     low, high = -_FAR, _FAR
     if rules.max_loss and RiskKind.MAX_LOSS not in fired:
@@ -124,7 +124,7 @@ def bound(run: Run) -> None:
 
 
 def bound_leg(run: Run, leg: RunLeg) -> None:
-    """Note between which last prices no rule of a leg applies; one that has applied still counts."""
+    """Set `leg.floor` and `leg.ceiling`, the last prices between which no rule of the leg applies."""
     rules, held, entry = run.rules, leg.held, leg.average_price
     losses = [behind(rule, start, held) for rule, start in
               ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip

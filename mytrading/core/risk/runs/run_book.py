@@ -61,7 +61,7 @@ class RunBook:
 
     @property
     def machine_ns(self) -> int:
-        """For what has a floor in machine time: in lock-step it has always passed."""
+        """Machine time for minimum waits; in lock-step a time after all of them."""
         return _NEVER if self._environment.lock_step else self._state.machine_ns
 
     def holding(self, instrument: str) -> list[Held]:
@@ -71,7 +71,7 @@ class RunBook:
     # learning
 
     def quote(self, quote: Quote) -> None:
-        """A price: profits, peaks and stops of all runs that hold the instrument."""
+        """Update profits, peaks and trailing stops of all runs that hold the quoted instrument."""
         valued = self._state.valued[quote.instrument]
         if quote.market_ns > self._newest_ns:
             self._newest_ns = quote.market_ns

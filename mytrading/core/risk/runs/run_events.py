@@ -48,7 +48,7 @@ class RunEvents:
         self._orders: set[str] = set()
 
     def apply(self, row: Any) -> None:
-        """Learn a row."""
+        """Fold a row: risk events, and the goals and flattens they caused."""
         if isinstance(row, RiskEventRecorded):
             self._orders.update(row.exit_orders)
             if not row.follows:

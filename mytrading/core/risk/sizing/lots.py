@@ -22,7 +22,7 @@ def target_units(lots: int, instrument: Instrument) -> int:
 
 
 def side_of(units: int) -> Side:
-    """Which way an order of these signed units trades."""
+    """Side of an order for these signed units: BUY above 0, else SELL."""
     return Side.BUY if units > 0 else Side.SELL
 
 

@@ -23,7 +23,7 @@ ROLLS_REMEMBERED = 45
 
 
 def snapshot(state: RiskState, day: str) -> RiskOpened:
-    """All that must survive, as one row."""
+    """Return the state that must survive the turn of the day as one row, `RiskOpened`."""
     uncovered = {(key[3], key[1]) for key in state.uncovered}
     intents = [(intent.signal.id, intent) for intent in state.intents.values()]
     remembered = date.fromisoformat(day) - timedelta(ROLLS_REMEMBERED)

@@ -22,7 +22,7 @@ BROKEN = "BASKET_BROKEN"
 
 
 def withdraw(state: RiskState, orders: Iterable[Order], cause: str) -> list[Any]:
-    """Cancel these live entries."""
+    """Return the commands that cancel these working entries."""
     commands: dict[str, Any] = {}
     for order in orders:
         name = withdrawal_id(order)
@@ -39,7 +39,7 @@ def goal_id(key: OwnerKey, opened_ns: int, cause: str) -> str:
 
 
 def close(state: RiskState, position: Position, cause: str, reason: str, trace_ns: int) -> list[Any]:
-    """Close one position."""
+    """Return the rows that close one position."""
     key = position.owner
     if key in state.closing:
         return []

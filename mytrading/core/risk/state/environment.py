@@ -87,7 +87,7 @@ class RiskEnvironment:
         return max(share * price, COLLAR_TICKS * found.tick_size)
 
     def underlying(self, name: str) -> str:
-        """What an instrument is derived from; itself where it is not listed."""
+        """Name of an instrument's underlying; the instrument itself where it is not listed."""
         found = self.instruments.get(name)
         return found.underlying if found else name
 
@@ -103,7 +103,7 @@ class RiskEnvironment:
         return self._today[1]
 
     def is_open(self, exchange: str, now: int) -> bool:
-        """True in continuous session."""
+        """True if the exchange is in continuous trading at market time `now`."""
         return exchange in self.calendar.exchanges and self.calendar.is_open(exchange, now)
 
     def square_off_begun(self, instrument: str, now: int) -> bool:

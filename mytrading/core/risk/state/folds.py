@@ -54,7 +54,7 @@ _NEAR = 0.002
 
 
 def fold(state: RiskState, row: Any) -> None:
-    """Learn a row; rows that do not concern risk pass by."""
+    """Fold a row into the state of risk; rows that do not concern it change nothing."""
     kind = type(row)
     learn = _LEARN.get(kind)
     if learn is not None:
