@@ -109,7 +109,6 @@ def _containers(body: list[ast.stmt], names: _Names) -> Iterator[str]:
 
 
 def _habits(node: ast.AST, names: _Names) -> Iterator[tuple[str, str]]:
-    """What is wrong with one node, and what to do."""
     if isinstance(node, ast.Call):
         yield from _call(node, names)
     elif isinstance(node, ast.Compare):

@@ -60,7 +60,6 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
 
 
 def _others(value: Parameter) -> Iterator[Parameter]:
-    """Other values of a parameter, near and far."""
     numbers: tuple[Parameter, ...] = ()
     if isinstance(value, bool):
         numbers = (not value,)

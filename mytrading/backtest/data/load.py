@@ -187,7 +187,6 @@ def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
 
 
 def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:
-    """What stands behind FROM."""
     name = path.name.lower()
     text = str(path).replace("'", "''")
     if name.endswith((".csv", ".csv.gz", ".txt")):

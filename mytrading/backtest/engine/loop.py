@@ -273,7 +273,6 @@ class Loop:
             self._update_flags()
 
     def _walked(self, feed: BarTape, end: int) -> None:
-        """A bar's prices have been walked through."""
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
             start, opens, high, low, _, _ = feed.present

@@ -144,7 +144,6 @@ def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> N
 
 
 def _of_stack(path: Path, run: OptionRecords) -> Rows:
-    """The one-minute bars that a stack's feed has kept."""
     try:
         with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as store:
             rows = store.execute(

@@ -224,7 +224,6 @@ class Explainer:
         return Explanation(Cause.UNEXPLAINED, "both sides saw the same bar and held the same")
 
     def _prevented(self, seen: Signal) -> Explanation | None:
-        """What prevented the stack's engine from making a signal."""
         for act in self._facts.interferences:
             if act.signals and act.covers(seen.created_ns, "", seen.strategy):
                 return Explanation(Cause.PERSON, act.what)
@@ -313,7 +312,6 @@ class Explainer:
         self._differ("fill", order.client_order_id, found, at_ns, owner_of(order), sides, cost)
 
     def _lone_order(self, order: Order, by_stack: bool) -> Explanation:
-        """Why one side ordered and the other did not."""
         if order.cause in self._found:
             return self._same_cause(order.cause)
         for denial in (self._backtest if by_stack else self._stack).denials:
@@ -383,7 +381,6 @@ def _legs(signal: Signal) -> list[tuple[str, int]]:
 
 
 def _alike(one: Signal | None, other: Signal | None) -> bool:
-    """True of two signals for the same thing."""
     return (one and (one.action, _legs(one))) == (other and (other.action, _legs(other)))
 
 
@@ -541,7 +538,6 @@ def _moved(quotes: Sequence[Quote]) -> bool:
 
 
 def _reach(quotes: Sequence[Quote]) -> tuple[float, float]:
-    """The lowest and the highest price of quotes."""
     prices = [price for quote in quotes for price in _prices(quote)]
     return min(prices), max(prices)
 

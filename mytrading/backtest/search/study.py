@@ -225,11 +225,13 @@ class _Sampled:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._plan = plan
         self._seen: set[tuple[Parameter, ...]] = set()
-        direction = optuna.study.StudyDirection.MAXIMIZE
-        if objective_sign(plan.objective) < 0:
-            direction = optuna.study.StudyDirection.MINIMIZE
+        directions = optuna.study.StudyDirection
+        direction = directions.MINIMIZE if objective_sign(plan.objective) < 0 else directions.MAXIMIZE
         self._study = optuna.create_study(direction=direction, sampler=_sampler(plan))
-        self._numeric = {axis.name: _is_numeric(axis) for axis in plan.space.axes}
+        self._numeric = {
+            axis.name: all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values)
+            for axis in plan.space.axes
+        }
         self._of = {axis.name: self._distribution(axis) for axis in plan.space.axes}
         self._asked: dict[tuple[Parameter, ...], Any] = {}
         self._random = random.Random(plan.seed)
@@ -286,7 +288,3 @@ def _sampler(plan: StudyPlan) -> Any:
     if plan.method == "nsga":
         return samplers.NSGAIISampler(seed=plan.seed)
     return samplers.RandomSampler(seed=plan.seed)
-
-
-def _is_numeric(axis: Axis) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values)

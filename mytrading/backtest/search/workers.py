@@ -109,7 +109,6 @@ def _spec(source: str | Payload) -> Spec:
 
 
 def _trial(source: str | Payload, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
-    """Run by a worker."""
     return evaluate(_spec(source), number, parameters, objective, least)
 
 

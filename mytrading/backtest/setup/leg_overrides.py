@@ -98,7 +98,6 @@ class LegNumbers:
         return run_of(config, run.symbols, run.product, run.file, run.accounts, plan)
 
     def _table(self, given: Mapping[str, Parameter]) -> dict[str, Any]:
-        """The file's own keys, with those that are given."""
         table = {**self.table, "legs": [dict(leg) for leg in self.table["legs"]]}
         for key, value in given.items():
             if leg := _LEG.fullmatch(key):

@@ -233,7 +233,6 @@ def leg_numbers(home: Path, settings: TradingSettings, name: str) -> LegNumbers:
 
 
 def _leg_files(home: Path) -> dict[str, Path]:
-    """The files of legs by strategy name."""
     found: dict[str, Path] = {}
     for path in sorted((home / "config" / "strategies").glob("*.toml")):
         try:

@@ -155,7 +155,8 @@ def _other_hours(calendar: Calendar, profile: str) -> list[str]:
         mine = calendar.session(row.exchange, day) if row.exchange in calendar.exchanges else None
         there = (int(row.start_time) * 1_000_000, int(row.end_time) * 1_000_000)
         if mine is not None and (mine.open_ns, mine.close_ns) != there and (mine.open_ns, mine.final_ns) != there:
-            here, other = map(_span, (mine.open_ns, there[0]), (mine.close_ns, there[1]))
+            hours = (mine.open_ns, mine.close_ns), there
+            here, other = ("–".join(format_ist(at_ns, "%H:%M") for at_ns in span) for span in hours)
             found.append(f"{day} {row.exchange}: {here} here, {other} there")
     return found
 
@@ -216,7 +217,3 @@ def _moment(text: str, profile: str) -> int:
         found = found.replace(hour=12)
     found = found if found.tzinfo is not None else found.replace(tzinfo=IST)
     return round(found.timestamp()) * SECOND
-
-
-def _span(opens: int, closes: int) -> str:
-    return f"{format_ist(opens, '%H:%M')}–{format_ist(closes, '%H:%M')}"

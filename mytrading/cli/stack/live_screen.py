@@ -150,7 +150,6 @@ def picture(data: ScreenData, width: int, height: int) -> Group:
 
 
 def _line(text: str, style: str = "") -> Text:
-    """Text that takes one line, cut if it is longer."""
     return Text(f" {text}", style, no_wrap=True, overflow="ellipsis")
 
 

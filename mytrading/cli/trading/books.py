@@ -121,14 +121,14 @@ def orders(
         return
     rows = ask(profile, OrdersQuery(limit=limit, live=live))
     if not as_json:
-        rows = [each for row in rows for each in (row, *_slices(row.get("slices", [])))]
+        shown = []
+        for row in rows:
+            slices = row.get("slices", [])
+            shown += [row, *({**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices)]
+        rows = shown
     columns = ("created_ns", "client_order_id", "strategy", "purpose", "side", "quantity", "instrument", "order_type",
                "price", "state", "filled", "average_price", "message")  # fmt: skip
     print_rows(rows, _columns(rows, *columns), as_json, "no orders")
-
-
-def _slices(slices: list[Row]) -> list[Row]:
-    return [{**part, "purpose": f"· {part['slice']} of {len(slices)}"} for part in slices]
 
 
 @orders_app.command()
