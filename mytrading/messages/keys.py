@@ -54,8 +54,10 @@ class NetKeyed(msgspec.Struct, frozen=True):
         return tuple.__new__(NetKey, (self.account, self.instrument, self.product))
 
 
-class OwnerKeyed(NetKeyed, frozen=True):
+class OwnerKeyed(msgspec.Struct, frozen=True):
     """Base of messages about what one owner holds, wants or ordered."""
+
+    net = NetKeyed.net
 
     @property
     def owner(self: _Owner) -> OwnerKey:

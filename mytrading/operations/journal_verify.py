@@ -215,9 +215,9 @@ class _Step(NamedTuple):
 
 def redecide(config: RunConfig, paths: list[Path]) -> dict[Path, Judged]:
     """Replay the router's day files through its machine and compare decisions, up to a damaged row."""
-    from mytrading.daemons.router.setup import order_machine
+    from mytrading.daemons.router.setup import build_order_machine
 
-    again = _Again(order_machine(config), config.config_hash)
+    again = _Again(build_order_machine(config), config.config_hash)
     judged: dict[Path, Judged] = {}
     for path in paths:
         inputs, problem = 0, ""

@@ -109,7 +109,7 @@ class Decision(NamedTuple):
         return self[:4]
 
 
-class Difference(NamedTuple):
+class DecisionDifference(NamedTuple):
     """The first decisions in which two runs differ; None of a run that decided nothing there."""
 
     whole: Decision | None
@@ -131,15 +131,15 @@ class Difference(NamedTuple):
         return next((one.where for one in self if one is not None and one.where), "") or method_place(spec.strategy)
 
 
-def first_difference(whole: list[Decision], other: list[Decision]) -> Difference | None:
+def first_difference(whole: list[Decision], other: list[Decision]) -> DecisionDifference | None:
     """Return the first pair of decisions in which two runs differ; None if they are equal."""
     for one, two in zip_longest(whole, other):
         if one is None or two is None:
-            return Difference(one, two)
+            return DecisionDifference(one, two)
         if one.key != two.key:
             if one.at_ns != two.at_ns:
-                return Difference(one, None) if one.at_ns < two.at_ns else Difference(None, two)
-            return Difference(one, two)
+                return DecisionDifference(one, None) if one.at_ns < two.at_ns else DecisionDifference(None, two)
+            return DecisionDifference(one, two)
     return None
 
 

@@ -14,7 +14,7 @@ from mytrading.backtest.engine.assumptions import Models
 from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.order_rules import FillRules, exchange_price
+from mytrading.core.exchange.order_rules import FillRules, exchange_fill_price
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.state_machine import as_wanted
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
@@ -70,7 +70,7 @@ class BacktestVenue:
     # models
 
     def _price(self, request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
-        return None if self._room.get(request.instrument) == 0 else exchange_price(request, mark, fresh)
+        return None if self._room.get(request.instrument) == 0 else exchange_fill_price(request, mark, fresh)
 
     def _part_of(self, order: BookOrder) -> int:
         room = self._room.get(order.request.instrument)

@@ -228,7 +228,7 @@ class OptionTape:
         return np.asarray((self.columns.start_ns + IST_OFFSET) // DAY)
 
     @cached_property
-    def levels(self) -> dict[int, float]:
+    def atm_volatility_by_day(self) -> dict[int, float]:
         """Return the at-the-money volatility by day, known before the day's first bar."""
         days, variance = realised(self.days, self.columns.table[0], self.columns.close)
         if self.fixed:
@@ -245,7 +245,7 @@ class OptionTape:
 
     def level(self, day: date) -> float:
         """Return the at-the-money volatility on a day of the data."""
-        return self.levels[day.toordinal() - _EPOCH]
+        return self.atm_volatility_by_day[day.toordinal() - _EPOCH]
 
     def row_at(self, now: int) -> int:
         """Return the row of the last bar that ended by `now` (ns), -1 if none did."""

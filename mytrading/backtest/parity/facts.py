@@ -39,7 +39,7 @@ class OrderFill(NamedTuple):
     parts: int = 1
 
 
-class Denial(NamedTuple):
+class SideDenial(NamedTuple):
     """A signal, or a part of one, that led to nothing: a coded reason. An empty account or instrument means all."""
 
     signal: str
@@ -72,7 +72,7 @@ class DaySide:
         """Signals that a webhook or an operator sent."""
         self.orders: dict[str, Order] = {}
         self.fills: dict[str, OrderFill] = {}
-        self.denials: list[Denial] = []
+        self.denials: list[SideDenial] = []
         self.moves: list[PositionMove] = []
         self.faults: list[StrategyFaulted] = []
 
@@ -94,15 +94,15 @@ class DaySide:
                 self.moves.append(move)
             case SignalDenied(signal=name, strategy=strategy, code=code, message=text):
                 self.denials.append(
-                    Denial(name, strategy, code, text, message.at_ns, message.account, message.instrument)
+                    SideDenial(name, strategy, code, text, message.at_ns, message.account, message.instrument)
                 )
             case SignalExpired(signal=name, strategy=strategy, at_ns=at_ns):
                 text = f"it came {(at_ns - message.expired_ns) / 1e9:.1f} s too late"
-                self.denials.append(Denial(name, strategy, EXPIRED, text, at_ns))
+                self.denials.append(SideDenial(name, strategy, EXPIRED, text, at_ns))
             case SignalVetoed(signal=name, strategy=strategy, message=text):
                 code, text = (RULE, f"{message.rule}: {text}") if message.rule else (LATE, text)
                 bar = message.watch, message.action, message.bar_ns
-                self.denials.append(Denial(name, strategy, code, text, message.at_ns, bar=bar))
+                self.denials.append(SideDenial(name, strategy, code, text, message.at_ns, bar=bar))
             case StrategyFaulted():
                 self.faults.append(message)
 

@@ -69,7 +69,7 @@ class Screen:
         left = f"stops in {max(self._deadline - time.monotonic(), 0):.0f} s · " if self._deadline else ""
         footer = f"{left}q or Ctrl-C stops the stack · closing the terminal leaves it running"
         size = self._live.console.size
-        return picture(ScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
+        return picture(LiveScreenData(status, rows, summary, self._rate(status), footer), size.width, size.height)
 
     def _rate(self, status: dict[str, Any]) -> float:
         count = figures_of(status, "feed").get("quotes_in", 0.0)
@@ -100,7 +100,7 @@ _FAULTS = ("asked_quotes", "bar_gaps", "deaf", "held_prices", "late_quotes", "ma
 
 
 @dataclass(frozen=True)
-class ScreenData:
+class LiveScreenData:
     """The gateway's replies: status, rows by verb, the summary; quotes a second, and the last line."""
 
     status: dict[str, Any]
@@ -110,7 +110,7 @@ class ScreenData:
     footer: str
 
 
-def picture(data: ScreenData, width: int, height: int) -> Group:
+def picture(data: LiveScreenData, width: int, height: int) -> Group:
     """The whole screen in at most `height` lines of `width`; panels that have no room are left out, the last first."""
     daemons = data.status["daemons"]
     positions, orders = data.rows["positions"], data.rows["orders"]

@@ -206,18 +206,18 @@ def _shown(found: object) -> str:
     return "(missing)" if found is None else repr(found)
 
 
-class Difference(NamedTuple):
+class HolidayDifference(NamedTuple):
     """Days of a year on which a source and the file disagree; weekends are no holidays to either."""
 
     missing: dict[date, str]
     extra: dict[date, str]
 
 
-def compare(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> Difference:
+def compare(listed: Mapping[date, str], source: Mapping[date, str], year: int) -> HolidayDifference:
     """What a source names and the file does not, and the reverse."""
     mine = {day: name for day, name in listed.items() if day.year == year and day.weekday() < 5}
     theirs = {day: name for day, name in source.items() if day.year == year and day.weekday() < 5}
-    return Difference(
+    return HolidayDifference(
         {day: name for day, name in sorted(theirs.items()) if day not in mine},
         {day: name for day, name in sorted(mine.items()) if day not in theirs},
     )

@@ -88,8 +88,8 @@ def triggered(request: OrderRequest, ltp: float) -> bool:
     return ltp <= request.trigger_price
 
 
-def exchange_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
-    """Bid and ask decide: a marketable limit gets the better price, a resting one its own; None if it does not fill."""
+def exchange_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
+    """Return the fill price by bid and ask: a `fresh` limit gets that price, a resting one its own; None: no fill."""
     price = mark.opposite(request.side)
     if request.order_type not in _NEEDS_PRICE:
         return price
@@ -98,7 +98,7 @@ def exchange_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | No
     return price if fresh else request.price
 
 
-def analyzer_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
+def analyzer_fill_price(request: OrderRequest, mark: Mark, fresh: bool) -> float | None:
     """LTP decides, but for MARKET: limits fill at LTP when placed and at their own price later, stops at LTP.
 
     A stop-limit fills only while trigger and limit both hold, also after it was triggered (seen in 2.0.2).
@@ -128,5 +128,5 @@ class FillRules:
     strict: bool
 
 
-EXCHANGE = FillRules(exchange_price, strict=True)
-ANALYZER = FillRules(analyzer_price, strict=False)
+EXCHANGE = FillRules(exchange_fill_price, strict=True)
+ANALYZER = FillRules(analyzer_fill_price, strict=False)

@@ -38,7 +38,7 @@ class Unguarded(NamedTuple):
 def active_alerts(
     state: State, standing: Iterable[Subject], unguarded: Unguarded, busy: Mapping[str, str]
 ) -> dict[Subject, ActiveAlert]:
-    """Alerts active now: those of `standing` not over and those of the state; `busy`: why calls wait, by account."""
+    """Return the alerts active now: those of `standing` that still hold, and those that follow from the state."""
     active = {
         (code, subject): STAYS for code, subject in standing if code in ROW_ALERTS and ROW_ALERTS[code](state, subject)
     }

@@ -122,7 +122,7 @@ def why_not_modify(order: Order, wanted: OrderTerms) -> str:
 
 
 def _why_not_now(oms: OrderDecision, order: Order) -> str:
-    if modify.under_way(order):
+    if modify.is_modify_pending(order):
         return "an earlier change of it is not proven yet; try again in a few seconds"
     if order.purpose is Purpose.STOP:
         return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"

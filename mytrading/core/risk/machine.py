@@ -16,7 +16,7 @@ from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.entries.entry_planner import EntryPlanner
 from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
-from mytrading.core.risk.pretrade.readiness import blind, unpriced
+from mytrading.core.risk.pretrade.readiness import blind, is_quote_stale
 from mytrading.core.risk.rollover.rollover import Rollover
 from mytrading.core.risk.runs.run_events import without_lost
 from mytrading.core.risk.runs.run_rules import RunRules
@@ -187,7 +187,9 @@ class RiskMachine:
     def _enter(self, intent: Intent, account: str, now: int) -> list[Any]:
         if doubt := self.runs.in_doubt(intent.signal.strategy):
             return self._entries.delayed_by(doubt, intent, account, now)
-        return self.rollover.ahead(intent, account, now) or self._entries.enter(intent, account, now)
+        return self.rollover.redirect_to_next_contract(intent, account, now) or self._entries.plan_entries(
+            intent, account, now
+        )
 
     def _beside(self, intent: Intent, closing: set[str], now: int, *, wait: bool) -> list[Any]:
         """What an intent needs while something is withdrawn or closed in these accounts; others go on, unless `wait`.
@@ -254,7 +256,7 @@ class RiskMachine:
         rows: dict[str, Any] = {}
         for order in self.state.all_live_entries():
             quote = self.state.quotes.get(order.instrument)
-            if quote is not None and unpriced(self.state, quote, now):
+            if quote is not None and is_quote_stale(self.state, quote, now):
                 cause = content_id("unpriced", order.links.parent or order.client_order_id)
                 rows |= {row.id: row for row in withdraw(self.state, [order], cause)}
         return list(rows.values())

@@ -354,7 +354,7 @@ class RiskManager(MachineDaemon):
         """A lost journal begins with what the router and the gateway carried into the day."""
         return foundation(records)
 
-    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+    def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
         """What only the lost journal held: limits of the day that were reached, and the levels of stops.
 
         The first are alerts in the gateway's journal, the others are with the positions of the router.

@@ -22,7 +22,7 @@ from mytrading.core.orders.state_machine import SENT, as_wanted
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
-from mytrading.daemons.router.setup import MarketHours, OrderRows, order_machine
+from mytrading.daemons.router.setup import MarketHours, OrderRows, build_order_machine
 from mytrading.daemons.router.watches import BooksWatch, KillWatch
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.codec import Frame
@@ -56,7 +56,7 @@ class TradeManager(MachineDaemon):
         if problem := live_problem(config):
             raise RunConfigError(problem)
         self._hours = MarketHours(config, keep=True)
-        self.orders = order_machine(config, self._hours)
+        self.orders = build_order_machine(config, self._hours)
         super().__init__("router", config, self.orders)
         self._replayed = OrderRows()
         self._trades = trade_logger()
@@ -239,7 +239,7 @@ class TradeManager(MachineDaemon):
         """A lost journal begins with what risk and the gateway carried into the day."""
         return journal_rebuild.foundation(records)
 
-    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:
+    def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:
         """After a rebuilding: entries that may be out are of unknown fate, and every level is shown again."""
         return self.orders.relearned_rows(missed, machine_now(), self.clock.now())
 

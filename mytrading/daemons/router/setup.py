@@ -89,8 +89,8 @@ class OrderRows:
         return self._decoders[row.stream].body(row.body)
 
 
-def order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
-    """The machine that decides with this configuration; `mytrading journal verify` decides again with it."""
+def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> FiledOrders:
+    """Build the router's pure order logic for a configuration; `mytrading journal verify` replays a journal with it."""
     most = config.rates.modifies_per_order
     has_books = config.venue.kind is VenueKind.OPENALGO
     windows = config.windows

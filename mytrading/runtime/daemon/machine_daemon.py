@@ -111,8 +111,8 @@ class MachineDaemon(Daemon):
         """Hook: return first rows for a lost journal, from the first records that related daemons wrote today."""
         return ()
 
-    def relearned(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
-        """Hook: return rows to add to a rebuilt journal; `missed` are others' rows, applied but not decided on."""
+    def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:  # noqa: ARG002
+        """Return rows to append to a rebuilt journal; `missed` are others' rows, applied undecided."""
         return ()
 
     def decode(self, row: Row) -> Any:
@@ -221,7 +221,7 @@ class MachineDaemon(Daemon):
                 self.machine.apply(self.decode(row))
         self.follower.cursors.update(found.cursors)
         read = [entry for entry in found.entries if entry.kind == INPUT]
-        rows = self.relearned([self.follower.decoders[entry.stream].body(entry.body) for entry in read])
+        rows = self.rows_after_rebuild([self.follower.decoders[entry.stream].body(entry.body) for entry in read])
         now = self.clock.now()
         done = JournalRelearned(copies=found.copies, read=len(read), at_ns=now, machine_ns=machine_now())
         self.record([*rows, done])

@@ -108,7 +108,7 @@ def known_units(state: State, key: NetKey) -> int:
 
 
 def is_untouched_delivery(state: State, key: NetKey) -> bool:
-    """True of shares delivered overnight of which nothing moved today by our books; a sale would be a row."""
+    """True if a key is shares delivered overnight and not traded today; a position book has no row for them."""
     delivered = state.delivered.get(key) or 0
     return 0 < delivered == known_units(state, key)
 

@@ -203,7 +203,9 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
         modify.request_terms(oms, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing))
     elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
         _place(oms, level, missing)
-    elif calm := [stop for stop in stops if _rests(oms, stop) and not stop.filled_seen and not modify.under_way(stop)]:
+    elif calm := [
+        stop for stop in stops if _rests(oms, stop) and not stop.filled_seen and not modify.is_modify_pending(stop)
+    ]:
         smallest = min(calm, key=lambda stop: stop.quantity)
         entries.withdraw_one(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 
@@ -215,7 +217,7 @@ def _rests(oms: OrderDecision, stop: Order) -> bool:
 def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
     """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
     left = modify.terms(stop).quantity - excess
-    if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.under_way(stop):
+    if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.is_modify_pending(stop):
         return
     if _rests(oms, stop) and left > stop.filled_seen and modify.can_be_made(oms, stop):
         modify.request_terms(oms, stop, replace(modify.terms(stop), quantity=left))

@@ -41,14 +41,14 @@ def terms(order: Order) -> OrderTerms:
     return order.evidence.modify.wanted or own_terms(order)
 
 
-def under_way(order: Order) -> bool:
-    """True while a call is out or unproven: until that is known nothing else can be wanted."""
+def is_modify_pending(order: Order) -> bool:
+    """True while a modify call of the order is unanswered or its effect unproven; no other change may start."""
     return order.evidence.modify.out or order.evidence.modify.unproven
 
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
     """Request other terms for a live order: at once if unsent; ignored while a change is under way."""
-    if not live(order) or order.evidence.cancel.wanted or under_way(order) or _equal(wanted, terms(order)):
+    if not live(order) or order.evidence.cancel.wanted or is_modify_pending(order) or _equal(wanted, terms(order)):
         return order
     if order.state is OrderState.INITIALIZED:
         return oms.change(order, "changed", **asdict(wanted))
@@ -127,7 +127,7 @@ def filled_late(oms: OrderDecision, gone: Order, more: int) -> None:
     if order is None or not live(order) or order.evidence.cancel.wanted:
         return
     wanted = terms(order)
-    if under_way(order) or wanted.quantity - more <= order.filled_seen:
+    if is_modify_pending(order) or wanted.quantity - more <= order.filled_seen:
         entries.withdraw_one(oms, order, f"withdrawn: the order it replaces filled {more} late")
     else:
         request_terms(oms, order, replace(wanted, quantity=wanted.quantity - more))

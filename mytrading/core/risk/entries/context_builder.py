@@ -49,7 +49,7 @@ class ContextBuilder:
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
         stopped_out = self.stopped_out(intent, account)
-        sells = leg.lots > 0 and state.sells(account, signal.strategy, intent)
+        sells = leg.lots > 0 and state.has_short_exposure(account, signal.strategy, intent)
         hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
         guard, guard_level = state.guard_of(owner, units) if there else _NO_GUARD

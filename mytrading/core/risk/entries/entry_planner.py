@@ -56,7 +56,7 @@ class EntryPlanner:
         self._cases = ContextBuilder(state, limits)
         self._sizer = Sizer(state, margins)
 
-    def enter(self, intent: Intent, account: str, now: int) -> list[Any]:
+    def plan_entries(self, intent: Intent, account: str, now: int) -> list[Any]:
         """Return the entries of an intent in one account, or the denial that says why there are none."""
         intent = intent.in_account(account)
         run = self._environment.strategies.get(intent.signal.strategy)

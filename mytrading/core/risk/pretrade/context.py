@@ -141,7 +141,7 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
         return self.hedging > 0 >= self.beyond
 
     def value_of(self, units: int) -> float:
-        """Rupees of so many units, valued as the order's are: by margin what is a future or a sold option."""
+        """Return rupees of `units`: their margin for futures and sold options, their price for all else."""
         mine = self.units
         if mine and self.instrument is not None:
             kind = self.instrument.kind

@@ -74,8 +74,8 @@ def session_lost(state: RiskState, account: str) -> str:
     return (health.message or "every read is refused") if health is not None and health.session_lost else ""
 
 
-def unpriced(state: RiskState, quote: Quote, now: int) -> bool:
-    """True if a quote is stale in both times: options are quoted less often than the limit is meant for."""
+def is_quote_stale(state: RiskState, quote: Quote, now: int) -> bool:
+    """True if a quote is too old by market time (for options: twelve times the limit) and by when it was received."""
     environment = state.environment
     instrument = environment.instruments.get(quote.instrument)
     patience = OPTION_PATIENCE if instrument is not None and instrument.kind.is_option else 1
@@ -109,6 +109,6 @@ def blind(state: RiskState, strategy: str, now: int) -> str:
     for position, _ in open_now:
         quote = state.quotes.get(position.instrument)
         silent = quote is None and state.machine_ns - environment.patient_until >= BLIND_NS
-        if silent or (quote is not None and unpriced(state, quote, now)):
+        if silent or (quote is not None and is_quote_stale(state, quote, now)):
             unseen.append(position.instrument)
     return f"no price of {', '.join(sorted(unseen))} comes, and the engine holds its stop" if unseen else ""

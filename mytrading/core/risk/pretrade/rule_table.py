@@ -62,7 +62,7 @@ def _rank(denial: Denial) -> int:
 
 
 def with_denial(found: tuple[Denial, ...], denial: Denial) -> tuple[Denial, ...]:
-    """Denials of a case with one that was found before the rules, in the order of the table."""
+    """Insert a denial that was found before the rules into `found`, in the order of the rule table."""
     others = [one for one in found if one.code != denial.code]
     return tuple(sorted([*others, denial], key=_rank))
 

@@ -100,8 +100,8 @@ class Rollover:
 
     # beginning
 
-    def ahead(self, intent: Intent, account: str, now: int) -> list[Any]:
-        """Rows by which an intent for a contract that would be rolled at once goes to the next one from the start."""
+    def redirect_to_next_contract(self, intent: Intent, account: str, now: int) -> list[Any]:
+        """Return the rows that replace a contract of an intent which is due to be rolled by the next one."""
         signal, rule = intent.signal, self._rule(intent.signal.strategy)
         if rule is None or account in intent.spent:
             return []

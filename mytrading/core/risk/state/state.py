@@ -363,10 +363,10 @@ class RiskState:
             return False
         strategy = position.strategy
         intent = self.intents.get((strategy, self.bound.get((strategy, position.instrument), "")))
-        return self.sells(position.account, strategy, intent)
+        return self.has_short_exposure(position.account, strategy, intent)
 
-    def sells(self, account: str, strategy: str, intent: Intent | None) -> bool:
-        """True if an owner has sold anything in an account, or is about to, by orders or by this intent."""
+    def has_short_exposure(self, account: str, strategy: str, intent: Intent | None) -> bool:
+        """True if a strategy is short anything in an account, or would be once its entries and `intent` fill."""
         for held in self.positions.of(strategy):
             if held.account == account and (held.quantity < 0 or held.quantity_seen < 0):
                 return True
@@ -419,7 +419,7 @@ class RiskState:
         return self.bound.get((position.strategy, position.instrument), "")
 
     def units_everywhere(self, account: str, instrument: str) -> int:
-        """Signed units held and coming, of all owners."""
+        """Return the signed units of an instrument in an account that all owners hold or have entries working for."""
         units = 0
         for position in self.positions.in_(instrument):
             if position.account == account:
@@ -515,7 +515,7 @@ class RiskState:
         return len(times) - bisect_left(times, market_ns)
 
     def confidence(self, account: str, instrument: str) -> Confidence:
-        """How sure we are of an instrument in an account: of its reads, and of everybody's position there."""
+        """Return how far positions in an instrument can be trusted, by the age of book reads and by each owner."""
         health = self.health.get(account)
         found = confidence.of_account(health, self.machine_ns)
         if health is not None and instrument in health.unread:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from mytrading.cli.stack.live_screen import ScreenData, picture
+from mytrading.cli.stack.live_screen import LiveScreenData, picture
 from mytrading.runtime.supervision.control import PROGRAMS
 
 CALL = "NFO:NIFTY23NOV2626100CE"
@@ -16,7 +16,7 @@ FOOTER = "q or Ctrl-C stops the stack"
 ALERT = "the order stream was lost: Connection timed out; the books are read instead; it is tried again, and again"
 
 
-def told(orders: int = 12, ill: bool = False, figures: dict[str, float] | None = None) -> ScreenData:
+def told(orders: int = 12, ill: bool = False, figures: dict[str, float] | None = None) -> LiveScreenData:
     """A stack that holds one option, with `orders` orders; `ill`: its feed is degraded."""
     daemons: list[dict[str, Any]] = [
         {"daemon": name, "state": "RUNNING", "ready": True, "lag_ms": 0.2, "handler_p99_us": 19_398.7, "rss_mb": 40.1,
@@ -43,10 +43,10 @@ def told(orders: int = 12, ill: bool = False, figures: dict[str, float] | None =
     alert = {"code": "ORDER_STREAM_DOWN", "subject": "paper", "message": ALERT}
     rows = {"positions": [position], "orders": [order] * orders, "signals": [signal] * 9, "alerts": [alert]}
     pnl = {"realised": 1420.25, "unrealised": -156.0}
-    return ScreenData(status, rows, {"pnl": pnl, "orders": {"placed": orders}}, 139.0, f"{FOOTER} · closing")
+    return LiveScreenData(status, rows, {"pnl": pnl, "orders": {"placed": orders}}, 139.0, f"{FOOTER} · closing")
 
 
-def drawn(body: ScreenData, width: int, height: int) -> list[str]:
+def drawn(body: LiveScreenData, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=False)
     console.print(picture(body, width, height))
     assert isinstance(console.file, io.StringIO)

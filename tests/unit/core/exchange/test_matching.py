@@ -14,7 +14,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.exchange.books import blocked_for, fill, opening_part, shortage
 from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
-from mytrading.core.exchange.order_rules import ANALYZER, exchange_price, triggered
+from mytrading.core.exchange.order_rules import ANALYZER, exchange_fill_price, triggered
 from mytrading.core.instruments.contract_specs import ContractFacts, MarginRates, make_derivative, make_spot
 from mytrading.core.time import to_ns
 from mytrading.messages.enums import BrokerStatus, OrderType, Product, Side
@@ -115,8 +115,8 @@ def test_stop_acts_at_its_trigger_and_a_limit_at_its_price_and_not_a_tick_before
     stop = request(side=side, order_type=OrderType.SL_M, trigger_price=at)
     assert [triggered(stop, ltp) for ltp in (before, at, at + side.sign)] == [False, True, True]
     limit = request(side=side, order_type=OrderType.LIMIT, price=at)
-    assert [exchange_price(limit, Mark(price), fresh=False) for price in (at + side.sign * 0.05, at)] == [None, at]
-    assert exchange_price(limit, Mark(before), fresh=True) == before
+    assert [exchange_fill_price(limit, Mark(price), fresh=False) for price in (at + side.sign * 0.05, at)] == [None, at]
+    assert exchange_fill_price(limit, Mark(before), fresh=True) == before
 
 
 def test_cash_of_just_what_is_required_is_enough() -> None:

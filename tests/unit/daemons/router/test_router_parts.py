@@ -14,7 +14,7 @@ from mytrading.core.reconciler.read_plan import ReadRules
 from mytrading.core.time import SECOND
 from mytrading.daemons.reconciler.account import read_rules
 from mytrading.daemons.router.reporting import order_fields
-from mytrading.daemons.router.setup import order_machine
+from mytrading.daemons.router.setup import build_order_machine
 from mytrading.messages.enums import OrderState
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import NO_EVIDENCE, OrderChanged
@@ -28,14 +28,14 @@ def test_unknown_exit_of_the_run_file_reaches_the_order_machine(tmp_path: Path, 
     config = run_config(tmp_path)
     assert config.risk.unknown_exit is UnknownExit.SECOND_EXIT
     changed = msgspec.structs.replace(config, risk=msgspec.structs.replace(config.risk, unknown_exit=chosen))
-    assert order_machine(changed).limits.unknown_exit is chosen
+    assert build_order_machine(changed).limits.unknown_exit is chosen
 
 
 def test_brokers_rules_for_changes_reach_the_order_machine_by_account(tmp_path: Path) -> None:
     config = run_config(tmp_path)
     first = config.order_accounts[0]
     accounts = (msgspec.structs.replace(first, broker="Zerodha"), msgspec.structs.replace(first, id="b", broker="dhan"))
-    limits = order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
+    limits = build_order_machine(msgspec.structs.replace(config, accounts=accounts)).limits
     assert [limits.modify_rules(name).after_fill for name in (first.id, "b", "unheard")] == [False, True, True]
     assert limits.modify_rules(first.id).most == 20
 
@@ -44,7 +44,7 @@ def test_limits_of_changes_and_churn_reach_the_order_machine(tmp_path: Path) -> 
     rates = RateLimits(modifies_per_order=9, churn_per_instrument=3, churn_per_account=8)
     config = run_config(tmp_path)
     config = msgspec.structs.replace(config, rates=rates, accounts=config.order_accounts)
-    limits = order_machine(config).limits
+    limits = build_order_machine(config).limits
     names = (config.venue.account, "unheard")
     assert [limits.modify_rules(name).most for name in names] == [9, 9]
     assert (limits.churn_instrument, limits.churn_account) == (3, 8)
@@ -77,10 +77,10 @@ def test_orders_of_a_dry_run_are_counted_as_recorded_not_as_placed_or_rejected()
 
 def test_windows_of_the_run_file_reach_the_order_machine_and_the_plan_of_reads(tmp_path: Path) -> None:
     config = run_config(tmp_path)
-    assert order_machine(config).limits.lost_after == OmsLimits().lost_after
+    assert build_order_machine(config).limits.lost_after == OmsLimits().lost_after
     assert read_rules(config.windows) == ReadRules()
     short = Windows(lost_after=9.5, ghost_gap=2.0, mismatch_gap=1.0, exit_patience=3.0, slow=6.0, orders_every=4.0)
-    limits = order_machine(msgspec.structs.replace(config, windows=short)).limits
+    limits = build_order_machine(msgspec.structs.replace(config, windows=short)).limits
     assert (limits.lost_after, limits.ghost_gap, limits.mismatch_gap) == (9_500 * MS, 2 * SECOND, 1 * SECOND)
     assert (limits.exit_patience, limits.slow) == (3 * SECOND, 6 * SECOND)
     assert read_rules(short).orders_every == 4 * SECOND
