@@ -91,8 +91,8 @@ def test_lost_journal_is_told_learnt_again_and_entries_wait_for_a_person(stack: 
     assert entries(stack) == placed
     assert held(stack).items() <= before.items(), "owners are as they were; exits may have gone on"
     # Risk sees what the engine lost at its next signal: a resume before that is followed by another.
-    eventually(lambda: stack.run("resume").returncode == 0 and stack.is_ready(), 30)
-    eventually(lambda: not codes(stack) & LOST, 20)
+    eventually(lambda: stack.run("resume").returncode == 0 and stack.is_ready() and not codes(stack) & LOST, 60)
+    assert not codes(stack) & LOST
 
 
 def restart(stack: Stack, name: str) -> None:
