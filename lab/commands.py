@@ -29,7 +29,7 @@ def chaos(
     as_json: AsJson = False,
     keep: Path = typer.Option(None, help="Keep journals and logs of all runs below this folder."),  # noqa: B008
     real_windows: bool = typer.Option(False, "--real-windows", help="Windows and polls as in trading, not shortened."),
-    personality: str = typer.Option("paper", help="Whom the simulator plays: paper, sandbox, live, or all in turn."),
+    personality: str = typer.Option("paper", help="Behaviour of the simulator: paper, sandbox, live, or all in turn."),
     stop: str = typer.Option("broker", help="The stop plan of its strategies: broker, engine or none."),
     disk: int = typer.Option(0, min=0, help="State and logs on a file system of so many MB, filled up now and then."),
     report: Path = typer.Option(None, help="Write reports and their page into this folder."),  # noqa: B008

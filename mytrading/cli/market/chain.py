@@ -18,7 +18,7 @@ from mytrading.cli.shell.output import print_json
 if TYPE_CHECKING:
     from mytrading.cli.market.chain_view import ChainFeed
 
-_STRIKES_HELP = "Listed strikes each side of the money; of a stack ratios and max pain are over what is quoted of them."
+_STRIKES_HELP = "Listed strikes each side of the money. A running stack counts only quoted ones in ratios and max pain."
 _EXPIRY_HELP = "nearest, next, monthly, next_monthly, or a date like 2026-12-29."
 
 

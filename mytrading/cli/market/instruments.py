@@ -29,7 +29,7 @@ def show(
     as_json: AsJson = False,
     profile: Profile = "",
 ) -> None:
-    """What is listed today by underlying, and what is refused. Exit 1 if anything is."""
+    """Show the contracts listed today by underlying, and refused rows. Exit 1 if a row is refused."""
     snapshot = _store(profile).snapshot()
     if not snapshot.day:
         fail(ERROR, "no instruments yet: the feed writes them at its start; `mytrading up`")

@@ -47,8 +47,8 @@ class RunOptions:
     ]
     first: Annotated[str, Option("--from", metavar="DAY", help="The first day, say 2024-01-01.")] = ""
     last: Annotated[str, Option("--to", metavar="DAY", help="The last day, included.")] = ""
-    instrument: Annotated[str, Option("--instrument", "-i", help="What the data is of, and what is watched.")] = ""
-    timeframe: Annotated[str, Option("--timeframe", "-t", help="Of the bars it sees; default: as it trades.")] = ""
+    instrument: Annotated[str, Option("--instrument", "-i", help="Instrument of the data; it is also watched.")] = ""
+    timeframe: Annotated[str, Option("--timeframe", "-t", help="Timeframe of the bars; default: its own.")] = ""
     capital: Annotated[float, Option(min=1.0, help="Rupees at the start.")] = 1_000_000.0
     lots: Annotated[int | None, Option(min=1, help="Lots an entry; default: as the strategy trades.")] = None
     costs: Annotated[str, Option(help="none, or india: brokerage, taxes and charges of the day.")] = "india"
