@@ -33,13 +33,17 @@ class StrategySwitch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class WithdrawRequested(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="withdraw_requested"):
-    """Cancel resting entries (`down`, `halt`); an empty account means all."""
+    """Cancel resting entries (`down`, `halt`); an empty account means all.
+
+    `down` names the run that it stops by `RunStarted.run_ns`: that run enters nothing any more. 0: entries go on.
+    """
 
     id: str
     reason: str
     at_ns: int
     account: str = ""
     by: str = ""
+    stops_run_ns: int = 0
 
 
 class ModeCleared(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="mode_cleared"):

@@ -21,7 +21,10 @@ from mytrading.messages.signals import Signal
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="run_started"):
-    """First row of a run: which code, schema and configuration wrote what follows, and at what clock."""
+    """First row of a run: which code, schema and configuration wrote what follows, and at what clock.
+
+    `run_ns` is the same in all processes from `up` to `down`: the wall clock's ns at which the run file was written.
+    """
 
     daemon: str
     pid: int
@@ -31,6 +34,7 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     machine_ns: int
     market_ns: int
     speed: float
+    run_ns: int = 0
 
 
 class DayOpened(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="day_opened"):

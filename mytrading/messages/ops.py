@@ -247,9 +247,10 @@ class SwitchCommand(Command[SwitchSet], frozen=True, kw_only=True, tag="switch")
 
 
 class WithdrawCommand(Command[EntriesWithdrawn], frozen=True, kw_only=True, tag="withdraw"):
-    """Cancel all resting entries."""
+    """Cancel all resting entries; `stopping`: the run, which is being stopped, enters nothing any more either."""
 
     reason: str = ""
+    stopping: bool = False
 
 
 class PaperOrderCommand(Command[PaperOrderTaken], frozen=True, kw_only=True, tag="probe"):

@@ -322,7 +322,7 @@ class TradingOrchestrator:
         deadline = time.monotonic() + WITHDRAW_S
         with Ops(self.config, timeout_s=3.0) as ops:
             try:
-                entries = ops.ask(WithdrawCommand(request_id=new_request_id(), reason="down")).entries
+                entries = ops.ask(WithdrawCommand(request_id=new_request_id(), reason="down", stopping=True)).entries
                 while entries and time.monotonic() < deadline:
                     progress(f"cancelling {len(entries)} resting entries, {deadline - time.monotonic():.0f} s left")
                     time.sleep(0.2)

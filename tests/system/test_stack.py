@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from mytrading.messages.ops import WithdrawCommand
 from mytrading.messages.streams import ALL
 from mytrading.runtime.host.clock import read_clock_file
+from mytrading.runtime.streams.ops_client import Ops, new_request_id
 from mytrading.runtime.supervision import control
 from tests.kit.project import ROOT
 from tests.kit.simulator_process import API_KEY, start_simulator
@@ -156,6 +158,33 @@ def test_down_leaves_no_process_behind(tmp_path: Path) -> None:
         assert stack.down().returncode == 0
         assert {name: stack.pid(name) for name in pids} == dict.fromkeys(pids, 0)
         assert stack.run("status").returncode == 3
+
+
+def test_no_entry_is_sent_once_down_has_begun_while_exits_are_and_the_next_start_trades(tmp_path: Path) -> None:
+    """The strategy signals each second; risk and router are killed and start again within the same `down`."""
+    with Stack(tmp_path, **make_busy_project(tmp_path / "home")) as stack:
+
+        def entered() -> set[str]:
+            rows = [row for row in stack.ask("orders") if row["purpose"] == "entry"]
+            return {row["client_order_id"] for row in rows if row["state"] not in ("DENIED", "CANCELLED")}
+
+        def denied() -> int:
+            return sum(any("STOPPING" in text for text in row["denied"]) for row in stack.ask("signals"))
+
+        stack.up("--simulator", "--speed", "60")
+        eventually(lambda: len(entered()) >= 2 and stack.held(), 60)
+        with Ops(stack.config) as gateway:
+            gateway.ask(WithdrawCommand(request_id=new_request_id(), reason="down", stopping=True))
+        before = eventually(lambda: denied() >= 2 and entered(), 30)
+        eventually(lambda: not stack.held(), 30)
+        for name in ("risk", "router"):
+            stack.kill(name)
+        known = denied()
+        eventually(lambda: denied() >= known + 2, 60)
+        assert entered() == before
+        assert stack.down().returncode == 0
+        stack.up("--simulator", "--speed", "60")
+        eventually(lambda: len(entered()) > len(before), 60)
 
 
 def test_halt_denies_entries_and_resume_allows_them(tmp_path: Path) -> None:

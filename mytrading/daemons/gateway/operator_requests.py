@@ -36,7 +36,7 @@ from mytrading.messages.enums import Product, TradingLevel
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import Order, Position
 from mytrading.messages.run_config import ServerMode, VenueKind
-from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.clock import machine_now, run_written_ns
 
 MANUAL = "manual"
 """The owner of units that are claimed only to be closed."""
@@ -74,9 +74,11 @@ def switch(ctx: RequestContext, request: ops.SwitchCommand) -> Decided:
 
 
 def withdraw(ctx: RequestContext, request: ops.WithdrawCommand) -> Decided:
-    """Decide the row that cancels all resting entries."""
-    reason = request.reason or "withdrawn by hand"
-    row = WithdrawRequested(id=f"withdraw-{request.request_id}", reason=reason, at_ns=ctx.clock.now(), by=request.by)
+    """Decide the row that cancels all resting entries, and if so wanted ends all entries of this run."""
+    row = WithdrawRequested(
+        id=f"withdraw-{request.request_id}", reason=request.reason or "withdrawn by hand", at_ns=ctx.clock.now(),
+        by=request.by, stops_run_ns=run_written_ns(ctx.config) if request.stopping else 0,
+    )  # fmt: skip
     return Decided((row,), ops.EntriesWithdrawn(request=row, entries=resting_entries(ctx)))
 
 

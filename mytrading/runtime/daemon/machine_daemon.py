@@ -24,7 +24,7 @@ from mytrading.messages.streams import INTERNAL, SCHEMA_VERSION, STREAMS, Patter
 from mytrading.runtime.daemon.daemon import Daemon
 from mytrading.runtime.daemon.journal_follower import CATCH_UP_S, STILL_HERE_ROWS, JournalFollower
 from mytrading.runtime.daemon.lockstep import Progress
-from mytrading.runtime.host.clock import machine_now
+from mytrading.runtime.host.clock import machine_now, run_written_ns
 from mytrading.runtime.journal.journal import (
     INPUT,
     OUTPUT,
@@ -247,6 +247,7 @@ class MachineDaemon(Daemon):
             machine_ns=machine_now(),
             market_ns=self.clock.now(),
             speed=self.clock.speed,
+            run_ns=run_written_ns(self.config),
         )
 
     # deciding

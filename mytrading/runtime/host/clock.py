@@ -63,13 +63,17 @@ def machine_now() -> int:
     return _boot_offset() + time.monotonic_ns()
 
 
+def run_written_ns(config: RunConfig) -> int:
+    """Return the wall clock's ns at which `up` wrote the run file, which identifies the run; 0 if it is gone."""
+    with suppress(OSError):
+        return (config.state / RUN_FILE).stat().st_mtime_ns
+    return 0
+
+
 def run_started_machine_ns(config: RunConfig) -> int:
     """Machine time at which the run file was written; 0 if it is gone."""
-    try:
-        written = (config.state / RUN_FILE).stat().st_mtime_ns
-    except OSError:
-        return 0
-    return machine_now() - (time.time_ns() - written)
+    written = run_written_ns(config)
+    return machine_now() - (time.time_ns() - written) if written else 0
 
 
 def anchor_dir() -> Path:

@@ -80,6 +80,9 @@ def expire(oms: OrderDecision, order: Order) -> bool:
 def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
     """Return why an entry must be denied (code first); empty if it may be sent now or soon."""
     state = oms.state
+    stopped, run = state.flags.get("stopped_run"), state.flags.get("run")
+    if stopped and run in (None, stopped):
+        return "STOPPING: `mytrading down` stops the stack, which enters nothing any more; `mytrading up` starts it"
     if "disk_low" in state.flags:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
     level = state.level(order.account)

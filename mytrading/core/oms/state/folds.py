@@ -16,7 +16,7 @@ from mytrading.core.orders.slicing import Sizes
 from mytrading.core.orders.state_machine import TERMINAL, is_of
 from mytrading.messages import account_events, orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
-from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState
+from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import Call, OrderState, Product, Purpose
 from mytrading.messages.journal_rows import DayOpened, JournalRelearned, RunStarted
 from mytrading.messages.reports import BooksRead, ModeSeen, OrderReport, ReadRequest
@@ -121,6 +121,16 @@ def _timer(state: State, row: orders.TimerFired) -> None:
         state.put(state.flags, row.name, 1)
     elif row.name.startswith(BOOKS_BACK) and state.blind(row.name.removeprefix(BOOKS_BACK)):
         state.drop(state.flags, BOOKS_LOST + row.name.removeprefix(BOOKS_BACK))
+
+
+def _run_started(state: State, row: RunStarted) -> None:
+    state.clear(state.modes)
+    state.put(state.flags, "run", row.run_ns)
+
+
+def _withdraw_requested(state: State, row: WithdrawRequested) -> None:
+    if row.stops_run_ns:
+        state.put(state.flags, "stopped_run", row.stops_run_ns)
 
 
 def _relearned(state: State, row: JournalRelearned) -> None:
@@ -265,7 +275,8 @@ FOLDS: dict[type, Any] = {
     TradingState: lambda state, row: _newest(state, state.trading, row.account, row),
     StrategySwitch: lambda state, row: _newest(state, state.switches, row.strategy, row),
     DayOpened: _day,
-    RunStarted: lambda state, _: state.clear(state.modes),
+    RunStarted: _run_started,
+    WithdrawRequested: _withdraw_requested,
     ReadRequest: _asked,
     orders.TimerFired: _timer,
     JournalRelearned: _relearned,

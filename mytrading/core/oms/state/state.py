@@ -139,7 +139,9 @@ class State:
     recovering: Table[str, account_events.RecoveryChanged]
     """What the present start found in each account."""
     flags: Table[str, int]
-    """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account."""
+    """Conditions of this process that journaled timers tell of: `disk_low`, and `books_lost` with an account.
+
+    Besides, `run_ns` of the present `run` and of the `stopped_run` that `mytrading down` is stopping."""
     baskets: Table[tuple[str, str, str], tuple[int, int]]
     """By account, strategy and cause: order calls that legs still to come need, and until when they are kept (machine).
 

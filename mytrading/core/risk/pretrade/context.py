@@ -50,6 +50,8 @@ class PreTradeContext(msgspec.Struct, frozen=True, kw_only=True):
     bars_lacking: str = ""
     session_lost: str = ""
     wrong_mode: str = ""
+    stopping: bool = False
+    """`mytrading down` has begun."""
     level: TradingLevel = TradingLevel.NORMAL
     level_reason: str = ""
     enabled: bool = True

@@ -127,6 +127,9 @@ READINESS: tuple[Rule, ...] = (
     Rule("WRONG_MODE", "The server answered in another mode than the account is configured for.", "",
          lambda case: case.wrong_mode and f"{case.wrong_mode}; check the server, then `mytrading resume`",
          "wrong_mode"),
+    Rule("STOPPING", "The stack is being stopped: `mytrading down` has begun.", "",
+         lambda case: "`mytrading down` stops the stack, which enters nothing any more; `mytrading up` starts it again"
+         if case.stopping else "", "stopping"),
     Rule("HALTED", "Trading is halted: by an operator, or by the file `KILL` in the state directory.", "",
          _level(TradingLevel.HALT, "which opens nothing"), "level"),
     Rule("REDUCING", "Trading is reduced to closing.", "", _level(TradingLevel.REDUCE, "which only closes"), "level"),

@@ -23,7 +23,15 @@ from mytrading.core.risk.state.state import BasketReserve, RiskState
 from mytrading.core.time import DAY, IST_OFFSET, day_number_of, iso_day
 from mytrading.messages.account_events import AccountModeChanged, InstrumentHalted, RecoveryChanged
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, BarGaps, Heartbeat, ModeCleared, StrategySwitch, TradingState
+from mytrading.messages.control import (
+    Alert,
+    BarGaps,
+    Heartbeat,
+    ModeCleared,
+    StrategySwitch,
+    TradingState,
+    WithdrawRequested,
+)
 from mytrading.messages.enums import OrderState, Product, Side
 from mytrading.messages.journal_rows import IntentSized, LevelMoved, RiskOpened, Rolled, RunStarted
 from mytrading.messages.keys import OwnerKey
@@ -587,6 +595,7 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     state.claimed = {OwnerKey(a, i, Product(p), s) for a, i, p, s in row.claimed}
     state.uncovered = {p.owner: (p, sold) for p, sold in row.uncovered}
     state.baskets = {}
+    state.run_ns = state.stopped_run_ns = 0
     state.last_entry = {(strategy, watch): at_ns for strategy, watch, at_ns in row.entered}
     state.runs = dict(row.runs)
     state.counters.open_day()
@@ -611,6 +620,15 @@ def _opened(state: RiskState, row: RiskOpened) -> None:
     for position in row.positions:
         _bind(state, position)
     state.forget_awaited()
+
+
+def _run_started(state: RiskState, row: RunStarted) -> None:
+    state.memory.begin(row.market_ns)
+    state.run_ns = row.run_ns
+
+
+def _withdraw_requested(state: RiskState, row: WithdrawRequested) -> None:
+    state.stopped_run_ns = row.stops_run_ns or state.stopped_run_ns
 
 
 def _bars(state: RiskState, row: BarGaps) -> None:
@@ -649,7 +667,8 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     AccountHealth: lambda state, row: state.health.update({row.account: row}),
     ProtectionChanged: lambda state, row: state.protections.update({row.protection.owner: row.protection}),
     Quote: _quote,
-    RunStarted: lambda state, row: state.memory.begin(row.market_ns),
+    RunStarted: _run_started,
+    WithdrawRequested: _withdraw_requested,
     TradingState: lambda state, row: state.trading.update({row.account: row}),
     StrategySwitch: lambda state, row: state.switches.update({row.strategy: row}),
     InstrumentHalted: _halt,

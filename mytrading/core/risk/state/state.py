@@ -119,6 +119,8 @@ class RiskState:
         self.switches: dict[str, StrategySwitch] = {}
         self.halted: dict[NetKey, str] = {}
         self.wrong_mode: dict[str, str] = {}
+        self.run_ns = self.stopped_run_ns = 0
+        """`RunStarted.run_ns` of the present run (0: it began on an earlier day), and of that which `down` stops."""
         self.beats: dict[str, Heartbeat] = {}
         self.bars = BarGaps(daemon="feed")
         self.health: dict[str, AccountHealth] = {}
@@ -247,6 +249,11 @@ class RiskState:
     def enters(self, strategy: str) -> bool:
         """True while an entry of a strategy may still fill."""
         return any(o.purpose is Purpose.ENTRY and o.state not in TERMINAL for o in self.orders.of(strategy))
+
+    @property
+    def is_stopping(self) -> bool:
+        """True from the beginning of `mytrading down` on, until another run."""
+        return self.stopped_run_ns > 0 and self.run_ns in (0, self.stopped_run_ns)
 
     def is_withdrawing(self, strategy: str, instrument: str) -> bool:
         """True while an entry that was withdrawn may still fill."""

@@ -246,6 +246,26 @@ def test_withdraw_cancels_unsent_out_and_resting_entries(bench: OrderBench) -> N
     assert bench.order("out").state is OrderState.CANCELLED
 
 
+def test_run_that_is_stopped_enters_no_more_but_exits_and_the_next_run_enters(bench: OrderBench) -> None:
+    bench.step(run_started(7))
+    bench.see_mode()
+    bench.hold("held")
+    bench.step(WithdrawRequested(id="w1", reason="down", at_ns=bench.now, stops_run_ns=7))
+    bench.enter("late")
+    assert bench.order("late").state is OrderState.DENIED and bench.order("late").message.startswith("STOPPING: ")
+    bench.step(run_started(7))  # the router was killed during `down`
+    bench.see_mode()
+    bench.step(WithdrawRequested(id="w2", reason="the router stops", at_ns=bench.now))
+    bench.enter("later")
+    assert bench.order("later").message.startswith("STOPPING: ")
+    bench.close("g1")
+    assert bench.calls[0].order.links.goal == "g1"
+    bench.step(run_started(8))
+    bench.see_mode()
+    bench.enter("next")
+    assert bench.order("next").state is not OrderState.DENIED
+
+
 def test_opposed_entry_of_another_owner_is_denied(bench: OrderBench) -> None:
     bench.hold("e1")
     bench.enter("e2", strategy="s2", side=Side.SELL)
@@ -316,9 +336,10 @@ def test_seen_mode_is_recorded_once(bench: OrderBench) -> None:
     assert second == []
 
 
-def run_started() -> RunStarted:
+def run_started(run_ns: int = 0) -> RunStarted:
     return RunStarted(
-        daemon="router", pid=1, version="1", schema=1, config_hash="", machine_ns=1, market_ns=1, speed=1.0
+        daemon="router", pid=1, version="1", schema=1, config_hash="", machine_ns=1, market_ns=1, speed=1.0,
+        run_ns=run_ns,
     )  # fmt: skip
 
 

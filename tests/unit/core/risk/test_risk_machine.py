@@ -13,7 +13,7 @@ from mytrading.core.risk.pretrade.readiness import not_ready
 from mytrading.core.risk.pretrade.rule_table import RULES, denials_page
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalExpired, WithdrawEntries
-from mytrading.messages.control import Alert, BarGaps, StrategySwitch, TradingState
+from mytrading.messages.control import Alert, BarGaps, StrategySwitch, TradingState, WithdrawRequested
 from mytrading.messages.enums import (
     Action,
     Confidence,
@@ -24,6 +24,7 @@ from mytrading.messages.enums import (
     TradingLevel,
 )
 from mytrading.messages.instruments import InstrumentRefusal, Snapshot
+from mytrading.messages.journal_rows import RunStarted
 from mytrading.messages.market import Quote
 from mytrading.messages.orders import Goal, GoalChanged, OrderChanged, Position, PositionChanged, TimerFired
 from mytrading.messages.reports import AccountHealth
@@ -42,6 +43,23 @@ def test_intent_with_a_quote_becomes_one_sized_entry() -> None:
     assert (entry.side, entry.quantity, entry.reference_price) == (Side.BUY, 65, pytest.approx(100.05))
     assert bench.intent("a", Leg(instrument=CALL, lots=1)) == ()
     assert bench.quote(price=101.0) == ()
+
+
+def test_run_that_is_stopped_denies_entries_also_after_a_restart_and_the_next_run_does_not() -> None:
+    bench = RiskBench()
+    started = RunStarted(
+        daemon="risk", pid=1, version="", schema=1, config_hash="", machine_ns=1, market_ns=1, speed=1.0, run_ns=7
+    )  # fmt: skip
+    bench.give(started)
+    bench.quote()
+    call = Leg(instrument=CALL, lots=1)
+    bench.give(WithdrawRequested(id="w1", reason="down", at_ns=NOW, stops_run_ns=7))
+    assert codes(bench.intent("a", call)) == ["STOPPING"]
+    bench.give(started)
+    bench.give(WithdrawRequested(id="w2", reason="by hand", at_ns=NOW))
+    assert codes(bench.intent("b", call)) == ["STOPPING"]
+    bench.give(msgspec.structs.replace(started, run_ns=8))
+    assert [type(row) for row in bench.intent("c", call)] == [PlaceEntry]
 
 
 def test_repeated_intent_places_nothing_while_its_order_lives_or_is_held() -> None:

@@ -70,6 +70,7 @@ def limits(**changed: Any) -> dict[str, Any]:
 DENIED: list[tuple[str, dict[str, Any], str]] = [
     ("PRODUCT_DISABLED", limits(enabled_products=("NRML",)), "MIS is not one of ENABLED_PRODUCTS NRML"),
     ("TIMEFRAME_DISABLED", limits(enabled_timeframes=("1m", "1h")), "5m, which is not one of ENABLED_TIMEFRAMES 1m,1h"),
+    ("STOPPING", {"stopping": True}, "`mytrading down` stops the stack"),
     ("DATA_COVERAGE", {"coverage": 0.89}, "89% of the instruments have data, MIN_DATA_COVERAGE is 90%"),
     ("IMPLAUSIBLE_QUOTE", {"quote": a_quote(SHARE, 800.0, 801.0, 799.0)}, "bid 801.00 of NSE:SBIN lies above"),
     ("IMPLAUSIBLE_QUOTE", {"quote": a_quote(SHARE, float("nan"), 800.0, 800.0, 800.0)}, "which is no price"),
