@@ -176,10 +176,10 @@ class _Counting(FeeSchedule):
         super().__init__(inner.file)
         self.times: list[float] = []
 
-    def of(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
+    def fill_charges(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]
         """As it is, noted."""
         self.times.append(time.process_time())
-        return super().of(*args, **kwargs)  # type: ignore[arg-type]
+        return super().fill_charges(*args, **kwargs)  # type: ignore[arg-type]
 
 
 def _ends(times: list[float]) -> tuple[float, float]:

@@ -221,7 +221,7 @@ def _exercise(fees: FeeSchedule | None, instrument: Instrument, units: int, pric
     """Rupees that the end of a bought option costs which is worth something."""
     if fees is None or units <= 0 or not instrument.kind.is_option:
         return 0.0
-    return fees.exercise(units * price, at_ns)
+    return fees.exercise_stt(units * price, at_ns)
 
 
 def _charge(
@@ -231,4 +231,4 @@ def _charge(
     instrument = world.instrument(name)
     if fees is None or instrument is None:
         return 0.0
-    return fees.of(instrument, product, units, price, at_ns, as_future=name in world.stand_ins).total
+    return fees.fill_charges(instrument, product, units, price, at_ns, as_future=name in world.stand_ins).total

@@ -20,7 +20,7 @@ from mytrading.core.calendar.calendar_file import CalendarError
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.orders.live_gate import confirmed
 from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
-from mytrading.core.risk.protection.hedges import cover_of_rules
+from mytrading.core.risk.protection.hedges import match_rule_covers
 from mytrading.messages.enums import Mode, Product, Side
 from mytrading.messages.leg_plan import LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import AccountRole, ProcessRules, StopPlan, TradeKind, TradeRule
@@ -304,7 +304,7 @@ def _rule_problems(
 
 def _leg_problems(settings: TradingSettings, name: str, plan: LegPlan, product: Product) -> Iterator[str]:
     products = {f"legs[{number}]": leg.product or product for number, leg in enumerate(plan.legs, 1)}
-    for cover in cover_of_rules(plan.legs):  # bought legs that would end before a sold one that they cover
+    for cover in match_rule_covers(plan.legs):  # bought legs that would end before a sold one that they cover
         if products[cover.bought] is Product.MIS and products[cover.sold] is not Product.MIS:
             yield f"{settings.file_of(name)}: {short_lived_hedge(cover.bought, cover.sold, products[cover.sold])}"
     for place, leg in zip(products, plan.legs, strict=True):

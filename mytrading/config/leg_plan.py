@@ -23,7 +23,7 @@ from mytrading.core.options.leg_grammar import (
     parse_strike,
     parse_time_of_day,
 )
-from mytrading.core.risk.protection.hedges import cover_of_rules, hedging
+from mytrading.core.risk.protection.hedges import hedging_units, match_rule_covers
 from mytrading.messages.enums import OrderType, Product
 from mytrading.messages.leg_plan import DayKind, LegKind, LegPlan, LegRule
 from mytrading.messages.run_config import ExpiryRule
@@ -164,10 +164,10 @@ class LegPlanConfig(BaseModel):
     @model_validator(mode="after")
     def _hedged(self) -> LegPlanConfig:
         rules = [leg.rule((leg.instrument or self.underlying).upper().rpartition(":")[2]) for leg in self.legs]
-        covers = cover_of_rules(rules)
+        covers = match_rule_covers(rules)
         for number, (leg, rule) in enumerate(zip(self.legs, rules, strict=True), 1):
             name = f"legs[{number}]"
-            if (leg.stop or leg.target) and 0 < rule.lots <= hedging(covers, name):
+            if (leg.stop or leg.target) and 0 < rule.lots <= hedging_units(covers, name):
                 sold = ", ".join(cover.sold for cover in covers if cover.bought == name)
                 raise ValueError(
                     f"{name}: stop, target: expected none for the hedge of {sold}; closing it would leave that bare"

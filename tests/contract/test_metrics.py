@@ -20,11 +20,11 @@ NAMES = sorted(PINNED["0"])
 
 def test_pinned_figures_cover_what_the_report_shows() -> None:
     assert len(NAMES) == 13
-    assert set(NAMES) <= set(performance.of_returns(np.array([0.01, -0.02, 0.015])))
+    assert set(NAMES) <= set(performance.return_figures(np.array([0.01, -0.02, 0.015])))
 
 
 @pytest.mark.parametrize("seed", sorted(PINNED))
 @pytest.mark.parametrize("name", NAMES)
 def test_metric_of_random_returns_equals_the_librarys(name: str, seed: str) -> None:
     returns = np.random.default_rng(int(seed)).normal(0.0004, 0.012, 300)
-    assert performance.of_returns(returns)[name] == pytest.approx(PINNED[seed][name], rel=1e-9, abs=1e-12)
+    assert performance.return_figures(returns)[name] == pytest.approx(PINNED[seed][name], rel=1e-9, abs=1e-12)

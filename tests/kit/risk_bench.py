@@ -133,7 +133,7 @@ class RiskBench:
         books = self.machine.runs.books
         held = [(leg.instrument, run.strategy, leg.key) for run in books.runs.values() for leg in run.legs.values()]
         for name in {name for name, _, _ in held} | books._holding.keys():
-            found = [(name, run.strategy, leg.key) for run, legs in books.holding(name) for leg in legs]
+            found = [(name, run.strategy, leg.key) for run, legs in books.runs_holding(name) for leg in legs]
             assert found == [one for one in held if one[0] == name]
             assert found, "an instrument that nobody holds is kept"
         state = self.machine.state

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from msgspec.structs import replace
 
 from mytrading.core.accounting import position_ledger
-from mytrading.core.risk.runs.run import basis_of
+from mytrading.core.risk.runs.run import run_basis
 from mytrading.core.risk.state.folds import look_at_intents
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, WithdrawEntries
 from mytrading.messages.enums import Action, OrderState, OrderType, Product
@@ -100,7 +100,7 @@ class SignalHistory(RuleBasedStateMachine):
         assert found == ([intent.settled for intent in state.intents.values()], state.awaited)
         for run in runs.values():
             assert run.entering == any(order.strategy == run.strategy for order in state.all_live_entries())
-            assert run.entering or run.basis == basis_of(run.past)
+            assert run.entering or run.basis == run_basis(run.past)
             assert run.legs or state.run_of(run.strategy) == run.id
 
     def _book(self, instrument: str, units: int, order: str, run: str) -> None:
@@ -108,7 +108,7 @@ class SignalHistory(RuleBasedStateMachine):
         held = self.positions.get(instrument) or Position(
             account="main", instrument=instrument, product=Product.MIS, strategy="S", run=run
         )
-        booked = position_ledger.book(held, units, 100.0, self.bench.now, run)
+        booked = position_ledger.book_fill(held, units, 100.0, self.bench.now, run)
         position = self.positions[instrument] = replace(booked.position, quantity_seen=booked.position.quantity)
         self.bench.give(
             PositionChanged(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from mytrading.core.accounting.position_ledger import book, reprice
+from mytrading.core.accounting.position_ledger import book_fill, reprice
 from mytrading.messages.enums import Product
 from mytrading.messages.orders import Position
 
@@ -20,7 +20,7 @@ FILLS = st.lists(st.tuples(UNITS, PRICES), max_size=30)
 def test_ledger_realised_and_open_equal_the_cash_flow(fills: list[tuple[int, float]], last: float) -> None:
     position, cash, trips = FLAT, 0.0, 0.0
     for at, (units, price) in enumerate(fills):
-        position, trade = book(position, units, price, at)
+        position, trade = book_fill(position, units, price, at)
         cash -= units * price
         trips += trade.realised if trade else 0.0
     assert position.quantity == sum(units for units, _ in fills) == position.bought - position.sold
@@ -34,11 +34,11 @@ def test_ledger_realised_and_open_equal_the_cash_flow(fills: list[tuple[int, flo
 def test_ledger_split_fills_equal_one_fill(fills: list[tuple[int, float]], price: float, data: st.DataObject) -> None:
     position = FLAT
     for at, (units, at_price) in enumerate(fills):
-        position = book(position, units, at_price, at).position
+        position = book_fill(position, units, at_price, at).position
     units = data.draw(st.integers(2, 100))
     part = data.draw(st.integers(1, units - 1))
-    whole = book(position, units, price, 99).position
-    split = book(book(position, part, price, 99).position, units - part, price, 99).position
+    whole = book_fill(position, units, price, 99).position
+    split = book_fill(book_fill(position, part, price, 99).position, units - part, price, 99).position
     assert split.quantity == whole.quantity
     assert split.average_price == approx(whole.average_price)
     assert split.realised == approx(whole.realised)
@@ -50,7 +50,7 @@ def test_ledger_reprice_moves_the_result_by_exactly_the_difference(
 ) -> None:
     position = FLAT
     for at, (units, price) in enumerate(fills):
-        position = book(position, units, price, at).position
+        position = book_fill(position, units, price, at).position
     last, units = 100.0, fills[-1][0]
     after = reprice(position, units, rupees, 99)
 

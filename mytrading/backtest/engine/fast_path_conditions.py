@@ -176,7 +176,7 @@ def _mark_day(
     part, span, exchange = columns.start_ns[row:after], columns.span_ns, columns.instrument.partition(":")[0]
     known = exchange in terms.calendar.exchanges
     session = terms.calendar.session(exchange, date.fromordinal(_EPOCH + day)) if known else None
-    begins = terms.square_off.begins(exchange, int(part[0])) if terms.product is Product.MIS else 0
+    begins = terms.square_off.begins_ns(exchange, int(part[0])) if terms.product is Product.MIS else 0
     if begins:
         ends.append(row + int(part.searchsorted(begins)))
     if session is None or (terms.product is Product.MIS and not begins):

@@ -98,7 +98,7 @@ class BarPath:
         low, high, state = min(begin, end), max(begin, end), self._risk.state
         held = (*state.stop_levels.items(), *state.target_levels.items())
         levels = [level for key, level in held if key[1] == name]
-        legs = [leg for _, legs in self._risk.runs.books.holding(name) for leg in legs]
+        legs = [leg for _, legs in self._risk.runs.books.runs_holding(name) for leg in legs]
         if legs:
             found = self._risk.environment.instruments.get(name)
             tick = found.tick_size if found is not None else 0.0
@@ -393,7 +393,7 @@ class Loop:
         machines.risk.take_contracts(book)
         machines.open_day(day.isoformat(), start)
         exchanges = {name.partition(":")[0] for name in self._feeds}
-        begins = [at for exchange in exchanges if (at := self._square_off.begins(exchange, start))]
+        begins = [at for exchange in exchanges if (at := self._square_off.begins_ns(exchange, start))]
         self._begins = min(begins, default=0)
         self._venue.now = start
         self._venue.exchange.advance(start, self._venue.marks.get, self._settlement)
@@ -442,7 +442,7 @@ class Loop:
             if instrument is None or not instrument.expiry or instrument.expiry > today:
                 continue
             now = self._venue.now
-            flat = position_ledger.correct(position, 0, now)
+            flat = position_ledger.correct_quantity(position, 0, now)
             price = self._settlement(instrument)
             row = PositionAdjusted(position=flat, cause="expiry", quantity=-position.quantity, price=price, at_ns=now)
             self._machines.adjust(row)

@@ -89,8 +89,8 @@ def metrics(result: RunResult) -> dict[str, float]:
     net = np.array([trade.net for trade in result.ledger.trades])
     exposure = result.curve.exposure
     return {
-        **performance.of_returns(daily_returns(result)),
-        **performance.of_trades(net),
+        **performance.return_figures(daily_returns(result)),
+        **performance.trade_figures(net),
         "exposure": float(np.mean(exposure > 0)) if len(exposure) else math.nan,
         "days": float(len(result.curve.daily()[0])),
     }

@@ -142,7 +142,7 @@ def _rates(spec: Spec, world: MarketContext, columns: Columns, units: float) -> 
     price, at_ns = float(np.median(columns.close)), int(columns.start_ns[len(columns) // 2])
     stands_in = columns.instrument in world.stand_ins
     found = [
-        spec.fees.of(instrument, spec.run.product, round(sign * units), price, at_ns, as_future=stands_in)
+        spec.fees.fill_charges(instrument, spec.run.product, round(sign * units), price, at_ns, as_future=stands_in)
         for sign in (1, -1)
     ]
     turnover = units * price

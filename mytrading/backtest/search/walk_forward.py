@@ -90,4 +90,4 @@ def stitched(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
 
 def summary(steps: Sequence[WalkForwardStep]) -> dict[str, float]:
     """Return the metrics of all out-of-sample days together."""
-    return performance.of_returns(stitched(steps))
+    return performance.return_figures(stitched(steps))

@@ -17,7 +17,7 @@ from mytrading.cli.market.quote_lease import QuoteLease
 from mytrading.cli.shell.output import figures_of
 from mytrading.config.settings import TradingSettings
 from mytrading.config.strategies import StrategyConfig
-from mytrading.core.accounting.margin import MarginLeg, requirement
+from mytrading.core.accounting.margin import MarginLeg, margin_requirement
 from mytrading.core.accounting.margin_tables import RiskTables, share_word
 from mytrading.core.engine.contract_selection import (
     RATE,
@@ -40,8 +40,8 @@ from mytrading.core.risk.pretrade.stop_plan import (
     SHARE_BAND,
     rests,
 )
-from mytrading.core.risk.protection.hedges import Cover, contract_of, cover_of, cover_of_rules, hedging
-from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, plan_profiles, trimmed
+from mytrading.core.risk.protection.hedges import Cover, contract_of, hedging_units, match_covers, match_rule_covers
+from mytrading.core.risk.sizing.lots import FreeFunds, LotMultiple, adjust_multiple, plan_profiles
 from mytrading.core.time import ist_date
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.instruments import Instrument
@@ -74,7 +74,7 @@ def picture_of(
     legs, sized = sizes.fit(legs, contracts, quotes.prices, tables, day)
     spot = quotes.prices[watch]
     priced = payoff_legs(legs, contracts, quotes, spot)
-    needs = requirement(
+    needs = margin_requirement(
         [margin_leg(leg, one, quotes.prices, product) for leg, one in zip(legs, contracts, strict=True)], tables, day
     )
     found = payoff(priced, spot, RATE)
@@ -259,7 +259,7 @@ class LegSizes(NamedTuple):
         most = min(self.rule.max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
 
         def trim(plan: LotMultiple) -> LotMultiple:
-            return trimmed(plan, self.rule, account, 1.0, most)
+            return adjust_multiple(plan, self.rule, account, 1.0, most)
 
         plans = plan_profiles(fixed, groups, purse, account, tables, day, trim)
         why = "; ".join(f"{name}: {plan.why}" for name, plan in plans.items())
@@ -294,7 +294,7 @@ def stop_rules(settings: TradingSettings, config: StrategyConfig) -> StopRules:
 
 def guards_of_plan(plan: LegPlan, rules: StopRules) -> list[str]:
     """One line for each leg, before its contract and price are known."""
-    covers = cover_of_rules(plan.legs)
+    covers = match_rule_covers(plan.legs)
     return [
         f"legs[{number}] {'BUY' if leg.lots > 0 else 'SELL'}: {_planned(f'legs[{number}]', leg, covers, rules)}"
         for number, leg in enumerate(plan.legs, 1)
@@ -306,7 +306,7 @@ def _planned(name: str, leg: LegRule, covers: Sequence[Cover], rules: StopRules)
         return 'no stop (stop = "none")'
     mine = [cover for cover in covers if cover.bought == name]
     sold = ", ".join(cover.sold for cover in mine)
-    if leg.lots > 0 and hedging(covers, name) >= leg.lots:
+    if leg.lots > 0 and hedging_units(covers, name) >= leg.lots:
         return f"hedges {sold}, and needs no stop until that is gone"
     stop = rules.of_leg(leg.stop, option=leg.kind is LegKind.OPTION)
     what = f"its stop ({spell_stop(stop)})"
@@ -330,7 +330,7 @@ def guards_of_legs(
 ) -> list[str]:
     """For each leg at present prices: `broker 130.00`, `engine 180.00`, `hedge of …`, or `none`."""
     units = {one.id: leg.lots * one.lot_size for leg, one in zip(legs, contracts, strict=True)}
-    covers = cover_of(units, {one.id: contract_of(one) for one in contracts})
+    covers = match_covers(units, {one.id: contract_of(one) for one in contracts})
     return [_held(leg, one, units[one.id], prices, covers, rules) for leg, one in zip(legs, contracts, strict=True)]
 
 
@@ -340,7 +340,7 @@ def _held(
     if rules.plan is StopPlan.NONE:
         return "none"
     mine = [cover.sold for cover in covers if cover.bought == contract.id]
-    if units > 0 and hedging(covers, contract.id) >= units:
+    if units > 0 and hedging_units(covers, contract.id) >= units:
         return f"hedge of {', '.join(mine)}"
     price = leg.limit_price or prices[contract.id]
     default = rules.of_leg(LegStop(), option=contract.kind.is_option)

@@ -98,9 +98,9 @@ def size(
         most = min(max_lots or tables.max_lots_per_leg, tables.max_lots_per_leg)
         found, why = _counted(lots, risk, abs(entry - stop) if entry and stop else 0.0, lot, most)
         if confidence != 1.0:
-            from mytrading.core.risk.sizing.lots import scaled
+            from mytrading.core.risk.sizing.lots import scale_by_confidence
 
-            found, why = scaled(found, confidence), f"{why}; × confidence {confidence:g}"
+            found, why = scale_by_confidence(found, confidence), f"{why}; × confidence {confidence:g}"
         spread = _shared(found, share)
     units = found * lot.size
     body = {"instrument": instrument, "day": when.isoformat(), "lots": found, "quantity": units, "lot_size": lot.size,
@@ -141,7 +141,7 @@ def _counted(lots: int, risk: float, distance: float, lot: Lot, most: int) -> tu
 
 
 def _shared(lots: int, shares: list[str]) -> dict[str, int]:
-    from mytrading.core.risk.sizing.lots import shared
+    from mytrading.core.risk.sizing.lots import share_out_lots
 
     weights = {}
     for word in shares:
@@ -152,7 +152,7 @@ def _shared(lots: int, shares: list[str]) -> dict[str, int]:
             weights[name] = -1.0
         if not (name and isfinite(weights[name]) and weights[name] >= 0):
             fail(USAGE, f"--share: expected ACCOUNT=RUPEES, found {word!r}")
-    return shared(lots, weights) if weights else {}
+    return share_out_lots(lots, weights) if weights else {}
 
 
 def _orders(units: int, lot: Lot) -> list[int]:

@@ -104,7 +104,7 @@ class FeeSchedule:
         dated = (*stt, exchange, self.file.sebi, self.file.gst, found.stamp_buy)
         return DayRates(found.brokerage, found.brokerage_most, *(_rate_on(rates, on) for rates in dated))
 
-    def of(
+    def fill_charges(
         self, instrument: Instrument, product: Product, units: int, price: float, at_ns: int, as_future: bool = False
     ) -> Charges:
         """Return the charges of a fill of signed `units`; `as_future` charges an index like its future."""
@@ -124,7 +124,7 @@ class FeeSchedule:
             rates.stamp * turnover if units > 0 else 0.0,
         )
 
-    def exercise(self, intrinsic: float, at_ns: int) -> float:
+    def exercise_stt(self, intrinsic: float, at_ns: int) -> float:
         """Return the STT in rupees on bought options that expire in the money by `intrinsic` rupees."""
         return self.rates("option", False, _EPOCH + day_number(at_ns)).stt_exercise * max(0.0, intrinsic)
 

@@ -43,12 +43,12 @@ class Requirement(NamedTuple):
     gross: float
 
 
-def by_margin(instrument: Instrument, units: int) -> bool:
+def is_margined(instrument: Instrument, units: int) -> bool:
     """True if a position is valued by its margin: futures and sold options."""
     return instrument.kind is InstrumentKind.FUT or (instrument.kind.is_option and units < 0)
 
 
-def requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
+def margin_requirement(legs: Iterable[MarginLeg], tables: RiskTables, day: date) -> Requirement:
     """Rupees that legs need together. Calls and puts sold on one underlying are charged as pairs; a bought leg of a
     spread costs its premium and lessens nothing, since the benefit of a hedge is not the same at all brokers."""
     open_legs = [leg for leg in legs if leg.units]
@@ -66,15 +66,15 @@ def added_margin(new: Sequence[MarginLeg], held: Sequence[MarginLeg], tables: Ri
     """Return the margin in rupees that new legs need beyond that of the legs already held."""
     if len(new) == 1 and not held:
         return leg_requirement(new[0], tables, day)
-    before = requirement(held, tables, day).initial if held else 0.0
-    return max(requirement([*held, *new], tables, day).initial - before, 0.0)
+    before = margin_requirement(held, tables, day).initial if held else 0.0
+    return max(margin_requirement([*held, *new], tables, day).initial - before, 0.0)
 
 
 def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
     """Return the rupees a single leg needs: margin of futures and sold options, premium or share of value else."""
-    if leg.instrument.kind.is_derivative and by_margin(leg.instrument, leg.units):
+    if leg.instrument.kind.is_derivative and is_margined(leg.instrument, leg.units):
         kind = trade_type(leg.instrument, leg.units < 0) or TradeType.FUTURE
-        return leg.lots * per_lot(kind, leg.instrument, leg.price, tables, day)
+        return leg.lots * margin_per_lot(kind, leg.instrument, leg.price, tables, day)
     value = abs(leg.units) * leg.price
     if leg.instrument.kind.is_derivative:
         return value
@@ -82,11 +82,11 @@ def leg_requirement(leg: MarginLeg, tables: RiskTables, day: date) -> float:
     return value * (shares.equity_intraday if leg.product is Product.MIS else shares.equity_delivery)
 
 
-def per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
+def margin_per_lot(kind: TradeType, instrument: Instrument, price: float, tables: RiskTables, day: date) -> float:
     """Return the margin in rupees per lot: the table's figure, else a share of the contract's value."""
     figures = tables.figures_of(instrument.underlying, day)
     if figures is not None:
-        return figures.figure(kind).of(expires_on(instrument, day))
+        return figures.figure(kind).rupees(expires_on(instrument, day))
     lot = max(instrument.lot_size, 1)
     if kind is TradeType.FUTURE:
         return price * lot * tables.shares.future
@@ -104,11 +104,11 @@ def _sold(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:
     pairs = min(sum(leg.lots for leg in calls), sum(leg.lots for leg in puts))
     if not pairs:
         return sum(leg_requirement(leg, tables, day) for leg in legs)
-    dearest = max(legs, key=lambda leg: per_lot(TradeType.BOTH_SOLD, leg.instrument, leg.price, tables, day))
-    paired = pairs * per_lot(TradeType.BOTH_SOLD, dearest.instrument, dearest.price, tables, day)
+    dearest = max(legs, key=lambda leg: margin_per_lot(TradeType.BOTH_SOLD, leg.instrument, leg.price, tables, day))
+    paired = pairs * margin_per_lot(TradeType.BOTH_SOLD, dearest.instrument, dearest.price, tables, day)
     rest = sum(
         (sum(leg.lots for leg in side) - pairs)
-        * max(per_lot(TradeType.SOLD, leg.instrument, leg.price, tables, day) for leg in side)
+        * max(margin_per_lot(TradeType.SOLD, leg.instrument, leg.price, tables, day) for leg in side)
         for side in (calls, puts)
     )
     return paired + rest
@@ -146,7 +146,7 @@ class MarginTracker:
         self.funds: dict[str, Funds] = {}
         self._allocated: dict[str, dict[str, MarginShare]] = {}
 
-    def refresh(self, funds: Funds) -> None:
+    def record_funds(self, funds: Funds) -> None:
         """Record a funds report of the broker and drop the allocations that it already contains."""
         self.funds[funds.account] = funds
         began = funds.began_machine_ns or funds.machine_ns
@@ -166,7 +166,7 @@ class MarginTracker:
         """Drop the allocation of an entry."""
         self._allocated.get(account, {}).pop(name, None)
 
-    def closed(self, account: str, strategy: str, instrument: str) -> None:
+    def drop_closed(self, account: str, strategy: str, instrument: str) -> None:
         """Drop allocations of ended entries whose position is flat again."""
         mine = self._allocated.get(account, {})
         over = [
@@ -177,7 +177,7 @@ class MarginTracker:
         for name in over:
             del mine[name]
 
-    def shown(self, order: Order, machine_ns: int) -> None:
+    def record_order(self, order: Order, machine_ns: int) -> None:
         """Record an order's new state and drop the allocation of units it left unfilled at its end."""
         name = order.links.parent or order.client_order_id
         found = self._allocated.get(order.account, {}).get(name)

@@ -34,7 +34,7 @@ class Figure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expiry: float
     other: float
 
-    def of(self, expires: bool) -> float:
+    def rupees(self, expires: bool) -> float:
         return self.expiry if expires else self.other
 
 

@@ -104,7 +104,7 @@ def stability(returns: Array) -> float:
     return float(np.corrcoef(np.arange(len(path)), path)[0, 1] ** 2) if deviation else _NAN
 
 
-def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
+def return_figures(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
     return {
         "total_return": total_return(returns),
         "annual_return": annual_return(returns, periods),
@@ -122,7 +122,7 @@ def of_returns(returns: Array, periods: int = DAYS_A_YEAR) -> dict[str, float]:
     }
 
 
-def of_trades(net: Array) -> dict[str, float]:
+def trade_figures(net: Array) -> dict[str, float]:
     """Return statistics of round trips by name, from their net profits in rupees."""
     wins, losses = net[net > 0], net[net < 0]
     lost = -float(np.sum(losses))

@@ -31,7 +31,7 @@ def exit_price(quantity: int, quote: Quote) -> float:
     return bid if quantity > 0 else ask
 
 
-def collared(quote: Quote, reach: float) -> Quote:
+def drop_implausible_book(quote: Quote, reach: float) -> Quote:
     """Return the quote for valuation: without bid and ask if one is further than `reach` from the last price.
 
     The feed judges last prices alone; a wrong book beside a right price must move no profit. Budget: 200 ns.

@@ -30,7 +30,7 @@ class Booked(NamedTuple):
     trade: TradeClosed | None
 
 
-def book(position: Position, units: int, price: float, at_ns: int, run: str = "") -> Booked:
+def book_fill(position: Position, units: int, price: float, at_ns: int, run: str = "") -> Booked:
     """Return the position after a fill of signed `units` at `price` rupees, and the round trip that it ended."""
     if units == 0:
         return Booked(position, None)
@@ -108,7 +108,7 @@ def reprice(position: Position, units: int, rupees: float, at_ns: int) -> Positi
     return replace(position, realised=position.realised - rupees, updated_ns=at_ns)
 
 
-def correct(position: Position, quantity: int, at_ns: int) -> Position:
+def correct_quantity(position: Position, quantity: int, at_ns: int) -> Position:
     """Return the position with its quantity set to `quantity` without a trade; flat ends the round trip unrecorded."""
     if quantity == 0:
         return replace(position, quantity=0, quantity_seen=0, updated_ns=at_ns, **_FLAT)
@@ -124,7 +124,7 @@ def correct(position: Position, quantity: int, at_ns: int) -> Position:
     )
 
 
-def with_levels(position: Position, entry: Order | None) -> Position:
+def with_exit_levels(position: Position, entry: Order | None) -> Position:
     """Return the position with the stop and target levels of its entry order; without any if risk holds none."""
     held = (entry.plan.held_stop, entry.plan.held_target) if entry is not None else (0.0, 0.0)
     return replace(position, held_stop=held[0], held_target=held[1])

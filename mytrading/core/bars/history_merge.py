@@ -90,16 +90,16 @@ class HistoryMerge:
         return instrument in self._joins
 
     @property
-    def holding(self) -> list[str]:
+    def waiting_instruments(self) -> list[str]:
         """Instruments whose live bars wait for history."""
         return [name for name, join in self._joins.items() if join.holding]
 
     @property
-    def holes(self) -> tuple[str, ...]:
+    def instruments_with_gaps(self) -> tuple[str, ...]:
         """Instruments with a delivered or stored bar before which one is still missing."""
         return tuple(name for name, join in self._joins.items() if join.hole)
 
-    def behind(self, now_ns: int) -> tuple[str, ...]:
+    def instruments_behind(self, now_ns: int) -> tuple[str, ...]:
         """Instruments whose bars are held back since a minute that is over is neither stored nor covered by history."""
         return tuple(
             name
@@ -107,11 +107,11 @@ class HistoryMerge:
             if join.holding and now_ns >= join.covered_ns // MINUTE * MINUTE + MINUTE
         )
 
-    def add(self, instrument: str, covered_ns: int = 0) -> None:
+    def add_instrument(self, instrument: str, covered_ns: int = 0) -> None:
         """Keep history of an instrument, stored up to `covered_ns` (market); bars wait for `resume` and a fetch."""
         self._joins.setdefault(instrument, _Join(covered_ns))
 
-    def cover(self, until_ns: int) -> list[str]:
+    def mark_complete(self, until_ns: int) -> list[str]:
         """Mark instruments without held bars or holes as complete until then; returns those that changed."""
         changed = []
         for name, join in self._joins.items():
@@ -120,19 +120,19 @@ class HistoryMerge:
                 changed.append(name)
         return changed
 
-    def interrupt(self) -> None:
+    def hold_back_all(self) -> None:
         """Hold back bars of all instruments: the connection is lost, and the next bar has a gap before it."""
         for join in self._joins.values():
             join.holding, join.due_ns = True, None
 
-    def resume(self, instrument: str, upto_ns: int) -> None:
+    def note_resumed(self, instrument: str, upto_ns: int) -> None:
         """Note that quotes of an instrument are complete again from `upto_ns` (market, the end of a minute) on."""
         join = self._joins.get(instrument)
         if join is not None:
             join.holding, join.requested, join.tries, join.deadline = True, False, 0, 0
             join.upto_ns, join.due_ns = upto_ns, upto_ns + self.margin_ns
 
-    def offer(self, closed: Closed) -> list[Bar]:
+    def add_live_bar(self, closed: Closed) -> list[Bar]:
         join = self._joins.get(closed.bar.instrument)
         if join is not None and join.holding:
             join.held.append(closed)
@@ -144,7 +144,7 @@ class HistoryMerge:
         self.gaps += join is not None
         return []
 
-    def due(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
+    def due_requests(self, now_ns: int, machine_ns: int, ahead: int = 0) -> list[Fetch]:
         """Requests to start now, with `ahead` earlier ones not answered yet."""
         fetches: list[Fetch] = []
         for name, join in self._joins.items():
@@ -185,7 +185,7 @@ class HistoryMerge:
             return []
         return self._release(join, {}, set())
 
-    def overdue(self, machine_ns: int) -> list[Bar]:
+    def release_overdue(self, machine_ns: int) -> list[Bar]:
         """Live bars whose wait has ended, to deliver now."""
         bars: list[Bar] = []
         for join in self._joins.values():

@@ -37,16 +37,16 @@ class SquareOff:
         self.speed = speed
         self._known: dict[tuple[str, int, int], _Times] = {}
 
-    def deadline(self, exchange: str, now: int) -> int:
+    def mis_deadline_ns(self, exchange: str, now: int) -> int:
         """Market time by which MIS must be flat today; 0 on a day without a session."""
         return self._times(exchange, now).deadline_ns
 
-    def begins(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
+    def begins_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
         """Market time at which closing begins, so that it is done when it is `due`; 0 if nothing is to be closed."""
-        deadline = self.due(exchange, now, own, intraday=intraday)
+        deadline = self.flat_by_ns(exchange, now, own, intraday=intraday)
         return deadline - max(LEAD_NS, int(MACHINE_LEAD_NS * self.speed)) if deadline else 0
 
-    def due(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
+    def flat_by_ns(self, exchange: str, now: int, own: time | None = None, *, intraday: bool = True) -> int:
         """Market time by which it is to be flat; 0 on a day without a session.
 
         `own` is the strategy's own time, which counts for every product; the others only for what is `intraday` (MIS).

@@ -143,7 +143,7 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     owner = OwnerKey(*key, request.strategy)
     known = oms.state.positions.get(owner) or Position(**owner._asdict(), run="")
     run = known.run if known.quantity else content_id("run", request.strategy, request.id)
-    position = position_ledger.book(known, units, request.price or found.average_price, oms.now, run).position
+    position = position_ledger.book_fill(known, units, request.price or found.average_price, oms.now, run).position
     position_corrections.leave_unmanaged(oms, key, found.quantity - units, found.average_price)
     oms.adjusted(replace(position, quantity_seen=known.quantity_seen + units), "claim", units)
     _guard(oms, position, units, request)

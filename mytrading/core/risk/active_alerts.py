@@ -42,8 +42,8 @@ def active_alerts(
 ) -> dict[Subject, ActiveAlert]:
     """All alerts that may be active at market time `now`; `limits` as shown last."""
     state = risk.state
-    active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.bare()), STAYS)
-    active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubts()), STAYS)
+    active = dict.fromkeys(((STOP_UNCOVERED, found.subject) for found in state.guard.uncovered_positions()), STAYS)
+    active |= dict.fromkeys(((STOP_UNCERTAIN, found.subject) for found in state.guard.doubted_positions()), STAYS)
     active |= {(STOP_FAILED, one.id): STAYS for one in state.protections.values() if one.state != "done"}
     active |= {(ROLL_OVER, subject): STAYS for subject in risk.rollover.alert_subjects(now)}
     for position in state.open_positions():

@@ -18,7 +18,7 @@ from mytrading.core.risk.exits import position_alerts, price_exits
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade.readiness import blind, is_quote_stale
 from mytrading.core.risk.rollover.rollover import Rollover
-from mytrading.core.risk.runs.run_events import without_lost
+from mytrading.core.risk.runs.run_events import drop_superseded_events
 from mytrading.core.risk.runs.run_rules import RunRules
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.day_carry import snapshot
@@ -87,23 +87,23 @@ class RiskMachine:
         found = (*self.runs.on_change(message, now), *price_exits.on_fill(self.state, message, now),
                  *self.limits.on_move(message, now))  # fmt: skip
         changed = self._then_advance(found, now, settled_too=True)
-        return _consistent((*changed, *self.margins.after_refusal(message, now), *self.rollover.on_time(now)))
+        return _consistent((*changed, *self.margins.raise_buffer(message, now), *self.rollover.on_time(now)))
 
     def _on_time(self, _fired: TimerFired, now: int) -> tuple[Any, ...]:
         found = (*self.runs.on_time(now), *self._square_off(now), *self.limits.on_time(now),
                  *price_exits.on_time(self.state, now))  # fmt: skip
         timed = self._then_advance(found, now, settled_too=True)
-        unbound = position_alerts.unbound(self.state, now)
+        unbound = position_alerts.unbound_alerts(self.state, now)
         return _consistent((*timed, *unbound, *self._unpriced(now), *self.rollover.on_time(now)))
 
     def _on_quote(self, quote: Quote, now: int) -> tuple[Any, ...]:
         """Stops, limits and rules of runs first: what ends an intent is known when it is judged."""
         name = quote.instrument
         limited = tuple(self.limits.on_quote(name, now))
-        found = (*price_exits.at_price(self.state, name, now), *limited, *self.runs.at_price(quote, now))
+        found = (*price_exits.on_quote(self.state, name, now), *limited, *self.runs.on_quote(quote, now))
         if name in self.state.awaited and all(isinstance(row, LevelMoved) for row in limited):
             found = self._then_advance(found, now)
-        return without_lost(drop_repeated_goals(found)) if found else found
+        return drop_superseded_events(drop_repeated_goals(found)) if found else found
 
     def notice(self, machine_ns: int) -> None:
         """Machine time moves on to this; it never goes back."""
@@ -117,9 +117,9 @@ class RiskMachine:
         return replace(
             carried,
             sizes={name: (each.lot, each.freeze) for name, each in sizes.items() if each.lot},
-            levels={**carried.levels, **self.margins.carried(), **self.runs.books.carried()},
-            bars=self.runs.bars(),
-            **self.runs.events.carried(),
+            levels={**carried.levels, **self.margins.carried_levels(), **self.runs.books.carried_levels()},
+            bars=self.runs.trend_bars(),
+            **self.runs.events.carried_fields(),
         )
 
     # intents
@@ -162,7 +162,7 @@ class RiskMachine:
             place = (strategy, watch)
             intent = self.state.intents.get(place)
             if intent is not None and (
-                any(intent.unwanted(one, signed_units(one)) for one in held.get(place, ()))
+                any(intent.is_unwanted(one, signed_units(one)) for one in held.get(place, ()))
                 or not all(self._fits(order, intent) for order in live.get(place, ()))
             ):
                 busy.add(place)
@@ -170,7 +170,7 @@ class RiskMachine:
 
     def _advance(self, intent: Intent, now: int) -> tuple[Any, ...]:
         """What one intent still needs: entries withdrawn, positions closed, then its legs entered."""
-        if self.rollover.holds(intent):
+        if self.rollover.is_rolling(intent):
             return ()
         rows = self._unwanted(intent)
         if intent.settled:
@@ -185,8 +185,8 @@ class RiskMachine:
         return tuple(rows)
 
     def _enter(self, intent: Intent, account: str, now: int) -> list[Any]:
-        if doubt := self.runs.in_doubt(intent.signal.strategy):
-            return self._entries.delayed_by(doubt, intent, account, now)
+        if doubt := self.runs.unconfirmed_end(intent.signal.strategy):
+            return self._entries.deny_if_expired(doubt, intent, account, now)
         return self.rollover.redirect_to_next_contract(intent, account, now) or self._entries.plan_entries(
             intent, account, now
         )
@@ -200,13 +200,13 @@ class RiskMachine:
             return []
         late = self._entries.is_expired(intent.signal, now)
         there = [name for name in self.environment.accounts_of(intent.signal.strategy) if name not in intent.ended]
-        idle = {name for name in there if late and name in closing and not self._entries.has_begun(intent, name)}
+        idle = {name for name in there if late and name in closing and not self._entries.has_basket_begun(intent, name)}
         if late and len(idle) == len(there):
-            return [self._entries.too_late(intent, now)]
+            return [self._entries.expire_intent(intent, now)]
         rows: list[Any] = []
         for account in [] if wait else there:
             if account in idle:
-                rows.append(self._entries.left_out(intent, account, now))
+                rows.append(self._entries.deny_account_as_expired(intent, account, now))
             elif account not in closing or self._entries.is_basket_late(intent.signal, now):
                 rows += self._enter(intent, account, now)
         return rows
@@ -218,7 +218,7 @@ class RiskMachine:
             entries = self.state.live_entries(signal.strategy, signal.watch)
             rows = withdraw(self.state, (order for order in entries if not self._fits(order, intent)), signal.id)
         if held := self.state.held(signal.strategy, signal.watch):
-            unwanted = (one for one in held if intent.unwanted(one, signed_units(one)))
+            unwanted = (one for one in held if intent.is_unwanted(one, signed_units(one)))
             reason = signal.reason or signal.action.value
             rows += close_all(self.state, unwanted, signal.id, reason, signal.trace_ns)
         return rows
@@ -228,7 +228,7 @@ class RiskMachine:
         target = intent.target(order.instrument, order.account) * self.environment.lot_of(order.instrument)
         there = self.state.units_of(order.strategy, watch, order.instrument, order.account)
         after = there + self.state.coming_units(order.strategy, order.instrument, order.account)
-        return order.side.sign * target > 0 and abs(after) <= abs(target) and intent.accepts(order)
+        return order.side.sign * target > 0 and abs(after) <= abs(target) and intent.accepts_entry(order)
 
     # the clock
 
@@ -241,7 +241,7 @@ class RiskMachine:
         return [
             *withdraw(self.state, entries, cause),
             *close_all(self.state, due, cause, "square-off", 0, patient=patient),
-            *position_alerts.overdue(self.state, now),
+            *position_alerts.overdue_alerts(self.state, now),
         ]
 
     def _square_off_ns(self, thing: Order | Position, now: int) -> int:
@@ -263,7 +263,7 @@ class RiskMachine:
 
     def closed(self, now: int) -> str:
         """Why no entry of the first account is admitted now but for trading hours; empty if some may be."""
-        return self._entries.closed(self.environment.account, now)
+        return self._entries.why_entries_blocked(self.environment.account, now)
 
     def blind(self, now: int) -> dict[str, str]:
         """What keeps risk from seeing prices come to stops that it holds, by strategy."""
@@ -273,13 +273,13 @@ class RiskMachine:
     def wanted(self) -> tuple[str, ...]:
         """Return instruments whose quotes risk needs: of positions, working entries, intents, rolls and runs."""
         busy = map(self.state.busy_instruments, self.environment.accounts())
-        names = self.state.awaited.union(self.rollover.wanted(), self.runs.wanted(), *busy)
+        names = self.state.awaited.union(self.rollover.wanted_contracts(), self.runs.wanted_instruments(), *busy)
         return tuple(sorted(names))
 
 
 def _consistent(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """A decision with one goal for each position, and no event of a position whose goal is another's."""
-    return without_lost(drop_repeated_goals(rows))
+    return drop_superseded_events(drop_repeated_goals(rows))
 
 
 _DECISIONS: dict[type, Callable[[RiskMachine, Any, int], tuple[Any, ...]]] = {

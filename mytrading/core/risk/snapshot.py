@@ -41,7 +41,7 @@ def _waits(risk: RiskMachine) -> str:
         if not why and risk.environment.needs_funds and (unread := funds_unread(risk.state, account)):
             why = f"account {account}: {unread}"
         found.append(why)
-    found += [risk.runs.in_doubt(name) for name in risk.runs.books.runs]
+    found += [risk.runs.unconfirmed_end(name) for name in risk.runs.books.runs]
     return "; ".join(dict.fromkeys(why for why in found if why))
 
 
@@ -113,7 +113,7 @@ def _run(risk: RiskMachine, run: Run, now: int) -> RunUse:
         peak=run.trail.peak if trails else None,
         trailing_stop=run.trail.stop,
         supertrend=f"{trend.exit} {trend.period}, {trend.multiplier:g}, {trend.minutes} min" if trend.exit else "",
-        closes_ns=risk.runs.closes_ns(run, now),
+        closes_ns=risk.runs.next_close_ns(run, now),
         leaving=risk.state.leaving.get(run.strategy, ""),
         legs=tuple(_leg(risk, leg) for leg in run.legs.values()),
     )
@@ -125,9 +125,9 @@ def _leg(risk: RiskMachine, leg: RunLeg) -> LegUse:
         account=leg.key[0],
         instrument=leg.instrument,
         product=leg.key[2],
-        quantity=leg.held,
+        quantity=leg.units,
         average_price=leg.average_price,
         ltp=quote.ltp if quote is not None else None,
-        profit=unrealised(leg.held, leg.average_price, quote) if quote is not None else None,
-        **risk.runs.levels_of(leg.key),
+        profit=unrealised(leg.units, leg.average_price, quote) if quote is not None else None,
+        **risk.runs.position_levels(leg.key),
     )

@@ -176,7 +176,7 @@ class BarPublisher:
     def _keep(self, instrument: str) -> None:
         covered, now = self._store.filled_until(instrument), self._clock.now()
         missing = now // MINUTE * MINUTE - covered
-        self._merge.add(instrument, covered)
+        self._merge.add_instrument(instrument, covered)
         if missing <= BRIEF_NS:
             self._loaded.add(instrument)
         if missing > 0:
@@ -192,8 +192,8 @@ class BarPublisher:
 
     def gaps(self) -> GapNames:
         """Return the instruments with missing bars: those behind (none in lock-step), and those with holes."""
-        behind = () if self._clock.lock_step else self._merge.behind(self._clock.now())
-        return behind, self._merge.holes
+        behind = () if self._clock.lock_step else self._merge.instruments_behind(self._clock.now())
+        return behind, self._merge.instruments_with_gaps
 
     def report_gaps(self) -> None:
         """Publish all bar gaps, changed or not, since daemons rely on them once the feed is ready."""
@@ -227,7 +227,7 @@ class BarPublisher:
         """Store and publish the bars that have closed."""
         if self.closed:
             closed, self.closed = self.closed, []
-            self._deliver([bar for item in closed for bar in self._merge.offer(item)])
+            self._deliver([bar for item in closed for bar in self._merge.add_live_bar(item)])
 
     def start_live(self, instrument: str) -> None:
         """Begin to build bars of an instrument from quotes; the next minute is the first whole one."""
@@ -235,9 +235,9 @@ class BarPublisher:
         self._builder.watch(instrument, now)
         session = self._calendar.session(instrument.partition(":")[0], self._calendar.trading_day(now))
         if session is not None and session.open_ns < now < session.close_ns:
-            self._merge.resume(instrument, bucket(session, now, MINUTE)[1])
+            self._merge.note_resumed(instrument, bucket(session, now, MINUTE)[1])
         else:
-            self._merge.resume(instrument, now)
+            self._merge.note_resumed(instrument, now)
 
     def keep_history(self, instrument: str, days: int) -> bool:
         """Keep an instrument's bars and `days` of their history; True if it was not kept before."""
@@ -251,7 +251,7 @@ class BarPublisher:
         """Publish whole bars and mark unfinished ones as incomplete, after a lost connection."""
         self.flush()
         self._builder.interrupt()
-        self._merge.interrupt()
+        self._merge.hold_back_all()
 
     def drop(self, instrument: str) -> None:
         self._builder.drop(instrument)
@@ -261,9 +261,9 @@ class BarPublisher:
         grace = self._market_span(GRACE_NS, GRACE_MACHINE_S)
         self.closed += self._builder.advance(now_ns, grace, machine_ns)
         self.flush()
-        for fetch in self._merge.due(now_ns, machine_ns, self._fetching):
+        for fetch in self._merge.due_requests(now_ns, machine_ns, self._fetching):
             self._fetch(fetch)
-        self._deliver(self._merge.overdue(machine_ns))
+        self._deliver(self._merge.release_overdue(machine_ns))
         self._note_filled((now_ns - grace) // MINUTE * MINUTE)
 
     def _note_filled(self, until_ns: int) -> None:
@@ -271,14 +271,14 @@ class BarPublisher:
         if until_ns <= self._noted_ns or self._unstored:
             return
         self._noted_ns = until_ns
-        if whole := self._merge.cover(until_ns):
+        if whole := self._merge.mark_complete(until_ns):
             with suppress(BarStoreDamaged):  # alerted with the bars themselves
                 self._store.note_filled(whole, until_ns)
 
     def on_second(self, machine_ns: int) -> None:
         """Retry history that failed or has not filled a hole."""
         self._reserve.look()
-        for instrument in self._merge.holes:
+        for instrument in self._merge.instruments_with_gaps:
             if instrument not in self._due:
                 self._schedule_retry(instrument, 0)
         for instrument, (due, tries) in list(self._due.items()):
@@ -324,7 +324,7 @@ class BarPublisher:
         ready = self._merge.apply_history(result.fetch, result.fetched, result.new, self._clock.now())
         # What history repaired is in the store already; it ended before the first live bar that waited.
         repaired = [bar for bar in ready if bar.start_ns in new]
-        if instrument in self._merge.holes:
+        if instrument in self._merge.instruments_with_gaps:
             self._schedule_retry(instrument, tries)
         self.report_changed_gaps()
         self._publish_all(repaired)
@@ -352,7 +352,7 @@ class BarPublisher:
         text = f"no history of {instrument}: {result.error}; it is asked for again, or set ENABLE_HISTORICAL_DATA=false"
         self._alerts.raise_("HISTORY_MISSING", Severity.WARNING, instrument, text)
         ready = self._merge.apply_failure(result.fetch, self._clock.now())
-        if instrument not in self._loaded or instrument in self._merge.holes:
+        if instrument not in self._loaded or instrument in self._merge.instruments_with_gaps:
             self._schedule_retry(instrument, self._due.get(instrument, (0, 0))[1])
         self.report_changed_gaps()
         self._deliver(ready)

@@ -26,7 +26,7 @@ from mytrading.core.risk.machine import RiskMachine
 from mytrading.core.risk.pretrade.readiness import armed, funds_unread, not_ready
 from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.core.risk.runs.run_events import ALERT_CODE
-from mytrading.core.risk.sizing.lots import unknown_shares
+from mytrading.core.risk.sizing.lots import unknown_sizings
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.core.risk.state.day_carry import foundation
 from mytrading.core.risk.state.decision_rows import drop_repeated_goals
@@ -126,7 +126,7 @@ class RiskManager(MachineDaemon):
         edits.follow(self.config.calendar_path, self._take_calendar, self._hours.stamp)
         edits.follow(self._tables_path, self._take_tables, self._tables.stamp)
         self.every(1.0, lambda _: edits.poll(), "edits")
-        if self.risk.runs.wanted():
+        if self.risk.runs.wanted_instruments():
             self._fill_trends(0)
             if not self.lock_step:
                 self.every(TREND_S, self._fill_trends, "trends")
@@ -142,7 +142,7 @@ class RiskManager(MachineDaemon):
     def _parse_tables(self, parsed: dict[str, Any]) -> RiskTables:
         """`ValueError` if something that a strategy is sized by is missing."""
         tables = RiskTables.from_dict(parsed)
-        if missing := unknown_shares(self.config.strategies, tables):
+        if missing := unknown_sizings(self.config.strategies, tables):
             raise ValueError("; ".join(missing))
         return tables
 
@@ -244,14 +244,14 @@ class RiskManager(MachineDaemon):
         """
         series, now = self.risk.runs.series, self.clock.now()
         reader = BarReader(self.config.bars_dir)
-        for instrument in self.risk.runs.wanted():
-            if self.lock_step or series.short(instrument, TREND_BARS):
+        for instrument in self.risk.runs.wanted_instruments():
+            if self.lock_step or series.lacks_bars(instrument, TREND_BARS):
                 minutes = reader.bars(instrument, since=now - TREND_DAYS_NS, until=now)
                 ended = [bar for bar in minutes if bar.end_ns <= now]
                 if self.lock_step:
-                    series.resume(instrument, ended)
+                    series.complete_open_bars(instrument, ended)
                 else:
-                    self.record(series.history(instrument, ended, now))
+                    self.record(series.missing_bars(instrument, ended, now))
         reader.close()
 
     # levels out

@@ -318,9 +318,9 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
     if units:
         paid = after.average_price * after.filled - before.average_price * before.filled
         price = paid / abs(units) if paid > 0 else after.average_price
-        booked = position_ledger.book(position, units, price, oms.now, after.run)
+        booked = position_ledger.book_fill(position, units, price, oms.now, after.run)
         opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
-        moved = position_ledger.with_levels(booked.position, after) if opens else booked.position
+        moved = position_ledger.with_exit_levels(booked.position, after) if opens else booked.position
         held = oms.moved(moved, after, units, price)
         if booked.trade:
             oms.emit(booked.trade)

@@ -48,7 +48,7 @@ def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pric
 
 def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
     units = -cut if position.quantity > 0 else cut
-    corrected = position_ledger.correct(position, position.quantity + units, oms.now)
+    corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
     oms.adjusted(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
     oms.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
@@ -64,12 +64,12 @@ def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, rea
     price = _square_off_price(oms, position, units, read)
     what = f"the venue squared off {cut} units of {position.strategy} in {position.instrument}"
     if price:
-        booked = position_ledger.book(position, units, price, oms.now)
+        booked = position_ledger.book_fill(position, units, price, oms.now)
         if booked.trade:
             oms.emit(booked.trade)
         level, text = booked.position, f"{what} at {price:g}; our own square-off had not closed them"
     else:
-        level = position_ledger.correct(position, position.quantity + units, oms.now)
+        level = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
         text = f"{what}, at a price that the trade book does not tell: their profit is not counted"
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
     oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))

@@ -93,7 +93,7 @@ def drop_expired(oms: OrderDecision) -> None:
 
 
 def _drop(oms: OrderDecision, position: Position) -> None:
-    oms.adjusted(position_ledger.correct(position, 0, oms.now), "expiry", -position.quantity)
+    oms.adjusted(position_ledger.correct_quantity(position, 0, oms.now), "expiry", -position.quantity)
     for goal in oms.state.unfinished_goals():
         if goal.owner == position.owner:
             oms.goal(goal, state="done", message="the contract expired")

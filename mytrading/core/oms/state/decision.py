@@ -194,7 +194,7 @@ class OrderDecision:
         seen = position.quantity + self._sighted(order)
         if seen != position.quantity_seen:
             if not position.quantity and order.purpose is Purpose.ENTRY:
-                position = positions.with_levels(position, order if seen else None)
+                position = positions.with_exit_levels(position, order if seen else None)
             self.moved(position, order, 0, 0.0)
 
     def _sighted(self, order: orders.Order) -> int:

@@ -29,14 +29,14 @@ class LegStatus(NamedTuple):
     stopped: bool = False
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """True if the leg is held at its target quantity and no entry is working."""
         return self.held == self.target and not self.coming
 
     @property
-    def open(self) -> bool:
+    def is_orderable(self) -> bool:
         """True if the leg is not at its target and every entry of it so far has failed: it may be ordered."""
-        return not self.complete and not self.coming and self.attempts == self.failed
+        return not self.is_complete and not self.coming and self.attempts == self.failed
 
 
 class BasketMove(NamedTuple):
@@ -47,24 +47,26 @@ class BasketMove(NamedTuple):
     unwind: bool = False
 
 
-def next_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
+def next_basket_move(legs: Sequence[LegStatus], orphans: OrphanLegs, tries: int, late: bool = False) -> BasketMove:
     """The next move of the legs of one account; `tries` further entries for a leg that failed, under RETRY.
 
     `late`: what is not ordered will not be. One leg alone is no basket: it never breaks and is not tried again.
     """
     if len(legs) == 1:
         leg = legs[0]
-        return BasketMove(enter=(leg.instrument,) if leg.open and not leg.failed else ())
+        return BasketMove(enter=(leg.instrument,) if leg.is_orderable and not leg.failed else ())
     most = tries if orphans is OrphanLegs.RETRY else 0
     if broken := _broken(legs, most, late):
         return BasketMove(broken=broken, unwind=orphans is not OrphanLegs.REPORT)
-    covered = all(leg.complete for leg in hedges(legs))
+    covered = all(leg.is_complete for leg in hedge_legs(legs))
     return BasketMove(
-        enter=tuple(leg.instrument for leg in legs if leg.open and leg.failed <= most and (covered or leg.target > 0))
+        enter=tuple(
+            leg.instrument for leg in legs if leg.is_orderable and leg.failed <= most and (covered or leg.target > 0)
+        )
     )
 
 
-def hedges(legs: Sequence[LegStatus]) -> list[LegStatus]:
+def hedge_legs(legs: Sequence[LegStatus]) -> list[LegStatus]:
     """Return the bought legs of an intent that also sells; empty if it sells nothing."""
     sells = any(leg.target < 0 for leg in legs)
     return [leg for leg in legs if leg.target > 0] if sells else []
@@ -72,10 +74,10 @@ def hedges(legs: Sequence[LegStatus]) -> list[LegStatus]:
 
 def _broken(legs: Sequence[LegStatus], most: int, late: bool) -> str:
     for leg in legs:
-        if leg.failed > most and not leg.complete and not leg.coming:
-            kind = "hedge" if leg in hedges(legs) else "leg"
+        if leg.failed > most and not leg.is_complete and not leg.coming:
+            kind = "hedge" if leg in hedge_legs(legs) else "leg"
             return _stopped(leg) or f"{kind} {leg.instrument} could not be had: {leg.held:+d} of {leg.target:+d} units"
-    missing = [leg for leg in legs if not leg.complete and leg.attempts == leg.failed]
+    missing = [leg for leg in legs if not leg.is_complete and leg.attempts == leg.failed]
     if late and missing and any(leg.held or leg.coming for leg in legs):
         return _stopped(missing[0]) or f"leg {missing[0].instrument} was not ordered in time"
     return ""
@@ -85,7 +87,7 @@ def _stopped(leg: LegStatus) -> str:
     return f"the stop of leg {leg.instrument} fired, its hedges cover nothing any more" if leg.stopped else ""
 
 
-def stack_positions(cases: list[PreTradeContext]) -> list[PreTradeContext]:
+def count_earlier_legs(cases: list[PreTradeContext]) -> list[PreTradeContext]:
     """The cases of one decision, each with the positions that the legs before it open: limits count all of them."""
     if len(cases) < 2:
         return cases

@@ -6,7 +6,7 @@ from mytrading.core.calendar import Session
 from mytrading.core.risk.limits.limits import Limits
 from mytrading.core.risk.pretrade import readiness
 from mytrading.core.risk.pretrade.context import PreTradeContext
-from mytrading.core.risk.protection.hedges import hedging
+from mytrading.core.risk.protection.hedges import hedging_units
 from mytrading.core.risk.sizing.lots import entry_price, side_of, target_units
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.intent import Intent
@@ -36,7 +36,7 @@ class ContextBuilder:
         """Machine time for minimum waits; in lock-step a time after all of them."""
         return _NEVER if self._environment.lock_step else self._state.machine_ns
 
-    def case(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
+    def leg_context(self, intent: Intent, leg: Leg, account: str, now: int) -> PreTradeContext:
         """A leg of an intent in an account as the rules see it, its margin left out."""
         state, environment, signal = self._state, self._environment, intent.signal
         instrument = environment.instruments.get(leg.instrument)
@@ -48,7 +48,7 @@ class ContextBuilder:
         others, product = busy - {leg.instrument}, signal.product_of(leg)
         if state.baskets:  # their legs were judged with places that are theirs
             others |= state.places_kept(account, (signal.strategy, signal.watch)) - {leg.instrument}
-        stopped_out = self.stopped_out(intent, account)
+        stopped_out = self.has_stopped_leg(intent, account)
         sells = leg.lots > 0 and state.has_short_exposure(account, signal.strategy, intent)
         hedges, beyond, covers = self._cover(intent, leg, account, there + units) if sells else _NO_COVER
         owner = OwnerKey(account, leg.instrument, product, signal.strategy)
@@ -95,7 +95,7 @@ class ContextBuilder:
             opposed=state.opposed(account, leg.instrument, product, signal.strategy, units),
             lost=state.lost(account, leg.instrument, product, units),
             spent=account in intent.spent and not stopped_out,
-            begun=self.begun(intent, account),
+            begun=self.has_basket_begun(intent, account),
             entered=intent.entered,
             stopped_out=stopped_out,
             leaving=state.leaving.get(signal.strategy, ""),
@@ -114,7 +114,7 @@ class ContextBuilder:
             guard_level=guard_level,
         )
 
-    def of_account(self, account: str, now: int) -> PreTradeContext:
+    def account_context(self, account: str, now: int) -> PreTradeContext:
         """What every entry of an account is judged by, whoever makes it and whatever is bought: no leg, no intent."""
         state, environment = self._state, self._environment
         level, level_reason = state.level(account)
@@ -141,7 +141,7 @@ class ContextBuilder:
     def _cover(self, intent: Intent, leg: Leg, account: str, units: int) -> tuple[int, int, bool]:
         """Of so many units of a leg: those that hedge sold ones, the others, and whether any covers a sold one."""
         found = self._state.covers(account, intent.signal.strategy, intent.signal.watch, intent)
-        mine = hedging(found, leg.instrument)
+        mine = hedging_units(found, leg.instrument)
         return mine, units - mine, any(cover.bought == leg.instrument for cover in found)
 
     def _units(self, intent: Intent, leg: Leg, account: str) -> tuple[int, int]:
@@ -162,16 +162,16 @@ class ContextBuilder:
         session = calendar.session(exchange, day)
         return session, "" if session is not None else calendar.holiday_name(exchange, day)
 
-    def begun(self, intent: Intent, account: str) -> bool:
+    def has_basket_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of a basket was ordered in an account, or a sold leg of it was stopped out."""
-        if intent.lost and self.stopped_out(intent, account):
+        if intent.lost and self.has_stopped_leg(intent, account):
             return True
         if len(intent.legs) < 2:
             return False
         names, next_entry = (intent.signal.id, *intent.begun_as), self._state.next_entry
         return any(next_entry(account, name, leg.instrument)[0] for name in names for leg in intent.legs)
 
-    def stopped_out(self, intent: Intent, account: str) -> bool:
+    def has_stopped_leg(self, intent: Intent, account: str) -> bool:
         """True while hedges are held whose sold leg was stopped out."""
         return bool(intent.lost) and any(
             orphan_hedges.losses(self._state, intent, account, leg.instrument) for leg in intent.legs

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from mytrading.core.ids import content_id
 from mytrading.core.orders.slicing import Unsliceable, slices
 from mytrading.core.orders.state_machine import UNRESOLVED, in_words
-from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, next_move, stack_positions
+from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, count_earlier_legs, next_basket_move
 from mytrading.core.risk.entries.context_builder import ContextBuilder
 from mytrading.core.risk.exits.price_levels import fix_levels
 from mytrading.core.risk.limits.limits import Limits
@@ -63,7 +63,7 @@ class EntryPlanner:
         orphans, tries = (run.orphan_legs, run.orphan_tries) if run is not None else (OrphanLegs.UNWIND, 0)
         legs = self._leg_statuses(intent, account)
         late = len(legs) > 1 and self.is_basket_late(intent.signal, now)
-        move = next_move(legs, orphans, tries, late=late)
+        move = next_basket_move(legs, orphans, tries, late=late)
         if move.broken:
             return self._break(intent, account, move.broken, now, unwind=move.unwind)
         for name in move.enter:
@@ -71,7 +71,7 @@ class EntryPlanner:
                 return []
         if not move.enter and (overtaken := self._overtaken(intent, account, now)) is not None:
             return [self._denied(intent, intent.legs[0].instrument, account, (overtaken,), now)]
-        sized = self._sizer.size(intent, account, now) if move.enter else SizingResult()
+        sized = self._sizer.size_legs(intent, account, now) if move.enter else SizingResult()
         if sized.denial is not None:
             return self._deny_unsized(intent, account, sized.denial, now)
         rows: list[Any] = []
@@ -79,7 +79,7 @@ class EntryPlanner:
             rows.append(sized.row)
             intent = replace(intent, sized={**intent.sized, account: sized.row.lots})
             legs = self._leg_statuses(intent, account)
-            move = next_move(legs, orphans, tries, late=self.is_basket_late(intent.signal, now))
+            move = next_basket_move(legs, orphans, tries, late=self.is_basket_late(intent.signal, now))
         return self._enter(intent, account, now, (legs, move), rows)
 
     def _enter(
@@ -89,19 +89,19 @@ class EntryPlanner:
         legs, move = plan
         if len(legs) == 1 and move.enter and not intent.lost:
             return self._enter_alone(intent, account, now, rows)
-        wanted = {leg.instrument for leg in legs if leg.open}
-        begun = self._cases.begun(intent, account)
+        wanted = {leg.instrument for leg in legs if leg.is_orderable}
+        begun = self._cases.has_basket_begun(intent, account)
         cases = [
-            self._cases.case(intent, leg, account, now)
+            self._cases.leg_context(intent, leg, account, now)
             for leg in intent.legs
             if leg.instrument in wanted and (not begun or leg.instrument in move.enter)
         ]
         cases = self._with_margin([case for case in cases if case.units], intent, account, now)
-        denied = [(case.leg, found) for case in stack_positions(cases) if (found := judge(case))]
+        denied = [(case.leg, found) for case in count_earlier_legs(cases) if (found := judge(case))]
         if denied:
             return self._deny(intent, account, denied, now, begun=begun)
         if not begun and (question := self._margin_question(cases, intent, account)) is not None:
-            return self._sizer.shared_rows(intent, rows) + question
+            return self._sizer.rows_fixing_shared_lots(intent, rows) + question
         chosen = [case for case in cases if case.leg.instrument in move.enter]
         if not chosen:
             return []
@@ -109,7 +109,7 @@ class EntryPlanner:
         before = self._state.baskets.get((signal.strategy, signal.watch, account), BasketReserve()).margin
         whole = before if begun else sum(case.reserves for case in cases)
         margin = round(max(whole - sum(case.reserves for case in chosen), 0.0), 2)
-        calls = {one.instrument: self._calls(one) for one in legs if one.open}
+        calls = {one.instrument: self._calls(one) for one in legs if one.is_orderable}
         later = tuple(sorted(calls.keys() - {case.leg.instrument for case in chosen}))
         for case in chosen:
             if calls.pop(case.leg.instrument, None) is not None:  # None: a leg before it has named the instrument
@@ -118,14 +118,14 @@ class EntryPlanner:
 
     def _enter_alone(self, intent: Intent, account: str, now: int, rows: list[Any]) -> list[Any]:
         """Order the leg of an intent that has one, after `rows`: nothing stays reserved for others."""
-        case = self._cases.case(intent, intent.legs[0], account, now)
+        case = self._cases.leg_context(intent, intent.legs[0], account, now)
         if not case.units:
             return []
         cases = self._with_margin([case], intent, account, now)
         if found := judge(cases[0]):
             return self._deny(intent, account, [(case.leg, found)], now, begun=False)
         if (question := self._margin_question(cases, intent, account)) is not None:
-            return self._sizer.shared_rows(intent, rows) + question
+            return self._sizer.rows_fixing_shared_lots(intent, rows) + question
         return rows + self._entry(intent, account, cases[0], _Reserve())
 
     def _with_margin(
@@ -135,14 +135,14 @@ class EntryPlanner:
         margins = self._margins
         legs, alone = [], []
         for case in cases:
-            made = margins.leg(case.leg.instrument, case.units, case.price, case.product)
-            alone.append(margins.alone(made, now) if made is not None else 0.0)
+            made = margins.margin_leg(case.leg.instrument, case.units, case.price, case.product)
+            alone.append(margins.leg_margin(made, now) if made is not None else 0.0)
             if made is not None:
                 legs.append(made)
         if not legs:
             return cases
-        need = margins.needed(legs, intent.signal, account, now)
-        free = margins.free(account, legs, intent.signal)
+        need = margins.required_margin(legs, intent.signal, account, now)
+        free = margins.free_for(account, legs, intent.signal)
         share = need.joint / (sum(alone) or 1.0)
         return [
             replace(case, margin=own, reserves=own * share, margin_needed=need.buffered, margin_free=free)
@@ -161,13 +161,17 @@ class EntryPlanner:
         """`MarginCheck.question` of the legs."""
         if not cases or not self._environment.asks_broker:
             return None
-        made = (self._margins.leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
-        return self._margins.question(intent.signal.id, account, [leg for leg in made if leg is not None])
+        made = (self._margins.margin_leg(case.leg.instrument, case.units, case.price, case.product) for case in cases)
+        return self._margins.ask_broker(intent.signal.id, account, [leg for leg in made if leg is not None])
 
-    def for_roll(self, signal: Signal, account: str, rules: frozenset[str], now: int) -> list[Any] | tuple[Denial, ...]:
+    def plan_roll_entry(
+        self, signal: Signal, account: str, rules: frozenset[str], now: int
+    ) -> list[Any] | tuple[Denial, ...]:
         """The entry of a signal of one leg that some rules alone may deny, or why they do."""
         intent = Intent(signal=signal)
-        (case,) = self._with_margin([self._cases.case(intent, signal.legs[0], account, now)], intent, account, now)
+        (case,) = self._with_margin(
+            [self._cases.leg_context(intent, signal.legs[0], account, now)], intent, account, now
+        )
         denied = tuple(denial for denial in judge(case) if denial.code in rules)
         return denied or self._entry(intent, account, case, _Reserve())
 
@@ -208,7 +212,9 @@ class EntryPlanner:
             return False
         if state.is_withdrawing(signal.strategy, instrument):
             return True
-        if self._sizer.waits(intent, account, now) or (environment.needs_funds and funds_unread(state, account)):
+        if self._sizer.must_wait_for_funds(intent, account, now) or (
+            environment.needs_funds and funds_unread(state, account)
+        ):
             return True
         quote = state.quotes.get(instrument)
         return quote is None or is_stale(quote, now, self._cases.machine_ns, environment.limits.stale_quote_seconds)
@@ -227,9 +233,9 @@ class EntryPlanner:
             return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")
         return Denial("EXPIRED", f"{what}; it counts again when it is repeated")
 
-    def delayed_by(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
+    def deny_if_expired(self, why: str, intent: Intent, account: str, now: int) -> list[Any]:
         """Nothing while a doubt delays an intent in time, or a basket that began; else a denial: it is too late."""
-        if not intent.legs or self.has_begun(intent, account) or not self.is_expired(intent.signal, now):
+        if not intent.legs or self.has_basket_begun(intent, account) or not self.is_expired(intent.signal, now):
             return []
         what = f"{why}: that kept it waiting until it was too late; it counts again when it is repeated"
         return [self._denied(intent, intent.legs[0].instrument, account, (Denial("EXPIRED", what),), now)]
@@ -243,13 +249,13 @@ class EntryPlanner:
         machine_ns = self._cases.machine_ns
         return now > signal.expires_ns + BASKET_NS and machine_ns > signal.expires_machine_ns + BASKET_NS
 
-    def has_begun(self, intent: Intent, account: str) -> bool:
+    def has_basket_begun(self, intent: Intent, account: str) -> bool:
         """True once a leg of a basket was ordered in an account."""
-        return self._cases.begun(intent.in_account(account), account)
+        return self._cases.has_basket_begun(intent.in_account(account), account)
 
-    def closed(self, account: str, now: int) -> str:
+    def why_entries_blocked(self, account: str, now: int) -> str:
         """Why every entry of an account is denied now but for trading hours, by the first rule; empty if none is."""
-        if found := judge_gated(self._cases.of_account(account, now)):
+        if found := judge_gated(self._cases.account_context(account, now)):
             return found[0].message
         unread = funds_unread(self._state, account) if self._environment.needs_funds else ""
         return f"account {account}: {unread}" if unread else ""
@@ -300,8 +306,8 @@ class EntryPlanner:
 
     def _deny_unsized(self, intent: Intent, account: str, denial: Denial, now: int) -> list[Any]:
         """No lots can be had: denied beside what all other rules deny of the least that could be had."""
-        least = self._sizer.least(intent, account) if denial.code == SHORT_OF_MARGIN else intent
-        cases = [self._cases.case(least, leg, account, now) for leg in intent.legs]
+        least = self._sizer.with_smallest_lots(intent, account) if denial.code == SHORT_OF_MARGIN else intent
+        cases = [self._cases.leg_context(least, leg, account, now) for leg in intent.legs]
         cases = self._with_margin([case for case in cases if case.units], least, account, now)
         rows: list[Any] = [
             self._denied(intent, case.leg.instrument, account, with_denial(judge(case), denial), now) for case in cases
@@ -349,12 +355,12 @@ class EntryPlanner:
             account=account,
         )
 
-    def left_out(self, intent: Intent, account: str, now: int) -> SignalDenied:
+    def deny_account_as_expired(self, intent: Intent, account: str, now: int) -> SignalDenied:
         """Return the denial EXPIRED of an intent that waited too long for a closing position of the account."""
         why = Denial("EXPIRED", "what is being closed first kept it waiting until it was too late")
         return self._denied(intent, intent.legs[0].instrument, account, (why,), now)
 
-    def too_late(self, intent: Intent, now: int) -> SignalExpired:
+    def expire_intent(self, intent: Intent, now: int) -> SignalExpired:
         """Return the row that ends an intent which expired before any rule judged it."""
         signal = intent.signal
         return SignalExpired(signal=signal.id, strategy=signal.strategy, at_ns=now, expired_ns=signal.expires_ns)

@@ -33,7 +33,7 @@ def unbound_subject(position: Position) -> str:
     return f"{position.strategy} {position.instrument} {position.account}"
 
 
-def overdue(state: RiskState, now: int) -> list[Any]:
+def overdue_alerts(state: RiskState, now: int) -> list[Any]:
     """Alerts of what should be flat by market time `now`; closing goes on for whatever may still be closed."""
     rows: list[Any] = []
     environment = state.environment
@@ -63,7 +63,7 @@ def _overdue(state: RiskState, position: Position, code: str, text: str, now: in
     return alert_once(state, name, float(signed_units(position)), alert)
 
 
-def unbound(state: RiskState, now: int) -> list[Any]:
+def unbound_alerts(state: RiskState, now: int) -> list[Any]:
     """Alerts of positions of unknown purpose."""
     rows: list[Any] = []
     for position in state.unbound_positions():

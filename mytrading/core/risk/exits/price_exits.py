@@ -9,9 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release, stop_level
-from mytrading.core.risk.protection.stop_coverage import STOP_UNCERTAIN, STOP_UNCOVERED, UncoveredPosition, resting
-from mytrading.core.risk.runs.run_events import with_event
+from mytrading.core.risk.exits.price_levels import arm_stops, arm_targets, quote_beyond, release_levels, stop_level
+from mytrading.core.risk.protection.stop_coverage import (
+    STOP_UNCERTAIN,
+    STOP_UNCOVERED,
+    UncoveredPosition,
+    resting_units,
+)
+from mytrading.core.risk.runs.run_events import add_close_event
 from mytrading.core.risk.state.decision_rows import buy_back, close, close_covering, risk_alert
 from mytrading.core.risk.state.orphan_hedges import guard_cause
 from mytrading.core.risk.state.state import RiskState
@@ -27,7 +32,7 @@ STOP_FAILED = "STOP_FAILED"
 """A stop that was to rest at the broker could not do its work; over when what it guards is flat."""
 
 
-def at_price(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
+def on_quote(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
     """Close what a quote is at the level of or beyond, where risk holds that or the stop is in doubt."""
     guard = state.guard
     targets = _targets(state, instrument, now) if state.target_levels else ()
@@ -35,7 +40,7 @@ def at_price(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
         return targets
     keys: Iterable[OwnerKey] = state.stop_instruments.get(instrument, ())
     if instrument in guard.doubtful:
-        keys = dict.fromkeys((*keys, *(key for key in guard.missed() if key[1] == instrument)))
+        keys = dict.fromkeys((*keys, *(key for key in guard.owners_missing_stop() if key[1] == instrument)))
     latest = state.quotes.get(instrument)
     if latest is None:
         return ()
@@ -66,7 +71,7 @@ def _targets(state: RiskState, instrument: str, now: int) -> tuple[Any, ...]:
             cause = content_id("target", position.strategy, instrument, f"{level:g}")
             text = f"target: {quote.ltp:g} has reached {level:g}"
             closed = close_covering(state, position, cause, text, quote.received_ns, now)
-            rows += with_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
+            rows += add_close_event(RiskKind.TARGET, position, closed, level, quote.ltp, now)
     return tuple(rows)
 
 
@@ -85,7 +90,7 @@ def on_fill(state: RiskState, message: Any, now: int) -> tuple[Any, ...]:
     position = message.position
     level = position.held_stop or stop_level(state, position.owner)
     quote = quote_beyond(state, position, level, now)
-    if quote is None or resting(position, state.orders.values()) >= abs(position.quantity_seen):
+    if quote is None or resting_units(position, state.orders.values()) >= abs(position.quantity_seen):
         return ()
     return tuple(_stop(state, position.owner, position, level, quote, now))
 
@@ -109,7 +114,7 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
         return []
     else:
         closed = close_covering(state, position, cause, text, quote.received_ns, now)
-    rows = with_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
+    rows = add_close_event(RiskKind.STOP, position, closed, level, quote.ltp, now)
     guard = state.protections.get(key) if closed and key not in state.stop_levels else None
     if guard is not None:
         what = f"{position.strategy} in {position.instrument}: {text}, and the broker has no stop for all of it"
@@ -119,17 +124,25 @@ def _stop(state: RiskState, key: OwnerKey, position: Position, level: float, quo
 
 def on_time(state: RiskState, now: int) -> tuple[Any, ...]:
     """Levels that have ended, books that are due, and positions that the books show without their stop."""
-    rows: list[Any] = [*release(state, now), *arm_stops(state, now), *arm_targets(state, now), *_uncovered(state, now)]
+    rows: list[Any] = [
+        *release_levels(state, now),
+        *arm_stops(state, now),
+        *arm_targets(state, now),
+        *_uncovered(state, now),
+    ]
     guarded = state.guarded_positions()
     is_open = state.environment.is_open
     held = [found for found in guarded.values() if is_open(found.instrument.partition(":")[0], now)]
     machine_ns = state.machine_ns
     for account in sorted({position.account for position in held}):
         mine = [position for position in held if position.account == account]
-        if state.guard.wants_read(account, mine, state.orders.values(), machine_ns):
+        if state.guard.is_read_due(account, mine, state.orders.values(), machine_ns):
             name = f"{account}-risk-{machine_ns}"
             rows.append(ReadRequest(id=name, account=account, positions=True, cause="stops", machine_ns=machine_ns))
-    for kind, found in ((STOP_UNCOVERED, state.guard.bare()), (STOP_UNCERTAIN, state.guard.doubts())):
+    for kind, found in (
+        (STOP_UNCOVERED, state.guard.uncovered_positions()),
+        (STOP_UNCERTAIN, state.guard.doubted_positions()),
+    ):
         for bare in found:
             if (position := guarded.get(bare.key)) is not None:
                 rows += _bare(state, kind, bare, position, now)
@@ -158,4 +171,4 @@ def _bare(state: RiskState, kind: str, bare: UncoveredPosition, position: Positi
     cause = guard_cause("bare" if uncovered else "doubt", bare.subject, bare.since_ns)
     reason = "its stop is not at the broker" if uncovered else "its stop was on its way or in doubt for too long"
     closed = close_covering(state, position, cause, reason, 0, now)
-    return with_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)
+    return add_close_event(RiskKind.BARE, position, closed, float(bare.owned), float(bare.covered), now)

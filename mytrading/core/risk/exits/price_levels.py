@@ -74,7 +74,7 @@ def arm_targets(state: RiskState, now: int) -> list[LevelMoved]:
     ]
 
 
-def release(state: RiskState, now: int) -> list[LevelMoved]:
+def release_levels(state: RiskState, now: int) -> list[LevelMoved]:
     """Return rows that remove stop and target levels of flat positions without working entries or exits."""
     levels = [(stop_name(key), key) for key in state.stop_levels]
     levels += [(target_name(key), key) for key in state.target_levels]

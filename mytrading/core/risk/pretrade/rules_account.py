@@ -5,7 +5,7 @@ A count says whether a basket may begin and never breaks one that began; a limit
 
 from __future__ import annotations
 
-from mytrading.core.accounting.margin import by_margin
+from mytrading.core.accounting.margin import is_margined
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
 from mytrading.core.text.money import rupees
 from mytrading.core.time import MINUTE, SECOND, clock_time
@@ -62,7 +62,7 @@ def _total_positions(case: PreTradeContext) -> str:
 def _margin_unknown(case: PreTradeContext) -> str:
     if case.instrument is None:
         return ""
-    valued = by_margin(case.instrument, case.units)
+    valued = is_margined(case.instrument, case.units)
     if valued and case.margin <= 0:
         return f"the margin of {case.leg.instrument} is not known; add its underlying to config/risk.toml"
     if case.margin_free is None and (valued or case.needs_funds):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule, is_expired
 from mytrading.core.risk.runs.run_events import RUN_ENDING
-from mytrading.core.risk.runs.run_rules import lead_seconds
+from mytrading.core.risk.runs.run_rules import square_off_lead_seconds
 from mytrading.core.time import DAY_SECONDS, MINUTE, SECOND, clock_time, hhmm, second_of_day
 from mytrading.messages.enums import Confidence, Product, TradingLevel
 
@@ -106,7 +106,7 @@ def _exit_time(case: PreTradeContext) -> str:
         return ""
     at, session = second_of_day(case.now), case.session
     opens = second_of_day(session.open_ns) if session is not None else DAY_SECONDS  # times before it mean nothing
-    begins = rules.square_off_time - lead_seconds(case.speed) if rules.square_off_time else 0
+    begins = rules.square_off_time - square_off_lead_seconds(case.speed) if rules.square_off_time else 0
     for name, ends in (("exit_time", rules.exit_time), ("square-off", begins)):
         if opens < ends <= at:
             return f"{name} of {case.signal.strategy} began at {hhmm(ends)}, it is {hhmm(at)}; signal again tomorrow"

@@ -52,16 +52,16 @@ def _contract_of_rule(rule: LegRule) -> Contract:
     return Contract(kind, rule.watch, str(_EXPIRY_RANKS[rule.expiry]), 0.0)
 
 
-def cover_of_rules(rules: Sequence[LegRule]) -> list[Cover]:
-    """`cover_of` the legs of a plan, named `legs[1]`, `legs[2]`, …, each of which says what it is about."""
+def match_rule_covers(rules: Sequence[LegRule]) -> list[Cover]:
+    """`match_covers` of the legs of a plan, named `legs[1]`, `legs[2]`, …, each of which says what it is about."""
     named = {f"legs[{number}]": rule for number, rule in enumerate(rules, 1)}
-    return cover_of(
+    return match_covers(
         {name: rule.lots for name, rule in named.items()},
         {name: _contract_of_rule(rule) for name, rule in named.items()},
     )
 
 
-def cover_of(units: Mapping[str, int], contracts: Mapping[str, Contract]) -> list[Cover]:
+def match_covers(units: Mapping[str, int], contracts: Mapping[str, Contract]) -> list[Cover]:
     """What covers what among legs of one owner in one account: signed units by name. Unlisted ones are left out.
 
     Options cover sold options of the same underlying and right that expire no later; the sold leg of the latest expiry
@@ -96,15 +96,15 @@ def _distance(name: str, bought: Contract, sold: Contract) -> tuple[str, float, 
     return bought.expiry, abs(bought.strike - sold.strike), name
 
 
-def hedging(covers: Iterable[Cover], name: str) -> int:
+def hedging_units(covers: Iterable[Cover], name: str) -> int:
     """Units of a bought option that hedge something sold."""
     return sum(cover.units for cover in covers if cover.bought == name and cover.hedge)
 
 
-def left_bare(units: Mapping[str, int], contracts: Mapping[str, Contract], name: str) -> set[str]:
+def sold_legs_exposed(units: Mapping[str, int], contracts: Mapping[str, Contract], name: str) -> set[str]:
     """The sold legs that would be covered by less if a bought leg were gone."""
-    without = _covered(cover_of({**units, name: 0}, contracts))
-    return {sold for sold, size in _covered(cover_of(units, contracts)).items() if without.get(sold, 0) < size}
+    without = _covered(match_covers({**units, name: 0}, contracts))
+    return {sold for sold, size in _covered(match_covers(units, contracts)).items() if without.get(sold, 0) < size}
 
 
 def _covered(covers: Iterable[Cover]) -> dict[str, int]:

@@ -23,7 +23,7 @@ def hedge_name(key: OwnerKey) -> str:
     return "hedge " + " ".join(key)
 
 
-def owner_in(name: str, prefix: str) -> OwnerKey | None:
+def owner_of_level(name: str, prefix: str) -> OwnerKey | None:
     """The owner whose level has this name; None if the name begins otherwise."""
     if not name.startswith(prefix):
         return None

@@ -87,7 +87,7 @@ class StopCoverage:
                 place = position.net
                 self._delivered[place] = self._delivered.get(place, 0) + position.quantity
 
-    def moved(self, order: Order, machine_ns: int) -> None:
+    def on_order_event(self, order: Order, machine_ns: int) -> None:
         """Discard earlier coverage readings of the instrument of an order event."""
         self._events[order.account, order.instrument] = machine_ns
         if self._sightings:
@@ -97,27 +97,29 @@ class StopCoverage:
             self._rested[order.owner] = machine_ns
             self._look_again()
 
-    def flat(self, key: OwnerKey) -> None:
+    def forget_position(self, key: OwnerKey) -> None:
         """Forget the coverage readings of a position that is flat."""
         self._rested.pop(key, None)
         if self._doubts.pop(key, None) is not None:
             self._look_again()
 
     def _look_again(self) -> None:
-        self.doubtful = frozenset(key[1] for key in self.missed())
+        self.doubtful = frozenset(key[1] for key in self.owners_missing_stop())
 
-    def requested(self, account: str, machine_ns: int) -> None:
+    def record_request(self, account: str, machine_ns: int) -> None:
         """Record that the books of an account were requested at this machine time."""
         self._requested[account] = machine_ns
 
-    def alerted(self, code: str, subject: str) -> None:
+    def record_alert(self, code: str, subject: str) -> None:
         """Record that an operator was alerted of this code and subject."""
-        for bare, kept in ((self.bare(), self._sightings), (self.doubts(), self._doubts)):
+        for bare, kept in ((self.uncovered_positions(), self._sightings), (self.doubted_positions(), self._doubts)):
             for found in bare:
                 if found.subject == subject and (code == STOP_UNCERTAIN) == (kept is self._doubts):
                     kept[found.key].alerted_already = True
 
-    def read(self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]) -> None:
+    def apply_broker_books(
+        self, held: BrokerHeld, positions: Mapping[OwnerKey, Position], orders: Iterable[Order]
+    ) -> None:
         """Judge the positions of an account, those whose stop is to rest at the broker, by a reading of its books."""
         mine = [order for order in orders if order.account == held.account and order.purpose.reduces]
         for kept in (self._sightings, self._doubts):
@@ -169,28 +171,30 @@ class StopCoverage:
             known.owned, known.covered, known.again = owned, covered, True
             known.began_ns = max(known.began_ns, held.began_machine_ns)
 
-    def bare(self) -> list[UncoveredPosition]:
+    def uncovered_positions(self) -> list[UncoveredPosition]:
         """Return the positions that two readings found without their full stop."""
         return [seen.of(key) for key, seen in self._sightings.items() if seen.since_ns]
 
-    def in_doubt(self) -> list[OwnerKey]:
+    def doubted_owners(self) -> list[OwnerKey]:
         """Positions of which two readings in a row missed the stop, or part of it."""
         return [key for key, seen in self._doubts.items() if seen.again]
 
-    def missed(self) -> list[OwnerKey]:
+    def owners_missing_stop(self) -> list[OwnerKey]:
         """Return positions in doubt whose newest reading began after the last report of their resting stop."""
-        return [key for key in self.in_doubt() if self._doubts[key].began_ns > self._rested.get(key, -1)]
+        return [key for key in self.doubted_owners() if self._doubts[key].began_ns > self._rested.get(key, -1)]
 
-    def doubts(self) -> list[UncoveredPosition]:
+    def doubted_positions(self) -> list[UncoveredPosition]:
         """Return the positions in doubt, with the time since when, that are not known to be bare."""
         bare = {key for key, seen in self._sightings.items() if seen.since_ns}
-        return [self._doubts[key].of(key) for key in self.in_doubt() if key not in bare]
+        return [self._doubts[key].of(key) for key in self.doubted_owners() if key not in bare]
 
-    def wants_read(self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int) -> bool:
+    def is_read_due(
+        self, account: str, positions: Iterable[Position], orders: Iterable[Order], machine_ns: int
+    ) -> bool:
         """True if the books of an account are due: sooner while one of these positions seems to lack its stop."""
         live = list(orders)
         seeming = any(key[0] == account for kept in (self._sightings, self._doubts) for key in kept)
-        doubtful = seeming or any(resting(position, live) < abs(position.quantity_seen) for position in positions)
+        doubtful = seeming or any(resting_units(position, live) < abs(position.quantity_seen) for position in positions)
         last = self._requested.get(account)
         return last is None or machine_ns - last >= (READ_SOON if doubtful else READ_EVERY)
 
@@ -205,7 +209,7 @@ def _covered(position: Position, owned: int, held: BrokerHeld, ours: set[str]) -
     )
 
 
-def resting(position: Position, orders: Iterable[Order]) -> int:
+def resting_units(position: Position, orders: Iterable[Order]) -> int:
     """Units of a position that stops and exits would close which are known to be at the broker, triggered or not."""
     return sum(
         order.quantity - order.filled_seen

@@ -52,7 +52,7 @@ NEEDED = frozenset(
 """Rules that hold for a roll too: it is no new risk, so limits of sizes, counts and times do not."""
 
 
-def days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most: int) -> int:
+def trading_days_left(calendar: Calendar, exchange: str, today: date, expiry: str, most: int) -> int:
     """Trading days after `today` up to and with the expiry; `most` + 1 where there are more than `most`."""
     last, count = date.fromisoformat(expiry), 0
     while today < last and count <= most:
@@ -79,14 +79,14 @@ class Rollover:
         self._state, self._environment = state, state.environment
         self._entries, self._limits = entries, limits
 
-    def holds(self, intent: Intent) -> bool:
+    def is_rolling(self, intent: Intent) -> bool:
         """True while a roll is under way for positions that this intent still targets."""
         if not self._state.rolls:
             return False
         key = (intent.signal.strategy, intent.signal.watch)
         return any((roll.strategy, roll.watch) == key and not self._unwanted(roll) for roll in self._under_way())
 
-    def wanted(self) -> set[str]:
+    def wanted_contracts(self) -> set[str]:
         """Contracts that rolls under way move into: their quotes are needed."""
         return {roll.far for roll in self._under_way()}
 
@@ -135,7 +135,9 @@ class Rollover:
         calendar = self._environment.calendar
         if near.kind is not InstrumentKind.FUT or near.exchange not in calendar.exchanges:
             return False
-        return days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
+        return (
+            trading_days_left(calendar, near.exchange, calendar.trading_day(now), near.expiry, rule.days) <= rule.days
+        )
 
     def _begin(self, position: Position, now: int) -> list[Any]:
         near, rule = self._environment.instruments.get(position.instrument), self._rule(position.strategy)
@@ -279,7 +281,7 @@ class Rollover:
             legs=(Leg(instrument=roll.far, lots=lots),),
             reason=f"roll over from {roll.near}",
         )
-        found = self._entries.for_roll(signal, roll.account, NEEDED, now)
+        found = self._entries.plan_roll_entry(signal, roll.account, NEEDED, now)
         if isinstance(found, tuple):
             return self._wait(roll, found, now)
         return [replace(row, id=name, run=roll.run) if isinstance(row, PlaceEntry) else row for row in found]
@@ -327,7 +329,7 @@ class Rollover:
         """Subjects of lasting alerts: rolls that wait, were given up today, or may not begin."""
         today, levels = self._environment.today(now), self._state.levels
         found = {
-            subject_of(roll)
+            roll_subject(roll)
             for roll in self._state.rolls.values()
             if (roll.phase == "begun" and roll.note)
             or (roll.phase == "given_up" and self._environment.today(roll.at_ns) == today)
@@ -348,7 +350,10 @@ class Rollover:
         severity = Severity.CRITICAL if gone else Severity.WARNING
         why = "; ".join(denial.message for denial in denied)
         text = f"the roll over from {roll.near} to {roll.far} waits: {why}{gone}"
-        return [replace(roll, note=denied[0].code, at_ns=now), risk_alert(CODE, severity, subject_of(roll), text, now)]
+        return [
+            replace(roll, note=denied[0].code, at_ns=now),
+            risk_alert(CODE, severity, roll_subject(roll), text, now),
+        ]
 
     def _give_up(self, roll: Rolled, why: str, now: int, quiet: bool = False) -> list[Any]:
         ended = replace(roll, phase="given_up", note=why, at_ns=now)
@@ -356,10 +361,10 @@ class Rollover:
             return [ended]
         far = roll.far or "the next contract"
         text = f"the roll over from {roll.near} to {far} in {roll.account} was given up: {why}"
-        return [ended, risk_alert(CODE, Severity.CRITICAL, subject_of(roll), text, now)]
+        return [ended, risk_alert(CODE, Severity.CRITICAL, roll_subject(roll), text, now)]
 
 
-def subject_of(roll: Rolled) -> str:
+def roll_subject(roll: Rolled) -> str:
     """What alerts of a roll are about."""
     return f"{roll.strategy}/{roll.account}/{roll.near}"
 

@@ -68,7 +68,7 @@ class RunLeg(msgspec.Struct):
         return " ".join(self.key[:3])
 
     @property
-    def held(self) -> int:
+    def units(self) -> int:
         """Signed units, sighted ones where none are confirmed."""
         return self.quantity or self.position.quantity_seen
 
@@ -103,14 +103,14 @@ class Run(msgspec.Struct):
     grown: bool = True
 
 
-class Held(NamedTuple):
+class InstrumentLegs(NamedTuple):
     """A run, and those of its legs that are in one instrument."""
 
     run: Run
     legs: list[RunLeg]
 
 
-def bound(run: Run) -> None:
+def update_profit_band(run: Run) -> None:
     """Set `run.low` and `run.high`, the profits in rupees between which no rule of the run applies."""
     rules, fired = run.rules, run.fired
     low, high = -_FAR, _FAR
@@ -123,9 +123,9 @@ def bound(run: Run) -> None:
     run.low, run.high = low, high
 
 
-def bound_leg(run: Run, leg: RunLeg) -> None:
+def update_price_band(run: Run, leg: RunLeg) -> None:
     """Set `leg.floor` and `leg.ceiling`, the last prices between which no rule of the leg applies."""
-    rules, held, entry = run.rules, leg.held, leg.average_price
+    rules, held, entry = run.rules, leg.units, leg.average_price
     losses = [behind(rule, start, held) for rule, start in
               ((rules.leg_stop_loss, entry), (rules.leg_trailing, leg.best)) if rule.value]  # fmt: skip
     gains = [ahead(rules.leg_take_profit, entry, held)] if rules.leg_take_profit.value else []
@@ -135,7 +135,7 @@ def bound_leg(run: Run, leg: RunLeg) -> None:
 
 def leg_levels(run: Run, leg: RunLeg) -> list[tuple[RiskKind, float]]:
     """The prices at which the rules of a leg apply, in order; rupees."""
-    rules, entry, held = run.rules, leg.average_price, leg.held
+    rules, entry, held = run.rules, leg.average_price, leg.units
     found = (
         (RiskKind.LEG_STOP_LOSS, rules.leg_stop_loss, entry, behind),
         (RiskKind.LEG_TAKE_PROFIT, rules.leg_take_profit, entry, ahead),
@@ -144,7 +144,7 @@ def leg_levels(run: Run, leg: RunLeg) -> list[tuple[RiskKind, float]]:
     return [(kind, level(rule, start, held)) for kind, rule, start, level in found if rule.value]
 
 
-def levels_of(run: Run, leaving: str) -> dict[str, float]:
+def run_levels(run: Run, leaving: str) -> dict[str, float]:
     """All that must survive of a run, by name; `leaving` is the rule that closes it."""
     head = f"{PREFIX}{run.id} "
     levels = {head + REALISED: run.realised}
@@ -158,7 +158,7 @@ def levels_of(run: Run, leaving: str) -> dict[str, float]:
     return levels
 
 
-def fired_name(kind: str, leg: str) -> str:
+def fired_rule_name(kind: str, leg: str) -> str:
     """The name under which a rule that has applied is kept: of a run, or of a leg's trip in it."""
     return f"{kind} {leg}".strip()
 
@@ -167,7 +167,7 @@ def run_id_of(position: Position) -> str:
     return position.run or content_id("run", position.strategy, position.opened_ns)
 
 
-def basis_of(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
+def run_basis(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
     """What was entered in all accounts: units of a set, and the net premium in rupees."""
     units: dict[str, int] = {}
     for key, (count, _) in entered.items():
@@ -178,7 +178,7 @@ def basis_of(entered: Mapping[OwnerKey, tuple[int, float]]) -> RunBasis:
 # trailing stops
 
 
-def advance(rule: TrailRule, trail: Trail, profit: float, basis: RunBasis) -> Trail:
+def advance_trail(rule: TrailRule, trail: Trail, profit: float, basis: RunBasis) -> Trail:
     """The trail after a profit of so many rupees was seen. Budget: 1 µs."""
     if trail.stop is None and not rule.from_entry and profit <= rule.activation:
         return trail
@@ -204,7 +204,7 @@ def _level(rule: TrailRule, peak: float, basis: RunBasis) -> float:
     return (max(peak, 0.0) if rule.from_entry else peak) - distance
 
 
-def better(best: float, price: float, held: int) -> float:
+def better_price(best: float, price: float, held: int) -> float:
     """The best price since entry, for what is held (signed units): the highest for longs, the lowest for shorts."""
     return max(best, price) if held > 0 else min(best, price)
 

@@ -20,18 +20,18 @@ from mytrading.core.risk.runs.run import (
     PREFIX,
     REALISED,
     STOP,
-    Held,
+    InstrumentLegs,
     Run,
     RunLeg,
     Trail,
-    advance,
-    basis_of,
-    better,
-    bound,
-    bound_leg,
-    fired_name,
-    levels_of,
+    advance_trail,
+    better_price,
+    fired_rule_name,
+    run_basis,
     run_id_of,
+    run_levels,
+    update_price_band,
+    update_profit_band,
 )
 from mytrading.core.risk.state.state import QUOTE_FLOOR_NS, RiskState
 from mytrading.core.time import SECOND, iso_day
@@ -55,7 +55,7 @@ class RunBook:
     def __init__(self, state: RiskState) -> None:
         self._state, self._environment = state, state.environment
         self.runs: dict[str, Run] = {}
-        self._holding: dict[str, list[Held]] = {}
+        self._holding: dict[str, list[InstrumentLegs]] = {}
         self._realised: dict[OwnerKey, tuple[str, float]] = {}
         self._newest_ns = 0
 
@@ -64,13 +64,13 @@ class RunBook:
         """Machine time for minimum waits; in lock-step a time after all of them."""
         return _NEVER if self._environment.lock_step else self._state.machine_ns
 
-    def holding(self, instrument: str) -> list[Held]:
+    def runs_holding(self, instrument: str) -> list[InstrumentLegs]:
         """The runs that hold an instrument, with their legs in it."""
         return self._holding.get(instrument, [])
 
     # learning
 
-    def quote(self, quote: Quote) -> None:
+    def apply_quote(self, quote: Quote) -> None:
         """Update profits, peaks and trailing stops of all runs that hold the quoted instrument."""
         valued = self._state.valued[quote.instrument]
         if quote.market_ns > self._newest_ns:
@@ -80,7 +80,7 @@ class RunBook:
             return
         for run, legs in held:
             if run.profit is None or self._newest_ns > run.fresh_until_ns:
-                self.value(run, self._newest_ns)
+                self.revalue(run, self._newest_ns)
             else:
                 profit = run.profit
                 for leg in legs:
@@ -105,9 +105,9 @@ class RunBook:
             price = low if held > 0 else high
             if price > leg.best if held > 0 else price < leg.best:
                 leg.best = price
-                bound_leg(run, leg)
+                update_price_band(run, leg)
 
-    def value(self, run: Run, now: int) -> None:
+    def revalue(self, run: Run, now: int) -> None:
         """Note a run's profit at market time `now`, and move its trailing stop with it."""
         run.profit, run.fresh_until_ns = self.profit(run, now)
         if run.profit is None:
@@ -118,7 +118,7 @@ class RunBook:
         if run.trails:
             self._trail_on(run, run.profit, now)
 
-    def doubt(self, run: Run, now: int, *, gains: bool) -> float:
+    def unconfirmed_profit(self, run: Run, now: int, *, gains: bool) -> float:
         """How much of a run's profit (`gains`) or loss the newest quotes alone say, in rupees."""
         alone = self._state.memory.money.alone
         return sum(
@@ -131,11 +131,11 @@ class RunBook:
         """Move the stop after the peak that two quotes show."""
         if run.entering or run.leaving:
             return
-        profit -= self.doubt(run, now, gains=True)
-        trail = advance(run.rules.trailing, run.trail, profit, run.basis)
+        profit -= self.unconfirmed_profit(run, now, gains=True)
+        trail = advance_trail(run.rules.trailing, run.trail, profit, run.basis)
         if trail is not run.trail:
             run.trail = trail
-            bound(run)
+            update_profit_band(run)
 
     def profit(self, run: Run, now: int) -> tuple[float | None, int]:
         """Rupees of a run, realised and at fresh quotes, and how long they are fresh; None while a leg has none."""
@@ -155,7 +155,7 @@ class RunBook:
             total += unrealised(leg.quantity, leg.average_price, quote)
         return total, until
 
-    def combined(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
+    def combined_premium(self, run: Run, ratio: Iterable[tuple[str, int]], now: int) -> float | None:
         """The premium of one complete set at last prices, in rupees a unit; None while a leg has no fresh quote."""
         if self.profit(run, now)[0] is None:
             return None
@@ -209,7 +209,7 @@ class RunBook:
         trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
         run = Run(strategy=position.strategy, id=name, rules=rules, opened_ns=opened_ns, trails=trails)
         self.runs[position.strategy], self._state.runs[position.strategy] = run, name
-        bound(run)
+        update_profit_band(run)
         return run
 
     def _rules(self, name: str) -> StrategyRules:
@@ -250,7 +250,7 @@ class RunBook:
             leg.best = leg.journaled = position.average_price
         leg.position = position
         leg.quantity, leg.average_price = position.quantity, position.average_price
-        bound_leg(run, leg)
+        update_price_band(run, leg)
 
     def _ordered(self, strategy: str) -> Run | None:
         """Entries or positions of a strategy moved: is it still entering, is its run over?"""
@@ -259,18 +259,18 @@ class RunBook:
             return None
         run.entering = self._state.enters(strategy)
         if run.grown and not run.entering:
-            run.basis, run.grown = basis_of(run.past), False
+            run.basis, run.grown = run_basis(run.past), False
         if not run.legs and self._state.run_of(strategy) != run.id:
             del self.runs[strategy]
             self._state.leaving.pop(strategy, None)
         elif run.legs:
-            self.value(run, self._newest_ns)
+            self.revalue(run, self._newest_ns)
         return run
 
     def _reindex(self, instrument: str) -> None:
         """Legs of an instrument came or went: runs and legs stand in the order in which they began."""
         each = ((run, [leg for leg in run.legs.values() if leg.instrument == instrument]) for run in self.runs.values())
-        if found := [Held(run, legs) for run, legs in each if legs]:
+        if found := [InstrumentLegs(run, legs) for run, legs in each if legs]:
             self._holding[instrument] = found
         else:
             self._holding.pop(instrument, None)
@@ -279,8 +279,8 @@ class RunBook:
         run = self.runs.get(row.strategy)
         if row.follows or run is None or run.id != row.run:
             return
-        run.fired.add(fired_name(row.kind, row.leg))
-        bound(run)
+        run.fired.add(fired_rule_name(row.kind, row.leg))
+        update_profit_band(run)
         if row.action is RiskAction.CLOSE_ALL:
             run.leaving, run.leaving_ns = row.cause, row.at_ns
             self._state.leaving[row.strategy] = row.kind.value
@@ -301,14 +301,14 @@ class RunBook:
         elif what == BEST:
             for leg in run.legs.values():
                 if leg.name == subject:
-                    leg.best, leg.journaled = better(leg.best, value, leg.held), value
-                    bound_leg(run, leg)
+                    leg.best, leg.journaled = better_price(leg.best, value, leg.units), value
+                    update_price_band(run, leg)
                     leg.journaled_machine_ns = self._state.machine_ns
         elif what == REALISED:
             run.realised = value
         elif what == FIRED:
             run.fired.add(subject)
-            bound(run)
+            update_profit_band(run)
         elif what == LEAVING:
             kind, _, run.leaving = subject.partition(" ")
             run.leaving_ns = int(value)
@@ -324,15 +324,15 @@ class RunBook:
         if stop is not None:
             higher = stop if run.trail.stop is None else max(run.trail.stop, stop)
             run.trail = Trail(max(run.trail.peak, peak), higher)
-            bound(run)
+            update_profit_band(run)
 
-    def carried(self) -> dict[str, float]:
+    def carried_levels(self) -> dict[str, float]:
         """All levels of the runs by name, for the head of a new day."""
         leaving = self._state.leaving
         return {
             name: value
             for run in self.runs.values()
-            for name, value in levels_of(run, leaving.get(run.strategy, "")).items()
+            for name, value in run_levels(run, leaving.get(run.strategy, "")).items()
         }
 
     def _opened(self, row: RiskOpened) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from mytrading.core.ids import content_id
-from mytrading.core.risk.runs.run import Run, RunLeg, fired_name, run_id_of
+from mytrading.core.risk.runs.run import Run, RunLeg, fired_rule_name, run_id_of
 from mytrading.core.risk.state.decision_rows import close_all, close_covering, risk_alert, withdraw
 from mytrading.core.risk.state.orphan_hedges import GUARDS, is_protective
 from mytrading.core.risk.state.state import RiskState
@@ -63,7 +63,7 @@ class RunEvents:
             self._flattens = {name: self._causes[cause] for name, cause in row.event_flattens.items()}
             self._orders = set(row.event_orders)
 
-    def carried(self) -> dict[str, Any]:
+    def carried_fields(self) -> dict[str, Any]:
         """Events whose positions are held still, for the head of a new day, and what came of them, as fields of it."""
         held = [(run_id_of(position), position) for position in self._state.open_positions()]
         causes = {event.cause for event in self._causes.values() if _is_of_any(event, held)}
@@ -74,7 +74,7 @@ class RunEvents:
             "event_orders": tuple(sorted(self._orders & self._state.orders.keys())),
         }
 
-    def end(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
+    def end_run(self, run: Run, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """A rule of the whole run: entries withdrawn, intents ended, everything closed, or an operator alerted."""
         action = RiskAction.CLOSE_ALL if breach.acts else RiskAction.ALERT_ONLY
         event = _event(run, breach, action, run.legs.values(), now)
@@ -94,24 +94,24 @@ class RunEvents:
     def end_leg(self, run: Run, leg: RunLeg, breach: Breach, now: int, trace_ns: int) -> list[Any]:
         """A rule of one leg: that is closed in its account, or an operator alerted."""
         action = RiskAction.CLOSE_LEG if breach.acts else RiskAction.ALERT_ONLY
-        event = _event(run, breach, action, [leg], now, trip_of(leg.position))
+        event = _event(run, breach, action, [leg], now, round_trip_name(leg.position))
         rows: list[Any] = [event, *_alert(f"{run.strategy} {leg.name}", breach, now)]
         if breach.acts:
             rows += close_covering(self._state, leg.position, event.cause, event.note, trace_ns, now)
         return rows
 
-    def square_off(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
+    def square_off_legs(self, run: Run, breach: Breach, legs: list[RunLeg], now: int) -> list[Any]:
         """A time of day has come for these legs, all of the run or a part of it."""
         if len(legs) == len(run.legs):
-            return self.end(run, breach, now, 0)
+            return self.end_run(run, breach, now, 0)
         subject = " ".join(sorted({leg.instrument.partition(":")[0] for leg in legs}))
-        if fired_name(breach.kind, subject) in run.fired:
+        if fired_rule_name(breach.kind, subject) in run.fired:
             return []
         event = _event(run, breach, RiskAction.CLOSE_LEG, legs, now, subject)
         closed = close_all(self._state, (leg.position for leg in legs), event.cause, event.note, 0, patient=False)
         return [event, *closed]
 
-    def go_on(self, run: Run, now: int) -> list[Any]:
+    def continue_closing(self, run: Run, now: int) -> list[Any]:
         """What a run that is being closed still needs: a late fill closed, a hedge once it covers nothing."""
         event = self._causes.get(run.leaving)
         note = event.note if event is not None else "the run is being closed"
@@ -126,13 +126,13 @@ class RunEvents:
             *close_all(self._state, held, cause, note, trace_ns, patient=patient),
         ]
 
-    def ordered(self, order: Order, now: int) -> list[RiskEventRecorded]:
+    def link_exit_order(self, order: Order, now: int) -> list[RiskEventRecorded]:
         """The second record of an event, once an exit order that it led to is known."""
         if order.client_order_id in self._orders:
             return []
         event = self._goals.get(order.links.goal) or self._flattens.get(order.cause) if order.links.goal else None
         if event is None:
-            stopped = at_broker(self._state, order, now)
+            stopped = broker_stop_event(self._state, order, now)
             if stopped is None or stopped.id not in self._causes:
                 return [stopped] if stopped is not None else []
             event = stopped
@@ -203,19 +203,21 @@ def _alert(subject: str, breach: Breach, now: int) -> list[Alert]:
 # events of single positions, wherever their stops rest
 
 
-def trip_of(position: Position) -> str:
+def round_trip_name(position: Position) -> str:
     """The name of a position's present round trip."""
     return f"{position.account} {position.instrument} {position.product} {position.opened_ns}"
 
 
-def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int) -> list[Any]:
+def add_close_event(
+    kind: RiskKind, position: Position, rows: list[Any], level: float, price: float, now: int
+) -> list[Any]:
     """The goals that close a position, after their event; nothing where it is being closed already."""
     for goal in rows:
         if isinstance(goal, CloseGoal):
             break
     else:
         return rows
-    trip = trip_of(position)
+    trip = round_trip_name(position)
     event = RiskEventRecorded(
         id=content_id("risk", kind, position.strategy, trip, goal.id),
         strategy=position.strategy,
@@ -234,7 +236,7 @@ def with_event(kind: RiskKind, position: Position, rows: list[Any], level: float
     return [event, *rows]
 
 
-def without_lost(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+def drop_superseded_events(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """The rows of a decision without events of single positions whose goal another rule's has made superfluous."""
     causes, kept = set(), []
     for row in rows:
@@ -247,13 +249,13 @@ def without_lost(rows: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(kept)
 
 
-def at_broker(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:
+def broker_stop_event(state: RiskState, order: Order, now: int) -> RiskEventRecorded | None:
     """The event of a stop that filled at the broker, or of the exit with which the router took its place."""
     if not order.filled or order.cause.startswith(GUARDS) or not is_protective(state, order):
         return None
     key = order.owner
     position, guard = state.positions.get(key), state.protections.get(key)
-    trip = trip_of(position) if position is not None else " ".join(key[:3])
+    trip = round_trip_name(position) if position is not None else " ".join(key[:3])
     name = content_id("risk", RiskKind.BROKER_STOP.value, order.strategy, trip)
     trigger = order.trigger_price or (guard.trigger if guard is not None else 0.0)
     return RiskEventRecorded(

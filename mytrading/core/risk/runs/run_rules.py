@@ -14,8 +14,8 @@ from mytrading.core.ids import content_id
 from mytrading.core.risk.limits.limits import PLAUSIBLE
 from mytrading.core.risk.runs.run import BEST, EXACT, PEAK, PREFIX, STOP, Run, RunLeg, leg_levels, reached
 from mytrading.core.risk.runs.run_book import RunBook
-from mytrading.core.risk.runs.run_events import Breach, RunEvents, trip_of
-from mytrading.core.risk.runs.trend_series import RunSeries, trend_turn
+from mytrading.core.risk.runs.run_events import Breach, RunEvents, round_trip_name
+from mytrading.core.risk.runs.trend_series import TrendSeries, trend_turn
 from mytrading.core.risk.state.decision_rows import withdraw
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.risk.state.state import RiskState, is_stale
@@ -48,7 +48,7 @@ class RunRules:
         environment = state.environment
         self._state, self._environment = state, environment
         self.books = RunBook(state)
-        self.series = RunSeries(environment.strategies, self.books, environment.calendar)
+        self.series = TrendSeries(environment.strategies, self.books, environment.calendar)
         self.events = RunEvents(state)
 
     # learning
@@ -57,30 +57,30 @@ class RunRules:
         """Learn a row."""
         if isinstance(row, Quote):
             if self._state.quotes.get(row.instrument) is row:
-                self.books.quote(row)
+                self.books.apply_quote(row)
                 if self.series.any:
-                    self.series.quote(row)
+                    self.series.add_quote(row)
             return
         if isinstance(row, Signal):
             return  # an intent alone moves no run
         if isinstance(row, Bar):
-            self.series.keep(row)
+            self.series.add_bar(row)
             return
         self.events.apply(row)
         run = self.books.apply(row)
         if run is not None and self.series.any:
-            self.series.held(run)
+            self.series.update_premium_ratio(run)
         if isinstance(row, RiskOpened):
             for run in self.books.runs.values():
-                self.series.held(run)
+                self.series.update_premium_ratio(run)
             for bar in row.bars:
-                self.series.keep(bar)
+                self.series.add_bar(bar)
 
     # deciding
 
-    def at_price(self, quote: Quote, now: int) -> list[Any]:
+    def on_quote(self, quote: Quote, now: int) -> list[Any]:
         """What follows from a quote for all runs that hold its instrument."""
-        held = self.books.holding(quote.instrument)
+        held = self.books.runs_holding(quote.instrument)
         if not (held or self.series.any) or self._state.quotes.get(quote.instrument) is not quote:
             return []
         rows: list[Any] = []
@@ -96,7 +96,7 @@ class RunRules:
         if profit is not None and not run.low < profit < run.high:
             breach = self._breach(run, now)
             if breach is not None:
-                rows += self.events.end(run, breach, now, quote.received_ns)
+                rows += self.events.end_run(run, breach, now, quote.received_ns)
                 rows += self._journal_trail(run, now, acts=True)
                 if breach.acts:
                     return
@@ -117,7 +117,7 @@ class RunRules:
             return None
         rules, trail = run.rules, run.trail
         trails = bool(rules.trailing.value) and self._environment.limits.trailing_stop_enabled
-        for kind, level, is_over, note, acts in (
+        for kind, level, is_reached, note, acts in (
             (RiskKind.MAX_LOSS, -rules.max_loss, 0 < rules.max_loss <= EXACT - profit,
              "the run's loss has come to its limit", rules.auto_exit_on_max_loss),
             (RiskKind.MAX_PROFIT, rules.max_profit, 0 < rules.max_profit <= profit + EXACT,
@@ -125,19 +125,19 @@ class RunRules:
             (RiskKind.TRAILING_STOP, trail.stop or 0.0, trails and reached(trail, profit),
              f"the run's profit fell to its stop, from a peak of ₹{trail.peak:,.2f}", True),
         ):  # fmt: skip
-            if not is_over or kind in run.fired:
+            if not is_reached or kind in run.fired:
                 continue
             gains, way = kind is RiskKind.MAX_PROFIT, abs(level)
             if kind is RiskKind.TRAILING_STOP:
                 way = (trail.peak - level) or way
             # two quotes say so, or one moved it by little of the way there
-            doubt = self.books.doubt(run, now, gains=gains)
+            doubt = self.books.unconfirmed_profit(run, now, gains=gains)
             sure = profit - doubt >= level - EXACT if gains else profit + doubt <= level + EXACT
             if sure or doubt <= PLAUSIBLE * way:
                 return Breach(kind, level, profit, note, rules.auto_exit and acts)
         return None
 
-    def in_doubt(self, strategy: str) -> str:
+    def unconfirmed_end(self, strategy: str) -> str:
         """That a run seems over by one quote, so that nothing is entered before a second one confirms it; or empty."""
         run = self.books.runs.get(strategy)
         if run is None or not _seems_over(run):
@@ -151,9 +151,9 @@ class RunRules:
             return []
         if is_stale(quote, now, self.books.machine_ns, self._environment.limits.stale_quote_seconds):
             return []
-        price, trip = quote.ltp, trip_of(leg.position)
+        price, trip = quote.ltp, round_trip_name(leg.position)
         for kind, level in leg_levels(run, leg):
-            rising = (leg.held > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
+            rising = (leg.units > 0) is (kind is RiskKind.LEG_TAKE_PROFIT)
             if (price >= level if rising else price <= level) and f"{kind} {trip}" not in run.fired:
                 note = f"{leg.instrument} at {price:g} has come to {level:g}, entered at {leg.average_price:g}"
                 breach = Breach(kind, level, price, note, run.rules.auto_exit)
@@ -171,7 +171,7 @@ class RunRules:
             return []
         names = {bar.instrument for bar in rows}
         for run in list(self.books.runs.values()):
-            own = self.series.of(run.strategy)
+            own = self.series.series_of(run.strategy)
             over = run.leaving or RiskKind.SUPERTREND in run.fired or not run.legs
             if own is None or own.name not in names or over:
                 continue
@@ -179,7 +179,7 @@ class RunRules:
             if (turn := trend_turn([*own.bars, *own.due(now)], rule, run.opened_ns)) is not None:
                 note = f"{rule.exit} of the Supertrend ({rule.period}, {rule.multiplier:g}, {rule.minutes} min)"
                 breach = Breach(RiskKind.SUPERTREND, turn.line, turn.close, note, run.rules.auto_exit)
-                rows += self.events.end(run, breach, now, 0)
+                rows += self.events.end_run(run, breach, now, 0)
         return rows
 
     # the clock, and events of the router
@@ -190,13 +190,13 @@ class RunRules:
         rows += self._withdraw(now)
         for run in self.books.runs.values():
             if run.leaving:
-                rows += self.events.go_on(run, now)
+                rows += self.events.continue_closing(run, now)
                 continue
-            for breach, legs in due(run, self._environment, now):
-                rows += self.events.square_off(run, breach, legs, now)
+            for breach, legs in due_exit_times(run, self._environment, now):
+                rows += self.events.square_off_legs(run, breach, legs, now)
             if _seems_over(run) and (shown := self._breach(run, now)):
                 # shown by one quote alone, which no second one confirmed: the last price decides
-                rows += [*self.events.end(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
+                rows += [*self.events.end_run(run, shown, now, 0), *self._journal_trail(run, now, acts=True)]
             rows += self._journal_trail(run, now)
             for leg in run.legs.values():
                 rows += self._journal_best(run, leg, now)
@@ -208,7 +208,7 @@ class RunRules:
             order
             for order in self._state.all_live_entries()
             if (strategy := self._environment.strategies.get(order.strategy)) is not None
-            and is_over(strategy, order.instrument, order.product, self._environment, now)
+            and is_entry_time_over(strategy, order.instrument, order.product, self._environment, now)
         ]
         return withdraw(self._state, over, content_id("time", now // DAY)) if over else []
 
@@ -217,9 +217,9 @@ class RunRules:
         rows: list[Any] = []
         for run in self.books.runs.values():
             if run.leaving:
-                rows += self.events.go_on(run, now)
+                rows += self.events.continue_closing(run, now)
         if isinstance(message, OrderChanged):
-            rows += self.events.ordered(message.order, now)
+            rows += self.events.link_exit_order(message.order, now)
         return rows
 
     # levels
@@ -244,11 +244,11 @@ class RunRules:
 
     # figures
 
-    def wanted(self) -> tuple[str, ...]:
+    def wanted_instruments(self) -> tuple[str, ...]:
         """Instruments whose quotes are needed besides what is held."""
         return tuple(self.series.sources)
 
-    def bars(self) -> tuple[Bar, ...]:
+    def trend_bars(self) -> tuple[Bar, ...]:
         """The history of all series, for the head of a new day."""
         return tuple(bar for series in self.series.all.values() for bar in series.bars)
 
@@ -263,7 +263,7 @@ class RunRules:
                 found[f"run_stop {run.strategy}"] = round(run.trail.stop, 2)
         return found
 
-    def closes_ns(self, run: Run, now: int) -> int:
+    def next_close_ns(self, run: Run, now: int) -> int:
         """Market time at which the clock begins to close something of a run today; 0 if it does not."""
         midnight = now - second_of_day(now) * SECOND - now % SECOND
         times = [
@@ -271,12 +271,12 @@ class RunRules:
             for leg in run.legs.values()
             if (begins := self._environment.square_off_begins(run.strategy, leg.instrument, leg.position.product, now))
         ]
-        lead = lead_seconds(self._environment.square_off.speed)
+        lead = square_off_lead_seconds(self._environment.square_off.speed)
         named = [run.rules.exit_time, max(run.rules.square_off_time - lead, 0)]
         times += [midnight + at * SECOND for at in named if at]
         return min(times, default=0)
 
-    def levels_of(self, key: OwnerKey) -> dict[str, float]:
+    def position_levels(self, key: OwnerKey) -> dict[str, float]:
         """A position's own levels in rupees: stop_loss, take_profit, trailing; those that it has, a hedge none."""
         run = self.books.runs.get(key[3])
         leg = run.legs.get(key) if run is not None else None
@@ -292,22 +292,24 @@ def _seems_over(run: Run) -> bool:
 # times of day
 
 
-def lead_seconds(speed: float) -> int:
+def square_off_lead_seconds(speed: float) -> int:
     """Market seconds before a deadline at which closing begins."""
     return int(max(LEAD_NS, MACHINE_LEAD_NS * speed)) // SECOND
 
 
-def due(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
+def due_exit_times(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Breach, list[RunLeg]]]:
     """The first time of day that has come for a run and has not been acted on, with the legs it is for."""
     legs = list(run.legs.values())
     if not legs:
         return
     at, rules = second_of_day(now), run.rules
     exit_time, deadline = rules.exit_time, rules.square_off_time
-    if 0 < exit_time <= at and (timed := [leg for leg in legs if counts(exit_time, leg.instrument, environment, now)]):
+    if 0 < exit_time <= at and (
+        timed := [leg for leg in legs if is_after_open(exit_time, leg.instrument, environment, now)]
+    ):
         yield Breach(RiskKind.EXIT_TIME, exit_time, at, f"exit_time {hhmm(exit_time)} has come"), timed
     elif _squares_off(rules, at, environment) and (
-        timed := [x for x in legs if counts(deadline, x.instrument, environment, now)]
+        timed := [x for x in legs if is_after_open(deadline, x.instrument, environment, now)]
     ):
         yield Breach(RiskKind.SQUARE_OFF, deadline, at, f"square-off: to be flat by {hhmm(deadline)}"), timed
     else:  # what is MIS or intraday, once the venue's own time is near
@@ -319,22 +321,24 @@ def due(run: Run, environment: RiskEnvironment, now: int) -> Iterator[tuple[Brea
             if (intraday or leg.position.product is Product.MIS) and environment.square_off_begun(leg.instrument, now)
         ]
         if forced:
-            ends = min(environment.square_off.deadline(leg.instrument.partition(":")[0], now) for leg in forced)
+            ends = min(environment.square_off.mis_deadline_ns(leg.instrument.partition(":")[0], now) for leg in forced)
             until = second_of_day(ends)
             yield Breach(RiskKind.SQUARE_OFF, until, at, f"square-off: to be flat by {hhmm(until)}"), forced
 
 
-def is_over(strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int) -> bool:
+def is_entry_time_over(
+    strategy: StrategyRun, instrument: str, product: Product, environment: RiskEnvironment, now: int
+) -> bool:
     """True once nothing more of an instrument may be entered today: by the strategy's times, or as it is intraday."""
     at, rules = second_of_day(now), strategy.rules
-    if 0 < rules.exit_time <= at and counts(rules.exit_time, instrument, environment, now):
+    if 0 < rules.exit_time <= at and is_after_open(rules.exit_time, instrument, environment, now):
         return True
-    if _squares_off(rules, at, environment) and counts(rules.square_off_time, instrument, environment, now):
+    if _squares_off(rules, at, environment) and is_after_open(rules.square_off_time, instrument, environment, now):
         return True
     return strategy.intraday and product is not Product.MIS and environment.square_off_begun(instrument, now)
 
 
-def counts(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
+def is_after_open(time_of_day: int, instrument: str, environment: RiskEnvironment, now: int) -> bool:
     """True if a time of day (seconds) lies in, or after, today's session of the instrument's exchange."""
     calendar, exchange = environment.calendar, instrument.partition(":")[0]
     if exchange not in calendar.exchanges:
@@ -344,4 +348,4 @@ def counts(time_of_day: int, instrument: str, environment: RiskEnvironment, now:
 
 
 def _squares_off(rules: StrategyRules, at: int, environment: RiskEnvironment) -> bool:
-    return 0 < rules.square_off_time <= at + lead_seconds(environment.square_off.speed)
+    return 0 < rules.square_off_time <= at + square_off_lead_seconds(environment.square_off.speed)

@@ -30,7 +30,7 @@ class TrendTurn(NamedTuple):
     line: float
 
 
-class RunSeries:
+class TrendSeries:
     """Learns quotes and kept bars. Without a strategy that has a trend exit it costs one look-up a quote."""
 
     def __init__(self, strategies: Mapping[str, StrategyRun], books: RunBook, calendar: Calendar) -> None:
@@ -57,26 +57,26 @@ class RunSeries:
             self.all[key] = series
             self.sources.setdefault(instrument, []).append(series)
 
-    def of(self, strategy: str) -> SeriesBars | None:
+    def series_of(self, strategy: str) -> SeriesBars | None:
         """The series that ends a strategy's runs; None if it has none, or holds nothing to make one of."""
         rule = self.rules.get(strategy)
         return self.all.get(_key(strategy, rule)) if rule is not None else None
 
     # learning
 
-    def quote(self, quote: Quote) -> None:
+    def add_quote(self, quote: Quote) -> None:
         """A price of an instrument, and with it of the premiums it is part of."""
         for series in self.sources.get(quote.instrument, ()):
             series.add(quote.market_ns, quote.ltp)
-        for run, _ in self._books.holding(quote.instrument):
+        for run, _ in self._books.runs_holding(quote.instrument):
             rule = self.rules.get(run.strategy)
             if rule is None or rule.instrument:
                 continue
-            price = self._books.combined(run, self._ratios.get(run.strategy, ()), quote.market_ns)
+            price = self._books.combined_premium(run, self._ratios.get(run.strategy, ()), quote.market_ns)
             if price is not None:
                 self.all[_key(run.strategy, rule)].add(quote.market_ns, price)
 
-    def held(self, run: Run) -> None:
+    def update_premium_ratio(self, run: Run) -> None:
         """What a run holds may have changed: a premium of other proportions is another series."""
         rule = self.rules.get(run.strategy)
         if rule is None or rule.instrument:
@@ -90,7 +90,7 @@ class RunSeries:
         if ratio:
             self.all[key] = SeriesBars(key[0], ratio[0][0].partition(":")[0], rule.minutes, self._calendar)
 
-    def keep(self, bar: Bar) -> None:
+    def add_bar(self, bar: Bar) -> None:
         """A bar that was journaled."""
         series = self.all.get((bar.instrument, bar.timeframe))
         if series is not None:
@@ -98,17 +98,17 @@ class RunSeries:
 
     # history
 
-    def resume(self, instrument: str, minutes: list[Bar]) -> None:
+    def complete_open_bars(self, instrument: str, minutes: list[Bar]) -> None:
         """Complete the bars under way, whose prices before a restart were not kept, with stored one-minute bars."""
         for series in self.sources.get(instrument, ()):
             if series.bars:
                 series.join(minute for minute in minutes if minute.start_ns >= series.bars[-1].end_ns)
 
-    def short(self, instrument: str, bars: int) -> bool:
+    def lacks_bars(self, instrument: str, bars: int) -> bool:
         """True if a series of an instrument has fewer bars than this."""
         return any(len(series.bars) < bars for series in self.sources.get(instrument, ()))
 
-    def history(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
+    def missing_bars(self, instrument: str, minutes: list[Bar], now: int) -> list[Bar]:
         """The bars that stored one-minute bars of an instrument add; what is under way is completed with them."""
         rows: list[Bar] = []
         for series in self.sources.get(instrument, ()):

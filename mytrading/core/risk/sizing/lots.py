@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from mytrading.core.accounting.margin import MarginLeg, by_margin, leg_requirement, per_lot, requirement
+from mytrading.core.accounting.margin import MarginLeg, is_margined, leg_requirement, margin_per_lot, margin_requirement
 from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, Source, TradeType
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -54,11 +54,11 @@ class LotMultiple(NamedTuple):
     why: str
 
 
-def lots_for(margin: float, share: float, per_lot: float) -> int:
+def lots_for(margin: float, share: float, margin_per_lot: float) -> int:
     """Whole lots that a share of a margin in rupees pays for. Source: the seed's formula."""
-    if margin <= 0 or per_lot <= 0:
+    if margin <= 0 or margin_per_lot <= 0:
         return 0
-    return math.floor(margin * share / per_lot + 1e-9)
+    return math.floor(margin * share / margin_per_lot + 1e-9)
 
 
 def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
@@ -68,15 +68,15 @@ def lots_at_risk(risk: float, distance: float, lot_size: int, most: int) -> int:
     return min(math.floor(risk / (distance * lot_size) + 1e-9), most)
 
 
-def scaled(lots: int, confidence: float) -> int:
+def scale_by_confidence(lots: int, confidence: float) -> int:
     """Lots in proportion to a confidence of 0 to 1, rounded down, but at least one of those there were."""
     return max(math.floor(lots * min(max(confidence, 0.0), 1.0) + 1e-9), min(lots, 1))
 
 
-def trimmed(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
+def adjust_multiple(plan: LotMultiple, rule: SizingRule, account: str, confidence: float, most: int) -> LotMultiple:
     """A plan by the confidence of its intent, the factor of its account and up to `most` times, by the rule."""
     if rule.confidence_scaling and plan.times:
-        times = scaled(plan.times, confidence)
+        times = scale_by_confidence(plan.times, confidence)
         plan = LotMultiple(times, f"{plan.why}; × confidence {confidence:.2f} = {times}")
     if rule.allocation is AllocationMode.CUSTOM and plan.times:
         factor = rule.factors.get(account, 1.0)
@@ -85,7 +85,7 @@ def trimmed(plan: LotMultiple, rule: SizingRule, account: str, confidence: float
     return plan if plan.times <= most else LotMultiple(most, f"{plan.why}; at most {most}")
 
 
-def shared(total: int, weights: Mapping[str, float]) -> dict[str, int]:
+def share_out_lots(total: int, weights: Mapping[str, float]) -> dict[str, int]:
     """`total` lots shared out to accounts in proportion to weights; what rounding leaves goes to the largest rests."""
     counted = {name: max(weight, 0.0) for name, weight in weights.items()}
     whole = sum(counted.values())
@@ -124,7 +124,7 @@ def basket_cost(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> flo
 
 def _each(kind: TradeType, leg: MarginLeg, tables: RiskTables, day: date) -> float:
     """Rupees per lot; a bought option never less than its premium."""
-    figure = per_lot(kind, leg.instrument, leg.price, tables, day)
+    figure = margin_per_lot(kind, leg.instrument, leg.price, tables, day)
     return max(figure, leg.price * leg.instrument.lot_size) if kind is TradeType.BOUGHT else figure
 
 
@@ -149,7 +149,7 @@ def plan_by_margin(margin: float, share: float, cost: float, whose: str) -> LotM
     )
 
 
-def unit_lots(lots: Sequence[int]) -> tuple[int, ...]:
+def lot_ratio(lots: Sequence[int]) -> tuple[int, ...]:
     """The smallest whole ratio of signed lots: (-2, -2, 4) is (-1, -1, 2)."""
     common = math.gcd(*lots) or 1
     return tuple(one // common for one in lots)
@@ -177,7 +177,7 @@ class MarginNeed(NamedTuple):
     premium: float = 0.0
 
 
-def unknown_shares(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]:
+def unknown_sizings(runs: Iterable[StrategyRun], tables: RiskTables) -> list[str]:
     """What strategies or their legs are sized by and the tables do not have, each with its strategy."""
     found = []
     for run in runs:
@@ -206,8 +206,8 @@ def plan_profiles(
     `fixed` are all legs with lots; those of `profiles` are one lot each. The first profile that gets none ends the
     answer: the intent is not to be had here. `trim` lowers or scales a plan before it is paid for.
     """
-    needed = requirement(fixed, tables, day).initial  # set aside with its buffer
-    if any(by_margin(leg.instrument, leg.units) for leg in fixed):
+    needed = margin_requirement(fixed, tables, day).initial  # set aside with its buffer
+    if any(is_margined(leg.instrument, leg.units) for leg in fixed):
         needed *= 1 + purse.buffer
     available = purse.available - needed
     free = purse._replace(cash=min(purse.cash - _premium(fixed, tables, day), available), available=available)
@@ -256,7 +256,7 @@ def _taken(legs: Sequence[MarginLeg], times: int, tables: RiskTables, day: date)
     made = [leg._replace(units=leg.units * times) for leg in legs]
     cost = basket_cost(legs, tables, day) * times
     premium = cost if is_bought_only(legs) else _premium(made, tables, day)
-    return MarginNeed(max(cost, requirement(made, tables, day).initial), premium)
+    return MarginNeed(max(cost, margin_requirement(made, tables, day).initial), premium)
 
 
 def _premium(legs: Sequence[MarginLeg], tables: RiskTables, day: date) -> float:

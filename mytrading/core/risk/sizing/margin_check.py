@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from mytrading.core.accounting import margin
-from mytrading.core.accounting.margin import MarginLeg, by_margin
+from mytrading.core.accounting.margin import MarginLeg, is_margined
 from mytrading.core.ids import content_id
 from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import is_bought_only, side_of
@@ -45,22 +45,22 @@ class MarginCheck:
     def __init__(self, state: RiskState) -> None:
         self._state, self._environment = state, state.environment
 
-    def leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
+    def margin_leg(self, instrument: str, units: int, price: float, product: Product) -> MarginLeg | None:
         """A leg with today's contract; None where the instrument is not listed."""
         found = self._environment.instruments.get(instrument)
         return MarginLeg(found, units, price, product) if found is not None else None
 
-    def alone(self, leg: MarginLeg, now: int) -> float:
+    def leg_margin(self, leg: MarginLeg, now: int) -> float:
         """Rupees that a leg needs by itself, without a buffer."""
         return margin.leg_requirement(leg, self._environment.tables, self._environment.calendar.trading_day(now))
 
-    def needed(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
+    def required_margin(self, legs: Sequence[MarginLeg], signal: Signal, account: str, now: int) -> RequiredMargin:
         """What the legs of an intent need beyond what its owner holds for it: the table's figure or the broker's.
 
         Only what is valued by margin has a buffer: the premium of an option and the price of a share are certain.
         """
         mine = (p for p in self._state.held(signal.strategy, signal.watch) if p.account == account)
-        found = (self.leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
+        found = (self.margin_leg(p.instrument, p.quantity, p.average_price, p.product) for p in mine)
         held = [leg for leg in found if leg is not None]
         table = margin.added_margin(legs, held, self._environment.tables, self._environment.calendar.trading_day(now))
         if not self.may_ask(legs):
@@ -70,17 +70,17 @@ class MarginCheck:
         # what uses a share of the margin keeps the rest free; only what refusals taught comes on top
         run = self._environment.strategies.get(signal.strategy)
         fixed = (run is None or run.sizing.by in ("fixed", "risk")) and not any(leg.profile for leg in signal.legs)
-        return RequiredMargin(larger, larger * (1 + (self.buffer(account) if fixed else self.learnt(account))))
+        return RequiredMargin(larger, larger * (1 + (self.buffer(account) if fixed else self.learnt_buffer(account))))
 
     @staticmethod
     def may_ask(legs: Sequence[MarginLeg]) -> bool:
         """True of legs of which the broker may be asked what they need: those valued by margin."""
         for leg in legs:
-            if by_margin(leg.instrument, leg.units):
+            if is_margined(leg.instrument, leg.units):
                 return True
         return False
 
-    def question(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
+    def ask_broker(self, cause: str, account: str, legs: Sequence[MarginLeg]) -> list[Any] | None:
         """The question to the broker what legs need, nothing while it may answer; None where the table alone counts."""
         if not self._environment.asks_broker or not self.may_ask(legs):
             return None
@@ -100,16 +100,16 @@ class MarginCheck:
         )
         return [MarginRequest(id=name, account=account, lines=lines, machine_ns=machine_ns)]
 
-    def free(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
+    def free_for(self, account: str, legs: Sequence[MarginLeg], signal: Signal) -> float | None:
         """Rupees free for legs of an intent: cash for what only buys options, cash and collateral for all else."""
         share = 0.0 if is_bought_only(legs) else self._environment.tables.collateral_share
         return self._free(account, share, (signal.strategy, signal.watch))
 
     def _free(self, account: str, collateral: float, but: tuple[str, str] | None = None) -> float | None:
-        free = self._state.margin.free(account, collateral) if self.is_known(account) else None
+        free = self._state.margin.free(account, collateral) if self.funds_known(account) else None
         return None if free is None else free - self._state.kept_for_baskets(account, but)
 
-    def is_known(self, account: str) -> bool:
+    def funds_known(self, account: str) -> bool:
         """True while it is known what an account has: the broker reported it, and not too long ago."""
         return not funds_unread(self._state, account)
 
@@ -125,14 +125,14 @@ class MarginCheck:
         """What is kept free beyond a requirement, as a fraction of it."""
         return self._state.levels.get(f"{BUFFER}{account}", self._environment.tables.buffer.least)
 
-    def learnt(self, account: str) -> float:
+    def learnt_buffer(self, account: str) -> float:
         """What refusals have added to the buffer."""
         return max(self.buffer(account) - self._environment.tables.buffer.least, 0.0)
 
     def figures(self) -> dict[str, float]:
         """What each account has free, in cash, reserved and kept back, in rupees and for the buffer as a fraction."""
         found: dict[str, float] = {}
-        for account in filter(self.is_known, self._state.margin.funds):
+        for account in filter(self.funds_known, self._state.margin.funds):
             reserved = self._state.margin.allocated(account) + self._state.kept_for_baskets(account)
             found[f"margin_free:{account}"] = round(self.available(account) or 0.0, 2)
             found[f"margin_cash:{account}"] = round(self.cash(account) or 0.0, 2)
@@ -142,7 +142,7 @@ class MarginCheck:
 
     # learning
 
-    def after_refusal(self, message: Any, now: int) -> list[Any]:
+    def raise_buffer(self, message: Any, now: int) -> list[Any]:
         """An order of ours that the broker refused for want of margin raises its account's buffer."""
         if not isinstance(message, OrderChanged) or message.order.state is not OrderState.REJECTED:
             return []
@@ -156,7 +156,7 @@ class MarginCheck:
             LevelMoved(name=f"{REFUSED}{order.account}", value=1.0, at_ns=now),
         ]
 
-    def carried(self) -> dict[str, float]:
+    def carried_levels(self) -> dict[str, float]:
         """The buffers with which the next day begins."""
         rule, levels = self._environment.tables.buffer, self._state.levels
         refused = {name.removeprefix(REFUSED) for name in levels if name.startswith(REFUSED)}

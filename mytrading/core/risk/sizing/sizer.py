@@ -16,17 +16,17 @@ from mytrading.core.risk.pretrade.readiness import funds_unread
 from mytrading.core.risk.sizing.lots import (
     FreeFunds,
     LotMultiple,
+    adjust_multiple,
     basket_cost,
     entry_price,
     is_bought_only,
+    lot_ratio,
     lots_at_risk,
     plan_by_margin,
     plan_profiles,
     reference_price,
-    shared,
+    share_out_lots,
     side_of,
-    trimmed,
-    unit_lots,
 )
 from mytrading.core.risk.sizing.margin_check import MarginCheck
 from mytrading.core.risk.state.intent import Intent
@@ -59,41 +59,41 @@ class Sizer:
         self._state, self._environment = state, state.environment
         self._margins = margins
 
-    def rule_of(self, intent: Intent) -> SizingRule:
+    def _rule(self, intent: Intent) -> SizingRule:
         """How the intent's strategy is sized."""
         run = self._environment.strategies.get(intent.signal.strategy)
         return run.sizing if run is not None else SizingRule()
 
-    def waits(self, intent: Intent, account: str, now: int) -> bool:
+    def must_wait_for_funds(self, intent: Intent, account: str, now: int) -> bool:
         """True while a size needs funds of the account, or for a while of those that share, that are not known."""
         if account in intent.sized:
             return False
-        rule = self.rule_of(intent)
+        rule = self._rule(intent)
         shares = rule.allocation is AllocationMode.PROPORTIONAL
-        if not self._margins.is_known(account):
+        if not self._margins.funds_known(account):
             by_margin = rule.by not in (FIXED, BY_RISK) or shares
             return by_margin or any(leg.profile for leg in intent.legs)
         signal, there = intent.signal, self._environment.accounts_of(intent.signal.strategy)
         if not shares or rule.by != FIXED:
             return False
-        if all(name in intent.ended or name in intent.sized or self._margins.is_known(name) for name in there):
+        if all(name in intent.ended or name in intent.sized or self._margins.funds_known(name) for name in there):
             return False
         patience = min(OTHERS_NS, (signal.expires_ns - signal.created_ns) // 2)
         machine_ns = self._state.machine_ns
         young = machine_ns < max(signal.expires_machine_ns - SECOND, self._environment.patient_until)
         return now < signal.created_ns + patience or (young and not self._environment.lock_step)
 
-    def size(self, intent: Intent, account: str, now: int) -> SizingResult:
+    def size_legs(self, intent: Intent, account: str, now: int) -> SizingResult:
         """The lots of an intent in an account; a size that was fixed stays."""
         if account in intent.sized:
             return SizingResult()
-        rule = self.rule_of(intent)
+        rule = self._rule(intent)
         for leg in intent.legs:
             if leg.profile:
                 return self._by_leg(intent, replace(rule, by=FIXED), account, now)
         if rule.is_plain:
             return SizingResult(denial=self._too_many(intent.legs, rule))
-        units = unit_lots([leg.lots for leg in intent.legs])
+        units = lot_ratio([leg.lots for leg in intent.legs])
         plan = self._times(intent, units, rule, account, now)
         plan = self._trimmed(plan, intent, self._largest(intent.legs, units), rule, account)
         if not plan.times:
@@ -101,14 +101,14 @@ class Sizer:
         lots = {leg.instrument: unit * plan.times for leg, unit in zip(intent.legs, units, strict=True)}
         return SizingResult(IntentSized(signal=intent.signal.id, account=account, lots=lots, why=plan.why, at_ns=now))
 
-    def shared_rows(self, intent: Intent, rows: list[Any]) -> list[Any]:
+    def rows_fixing_shared_lots(self, intent: Intent, rows: list[Any]) -> list[Any]:
         """Those of the rows that size an account which are kept though it enters nothing yet: lots are shared once."""
-        rule = self.rule_of(intent)
+        rule = self._rule(intent)
         return rows if rule.by == FIXED and rule.allocation is AllocationMode.PROPORTIONAL else []
 
-    def least(self, intent: Intent, account: str) -> Intent:
+    def with_smallest_lots(self, intent: Intent, account: str) -> Intent:
         """The intent with the least that keeps the ratio of its legs, one lot for one alone."""
-        units = unit_lots([leg.lots for leg in intent.legs])
+        units = lot_ratio([leg.lots for leg in intent.legs])
         lots = {leg.instrument: unit for leg, unit in zip(intent.legs, units, strict=True)}
         return replace(intent, sized={**intent.sized, account: lots})
 
@@ -125,7 +125,7 @@ class Sizer:
         cash, available = margins.cash(account), margins.available(account)
         if cash is None or available is None:
             return SizingResult(denial=Denial(SHORT_OF_MARGIN, self._unfunded(account)))
-        purse = FreeFunds(cash, available, margins.buffer(account), margins.learnt(account))
+        purse = FreeFunds(cash, available, margins.buffer(account), margins.learnt_buffer(account))
         fixed = [leg for leg in intent.legs if not leg.profile]
         plans = plan_profiles(
             self._valued(intent, [(leg, sizes[leg.instrument]) for leg in fixed]),
@@ -148,13 +148,13 @@ class Sizer:
         legs = tuple(leg for leg in intent.legs if not leg.profile)
         if rule.is_plain or not legs:
             return self._too_many(legs, rule) or {leg.instrument: leg.lots for leg in legs}
-        units = unit_lots([leg.lots for leg in legs])
+        units = lot_ratio([leg.lots for leg in legs])
         part = replace(intent, signal=replace(intent.signal, legs=legs))
         plan = self._times(part, units, rule, account, now)
         if any(self._is_contract(leg) for leg in legs):
             plan = self._trimmed(plan, intent, self._largest(legs, units), rule, account)
         else:
-            plan = trimmed(plan, rule, account, intent.signal.confidence, plan.times * ANY_TIMES)
+            plan = adjust_multiple(plan, rule, account, intent.signal.confidence, plan.times * ANY_TIMES)
         if not plan.times:
             return Denial(SHORT_OF_MARGIN, plan.why)
         return {leg.instrument: unit * plan.times for leg, unit in zip(legs, units, strict=True)}
@@ -169,7 +169,7 @@ class Sizer:
         return instrument is None or instrument.kind.is_derivative
 
     def _trimmed(self, plan: LotMultiple, intent: Intent, largest: int, rule: SizingRule, account: str) -> LotMultiple:
-        return trimmed(plan, rule, account, intent.signal.confidence, self._most(rule) // largest)
+        return adjust_multiple(plan, rule, account, intent.signal.confidence, self._most(rule) // largest)
 
     def _times(self, intent: Intent, units: tuple[int, ...], rule: SizingRule, account: str, now: int) -> LotMultiple:
         if rule.by == BY_RISK:
@@ -191,7 +191,7 @@ class Sizer:
         cost = basket_cost(legs, self._environment.tables, self._environment.calendar.trading_day(now))
         if cost <= 0:
             return LotMultiple(0, "a lot is not valued: no price and no figure in config/risk.toml; wait for a quote")
-        kept = min(share.share, 1 / (1 + self._margins.learnt(account)))
+        kept = min(share.share, 1 / (1 + self._margins.learnt_buffer(account)))
         return plan_by_margin(margin, kept, cost, account)
 
     def _by_risk(self, intent: Intent, units: tuple[int, ...], rule: SizingRule) -> LotMultiple:
@@ -231,9 +231,9 @@ class Sizer:
         )
         if taken:
             lots, whole = max(lots - taken, 0), f"left of {lots}, shared"
-        if unread := [name for name in free if name != account and not self._margins.is_known(name)]:
+        if unread := [name for name in free if name != account and not self._margins.funds_known(name)]:
             lots = max(lots - intended * len(unread), 0)
-        times = shared(lots, free)[account]
+        times = share_out_lots(lots, free)[account]
         text = f"{lots} {whole} by free margin, {rupees(free[account])} of {rupees(sum(free.values()))}"
         return LotMultiple(times, f"{text} in {account}: {times}")
 
@@ -244,7 +244,7 @@ class Sizer:
             quote = self._state.quotes.get(leg.instrument)
             price = reference_price(quote, side_of(unit)) if quote else 0.0
             size = unit * self._environment.lot_of(leg.instrument)
-            made = self._margins.leg(leg.instrument, size, price, intent.signal.product_of(leg))
+            made = self._margins.margin_leg(leg.instrument, size, price, intent.signal.product_of(leg))
             legs += [made] if made is not None else []
         return legs
 

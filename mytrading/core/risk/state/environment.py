@@ -108,18 +108,18 @@ class RiskEnvironment:
 
     def square_off_begun(self, instrument: str, now: int) -> bool:
         """True from the time on at which MIS and intraday positions of the instrument's exchange are closed."""
-        begins = self.square_off.begins(instrument.split(":")[0], now)
+        begins = self.square_off.begins_ns(instrument.split(":")[0], now)
         return bool(begins) and now >= begins
 
     def square_off_begins(self, strategy: str, instrument: str, product: Product, now: int) -> int:
         """Market time at which the clock closes what a strategy holds there today; 0 if it closes nothing of it."""
         own, intraday = self._hours_of(strategy, product)
-        return self.square_off.begins(instrument.split(":")[0], now, own, intraday=intraday)
+        return self.square_off.begins_ns(instrument.split(":")[0], now, own, intraday=intraday)
 
     def square_off_deadline(self, strategy: str, instrument: str, product: Product, now: int) -> int:
         """Market time by which that is to be flat today; 0 if the clock closes nothing of it."""
         own, intraday = self._hours_of(strategy, product)
-        return self.square_off.due(instrument.split(":")[0], now, own, intraday=intraday)
+        return self.square_off.flat_by_ns(instrument.split(":")[0], now, own, intraday=intraday)
 
     def _hours_of(self, strategy: str, product: Product) -> tuple[time | None, bool]:
         """The time that a strategy names, and whether what it holds of a product is closed every day."""

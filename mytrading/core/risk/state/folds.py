@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.accounting.pnl import collared
+from mytrading.core.accounting.pnl import drop_implausible_book
 from mytrading.core.orders.state_machine import TERMINAL, with_modify
 from mytrading.core.risk.pnl.day_pnl import ACCOUNT, STRATEGY
-from mytrading.core.risk.protection.hedges import hedging
-from mytrading.core.risk.protection.level_names import STOP_PREFIX, TARGET_PREFIX, owner_in
+from mytrading.core.risk.protection.hedges import hedging_units
+from mytrading.core.risk.protection.level_names import STOP_PREFIX, TARGET_PREFIX, owner_of_level
 from mytrading.core.risk.state import orphan_hedges
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, watch_for
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -218,7 +218,7 @@ def _is_leg_satisfied(state: RiskState, intent: Intent, leg: Leg, account: str) 
     if state.is_withdrawing(signal.strategy, leg.instrument):
         return False
     if any(
-        not intent.accepts(order)
+        not intent.accepts_entry(order)
         for order in state.live_entries(signal.strategy, signal.watch)
         if (order.instrument, order.account) == (leg.instrument, account)
     ):
@@ -237,7 +237,7 @@ def _entry(state: RiskState, entry: PlaceEntry) -> None:
     level = entry.stop_trigger or entry.held_stop
     if not entry.stop_trigger and entry.held_stop and entry.side is Side.BUY and key is not None:
         covers = state.covers(entry.account, entry.strategy, key[1])
-        if hedging(covers, entry.instrument) >= entry.quantity:
+        if hedging_units(covers, entry.instrument) >= entry.quantity:
             level = 0.0  # it risks what the sold legs do, and its level is for the time after them
     state.memory.money.stop(entry.owner, level)
     if key is None:
@@ -300,8 +300,8 @@ def _close(state: RiskState, goal: CloseGoal) -> None:
 def _order(state: RiskState, row: OrderChanged) -> None:
     order = row.order
     before = state.orders.get(order.client_order_id)
-    state.guard.moved(order, row.machine_ns)
-    state.margin.shown(order, row.machine_ns)
+    state.guard.on_order_event(order, row.machine_ns)
+    state.margin.record_order(order, row.machine_ns)
     state.is_repeat = (  # it ended and is booked, and no other order stands for it
         before is None
         and row.event in ("contradicted", "observed")
@@ -388,14 +388,14 @@ def _position(state: RiskState, row: PositionChanged | PositionAdjusted) -> None
         state.claimed.add(key)
     if not (position.quantity or position.quantity_seen):
         state.claimed.discard(key)
-        state.guard.flat(key)
+        state.guard.forget_position(key)
     if before is not None and before.quantity and not position.quantity:
         protected = orphan_hedges.is_protective(state, closer)
         beside = orphan_hedges.sold(state, before.account, before.strategy) if protected else set()
         if beside and before.quantity > 0:  # it may be covered by nothing now
             state.uncovered[key] = (before, tuple(sorted(beside)))
         _spend(state, before, row.at_ns, protected=protected)
-        state.margin.closed(position.account, position.strategy, position.instrument)
+        state.margin.drop_closed(position.account, position.strategy, position.instrument)
     if state.uncovered:
         _forget_uncovered(state, position.strategy)
     for intent in state.intents.values():
@@ -415,7 +415,7 @@ def _spend(state: RiskState, closed: Position, at_ns: int, *, protected: bool) -
         legs = intent.in_account(closed.account).legs
         wanted = any(leg.instrument == closed.instrument and leg.lots * closed.quantity > 0 for leg in legs)
         if wanted and closed.account not in intent.given_up and closed.opened_ns >= intent.since_ns:
-            intent.spend(closed.account, at_ns)
+            intent.mark_closed_elsewhere(closed.account, at_ns)
             if protected and closed.quantity < 0 and orphan_hedges.hedges_alone(state, intent, closed.account):
                 # the stop of a sold leg left bought ones alone: the basket is taken up again
                 intent.lost.add((closed.account, closed.instrument, closed.opened_ns))
@@ -461,7 +461,7 @@ def _rolled(state: RiskState, row: Rolled) -> None:
         # what was closed by something else while it was rolled is not opened again by the same intent
         spent, near = state.intents.get((row.strategy, row.watch)), state.positions.get(row.near_owner)
         if spent is not None and near is not None and not near.quantity:
-            spent.spend(row.account, row.at_ns)
+            spent.mark_closed_elsewhere(row.account, row.at_ns)
     state.forget_awaited()
 
 
@@ -482,11 +482,11 @@ def _level(state: RiskState, row: LevelMoved) -> None:
     """Keep a level under its name: of a limit, a target, a stop or, by any other name, as it is."""
     if state.memory.learn(row):
         return
-    if (owner := owner_in(row.name, TARGET_PREFIX)) is not None:
+    if (owner := owner_of_level(row.name, TARGET_PREFIX)) is not None:
         state.target_levels[owner] = row.value
         if not row.value:
             del state.target_levels[owner]
-    elif (owner := owner_in(row.name, STOP_PREFIX)) is not None:
+    elif (owner := owner_of_level(row.name, STOP_PREFIX)) is not None:
         _stop_level(state, owner, row.value)
     else:
         state.levels[row.name] = row.value
@@ -531,7 +531,7 @@ def _quote(state: RiskState, row: Quote) -> None:
     if (row.bid is None or abs(row.bid - row.ltp) <= near) and (row.ask is None or abs(row.ask - row.ltp) <= near):
         valued = row
     else:
-        valued = collared(row, state.environment.reach(name, row.ltp))
+        valued = drop_implausible_book(row, state.environment.reach(name, row.ltp))
     state.valued[name] = valued
     if row.received_ns > state.machine_ns:
         state.machine_ns = row.received_ns
@@ -543,7 +543,7 @@ def _quote(state: RiskState, row: Quote) -> None:
 
 
 def _funds(state: RiskState, row: Funds) -> None:
-    state.margin.refresh(row)
+    state.margin.record_funds(row)
     state.memory.funds[row.account] = row.available + row.used + row.collateral
 
 
@@ -655,9 +655,11 @@ _LEARN: dict[type, Callable[[RiskState, Any], None]] = {
     PositionChanged: _position,
     PositionAdjusted: _position,
     TradeClosed: lambda state, row: state.counters.trade(row),
-    BrokerHeld: lambda state, row: state.guard.read(row, state.guarded_positions(), state.orders.values()),
-    ReadRequest: lambda state, row: state.guard.requested(row.account, row.machine_ns),
-    Alert: lambda state, row: state.guard.alerted(row.code, row.subject),
+    BrokerHeld: lambda state, row: state.guard.apply_broker_books(
+        row, state.guarded_positions(), state.orders.values()
+    ),
+    ReadRequest: lambda state, row: state.guard.record_request(row.account, row.machine_ns),
+    Alert: lambda state, row: state.guard.record_alert(row.code, row.subject),
     GoalChanged: _goal,
     LevelMoved: _level,
     TimerFired: _timer,

@@ -56,15 +56,15 @@ class Intent(msgspec.Struct, kw_only=True):
             for leg in self.legs
         )
 
-    def unwanted(self, position: Position, units: int) -> bool:
+    def is_unwanted(self, position: Position, units: int) -> bool:
         """True if a position of so many signed units is to be closed; an intent that keeps closes nothing."""
         return not self.signal.keeps and self.target(position.instrument, position.account) * units <= 0
 
-    def accepts(self, order: Order) -> bool:
+    def accepts_entry(self, order: Order) -> bool:
         """True unless an entry rests at terms of an older intent, and this one has others."""
         return order.order_type is OrderType.MARKET or order.cause == self.signal.id or order.cause in self.kin
 
-    def spend(self, account: str, at_ns: int) -> None:
+    def mark_closed_elsewhere(self, account: str, at_ns: int) -> None:
         """Something else than this intent closed what it wants in an account: nothing more is entered there."""
         self.spent.add(account)
         self.spent_ns = at_ns

@@ -14,7 +14,7 @@ from mytrading.core.ids import client_order_id, content_id
 from mytrading.core.orders.state_machine import FREED, TERMINAL, UNRESOLVED
 from mytrading.core.reconciler import book_confidence as confidence
 from mytrading.core.risk.pnl.equity_memory import EquityMemory
-from mytrading.core.risk.protection.hedges import Contract, Cover, cover_of, hedging, left_bare
+from mytrading.core.risk.protection.hedges import Contract, Cover, hedging_units, match_covers, sold_legs_exposed
 from mytrading.core.risk.protection.stop_coverage import StopCoverage
 from mytrading.core.risk.state.environment import UNKNOWN_WATCH, RiskEnvironment
 from mytrading.core.risk.state.indexed_dict import IndexedDict
@@ -312,7 +312,7 @@ class RiskState:
             return 0
         if mine is None or any(size < 0 and sold not in contracts for sold, size in units.items()):
             return position.quantity_seen
-        return min(hedging(cover_of(units, contracts), name), position.quantity_seen)
+        return min(hedging_units(match_covers(units, contracts), name), position.quantity_seen)
 
     def is_hedge(self, position: Position) -> bool:
         """True of a bought option all of which hedges something sold: it needs no stop of its own."""
@@ -356,13 +356,13 @@ class RiskState:
     def covers(self, account: str, strategy: str, watch: str, intent: Intent | None = None) -> list[Cover]:
         """What covers what of an owner in an account; `intent` in place of the current one for `watch`."""
         units = self._legs(account, strategy, watch, intent)
-        return cover_of(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
+        return match_covers(units, self._contracts(units)) if any(size < 0 for size in units.values()) else []
 
     def hedges_of(self, intent: Intent, account: str) -> set[str]:
         """The bought options of an intent that hedge its sold ones once all of it is held in an account."""
         here = intent.in_account(account)
         units = {leg.instrument: here.lots(leg, account) * self.lot_of(leg.instrument) for leg in here.legs}
-        return {cover.bought for cover in cover_of(units, self._contracts(units)) if cover.hedge}
+        return {cover.bought for cover in match_covers(units, self._contracts(units)) if cover.hedge}
 
     def sells_beside(self, position: Position) -> bool:
         """True if the owner of a bought position has sold, or is about to sell, anything in its account."""
@@ -394,7 +394,7 @@ class RiskState:
         units = self._legs(position.account, position.strategy, self.watch_of(position), None)
         mine = max(position.quantity, position.quantity_seen)
         units[position.instrument] = max(units.get(position.instrument, 0), mine)
-        return left_bare(units, self._contracts(units), position.instrument)
+        return sold_legs_exposed(units, self._contracts(units), position.instrument)
 
     def _legs(self, account: str, strategy: str, watch: str, intent: Intent | None) -> dict[str, int]:
         """Signed units by instrument that an owner holds, has coming, or still wants for a watched instrument.

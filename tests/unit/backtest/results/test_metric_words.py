@@ -29,7 +29,11 @@ def test_value_is_shown_with_its_unit(name: str, value: float | None, text: str)
 
 
 def test_every_metric_of_returns_and_round_trips_is_known() -> None:
-    found = {**performance.of_returns(np.array([0.01, -0.02])), **performance.of_trades(np.array([1.0])), "exposure": 0}
+    found = {
+        **performance.return_figures(np.array([0.01, -0.02])),
+        **performance.trade_figures(np.array([1.0])),
+        "exposure": 0,
+    }
     assert set(output.NAMES) == {*found, "days"}
     assert all(output.meaning(name) for name in found)
 

@@ -22,7 +22,7 @@ def at(year: int, month: int, day: int) -> int:
 
 
 def test_sold_shares_within_the_day_pay_stt_and_no_stamp_duty() -> None:
-    found = fees().of(listed(InstrumentKind.EQ), Product.MIS, -100, 1000.0, at(2025, 1, 6))
+    found = fees().fill_charges(listed(InstrumentKind.EQ), Product.MIS, -100, 1000.0, at(2025, 1, 6))
     assert found.brokerage == 20.0
     assert found.stt == pytest.approx(25.0)
     assert found.exchange == pytest.approx(2.97 + 0.10), "with the contribution to NSE's investor protection fund"
@@ -33,7 +33,7 @@ def test_sold_shares_within_the_day_pay_stt_and_no_stamp_duty() -> None:
 
 
 def test_bought_shares_for_delivery_pay_stt_and_stamp_duty_and_no_brokerage() -> None:
-    found = fees().of(listed(InstrumentKind.EQ), Product.CNC, 100, 1000.0, at(2025, 1, 6))
+    found = fees().fill_charges(listed(InstrumentKind.EQ), Product.CNC, 100, 1000.0, at(2025, 1, 6))
     assert (found.brokerage, found.stt, found.stamp) == (0.0, pytest.approx(100.0), pytest.approx(15.0))
 
 
@@ -43,7 +43,7 @@ def test_bought_shares_for_delivery_pay_stt_and_stamp_duty_and_no_brokerage() ->
      ((2026, 4, 1), 0.0015)],
 )  # fmt: skip
 def test_stt_on_sold_premium_is_that_of_the_day(day: tuple[int, int, int], rate: float) -> None:
-    found = fees().of(listed(InstrumentKind.CE, "NFO"), Product.NRML, -75, 200.0, at(*day))
+    found = fees().fill_charges(listed(InstrumentKind.CE, "NFO"), Product.NRML, -75, 200.0, at(*day))
     assert found.stt == pytest.approx(75 * 200.0 * rate)
     assert found.brokerage == 20.0
 
@@ -59,7 +59,7 @@ def test_stt_on_sold_premium_is_that_of_the_day(day: tuple[int, int, int], rate:
 def test_exchange_charges_of_2026_are_those_that_brokers_publish(
     kind: InstrumentKind, exchange: str, rate: float
 ) -> None:
-    found = fees().of(listed(kind, exchange), Product.MIS, -100, 1000.0, at(2026, 6, 1))
+    found = fees().fill_charges(listed(kind, exchange), Product.MIS, -100, 1000.0, at(2026, 6, 1))
     assert found.exchange == pytest.approx(100_000 * rate)
 
 
@@ -69,24 +69,24 @@ def test_exchange_charges_of_2026_are_those_that_brokers_publish(
      ((2017, 6, 30), 0.15), ((2017, 7, 3), 0.18)],
 )  # fmt: skip
 def test_service_tax_and_gst_are_those_of_the_day(day: tuple[int, int, int], rate: float) -> None:
-    found = fees().of(listed(InstrumentKind.EQ), Product.MIS, 100, 1000.0, at(*day))
+    found = fees().fill_charges(listed(InstrumentKind.EQ), Product.MIS, 100, 1000.0, at(*day))
     assert found.gst == pytest.approx(rate * (found.brokerage + found.exchange + found.sebi))
 
 
 def test_small_order_pays_a_share_and_not_the_flat_brokerage() -> None:
-    found = fees().of(listed(InstrumentKind.EQ), Product.MIS, 1, 1000.0, at(2025, 1, 6))
+    found = fees().fill_charges(listed(InstrumentKind.EQ), Product.MIS, 1, 1000.0, at(2025, 1, 6))
     assert found.brokerage == pytest.approx(0.3)
 
 
 def test_index_that_stands_in_for_its_future_costs_like_one() -> None:
     index = listed(InstrumentKind.EQ, "NSE_INDEX")
-    found = fees().of(index, Product.MIS, -75, 24000.0, at(2025, 1, 6), as_future=True)
+    found = fees().fill_charges(index, Product.MIS, -75, 24000.0, at(2025, 1, 6), as_future=True)
     assert found.stt == pytest.approx(75 * 24000.0 * 0.0002)
 
 
 def test_bought_option_that_ends_in_the_money_pays_on_what_it_is_worth() -> None:
-    assert fees().exercise(10_000.0, at(2025, 1, 6)) == pytest.approx(12.5)
-    assert fees().exercise(-5.0, at(2025, 1, 6)) == 0.0
+    assert fees().exercise_stt(10_000.0, at(2025, 1, 6)) == pytest.approx(12.5)
+    assert fees().exercise_stt(-5.0, at(2025, 1, 6)) == 0.0
 
 
 def test_file_without_a_segment_says_which() -> None:

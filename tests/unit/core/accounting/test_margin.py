@@ -14,7 +14,7 @@ from mytrading.core.accounting.margin import (
     added_margin,
     buffer_after_quiet_day,
     buffer_after_refusal,
-    requirement,
+    margin_requirement,
 )
 from mytrading.core.accounting.margin_tables import BufferRule, RiskTables, TradeType
 from mytrading.messages.enums import OrderState, OrderType, Product, Purpose, Side
@@ -60,7 +60,7 @@ def test_margin_table_default_figures_are_listed(underlying: str, kind: TradeTyp
 
 def test_margin_table_edited_figure_is_the_one_that_counts() -> None:
     edited = RiskTables.from_dict(tomllib.loads(TEXT.replace("other = 250000", "other = 260000")))
-    assert requirement([sold(CALL)], edited, TODAY).initial == 260_000
+    assert margin_requirement([sold(CALL)], edited, TODAY).initial == 260_000
 
 
 def test_margin_table_newer_figures_count_from_their_day() -> None:
@@ -68,8 +68,8 @@ def test_margin_table_newer_figures_count_from_their_day() -> None:
     assert new is not None
     later = replace(new, since=date(2026, 12, 1), sold=replace(new.sold, other=300_000.0))
     tables = replace(TABLES, margin=(*TABLES.margin, later))
-    assert requirement([sold(CALL)], tables, date(2026, 11, 30)).initial == 250_000
-    assert requirement([sold(CALL)], tables, date(2026, 12, 1)).initial == 300_000
+    assert margin_requirement([sold(CALL)], tables, date(2026, 11, 30)).initial == 250_000
+    assert margin_requirement([sold(CALL)], tables, date(2026, 12, 1)).initial == 300_000
 
 
 @pytest.mark.parametrize(
@@ -91,34 +91,36 @@ def test_margin_table_wrong_entry_is_named(before: str, after: str, told: str) -
 
 
 def test_requirement_contract_that_expires_today_takes_the_expiry_column() -> None:
-    assert requirement([sold(contract(InstrumentKind.CE, EXPIRY))], TABLES, TODAY).initial == 205_000
-    assert requirement([sold(CALL)], TABLES, TODAY).initial == 250_000  # a Monday or a Tuesday makes no difference
+    assert margin_requirement([sold(contract(InstrumentKind.CE, EXPIRY))], TABLES, TODAY).initial == 205_000
+    assert (
+        margin_requirement([sold(CALL)], TABLES, TODAY).initial == 250_000
+    )  # a Monday or a Tuesday makes no difference
     pair = [sold(contract(kind, EXPIRY)) for kind in (InstrumentKind.CE, InstrumentKind.PE)]
-    assert requirement(pair, TABLES, TODAY).initial == 250_000
+    assert margin_requirement(pair, TABLES, TODAY).initial == 250_000
 
 
 def test_requirement_straddle_is_charged_once() -> None:
-    assert requirement([sold(CALL, 2), sold(PUT, 2)], TABLES, TODAY) == (640_000, 1_000_000)
+    assert margin_requirement([sold(CALL, 2), sold(PUT, 2)], TABLES, TODAY) == (640_000, 1_000_000)
 
 
 def test_requirement_uneven_strangle_charges_the_rest_by_itself() -> None:
-    assert requirement([sold(CALL, 3), sold(PUT, 1)], TABLES, TODAY).initial == 320_000 + 2 * 250_000
+    assert margin_requirement([sold(CALL, 3), sold(PUT, 1)], TABLES, TODAY).initial == 320_000 + 2 * 250_000
 
 
 def test_requirement_spread_adds_the_premium_of_its_hedge() -> None:
     hedge = bought(contract(InstrumentKind.CE, strike=26500), price=40.0)
-    assert requirement([sold(CALL), hedge], TABLES, TODAY).initial == 250_000 + 65 * 40
+    assert margin_requirement([sold(CALL), hedge], TABLES, TODAY).initial == 250_000 + 65 * 40
 
 
 def test_requirement_shares_are_charged_by_product() -> None:
     share = Instrument(id="NSE:SBIN", exchange="NSE", symbol="SBIN", kind=InstrumentKind.EQ, underlying="SBIN")
-    assert requirement([MarginLeg(share, 100, 800.0)], TABLES, TODAY).initial == pytest.approx(16_000)
-    assert requirement([MarginLeg(share, 100, 800.0, Product.CNC)], TABLES, TODAY).initial == 80_000
+    assert margin_requirement([MarginLeg(share, 100, 800.0)], TABLES, TODAY).initial == pytest.approx(16_000)
+    assert margin_requirement([MarginLeg(share, 100, 800.0, Product.CNC)], TABLES, TODAY).initial == 80_000
 
 
 def test_requirement_underlying_without_figures_is_charged_by_its_value() -> None:
     future = contract(InstrumentKind.FUT, underlying="RELIANCE", strike=0)
-    assert requirement([MarginLeg(future, 65, 1500.0)], TABLES, TODAY).initial == pytest.approx(65 * 1500 * 0.2)
+    assert margin_requirement([MarginLeg(future, 65, 1500.0)], TABLES, TODAY).initial == pytest.approx(65 * 1500 * 0.2)
 
 
 def test_added_second_half_of_a_straddle_costs_the_difference() -> None:
@@ -145,7 +147,7 @@ def order(state: OrderState, quantity: int = 65, filled: int = 0, name: str = "e
 
 def test_free_margin_is_cash_and_collateral_and_used_is_not_subtracted_again() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(300_000, 10, collateral=500_000, used=200_000))
+    tracker.record_funds(funds(300_000, 10, collateral=500_000, used=200_000))
     assert tracker.free("main") == 800_000
     assert tracker.free("main", 0.5) == 550_000
     assert tracker.cash("main") == 300_000
@@ -157,7 +159,7 @@ def test_free_margin_without_a_report_is_not_known() -> None:
 
 def test_tracker_allocation_reduces_and_release_restores() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(1_000_000, 10))
+    tracker.record_funds(funds(1_000_000, 10))
     tracker.allocate("main", "e", 250_000, 65)
     tracker.allocate("main", "e", 250_000, 65)
     assert tracker.free("main") == 750_000
@@ -167,47 +169,47 @@ def test_tracker_allocation_reduces_and_release_restores() -> None:
 
 def test_tracker_refused_order_gives_its_margin_back() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(1_000_000, 10))
+    tracker.record_funds(funds(1_000_000, 10))
     tracker.allocate("main", "e", 250_000, 65)
-    tracker.shown(order(OrderState.REJECTED), 20)
+    tracker.record_order(order(OrderState.REJECTED), 20)
     assert tracker.free("main") == 1_000_000
 
 
 def test_tracker_part_that_is_cancelled_gives_its_part_back() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(1_000_000, 10))
+    tracker.record_funds(funds(1_000_000, 10))
     tracker.allocate("main", "e", 260_000, 130)
-    tracker.shown(order(OrderState.CANCELLED, quantity=130, filled=65), 20)
+    tracker.record_order(order(OrderState.CANCELLED, quantity=130, filled=65), 20)
     assert tracker.free("main") == 870_000
 
 
 def test_tracker_fill_counts_until_a_report_that_began_after_it() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(1_000_000, 10))
+    tracker.record_funds(funds(1_000_000, 10))
     tracker.allocate("main", "e", 250_000, 65)
-    tracker.shown(order(OrderState.FILLED, filled=65), 20)
-    tracker.refresh(funds(1_000_000, 15))  # asked for before the fill: it cannot show it
+    tracker.record_order(order(OrderState.FILLED, filled=65), 20)
+    tracker.record_funds(funds(1_000_000, 15))  # asked for before the fill: it cannot show it
     assert tracker.free("main") == 750_000
-    tracker.refresh(funds(750_000, 25))
+    tracker.record_funds(funds(750_000, 25))
     assert tracker.free("main") == 750_000
 
 
 def test_tracker_order_not_known_at_the_broker_counts_through_every_report() -> None:
     tracker = MarginTracker()
     tracker.allocate("main", "e", 250_000, 65)
-    tracker.shown(order(OrderState.UNKNOWN), 20)
-    tracker.refresh(funds(1_000_000, 90))
+    tracker.record_order(order(OrderState.UNKNOWN), 20)
+    tracker.record_funds(funds(1_000_000, 90))
     assert tracker.free("main") == 750_000
 
 
 def test_tracker_slices_are_known_once_all_of_them_are() -> None:
     tracker = MarginTracker()
     tracker.allocate("main", "p", 500_000, 130)
-    tracker.shown(order(OrderState.FILLED, filled=65, name="a", parent="p"), 20)
-    tracker.refresh(funds(1_000_000, 25))
+    tracker.record_order(order(OrderState.FILLED, filled=65, name="a", parent="p"), 20)
+    tracker.record_funds(funds(1_000_000, 25))
     assert tracker.free("main") == 500_000
-    tracker.shown(order(OrderState.FILLED, filled=65, name="b", parent="p"), 30)
-    tracker.refresh(funds(400_000, 35))
+    tracker.record_order(order(OrderState.FILLED, filled=65, name="b", parent="p"), 30)
+    tracker.record_funds(funds(400_000, 35))
     assert tracker.free("main") == 400_000
 
 
@@ -224,11 +226,11 @@ def test_buffer_refusals_raise_it_and_quiet_days_lower_it_within_bounds() -> Non
 
 def test_tracker_position_that_is_flat_again_reserves_nothing_more() -> None:
     tracker = MarginTracker()
-    tracker.refresh(funds(1_000_000, 10))
+    tracker.record_funds(funds(1_000_000, 10))
     tracker.allocate("main", "e", 250_000, 65, "S", CALL.id)
     tracker.allocate("main", "f", 100_000, 65, "S", CALL.id)
-    tracker.shown(order(OrderState.FILLED, filled=65), 20)
-    tracker.closed("main", "S", CALL.id)
+    tracker.record_order(order(OrderState.FILLED, filled=65), 20)
+    tracker.drop_closed("main", "S", CALL.id)
     assert tracker.free("main") == 900_000  # the second entry is still on its way
 
 
@@ -236,5 +238,5 @@ def test_sold_options_beside_a_pair_are_charged_by_the_dearest_of_their_side() -
     near, far = sold(contract(InstrumentKind.CE, EXPIRY)), sold(contract(InstrumentKind.CE, LATER))
     put = sold(contract(InstrumentKind.PE, EXPIRY))
     pair, single = 320_000, 250_000
-    assert requirement([near, far, put], TABLES, TODAY).initial == pair + single
-    assert requirement([far, near, put], TABLES, TODAY).initial == pair + single
+    assert margin_requirement([near, far, put], TABLES, TODAY).initial == pair + single
+    assert margin_requirement([far, near, put], TABLES, TODAY).initial == pair + single

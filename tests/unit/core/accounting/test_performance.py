@@ -26,13 +26,13 @@ def test_sharpe_and_sortino_of_known_returns() -> None:
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_returns_give_nan_and_never_zero(count: int) -> None:
-    found = performance.of_returns(np.full(count, 0.01))
+    found = performance.return_figures(np.full(count, 0.01))
     assert math.isnan(found["sharpe"])
     assert math.isnan(found["annual_volatility"])
 
 
 def test_round_trips_give_win_rate_and_profit_factor() -> None:
-    found = performance.of_trades(np.array([10.0, -5.0, 20.0, -5.0]))
+    found = performance.trade_figures(np.array([10.0, -5.0, 20.0, -5.0]))
     assert found["win_rate"] == 0.5
     assert found["profit_factor"] == 3.0
     assert found["average_loss"] == -5.0

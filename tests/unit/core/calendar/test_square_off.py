@@ -24,7 +24,11 @@ def test_venues_time_is_of_the_day_that_is_asked_about() -> None:
     assert times.venue_ns("NFO", to_ns(SUNDAY, time(10))) == 0
     assert times.venue_ns("NFO", to_ns(MONDAY, time(11))) == to_ns(MONDAY, time(15, 20))
     assert times.venue_ns("NSE", to_ns(MONDAY, time(10))) == 0
-    assert times.venue_ns("NOWHERE", to_ns(MONDAY, time(10))) == times.deadline("NOWHERE", to_ns(MONDAY, time(10))) == 0
+    assert (
+        times.venue_ns("NOWHERE", to_ns(MONDAY, time(10)))
+        == times.mis_deadline_ns("NOWHERE", to_ns(MONDAY, time(10)))
+        == 0
+    )
 
 
 def test_edited_calendar_moves_the_times_of_a_day_that_was_asked_about() -> None:
@@ -32,19 +36,19 @@ def test_edited_calendar_moves_the_times_of_a_day_that_was_asked_about() -> None
     times, now = SquareOff(held, {"NFO": time(15, 20)}), to_ns(MONDAY, time(10))
     before = held.session("NFO", MONDAY)
     assert before is not None
-    assert times.deadline("NFO", now) == min(before.close_ns - BEFORE_CLOSE_NS, to_ns(MONDAY, time(15, 20)))
+    assert times.mis_deadline_ns("NFO", now) == min(before.close_ns - BEFORE_CLOSE_NS, to_ns(MONDAY, time(15, 20)))
     held.take(calendar(TEXT.replace("close = 15:40:00", "close = 15:05:00")))
     after = held.session("NFO", MONDAY)
     assert after is not None and after.close_ns != before.close_ns
-    assert times.deadline("NFO", now) == after.close_ns - BEFORE_CLOSE_NS
+    assert times.mis_deadline_ns("NFO", now) == after.close_ns - BEFORE_CLOSE_NS
 
 
 def test_closing_begins_a_lead_before_it_is_due_which_a_fast_market_makes_longer() -> None:
     now = to_ns(MONDAY, time(10))
     slow, fast = (SquareOff(calendar(), {"NFO": time(15, 20)}, *speed) for speed in ((), (600.0,)))
-    due = slow.deadline("NFO", now)
-    assert slow.begins("NFO", now) == due - LEAD_NS
-    assert fast.begins("NFO", now) == due - 600 * MACHINE_LEAD_NS < due - LEAD_NS
+    due = slow.mis_deadline_ns("NFO", now)
+    assert slow.begins_ns("NFO", now) == due - LEAD_NS
+    assert fast.begins_ns("NFO", now) == due - 600 * MACHINE_LEAD_NS < due - LEAD_NS
 
 
 def test_time_at_the_open_closes_nothing() -> None:
@@ -55,5 +59,5 @@ def test_time_at_the_open_closes_nothing() -> None:
     assert to_ns(MONDAY, opens) == session.open_ns
     times = SquareOff(held, {"NSE": opens})
     assert times.venue_ns("NSE", now) == 0
-    assert times.due("NSE", now, opens, intraday=False) == 0
-    assert times.due("NSE", now, time(9, 16), intraday=False) == session.open_ns + 60_000_000_000
+    assert times.flat_by_ns("NSE", now, opens, intraday=False) == 0
+    assert times.flat_by_ns("NSE", now, time(9, 16), intraday=False) == session.open_ns + 60_000_000_000

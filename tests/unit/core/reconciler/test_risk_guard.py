@@ -212,12 +212,12 @@ def test_doubt_about_a_position_says_nothing_of_the_next_one() -> None:
     made.stop(OrderState.SUBMITTED)
     made.read(covered=0)
     made.read(covered=0)
-    assert made.bench.machine.state.guard.in_doubt()
+    assert made.bench.machine.state.guard.doubted_owners()
     (held,) = made.bench.machine.state.open_positions()
     for quantity in (0, 10):
         position = replace(held, quantity=quantity, quantity_seen=quantity)
         made.bench.give(PositionAdjusted(position=position, cause="correction", quantity=0, price=0.0, at_ns=0))
-    assert made.bench.machine.state.guard.in_doubt() == []
+    assert made.bench.machine.state.guard.doubted_owners() == []
     made.bench.quote(SHARE, 784.0)
     assert made.found() == []
 

@@ -217,7 +217,7 @@ def test_levels_of_legs_are_told_before_they_are_reached() -> None:
     rules = StrategyRules(leg_stop_loss=LevelRule(kind=LevelKind.PERCENTAGE, value=10.0))
     bench = RunBench(rules)
     bench.take(CALL, 65, 100.0)
-    assert bench.machine.runs.levels_of(("main", CALL, "NRML", "S")) == {"stop_loss": 90.0}
+    assert bench.machine.runs.position_levels(("main", CALL, "NRML", "S")) == {"stop_loss": 90.0}
     quote: Quote = bench.machine.state.quotes.get(CALL) or Quote(CALL, bench.now, bench.machine_ns, 100.0)
     assert quote.ltp > 90.0
     assert isinstance(events(bench.at(CALL, 90.0))[0], RiskEventRecorded)

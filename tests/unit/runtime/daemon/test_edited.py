@@ -43,11 +43,11 @@ def test_edit_of_a_session_counts_for_all_who_hold_the_calendar(tmp_path: Path) 
     edits, calendar, _ = files(path)
     square_off = SquareOff(calendar, {})
     noon, late = to_ns(DAY, time(12)), to_ns(DAY, time(15, 20))
-    assert calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 35))
+    assert calendar.is_open("NFO", late) and square_off.mis_deadline_ns("NFO", noon) == to_ns(DAY, time(15, 35))
     assert LATE in TEXT
     write(path, TEXT.replace(LATE, LATE.replace("15:40", "15:10")))
     edits.poll()
-    assert not calendar.is_open("NFO", late) and square_off.deadline("NFO", noon) == to_ns(DAY, time(15, 5))
+    assert not calendar.is_open("NFO", late) and square_off.mis_deadline_ns("NFO", noon) == to_ns(DAY, time(15, 5))
 
 
 def test_broken_edit_keeps_what_was_read_and_stands_as_an_alert_until_it_is_mended(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.accounting.pnl import collared, exit_price
+from mytrading.core.accounting.pnl import drop_implausible_book, exit_price
 from mytrading.core.risk.snapshot import risk_picture
 from mytrading.messages.commands import CloseGoal, SignalDenied
 from mytrading.messages.enums import LimitAction
@@ -60,8 +60,8 @@ def test_position_is_valued_at_the_book_within_the_collar_of_its_last_price() ->
     assert (reach(CALL, 100.0), reach(SHARE, 100.0)) == (25.0, 3.0)
     assert reach(CALL, 0.5) == pytest.approx(0.5), "ten ticks of what is cheap"
     quote = Quote(CALL, 1, 1, 100.0, 75.0, 125.0)
-    assert exit_price(1, collared(quote, 25.0)) == 75.0
-    assert exit_price(-1, collared(quote, 24.9)) == 100.0
+    assert exit_price(1, drop_implausible_book(quote, 25.0)) == 75.0
+    assert exit_price(-1, drop_implausible_book(quote, 24.9)) == 100.0
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(math.nan, 100.0), (100.0, math.nan), (math.inf, 100.0), (100.0, math.inf)])

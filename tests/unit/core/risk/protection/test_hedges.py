@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.instruments.book import InstrumentBook
-from mytrading.core.risk.protection.hedges import Contract, Cover, cover_of, left_bare
+from mytrading.core.risk.protection.hedges import Contract, Cover, match_covers, sold_legs_exposed
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied
 from mytrading.messages.control import Heartbeat
 from mytrading.messages.enums import DaemonState, OrderState, OrderType, Product, Purpose, Side
@@ -63,13 +63,13 @@ CONTRACTS = {
 def test_cover_is_of_the_same_underlying_right_and_time_and_counts_once(
     units: dict[str, int], found: list[tuple[str, str, int, bool]]
 ) -> None:
-    assert cover_of(units, CONTRACTS) == [Cover(*row) for row in found]
+    assert match_covers(units, CONTRACTS) == [Cover(*row) for row in found]
 
 
 def test_leg_that_another_can_stand_in_for_leaves_nothing_bare() -> None:
-    assert left_bare({"C": -65, "C+": 65, "C++": 65}, CONTRACTS, "C+") == set()
-    assert left_bare({"C": -65, "C+": 65, "C++": 30}, CONTRACTS, "C+") == {"C"}
-    assert left_bare({"C": -65, "F": 65}, CONTRACTS, "F") == {"C"}
+    assert sold_legs_exposed({"C": -65, "C+": 65, "C++": 65}, CONTRACTS, "C+") == set()
+    assert sold_legs_exposed({"C": -65, "C+": 65, "C++": 30}, CONTRACTS, "C+") == {"C"}
+    assert sold_legs_exposed({"C": -65, "F": 65}, CONTRACTS, "F") == {"C"}
 
 
 # what an entry brings along

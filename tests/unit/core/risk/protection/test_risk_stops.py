@@ -238,7 +238,7 @@ def test_price_beyond_a_stop_at_the_broker_is_left_to_the_stop() -> None:
 
 def test_watched_index_has_no_level_of_its_own() -> None:
     bench = held()
-    assert price_exits.at_price(bench.machine.state, WATCH, bench.now) == ()
+    assert price_exits.on_quote(bench.machine.state, WATCH, bench.now) == ()
 
 
 def carried(stop: float, quantity: int = 10) -> PositionChanged:

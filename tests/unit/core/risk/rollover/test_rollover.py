@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.risk.machine import RiskMachine
-from mytrading.core.risk.rollover.rollover import CODE, PATIENCE_NS, TRIES, days_left
+from mytrading.core.risk.rollover.rollover import CODE, PATIENCE_NS, TRIES, trading_days_left
 from mytrading.core.risk.state.environment import RiskEnvironment
 from mytrading.core.time import to_ns
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -190,7 +190,7 @@ def orders(rows: tuple[Any, ...]) -> list[tuple[str, str, int]]:
     [(date(2026, 3, 24), 3), (DUE, 2), (date(2026, 3, 27), 1), (date(2026, 3, 30), 0), (date(2026, 3, 9), 4)],
 )
 def test_days_left_counts_trading_days_and_stops_counting_early(day: date, left: int) -> None:
-    assert days_left(RollBench().parts[4], "NFO", day, "2026-03-30", 3) == left
+    assert trading_days_left(RollBench().parts[4], "NFO", day, "2026-03-30", 3) == left
 
 
 def test_future_is_not_rolled_before_its_day() -> None:

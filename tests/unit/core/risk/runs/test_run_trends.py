@@ -138,9 +138,9 @@ def test_bars_and_trend_come_back_after_a_kill_and_on_the_next_day() -> None:
     bench.take(CALL, -65, 100.0)
     bench.bars(CLOSES[:5])
     bench.pass_time(2)
-    kept = bench.machine.runs.bars()
+    kept = bench.machine.runs.trend_bars()
     bench.next_day()
-    assert bench.machine.runs.bars() == kept
+    assert bench.machine.runs.trend_bars() == kept
     assert len(kept) == 5
 
 
@@ -151,11 +151,11 @@ def test_stored_minutes_fill_the_history_before_the_first_quote() -> None:
         for n, close in enumerate(CLOSES[:5])
     ]
     bench.bar, bench.now = 5, OPEN + 25 * MINUTE
-    rows = bench.machine.runs.series.history(WATCH, minutes, bench.now)
+    rows = bench.machine.runs.series.missing_bars(WATCH, minutes, bench.now)
     assert len(rows) == 5
     for row in rows:
         bench.machine.apply(row)
-    assert bench.machine.runs.series.history(WATCH, minutes, bench.now) == []
+    assert bench.machine.runs.series.missing_bars(WATCH, minutes, bench.now) == []
     bench.take(CALL, -65, 100.0)
     bench.bars([106.0])
     assert len(events(bench.pass_time(1.5))) == 1
@@ -167,13 +167,13 @@ def test_bar_under_way_at_a_restart_is_completed_with_stored_minutes() -> None:
     whole = [Bar(WATCH, "1m", start := OPEN + n * MINUTE, start + MINUTE, 100.0, 101.0, 98.5, 100.0) for n in range(25)]
     minute = Bar(WATCH, "1m", at, at + MINUTE, 100.0, 100.5, 60.0, 90.0)
     series = bench.machine.runs.series
-    series.resume(WATCH, [*whole, minute])
+    series.complete_open_bars(WATCH, [*whole, minute])
     assert not any(found.due(at + 9 * MINUTE) for found in series.all.values()), "nothing was kept, so nothing was cut"
     bench.bar, bench.now = 5, at
-    for row in series.history(WATCH, whole, at):
+    for row in series.missing_bars(WATCH, whole, at):
         bench.machine.apply(row)
-    series.resume(WATCH, [*whole, minute])
-    series.quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))
+    series.complete_open_bars(WATCH, [*whole, minute])
+    series.add_quote(Quote(WATCH, at + 2 * MINUTE, 0, 95.0))
     ((made,),) = [found.due(at + 6 * MINUTE) for found in series.all.values()]
     assert (made.start_ns, made.open, made.high, made.low, made.close) == (at, 100.0, 100.5, 60.0, 95.0)
 
@@ -208,17 +208,17 @@ def test_premium_has_no_price_while_a_leg_has_none_and_begins_anew_with_other_pr
         bench.price(second, 50.0, CALL)
     bench.bar += 1
     bench.price(0, 50.0, CALL)
-    assert bench.machine.runs.bars() == ()
+    assert bench.machine.runs.trend_bars() == ()
     bench.price(1, 50.0, PUT)
     bench.bar += 1
     bench.price(0, 50.0, PUT)
     bench.price(1, 50.0, CALL)
-    assert [bar.close for bar in bench.machine.runs.bars()] == [100.0]
+    assert [bar.close for bar in bench.machine.runs.trend_bars()] == [100.0]
     bench.take(PUT, -130, 50.0)
-    assert bench.machine.runs.bars() == ()
+    assert bench.machine.runs.trend_bars() == ()
     bench.take(SHARE, 10, 50.0)
     bench.take(SHARE, 0, 0.0)
-    assert bench.machine.runs.bars() == ()
+    assert bench.machine.runs.trend_bars() == ()
 
 
 @pytest.mark.parametrize(("exits", "loaded"), [("None", "False"), ("TrendExit.BREAKOUT", "True")])

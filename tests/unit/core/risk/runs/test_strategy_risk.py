@@ -311,7 +311,7 @@ def test_level_of_a_leg_leaves_a_hedge_alone_until_what_it_covers_is_gone(rule: 
         rows = bench.at(NEAR, price)
     assert [(goal.instrument, goal.account) for goal in goals(rows)] == [(NEAR, "second")], "it covers nothing there"
     assert [event.accounts for event in events(rows)] == [("second",)]
-    assert bench.machine.runs.levels_of(("main", NEAR, Product.NRML, "S")) == {}
+    assert bench.machine.runs.position_levels(("main", NEAR, Product.NRML, "S")) == {}
     bench.take(CALL, 0, 0.0)
     assert [(goal.instrument, goal.account) for goal in goals(bench.at(NEAR, last))] == [(NEAR, "main")]
 
@@ -334,7 +334,7 @@ def test_level_of_a_leg_closes_a_hedge_whose_sold_leg_was_closed_although_the_in
     assert [goal.instrument for goal in goals(bench.at(CALL, 131.0))] == [CALL]
     bench.take(CALL, 0, 0.0)
     assert [goal.instrument for goal in goals(bench.at(NEAR, 69.0))] == [NEAR]
-    assert bench.machine.runs.levels_of(("main", NEAR, Product.MIS, "S")) == {"stop_loss": 70.0}
+    assert bench.machine.runs.position_levels(("main", NEAR, Product.MIS, "S")) == {"stop_loss": 70.0}
 
 
 def test_leg_entered_again_in_the_same_run_is_protected_again() -> None:

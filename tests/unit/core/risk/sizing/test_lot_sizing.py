@@ -10,12 +10,12 @@ from mytrading.core.accounting.margin import MarginLeg
 from mytrading.core.risk.sizing.lots import (
     basket_cost,
     entry_price,
+    lot_ratio,
     lots_at_risk,
     lots_for,
     plan_by_margin,
-    scaled,
-    shared,
-    unit_lots,
+    scale_by_confidence,
+    share_out_lots,
 )
 from mytrading.messages.enums import OrderType, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -82,20 +82,20 @@ def test_lots_at_risk_stop_distance_decides_up_to_the_cap(points: float, lots: i
 
 
 def test_scaled_confidence_rounds_down_to_at_least_one() -> None:
-    assert [scaled(10, confidence) for confidence in (1.0, 0.85, 0.05, 0.0, 7.0)] == [10, 8, 1, 1, 10]
-    assert scaled(0, 1.0) == 0
+    assert [scale_by_confidence(10, confidence) for confidence in (1.0, 0.85, 0.05, 0.0, 7.0)] == [10, 8, 1, 1, 10]
+    assert scale_by_confidence(0, 1.0) == 0
 
 
 def test_shared_lots_follow_the_weights_and_none_is_lost() -> None:
-    assert shared(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 4, "b": 3, "c": 3}
-    assert shared(10, {"a": 900_000, "b": 100_000}) == {"a": 9, "b": 1}
-    assert shared(3, {"a": -5.0, "b": 1.0}) == {"a": 0, "b": 3}
-    assert shared(3, {"a": 0.0}) == {"a": 0}
+    assert share_out_lots(10, {"a": 1.0, "b": 1.0, "c": 1.0}) == {"a": 4, "b": 3, "c": 3}
+    assert share_out_lots(10, {"a": 900_000, "b": 100_000}) == {"a": 9, "b": 1}
+    assert share_out_lots(3, {"a": -5.0, "b": 1.0}) == {"a": 0, "b": 3}
+    assert share_out_lots(3, {"a": 0.0}) == {"a": 0}
 
 
 def test_unit_lots_common_factor_is_taken_out() -> None:
-    assert unit_lots((-2, -2, 4)) == (-1, -1, 2)
-    assert unit_lots((3,)) == (1,)
+    assert lot_ratio((-2, -2, 4)) == (-1, -1, 2)
+    assert lot_ratio((3,)) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_basket_cost_shares_cost_their_share_of_value() -> None:
 
 
 def test_largest_rest_gets_the_lot_that_rounding_leaves() -> None:
-    assert shared(10, {"a": 1.6, "b": 1.5, "c": 6.9}) == {"a": 2, "b": 1, "c": 7}
+    assert share_out_lots(10, {"a": 1.6, "b": 1.5, "c": 6.9}) == {"a": 2, "b": 1, "c": 7}
 
 
 @pytest.mark.parametrize(("risk", "distance"), [(0.0, 10.0), (-1.0, 10.0), (100.0, 0.0), (100.0, -1.0)])
