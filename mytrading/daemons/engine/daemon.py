@@ -15,7 +15,7 @@ from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
-from mytrading.core.engine.active_alerts import ActiveAlerts, active_alerts
+from mytrading.core.engine.active_alerts import CODES, active_alerts
 from mytrading.core.engine.contract_selection import is_entry_day
 from mytrading.core.engine.leg_strategy import missed_window
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
@@ -71,7 +71,6 @@ class StrategyEngine(MachineDaemon):
         self._market = MarketPlace()
         self._wanted: tuple[str, ...] = ()
         self._topics: frozenset[str] = frozenset(self._watched)
-        self._alerted: ActiveAlerts = {}
 
     def setup(self) -> None:
         """Recover, learn what became of the orders while away, then wait for the feed and open."""
@@ -171,7 +170,8 @@ class StrategyEngine(MachineDaemon):
             self._open_again("history.grew", "strategies start again from the longer history")
         elif not self.lock_step:
             self._on_clock()
-        self._update_alerts()
+        today = self._calendar.trading_day(self.clock.now())
+        self.alerts.follow(active_alerts(self.engine, self._universe.problems, today), CODES)
 
     def _on_clock(self) -> None:
         """Bars that no frame brought, longer bars that end by the clock, timers and slices that lack a bar.
@@ -278,18 +278,6 @@ class StrategyEngine(MachineDaemon):
                 self.log.info("strategy.gone", strategy=row.strategy, where=row.where)
             elif isinstance(row, StrategyFaulted):
                 self.log.error("strategy.faulted", strategy=row.strategy, where=row.where, problem=row.error)
-
-    def _update_alerts(self) -> None:
-        """Raise the alerts that are new or changed, and clear those that do not follow from the state any more."""
-        today = self._calendar.trading_day(self.clock.now())
-        active = active_alerts(self.engine, self._universe.problems, today)
-        for (code, subject), alert in active.items():
-            if alert != self._alerted.get((code, subject)):
-                severity, text = alert
-                self.alerts.raise_(code, severity, subject, text)
-        for code, subject in self._alerted.keys() - active.keys():
-            self.alerts.clear(code, subject)
-        self._alerted = active
 
     def _send_wants(self) -> None:
         """Request the quotes that are needed from the feed, and follow them."""
