@@ -22,8 +22,8 @@ import msgspec
 import numpy as np
 
 from lab.bench.results import Figure
-from mytrading.backtest.data.columns import CHUNK, Columns, checked
-from mytrading.backtest.run import Spec, run, unlimited
+from mytrading.backtest.data.columns import CHUNK, Columns, build_columns
+from mytrading.backtest.run import Spec, run, without_rupee_limits
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
 from mytrading.core.instruments.contract_specs import ContractFacts
@@ -229,7 +229,7 @@ def made(count: int, seed: int = 1) -> Columns:
     table[1] = np.maximum(table[0], close) + 0.1
     table[2] = np.minimum(table[0], close) - 0.1
     table[3], table[4] = close, 1000.0
-    return checked(INSTRUMENT, np.concatenate(parts)[:count], table, "made")
+    return build_columns(INSTRUMENT, np.concatenate(parts)[:count], table, "made")
 
 
 def _calendar() -> Calendar:
@@ -263,7 +263,7 @@ def spec_of(columns: Columns) -> Spec:
         data=(columns,),
         calendar=_calendar(),
         facts=ContractFacts.from_dict(_toml("instruments.toml")),
-        limits=unlimited(limits),
+        limits=without_rupee_limits(limits),
         fees=FeeSchedule.from_dict(_toml("fees.toml")),
     )
 

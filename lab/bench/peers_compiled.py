@@ -27,7 +27,7 @@ from lab.bench.peer_process import NotThereError, told
 from lab.bench.results import Figure, beside_peer, unmeasured
 from lab.bench.screen import BARS, FASTS, SLOWS, Averages
 from mytrading.backtest.data.columns import Columns
-from mytrading.backtest.search.screen import sweep
+from mytrading.backtest.search.screen import screen_all
 from mytrading.core.accounting.fees import SEGMENTS, FeeSchedule
 from mytrading.core.bars.from_ticks import bars_of_ticks
 from mytrading.core.options.black76 import greeks, implied
@@ -82,9 +82,9 @@ def own_sweep(given: Arrays) -> tuple[float, Arrays, float]:
     points = [{"fast": int(fast), "slow": int(slow)} for fast, slow in zip(given["fasts"], given["slows"], strict=True)]
     threads = os.cpu_count() or 1
     before = held_bytes("VmRSS")
-    sweep(spec, points[:4], "sharpe", 1, threads)
+    screen_all(spec, points[:4], "sharpe", 1, threads)
     began = time.perf_counter()
-    found = sweep(spec, points, "sharpe", 1, threads)
+    found = screen_all(spec, points, "sharpe", 1, threads)
     seconds = time.perf_counter() - began
     arrays = {"trades": [each.trades for each in found], "profits": [each.net for each in found]}
     return seconds, arrays, (held_bytes("VmHWM") - before) / 1e6

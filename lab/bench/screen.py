@@ -19,7 +19,7 @@ from msgspec.structs import replace as changed
 from lab.bench.backtest import made, spec_of
 from lab.bench.results import Figure
 from mytrading.backtest.run import Spec
-from mytrading.backtest.search.screen import sweep
+from mytrading.backtest.search.screen import screen_all
 from mytrading.strategies import BaseStrategy, VectorSignals, WholeBars, crosses_above, crosses_below
 
 BARS, RUNS = 100_000, 3
@@ -73,7 +73,7 @@ def measure_screen(progress: Callable[[str], None]) -> list[Figure]:
     opens, close = columns.table[0].copy(), columns.table[3].copy()
     _bare(close[:100], opens[:100], fasts, slows, 0.0003)
     threads = os.cpu_count() or 1
-    sweep(spec, points[:4], "sharpe", 1, threads)
+    screen_all(spec, points[:4], "sharpe", 1, threads)
     ours, bare = [], []
     for number in range(RUNS):
         progress(f"{len(points):,} pairs on {BARS:,} bars, run {number + 1} of {RUNS}")
@@ -81,7 +81,7 @@ def measure_screen(progress: Callable[[str], None]) -> list[Figure]:
         _bare(close, opens, fasts, slows, 0.0003)
         bare.append(time.perf_counter() - began)
         began = time.perf_counter()
-        found = sweep(spec, points, "sharpe", 1, threads)
+        found = screen_all(spec, points, "sharpe", 1, threads)
         ours.append(time.perf_counter() - began)
     assert sum(trial.trades for trial in found) > len(points), "the sweep traded"
     value, limit = sorted(ours)[RUNS // 2], sorted(bare)[RUNS // 2]

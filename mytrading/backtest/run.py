@@ -49,15 +49,15 @@ _ENDLESS = 1e15
 
 
 class RunChanges(Protocol):
-    """A file of legs, and what it is with other values in it (`leg_numbers`)."""
+    """A file of legs, and what it is with other values in it (`load_leg_overrides`)."""
 
-    def name_of(self, key: str) -> str:
+    def canonical_key(self, key: str) -> str:
         """Return a parameter key as it is spelled in results."""
 
-    def check(self, name: str, values: Sequence[Parameter]) -> None:
+    def check_values(self, name: str, values: Sequence[Parameter]) -> None:
         """Raise `RequestError` if the key cannot have one of these values."""
 
-    def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
+    def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
         """Return the run with these parameter values in place of the configured ones."""
 
 
@@ -92,7 +92,7 @@ class Spec:
         """Return the run with other parameters; `RequestError` if a file of legs cannot have them."""
         if self.legs is None:
             return dataclasses.replace(self, run=replace(self.run, parameters={**self.run.parameters, **given}))
-        run = self.legs.changed(self.run, given)
+        run = self.legs.apply_to(self.run, given)
         strategy = leg_strategy(run.plan) if run.plan is not None else self.strategy
         return dataclasses.replace(self, run=run, strategy=strategy)
 
@@ -119,7 +119,7 @@ class RunResult:
         return float(self.curve.equity[-1]) - self.spec.capital + self.ledger.costs
 
 
-def unlimited(limits: RiskLimits) -> RiskLimits:
+def without_rupee_limits(limits: RiskLimits) -> RiskLimits:
     """Return the risk limits without those in rupees: in a backtest the capital bounds the size."""
     return replace(
         limits, max_position_size=_ENDLESS, max_order_size=_ENDLESS, min_order_size=0.0, max_daily_loss=_ENDLESS,
@@ -167,7 +167,7 @@ def _loop(
     environment.tables = spec.tables
     risk = RiskMachine(environment)
     venue = BacktestVenue(spec.calendar, spec.facts, world.instrument, spec.capital, spec.models, ACCOUNT, plain=plain)
-    orders = order_machine(spec.rates, spec.calendar)
+    orders = build_order_machine(spec.rates, spec.calendar)
     machines = Machines(engine, risk, orders, venue, ACCOUNT, ledger.apply, plain=plain)
     feeds = [Feed(columns, engine.hosts[0], spec.calendar) for columns in spec.data]
     engine.speed = 0
@@ -177,7 +177,7 @@ def _loop(
     loop = kind(machines, venue, world, ledger, feeds, most_loss, exercise, progress, plain=plain)
     if isinstance(loop, OptionLoop) and isinstance(world, OptionWorld):
         loop.open_market(world)
-    terms = _terms(spec, strategy_run, world) if feeds[0].drives_alone and len(feeds) == 1 else None
+    terms = _terms(spec, strategy_run, world) if feeds[0].is_only_input and len(feeds) == 1 else None
     trips = Trips(terms, loop, feeds[0], machines, venue, ledger, progress) if terms is not None else None
     return loop, trips
 
@@ -203,7 +203,7 @@ def _check(spec: Spec) -> None:
         raise DataError(f"expected bars of one timeframe, found {found}; resample them to the finest common one")
 
 
-def order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
+def build_order_machine(rates: RateLimits, calendar: Calendar) -> OrderMachine:
     """Build the order machine of a backtest, whose venue answers at once and has no call rate limit.
 
     Time jumps from bar to bar there, over a gap of any length: that is no exit that takes too long.

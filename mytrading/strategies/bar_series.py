@@ -153,11 +153,11 @@ class IndicatorSeries:
     def value(self, series: BarSeries, back: int = 0) -> float:
         """The value at the newest shown bar, or `back` bars before; NaN where there is none."""
         if series.version != self.version:
-            self.whole(series)
+            self.all_values(series)
         index = series.cursor - 1 - back
         return self.view[index] if index >= 0 else _NAN
 
-    def whole(self, series: BarSeries) -> FloatArray:
+    def all_values(self, series: BarSeries) -> FloatArray:
         """The values at all filled bars, shown or not, for loops that walk a strategy through history."""
         if series.version != self.version:
             bar_range = series.bar_range

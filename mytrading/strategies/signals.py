@@ -86,7 +86,7 @@ class StrategySignal(msgspec.Struct, frozen=True, kw_only=True):
         return _SIDES[self.action.upper()]
 
     @property
-    def keeps(self) -> bool:
+    def keeps_position(self) -> bool:
         """True if the signal keeps the position held: it only withdraws a pending entry."""
         return self.action.upper() == "WITHDRAW"
 

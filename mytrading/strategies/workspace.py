@@ -227,7 +227,7 @@ class StrategyWorkspace:
         read = [(wanted, *source) for (wanted, place), source in self.sources.items() if place == instrument]
         self.newest = tuple(values.value(series) for _, values, series in read)
         self.slots = {wanted: slot for slot, (wanted, _, _) in enumerate(read)}
-        return [values.whole(series)[first:after].tolist() for _, values, series in read]
+        return [values.all_values(series)[first:after].tolist() for _, values, series in read]
 
     def _source(self, wanted: str | IndicatorHandle, instrument: str) -> tuple[IndicatorSeries, BarSeries]:
         """The series of an indicator; one added for a single instrument is read there, whatever the current one is."""
@@ -249,7 +249,7 @@ class StrategyWorkspace:
         warm = np.ones(self.series(instrument, "").filled, dtype=bool)
         for handle in self._specs:
             if handle.lookback and (not handle.instruments or instrument in handle.instruments):
-                values = self.values[handle, instrument].whole(self.series(instrument, handle.timeframe))
+                values = self.values[handle, instrument].all_values(self.series(instrument, handle.timeframe))
                 warm &= ~np.isnan(values)
         return warm
 

@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from mytrading.backtest.checks import monte_carlo
-from mytrading.backtest.checks.lookahead import mirrored
-from mytrading.backtest.checks.source_lint import source
-from mytrading.backtest.data.columns import checked
+from mytrading.backtest.checks.lookahead import mirror_after
+from mytrading.backtest.checks.source_lint import check_source
+from mytrading.backtest.data.columns import build_columns
 from mytrading.cli.app import app
 from mytrading.cli.shell.failures import Failure
 from tests.kit.backtest_specs import bars_of, begin_of
@@ -70,10 +70,10 @@ def test_unknown_check_is_refused_with_those_there_are() -> None:
 def test_mirrored_bars_keep_the_past_and_stay_bars() -> None:
     columns = begin_of(bars_of("wild"), 300)
     end = int(columns.start_ns[99]) + columns.span_ns
-    found = mirrored(columns, end)
+    found = mirror_after(columns, end)
     assert np.array_equal(found.table[:, :100], columns.table[:, :100])
     assert not np.array_equal(found.table[:, 100:], columns.table[:, 100:])
-    checked(found.instrument, found.start_ns, found.table, "mirrored")
+    build_columns(found.instrument, found.start_ns, found.table, "mirrored")
 
 
 def test_deepest_drawdown_of_a_row_of_trades() -> None:
@@ -95,4 +95,4 @@ def test_seeded_generator_and_sorted_set_are_no_bad_habits(tmp_path: Path) -> No
         "        self.names = {}\n\n    def on_data(self, data):\n        self.names[data.instrument] = 1\n"
         "        for name in sorted({'a', 'b'}):\n            pass\n"
     )
-    assert source(file).findings == []
+    assert check_source(file).findings == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mytrading.backtest.checks.determinism import OtherProcess
-from mytrading.backtest.checks.run_all import CheckRequest, examine
+from mytrading.backtest.checks.run_all import CheckRequest, run_checks
 from mytrading.backtest.data.columns import Columns
 from mytrading.messages.run_config import Direction, StopPlan
 from mytrading.runtime.host.author_files import load_file
@@ -52,11 +52,11 @@ def test_corpus_holds_enough_bad_strategies() -> None:
 def test_bad_strategy_is_caught_by_its_check(file: Path, strategy: type[BaseStrategy], other: OtherProcess) -> None:
     wanted: str = strategy.caught_by  # type: ignore[attr-defined]
     spec = spec_of(strategy, begin_of(bars_of("wild"), getattr(strategy, "needs", BARS.get(wanted, FEWER))))
-    found = examine(spec, CheckRequest(file, (wanted,), BUDGET_US), other)
+    found = run_checks(spec, CheckRequest(file, (wanted,), BUDGET_US), other)
     fails: bool = getattr(strategy, "fails", True)
     caught = [one for one in found.findings if one.check == wanted and one.must is fails]
-    assert caught, [outcome.body() for outcome in found.outcomes]
-    assert found.holds is not fails
+    assert caught, [outcome.json_body() for outcome in found.outcomes]
+    assert found.passes is not fails
     assert all(one.what and one.cure for one in caught)
     lines = {int(one.where.rpartition(":")[2]) for one in caught if one.where.startswith(f"corpus/{file.name}:")}
     assert lines & set(lines_of(file, strategy.__name__)) if wanted == "source" else lines
@@ -77,9 +77,9 @@ GOOD = ("sma_crossover", "rsi_mean_reversion", "macd_momentum", "bollinger_break
 @pytest.mark.parametrize("name", GOOD)
 def test_shipped_strategy_raises_no_alarm(name: str, other: OtherProcess) -> None:
     spec = spec_of(shipped(name), begin_of(bars_of("wild"), 1125))
-    found = examine(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), other)
+    found = run_checks(spec, CheckRequest(ROOT / "strategies" / f"{name}.py", budget_us=20_000.0), other)
     assert found.findings == []
-    assert found.holds
+    assert found.passes
 
 
 def priced(name: str, temper: str, first: float) -> Columns:
@@ -98,7 +98,7 @@ def test_seller_of_many_options_raises_no_alarm(other: OtherProcess) -> None:
     )
     seller = shipped("swing_break_seller")
     spec = spec_of(seller, *options, direction=Direction.SHORT, stop=StopPlan.BROKER, capital=5_000_000.0)
-    found = examine(spec, CheckRequest(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), other)
+    found = run_checks(spec, CheckRequest(ROOT / "strategies" / "swing_break_seller.py", budget_us=20_000.0), other)
     assert found.findings == []
     assert not [one.check for one in found.outcomes if one.skipped and one.check != "agreement"]
     assert found.whole.result is not None and len(found.whole.result.ledger.trades) > 4
@@ -108,7 +108,7 @@ def test_seller_of_many_options_raises_no_alarm(other: OtherProcess) -> None:
 def test_pair_that_agrees_trade_by_trade_raises_no_alarm() -> None:
     file = CORPUS / "bad_pairs.py"
     (fine,) = (item for item in load_file(file, BaseStrategy).classes if item.__name__ == "FinePair")
-    found = examine(spec_of(fine, begin_of(bars_of("wild"), 1125)), CheckRequest(file, ("agreement",)), None)
+    found = run_checks(spec_of(fine, begin_of(bars_of("wild"), 1125)), CheckRequest(file, ("agreement",)), None)
     (_, agreement) = found.outcomes
     assert agreement.findings == []
     assert agreement.figures["engine"] == agreement.figures["screening"] > 20

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 
 from mytrading.adapters.nse.bhavcopy import BhavcopyError, read_bhavcopy
 from mytrading.adapters.storage.bar_store import BarStore
-from mytrading.backtest.data.load import RequestError, load
+from mytrading.backtest.data.load import RequestError, load_bars
 from mytrading.backtest.options.market import OptionMarket
-from mytrading.backtest.results.output import options_line, options_of
+from mytrading.backtest.results.output import option_price_sources, option_prices_text
 from mytrading.backtest.results.report import option_tables
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
@@ -41,7 +41,7 @@ RATE = 0.065
 
 @cache
 def spot_on(day: date) -> float:
-    columns = load(Path(FILE), NIFTY, day, day)
+    columns = load_bars(Path(FILE), NIFTY, day, day)
     return float(columns.close[-1])
 
 
@@ -166,7 +166,7 @@ def test_same_day_calibration_must_be_asked_for_and_is_said(tmp_path: Path) -> N
 
 
 def test_recorded_bars_stand_where_there_are_some_and_the_model_elsewhere(tmp_path: Path) -> None:
-    columns, name = load(Path(FILE), NIFTY, DAY, DAY), "NFO:NIFTY01FEB2421600CE"
+    columns, name = load_bars(Path(FILE), NIFTY, DAY, DAY), "NFO:NIFTY01FEB2421600CE"
     path = tmp_path / "options.csv"
     rows = [f"{int(start)},{name.partition(':')[2]},500,505,495,500,75" for start in columns.start_ns[:180]]
     path.write_text("\n".join(["ts,symbol,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
@@ -183,10 +183,10 @@ def test_recorded_bars_stand_where_there_are_some_and_the_model_elsewhere(tmp_pa
 
 
 def test_gaps_between_recorded_bars_are_counted_and_said(tmp_path: Path) -> None:
-    columns, path = load(Path(FILE), NIFTY, DAY, DAY), tmp_path / "options.csv"
+    columns, path = load_bars(Path(FILE), NIFTY, DAY, DAY), tmp_path / "options.csv"
     plain = run(prepare(ROOT, asked("model", last=DAY)).spec)
     assert plain.priced is not None
-    assert (plain.priced.gaps, "gaps" in options_line(options_of(plain) or {})) == ({}, False)
+    assert (plain.priced.gaps, "gaps" in option_prices_text(option_price_sources(plain) or {})) == ({}, False)
     held = {trade.instrument: (trade.entry_ns, trade.exit_ns) for trade in plain.ledger.trades if trade.entry_ns > 0}
     name = next(one for one, (begin, _) in held.items() if begin >= int(columns.start_ns[0]))
     of = next(one for one in plain.priced.columns if one.instrument == name)
@@ -199,15 +199,17 @@ def test_gaps_between_recorded_bars_are_counted_and_said(tmp_path: Path) -> None
     ]
     path.write_text("\n".join(["ts,symbol,open,high,low,close,volume", *rows]) + "\n", encoding="utf-8")
     result = run(prepare(ROOT, asked(str(path), last=DAY)).spec)
-    found = options_of(result)
+    found = option_price_sources(result)
     assert found is not None
     assert found["gaps"] == {name: 3}
-    assert f"3 of these bars lie in gaps of what was recorded and were not, most of {name} (3)" in options_line(found)
+    assert f"3 of these bars lie in gaps of what was recorded and were not, most of {name} (3)" in option_prices_text(
+        found
+    )
     assert f"gap in the record of {name}" in str(option_tables(found))
 
 
 def test_bars_that_a_stack_has_kept_are_recorded_prices(tmp_path: Path) -> None:
-    columns = load(Path(FILE), NIFTY, DAY, DAY)
+    columns = load_bars(Path(FILE), NIFTY, DAY, DAY)
     name = "NFO:NIFTY01FEB2421600CE"
     store = BarStore(tmp_path)
     store.add(
@@ -221,7 +223,7 @@ def test_bars_that_a_stack_has_kept_are_recorded_prices(tmp_path: Path) -> None:
 def test_a_run_on_a_bhavcopy_says_how_much_of_it_was_calibrated(tmp_path: Path) -> None:
     path = str(write(tmp_path, new_form(), ".csv"))
     result = run(prepare(ROOT, asked(path, last=date(2024, 1, 31), surface={"bhavcopy": "same_day"})).spec)
-    found = options_of(result)
+    found = option_price_sources(result)
     assert result.fault is None
     assert result.ledger.trades
     assert found is not None

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.ledger import Fill
 from mytrading.backtest.options.market import Recorded, quotes_before, sane_quotes, spread_around
-from mytrading.backtest.results.output import options_line, options_of
+from mytrading.backtest.results.output import option_price_sources, option_prices_text
 from mytrading.backtest.results.report import option_tables
 from mytrading.backtest.run import RunResult, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
@@ -102,13 +102,13 @@ def test_buys_fill_at_the_recorded_ask_and_sells_at_the_recorded_bid(tmp_path: P
 
 def test_a_run_on_recorded_quotes_says_how_many_fills_met_them(tmp_path: Path) -> None:
     result = straddle(write(tmp_path, near))
-    found = options_of(result)
+    found = option_price_sources(result)
     assert found is not None
     assert found["quotes"]["fills"] == len(result.ledger.fills)
     assert found["quotes"]["missing"] == {}
     assert found["quotes"]["bars"] > 0
     fills = len(result.ledger.fills)
-    assert f"{fills} of {fills} fills met a recorded bid and ask" in options_line(found)
+    assert f"{fills} of {fills} fills met a recorded bid and ask" in option_prices_text(found)
     assert "with a recorded bid and ask" in str(option_tables(found))
 
 
@@ -120,13 +120,13 @@ def test_quotes_that_cannot_be_believed_change_nothing_and_are_counted(tmp_path:
     result = straddle(write(tmp_path, lambda _row, _close: sides))
     assert result.ledger.hash() == bare.ledger.hash()
     assert result.curve.equity.tolist() == bare.curve.equity.tolist()
-    found, before = options_of(result), options_of(bare)
+    found, before = option_price_sources(result), option_price_sources(bare)
     assert found is not None
     assert before is not None
     assert sum(found["quotes"]["missing"].values()) == sum((result.priced or pytest.fail()).bars.values())
     assert found["quotes"]["fills"] == found["quotes"]["bars"] == 0
-    assert "recorded bars had none that could be believed" in options_line(found)
-    assert "had none" not in options_line(before)
+    assert "recorded bars had none that could be believed" in option_prices_text(found)
+    assert "had none" not in option_prices_text(before)
     assert f"no bid and ask of {next(iter(found['quotes']['missing']))}" in str(option_tables(found))
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from mytrading.backtest.checks import run_all as checks
 from mytrading.backtest.data.columns import Columns, DataError
-from mytrading.backtest.data.load import RequestError, load
+from mytrading.backtest.data.load import RequestError, load_bars
 from mytrading.backtest.options.market import OptionMarket, OptionTerms
-from mytrading.backtest.results.output import options_of, summary
+from mytrading.backtest.results.output import option_price_sources, summary
 from mytrading.backtest.results.report import price_figure, share_tables, write_report
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
@@ -77,7 +77,7 @@ def asked(name: str, **given: Any) -> RunRequest:
 
 @cache
 def bars() -> Columns:
-    return load(Path(FILE), NIFTY)
+    return load_bars(Path(FILE), NIFTY)
 
 
 @cache
@@ -92,7 +92,7 @@ def test_straddle_on_modelled_prices_has_the_pinned_trades() -> None:
 
 
 def test_entries_in_contracts_that_the_data_has_no_bars_of_are_not_judged_by_chance() -> None:
-    found = checks.examine(straddle().spec, checks.CheckRequest(None, ("chance",)), None)
+    found = checks.run_checks(straddle().spec, checks.CheckRequest(None, ("chance",)), None)
     (outcome,) = (one for one in found.outcomes if one.check == "chance")
     assert found.entries is None
     assert found.orders is not None
@@ -130,7 +130,7 @@ def test_every_template_trades_all_its_legs(home: Path, name: str) -> None:
 
 def test_prices_and_surface_are_said_with_the_result(tmp_path: Path) -> None:
     result = straddle()
-    found = options_of(result)
+    found = option_price_sources(result)
     assert found is not None
     assert found["bars"] == {"modelled": 1.0, "calibrated": 0.0, "recorded": 0.0}
     assert sum(found["fills"].values()) == len(result.ledger.fills)

@@ -21,10 +21,10 @@ from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.run import Spec, run
 from mytrading.backtest.search import screen, trials, walk_forward
 from mytrading.backtest.search.report import heat_map
-from mytrading.backtest.search.space import Space, parse
-from mytrading.backtest.search.study import FILE, Record, StudyError, StudyPlan, fingerprint, search
-from mytrading.backtest.search.trials import Trial, evaluate, ranked
-from mytrading.backtest.search.workers import local, on_cluster, packed
+from mytrading.backtest.search.space import Space, parse_space
+from mytrading.backtest.search.study import FILE, StudyError, StudyPlan, TrialsFile, fingerprint, search
+from mytrading.backtest.search.trials import Trial, evaluate, rank_trials
+from mytrading.backtest.search.workers import cluster_workers, local_workers, pack_spec
 from mytrading.cli.app import app
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.calendar import Calendar
@@ -65,7 +65,7 @@ class Here:
 
 
 def space() -> Space:
-    return parse(SMA, ["fast_period=3:9:3", "slow_period=12:20:8"])
+    return parse_space(SMA, ["fast_period=3:9:3", "slow_period=12:20:8"])
 
 
 def searched(
@@ -78,7 +78,7 @@ def test_grid_tries_every_point_once_and_ranks_the_best_first() -> None:
     crew = Here(spec(bars=400))
     trials = searched(crew, StudyPlan(space(), "net"))
     assert [trial.parameters for trial in trials] == list(space().points())
-    best = ranked(trials, "net")[0]
+    best = rank_trials(trials, "net")[0]
     assert best.net == max(trial.net for trial in trials)
     alone = spec(bars=400)
     result = run(dataclasses.replace(alone, run=replace(alone.run, parameters=best.parameters)))
@@ -97,24 +97,26 @@ def test_sampler_tries_no_point_twice_and_the_same_ones_with_one_seed(method: st
 
 
 def test_strategy_that_refuses_its_parameters_is_a_trial_with_a_problem() -> None:
-    trials = searched(Here(spec(bars=400)), StudyPlan(parse(SMA, ["fast_period=5:25:20", "slow_period=20"]), "net"))
+    trials = searched(
+        Here(spec(bars=400)), StudyPlan(parse_space(SMA, ["fast_period=5:25:20", "slow_period=20"]), "net")
+    )
     refused = trials[1]
-    assert not refused.counts
+    assert not refused.has_value
     assert "must be below slow_period" in refused.problem
-    assert ranked(trials, "net") == [trials[0]]
+    assert rank_trials(trials, "net") == [trials[0]]
 
 
 def test_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
     plan, name = StudyPlan(space(), "net"), fingerprint(spec(), "text", StudyPlan(space(), "net"))
-    record = Record(tmp_path, name)
+    record = TrialsFile(tmp_path, name)
     record.read()
     whole = searched(Here(spec(bars=400)), plan, keep=record.add)
     with pytest.raises(StudyError, match="another search writes to it"):
-        Record(tmp_path, name).read(fresh=True)
+        TrialsFile(tmp_path, name).read(fresh=True)
     record.close()
     lines = (tmp_path / FILE).read_bytes().split(b"\n")
     (tmp_path / FILE).write_bytes(b"\n".join([*lines[:3], lines[3][:40]]))
-    record = Record(tmp_path, name)
+    record = TrialsFile(tmp_path, name)
     before = record.read()
     assert [trial.trade_hash for trial in before] == [trial.trade_hash for trial in whole[:2]], "a torn line is dropped"
     crew = Here(spec(bars=400))
@@ -122,15 +124,15 @@ def test_stopped_search_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(crew.ran) == len(whole) - 2
     assert {trial.trade_hash for trial in again} == {trial.trade_hash for trial in whole}
     record.close()
-    assert len(Record(tmp_path, name).read()) == len(whole)
+    assert len(TrialsFile(tmp_path, name).read()) == len(whole)
 
 
 def test_folder_of_another_search_is_refused_until_begun_anew(tmp_path: Path) -> None:
-    with closing(Record(tmp_path, "one")) as one:
+    with closing(TrialsFile(tmp_path, "one")) as one:
         one.read()
     with pytest.raises(StudyError, match="--fresh"):
-        Record(tmp_path, "other").read()
-    assert Record(tmp_path, "other").read(fresh=True) == []
+        TrialsFile(tmp_path, "other").read()
+    assert TrialsFile(tmp_path, "other").read(fresh=True) == []
 
 
 def test_fingerprint_changes_with_data_text_and_options() -> None:
@@ -173,11 +175,11 @@ def test_fingerprint_changes_with_the_content_of_fees_calendar_and_contracts() -
 def test_search_with_other_ranges_keeps_only_the_trials_that_lie_in_them(ranges: list[str], method: str) -> None:
     of = spec(bars=400)
     before = [trial(n, float(n), **point) for n, point in enumerate(space().points())]
-    plan, crew = StudyPlan(parse(SMA, ranges), "net", method), Here(of)
+    plan, crew = StudyPlan(parse_space(SMA, ranges), "net", method), Here(of)
     found = searched(crew, plan, before)
     assert len(found) == len(plan.space)
-    assert all(plan.space.holds(one.parameters) for one in found)
-    assert trials.stability(ranked(found, "net")[0], found, plan.space, "net").neighbours > 0
+    assert all(plan.space.contains(one.parameters) for one in found)
+    assert trials.stability_of(rank_trials(found, "net")[0], found, plan.space, "net").neighbours > 0
 
 
 def test_screened_points_run_though_the_folder_holds_other_trials() -> None:
@@ -191,13 +193,13 @@ def test_screened_points_run_though_the_folder_holds_other_trials() -> None:
 
 @contextmanager
 def crews(kind: str) -> Iterator[Any]:
-    payload = packed(spec(bars=400), FILE_OF)
+    payload = pack_spec(spec(bars=400), FILE_OF)
     with ExitStack() as closing:
         if kind == "processes":
-            yield closing.enter_context(local(payload, "net", 1, 1))
+            yield closing.enter_context(local_workers(payload, "net", 1, 1))
             return
         address = "local-cluster" if kind == "dask of its own" else closing.enter_context(scheduler())
-        yield closing.enter_context(on_cluster(payload, "net", 1, address, 1))
+        yield closing.enter_context(cluster_workers(payload, "net", 1, address, 1))
 
 
 @contextmanager
@@ -215,7 +217,7 @@ def scheduler() -> Iterator[str]:
     "kind", ["processes", "dask at an address", pytest.param("dask of its own", marks=pytest.mark.long)]
 )
 def test_workers_give_what_this_process_gives(kind: str) -> None:
-    plan = StudyPlan(parse(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
+    plan = StudyPlan(parse_space(SMA, ["fast_period=3,6", "slow_period=12"]), "net")
     with crews(kind) as crew:
         found = searched(crew, plan)
     expected = searched(Here(spec(bars=400)), plan)
@@ -274,7 +276,7 @@ def both_ways(made: Spec, **fields: Any) -> list[tuple[Any, ...]]:
     made = dataclasses.replace(made, run=chosen)
     result = run(made)
     on = screen.screen_data(made)
-    figures, _, trips = screen.simulate(on, screen.signals(SMA, chosen.parameters, on), 10_000)
+    figures, _, trips = screen.simulate(on, screen.compute_signals(SMA, chosen.parameters, on), 10_000)
     starts = made.data[0].start_ns
     rows = [(int(starts[int(a)]), int(starts[int(b)]), units, p, q) for a, b, units, p, q in trips.tolist()]
     expected = [
@@ -292,16 +294,18 @@ def test_costs_of_a_screening_are_near_those_of_the_engine() -> None:
     made = dataclasses.replace(spec(), fees=fees())
     made = dataclasses.replace(made, run=replace(made.run, parameters={"fast_period": 3, "slow_period": 8}))
     result, on = run(made), screen.screen_data(made)
-    figures, _, _ = screen.simulate(on, screen.signals(SMA, made.run.parameters, on))
+    figures, _, _ = screen.simulate(on, screen.compute_signals(SMA, made.run.parameters, on))
     assert figures["costs"] == pytest.approx(result.ledger.costs, rel=0.1)
 
 
 def test_sweep_ranks_as_the_engine_does() -> None:
     made = spec("wild", bars=700)
-    plan = StudyPlan(parse(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
-    swept = screen.sweep(made, plan.space.points(), "net", 1, 2)
+    plan = StudyPlan(parse_space(SMA, ["fast_period=3:12:3", "slow_period=15:30:15"]), "net")
+    swept = screen.screen_all(made, plan.space.points(), "net", 1, 2)
     engine = searched(Here(made), plan)
-    assert [trial.parameters for trial in ranked(swept, "net")] == [trial.parameters for trial in ranked(engine, "net")]
+    assert [trial.parameters for trial in rank_trials(swept, "net")] == [
+        trial.parameters for trial in rank_trials(engine, "net")
+    ]
 
 
 def test_strategy_without_positions_cannot_be_screened() -> None:
@@ -321,8 +325,8 @@ def trial(number: int, objective: float, returns: Sequence[float] = (), **parame
 
 def test_expected_best_of_worthless_trials_is_what_simulation_shows() -> None:
     drawn = np.random.default_rng(1).standard_normal((20_000, 50)).max(axis=1).mean()
-    assert trials.best_of_luck(1.0, 50) == pytest.approx(drawn, rel=0.02)
-    assert trials.best_of_luck(1.0, 1) == 0.0
+    assert trials.expected_best_sharpe(1.0, 50) == pytest.approx(drawn, rel=0.02)
+    assert trials.expected_best_sharpe(1.0, 1) == 0.0
 
 
 def test_deflated_sharpe_of_luck_is_low_and_of_merit_high() -> None:
@@ -341,14 +345,14 @@ def test_probabilistic_sharpe_equals_the_published_example() -> None:
 
 
 def test_neighbours_of_a_spike_rank_low_and_of_a_plateau_high() -> None:
-    grid = parse(SMA, ["fast_period=1:5", "slow_period=11:15"])
+    grid = parse_space(SMA, ["fast_period=1:5", "slow_period=11:15"])
     spike = [trial(n, 9.0 if p["fast_period"] == 3 and p["slow_period"] == 13 else -abs(p["fast_period"] - 5.0), **p)
              for n, p in enumerate(grid.points())]  # fmt: skip
     plateau = [trial(n, -abs(p["fast_period"] - 3.0) - abs(p["slow_period"] - 13.0), **p)
                for n, p in enumerate(grid.points())]  # fmt: skip
-    best = {name: ranked(trials, "net")[0] for name, trials in (("spike", spike), ("plateau", plateau))}
-    low = trials.stability(best["spike"], spike, grid, "net")
-    high = trials.stability(best["plateau"], plateau, grid, "net")
+    best = {name: rank_trials(trials, "net")[0] for name, trials in (("spike", spike), ("plateau", plateau))}
+    low = trials.stability_of(best["spike"], spike, grid, "net")
+    high = trials.stability_of(best["plateau"], plateau, grid, "net")
     assert (low.neighbours, high.neighbours) == (8, 8)
     assert low.rank < 0.6 < high.rank
 
@@ -378,14 +382,17 @@ def test_screened_search_of_a_longer_timeframe_gives_what_a_backtest_gives(
 
 def test_folds_judge_every_later_day_once_and_never_on_days_of_the_choice() -> None:
     days = np.array([1, 2, 3, 6, 7, 8, 9, 10, 13])
-    rolling, anchored = walk_forward.folds(days, 4, 2, anchored=False), walk_forward.folds(days, 4, 2, anchored=True)
+    rolling, anchored = (
+        walk_forward.split_days(days, 4, 2, anchored=False),
+        walk_forward.split_days(days, 4, 2, anchored=True),
+    )
     assert [(fold.first, fold.split, fold.end) for fold in rolling] == [(1, 7, 9), (3, 9, 13), (7, 13, 14)]
     assert [fold.first for fold in anchored] == [1, 1, 1]
     judged = [int(day) for fold in rolling for day in days if fold.split <= day < fold.end]
     assert judged == [7, 8, 9, 10, 13]
     assert [fold.out_of_sample_days for fold in rolling] == [2, 2, 1]
     with pytest.raises(walk_forward.WalkError, match="found 9 days"):
-        walk_forward.folds(days, 9, 1, anchored=False)
+        walk_forward.split_days(days, 9, 1, anchored=False)
 
 
 # commands

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mytrading.backtest.data.columns import DataError
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.cli.legs.command import TEMPLATES, text_of
@@ -74,7 +74,7 @@ def test_daily_bars_trade_alike_however_they_are_stamped_and_walked(tmp_path: Pa
     results = [run(dataclasses.replace(prepared.spec, **way)) for way in ({}, {"quick": False}, {"plain": True})]
     assert [dict(result.ledger.counts) for result in results] == [{}] * 3
     assert {(len(result.ledger.trades), result.ledger.hash()) for result in results} == {(3, "1014e8c6639aa088")}
-    assert {ist(fill.at_ns)[11:19] for fill in results[1].ledger.fills} == {"00:00:00"}
+    assert {iso_ist(fill.at_ns)[11:19] for fill in results[1].ledger.fills} == {"00:00:00"}
 
 
 def home_of(folder: Path, *, exits: bool) -> Path:
@@ -108,7 +108,7 @@ def fills_of(folder: Path, *, exits: bool, **given: Any) -> list[tuple[str, str,
     home = home_of(folder / "home", exits=exits)
     result = run(prepare(home, RunRequest("Day_Strangle", (f"NIFTY={index}",), options=(options,), **given)).spec)
     assert result.fault is None
-    return [(ist(fill.at_ns)[:10], fill.instrument, fill.units, fill.price) for fill in result.ledger.fills]
+    return [(iso_ist(fill.at_ns)[:10], fill.instrument, fill.units, fill.price) for fill in result.ledger.fills]
 
 
 def test_legs_of_a_daily_chain_fill_at_the_next_recorded_open(tmp_path: Path) -> None:

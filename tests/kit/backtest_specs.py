@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.data.columns import Columns, checked
-from mytrading.backtest.data.load import load
-from mytrading.backtest.run import Spec, unlimited
+from mytrading.backtest.data.columns import Columns, build_columns
+from mytrading.backtest.data.load import load_bars
+from mytrading.backtest.run import Spec, without_rupee_limits
 from mytrading.core.accounting.fees import FeeSchedule
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
@@ -76,7 +76,7 @@ def bars_of(temper: str, instrument: str = SBIN) -> Columns:
     return load_once(ROOT / "tests" / "data" / f"bars-{temper}.csv.gz", instrument)
 
 
-_loaded = cache(load)
+_loaded = cache(load_bars)
 
 
 def load_once(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
@@ -94,7 +94,7 @@ def bars(rows: Sequence[Sequence[float]], at: time = time(10, 0), day: date = DA
     """One-minute bars from `at` on: open, high, low, close, and if there is one volume."""
     start = to_ns(day, at) + np.arange(len(rows), dtype=np.int64) * MINUTE
     table = np.array([[*row, 1000.0][:5] for row in rows], dtype=np.float64).T.copy()
-    return checked(instrument, start, table, "test")
+    return build_columns(instrument, start, table, "test")
 
 
 def flat(price: float, count: int) -> list[tuple[float, float, float, float]]:
@@ -158,7 +158,7 @@ def spec_of(strategy: type[BaseStrategy], *data: Columns, **given: Any) -> Spec:
         product=Product.MIS,
         stop=StopPlan.NONE,
     )
-    given.setdefault("limits", unlimited(LIMITS))
+    given.setdefault("limits", without_rupee_limits(LIMITS))
     given.setdefault("tables", tables())
     return Spec(
         run=replace(run, **fields), strategy=strategy, data=tuple(data), calendar=calendar(), facts=facts(), **given

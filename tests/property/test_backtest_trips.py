@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mytrading.backtest.data.columns import Columns, checked
+from mytrading.backtest.data.columns import Columns, build_columns
 from mytrading.backtest.engine.assumptions import Models, SlippageFraction, SlippageTicks
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.core.time import MINUTE, to_ns
@@ -64,7 +64,7 @@ def bars_like(seed: int, wild: float, late: int, every: int) -> Columns:
     )
     reach = np.abs(random.normal(0.0, wild, len(start))) * close
     table = np.vstack((opens, np.maximum(opens, close) + reach, np.minimum(opens, close) - reach, close))
-    return checked(SBIN, start, np.vstack((table, np.full(len(start), 1000.0))), "made")
+    return build_columns(SBIN, start, np.vstack((table, np.full(len(start), 1000.0))), "made")
 
 
 def both(spec: Spec) -> tuple[RunResult, RunResult, list[Any], list[Any]]:

@@ -13,7 +13,7 @@ import pytest
 
 from mytrading.adapters.storage.bar_store import BarReader
 from mytrading.backtest.parity.facts import DaySide
-from mytrading.backtest.parity.recorded_day import days_of, read_day
+from mytrading.backtest.parity.recorded_day import read_day, recorded_days
 from mytrading.backtest.run import run
 from mytrading.backtest.setup.prepare import RunRequest, prepare
 from mytrading.core.engine.machine import EngineMachine
@@ -171,7 +171,7 @@ def backtested(home: Path, bars: str) -> tuple[DaySide, str]:
 
 def did(stack: Stack) -> DaySide:
     """What a stack did, by its journals."""
-    return read_day(stack.config, days_of(stack.config)[-1]).side
+    return read_day(stack.config, recorded_days(stack.config)[-1]).side
 
 
 def parity(stack: Stack) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from mytrading.backtest.checks.observer import (
     Log,
     Observer,
     first_difference,
-    method_place,
+    method_line,
 )
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec
-from mytrading.backtest.search.workers import Payload, PayloadError, packed
+from mytrading.backtest.search.workers import Payload, PayloadError, pack_spec
 
 NAME = "determinism"
 HASH_SEED = "4711"
@@ -65,7 +65,7 @@ class OtherProcess:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            _send(process.stdin, packed(spec, file))
+            _send(process.stdin, pack_spec(spec, file))
             decisions, fault = pickle.load(process.stdout)
         except (BrokenPipeError, EOFError, pickle.UnpicklingError) as error:
             raise ProcessFailed(f"the other process ended with code {process.wait(5)}") from error
@@ -86,38 +86,38 @@ def _serve() -> None:
         except EOFError:
             return
         try:
-            spec = payload.open()
+            spec = payload.load_spec()
         except PayloadError as error:
             _send(answers, ([], str(error)))
             continue
-        log = Observer(spec.strategy).whole(spec)
+        log = Observer(spec.strategy).record_run(spec)
         _send(answers, (log.decisions, log.fault.error if log.fault is not None else ""))
 
 
-def determinism(
+def check_determinism(
     spec: Spec, file: Path | None, observer: Observer, whole: Log, other: OtherProcess | None
 ) -> CheckOutcome:
     """Check that a second run here and one in a new process make the same decisions; keeps faster times in `whole`."""
     found = CheckOutcome(NAME, "do the same bars lead to the same decisions every time?")
-    again = observer.again(spec, whole)
+    again = observer.replay(spec, whole)
     _compare(spec, found, whole, again.decisions, "a second run in the same process", _STATE)
     if len(again.took_ns) == len(whole.took_ns):
         whole.took_ns = [min(pair) for pair in zip(whole.took_ns, again.took_ns, strict=True)]
     if (again.fault is None) != (whole.fault is None) and not found.findings:
         fault = again.fault or whole.fault
         assert fault is not None
-        found.find(f"one of two runs fails: {fault.error}", fault.where, _STATE)
+        found.add(f"one of two runs fails: {fault.error}", fault.where, _STATE)
     found.figures["runs"] = 2
     if file is None or other is None or found.findings:
         return found
     try:
         decisions, fault_there = other.run(spec, file)
     except ProcessFailed as error:
-        found.find(str(error), cure="run the check again; if it stays, something ends the process", must=True)
+        found.add(str(error), cure="run the check again; if it stays, something ends the process", must=True)
         return found
     found.figures["runs"] = 3
     if fault_there and whole.fault is None:
-        found.find(f"fails in another process: {fault_there}", method_place(spec.strategy), _SEED)
+        found.add(f"fails in another process: {fault_there}", method_line(spec.strategy), _SEED)
     else:
         _compare(spec, found, whole, decisions, f"another process with PYTHONHASHSEED={HASH_SEED}", _SEED)
     return found
@@ -126,8 +126,8 @@ def determinism(
 def _compare(spec: Spec, found: CheckOutcome, whole: Log, decisions: list[Decision], place: str, cure: str) -> None:
     if difference := first_difference(whole.decisions, decisions):
         there, here = difference.actions
-        what = f"at {ist(difference.at_ns)} it decided {there} in the first run, {here} in {place}"
-        found.find(what, difference.place(spec), cure)
+        what = f"at {iso_ist(difference.at_ns)} it decided {there} in the first run, {here} in {place}"
+        found.add(what, difference.code_line(spec), cure)
 
 
 if __name__ == "__main__":

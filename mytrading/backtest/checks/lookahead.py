@@ -16,15 +16,15 @@ from mytrading.backtest.checks.observer import (
     CheckOutcome,
     Log,
     Observer,
-    changed,
-    cut,
-    ends_of,
+    bar_ends,
+    code_line,
+    copy_between,
     first_difference,
-    short,
+    with_data,
 )
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.data.feeds import Feed
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.strategy_host import NoCallGuard, StrategyHost
 from mytrading.core.indicators import FloatArray, Indicator
@@ -40,7 +40,7 @@ _TODO = (
 )
 
 
-def look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
+def check_look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Check that decisions and indicator values stay the same when later bars are removed or altered."""
     found = CheckOutcome(NAME, ASKS)
     _indicators(spec, found)
@@ -57,32 +57,33 @@ def look_ahead(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
 
 def _differs(spec: Spec, observer: Observer, whole: Log, end: int, found: CheckOutcome, *, mirror: bool) -> bool:
     """True if a run without the bars after `end`, or with mirrored ones, decides otherwise up to then."""
-    data = (mirrored(columns, end) if mirror else cut(columns, end_ns=end) for columns in spec.data)
-    again = observer.again(changed(spec, data), whole, end)
+    data = (mirror_after(columns, end) if mirror else copy_between(columns, end_ns=end) for columns in spec.data)
+    again = observer.replay(with_data(spec, data), whole, end)
     if again.fault is not None and whole.fault is None and not mirror:
-        found.find(f"fails at {ist(end)} without the bars after it: {again.fault.error}", again.fault.where, _TODO)
+        found.add(f"fails at {iso_ist(end)} without the bars after it: {again.fault.error}", again.fault.where, _TODO)
         return True
-    difference = first_difference(whole.until(end), again.until(end))
+    difference = first_difference(whole.decisions_until(end), again.decisions_until(end))
     if difference is None:
         return False
     (there, here), how = difference.actions, "with other" if mirror else "without"
-    what = f"at {ist(difference.at_ns)} it decides {there} with the bars after {ist(end)}, {here} {how} bars after that"
-    found.find(what, difference.place(spec), _TODO)
+    after = f"with the bars after {iso_ist(end)}, {here} {how} bars after that"
+    what = f"at {iso_ist(difference.at_ns)} it decides {there} {after}"
+    found.add(what, difference.code_line(spec), _TODO)
     return True
 
 
 def sample_ends(spec: Spec, whole: Log, count: int = _SAMPLES) -> list[int]:
     """Return the bar end times (ns) at which to cut: at decisions spread over the run, else evenly spread."""
-    ends = ends_of(spec)
+    ends = bar_ends(spec)
     decided = sorted({one.at_ns for one in whole.decisions if one.at_ns < int(ends[-1])})
     picked = {decided[row] for row in np.linspace(0, len(decided) - 1, min(count, len(decided))).astype(int)}
     rows = np.linspace(len(ends) // 3, len(ends) - 2, 2 if len(picked) > 2 else count).astype(int)
     return sorted(picked | {int(ends[row]) for row in rows if row >= 0})
 
 
-def mirrored(columns: Columns, end_ns: int) -> Columns:
+def mirror_after(columns: Columns, end_ns: int) -> Columns:
     """Return the bars with all moves after a time inverted (rises become falls) and their volume doubled."""
-    found = cut(columns)
+    found = copy_between(columns)
     after = int(np.searchsorted(found.start_ns, end_ns - columns.span_ns, "right"))
     if after == 0 or after == len(found):
         return found
@@ -108,29 +109,29 @@ def _on_tick(prices: FloatArray) -> FloatArray:
 
 def _indicators(spec: Spec, found: CheckOutcome) -> None:
     judged = 0
-    for indicator, name, columns, parameters in indicators_of(spec):
+    for indicator, name, columns, parameters in iter_indicators(spec):
         judged += 1
         values = np.asarray(indicator.kernel(*columns, **parameters), dtype=np.float64)
-        for k in cuts_of(values):
+        for k in truncation_points(values):
             part = [np.array(column[:k]) for column in columns]
             try:
                 here = np.asarray(indicator.kernel(*part, **parameters), dtype=np.float64)
             except Exception as error:  # noqa: BLE001  (an author's kernel may raise anything)
-                found.find(f"indicator {name} fails on the first {k} bars: {error}", kernel_place(indicator), _TODO)
+                found.add(f"indicator {name} fails on the first {k} bars: {error}", kernel_line(indicator), _TODO)
                 break
             row = _last_difference(values[:k], here)
             if row is not None:
-                found.find(
+                found.add(
                     f"indicator {name} is {values[row]:g} at bar {row + 1} with the bars that follow, "
                     f"{here[row]:g} without those after bar {k}",
-                    kernel_place(indicator),
+                    kernel_line(indicator),
                     "make its kernel causal: f(x[:k + 1])[k] must equal f(x)[k]",
                 )
                 break
     found.figures["indicators"] = judged
 
 
-def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any]], dict[str, float]]]:
+def iter_indicators(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any]], dict[str, float]]]:
     """Yield each declared indicator with its name, its input columns and its parameters."""
     host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
     if host.fault is not None:
@@ -145,7 +146,7 @@ def indicators_of(spec: Spec) -> Iterator[tuple[Indicator, str, list[NDArray[Any
             yield line.indicator, handle.name, inputs, line.parameters
 
 
-def cuts_of(values: FloatArray) -> list[int]:
+def truncation_points(values: FloatArray) -> list[int]:
     """Return the seven row counts at which to truncate a column, spread over its last four fifths."""
     count = len(values)
     return sorted({int(k) for k in np.linspace(max(2, count // 5), count - 1, 7)})
@@ -161,7 +162,7 @@ def _last_difference(there: FloatArray, here: FloatArray) -> int | None:
     return int(rows[-1]) if len(rows) else None
 
 
-def kernel_place(indicator: Indicator) -> str:
+def kernel_line(indicator: Indicator) -> str:
     """Return `folder/file.py:line` of an indicator's kernel; empty if it is not written in Python."""
     code = getattr(indicator.kernel, "__code__", None)
-    return short(code.co_filename, code.co_firstlineno) if code is not None else ""
+    return code_line(code.co_filename, code.co_firstlineno) if code is not None else ""

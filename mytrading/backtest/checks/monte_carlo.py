@@ -32,12 +32,12 @@ class Draws(NamedTuple):
     drawn: FloatArray
 
     @property
-    def p(self) -> float:
+    def p_value(self) -> float:
         """Return the p-value: the share of random draws whose figure is at least the strategy's own."""
         return float((np.sum(self.drawn >= self.own) + 1) / (len(self.drawn) + 1))
 
 
-def entries(result: RunResult, draws: int = DRAWS) -> Draws | None:
+def compare_random_entries(result: RunResult, draws: int = DRAWS) -> Draws | None:
     """Compare the mean return of a trade (share of price, before costs) with that of random entries.
 
     None if too few trades are of instruments with bars.
@@ -75,7 +75,7 @@ def _drawn(columns: Columns, trade: Trade, draw: np.random.Generator, draws: int
     return found
 
 
-def orders(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
+def compare_reshuffled_trades(trades: Sequence[Trade], draws: int = DRAWS) -> Draws | None:
     """Compare the deepest drawdown (rupees) with that of the same trades reshuffled; None if there are too few."""
     net = np.array([trade.net for trade in trades])[-MOST_TRADES:]
     if len(net) < LEAST_TRADES:

@@ -20,7 +20,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from mytrading.backtest.data.columns import Columns
-from mytrading.backtest.data.feeds import SHOWN, Feed, merged
+from mytrading.backtest.data.feeds import SHOWN, Feed, merge_steps
 from mytrading.backtest.engine.assumptions import ACCOUNT, MarketContext
 from mytrading.backtest.run import RunResult, Spec, run
 from mytrading.core.engine.machine import EngineMachine
@@ -57,7 +57,7 @@ class CheckOutcome:
     skipped: str = ""
 
     @property
-    def holds(self) -> bool:
+    def passes(self) -> bool:
         """True unless a finding that fails the check was made."""
         return not any(finding.must for finding in self.findings)
 
@@ -66,7 +66,7 @@ class CheckOutcome:
         """Return the result of the check in a word or two, for tables."""
         if self.skipped:
             return "not judged"
-        if not self.holds:
+        if not self.passes:
             return "fails"
         return "advice" if self.findings else "holds"
 
@@ -76,14 +76,14 @@ class CheckOutcome:
         figures = (f"{name.replace('_', ' ')} {_plain(value)}" for name, value in self.figures.items())
         return self.skipped or "; ".join(figures)
 
-    def find(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
+    def add(self, what: str, where: str = "", cure: str = "", must: bool = True) -> None:
         """Add a finding to this check's outcome."""
         self.findings.append(CheckFinding(self.check, what, where, cure, must))
 
-    def body(self) -> dict[str, Any]:
+    def json_body(self) -> dict[str, Any]:
         """Return the outcome as a dictionary for `--json`."""
         findings = [vars(finding) for finding in self.findings]
-        return {**vars(self), "holds": self.holds, "findings": findings}
+        return {**vars(self), "holds": self.passes, "findings": findings}
 
 
 def _plain(value: Any) -> str:
@@ -126,9 +126,9 @@ class DecisionDifference(NamedTuple):
         whole, other = ("nothing" if one is None else one.action for one in self)
         return whole, other
 
-    def place(self, spec: Spec) -> str:
+    def code_line(self, spec: Spec) -> str:
         """Return `file:line` of the code that made the differing decision, else of the strategy's method."""
-        return next((one.where for one in self if one is not None and one.where), "") or method_place(spec.strategy)
+        return next((one.where for one in self if one is not None and one.where), "") or method_line(spec.strategy)
 
 
 def first_difference(whole: list[Decision], other: list[Decision]) -> DecisionDifference | None:
@@ -174,7 +174,7 @@ class Log:
     fault: Fault | None = None
     result: RunResult | None = None
 
-    def until(self, end_ns: int) -> list[Decision]:
+    def decisions_until(self, end_ns: int) -> list[Decision]:
         """Return the decisions made at or before a market time (ns)."""
         return [decision for decision in self.decisions if decision.at_ns <= end_ns]
 
@@ -187,7 +187,7 @@ class Observer:
         self.strategy = strategy
         self.watched = _watching(strategy, self)
 
-    def whole(self, spec: Spec) -> Log:
+    def record_run(self, spec: Spec) -> Log:
         """Backtest the spec with the observed strategy, without the fast path; return its complete log."""
         log = self.log = Log()
 
@@ -201,10 +201,10 @@ class Observer:
         log.story = list(_story(spec, log))
         return log
 
-    def again(self, spec: Spec, whole: Log, end_ns: int = 1 << 62) -> Log:
+    def replay(self, spec: Spec, whole: Log, end_ns: int = 1 << 62) -> Log:
         """Repeat a run up to a time (ns) by feeding the recorded rows of the whole run; return the new log."""
         log = self.log = Log()
-        machine = machine_of(spec, self.watched)
+        machine = build_machine(spec, self.watched)
         host = machine.hosts[0]
         if host.fault is None:
             for columns in spec.data:
@@ -221,7 +221,7 @@ class Observer:
         return log
 
 
-def machine_of(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
+def build_machine(spec: Spec, strategy: type[BaseStrategy]) -> EngineMachine:
     """Build the engine machine of a spec with the contracts of its first day; it is not opened yet."""
     world = MarketContext(spec.calendar, spec.facts, (columns.instrument for columns in spec.data))
     book = world.open_day(ist_date(int(spec.data[0].start_ns[0])))
@@ -234,7 +234,7 @@ def _story(spec: Spec, log: Log) -> Iterator[Any]:
     """What the engine learnt, in order, with every bar in its place; no bar if it fails before the first."""
     host = StrategyHost(spec.run, spec.strategy, NoCallGuard())
     feeds = [Feed(columns, host, spec.calendar) for columns in spec.data] if host.fault is None else []
-    steps = merged(feeds) if feeds else iter(())
+    steps = merge_steps(feeds) if feeds else iter(())
     bars = (feed.shown_bar(frame, row) for phase, feed, frame, row, _ in steps if phase == SHOWN)
     for event in log.events:
         if not isinstance(event, BarGiven):
@@ -275,7 +275,7 @@ def _watching(strategy: type[BaseStrategy], observer: Observer) -> type[BaseStra
     def create_signal(self: Any, *given: Any, **named: Any) -> StrategySignal:
         made = strategy.create_signal(self, *given, **named)
         frame = sys._getframe(1)
-        observer.log.place = (made, short(frame.f_code.co_filename, frame.f_lineno))
+        observer.log.place = (made, code_line(frame.f_code.co_filename, frame.f_lineno))
         return made
 
     body: dict[str, Any] = {"on_data": on_data, "create_signal": create_signal, "name": strategy_name(strategy)}
@@ -302,29 +302,29 @@ def _note(log: Log, strategy: BaseStrategy, signals: Iterable[Any]) -> None:
             log.events.append(MemoryKept(text))
 
 
-def short(file: str, line: int) -> str:
+def code_line(file: str, line: int) -> str:
     """Return a source position as `folder/file.py:line`."""
     return f"{'/'.join(file.rsplit('/', 2)[-2:])}:{line}"
 
 
-def method_place(strategy: type[BaseStrategy], name: str = "on_data") -> str:
+def method_line(strategy: type[BaseStrategy], name: str = "on_data") -> str:
     """Return `folder/file.py:line` where a method of the strategy class begins."""
     code = getattr(getattr(strategy, name, None), "__code__", None)
-    return short(code.co_filename, code.co_firstlineno) if code is not None else ""
+    return code_line(code.co_filename, code.co_firstlineno) if code is not None else ""
 
 
-def changed(spec: Spec, data: Iterable[Columns]) -> Spec:
+def with_data(spec: Spec, data: Iterable[Columns]) -> Spec:
     """Return the spec with other bars in place of its data."""
     return dataclasses.replace(spec, data=tuple(data))
 
 
-def cut(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> Columns:
+def copy_between(columns: Columns, first_ns: int = -(1 << 62), end_ns: int = 1 << 62) -> Columns:
     """A copy of the bars that begin at or after one time and end at or before another: nothing of the others is left
     in memory behind it."""
     part = columns.between(first_ns, end_ns - columns.span_ns + 1)
     return Columns(part.instrument, part.timeframe, part.start_ns.copy(), np.array(part.table, order="C"))
 
 
-def ends_of(spec: Spec) -> np.ndarray[Any, np.dtype[np.int64]]:
+def bar_ends(spec: Spec) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the end times (ns) of all bars of the first instrument."""
     return spec.data[0].start_ns + spec.data[0].span_ns

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 from plotly import graph_objects as go
 
-from mytrading.backtest.checks.run_all import Examined
+from mytrading.backtest.checks.run_all import CheckResults
 from mytrading.reports import charts
 from mytrading.reports.charts import BLUE, embed
 from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, write_page
 
 
-def write_report(found: Examined, notes: Sequence[str], path: Path) -> None:
+def write_report(found: CheckResults, notes: Sequence[str], path: Path) -> None:
     """Write the HTML report of the checks to `path`; its folder is created if missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_page(render(page(found, notes)), path)
+    write_page(render(build_page(found, notes)), path)
 
 
-def page(found: Examined, notes: Sequence[str]) -> Page:
+def build_page(found: CheckResults, notes: Sequence[str]) -> Page:
     """Build the HTML page of all check results."""
     run = found.spec.run
     answers = [[one.check, one.asks, one.verdict, one.details] for one in found.outcomes]
@@ -38,7 +38,7 @@ def page(found: Examined, notes: Sequence[str]) -> Page:
         sections.append(PageSection("Microseconds of a call", [embed(figure)]))
     if (entries := found.entries) is not None:
         note = (
-            f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p:.1%} of {len(entries.drawn)} "
+            f"{entries.trades} trades made {entries.own:.4%} on average; {entries.p_value:.1%} of {len(entries.drawn)} "
             "draws with as many random entries, held as long, did at least as well."
         )
         figure = charts.histogram(entries.drawn * 100, "% a trade, before costs", "drawn", own=entries.own * 100)
@@ -51,12 +51,12 @@ def page(found: Examined, notes: Sequence[str]) -> Page:
         )
         figure = charts.histogram(orders.drawn, "₹ from the highest to the lowest after it", "drawn", own=orders.own)
         sections.append(PageSection("Drawdown in other orders", [note, embed(figure)]))
-    holds = "everything that must hold does" if found.holds else "something that must hold does not"
+    holds = "everything that must hold does" if found.passes else "something that must hold does not"
     return Page(
         title=f"Check of {run.name}",
         heading=run.name,
         subtitle=f"{', '.join(run.symbols)}, {run.timeframes[0]} bars",
-        verdict=Cell(holds, "good" if found.holds else "bad"),
+        verdict=Cell(holds, "good" if found.passes else "bad"),
         notes=notes,
         sections=sections,
     )

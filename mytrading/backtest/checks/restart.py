@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.checks.observer import CheckOutcome, Log, MemoryKept, Observer, first_difference, machine_of
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.checks.observer import CheckOutcome, Log, MemoryKept, Observer, build_machine, first_difference
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.time import day_number
@@ -33,7 +33,7 @@ _TODO = (
 )
 
 
-def restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
+def check_restart(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Check that a strategy stopped and recovered at a few bars makes the same decisions afterwards."""
     found = CheckOutcome(NAME, ASKS)
     stops = _stops(whole)
@@ -110,21 +110,21 @@ def _bar_after(events: Sequence[Any], place: int, count: int) -> int:
 
 def _differs(spec: Spec, observer: Observer, whole: Log, stop: int, found: CheckOutcome) -> bool:
     again = observer.log = Log()
-    machine = machine_of(spec, observer.watched)
+    machine = build_machine(spec, observer.watched)
     stopped = _recovered(spec, machine, whole.story[:stop])
     again.decisions.clear()
     last = _go_on(spec, machine, whole.story[stop:])
     fault = machine.hosts[0].fault
     if fault is not None and whole.fault is None:
-        found.find(f"fails after a restart at {ist(stopped)}: {fault.error}", fault.where, _TODO)
+        found.add(f"fails after a restart at {iso_ist(stopped)}: {fault.error}", fault.where, _TODO)
         return True
     there = [one for one in whole.decisions if stopped < one.at_ns <= last]
     difference = first_difference(there, again.decisions)
     if difference is None:
         return False
     before, after = difference.actions
-    what = f"restarted at {ist(stopped)} it decides {after} at {ist(difference.at_ns)}; not restarted, {before}"
-    found.find(what, difference.place(spec), _TODO)
+    what = f"restarted at {iso_ist(stopped)} it decides {after} at {iso_ist(difference.at_ns)}; not restarted, {before}"
+    found.add(what, difference.code_line(spec), _TODO)
     return True
 
 

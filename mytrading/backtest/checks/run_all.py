@@ -23,7 +23,7 @@ from mytrading.backtest.checks import (
     warm_up,
 )
 from mytrading.backtest.checks.determinism import OtherProcess
-from mytrading.backtest.checks.observer import CheckFinding, CheckOutcome, Log, Observer, method_place
+from mytrading.backtest.checks.observer import CheckFinding, CheckOutcome, Log, Observer, method_line
 from mytrading.backtest.run import Spec
 
 RUNS, SPEED, CHANCE = "runs", "speed", "chance"
@@ -41,7 +41,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass
-class Examined:
+class CheckResults:
     """What all checks said. `entries` and `orders` are None where there were too few trades."""
 
     spec: Spec
@@ -56,9 +56,9 @@ class Examined:
         return [finding for outcome in self.outcomes for finding in outcome.findings]
 
     @property
-    def holds(self) -> bool:
+    def passes(self) -> bool:
         """True unless a check has a finding that fails it."""
-        return all(outcome.holds for outcome in self.outcomes)
+        return all(outcome.passes for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)
@@ -70,33 +70,33 @@ class CheckRequest:
     budget_us: float = BUDGET_US
 
 
-def examine(
+def run_checks(
     spec: Spec, request: CheckRequest, other: OtherProcess | None, progress: Progress = lambda _check: None
-) -> Examined:
+) -> CheckResults:
     """Run a strategy and all requested checks; `other` runs it in another process, None skips that check."""
     observer = Observer(spec.strategy)
     progress(RUNS)
-    whole = observer.whole(spec)
-    found = Examined(spec, whole, [_runs(spec, request.file, whole)])
+    whole = observer.record_run(spec)
+    found = CheckResults(spec, whole, [_runs(spec, request.file, whole)])
     progress(determinism.NAME)
-    steady = determinism.determinism(
+    steady = determinism.check_determinism(
         spec, request.file, observer, whole, other if determinism.NAME in request.only else None
     )
     checks: dict[str, Callable[[], CheckOutcome]] = {
-        source_lint.NAME: lambda: source_lint.source(request.file),
+        source_lint.NAME: lambda: source_lint.check_source(request.file),
         determinism.NAME: lambda: steady,
-        lookahead.NAME: lambda: lookahead.look_ahead(spec, observer, whole),
-        warm_up.NAME: lambda: warm_up.recursion(spec, observer, whole),
-        restart.NAME: lambda: restart.restart(spec, observer, whole),
+        lookahead.NAME: lambda: lookahead.check_look_ahead(spec, observer, whole),
+        warm_up.NAME: lambda: warm_up.check_warm_up(spec, observer, whole),
+        restart.NAME: lambda: restart.check_restart(spec, observer, whole),
         SPEED: lambda: _speed(spec, whole, request.budget_us),
-        unused_parameters.NAME: lambda: unused_parameters.parameters(spec, request.file, observer, whole),
-        vectorized_agreement.NAME: lambda: vectorized_agreement.agreement(spec),
+        unused_parameters.NAME: lambda: unused_parameters.check_parameters(spec, request.file, observer, whole),
+        vectorized_agreement.NAME: lambda: vectorized_agreement.check_agreement(spec),
         CHANCE: lambda: _chance(found),
     }
     for name, check in checks.items():
         if name in request.only:
             progress(name)
-            judged = steady.holds or name not in _COMPARING
+            judged = steady.passes or name not in _COMPARING
             skipped = "two equal runs differ already"
             found.outcomes.append(check() if judged else CheckOutcome(name, _COMPARING[name], skipped=skipped))
     return found
@@ -114,11 +114,11 @@ def _runs(spec: Spec, file: Path | None, whole: Log) -> CheckOutcome:
     }
     if whole.fault is not None:
         mine = file is None or file.name in whole.fault.where
-        place = whole.fault.where if mine else method_place(spec.strategy)
-        found.find(whole.fault.error, place, "mend it: a strategy that fails stands still until a restart")
+        place = whole.fault.where if mine else method_line(spec.strategy)
+        found.add(whole.fault.error, place, "mend it: a strategy that fails stands still until a restart")
     elif not whole.decisions:
-        found.find(
-            "it decided nothing on this data, so little could be checked", method_place(spec.strategy),
+        found.add(
+            "it decided nothing on this data, so little could be checked", method_line(spec.strategy),
             "check it on data on which it trades", must=False,
         )  # fmt: skip
     return found
@@ -132,19 +132,19 @@ def _speed(spec: Spec, whole: Log, budget_us: float) -> CheckOutcome:
     p50, p99, most = (float(value) / 1000 for value in np.percentile(whole.took_ns, (50, 99, 100)))
     found.figures = {"p50_us": round(p50, 2), "p99_us": round(p99, 2), "max_us": round(most, 2), "budget_us": budget_us}
     if p99 > budget_us:
-        found.find(
+        found.add(
             f"a call of on_data takes {p99:,.0f} µs (p99; p50 {p50:,.0f} µs), more than {budget_us:g} µs",
-            method_place(spec.strategy),
+            method_line(spec.strategy),
             "let indicators do the work over columns (add_indicator, numpy on self.bars(n)) instead of loops over bars",
         )
     return found
 
 
-def _chance(found: Examined) -> CheckOutcome:
+def _chance(found: CheckResults) -> CheckOutcome:
     outcome = CheckOutcome(CHANCE, "could entries and drawdown have been luck? (for reading, fails nothing)")
     assert found.whole.result is not None
-    found.entries = monte_carlo.entries(found.whole.result)
-    found.orders = monte_carlo.orders(found.whole.result.ledger.trades)
+    found.entries = monte_carlo.compare_random_entries(found.whole.result)
+    found.orders = monte_carlo.compare_reshuffled_trades(found.whole.result.ledger.trades)
     if found.orders is None:
         outcome.skipped = f"fewer than {monte_carlo.LEAST_TRADES} trades"
         return outcome
@@ -156,7 +156,7 @@ def _chance(found: Examined) -> CheckOutcome:
         outcome.figures |= {
             "mean_return": round(found.entries.own, 8),
             "random_mean_return": round(float(np.mean(found.entries.drawn)), 8),
-            "entry_p": round(found.entries.p, 4),
+            "entry_p": round(found.entries.p_value, 4),
         }
     outcome.figures |= {
         "drawdown": round(found.orders.own, 2),
@@ -167,11 +167,11 @@ def _chance(found: Examined) -> CheckOutcome:
     return outcome
 
 
-def body(found: Examined) -> dict[str, Any]:
+def json_body(found: CheckResults) -> dict[str, Any]:
     """Return the results of all checks as the object that `--json` prints last."""
     return {
         "strategy": found.spec.run.name,
-        "holds": found.holds,
+        "holds": found.passes,
         "findings": [vars(finding) for finding in found.findings],
-        "checks": [outcome.body() for outcome in found.outcomes],
+        "checks": [outcome.json_body() for outcome in found.outcomes],
     }

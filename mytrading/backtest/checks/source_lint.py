@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from mytrading.backtest.checks.observer import CheckOutcome, short
+from mytrading.backtest.checks.observer import CheckOutcome, code_line
 
 NAME = "source"
 _CLOCK = "use self.now_ns, self.today or self.time_of_day: market time is the same in a backtest and a restart"
@@ -43,7 +43,7 @@ _CHANGES = ("append", "add", "update", "extend", "pop", "popleft", "appendleft",
             "setdefault", "discard")  # fmt: skip
 
 
-def source(file: Path | None) -> CheckOutcome:
+def check_source(file: Path | None) -> CheckOutcome:
     """Check the strategy's source file for habits that are wrong in any strategy: clocks, random numbers, files."""
     found = CheckOutcome(NAME, "does its text keep to bars, parameters and the instance?")
     if file is None:
@@ -57,7 +57,7 @@ def source(file: Path | None) -> CheckOutcome:
             line = getattr(node, "lineno", 0)
             if (line, what) not in seen:
                 seen.add((line, what))
-                found.find(what, short(str(file), line), cure)
+                found.add(what, code_line(str(file), line), cure)
     found.findings.sort(key=lambda one: int(one.where.rpartition(":")[2]))
     return found
 

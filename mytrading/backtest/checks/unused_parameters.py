@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.backtest.checks.observer import CheckOutcome, Log, Observer, short
+from mytrading.backtest.checks.observer import CheckOutcome, Log, Observer, code_line
 from mytrading.backtest.run import Spec
 from mytrading.strategies.base_strategy import BaseStrategy
 from mytrading.strategies.parameters import Parameter, declared_parameters, resolve_parameters
@@ -24,19 +24,19 @@ NAME = "parameters"
 ASKS = "does every parameter change something?"
 
 
-def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
+def check_parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) -> CheckOutcome:
     """Check for declared parameters that are never read, or whose value changes no decision."""
     found = CheckOutcome(NAME, ASKS)
     names = list(declared_parameters(spec.strategy, BaseStrategy))
     lines, used = _declared(file)
-    places = {name: short(str(file), lines[name]) if name in lines else "" for name in names}
+    places = {name: code_line(str(file), lines[name]) if name in lines else "" for name in names}
     effects: dict[str, str] = {}
     read, written = _read(spec, whole, names)
     present = resolve_parameters(spec.strategy, BaseStrategy, dict(spec.run.parameters))
     for name in names:
         if name not in read and name not in used:
             effects[name] = "never read"
-            found.find(f"parameter {name} is declared and never read", places[name], "use it, or take it out")
+            found.add(f"parameter {name} is declared and never read", places[name], "use it, or take it out")
             continue
         if not whole.decisions:
             effects[name] = "not judged"
@@ -45,7 +45,7 @@ def parameters(spec: Spec, file: Path | None, observer: Observer, whole: Log) ->
         effects[name] = changed or ("no effect" if name in read else "not reached")
         if not changed and name in read:
             others = ", ".join(map(repr, _others(present[name])))
-            found.find(
+            found.add(
                 f"parameter {name} changes nothing: {present[name]!r}, {others} decide the same",
                 places[name],
                 "use it, take it out, or check on data on which it has a say",
@@ -89,7 +89,7 @@ def _effect(spec: Spec, observer: Observer, whole: Log, name: str, value: Parame
     keys = [one.key for one in whole.decisions]
     for other in _others(value):
         run = replace(spec.run, parameters={**spec.run.parameters, name: other})
-        log = observer.again(dataclasses.replace(spec, run=run), whole)
+        log = observer.replay(dataclasses.replace(spec, run=run), whole)
         if log.fault is not None or [one.key for one in log.decisions] != keys:
             return f"{other:.6g}" if isinstance(other, float) else f"{other!r}"
     return ""
@@ -115,7 +115,7 @@ def _read(spec: Spec, whole: Log, names: list[str]) -> tuple[set[str], set[str]]
     body = {name: watched(name) for name in names}
     strategy = spec.strategy
     watching = type(strategy.__name__, (strategy,), {"__module__": strategy.__module__, **body})
-    Observer(watching).again(spec, whole)
+    Observer(watching).replay(spec, whole)
     return read, written
 
 

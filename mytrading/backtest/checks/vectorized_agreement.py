@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
-from mytrading.backtest.checks.lookahead import cuts_of
-from mytrading.backtest.checks.observer import CheckOutcome, changed, cut, method_place
+from mytrading.backtest.checks.lookahead import truncation_points
+from mytrading.backtest.checks.observer import CheckOutcome, copy_between, method_line, with_data
 from mytrading.backtest.engine.assumptions import Models
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec, run
-from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, screen_data, signals, simulate
+from mytrading.backtest.search.screen import ScreenData, ScreenError, can_screen, compute_signals, screen_data, simulate
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import Side
 from mytrading.messages.run_config import StopPlan
@@ -29,7 +29,7 @@ ASKS = "do on_data and positions(bars) lead to the same trades?"
 _TOLERANCE = 1e-6
 
 
-def agreement(spec: Spec) -> CheckOutcome:
+def check_agreement(spec: Spec) -> CheckOutcome:
     """Check that bar-by-bar and vectorized signals make the same trades; not judged without `positions`."""
     found = CheckOutcome(NAME, ASKS)
     if not can_screen(spec.strategy):
@@ -38,15 +38,15 @@ def agreement(spec: Spec) -> CheckOutcome:
     bare = dataclasses.replace(
         spec, fees=None, models=Models(at_close=False), run=replace(spec.run, stop=StopPlan.NONE, accounts=())
     )
-    place = method_place(spec.strategy, "positions")
+    place = method_line(spec.strategy, "positions")
     try:
         on = screen_data(bare)
-        signalled = signals(bare.strategy, bare.run.parameters, on)
+        signalled = compute_signals(bare.strategy, bare.run.parameters, on)
     except (ScreenError, StrategyError) as error:
         found.skipped = str(error)
         return found
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
-        found.find(f"positions(bars) fails: {type(error).__name__}: {error}", place, "mend it")
+        found.add(f"positions(bars) fails: {type(error).__name__}: {error}", place, "mend it")
         return found
     _ahead(bare, on, signalled, found, place)
     result = run(bare)
@@ -61,7 +61,7 @@ def agreement(spec: Spec) -> CheckOutcome:
     denied = ", ".join(f"{code} {count}" for code, count in sorted(result.ledger.counts.items()))
     for number, (there, here) in enumerate(zip_longest(made, screened)):
         if there is None or here is None or not _same(there, here):
-            found.find(
+            found.add(
                 f"trade {number + 1} is {_text(there)} in the event engine, {_text(here)} in the screening"
                 + (f" (the engine also says: {denied})" if denied else ""),
                 place,
@@ -73,15 +73,15 @@ def agreement(spec: Spec) -> CheckOutcome:
 
 def _ahead(spec: Spec, on: ScreenData, signalled: np.ndarray[Any, Any], found: CheckOutcome, place: str) -> None:
     """The array of the first k bars is the beginning of the array of all."""
-    for k in cuts_of(signalled):
+    for k in truncation_points(signalled):
         end = int(on.ends_ns[k - 1])
-        part = changed(spec, (cut(columns, end_ns=end) for columns in spec.data))
-        here = signals(part.strategy, part.run.parameters, screen_data(part))
+        part = with_data(spec, (copy_between(columns, end_ns=end) for columns in spec.data))
+        here = compute_signals(part.strategy, part.run.parameters, screen_data(part))
         rows = np.flatnonzero(~((signalled[:k] == here) | (np.isnan(signalled[:k]) & np.isnan(here))))
         if len(rows):
             row = int(rows[-1])
-            moment = ist(round(on.bars.start_s[row]) * SECOND)
-            found.find(
+            moment = iso_ist(round(on.bars.start_s[row]) * SECOND)
+            found.add(
                 f"positions(bars) signals {signalled[row]:g} at {moment} with the bars that follow, "
                 f"{here[row]:g} without those after bar {k}",
                 place,
@@ -99,4 +99,4 @@ def _same(there: tuple[float, ...], here: tuple[float, ...]) -> bool:
 def _text(trade: tuple[float, ...] | None) -> str:
     if trade is None:
         return "none"
-    return f"{trade[2]:+g} from {ist(int(trade[0]))} at {trade[3]:g} to {ist(int(trade[1]))} at {trade[4]:g}"
+    return f"{trade[2]:+g} from {iso_ist(int(trade[0]))} at {trade[3]:g} to {iso_ist(int(trade[1]))} at {trade[4]:g}"

@@ -11,18 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from mytrading.backtest.checks.lookahead import indicators_of, kernel_place
+from mytrading.backtest.checks.lookahead import iter_indicators, kernel_line
 from mytrading.backtest.checks.observer import (
     CheckOutcome,
     Decision,
     Log,
     Observer,
-    changed,
-    cut,
-    ends_of,
-    method_place,
+    bar_ends,
+    copy_between,
+    method_line,
+    with_data,
 )
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.backtest.run import Spec
 from mytrading.core.engine.strategy_host import WARM_FACTOR
 from mytrading.core.time import DAY, IST_OFFSET
@@ -34,7 +34,7 @@ _LAST_PART = 0.75
 _LEAST_BARS = 20
 
 
-def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
+def check_warm_up(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     """Check after how many bars a run with a later start makes the same decisions as the whole run."""
     found = CheckOutcome(NAME, ASKS)
     starts = _starts(spec)
@@ -44,19 +44,20 @@ def recursion(spec: Spec, observer: Observer, whole: Log) -> CheckOutcome:
     _indicators(spec, found)
     converged: list[int | None] = []
     for start in starts:
-        late = observer.again(changed(spec, (cut(columns, start) for columns in spec.data)), whole)
+        late = observer.replay(with_data(spec, (copy_between(columns, start) for columns in spec.data)), whole)
         if late.fault is not None and whole.fault is None:
-            found.find(
-                f"fails when history begins at {ist(start)}: {late.fault.error}", late.fault.where,
+            found.add(
+                f"fails when history begins at {iso_ist(start)}: {late.fault.error}", late.fault.where,
                 "expect any beginning",
             )  # fmt: skip
             return found
         bars, last = _converges(spec, whole, late, start)
         converged.append(bars)
         if bars is None and last is not None:
-            found.find(
-                f"begun at {ist(start)} it still decides otherwise at {ist(last.at_ns)}, near the end of the data",
-                last.where or method_place(spec.strategy),
+            began, differs = iso_ist(start), iso_ist(last.at_ns)
+            found.add(
+                f"begun at {began} it still decides otherwise at {differs}, near the end of the data",
+                last.where or method_line(spec.strategy),
                 "depend on a bounded number of bars: declare indicators, and keep no sums or counts from the first bar",
             )
             break
@@ -85,7 +86,7 @@ def _converges(spec: Spec, whole: Log, late: Log, start: int) -> tuple[int | Non
     if not differ:
         return 0, None
     last = max(differ, key=lambda one: one.at_ns)
-    ends = ends_of(spec)
+    ends = bar_ends(spec)
     first, at = int(np.searchsorted(ends, start)), int(np.searchsorted(ends, last.at_ns))
     span = len(ends) - first
     return (at - first + 1 if at - first < _LAST_PART * span else None), last
@@ -96,7 +97,7 @@ def _indicators(spec: Spec, found: CheckOutcome) -> None:
     figures: dict[str, Any] = {}
     # what is worked out of the day alone, a restart has from the day's first bar on
     day_bars = int(np.max(np.unique((spec.data[0].start_ns + IST_OFFSET) // DAY, return_counts=True)[1]))
-    for indicator, name, columns, parameters in indicators_of(spec):
+    for indicator, name, columns, parameters in iter_indicators(spec):
         lookback = int(indicator.lookback(**parameters))
         whole = np.asarray(indicator.kernel(*columns, **parameters), dtype=np.float64)
         needs = WARM_FACTOR * lookback
@@ -111,10 +112,10 @@ def _indicators(spec: Spec, found: CheckOutcome) -> None:
         bars = _forgets(whole[begins:], late)
         figures[name] = bars
         if bars is not None and bars > max(needs, 1) and bars > day_bars:
-            found.find(
+            found.add(
                 f"indicator {name} still differs {bars} bars after a later beginning; its lookback of {lookback} gives "
                 f"it {needs} bars of history",
-                kernel_place(indicator),
+                kernel_line(indicator),
                 f"declare its true lookback (about {-(-bars // WARM_FACTOR)}), or let it forget faster",
             )
     found.figures["indicator_bars"] = figures

@@ -85,13 +85,13 @@ class Columns:
         low, high = np.searchsorted(self.start_ns, [first_ns, last_ns])
         return Columns(self.instrument, self.timeframe, self.start_ns[low:high], self.table[:, low:high])
 
-    def on(self, day: date) -> Columns:
+    def on_day(self, day: date) -> Columns:
         """Return the bars that start on a day in India."""
         begin = to_ns(day, time.min)
         return self.between(begin, begin + DAY)
 
 
-def checked(
+def build_columns(
     instrument: str, start_ns: NDArray[np.int64], table: FloatArray, source: str, timeframe: str = ""
 ) -> Columns:
     """Build columns from arrays after validating them; `DataError` names the first bar that is wrong.
@@ -131,7 +131,7 @@ def timeframe_of(start_ns: NDArray[np.int64], source: str) -> str:
     raise DataError(f"{source}: most bars are {step / 1e9:g} s apart; expected one of {known}")
 
 
-def resampled(columns: Columns, timeframe: str, open_ns: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
+def resample(columns: Columns, timeframe: str, open_ns: NDArray[np.int64]) -> tuple[Columns, NDArray[np.int64]]:
     """Return longer bars anchored to each session's open (`open_ns`, one a bar), and the last source row of each."""
     span = SPANS[timeframe]
     if span % columns.span_ns:

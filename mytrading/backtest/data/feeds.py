@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mytrading.backtest.data.columns import CHUNK, Columns, resampled
+from mytrading.backtest.data.columns import CHUNK, Columns, resample
 from mytrading.core.calendar import Calendar
 from mytrading.core.engine.strategy_host import StrategyHost
 from mytrading.core.time import DAY, IST_OFFSET
@@ -44,7 +44,7 @@ class BarTape:
         self.row = 0
 
     @property
-    def present(self) -> tuple[int, float, float, float, float, float]:
+    def current_bar(self) -> tuple[int, float, float, float, float, float]:
         """Return the current bar: start (ns UTC), open, high, low, close, volume."""
         opens, high, low, close, volume = self.columns.table[:, self.row].tolist()
         return int(self.columns.start_ns[self.row]), opens, high, low, close, volume
@@ -68,7 +68,7 @@ class Feed(BarTape):
             if len(frame.columns):
                 series.adopt(frame.columns.start_ns, frame.columns.table, frame.columns.span_ns)
 
-    def ends(self, index: int) -> NDArray[np.int64]:
+    def bar_ends(self, index: int) -> NDArray[np.int64]:
         """Return when each bar of the frame at `index` is complete (ns)."""
         if index not in self._ends:
             self._ends[index] = frame_ends(self.columns, self.frames[index], self._calendar)
@@ -96,14 +96,14 @@ class Feed(BarTape):
             yield zip(range(rows.start + 1, rows.stop + 1), bars, values, strict=False)
 
     @property
-    def drives_alone(self) -> bool:
+    def is_only_input(self) -> bool:
         """True if the strategy sees only these bars: one instrument, one timeframe, no quotes or timers."""
         only = self.host.workspace.timeframes == (self.columns.timeframe,)
         return only and self.host.calls_per_bar_only and self.host.workspace.instruments == (self.columns.instrument,)
 
     def shown_bar(self, frame: int, row: int) -> Bar:
         """Return row `row` of a timeframe's bars as the message that the strategy receives."""
-        return self.frames[frame].columns.bar(row, int(self.ends(frame)[row]))
+        return self.frames[frame].columns.bar(row, int(self.bar_ends(frame)[row]))
 
 
 class BarStep(NamedTuple):
@@ -116,7 +116,7 @@ class BarStep(NamedTuple):
     at_ns: int
 
 
-def merged(feeds: Sequence[Feed]) -> Iterator[BarStep]:
+def merge_steps(feeds: Sequence[Feed]) -> Iterator[BarStep]:
     """Yield the bar steps of all feeds by time: ends first, then longer before shorter shown bars, then opens."""
     parts: list[tuple[NDArray[np.int64], int, int, int, int]] = []
     for number, feed in enumerate(feeds):
@@ -124,7 +124,7 @@ def merged(feeds: Sequence[Feed]) -> Iterator[BarStep]:
         parts.append((base.start_ns, OPENED, 0, number, -1))
         parts.append((base.start_ns + base.span_ns, MOVED, 0, number, -1))
         for index, frame_bars in enumerate(feed.frames):
-            parts.append((feed.ends(index), SHOWN, -frame_bars.columns.span_ns, number, index))
+            parts.append((feed.bar_ends(index), SHOWN, -frame_bars.columns.span_ns, number, index))
     at = np.concatenate([part[0] for part in parts])
     sizes = [len(part[0]) for part in parts]
     phase, rank, source, frame = (np.repeat([part[n] for part in parts], sizes) for n in range(1, 5))
@@ -141,7 +141,7 @@ def frame_of(columns: Columns, timeframe: str, calendar: Calendar) -> BarFrame:
     """Resample an instrument's bars to a timeframe; `DataError` if that is impossible."""
     if timeframe == columns.timeframe:
         return BarFrame(columns, None)
-    return BarFrame(*resampled(columns, timeframe, sessions(columns, calendar)[0]))
+    return BarFrame(*resample(columns, timeframe, sessions(columns, calendar)[0]))
 
 
 def frame_ends(columns: Columns, frame: BarFrame, calendar: Calendar) -> NDArray[np.int64]:

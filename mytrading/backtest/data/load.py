@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.adapters.nse.bhavcopy import SUFFIXES, BhavcopyError, DayBar, day_bar, is_bhavcopy
-from mytrading.backtest.data.columns import Columns, DataError, checked
+from mytrading.backtest.data.columns import Columns, DataError, build_columns
 from mytrading.core.indicators import FloatArray
 from mytrading.core.time import DAY, IST_OFFSET, SECOND, ist_date, to_ns
 
@@ -35,7 +35,7 @@ def are_daily_files(path: Path) -> bool:
     return path.is_dir() or (path.name.lower().endswith(SUFFIXES) and is_bhavcopy(path, shares=True))
 
 
-def load_days(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+def load_daily_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
     """Load an instrument's daily bars from a bhavcopy or a folder of them, `first` to `last` included."""
     files = _files(path)
     found: dict[date, tuple[DayBar, Path]] = {}
@@ -59,7 +59,7 @@ def load_days(path: Path, instrument: str, first: date | None = None, last: date
         raise DataError(f"{path}: no days from {first} to {last}; it holds {min(found)} to {max(found)}")
     start = np.array([to_ns(day, time.min) for day in days], dtype=np.int64)
     table = np.array([found[day][0][1:] for day in days], dtype=np.float64).T.copy()
-    return checked(instrument, start, table, str(path), "1d")
+    return build_columns(instrument, start, table, str(path), "1d")
 
 
 def _files(path: Path) -> list[Path]:
@@ -89,7 +89,7 @@ NameOf = Callable[[str], str]
 _UNITS = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000), (0.0, SECOND))
 
 
-def load(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
+def load_bars(path: Path, instrument: str, first: date | None = None, last: date | None = None) -> Columns:
     """Load the bars of `instrument` from a file, `first` to `last` (days in India, both included).
 
     Of a file with a column `instrument` or `symbol` those rows are taken; any other file is of this instrument.
@@ -103,7 +103,7 @@ def load(path: Path, instrument: str, first: date | None = None, last: date | No
     table = np.empty((5, len(start)))
     for number in range(5):
         table[number] = np.ma.filled(got.pop(f"c{number + 1}"), np.nan)
-    columns = checked(instrument, start, table, str(path))
+    columns = build_columns(instrument, start, table, str(path))
     low = to_ns(first, time.min) if first is not None else -(1 << 62)
     high = to_ns(last, time.min) + DAY if last is not None else 1 << 62
     part = columns.between(low, high)
@@ -126,7 +126,7 @@ def _opened(path: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, str, str, d
             raise _unreadable(path, error) from error
 
 
-def load_many(path: Path, name_of: NameOf) -> Rows:
+def load_instruments(path: Path, name_of: NameOf) -> Rows:
     """Load the bars of all instruments of a file for which `name_of` returns a name, each in order of time.
 
     Holes are no fault here: contracts do not trade every minute.
@@ -178,12 +178,12 @@ def _price(column: str, kind: str) -> str:
     return f'"{column}"::VARCHAR::DOUBLE' if kind == "FLOAT" else f'"{column}"::DOUBLE'
 
 
-def from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
+def columns_from_bars(bars: Sequence[Any], instrument: str, source: str) -> Columns:
     """Convert bar messages of one instrument to columns."""
     start = np.array([bar.start_ns for bar in bars], dtype=np.int64)
     rows = [(bar.open, bar.high, bar.low, bar.close, float(bar.volume)) for bar in bars]
     table = np.array(rows, dtype=np.float64).reshape(len(bars), 5).T.copy()
-    return checked(instrument, start, table, source)
+    return build_columns(instrument, start, table, source)
 
 
 def _source(database: duckdb.DuckDBPyConnection, path: Path) -> str:

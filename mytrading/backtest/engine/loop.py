@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from math import ceil, floor
 
-from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merged
+from mytrading.backtest.data.feeds import MOVED, SHOWN, BarTape, Feed, merge_steps
 from mytrading.backtest.engine.assumptions import MarketContext
 from mytrading.backtest.engine.ledger import Ledger
 from mytrading.backtest.engine.machines import Machines
@@ -166,7 +166,7 @@ class Loop:
         feeds = self._watched
         if quick is not None:
             quick()
-        elif len(feeds) == 1 and feeds[0].drives_alone and not self.plain:
+        elif len(feeds) == 1 and feeds[0].is_only_input and not self.plain:
             self.walk(feeds[0], 0, len(feeds[0].columns))
         else:
             self._together(feeds)
@@ -237,7 +237,7 @@ class Loop:
     def _together(self, feeds: list[Feed]) -> None:
         """Several instruments or timeframes, merged by time: at one moment opens come last and signals before them."""
         done = 0
-        for phase, feed, frame, row, at_ns in merged(feeds):
+        for phase, feed, frame, row, at_ns in merge_steps(feeds):
             if phase == SHOWN:
                 self._show(feed, frame, row, at_ns)
             elif phase == MOVED:
@@ -268,14 +268,14 @@ class Loop:
     def _opened(self, feed: BarTape, start: int) -> None:
         name = feed.columns.instrument
         if self._waits(name):
-            _, opens, _, _, close, volume = feed.present
+            _, opens, _, _, close, volume = feed.current_bar
             self._path.open(name, start, start + feed.columns.span_ns, opens, close, volume)
             self._update_flags()
 
     def _walked(self, feed: BarTape, end: int) -> None:
         name, close = feed.columns.instrument, float(feed.columns.table[3, feed.row])
         if self._waits(name):
-            start, opens, high, low, _, _ = feed.present
+            start, opens, high, low, _, _ = feed.current_bar
             if self._path.walk(name, start, end, opens, high, low, close):
                 self._update_flags()
         feed.last, feed.last_ns = close, end
@@ -309,8 +309,8 @@ class Loop:
         machines, venue = self._machines, self._venue
         venue.now = end
         if signals and feed.quiet_ns:
-            status = machines.engine.active_signals.of((feed.host.run.name, bar.instrument))
-            status.bar_shown(feed.quiet_ns - 1, feed.quiet_ns)
+            status = machines.engine.active_signals.status_of((feed.host.run.name, bar.instrument))
+            status.note_bar(feed.quiet_ns - 1, feed.quiet_ns)
         machines.engine.take_drafts(bar, [(feed.host, signal) for signal in signals])
         for other in self._feeds.values():
             if other.last_ns:

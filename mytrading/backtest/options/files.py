@@ -18,8 +18,8 @@ from mytrading.adapters.nse.bhavcopy import SUFFIXES, Bhavcopy, BhavcopyError, B
 from mytrading.adapters.storage.bar_store import FILE as BARS
 from mytrading.adapters.storage.warehouse import FILE as WAREHOUSE
 from mytrading.adapters.storage.warehouse import Warehouse
-from mytrading.backtest.data.columns import SPANS, Columns, DataError, resampled
-from mytrading.backtest.data.load import NameOf, RequestError, Rows, load_many
+from mytrading.backtest.data.columns import SPANS, Columns, DataError, resample
+from mytrading.backtest.data.load import NameOf, RequestError, Rows, load_instruments
 from mytrading.backtest.options.market import ListedDay, Recorded, sane_quotes
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
@@ -103,7 +103,7 @@ def _read(path: Path, run: OptionRecords, recorded: Recorded, days: list[ListedD
         days += _listed_days(file, run)
         _take(_as_bars(file, run), run, recorded, str(path))
     else:
-        _take(load_many(path, _names(run)), run, recorded, str(path))
+        _take(load_instruments(path, _names(run)), run, recorded, str(path))
 
 
 def _names(run: OptionRecords) -> NameOf:
@@ -138,7 +138,7 @@ def _take(found: Rows, run: OptionRecords, recorded: Recorded, source: str) -> N
         if timeframe != wanted.timeframe:
             begins = 0 if wanted.span_ns >= DAY else 555 * MINUTE  # longer bars begin at 09:15, days at midnight
             opens = (start + IST_OFFSET) // DAY * DAY - IST_OFFSET + begins
-            columns, lasts = resampled(columns, wanted.timeframe, opens)
+            columns, lasts = resample(columns, wanted.timeframe, opens)
             quotes = quotes[:, lasts] if quotes is not None else None
         recorded.add(columns, quotes)
 
@@ -186,7 +186,7 @@ def _listed_days(file: Bhavcopy, run: OptionRecords) -> Iterator[ListedDay]:
             rows, facts = file.of(name), run.facts.underlyings.get(name)
             contracts = tuple(contract_of(row, file.exchange, file.day, facts) for row in rows)
             spot = next((row.spot for row in rows if row.spot), 0.0)
-            day = columns.on(file.day)
+            day = columns.on_day(file.day)
             smiles = smiles_of(file, name, run, spot or (float(day.close[-1]) if len(day) else 0.0))
             yield ListedDay(file.day, name, contracts, smiles, spot)
 
@@ -244,6 +244,6 @@ def _as_bars(file: Bhavcopy, run: OptionRecords) -> Rows:
         if row.underlying in known and row.contracts > 0 and min(row.open, row.high, row.low, row.close) > 0:
             contract = contract_of(row, file.exchange, file.day, run.facts.underlyings.get(row.underlying))
             table = np.array([[row.open], [row.high], [row.low], [row.close], [row.contracts * contract.lot_size]])
-            if len(day := known[row.underlying].on(file.day)):
+            if len(day := known[row.underlying].on_day(file.day)):
                 found[contract.id] = (day.start_ns[:1], table.astype(np.float64))
     return found

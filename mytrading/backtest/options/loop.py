@@ -122,7 +122,7 @@ class LegTape(BarTape):
     def quoted(self, price: float, now: int) -> Sides | None:
         """Return the recorded bid and ask; inside a bar the previous spread around the price; None without."""
         known = self._known
-        if known is None or not self.ready or (now <= self.present[0] and price == self.present[1]):
+        if known is None or not self.ready or (now <= self.current_bar[0] and price == self.current_bar[1]):
             return known
         return spread_around(price, known, self.contract.tick_size)
 
@@ -234,7 +234,7 @@ class OptionLoop(Loop):
     def _opened(self, feed: BarTape, start: int) -> None:
         mine = [leg for leg in self._legs.values() if leg.underlying == feed.columns.instrument and leg.step(start)]
         for leg in mine:
-            self._venue.mark(leg.contract.id, leg.present[1])
+            self._venue.mark(leg.contract.id, leg.current_bar[1])
         super()._opened(feed, start)
         for leg in mine:
             super()._opened(leg, start)

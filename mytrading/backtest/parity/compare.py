@@ -23,17 +23,17 @@ from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Quo
 from mytrading.backtest.parity.recorded_day import (
     DayRecord,
     ReceivedEvent,
-    accepted,
+    accepted_frames,
     bar_moments,
-    days_of,
-    market_time,
+    fill_pauses,
     merge_moments,
     read_day,
+    recorded_days,
     tape_moments,
-    with_pauses,
+    to_market_time,
 )
 from mytrading.backtest.parity.replay import Replay, ReplayContext
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
@@ -72,16 +72,16 @@ class ParityCase:
     notes: list[str]
 
     @property
-    def quotes(self) -> int:
+    def quote_count(self) -> int:
         """Return how many quotes of the day are on record."""
         return len(self.facts.quotes)
 
-    def walk(self) -> Iterable[MarketMoment]:
+    def paced_moments(self) -> Iterable[MarketMoment]:
         """Yield the day's market moments, with empty ones added where only time passes."""
         if not self.record.speed:
             return self.moments
         begin, end = self.moments[0].now, self.moments[-1].now
-        return with_pauses(self.moments, begin, end, int(SECOND * max(self.record.speed, 1.0)))
+        return fill_pauses(self.moments, begin, end, int(SECOND * max(self.record.speed, 1.0)))
 
 
 def prepare(
@@ -125,7 +125,7 @@ def prepare(
 
 
 def _day(config: RunConfig, day: str) -> str:
-    days = days_of(config)
+    days = recorded_days(config)
     if not days:
         raise NothingThere(f"{config.journal_dir('engine')}: expected the journal of a day, found none; "
                            "start the stack with `mytrading up` and let it run")  # fmt: skip
@@ -157,7 +157,7 @@ def _frames(config: RunConfig, day: str) -> list[ReceivedEvent]:
         return []
     speed = config.simulator.speed if config.simulator.embedded else 1.0
     check = PriceCheck(config.data.max_price_change_percent, config.data.validation)
-    return list(accepted(read_tape(path), check, speed))
+    return list(accepted_frames(read_tape(path), check, speed))
 
 
 def _seen(
@@ -175,7 +175,7 @@ def _seen(
 
 
 def _bars_of(columns: Columns, day: str) -> list[Bar]:
-    part = columns.on(date.fromisoformat(day))
+    part = columns.on_day(date.fromisoformat(day))
     if part.timeframe != "1m":
         raise NothingThere(f"--data: expected one-minute bars of {columns.instrument}, found {part.timeframe} bars")
     if not len(part):
@@ -223,7 +223,7 @@ def _late(
             text = "came from the history, not from quotes: the stack had it late or after a gap"
             wrong[key] = f"{_bar_text(*key)} {text}"
         elif received and bar.received_ns >= received[0]:
-            late = market_time(bar.received_ns, received, market) - bar.end_ns
+            late = to_market_time(bar.received_ns, received, market) - bar.end_ns
             if 2 * late > valid:
                 wrong[key] = f"{_bar_text(*key)} was complete {late / SECOND:.0f} s after its end"
     return wrong
@@ -235,7 +235,7 @@ def _signal_ns(config: RunConfig, speed: float) -> int:
 
 
 def _bar_text(name: str, end_ns: int) -> str:
-    return f"the bar of {name} that ends at {ist(end_ns)[11:16]}"
+    return f"the bar of {name} that ends at {iso_ist(end_ns)[11:16]}"
 
 
 # the machines
@@ -321,13 +321,13 @@ def compare(
 ) -> ParityVerdict:
     """Replay the day in a backtest and explain the differences, of these strategies (empty: all)."""
     began = time.perf_counter()
-    backtest = Replay(case.world).run(case.walk(), progress)
+    backtest = Replay(case.world).run(case.paced_moments(), progress)
     seconds = time.perf_counter() - began
     stack = case.record.side
     if strategies:
-        stack, backtest = stack.only(strategies), backtest.only(strategies)
+        stack, backtest = stack.for_strategies(strategies), backtest.for_strategies(strategies)
     explainer = Explainer(stack, backtest, case.facts)
-    differences = explainer.run()
+    differences = explainer.explain_day()
     names = tuple(strategies) or tuple(run.name for run in case.config.strategies)
     return ParityVerdict(case, names, stack, backtest, tuple(differences), tuple(explainer.agreed), seconds)
 
@@ -340,7 +340,7 @@ def summary(verdict: ParityVerdict) -> dict[str, Any]:
         "day": case.record.day,
         "strategies": list(verdict.strategies),
         "source": case.source,
-        "quotes": case.quotes,
+        "quotes": case.quote_count,
         "bars": case.bars,
         "stack": {name: count for name, count, _, _ in counts} | {"denials": len(verdict.stack.denials)},
         "backtest": {name: count for name, _, count, _ in counts} | {"denials": len(verdict.backtest.denials)},
@@ -350,7 +350,7 @@ def summary(verdict: ParityVerdict) -> dict[str, Any]:
         "cost": verdict.cost,
         "ok": not verdict.unexplained,
         "differences": [
-            {**one._asdict(), "cause": one.cause.value, "time": ist(one.at_ns)} for one in verdict.differences
+            {**one._asdict(), "cause": one.cause.value, "time": iso_ist(one.at_ns)} for one in verdict.differences
         ],
         "notes": list(case.notes),
         "seconds": round(verdict.seconds, 3),

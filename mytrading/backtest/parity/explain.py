@@ -104,12 +104,12 @@ class Agreement(NamedTuple):
 # pairs
 
 
-def paired_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None, Signal | None]]:
+def pair_signals(stack: DaySide, backtest: DaySide) -> list[tuple[Signal | None, Signal | None]]:
     """Pair the signals of both sides by id, else by bar and action; unmatched ones have None as partner."""
     return _paired(stack.signals, backtest.signals, lambda one: (one.strategy, one.watch, one.action, one.bar_ns))
 
 
-def paired_orders(stack: DaySide, backtest: DaySide) -> list[tuple[Order | None, Order | None]]:
+def pair_orders(stack: DaySide, backtest: DaySide) -> list[tuple[Order | None, Order | None]]:
     """Pair the orders of both sides by id, else by owner, purpose and side; unmatched ones have None as partner."""
     return _paired(stack.orders, backtest.orders, lambda one: (owner_of(one), one.purpose, one.side))
 
@@ -145,12 +145,12 @@ class Explainer:
         self.differences: list[ParityDifference] = []
         self.agreed: list[Agreement] = []
 
-    def run(self) -> list[ParityDifference]:
+    def explain_day(self) -> list[ParityDifference]:
         """Return all differences of the day in order of time, signals before the orders that follow from them."""
         stack, backtest = self._stack, self._backtest
         steps: list[tuple[int, int, Callable[[], None]]] = [
-            *((_time_of(*pair), 0, partial(self._signal, *pair)) for pair in paired_signals(stack, backtest)),
-            *((_time_of(*pair), 1, partial(self._order, *pair)) for pair in paired_orders(stack, backtest)),
+            *((_time_of(*pair), 0, partial(self._signal, *pair)) for pair in pair_signals(stack, backtest)),
+            *((_time_of(*pair), 1, partial(self._order, *pair)) for pair in pair_orders(stack, backtest)),
         ]
         for _, _, step in sorted(steps, key=itemgetter(0, 1)):
             step()
@@ -284,9 +284,9 @@ class Explainer:
             if fills != (None, None):
                 self._fill(seen, fills, Explanation(found.cause, "as its order", found.follows or name))
             return
-        if terms := terms_differ(one, other):
+        if terms := differing_terms(one, other):
             unlike = True
-            found = self._origin_of_order(one) or judge_terms(one, other, terms, self._facts)
+            found = self._origin_of_order(one) or explain_terms(one, other, terms, self._facts)
             self._differ("order", name, found, seen.created_ns, owner, sides)
         else:
             self._agree("order", name, seen.created_ns, owner, sides[0])
@@ -296,7 +296,7 @@ class Explainer:
         if there is not None and here is not None and fills_agree(there, here, self._facts.within_ns):
             self._agree("fill", name, there.at_ns, there[:3], _fill_text(there))
             return
-        found = judge_fills(one, other, there, here, self._facts)
+        found = explain_fills(one, other, there, here, self._facts)
         if unlike:
             found = Explanation(self._found[name].cause, "as the terms of its order", name)
         elif found.cause is Cause.UNEXPLAINED:
@@ -352,7 +352,7 @@ class Explainer:
 
     def _origin(self, strategy: str, before_ns: int) -> Explanation | None:
         """The newest difference of a strategy before a time, if it held something else on the two sides by then."""
-        if self._stack.held(strategy, before_ns) == self._backtest.held(strategy, before_ns):
+        if self._stack.net_units_before(strategy, before_ns) == self._backtest.net_units_before(strategy, before_ns):
             return None
         earlier = [one for one in self.differences if one.strategy == strategy and one.at_ns < before_ns]
         return self._same_cause(earlier[-1].id) if earlier else None
@@ -421,13 +421,13 @@ def same_price(one: float, other: float) -> bool:
     return abs(one - other) < PAISA
 
 
-def terms_differ(stack: Order, backtest: Order) -> list[str]:
+def differing_terms(stack: Order, backtest: Order) -> list[str]:
     """Return the names of the order terms (quantity, price …) in which two orders differ."""
     pairs = {name: (getattr(stack, name), getattr(backtest, name)) for name in _TERMS}
     return [name for name, pair in pairs.items() if not (same_price(*pair) if name in _PRICES else pair[0] == pair[1])]
 
 
-def judge_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayFacts) -> Explanation:
+def explain_terms(stack: Order, backtest: Order, names: Sequence[str], facts: DayFacts) -> Explanation:
     """Explain why two orders for one purpose have different terms although nothing before them differs."""
     text = ", ".join(f"{name} {getattr(stack, name)} there, {getattr(backtest, name)} here" for name in names)
     begin, end = sorted((stack.created_ns, backtest.created_ns))
@@ -443,7 +443,7 @@ def fills_agree(stack: OrderFill, backtest: OrderFill, within_ns: int) -> bool:
     return stack.units == backtest.units and same_price(stack.price, backtest.price) and near
 
 
-def judge_fills(
+def explain_fills(
     stack: Order, backtest: Order, there: OrderFill | None, here: OrderFill | None, facts: DayFacts
 ) -> Explanation:
     """Explain why the fills of two orders on equal terms differ; at least one of them has a fill."""

@@ -117,7 +117,7 @@ class DaySide:
         price = value / units if units else row.fill_price
         self.fills[row.client_order_id] = OrderFill(*owner, units, price, first, row.at_ns, parts)
 
-    def only(self, strategies: Collection[str]) -> DaySide:
+    def for_strategies(self, strategies: Collection[str]) -> DaySide:
         """Return this side restricted to some strategies."""
 
         def kept(items: dict[str, T]) -> dict[str, T]:
@@ -136,7 +136,7 @@ class DaySide:
         """Return the position changes that did not come from fills of own orders."""
         return [move for move in self.moves if move.cause]
 
-    def held(self, strategy: str, before_ns: int) -> Mapping[tuple[str, str], int]:
+    def net_units_before(self, strategy: str, before_ns: int) -> Mapping[tuple[str, str], int]:
         """Return the units (signed) a strategy gained on this day before a time, by account and instrument."""
         units: dict[tuple[str, str], int] = {}
         for move in self.moves:
@@ -167,13 +167,13 @@ class Quotes:
     def __len__(self) -> int:
         return sum(len(quotes) for quotes in self._quotes.values())
 
-    def of(self, instrument: str) -> Sequence[Quote]:
+    def for_instrument(self, instrument: str) -> Sequence[Quote]:
         """Return all quotes of an instrument in order of market time."""
         return self._quotes.get(instrument, ())
 
     def between(self, instrument: str, first_ns: int, last_ns: int) -> Sequence[Quote]:
         """Return the quotes valid in a span of market time: the last one before it, and all within."""
-        quotes = self.of(instrument)
+        quotes = self.for_instrument(instrument)
         begin = bisect_left(quotes, first_ns, key=lambda quote: quote.market_ns)
         return quotes[max(0, begin - 1) : bisect_right(quotes, last_ns, key=lambda quote: quote.market_ns)]
 

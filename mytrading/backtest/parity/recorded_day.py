@@ -96,14 +96,14 @@ class DayRecord:
     first_ns: int = 0
 
 
-def days_of(config: RunConfig) -> list[str]:
+def recorded_days(config: RunConfig) -> list[str]:
     """Return the days (ISO, oldest first) for which the engine's journal exists."""
     return [path.stem for path in segments(config.journal_dir("engine"))]
 
 
 def read_day(config: RunConfig, day: str, silence: Silence = lambda ns: ns) -> DayRecord:
     """Read the record of a day from its journals; `JournalDamaged` names a row that cannot be read."""
-    rows = [row for daemon in _READ for row in written(config, daemon, day)]
+    rows = [row for daemon in _READ for row in written_rows(config, daemon, day)]
     record = DayRecord(day)
     for row in sorted(rows, key=lambda one: one.at_ns):
         record.side.apply(row.message, by_operator=row.daemon == "gateway")
@@ -126,7 +126,7 @@ def _rows(config: RunConfig, daemon: str, day: str) -> Iterator[Row]:
         yield from read_segment(path)
 
 
-def written(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRow]:
+def written_rows(config: RunConfig, daemon: str, day: str) -> Iterator[RecordedRow]:
     """Yield the rows of a day that a daemon wrote itself, oldest first."""
     decoders = {name: StreamDecoder(name) for name in unions()}
     before = 0
@@ -241,7 +241,7 @@ class ReceivedEvent(NamedTuple):
     quote: Quote | None
 
 
-def accepted(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
+def accepted_frames(frames: Iterable[TapeFrame], check: PriceCheck, speed: float) -> Iterator[ReceivedEvent]:
     """Yield the frames of a tape that the feed accepts: parsed, with prices that pass its check."""
     parser = FrameParser(int(_STAMP_TOLERANCE_NS * max(speed, 1.0)))
     options: dict[str, bool] = {}
@@ -302,10 +302,10 @@ def _place_of(bar: Bar, received: Sequence[int], market: Sequence[int]) -> tuple
         return by_clock, 0
     if received[last] == bar.received_ns or last + 1 == len(received):
         return last, 0
-    return last, market_time(bar.received_ns, received, market)
+    return last, to_market_time(bar.received_ns, received, market)
 
 
-def market_time(machine_ns: int, received: Sequence[int], market: Sequence[int]) -> int:
+def to_market_time(machine_ns: int, received: Sequence[int], market: Sequence[int]) -> int:
     """Convert machine time to market time (ns), interpolating between the frames around it.
 
     `received` and `market` are the times of frames, machine and market, in their order; the first is not after it.
@@ -342,7 +342,7 @@ def merge_moments(one: Iterable[MarketMoment], other: Iterable[MarketMoment]) ->
     return made
 
 
-def with_pauses(
+def fill_pauses(
     moments: Sequence[MarketMoment], begin: int, end: int, every_ns: int = SECOND
 ) -> Iterator[MarketMoment]:
     """Yield the moments with empty ones inserted in pauses, so that time passes for timers."""

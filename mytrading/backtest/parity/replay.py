@@ -17,7 +17,7 @@ from mytrading.backtest.engine.assumptions import Models
 from mytrading.backtest.engine.machines import Machines
 from mytrading.backtest.engine.venue import BacktestVenue
 from mytrading.backtest.parity.facts import DaySide, MarketMoment, Opening
-from mytrading.backtest.run import order_machine
+from mytrading.backtest.run import build_order_machine
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.bars.builder import Aggregator, timeframe_minutes
 from mytrading.core.calendar import Calendar
@@ -83,7 +83,7 @@ class QuotedVenue(BacktestVenue):
         """Return machine time (ns): market time, but strictly increasing."""
         return self._clock()
 
-    def carry(self, position: Position) -> None:
+    def load_position(self, position: Position) -> None:
         """Load a position held since the day before."""
         books = self.exchange.books
         name, product = position.instrument, position.product
@@ -91,7 +91,7 @@ class QuotedVenue(BacktestVenue):
         held = BookPosition(instrument=name, product=product, quantity=units, average_price=position.average_price)
         books.positions[held.key] = held
 
-    def take(self, quotes: Sequence[Quote]) -> None:
+    def apply_quotes(self, quotes: Sequence[Quote]) -> None:
         """Apply quotes to the market, then match resting orders against them."""
         for quote in quotes:
             self.marks[quote.instrument] = Mark(quote.ltp, quote.bid or 0.0, quote.ask or 0.0)
@@ -99,7 +99,7 @@ class QuotedVenue(BacktestVenue):
         for quote in quotes:
             self.match_resting(quote.instrument, self.marks[quote.instrument])
 
-    def settlement(self, instrument: Instrument) -> float:
+    def settlement_price(self, instrument: Instrument) -> float:
         """Return the settlement price of an expired contract: its last price."""
         mark = self.marks.get(instrument.id)
         return mark.ltp if mark is not None else 0.0
@@ -125,7 +125,7 @@ class Venues:
         for venue in self.all:
             venue.answers = self.answers
 
-    def move_to(self, now: int) -> None:
+    def set_time(self, now: int) -> None:
         """Set the market time (ns) of all venues."""
         self.now = now
         for venue in self.all:
@@ -145,16 +145,16 @@ class Venues:
         """Send a call of the order machine to the venue of the order's account."""
         self._by_account[order.account].call(order, call)
 
-    def carry(self, positions: Iterable[Position]) -> None:
+    def load_positions(self, positions: Iterable[Position]) -> None:
         """Load the positions held since the day before, of all owners."""
         for position in positions:
             if position.quantity and position.account in self._by_account:
-                self._by_account[position.account].carry(position)
+                self._by_account[position.account].load_position(position)
 
-    def pass_time(self) -> None:
+    def run_clock(self) -> None:
         """Do what is due at the venues by the clock: square-off and the end of the day."""
         for venue in self.all:
-            venue.end_day(venue.settlement)
+            venue.end_day(venue.settlement_price)
 
 
 # the walk
@@ -178,7 +178,7 @@ class Replay:
             )
         )
         risk.environment.master, risk.environment.tables = world.master, world.tables
-        orders = order_machine(world.rates, world.calendar)
+        orders = build_order_machine(world.rates, world.calendar)
         self._machines = Machines(self.engine, risk, orders, self._venues, account, self._take_row)
         for name in world.capitals:
             self._machines.confirm_books(name)
@@ -218,18 +218,18 @@ class Replay:
             for row in rows:
                 machines[name].apply(row)
                 if name == "router" and isinstance(row, DayOpened):
-                    self._venues.carry(row.positions)
+                    self._venues.load_positions(row.positions)
         self.engine.speed = 0
 
     # a moment
 
     def _moment(self, moment: MarketMoment) -> None:
         now = moment.now
-        self._venues.move_to(now)
+        self._venues.set_time(now)
         if not self._second:
-            self._venues.pass_time()
+            self._venues.run_clock()
         for venue in self._venues.all:
-            venue.take(moment.quotes)
+            venue.apply_quotes(moment.quotes)
         self._machines.settle(now)
         while self._openings and now >= self._openings[0].at_ns:
             self._open(self._openings.pop(0), now)
@@ -265,7 +265,7 @@ class Replay:
             self._machines.tick(now)
         if now // SECOND != self._second:
             self._second = now // SECOND
-            self._venues.pass_time()
+            self._venues.run_clock()
             self._machines.settle(now)
 
     # opening

@@ -12,7 +12,7 @@ from plotly import graph_objects as go
 
 from mytrading.backtest.parity.compare import ParityVerdict
 from mytrading.backtest.parity.facts import OrderFill
-from mytrading.backtest.results.output import ist
+from mytrading.backtest.results.output import iso_ist
 from mytrading.reports import charts
 from mytrading.reports.charts import FillMark, embed
 from mytrading.reports.page import Cell, Page, PageSection, PageTable, render, write_page
@@ -26,11 +26,11 @@ def write_report(verdict: ParityVerdict, folder: Path) -> Path:
     """Write the HTML report into `folder`, which is created if missing; return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    write_page(render(page(verdict)), path)
+    write_page(render(build_page(verdict)), path)
     return path
 
 
-def page(verdict: ParityVerdict) -> Page:
+def build_page(verdict: ParityVerdict) -> Page:
     """Build the HTML page of the comparison."""
     case = verdict.case
     traded = sorted({fill.instrument for side in (verdict.stack, verdict.backtest) for fill in side.fills.values()})
@@ -46,7 +46,7 @@ def page(verdict: ParityVerdict) -> Page:
     return Page(
         title=f"{case.config.profile} {case.record.day}",
         heading=f"{case.config.profile}, {case.record.day}",
-        subtitle=f"{', '.join(verdict.strategies)}; {case.source}: {case.quotes:,} quotes, {case.bars:,} bars",
+        subtitle=f"{', '.join(verdict.strategies)}; {case.source}: {case.quote_count:,} quotes, {case.bars:,} bars",
         cards=[*cards, ("fills cost more by", Cell(f"₹{verdict.cost:,.0f}"))],
         notes=case.notes,
         sections=sections,
@@ -55,9 +55,9 @@ def page(verdict: ParityVerdict) -> Page:
 
 def price_figure(verdict: ParityVerdict, instrument: str) -> go.Figure:
     """Chart an instrument's price with buys (up) and sells (down) of both sides; the backtest's are hollow."""
-    quotes = verdict.case.facts.quotes.of(instrument)
+    quotes = verdict.case.facts.quotes.for_instrument(instrument)
     quotes = quotes[:: max(1, len(quotes) // charts.POINTS)]
-    at = [ist(quote.market_ns)[:19] for quote in quotes]
+    at = [iso_ist(quote.market_ns)[:19] for quote in quotes]
     figure = charts.price(at, [quote.ltp for quote in quotes], "last price", instrument)
     for (name, shape, size), side in zip(_SIDES, (verdict.stack, verdict.backtest), strict=True):
         fills = [fill for fill in side.fills.values() if fill.instrument == instrument]
@@ -67,7 +67,7 @@ def price_figure(verdict: ParityVerdict, instrument: str) -> go.Figure:
 
 
 def _marks(fills: Sequence[OrderFill]) -> list[FillMark]:
-    return [FillMark(ist(f.at_ns)[:19], f.price, f"{f.strategy}: {f.units:+d} at {f.price:.2f}") for f in fills]
+    return [FillMark(iso_ist(f.at_ns)[:19], f.price, f"{f.strategy}: {f.units:+d} at {f.price:.2f}") for f in fills]
 
 
 def _differences(verdict: ParityVerdict) -> list[PageTable | str]:
@@ -76,7 +76,7 @@ def _differences(verdict: ParityVerdict) -> list[PageTable | str]:
     names = ("time", "what", "cause", "strategy", "instrument", "stack", "backtest", "why")
     rows = [
         [
-            ist(one.at_ns)[11:19], one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest,
+            iso_ist(one.at_ns)[11:19], one.kind, one.cause.value, one.strategy, one.instrument, one.stack, one.backtest,
             one.why,
         ]
         for one in verdict.differences[:_ROWS]

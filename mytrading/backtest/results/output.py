@@ -45,7 +45,7 @@ _OF = {
 NAMES = tuple(_OF)
 
 
-def shown(name: str, value: float | None) -> str:
+def format_metric(name: str, value: float | None) -> str:
     """Format a metric with its unit: `-2.68%`, `₹-85.20`, `0.233`, `79`; a dash where there is none."""
     unit, _ = _OF[name]
     if value is None or value != value:
@@ -57,14 +57,14 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:,.0f}" if unit == "days" else f"{value:,.3f}"
 
 
-def meaning(name: str) -> str:
+def describe_metric(name: str) -> str:
     """Return a short explanation of the metric with this name."""
     return _OF[name][1]
 
 
-def row(name: str, value: float | None) -> list[str]:
+def metric_row(name: str, value: float | None) -> list[str]:
     """Return a table row of a metric: its name, its value with unit, its explanation."""
-    return [name.replace("_", " "), shown(name, value), meaning(name)]
+    return [name.replace("_", " "), format_metric(name, value), describe_metric(name)]
 
 
 TRADE_COLUMNS = (
@@ -73,7 +73,7 @@ TRADE_COLUMNS = (
 )  # fmt: skip
 
 
-def ist(ns: int) -> str:
+def iso_ist(ns: int) -> str:
     """Format a time (ns) as ISO in Indian time with its zone."""
     return format_ist(ns) + "+05:30"
 
@@ -131,11 +131,11 @@ def summary(result: RunResult) -> dict[str, Any]:
         "open": open_positions(result),
         "parameters": dict(spec.run.parameters),
         "fault": f"{result.fault.error} ({result.fault.where})" if result.fault is not None else "",
-        "options": options_of(result),
+        "options": option_price_sources(result),
     }
 
 
-def options_of(result: RunResult) -> dict[str, Any] | None:
+def option_price_sources(result: RunResult) -> dict[str, Any] | None:
     """Return where the prices of option contracts came from; None if the run trades none."""
     if result.priced is None or result.spec.options is None:
         return None
@@ -150,7 +150,7 @@ def options_of(result: RunResult) -> dict[str, Any] | None:
     }
 
 
-def options_line(found: dict[str, Any]) -> str:
+def option_prices_text(found: dict[str, Any]) -> str:
     """Describe in one sentence where the prices of option contracts came from (`options_of`)."""
     shares = ", ".join(f"{share:.1%} {name}" for name, share in found["bars"].items())
     fills = ", ".join(f"{count} {name}" for name, count in sorted(found["fills"].items())) or "none"
@@ -183,6 +183,6 @@ def write_files(result: RunResult, folder: Path) -> None:
             prices = (f"{one.entry_price:.4f}", f"{one.exit_price:.4f}")
             money = (f"{value:.2f}" for value in (one.gross, one.costs, one.net))
             place = (one.instrument, one.strategy, one.side, one.quantity)
-            writer.writerow([ist(one.entry_ns), ist(one.exit_ns), *place, *prices, *money, one.leg or ""])
+            writer.writerow([iso_ist(one.entry_ns), iso_ist(one.exit_ns), *place, *prices, *money, one.leg or ""])
     body = json.dumps(summary(result), indent=2, ensure_ascii=False)
     (folder / "metrics.json").write_text(body + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from plotly import graph_objects as go
 from mytrading.backtest.data.columns import Columns
 from mytrading.backtest.engine.ledger import Trade
 from mytrading.backtest.results import output
-from mytrading.backtest.results.output import daily_returns, ist, open_positions, options_line, summary
+from mytrading.backtest.results.output import daily_returns, iso_ist, open_positions, option_prices_text, summary
 from mytrading.backtest.run import RunResult
 from mytrading.reports import charts
 from mytrading.reports.charts import BLUE, GREEN, GREY, RED, FillMark, embed
@@ -24,10 +24,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def write_report(result: RunResult, notes: Sequence[str], path: Path) -> None:
     """Write the HTML report of a run; on `OSError` an existing file stays as it was."""
-    write_page(render(page(result, notes)), path)
+    write_page(render(build_page(result, notes)), path)
 
 
-def page(result: RunResult, notes: Sequence[str]) -> Page:
+def build_page(result: RunResult, notes: Sequence[str]) -> Page:
     """Build the HTML page of a backtest's results."""
     body = summary(result)
     sections = []
@@ -42,7 +42,7 @@ def page(result: RunResult, notes: Sequence[str]) -> Page:
             PageSection("By strategy and instrument", share_tables(result)),
             PageSection("Costs", [embed(costs_figure(result))]),
         ]
-    metrics = [output.row(name, value) for name, value in body["metrics"].items()]
+    metrics = [output.metric_row(name, value) for name, value in body["metrics"].items()]
     sections += [
         PageSection("Metrics", [PageTable(("Metric", "Value", "Of"), metrics, words=(2,))]),
         PageSection("Risk events", event_blocks(result)),
@@ -55,10 +55,10 @@ def page(result: RunResult, notes: Sequence[str]) -> Page:
         "Gross": f"₹{money['gross']:,.0f}",
         "Costs": f"₹{body['costs']:,.0f}",
         "Trades": f"{body['trades']:,}",
-        "Return": output.shown("total_return", figures["total_return"]),
-        "Max drawdown": output.shown("max_drawdown", figures["max_drawdown"]),
-        "Sharpe": output.shown("sharpe", figures["sharpe"]),
-        "Win rate": output.shown("win_rate", figures["win_rate"]),
+        "Return": output.format_metric("total_return", figures["total_return"]),
+        "Max drawdown": output.format_metric("max_drawdown", figures["max_drawdown"]),
+        "Sharpe": output.format_metric("sharpe", figures["sharpe"]),
+        "Win rate": output.format_metric("win_rate", figures["win_rate"]),
     }
     parameters = ", ".join(f"{key}={value}" for key, value in body["parameters"].items()) or "none"
     return Page(
@@ -75,7 +75,7 @@ def page(result: RunResult, notes: Sequence[str]) -> Page:
 def _notes(result: RunResult, body: dict[str, Any], notes: Sequence[str]) -> list[str]:
     shown = [*notes, *(f"{name} stands in for its future, at the index's price" for name in result.stand_ins)]
     if body["options"] is not None:
-        shown.append(options_line(body["options"]))
+        shown.append(option_prices_text(body["options"]))
     shown += [f"still open at the end: {units:+d} {name}" for name, units in open_positions(result).items()]
     if body["fault"]:
         shown.append(f"the strategy stopped: {body['fault']}")
@@ -111,7 +111,9 @@ def price_figure(result: RunResult, columns: Columns) -> go.Figure:
     figure = charts.price(charts.times(ends[rows]), columns.close[rows].tolist(), "close", columns.instrument)
     data = {one.instrument for one in result.spec.data}
     own = [trade for trade in result.ledger.trades if trade.instrument == columns.instrument]
-    contracts = [one for one in result.ledger.trades if one.instrument not in data and is_on(one.instrument, columns)]
+    contracts = [
+        one for one in result.ledger.trades if one.instrument not in data and is_contract_on(one.instrument, columns)
+    ]
     bought, sold = ([FillMark(at, price) for at, price, _, _ in _fills(own, side)] for side in ("BUY", "SELL"))
     charts.add_fills(figure, "", bought, sold)
     bought, sold = (
@@ -127,7 +129,7 @@ def price_figure(result: RunResult, columns: Columns) -> go.Figure:
     return figure
 
 
-def is_on(contract: str, columns: Columns) -> bool:
+def is_contract_on(contract: str, columns: Columns) -> bool:
     """True if the instrument of these columns is the contract's underlying."""
     symbol, name = columns.instrument.rpartition(":")[2], contract.rpartition(":")[2]
     return name.startswith(symbol) and name[len(symbol) : len(symbol) + 1].isdigit()
@@ -245,7 +247,7 @@ def event_blocks(result: RunResult) -> list[PageTable | str]:
     if not result.ledger.counts:
         return ["Nothing was denied, and nothing went wrong."]
     counts = [[code, f"{count:,}"] for code, count in result.ledger.counts.items()]
-    rows = [[ist(one.at_ns), one.code, one.subject, one.text] for one in result.ledger.events[:_ROWS]]
+    rows = [[iso_ist(one.at_ns), one.code, one.subject, one.text] for one in result.ledger.events[:_ROWS]]
     return [PageTable(("Code", "Count"), counts), PageTable(("When", "Code", "Of", "Why"), rows, words=(1, 2, 3))]
 
 
@@ -253,7 +255,7 @@ def trade_blocks(result: RunResult) -> list[PageTable | str]:
     """Build the table of the newest trades."""
     newest = result.ledger.trades[-_ROWS:]
     rows: list[list[str | Cell]] = [
-        [ist(one.entry_ns), ist(one.exit_ns), one.instrument, one.side, f"{one.quantity:,}",
+        [iso_ist(one.entry_ns), iso_ist(one.exit_ns), one.instrument, one.side, f"{one.quantity:,}",
          f"{one.entry_price:,.2f}", f"{one.exit_price:,.2f}", signed(one.net, f"{one.net:,.2f}")]
         for one in newest
     ]  # fmt: skip

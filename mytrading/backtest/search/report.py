@@ -17,7 +17,7 @@ from plotly import graph_objects as go
 from mytrading.backtest.results import output
 from mytrading.backtest.search import walk_forward
 from mytrading.backtest.search.space import Axis, Space
-from mytrading.backtest.search.trials import Deflated, Stability, Trial, objective_sign, ranked
+from mytrading.backtest.search.trials import Deflated, Stability, Trial, objective_sign, rank_trials
 from mytrading.core.time import iso_day_of
 from mytrading.reports import charts
 from mytrading.reports.charts import BLUE, PALE, embed
@@ -36,7 +36,7 @@ def write_search(
     sections = [PageSection("What the best is worth", [worth_table(*worth)])] if worth is not None else []
     pairs = list(itertools.combinations(space.axes, 2))[:_MOST_MAPS]
     figures = [heat_map(across, up, trials, objective) for across, up in pairs]
-    figures += [curve(axis, trials, objective) for axis in space.axes if len(space.axes) == 1]
+    figures += [objective_curve(axis, trials, objective) for axis in space.axes if len(space.axes) == 1]
     sections += [PageSection("Parameters", [embed(figure) for figure in figures])] if figures else []
     if run is not None:
         sections.append(PageSection("Run by the event engine, the best first", trial_blocks(space, run, objective)))
@@ -51,7 +51,7 @@ def heat_map(across: Axis, up: Axis, trials: Sequence[Trial], objective: str) ->
     found: dict[tuple[Parameter, Parameter], float] = {}
     for trial in trials:
         key = (trial.parameters[across.name], trial.parameters[up.name])
-        if trial.counts and (key not in found or sign * trial.objective > sign * found[key]):
+        if trial.has_value and (key not in found or sign * trial.objective > sign * found[key]):
             found[key] = trial.objective
     cells = [[_rounded(found.get((x, y))) for x in across.values] for y in up.values]
     xs, ys = ([str(value) for value in axis.values] for axis in (across, up))
@@ -65,9 +65,9 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def curve(axis: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
+def objective_curve(axis: Axis, trials: Sequence[Trial], objective: str) -> go.Figure:
     """Chart the objective over the values of the only searched parameter."""
-    found = {trial.parameters[axis.name]: trial.objective for trial in trials if trial.counts}
+    found = {trial.parameters[axis.name]: trial.objective for trial in trials if trial.has_value}
     values = [_rounded(found.get(value)) for value in axis.values]
     figure = charts.lines([str(value) for value in axis.values], {objective: (values, BLUE)}, height=360)
     figure.update_traces(mode="lines+markers")
@@ -90,13 +90,13 @@ def worth_table(deflated: Deflated, stable: Stability) -> PageTable:
 
 def trial_blocks(space: Space, trials: Sequence[Trial], objective: str) -> list[PageTable | str]:
     """Build the table of the best trials."""
-    best = ranked(trials, objective)
+    best = rank_trials(trials, objective)
     rows = [
         [*(str(trial.parameters[axis.name]) for axis in space.axes), _number(trial.objective), f"{trial.net:,.2f}",
          f"{trial.trades:,}"]
         for trial in best[:_ROWS]
     ]  # fmt: skip
-    failed = [trial for trial in trials if not trial.counts]
+    failed = [trial for trial in trials if not trial.has_value]
     note = f"{len(best):,} gave a figure, {len(failed):,} did not" + (f" ({failed[0].problem}, …)." if failed else ".")
     return [note, PageTable((*(axis.name for axis in space.axes), objective, "Net ₹", "Trades"), rows)]
 
@@ -105,12 +105,12 @@ def _number(value: float) -> str:
     return f"{value:,.4f}" if math.isfinite(value) else "–"
 
 
-def write_walk(
+def write_walk_forward(
     path: Path, title: str, notes: Sequence[str], steps: Sequence[walk_forward.WalkForwardStep], objective: str
 ) -> None:
     """Write the HTML report of a walk-forward optimisation."""
-    metrics = [output.row(name, value) for name, value in walk_forward.summary(steps).items()]
-    ratio = _number(walk_forward.efficiency(steps))
+    metrics = [output.metric_row(name, value) for name, value in walk_forward.summary(steps).items()]
+    ratio = _number(walk_forward.walk_forward_efficiency(steps))
     sections = [
         PageSection("Out-of-sample equity", [embed(_equity(steps))]),
         PageSection("Folds", [folds_table(steps, objective)]),
@@ -121,7 +121,7 @@ def write_walk(
 
 
 def _equity(steps: Sequence[walk_forward.WalkForwardStep]) -> go.Figure:
-    growth = np.cumprod(1.0 + walk_forward.stitched(steps))
+    growth = np.cumprod(1.0 + walk_forward.out_of_sample_returns(steps))
     figure = charts.lines(None, {"return %": (((growth - 1) * 100).round(4).tolist(), BLUE)}, height=360)
     at = 0
     for step in steps:

@@ -195,7 +195,7 @@ def _may(spec: Spec, instrument: Instrument | None, sold: bool) -> bool:
     return not product_refusal(instrument.id, run.product, instrument.kind.is_derivative, sold=sold)
 
 
-def signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: ScreenData) -> FloatArray:
+def compute_signals(strategy: type[BaseStrategy], parameters: Mapping[str, Parameter], on: ScreenData) -> FloatArray:
     """Compute the strategy's signal for every bar; `ScreenError` if it is not one number a bar."""
     instance = strategy.__new__(strategy)
     for name, value in parameters.items():
@@ -219,7 +219,7 @@ def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dic
     if on.lasts is not None:  # a signal at the bar that completes a longer one, none inside of that
         placed = np.full(len(on.opens), np.nan)
         placed[on.lasts] = signalled
-    figures = walk(
+    figures = walk_bars(
         placed, on.opens, on.closes, on.marks, on.ends, on.units, on.longs, on.shorts,
         on.slip, on.buy_rate, on.sell_rate, equity, rows,
     )  # fmt: skip
@@ -227,12 +227,12 @@ def simulate(on: ScreenData, signalled: FloatArray, trips: int = 0) -> tuple[dic
     return found, equity, rows[: int(found["trades"])]
 
 
-def screened(
+def screen_trial(
     spec: Spec, on: ScreenData, number: int, parameters: Mapping[str, Parameter], objective: str, least: int
 ) -> Trial:
     """Screen one set of parameters; the trial's figures are estimates, for ranking only."""
     try:
-        figures, profit, _ = simulate(on, signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
+        figures, profit, _ = simulate(on, compute_signals(spec.strategy, {**spec.run.parameters, **parameters}, on))
     except ScreenError:
         raise
     except Exception as error:  # noqa: BLE001  (an author's method may raise anything)
@@ -261,7 +261,7 @@ def _objective(name: str, figures: Mapping[str, float], returns: FloatArray) -> 
     return measure(returns)
 
 
-def sweep(
+def screen_all(
     spec: Spec, points: Iterable[Mapping[str, Parameter]], objective: str, least: int, threads: int,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> list[Trial]:  # fmt: skip
@@ -272,7 +272,7 @@ def sweep(
     found: list[Trial] = []
     with ThreadPoolExecutor(threads) as pool:
         numbered = enumerate(points)
-        for trial in pool.map(lambda item: screened(spec, on, item[0], item[1], objective, least), numbered):
+        for trial in pool.map(lambda item: screen_trial(spec, on, item[0], item[1], objective, least), numbered):
             found.append(trial)
             progress(len(found))
     return found
@@ -294,7 +294,7 @@ def _keep_freed_memory() -> None:
 
 
 @kernel(nogil=True)
-def walk(
+def walk_bars(
     signals: FloatArray, opens: FloatArray, closes: FloatArray, marks: NDArray[np.uint8], ends: NDArray[np.int64],
     units: FloatArray, longs: bool, shorts: bool, slip: float, buy_rate: float, sell_rate: float, equity: FloatArray,
     trips: FloatArray,

@@ -50,7 +50,7 @@ class Space:
         for values in itertools.product(*(axis.values for axis in self.axes)):
             yield {**self.fixed, **dict(zip(names, values, strict=True))}
 
-    def holds(self, point: Mapping[str, Parameter]) -> bool:
+    def contains(self, point: Mapping[str, Parameter]) -> bool:
         """True if the point has exactly this space's parameters, each with one of its values."""
         axes = {axis.name: axis.values for axis in self.axes}
         fixed = all(point.get(name) == value for name, value in self.fixed.items())
@@ -61,24 +61,24 @@ class Space:
         return tuple(axis.values.index(point[axis.name]) for axis in self.axes)
 
 
-def parse(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
+def parse_space(strategy: type[BaseStrategy], texts: Sequence[str]) -> Space:
     """Parse `NAME=VALUES` texts to a search space; `SpaceError` or `ParameterError` says what is wrong."""
     return _parsed(
         texts, lambda given, text, values: [_resolved(strategy, given, one) for one in _expanded(values, text)]
     )
 
 
-def parse_legs(legs: RunChanges, texts: Sequence[str]) -> Space:
+def parse_leg_space(legs: RunChanges, texts: Sequence[str]) -> Space:
     """Parse the search space of a file of legs: `leg1.stop=20%:40%:10%`, `entry_time=09:20,09:45`.
 
     `SpaceError` or `RequestError` says what cannot be met.
     """
 
     def found(given: str, text: str, values: str) -> list[tuple[str, Parameter]]:
-        name = legs.name_of(given)
+        name = legs.canonical_key(given)
         expanded = values.split(",") if name.endswith("_time") or name == "when" else _with_words(values, text)
         read = [_number_or_text(value.strip()) for value in expanded]
-        legs.check(name, read)
+        legs.check_values(name, read)
         return [(name, value) for value in read]
 
     return _parsed(texts, found)

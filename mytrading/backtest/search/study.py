@@ -49,7 +49,7 @@ class StudyPlan:
     seed: int = 1
 
     @property
-    def wanted(self) -> int:
+    def trial_count(self) -> int:
         """Return the number of trials to run in all."""
         if self.method == "grid":
             return min(self.trials or len(self.space), len(self.space))
@@ -75,7 +75,7 @@ def fingerprint(spec: Spec, source: str, plan: StudyPlan, least_trades: int = 1)
     return sha.hexdigest()[:16]
 
 
-class Record:
+class TrialsFile:
     """The file of a search's trials; from `read` to `close` no other search has it."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -145,9 +145,9 @@ def _read_line(line: bytes) -> Trial:
     return msgspec.convert({**body, "objective": objective, "metrics": metrics}, Trial)
 
 
-def matching(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
+def known_trials(plan: StudyPlan, before: Sequence[Trial], points: Sequence[Parameters] | None = None) -> list[Trial]:
     """Return the earlier trials whose parameters lie in the plan's space, or among the given `points`."""
-    found = [trial for trial in before if plan.space.holds(trial.parameters)]
+    found = [trial for trial in before if plan.space.contains(trial.parameters)]
     if points is None:
         return found
     wanted = {_key(point, plan.space) for point in points}
@@ -160,13 +160,13 @@ def search(
 ) -> list[Trial]:  # fmt: skip
     """Run the trials of a plan (or of `points`) that are missing; returns them with the earlier ones that fit."""
     asking = _Sampled(plan) if plan.method != "grid" and points is None else _Grid(plan, points)
-    trials = matching(plan, before, points)
+    trials = known_trials(plan, before, points)
     for trial in trials:
         asking.tell(trial)
     running: dict[Future[Trial], Parameters] = {}
     try:
         while True:
-            while len(running) < 2 * workers.count and len(trials) + len(running) < plan.wanted:
+            while len(running) < 2 * workers.count and len(trials) + len(running) < plan.trial_count:
                 point = asking.ask()
                 if point is None:
                     break
@@ -180,7 +180,7 @@ def search(
                 keep(trial)
                 trials.append(trial)
                 asking.tell(trial)
-                progress(len(trials), plan.wanted, trial)
+                progress(len(trials), plan.trial_count, trial)
     except BrokenProcessPool as error:
         raise WorkersError(
             f"a worker died, perhaps for want of memory; {len(trials)} trials are kept: try again with fewer --workers"
@@ -201,7 +201,7 @@ class _Grid:
         self._space = plan.space
         self._seen: set[tuple[Parameter, ...]] = set()
         self._left: Iterator[Parameters] = plan.space.points() if only is None else iter(only)
-        if only is None and plan.wanted < len(plan.space):
+        if only is None and plan.trial_count < len(plan.space):
             points = list(plan.space.points())
             random.Random(plan.seed).shuffle(points)
             self._left = iter(points)
@@ -263,9 +263,9 @@ class _Sampled:
         self._seen.add(key)
         asked = self._asked.pop(key, None)
         if asked is not None:
-            state = None if trial.counts else optuna.trial.TrialState.FAIL
-            self._study.tell(asked, trial.objective if trial.counts else None, state=state)
-        elif trial.counts:
+            state = None if trial.has_value else optuna.trial.TrialState.FAIL
+            self._study.tell(asked, trial.objective if trial.has_value else None, state=state)
+        elif trial.has_value:
             params = {
                 axis.name: axis.values.index(value) if self._numeric[axis.name] else value
                 for axis, value in ((axis, trial.parameters[axis.name]) for axis in self._plan.space.axes)

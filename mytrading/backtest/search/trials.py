@@ -50,7 +50,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
     @property
-    def counts(self) -> bool:
+    def has_value(self) -> bool:
         """True if the trial has a value of the objective."""
         return math.isfinite(self.objective)
 
@@ -103,11 +103,11 @@ def objective_sign(objective: str) -> int:
     return -1 if objective in LESS_IS_BETTER else 1
 
 
-def ranked(trials: Sequence[Trial], objective: str) -> list[Trial]:
+def rank_trials(trials: Sequence[Trial], objective: str) -> list[Trial]:
     """Return the trials that have an objective value, best first, of equals the earlier one first."""
     sign = objective_sign(objective)
     return sorted(
-        (trial for trial in trials if trial.counts), key=lambda trial: (-sign * trial.objective, trial.number)
+        (trial for trial in trials if trial.has_value), key=lambda trial: (-sign * trial.objective, trial.number)
     )
 
 
@@ -125,7 +125,7 @@ class Deflated:
     probability: float
 
 
-def best_of_luck(deviation: float, trials: int) -> float:
+def expected_best_sharpe(deviation: float, trials: int) -> float:
     """Return the Sharpe ratio expected of the best of `trials` random strategies with this deviation."""
     if trials < 2:
         return 0.0
@@ -145,7 +145,7 @@ def deflated_sharpe(best: Trial, trials: Sequence[Trial]) -> Deflated:
     """Compute the best trial's deflated Sharpe ratio, which accounts for the number of trials."""
     ratios = [ratio for trial in trials if math.isfinite(ratio := _by_period(np.asarray(trial.returns)))]
     returns, probability = np.asarray(best.returns), math.nan
-    luck = best_of_luck(float(np.std(ratios, ddof=1)), len(ratios)) if len(ratios) > 1 else 0.0
+    luck = expected_best_sharpe(float(np.std(ratios, ddof=1)), len(ratios)) if len(ratios) > 1 else 0.0
     sharpe = _by_period(returns)
     if len(returns) > 2 and math.isfinite(sharpe):
         z = (returns - np.mean(returns)) / float(np.std(returns))
@@ -170,12 +170,12 @@ class Stability:
     rank: float
 
 
-def stability(best: Trial, trials: Sequence[Trial], space: Space, objective: str) -> Stability:
+def stability_of(best: Trial, trials: Sequence[Trial], space: Space, objective: str) -> Stability:
     """Compare the best trial with its neighbours in parameter space; neighbours without figure count as worst."""
     sign = objective_sign(objective)
     here = space.index_of(best.parameters)
     worth = {
-        space.index_of(trial.parameters): sign * trial.objective if trial.counts else -math.inf for trial in trials
+        space.index_of(trial.parameters): sign * trial.objective if trial.has_value else -math.inf for trial in trials
     }
     near = [
         value

@@ -46,12 +46,12 @@ class WalkForwardStep:
     problem: str = ""
 
 
-def days_of(spec: Spec) -> NDArray[np.int64]:
+def days_with_bars(spec: Spec) -> NDArray[np.int64]:
     """Return every day (since 1970, India) with a bar."""
     return np.unique(np.concatenate([(columns.start_ns + IST_OFFSET) // DAY for columns in spec.data]))
 
 
-def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
+def split_days(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> list[Fold]:
     """Split days into folds of `train` days then `test` days; anchored ones all start at the first day."""
     if train < 1 or test < 1 or len(days) < train + 1:
         raise WalkError(
@@ -67,13 +67,13 @@ def folds(days: NDArray[np.int64], train: int, test: int, anchored: bool) -> lis
     return found
 
 
-def on_days(spec: Spec, first: int, end: int) -> Spec:
+def restrict_to_days(spec: Spec, first: int, end: int) -> Spec:
     """Return the spec restricted to the days from `first` to before `end`."""
     low, high = first * DAY - IST_OFFSET, end * DAY - IST_OFFSET
     return dataclasses.replace(spec, data=tuple(columns.between(low, high) for columns in spec.data))
 
 
-def efficiency(steps: Sequence[WalkForwardStep]) -> float:
+def walk_forward_efficiency(steps: Sequence[WalkForwardStep]) -> float:
     """Return mean out-of-sample over mean in-sample return; above 0.5 is usually called robust."""
     walked = [step for step in steps if step.best is not None and len(step.returns) > 1]
     before = [float(np.mean(step.best.returns)) for step in walked if step.best is not None and step.best.returns]
@@ -83,11 +83,11 @@ def efficiency(steps: Sequence[WalkForwardStep]) -> float:
     return float(np.mean(after)) / float(np.mean(before))
 
 
-def stitched(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
+def out_of_sample_returns(steps: Sequence[WalkForwardStep]) -> NDArray[np.float64]:
     """Return the daily returns of all out-of-sample periods in order; 0 in a fold without a choice."""
     return np.array([value for step in steps for value in (step.returns or (0.0,) * step.fold.out_of_sample_days)])
 
 
 def summary(steps: Sequence[WalkForwardStep]) -> dict[str, float]:
     """Return the metrics of all out-of-sample days together."""
-    return performance.return_figures(stitched(steps))
+    return performance.return_figures(out_of_sample_returns(steps))

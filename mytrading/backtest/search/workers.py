@@ -43,7 +43,7 @@ class Payload:
     source: str
     strategy: str
 
-    def open(self) -> Spec:
+    def load_spec(self) -> Spec:
         """Return the spec with its strategy class loaded from the file, or from the payload's copy of it."""
         spec: Spec = pickle.loads(self.spec)
         if spec.run.plan is not None:
@@ -68,7 +68,7 @@ class Payload:
         raise PayloadError(f"{self.file}: expected the class of {self.strategy}, found {names}; define it in that file")
 
 
-def packed(spec: Spec, file: Path) -> Payload:
+def pack_spec(spec: Spec, file: Path) -> Payload:
     """Build the payload of a spec whose strategy class is in `file`."""
     bare = dataclasses.replace(spec, strategy=BaseStrategy)
     text = file.read_text(encoding="utf-8")
@@ -105,7 +105,7 @@ class Workers:
 @functools.lru_cache(maxsize=2)
 def _spec(source: str | Payload) -> Spec:
     payload: Payload = pickle.loads(Path(source).read_bytes()) if isinstance(source, str) else source
-    return payload.open()
+    return payload.load_spec()
 
 
 def _trial(source: str | Payload, number: int, parameters: dict[str, Parameter], objective: str, least: int) -> Trial:
@@ -132,7 +132,7 @@ def _end_with_parent(folder: str) -> None:
 
 
 @contextmanager
-def local(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
+def local_workers(payload: Payload, objective: str, least: int, count: int = 0) -> Iterator[Workers]:
     """Start worker processes on this machine: `count` of them, 0 for one a core."""
     most = count or os.cpu_count() or 1
     with tempfile.TemporaryDirectory(prefix="mytrading-") as folder:
@@ -147,7 +147,7 @@ def local(payload: Payload, objective: str, least: int, count: int = 0) -> Itera
 
 
 @contextmanager
-def on_cluster(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
+def cluster_workers(payload: Payload, objective: str, least: int, address: str, count: int = 0) -> Iterator[Workers]:
     """Connect to the workers of a Dask scheduler, or start a cluster here for `local-cluster`."""
     try:
         import distributed

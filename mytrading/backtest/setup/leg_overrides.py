@@ -35,14 +35,14 @@ _TIMES = ("exit_time", "square_off_time")
 
 
 @dataclass(frozen=True)
-class LegNumbers:
+class LegOverrides:
     """What a file of legs says, in a form that values can be changed in; it travels to workers."""
 
     table: Mapping[str, Any]
     config: StrategyConfig
     symbols: SymbolConfig
 
-    def changed(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
+    def apply_to(self, run: StrategyRun, given: Mapping[str, Parameter]) -> StrategyRun:
         """Return the run with these values; `RequestError` names the key that cannot have its value.
 
         What the command set besides (lots, product, stop) stays, unless a key of `given` says otherwise.
@@ -70,7 +70,7 @@ class LegNumbers:
             *(name.replace("risk_", "risk.", 1) for name in FIELDS if "risk_" in name),
         )
 
-    def name_of(self, key: str) -> str:
+    def canonical_key(self, key: str) -> str:
         """Return the key as it is spelled in results; `RequestError` if it does not exist."""
         wanted = key.strip().lower()
         if found := _RISK.fullmatch(wanted):
@@ -83,7 +83,7 @@ class LegNumbers:
         examples = "leg1.stop, legs.stop, risk.max_loss, entry_time"
         raise RequestError(f"--param {key}: expected a key of its file, such as {examples}{hint(wanted, known)}")
 
-    def check(self, name: str, values: Sequence[Parameter]) -> None:
+    def check_values(self, name: str, values: Sequence[Parameter]) -> None:
         """Raise `RequestError` if the key cannot have one of these values."""
         for value in values:
             try:

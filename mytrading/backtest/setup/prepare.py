@@ -17,9 +17,9 @@ import msgspec
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from mytrading.backtest.data.columns import SPANS, Columns, DataError, checked
+from mytrading.backtest.data.columns import SPANS, Columns, DataError, build_columns
 from mytrading.backtest.data.feeds import sessions
-from mytrading.backtest.data.load import RequestError, are_daily_files, load, load_days
+from mytrading.backtest.data.load import RequestError, are_daily_files, load_bars, load_daily_bars
 from mytrading.backtest.engine.assumptions import (
     EveryDay,
     FillLimits,
@@ -31,8 +31,8 @@ from mytrading.backtest.engine.assumptions import (
 )
 from mytrading.backtest.options.files import OptionRecords, read_sources
 from mytrading.backtest.options.market import SHAPE_SETTINGS, OptionTerms
-from mytrading.backtest.run import Spec, unlimited
-from mytrading.backtest.setup.leg_overrides import LegNumbers
+from mytrading.backtest.run import Spec, without_rupee_limits
+from mytrading.backtest.setup.leg_overrides import LegOverrides
 from mytrading.config.cross_checks import INDEX_ITSELF
 from mytrading.config.loading import load_settings
 from mytrading.config.problems import ConfigurationError
@@ -109,9 +109,9 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
     strategy, name, settings = _found(home, request.name)
     notes: list[str] = []
     run = _run(settings, strategy, name, request, notes)
-    legs = leg_numbers(home, settings, name) if run.plan is not None else None
+    legs = load_leg_overrides(home, settings, name) if run.plan is not None else None
     if legs is not None:
-        run = legs.changed(run, {legs.name_of(key): value for key, value in request.parameters.items()})
+        run = legs.apply_to(run, {legs.canonical_key(key): value for key, value in request.parameters.items()})
         strategy = leg_strategy(run.plan) if run.plan is not None else strategy
     names = (settings.symbols.resolve(request.instrument),) if request.instrument else run.symbols
     found = _read_data(request, names, request.timeframe or run.timeframes[0], settings.symbols, fetch, notes)
@@ -131,7 +131,7 @@ def prepare(home: Path, request: RunRequest, fetch: Fetch | None = None) -> Prep
         raise RequestError(str(error)) from error
     limits = risk_limits(settings)
     if request.risk == "capital":
-        limits = unlimited(limits)
+        limits = without_rupee_limits(limits)
         notes.append("limits in rupees are not applied, the capital alone is the limit (--risk config applies them)")
     options = None
     if request.options or run.plan is not None or (run.long is None and run.short is None):
@@ -162,7 +162,7 @@ def _read_data(
             if source != OPENALGO:
                 daily = are_daily_files(file)
                 of_days = of_days or daily
-                found.append((load_days if daily else load)(file, name, request.first, request.last))
+                found.append((load_daily_bars if daily else load_bars)(file, name, request.first, request.last))
             elif fetch is None:
                 raise RequestError("--data openalgo: expected a server; start the stack, or name a file")
             else:
@@ -225,11 +225,11 @@ def _settings(home: Path, name: str) -> TradingSettings:
         return load_settings(home, "default", overrides={"ENABLED_STRATEGIES": ""})
 
 
-def leg_numbers(home: Path, settings: TradingSettings, name: str) -> LegNumbers:
+def load_leg_overrides(home: Path, settings: TradingSettings, name: str) -> LegOverrides:
     """Load the changeable values of a file of legs."""
     table = tomllib.loads((home / settings.file_of(name)).read_text(encoding="utf-8"))
     config = next(item for item in settings.running if item.name == name)
-    return LegNumbers(table, config, settings.symbols)
+    return LegOverrides(table, config, settings.symbols)
 
 
 def _leg_files(home: Path) -> dict[str, Path]:
@@ -349,7 +349,7 @@ def _whole_days(columns: Columns, session: str) -> Columns:
     if columns.span_ns < DAY or session == "exchange":
         return columns
     start = (columns.start_ns + IST_OFFSET) // DAY * DAY - IST_OFFSET
-    return checked(columns.instrument, start, columns.table, columns.instrument)
+    return build_columns(columns.instrument, start, columns.table, columns.instrument)
 
 
 def _models(request: RunRequest) -> Models:

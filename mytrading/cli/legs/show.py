@@ -203,7 +203,7 @@ class LegQuotes(QuoteLease):
 
     def chain(self, underlying: str, expiry: str) -> ChainView | None:
         """The current chain."""
-        return self._chains.view(self.book, underlying, expiry, self.now)
+        return self._chains.chain_view(self.book, underlying, expiry, self.now)
 
 
 # sizes

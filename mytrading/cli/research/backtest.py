@@ -18,7 +18,7 @@ from mytrading.core.time import ist_date
 from mytrading.runtime.host.paths import project_home
 
 if TYPE_CHECKING:
-    from mytrading.backtest.checks.run_all import Examined
+    from mytrading.backtest.checks.run_all import CheckResults
     from mytrading.backtest.data.columns import Columns
     from mytrading.backtest.run import RunResult
     from mytrading.backtest.setup.prepare import Prepared, RunRequest
@@ -86,7 +86,7 @@ def prepare_run(request: RunRequest, profile: str) -> Prepared:
 def fetched(profile: str, instrument: str, timeframe: str, first: date | None, last: date | None) -> Columns:
     """Bars from the server of a stack."""
     from mytrading.backtest.data.columns import DataError
-    from mytrading.backtest.data.load import from_bars
+    from mytrading.backtest.data.load import columns_from_bars
     from mytrading.cli.shell.target import fetch_bars, stack_of
     from mytrading.runtime.host.clock import MarketClock
 
@@ -96,7 +96,7 @@ def fetched(profile: str, instrument: str, timeframe: str, first: date | None, l
     found = fetch_bars(config, instrument, timeframe, first or end - timedelta(days=30), end, now, False)
     if found.failed:
         raise DataError(f"openalgo: {instrument} {found.failed[0].first}: {found.failed[0].problem}")
-    return from_bars(found.bars, instrument, f"openalgo {instrument}")
+    return columns_from_bars(found.bars, instrument, f"openalgo {instrument}")
 
 
 def _show(result: RunResult, prepared: Prepared, report: Path | None, as_json: bool) -> None:
@@ -124,20 +124,20 @@ def _lines(body: dict[str, Any]) -> Iterator[str]:
     yield f"profit      ₹{money['net']:,.2f} after costs of ₹{body['costs']:,.2f}; gross ₹{money['gross']:,.2f}"
     for name, value in found.items():
         if value is not None:
-            yield f"{name.replace('_', ' '):<30}{output.shown(name, value):<16}{output.meaning(name)}"
+            yield f"{name.replace('_', ' '):<30}{output.format_metric(name, value):<16}{output.describe_metric(name)}"
     if body["options"] is not None:
-        yield output.options_line(body["options"])
+        yield output.option_prices_text(body["options"])
     for instrument, units in body["open"].items():
         yield f"still open: {units:+d} {instrument}, valued at the last close"
 
 
 def _denials(result: RunResult) -> Iterator[str]:
     """How often something was denied or went wrong, and the first of each kind as text."""
-    from mytrading.backtest.results.output import ist
+    from mytrading.backtest.results.output import iso_ist
 
     first = {event.code: event for event in reversed(result.ledger.events)}
     for code, count in sorted(result.ledger.counts.items()):
-        example = f", first at {ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
+        example = f", first at {iso_ist(first[code].at_ns)[:16]}: {first[code].text}" if code in first else ""
         yield f"{code:<30}{count:,}{example}"
     if not result.ledger.trades and not result.ledger.counts:
         yield "no trade: the strategy wanted none, and nothing was denied"
@@ -169,13 +169,13 @@ def check(
         except OSError as error:
             fail(ERROR, f"--report {report}: cannot be written: {error.strerror}")
     _show_checks(found, prepared.notes, report, as_json)
-    if not found.holds:
+    if not found.passes:
         raise typer.Exit(ERROR)
 
 
-def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: float, quiet: bool) -> Examined:
+def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: float, quiet: bool) -> CheckResults:
     from mytrading.backtest.checks.determinism import OtherProcess
-    from mytrading.backtest.checks.run_all import CheckRequest, examine
+    from mytrading.backtest.checks.run_all import CheckRequest, run_checks
     from mytrading.backtest.data.columns import DataError
     from mytrading.backtest.setup.prepare import strategy_file
 
@@ -184,16 +184,18 @@ def _examine(prepared: Prepared, name: str, only: tuple[str, ...], budget_us: fl
         try:
             with OtherProcess() as other, progress("checks", len(only), quiet) as update:
                 request = CheckRequest(file, only, budget_us)
-                return examine(prepared.spec, request, other, lambda name: update(advance=1, note=name))
+                return run_checks(prepared.spec, request, other, lambda name: update(advance=1, note=name))
         except DataError as error:
             fail(USAGE, str(error))
 
 
-def _show_checks(found: Examined, notes: Sequence[str], report: Path | None, as_json: bool) -> None:
-    from mytrading.backtest.checks.run_all import body
+def _show_checks(found: CheckResults, notes: Sequence[str], report: Path | None, as_json: bool) -> None:
+    from mytrading.backtest.checks.run_all import json_body
 
     if as_json:
-        print_json({**body(found), "notes": list(notes), "report": str(report / "report.html") if report else None})
+        print_json(
+            {**json_body(found), "notes": list(notes), "report": str(report / "report.html") if report else None}
+        )
         return
     for outcome in found.outcomes:
         print(f"{outcome.check:<12}{outcome.verdict:<12}{outcome.details}".rstrip())

@@ -99,7 +99,7 @@ def _given(config: RunConfig, data: list[str], profile: str) -> Callable[[str], 
         sources[next(by_symbol, name) if name else ""] = source
 
     def load(instrument: str) -> Columns:
-        from mytrading.backtest.data.load import load as read
+        from mytrading.backtest.data.load import load_bars as read
         from mytrading.backtest.setup.prepare import OPENALGO
         from mytrading.cli.research.backtest import fetched
 
@@ -125,7 +125,7 @@ def _written(verdict: ParityVerdict, report: Path | None) -> Path | None:
 def _show(verdict: ParityVerdict, every: bool) -> None:
     case = verdict.case
     print(f"{case.config.profile}, {case.record.day}: {', '.join(verdict.strategies)}")
-    print(f"{case.source}: {case.quotes:,} quotes, {case.bars:,} bars")
+    print(f"{case.source}: {case.quote_count:,} quotes, {case.bars:,} bars")
     print(f"{'':<10}{'stack':>8}{'backtest':>10}{'equal':>8}")
     for kind, there, here, same in verdict.counts:
         print(f"{kind:<10}{there:>8,}{here:>10,}{same:>8,}")

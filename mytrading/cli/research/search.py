@@ -56,10 +56,10 @@ class SearchOptions(RunOptions):
     def prepared(self, profile: str) -> tuple[Prepared, StudyPlan, Payload]:
         """The run, how to search the space of its parameters, and what workers need; ends the command without them."""
         from mytrading.backtest.data.load import RequestError
-        from mytrading.backtest.search.space import SpaceError, parse, parse_legs
+        from mytrading.backtest.search.space import SpaceError, parse_leg_space, parse_space
         from mytrading.backtest.search.study import METHODS, StudyPlan
         from mytrading.backtest.search.trials import OBJECTIVES
-        from mytrading.backtest.search.workers import packed
+        from mytrading.backtest.search.workers import pack_spec
         from mytrading.backtest.setup.prepare import prepare, source_file
         from mytrading.config.symbols import UnknownSymbol
         from mytrading.strategies.errors import StrategyError
@@ -72,9 +72,9 @@ class SearchOptions(RunOptions):
             try:
                 found = prepare(home, run, lambda *what: fetched(profile, *what))
                 legs = found.spec.legs
-                space = parse_legs(legs, self.param) if legs else parse(found.spec.strategy, self.param)
+                space = parse_leg_space(legs, self.param) if legs else parse_space(found.spec.strategy, self.param)
                 plan = StudyPlan(space, self.objective, self.method, self.trials, self.seed)
-                return found, plan, packed(found.spec, source_file(home, self.name))
+                return found, plan, pack_spec(found.spec, source_file(home, self.name))
             except (RequestError, SpaceError, StrategyError, UnknownSymbol, ValueError) as error:
                 fail(USAGE, str(error))
 
@@ -85,14 +85,14 @@ class SearchOptions(RunOptions):
     @contextmanager
     def crew(self, payload: Payload) -> Iterator[Workers]:
         """Workers as the options have them."""
-        from mytrading.backtest.search.workers import PayloadError, WorkersError, local, on_cluster
+        from mytrading.backtest.search.workers import PayloadError, WorkersError, cluster_workers, local_workers
 
         least, count = self.min_trades, self.workers
         try:
             with (
-                on_cluster(payload, self.objective, least, self.on, count)
+                cluster_workers(payload, self.objective, least, self.on, count)
                 if self.on
-                else local(payload, self.objective, least, count)
+                else local_workers(payload, self.objective, least, count)
             ) as found:
                 yield found
         except (WorkersError, PayloadError) as error:
@@ -128,17 +128,17 @@ def optimize(
 def _screen(
     found: Prepared, plan: StudyPlan, settings: SearchOptions, top: int, as_json: bool
 ) -> tuple[list[Trial], list[Trial]]:
-    from mytrading.backtest.search.screen import ScreenError, sweep
-    from mytrading.backtest.search.trials import ranked
+    from mytrading.backtest.search.screen import ScreenError, screen_all
+    from mytrading.backtest.search.trials import rank_trials
 
     try:
         with progress("screened", len(plan.space), as_json) as update:
-            all_of = sweep(found.spec, plan.space.points(), plan.objective, settings.min_trades,
+            all_of = screen_all(found.spec, plan.space.points(), plan.objective, settings.min_trades,
                            settings.workers or os.cpu_count() or 1,
                            lambda done: None if done % 50 else update(completed=done))  # fmt: skip
     except ScreenError as error:
         fail(USAGE, str(error))
-    best = ranked(all_of, plan.objective)[:top]
+    best = rank_trials(all_of, plan.objective)[:top]
     if not best:
         problem = all_of[0].problem if all_of else "there was none"
         fail(ERROR, f"--screen: none of {len(all_of):,} sets of parameters gave a figure; the first: {problem}")
@@ -149,25 +149,25 @@ def _search(
     found: Prepared, payload: Payload, plan: StudyPlan, settings: SearchOptions, folder: Path, fresh: bool,
     points: list[dict[str, Any]] | None, as_json: bool,
 ) -> list[Trial]:  # fmt: skip
-    from mytrading.backtest.search.study import Record, StudyError, fingerprint, matching, search
-    from mytrading.backtest.search.trials import objective_sign, ranked
+    from mytrading.backtest.search.study import StudyError, TrialsFile, fingerprint, known_trials, search
+    from mytrading.backtest.search.trials import objective_sign, rank_trials
 
-    record = Record(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
+    record = TrialsFile(folder, fingerprint(found.spec, payload.source, plan, settings.min_trades))
     with closing(record):
         try:
-            before = matching(plan, record.read(fresh), points)
+            before = known_trials(plan, record.read(fresh), points)
         except StudyError as error:
             fail(USAGE, str(error))
         except OSError as error:
             fail(ERROR, _unwritable(folder, error.strerror))
         if before:
             say(f"{len(before):,} trials of before are kept ({folder}); --fresh forgets them")
-        best = [trial.objective for trial in ranked(before, plan.objective)[:1]]
+        best = [trial.objective for trial in rank_trials(before, plan.objective)[:1]]
         sign = objective_sign(plan.objective)
-        with progress("trials", plan.wanted, as_json) as update, settings.crew(payload) as crew:
+        with progress("trials", plan.trial_count, as_json) as update, settings.crew(payload) as crew:
 
             def on_trial(done: int, _wanted: int, trial: Trial) -> None:
-                if trial.counts and (not best or sign * trial.objective > sign * best[0]):
+                if trial.has_value and (not best or sign * trial.objective > sign * best[0]):
                     best[:] = [trial.objective]
                 update(completed=done, note=f"best {plan.objective} {best[0]:.4f}" if best else "")
 
@@ -182,13 +182,13 @@ def _end(
     found: Prepared, plan: StudyPlan, trials: list[Trial], screened: list[Trial] | None, folder: Path, as_json: bool
 ) -> None:
     from mytrading.backtest.search.report import write_search
-    from mytrading.backtest.search.trials import deflated_sharpe, ranked, stability
+    from mytrading.backtest.search.trials import deflated_sharpe, rank_trials, stability_of
 
-    best = ranked(trials, plan.objective)
+    best = rank_trials(trials, plan.objective)
     everything = screened if screened is not None else trials
     worth = None
     if best:
-        worth = (deflated_sharpe(best[0], everything), stability(best[0], everything, plan.space, plan.objective))
+        worth = (deflated_sharpe(best[0], everything), stability_of(best[0], everything, plan.space, plan.objective))
     title = f"{found.spec.run.name}: {len(everything):,} sets of parameters by {plan.objective}"
     write_search(folder / "report.html", title, found.notes, plan.space, everything, plan.objective, worth,
                  trials if screened is not None else None)  # fmt: skip
@@ -209,7 +209,7 @@ def _body(
     names = ("parameters", "objective", "net", "trades", "trade_hash")
     body: dict[str, Any] = {
         "strategy": found.spec.run.name, "objective": plan.objective, "method": plan.method, "trials": len(trials),
-        "without_figure": sum(not trial.counts for trial in trials), "screened": len(screened or ()),
+        "without_figure": sum(not trial.has_value for trial in trials), "screened": len(screened or ()),
         "best": [{name: getattr(trial, name) for name in names} for trial in best[:_SHOWN]],
         "notes": list(found.notes), "report": str(folder / "report.html"),
     }  # fmt: skip
@@ -239,7 +239,7 @@ def _print(plan: StudyPlan, trials: list[Trial], best: list[Trial], worth: Any, 
         print(f"\ndeflated Sharpe ratio  {deflated.probability:.3f}  (chance of merit after {deflated.trials:,} "
               "trials; under 0.95 is weak)")  # fmt: skip
         print(f"neighbours             {stable.neighbours}, their median ranks above {stable.rank:.0%} of all")
-    without = [trial for trial in trials if not trial.counts]
+    without = [trial for trial in trials if not trial.has_value]
     if best and without:
         say(f"{len(without):,} of {len(trials):,} trials gave no figure; the first: {without[0].problem}")
     say(f"{len(trials):,} trials in {folder}: report.html, trials.jsonl")
@@ -256,11 +256,11 @@ def walk_forward(
     profile: Profile = "",
 ) -> None:
     """Choose parameters on a stretch of days, judge them on the next, and again to the end of the data."""
-    from mytrading.backtest.search.walk_forward import WalkError, days_of, folds
+    from mytrading.backtest.search.walk_forward import WalkError, days_with_bars, split_days
 
     found, plan, _ = settings.prepared(profile)
     try:
-        stretches = folds(days_of(found.spec), train, test, anchored)
+        stretches = split_days(days_with_bars(found.spec), train, test, anchored)
     except WalkError as error:
         fail(USAGE, str(error))
     folder = settings.folder("walk-forward")
@@ -277,22 +277,24 @@ def _walk(
     found: Prepared, settings: SearchOptions, plan: StudyPlan, stretches: list[Fold], as_json: bool
 ) -> list[WalkForwardStep]:
     from mytrading.backtest.search.study import search
-    from mytrading.backtest.search.trials import ranked
-    from mytrading.backtest.search.walk_forward import WalkForwardStep, on_days
-    from mytrading.backtest.search.workers import packed
+    from mytrading.backtest.search.trials import rank_trials
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, restrict_to_days
+    from mytrading.backtest.search.workers import pack_spec
     from mytrading.backtest.setup.prepare import source_file
 
     steps: list[WalkForwardStep] = []
-    with progress("trials", len(stretches) * plan.wanted, as_json) as update:
+    with progress("trials", len(stretches) * plan.trial_count, as_json) as update:
         for number, fold in enumerate(stretches):
 
             def on_trial(ran: int, _all: int, _trial: Trial, before: int = number) -> None:
-                update(completed=before * plan.wanted + ran, note=f"fold {before + 1} of {len(stretches)}")
+                update(completed=before * plan.trial_count + ran, note=f"fold {before + 1} of {len(stretches)}")
 
-            payload = packed(on_days(found.spec, fold.first, fold.split), source_file(project_home(), settings.name))
+            payload = pack_spec(
+                restrict_to_days(found.spec, fold.first, fold.split), source_file(project_home(), settings.name)
+            )
             with settings.crew(payload) as crew:
                 trials = search(plan, crew, (), lambda _trial: None, on_trial)
-            if best := ranked(trials, plan.objective):
+            if best := rank_trials(trials, plan.objective):
                 steps.append(_judged(found, fold, best[0]))
             else:
                 problem = trials[0].problem if trials else "no trial"
@@ -304,9 +306,9 @@ def _judged(found: Prepared, fold: Fold, best: Trial) -> WalkForwardStep:
     """The choice, run over both stretches; only the days after it count."""
     from mytrading.backtest.results.output import daily_returns
     from mytrading.backtest.run import run
-    from mytrading.backtest.search.walk_forward import WalkForwardStep, on_days
+    from mytrading.backtest.search.walk_forward import WalkForwardStep, restrict_to_days
 
-    spec = on_days(found.spec, fold.first, fold.end)
+    spec = restrict_to_days(found.spec, fold.first, fold.end)
     result = run(spec.with_parameters(best.parameters))
     days, equity = result.curve.daily()
     after = days >= fold.split
@@ -320,16 +322,16 @@ def _judged(found: Prepared, fold: Fold, best: Trial) -> WalkForwardStep:
 def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], folder: Path, as_json: bool) -> None:
     from mytrading.backtest.results import output
     from mytrading.backtest.search import walk_forward as walk
-    from mytrading.backtest.search.report import write_walk
+    from mytrading.backtest.search.report import write_walk_forward
 
     title = f"{found.spec.run.name}: walk-forward by {plan.objective}, {len(steps)} folds"
     try:
-        write_walk(folder / "report.html", title, found.notes, steps, plan.objective)
+        write_walk_forward(folder / "report.html", title, found.notes, steps, plan.objective)
     except OSError as error:
         fail(ERROR, _unwritable(folder, error.strerror))
     rows = [_row(step) for step in steps]
     metrics = {name: value if math.isfinite(value) else None for name, value in walk.summary(steps).items()}
-    ratio = walk.efficiency(steps)
+    ratio = walk.walk_forward_efficiency(steps)
     if as_json:
         print_json(
             {"strategy": found.spec.run.name, "objective": plan.objective, "folds": rows, "metrics": metrics,
@@ -347,7 +349,7 @@ def _end_walk(found: Prepared, plan: StudyPlan, steps: list[WalkForwardStep], fo
     print_rows(rows, ("judged_from", "judged_to", "parameters", "objective", "return", "net"), False, "no folds")
     for key in ("total_return", "sharpe", "max_drawdown"):
         if metrics.get(key) is not None:
-            print(f"{key.replace('_', ' '):<24}{output.shown(key, metrics[key])}")
+            print(f"{key.replace('_', ' '):<24}{output.format_metric(key, metrics[key])}")
     shown_ratio = f"{ratio:.3f}" if math.isfinite(ratio) else "–"
     print(f"{'efficiency':<24}{shown_ratio}  (return after the choice over that before it)")
     say(f"written to {folder}: report.html")

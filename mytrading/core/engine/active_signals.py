@@ -59,7 +59,7 @@ class SignalStatus:
     repeated_ns: int = 0
     """End of the last bar at which it was repeated."""
 
-    def position_closed(self, side: int, at_ns: int) -> None:
+    def note_position_closed(self, side: int, at_ns: int) -> None:
         """Spend the signal if it was for the side that closed (market time); one for the other side stays active.
 
         Bars before this moment do not count for re-arming.
@@ -67,8 +67,8 @@ class SignalStatus:
         if self.signal is not None and side and SIDES[self.signal.action] == side:
             self.spent, self.quiet_bars, self.closed_ns = True, set(), at_ns
 
-    def bar_shown(self, start_ns: int, end_ns: int) -> None:
-        """Count a completed bar as quiet; `draft_returned` follows if the strategy repeats its signal on it.
+    def note_bar(self, start_ns: int, end_ns: int) -> None:
+        """Count a completed bar as quiet; `note_draft` follows if the strategy repeats its signal on it.
 
         A bar within which a quote repeated the signal is not quiet.
         """
@@ -78,7 +78,7 @@ class SignalStatus:
         if end_ns > self.closed_ns and len(quiet) < _BARS_KEPT:
             quiet.add(end_ns)
 
-    def draft_returned(self, action: Action, end_ns: int) -> None:
+    def note_draft(self, action: Action, end_ns: int) -> None:
         """Record that the strategy returned this action for the bar that ended then, sent or not."""
         if self.quiet_bars is not None and self.signal is not None and self.signal.action is action:
             self.quiet_bars.discard(end_ns)
@@ -122,7 +122,7 @@ class ActiveSignals:
         self._goals: dict[tuple[str, str, str], set[str]] = {}
         """Ids of open exit goals by account, strategy and instrument."""
 
-    def of(self, key: Key) -> SignalStatus:
+    def status_of(self, key: Key) -> SignalStatus:
         """The status of a key's last signal; an empty one if there was none."""
         return self._statuses.get(key, _UNKNOWN)
 
@@ -172,7 +172,7 @@ class ActiveSignals:
 
     def is_idle(self, key: Key) -> bool:
         """True if the signal has no live order and no exit goal is open."""
-        return not self.of(key).live_orders and not any(self._goals.values())
+        return not self.status_of(key).live_orders and not any(self._goals.values())
 
     def next_candidate(self, order: Order, accounts: Collection[str], now: int) -> Signal | None:
         """The signal for the next of its `otherwise` legs, now that the broker rejected this entry of the last one.

@@ -108,7 +108,7 @@ def tradable_contracts(run: StrategyRun, book: InstrumentBook, prices: dict[str,
     return tuple(dict.fromkeys(found))
 
 
-def meaning_of(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
+def infer_meaning(run: StrategyRun, instrument: str, quantity: int, book: InstrumentBook) -> Meaning | None:
     """The meaning of a position of the strategy by its rules; None if no rule could have opened it."""
     listed = book.get(instrument)
     sign = 1 if quantity > 0 else -1
@@ -145,7 +145,7 @@ def _series_of(rule: LegRule, watch: str, book: InstrumentBook, now: int) -> tup
     return underlying, book.expiry(ExpiryRule(rule.expiry), underlying, kind, now)
 
 
-def contract_of(
+def select_contract(
     rule: LegRule, watch: str, prices: Mapping[str, float], book: InstrumentBook, now: int, chain: Chain
 ) -> Instrument:
     """The listed contract a leg names at these prices; raises `NoSuchContract`."""
@@ -190,7 +190,7 @@ def resolve_legs(
     legs: list[Leg] = []
     for number, rule in enumerate(rules, 1):
         try:
-            contract = contract_of(rule, watch, prices, book, now, chain)
+            contract = select_contract(rule, watch, prices, book, now, chain)
             limit = _limit_price(rule, contract, prices.get(contract.id, 0.0))
             price = limit or prices.get(contract.id, 0.0)
             stop, target = (price_level(rule.stop, -rule.lots, price), price_level(rule.target, rule.lots, price))
@@ -241,7 +241,7 @@ def candidate_contracts(
     for rule in rules:
         try:
             if not _needs_chain(rule):
-                found.append(contract_of(rule, watch, prices, book, now, lambda _underlying, _expiry: None).id)
+                found.append(select_contract(rule, watch, prices, book, now, lambda _underlying, _expiry: None).id)
             elif spot := prices.get(rule.watch or watch, 0.0):
                 underlying, expiry = _series_of(rule, watch, book, now)
                 near = book.option(underlying, expiry, "ATM", InstrumentKind(rule.right), spot).strike
@@ -298,7 +298,7 @@ class OptionChains:
         for chain in self._chains.values():
             chain.apply(quote)
 
-    def view(self, book: InstrumentBook, underlying: str, expiry: str, now: int) -> ChainView | None:
+    def chain_view(self, book: InstrumentBook, underlying: str, expiry: str, now: int) -> ChainView | None:
         """The chain at `now`; `NoSuchContract` where none is listed. Another book opens all chains anew."""
         if book is not self._book:
             self._chains.clear()
@@ -344,7 +344,7 @@ class ContractSelector:
         seen = {**prices, draft.instrument: draft.price or prices.get(draft.instrument, 0.0)}
         legs = resolve_legs(
             rules, draft.instrument, seen, book, now,
-            lambda underlying, expiry: self.chains.view(book, underlying, expiry, now),
+            lambda underlying, expiry: self.chains.chain_view(book, underlying, expiry, now),
         )  # fmt: skip
         if problem := duplicate_leg(legs):
             raise NoSuchContract(problem)
@@ -366,7 +366,7 @@ class ContractSelector:
             found += candidate_contracts(plan.legs, run.symbols[0], prices, book, now)
             for rule in filter(_needs_chain, plan.legs):
                 try:
-                    self.chains.view(book, *_series_of(rule, run.symbols[0], book, now), now)
+                    self.chains.chain_view(book, *_series_of(rule, run.symbols[0], book, now), now)
                 except NoSuchContract:
                     continue
         for (name, watch), rules in self._requested.items():

@@ -37,7 +37,7 @@ class LegStrategy(BaseStrategy):
         if data.instrument != self.instruments[0]:
             return None
         plan, at = self.plan, second_of_day(data.end_ns)
-        closes = closes_at(plan)
+        closes = closing_second(plan)
         if closes and at >= closes:
             return self.create_signal("EXIT", reason=f"closed from {hhmm(closes)} on")
         if not self.position.is_flat or self.traded_today or self._cancelled_today():
@@ -68,13 +68,13 @@ def leg_strategy(plan: LegPlan) -> type[LegStrategy]:
     return type("LegStrategy", (LegStrategy,), {"plan": plan, "__module__": LegStrategy.__module__})
 
 
-def closes_at(plan: LegPlan) -> int:
+def closing_second(plan: LegPlan) -> int:
     """The second of the day at which closing begins, 0 if the plan names none."""
     times = [plan.exit_time, plan.square_off_time - SQUARE_OFF_LEAD if plan.square_off_time else 0]
     return min((at for at in times if at), default=0)
 
 
-def missed_window(plan: LegPlan, bars: Iterable[Bar], now: int) -> str:
+def missed_entry_window(plan: LegPlan, bars: Iterable[Bar], now: int) -> str:
     """Today's entry window, as 09:20-09:35, if it is over and no quote was received in it; else empty.
 
     `bars` are the stored minutes of what the plan watches: one made of quotes counts them, a fetched one has none.

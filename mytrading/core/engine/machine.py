@@ -24,7 +24,7 @@ from mytrading.core.engine.signal_gate import (
     LoadedRule,
     SignalGate,
     UserRules,
-    data_time,
+    data_complete_ns,
     expired_veto,
     permitted_action,
 )
@@ -88,7 +88,7 @@ class EngineMachine(EngineState):
         self._views: dict[str, dict[str, PositionView]] = {}
         self._memories: dict[str, str] = {}
         self._services = HostServices(
-            lambda name: self.book.get(name), self.entries.view, self.operator_cancels.last_cancel_ns
+            lambda name: self.book.get(name), self.entries.entry_view, self.operator_cancels.last_cancel_ns
         )
         self._validity_ns = int(validity_s * SECOND)
         self.rules = UserRules(rules, self._guard)
@@ -110,14 +110,14 @@ class EngineMachine(EngineState):
         return tuple(self._hosts.values())
 
     @property
-    def faulted(self) -> int:
+    def fault_count(self) -> int:
         """Number of faulted strategies."""
         return sum(host.fault is not None for host in self._hosts.values())
 
-    def tradable(self, now: int) -> tuple[str, ...]:
+    def tradable_contracts(self, now: int) -> tuple[str, ...]:
         """Contracts that the strategies would trade at present prices, and those that they hold."""
         found = [item for host in self.hosts for item in tradable_contracts(host.run, self.book, self.prices, now)]
-        held = [position.instrument for position in self.positions.held()]
+        held = [position.instrument for position in self.positions.open_positions()]
         ruled = self.contracts.contracts_to_quote(self._runs, self.prices, self.book, now)
         return tuple(dict.fromkeys(found + held + ruled))
 
@@ -127,12 +127,12 @@ class EngineMachine(EngineState):
 
     def is_idle(self, strategy: str, watch: str) -> bool:
         """True if a strategy has no position, and no live order or open goal for this watched instrument."""
-        flat = not any(position.strategy == strategy for position in self.positions.held())
+        flat = not any(position.strategy == strategy for position in self.positions.open_positions())
         return flat and self.active_signals.is_idle((strategy, watch))
 
     def is_late(self, data: Data, now: int) -> bool:
         """True once drafts about this data are dropped: after their validity and the machine-time floor."""
-        return now >= data_time(data) + max(self._validity_ns, int(FLOOR_NS * self.speed))
+        return now >= data_complete_ns(data) + max(self._validity_ns, int(FLOOR_NS * self.speed))
 
     def next_timer_ns(self) -> int:
         """Market time at which `TIME` is due: the first timer or unfinished slice; 0 if there is none."""
@@ -142,7 +142,7 @@ class EngineMachine(EngineState):
         """First rows of a new day's journal: positions, switches and memories; signals end with the day."""
         switches = tuple(self.switches.values())
         kept = (StrategyMemory(strategy=name, text=text, at_ns=0) for name, text in self._memories.items())
-        return (DayOpened(day=day, positions=self.positions.held(), switches=switches), *kept)
+        return (DayOpened(day=day, positions=self.positions.open_positions(), switches=switches), *kept)
 
     # start and stop
 
@@ -228,7 +228,7 @@ class EngineMachine(EngineState):
             for host in self._hosts.values():
                 self._drafts += [(host, draft) for draft in host.on_bar(bar)]
                 if bar.timeframe == host.timeframe:
-                    self.active_signals.of((host.run.name, bar.instrument)).bar_shown(bar.start_ns, bar.end_ns)
+                    self.active_signals.status_of((host.run.name, bar.instrument)).note_bar(bar.start_ns, bar.end_ns)
             self._note_drafts(bar)
 
     def _on_timer(self, timer: TimerFired) -> None:
@@ -247,13 +247,13 @@ class EngineMachine(EngineState):
             self.note_price(data)
             start = data.start_ns if isinstance(data, Bar) else data.market_ns
             for host in dict.fromkeys(host for host, _ in drafts):
-                self.active_signals.of((host.run.name, data.instrument)).bar_shown(start, data_time(data))
+                self.active_signals.status_of((host.run.name, data.instrument)).note_bar(start, data_complete_ns(data))
         self._note_drafts(data)
 
     def _note_drafts(self, data: Data) -> None:
         for host, draft in self._drafts:
             action = permitted_action(host.run, draft.side, bool(draft.legs))
-            self.active_signals.of((host.run.name, draft.instrument)).draft_returned(action, data_time(data))
+            self.active_signals.status_of((host.run.name, draft.instrument)).note_draft(action, data_complete_ns(data))
 
     def _on_signal(self, signal: Signal) -> None:
         self.entries.apply_signal(signal)
@@ -309,10 +309,10 @@ class EngineMachine(EngineState):
         host, seen = self._hosts[strategy], self._views.setdefault(strategy, {})
         if self._live:
             host.workspace.last_fill_ns = self._last_fill_ns.get(strategy, 0)
-        for watch, view in self.positions.views(host.run, self.book).items():
+        for watch, view in self.positions.position_views(host.run, self.book).items():
             before = seen.get(watch, FLAT)
             if view.is_flat and not before.is_flat:
-                self.active_signals.of((strategy, watch)).position_closed(before.side, at_ns)
+                self.active_signals.status_of((strategy, watch)).note_position_closed(before.side, at_ns)
             seen[watch] = view
             if self._live:
                 host.workspace.positions[watch] = view
@@ -352,7 +352,7 @@ class EngineMachine(EngineState):
                 signal = None
             elif signal is not None and self.rules.rules and signal.action is not Action.EXIT:
                 signal, veto = self._gate.apply_user_rules(host, draft, signal, data, now)
-            if veto is not None and self.rules.is_new(veto):
+            if veto is not None and self.rules.is_new_veto(veto):
                 vetoes.append(veto)
             if signal is not None:
                 signals[signal.strategy, signal.watch] = signal

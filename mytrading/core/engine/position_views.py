@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from mytrading.core.engine.active_signals import SIDES, Key
-from mytrading.core.engine.contract_selection import Meaning, meaning_of
+from mytrading.core.engine.contract_selection import Meaning, infer_meaning
 from mytrading.core.instruments.book import InstrumentBook
 from mytrading.core.orders.state_machine import TERMINAL
 from mytrading.messages.control import CancelRequested
@@ -61,33 +61,33 @@ class PositionViews:
         strategy, instrument, sign = place
         return any(one.instrument == instrument and _units(one) * sign > 0 for one in self._of(strategy))
 
-    def held(self) -> tuple[Position, ...]:
+    def open_positions(self) -> tuple[Position, ...]:
         """Positions that are not flat, of all strategies."""
         return tuple(position for position in self._positions.values() if _units(position))
 
     def _of(self, strategy: str) -> Iterator[Position]:
-        return (position for position in self.held() if position.strategy == strategy)
+        return (position for position in self.open_positions() if position.strategy == strategy)
 
-    def held_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[Position]:
+    def open_positions_for(self, run: StrategyRun, watch: str, book: InstrumentBook) -> list[Position]:
         """Open positions of a strategy, in all its accounts, for an instrument that it watches."""
         found = []
         for position in self._of(run.name):
             units = _units(position)
             meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(units)))
             if meaning is None:
-                meaning = meaning_of(run, position.instrument, units, book)
+                meaning = infer_meaning(run, position.instrument, units, book)
             if (meaning.watch if meaning is not None else "") == watch:
                 found.append(position)
         return found
 
-    def views(self, run: StrategyRun, book: InstrumentBook) -> dict[str, PositionView]:
+    def position_views(self, run: StrategyRun, book: InstrumentBook) -> dict[str, PositionView]:
         """The strategy's view of its position for each instrument that it watches."""
         views = dict.fromkeys(run.symbols, FLAT)
         for position in self._of(run.name):
             units = _units(position)
             meaning: Meaning | None = self._meanings.get((run.name, position.instrument, _sign(units)))
             if meaning is None or meaning.side == 0 or meaning.watch not in views:
-                meaning = meaning_of(run, position.instrument, units, book)
+                meaning = infer_meaning(run, position.instrument, units, book)
             if meaning is not None:
                 before = views[meaning.watch].quantity
                 views[meaning.watch] = PositionView(before + units, position.average_price, meaning.side)
@@ -161,7 +161,7 @@ class PendingEntries:
             known = self._origins[order.client_order_id] = (order.strategy, watch), leg
         return known
 
-    def view(self, strategy: str, watch: str, now: int) -> EntryView | None:
+    def entry_view(self, strategy: str, watch: str, now: int) -> EntryView | None:
         """The newest pending entry of a strategy for a watched instrument; None if there is none."""
         key = (strategy, watch)
         if live := self._live.get(key):
@@ -178,7 +178,7 @@ class PendingEntries:
         return EntryView(leg.instrument, leg.lots, 0, leg.order_type, leg.limit_price, leg.trigger_price,
                          leg.stop_price, rests=False)  # fmt: skip
 
-    def is_live(self, strategy: str, watch: str) -> bool:
+    def has_live_order(self, strategy: str, watch: str) -> bool:
         """True while an entry order may still fill."""
         return bool(self._live.get((strategy, watch)))
 

@@ -106,7 +106,7 @@ class UserRules:
         if row.faulted:
             self.faults[row.rule] = row.message
 
-    def veto_of(self, signal: Signal, position: PositionView, now: int) -> SignalVetoed | None:
+    def first_veto(self, signal: Signal, position: PositionView, now: int) -> SignalVetoed | None:
         """The first veto of a signal that would enter something; None if all rules let it pass."""
         if not self.rules:
             return None
@@ -124,7 +124,7 @@ class UserRules:
                 )  # fmt: skip
         return None
 
-    def is_new(self, row: SignalVetoed) -> bool:
+    def is_new_veto(self, row: SignalVetoed) -> bool:
         """False if the same rule vetoed the same action within the last minute of market time."""
         known = self._vetoes.get((row.strategy, row.watch))
         same = known is not None and (known.rule, known.action) == (row.rule, row.action)
@@ -159,13 +159,13 @@ class SignalGate:
     def signal_for(self, host: StrategyHost, draft: StrategySignal, data: Data, now: int) -> Signal | None:
         """The signal to send for a draft, or None if it says nothing new or nothing that is allowed."""
         run = host.run
-        status = self._state.active_signals.of((run.name, draft.instrument))
+        status = self._state.active_signals.status_of((run.name, draft.instrument))
         last = status.signal
         action = permitted_action(run, draft.side, bool(draft.legs))
-        if last is not None and last.bar_ns >= data_time(data):
+        if last is not None and last.bar_ns >= data_complete_ns(data):
             return None
         view = host.workspace.positions.get(draft.instrument, FLAT)
-        if draft.keeps or action is Action.EXIT:
+        if draft.keeps_position or action is Action.EXIT:
             return self._exit(host, draft, data, now, view)
         if not self._may_enter(run, draft, status.entered_ns, now) or not (legs := self._legs(run, draft, action, now)):
             return None
@@ -176,14 +176,14 @@ class SignalGate:
         was_exit = last is not None and last.action is Action.EXIT and not last.keeps
         if was_exit and self._is_held_elsewhere(run, draft.instrument):
             view = FLAT
-        return None if status.is_repeat(signal, names_legs, now, received_at(data), view) else signal
+        return None if status.is_repeat(signal, names_legs, now, data_received_ns(data), view) else signal
 
     def apply_user_rules(
         self, host: StrategyHost, draft: StrategySignal, signal: Signal, data: Data, now: int
     ) -> tuple[Signal | None, SignalVetoed | None]:
         """What the user's rules leave of a signal: a vetoed one still closes a position of the other side."""
         view = host.workspace.positions.get(draft.instrument, FLAT)
-        veto = self._rules.veto_of(signal, view, now)
+        veto = self._rules.first_veto(signal, view, now)
         if veto is None:
             return signal, None
         turns = (view.is_long and signal.action is Action.SELL) or (view.is_short and signal.action is Action.BUY)
@@ -194,18 +194,18 @@ class SignalGate:
     ) -> Signal | None:
         """To be flat, or only to cancel a pending entry if the draft `keeps` what is held; None if it is so already."""
         run, key = host.run, (host.run.name, draft.instrument)
-        status = self._state.active_signals.of(key)
-        affects = self._state.entries.is_live(*key) if draft.keeps else not view.is_flat
-        if not affects and not status.is_entry_pending(now, received_at(data)):
+        status = self._state.active_signals.status_of(key)
+        affects = self._state.entries.has_live_order(*key) if draft.keeps_position else not view.is_flat
+        if not affects and not status.is_entry_pending(now, data_received_ns(data)):
             return None
         signal = self._signal(run, draft, Action.EXIT, (), data, now)
-        if status.is_repeat(signal, False, now, received_at(data), view):
+        if status.is_repeat(signal, False, now, data_received_ns(data), view):
             return None
-        return None if not draft.keeps and self._is_exiting(run, draft.instrument) else signal
+        return None if not draft.keeps_position and self._is_exiting(run, draft.instrument) else signal
 
     def _is_exiting(self, run: StrategyRun, watch: str) -> bool:
         """True if exit goals already work on all that the strategy holds for `watch`."""
-        held = self._state.positions.held_for(run, watch, self._state.book)
+        held = self._state.positions.open_positions_for(run, watch, self._state.book)
         active = self._state.active_signals
         return bool(held) and all(active.is_exiting(one.account, run.name, one.instrument) for one in held)
 
@@ -213,7 +213,7 @@ class SignalGate:
         """True if every position for `watch` is being closed, and one of several accounts holds none of it."""
         if len(run.accounts) < 2 or not self._is_exiting(run, watch):
             return False
-        held = {one.account for one in self._state.positions.held_for(run, watch, self._state.book)}
+        held = {one.account for one in self._state.positions.open_positions_for(run, watch, self._state.book)}
         return not held.issuperset(run.accounts)
 
     def _may_enter(self, run: StrategyRun, draft: StrategySignal, last_entry_ns: int, now: int) -> bool:
@@ -244,15 +244,15 @@ class SignalGate:
     def _signal(
         self, run: StrategyRun, draft: StrategySignal, action: Action, legs: tuple[Leg, ...], data: Data, now: int
     ) -> Signal:
-        end, key = data_time(data), (run.name, draft.instrument)
+        end, key = data_complete_ns(data), (run.name, draft.instrument)
         return Signal(
             id=signal_id(run.name, draft.instrument, action, legs, end), strategy=run.name, watch=draft.instrument,
             action=action, created_ns=now, expires_ns=end + self._validity_ns,
-            expires_machine_ns=received_at(data) + FLOOR_NS if self._state.speed else 0, account=self._account,
+            expires_machine_ns=data_received_ns(data) + FLOOR_NS if self._state.speed else 0, account=self._account,
             product=draft.hints.product or run.product, legs=legs, confidence=draft.confidence, reason=draft.reason,
-            price=draft.price, bar_ns=end, trace_ns=received_at(data), otherwise=draft.otherwise,
-            rearmed=action is not Action.EXIT and self._state.active_signals.of(key).is_rearmed(end),
-            keeps=draft.keeps,
+            price=draft.price, bar_ns=end, trace_ns=data_received_ns(data), otherwise=draft.otherwise,
+            rearmed=action is not Action.EXIT and self._state.active_signals.status_of(key).is_rearmed(end),
+            keeps=draft.keeps_position,
         )  # fmt: skip
 
 
@@ -268,7 +268,7 @@ def permitted_action(run: StrategyRun, action: Action, names_legs: bool) -> Acti
     return action
 
 
-def data_time(data: Data) -> int:
+def data_complete_ns(data: Data) -> int:
     """Market time at which the data of a signal was complete."""
     return data.end_ns if isinstance(data, Bar) else data.market_ns
 
@@ -281,6 +281,6 @@ def expired_veto(signal: Signal, now: int) -> SignalVetoed:
                         at_ns=now, action=signal.action, bar_ns=signal.bar_ns)  # fmt: skip
 
 
-def received_at(data: Data) -> int:
+def data_received_ns(data: Data) -> int:
     """Machine time at which the data arrived."""
     return data.machine_ns if isinstance(data, TimerFired) else data.received_ns

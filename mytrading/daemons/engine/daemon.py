@@ -17,7 +17,7 @@ from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.expiries import session_ends
 from mytrading.core.engine.active_alerts import CODES, active_alerts
 from mytrading.core.engine.contract_selection import is_entry_day
-from mytrading.core.engine.leg_strategy import missed_window
+from mytrading.core.engine.leg_strategy import missed_entry_window
 from mytrading.core.engine.machine import STARTED, TIME, EngineMachine
 from mytrading.core.feed.instrument_demand import digest
 from mytrading.core.instruments.book import NoSuchContract
@@ -105,7 +105,7 @@ class StrategyEngine(MachineDaemon):
         hosts = self.engine.hosts
         return {
             "bars": self._bars, "signals": self._signals, "strategies": sum(item.fault is None for item in hosts),
-            "faulted": self.engine.faulted, "warm": sum(item.is_warm for item in hosts),
+            "faulted": self.engine.fault_count, "warm": sum(item.is_warm for item in hosts),
         }  # fmt: skip
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
@@ -141,7 +141,7 @@ class StrategyEngine(MachineDaemon):
             else:
                 self.engine.note_price(message)
         elif kind is Bar and message.timeframe == MINUTE:
-            self._step_bars(self._intake.live(message))
+            self._step_bars(self._intake.bars_up_to(message))
 
     def _step_bars(self, bars: Iterable[Bar]) -> None:
         for bar in bars:
@@ -153,7 +153,7 @@ class StrategyEngine(MachineDaemon):
         if isinstance(message, Heartbeat) and message.ready:
             self._feed_ready = True
         elif isinstance(message, BarGaps):
-            filled = self._intake.filled_holes(message)
+            filled = self._intake.apply_gaps(message)
             if filled and self._opened:
                 self._open_again("hole.filled", "strategies start again from whole bars", instruments=sorted(filled))
 
@@ -161,7 +161,7 @@ class StrategyEngine(MachineDaemon):
 
     def _look(self) -> None:
         """Each tenth of a second: new contracts, history that came late, and in real time what the clock brings."""
-        if self._universe.is_due(self.clock.now()):
+        if self._universe.is_choice_due(self.clock.now()):
             self._choose_options()
         if not self._opened:
             if self._may_open():
@@ -180,9 +180,9 @@ class StrategyEngine(MachineDaemon):
         """
         self.engine.speed = self.clock.speed
         for instrument in self._watched:
-            self._step_bars(self._intake.missed(instrument))
+            self._step_bars(self._intake.missed_bars(instrument))
         now = self.clock.now()
-        self._step_bars(self._intake.ended(now, self.clock.speed, machine_now()))
+        self._step_bars(self._intake.close_longer_bars(now, self.clock.speed, machine_now()))
         waits = self.engine.next_timer_ns()
         if waits and now >= waits:
             self.tick(TIME, machine_now(), now)
@@ -206,23 +206,25 @@ class StrategyEngine(MachineDaemon):
         """With the feed's history in the store and contracts to choose from; without them after a while."""
         if machine_now() - self._began > OPEN_ANYWAY_NS:
             return True
-        if not (self._feed_ready and self._instruments.exists()) or self._universe.is_due(self.clock.now()):
+        if not (self._feed_ready and self._instruments.exists()) or self._universe.is_choice_due(self.clock.now()):
             return False
-        return not self._universe.any or all(self._intake.reader.last_end(name) for name in self._watched)
+        return not self._universe.has_rules or all(self._intake.reader.last_end(name) for name in self._watched)
 
     def _open(self) -> None:
         """Walk the strategies through the stored history; bars still in time run as live ones."""
         self.engine.book = self._instruments.book()
         self.engine.speed = self.clock.speed
         frames = {frame for item in self.engine.hosts if item.fault is None for frame in item.run.timeframes}
-        bars = self._intake.history(self._watched, frames, self._history_days())
+        bars = self._intake.load_history(self._watched, frames, self._history_days())
         now = self.clock.now()
         late = [bar for bar in bars if self.engine.is_late(bar, now)]
         self.engine.open(late, self.beat_if_due)
         if not self._opened:
             self.tick(STARTED, machine_now())
         self._opened = True
-        self.log.info("engine.opened", bars=len(bars), strategies=len(self.engine.hosts), faulted=self.engine.faulted)
+        self.log.info(
+            "engine.opened", bars=len(bars), strategies=len(self.engine.hosts), faulted=self.engine.fault_count
+        )
         self._find_missed_windows(bars)
         for bar in bars[len(late) :]:
             self.beat_if_due()
@@ -250,7 +252,7 @@ class StrategyEngine(MachineDaemon):
             if plan is None or host.fault is not None or not self._calendar.is_open(split_id(watch)[0], now):
                 continue
             own = (bar for bar in bars if bar.instrument == watch and bar.timeframe == MINUTE)
-            window = missed_window(plan, own, now)
+            window = missed_entry_window(plan, own, now)
             with suppress(NoSuchContract):
                 flat = host.strategy.position_of(watch).is_flat
                 if window and flat and is_entry_day(plan.days, plan.legs, watch, self.engine.book, now):
@@ -283,8 +285,8 @@ class StrategyEngine(MachineDaemon):
         """Request the quotes that are needed from the feed, and follow them."""
         if self._instruments.changed():
             self.engine.book = self._instruments.book()
-        self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable(self.clock.now())))
-        bars = self._watched if self._universe.any else ()
+        self._wanted = tuple(dict.fromkeys(self._watched + self.engine.tradable_contracts(self.clock.now())))
+        bars = self._watched if self._universe.has_rules else ()
         bar_days = self._history_days() * 7 // 5 + CLOSED
         self.status.send(
             self.name, WantInstruments(daemon=self.name, instruments=self._wanted, bars=bars, bar_days=bar_days)

@@ -37,7 +37,7 @@ class BarIntake:
         """Start of the oldest minute passed on, 0 if the store may have older ones that are not needed."""
         self._holes: set[str] = set()
 
-    def history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
+    def load_history(self, instruments: Sequence[str], timeframes: Iterable[str], days: int) -> list[Bar]:
         """Stored minutes of so many days and the longer bars of them, in the order of their ends; begins anew."""
         self._aggregator = Aggregator(self._calendar, sorted(timeframes, key=timeframe_minutes, reverse=True))
         most = (days + 1) * BARS_PER_DAY
@@ -56,7 +56,7 @@ class BarIntake:
         """True if the store now has bars before the first that was passed on of one of these."""
         return any(self.reader.bars(symbol, MINUTE, until=self._first[symbol], limit=1) for symbol in instruments)
 
-    def live(self, minute: Bar) -> Iterator[Bar]:
+    def bars_up_to(self, minute: Bar) -> Iterator[Bar]:
         """The bars that a published minute leads to, after those that the store has and no frame brought."""
         seen = self._seen.get(minute.instrument, 0)
         if minute.end_ns <= seen:
@@ -65,14 +65,14 @@ class BarIntake:
             yield from self._stored(minute.instrument, seen, minute.start_ns)
         yield from self._taken(minute)
 
-    def missed(self, instrument: str) -> Iterator[Bar]:
+    def missed_bars(self, instrument: str) -> Iterator[Bar]:
         """Stored bars of an instrument that the stream did not deliver."""
         self._alive()
         seen = self._seen.get(instrument, 0)
         if self.reader.last_end(instrument) > seen:
             yield from self._stored(instrument, seen, None)
 
-    def ended(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
+    def close_longer_bars(self, now: int, speed: float, machine_ns: int) -> list[Bar]:
         """Longer bars that the clock completes at market time `now`, without another minute."""
         return self._aggregator.advance(now, int(GRACE_NS * speed), machine_ns)
 
@@ -86,7 +86,7 @@ class BarIntake:
         yield from self._aggregator.add(minute)
         yield minute
 
-    def filled_holes(self, gaps: BarGaps) -> set[str]:
+    def apply_gaps(self, gaps: BarGaps) -> set[str]:
         """Instruments whose reported holes history has filled: what was computed across them counts for nothing."""
         filled = self._holes.difference(gaps.holes, gaps.behind)
         self._holes = self._holes.union(gaps.holes) - filled
@@ -106,11 +106,11 @@ class OptionUniverse:
         self.problems: dict[str, str] = {}
 
     @property
-    def any(self) -> bool:
+    def has_rules(self) -> bool:
         """True if a strategy watches options by rule."""
         return bool(self._runs)
 
-    def is_due(self, now: int) -> bool:
+    def is_choice_due(self, now: int) -> bool:
         """True until the choice of the day is made."""
         return bool(self._runs) and self._chosen_for != self._calendar.trading_day(now)
 

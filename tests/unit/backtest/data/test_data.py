@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from mytrading.backtest.data.columns import DataError, resampled
+from mytrading.backtest.data.columns import DataError, resample
 from mytrading.backtest.data.feeds import sessions
-from mytrading.backtest.data.load import from_bars, load
+from mytrading.backtest.data.load import columns_from_bars, load_bars
 from mytrading.core.time import to_ns
 from tests.kit.backtest_specs import DAY, bars, calendar
 
@@ -38,7 +38,7 @@ def csv_of(folder: Path, times: list[str], head: str = "timestamp,open,high,low,
     ],
 )
 def test_csv_with_any_common_time_gives_the_same_bars(times: list[str], tmp_path: Path) -> None:
-    found = load(csv_of(tmp_path, times), "NSE:X")
+    found = load_bars(csv_of(tmp_path, times), "NSE:X")
     assert found.start_ns.tolist() == [FIRST + n * 60 * 10**9 for n in range(3)]
     assert found.table[3].tolist() == [100.5, 101.0, 100.2]
     assert found.timeframe == "1m"
@@ -52,13 +52,13 @@ def test_parquet_and_duckdb_give_what_csv_gives(tmp_path: Path) -> None:
     with duckdb.connect(str(database)) as opened:
         opened.execute(f"CREATE TABLE bars AS SELECT *, 'NSE:X' AS instrument FROM '{source}'")
         opened.execute("INSERT INTO bars SELECT * REPLACE ('NSE:Y' AS instrument) FROM bars")
-    wanted = load(source, "NSE:X")
+    wanted = load_bars(source, "NSE:X")
     for path in (parquet, database):
-        found = load(path, "NSE:X")
+        found = load_bars(path, "NSE:X")
         assert found.start_ns.tolist() == wanted.start_ns.tolist()
         assert found.table.tolist() == wanted.table.tolist()
     with pytest.raises(DataError, match="no rows of NSE:Z; it holds NSE:X, NSE:Y"):
-        load(database, "NSE:Z")
+        load_bars(database, "NSE:Z")
 
 
 @pytest.mark.parametrize("text", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S+00:00", "%Y-%m-%d %H:%M:%S.250-00"])
@@ -66,7 +66,7 @@ def test_texts_with_a_zone_are_taken_at_their_word(tmp_path: Path, text: str) ->
     source = csv_of(tmp_path, [f"2024-03-13 09:1{n}:00" for n in (5, 6, 7)])
     path, stamp = tmp_path / "x.parquet", f"strftime(timestamp - INTERVAL 330 MINUTE, '{text}')"
     duckdb.connect().execute(f"COPY (SELECT * REPLACE ({stamp} AS timestamp) FROM '{source}') TO '{path}'")
-    seconds = [(start - FIRST) // 10**9 for start in load(path, "NSE:X").start_ns.tolist()]
+    seconds = [(start - FIRST) // 10**9 for start in load_bars(path, "NSE:X").start_ns.tolist()]
     assert seconds == [0, 60, 120]
 
 
@@ -74,7 +74,7 @@ def test_prices_of_single_precision_are_what_was_written(tmp_path: Path) -> None
     path = tmp_path / "x.parquet"
     prices = ", ".join(f"21666.6::FLOAT AS {name}" for name in ("close", "low", "open", "high"))
     duckdb.connect().execute(f"COPY (SELECT {prices}, '2024-03-13 09:15' AS time) TO '{path}'")
-    assert load(path, "NSE:X").table[:4].tolist() == [[21666.6]] * 4
+    assert load_bars(path, "NSE:X").table[:4].tolist() == [[21666.6]] * 4
 
 
 def test_database_that_another_program_writes_to_is_named_with_that_program(tmp_path: Path) -> None:
@@ -84,15 +84,15 @@ def test_database_that_another_program_writes_to_is_named_with_that_program(tmp_
         assert other.stdout is not None and other.stdin is not None
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(DataError, match=rf"another program writes to it \(PID {other.pid}\)"):
-            load(path, "NSE:X")
+            load_bars(path, "NSE:X")
         other.stdin.close()
 
 
 def test_days_are_cut_with_both_ends_included(tmp_path: Path) -> None:
     path = csv_of(tmp_path, ["2024-03-12 15:29:00", "2024-03-13 09:15:00", "2024-03-13 09:16:00"])
-    assert len(load(path, "NSE:X", date(2024, 3, 13), date(2024, 3, 13))) == 2
+    assert len(load_bars(path, "NSE:X", date(2024, 3, 13), date(2024, 3, 13))) == 2
     with pytest.raises(DataError, match="it holds 2024-03-12 to 2024-03-13"):
-        load(path, "NSE:X", date(2025, 1, 1))
+        load_bars(path, "NSE:X", date(2025, 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_file_that_cannot_be_used_says_what_is_wrong_where(text: str, said: str,
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(DataError, match=said) as caught:
-        load(path, "NSE:X")
+        load_bars(path, "NSE:X")
     assert str(path) in str(caught.value)
 
 
@@ -122,14 +122,14 @@ def test_file_of_another_kind_or_none_says_what_is_read(tmp_path: Path) -> None:
     (tmp_path / "x.doc").write_text("?")
     for name in ("x.doc", "y.csv"):
         with pytest.raises(DataError, match=r"\.parquet"):
-            load(tmp_path / name, "NSE:X")
+            load_bars(tmp_path / name, "NSE:X")
 
 
 def test_longer_bars_are_anchored_to_the_open_and_know_their_last_row() -> None:
     rows = [(100 + n, 101 + n, 99 + n, 100.5 + n, 10) for n in range(12)]
     columns = bars(rows, at=time(9, 15))
     opens, _ = sessions(columns, calendar())
-    found, lasts = resampled(columns, "5m", opens)
+    found, lasts = resample(columns, "5m", opens)
     assert found.start_ns.tolist() == [FIRST, FIRST + 300 * 10**9, FIRST + 600 * 10**9]
     assert found.table[:, 0].tolist() == [100, 105, 99, 104.5, 50]
     assert lasts.tolist() == [4, 9, 11]
@@ -138,5 +138,5 @@ def test_longer_bars_are_anchored_to_the_open_and_know_their_last_row() -> None:
 def test_bars_as_messages_become_the_same_columns() -> None:
     columns = bars([(100, 101, 99, 100.5, 10), (100.5, 102, 100, 101, 20)])
     made = [columns.bar(row, int(columns.start_ns[row]) + columns.span_ns) for row in (0, 1)]
-    again = from_bars(made, columns.instrument, "test")
+    again = columns_from_bars(made, columns.instrument, "test")
     assert again.table.tolist() == columns.table.tolist()

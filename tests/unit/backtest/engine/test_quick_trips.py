@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mytrading.backtest.data.columns import BARS_AT_ONCE, checked
+from mytrading.backtest.data.columns import BARS_AT_ONCE, build_columns
 from mytrading.backtest.engine.assumptions import Models, VolumeCap
 from mytrading.backtest.engine.fast_path import Trips
 from mytrading.backtest.run import run
@@ -145,8 +145,8 @@ def test_capital_that_stops_have_eaten_refuses_entries_on_the_quick_way_too() ->
     days = [bars(rows, day=day) for month in (1, 2) for day in (date(2024, month, 5 + n) for n in range(21))]
     starts, table = np.concatenate([part.start_ns for part in days]), np.hstack([part.table for part in days])
     spec = spec_of(
-        InTurn, checked(days[0].instrument, starts, table, "made"), parameters={"every": 6}, capital=3_500.0, lots=10,
-        stop=StopPlan.BROKER, stop_loss_pct=0.14, **LONG,
+        InTurn, build_columns(days[0].instrument, starts, table, "made"), parameters={"every": 6}, capital=3_500.0,
+        lots=10, stop=StopPlan.BROKER, stop_loss_pct=0.14, **LONG,
     )  # fmt: skip
     quickly, slowly = run(spec), run(replace(spec, quick=False))
     assert 0 < quickly.quick < len(slowly.ledger.trades)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mytrading.backtest.parity.explain import Cause, Explainer, ParityDifference, paired_orders
+from mytrading.backtest.parity.explain import Cause, Explainer, ParityDifference, pair_orders
 from mytrading.backtest.parity.facts import Absence, DayFacts, DaySide, Interference, Quotes
 from mytrading.core.time import MINUTE
 from mytrading.messages.commands import SignalDenied, SignalExpired
@@ -80,7 +80,7 @@ def side(rows: list[Any]) -> DaySide:
 
 def explain(stack: list[Any], backtest: list[Any], **facts: Any) -> list[ParityDifference]:
     facts.setdefault("quotes", Quotes(QUOTES))
-    return Explainer(side(stack), side(backtest), DayFacts(**facts)).run()
+    return Explainer(side(stack), side(backtest), DayFacts(**facts)).explain_day()
 
 
 def causes(found: list[ParityDifference]) -> list[tuple[str, str]]:
@@ -113,18 +113,18 @@ def denied(code: str, text: str = "too much") -> SignalDenied:
 
 def test_two_sides_that_did_the_same_have_no_difference() -> None:
     explainer = Explainer(side(trip()), side(trip()), DayFacts())
-    assert explainer.run() == []
+    assert explainer.explain_day() == []
     assert Counter(one.kind for one in explainer.agreed) == {"signal": 2, "order": 2, "fill": 2}
 
 
 def test_orders_without_a_namesake_are_matched_by_what_they_are_for() -> None:
     other = [changed(order("x1", "other", TEN + MS))]
-    pairs = paired_orders(side([changed(order())]), side(other))
+    pairs = pair_orders(side([changed(order())]), side(other))
     assert [(one.client_order_id, other.client_order_id) for one, other in pairs if one and other] == [("o1", "x1")]
 
 
 def test_orders_of_another_hour_are_not_the_same() -> None:
-    pairs = paired_orders(side([changed(order())]), side([changed(order("x1", "other", TEN + 60 * MINUTE))]))
+    pairs = pair_orders(side([changed(order())]), side([changed(order("x1", "other", TEN + 60 * MINUTE))]))
     assert [(one is None, other is None) for one, other in pairs] == [(False, True), (True, False)]
 
 
@@ -399,7 +399,7 @@ def test_signal_that_is_repeated_while_it_still_stands_on_the_stack_is_latency()
 def test_signal_from_outside_is_an_operators() -> None:
     stack = DaySide()
     stack.apply(signal(), by_operator=True)
-    assert causes(Explainer(stack, DaySide(), DayFacts()).run()) == [("signal", "person")]
+    assert causes(Explainer(stack, DaySide(), DayFacts()).explain_day()) == [("signal", "person")]
 
 
 def test_signal_that_one_side_alone_made_of_the_same_bar_is_unexplained() -> None:

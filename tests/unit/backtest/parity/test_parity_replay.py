@@ -12,9 +12,15 @@ from typing import Any
 from mytrading.adapters.storage.tape import TapeFrame
 from mytrading.backtest.parity.explain import Explainer
 from mytrading.backtest.parity.facts import DayFacts, DaySide, MarketMoment, Opening, Quotes
-from mytrading.backtest.parity.recorded_day import accepted, bar_moments, merge_moments, tape_moments, with_pauses
+from mytrading.backtest.parity.recorded_day import (
+    accepted_frames,
+    bar_moments,
+    fill_pauses,
+    merge_moments,
+    tape_moments,
+)
 from mytrading.backtest.parity.replay import Replay, ReplayContext
-from mytrading.backtest.run import unlimited
+from mytrading.backtest.run import without_rupee_limits
 from mytrading.core.accounting.margin_tables import RiskTables
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.core.feed.quote_checks import PriceCheck
@@ -45,7 +51,7 @@ def world(plan: str, **given: Any) -> ReplayContext:
     fields: dict[str, Any] = {
         "engine": EngineMachine([run], {"Script": Script}, BOOK, "main"),
         "strategies": [run],
-        "limits": unlimited(LIMITS),
+        "limits": without_rupee_limits(LIMITS),
         "rates": RateLimits(),
         "calendar": calendar(),
         "facts": facts(),
@@ -104,14 +110,14 @@ def test_stop_at_the_venue_triggers_at_the_quote_that_comes_to_it() -> None:
 
 def test_two_walks_through_the_same_moments_are_equal() -> None:
     explainer = Explainer(walked("0 BUY, 2 EXIT", day(PRICES)), walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts())
-    assert explainer.run() == []
+    assert explainer.explain_day() == []
     assert Counter(one.kind for one in explainer.agreed) == {"signal": 2, "order": 2, "fill": 2}
 
 
 def test_walk_with_other_limits_differs_by_a_denial_and_what_follows_from_it() -> None:
     tight = LIMITS.__class__(**{**{n: getattr(LIMITS, n) for n in LIMITS.__struct_fields__}, "max_order_size": 500.0})
     stack = walked("0 BUY, 2 EXIT", day(PRICES), limits=tight)
-    found = Explainer(stack, walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts()).run()
+    found = Explainer(stack, walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts()).explain_day()
     assert {one.cause.value for one in found} == {"denial"}
     assert "MAX_POSITION_SIZE" in found[0].why or "MAX_ORDER_SIZE" in found[0].why
 
@@ -122,7 +128,9 @@ def test_walk_a_moment_late_differs_by_latency() -> None:
         MarketMoment(one.now + SECOND, (quote(one.now + SECOND, one.quotes[0].ltp + 0.5),), one.bars) for one in moments
     ]
     quotes = Quotes(sorted((q for m in (*moments, *late) for q in m.quotes), key=lambda one: one.market_ns))
-    found = Explainer(walked("0 BUY, 2 EXIT", late), walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts(quotes)).run()
+    found = Explainer(
+        walked("0 BUY, 2 EXIT", late), walked("0 BUY, 2 EXIT", day(PRICES)), DayFacts(quotes)
+    ).explain_day()
     assert [(one.kind, one.cause.value) for one in found] == [("fill", "latency"), ("fill", "latency")]
 
 
@@ -153,7 +161,7 @@ def mark(at: int, received: int) -> TapeFrame:
 
 def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_frame_that_ended_it() -> None:
     frames = [frame(TEN, 10, 100.0), mark(TEN, 11), frame(TEN + MINUTE, 20, 101.0), mark(TEN + MINUTE, 21)]
-    taken = list(accepted(frames, PriceCheck(20.0), 0.0))
+    taken = list(accepted_frames(frames, PriceCheck(20.0), 0.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 20)
     first, second = tape_moments(taken, [bar], lock_step=True)
     assert (first.now, len(first.quotes), first.bars) == (TEN, 1, ())
@@ -163,14 +171,14 @@ def test_tape_in_lock_step_makes_one_moment_of_a_step_and_gives_a_bar_with_the_f
 def test_tape_makes_a_moment_of_each_frame_and_gives_a_bar_of_the_history_at_its_end() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN, 11, 100.1), frame(TEN + MINUTE, 20, 101.0)]
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0)
-    made = tape_moments(list(accepted(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
+    made = tape_moments(list(accepted_frames(frames, PriceCheck(20.0), 1.0)), [bar], lock_step=False)
     assert [one.now for one in made] == [TEN, TEN, TEN + MINUTE]
     assert made[-1].bars == (bar,)
 
 
 def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end() -> None:
     frames = [frame(TEN + 45 * SECOND, 100, 100.0), frame(TEN + 171 * SECOND, 352, 101.0)]
-    taken = list(accepted(frames, PriceCheck(20.0), 1.0))
+    taken = list(accepted_frames(frames, PriceCheck(20.0), 1.0))
     bar = Bar(SBIN, "1m", TEN, TEN + MINUTE, 100.0, 100.0, 100.0, 100.0, 0, 1, 350)
     first, second, third = tape_moments(taken, [bar], lock_step=False)
     assert (first.now, first.bars) == (TEN + 45 * SECOND, ())
@@ -180,7 +188,7 @@ def test_bar_that_the_clock_completed_after_a_freeze_is_not_shown_before_its_end
 
 def test_price_that_the_feed_did_not_believe_is_not_accepted() -> None:
     frames = [frame(TEN, 10, 100.0), frame(TEN + SECOND, 20, 900.0), frame(TEN + 2 * SECOND, 30, 100.1)]
-    assert [one.quote.ltp for one in accepted(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
+    assert [one.quote.ltp for one in accepted_frames(frames, PriceCheck(20.0), 1.0) if one.quote] == [100.0, 100.1]
 
 
 def test_bars_without_a_tape_fill_at_the_next_open() -> None:
@@ -190,7 +198,7 @@ def test_bars_without_a_tape_fill_at_the_next_open() -> None:
 
 
 def test_time_passes_where_nothing_comes() -> None:
-    moments = list(with_pauses([MarketMoment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
+    moments = list(fill_pauses([MarketMoment(TEN + 3 * SECOND)], TEN, TEN + 5 * SECOND + 1))
     assert [(one.now - TEN) // SECOND for one in moments] == [1, 2, 3, 4, 5]
 
 

@@ -25,7 +25,7 @@ from mytrading.core.accounting import performance
     ],
 )
 def test_value_is_shown_with_its_unit(name: str, value: float | None, text: str) -> None:
-    assert output.shown(name, value) == text
+    assert output.format_metric(name, value) == text
 
 
 def test_every_metric_of_returns_and_round_trips_is_known() -> None:
@@ -35,8 +35,8 @@ def test_every_metric_of_returns_and_round_trips_is_known() -> None:
         "exposure": 0,
     }
     assert set(output.NAMES) == {*found, "days"}
-    assert all(output.meaning(name) for name in found)
+    assert all(output.describe_metric(name) for name in found)
 
 
 def test_row_of_a_table_says_what_the_figure_is_of() -> None:
-    assert output.row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]
+    assert output.metric_row("annual_volatility", 0.05) == ["annual volatility", "5.00%", "a year"]

@@ -56,7 +56,9 @@ def test_compiled_walk_of_any_signals_and_marks_is_the_plain_one(seed: int) -> N
     marks = marks.astype(np.uint8)
     units, shorts = rng.integers(1, 4, len(ends)).astype(float), bool(seed % 2)
     equity, rows = np.zeros(len(ends)), np.empty((n, 5))
-    figures = kernel.walk(signalled, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, equity, rows)
+    figures = kernel.walk_bars(
+        signalled, opens, closes, marks, ends, units, True, shorts, 0.05, 0.001, 0.002, equity, rows
+    )
     found, trips = _slow_walk(
         signalled.tolist(), opens.tolist(), closes.tolist(), marks.tolist(), days.tolist(), units.tolist(),
         shorts=shorts, slip=0.05, rates=(0.001, 0.002),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.backtest.search.space import Axis, SpaceError, parse
+from mytrading.backtest.search.space import Axis, SpaceError, parse_space
 from mytrading.strategies import BaseStrategy, ParameterError
 
 
@@ -16,7 +16,9 @@ class Many(BaseStrategy):
 
 
 def test_range_has_both_ends_in_the_type_of_the_parameter() -> None:
-    space = parse(Many, ["fast=5:15:5".replace("fast", "fast_period"), "level=0.1:0.3:0.1", "mode=a,b", "loud=true"])
+    space = parse_space(
+        Many, ["fast=5:15:5".replace("fast", "fast_period"), "level=0.1:0.3:0.1", "mode=a,b", "loud=true"]
+    )
     assert space.axes == (
         Axis("fast_period", (5, 10, 15)),
         Axis("level", (0.1, 0.2, 0.3)),
@@ -27,7 +29,7 @@ def test_range_has_both_ends_in_the_type_of_the_parameter() -> None:
 
 
 def test_points_run_the_last_axis_fastest_and_carry_what_is_fixed() -> None:
-    space = parse(Many, ["FastPeriod=1:2", "mode=x,y", "level=0.7"])
+    space = parse_space(Many, ["FastPeriod=1:2", "mode=x,y", "level=0.7"])
     assert list(space.points()) == [
         {"level": 0.7, "fast_period": fast, "mode": mode} for fast in (1, 2) for mode in ("x", "y")
     ]
@@ -48,11 +50,11 @@ def test_points_run_the_last_axis_fastest_and_carry_what_is_fixed() -> None:
 )
 def test_range_that_cannot_be_met_is_refused(texts: list[str], said: str) -> None:
     with pytest.raises(SpaceError, match=said):
-        parse(Many, texts)
+        parse_space(Many, texts)
 
 
 def test_unknown_parameter_and_wrong_type_are_named() -> None:
     with pytest.raises(ParameterError, match="did you mean fast_period"):
-        parse(Many, ["fast_perod=1:3"])
+        parse_space(Many, ["fast_perod=1:3"])
     with pytest.raises(ParameterError, match="whole number"):
-        parse(Many, ["fast_period=1:2:0.5"])
+        parse_space(Many, ["fast_period=1:2:0.5"])

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from mytrading.backtest.data.load import RequestError
 from mytrading.backtest.run import RunChanges, run
-from mytrading.backtest.search.space import SpaceError, parse_legs
+from mytrading.backtest.search.space import SpaceError, parse_leg_space
 from mytrading.backtest.search.trials import evaluate
-from mytrading.backtest.search.workers import packed
+from mytrading.backtest.search.workers import pack_spec
 from mytrading.backtest.setup import prepare as preparation
 from mytrading.backtest.setup.prepare import Prepared, RunRequest, prepare, source_file
 from mytrading.cli.app import app
@@ -55,7 +55,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def bars_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run here is of the same day."""
-    monkeypatch.setattr(preparation, "load", load_once)
+    monkeypatch.setattr(preparation, "load_bars", load_once)
 
 
 def prepared(home: Path, **parameters: str) -> Prepared:
@@ -101,7 +101,7 @@ def test_changed_value_makes_the_run_of_a_file_that_says_so(
 
 def test_trial_of_a_worker_trades_what_the_backtest_with_these_values_trades(home: Path) -> None:
     spec = prepared(home).spec
-    sent = packed(spec, source_file(home, "Seller")).open()
+    sent = pack_spec(spec, source_file(home, "Seller")).load_spec()
     trial = evaluate(sent, 0, {"legs.strike": "OTM 2", "leg1.stop": "25%"}, "net", 1)
     alone = run(prepared(home, legs__strike="OTM 2", leg1__stop="25%").spec)
     assert (trial.problem, trial.trade_hash) == ("", alone.ledger.hash())
@@ -110,7 +110,7 @@ def test_trial_of_a_worker_trades_what_the_backtest_with_these_values_trades(hom
 
 def test_combination_that_the_file_could_not_say_is_a_trial_with_a_problem(home: Path) -> None:
     trial = evaluate(prepared(home).spec, 0, {"entry_time": "15:10"}, "net", 1)
-    assert not trial.counts
+    assert not trial.has_value
     assert "expected a time after entry_time" in trial.problem
 
 
@@ -122,7 +122,7 @@ def test_trial_without_trades_says_what_was_denied(home: Path) -> None:
 
 def test_ranges_keep_the_words_about_their_numbers(home: Path) -> None:
     texts = ["leg1.stop=20%:40%:10%", "leg2.strike=otm 1:3", "risk.max_loss=0:1000:500", "entry_time=09:20,09:45"]
-    space = parse_legs(keys(home), texts)
+    space = parse_leg_space(keys(home), texts)
     assert {axis.name: axis.values for axis in space.axes} == {
         "leg1.stop": ("20%", "30%", "40%"),
         "leg2.strike": ("otm 1", "otm 2", "otm 3"),
@@ -146,7 +146,7 @@ def test_ranges_keep_the_words_about_their_numbers(home: Path) -> None:
 )
 def test_value_or_key_that_cannot_be_is_refused_before_the_first_trial(home: Path, text: str, said: str) -> None:
     with pytest.raises((RequestError, SpaceError)) as refused:
-        parse_legs(keys(home), [text])
+        parse_leg_space(keys(home), [text])
     assert said in str(refused.value)
 
 

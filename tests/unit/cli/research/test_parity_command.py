@@ -135,7 +135,7 @@ def what_it_does(config: RunConfig) -> list[tuple[int, Any]]:
         lambda row: rows.append((replay.now, row)),
     )
     case = prepare(config, DAY, find_strategies(Path(config.home), config.strategies))
-    replay.run(case.walk())
+    replay.run(case.paced_moments())
     return rows
 
 

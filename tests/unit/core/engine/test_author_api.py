@@ -175,10 +175,10 @@ def test_signal_nobody_ordered_is_pending_no_longer_than_it_is_valid() -> None:
     machine = make_machine(wanting(lambda s: s.create_signal("BUY")))
     (signal,) = signals(step(machine, make_bar(0, 100.0)))
     book.apply_signal(signal)
-    view = book.view("Sample", SBIN, signal.expires_ns - 1)
+    view = book.entry_view("Sample", SBIN, signal.expires_ns - 1)
     assert view is not None
     assert (view.lots, view.units, view.rests) == (1, 0, False)
-    assert book.view("Sample", SBIN, signal.expires_ns) is None
+    assert book.entry_view("Sample", SBIN, signal.expires_ns) is None
 
 
 # indicators

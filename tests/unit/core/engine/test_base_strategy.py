@@ -59,7 +59,7 @@ def test_strategy_of_the_readme_runs_unmodified_and_confidence_filters():
     machine = make_machine(CustomStrategy)
     found = drive(machine, make_bars(closes))
     assert found
-    assert machine.faulted == 0
+    assert machine.fault_count == 0
     assert found[0][1].confidence == 0.5
     strict = make_machine(CustomStrategy, make_run(min_confidence=0.6))
     assert all(signal.confidence >= 0.6 for _, signal in drive(strict, make_bars(closes)))
@@ -254,7 +254,7 @@ def test_bars_are_the_newest_completed_ones_and_read_only():
             self.bars(1).close[0] = 1.0
 
     machine = make_machine(Reader, history=make_bars([1, 2, 3]))
-    assert machine.faulted == 1
+    assert machine.fault_count == 1
     assert Reader.seen == [[1.0]]
 
 
@@ -282,7 +282,7 @@ def test_generate_signals_runs_once_per_time_after_all_instruments():
 def test_hold_and_none_say_nothing():
     machine = make_machine(mistake(lambda s: s.create_signal("HOLD")))
     assert step(machine, make_bar(0, 100.0)) == ()
-    assert machine.faulted == 0
+    assert machine.fault_count == 0
 
 
 def test_short_direction_turns_a_buy_into_flat():

@@ -364,7 +364,7 @@ def test_entry_on_its_way_is_shown_as_it_was_asked_for_though_the_other_side_is_
     (signal,) = signals(step(machine, make_bar(0, UP)))
     step(machine, order_event(signal, OrderState.ACCEPTED))
     step(machine, make_bar(1, DOWN))
-    found = machine.entries.view("Sample", SBIN, OPEN + 2 * MINUTE)
+    found = machine.entries.entry_view("Sample", SBIN, OPEN + 2 * MINUTE)
     assert (found.lots, found.units) == (3, 1)
 
 
@@ -503,7 +503,7 @@ def test_trade_rule_without_a_listed_contract_is_a_problem_not_a_fault():
     machine.book = InstrumentBook(())
     assert step(machine, make_bar(0, 26_010.0, NIFTY)) == ()
     assert "NIFTY" in machine.problems["Sample", NIFTY]
-    assert machine.faulted == 0
+    assert machine.fault_count == 0
     machine.book = make_book()
     assert len(step(machine, make_bar(1, 26_010.0, NIFTY))) == 1
     assert machine.problems == {}
@@ -554,7 +554,7 @@ def test_fault_stops_one_strategy_and_is_told_once():
     assert rows[1].where.startswith("engine/test_engine_machine.py:")
     step(machine, moved("Level", SBIN, 1))
     assert step(machine, make_bar(1, UP)) == ()
-    assert machine.faulted == 1
+    assert machine.fault_count == 1
 
 
 def test_run_that_cannot_be_hosted_faults_alone():
@@ -710,10 +710,10 @@ def test_fills_and_trades_are_told_to_the_strategy():
 
 def test_tradable_names_contracts_at_present_prices_and_what_is_held():
     machine = make_machine(Chart, make_run(symbols=(NIFTY,), long=BUY_CALL, short=BUY_PUT))
-    assert machine.tradable(OPEN) == ()
+    assert machine.tradable_contracts(OPEN) == ()
     step(machine, make_bar(0, 26_000.0, NIFTY))
     step(machine, moved("Sample", "NFO:NIFTY02DEC2525900CE", 75))
-    assert machine.tradable(OPEN) == (
+    assert machine.tradable_contracts(OPEN) == (
         "NFO:NIFTY02DEC2526000CE",
         "NFO:NIFTY02DEC2526000PE",
         "NFO:NIFTY02DEC2525900CE",

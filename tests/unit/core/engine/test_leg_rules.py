@@ -8,10 +8,10 @@ from mytrading.config.leg_plan import LegConfig
 from mytrading.core.engine.contract_selection import (
     OptionChains,
     candidate_contracts,
-    contract_of,
     is_entry_day,
     price_level,
     resolve_legs,
+    select_contract,
 )
 from mytrading.core.instruments.book import InstrumentBook, NoSuchContract
 from mytrading.core.time import DAY
@@ -31,7 +31,7 @@ def rule(strike: str = "ATM", right: str = "CE", lots: int = -1, **more: object)
 
 def chosen(leg: LegRule, now: int = OPEN, chains: OptionChains | None = None) -> str:
     look = chains or OptionChains()
-    return contract_of(leg, NIFTY, PRICES, BOOK, now, lambda name, day: look.view(BOOK, name, day, now)).id
+    return select_contract(leg, NIFTY, PRICES, BOOK, now, lambda name, day: look.chain_view(BOOK, name, day, now)).id
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,9 @@ def test_strike_table_of_files_of_legs(strike: str, right: str, expected: int) -
         for kind in kinds
     ]
     leg = LegConfig(action="SELL", strike=strike, right=right).rule(NIFTY)  # type: ignore[arg-type]
-    found = contract_of(leg, NIFTY, {NIFTY: 24_037.0}, InstrumentBook([index, *chain]), OPEN, lambda _name, _day: None)
+    found = select_contract(
+        leg, NIFTY, {NIFTY: 24_037.0}, InstrumentBook([index, *chain]), OPEN, lambda _name, _day: None
+    )
     assert (found.strike, found.kind.value) == (expected, right)
 
 

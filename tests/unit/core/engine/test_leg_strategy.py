@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.engine.leg_strategy import closes_at, leg_strategy, missed_window
+from mytrading.core.engine.leg_strategy import closing_second, leg_strategy, missed_entry_window
 from mytrading.core.engine.machine import EngineMachine
 from mytrading.messages.control import CancelRequested, StrategySwitch
 from mytrading.messages.enums import Action, OrderState, OrderType, Product, Purpose, Side
@@ -154,7 +154,7 @@ def test_strikes_stay_while_the_signal_stands_though_the_price_moves() -> None:
 def test_flat_is_signalled_at_the_exit_time_and_three_minutes_before_square_off(
     times: dict[str, int], begins: int
 ) -> None:
-    assert closes_at(plan(**times)) == begins
+    assert closing_second(plan(**times)) == begins
     machine = machine_of(plan(**times))
     ((_, signal),) = run(machine, 0, 4)
     fill(machine, signal, OPEN + 5 * MINUTE)
@@ -197,8 +197,8 @@ def test_premium_rule_waits_for_quotes_which_it_asks_for_before_the_entry_time()
     legs = (LegRule(lots=1, strike="PREMIUM 100", right="CE", stop=LegStop(value=30)),)
     machine = machine_of(plan(legs=legs))
     run(machine, 0, 0)
-    assert len(machine.tradable(OPEN + MINUTE)) == 18
-    assert machine.tradable(OPEN - 2 * MINUTE) == ()
+    assert len(machine.tradable_contracts(OPEN + MINUTE)) == 18
+    assert machine.tradable_contracts(OPEN - 2 * MINUTE) == ()
     assert run(machine, 1, 4) == []
     (problem,) = machine.problems.values()
     assert "has a price yet" in problem
@@ -236,6 +236,6 @@ def test_entry_window_is_missed_once_it_is_over_and_no_minute_of_it_was_made_of_
     fetched = [make_bar(minute, 100.0) for minute in range(30)]
     quoted = [*fetched[:7], make_bar(7, 100.0, ticks=40), *fetched[8:]]
     over = OPEN + 10 * MINUTE
-    assert missed_window(plan(), fetched, over) == "09:20-09:25"
-    assert missed_window(plan(), fetched, over - 1) == ""
-    assert missed_window(plan(), quoted, over) == ""
+    assert missed_entry_window(plan(), fetched, over) == "09:20-09:25"
+    assert missed_entry_window(plan(), fetched, over - 1) == ""
+    assert missed_entry_window(plan(), quoted, over) == ""

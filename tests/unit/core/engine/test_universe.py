@@ -37,12 +37,12 @@ def test_day_is_chosen_once_from_the_last_close_before_its_session(tmp_path: Pat
     store.add([make_bar(-DAY // MINUTE + 300, 26_130.0, NIFTY), make_bar(0, 25_000.0, NIFTY)])
     universe, reader = universe_of(calendar()), BarReader(tmp_path)
     now = OPEN + 5 * MINUTE
-    assert universe.is_due(now)
+    assert universe.is_choice_due(now)
     found = universe.choose(make_book(), reader, now)
     assert found is not None
     assert found["Sample"] == (NIFTY, "NFO:NIFTY02DEC2526150CE", "NFO:NIFTY02DEC2526150PE")
-    assert not universe.is_due(now)
-    assert universe.is_due(now + DAY)
+    assert not universe.is_choice_due(now)
+    assert universe.is_choice_due(now + DAY)
     reader.close()
     store.close()
 
