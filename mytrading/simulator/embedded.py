@@ -75,17 +75,13 @@ def main() -> int:
         lock.acquire(wait_s=6.0)
         threading.Thread(target=_end_when_orphaned, args=(parent,), daemon=True).start()
         run(options_of(config), config)
-    except AlreadyRunning as error:
+    except (AlreadyRunning, RunConfigError, ValueError, OSError, sqlite3.Error) as error:
         sys.stderr.write(f"{error}\n")
-        return EXIT_RUNNING
-    except (RunConfigError, BadOption) as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG
-    except (ValueError, OSError, sqlite3.Error) as error:
-        sys.stderr.write(f"{error}\n")
-        if is_full(error, config):
+        if isinstance(error, AlreadyRunning):
+            return EXIT_RUNNING
+        if not isinstance(error, RunConfigError | BadOption) and is_full(error, config):
             return EXIT_FULL
-        if not isinstance(error, ValueError):
+        if not isinstance(error, RunConfigError | ValueError):
             raise
         return EXIT_CONFIG
     return 0

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
-import sys
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
@@ -75,13 +75,20 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
     sockets = web.AppRunner(quotes, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     feed_port = await _listen(sockets, options.host, options.ws_port)
     calendar_of = _every_day if options.every_day else Calendar.from_dict
+    calendar_file = options.config_dir / _CALENDAR
+
+    def read_calendar() -> None:
+        """As the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
+        venue.world.calendar.take(calendar_of(tomllib.loads(calendar_file.read_text(encoding="utf-8"))))
+
     beside = [Follower(venue, options.follow).run()] if options.follow else []
-    beside.append(_CalendarFile(options.config_dir / _CALENDAR, venue.world.calendar, calendar_of).run())
+    beside.append(EditedFile(calendar_file, f"what {calendar_file} said before holds", read_calendar).run())
     reports = monitored is not None and monitored.process.monitoring
     if monitored is not None and reports:
         beside.append(_report(monitored))
     if options.faults_file is not None:
-        beside.append(FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue)).run())
+        faults = FaultFile(options.faults_file, venue.faults, lambda one: _route_problem(one, venue))
+        beside.append(EditedFile(options.faults_file, "the faults stay as they are", faults.read).run())
     driving = asyncio.gather(driver.run(), *beside)
     stopping = asyncio.create_task(stop.wait())
     _announce(options, f"http://{options.host}:{rest_port}", f"ws://{options.host}:{feed_port}")
@@ -103,26 +110,12 @@ async def _serve(options: SimulatorOptions, monitored: RunConfig | None) -> None
 
 async def _report(config: RunConfig) -> None:
     """Write the snapshot of the simulator's own figures each second, and the log's lines each minute."""
-    rounds, monitor = 0, get_performance_monitor()
-    while True:
+    monitor = get_performance_monitor()
+    for rounds in itertools.count(1):
         await asyncio.sleep(1.0)
-        rounds += 1
         monitor.write_snapshot(config.metrics_dir / f"{_NAME}.json")
         if rounds % _SNAPSHOTS_A_LINE == 0:
             write_performance(_NAME, monitor)
-
-
-class _CalendarFile(EditedFile):
-    """`calendar.toml`, as the daemons of the stack follow it. A market that was made for today keeps today's ticks."""
-
-    def __init__(self, path: Path, calendar: Calendar, made: Callable[[dict[str, Any]], Calendar]) -> None:
-        super().__init__(path, f"what {path} said before holds")
-        self._calendar = calendar
-        self._made = made
-
-    def read(self) -> None:
-        """Change the calendar that all share to what the file says now."""
-        self._calendar.take(self._made(tomllib.loads(self._path.read_text(encoding="utf-8"))))
 
 
 def build(options: SimulatorOptions) -> tuple[SimulatedVenue, Driver]:
@@ -293,6 +286,4 @@ def _announce(options: SimulatorOptions, rest: str, feed: str) -> None:
             stream.write(text)
         temporary.replace(options.ready_file)
     key = f", key {options.api_key}" if options.prints_key else ""
-    line = text if options.json else f"simulator serves {rest} and {feed}{key}"
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    print(text if options.json else f"simulator serves {rest} and {feed}{key}", flush=True)

@@ -311,6 +311,16 @@ def test_command_announces_itself_serves_and_ends_within_two_seconds_of_sigterm(
         process.communicate()
 
 
+def test_calls_are_counted_by_what_their_limit_is_for(tmp_path: Path) -> None:
+    with start_simulator(tmp_path) as running:
+        before = running.get("/sim/state")[1]["data"]["rates"]
+        for route in ("placeorder", "cancelorder", "placesmartorder", "orderbook"):
+            running.call(route)
+        after = running.get("/sim/state")[1]["data"]["rates"]
+        counted = {name: after[name]["calls"] - before[name]["calls"] for name in after}
+        assert counted == {"orders": 2, "smart_orders": 1, "data": 1}
+
+
 def test_slow_reply_does_not_delay_other_requests(tmp_path: Path) -> None:
     with start_simulator(tmp_path) as running:
         running.call("/sim/fault", kind="place_timeout", seconds=20)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from mytrading.simulator.faults.registry import FaultFile, Faults, from_file
+from mytrading.simulator.settings.live_files import EditedFile
 
 
-def followed(path: Path) -> tuple[FaultFile, Faults]:
+def followed(path: Path) -> tuple[EditedFile, Faults]:
     faults = Faults()
-    file = FaultFile(path, faults, lambda _: "")
+    file = EditedFile(path, "the faults stay as they are", FaultFile(path, faults, lambda _: "").read)
     for setting in from_file(path):
         faults.set(setting)
     return file, faults

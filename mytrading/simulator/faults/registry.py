@@ -22,7 +22,6 @@ from typing import Any
 import msgspec
 
 from mytrading.simulator.formats.schema import ACCOUNT, Errors, Field, Schema
-from mytrading.simulator.settings.live_files import EditedFile
 from mytrading.simulator.settings.options import BadOption, FaultSetting, Value
 
 FOR_GOOD = -1
@@ -347,11 +346,11 @@ def _usable(row: Mapping[str, Any], where: str) -> FaultSetting:
     return made
 
 
-class FaultFile(EditedFile):
-    """A file of faults, followed while it is edited. `problem_of` returns why a setting is refused, or ""."""
+class FaultFile:
+    """A file of faults, read again when it was edited. `problem_of` returns why a setting is refused, or ""."""
 
     def __init__(self, path: Path, faults: Faults, problem_of: Callable[[FaultSetting], str]) -> None:
-        super().__init__(path, "the faults stay as they are")
+        self._path = path
         self._faults = faults
         self._problem_of = problem_of
         self._known = {setting.name: setting for setting in from_file(path)}

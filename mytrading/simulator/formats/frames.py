@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from mytrading.core.exchange.model import BookOrder
+from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderType
 from mytrading.messages.instruments import InstrumentKind
-from mytrading.simulator.market.day import SimulatedQuote, depth_draws, depth_unit, units_at
+from mytrading.simulator.market.day import SimulatedQuote
 from mytrading.simulator.settings.personality import BrokerProfile
 
 BROKER = "simulator"
@@ -100,8 +101,8 @@ def _day_fields(quote: SimulatedQuote, buy: list[Body], sell: list[Body]) -> Bod
 
 def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
     """Return five bids and five asks with quantities that vary by the second; zeros on an empty side."""
-    tick, unit = quote.instrument.tick_size, depth_unit(quote.instrument)
-    bids, asks = depth_draws(quote)
+    instrument, bids = quote.instrument, (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
+    tick, unit, asks = instrument.tick_size, instrument.lot_size if instrument.kind.is_derivative else 100, bids >> 7
     return (
         [_level(quote.bid, quote.bid - step * tick, bids >> step, unit) for step in range(5)],
         [_level(quote.ask, quote.ask + step * tick, asks >> step, unit) for step in range(5)],
@@ -111,7 +112,7 @@ def levels(quote: SimulatedQuote) -> tuple[list[Body], list[Body]]:
 def _level(best: float, price: float, drawn: int, unit: int) -> Body:
     if best <= 0 or price <= 0:
         return {"price": 0, "quantity": 0, "orders": 0}
-    return {"price": round(price, 2), "quantity": units_at(drawn, unit), "orders": 1 + drawn % 9}
+    return {"price": round(price, 2), "quantity": (20 + drawn % 37) * unit, "orders": 1 + drawn % 9}
 
 
 def order_frame(order: BookOrder, mode: str) -> Body:
@@ -119,20 +120,23 @@ def order_frame(order: BookOrder, mode: str) -> Body:
 
     Its price is the fill's once complete, else the limit, else for MARKET the last price.
     """
+    frame = {"type": "order_update", "user_id": USER, "mode": mode, "broker": "sandbox", **order_fields(order)}
+    if order.status is BrokerStatus.COMPLETE:
+        frame["price"] = order.average_price
+    return frame
+
+
+def order_fields(order: BookOrder) -> Body:
+    """Build what an order update of the analyzer and a row of its order book both say of an order."""
     request = order.request
     exchange, _, symbol = request.instrument.partition(":")
-    price = order.reference_price if request.order_type is OrderType.MARKET else request.price
     return {
-        "type": "order_update",
-        "user_id": USER,
-        "mode": mode,
-        "broker": "sandbox",
         "orderid": order.order_id,
         "symbol": symbol,
         "exchange": exchange,
         "action": request.side.value,
         "quantity": request.quantity,
-        "price": order.average_price if order.status is BrokerStatus.COMPLETE else price,
+        "price": order.reference_price if request.order_type is OrderType.MARKET else request.price,
         "trigger_price": request.trigger_price,
         "pricetype": request.order_type.value,
         "product": request.product.value,

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from mytrading.core.exchange.model import Account, BookOrder, BookPosition, BookTrade, Holding
 from mytrading.core.time import format_ist
 from mytrading.messages.enums import BrokerStatus, OrderType, Side
-from mytrading.simulator.formats.frames import Body
+from mytrading.simulator.formats.frames import Body, order_fields
 from mytrading.simulator.settings.personality import BrokerProfile
 
 _COMPLETE = BrokerStatus.COMPLETE.value
@@ -39,27 +39,10 @@ class AnalyzerRows:
 
     def order(self, order: BookOrder) -> Body:
         """Build a row of the order book."""
-        request = order.request
-        exchange, _, symbol = request.instrument.partition(":")
-        rejected = order.status is BrokerStatus.REJECTED
-        return {
-            "action": request.side.value,
-            "average_price": order.average_price,
-            "exchange": exchange,
-            "filled_quantity": order.filled,
-            "order_status": order.status.value,
-            "orderid": order.order_id,
-            "pending_quantity": 0 if rejected else order.pending,
-            "price": order.reference_price if request.order_type is OrderType.MARKET else request.price,
-            "pricetype": request.order_type.value,
-            "product": request.product.value,
-            "quantity": request.quantity,
-            "rejection_reason": order.reason if rejected else "",
-            "strategy": request.strategy,
-            "symbol": symbol,
-            "timestamp": format_ist(order.placed_ns),
-            "trigger_price": request.trigger_price,
-        }
+        row = order_fields(order)
+        row["pending_quantity"] = 0 if order.status is BrokerStatus.REJECTED else order.pending
+        row.update(strategy=order.request.strategy, timestamp=format_ist(order.placed_ns))
+        return dict(sorted(row.items()))
 
     def one_order(self, order: BookOrder, _trades: Iterable[BookTrade]) -> Body:
         """Build the answer about a single order."""

@@ -1,4 +1,4 @@
-"""One market day: the underlying's ticks, every instrument's quote at each of them, depth and price bands.
+"""One market day: the underlying's ticks, every instrument's quote at each of them, and price bands.
 
 An instrument's whole day is computed at its first use and never changes, so that live quotes, high and low, and today's
 bars agree.
@@ -15,8 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mytrading.core.calendar import Session
-from mytrading.core.time import SECOND
-from mytrading.messages.enums import Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
 
 Ints = NDArray[np.int64]
@@ -124,23 +122,9 @@ class MarketDay:
         self._spots = spots
         self.times = times
         self.replayed = replayed
-        self._sessions = sessions
+        self.sessions = sessions
         self._pricer = pricer
         self._series: dict[str, Series] = {}
-
-    @property
-    def close_ns(self) -> int:
-        """Return the last close of the day (ns UTC)."""
-        return max(session.close_ns for session in self._sessions.values())
-
-    @property
-    def open_ns(self) -> int:
-        """Return the first open of the day (ns UTC)."""
-        return min(session.open_ns for session in self._sessions.values())
-
-    def session(self, exchange: str) -> Session | None:
-        """Return an exchange's session of this day; None where it does not trade."""
-        return self._sessions.get(exchange)
 
     def span(self, underlying: str, index: int) -> tuple[float, float] | None:
         """Return an underlying's lowest and highest price up to a tick; None before the first tick."""
@@ -169,7 +153,7 @@ class MarketDay:
 
     def _make(self, instrument: Instrument) -> Series:
         prices = self._pricer(instrument)
-        session = self.session(instrument.exchange)
+        session = self.sessions.get(instrument.exchange)
         first, last = len(self.times), -1
         if session is not None:
             end = session.final_ns if instrument.kind is InstrumentKind.INDEX else session.close_ns
@@ -228,29 +212,6 @@ def _spread(series: Series, index: int, units: int, instrument: Instrument) -> t
     bid = max(units - half, 1)
     ask = max(units + half, bid + 1)
     return round(bid * instrument.tick_size, 2), round(ask * instrument.tick_size, 2)
-
-
-def depth_draws(quote: SimulatedQuote) -> tuple[int, int]:
-    """Return pseudo-random numbers for bid and ask depth that change each second; level `n` shifts them by `n`."""
-    noise = (quote.at_ns // SECOND) * 2654435761 & 0xFFFFFFFF
-    return noise, noise >> 7
-
-
-def depth_unit(instrument: Instrument) -> int:
-    """Return the units that depth is counted in: a lot, or a hundred of a share."""
-    return instrument.lot_size if instrument.kind.is_derivative else 100
-
-
-def units_at(drawn: int, unit: int) -> int:
-    """Convert a random number to the units at one level of the book: 20 to 56 lots."""
-    return (20 + drawn % 37) * unit
-
-
-def units_at_best(quote: SimulatedQuote, side: Side) -> int:
-    """Return the units at the best price of a side, as its depth shows; 0 where the side is empty."""
-    if (quote.bid if side is Side.BUY else quote.ask) <= 0:
-        return 0
-    return units_at(depth_draws(quote)[0 if side is Side.BUY else 1], depth_unit(quote.instrument))
 
 
 def price_band(instrument: Instrument, close: float, underlying_close: float) -> tuple[float, float]:

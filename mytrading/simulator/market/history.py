@@ -99,7 +99,7 @@ class MarketHistory:
 
 def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> Bars:
     series = market.series(instrument)
-    session = market.session(instrument.exchange)
+    session = market.sessions.get(instrument.exchange)
     assert session is not None
     end = session.close_ns - 1 if now is None else min(now, session.close_ns - 1)
     stop = market.index_at(end) + 1
@@ -107,24 +107,18 @@ def _minute_bars(market: MarketDay, instrument: Instrument, now: int | None) -> 
     times = market.times[first:stop]
     minute = (times - session.open_ns) // (_MINUTE * SECOND)
     edges = np.flatnonzero(np.diff(minute, prepend=-1))
-    if not len(edges):
-        nothing = np.empty(0)
-        return Bars(nothing.astype(np.int64), nothing, nothing, nothing, nothing, nothing.astype(np.int64))
-    ltp = series.ltp[first:stop]
-    ends = np.append(edges[1:], len(ltp)) - 1
-    traded = series.volume[first:stop][ends]
+    ltp = np.round(series.ltp[first:stop] * instrument.tick_size, 2)
+    ticks = Bars(times, ltp, ltp, ltp, ltp, np.diff(series.volume[first:stop], prepend=0))
+    return _merged(ticks, edges, session.open_ns // SECOND + minute[edges] * _MINUTE)
 
-    def rupees(units: NDArray[np.int32]) -> NDArray[np.float64]:
-        return np.round(units * instrument.tick_size, 2)
 
-    return Bars(
-        session.open_ns // SECOND + minute[edges] * _MINUTE,
-        rupees(ltp[edges]),
-        rupees(np.maximum.reduceat(ltp, edges)),
-        rupees(np.minimum.reduceat(ltp, edges)),
-        rupees(ltp[ends]),
-        np.diff(traded, prepend=0),
-    )
+def _merged(bars: Bars, edges: NDArray[np.int64], starts: NDArray[np.int64]) -> Bars:
+    """One bar of those from each edge to the next; the first edge is 0, and without bars there is none."""
+    if not len(bars.start):
+        return bars
+    ends = np.append(edges[1:], len(bars.start)) - 1
+    highs, lows = np.maximum.reduceat(bars.high, edges), np.minimum.reduceat(bars.low, edges)
+    return Bars(starts, bars.open[edges], highs, lows, bars.close[ends], np.add.reduceat(bars.volume, edges))
 
 
 def _grouped(bars: Bars, minutes: int) -> Bars:
@@ -132,29 +126,12 @@ def _grouped(bars: Bars, minutes: int) -> Bars:
         return bars
     group = (bars.start - bars.start[0]) // (minutes * _MINUTE)
     edges = np.flatnonzero(np.diff(group, prepend=-1))
-    ends = np.append(edges[1:], len(group)) - 1
-    return Bars(
-        bars.start[0] + group[edges] * minutes * _MINUTE,
-        bars.open[edges],
-        np.maximum.reduceat(bars.high, edges),
-        np.minimum.reduceat(bars.low, edges),
-        bars.close[ends],
-        np.add.reduceat(bars.volume, edges),
-    )
+    return _merged(bars, edges, bars.start[0] + group[edges] * minutes * _MINUTE)
 
 
 def _daily(bars: Bars, day: date) -> Bars:
     """The day's bar, stamped with UTC midnight of its date as the Indian brokers do."""
-    if not len(bars.start):
-        return bars
-    return Bars(
-        np.array([_stamp(day)]),
-        bars.open[:1],
-        np.array([bars.high.max()]),
-        np.array([bars.low.min()]),
-        bars.close[-1:],
-        np.array([bars.volume.sum()]),
-    )
+    return _merged(bars, np.array([0]), np.array([_stamp(day)]))
 
 
 def _stamp(day: date) -> int:

@@ -205,12 +205,15 @@ def _time(where: str, text: str) -> int:
     return (span.days * 86_400 + span.seconds) * SECOND + span.microseconds * 1000
 
 
-def _price(where: str, fields: dict[str, str], name: str) -> float:
+def _number(text: str) -> float:
     try:
-        value = float(fields[name])
+        return float(text)
     except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
+        return math.nan
+
+
+def _price(where: str, fields: dict[str, str], name: str) -> float:
+    if not 0 < (value := _number(fields[name])) < math.inf:
         raise BadTickFile(f"{where}: expected {name} above 0, found {fields[name]!r}; mend or remove the row")
     return value
 
@@ -219,10 +222,6 @@ def _optional(where: str, fields: dict[str, str], name: str) -> float:
     if name not in fields:
         return math.nan
     text = fields[name].strip()
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= (value := _number(text)) < math.inf:
         raise BadTickFile(f"{where}: expected {name} of 0 or more, found {text!r}; mend the row or drop the column")
     return value

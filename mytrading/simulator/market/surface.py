@@ -30,7 +30,7 @@ _TABLE = np.array([normal_cdf(place / _STEPS - _EDGE) for place in range(int(2 *
 _SLOPES = np.diff(_TABLE, append=1.0)
 
 
-class Expiry(NamedTuple):
+class ExpiryTerms(NamedTuple):
     """What all contracts of one expiry share, over the ticks of a day."""
 
     forward: Array
@@ -41,32 +41,28 @@ class Expiry(NamedTuple):
     discount: Array
 
 
-def years_to(expiry_ns: int, times: NDArray[np.int64]) -> Array:
-    """Return the years from each time (ns) to an expiry, never negative."""
-    return np.maximum(expiry_ns - times, 0) / YEAR_NS
-
-
-def expiry_of(spot: Array, years: Array) -> Expiry:
-    """Compute an expiry's forward and the terms of volatility and price, elementwise over spot and time."""
+def expiry_terms(spot: Array, expiry_ns: int, times: NDArray[np.int64]) -> ExpiryTerms:
+    """Compute an expiry's forward and the terms of volatility and price, from the spot at each of the times (ns)."""
+    years = np.maximum(expiry_ns - times, 0) / YEAR_NS
     ahead = spot * np.exp(CARRY * years)
     spread = np.sqrt(np.maximum(years, _SHORTEST_YEARS))
     near = 1.0 + 0.15 * np.exp(-years * 40.0)
-    return Expiry(ahead, np.log(ahead), np.sqrt(years), spread, near, np.exp(-CARRY * years))
+    return ExpiryTerms(ahead, np.log(ahead), np.sqrt(years), spread, near, np.exp(-CARRY * years))
 
 
-def volatility(level: float, strike: float, expiry: Expiry) -> Array:
+def implied_volatility(level: float, strike: float, expiry: ExpiryTerms) -> Array:
     """Return the implied volatility per year at a strike, from the `level` at the money."""
     moneyness = np.clip((np.log(strike) - expiry.log_forward) / expiry.spread, -1.5, 1.5)
     shape = 1.0 + (_SKEW * moneyness + _SMILE * moneyness * moneyness) / max(level, 0.05)
     return np.asarray(np.clip(level * expiry.near * shape, _LOWEST, _HIGHEST))
 
 
-def theoretical(kind: InstrumentKind, strike: float, expiry: Expiry, level: float) -> Array:
-    """Return the price of a future or an option by Black's formula, elementwise over the day's ticks."""
+def theoretical_prices(kind: InstrumentKind, strike: float, expiry: ExpiryTerms, level: float) -> Array:
+    """Return the prices of a future or an option by Black's formula, elementwise over the day's ticks."""
     ahead = expiry.forward
     if kind is InstrumentKind.FUT:
         return ahead
-    spread = np.maximum(volatility(level, strike, expiry) * expiry.root, 1e-12)
+    spread = np.maximum(implied_volatility(level, strike, expiry) * expiry.root, 1e-12)
     d1 = (expiry.log_forward - np.log(strike)) / spread + 0.5 * spread
     call = ahead * _normal_cdf(d1) - strike * _normal_cdf(d1 - spread)
     undiscounted = call if kind is InstrumentKind.CE else call - ahead + strike

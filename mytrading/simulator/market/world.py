@@ -31,7 +31,7 @@ from mytrading.core.time import SECOND
 from mytrading.messages.instruments import Instrument, InstrumentKind
 from mytrading.simulator.market.day import MarketDay, Prices, SharedPath, SharedPrices
 from mytrading.simulator.market.replay import TickFile
-from mytrading.simulator.market.surface import Expiry, expiry_of, theoretical, years_to
+from mytrading.simulator.market.surface import ExpiryTerms, expiry_terms, theoretical_prices
 
 MOST = 20_000
 _FAMILIES = 16
@@ -325,10 +325,6 @@ class SimulatedWorld:
             step = before
         return found[::-1]
 
-    def settlement(self, instrument: Instrument, day: date) -> float:
-        """Return the settlement price of an expired contract at its underlying's close."""
-        return settlement_value(instrument, self.closing(instrument.underlying, day))
-
     def _trading_days(self, first: date, last: date) -> list[date]:
         days = []
         step = first
@@ -378,7 +374,7 @@ class _Pricer:
     open_ns: int
     _spot: dict[str, Array] = field(default_factory=dict)
     _families: dict[str, SharedPath] = field(default_factory=dict)
-    _expiries: dict[tuple[str, int], Expiry] = field(default_factory=dict)
+    _expiries: dict[tuple[str, int], ExpiryTerms] = field(default_factory=dict)
 
     def __call__(self, instrument: Instrument) -> Prices | SharedPrices:
         if instrument.kind.is_derivative:
@@ -420,22 +416,20 @@ class _Pricer:
     def _underlying(self, instrument: Instrument) -> Prices:
         close = self._share_close(instrument)
         spot = self.spot_of(instrument.symbol)
-        ticks = self.ticks
+        ticks, nothing = self.ticks, np.zeros(len(spot), dtype=np.int64)
         if ticks is not None and instrument.symbol == self.replayed:
-            volume = np.zeros(len(spot), dtype=np.int64) if ticks.volume is None else ticks.volume
-            return Prices(spot, volume, close, 0, ticks.bid, ticks.ask)
-        if instrument.kind is InstrumentKind.INDEX:
-            return Prices(spot, np.zeros(len(spot), dtype=np.int64), close, 0)
-        return Prices(spot, self._volume(instrument, SHARES_A_DAY), close, 0)
+            return Prices(spot, nothing if ticks.volume is None else ticks.volume, close, 0, ticks.bid, ticks.ask)
+        is_index = instrument.kind is InstrumentKind.INDEX
+        return Prices(spot, nothing if is_index else self._volume(instrument, SHARES_A_DAY), close, 0)
 
     def _derivative(self, instrument: Instrument) -> Prices:
         session = self.world.calendar.session(instrument.exchange, date.fromisoformat(instrument.expiry))
         assert session is not None
         expiry, name = session.close_ns, instrument.underlying
         if (name, expiry) not in self._expiries:
-            self._expiries[name, expiry] = expiry_of(self.spot_of(name), years_to(expiry, self.times))
+            self._expiries[name, expiry] = expiry_terms(self.spot_of(name), expiry, self.times)
         level = self._level(name, self.day)
-        ltp = theoretical(instrument.kind, instrument.strike, self._expiries[name, expiry], level)
+        ltp = theoretical_prices(instrument.kind, instrument.strike, self._expiries[name, expiry], level)
         lots = _FUTURE_LOTS_A_DAY
         if instrument.kind is not InstrumentKind.FUT:
             distance = abs(instrument.strike / self.world.opening(name, self.day) - 1.0)
@@ -450,9 +444,9 @@ class _Pricer:
         session = calendar.session("NFO" if instrument.exchange == "MCX" else instrument.exchange, before)
         assert session is not None
         spot = np.array([self.world.closing(instrument.underlying, before)])
-        years = years_to(expiry, np.array([session.close_ns]))
+        terms = expiry_terms(spot, expiry, np.array([session.close_ns]))
         level = self._level(instrument.underlying, before)
-        value = theoretical(instrument.kind, instrument.strike, expiry_of(spot, years), level)
+        value = theoretical_prices(instrument.kind, instrument.strike, terms, level)
         return to_tick(float(value[0]), instrument.tick_size)
 
     def _level(self, name: str, day: date) -> float:

@@ -127,13 +127,13 @@ async def faults(call: RestCall) -> Reply:
     """Answer the faults that are on, and all fault kinds."""
     known = [
         {
-            "kind": fault.name,
-            "counts": fault.target.value,
-            "count": fault.count,
-            "parameters": dict(fault.defaults),
-            "does": fault.does,
+            "kind": one.name,
+            "counts": one.target.value,
+            "count": one.count,
+            "parameters": {**one.defaults},
+            "does": one.does,
         }
-        for fault in FAULTS.values()
+        for one in FAULTS.values()
     ]
     return success(data={"on": call.venue.faults.rows(), "known": known})
 
@@ -171,7 +171,7 @@ async def state(call: RestCall) -> Reply:
         "tick": venue.index,
         "ticks": len(venue.market.times) if venue.market is not None else 0,
         "requests": dict(venue.requests),
-        "rates": venue.rates.rows(),
+        "rates": {name: counter.row() for name, counter in venue.call_counts.items()},
         "connections": venue.connections,
         "admitted_ns": sorted(client.admitted_ns for client in venue.hub.clients if client.authenticated),
         "orders": Counter(order.status.value for order in books.orders.values()),

@@ -217,7 +217,8 @@ class Dispatcher:
             self._connections.add(request.transport)
             venue.connections += 1
         if is_api:
-            venue.rates.count(name, route is not None and route.limit == _ORDER_LIMIT, received_ns)
+            kind = "orders" if route is not None and route.limit == _ORDER_LIMIT else "data"
+            venue.call_counts["smart_orders" if name == "placesmartorder" else kind].count(received_ns)
         if venue.event_log is not None and name in ORDER_ROUTES:
             venue.event_log.call(name, received_ns)
         try:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 
 LOOK_S = 0.5
 
 
-class EditedFile(ABC):
-    """Calls `read` when the file has changed; `unchanged` says what goes on to hold where it cannot be used."""
+class EditedFile:
+    """Calls `read` when the file has changed; `unchanged` says what goes on to hold where it cannot be used.
 
-    def __init__(self, path: Path, unchanged: str) -> None:
+    `read` applies the whole file, or raises `OSError` or `ValueError` and changes nothing.
+    """
+
+    def __init__(self, path: Path, unchanged: str, read: Callable[[], None]) -> None:
         self._path = path
         self._unchanged = unchanged
+        self._read = read
         self._stamp = self._stamp_now()
 
     async def run(self) -> None:
@@ -31,13 +35,9 @@ class EditedFile(ABC):
             return
         self._stamp = stamp
         try:
-            self.read()
+            self._read()
         except (OSError, ValueError) as error:
             sys.stderr.write(f"{error}; {self._unchanged}\n")
-
-    @abstractmethod
-    def read(self) -> None:
-        """Apply the whole file, or raise `OSError` or `ValueError` and change nothing."""
 
     def _stamp_now(self) -> tuple[int, int]:
         try:

@@ -13,7 +13,6 @@ first to act would need a message that was sent and not worked through. A daemon
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
@@ -151,8 +150,7 @@ class Driver:
         if not missing:
             self._clock.run_from(min(now + _LEAD_NS, self._clock.waits_until))
         ready = f"although these are not ready: {missing}" if missing else "all processes are ready"
-        sys.stdout.write(f"the market begins, {ready}\n")
-        sys.stdout.flush()
+        print(f"the market begins, {ready}", flush=True)
         gate.close()
         self._gate = None
 
@@ -237,11 +235,9 @@ class LockStep(Driver):
                     await asyncio.sleep(0)
                     continue
                 self._housekeeping()
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await woken.wait()
-                except TimeoutError:
-                    continue
         finally:
             loop.remove_reader(self._status.descriptor)
             self._status.close()

@@ -115,11 +115,9 @@ class Follower:
                 while self.step() == _AT_ONCE:
                     await asyncio.sleep(0)
                 ready.clear()
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await ready.wait()
-                except TimeoutError:
-                    continue
         finally:
             loop.remove_reader(descriptor)
             self._stream.close()

@@ -24,9 +24,9 @@ from mytrading.messages.instruments import Instrument
 from mytrading.runtime.host.clock import MarketClock
 from mytrading.simulator.faults.effects import OrderSender, QuoteSender
 from mytrading.simulator.faults.registry import Faults
-from mytrading.simulator.formats.frames import BROKER, live_order_frame, order_frame
+from mytrading.simulator.formats.frames import BROKER, levels, live_order_frame, order_frame
 from mytrading.simulator.formats.rows import AnalyzerRows, LiveRows
-from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band, units_at_best
+from mytrading.simulator.market.day import MarketDay, SimulatedQuote, price_band
 from mytrading.simulator.market.history import MarketHistory
 from mytrading.simulator.market.world import SimulatedWorld, settlement_value
 from mytrading.simulator.settings.personality import (
@@ -42,7 +42,7 @@ from mytrading.simulator.venue.store import BookStore
 from mytrading.simulator.ws.hub import Hub
 
 
-class Seconds:
+class CallCounter:
     """Counts of one class of calls: all of them, and the most within any rolling and any calendar second."""
 
     def __init__(self) -> None:
@@ -64,22 +64,6 @@ class Seconds:
     def row(self) -> dict[str, int]:
         """Return the counts, for `/sim/state`."""
         return {"calls": self.calls, "most_rolling": self.most_rolling, "most_calendar": self.most_calendar}
-
-
-class CallRates:
-    """Counts of calls by the class that a limit applies to: orders, smart orders, and all others."""
-
-    def __init__(self) -> None:
-        self._classes = {"orders": Seconds(), "smart_orders": Seconds(), "data": Seconds()}
-
-    def count(self, route: str, order: bool, now: int) -> None:
-        """Count one call of a route; `order` if it places, changes or cancels an order."""
-        name = "smart_orders" if route == "placesmartorder" else "orders" if order else "data"
-        self._classes[name].count(now)
-
-    def rows(self) -> dict[str, dict[str, int]]:
-        """Return the counts of each class of calls as JSON."""
-        return {name: seconds.row() for name, seconds in self._classes.items()}
 
 
 class BrokerSession:
@@ -180,7 +164,8 @@ class SimulatedVenue:
         """In lock-step: what of the last step is still under way."""
         self.routes: tuple[str, ...] = ()
         self.requests: Counter[str] = Counter()
-        self.rates = CallRates()
+        self.call_counts = {name: CallCounter() for name in ("orders", "smart_orders", "data")}
+        """By the class that a limit applies to."""
         self.connections = 0
         self.chart: dict[str, Any] = {}
         """The settings of charts, as clients stored them."""
@@ -192,6 +177,7 @@ class SimulatedVenue:
         self.market: MarketDay | None = None
         self.index = -1
         self._store = store
+        self.checkpoint, self.close = store.checkpoint, store.close
         self.event_log = store.event_log
         if self.event_log is not None:
             self.faults.on_act = self.event_log.fault
@@ -427,10 +413,9 @@ class SimulatedVenue:
         if fault is not None:
             units = int(order.pending * fault.number("fraction"))
         elif self.personality.rules.strict:
-            side = Side.SELL if order.request.side is Side.BUY else Side.BUY
-            shown = self.depths.get(listed.id)
-            best = units_at_best(quote, side) if shown is None else shown[0 if side is Side.BUY else 1]
-            units = best or sys.maxsize  # enough for any order where the depth is unknown
+            best = self.depths.get(listed.id) or [side[0]["quantity"] for side in levels(quote)]
+            # enough for any order where the depth is unknown
+            units = best[1 if order.request.side is Side.BUY else 0] or sys.maxsize
         else:
             return 0
         return max(units // listed.lot_size, 1) * listed.lot_size if 0 <= units < order.pending else 0
@@ -440,11 +425,5 @@ class SimulatedVenue:
             spot, own = self._spot(instrument), self.quote(instrument)
             assert own is not None
             return settlement_value(instrument, spot.ltp) if spot is not None and spot.ltp else own.ltp
-        return self.world.settlement(instrument, date.fromisoformat(instrument.expiry))
-
-    def checkpoint(self) -> None:
-        """Fold the store's write-ahead log into its file; may run in a thread."""
-        self._store.checkpoint()
-
-    def close(self) -> None:
-        self._store.close()
+        ended = self.world.closing(instrument.underlying, date.fromisoformat(instrument.expiry))
+        return settlement_value(instrument, ended)
