@@ -15,7 +15,7 @@ import pytest
 from mytrading.adapters.openalgo.instruments import fetch_instruments
 from mytrading.adapters.openalgo.rest.client import BadServerUrl, Deadline, MaybeSent, NotSent, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import ReadFailed
-from mytrading.adapters.openalgo.rest.retry import Retries, read
+from mytrading.adapters.openalgo.rest.retry import Retries, read_with_retries
 from mytrading.adapters.venues import OpenAlgoVenue
 from mytrading.messages.enums import Call, OrderState, OrderType, Outcome, Product, Purpose, Side
 from mytrading.messages.instruments import InstrumentKind
@@ -441,5 +441,5 @@ def test_read_that_failed_in_the_server_is_asked_again_over_the_wire() -> None:
 
     with serving(answer) as server:
         client, pauses = client_of(server), list[float]()
-        assert read(client, "funds", Deadline.DATA, Retries(3, 2.0, pauses.append)).status == 200
+        assert read_with_retries(client, "funds", {}, Deadline.DATA, Retries(3, 2.0, pauses.append)).status == 200
         assert (len(server.requests), pauses) == (3, [2.0, 2.0])

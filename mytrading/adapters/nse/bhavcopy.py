@@ -23,10 +23,14 @@ _NEW = (
     "TradDt", "Sgmt", "Src", "FinInstrmTp", "TckrSymb", "XpryDt", "StrkPric", "OptnTp", "OpnPric", "HghPric", "LwPric",
     "ClsPric", "SttlmPric", "OpnIntrst", "TtlTradgVol",
 )  # fmt: skip
-_OLD = (
-    "INSTRUMENT", "SYMBOL", "EXPIRY_DT", "STRIKE_PR", "OPTION_TYP", "OPEN", "HIGH", "LOW", "CLOSE", "SETTLE_PR",
-    "CONTRACTS", "OPEN_INT", "TIMESTAMP",
-)  # fmt: skip
+_OLD = {
+    "INSTRUMENT": "FinInstrmTp", "SYMBOL": "TckrSymb", "EXPIRY_DT": "XpryDt", "STRIKE_PR": "StrkPric",
+    "OPTION_TYP": "OptnTp", "OPEN": "OpnPric", "HIGH": "HghPric", "LOW": "LwPric", "CLOSE": "ClsPric",
+    "SETTLE_PR": "SttlmPric", "CONTRACTS": "TtlTradgVol", "OPEN_INT": "OpnIntrst", "TIMESTAMP": "TradDt",
+}  # fmt: skip
+"""Columns of the form before July 2024 by what they are called since; those of shares add two."""
+_OLD_NAMES = {present: old for old, present in _OLD.items()}
+_PRESENT_NAMES = {**_OLD, "SERIES": "SctySrs", "TOTTRDQTY": "TtlTradgVol"}
 _FUTURES = ("IDF", "STF", "FUTIDX", "FUTSTK", "FUTIVX")
 _OPTIONS = ("IDO", "STO", "OPTIDX", "OPTSTK")
 _EXCHANGES = {"NSE": "NFO", "BSE": "BFO"}
@@ -131,16 +135,17 @@ def _rows(
     for number, cells in enumerate(csv.reader(lines[1:]), 2):
         if not any(cell.strip() for cell in cells):
             continue
-        cell = dict(zip(head, (text.strip() for text in cells), strict=False))
+        cell = _cells(head, cells)
         try:
-            days.add(parse_day(cell["TradDt" if new else "TIMESTAMP"]))
+            days.add(parse_day(cell["TradDt"]))
             if new:
                 sources.add(cell["Src"])
                 if cell["Sgmt"] != "FO":
                     raise ValueError(f"Sgmt is {cell['Sgmt']!r}, not FO: this is another segment's file")
-            yield _new(cell) if new else _old(cell)
+            yield _row(cell, new=new)
         except (KeyError, ValueError) as error:
-            problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            name = error.args[0] if new else _OLD_NAMES.get(error.args[0], error.args[0])
+            problem = f"{name!r} is missing" if isinstance(error, KeyError) else str(error)
             raise BhavcopyError(f"{path}: line {number}: {problem}; expected {_FORMS}") from error
 
 
@@ -154,27 +159,22 @@ def _kind(kind: str, right: str) -> InstrumentKind | None:
     return InstrumentKind(right)
 
 
-def _new(cell: Mapping[str, str]) -> BhavRow | None:
+def _cells(head: list[str], row: list[str]) -> dict[str, str]:
+    """The cells of a row by the present names of their columns."""
+    names = (_PRESENT_NAMES.get(name, name) for name in head)
+    return dict(zip(names, (text.strip() for text in row), strict=False))
+
+
+def _row(cell: Mapping[str, str], *, new: bool) -> BhavRow | None:
     kind = _kind(cell["FinInstrmTp"], cell["OptnTp"])
     if kind is None:
         return None
+    strike = number_of(cell["StrkPric"]) if new or kind.is_option else 0.0
     return BhavRow(
-        cell["TckrSymb"], kind, parse_day(cell["XpryDt"]), number_of(cell["StrkPric"]), number_of(cell["OpnPric"]),
+        cell["TckrSymb"], kind, parse_day(cell["XpryDt"]), strike, number_of(cell["OpnPric"]),
         number_of(cell["HghPric"]), number_of(cell["LwPric"]), number_of(cell["ClsPric"]), number_of(cell["SttlmPric"]),
         int(number_of(cell["TtlTradgVol"])), int(number_of(cell["OpnIntrst"])),
         int(number_of(cell.get("NewBrdLotQty", ""))), number_of(cell.get("UndrlygPric", "")),
-    )  # fmt: skip
-
-
-def _old(cell: Mapping[str, str]) -> BhavRow | None:
-    kind = _kind(cell["INSTRUMENT"], cell["OPTION_TYP"])
-    if kind is None:
-        return None
-    strike = 0.0 if kind is InstrumentKind.FUT else number_of(cell["STRIKE_PR"])
-    return BhavRow(
-        cell["SYMBOL"], kind, parse_day(cell["EXPIRY_DT"]), strike, number_of(cell["OPEN"]), number_of(cell["HIGH"]),
-        number_of(cell["LOW"]), number_of(cell["CLOSE"]), number_of(cell["SETTLE_PR"]),
-        int(number_of(cell["CONTRACTS"])), int(number_of(cell["OPEN_INT"])),
     )  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def day_bar(path: Path, instrument: str) -> DayBar | None:
             head = column_names(file.readline())
             # Other lines, most of a file, are not taken apart.
             lines = csv.reader(line for line in file if parts.underlying in line)
-            rows = (dict(zip(head, (text.strip() for text in cells), strict=False)) for cells in lines)
+            rows = (_cells(head, row) for row in lines)
             # A share may be in several series on a day.
             best = min((row for row in rows if _is_it(row, exchange, parts)), key=_rank, default=None)
             return _bar(best) if best is not None else None
@@ -251,38 +251,28 @@ def day_bar(path: Path, instrument: str) -> DayBar | None:
 
 
 def _is_it(cells: Mapping[str, str], exchange: str, parts: ParsedSymbol) -> bool:
-    if cells.get("TckrSymb", cells.get("SYMBOL")) != parts.underlying:
-        return False
-    if cells.get("Src", "NSE") != _SOURCES[exchange]:
+    if cells.get("TckrSymb") != parts.underlying or cells.get("Src", "NSE") != _SOURCES[exchange]:
         return False
     if not parts.kind.is_derivative:
-        shares = "SERIES" in cells or cells.get("Sgmt") == "CM"
-        return shares and (exchange == "BSE" or _series(cells) in _SERIES)
-    ends = cells.get("XpryDt") or cells.get("EXPIRY_DT", "")
+        shares = cells["Sgmt"] == "CM" if "Sgmt" in cells else "SctySrs" in cells
+        return shares and (exchange == "BSE" or cells.get("SctySrs") in _SERIES)
+    ends, right = cells.get("XpryDt", ""), cells.get("OptnTp", "")
     if not ends or parse_day(ends) != parts.expiry:
         return False
-    right = cells.get("OptnTp", cells.get("OPTION_TYP", ""))
     if parts.kind is InstrumentKind.FUT:
         return right not in ("CE", "PE")
-    strike = number_of(cells.get("StrkPric", cells.get("STRIKE_PR", "")))
-    return right == parts.kind.value and abs(strike - parts.strike) < 1e-6
-
-
-def _series(cells: Mapping[str, str]) -> str:
-    return cells.get("SctySrs", cells.get("SERIES", ""))
+    return right == parts.kind.value and abs(number_of(cells.get("StrkPric", "")) - parts.strike) < 1e-6
 
 
 def _rank(cells: Mapping[str, str]) -> int:
-    series = _series(cells)
+    series = cells.get("SctySrs")
     return _SERIES.index(series) if series in _SERIES else len(_SERIES)
 
 
 def _bar(cells: Mapping[str, str]) -> DayBar | None:
-    names = ("OpnPric", "HghPric", "LwPric", "ClsPric") if "OpnPric" in cells else ("OPEN", "HIGH", "LOW", "CLOSE")
-    prices = [number_of(cells[name]) for name in names]
-    traded = number_of(cells.get("TtlTradgVol") or cells.get("TOTTRDQTY") or cells.get("CONTRACTS") or "")
-    if traded <= 0 or min(prices) <= 0:
+    first, high, low, last = (number_of(cells[name]) for name in ("OpnPric", "HghPric", "LwPric", "ClsPric"))
+    traded = number_of(cells.get("TtlTradgVol", ""))
+    if traded <= 0 or min(first, high, low, last) <= 0:
         return None
     lot = number_of(cells.get("NewBrdLotQty", "")) if cells.get("Sgmt") == "FO" else 1.0
-    day = parse_day(cells.get("TradDt") or cells["TIMESTAMP"])
-    return DayBar(day, prices[0], prices[1], prices[2], prices[3], traded * (lot or 1.0))
+    return DayBar(parse_day(cells["TradDt"]), first, high, low, last, traded * (lot or 1.0))

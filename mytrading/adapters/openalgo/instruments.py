@@ -17,7 +17,7 @@ import msgspec
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.endpoints import ServerContract
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
-from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, error_text
+from mytrading.adapters.openalgo.rest.errors import OpenAlgoError, ReadFailed, SymbolNotFound, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_PRICE, count_of, price_of
 from mytrading.core.instruments import master_contract
 from mytrading.core.instruments.book import InstrumentBook
@@ -65,13 +65,7 @@ def fetch_instruments(
     Raises `ReadFailed`, or what the client raises. `keep` saves memory: a real server lists some 100 000 contracts.
     """
     answer = client.get("instruments", {"exchange": exchange, "format": "json"}, Deadline.BULK)
-    if answer.status != 200:
-        kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
-        raise ReadFailed(kind, f"instruments of {exchange}: {error_text(answer.body, answer.status)}", answer.status)
-    try:
-        parsed = _answer_decoder.decode(answer.body)
-    except UNREADABLE as error:
-        raise ReadFailed("malformed", f"instruments of {exchange}: {error}", answer.status) from error
+    parsed = decode_read(answer, _answer_decoder, f"instruments of {exchange}: ")
     if parsed.status != "success" or parsed.data is None:
         raise ReadFailed("server", f"instruments of {exchange}: {error_text(answer.body, answer.status)}", 200)
     found: list[Instrument] = []

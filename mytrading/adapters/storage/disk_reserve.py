@@ -88,16 +88,11 @@ def free_bytes(folder: Path) -> int:
 
 def writes_in_place(path: Path) -> bool:
     """Return whether a file's file system overwrites blocks where they stand (no copy-on-write)."""
-    return file_system_of(path) in IN_PLACE
-
-
-def file_system_of(path: Path) -> str:
-    """Return the type of the file system of a file, as Linux names it; empty if unknown."""
     device = path.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     with suppress(OSError):
         for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             words = line.split()
             if words[2] == number:
-                return words[words.index("-") + 1]
-    return ""
+                return words[words.index("-") + 1] in IN_PLACE
+    return False

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakSet
 
+from mytrading.adapters.storage.disk_reserve import free_bytes
+
 ROOM = 1 << 30
 """With less than this free a log is left behind: a close and the next start are seconds apart."""
 INDEX_BYTES = 32 << 10
@@ -93,8 +95,7 @@ def open_to_write(path: Path) -> Writer:
 
 def is_low(path: Path) -> bool:
     """Return whether the disk of a file has less than `ROOM` bytes free, so that its log is not folded in."""
-    status = os.statvfs(path.parent)
-    return status.f_bavail * status.f_frsize < ROOM
+    return free_bytes(path.parent) < ROOM
 
 
 def _connected(address: str, index: tuple[int, int] | None, kind: type[_Kind]) -> _Kind:

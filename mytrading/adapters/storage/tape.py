@@ -40,22 +40,18 @@ class TapeWriter:
         self._folder = folder
         self._max_bytes = max_bytes
         self._file: BinaryIO | None = None
-        self._day = ""
+        self.day = ""
+        """The ISO date of the file that is being written, empty before the first `roll`."""
         self._room = 0
         self.frames = 0
         self.lost = 0
 
-    @property
-    def day(self) -> str:
-        """The ISO date of the file that is being written, empty before the first `roll`."""
-        return self._day
-
     def roll(self, day: str) -> None:
         """Switch to the file of `day` (ISO date); a record torn by a crash is cut off."""
-        if day == self._day:
+        if day == self.day:
             return
         self.close()
-        self._day = day
+        self.day = day
         path = self._folder / f"{day}{SUFFIX}"
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +87,7 @@ class TapeWriter:
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
-        self._file, self._day = None, ""
+        self._file, self.day = None, ""
 
     def _give_up(self) -> None:
         self.lost += 1

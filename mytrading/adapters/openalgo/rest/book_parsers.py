@@ -1,7 +1,7 @@
 """The broker's books as messages: order book, trade book, position book, funds, and single order updates.
 
-Brokers differ in numbers (text or not), in names of fields and forms of time (`quirks`), in status words (`vocabulary`)
-and in what they leave out. A book that is missing or makes no sense is None, "unknown", never an empty book, because an
+Brokers differ in numbers (text or not), in names of fields, forms of time and status words (`broker_quirks`) and in
+what they leave out. A book that is missing or makes no sense is None, "unknown", never an empty book, because an
 empty book says flat.
 """
 
@@ -14,15 +14,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from mytrading.adapters.openalgo.rest.broker_quirks import (
-    is_unknown_status,
-    status_of,
-    time_ns,
-    value,
-    with_refusal_code,
-)
+from mytrading.adapters.openalgo.rest import broker_quirks as quirks
 from mytrading.adapters.openalgo.rest.client import HttpReply
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
 from mytrading.core.instruments.symbology import instrument_id
 from mytrading.core.reconciler.read_plan import merged
@@ -80,7 +74,7 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
         *book.problems,
         *(
             f"order status {word!r} is unknown: such orders count as live; look at them at the broker"
-            for word in sorted({order.status_text for order in listed if is_unknown_status(order.status_text)})
+            for word in sorted({order.status_text for order in listed if quirks.is_unknown_status(order.status_text)})
         ),
     ]
     if repeated := len(listed) - len(orders):
@@ -138,13 +132,7 @@ def parse_analyzer(answer: HttpReply) -> str:
 
 def open_envelope(answer: HttpReply) -> _Envelope:
     """Decode the body of a successful answer; `ReadFailed` says what kind of failure any other is."""
-    if answer.status != 200:
-        kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
-        raise ReadFailed(kind, error_text(answer.body, answer.status), answer.status)
-    try:
-        envelope = _decoder.decode(answer.body)
-    except UNREADABLE as error:
-        raise ReadFailed("malformed", f"not an answer of OpenAlgo: {error}", answer.status) from error
+    envelope = decode_read(answer, _decoder)
     if envelope.status != "success":
         raise ReadFailed("server", error_text(answer.body, answer.status), answer.status)
     return envelope
@@ -159,7 +147,7 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         instrument=_instrument(row),
         side=_word(row, "action", Side),
         quantity=quantity,
-        status=status_of(status),
+        status=quirks.status_of(status),
         product=_maybe_word(row, "product", Product),
         filled=_or_none(_units, row, "filled_quantity"),
         average_price=_or_none(_number, row, "average_price"),
@@ -167,8 +155,8 @@ def order_row(row: dict[str, Any]) -> BrokerOrder:
         price=_number(row, "price", 0.0),
         trigger_price=_number(row, "trigger_price", 0.0),
         status_text=status,
-        message=with_refusal_code(_text(row, "rejection_reason")),
-        time_ns=time_ns(value(row, "timestamp")),
+        message=quirks.with_refusal_code(_text(row, "rejection_reason")),
+        time_ns=quirks.parse_time_ns(quirks.field_value(row, "timestamp")),
         tag=_text(row, "strategy"),
     )
 
@@ -243,7 +231,7 @@ def _position_row(row: dict[str, Any]) -> BrokerPosition:
 
 
 def _order_id(row: dict[str, Any]) -> str:
-    found = value(row, "orderid")
+    found = quirks.field_value(row, "orderid")
     if isinstance(found, bool) or not isinstance(found, str | int):
         raise _BadRow(f"orderid is {_shown(found)}")
     name = shown(found, MOST_ID + 1).strip()
@@ -253,7 +241,7 @@ def _order_id(row: dict[str, Any]) -> str:
 
 
 def _text(row: dict[str, Any], name: str) -> str:
-    return shown(value(row, name) or "", _MOST_TEXT)
+    return shown(quirks.field_value(row, name) or "", _MOST_TEXT)
 
 
 def _shown(found: Any) -> str:
@@ -272,20 +260,20 @@ def _instrument(row: dict[str, Any]) -> str:
 def _word(row: dict[str, Any], name: str, kind: type[E]) -> E:
     found = _maybe_word(row, name, kind)
     if found is None:
-        raise _BadRow(f"{name} is {_shown(value(row, name))}")
+        raise _BadRow(f"{name} is {_shown(quirks.field_value(row, name))}")
     return found
 
 
 def _maybe_word(row: dict[str, Any], name: str, kind: type[E]) -> E | None:
     try:
-        return kind(str(value(row, name)).upper())
+        return kind(str(quirks.field_value(row, name)).upper())
     except ValueError:
         return None
 
 
 def _number(row: dict[str, Any], name: str, default: float | None = None) -> float:
     """A number within `MOST_COUNT`, given as one or as text; `default` where it is absent or empty."""
-    found = value(row, name)
+    found = quirks.field_value(row, name)
     if found is None and default is not None:
         return default
     if isinstance(found, bool) or not isinstance(found, str | int | float):
@@ -309,5 +297,5 @@ def _or_none(read: Callable[[dict[str, Any], str], N], row: dict[str, Any], name
 def _units(row: dict[str, Any], name: str, *, signed: bool = False) -> int:
     number = _number(row, name)
     if not number.is_integer() or (number < 0 and not signed):
-        raise _BadRow(f"{name} is {_shown(value(row, name))}, not whole units")
+        raise _BadRow(f"{name} is {_shown(quirks.field_value(row, name))}, not whole units")
     return int(number)

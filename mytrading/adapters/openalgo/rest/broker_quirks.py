@@ -7,7 +7,7 @@ counts whole seconds, and at many brokers moves with every change of the order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -104,26 +104,21 @@ def modify_rules(broker: str) -> ModifyRules:
     return MODIFY_RULES.get(broker.lower(), USUAL_MODIFY_RULES)
 
 
-def values(row: Mapping[str, Any], name: str) -> Iterator[Any]:
-    """Yield the non-empty values of a row for a field, under each of its broker names, the usual one first."""
-    for key in NAMES.get(name, (name,)):
-        if key in row and row[key] is not None and row[key] != "":
-            yield row[key]
-
-
-def value(row: Mapping[str, Any], name: str) -> Any:
+def field_value(row: Mapping[str, Any], name: str) -> Any:
     """Return the first non-empty value of a row for a field, under any of its broker names; None without one."""
-    return next(values(row, name), None)
+    found = (row.get(key) for key in NAMES.get(name, (name,)))
+    return next((value for value in found if value is not None and value != ""), None)
 
 
-def time_ns(found: Any) -> int:
+def parse_time_ns(found: Any) -> int:
     """Parse a broker's time (text or count since 1970) as ns UTC; 0 if it cannot be read."""
     if isinstance(found, bool) or found is None:
         return 0
     text = f"{found!s:.40}".strip()
     with suppress(ValueError):
-        if counted := _since_1970(float(text)):
-            return counted
+        count = float(text)  # s, ms, µs or ns since 1970, distinguished by size; other numbers are no time
+        if unit := next((unit for least, unit in _EPOCHS if least <= count < least * 10), 0):
+            return int(count) * unit
     plain = text.split(".")[0].removesuffix("Z")
     zone = UTC if text.endswith("Z") else IST
     for form in TIME_FORMS:
@@ -133,9 +128,3 @@ def time_ns(found: Any) -> int:
         moment = datetime.fromisoformat(text)
         return int((moment if moment.tzinfo else moment.replace(tzinfo=IST)).timestamp()) * SECOND
     return 0
-
-
-def _since_1970(count: float) -> int:
-    """Seconds, milliseconds, microseconds or nanoseconds, distinguished by size; other numbers are no time."""
-    unit = next((unit for least, unit in _EPOCHS if least <= count < least * 10), 0)
-    return int(count) * unit

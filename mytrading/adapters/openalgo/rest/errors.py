@@ -7,7 +7,7 @@ Words of servers and brokers are matched by the table here, not by code. An orde
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -39,6 +39,7 @@ class _ErrorBody(msgspec.Struct):
     code: Any = None
 
 
+T = TypeVar("T")
 _decoder = msgspec.json.Decoder(_ErrorBody)
 _MOST_READ = 4096
 
@@ -74,6 +75,17 @@ def _flat(value: Any) -> str:
 
 def _line(text: str) -> str:
     return plain(" ".join(text[:_MOST_READ].split())[:300])
+
+
+def decode_read(answer: HttpReply, decoder: msgspec.json.Decoder[T], subject: str = "") -> T:
+    """Decode the body of an answer to a read. `ReadFailed`, whose text begins with `subject`, if it is no success."""
+    if answer.status != 200:
+        kind = {401: "refused", 403: "refused", 429: "rate_limited"}.get(answer.status, "server")
+        raise ReadFailed(kind, f"{subject}{error_text(answer.body, answer.status)}", answer.status)
+    try:
+        return decoder.decode(answer.body)
+    except UNREADABLE as error:
+        raise ReadFailed("malformed", f"{subject or 'not an answer of OpenAlgo: '}{error}", answer.status) from error
 
 
 class OpenAlgoError(Exception):

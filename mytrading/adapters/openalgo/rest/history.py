@@ -14,11 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient, TransportFailed
-from mytrading.adapters.openalgo.rest.errors import ReadFailed, error_text
+from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import count_of, price_of
-from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read
+from mytrading.adapters.openalgo.rest.retry import ONCE, Retries, read_with_retries
 from mytrading.core.time import SECOND, ist_date, to_ns
-from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.market import Bar
 
 _LAST_S = 1 << 32
@@ -94,24 +93,10 @@ def fetch_history(
     `ReadFailed`, or what the client raises.
     """
     exchange, _, symbol = instrument.partition(":")
-    answer = read(
-        client,
-        "history",
-        Deadline.BULK,
-        retries,
-        symbol=symbol,
-        exchange=exchange,
-        interval="D" if interval == _DAILY else interval,
-        start_date=start.isoformat(),
-        end_date=end.isoformat(),
-    )
-    if answer.status != 200:
-        kind = {403: "refused", 429: "rate_limited"}.get(answer.status, "server")
-        raise ReadFailed(kind, f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
-    try:
-        parsed = _decoder.decode(answer.body)
-    except UNREADABLE as error:
-        raise ReadFailed("malformed", f"history of {instrument}: {error}", answer.status) from error
+    bars_of = {"symbol": symbol, "exchange": exchange, "interval": "D" if interval == _DAILY else interval}
+    days = {"start_date": start.isoformat(), "end_date": end.isoformat()}
+    answer = read_with_retries(client, "history", {**bars_of, **days}, Deadline.BULK, retries)
+    parsed = decode_read(answer, _decoder, f"history of {instrument}: ")
     if parsed.status == "error" or parsed.data is None:
         raise ReadFailed("server", f"history of {instrument}: {error_text(answer.body, answer.status)}", answer.status)
     span = span_ns(interval)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -63,7 +63,9 @@ class Retries(NamedTuple):
 ONCE = Retries(tries=1)
 
 
-def read(client: OpenAlgoClient, endpoint: str, deadline: Deadline, retries: Retries, **payload: object) -> HttpReply:
+def read_with_retries(
+    client: OpenAlgoClient, endpoint: str, payload: Mapping[str, object], deadline: Deadline, retries: Retries
+) -> HttpReply:
     """POST a read request, repeated while its failure may pass. Returns the last answer, or raises its error."""
     return retry_until_final(lambda: client.call(endpoint, payload, deadline), retries)
 
