@@ -24,7 +24,7 @@ from mytrading.adapters.openalgo.ws.connection import FeedSocket, SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import Acknowledged
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.config import build_run_config, load_settings
-from mytrading.core.orders.state_machine import live
+from mytrading.core.orders.state_machine import is_live
 from mytrading.core.risk.protection.level_names import stop_name
 from mytrading.core.time import IST, SECOND
 from mytrading.daemons.engine.daemon import StrategyEngine
@@ -252,7 +252,7 @@ class ExitPath:
     def end_exits(self) -> None:
         """End all orders and goals."""
         orders = self.router.orders
-        ended = [replace(order, state=OrderState.REJECTED) for order in orders.orders() if live(order)]
+        ended = [replace(order, state=OrderState.REJECTED) for order in orders.orders() if is_live(order)]
         done = [replace(goal, state="done") for goal in orders.goals() if goal.state != "done"]
         self.router.record([OrderChanged(event="rejected", order=order, machine_ns=1) for order in ended])
         self.router.record([GoalChanged(goal=goal, at_ns=1) for goal in done])

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from lab.chaos.records import Moved, Ours
 from mytrading.core.oms.operator_requests import new_terms
-from mytrading.core.orders.state_machine import live
+from mytrading.core.orders.state_machine import is_live
 from mytrading.messages.control import CancelRequested, ModifyRequested
 from mytrading.messages.orders import Order
 
@@ -51,7 +51,7 @@ def _judged(asked: CancelRequested | ModifyRequested, ours: Ours) -> str:
     if not any(met(row) for row in _until_the_next(asked.id, rows[begin:])):
         return f"{what} was taken up and nothing followed"
     last = ours.orders[asked.order]
-    if live(last) and (
+    if is_live(last) and (
         last.evidence.modify.wanted or last.evidence.cancel.wanted or isinstance(asked, CancelRequested)
     ):
         return f"{what} has not come to an end: the order is {last.state}"
@@ -65,7 +65,7 @@ def _until_the_next(request: str, rows: Sequence[Moved]) -> list[Moved]:
 
 
 def _is_cancelling(row: Moved) -> bool:
-    return row.order.evidence.cancel.wanted or not live(row.order)
+    return row.order.evidence.cancel.wanted or not is_live(row.order)
 
 
 class _TermsMet:

@@ -18,7 +18,7 @@ from mytrading.core.accounting.margin_tables import BY_RISK, FIXED, RiskTables, 
 from mytrading.core.calendar import Calendar
 from mytrading.core.calendar.calendar_file import CalendarError
 from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.orders.live_gate import confirmed
+from mytrading.core.orders.live_gate import confirmed_accounts
 from mytrading.core.risk.pretrade.rules_order import product_refusal, short_lived_hedge
 from mytrading.core.risk.protection.hedges import match_rule_covers
 from mytrading.messages.enums import Mode, Product, Side
@@ -92,7 +92,7 @@ def _live_problems(settings: TradingSettings) -> Iterator[str]:
             f"ENABLE_TRADE_EXECUTION = false ({settings.origin('system.enable_trade_execution')}): "
             "live trading needs true"
         )
-    if set(confirmed(system.live_confirm)) != set(names):
+    if set(confirmed_accounts(system.live_confirm)) != set(names):
         yield (
             f"LIVE_CONFIRM = {system.live_confirm or '(not set)'} ({settings.origin('system.live_confirm')}): live "
             f"trading needs the name of each account that takes orders, {','.join(names)}"

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from mytrading.core.calendar import Calendar
-from mytrading.core.orders.state_machine import live
+from mytrading.core.orders.state_machine import is_live
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import MismatchSeen, UnmanagedChanged
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body
@@ -72,7 +72,7 @@ class DayBook:
 
     def live_orders(self) -> list[Order]:
         """Return the orders that have not ended."""
-        return [order for order in self.orders.values() if live(order)]
+        return [order for order in self.orders.values() if is_live(order)]
 
     def summary(self) -> dict[str, Any]:
         """Return the day in figures, in rupees, without fees, which only the broker's contract note has."""

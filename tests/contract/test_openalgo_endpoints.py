@@ -11,7 +11,7 @@ import pytest
 from mytrading.adapters.openalgo import endpoints
 from mytrading.adapters.openalgo.rest.client import Deadline, OpenAlgoClient
 from mytrading.adapters.openalgo.rest.errors import BrokerDisconnected, InvalidRequest, RateLimited, SymbolNotFound
-from mytrading.daemons.reconciler.margin_queries import answer_of
+from mytrading.daemons.reconciler.margin_queries import query_margin
 from mytrading.messages.enums import Product, Side
 from mytrading.messages.reports import MarginLine, MarginRequest
 from tests.kit.simulator_process import start_simulator
@@ -78,8 +78,8 @@ def test_margin_answer_is_the_servers_figure_or_the_reason_why_there_is_none(tmp
         client = OpenAlgoClient(running.rest, running.api_key, time.monotonic_ns)
         line = MarginLine(instrument="NSE:SBIN", side=Side.BUY, quantity=5, product=Product.MIS, price=800.0)
         request = MarginRequest(id="q", account="main", lines=(line,), machine_ns=1)
-        found = answer_of(client, request)
+        found = query_margin(client, request)
         assert (found.id, found.total) == ("q", pytest.approx(5 * 800 * 0.2))
         nowhere = msgspec.structs.replace(request, lines=(msgspec.structs.replace(line, instrument="NSE:NOSUCH"),))
-        refused = answer_of(client, nowhere)
+        refused = query_margin(client, nowhere)
         assert refused.total is None and "Symbol NOSUCH not found" in refused.problem

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.active_alerts import FROM_STATE, Unguarded
-from mytrading.core.orders.state_machine import as_wanted
+from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.core.time import SECOND
 from mytrading.messages.commands import CloseGoal, PlaceEntry, SignalDenied, SignalExpired, WithdrawEntries
 from mytrading.messages.control import (
@@ -283,7 +283,7 @@ class OrderBench:
         elif isinstance(row, OrderChanged) and row.event == "cancel_requested":
             self.calls.append(OpenCall(Call.CANCEL, row.order, self.time))
         elif isinstance(row, OrderChanged) and row.event == "modify_requested":
-            self.calls.append(OpenCall(Call.MODIFY, as_wanted(row.order), self.time))
+            self.calls.append(OpenCall(Call.MODIFY, with_wanted_terms(row.order), self.time))
 
     def see_mode(self) -> list[Any]:
         """The server is seen in the mode that is expected of it."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
 from mytrading.core.oms.state.state import State
-from mytrading.core.orders.state_machine import TERMINAL, ModifyRules, live, waits_for_its_trigger
+from mytrading.core.orders.state_machine import TERMINAL, ModifyRules, is_live, is_untriggered_stop
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import TradingState, WithdrawRequested
 from mytrading.messages.enums import (
@@ -338,7 +338,7 @@ class Trading(RuleBasedStateMachine):
         bench = self.bench
         for order in bench.machine.orders():
             resting = order.state in (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-            may_rest = not order.purpose.reduces or waits_for_its_trigger(order)
+            may_rest = not order.purpose.reduces or is_untriggered_stop(order)
             left = order.state in TERMINAL or (resting and may_rest)
             assert left or self._waits_for_a_person(order), order
             assert order.filled == order.filled_seen, order
@@ -508,7 +508,7 @@ class TradingWithChanges(TradingWithStops):
         return [order for order in found if order.broker_order_id and not order.evidence.cancel.wanted]
 
     def _live(self) -> list[Order]:
-        return [order for order in self.bench.machine.orders() if live(order)]
+        return [order for order in self.bench.machine.orders() if is_live(order)]
 
     @rule(instrument=INSTRUMENTS, owner=OWNERS)
     def rest(self, instrument: str, owner: str) -> None:

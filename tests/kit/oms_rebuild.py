@@ -28,7 +28,7 @@ def learn(bench: OrderBench, *missed: object) -> None:
     for message in missed:
         bench.machine.apply(message)
         bench.journal.append(message)
-    rows = bench.machine.relearned_rows(missed, bench.time, bench.now)
+    rows = bench.machine.rebuild_rows(missed, bench.time, bench.now)
     bench._commit((*rows, JournalRelearned(copies=0, read=len(missed), at_ns=bench.now, machine_ns=bench.time)))
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from mytrading.core.oms import OmsLimits, OrderMachine
-from mytrading.core.orders.state_machine import ModifyRules, live
+from mytrading.core.orders.state_machine import ModifyRules, is_live
 from mytrading.messages.account_events import UnmanagedChanged
 from mytrading.messages.control import FlattenRequested, ResolveRequested, WithdrawRequested
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Product, Purpose, Side
@@ -264,7 +264,7 @@ class Storm:
         side = self.rng.choice((Side.BUY, Side.SELL))
         position = self.bench.machine.position(ACCOUNT, instrument, Product.MIS, owner)
         held = position is not None and (position.quantity or position.quantity_seen) * side.sign < 0
-        entries = [order for order in self.bench.machine.orders() if order.purpose is Purpose.ENTRY and live(order)]
+        entries = [order for order in self.bench.machine.orders() if order.purpose is Purpose.ENTRY and is_live(order)]
         if held or any(order.instrument == instrument and order.side is not side for order in entries):
             self._act_close(instrument, owner)
         return side, EITHER_PLANS[side]
@@ -303,7 +303,7 @@ class Storm:
 
     def _act_change(self, instrument: str, owner: str) -> None:
         mine = [o for o in self.bench.machine.orders() if (o.instrument, o.strategy) == (instrument, owner)]
-        mine = [o for o in mine if live(o) and o.broker_order_id and o.order_type in (OrderType.LIMIT, OrderType.SL)]
+        mine = [o for o in mine if is_live(o) and o.broker_order_id and o.order_type in (OrderType.LIMIT, OrderType.SL)]
         if mine:
             order, ticks = self.rng.choice(mine), self.rng.choice((-2, -1, 1, 2))
             stop = order.purpose is Purpose.STOP
@@ -424,7 +424,7 @@ class Storm:
         bench = self.bench
         for order in bench.machine.orders():
             assert order.state is not OrderState.SUBMITTED and order.filled == order.filled_seen, order
-            assert not (live(order) and order.purpose is Purpose.EXIT), order
+            assert not (is_live(order) and order.purpose is Purpose.EXIT), order
         assert not [goal for goal in bench.machine.goals() if goal.state != "done"], bench.machine.goals()
         unmanaged: dict[str, int] = {}
         for row in bench.rows:

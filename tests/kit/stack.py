@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from mytrading.core.orders.state_machine import waits_for_its_trigger
+from mytrading.core.orders.state_machine import is_untriggered_stop
 from mytrading.messages.run_config import RunConfig, decode_run_config
 from mytrading.runtime.journal.reader import JournalTail
 from mytrading.runtime.supervision.instance_lock import holder
@@ -254,4 +254,4 @@ class Stack:
     def is_settled(self) -> bool:
         """True when no order is on its way; a stop that waits for its trigger is where it belongs."""
         orders, _ = self.journaled()
-        return all(order.state.value in ENDED or waits_for_its_trigger(order) for order in orders.values())
+        return all(order.state.value in ENDED or is_untriggered_stop(order) for order in orders.values())

@@ -27,7 +27,7 @@ from mytrading.adapters.openalgo.rest.order_outcomes import judge
 from mytrading.adapters.openalgo.ws.connection import SocketFrame
 from mytrading.adapters.openalgo.ws.market_frames import FrameParser, Tick, depth_of
 from mytrading.daemons.feed.rest_quotes import quote_of
-from mytrading.daemons.reconciler.margin_queries import answer_of
+from mytrading.daemons.reconciler.margin_queries import query_margin
 from mytrading.messages.codec import FrameError, StreamDecoder, encode_body, encode_frame
 from mytrading.messages.enums import Call, Product, Side
 from mytrading.messages.instruments import Instrument, InstrumentKind
@@ -179,7 +179,7 @@ def test_instruments_margin_and_other_answers_are_read_or_refused() -> None:
                 sent(item)
     said = {"total_margin_required": 5.0, "mode": "live", "analyze_mode": False, "message": "pong", "broker": "x"}
     for body in each([{"status": "success", "data": {**PRICES, **said}}]):
-        sent(answer_of(client(body), request))
+        sent(query_margin(client(body), request))
         assert all(0.0 < price <= MOST_PRICE for price in fetch_prices(client(body), shares).values())
         for ask in (endpoints.ping, endpoints.analyzer):
             with suppress(OpenAlgoError):
@@ -306,7 +306,7 @@ def test_edge_of_the_reconciler_takes_whatever_comes() -> None:
     try:
         for number, body in enumerate(each(UPDATES)):
             edge.listener.stream._socket.events.put(SocketFrame(body, number))
-            edge.listener.take()
+            edge.listener.handle_results()
             edge.listener._take_visit(reader.visit(job))
             edge.alerts.follow(edge.listener.active_alerts(), FROM_STATE)
             if not number % 50:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slices
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slice_quantities
 
 SIZES = st.builds(lambda lot, lots, over: Sizes(lot, lot * lots + over % lot), st.integers(1, 75), st.integers(1, 40),
                   st.integers(0, 74)).filter(lambda sizes: sizes.freeze > 1)  # fmt: skip
@@ -15,17 +15,17 @@ SIZES = st.builds(lambda lot, lots, over: Sizes(lot, lot * lots + over % lot), s
 @given(sizes=SIZES, share=st.floats(0.0, 1.0))
 def test_slices_sum_to_the_quantity_in_different_whole_lots_within_the_freeze(sizes: Sizes, share: float) -> None:
     lots = max(1, round(share * sizes.most_units / sizes.lot))
-    parts = slices(lots * sizes.lot, sizes)
+    parts = slice_quantities(lots * sizes.lot, sizes)
     assert sum(parts) == lots * sizes.lot
     assert all(0 < part <= sizes.freeze and part % sizes.lot == 0 for part in parts)
     assert len(set(parts)) == len(parts) and list(parts) == sorted(parts, reverse=True)
-    assert parts == slices(lots * sizes.lot, sizes)
+    assert parts == slice_quantities(lots * sizes.lot, sizes)
 
 
 @given(sizes=SIZES, lots=st.integers(1, 900))
 def test_slices_are_as_few_as_different_sizes_allow(sizes: Sizes, lots: int) -> None:
     assume(lots * sizes.lot <= sizes.most_units)
-    count = len(slices(lots * sizes.lot, sizes))
+    count = len(slice_quantities(lots * sizes.lot, sizes))
     fewer = count - 1
     assert sum(range(sizes.most_lots, sizes.most_lots - fewer, -1)) < lots
 
@@ -52,7 +52,7 @@ def test_closing_slices_leave_nothing_but_what_no_slices_can_carry(sizes: Sizes,
     ],
 )
 def test_slices_of_known_contracts(quantity: int, sizes: Sizes, parts: tuple[int, ...]) -> None:
-    assert slices(quantity, sizes) == parts
+    assert slice_quantities(quantity, sizes) == parts
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_slices_of_known_contracts(quantity: int, sizes: Sizes, parts: tuple[int
 )
 def test_slices_that_cannot_be_say_what_would_do(quantity: int, sizes: Sizes, text: str) -> None:
     with pytest.raises(Unsliceable, match=text):
-        slices(quantity, sizes)
+        slice_quantities(quantity, sizes)
 
 
 def test_closing_slices_send_the_odd_units_last_and_alone() -> None:

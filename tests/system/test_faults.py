@@ -240,12 +240,12 @@ def test_book_empty_leaves_an_order_that_the_stream_knows_standing(bench: Bench)
     order = bench.rested()
     report = bench.wait_told(order, bool)[-1]
     levels = OrderLevels()
-    levels.fold(OrderReport(account="main", order=report, received_machine_ns=0))
+    levels.on_update(OrderReport(account="main", order=report, received_machine_ns=0))
     bench.fault("book_empty", count=-1)
     visit = bench.visit()
     assert visit.books.orders == ()
-    levels.read(visit.books)
-    assert [level.order.broker_order_id for level in levels.unshown(1)] == [order.broker_order_id]
+    levels.drop_shown_by(visit.books)
+    assert [level.order.broker_order_id for level in levels.updates_to_repeat(1)] == [order.broker_order_id]
     assert visit.funds is None
     assert any("funds" in problem for problem in visit.problems)
 
@@ -403,8 +403,8 @@ def test_update_reordered_never_takes_an_end_back(bench: Bench) -> None:
     assert [report.status for report in told] == [BrokerStatus.CANCELLED, BrokerStatus.OPEN]
     levels = OrderLevels()
     for number, report in enumerate(told):
-        levels.fold(OrderReport(account="main", order=report, received_machine_ns=number))
-    assert [level.order.status for level in levels.unshown(2)] == [BrokerStatus.CANCELLED]
+        levels.on_update(OrderReport(account="main", order=report, received_machine_ns=number))
+    assert [level.order.status for level in levels.updates_to_repeat(2)] == [BrokerStatus.CANCELLED]
 
 
 # the feed

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mytrading.core.orders.parent_orders import grouped
+from mytrading.core.orders.parent_orders import group_slices
 from mytrading.messages.codec import StreamDecoder, encode_body
 from mytrading.messages.commands import CloseGoal, PlaceEntry
 from mytrading.messages.enums import OrderState, Product, Side
@@ -52,7 +52,7 @@ def slices(bench: Bench) -> list[tuple[Order, tuple[Order, ...]]]:
     rows = [decoder.body(row.body) for row in reader.read(0)]
     reader.close()
     levels = {row.order.client_order_id: row.order for row in rows if isinstance(row, OrderChanged)}
-    return grouped(sorted(levels.values(), key=lambda order: (order.created_ns, order.links.slice)))
+    return group_slices(sorted(levels.values(), key=lambda order: (order.created_ns, order.links.slice)))
 
 
 def whole(bench: Bench, number: int, quantity: int) -> bool:

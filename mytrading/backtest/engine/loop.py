@@ -358,7 +358,7 @@ class Loop:
         state = self._risk.state
         self._holding = bool(state.open_positions())
         self._loses = self._holding and self._most_loss < _ENDLESS
-        self.restless = self._machines.orders.waits_for_time or any(True for _ in state.open_intents())
+        self.restless = self._machines.orders.has_timed_work or any(True for _ in state.open_intents())
         self._path.listens = self._watched_by_risk() if self._holding or self.plain else frozenset()
 
     def _watched_by_risk(self) -> Collection[str]:

@@ -164,7 +164,7 @@ class Machines:
     def are_idle(self, strategy: str, watch: str) -> bool:
         """True if there are no positions or orders, and nothing that would change the decision on a new signal."""
         orders = self.orders
-        if orders.waits_for_time or orders.unsettled() or not self.venue.is_idle:
+        if orders.has_timed_work or orders.describe_unsettled() or not self.venue.is_idle:
             return False
         return self.risk.state.is_idle(self.venue.now) and self.engine.is_idle(strategy, watch)
 

@@ -16,7 +16,7 @@ from mytrading.core.exchange.exchange import Exchange
 from mytrading.core.exchange.model import Account, BookOrder, BooksSnapshot, ExchangeRefusal, Mark, OrderRequest
 from mytrading.core.exchange.order_rules import FillRules, exchange_fill_price
 from mytrading.core.instruments.contract_specs import ContractFacts
-from mytrading.core.orders.state_machine import as_wanted
+from mytrading.core.orders.state_machine import with_wanted_terms
 from mytrading.messages.enums import BrokerStatus, Call, OrderType, Outcome, Side
 from mytrading.messages.instruments import Instrument
 from mytrading.messages.orders import CallOutcome, Order
@@ -179,7 +179,7 @@ class BacktestVenue:
         if call is Call.CANCEL:
             found, _ = self.exchange.cancel(name, self.now)
         else:
-            broker_id, wanted, mark = name, as_wanted(order), self.marks.get(order.instrument)
+            broker_id, wanted, mark = name, with_wanted_terms(order), self.marks.get(order.instrument)
             found, _ = self.exchange.modify(name, wanted.quantity, wanted.price, wanted.trigger_price, mark, self.now)
         if not isinstance(found, ExchangeRefusal):
             self._answer(order, call, Outcome.ACCEPTED, broker_id)

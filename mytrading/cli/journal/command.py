@@ -22,7 +22,7 @@ from typer import Argument, Option
 from mytrading.cli.shell.failures import ERROR, NOT_RUNNING, TIMED_OUT, USAGE, fail, running_stack, stack
 from mytrading.cli.shell.options import AsJson, Limit, Profile
 from mytrading.cli.shell.output import nobody_reads, print_json, print_result, print_rows, say
-from mytrading.core.orders.flat_order import flat_order, whole_order
+from mytrading.core.orders.flat_order import complete_flat_order, flat_order
 from mytrading.core.time import format_ist
 from mytrading.messages.codec import FrameError, StreamDecoder
 from mytrading.messages.orders import Order
@@ -234,7 +234,7 @@ def _journaled(config: RunConfig, stream: str, writers: Sequence[str]) -> Genera
 def named(value: Any) -> Any:
     """A message as plain values: `type` and every field by name, be it a map or an array on the wire."""
     if isinstance(value, Order):
-        return whole_order(value)
+        return complete_flat_order(value)
     if isinstance(value, Struct):
         tag = value.__struct_config__.tag
         own = {name: named(getattr(value, name)) for name in value.__struct_fields__}

@@ -157,10 +157,10 @@ def _shared(lots: int, shares: list[str]) -> dict[str, int]:
 
 def _orders(units: int, lot: Lot) -> list[int]:
     """Units of each order, as the router slices them."""
-    from mytrading.core.orders.slicing import Unsliceable, slices
+    from mytrading.core.orders.slicing import Unsliceable, slice_quantities
 
     try:
-        return list(slices(units, lot.sizes)) if units else []
+        return list(slice_quantities(units, lot.sizes)) if units else []
     except Unsliceable:
         return []
 

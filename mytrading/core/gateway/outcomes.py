@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from mytrading.core.oms.operator_requests import REFUSED
-from mytrading.core.orders.state_machine import LIVE, live
+from mytrading.core.orders.state_machine import LIVE, is_live
 from mytrading.messages.commands import FORMER_CODES, SignalDenied, SignalExpired
 from mytrading.messages.enums import OrderState, Purpose
 from mytrading.messages.orders import Order
@@ -32,12 +32,12 @@ def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bo
     name = order.client_order_id
     if order.links.request == request and order.message.startswith(REFUSED):
         return RequestResult("refused", order.message.removeprefix(REFUSED), name)
-    if order.links.request != request and live(order):
+    if order.links.request != request and is_live(order):
         return RequestResult(WAITING, "the router has not taken it up yet", name)
     if not cancel:
         return _modified(order, orders)
     sums = f"{order.filled_seen} of {order.quantity} filled"
-    if live(order):
+    if is_live(order):
         return RequestResult(WAITING, f"the cancel is requested and its end not proven; {sums} so far", name)
     if order.state is OrderState.FILLED:
         return RequestResult("filled", f"it filled before the cancel: {sums}", name)
@@ -48,7 +48,7 @@ def result_of(order: Order, orders: Iterable[Order], request: str, *, cancel: bo
 
 def _modified(order: Order, orders: Iterable[Order]) -> RequestResult:
     name = order.client_order_id
-    if live(order):
+    if is_live(order):
         if order.evidence.modify.wanted or order.evidence.cancel.wanted:
             return RequestResult(WAITING, "the change is requested and not yet in the order book", name)
         return RequestResult("modified", f"the order book shows {_terms(order)}", name)

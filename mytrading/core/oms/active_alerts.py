@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mytrading.core.active_alerts import STAYS, ActiveAlert, Subject
-from mytrading.core.oms.placing.entries import churn_subject
-from mytrading.core.oms.reconcile.broker_books import disputed_subject
+from mytrading.core.oms.placing.entries import churn_alert_subject
+from mytrading.core.oms.reconcile.broker_books import dispute_alert_subject
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.state_machine import SENT
 from mytrading.core.risk.pretrade.readiness import BLIND
@@ -76,7 +76,7 @@ def _stays_unmoved(order: Order) -> bool:
 
 
 def _is_churned(state: State, subject: str) -> bool:
-    return any(churn_subject(row) == subject for row in state.stopped.values())
+    return any(churn_alert_subject(row) == subject for row in state.stopped.values())
 
 
 ROW_ALERTS: dict[str, IsActive] = {
@@ -93,7 +93,7 @@ ROW_ALERTS: dict[str, IsActive] = {
     "STOP_FAILED": _protection(lambda level: level.state != "done"),
     "GOAL_STUCK": lambda state, name: name in state.open_goals,
     "FLATTEN_LATE": lambda state, name: name in state.open_flattens,
-    "POSITION_DISPUTED": lambda state, subject: any(disputed_subject(key) == subject for key in state.mismatches),
+    "POSITION_DISPUTED": lambda state, subject: any(dispute_alert_subject(key) == subject for key in state.mismatches),
     "CHURN_BLOCKED": _is_churned,
     "CHURN_PAUSED": _is_churned,
 }

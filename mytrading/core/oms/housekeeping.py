@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import call_outcomes, order_updates, startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.state import State, uneasy
-from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_of, live, with_cancel
+from mytrading.core.oms.state.state import State, needs_read_or_call
+from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, is_live, is_of_day, with_cancel
 from mytrading.messages.enums import OrderState, Product, Severity
 from mytrading.messages.journal_rows import DayOpened
 from mytrading.messages.order_evidence import Ambiguous, Candidate, Disputed
@@ -22,13 +22,13 @@ from mytrading.messages.orders import Order, TimerFired
 KEPT_DAYS = 5
 
 
-def idle(state: State) -> bool:
+def is_idle(state: State) -> bool:
     """True if no timer can lead to a decision: nothing is under way, no stop guards, and nobody owns MIS units."""
-    return not (busy(state) or state.guarding or any(key.product is Product.MIS for key in state.owners))
+    return not (has_timed_work(state) or state.guarding or any(key.product is Product.MIS for key in state.owners))
 
 
-def busy(state: State) -> bool:
-    """True if something is under way that time moves on, stops that guard a position apart."""
+def has_timed_work(state: State) -> bool:
+    """True if something waits for time to pass, such as an unanswered call; guarding stops do not count."""
     tables = (state.waiting, state.restless, state.open_goals, state.mismatches, state.open_flattens, state.stopped)
     return any(tables) or bool(_recovering(state))
 
@@ -40,28 +40,30 @@ def _recovering(state: State) -> list[str]:
 def _held_back(state: State) -> list[str]:
     """Accounts with an exit or stop that waits for the books, or for orders of nobody since a journal was rebuilt."""
     goals = state.unfinished_goals()
-    waiting = [goal.account for goal in goals if goal.waits_machine_ns or goal.elsewhere or state.blind(goal.account)]
+    waiting = [
+        goal.account for goal in goals if goal.waits_machine_ns or goal.elsewhere or state.books_lost(goal.account)
+    ]
     return [*waiting, *(level.account for level in state.open_protections() if level.waits_machine_ns)]
 
 
 def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
-    """Give up on calls that never answered, and ask for the reads that something waits for."""
+    """Handle a timer: give up on calls without an answer, and request the book reads that orders wait for."""
     entries.lift_churn_stops(oms)
     due: dict[str, tuple[int, bool]] = {}
     """By account, how often to read, and whether positions too."""
     for name in sorted(oms.state.restless):
-        entries.outlive(oms, oms.order(name))
+        entries.withdraw_past_validity(oms, oms.order(name))
         order = oms.order(name)
         if order.state is OrderState.SUBMITTED:
             if oms.machine - order.call.began_machine_ns >= oms.limits.call_patience:
-                call_outcomes.unknown(oms, order, oms.machine, "the call never answered")
-        elif order.state is not OrderState.INITIALIZED and uneasy(order):
+                call_outcomes.mark_unknown(oms, order, oms.machine, "the call never answered")
+        elif order.state is not OrderState.INITIALIZED and needs_read_or_call(order):
             _want(due, order, oms)
     for key in sorted(oms.state.mismatches):
         every = due.get(key.account, (oms.limits.mismatch_gap, True))[0]
         due[key.account] = (min(every, oms.limits.mismatch_gap), True)
     for account in oms.state.open_flattens.sorted_values():
-        if not oms.cancel_leaves(account):
+        if not oms.is_cancel_out(account):
             due[account] = (oms.limits.chase_reads, True)
     for account in (*_recovering(oms.state), *_held_back(oms.state)):
         due[account] = (oms.limits.chase_reads, True)
@@ -74,13 +76,13 @@ def on_timer(oms: OrderDecision, _fired: TimerFired) -> None:
             continue  # its books are another world's until a person clears it; the schedule sees the mode
         asked = oms.state.reads.get(account)
         if not asked or oms.machine - asked[-1] >= every:
-            oms.read(account, "again", positions=positions)
+            oms.request_read(account, "again", positions=positions)
 
 
 def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) -> None:
     """Note how soon an order needs a read: what was learnt of it since the last one was asked for needs one at once."""
     limits = oms.limits
-    if order.filled_seen == order.filled and oms.cancel_leaves(order.account, order.client_order_id):
+    if order.filled_seen == order.filled and oms.is_cancel_out(order.account, order.client_order_id):
         return
     slow = (
         order.state in UNRESOLVED
@@ -101,29 +103,32 @@ def _want(due: dict[str, tuple[int, bool]], order: Order, oms: OrderDecision) ->
     due[order.account] = (min(every, wanted), positions or protects or doubted)
 
 
-def recover(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
-    """After a replay: calls that were out have no answer; accounts are read, entries of the `served` ones wait."""
+def recover_orders(oms: OrderDecision, served: Iterable[str], never_began: Callable[[str, int], bool]) -> None:
+    """Recover after a journal replay: calls that were out become unknown, entries of `served` accounts wait.
+
+    `never_began(id, attempt)` is true of a placing call that certainly did not leave.
+    """
     accounts = set(served)
-    startup.begin(oms, sorted(accounts))
-    startup.drop_expired(oms)
+    startup.begin_recovery(oms, sorted(accounts))
+    startup.drop_expired_contracts(oms)
     calling = {name for _, name, _ in oms.state.calling}
     for name in sorted({*oms.state.restless.keys(), *calling}):
         order = oms.order(name)
         accounts.add(order.account)
         if order.state is OrderState.SUBMITTED and never_began(name, order.call.attempt):
-            call_outcomes.never_left(oms, order)
+            call_outcomes.requeue_unsent_call(oms, order)
             continue
         if order.state is OrderState.SUBMITTED:
-            call_outcomes.unknown(oms, order, oms.machine, "the router stopped while the call was out")
+            call_outcomes.mark_unknown(oms, order, oms.machine, "the router stopped while the call was out")
             continue
         if order.evidence.cancel.out:
             order = oms.change(order, "cancel_unanswered", evidence=with_cancel(order.evidence, out=False))
         if order.evidence.modify.out:
-            modify.unanswered(oms, order)
+            modify.record_unanswered_modify(oms, order)
     accounts.update(oms.state.resting.keys())
     accounts.update(oms.state.books.keys())
     for account in sorted(accounts):
-        oms.read(account, "recovered", positions=True)
+        oms.request_read(account, "recovered", positions=True)
 
 
 def expire_day(oms: OrderDecision, day: str) -> None:
@@ -133,20 +138,20 @@ def expire_day(oms: OrderDecision, day: str) -> None:
     became of it: ended here it would be sent once more before anybody has looked. Orders of `day` itself, made while
     it could not be opened yet, are not touched.
     """
-    startup.drop_expired(oms)
+    startup.drop_expired_contracts(oms)
     for level in oms.state.open_protections():  # a night without a read proves nothing of a stop that waits for one
         if level.waits_machine_ns:
-            oms.protection(level, waits_machine_ns=max(oms.machine, 1))
+            oms.change_protection(level, waits_machine_ns=max(oms.machine, 1))
     for name in sorted(oms.state.restless):
         order = oms.order(name)
-        if order.state in TERMINAL and order.filled_seen > order.filled and not is_of(order, day):
-            order_updates.settle_sighted(oms, order)
+        if order.state in TERMINAL and order.filled_seen > order.filled and not is_of_day(order, day):
+            order_updates.settle_sighted_fill(oms, order)
     for name in sorted({*oms.state.waiting.keys(), *oms.state.seeking.keys()}):
         order = oms.order(name)
-        if is_of(order, day):
+        if is_of_day(order, day):
             continue
         if order.state is OrderState.INITIALIZED and not order.purpose.reduces:
-            oms.unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
+            oms.end_unsent(order, OrderState.EXPIRED, "expired", "EXPIRED: the session is over")
         elif order.state in UNRESOLVED and not order.purpose.reduces:
             oms.change(order, "expired", state=OrderState.EXPIRED, message="its fate was unknown to the end")
             what = f"fate of {order.side} {order.quantity} {order.instrument} was unknown to the end of the session"
@@ -155,13 +160,14 @@ def expire_day(oms: OrderDecision, day: str) -> None:
             oms.change(order, "released", state=OrderState.EXPIRED, message=order.message)
 
 
-def day_opened(state: State, day: str) -> DayOpened:
+def build_day_opened(state: State, day: str) -> DayOpened:
     """Return the opening row of a day: all carried over, ended orders of that day, realised profit at zero."""
     dated = {**state.used, **dict.fromkeys((*state.orders, *state.parts, *state.goals), day)}
     days = sorted(set(dated.values()))[-KEPT_DAYS:]
     held = (position for position in state.positions.sorted_values() if position.quantity or position.quantity_seen)
     return DayOpened(
-        day=day, orders=tuple(order for order in state.orders.sorted_values() if live(order) or is_of(order, day)),
+        day=day,
+        orders=tuple(order for order in state.orders.sorted_values() if is_live(order) or is_of_day(order, day)),
         positions=tuple(replace(position, realised=0.0, bought=0, sold=0) for position in held),
         protections=tuple(state.open_protections()),
         goals=tuple(goal for goal in state.goals.sorted_values() if goal.state != "done"),
@@ -176,8 +182,8 @@ def day_opened(state: State, day: str) -> DayOpened:
     )  # fmt: skip
 
 
-def unsettled(state: State) -> str:
-    """What is under way whatever the market does, in words, empty if nothing: lock-step waits for it."""
+def describe_unsettled(state: State) -> str:
+    """Describe what is under way independent of market prices; empty if nothing is."""
     for name in (*sorted(state.restless), *sorted(state.waiting)):
         order = state.orders[name]
         if what := _unsettled_order(order) or ("waits for its call" if name in state.waiting else ""):
@@ -198,6 +204,6 @@ def _unsettled_order(order: Order) -> str:
         return "is of unknown fate"
     if order.filled_seen > order.filled:
         return "was sighted to fill"
-    if (order.evidence.cancel.wanted and live(order)) or order.evidence.end:
+    if (order.evidence.cancel.wanted and is_live(order)) or order.evidence.end:
         return "is being cancelled"
     return ""

@@ -44,7 +44,7 @@ class OrderMachine:
         self.limits = limits or OmsLimits()
         self._is_open, self._squares_off = is_open, squares_off
         self.state = State()
-        self.notice = self.state.notice
+        self.notice = self.state.advance_machine_time
         """Moves machine time (ns) on; it never goes back."""
 
     def apply(self, row: Any) -> None:
@@ -56,11 +56,11 @@ class OrderMachine:
         """Return the decision rows that follow from a just applied message, at market time `now` (ns)."""
         if (handler := self._handler(message)) is None:
             return ()
-        self.state.begin()
+        self.state.begin_tentative()
         try:
             return self._follow(handler, message, now)
         finally:
-            self.state.take_back()
+            self.state.roll_back()
 
     def step(self, message: Any, now: int) -> tuple[Any, ...]:
         """Learn a message, decide on it and learn the decisions at once, for loops that journal nothing."""
@@ -70,7 +70,7 @@ class OrderMachine:
 
     def _handler(self, message: Any) -> Handler | None:
         kind = type(message)
-        if kind is TimerFired and housekeeping.idle(self.state):
+        if kind is TimerFired and housekeeping.is_idle(self.state):
             return None
         if kind is OrderReport:
             row = message.order
@@ -85,25 +85,25 @@ class OrderMachine:
         handler(oms, message)
         if oms.rows or type(message) is TimerFired:
             if state.open_flattens:
-                flatten.advance_all(oms)
+                flatten.advance_flattens(oms)
             if state.guarding:
-                broker_stops.advance_all(oms)
+                broker_stops.advance_protections(oms)
             if state.open_goals:
-                goals.advance_all(oms)
+                goals.advance_goals(oms)
             if state.waiting:
-                dispatch.dispatch(oms)
+                dispatch.dispatch_calls(oms)
         return _without_preludes(oms.rows)
 
     def _foreseen(self, now: int, of: Callable[[OrderDecision], None], machine_ns: int = 0) -> tuple[Any, ...]:
         """The rows of a decision that no message leads to, at `machine_ns` or later."""
-        self.state.begin()
+        self.state.begin_tentative()
         try:
             oms = OrderDecision(self.state, self.limits, now)
             oms.machine = max(oms.machine, machine_ns)
             of(oms)
             return tuple(oms.rows)
         finally:
-            self.state.take_back()
+            self.state.roll_back()
 
     def recover_rows(
         self, machine_ns: int, now: int, served: Iterable[str] = (),
@@ -113,18 +113,18 @@ class OrderMachine:
 
         `never_began(id, attempt)` is true of a placing call that certainly did not leave.
         """
-        return self._foreseen(now, lambda oms: housekeeping.recover(oms, served, never_began), machine_ns)
+        return self._foreseen(now, lambda oms: housekeeping.recover_orders(oms, served, never_began), machine_ns)
 
-    def relearned_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
+    def rebuild_rows(self, missed: Sequence[Any], machine_ns: int, now: int) -> tuple[Any, ...]:
         """Return the decisions after a rebuilt journal, on `missed` messages that were applied but never decided on."""
-        return self._foreseen(now, lambda oms: journal_rebuild.relearn(oms, missed), machine_ns)
+        return self._foreseen(now, lambda oms: journal_rebuild.decide_missed_messages(oms, missed), machine_ns)
 
-    def void(self, read: BooksRead) -> bool:
-        """True if a read proves nothing: a row of an instrument that concerns us could not be read."""
-        return broker_books.void(self.state, read)
+    def is_unusable_read(self, read: BooksRead) -> bool:
+        """True if a read proves nothing, since a row of an instrument with orders or positions is unreadable."""
+        return broker_books.is_unusable_read(self.state, read)
 
-    def recovered(self, account: str) -> bool:
-        """True once what the start found in the account is explained, or if nothing is there to be compared."""
+    def has_recovered(self, account: str) -> bool:
+        """True once the account's start-up recovery is done, or if it needed none."""
         level = self.state.recovering.get(account)
         return level is None or level.done
 
@@ -134,14 +134,14 @@ class OrderMachine:
 
     def snapshot(self, day: str) -> DayOpened:
         """The first row of the journal of `day` (ISO date): applied to any machine, it carries everything over."""
-        return housekeeping.day_opened(self.state, day)
+        return housekeeping.build_day_opened(self.state, day)
 
     def orders(self) -> list[Order]:
         """All orders of the day and those carried into it, by id."""
         return self.state.orders.sorted_values()
 
     def position(self, account: str, instrument: str, product: Product, strategy: str) -> Position | None:
-        """What one owner holds; None if it never held any today."""
+        """Return the position of a strategy in an instrument; None if it held none today."""
         return self.state.positions.get(OwnerKey(account, instrument, product, strategy))
 
     def resting_entries(self, account: str = "") -> list[Order]:
@@ -163,15 +163,15 @@ class OrderMachine:
         """All exit goals of the day and those carried into it, by id."""
         return self.state.goals.sorted_values()
 
-    def budget(self, account: str, machine_ns: int) -> control.CallBudget:
+    def call_budget(self, account: str, machine_ns: int) -> control.CallBudget:
         """Return an account's rate budget for order calls; the daemon adds which orders wait and since when."""
         limits, state = self.limits, self.state
-        free = dispatch.free(state, limits, account, machine_ns)
+        free = dispatch.calls_allowed_now(state, limits, account, machine_ns)
         return control.CallBudget(
             account=account,
             limit=limits.calls_per_second,
             used=limits.calls_per_second - free,
-            out=len(dispatch.out(state, account)),
+            out=len(dispatch.unanswered_call_times(state, account)),
             paused_s=max(0, (state.paused.get(account) or 0) - machine_ns) / SECOND,
             kept=dispatch.kept_for_baskets(state, account, machine_ns),
             kept_for_stops=dispatch.kept_for_stops(state, limits, account, machine_ns),
@@ -183,16 +183,16 @@ class OrderMachine:
         """Return the alerts active now, by code and subject; see `core/oms/active_alerts`."""
         return active_alerts(self.state, standing, unguarded, busy)
 
-    def unsettled(self) -> str:
+    def describe_unsettled(self) -> str:
         """Describe what is under way independent of market prices; empty if nothing is."""
-        return housekeeping.unsettled(self.state)
+        return housekeeping.describe_unsettled(self.state)
 
     @property
-    def waits_for_time(self) -> bool:
-        """True while time alone may lead to something; what rests as it should waits for prices only."""
-        return housekeeping.busy(self.state) or broker_stops.uncovered(self.state)
+    def has_timed_work(self) -> bool:
+        """True while a timer may lead to a decision; if not, only prices or messages can."""
+        return housekeeping.has_timed_work(self.state) or broker_stops.stops_differ_from_positions(self.state)
 
-    def wrong_mode(self, account: str) -> str:
+    def wrong_mode_message(self, account: str) -> str:
         """Return the message of an account's server that is in the wrong mode; empty if its mode is right."""
         level = self.state.wrong_mode.get(account)
         return (level.message or "it answered in another mode") if level is not None else ""
@@ -216,23 +216,23 @@ def _without_preludes(rows: list[Any]) -> tuple[Any, ...]:
 def _mode_seen(oms: OrderDecision, message: ModeSeen) -> None:
     name = message.account
     if not message.expected:
-        call_outcomes.wrong_mode(oms, name, message.message or f"found mode {message.mode}")
+        call_outcomes.stop_wrong_mode_account(oms, name, message.message or f"found mode {message.mode}")
     elif name not in oms.state.modes and name not in oms.state.wrong_mode:  # only an operator ends a wrong mode
         oms.emit(AccountModeChanged(account=name, wrong_mode=False, message="", at_ns=oms.now, mode=message.mode))
 
 
 def _mode_cleared(oms: OrderDecision, message: control.ModeCleared) -> None:
-    entries.set_mode(oms, message.account, False, "cleared by a person")
-    oms.read(message.account, "mode cleared", positions=True)
+    entries.record_account_mode(oms, message.account, False, "cleared by a person")
+    oms.request_read(message.account, "mode cleared", positions=True)
 
 
 _HANDLERS: dict[type, Handler] = {
-    PlaceEntry: entries.place,
-    CloseGoal: goals.open_goal,
+    PlaceEntry: entries.on_place_entry,
+    CloseGoal: goals.on_close_goal,
     WithdrawEntries: entries.on_withdraw,
     control.WithdrawRequested: entries.on_withdraw,
-    control.TradingState: entries.on_trading,
-    control.StrategySwitch: entries.on_switch,
+    control.TradingState: entries.on_trading_level,
+    control.StrategySwitch: entries.on_strategy_switch,
     control.ResolveRequested: operator_requests.on_resolve,
     control.ClaimRequested: operator_requests.on_claim,
     control.FlattenRequested: flatten.on_request,

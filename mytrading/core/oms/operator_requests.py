@@ -15,7 +15,7 @@ from mytrading.core.oms.exits import broker_stops, flatten
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.reconcile import order_updates, position_corrections
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, live, same_fingerprint, with_cancel
+from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, is_live, same_fingerprint, with_cancel
 from mytrading.core.time import SECOND
 from mytrading.messages import control
 from mytrading.messages.commands import PlaceEntry
@@ -29,20 +29,20 @@ REFUSED = "refused: "
 
 
 def on_cancel(oms: OrderDecision, message: control.CancelRequested) -> None:
-    """Cancel one order, whether or not it has left us."""
+    """Handle an operator's cancel of one order."""
     if (order := _requested(oms, message)) is None:
         return
-    why = "" if live(order) else f"expected a live order, found one that ended {order.state}"
+    why = "" if is_live(order) else f"expected a live order, found one that ended {order.state}"
     if not why and order.purpose.reduces and not (message.force and message.reason):
-        why = forced_only(order)
+        why = why_force_is_needed(order)
     links = replace(order.links, request=message.id)
     if why:
         oms.change(order, "request_refused", links=links, message=f"{REFUSED}{why}")
         return
     if (level := _protection_of(oms, order)) is not None:
-        broker_stops.release(oms, level, message.reason)
+        broker_stops.release_protection(oms, level, message.reason)
     order = oms.change(order, "requested", links=links)
-    entries.withdraw_one(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
+    entries.cancel_order(oms, order, f"withdrawn by a person: {message.reason or 'no reason given'}")
 
 
 def _requested(oms: OrderDecision, message: control.CancelRequested | control.ModifyRequested) -> Order | None:
@@ -52,8 +52,8 @@ def _requested(oms: OrderDecision, message: control.CancelRequested | control.Mo
     return None if order is None or order.links.request == message.id else order
 
 
-def forced_only(order: Order) -> str:
-    """Why an operator's cancel of a stop or an exit needs force, and what it would do."""
+def why_force_is_needed(order: Order) -> str:
+    """Return why an operator's cancel of this stop or exit needs `--force`, and what it would do."""
     if order.purpose is Purpose.STOP:
         return "this is the stop of a position, which would be bare; with --force and a reason it is taken away"
     return "an exit is tried until the position is flat, so another would follow; cancel it with --force and a reason"
@@ -67,7 +67,7 @@ def _protection_of(oms: OrderDecision, order: Order) -> Protection | None:
 
 
 def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
-    """Change one order; of a stop, the prices of the protection that it belongs to."""
+    """Handle an operator's change of one order; for a stop the prices of its protection change."""
     if (order := _requested(oms, message)) is None:
         return
     wanted = new_terms(order, message.price, message.trigger_price, message.quantity)
@@ -77,7 +77,7 @@ def on_modify(oms: OrderDecision, message: control.ModifyRequested) -> None:
         return
     order = oms.change(order, "requested", links=links, message="")
     if (level := _protection_of(oms, order)) is not None:
-        oms.protection(level, trigger=wanted.trigger_price, limit=wanted.price)
+        oms.change_protection(level, trigger=wanted.trigger_price, limit=wanted.price)
     else:
         modify.request_terms(oms, order, wanted)
 
@@ -92,13 +92,13 @@ def new_terms(order: Order, price: float, trigger: float, quantity: int) -> Orde
 
 def why_not_modify(order: Order, wanted: OrderTerms) -> str:
     """Return why an order cannot be changed to these terms, by the order alone; empty if it can."""
-    if not live(order):
+    if not is_live(order):
         return f"expected a live order, found one that ended {order.state}"
     if order.evidence.cancel.wanted:
         return "it is being cancelled"
     if order.purpose.reduces and order.purpose is not Purpose.STOP:
         return "an exit is tried, and re-priced, until the position is flat"
-    if wanted == modify.own_terms(order):
+    if wanted == modify.current_terms(order):
         return "expected another price, trigger or quantity than it has, found none"
     kind = order.order_type
     if wanted.price != order.price and kind not in (OrderType.LIMIT, OrderType.SL):
@@ -126,7 +126,7 @@ def _why_not_now(oms: OrderDecision, order: Order) -> str:
         return "an earlier change of it is not proven yet; try again in a few seconds"
     if order.purpose is Purpose.STOP:
         return "" if _protection_of(oms, order) is not None else "an exit has taken over from this stop"
-    why = entries.forbidden(oms, order, order.net)  # it may have to be placed anew
+    why = entries.denial_reason(oms, order, order.net)  # it may have to be placed anew
     return f"{why}; until then it can only be cancelled" if why else ""
 
 
@@ -144,8 +144,8 @@ def on_claim(oms: OrderDecision, request: control.ClaimRequested) -> None:
     known = oms.state.positions.get(owner) or Position(**owner._asdict(), run="")
     run = known.run if known.quantity else content_id("run", request.strategy, request.id)
     position = position_ledger.book_fill(known, units, request.price or found.average_price, oms.now, run).position
-    position_corrections.leave_unmanaged(oms, key, found.quantity - units, found.average_price)
-    oms.adjusted(replace(position, quantity_seen=known.quantity_seen + units), "claim", units)
+    position_corrections.record_unmanaged(oms, key, found.quantity - units, found.average_price)
+    oms.record_adjustment(replace(position, quantity_seen=known.quantity_seen + units), "claim", units)
     _guard(oms, position, units, request)
     left = abs(found.quantity - units)
     oms.answer(request.id, "", f"{request.strategy} owns {position.quantity} of {key.instrument}; {left} unmanaged")
@@ -177,8 +177,8 @@ def _claim_problem(oms: OrderDecision, key: NetKey, unmanaged: int, request: con
 
 def _closing_problem(oms: OrderDecision, key: NetKey, request: control.ClaimRequested) -> str:
     """What is closing the new owner there: it takes in whatever its owner gets until it has ended."""
-    goal = next(entries.goals_of(oms, key, request.strategy), None)
-    level = flatten.active(oms, OwnerKey(*key, request.strategy))
+    goal = next(entries.open_exit_goals(oms, key, request.strategy), None)
+    level = flatten.covering_flatten(oms, OwnerKey(*key, request.strategy))
     if goal is not None:
         found = f"{goal.reason}: exit {goal.id} is {goal.state}"
     elif level is not None:
@@ -214,10 +214,10 @@ def _guard(oms: OrderDecision, position: Position, units: int, request: control.
     if standing is not None and standing.state != "done":
         if not broker_stops.is_flat(position):
             return
-        oms.protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
+        oms.change_protection(standing, state="done")  # of a trip that is over: only its stop's cancel is still out
     if not request.stop:
         return
-    oms.protection(
+    oms.change_protection(
         Protection(
             **position.owner._asdict(), id=content_id("protection", request.id), run=position.run, cause=request.id,
             side=Side.SELL if units > 0 else Side.BUY, trigger=request.stop, limit=request.stop_limit,
@@ -246,9 +246,9 @@ def _bind(oms: OrderDecision, order: Order, request: control.ResolveRequested) -
         return problem, ""
     appeared = order.state in ABSENT
     message = _with_reason("bound by a person", request)
-    if order_updates.bind(oms, order, name, quantity=row.quantity, message=message) is None:
+    if order_updates.bind_broker_order(oms, order, name, quantity=row.quantity, message=message) is None:
         return f"broker order {name} belongs to another order of ours", ""
-    oms.read(order.account, "resolved", positions=True)
+    oms.request_read(order.account, "resolved", positions=True)
     ending = "; it was given up before, so what rests of it is cancelled" if appeared else ""
     return "", f"order {order.client_order_id} is broker order {name}{ending}"
 
@@ -276,7 +276,7 @@ def _binding_problem(oms: OrderDecision, order: Order, request: control.ResolveR
 def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested) -> tuple[str, str]:
     if order.state is OrderState.GHOST:
         return f"order {order.client_order_id} counts as never placed already", ""
-    in_view = matching(oms, order)
+    in_view = candidate_broker_orders(oms, order)
     if in_view and not request.force:
         names = ", ".join(row.broker_order_id for row in in_view)
         return f"broker order {names} may be this one: bind it with --broker-order, or --force if it is not", ""
@@ -290,7 +290,7 @@ def _give_up(oms: OrderDecision, order: Order, request: control.ResolveRequested
     return "", f"order {order.client_order_id} counts as never placed; if it appears it is ours and is cancelled"
 
 
-def matching(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
+def candidate_broker_orders(oms: OrderDecision, order: Order) -> list[BrokerOrder]:
     """Return unclaimed broker orders that may be this order, sorted by id."""
     state = oms.state
     return [
@@ -314,11 +314,11 @@ VALID_NS = 10 * SECOND
 
 
 def on_probe(oms: OrderDecision, message: control.ProbeRequested) -> None:
-    """Place the trial order, or withdraw it; nothing at a venue that is not paper."""
+    """Place or withdraw the trial order of `mytrading doctor`; paper venues only."""
     if not oms.limits.probes:
         return
     if message.withdraw:
-        entries.withdraw(oms, lambda order: order.cause == message.id, "withdrawn: the trial is over")
+        entries.withdraw_entries(oms, lambda order: order.cause == message.id, "withdrawn: the trial is over")
         return
     command = PlaceEntry(
         id=message.id, account=message.account, instrument=message.instrument, product=message.product,
@@ -326,4 +326,4 @@ def on_probe(oms: OrderDecision, message: control.ProbeRequested) -> None:
         order_type=OrderType.LIMIT, price=message.price, reference_price=message.price, expires_ns=oms.now + VALID_NS,
         expires_machine_ns=oms.machine + VALID_NS,
     )  # fmt: skip
-    entries.place(oms, command)
+    entries.on_place_entry(oms, command)

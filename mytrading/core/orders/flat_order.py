@@ -32,33 +32,33 @@ _NOTHING_KNOWN: dict[str, Any] = {
 
 
 def flat_order(order: Order) -> dict[str, Any]:
-    """An order with its parts as keys of its own; values that are as by default are left out."""
-    return flat(msgspec.to_builtins(order))
+    """Return an order as one flat dict of plain values, without those that have their default."""
+    return flatten_plain_order(msgspec.to_builtins(order))
 
 
-def shown_order(order: Order) -> dict[str, Any]:
-    """A flat order with the prices of a change, 0 where none is wanted: earlier versions kept those of the last one."""
+def flat_order_with_change(order: Order) -> dict[str, Any]:
+    """Return a flat order that always has the prices of a pending change, 0.0 without one."""
     return {"wanted_price": 0.0, "wanted_trigger": 0.0, **flat_order(order)}
 
 
-def whole_order(order: Order) -> dict[str, Any]:
-    """An order with its parts as keys of its own, each of them."""
+def complete_flat_order(order: Order) -> dict[str, Any]:
+    """Return an order as one flat dict with every key, defaults included."""
     own = {name: getattr(order, name) for name in Order.__struct_fields__ if name not in _PARTS}
     usual = asdict(NO_CALL) | asdict(NO_PLAN) | asdict(NO_LINKS) | _NOTHING_KNOWN
     return {**msgspec.to_builtins(own), **usual, **flat_order(order)}
 
 
 def flatten_orders(body: Any) -> Any:
-    """Plain values in which every order, however deep, is flat."""
+    """Return plain values (dicts, lists) with every nested order in them made flat."""
     if isinstance(body, dict):
         plain = {name: flatten_orders(value) for name, value in body.items()}
         nested = "client_order_id" in plain and any(isinstance(plain.get(part), dict) for part in _PARTS)
-        return flat(plain) if nested else plain
+        return flatten_plain_order(plain) if nested else plain
     return [flatten_orders(value) for value in body] if isinstance(body, list | tuple) else body
 
 
-def flat(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An order as plain values, nested, as a flat row with the keys that are there."""
+def flatten_plain_order(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an order given as nested dicts as one flat dict, with the keys that are present."""
     row = {name: value for name, value in body.items() if name not in _PARTS}
     for part in ("call", "plan", "links"):
         row |= body.get(part, {})

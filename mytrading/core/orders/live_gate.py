@@ -6,13 +6,13 @@ from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import RunConfig, ServerMode, VenueKind
 
 
-def confirmed(text: str) -> list[str]:
+def confirmed_accounts(text: str) -> list[str]:
     """Return the account names in a comma-separated LIVE_CONFIRM value."""
     return [word for word in (part.strip() for part in text.split(",")) if word]
 
 
-def live_problem(config: RunConfig) -> str:
-    """Why this run may not send orders, empty if it may."""
+def live_run_problem(config: RunConfig) -> str:
+    """Return why this run may not send orders; empty if it may."""
     venue = config.venue
     if venue.kind is VenueKind.DRY_RUN:
         return ""
@@ -24,7 +24,7 @@ def live_problem(config: RunConfig) -> str:
     if config.mode is Mode.LIVE and not config.trade_execution:
         return "live orders need ENABLE_TRADE_EXECUTION=true, found false; set it, then start again"
     names = [account.id for account in config.order_accounts]
-    if config.mode is Mode.LIVE and set(names) != set(confirmed(config.live_confirm)):
+    if config.mode is Mode.LIVE and set(names) != set(confirmed_accounts(config.live_confirm)):
         found = config.live_confirm or "nothing"
         return f"live orders need LIVE_CONFIRM={','.join(names)}, found {found}; set it, then start again"
     return ""

@@ -15,19 +15,21 @@ _END_RANK = (OrderState.LOST, OrderState.GHOST, OrderState.REJECTED, OrderState.
 """What an order of several ends is said to have come to, if nothing of it was filled."""
 
 
-def grouped(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
-    """Each order with its slices, in the order of the first of them: () for one that is whole."""
+def group_slices(orders: Iterable[Order]) -> list[tuple[Order, tuple[Order, ...]]]:
+    """Return each order with its slices, in input order; an unsliced order has ()."""
     found: dict[str, list[Order]] = {}
     for order in orders:
         found.setdefault(order.links.parent or order.client_order_id, []).append(order)
     return [
-        (fold(each), tuple(sorted(each, key=lambda each: each.links.slice))) if each[0].links.parent else (each[0], ())
+        (parent_of_slices(each), tuple(sorted(each, key=lambda each: each.links.slice)))
+        if each[0].links.parent
+        else (each[0], ())
         for each in found.values()
     ]
 
 
-def fold(slices: Sequence[Order]) -> Order:
-    """The parent of all its slices: quantities summed, prices averaged; a replaced slice counts what it filled."""
+def parent_of_slices(slices: Sequence[Order]) -> Order:
+    """Return the parent order of these slices: quantities summed, prices averaged."""
     replaced = {order.links.replaces for order in slices}
     ordered = sorted(slices, key=lambda each: each.links.slice)
     standing = [order for order in ordered if order.client_order_id not in replaced]

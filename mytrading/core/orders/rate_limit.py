@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from mytrading.core.time import SECOND
 
 
-def room(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> int:
-    """How many calls may be made at `now`; `stamps` are the ascending times (ns) of those already made."""
+def calls_left(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> int:
+    """Return how many calls the limit allows at `now`; `stamps`: ascending times (ns) of earlier calls."""
     second = now // SECOND
     rolling = calendar = 0
     for stamp in reversed(stamps):
@@ -19,6 +19,6 @@ def room(stamps: Sequence[int], now: int, limit: int, window: int = SECOND) -> i
     return max(0, limit - max(rolling, calendar))
 
 
-def remember(stamps: tuple[int, ...], now: int, keep: int) -> tuple[int, ...]:
+def append_call_time(stamps: tuple[int, ...], now: int, keep: int) -> tuple[int, ...]:
     """Return the call times with `now` added, cut to the newest `keep`."""
     return (*stamps, now)[-keep:]

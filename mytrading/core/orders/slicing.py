@@ -38,8 +38,8 @@ class Unsliceable(ValueError):
     """A quantity that no set of whole-lot slices of different sizes can make up; the text says what would do."""
 
 
-def slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Units of each slice, the largest first: whole lots, all different, as few as possible. Raises `Unsliceable`."""
+def slice_quantities(quantity: int, sizes: Sizes) -> tuple[int, ...]:
+    """Return the units of each slice, largest first: whole lots, all different. Raises `Unsliceable`."""
     lot = max(sizes.lot, 1)
     if quantity <= 0:
         raise Unsliceable(f"quantity must be positive: found {quantity}")
@@ -58,11 +58,11 @@ def slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
 
 
 def closing_slices(quantity: int, sizes: Sizes) -> tuple[int, ...]:
-    """Slices of an exit, never an error: an odd lot goes last, what is too much is left to the next attempt."""
+    """Return the units of each slice of an exit, never failing: what is too much is left to the next attempt."""
     if sizes.fits(quantity) or not sizes.most_lots:
         return (quantity,)
     odd = quantity % max(sizes.lot, 1)
-    whole = slices(min(quantity - odd, sizes.most_units), sizes)
+    whole = slice_quantities(min(quantity - odd, sizes.most_units), sizes)
     return (*whole, odd) if odd else whole
 
 

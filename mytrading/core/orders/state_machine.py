@@ -82,57 +82,57 @@ class Fills(NamedTuple):
     average_price: float
 
 
-def in_words(order: Order) -> str:
-    """An order that is not over, as an operator reads it, with what there is to do if it waits for one."""
+def describe_order(order: Order) -> str:
+    """Describe a live order for an operator, with advice if it is held for approval."""
     what = f"{order.purpose} {order.side} {order.quantity} {order.instrument} is {order.state}"
-    return f"{what}, {decide(order)}" if order.state is S.PARKED else what
+    return f"{what}, {approval_advice(order)}" if order.state is S.PARKED else what
 
 
-def decide(order: Order) -> str:
+def approval_advice(order: Order) -> str:
     """Return the advice to an operator about an order held at the server for approval."""
     name = order.client_order_id
     return f"approve it at the server, or delete it there and say `mytrading orders resolve {name} --not-placed`"
 
 
-def live(order: Order) -> bool:
-    """True while the order is wanted, out, or of unknown fate."""
+def is_live(order: Order) -> bool:
+    """True while the order is unsent, at the broker, or of unknown fate."""
     return order.state in LIVE
 
 
-def settled(order: Order) -> bool:
-    """True if nothing about the order is open: ended, all sighted fills confirmed, nobody waiting for it to appear."""
+def is_settled(order: Order) -> bool:
+    """True if the order has ended with all sighted fills confirmed, and cannot appear any more."""
     return order.state in TERMINAL and order.filled_seen == order.filled and order.state not in ABSENT
 
 
-def is_of(order: Order, day: str) -> bool:
+def is_of_day(order: Order, day: str) -> bool:
     """True if the order was made on this day (ISO date, of India) or later."""
     return ist_date(order.created_ns).isoformat() >= day
 
 
-def waits_for_its_trigger(order: Order) -> bool:
-    """True for a stop that rests as it should: nothing of it is traded before its trigger."""
+def is_untriggered_stop(order: Order) -> bool:
+    """True for a stop that rests at the broker untriggered."""
     return order.purpose is Purpose.STOP and order.state is OrderState.ACCEPTED
 
 
-def as_wanted(order: Order) -> Order:
+def with_wanted_terms(order: Order) -> Order:
     """Return the order with the terms of its pending change, as a modify call sends them."""
     if (wanted := order.evidence.modify.wanted) is None:
         return order
     return replace(order, price=wanted.price, trigger_price=wanted.trigger_price, quantity=wanted.quantity)
 
 
-def remaining(order: Order) -> int:
-    """Units that may still be traded, by confirmed fills."""
+def unfilled_quantity(order: Order) -> int:
+    """Return the quantity less confirmed fills, at least 0."""
     return max(0, order.quantity - order.filled)
 
 
 def same_fingerprint(order: Order, instrument: str, side: Side, quantity: int) -> bool:
-    """True if a broker order of these hard facts can be this one; price and type are soft and not asked."""
+    """True if a broker order with this instrument, side and quantity can be this one; price and type may differ."""
     return order.quantity == quantity and order.side is side and order.instrument == instrument
 
 
-def weigh(order: Order, reported_price: float, reported: ReportedFills | None = None) -> Fills:
-    """Fold the levels of the three sources: the order's own, or those just `reported`.
+def combine_fills(order: Order, reported_price: float, reported: ReportedFills | None = None) -> Fills:
+    """Combine the fills of the three sources (stream, order book, trade book): the order's own, or those `reported`.
 
     `seen` is the largest, `confirmed` the second largest and never less than before. Without any price nothing new is
     confirmed, since a fill that cannot be priced cannot be counted. Of more than was ordered one source is no sighting:
@@ -153,10 +153,10 @@ def weigh(order: Order, reported_price: float, reported: ReportedFills | None = 
 
 
 def with_cancel(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
-    """The evidence with these fields of its cancel changed."""
+    """Return the evidence with these fields of its `cancel` replaced."""
     return replace(evidence, cancel=replace(evidence.cancel, **fields))
 
 
 def with_modify(evidence: OrderEvidence, **fields: Any) -> OrderEvidence:
-    """The evidence with these fields of its change changed."""
+    """Return the evidence with these fields of its `modify` replaced."""
     return replace(evidence, modify=replace(evidence.modify, **fields))

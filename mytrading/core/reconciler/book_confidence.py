@@ -19,18 +19,18 @@ POSITIONS_STALE_NS = 150 * SECOND
 _DOUBT = {Confidence.CONFIRMED: 0, Confidence.STALE: 1, Confidence.DISPUTED: 2}
 
 
-def least(levels: Iterable[Confidence]) -> Confidence:
-    """The least sure of these; CONFIRMED if there are none."""
+def least_confidence(levels: Iterable[Confidence]) -> Confidence:
+    """Return the lowest of these confidences; CONFIRMED if there are none."""
     return max(levels, key=_DOUBT.__getitem__, default=Confidence.CONFIRMED)
 
 
-def less(one: Confidence, other: Confidence) -> Confidence:
-    """The less sure of two."""
+def lower_confidence(one: Confidence, other: Confidence) -> Confidence:
+    """Return the lower of two confidences."""
     return other if _DOUBT[other] > _DOUBT[one] else one
 
 
-def of_account(health: AccountHealth | None, machine_ns: int) -> Confidence:
-    """STALE if the books of an account were never read whole, or too long ago. A dry run has none that could age."""
+def account_confidence(health: AccountHealth | None, machine_ns: int) -> Confidence:
+    """Return the confidence in an account's books: STALE if never read completely or too long ago, else CONFIRMED."""
     if health is None or not health.books_agree:
         return Confidence.STALE
     orders, positions = health.last_orders_machine_ns, health.last_positions_machine_ns

@@ -74,16 +74,16 @@ class ReadPlan:
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
         self._streaming = True
 
-    def stream(self, up: bool) -> None:
+    def set_stream_up(self, up: bool) -> None:
         """Record whether the order update stream is up; without it only the order book shows a fill."""
         self._streaming = up
 
-    def ask(self, request: ReadRequest) -> None:
-        """Remember a request for the next read."""
+    def add_request(self, request: ReadRequest) -> None:
+        """Add a request, which the next read answers."""
         self._wanted.append(request)
 
     def next_job(self, machine_ns: int) -> ReadJob | None:
-        """The read to make now, if any."""
+        """Return the read to make now; None if none is due."""
         proof = not self._failures and any(request.proof for request in self._wanted)
         if machine_ns < self._quiet_until:
             return None
@@ -121,10 +121,10 @@ class ReadPlan:
         name = f"{self._account}-read-{machine_ns}-{self._number}"
         return ReadJob(name, True, True, False, False, proofs[-1].id, beside=True)
 
-    def done(
+    def on_read_ended(
         self, job: ReadJob, machine_ns: int, ok: bool, jitter: float = 1.0, patience: int = 0, refused: bool = False
     ) -> None:
-        """Record a read's end; `jitter` (0 to 1) scales half the back-off, no read begins for `patience` (ns)."""
+        """Record that a read ended; `jitter` (0 to 1) scales half the back-off, no read begins for `patience` (ns)."""
         if job.beside:
             self._beside = False
         else:
@@ -144,30 +144,30 @@ class ReadPlan:
         if job.funds:
             self._funds_at = at
 
-    def current(self, books: BooksRead) -> BooksRead:
-        """The books as they may be reported: void if a read that began later, beside them, was reported before."""
+    def void_if_outdated(self, books: BooksRead) -> BooksRead:
+        """Return the books, without content if a read that began later was already reported."""
         if books.began_machine_ns < self._newest:
             return replace(books, orders=None, trades=None, positions=None)
         if books.orders is not None:
             self._newest = books.began_machine_ns
         return books
 
-    def hurry(self) -> None:
+    def make_all_due(self) -> None:
         """Make every book due at once: the server is back, or updates may have been missed."""
         self._failures = 0
         self._orders_at = self._positions_at = self._funds_at = _LONG_AGO
 
-    def missed(self) -> None:
-        """Record an unreadable order update: the books are due."""
+    def on_unreadable_update(self) -> None:
+        """Make the order and position books due, since an order update was unreadable."""
         self._orders_at = self._positions_at = _LONG_AGO
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """True while a read is under way, asked for, or due because nothing was read yet or updates were missed."""
         return self._busy or self._beside or bool(self._wanted) or self._orders_at == _LONG_AGO
 
     @property
-    def waiting(self) -> int:
+    def requests_waiting(self) -> int:
         """Requests that no read has answered yet."""
         return len(self._wanted)
 
@@ -178,8 +178,8 @@ class OrderLevels:
     def __init__(self) -> None:
         self._levels: dict[str, OrderReport] = {}
 
-    def fold(self, report: OrderReport) -> OrderReport | None:
-        """The new level of its order, or None if the update says nothing new."""
+    def on_update(self, report: OrderReport) -> OrderReport | None:
+        """Keep an update of the stream; returns it, or None if it says nothing new of its order."""
         name = report.order.broker_order_id
         if (known := self._levels.get(name)) is not None:
             before, update = known.order, report.order  # by content, since nothing carries a time
@@ -189,8 +189,8 @@ class OrderLevels:
         self._levels[name] = report
         return report
 
-    def shown(self, order: Order) -> OrderReport | None:
-        """Compare a level with the router's record of the order: returned if it says more, forgotten if not."""
+    def on_router_order(self, order: Order) -> OrderReport | None:
+        """Compare the kept update with the router's order: returned if it says more, dropped if not."""
         known = self._levels.get(order.broker_order_id)
         if known is None or known.account != order.account:
             return None
@@ -202,24 +202,24 @@ class OrderLevels:
     def __len__(self) -> int:
         return len(self._levels)
 
-    def read(self, books: BooksRead) -> None:
-        """Forget the levels that a read begun after them shows."""
+    def drop_shown_by(self, books: BooksRead) -> None:
+        """Drop the kept updates of orders that a later read shows."""
         if books.orders is None:
             return
         for name in {row.broker_order_id for row in books.orders} & self._levels.keys():
             if self._levels[name].received_machine_ns < books.began_machine_ns:
                 del self._levels[name]
 
-    def unshown(self, machine_ns: int) -> tuple[OrderReport, ...]:
-        """Levels to repeat; those a minute old are dropped."""
+    def updates_to_repeat(self, machine_ns: int) -> tuple[OrderReport, ...]:
+        """Return the kept updates, to be sent again; those a minute old are dropped."""
         for name, report in list(self._levels.items()):
             if machine_ns - report.received_machine_ns > KEEP:
                 del self._levels[name]
         return tuple(self._levels.values())
 
 
-def merged(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
-    """One row for each order: of several, as where a broker lists its states one by one, the one that came last."""
+def merge_order_rows(rows: tuple[BrokerOrder, ...]) -> tuple[BrokerOrder, ...]:
+    """Return one row for each order: the latest, where a broker lists its states one by one."""
     found: dict[tuple[str, str, str], BrokerOrder] = {}
     for row in rows:
         key = (row.broker_order_id, row.instrument, row.side)
@@ -245,8 +245,8 @@ def _shows(order: Order, row: BrokerOrder) -> bool:
     return not row.status.ended or order.state in TERMINAL or ending == row.status
 
 
-def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
-    """Live orders and positions of a read, at market time `at_ns`; None unless both books were read."""
+def broker_held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
+    """Return the live orders and positions of a read, at market time `at_ns`; None unless both books were read."""
     if books.orders is None or books.positions is None:
         return None
     traded = {row.broker_order_id: row.quantity for row in books.trades or ()}
@@ -265,8 +265,8 @@ def held(books: BooksRead, at_ns: int) -> BrokerHeld | None:
     )  # fmt: skip
 
 
-class HealthBook:
-    """Folds reads into the account's health."""
+class HealthTracker:
+    """The account's health, by its reads."""
 
     def __init__(self, account: str, rules: ReadRules | None = None) -> None:
         self._rules = rules or ReadRules()
@@ -278,12 +278,14 @@ class HealthBook:
         """Time of the last read of funds; before one, of the first health query."""
         self._funds_problem = ""
 
-    def stream(self, up: bool) -> None:
+    def set_stream_up(self, up: bool) -> None:
         """Record that the order stream connected or was lost."""
         self._health = replace(self._health, stream_up=up)
 
-    def read(self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = "") -> None:
-        """Fold a read; `expected_mode` is None if no answer showed a mode, `problem` why a book is missing."""
+    def on_read(
+        self, job: ReadJob, books: BooksRead, expected_mode: bool | None, broker: str, problem: str = ""
+    ) -> None:
+        """Record a read; `expected_mode` is None if no answer showed a mode, `problem` why a book is missing."""
         old = self._health
         right = old.right_mode if expected_mode is None else expected_mode
         if not job.orders:
@@ -303,13 +305,13 @@ class HealthBook:
             broker=broker or old.broker,
         )  # fmt: skip
 
-    def session(self, lost: bool, message: str = "") -> None:
-        """Record whether the session is lost: a visit's books were all refused, or one was answered."""
+    def set_session_lost(self, lost: bool, message: str = "") -> None:
+        """Record whether the login session is lost: all books were refused, or one was answered."""
         if lost or self._health.session_lost:
             text = message if lost else self._health.message
             self._health = replace(self._health, session_lost=lost, message=text)
 
-    def funds(self, machine_ns: int, problem: str = "") -> None:
+    def on_funds_read(self, machine_ns: int, problem: str = "") -> None:
         """Record a read of funds, or its `problem`."""
         self._funds_problem = problem
         if not problem:
@@ -323,12 +325,12 @@ class HealthBook:
         why = f" ({self._funds_problem})" if self._funds_problem else ""
         return f"its funds were not read for {self._rules.funds_stale / SECOND:.0f} seconds{why}"
 
-    def failed(self, message: str) -> None:
+    def on_failed_read(self, message: str) -> None:
         """Record a failed read, which gave nothing usable."""
         self._health = replace(self._health, connected=False, failures=self._health.failures + 1, message=message)
 
-    def level(self, machine_ns: int) -> AccountHealth:
-        """The health now; books read too long ago do not count as connected, nor funds as known."""
+    def health_at(self, machine_ns: int) -> AccountHealth:
+        """Return the account's health at this time; too old a read counts as not connected, old funds as unread."""
         health = self._health
         if (unread := self._funds_unread(machine_ns)) != health.funds_unread:
             self._health = health = replace(health, funds_unread=unread)

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from mytrading.core.gateway.outcomes import denial_text, outcome_of_all, outcomes
-from mytrading.core.orders.flat_order import shown_order
-from mytrading.core.orders.parent_orders import grouped
+from mytrading.core.orders.flat_order import flat_order_with_change
+from mytrading.core.orders.parent_orders import group_slices
 from mytrading.core.orders.state_machine import LIVE, PROVEN
-from mytrading.core.reconciler.book_confidence import least, of_account
+from mytrading.core.reconciler.book_confidence import account_confidence, least_confidence
 from mytrading.core.risk.protection.level_names import hedge_name, stop_name
 from mytrading.daemons.gateway.request_context import RequestContext, unknown_name
 from mytrading.messages import ops
@@ -35,7 +35,7 @@ def newest(rows: list[Row], limit: int) -> list[Row]:
 
 def order_row(order: Order) -> dict[str, Any]:
     """Return an order as a JSON row with fills, average price and message."""
-    body = shown_order(order)
+    body = flat_order_with_change(order)
     return {**body, "filled": order.filled, "average_price": order.average_price, "message": order.message}
 
 
@@ -44,7 +44,7 @@ def order_row(order: Order) -> dict[str, Any]:
 
 def orders(ctx: RequestContext, request: ops.OrdersQuery) -> list[dict[str, Any]]:
     """Return the orders, oldest first; a sliced one holds its `slices`."""
-    rows = grouped(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
+    rows = group_slices(sorted(ctx.view.orders.values(), key=lambda order: order.created_ns))
     if request.live:
         rows = [row for row in rows if any(order.state in LIVE for order in row[1] or row[:1])]
     return [
@@ -85,7 +85,9 @@ def _unmanaged(ctx: RequestContext, row: UnmanagedChanged) -> dict[str, Any]:
         "strategy": UNMANAGED,
         "quantity": row.quantity,
         "average_price": row.average_price or None,
-        "confidence": least([agreed, of_account(ctx.view.health.get(row.account), machine_now())]).value,
+        "confidence": least_confidence(
+            [agreed, account_confidence(ctx.view.health.get(row.account), machine_now())]
+        ).value,
         "since_ns": since_ns,
         "age_s": round((ctx.clock.now() - since_ns) / 1e9),
     }
@@ -104,7 +106,7 @@ def _position(ctx: RequestContext, position: Position) -> dict[str, Any]:
         "unrealised": None if unrealised is None else round(unrealised, 2),
         "since_ns": position.opened_ns,
         "age_s": round((ctx.clock.now() - position.opened_ns) / 1e9) if position.opened_ns else None,
-        "confidence": least([position.confidence, of_account(health, machine_now())]).value,
+        "confidence": least_confidence([position.confidence, account_confidence(health, machine_now())]).value,
         **_stop(ctx, position),
     }
 

@@ -14,10 +14,10 @@ import msgspec
 
 from mytrading.adapters.storage.instrument_store import InstrumentFile
 from mytrading.core.gateway.outcomes import result_of
-from mytrading.core.oms.operator_requests import forced_only, new_terms, why_not_modify
-from mytrading.core.orders.flat_order import shown_order
+from mytrading.core.oms.operator_requests import new_terms, why_force_is_needed, why_not_modify
+from mytrading.core.orders.flat_order import flat_order_with_change
 from mytrading.core.orders.slicing import Sizes
-from mytrading.core.orders.state_machine import TERMINAL, in_words, live
+from mytrading.core.orders.state_machine import TERMINAL, describe_order, is_live
 from mytrading.daemons.gateway.book_queries import resting_entries
 from mytrading.daemons.gateway.request_context import Decided, RequestContext, RequestRefused
 from mytrading.messages import ops
@@ -100,11 +100,11 @@ def paper_order(ctx: RequestContext, request: ops.PaperOrderCommand) -> Decided:
 def cancel(ctx: RequestContext, request: ops.CancelCommand) -> Decided:
     """Decide the row that cancels an order; a stop or an exit only with force and a reason."""
     order = _order_named(ctx, request.order)
-    if not live(order):
+    if not is_live(order):
         what = f"expected a live order, found one that ended {order.state}"
         raise RequestRefused(f"order {order.client_order_id}: {what}")
     if order.purpose.reduces and not (request.force and request.reason):
-        raise RequestRefused(f"order {order.client_order_id}: {forced_only(order)}")
+        raise RequestRefused(f"order {order.client_order_id}: {why_force_is_needed(order)}")
     row = CancelRequested(
         id=f"cancel-{request.request_id}", order=order.client_order_id, at_ns=ctx.clock.now(), reason=request.reason,
         force=request.force, by=request.by,
@@ -142,7 +142,7 @@ def order_request(ctx: RequestContext, request: ops.OrderRequestQuery) -> ops.Or
     order = _order_named(ctx, request.order)
     result = result_of(order, ctx.view.orders.values(), request.request, cancel=request.cancel)
     shown = ctx.view.orders.get(result.order, order)
-    return ops.OrderRequestResult(**result._asdict(), request=request.request, level=shown_order(shown))
+    return ops.OrderRequestResult(**result._asdict(), request=request.request, level=flat_order_with_change(shown))
 
 
 def answer(ctx: RequestContext, request: ops.AnswerQuery) -> ops.RequestAnswer:
@@ -326,7 +326,7 @@ def _flatten_progress(ctx: RequestContext, name: str) -> dict[str, Any]:
     left = [] if flatten.read_machine_ns else ["a read of the books is awaited; stops stay meanwhile"]
     held = (position for position in ctx.view.open_positions() if covers(position))
     left += [f"{row.strategy} holds {row.quantity or row.quantity_seen} of {row.instrument}" for row in held]
-    left += [in_words(o) for o in ctx.view.orders.values() if o.state not in TERMINAL and covers(o)]
+    left += [describe_order(o) for o in ctx.view.orders.values() if o.state not in TERMINAL and covers(o)]
     done = flatten.state == "done"
     return {
         **msgspec.to_builtins(flatten),

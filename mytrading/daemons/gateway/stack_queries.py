@@ -9,7 +9,7 @@ import msgspec
 from mytrading.core.accounting.pnl import profit
 from mytrading.core.feed.instrument_demand import LEASE_NS, MOST_LEASED
 from mytrading.core.gateway.read_model import StackView
-from mytrading.core.reconciler.book_confidence import of_account
+from mytrading.core.reconciler.book_confidence import account_confidence
 from mytrading.core.risk.pretrade.readiness import NEEDED
 from mytrading.core.time import MINUTE, SECOND
 from mytrading.daemons.gateway.book_queries import newest, positions, strategies
@@ -114,7 +114,7 @@ def _accounts(ctx: RequestContext) -> list[dict[str, Any]]:
     }
     for health in ctx.view.health.values():
         row = rows.setdefault(health.account, {"broker": ""})
-        books = of_account(health, machine_now()).value
+        books = account_confidence(health, machine_now()).value
         shown = {"status": health.status, "broker": health.broker or row["broker"], "books": books}
         row.update({**msgspec.to_builtins(health), **shown})
         row["message"] = health.message or health.funds_unread

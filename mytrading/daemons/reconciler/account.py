@@ -15,7 +15,7 @@ from mytrading.adapters.openalgo.rest.retry import LOUD_NS
 from mytrading.adapters.openalgo.ws.order_updates import OrderUpdates
 from mytrading.core.active_alerts import ActiveAlert, Subject
 from mytrading.core.reconciler.active_alerts import AccountProblems, active_alerts
-from mytrading.core.reconciler.read_plan import HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules, held
+from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules, broker_held
 from mytrading.core.time import SECOND
 from mytrading.messages.orders import Order
 from mytrading.messages.reports import AccountHealth, BooksRead, Funds, ReadRequest
@@ -52,7 +52,7 @@ class AccountListener:
         self._monitor, self._market_now = monitor, market_now
         self._deadlines = {**SECONDS, Deadline.BOOK: windows.book_call}
         self.plan = ReadPlan(account.id, read_rules(windows))
-        self._health = HealthBook(account.id, read_rules(windows))
+        self._health = HealthTracker(account.id, read_rules(windows))
         self._levels = OrderLevels()
         self._problems = AccountProblems()
         self._edge = Edge(f"account {account.id}", "the books are read instead", alerts)
@@ -77,32 +77,32 @@ class AccountListener:
 
     # in
 
-    def ask(self, request: ReadRequest) -> None:
+    def request_read(self, request: ReadRequest) -> None:
         """Request a read of the account's books as soon as possible."""
-        self.plan.ask(request)
-        self.look(machine_now())
+        self.plan.add_request(request)
+        self.start_if_due(machine_now())
 
-    def hurry(self) -> None:
+    def read_all_now(self) -> None:
         """Make all books due at once, after an operator's resume."""
-        self.plan.hurry()
-        self.look(machine_now())
+        self.plan.make_all_due()
+        self.start_if_due(machine_now())
 
-    def shown(self, order: Order) -> None:
-        """Compare an order as the router shows it; updates it does not have yet are repeated."""
-        if (level := self._levels.shown(order)) is not None:
+    def on_router_order(self, order: Order) -> None:
+        """Compare an order of the router with the stream; an update the router lacks is sent again."""
+        if (level := self._levels.on_router_order(order)) is not None:
             self._report(level)
 
-    def look(self, machine_ns: int) -> None:
-        """Begin the next read if it is due."""
+    def start_if_due(self, machine_ns: int) -> None:
+        """Start the next read of the books if one is due."""
         if (job := self.plan.next_job(machine_ns)) is not None:
             self._workers.submit(job)
 
-    def take(self) -> None:
-        """Pass on received order updates, then finished reads."""
+    def handle_results(self) -> None:
+        """Report received order updates, then finished reads."""
         for report in self.stream.take():
             self.updates += 1
             try:
-                if (level := self._levels.fold(report)) is not None:
+                if (level := self._levels.on_update(report)) is not None:
                     self._report(level)
             except OF_DATA as error:
                 self._edge.dropped(error, repr(report).encode())
@@ -113,31 +113,31 @@ class AccountListener:
             except OF_DATA as error:
                 self._edge.dropped(error)
                 self._take_visit(self._failed(visit.job, error))
-        self.look(machine_now())
+        self.start_if_due(machine_now())
 
     def _take_stream(self) -> None:
         """Follow the state of the stream; updates sent while it was down never arrive, so read when it is back."""
         up = self.stream.connected
-        self._health.stream(up)
-        self.plan.stream(up)
+        self._health.set_stream_up(up)
+        self.plan.set_stream_up(up)
         if up and not self._streaming:
-            self.plan.hurry()
+            self.plan.make_all_due()
         self._streaming = up
         self._problems.stream = "" if up else self.stream.problem or self._problems.stream
 
     def _take_visit(self, visit: Visit) -> None:
         self.visits += 1
         whole = visit.reached and (visit.books.orders is not None or not visit.job.orders)
-        self.plan.done(visit.job, machine_now(), whole, random.random(), visit.patience_ns, visit.refused)
+        self.plan.on_read_ended(visit.job, machine_now(), whole, random.random(), visit.patience_ns, visit.refused)
         self._monitor.record("reconciler", "visit", visit.books.ended_machine_ns - visit.books.began_machine_ns, whole)
         if visit.mode is not None:
             self._report(visit.mode)
         if visit.reached:
-            self._report(self.plan.current(visit.books))
+            self._report(self.plan.void_if_outdated(visit.books))
             right, why = visit.mode.expected if visit.mode else None, "; ".join(visit.problems[:1])
-            self._health.read(visit.job, visit.books, right, self.stream.broker, why)
-            self._levels.read(visit.books)
-            if (found := held(visit.books, self._market_now())) is not None:
+            self._health.on_read(visit.job, visit.books, right, self.stream.broker, why)
+            self._levels.drop_shown_by(visit.books)
+            if (found := broker_held(visit.books, self._market_now())) is not None:
                 self._publish(found)
         if visit.funds is not None:
             self._funds = visit.funds
@@ -145,18 +145,18 @@ class AccountListener:
         self._take_funds(visit)
         self._take_problems(visit)
         if visit.refused or visit.reached:
-            self._health.session(visit.refused, "; ".join(visit.problems[:1]))
-        self._publish(self._health.level(machine_now()))
+            self._health.set_session_lost(visit.refused, "; ".join(visit.problems[:1]))
+        self._publish(self._health.health_at(machine_now()))
 
     def _take_funds(self, visit: Visit) -> None:
         ended = visit.books.ended_machine_ns
         if visit.funds is not None:
-            self._health.funds(ended)
+            self._health.on_funds_read(ended)
             self._problems.funds = ""
         elif visit.job.funds and visit.reached and not visit.refused:
             problem = next((one for one in visit.problems if one.startswith(_FUNDS)), "funds: no answer")
-            self._health.funds(ended, problem)
-            self._problems.funds, self._problems.funds_late = problem, bool(self._health.level(ended).funds_unread)
+            self._health.on_funds_read(ended, problem)
+            self._problems.funds, self._problems.funds_late = problem, bool(self._health.health_at(ended).funds_unread)
 
     def _take_problems(self, visit: Visit) -> None:
         found = self._problems
@@ -164,7 +164,7 @@ class AccountListener:
         problems = [p for p in visit.problems if visit.funds is not None or not p.startswith(_FUNDS)]
         problem = "; ".join(problems[:3])
         if not visit.reached:
-            self._health.failed(problem)
+            self._health.on_failed_read(problem)
         found.unread = "" if _complete(visit) else problem
         if found.unread:
             return
@@ -179,7 +179,7 @@ class AccountListener:
     def each_second(self, machine_ns: int) -> None:
         """Repeat updates the router has not shown yet, the funds as last read (for daemons that start), and health."""
         self._look_at_stream(machine_ns)
-        for report in self._levels.unshown(machine_ns):
+        for report in self._levels.updates_to_repeat(machine_ns):
             self._report(report)
         if self._funds is not None:
             self._publish(self._funds)
@@ -195,28 +195,28 @@ class AccountListener:
             self._malformed = self.stream.malformed
         if self._edge.count != self._missed:
             self._missed = self._edge.count
-            self.plan.missed()
+            self.plan.on_unreadable_update()
         self._edge.clear_if_quiet(machine_ns)
 
     # state
 
     def health(self, machine_ns: int) -> AccountHealth:
         """The account's health now."""
-        return self._health.level(machine_ns)
+        return self._health.health_at(machine_ns)
 
     @property
-    def malformed(self) -> int:
-        """Messages of the server that could not be read or handled."""
+    def malformed_messages(self) -> int:
+        """Count of server messages that could not be read or handled."""
         return self._edge.count + self.stream.malformed - self._malformed
 
     @property
-    def waits(self) -> str:
-        """What lock-step waits for, in words; empty if nothing."""
+    def waiting_for(self) -> str:
+        """Describe what lock-step waits for; empty if nothing."""
         if not self._streaming:
             return "the order stream"
         if len(self._levels):
             return "the router to show an order update"
-        return "a read of the books" if self.plan.busy else ""
+        return "a read of the books" if self.plan.is_busy else ""
 
     def stop(self) -> None:
         """Stop the order stream and the worker."""

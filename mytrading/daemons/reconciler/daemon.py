@@ -30,8 +30,8 @@ REPEAT_S = 1.0
 class _Attended(Protocol):
     """A listened-to or pinged account."""
 
-    def look(self, machine_ns: int) -> None: ...
-    def take(self) -> None: ...
+    def start_if_due(self, machine_ns: int) -> None: ...
+    def handle_results(self) -> None: ...
     def each_second(self, machine_ns: int) -> None: ...
     def active_alerts(self) -> dict[Subject, ActiveAlert]: ...
     def stop(self) -> None: ...
@@ -79,7 +79,7 @@ class Reconciler(Daemon):
     def _publish_account(self, account: str, message: Any) -> None:
         """Publish reports of a listener; the account's health with that of its pings."""
         if isinstance(message, AccountHealth) and account in self._pings:
-            message = self._pings[account].marked(message)
+            message = self._pings[account].with_ping_state(message)
         self._status.send(account, message)
 
     # in
@@ -88,32 +88,32 @@ class Reconciler(Daemon):
         request: ReadRequest | MarginRequest = frame.message
         if isinstance(request, MarginRequest):
             if (queries := self._margins.get(request.account)) is not None:
-                queries.ask(request)
+                queries.queue(request)
         elif (listener := self._listeners.get(request.account)) is not None:
-            listener.ask(request)
+            listener.request_read(request)
 
     def _on_order(self, frame: Frame) -> None:
         row = frame.message
         if isinstance(row, OrderChanged) and (listener := self._listeners.get(row.order.account)) is not None:
-            listener.shown(row.order)
+            listener.on_router_order(row.order)
 
     def _on_control(self, frame: Frame) -> None:
         """An operator says that all is well again: look at once."""
         if isinstance(frame.message, ModeCleared | TradingState):
             for listener in self._listeners.values():
                 if frame.message.account in ("", listener.name):
-                    listener.hurry()
+                    listener.read_all_now()
 
     def _look(self, machine_ns: int) -> None:
         for account in self._attended:
-            account.look(machine_ns)
+            account.start_if_due(machine_ns)
 
     def _take(self) -> None:
         for account in self._attended:
-            account.take()
+            account.handle_results()
         self._update_alerts()
         for queries in self._margins.values():
-            queries.take()
+            queries.publish_answers()
 
     def _each_second(self, machine_ns: int) -> None:
         for account in self._attended:
@@ -140,7 +140,7 @@ class Reconciler(Daemon):
         """How far the order stream of the traded account is dealt with, and the reports of it sent."""
         if (listener := self._listeners.get(self._account)) is None:
             return Progress(waits="an account to listen to")
-        return Progress(listener.stream.mark, listener.waits, {"reports": self._reports.place})
+        return Progress(listener.stream.mark, listener.waiting_for, {"reports": self._reports.place})
 
     def ready(self) -> bool:
         """True once the books have been read and make sense."""
@@ -148,7 +148,7 @@ class Reconciler(Daemon):
 
     def queue_depth(self) -> int:
         """Requests not answered yet."""
-        return sum(listener.plan.waiting for listener in self._listeners.values())
+        return sum(listener.plan.requests_waiting for listener in self._listeners.values())
 
     def figures(self) -> dict[str, float]:
         """Visits to servers and order updates since the start, and whether the stream of the traded account is up."""
@@ -156,7 +156,7 @@ class Reconciler(Daemon):
         return {
             "visits": float(sum(listener.visits for listener in listeners)),
             "order_updates": float(sum(listener.updates for listener in listeners)),
-            "malformed": float(sum(listener.malformed for listener in listeners)),
+            "malformed": float(sum(listener.malformed_messages for listener in listeners)),
             "stream_up": float(self._listeners[self._account].stream.connected) if self._listeners else 1.0,
         }
 

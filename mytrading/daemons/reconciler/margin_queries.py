@@ -23,17 +23,17 @@ class MarginQueries:
         self._account, self._publish, self._wake = account, publish, wake
         self._workers: WorkerPool[MarginRequest, OpenAlgoClient, MarginAnswer] | None = None
 
-    def ask(self, request: MarginRequest) -> None:
+    def queue(self, request: MarginRequest) -> None:
         """Queue a margin query; it is sent once the last one is answered."""
         if self._workers is None:
             name = f"margin.{self._account.id}"
             self._workers = WorkerPool(
                 name, 1, lambda: OpenAlgoClient(self._account.rest_url, self._account.api_key, machine_now),
-                answer_of, lambda asked, error: _without(asked, f"{type(error).__name__}: {error}"), self._wake,
+                query_margin, lambda asked, error: _without(asked, f"{type(error).__name__}: {error}"), self._wake,
             )  # fmt: skip
         self._workers.submit(request)
 
-    def take(self) -> None:
+    def publish_answers(self) -> None:
         """Publish the margin answers received so far."""
         for answer in self._workers.results() if self._workers is not None else ():
             self._publish(answer)
@@ -44,7 +44,7 @@ class MarginQueries:
             self._workers.stop()
 
 
-def answer_of(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
+def query_margin(client: OpenAlgoClient, request: MarginRequest) -> MarginAnswer:
     """Query a margin from the broker; the answer has its figure, or the reason why there is none."""
     try:
         total = margin(client, [_row(line) for line in request.lines]).total_margin_required

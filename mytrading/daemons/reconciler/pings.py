@@ -64,13 +64,13 @@ class AccountPings:
         except (TransportFailed, OpenAlgoError) as error:
             return _Pong(str(error))
 
-    def look(self, machine_ns: int) -> None:
-        """Ping if it is time."""
+    def start_if_due(self, machine_ns: int) -> None:
+        """Start a ping if one is due."""
         if self._pings.due(machine_ns):
             self._workers.submit("ping")
 
-    def take(self) -> None:
-        """Fold ping results and log when the account went down or came back."""
+    def handle_results(self) -> None:
+        """Handle ping results, and log when the account went down or came back."""
         for pong in self._workers.results():
             was_down = self._pings.is_down
             if pong.problem:
@@ -102,7 +102,7 @@ class AccountPings:
         except OSError as error:  # a full disk must not end the reconciler
             get_logger("reconciler").error("reconciler.audit_lost", account=self.name, problem=str(error))
 
-    def marked(self, health: AccountHealth) -> AccountHealth:
+    def with_ping_state(self, health: AccountHealth) -> AccountHealth:
         """Return the account's health by its books with the ping state added."""
         if not self._pings.is_down:
             return health

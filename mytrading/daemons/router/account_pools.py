@@ -47,7 +47,7 @@ class AccountPools:
         self._wake: Callable[[], None] = lambda: None
         self.begun = BegunCalls(config.state / "router-calls")
 
-    def open(self, wake: Callable[[], None]) -> None:
+    def start_workers(self, wake: Callable[[], None]) -> None:
         """Start the workers; `wake` rings when one has finished."""
         self._wake = wake
         self._pools = {account.id: self._pool(account) for account in self._config.order_accounts}
@@ -69,13 +69,13 @@ class AccountPools:
             self.begun.record(job.note)
         return venue.finish(job.call, job.order, job.begun)
 
-    def written(self, call: Call, order: Order) -> Job:
-        """Return the job of a call with its request written out; nothing is sent."""
+    def prepare_job(self, call: Call, order: Order) -> Job:
+        """Build the job of a call, its request serialized; nothing is sent."""
         writer = self._writers.get(order.account)
         note = note_of(order.client_order_id, order.call.attempt) if call is Call.PLACE else b""
         return Job(call, order, writer.write(call, order) if writer is not None else None, None, note)
 
-    def look(self, job: Job) -> None:
+    def check_connection(self, job: Job) -> None:
         """Check the connection that `submit` will use for this job; nothing is sent."""
         pool = self._pools.get(job.order.account)
         if pool is not None and (tool := pool.next_tool) is not None:
@@ -92,24 +92,24 @@ class AccountPools:
         self._refused.append(_outcome(job, Outcome.REFUSED, text))
         self._wake()
 
-    def results(self) -> list[CallOutcome]:
-        """Return the outcomes of calls that ended since the last call of this."""
+    def take_outcomes(self) -> list[CallOutcome]:
+        """Return and clear the outcomes of calls that have ended."""
         refused, self._refused = self._refused, []
         ended = [*refused, *(outcome for pool in self._pools.values() for outcome in pool.results())]
         self.open_calls -= len(ended)
         return ended
 
     @property
-    def waiting(self) -> int:
-        """Calls that wait for a worker."""
+    def calls_queued(self) -> int:
+        """Count of calls that wait for a worker."""
         return sum(pool.waiting for pool in self._pools.values())
 
-    def stop(self, wait_s: float) -> None:
+    def stop_workers(self, wait_s: float) -> None:
         """Let running calls end if they do so within this time."""
         for pool in self._pools.values():
             pool.stop(wait_s / len(self._pools))
 
-    def release(self) -> None:
+    def release_locks(self) -> None:
         """Release the locks of all accounts."""
         self.begun.close()
         for lock in self._locks:

@@ -15,10 +15,10 @@ from msgspec import to_builtins
 
 from mytrading.core.calendar import Calendar
 from mytrading.core.oms.active_alerts import BY_OPERATOR, FROM_STATE, Unguarded
-from mytrading.core.oms.placing.entry_guard import WATCHED, Guardians
+from mytrading.core.oms.placing.entry_guard import WATCHED, EntryGuardians
 from mytrading.core.oms.reconcile import journal_rebuild
-from mytrading.core.orders.live_gate import live_problem
-from mytrading.core.orders.state_machine import SENT, as_wanted
+from mytrading.core.orders.live_gate import live_run_problem
+from mytrading.core.orders.state_machine import SENT, with_wanted_terms
 from mytrading.core.time import SECOND
 from mytrading.daemons.router.account_pools import AccountPools, Job
 from mytrading.daemons.router.reporting import Budgets, order_fields, position_fields
@@ -53,7 +53,7 @@ class TradeManager(MachineDaemon):
     """The router process: commands and reports in, orders and positions out, a pool of workers for each account."""
 
     def __init__(self, config: RunConfig) -> None:
-        if problem := live_problem(config):
+        if problem := live_run_problem(config):
             raise RunConfigError(problem)
         self._hours = MarketHours(config, keep=True)
         self.orders = build_order_machine(config, self._hours)
@@ -78,17 +78,17 @@ class TradeManager(MachineDaemon):
         super().setup()
         for name, text in self._hours.texts.items():
             self.note_file(name, text)
-        self._accounts.open(self.wake)
+        self._accounts.start_workers(self.wake)
         self.on_wake(self._take_outcomes)
         self._update_alerts()
         begun = self._accounts.begun.never_began
         self.record(self.orders.recover_rows(machine_now(), self.clock.now(), self._compared, begun))
-        self._books.look(self, machine_now())
+        self._books.report_changes(self, machine_now())
         self.follow("control")
         self.follow("commands")
         self.pull("reports", self._on_report, urgent=True)  # fills that wait for their stops, while entries come in
         others = (name for name in self._compared if name != self.config.venue.account)
-        self._guardians = Guardians(machine_now(), others)
+        self._guardians = EntryGuardians(machine_now(), others)
         self.subscribe("status", self._on_status, topics=WATCHED, writers=WATCHED, every_s=GUARD_S)
         self.every(GUARD_S, self._guard, "guard")
         self.every(TICK_S, self._on_tick, "router")
@@ -104,12 +104,12 @@ class TradeManager(MachineDaemon):
     # in
 
     def _on_tick(self, machine_ns: int) -> None:
-        self._kill.look_for(self, machine_ns)
+        self._kill.check_file(self, machine_ns)
         self.tick("router", machine_ns)
-        self._budgets.look(machine_ns)
+        self._budgets.orders_waiting(machine_ns)
 
     def _publish_budgets(self, machine_ns: int) -> None:
-        for level in self._budgets.levels(machine_ns):
+        for level in self._budgets.call_budgets(machine_ns):
             self.status.send(self.name, level)
 
     def _on_status(self, frame: Frame) -> None:
@@ -121,14 +121,14 @@ class TradeManager(MachineDaemon):
 
         In lock-step the market stands while a guardian is away, and nothing can fill.
         """
-        self._books.look(self, machine_ns)
+        self._books.report_changes(self, machine_ns)
         short = self.journal.short
         if short != ("disk_low" in self.orders.state.flags):
             flag = TimerFired(name="disk_low" if short else "disk_ok", machine_ns=machine_ns)
             self.step("internal", flag, keep=True)
         complaints = {name: why for name in self._compared if (why := self._complaint(name, machine_ns))}
         exposed = [name for name in complaints if self.orders.resting_entries(name)]
-        risk = "" if self.lock_step else self._guardians.unwell("risk", machine_ns)
+        risk = "" if self.lock_step else self._guardians.daemon_problem("risk", machine_ns)
         stops = self._guardians.stops_held_by_risk(self.orders.positions()) if risk else []
         self._unguarded = Unguarded(complaints, exposed, risk, stops)
         self._update_alerts()
@@ -139,9 +139,9 @@ class TradeManager(MachineDaemon):
         """What entries of an account cannot rest with, in words; empty if nothing."""
         if self.journal.short:
             return "the disk is full"
-        if not self.orders.state.blind(account):
-            self._guardians.read(account, machine_ns)
-        return "" if self.lock_step else self._guardians.complaint(machine_ns, account)
+        if not self.orders.state.books_lost(account):
+            self._guardians.on_books_read(account, machine_ns)
+        return "" if self.lock_step else self._guardians.guard_problem(machine_ns, account)
 
     def _withdraw_entries(self, reason: str, account: str = "") -> None:
         name = f"router-{machine_now()}{account}"
@@ -156,10 +156,10 @@ class TradeManager(MachineDaemon):
         self._reported = place(frame.header)
 
     def _take_outcomes(self) -> None:
-        for outcome in self._accounts.results():
+        for outcome in self._accounts.take_outcomes():
             self.monitor.record("router", outcome.call.value, outcome.ended_machine_ns - outcome.began_machine_ns,
                                 outcome.outcome in (Outcome.ACCEPTED, Outcome.RECORDED))  # fmt: skip
-            self._budgets.note(outcome)
+            self._budgets.on_outcome(outcome)
             self.step("internal", outcome)
 
     # out
@@ -176,14 +176,14 @@ class TradeManager(MachineDaemon):
         jobs = self._jobs(rows)
         self._prepared = (rows, jobs)
         for job, _ in jobs:
-            self._accounts.look(job)
+            self._accounts.check_connection(job)
 
     def _jobs(self, rows: Sequence[Any]) -> list[tuple[Job, int]]:
         found = []
         for row in rows:
             if type(row) is OrderChanged and (call := _CALLS.get(row.event)) is not None:
-                order = as_wanted(row.order) if call is Call.MODIFY else row.order
-                found.append((self._accounts.written(call, order), 0 if order.purpose.reduces else _RANKS[call]))
+                order = with_wanted_terms(row.order) if call is Call.MODIFY else row.order
+                found.append((self._accounts.prepare_job(call, order), 0 if order.purpose.reduces else _RANKS[call]))
         return found
 
     def act(self, rows: Sequence[Any]) -> bool:
@@ -200,7 +200,7 @@ class TradeManager(MachineDaemon):
         for row in rows:
             if isinstance(row, OrderChanged):
                 self._counts[row.event] = self._counts.get(row.event, 0) + 1
-                self._budgets.count(row)
+                self._budgets.count_rate_limited(row)
                 if row.event == "submitted" and row.order.call.trace_ns:
                     self.monitor.record("router", "quote_to_order", machine_now() - row.order.call.trace_ns)
                 self._trades.info(f"order.{row.event}", **order_fields(row.order))
@@ -219,16 +219,16 @@ class TradeManager(MachineDaemon):
 
     def progress(self) -> Progress:
         """In lock-step: whether calls are out, or an order's fate is not known yet."""
-        waits = "the answer of a call" if self._accounts.open_calls else self.orders.unsettled()
+        waits = "the answer of a call" if self._accounts.open_calls else self.orders.describe_unsettled()
         done = super().progress()
         return Progress(0, waits, done.sent, {**done.seen, "reconciler/reports": self._reported})
 
     def ready(self) -> bool:
         """True once the books of the traded account agree with the journal, unless a journal is in doubt or full."""
         account = self.config.venue.account
-        if self.orders.recovered(account):
+        if self.orders.has_recovered(account):
             self.notes.pop("recovery", None)
-        elif wrong := self.orders.wrong_mode(account):
+        elif wrong := self.orders.wrong_mode_message(account):
             text = f"{account} waits for `mytrading resume`, its server was in the wrong mode: {wrong}"
             self.notes["recovery"] = text
         else:
@@ -237,15 +237,15 @@ class TradeManager(MachineDaemon):
 
     def foundation(self, records: Sequence[Any]) -> tuple[Any, ...]:
         """A lost journal begins with what risk and the gateway carried into the day."""
-        return journal_rebuild.foundation(records)
+        return journal_rebuild.opening_rows(records)
 
     def rows_after_rebuild(self, missed: Sequence[Any]) -> tuple[Any, ...]:
         """After a rebuilding: entries that may be out are of unknown fate, and every level is shown again."""
-        return self.orders.relearned_rows(missed, machine_now(), self.clock.now())
+        return self.orders.rebuild_rows(missed, machine_now(), self.clock.now())
 
     def queue_depth(self) -> int:
         """Calls that wait for a worker."""
-        return self._accounts.waiting
+        return self._accounts.calls_queued
 
     def figures(self) -> dict[str, float]:
         """Order events since the start, by name, and what is live."""
@@ -262,10 +262,10 @@ class TradeManager(MachineDaemon):
     def teardown(self) -> None:
         """Let running calls end if they do so soon; their fate is read from the books otherwise."""
         self._take_entries_along()
-        self._accounts.stop(wait_s=0.5)
+        self._accounts.stop_workers(wait_s=0.5)
         self._take_outcomes()
         super().teardown()
-        self._accounts.release()
+        self._accounts.release_locks()
 
     def _take_entries_along(self) -> None:
         """Nobody would watch resting entries: cancel them, wait a little, and say which may still rest."""

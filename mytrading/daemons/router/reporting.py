@@ -26,13 +26,13 @@ class Budgets:
         self.busy: dict[str, str] = {}
         """By account what an operator should know of a server that asks for a long pause: an exit waits too."""
 
-    def count(self, row: OrderChanged) -> None:
+    def count_rate_limited(self, row: OrderChanged) -> None:
         """Count an order call answered with HTTP 429."""
         if row.event == "rate_limited":
             self._refused[row.order.account] += 1
 
-    def note(self, outcome: CallOutcome) -> None:
-        """Record a call's outcome: the pause its server asks for, ended by an accepted call."""
+    def on_outcome(self, outcome: CallOutcome) -> None:
+        """Record a call outcome: a long pause that the server asks for, or its end by an accepted call."""
         if outcome.retry_after_ns > LOUD_NS:
             self.busy[outcome.account] = (
                 f"the server of {outcome.account} answered 429 and wants no call for "
@@ -42,23 +42,23 @@ class Budgets:
         elif outcome.outcome is Outcome.ACCEPTED:
             self.busy.pop(outcome.account, None)
 
-    def look(self, machine_ns: int) -> list[Order]:
+    def orders_waiting(self, machine_ns: int) -> list[Order]:
         """Return the orders that wait now, and record since when each does."""
         state = self._machine.state
         waiting = [state.orders[name] for name in sorted(state.waiting)]
         self._since = {name: self._since.get(name, machine_ns) for order in waiting if (name := order.client_order_id)}
         return waiting
 
-    def levels(self, machine_ns: int) -> list[CallBudget]:
+    def call_budgets(self, machine_ns: int) -> list[CallBudget]:
         """Return the current call budget of each account."""
-        waiting = self.look(machine_ns)
+        waiting = self.orders_waiting(machine_ns)
         return [self._level(account, waiting, machine_ns) for account in self._accounts]
 
     def _level(self, account: str, waiting: list[Order], machine_ns: int) -> CallBudget:
         mine = [order for order in waiting if order.account == account]
         oldest = min((self._since[order.client_order_id] for order in mine), default=machine_ns)
         return replace(
-            self._machine.budget(account, machine_ns),
+            self._machine.call_budget(account, machine_ns),
             waiting=dict(Counter(o.purpose.value if o.state is OrderState.INITIALIZED else "cancel" for o in mine)),
             oldest_wait_s=round((machine_ns - oldest) / SECOND, 3),
             refused=self._refused[account],

@@ -18,7 +18,7 @@ from mytrading.core.calendar.square_off import SquareOff
 from mytrading.core.instruments.contract_specs import ContractFacts
 from mytrading.core.oms import OmsLimits, OrderMachine
 from mytrading.core.oms.state.folds import ReplayedReport
-from mytrading.core.oms.state.settings import nanoseconds
+from mytrading.core.oms.state.settings import seconds_to_ns
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.codec import StreamDecoder
 from mytrading.messages.journal_rows import FileTaken
@@ -44,8 +44,8 @@ class MarketHours:
         self._calendar = found.made
         self._square_off = SquareOff(found.made, facts.made.square_off)
 
-    def take(self, row: FileTaken) -> None:
-        """Apply a taken hours file from now on; one that this version cannot read changes nothing."""
+    def apply_file(self, row: FileTaken) -> None:
+        """Use an edited calendar or instruments file from now on; an unreadable one changes nothing."""
         with suppress(ValueError):
             parsed = tomllib.loads(row.text)
             if row.name == CALENDAR:
@@ -54,11 +54,11 @@ class MarketHours:
                 self._square_off = SquareOff(self._calendar, ContractFacts.from_dict(parsed).square_off)
 
     def is_open(self, exchange: str, now: int) -> bool:
-        """True also of an exchange that the calendar does not list."""
+        """True if the exchange trades at market time `now` (ns), or the calendar does not list it."""
         return exchange not in self._calendar.exchanges or self._calendar.is_open(exchange, now)
 
-    def venue_ns(self, exchange: str, now: int) -> int:
-        """Market time at which the venue itself closes MIS today; 0 if it does not."""
+    def venue_square_off_ns(self, exchange: str, now: int) -> int:
+        """Return the market time (ns) at which the venue squares off MIS positions today; 0 if it does not."""
         return self._square_off.venue_ns(exchange, now)
 
 
@@ -66,13 +66,13 @@ class FiledOrders(OrderMachine):
     """The order machine whose hours are those of the files that its rows say were taken."""
 
     def __init__(self, limits: OmsLimits, hours: MarketHours) -> None:
-        super().__init__(limits, hours.is_open, hours.venue_ns)
+        super().__init__(limits, hours.is_open, hours.venue_square_off_ns)
         self._hours = hours
 
     def apply(self, row: Any) -> None:
         """Apply a row to the order machine; a taken hours file counts from here on."""
         if type(row) is FileTaken:
-            self._hours.take(row)
+            self._hours.apply_file(row)
         else:
             super().apply(row)
 
@@ -97,10 +97,10 @@ def build_order_machine(config: RunConfig, hours: MarketHours | None = None) -> 
     limits = OmsLimits(
         calls_per_second=config.rates.orders_per_second, calls_at_once=config.venue.order_workers,
         calls_kept=1 if min(config.venue.order_workers, config.rates.orders_per_second) > 1 else 0,
-        lost_after=nanoseconds(windows.lost_after), ghost_gap=nanoseconds(windows.ghost_gap),
-        call_patience=nanoseconds(windows.call_patience), entry_reads=nanoseconds(windows.entry_reads),
-        mismatch_gap=nanoseconds(windows.mismatch_gap), exit_patience=nanoseconds(windows.exit_patience),
-        slow=nanoseconds(windows.slow),
+        lost_after=seconds_to_ns(windows.lost_after), ghost_gap=seconds_to_ns(windows.ghost_gap),
+        call_patience=seconds_to_ns(windows.call_patience), entry_reads=seconds_to_ns(windows.entry_reads),
+        mismatch_gap=seconds_to_ns(windows.mismatch_gap), exit_patience=seconds_to_ns(windows.exit_patience),
+        slow=seconds_to_ns(windows.slow),
         unknown_exit=config.risk.unknown_exit, mode_first=has_books, book_first=has_books,
         probes=config.venue.expected_mode is ServerMode.ANALYZE, modify=ModifyRules(most=most),
         modify_by_account={account.id: _rules_of(account, most) for account in config.accounts},

@@ -30,7 +30,7 @@ class KillWatch:
         self._file = KillFile(config.state)
         self._accounts = tuple(account.id for account in config.order_accounts)
 
-    def look_for(self, router: _Router, machine_ns: int) -> None:
+    def check_file(self, router: _Router, machine_ns: int) -> None:
         """Pass a changed KILL file to the router as a message; one system call while there is no file."""
         if (change := self._file.level_change(router.orders.state.trading.get(KILL), router.clock.now())) is None:
             return
@@ -56,13 +56,13 @@ class BooksWatch:
         if not isinstance(message, BooksRead) or message.single or message.account not in self._read_ns:
             return
         books = (message.orders, message.trades)
-        if None not in books and not router.orders.void(message):
+        if None not in books and not router.orders.is_unusable_read(message):
             self._read_ns[message.account] = message.ended_machine_ns
-        elif any(book is not None for book in (*books, message.positions)) or router.orders.void(message):
+        elif any(book is not None for book in (*books, message.positions)) or router.orders.is_unusable_read(message):
             self._read_ns[message.account] = None  # some answered, these did not: no need to wait until that is old
         self._update(router, message.account, machine_ns)
 
-    def look(self, router: _Router, machine_ns: int) -> None:
+    def report_changes(self, router: _Router, machine_ns: int) -> None:
         """Report books newly lost and books back to the order machine, which journals each change."""
         for account in self._read_ns:
             self._update(router, account, machine_ns)
@@ -70,6 +70,6 @@ class BooksWatch:
     def _update(self, router: _Router, account: str, machine_ns: int) -> None:
         read_ns = self._read_ns[account]
         lost = read_ns is None or machine_ns - read_ns > self._patience_ns
-        if lost != router.orders.state.blind(account):
+        if lost != router.orders.state.books_lost(account):
             name = (BOOKS_LOST if lost else BOOKS_BACK) + account
             router.step("internal", TimerFired(name=name, machine_ns=machine_ns), keep=True)

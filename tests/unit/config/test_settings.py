@@ -19,7 +19,7 @@ from mytrading.config import (
 )
 from mytrading.config.problems import name_key
 from mytrading.config.sections import REMOVED_KEYS, RENAMED, UNUSED, VARIABLES
-from mytrading.core.orders.live_gate import live_problem
+from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.core.text import spelling
 from mytrading.messages.enums import Mode, Side
 from mytrading.messages.run_config import (
@@ -401,7 +401,7 @@ def test_confirmed_live_mode_may_start_and_expects_a_live_server(home: Path) -> 
     assert start_problems(settings) == []
     run = build_run_config(settings, home, home / "state", home / "run")
     assert (run.mode, run.venue.expected_mode) == (Mode.LIVE, ServerMode.LIVE)
-    assert live_problem(run) == ""
+    assert live_run_problem(run) == ""
 
 
 def test_start_without_key_is_refused_saying_what_to_set(home: Path) -> None:

@@ -19,7 +19,7 @@ from mytrading.adapters.openalgo.rest.client import HttpReply
 from mytrading.adapters.openalgo.rest.errors import ReadFailed, decode_read, error_text
 from mytrading.adapters.openalgo.rest.numbers import MOST_COUNT, MOST_ID
 from mytrading.core.instruments.symbology import instrument_id
-from mytrading.core.reconciler.read_plan import merged
+from mytrading.core.reconciler.read_plan import merge_order_rows
 from mytrading.messages.codec import UNREADABLE
 from mytrading.messages.enums import OrderType, Product, Side
 from mytrading.messages.reports import BrokerOrder, BrokerPosition, BrokerTrades, Funds
@@ -69,7 +69,7 @@ def parse_orders(answer: HttpReply) -> Book[tuple[BrokerOrder, ...]]:
     rows = envelope.data.get("orders") if isinstance(envelope.data, dict) else None
     book = _book(envelope, rows, "orders", order_row)
     listed = book.rows or ()
-    orders = merged(listed)
+    orders = merge_order_rows(listed)
     problems = [
         *book.problems,
         *(

@@ -268,7 +268,7 @@ class Judgement(NamedTuple):
 
 
 def judge(order: Order, evidence: OrderEvidence, read: OrderReading, case: OrderCase) -> Judgement:
-    """What a read proves about an order of which so much is known."""
+    """Return what one read of the broker's books proves about an order: a verdict, and the order's new evidence."""
     question = _Question(order, evidence, read)
     for conditions, verdict, effect in _COMPILED[case]:
         for holds in conditions:
@@ -280,7 +280,7 @@ def judge(order: Order, evidence: OrderEvidence, read: OrderReading, case: Order
 
 
 def unseen_reads(evidence: OrderEvidence) -> int:
-    """Reads in a row that did not show an order of unknown fate."""
+    """Count of consecutive reads that did not show an order of unknown fate."""
     return evidence.match.reads if isinstance(evidence.match, Unseen) else 0
 
 

@@ -20,24 +20,24 @@ from mytrading.messages.orders import Order, Protection
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades
 
 
-def note(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
-    """Record carried units that today's books show; `agrees`: the key is at rest and the trade book has its fills."""
+def record_carried_units(oms: OrderDecision, read: BooksRead, agrees: Callable[[NetKey], bool]) -> None:
+    """Emit how many units carried over night today's books show; `agrees(key)`: nothing moves, all fills are listed."""
     for (account, instrument), begun in oms.state.begun.sorted_items():
-        counts = account == read.account and begun and oms.trades(instrument)
+        counts = account == read.account and begun and oms.is_trading(instrument)
         if not counts or (units := _of_earlier(oms, account, instrument, read, agrees)) is None:
             continue
         units = min(max(units, 0), begun) if begun > 0 else max(min(units, 0), begun)
-        if units != still(oms, account, instrument):
+        if units != carried_units_shown(oms, account, instrument):
             oms.emit(CarriedShown(account=account, instrument=instrument, quantity=units, at_ns=oms.now))
 
 
-def may_be_filled(key: NetKey, state: State, read: BooksRead) -> bool:
-    """True where the positions of a read are not ours, as where they lack the key, and where the read has none."""
-    return read.positions is None or net_with_holdings(state, key, net_of(key, read)) != known_units(state, key)
+def broker_net_may_differ(key: NetKey, state: State, read: BooksRead) -> bool:
+    """True if the broker's net of a key differs from our ledger's, or the read has no position book."""
+    return read.positions is None or net_with_holdings(state, key, broker_net(key, read)) != ledger_net(state, key)
 
 
-def net_of(key: NetKey, read: BooksRead) -> int:
-    """Signed units that the position book of a read has of a key."""
+def broker_net(key: NetKey, read: BooksRead) -> int:
+    """Return the signed units of a key in the position book of a read; 0 if it is not listed."""
     rows = (row for row in read.positions or () if row.instrument == key.instrument and row.product is key.product)
     return sum(row.quantity for row in rows)
 
@@ -51,30 +51,30 @@ def expiry_of(instrument: str) -> date | None:
         return None
 
 
-def average(key: NetKey, read: BooksRead) -> float:
-    """The price at which the position book has a key, in rupees; 0 if it does not tell one."""
+def broker_average_price(key: NetKey, read: BooksRead) -> float:
+    """Return the average price (rupees) of a key in the position book of a read; 0 if it names none."""
     rows = [row for row in read.positions or () if (row.instrument, row.product) == (key.instrument, key.product)]
     return rows[0].average_price if len(rows) == 1 else 0.0
 
 
-def hold_back(oms: OrderDecision, order: Order) -> None:
+def hold_back_exits(oms: OrderDecision, order: Order) -> None:
     """Hold back exits that replace an earlier day's exit or stop of unknown fate, until two reads of the books."""
     now = max(oms.machine, 1)
     for goal in oms.state.unfinished_goals():
         if goal.owner == order.owner:
-            oms.goal(goal, waits_machine_ns=now, proofs=0)
+            oms.change_goal(goal, waits_machine_ns=now, proofs=0)
     for level in oms.state.open_protections():
         if level.owner == order.owner:
-            oms.protection(level, waits_machine_ns=now)
+            oms.change_protection(level, waits_machine_ns=now)
 
 
-def waits(oms: OrderDecision, level: Protection) -> bool:
-    """True while a stop out of our sight may rest, or have been filled; a book tells, or it is not waited for."""
+def stop_waits_for_books(oms: OrderDecision, level: Protection) -> bool:
+    """True while a protection places no stop, since one unknown here may rest at the broker or have been filled."""
     return bool(level.waits_machine_ns) and oms.machine - level.waits_machine_ns < oms.limits.ghost_gap
 
 
-def still(oms: OrderDecision, account: str, instrument: str) -> int:
-    """Return the signed units carried into the day that today's books have shown; 0 if none were shown."""
+def carried_units_shown(oms: OrderDecision, account: str, instrument: str) -> int:
+    """Return the signed units carried over night that books of today have shown; 0 if they showed none."""
     return oms.state.begun_shown.get((account, instrument)) or 0
 
 
@@ -88,7 +88,7 @@ def _of_earlier(
     keys |= {NetKey(account, instrument, row.product) for row in rows}
     for key in sorted(keys):
         net = sum(row.quantity for row in rows if row.product is key.product)
-        disputed = key.product is Product.CNC or net != known_units(oms.state, key) or key in oms.state.mismatches
+        disputed = key.product is Product.CNC or net != ledger_net(oms.state, key) or key in oms.state.mismatches
         if disputed or not agrees(key):
             return None
     traded = sum(row.quantity * row.side.sign for row in read.trades or () if row.instrument == instrument)
@@ -96,13 +96,13 @@ def _of_earlier(
 
 
 def net_with_holdings(state: State, key: NetKey, net: int) -> int:
-    """The net of a position book, with what may have gone into the holdings: signed units, at most what is ours."""
+    """Return the broker's net plus shares that may have moved into the holdings: signed units, at most our own net."""
     delivered = state.delivered.get(key) or 0
-    return net + min(delivered, max(known_units(state, key) - net, 0))
+    return net + min(delivered, max(ledger_net(state, key) - net, 0))
 
 
-def known_units(state: State, key: NetKey) -> int:
-    """Return the signed units of a key: owned by strategies plus unmanaged."""
+def ledger_net(state: State, key: NetKey) -> int:
+    """Return our own net of a key in signed units: owned by strategies plus unmanaged."""
     unmanaged = state.unmanaged.get(key)
     return sum(position.quantity for position in state.holders(key)) + (unmanaged.quantity if unmanaged else 0)
 
@@ -110,21 +110,21 @@ def known_units(state: State, key: NetKey) -> int:
 def is_untouched_delivery(state: State, key: NetKey) -> bool:
     """True if a key is shares delivered overnight and not traded today; a position book has no row for them."""
     delivered = state.delivered.get(key) or 0
-    return 0 < delivered == known_units(state, key)
+    return 0 < delivered == ledger_net(state, key)
 
 
 _UNTRADED = (BrokerStatus.TRIGGER_PENDING, BrokerStatus.REJECTED)
 
 
-def trades_speak_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True if the trades of a read still hold units of ours, of any product, that its positions lack."""
-    proven = not _closes_unlisted(oms, key) and trades_tell(oms, key, read)
+def trade_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the trade book proves that we hold units which the position book of the same read lacks."""
+    proven = not _closes_unlisted(oms, key) and trades_complete(oms, key, read)
     return proven and _lacks(oms, key, read, _traded(oms, key, read))
 
 
-def orders_speak_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True if trades lack our fills, orders have them, and strangers may not have closed what positions lack."""
-    if _closes_unlisted(oms, key) or trades_tell(oms, key, read) or not _orders_tell(oms, key, read):
+def order_book_contradicts_net(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the order book, where the trade book lacks our fills, proves units that the position book lacks."""
+    if _closes_unlisted(oms, key) or trades_complete(oms, key, read) or not _orders_complete(oms, key, read):
         return False
     traded = sum(order.filled * order.side.sign for order in _filled(oms, key))
     return _lacks(oms, key, read, traded + _strangers(oms, key, read))
@@ -133,7 +133,7 @@ def orders_speak_against(oms: OrderDecision, key: NetKey, read: BooksRead) -> bo
 def _traded(oms: OrderDecision, key: NetKey, read: BooksRead) -> int:
     """Signed units by the trade book; of carried units, where no fill of ours proves it, by the order book too."""
     rows = [row for row in read.trades or () if row.instrument == key.instrument]
-    if _filled(oms, key) or not still(oms, key.account, key.instrument):
+    if _filled(oms, key) or not carried_units_shown(oms, key.account, key.instrument):
         return sum(row.quantity * row.side.sign for row in rows)
     ours = sum(row.quantity * row.side.sign for row in rows if not _strange(oms, key, row))
     return ours + _strangers(oms, key, read)
@@ -150,12 +150,12 @@ def _lacks(oms: OrderDecision, key: NetKey, read: BooksRead, traded: int) -> boo
     begun = oms.state.begun.get((key.account, key.instrument)) or 0
     rows = [row for row in read.positions or () if row.instrument == key.instrument]
     keys = {*here, *(NetKey(key.account, row.instrument, row.product) for row in rows)}
-    shown = sum(net_with_holdings(oms.state, other, net_of(other, read)) for other in keys)
+    shown = sum(net_with_holdings(oms.state, other, broker_net(other, read)) for other in keys)
     sign, ours = (1 if held > 0 else -1), held + sum(spare)
     if held and not begun and traded == ours:
         return (ours - shown) * sign > 0
     opposed = any(units * held < 0 for units in (*spare, begun))
-    there = traded + still(oms, key.account, key.instrument)
+    there = traded + carried_units_shown(oms, key.account, key.instrument)
     return bool(held) and not opposed and shown * sign < min(there * sign, ours * sign)
 
 
@@ -167,15 +167,15 @@ def _same_instrument(one: NetKey | Order, other: NetKey) -> bool:
     return (one.account, one.instrument) == (other.account, other.instrument)
 
 
-def trades_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
-    """True if the trade book has every fill of ours in the instrument, each once: another one proves nothing."""
+def trades_complete(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+    """True if the trade book of a read lists every fill of ours in the instrument exactly once."""
     if read.trades is None:
         return False
     summed = {row.broker_order_id: row.quantity for row in read.trades}
     return all(summed.get(order.broker_order_id) == order.filled for order in _filled(oms, key))
 
 
-def _orders_tell(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
+def _orders_complete(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
     """True if the order book has every filled order of ours in the instrument, and says nothing else of its fill."""
     rows = {row.broker_order_id: row for row in read.orders or ()}
     for order in _filled(oms, key):
@@ -220,5 +220,5 @@ def _closes_unlisted(oms: OrderDecision, key: NetKey) -> bool:
     """True where a position may end without a trade that the books tell of in time: square-off, settlement."""
     if oms.in_venue_square_off(key):
         return True
-    expiry = None if oms.trades(key.instrument) else expiry_of(key.instrument)
+    expiry = None if oms.is_trading(key.instrument) else expiry_of(key.instrument)
     return expiry is not None and expiry <= ist_date(oms.now)

@@ -9,10 +9,10 @@ from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.settings import growing
+from mytrading.core.oms.state.settings import backoff
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders.slicing import Sizes, closing_slices
-from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, waits_for_its_trigger
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_untriggered_stop
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.order_evidence import OrderTerms
 from mytrading.messages.orders import TRIGGER_CROSSED, Goal, Order, Position, Protection
@@ -23,8 +23,8 @@ _OURS = "withdrawn"
 _MOVING = frozenset((OrderState.TRIGGERED, OrderState.PARTIALLY_FILLED))
 
 
-def arm(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
-    """A sighted fill of an entry with a plan begins its owner's protection; a later entry joins the first's.
+def start_protection(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
+    """Start the stop protection of a position when an entry with a stop plan fills; later entries join it.
 
     `sighted`: units just sighted, not in the position yet. A protection of a closed trip, or of the other side, is not
     done while its stop is being cancelled: this fill begins another all the same.
@@ -46,7 +46,7 @@ def arm(oms: OrderDecision, order: Order, sighted: int = 0) -> None:
         adds = (position.quantity_seen + sighted * order.side.sign) * known.side.sign <= 0
         if known.id == level.id or (adds and not (sighted and is_flat(position))):
             return
-    oms.protection(level)
+    oms.change_protection(level)
 
 
 def is_flat(position: Position) -> bool:
@@ -54,22 +54,22 @@ def is_flat(position: Position) -> bool:
     return position.quantity == position.quantity_seen == 0
 
 
-def returned(oms: OrderDecision, order: Order) -> None:
-    """Handle an order thought ended but live at the broker: cancel it if it is a stop or exit nothing needs."""
+def cancel_if_unneeded(oms: OrderDecision, order: Order) -> None:
+    """Cancel a stop or exit that was taken for ended but is live at the broker, unless it is still needed."""
     if not order.purpose.reduces or order.evidence.cancel.wanted:
         return
     if order.purpose is Purpose.STOP:
         level = oms.state.protections.get(order.owner)
         needed = level is not None and level.state != "done"
     else:
-        current = (goal.order for goal in entries.goals_of(oms, order.net, order.strategy))
+        current = (goal.order for goal in entries.open_exit_goals(oms, order.net, order.strategy))
         needed = any(name in (order.client_order_id, order.links.parent) for name in current)
     if not needed:
-        entries.withdraw_one(oms, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
+        entries.cancel_order(oms, order, f"{_OURS}: it was taken for ended, and nothing needs it any more")
 
 
-def advance_all(oms: OrderDecision) -> None:
-    """Bring the stops of every owner to what it holds."""
+def advance_protections(oms: OrderDecision) -> None:
+    """Place, change or cancel stops until every owner's cover what it holds."""
     for level in oms.state.open_protections():
         _advance(oms, level)
 
@@ -81,39 +81,41 @@ def _advance(oms: OrderDecision, level: Protection) -> None:
     flat, released = seen == sure == 0, level.state == "released"
     if released or flat or seen * level.side.sign > 0:
         # stops that are left of a released protection end with the position, or when an exit needs the quantity
-        if not released or flat or entries.taking_over(oms, level.net, level.strategy):
+        if not released or flat or entries.exit_replaces_stops(oms, level.net, level.strategy):
             _withdraw(oms, stops, f"{_OURS}: nothing is left to guard")
         if flat and not _stops(oms, level) and not _entries_out(oms, level):
-            oms.protection(level, state="done")
+            oms.change_protection(level, state="done")
         return
-    if entries.taking_over(oms, level.net, level.strategy):
+    if entries.exit_replaces_stops(oms, level.net, level.strategy):
         _withdraw(oms, stops, f"{_OURS}: an exit takes over")
         return
-    if not oms.trades(level.instrument) or oms.in_venue_square_off(level):
+    if not oms.is_trading(level.instrument) or oms.in_venue_square_off(level):
         # nothing is placed: what ends then is no failure, and the open begins again
         last = oms.state.orders.get(level.order)
         if level.failures or level.triggered_machine_ns or (last is not None and _failed(last)):
-            oms.protection(level, order="", failures=0, triggered_machine_ns=0)
+            oms.change_protection(level, order="", failures=0, triggered_machine_ns=0)
         return
     if level.state == "handed":
-        if entries.closing(oms, level.net, level.strategy):
+        if entries.is_closing(oms, level.net, level.strategy):
             return  # the exit waits for the books: what stops there are stay, and none is placed beside it
-        level = oms.protection(level, state="open", failures=0, triggered_machine_ns=0)
+        level = oms.change_protection(level, state="open", failures=0, triggered_machine_ns=0)
     level = _watch(oms, level, stops)
     if level.state == "open":
         for stop in stops:  # one that has triggered is left alone
             waits = stop.state in (OrderState.INITIALIZED, OrderState.ACCEPTED) and not stop.evidence.end
             if waits and not stop.filled_seen:
-                modify.request_terms(oms, stop, OrderTerms(level.limit, level.trigger, modify.terms(stop).quantity))
+                modify.request_terms(
+                    oms, stop, OrderTerms(level.limit, level.trigger, modify.wanted_terms(stop).quantity)
+                )
         _cover(oms, level, _stops(oms, level), wanted=abs(seen), most=max(abs(seen), abs(sure)))
 
 
-def uncovered(state: State) -> bool:
-    """True while some owner's resting stops are not exactly for what it holds."""
+def stops_differ_from_positions(state: State) -> bool:
+    """True while the resting stops of some owner do not add up to what it holds."""
     for owner in state.guarding:
         position = state.positions.get(owner)
         own = (order for order in state.open_orders(owner.net) if order.strategy == owner.strategy)
-        resting = sum(order.quantity - order.filled_seen for order in own if waits_for_its_trigger(order))
+        resting = sum(order.quantity - order.filled_seen for order in own if is_untriggered_stop(order))
         if resting != (abs(position.quantity_seen) if position is not None else 0):
             return True
     return False
@@ -145,7 +147,7 @@ def _entries_out(oms: OrderDecision, level: Protection) -> bool:
 
 def _withdraw(oms: OrderDecision, stops: list[Order], reason: str) -> None:
     for order in stops:
-        entries.withdraw_one(oms, order, reason)
+        entries.cancel_order(oms, order, reason)
 
 
 def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protection:
@@ -154,9 +156,9 @@ def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protect
         return _hand_over(oms, level, f"{level.failures} stops did not stay at the broker")
     moving = any(order.state in _MOVING and order.filled_seen < order.quantity for order in stops)
     if moving and not level.triggered_machine_ns:
-        return oms.protection(level, triggered_machine_ns=oms.machine)
+        return oms.change_protection(level, triggered_machine_ns=oms.machine)
     if not moving and level.triggered_machine_ns:
-        return oms.protection(level, triggered_machine_ns=0)
+        return oms.change_protection(level, triggered_machine_ns=0)
     if moving and oms.machine - level.triggered_machine_ns >= oms.limits.exit_patience:
         return _hand_over(oms, level, "its stop has triggered and does not fill")
     return level
@@ -165,8 +167,8 @@ def _watch(oms: OrderDecision, level: Protection, stops: list[Order]) -> Protect
 def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
     what = f"{level.strategy} in {level.instrument}: {why}; it is being closed"
     oms.alert("STOP_FAILED", Severity.CRITICAL, level.id, what)
-    handed = oms.protection(level, state="handed")
-    exit_goals.start(
+    handed = oms.change_protection(level, state="handed")
+    exit_goals.start_goal(
         oms,
         Goal(
             id=content_id("unguarded", level.id, level.attempts, oms.machine), account=level.account,
@@ -174,7 +176,7 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
             cause=level.cause, reason=why, purpose=Purpose.EXIT,
         ),
     )  # fmt: skip
-    if entries.taking_over(oms, level.net, level.strategy):
+    if entries.exit_replaces_stops(oms, level.net, level.strategy):
         _withdraw(oms, _stops(oms, level), f"{_OURS}: an exit takes over")
     return handed
 
@@ -182,15 +184,15 @@ def _hand_over(oms: OrderDecision, level: Protection, why: str) -> Protection:
 def _cover(oms: OrderDecision, level: Protection, stops: list[Order], *, wanted: int, most: int) -> None:
     """Add a stop for uncovered units, or shrink the newest; `wanted` is sighted, `most` counts unproven exits too."""
     covering = [order for order in stops if not order.evidence.cancel.wanted]
-    covered = sum(modify.terms(order).quantity - order.filled_seen for order in covering)
+    covered = sum(modify.wanted_terms(order).quantity - order.filled_seen for order in covering)
     if covered > most:
         _shrink(oms, covering[-1], covered - most)
-    elif covered < wanted and len(covering) == len(stops) and not net_positions.waits(oms, level):
+    elif covered < wanted and len(covering) == len(stops) and not net_positions.stop_waits_for_books(oms, level):
         _extend(oms, level, stops, missing=wanted - covered, wanted=wanted)
 
 
-def missing(oms: OrderDecision, level: Protection) -> int:
-    """Units that are sighted and that no live stop covers."""
+def uncovered_units(oms: OrderDecision, level: Protection) -> int:
+    """Return the sighted units of a protected position that no live stop covers."""
     covered = sum(order.quantity - order.filled_seen for order in _stops(oms, level))
     return abs(oms.position(level).quantity_seen) - covered
 
@@ -200,58 +202,60 @@ def _extend(oms: OrderDecision, level: Protection, stops: list[Order], *, missin
     sizes = oms.state.sizes.get(level.instrument) or Sizes()
     unsent = [stop for stop in stops if stop.state is OrderState.INITIALIZED and not stop.links.parent]
     if unsent and sizes.fits(unsent[-1].quantity + missing):
-        modify.request_terms(oms, unsent[-1], replace(modify.terms(unsent[-1]), quantity=unsent[-1].quantity + missing))
+        modify.request_terms(
+            oms, unsent[-1], replace(modify.wanted_terms(unsent[-1]), quantity=unsent[-1].quantity + missing)
+        )
     elif len(stops) < oms.limits.stops_most + len(closing_slices(wanted, sizes)) - 1:
         _place(oms, level, missing)
     elif calm := [
         stop for stop in stops if _rests(oms, stop) and not stop.filled_seen and not modify.is_modify_pending(stop)
     ]:
         smallest = min(calm, key=lambda stop: stop.quantity)
-        entries.withdraw_one(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
+        entries.cancel_order(oms, smallest, f"{_OURS}: joined with another, there were {len(stops)} stops")
 
 
 def _rests(oms: OrderDecision, stop: Order) -> bool:
-    return stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.in_doubt(oms, stop)
+    return stop.state is OrderState.ACCEPTED and not stop.evidence.end and not modify.is_modify_in_doubt(oms, stop)
 
 
 def _shrink(oms: OrderDecision, stop: Order, excess: int) -> None:
     """Take so many units off a stop: by a change where its broker makes one, else it ends and a smaller one follows."""
-    left = modify.terms(stop).quantity - excess
+    left = modify.wanted_terms(stop).quantity - excess
     if stop.state in UNRESOLVED or stop.state is OrderState.SUBMITTED or modify.is_modify_pending(stop):
         return
-    if _rests(oms, stop) and left > stop.filled_seen and modify.can_be_made(oms, stop):
-        modify.request_terms(oms, stop, replace(modify.terms(stop), quantity=left))
+    if _rests(oms, stop) and left > stop.filled_seen and modify.can_modify_now(oms, stop):
+        modify.request_terms(oms, stop, replace(modify.wanted_terms(stop), quantity=left))
     else:
-        entries.withdraw_one(oms, stop, f"{_OURS}: more was guarded than is held")
+        entries.cancel_order(oms, stop, f"{_OURS}: more was guarded than is held")
 
 
-def release(oms: OrderDecision, level: Protection, reason: str) -> Protection:
+def release_protection(oms: OrderDecision, level: Protection, reason: str) -> Protection:
     """End a position's protection by an operator's request: it has no stop any more until it is flat."""
     what = f"{level.strategy} in {level.instrument} has no stop any more, at an operator's request: {reason}"
     oms.alert("STOP_RELEASED", Severity.CRITICAL, level.id, what)
-    return oms.protection(level, state="released")
+    return oms.change_protection(level, state="released")
 
 
 def _place(oms: OrderDecision, level: Protection, quantity: int) -> None:
-    failed = [order for order in slices.of(oms, level.order) if _failed(order)]
+    failed = [order for order in slices.orders_by_id(oms, level.order) if _failed(order)]
     failures = level.failures
     if failed:
         if any(order.message.startswith(TRIGGER_CROSSED) for order in failed):
             _hand_over(oms, level, "the price had passed its stop before it could be placed")
             return
         last = max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed)
-        if oms.machine < last + growing(oms.limits.exit_retry_first, oms.limits.slow, failures + 1):
+        if oms.machine < last + backoff(oms.limits.exit_retry_first, oms.limits.slow, failures + 1):
             return
         failures += 1
     if failures >= oms.limits.stop_failures:
-        _hand_over(oms, oms.protection(level, failures=failures), f"{failures} stops did not stay at the broker")
+        _hand_over(oms, oms.change_protection(level, failures=failures), f"{failures} stops did not stay at the broker")
         return
-    attempt = unused(oms, level)
-    order = stop_order(oms, level, quantity, attempt)
-    if dispatch.closable(oms, order, order.net) < quantity:
+    attempt = next_unused_attempt(oms, level)
+    order = build_stop_order(oms, level, quantity, attempt)
+    if dispatch.closable_quantity(oms, order, order.net) < quantity:
         return
-    oms.protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
-    slices.begin_closing(oms, order, quantity)
+    oms.change_protection(level, attempts=attempt, failures=failures, order=order.client_order_id)
+    slices.create_closing_orders(oms, order, quantity)
 
 
 def _failed(order: Order) -> bool:
@@ -260,10 +264,10 @@ def _failed(order: Order) -> bool:
     return order.state in _FAILED and not ours and order.filled < order.quantity
 
 
-def unused(oms: OrderDecision, level: Protection) -> int:
+def next_unused_attempt(oms: OrderDecision, level: Protection) -> int:
     """Return the next attempt number of a protection whose order id is not used by any order."""
     attempt = level.attempts + 1
-    while oms.state.known(_name(level, attempt)):
+    while oms.state.is_known_id(_name(level, attempt)):
         attempt += 1
     return attempt
 
@@ -272,8 +276,8 @@ def _name(level: Protection, attempt: int) -> str:
     return client_order_id(level.account, level.id, Purpose.STOP, level.instrument, 0, attempt)
 
 
-def stop_order(oms: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
-    """The order that a protection's attempt of this number sends; it is not made."""
+def build_stop_order(oms: OrderDecision, level: Protection, quantity: int, attempt: int) -> Order:
+    """Build the stop order of a protection's attempt with this number; nothing is emitted."""
     return Order(
         client_order_id=_name(level, attempt), account=level.account, instrument=level.instrument,
         product=level.product, strategy=level.strategy, run=level.run, cause=level.cause, purpose=Purpose.STOP,

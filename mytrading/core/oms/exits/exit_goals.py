@@ -10,8 +10,8 @@ from mytrading.core.ids import client_order_id
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.placing import dispatch, entries, modify, slices
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.settings import growing
-from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, in_words
+from mytrading.core.oms.state.settings import backoff
+from mytrading.core.orders.state_machine import LIVE, RESTING, UNRESOLVED, describe_order
 from mytrading.messages.commands import CloseGoal
 from mytrading.messages.enums import OrderState, OrderType, Purpose, Severity, Side
 from mytrading.messages.keys import NetKey
@@ -31,9 +31,9 @@ class _Out(NamedTuple):
 _NOTHING_OUT = _Out([], [], False)
 
 
-def open_goal(oms: OrderDecision, command: CloseGoal) -> None:
-    """Take an exit command: the owner's entries are withdrawn, and the exit begins."""
-    if oms.state.known(command.id):
+def on_close_goal(oms: OrderDecision, command: CloseGoal) -> None:
+    """Handle an exit command: cancel the owner's entries and open its exit goal."""
+    if oms.state.is_known_id(command.id):
         return
     goal = Goal(
         id=command.id, account=command.account, instrument=command.instrument, product=command.product,
@@ -44,9 +44,9 @@ def open_goal(oms: OrderDecision, command: CloseGoal) -> None:
     _begin(oms, goal)
 
 
-def start(oms: OrderDecision, goal: Goal) -> None:
-    """Begin a goal, unless one of this id was begun before."""
-    if not oms.state.known(goal.id):
+def start_goal(oms: OrderDecision, goal: Goal) -> None:
+    """Open an exit goal, unless its id was used before."""
+    if not oms.state.is_known_id(goal.id):
         _begin(oms, replace(goal, created_ns=oms.now, opened_machine_ns=oms.machine))
 
 
@@ -55,18 +55,18 @@ def _begin(oms: OrderDecision, goal: Goal) -> None:
     beside = _beside_others(oms, goal, key) if oms.state.open_goals else goal
     if oms.state.guarding and not beside.waits_machine_ns:
         level = oms.state.protections.get(goal.owner)
-        if level is not None and level.state != "done" and net_positions.waits(oms, level):
+        if level is not None and level.state != "done" and net_positions.stop_waits_for_books(oms, level):
             # the owner's stop waits for the books, and so does this: what was out of sight may have closed it all
             beside = replace(beside, waits_machine_ns=max(oms.machine, 1), proofs=0)
     oms.emit(GoalChanged(goal=beside, at_ns=oms.now))
     for order in oms.open_orders(key):
         if order.strategy == goal.strategy and order.purpose is Purpose.ENTRY and order.state in LIVE:
-            entries.withdraw_one(oms, order, f"withdrawn: {goal.reason}")
+            entries.cancel_order(oms, order, f"withdrawn: {goal.reason}")
 
 
 def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
     """The goal, which waits for the books like others of its owner, and leaves what foreign orders may close."""
-    others = entries.goals_of(oms, key, goal.strategy)
+    others = entries.open_exit_goals(oms, key, goal.strategy)
     wary = max(
         (other for other in others if other.waits_machine_ns or other.proofs),
         key=lambda other: (other.waits_machine_ns > 0, -other.proofs, other.elsewhere),
@@ -77,8 +77,8 @@ def _beside_others(oms: OrderDecision, goal: Goal, key: NetKey) -> Goal:
     return replace(goal, waits_machine_ns=wary.waits_machine_ns, proofs=wary.proofs, elsewhere=wary.elsewhere)
 
 
-def advance_all(oms: OrderDecision) -> None:
-    """Move every open goal on, those that waited longest first."""
+def advance_goals(oms: OrderDecision) -> None:
+    """Send, re-price or finish the exit of every open goal, the oldest goal first."""
     state = oms.state
     goals = []
     for name in state.open_goals:
@@ -94,19 +94,19 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
     position, key = oms.position(goal), goal.net
     out = _out(oms, goal, key)
     if position.quantity == 0 and not out.unproven and not out.entries and not out.exits:
-        oms.goal(goal, state="done")
+        oms.change_goal(goal, state="done")
         return
     if goal.waits_machine_ns:
         _overdue(oms, goal, out.exits)
         return
     if oms.in_venue_square_off(goal):
         return
-    blind = bool(oms.state.flags) and oms.state.blind(goal.account)
+    blind = bool(oms.state.flags) and oms.state.books_lost(goal.account)
     if out.exits and not blind:
         for order in out.exits:
             goal = _hurry(oms, goal, order)
     goal = _overdue(oms, goal, out.exits)
-    if blind and entries.keeps_its_stops(oms, key, goal.strategy):
+    if blind and entries.must_keep_stops(oms, key, goal.strategy):
         return
     if out.exits or position.quantity == 0:
         return
@@ -114,15 +114,15 @@ def _advance(oms: OrderDecision, goal: Goal) -> None:
         return
     if goal.order and oms.machine < _not_before(oms, goal):
         return
-    order = exit_order(oms, goal, position, abs(position.quantity))
+    order = build_exit_order(oms, goal, position, abs(position.quantity))
     if out is _NOTHING_OUT and goal.purpose is not Purpose.STOP:
         fits = order.quantity - goal.elsewhere
     else:
-        fits = dispatch.closable(oms, order, key)
+        fits = dispatch.closable_quantity(oms, order, key)
     if fits <= 0:
         return
-    oms.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
-    slices.begin_closing(oms, order, fits)
+    oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+    slices.create_closing_orders(oms, order, fits)
 
 
 def _out(oms: OrderDecision, goal: Goal, key: NetKey) -> _Out:
@@ -144,17 +144,17 @@ def _hurry(oms: OrderDecision, goal: Goal, order: Order) -> Goal:
         return goal
     ours = order.links.goal == goal.id and order.order_type is OrderType.LIMIT
     if not (ours and goal.price):
-        entries.withdraw_one(oms, order, "replaced: rested too long for an exit")
+        entries.cancel_order(oms, order, "replaced: rested too long for an exit")
         return goal
     if order.evidence.modify.wanted or order.evidence.modify.not_before_machine_ns > oms.machine:
         return goal
     price = goal.price + goal.price_step * order.side.sign
     last = goal.reprices >= oms.limits.exit_reprices or goal.price_step <= 0 or price <= 0  # then MARKET is next
-    goal = oms.goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
+    goal = oms.change_goal(goal, price=0.0 if last else round(price, 4), reprices=goal.reprices + 1)
     if goal.price:
         modify.request_terms(oms, order, OrderTerms(goal.price, 0.0, order.quantity))
     else:
-        entries.withdraw_one(oms, order, "replaced: rested too long for an exit with a price")
+        entries.cancel_order(oms, order, "replaced: rested too long for an exit with a price")
     return goal
 
 
@@ -167,19 +167,19 @@ def _entries_pending(oms: OrderDecision, goal: Goal, out: _Out) -> bool:
 
 def _not_before(oms: OrderDecision, goal: Goal) -> int:
     ended = (OrderState.REJECTED, OrderState.DENIED, OrderState.RECORDED)
-    failed = [order for order in slices.of(oms, goal.order) if order.state in ended]
+    failed = [order for order in slices.orders_by_id(oms, goal.order) if order.state in ended]
     if not failed:
         return 0
     limits = oms.limits
-    wait = limits.slow if goal.state == "stuck" else growing(limits.exit_retry_first, limits.slow, goal.attempts)
+    wait = limits.slow if goal.state == "stuck" else backoff(limits.exit_retry_first, limits.slow, goal.attempts)
     return max(max(order.call.ended_machine_ns, order.evidence.seen_machine_ns) for order in failed) + wait
 
 
-def exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
-    """The order that a goal's next attempt sends for so many units of a position; it is not made."""
+def build_exit_order(oms: OrderDecision, goal: Goal, position: Position, quantity: int) -> Order:
+    """Build the order of a goal's next attempt for `quantity` units of a position; nothing is emitted."""
     attempt = goal.attempts + 1
     # MARKET as soon as another goal of the same owner has no price
-    hurried = goal.price and any(not other.price for other in entries.goals_of(oms, goal.net, goal.strategy))
+    hurried = goal.price and any(not other.price for other in entries.open_exit_goals(oms, goal.net, goal.strategy))
     price = 0.0 if hurried else goal.price
     return Order(
         client_order_id=client_order_id(goal.account, goal.id, goal.purpose, goal.instrument, 0, attempt),
@@ -200,18 +200,18 @@ def _overdue(oms: OrderDecision, goal: Goal, out: list[Order]) -> Goal:
         why = f"not flat after {goal.attempts} attempts; it is still being tried"
         if goal.elsewhere:
             why = f"orders of nobody may close {goal.elsewhere} of it; cancel them at the broker if they are not wanted"
-        elif entries.keeps_its_stops(oms, goal.net, goal.strategy):
+        elif entries.must_keep_stops(oms, goal.net, goal.strategy):
             why = f"the books of {goal.account} cannot be read, so its stop stays until they can; look at the broker"
         elif (doubt := next((order for order in out if order.state in UNRESOLVED), None)) is not None:
             cure = f"look at the broker, then `mytrading orders resolve {doubt.client_order_id}`"
-            why = f"{in_words(doubt)}, and no other is sent beside it; {cure}"
-        return stuck(oms, goal, why)
+            why = f"{describe_order(doubt)}, and no other is sent beside it; {cure}"
+        return mark_stuck(oms, goal, why)
     return goal
 
 
-def stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
+def mark_stuck(oms: OrderDecision, goal: Goal, what: str) -> Goal:
     """Mark an exit goal as stuck and alert once that an operator is needed; the goal continues slowly."""
     if goal.state == "stuck":
         return goal
     oms.alert("GOAL_STUCK", Severity.CRITICAL, goal.id, f"exit of {goal.strategy} in {goal.instrument}: {what}")
-    return oms.goal(goal, state="stuck", message=what)
+    return oms.change_goal(goal, state="stuck", message=what)

@@ -7,7 +7,7 @@ from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.exits import exit_goals
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import LIVE, in_words
+from mytrading.core.orders.state_machine import LIVE, describe_order
 from mytrading.messages.control import FlattenRequested
 from mytrading.messages.enums import Purpose, Severity
 from mytrading.messages.keys import NetKey, OwnerKey
@@ -26,12 +26,12 @@ def on_request(oms: OrderDecision, request: FlattenRequested) -> None:
         deadline_machine_ns=request.deadline_machine_ns, strategy=request.strategy, instrument=request.instrument,
         product=request.product, opened_ns=oms.now, opened_machine_ns=oms.machine, by=request.by,
     )  # fmt: skip
-    oms.flatten(level)
-    entries.withdraw(oms, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
-    oms.read(request.account, "flatten", positions=True)
+    oms.change_flatten(level)
+    entries.withdraw_entries(oms, lambda order: _covers(level, order), f"withdrawn: {request.reason}")
+    oms.request_read(request.account, "flatten", positions=True)
 
 
-def active(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
+def covering_flatten(oms: OrderDecision, owned: OwnerKey) -> Flatten | None:
     """Return the first unproven flatten whose scope covers this owner; None if there is none."""
     return next((level for level in _levels(oms, owned.account) if _covers(level, owned)), None)
 
@@ -46,20 +46,20 @@ def _levels(oms: OrderDecision, account: str = "") -> list[Flatten]:
     return [oms.state.flattens[name] for name in names]
 
 
-def advance_all(oms: OrderDecision) -> None:
-    """Move every flatten on: open the goals it lacks, end it when it is proven, sound the alarm when it is late."""
+def advance_flattens(oms: OrderDecision) -> None:
+    """Advance every flatten: open missing exit goals, finish it when proven flat, alert when it is late."""
     for level in _levels(oms):
         if level.read_machine_ns or not oms.limits.book_first:
             held = _held(oms, level)
             for position in held:
                 waits = position.quantity > 0 and _covers_a_sold_one(oms, level, position, held)
-                if position.quantity and not waits and not entries.closing(oms, position.net, position.strategy):
+                if position.quantity and not waits and not entries.is_closing(oms, position.net, position.strategy):
                     level = _close(oms, level, position)
-        left = what_is_left(oms, level)
+        left = describe_remaining(oms, level)
         if not left and (level.proofs >= PROOFS or not oms.limits.book_first):
-            oms.flatten(level, state="done")
+            oms.change_flatten(level, state="done")
         elif level.state == "open" and oms.machine >= level.deadline_machine_ns:
-            oms.flatten(level, state="late")
+            oms.change_flatten(level, state="late")
             what = "; ".join(left) or "the books have not shown it flat twice"
             text = f"{level.reason}: not flat by the deadline, it goes on: {what}; look at the broker"
             oms.alert("FLATTEN_LATE", Severity.CRITICAL, level.id, text)
@@ -68,7 +68,7 @@ def advance_all(oms: OrderDecision) -> None:
 def _covers_a_sold_one(oms: OrderDecision, level: Flatten, position: Position, held: list[Position]) -> bool:
     """What an owner sold closes before its cover: for some seconds, or as long as it takes while the books are lost."""
     late = oms.machine - level.opened_machine_ns >= 2 * oms.limits.exit_patience
-    if late and not oms.state.blind(level.account):
+    if late and not oms.state.books_lost(level.account):
         return False
     return any(other.quantity < 0 and other.strategy == position.strategy for other in held)
 
@@ -79,29 +79,29 @@ def _held(oms: OrderDecision, level: Flatten) -> list[Position]:
 
 
 def _close(oms: OrderDecision, level: Flatten, position: Position) -> Flatten:
-    level = oms.flatten(level, goals=level.goals + 1, proofs=0)
+    level = oms.change_flatten(level, goals=level.goals + 1, proofs=0)
     goal = Goal(
         id=content_id("flatten", level.id, level.goals), account=position.account, instrument=position.instrument,
         product=position.product, strategy=position.strategy, run=position.run, cause=level.id, reason=level.reason,
         purpose=Purpose.EXIT, waits_machine_ns=max(oms.machine, 1) if level.wary else 0,
     )  # fmt: skip
-    exit_goals.start(oms, goal)
+    exit_goals.start_goal(oms, goal)
     return level
 
 
-def what_is_left(oms: OrderDecision, level: Flatten) -> list[str]:
-    """Positions and live orders in scope, in words; empty when our own books show it flat."""
+def describe_remaining(oms: OrderDecision, level: Flatten) -> list[str]:
+    """Describe each position and live order still in a flatten's scope; empty when it is flat by our ledger."""
     held = [
         f"{position.strategy} holds {position.quantity or position.quantity_seen} of {position.instrument}"
         for position in _held(oms, level)
     ]
     keys = sorted(key for key in oms.state.open_by_key if key.account == level.account)
     live = [order for key in keys for order in oms.open_orders(key) if order.state in LIVE and _covers(level, order)]
-    return held + [in_words(order) for order in live]
+    return held + [describe_order(order) for order in live]
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """Let flattens close after a read begun since the request; two more reads must then prove them flat."""
+    """Handle a read: the first after the request lets a flatten close, two later ones must prove it flat."""
     if read.orders is None or read.positions is None:
         return
     for level in _levels(oms, read.account):
@@ -109,9 +109,9 @@ def on_books(oms: OrderDecision, read: BooksRead) -> None:
             continue
         if not level.read_machine_ns:
             if read.positions or not _held(oms, level):  # an empty book beside a position of ours proves nothing
-                oms.flatten(level, read_machine_ns=read.ended_machine_ns)
-                oms.read(level.account, "flatten", positions=True)
-        elif not what_is_left(oms, level):
+                oms.change_flatten(level, read_machine_ns=read.ended_machine_ns)
+                oms.request_read(level.account, "flatten", positions=True)
+        elif not describe_remaining(oms, level):
             _prove(oms, level, read)
 
 
@@ -123,10 +123,10 @@ def _prove(oms: OrderDecision, level: Flatten, read: BooksRead) -> None:
         return
     if keys and not read.positions and not _traded_flat(oms, keys, read):
         return
-    if not any(net_positions.may_be_filled(key, state, read) for key in keys):
-        oms.flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
+    if not any(net_positions.broker_net_may_differ(key, state, read) for key in keys):
+        oms.change_flatten(level, proofs=level.proofs + 1, proof_machine_ns=read.ended_machine_ns)
     elif level.proofs:
-        oms.flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
+        oms.change_flatten(level, proofs=0, proof_machine_ns=read.ended_machine_ns)
 
 
 def _traded_flat(oms: OrderDecision, keys: list[NetKey], read: BooksRead) -> bool:

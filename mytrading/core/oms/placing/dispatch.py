@@ -9,32 +9,32 @@ from __future__ import annotations
 
 from mytrading.core.oms.placing import entries, modify
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.settings import OmsLimits, growing
+from mytrading.core.oms.state.settings import OmsLimits, backoff
 from mytrading.core.oms.state.state import State
 from mytrading.core.orders import rate_limit
-from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, remaining, with_cancel, with_modify
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, unfilled_quantity, with_cancel, with_modify
 from mytrading.messages.enums import OrderState, Purpose, Severity
 from mytrading.messages.keys import NetKey
 from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import Order, PlacingCall
 
 
-def dispatch(oms: OrderDecision) -> None:
-    """Make the calls that may be made: what stops and exits need first, then entries' cancels, changes, and entries."""
+def dispatch_calls(oms: OrderDecision) -> None:
+    """Emit a row for every waiting broker call that may leave now: for stops and exits first, new entries last."""
     state = oms.state
     ranked = []
     for name in state.waiting:
         order = oms.order(name)
-        ranked.append((rank_of(oms, order), order))
+        ranked.append((call_priority(oms, order), order))
     if len(ranked) > 1:
         ranked.sort(key=_turn)
     budget: dict[str, int] = {}
     for rank, order in ranked:
         account = order.account
         if oms.in_venue_square_off(order):  # an entry ends, everything else waits for the venue
-            if rank == ENTRIES and not entries.expire(oms, order):
+            if rank == ENTRIES and not entries.expire_if_late(oms, order):
                 what = "the venue closes MIS positions now, nothing is sent; signal again in the next session"
-                oms.unsent(order, OrderState.DENIED, "denied", f"SQUARE_OFF: {what}")
+                oms.end_unsent(order, OrderState.DENIED, "denied", f"SQUARE_OFF: {what}")
             continue
         if account not in budget:
             budget[account] = _budget(oms, account)
@@ -65,7 +65,7 @@ def _unreserved(oms: OrderDecision, order: Order, waiting: list[Order]) -> int:
             if other.account == account
         )
     most = limits.calls_per_second - limits.calls_kept - 1
-    return free(oms.state, limits, account, oms.machine) - limits.calls_kept - min(kept, most)
+    return calls_allowed_now(oms.state, limits, account, oms.machine) - limits.calls_kept - min(kept, most)
 
 
 def kept_for_stops(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
@@ -105,7 +105,7 @@ ENTRIES = 3
 """The rank of entries that have not left."""
 
 
-def rank_of(oms: OrderDecision, order: Order) -> int:
+def call_priority(oms: OrderDecision, order: Order) -> int:
     """Return a call's priority: 0 for stops and exits, 1 cancels of entries, 2 changes of entries, 3 new entries."""
     if order.purpose.reduces:
         return 0
@@ -113,25 +113,25 @@ def rank_of(oms: OrderDecision, order: Order) -> int:
         return ENTRIES
     if not order.evidence.cancel.wanted:
         return 2
-    return 0 if entries.closing(oms, order.net, order.strategy) else 1
+    return 0 if entries.is_closing(oms, order.net, order.strategy) else 1
 
 
 def _budget(oms: OrderDecision, account: str) -> int:
     state, limits = oms.state, oms.limits
     if account in state.wrong_mode or (state.paused.get(account) or 0) > oms.machine:
         return 0
-    began = out(state, account) if state.calling else []
+    began = unanswered_call_times(state, account) if state.calling else []
     return min(_rate(state, limits, account, oms.machine, began), limits.calls_at_once - len(began))
 
 
-def out(state: State, account: str) -> list[int]:
-    """Return the send times (machine ns) of an account's calls that have no answer yet."""
+def unanswered_call_times(state: State, account: str) -> list[int]:
+    """Return when each unanswered call of an account was sent (machine ns)."""
     return [began for (of, _, _), began in state.calling.items() if of == account] if state.calling else []
 
 
-def free(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
-    """Calls that the rate allows now: each counts while it is out, and for a second after its end."""
-    return _rate(state, limits, account, machine_ns, out(state, account))
+def calls_allowed_now(state: State, limits: OmsLimits, account: str, machine_ns: int) -> int:
+    """Return how many calls the account's rate limit allows now; a call counts until a second after its answer."""
+    return _rate(state, limits, account, machine_ns, unanswered_call_times(state, account))
 
 
 def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_since: list[int]) -> int:
@@ -139,16 +139,16 @@ def _rate(state: State, limits: OmsLimits, account: str, machine_ns: int, out_si
     if out_since:
         young = [machine_ns if machine_ns - began < limits.call_counts else began for began in out_since]
         stamps = (*stamps, *young)
-    return rate_limit.room(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
+    return rate_limit.calls_left(sorted(stamps), machine_ns, limits.calls_per_second, limits.call_window)
 
 
 def _place(oms: OrderDecision, order: Order, budget: int) -> int:
     key = order.net
     if order.purpose is Purpose.ENTRY:
-        if entries.expire(oms, order):
+        if entries.expire_if_late(oms, order):
             return 0
-        if reason := entries.forbidden(oms, order, key):
-            oms.unsent(order, OrderState.DENIED, "denied", reason)
+        if reason := entries.denial_reason(oms, order, key):
+            oms.end_unsent(order, OrderState.DENIED, "denied", reason)
             return 0
         if _entry_waits(oms, order, key):
             return 0
@@ -156,7 +156,7 @@ def _place(oms: OrderDecision, order: Order, budget: int) -> int:
         if (fitted := _clamped(oms, order, key)) is None:
             return 0
         order = fitted
-        if order.purpose is Purpose.STOP and not oms.trades(order.instrument):
+        if order.purpose is Purpose.STOP and not oms.is_trading(order.instrument):
             return 0  # made while its exchange traded, and kept waiting until it no longer did
     if budget <= 0 or order.call.not_before_machine_ns > oms.machine or _in_flight(oms, order, key):
         return 0
@@ -191,9 +191,9 @@ def _in_flight(oms: OrderDecision, order: Order, key: NetKey) -> bool:
 def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     state = oms.state
     if oms.limits.book_first and order.account not in state.books:
-        oms.read(order.account, "first book")
+        oms.request_read(order.account, "first book")
         return True
-    if key in state.mismatches or (state.open_goals and entries.closing(oms, key, order.strategy)):
+    if key in state.mismatches or (state.open_goals and entries.is_closing(oms, key, order.strategy)):
         return True
     for other in oms.open_orders(key):
         if other.state in UNRESOLVED and other.side is order.side:
@@ -205,8 +205,8 @@ def _entry_waits(oms: OrderDecision, order: Order, key: NetKey) -> bool:
     return False
 
 
-def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
-    """Units an exit of this key may still close: confirmed ones (a stop: sighted ones), less those of other exits."""
+def closable_quantity(oms: OrderDecision, order: Order, key: NetKey) -> int:
+    """Return the units an exit may still close: confirmed ones (a stop: sighted ones), less those other exits close."""
     position = oms.position(order)
     held = position.quantity_seen if order.purpose is Purpose.STOP else position.quantity
     if held * order.side.sign >= 0:
@@ -223,7 +223,7 @@ def closable(oms: OrderDecision, order: Order, key: NetKey) -> int:
         ):
             # what was sighted of an exit that a stop stands beside is gone from what is held already
             stop = order.purpose is Purpose.STOP
-            taken += max(0, other.quantity - other.filled_seen) if stop else remaining(other)
+            taken += max(0, other.quantity - other.filled_seen) if stop else unfilled_quantity(other)
     goal = oms.state.goals.get(order.links.goal)
     return max(0, abs(held) - taken - (goal.elsewhere if goal else 0))
 
@@ -235,10 +235,10 @@ def _after(order: Order, other: Order) -> bool:
 
 
 def _clamped(oms: OrderDecision, order: Order, key: NetKey) -> Order | None:
-    if (fits := closable(oms, order, key)) >= order.quantity:
+    if (fits := closable_quantity(oms, order, key)) >= order.quantity:
         return order
     if fits == 0:
-        oms.unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
+        oms.end_unsent(order, OrderState.DENIED, "denied", "CLAMPED: nothing is left that this exit may close")
         return None
     return oms.change(order, "clamped", quantity=fits)
 
@@ -251,7 +251,7 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
         return 0  # of what was said to have ended only the proof is missing, and no cancel would bring it
     calls = cancel.calls + 1
     limits = oms.limits
-    wait = limits.slow if calls >= limits.cancel_calls else growing(limits.cancel_first, limits.slow, calls)
+    wait = limits.slow if calls >= limits.cancel_calls else backoff(limits.cancel_first, limits.slow, calls)
     oms.change(
         order,
         "cancel_requested",
@@ -266,7 +266,7 @@ def _cancel(oms: OrderDecision, order: Order, budget: int) -> int:
 def _modify(oms: OrderDecision, order: Order, budget: int) -> int:
     if oms.limits.mode_first and order.account not in oms.state.modes:
         return 0
-    if (due := modify.due(oms, order)) is None:
+    if (due := modify.prepare_due_modify(oms, order)) is None:
         return 0
     if due.evidence.cancel.wanted:
         return _cancel(oms, due, budget)

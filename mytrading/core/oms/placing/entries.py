@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from mytrading.core.oms.placing import slices
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Unsliceable
-from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, live, with_cancel, with_modify
+from mytrading.core.orders.state_machine import LIVE, SENT, UNRESOLVED, is_live, with_cancel, with_modify
 from mytrading.core.time import SECOND
 from mytrading.messages.account_events import AccountModeChanged, EntriesStopped, EntryChurned, InstrumentHalted
 from mytrading.messages.commands import PlaceEntry, WithdrawEntries
@@ -19,21 +19,21 @@ from mytrading.messages.orders import NO_CALL, EntryPlan, Goal, Order, OrderChan
 Wanted = Callable[[Order], bool]
 
 
-def place(oms: OrderDecision, command: PlaceEntry) -> None:
-    """Take an entry command: its order, or slices, come to be INITIALIZED; `sending` sends, denies or expires them."""
-    if oms.state.known(command.id):
+def on_place_entry(oms: OrderDecision, command: PlaceEntry) -> None:
+    """Take an entry command: its order, or slices, become INITIALIZED; `dispatch` sends, denies or expires them."""
+    if oms.state.is_known_id(command.id):
         return
-    order, what = order_of(oms, command), ""
+    order, what = order_from_command(oms, command), ""
     if command.purpose is not Purpose.ENTRY or command.quantity <= 0:
         what = f"expected an entry of at least 1 unit, found {command.purpose} of {command.quantity}"
     elif not (what := _missing_price(command)):
         try:
-            slices.begin_entry(oms, order)
+            slices.create_entry_orders(oms, order)
         except Unsliceable as error:
             what = str(error)
     if what:
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
-        oms.unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
+        oms.end_unsent(order, OrderState.DENIED, "denied", f"INVALID: {what}")
 
 
 def _missing_price(command: PlaceEntry) -> str:
@@ -44,14 +44,14 @@ def _missing_price(command: PlaceEntry) -> str:
     return ""
 
 
-def outlive(oms: OrderDecision, order: Order) -> None:
-    """Withdraw an entry that rests beyond its validity."""
+def withdraw_past_validity(oms: OrderDecision, order: Order) -> None:
+    """Cancel an entry that rests at the broker beyond its validity."""
     if order.plan.rests_until_ns and oms.now >= order.plan.rests_until_ns and not order.evidence.cancel.wanted:
-        withdraw_one(oms, order, "withdrawn: its validity is over")
+        cancel_order(oms, order, "withdrawn: its validity is over")
 
 
-def order_of(oms: OrderDecision, command: PlaceEntry) -> Order:
-    """The order that an entry command asks for, not sent."""
+def order_from_command(oms: OrderDecision, command: PlaceEntry) -> Order:
+    """Build the order that an entry command asks for; nothing is emitted."""
     return Order(
         client_order_id=command.id, account=command.account, instrument=command.instrument, product=command.product,
         strategy=command.strategy, run=command.run, cause=command.cause, purpose=command.purpose, side=command.side,
@@ -66,28 +66,28 @@ def order_of(oms: OrderDecision, command: PlaceEntry) -> Order:
     )  # fmt: skip
 
 
-def expire(oms: OrderDecision, order: Order) -> bool:
-    """End an unsent entry that is late by both clocks; true if it did."""
+def expire_if_late(oms: OrderDecision, order: Order) -> bool:
+    """End an unsent entry whose time to be sent is over by market and machine clock; true if it ended."""
     if order.plan.expires_ns >= oms.now or order.plan.expires_machine_ns >= oms.machine:
         return False
     twins = (other for other in oms.open_orders(order.net) if other.state in UNRESOLVED)
     doubt = next((other for other in twins if other.side is order.side), None)
-    why = f", kept waiting by {doubt.client_order_id} of unknown fate; {cure(doubt)}" if doubt else ""
-    oms.unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
+    why = f", kept waiting by {doubt.client_order_id} of unknown fate; {resolve_advice(doubt)}" if doubt else ""
+    oms.end_unsent(order, OrderState.EXPIRED, "expired", f"EXPIRED: still unsent when its time was over{why}")
     return True
 
 
-def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
-    """Return why an entry must be denied (code first); empty if it may be sent now or soon."""
+def denial_reason(oms: OrderDecision, order: Order, key: NetKey) -> str:
+    """Return why an entry must be denied (`CODE: text`); empty if it may be sent now or soon."""
     state = oms.state
     stopped, run = state.flags.get("stopped_run"), state.flags.get("run")
     if stopped and run in (None, stopped):
         return "STOPPING: `mytrading down` stops the stack, which enters nothing any more; `mytrading up` starts it"
     if "disk_low" in state.flags:
         return "DISK_LOW: the disk is full and what is left of it is kept for exits; free space"
-    level = state.level(order.account)
+    level = state.trading_level(order.account)
     if level is not TradingLevel.NORMAL:
-        why = state.why_level(order.account)
+        why = state.trading_level_reason(order.account)
         return f"HALTED: trading level is {level}{why}, entries need normal; resume to allow them"
     switch = state.switches.get(order.strategy)
     if switch is not None and not switch.enabled:
@@ -103,7 +103,7 @@ def forbidden(oms: OrderDecision, order: Order, key: NetKey) -> str:
         return opposed
     for other in others:
         if other.state is OrderState.LOST and other.side is order.side:
-            return f"RESERVED: order {other.client_order_id} is lost and may still appear; {cure(other)}"
+            return f"RESERVED: order {other.client_order_id} is lost and may still appear; {resolve_advice(other)}"
     return ""
 
 
@@ -114,35 +114,35 @@ def _opposed(oms: OrderDecision, order: Order, key: NetKey, others: list[Order])
             continue
         if position.strategy != order.strategy:
             return f"OPPOSED: {position.strategy} holds {held} of {order.instrument}, {order.side} would oppose it"
-        if not closing(oms, key, order.strategy):
+        if not is_closing(oms, key, order.strategy):
             return f"REVERSES: {order.strategy} holds {held} of {order.instrument}; close it first"
     for other in others:
         if other.purpose is Purpose.ENTRY and other.side is not order.side and other.state in LIVE:
-            if other.strategy == order.strategy and closing(oms, key, order.strategy):
+            if other.strategy == order.strategy and is_closing(oms, key, order.strategy):
                 continue
             return f"OPPOSED: {other.strategy} has an entry {other.side} out, {order.side} would oppose it"
     return ""
 
 
-def cure(order: Order) -> str:
-    """Return the advice to an operator about an entry that may or may not be at the broker."""
+def resolve_advice(order: Order) -> str:
+    """Return the text that tells an operator how to resolve an order of unknown fate."""
     return f"look at the broker, then `mytrading orders resolve {order.client_order_id} --not-placed`"
 
 
-def closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True while an exit goal of this owner is open: its entries wait for the end of it."""
-    return next(goals_of(oms, key, strategy), None) is not None
+def is_closing(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
+    """True while an exit goal of this owner is open; its entries wait until that is done."""
+    return next(open_exit_goals(oms, key, strategy), None) is not None
 
 
-def taking_over(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True once an exit goal of this owner may send: its stops make way. One that waits for the books leaves them."""
-    ready = any(not goal.waits_machine_ns for goal in goals_of(oms, key, strategy))
-    return ready and not keeps_its_stops(oms, key, strategy)
+def exit_replaces_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
+    """True if an exit goal of this owner may send orders now, so that its stops must be cancelled first."""
+    ready = any(not goal.waits_machine_ns for goal in open_exit_goals(oms, key, strategy))
+    return ready and not must_keep_stops(oms, key, strategy)
 
 
-def keeps_its_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
-    """True while stops stay though the owner is to be closed: unreadable books could not prove their end."""
-    return oms.state.blind(key.account) and any(
+def must_keep_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
+    """True if an owner's stops must not be cancelled for an exit: unreadable books could not prove their end."""
+    return oms.state.books_lost(key.account) and any(
         order.purpose is Purpose.STOP
         and order.strategy == strategy
         and order.state in SENT
@@ -151,8 +151,8 @@ def keeps_its_stops(oms: OrderDecision, key: NetKey, strategy: str) -> bool:
     )
 
 
-def goals_of(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
-    """The open exit goals of an owner; nothing may change while they are gone through."""
+def open_exit_goals(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
+    """Iterate over the open exit goals of an owner; emit no row meanwhile."""
     state = oms.state
     for name, account in state.open_goals.items():
         goal = state.goals.get(name) if account == key.account else None
@@ -160,19 +160,19 @@ def goals_of(oms: OrderDecision, key: NetKey, strategy: str) -> Iterator[Goal]:
             yield goal
 
 
-def withdraw(oms: OrderDecision, wanted: Wanted, reason: str) -> None:
-    """Cancel the entries that match: unsent ones end here, the others at the broker when it knows them."""
+def withdraw_entries(oms: OrderDecision, wanted: Wanted, reason: str) -> None:
+    """Cancel all live entries for which `wanted(order)` is true, unsent and resting ones."""
     for name in sorted(name for names in oms.state.open_by_key.values() for name in names):
         order = oms.order(name)
         ending = order.evidence.cancel.wanted and not order.evidence.modify.by_replacement
-        if order.purpose is Purpose.ENTRY and live(order) and not ending and wanted(order):
-            withdraw_one(oms, order, reason)
+        if order.purpose is Purpose.ENTRY and is_live(order) and not ending and wanted(order):
+            cancel_order(oms, order, reason)
 
 
-def withdraw_one(oms: OrderDecision, order: Order, reason: str) -> None:
-    """Cancel one live order, whether or not it has left us."""
+def cancel_order(oms: OrderDecision, order: Order, reason: str) -> None:
+    """Cancel a live order: an unsent one ends at once, for any other a cancel call is due."""
     if order.state is OrderState.INITIALIZED:
-        oms.unsent(order, OrderState.CANCELLED, "withdrawn", reason)
+        oms.end_unsent(order, OrderState.CANCELLED, "withdrawn", reason)
     elif not order.evidence.cancel.wanted or order.evidence.modify.by_replacement:
         evidence = with_cancel(order.evidence, wanted=True)
         if evidence.modify.by_replacement:
@@ -187,11 +187,13 @@ def on_withdraw(oms: OrderDecision, message: WithdrawEntries | WithdrawRequested
     reason = message.cause if isinstance(message, WithdrawEntries) else message.reason
     asked = (("account", message.account), ("strategy", strategy), ("instrument", instrument))
     wanted = [(name, value) for name, value in asked if value]
-    withdraw(oms, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}")
+    withdraw_entries(
+        oms, lambda order: all(getattr(order, name) == value for name, value in wanted), f"withdrawn: {reason}"
+    )
 
 
-def on_trading(oms: OrderDecision, message: TradingState) -> None:
-    """A new level: under halt and reduce entries are withdrawn, resting ones too; normal lifts halts of instruments."""
+def on_trading_level(oms: OrderDecision, message: TradingState) -> None:
+    """Apply a trading level: HALT and REDUCE cancel all entries, NORMAL lifts the halts of instruments."""
     if message.level is TradingLevel.NORMAL:
         for key in sorted(oms.state.halted):
             if message.account in ("", key.account):
@@ -200,16 +202,16 @@ def on_trading(oms: OrderDecision, message: TradingState) -> None:
         return
     where = message.account
     reason = f"withdrawn: trading level is {message.level}"
-    withdraw(oms, lambda order: where in ("", KILL, order.account), reason)
+    withdraw_entries(oms, lambda order: where in ("", KILL, order.account), reason)
 
 
-def on_switch(oms: OrderDecision, message: StrategySwitch) -> None:
-    """A strategy switched off: its entries are withdrawn, resting ones too."""
+def on_strategy_switch(oms: OrderDecision, message: StrategySwitch) -> None:
+    """Cancel all entries of a strategy that was switched off."""
     if not message.enabled:
-        withdraw(oms, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
+        withdraw_entries(oms, lambda order: order.strategy == message.strategy, "withdrawn: strategy is switched off")
 
 
-def set_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> None:
+def record_account_mode(oms: OrderDecision, account: str, wrong: bool, message: str) -> None:
     """Record that an account answers in the wrong mode, or that an operator cleared it."""
     if (account in oms.state.wrong_mode) != wrong:
         oms.emit(AccountModeChanged(account=account, wrong_mode=wrong, message=message, at_ns=oms.now))
@@ -224,7 +226,7 @@ def _churn_reason(oms: OrderDecision, order: Order) -> str:
 
 
 def count_churn(oms: OrderDecision, order: Order) -> None:
-    """Count an entry that leaves just after a cancel; no replacement for an operator, and only the first of slices."""
+    """Count an entry sent soon after a cancel in its instrument; too many stop entries there for a while."""
     limits = oms.limits
     gone = oms.state.withdrawn.get((order.account, order.instrument))
     first = order.purpose is Purpose.ENTRY and order.call.attempt <= 1 and order.links.slice <= 1
@@ -251,11 +253,11 @@ def _stop_churn(oms: OrderDecision, account: str, instrument: str, times: int, u
     oms.emit(stopped)
     code, severity = ("CHURN_BLOCKED", Severity.WARNING) if instrument else ("CHURN_PAUSED", Severity.CRITICAL)
     ends = "for as long again, or until you resume" if instrument else "until you resume"
-    oms.alert(code, severity, churn_subject(stopped), f"{what}: no entries there {ends}")
+    oms.alert(code, severity, churn_alert_subject(stopped), f"{what}: no entries there {ends}")
 
 
-def churn_subject(row: EntriesStopped) -> str:
-    """Return the alert subject of a stop of entries by the churn guard."""
+def churn_alert_subject(row: EntriesStopped) -> str:
+    """Return the alert subject of an account or instrument whose entries the churn guard stopped."""
     return f"{row.account} {row.instrument}".rstrip()
 
 

@@ -19,7 +19,7 @@ WATCHED = ("risk", "reconciler", "feed")
 STREAM = "the order stream"
 
 
-class Guardians:
+class EntryGuardians:
     """Learns heartbeats; `complaint` says who has been unwell too long."""
 
     def __init__(self, began_ns: int, accounts: Iterable[str] = ()) -> None:
@@ -42,7 +42,7 @@ class Guardians:
         if beat.daemon == "reconciler" and beat.figures.get("stream_up", 1.0):
             self._well[STREAM] = machine_ns
 
-    def read(self, account: str, machine_ns: int) -> None:
+    def on_books_read(self, account: str, machine_ns: int) -> None:
         """Record that the books of an account were read."""
         if account in self._read:
             self._read[account] = machine_ns
@@ -56,19 +56,19 @@ class Guardians:
                 found.append(f"{position.strategy} in {position.instrument}")
         return sorted(found)
 
-    def unwell(self, daemon: str, machine_ns: int) -> str:
+    def daemon_problem(self, daemon: str, machine_ns: int) -> str:
         """Describe a watched daemon that was last well ten seconds ago or more; empty if it is well."""
         away = machine_ns - self._well[daemon]
         silent = machine_ns - self._silent.get(daemon, machine_ns) >= SILENT_NS
         return f"{daemon} is {'silent' if silent else 'not well'} for {away // SECOND} s" if away >= PATIENCE_NS else ""
 
-    def complaint(self, machine_ns: int, account: str = "") -> str:
+    def guard_problem(self, machine_ns: int, account: str = "") -> str:
         """Describe the first daemon or stream not well for ten seconds, for an account; empty if all are well."""
         own = self._read.get(account)
         for name in self._well:
             silent = machine_ns - self._silent.get(name, machine_ns) >= SILENT_NS
             of_the_traded = name == STREAM or (name == "reconciler" and not silent)
-            if not (own is not None and of_the_traded) and (text := self.unwell(name, machine_ns)):
+            if not (own is not None and of_the_traded) and (text := self.daemon_problem(name, machine_ns)):
                 return text
         if own is not None and machine_ns - own >= PATIENCE_NS:
             return f"the books of {account} cannot be read for {(machine_ns - own) // SECOND} s"

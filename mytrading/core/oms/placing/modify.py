@@ -9,8 +9,8 @@ from msgspec.structs import asdict, replace
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.placing import entries
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.settings import growing
-from mytrading.core.orders.state_machine import live, with_cancel, with_modify
+from mytrading.core.oms.state.settings import backoff
+from mytrading.core.orders.state_machine import is_live, with_cancel, with_modify
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Outcome, Purpose, Severity
 from mytrading.messages.order_evidence import ModifyState, OrderEvidence, OrderTerms
@@ -22,8 +22,8 @@ SAME = 1e-4
 REPLACEMENT_VALID = 30 * SECOND
 
 
-def ended(state: ModifyState, **fields: Any) -> ModifyState:
-    """The state of a change whose order has ended, or that was refused."""
+def reset_modify(state: ModifyState, **fields: Any) -> ModifyState:
+    """Return a modify state without a pending change: the order ended, or the broker refused."""
     return replace(state, wanted=None, unproven=False, reads=0, out=False, **fields)
 
 
@@ -31,14 +31,14 @@ def _drop(order: Order) -> OrderEvidence:
     return with_modify(order.evidence, wanted=None, unproven=False, reads=0)
 
 
-def own_terms(order: Order) -> OrderTerms:
+def current_terms(order: Order) -> OrderTerms:
     """Return the price, trigger and quantity an order has now."""
     return OrderTerms(order.price, order.trigger_price, order.quantity)
 
 
-def terms(order: Order) -> OrderTerms:
-    """Return the terms an order is wanted to have: those of its pending change, else its own."""
-    return order.evidence.modify.wanted or own_terms(order)
+def wanted_terms(order: Order) -> OrderTerms:
+    """Return the terms an order shall have: those of its pending change, else its current ones."""
+    return order.evidence.modify.wanted or current_terms(order)
 
 
 def is_modify_pending(order: Order) -> bool:
@@ -48,22 +48,27 @@ def is_modify_pending(order: Order) -> bool:
 
 def request_terms(oms: OrderDecision, order: Order, wanted: OrderTerms) -> Order:
     """Request other terms for a live order: at once if unsent; ignored while a change is under way."""
-    if not live(order) or order.evidence.cancel.wanted or is_modify_pending(order) or _equal(wanted, terms(order)):
+    if (
+        not is_live(order)
+        or order.evidence.cancel.wanted
+        or is_modify_pending(order)
+        or _equal(wanted, wanted_terms(order))
+    ):
         return order
     if order.state is OrderState.INITIALIZED:
         return oms.change(order, "changed", **asdict(wanted))
-    if _equal(wanted, own_terms(order)):
+    if _equal(wanted, current_terms(order)):
         return oms.change(order, "modify_dropped", evidence=_drop(order))
     return oms.change(order, "modify_wanted", evidence=with_modify(order.evidence, wanted=wanted))
 
 
-def can_be_made(oms: OrderDecision, order: Order) -> bool:
-    """True if a modify call may be made for the order now: its broker takes one, some are left, none was refused."""
+def can_modify_now(oms: OrderDecision, order: Order) -> bool:
+    """True if a modify call may be made now: the broker allows it, and the order has calls left."""
     return _refusal(oms, order) == "" and order.evidence.modify.not_before_machine_ns <= oms.machine
 
 
-def in_doubt(oms: OrderDecision, order: Order) -> bool:
-    """True while a call that was given up may still take effect, and undo a later one that asks for something else."""
+def is_modify_in_doubt(oms: OrderDecision, order: Order) -> bool:
+    """True while a modify call that was given up may still take effect and undo a later one."""
     since = order.evidence.modify.doubt_machine_ns
     return bool(since) and oms.machine - since < oms.limits.lost_after
 
@@ -79,13 +84,13 @@ def _refusal(oms: OrderDecision, order: Order) -> str:
     return ""
 
 
-def due(oms: OrderDecision, order: Order) -> Order | None:
-    """The order whose modify call is due, or which is cancelled instead (`cancel.wanted`); None if neither yet."""
+def prepare_due_modify(oms: OrderDecision, order: Order) -> Order | None:
+    """Return the order to send a modify call for, or to cancel instead (`cancel.wanted`); None if it must wait."""
     if order.evidence.modify.not_before_machine_ns > oms.machine:
         return None
-    if terms(order).quantity <= order.filled_seen:
+    if wanted_terms(order).quantity <= order.filled_seen:
         done = oms.change(order, "modify_dropped", evidence=_drop(order))
-        entries.withdraw_one(oms, done, "withdrawn: as much as is still wanted has filled")
+        entries.cancel_order(oms, done, "withdrawn: as much as is still wanted has filled")
         return oms.order(order.client_order_id)
     if not (why := _refusal(oms, order)):
         return order
@@ -96,7 +101,7 @@ def due(oms: OrderDecision, order: Order) -> Order | None:
     return oms.change(order, "replacing", evidence=evidence, message=f"replaced: {why}")
 
 
-def succeed(oms: OrderDecision, gone: Order) -> None:
+def place_replacement(oms: OrderDecision, gone: Order) -> None:
     """Place the unfilled rest of a replaced entry, once its cancel is proven."""
     wanted = gone.evidence.modify.wanted or OrderTerms()
     left = wanted.quantity - gone.filled
@@ -113,7 +118,7 @@ def succeed(oms: OrderDecision, gone: Order) -> None:
         links=replace(gone.links, goal="", replaces=gone.client_order_id, replaced=gone.links.replaced + 1),
     )  # fmt: skip
     oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
-    state = ended(gone.evidence.modify, by_replacement=False)
+    state = reset_modify(gone.evidence.modify, by_replacement=False)
     oms.change(gone, "replaced", evidence=replace(gone.evidence, modify=state))
 
 
@@ -121,19 +126,19 @@ def _successor(gone: Order) -> str:
     return client_order_id(gone.account, gone.cause, gone.purpose, gone.client_order_id, 0, gone.links.replaced + 1)
 
 
-def filled_late(oms: OrderDecision, gone: Order, more: int) -> None:
+def reduce_replacement(oms: OrderDecision, gone: Order, more: int) -> None:
     """Reduce a replacement order by `more` units that the replaced entry filled after its proven end."""
     order = oms.state.orders.get(_successor(gone)) if gone.purpose is Purpose.ENTRY else None
-    if order is None or not live(order) or order.evidence.cancel.wanted:
+    if order is None or not is_live(order) or order.evidence.cancel.wanted:
         return
-    wanted = terms(order)
+    wanted = wanted_terms(order)
     if is_modify_pending(order) or wanted.quantity - more <= order.filled_seen:
-        entries.withdraw_one(oms, order, f"withdrawn: the order it replaces filled {more} late")
+        entries.cancel_order(oms, order, f"withdrawn: the order it replaces filled {more} late")
     else:
         request_terms(oms, order, replace(wanted, quantity=wanted.quantity - more))
 
 
-def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
+def on_modify_outcome(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     """Fold the outcome of a modify call: not made, refused, or unknown until the order book shows it."""
     kind, at = outcome.outcome, outcome.ended_machine_ns
     if kind in (Outcome.NOT_SENT, Outcome.RATE_LIMITED):
@@ -145,29 +150,29 @@ def answered(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
         return
     if kind is Outcome.REFUSED:
         limits = oms.limits
-        until = at + growing(limits.retry_most, limits.slow, order.evidence.modify.calls)
-        evidence = replace(order.evidence, modify=ended(order.evidence.modify, not_before_machine_ns=until))
+        until = at + backoff(limits.retry_most, limits.slow, order.evidence.modify.calls)
+        evidence = replace(order.evidence, modify=reset_modify(order.evidence.modify, not_before_machine_ns=until))
         oms.change(order, "modify_refused", message=f"refused: {outcome.message}", evidence=evidence)
         if order.purpose is Purpose.STOP:
             what = f"stop {order.broker_order_id} of {order.instrument} stays as it is: {outcome.message}"
             oms.alert("STOP_NOT_MOVED", Severity.WARNING, order.client_order_id, what)
     elif kind is Outcome.ACCEPTED and outcome.broker_order_id not in ("", order.broker_order_id):
         what = f"bound to broker order {order.broker_order_id}, but its modify answered {outcome.broker_order_id}"
-        oms.illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
+        oms.record_illegal(order, what, evidence=with_modify(order.evidence, out=False, answered_machine_ns=at))
     else:
         evidence = with_modify(order.evidence, out=False, answered_machine_ns=at)
         oms.change(order, "modify_answered", evidence=evidence, message=outcome.message or order.message)
-    oms.read(order.account, "modify", positions=order.purpose.reduces)
+    oms.request_read(order.account, "modify", positions=order.purpose.reduces)
 
 
-def unanswered(oms: OrderDecision, order: Order) -> None:
+def record_unanswered_modify(oms: OrderDecision, order: Order) -> None:
     """Record that a modify call was out when the process died; reads from now on prove its outcome."""
     evidence = with_modify(order.evidence, out=False, answered_machine_ns=oms.machine)
     oms.change(order, "modify_unanswered", evidence=evidence)
 
 
-def read_back(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
-    """Compare a resting order with its row of an order book; what the book shows is what the order is."""
+def compare_with_book(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> Order:
+    """Compare a resting order's terms with its order book row; returns the order with the terms the broker has."""
     state = order.evidence.modify
     if state.out or read.began_machine_ns <= state.answered_machine_ns:
         return order
@@ -182,8 +187,8 @@ def read_back(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRea
         return order
     if not state.unproven:
         return _drift(oms, order, row, read)
-    if _shows(order, row, terms(order)):
-        return oms.change(order, "modified", **asdict(terms(order)), message="", evidence=_drop(order))
+    if _shows(order, row, wanted_terms(order)):
+        return oms.change(order, "modified", **asdict(wanted_terms(order)), message="", evidence=_drop(order))
     return _unproven(oms, order, read)
 
 
@@ -219,14 +224,14 @@ def _drift(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) 
     if read.began_machine_ns - state.answered_machine_ns < gap:
         return order
     _alert_change(oms, order, row)
-    ours = in_doubt(oms, order)
+    ours = is_modify_in_doubt(oms, order)
     evidence = with_modify(order.evidence, reads=0) if ours else _drop(order)
     changed = oms.change(order, "drifted", evidence=evidence, **_shown(order, row))
     level = oms.state.protections.get(order.owner)
     moved = level is not None and (level.trigger, level.limit) != (changed.trigger_price, changed.price)
     if not ours and order.purpose is Purpose.STOP and level is not None and level.state == "open" and moved:
         # a stop that someone moved at the broker lies where its protection is now: it is not moved back
-        oms.protection(level, trigger=changed.trigger_price, limit=changed.price)
+        oms.change_protection(level, trigger=changed.trigger_price, limit=changed.price)
     return changed
 
 

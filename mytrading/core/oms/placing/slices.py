@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from mytrading.core.ids import client_order_id
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slices
+from mytrading.core.orders.slicing import Sizes, Unsliceable, closing_slices, slice_quantities
 from mytrading.core.orders.state_machine import LIVE
 from mytrading.messages.enums import OrderState, Severity
 from mytrading.messages.orders import Order, OrderChanged
@@ -15,13 +15,13 @@ _UNKNOWN = Sizes()
 """Of an instrument that no command named."""
 
 
-def begin_entry(oms: OrderDecision, order: Order) -> None:
-    """Make an entry INITIALIZED, sliced if it must be; raises `Unsliceable`, with nothing made."""
-    _begin(oms, order, slices(order.quantity, oms.state.sizes.get(order.instrument) or _UNKNOWN))
+def create_entry_orders(oms: OrderDecision, order: Order) -> None:
+    """Emit an entry as INITIALIZED, in slices above the freeze quantity; raises `Unsliceable`, emitting nothing."""
+    _begin(oms, order, slice_quantities(order.quantity, oms.state.sizes.get(order.instrument) or _UNKNOWN))
 
 
-def begin_closing(oms: OrderDecision, order: Order, fits: int) -> None:
-    """Make an exit or a stop INITIALIZED; if it must be sliced, for no more than the `fits` units it may close."""
+def create_closing_orders(oms: OrderDecision, order: Order, fits: int) -> None:
+    """Emit an exit or stop as INITIALIZED; one that must be sliced for at most `fits` units, what it may close."""
     sizes = oms.state.sizes.get(order.instrument) or _UNKNOWN
     if sizes.fits(order.quantity):
         oms.emit(OrderChanged(event="initialized", order=order, machine_ns=oms.machine))
@@ -32,10 +32,10 @@ def begin_closing(oms: OrderDecision, order: Order, fits: int) -> None:
     _begin(oms, order, quantities)
 
 
-def expected(oms: OrderDecision, entry: Order) -> list[Order]:
-    """Return the order, or its slices, that an entry would be sent as now, without making any."""
+def preview_entry_orders(oms: OrderDecision, entry: Order) -> list[Order]:
+    """Return the order, or the slices, that an entry would be sent as now; nothing is emitted."""
     try:
-        quantities = slices(entry.quantity, oms.state.sizes.get(entry.instrument) or _UNKNOWN)
+        quantities = slice_quantities(entry.quantity, oms.state.sizes.get(entry.instrument) or _UNKNOWN)
     except Unsliceable:
         quantities = (entry.quantity,)
     return _cut(entry, quantities)
@@ -63,7 +63,7 @@ def _cut(order: Order, quantities: tuple[int, ...]) -> list[Order]:
     ]
 
 
-def of(oms: OrderDecision, name: str) -> list[Order]:
+def orders_by_id(oms: OrderDecision, name: str) -> list[Order]:
     """Return the order with this id, or all slices of the parent with this id; [] if unknown."""
     if (order := oms.state.orders.get(name)) is not None:
         return [order]
@@ -71,18 +71,18 @@ def of(oms: OrderDecision, name: str) -> list[Order]:
     return sorted(found, key=lambda part: part.links.slice)
 
 
-def siblings(oms: OrderDecision, order: Order) -> list[Order]:
+def sibling_slices(oms: OrderDecision, order: Order) -> list[Order]:
     """The other slices of an order's parent."""
     if not order.links.parent:
         return []
-    return [part for part in of(oms, order.links.parent) if part.client_order_id != order.client_order_id]
+    return [part for part in orders_by_id(oms, order.links.parent) if part.client_order_id != order.client_order_id]
 
 
-def refused(oms: OrderDecision, order: Order, reason: str) -> None:
-    """Tell an operator that a slice of an entry was rejected: what the others bring is kept and is not made whole."""
+def alert_rejected_slice(oms: OrderDecision, order: Order, reason: str) -> None:
+    """Alert that a slice of an entry was rejected: the entry stays short by it."""
     if not order.links.parent or order.purpose.reduces:
         return
-    others = siblings(oms, order)
+    others = sibling_slices(oms, order)
     replaced = {part.links.replaces for part in (*others, order)}
     standing = [part for part in others if part.client_order_id not in replaced]
     earlier = sum(part.filled for part in others if part.client_order_id in replaced)

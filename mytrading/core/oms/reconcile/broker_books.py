@@ -25,26 +25,26 @@ BIDES = 180
 
 
 def on_books(oms: OrderDecision, read: BooksRead) -> None:
-    """Fold one read. While an account is in the wrong mode its books are another world's, and void."""
+    """Handle one read of an account's books; ignored while its server is in the wrong mode."""
     if read.account in oms.state.wrong_mode:
         return
-    if void(oms.state, read):
+    if is_unusable_read(oms.state, read):
         read = msgspec.structs.replace(read, orders=None, trades=None, positions=None)
     evidence = _sort(oms, read)
     if read.orders is not None and not read.single:
-        unknown_orders.resolve(oms, evidence)
-        evidence = evidence._replace(unclaimed=journal_rebuild.adopt(oms, read, evidence.unclaimed))
+        unknown_orders.resolve_unknown_orders(oms, evidence)
+        evidence = evidence._replace(unclaimed=journal_rebuild.adopt_matching_orders(oms, read, evidence.unclaimed))
         _remember_foreign(oms, evidence)
     if read.positions is not None and not evidence.behind:
         _compare(oms, read)
         journal_rebuild.on_books(oms, read, evidence.unclaimed)
     if oms.state.open_flattens and not evidence.behind:
         flatten.on_books(oms, read)
-    startup.conclude(oms, read, behind=evidence.behind)
+    startup.conclude_recovery(oms, read, behind=evidence.behind)
 
 
-def void(state: State, read: BooksRead) -> bool:
-    """True if a row of an instrument that concerns us could not be read; rows of other instruments do no harm."""
+def is_unusable_read(state: State, read: BooksRead) -> bool:
+    """True if a read has an unreadable row of an instrument in which the account has orders or positions."""
     if not read.unread:
         return False
     ordered = {order.instrument for order in state.orders.values() if order.account == read.account}
@@ -58,7 +58,7 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     unclaimed: list[BrokerOrder] = []
     ours: list[tuple[Order, BrokerOrder]] = []
     for row in read.orders or ():
-        if (order := order_updates.ours(oms, read.account, row)) is None:
+        if (order := order_updates.find_our_order(oms, read.account, row)) is None:
             unclaimed.append(row)
         else:
             ours.append((order, row))
@@ -66,7 +66,7 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
     # books list the newest first: an exit booked before its entry would be a position of the other side
     for order, row in sorted(ours, key=lambda found: found[0].created_ns):
         now = oms.order(order.client_order_id)
-        behind |= order_updates.on_row(oms, now, row, trades.get(row.broker_order_id), read)
+        behind |= order_updates.on_order_row(oms, now, row, trades.get(row.broker_order_id), read)
     shown = {order.client_order_id for order, _ in ours}
     behind |= read.single or read.orders is None or _missing(oms, read, shown)
     loose = []
@@ -74,7 +74,7 @@ def _sort(oms: OrderDecision, read: BooksRead) -> unknown_orders.SortedRead:
         if (owner := oms.state.by_broker.get((read.account, name))) is None:
             loose.append(trade)
         elif owner not in shown:  # an order of ours whose row was not read
-            order_updates.on_trades(oms, oms.order(owner), trade)
+            order_updates.on_trade_sums(oms, oms.order(owner), trade)
     return unknown_orders.SortedRead(read, unclaimed, loose, behind)
 
 
@@ -82,13 +82,13 @@ def _missing(oms: OrderDecision, read: BooksRead, shown: set[str]) -> bool:
     behind = False
     for order in [oms.order(name) for name in sorted(oms.state.resting.get(read.account) or ())]:
         if order.client_order_id not in shown:
-            behind |= order_updates.on_absent(oms, order, read)
+            behind |= order_updates.on_absent_order(oms, order, read)
     names = [name for (of, _), name in oms.state.by_broker.items() if of == read.account]
     for order in [oms.order(name) for name in sorted(names) if name not in oms.state.carried]:
         if not read.orders:
             behind = True
         if order.filled and order.state in TERMINAL and order.client_order_id not in shown:
-            behind |= order_updates.on_absent(oms, order, read)
+            behind |= order_updates.on_absent_order(oms, order, read)
     for name in sorted(oms.state.carried):
         _settle(oms, oms.order(name), read, shown)
     return behind
@@ -101,7 +101,7 @@ def _settle(oms: OrderDecision, order: Order, read: BooksRead, shown: set[str]) 
         return
     traded = any(row.broker_order_id == order.broker_order_id for row in read.trades)
     if not traded and read.began_machine_ns > max(order.evidence.seen_machine_ns, order.call.ended_machine_ns):
-        order_updates.settle_sighted(oms, order, net_positions.average(order.net, read))
+        order_updates.settle_sighted_fill(oms, order, net_positions.broker_average_price(order.net, read))
 
 
 def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -> None:
@@ -114,7 +114,7 @@ def _remember_foreign(oms: OrderDecision, evidence: unknown_orders.SortedRead) -
     if ids or read.account not in state.books:
         oms.emit(ForeignSeen(account=read.account, ids=ids, machine_ns=read.ended_machine_ns, rows=fresh))
     if read.positions is None and any(row.filled or row.status is BrokerStatus.COMPLETE for row in fresh):
-        oms.read(read.account, "foreign fill", positions=True)
+        oms.request_read(read.account, "foreign fill", positions=True)
 
 
 def _compare(oms: OrderDecision, read: BooksRead) -> None:
@@ -129,7 +129,9 @@ def _compare(oms: OrderDecision, read: BooksRead) -> None:
         if _quiet(oms, key, read):
             _compare_key(oms, key, net_positions.net_with_holdings(oms.state, key, broker.get(key, 0)), read)
     if state.begun:
-        net_positions.note(oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_tell(oms, key, read))
+        net_positions.record_carried_units(
+            oms, read, lambda key: _quiet(oms, key, read) and net_positions.trades_complete(oms, key, read)
+        )
 
 
 def _quiet(oms: OrderDecision, key: NetKey, read: BooksRead) -> bool:
@@ -144,7 +146,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     if order.state is OrderState.PARKED:
         return read.orders is None or any(
             (read.account, row.broker_order_id) not in oms.state.by_broker
-            and unknown_orders.matches(oms, order, row, read)
+            and unknown_orders.may_be_same_order(oms, order, row, read)
             for row in read.orders
         )
     ending = bool(order.evidence.end) and order.state is not OrderState.LOST
@@ -154,7 +156,7 @@ def _stirs(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
 
 def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
     mismatch = oms.state.mismatches.get(key)
-    if net == net_positions.known_units(oms.state, key):
+    if net == net_positions.ledger_net(oms.state, key):
         if mismatch is not None:
             _clear(oms, mismatch)
         return
@@ -162,13 +164,13 @@ def _compare_key(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> 
         _disagree(oms, key, net, read)
     elif read.began_machine_ns - mismatch.machine_ns >= oms.limits.mismatch_gap and (read.positions or mismatch.read):
         # a second read agrees; two empty books never prove anything
-        if net_positions.trades_speak_against(oms, key, read):
+        if net_positions.trade_book_contradicts_net(oms, key, read):
             _contradict(oms, key, mismatch)
             return
-        if net_positions.orders_speak_against(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
+        if net_positions.order_book_contradicts_net(oms, key, read) and _wait_for_trade_book(oms, key, mismatch, read):
             return
         _clear(oms, mismatch)
-        position_corrections.correct(oms, key, net, read)
+        position_corrections.correct_positions(oms, key, net, read)
 
 
 def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
@@ -178,7 +180,7 @@ def _disagree(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> Non
     if oms.state.holders(key):
         what = f"the broker shows {net} of {key.instrument} {key.product}, we hold another quantity"
         _alert_dispute(oms, key, f"{what}; it is read again, entries wait", Severity.WARNING)
-    oms.read(key.account, "mismatch", positions=True)
+    oms.request_read(key.account, "mismatch", positions=True)
 
 
 def _contradict(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen) -> None:
@@ -211,7 +213,7 @@ def _wait_for_trade_book(oms: OrderDecision, key: NetKey, mismatch: MismatchSeen
 
 
 def _alert_dispute(oms: OrderDecision, key: NetKey, text: str, severity: Severity = Severity.CRITICAL) -> None:
-    oms.alert("POSITION_DISPUTED", severity, disputed_subject(key), text)
+    oms.alert("POSITION_DISPUTED", severity, dispute_alert_subject(key), text)
 
 
 def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
@@ -219,7 +221,7 @@ def _clear(oms: OrderDecision, mismatch: MismatchSeen) -> None:
     _mark(oms, mismatch.net, Confidence.CONFIRMED)
 
 
-def disputed_subject(key: NetKey) -> str:
+def dispute_alert_subject(key: NetKey) -> str:
     """Return the alert subject of a net position key whose books disagree."""
     return f"{key.account} {key.instrument} {key.product}"
 
@@ -227,4 +229,4 @@ def disputed_subject(key: NetKey) -> str:
 def _mark(oms: OrderDecision, key: NetKey, confidence: Confidence) -> None:
     for position in oms.state.holders(key):
         if position.confidence is not confidence:
-            oms.marked(position, confidence)
+            oms.record_confidence(position, confidence)

@@ -7,15 +7,15 @@ from msgspec.structs import replace
 from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import order_updates
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.oms.state.settings import growing
-from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, decide, with_cancel
+from mytrading.core.oms.state.settings import backoff
+from mytrading.core.orders.state_machine import ABSENT, RESTING, UNRESOLVED, approval_advice, with_cancel
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, Outcome, Severity
 from mytrading.messages.order_evidence import PendingEnd
 from mytrading.messages.orders import CallOutcome, Order
 
 
 def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
-    """Fold the end of a call; an outcome of an earlier attempt or of an unknown order says nothing."""
+    """Handle the outcome of a broker call; one of an earlier attempt or an unknown order is ignored."""
     if (order := oms.state.orders.get(outcome.client_order_id)) is None:
         return
     if outcome.call is Call.PLACE and outcome.began_machine_ns >= order.call.began_machine_ns:
@@ -24,8 +24,8 @@ def on_outcome(oms: OrderDecision, outcome: CallOutcome) -> None:
         _cancelled(oms, order, outcome)
     elif outcome.call is Call.MODIFY and order.evidence.modify.out:
         if outcome.outcome is Outcome.WRONG_MODE:
-            wrong_mode(oms, order.account, outcome.message)
-        modify.answered(oms, order, outcome)
+            stop_wrong_mode_account(oms, order.account, outcome.message)
+        modify.on_modify_outcome(oms, order, outcome)
 
 
 def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
@@ -35,7 +35,7 @@ def _placed(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             _accepted(oms, order, outcome)
         elif outcome.broker_order_id != order.broker_order_id:
             what = f"bound to broker order {order.broker_order_id}, but the call answered {outcome.broker_order_id}"
-            oms.illegal(order, what)
+            oms.record_illegal(order, what)
     elif order.state is OrderState.SUBMITTED:
         _not_accepted(oms, order, outcome)
 
@@ -46,13 +46,15 @@ def _accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     first_seen = oms.state.foreign.get((order.account, outcome.broker_order_id))
     if first_seen is not None and first_seen <= outcome.began_machine_ns:
         what = f"the call answered broker order {outcome.broker_order_id}, which the books showed before it was made"
-        oms.illegal(order, what)
+        oms.record_illegal(order, what)
     else:
-        bound = order_updates.bind(oms, order, outcome.broker_order_id, call=call)
+        bound = order_updates.bind_broker_order(oms, order, outcome.broker_order_id, call=call)
     if bound is None and order.state is OrderState.SUBMITTED:
-        unknown(oms, oms.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's")
+        mark_unknown(
+            oms, oms.order(order.client_order_id), outcome.ended_machine_ns, "its broker id is another order's"
+        )
     elif bound is not None:
-        oms.read(order.account, "accepted")
+        oms.request_read(order.account, "accepted")
 
 
 def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
@@ -65,43 +67,43 @@ def _not_accepted(oms: OrderDecision, order: Order, outcome: CallOutcome) -> Non
             order, "rejected", state=OrderState.REJECTED, broker_order_id=outcome.broker_order_id, call=call,
             message=outcome.message, evidence=with_cancel(order.evidence, wanted=False),
         )  # fmt: skip
-        slices.refused(oms, order, outcome.message)
+        slices.alert_rejected_slice(oms, order, outcome.message)
         if order.purpose.reduces:
-            oms.read(order.account, "exit rejected", positions=True)
+            oms.request_read(order.account, "exit rejected", positions=True)
     elif kind is Outcome.RECORDED:
         change = {"state": OrderState.RECORDED, "call": call, "message": outcome.message}
         oms.change(order, "recorded", **change, evidence=with_cancel(order.evidence, wanted=False))
     elif kind is Outcome.PARKED:
         oms.change(order, "parked", state=OrderState.PARKED, call=call, message=outcome.message)
         what = f"{order.side} {order.quantity} {order.instrument} is held at the server for a person's approval"
-        oms.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {decide(order)}")
+        oms.alert("ORDER_PARKED", Severity.CRITICAL, order.client_order_id, f"{what}; {approval_advice(order)}")
     else:
         if kind is Outcome.WRONG_MODE:
-            wrong_mode(oms, order.account, outcome.message)
-        unknown(oms, order, ended, outcome.message)
+            stop_wrong_mode_account(oms, order.account, outcome.message)
+        mark_unknown(oms, order, ended, outcome.message)
 
 
 def _again(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
     limits = oms.limits
-    wait = max(outcome.retry_after_ns, growing(limits.retry_first, limits.retry_most, order.call.attempt))
+    wait = max(outcome.retry_after_ns, backoff(limits.retry_first, limits.retry_most, order.call.attempt))
     event = "rate_limited" if outcome.outcome is Outcome.RATE_LIMITED else "not_sent"
     ended = outcome.ended_machine_ns
     call = replace(order.call, ended_machine_ns=ended, not_before_machine_ns=ended + wait)
     back = oms.change(order, event, state=OrderState.INITIALIZED, call=call, message=outcome.message)
     if back.evidence.cancel.wanted:
-        oms.unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
+        oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", "withdrawn: its call did not reach the broker")
 
 
-def never_left(oms: OrderDecision, order: Order) -> None:
-    """Make a placing call now that a stopped router journaled and never made, unless the order is not wanted."""
+def requeue_unsent_call(oms: OrderDecision, order: Order) -> None:
+    """Return an order to INITIALIZED whose placing call was journaled but certainly never made."""
     message = "the router stopped before its call began"
     call = replace(order.call, ended_machine_ns=oms.machine)
     back = oms.change(order, "not_sent", state=OrderState.INITIALIZED, call=call, message=message)
     if back.evidence.cancel.wanted:
-        oms.unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
+        oms.end_unsent(back, OrderState.CANCELLED, "withdrawn", f"withdrawn: {message}")
 
 
-def unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
+def mark_unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: str) -> None:
     """Mark an order as of unknown fate after an unclear placing call; alert at once if it is protection."""
     oms.change(
         order, "unknown", state=OrderState.UNKNOWN, call=replace(order.call, ended_machine_ns=ended_machine_ns),
@@ -110,13 +112,13 @@ def unknown(oms: OrderDecision, order: Order, ended_machine_ns: int, message: st
     severity = Severity.CRITICAL if order.purpose.reduces else Severity.WARNING
     what = f"fate of {order.purpose} {order.side} {order.quantity} {order.instrument} is unknown: {message}"
     oms.alert("ORDER_UNKNOWN", severity, order.client_order_id, what)
-    oms.read(order.account, "unknown", positions=order.purpose.reduces)
+    oms.request_read(order.account, "unknown", positions=order.purpose.reduces)
 
 
-def wrong_mode(oms: OrderDecision, account: str, message: str) -> None:
+def stop_wrong_mode_account(oms: OrderDecision, account: str, message: str) -> None:
     """Stop everything on an account whose server answers in another mode."""
     if account not in oms.state.wrong_mode:
-        entries.set_mode(oms, account, True, message)
+        entries.record_account_mode(oms, account, True, message)
         what = f"account {account} answers in another mode than configured, nothing is sent there: {message}"
         oms.alert("WRONG_MODE", Severity.CRITICAL, account, what)
 
@@ -131,7 +133,7 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
         oms.change(order, event, evidence=evidence)
         return
     if kind is Outcome.WRONG_MODE:
-        wrong_mode(oms, order.account, outcome.message)
+        stop_wrong_mode_account(oms, order.account, outcome.message)
     evidence = with_cancel(order.evidence, out=False)
     if kind is Outcome.ACCEPTED and order.state in RESTING:
         pending = PendingEnd(status=BrokerStatus.CANCELLED)
@@ -142,4 +144,4 @@ def _cancelled(oms: OrderDecision, order: Order, outcome: CallOutcome) -> None:
             until = max(evidence.cancel.not_before_machine_ns, ended + oms.limits.cancel_first)
             evidence = with_cancel(evidence, not_before_machine_ns=until)
         oms.change(order, "cancel_answered", evidence=evidence, message=outcome.message or order.message)
-    oms.read(order.account, "cancel", proof=True)
+    oms.request_read(order.account, "cancel", proof=True)

@@ -13,7 +13,7 @@ from mytrading.core.oms.placing import entries, modify, slices
 from mytrading.core.oms.reconcile import call_outcomes, order_updates
 from mytrading.core.oms.state.decision import OrderDecision
 from mytrading.core.orders.slicing import Sizes, closing_slices
-from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, remaining, same_fingerprint
+from mytrading.core.orders.state_machine import ABSENT, LIVE, UNRESOLVED, same_fingerprint, unfilled_quantity
 from mytrading.core.time import ist_date
 from mytrading.messages import orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
@@ -27,7 +27,7 @@ PROOFS = 2
 """Whole reads before an exit that may have been sent already is begun."""
 
 
-def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
+def opening_rows(records: Sequence[Any]) -> tuple[DayOpened, ...]:
     """Return the day's opening row for a lost journal, from records of risk and the gateway; () without any."""
     risk = next((row for row in records if isinstance(row, RiskOpened)), None)
     control = next((row for row in records if isinstance(row, ControlOpened)), None)
@@ -44,13 +44,13 @@ def foundation(records: Sequence[Any]) -> tuple[DayOpened, ...]:
     )  # fmt: skip
 
 
-def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:
-    """Decide on commands nobody decided on, then publish every order and position again for readers."""
+def decide_missed_messages(oms: OrderDecision, missed: Sequence[Any]) -> None:
+    """Decide on commands that a lost journal never decided on, then emit every order and position again."""
     for message in missed:
         if isinstance(message, PlaceEntry):
             _doubt_entry(oms, message)
         elif isinstance(message, CloseGoal):
-            exit_goals.open_goal(oms, message)
+            exit_goals.on_close_goal(oms, message)
         elif isinstance(message, WithdrawEntries):
             entries.on_withdraw(oms, message)
         elif isinstance(message, FlattenRequested):
@@ -59,34 +59,36 @@ def relearn(oms: OrderDecision, missed: Sequence[Any]) -> None:
     for order in sorted(oms.state.orders.sorted_values(), key=lambda o: -o.created_ns):
         position = oms.position(order)
         if position.quantity_seen * order.side.sign > 0 and position.run == order.run:
-            broker_stops.arm(oms, order)
+            broker_stops.start_protection(oms, order)
     _hold_back(oms)
     _show(oms)
 
 
 def _doubt_entry(oms: OrderDecision, command: PlaceEntry) -> None:
     """Look for what the command became: one order, or those of its slices that no reader of ours remembers."""
-    if oms.state.known(command.id) and command.id not in oms.state.parts:
+    if oms.state.is_known_id(command.id) and command.id not in oms.state.parts:
         return
-    for order in slices.expected(oms, entries.order_of(oms, command)):
+    for order in slices.preview_entry_orders(oms, entries.order_from_command(oms, command)):
         if order.client_order_id not in oms.state.orders:
             sent = replace(order, state=OrderState.SUBMITTED)
             oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
-            call_outcomes.unknown(oms, sent, oms.machine, "the journal that would tell whether it was sent was lost")
+            call_outcomes.mark_unknown(
+                oms, sent, oms.machine, "the journal that would tell whether it was sent was lost"
+            )
 
 
 def _hold_back(oms: OrderDecision) -> None:
     """Exits, and those of open flattens, that may have been sent in the lost part wait for two reads, stops for one."""
     for goal in oms.state.unfinished_goals():
-        oms.goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
+        oms.change_goal(goal, waits_machine_ns=max(oms.machine, 1), proofs=0, elsewhere=0)
     for guarding in oms.state.open_protections():
-        oms.protection(guarding, waits_machine_ns=max(oms.machine, 1))
+        oms.change_protection(guarding, waits_machine_ns=max(oms.machine, 1))
     for name in sorted(oms.state.open_flattens):
-        oms.flatten(oms.state.flattens[name], wary=True)
+        oms.change_flatten(oms.state.flattens[name], wary=True)
 
 
 def on_books(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> None:
-    """Let go of exits that were held back, at the second whole read, and note what orders of nobody may close."""
+    """Release held-back exits at the second complete read; record what foreign orders may still close."""
     if read.orders is None or read.trades is None or read.positions is None:
         return
     for goal in oms.state.unfinished_goals():
@@ -98,17 +100,17 @@ def _look(oms: OrderDecision, goal: orders.Goal, read: BooksRead, unclaimed: Seq
     position = oms.position(goal)
     elsewhere = _elsewhere(position, read, unclaimed)
     if elsewhere != goal.elsewhere:
-        goal = oms.goal(goal, elsewhere=elsewhere)
+        goal = oms.change_goal(goal, elsewhere=elsewhere)
     apart = oms.limits.mismatch_gap if goal.proofs else 1
     if not goal.waits_machine_ns or read.began_machine_ns - goal.waits_machine_ns < apart:
         return
     if goal.proofs + 1 < PROOFS:
-        oms.goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
+        oms.change_goal(goal, proofs=goal.proofs + 1, waits_machine_ns=read.ended_machine_ns)
         return
     # positions may differ from ours unnoted: beside an order of unknown fate they are not compared
-    disputed = goal.net in oms.state.mismatches or net_positions.may_be_filled(goal.net, oms.state, read)
+    disputed = goal.net in oms.state.mismatches or net_positions.broker_net_may_differ(goal.net, oms.state, read)
     if elsewhere < max(1, abs(position.quantity)) and not disputed:
-        oms.goal(goal, proofs=PROOFS, waits_machine_ns=0)
+        oms.change_goal(goal, proofs=PROOFS, waits_machine_ns=0)
 
 
 def _elsewhere(held: orders.Position, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> int:
@@ -147,8 +149,8 @@ _NAMELESS = UNRESOLVED | ABSENT | {OrderState.SUBMITTED}
 """Orders whose row has no name of ours yet: theirs is found by `unknown`, or named by the answer to their call."""
 
 
-def adopt(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
-    """Adopt broker orders that match the shape of our orders; returns the rows still unclaimed."""
+def adopt_matching_orders(oms: OrderDecision, read: BooksRead, unclaimed: Sequence[BrokerOrder]) -> list[BrokerOrder]:
+    """Adopt live broker orders that look like lost stops and exits of ours; returns the rows still unclaimed."""
     since = oms.state.rebuilt.get("machine_ns")
     left = []
     for row in unclaimed:
@@ -168,8 +170,8 @@ def _release_protections(oms: OrderDecision, read: BooksRead) -> None:
     for level in oms.state.open_protections():
         if level.account == read.account and 0 < level.waits_machine_ns < read.began_machine_ns:
             carried = (level.account, level.instrument) in oms.state.begun
-            if not (carried and net_positions.may_be_filled(level.net, oms.state, read)):
-                oms.protection(level, waits_machine_ns=0)
+            if not (carried and net_positions.broker_net_may_differ(level.net, oms.state, read)):
+                oms.change_protection(level, waits_machine_ns=0)
 
 
 def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
@@ -180,10 +182,10 @@ def _as_stop(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
     ]
     if not alike or _is_sought(oms, alike[0].net, row):
         return False
-    level = max(alike, key=lambda level: broker_stops.missing(oms, level))
-    attempt = broker_stops.unused(oms, level)
-    order = broker_stops.stop_order(oms, level, row.quantity, attempt)
-    oms.protection(level, attempts=attempt, order=order.client_order_id)
+    level = max(alike, key=lambda level: broker_stops.uncovered_units(oms, level))
+    attempt = broker_stops.next_unused_attempt(oms, level)
+    order = broker_stops.build_stop_order(oms, level, row.quantity, attempt)
+    oms.change_protection(level, attempts=attempt, order=order.client_order_id)
     _take_over(oms, read, order, row)
     return True
 
@@ -201,8 +203,8 @@ def _as_exit(oms: OrderDecision, read: BooksRead, row: BrokerOrder) -> bool:
             continue
         if _is_sought(oms, goal.net, row):
             return False
-        order = exit_goals.exit_order(oms, goal, oms.position(goal), row.quantity)
-        oms.goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
+        order = exit_goals.build_exit_order(oms, goal, oms.position(goal), row.quantity)
+        oms.change_goal(goal, attempts=goal.attempts + 1, order=order.client_order_id)
         _take_over(oms, read, order, row)
         return True
     return False
@@ -215,7 +217,7 @@ def _is_exit_of(oms: OrderDecision, goal: orders.Goal, row: BrokerOrder) -> bool
     if not same or row.side.sign * held >= 0 or not (row.order_type is OrderType.MARKET or at_limit):
         return False
     out = sum(
-        remaining(order)
+        unfilled_quantity(order)
         for order in oms.open_orders(goal.net)
         if order.strategy == goal.strategy and order.purpose.reduces and order.state in LIVE
         if order.purpose is not Purpose.STOP
@@ -235,7 +237,7 @@ def _is_sought(oms: OrderDecision, key: NetKey, row: BrokerOrder) -> bool:
 def _take_over(oms: OrderDecision, read: BooksRead, order: orders.Order, row: BrokerOrder) -> None:
     sent = replace(order, state=OrderState.SUBMITTED, call=replace(order.call, attempt=1))
     oms.emit(orders.OrderChanged(event="rebuilt", order=sent, machine_ns=oms.machine))
-    bound = order_updates.bind(oms, sent, row.broker_order_id)
+    bound = order_updates.bind_broker_order(oms, sent, row.broker_order_id)
     trades = {found.broker_order_id: found for found in read.trades or ()}
     if bound is not None:
-        order_updates.on_row(oms, bound, row, trades.get(row.broker_order_id), read)
+        order_updates.on_order_row(oms, bound, row, trades.get(row.broker_order_id), read)

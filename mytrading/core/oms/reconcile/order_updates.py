@@ -14,18 +14,18 @@ from mytrading.core.oms.exits import broker_stops, exit_goals
 from mytrading.core.oms.placing import modify, slices
 from mytrading.core.oms.reconcile import startup
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, weigh, with_cancel
+from mytrading.core.orders.state_machine import ABSENT, RESTING, TERMINAL, UNRESOLVED, Fills, combine_fills, with_cancel
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Purpose, Severity
 from mytrading.messages.order_evidence import Contradicted, Disputed, OrderEvidence, PendingEnd, ReportedFills
 from mytrading.messages.orders import Goal, Order
 from mytrading.messages.reports import BooksRead, BrokerOrder, BrokerTrades, OrderReport
 
 
-def bind(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
-    """Give an order its broker id; None, with a record, if that id is already another order's."""
+def bind_broker_order(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) -> Order | None:
+    """Assign a broker order id to an order and accept it; None if the id is another order's, which is recorded."""
     owner = oms.state.by_broker.get((order.account, broker_order_id))
     if owner is not None and owner != order.client_order_id:
-        oms.illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
+        oms.record_illegal(order, f"broker order {broker_order_id} already belongs to {owner}")
         return None
     late = order.state in ABSENT
     evidence = replace(order.evidence, flapped=False, match=None, seen_machine_ns=0)
@@ -33,7 +33,9 @@ def bind(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) 
         evidence = with_cancel(evidence, wanted=True)
         what = f"{order.side} {order.quantity} {order.instrument} was given up as never placed, but is at the broker"
         oms.alert("ORDER_APPEARED", Severity.CRITICAL, order.client_order_id, what)
-    startup.note(oms, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}")
+    startup.record_difference(
+        oms, order.account, "adopted", f"{order.client_order_id} is broker order {broker_order_id}"
+    )
     return oms.change(
         order, "appeared" if late else "accepted", state=OrderState.ACCEPTED, broker_order_id=broker_order_id,
         evidence=evidence, **fields,
@@ -41,9 +43,9 @@ def bind(oms: OrderDecision, order: Order, broker_order_id: str, **fields: Any) 
 
 
 def on_report(oms: OrderDecision, report: OrderReport) -> None:
-    """Fold one order update, of an order that is ours by id, or by our id in its tag."""
+    """Handle an order update of the stream; one of an order that is not ours is ignored."""
     row = report.order
-    order = ours(oms, report.account, row)
+    order = find_our_order(oms, report.account, row)
     if order is None or _impossible(oms, order, row):
         return
     _learn(oms, order, row, _with_update(oms, order, row, report.received_machine_ns))
@@ -61,7 +63,9 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
     if sighted > max(order.filled_seen, evidence.fills.stream_void) and voidable:
         evidence = replace(evidence, end=None, flapped=False, match=None, seen_machine_ns=received_ns)
     elif order.filled_seen < sighted <= evidence.fills.stream_void:
-        oms.read(order.account, "told again", positions=True)  # no sighting any more, but the books may show it now
+        oms.request_read(
+            order.account, "told again", positions=True
+        )  # no sighting any more, but the books may show it now
     if row.status not in ENDS or ended:
         return evidence
     if not isinstance(end, PendingEnd) or end.status is not row.status:
@@ -72,8 +76,8 @@ def _with_update(oms: OrderDecision, order: Order, row: BrokerOrder, received_ns
     return evidence
 
 
-def ours(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
-    """Our order behind a broker order: by its id, or bound now because our own id stands in its tag."""
+def find_our_order(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
+    """Return our order behind a broker order, by its id or by our id in its tag (then bound now); None if not ours."""
     state = oms.state
     if (name := state.by_broker.get((account, row.broker_order_id))) is not None:
         return state.orders.get(name)
@@ -82,15 +86,17 @@ def ours(oms: OrderDecision, account: str, row: BrokerOrder) -> Order | None:
         return None
     if tagged.state in (OrderState.INITIALIZED, OrderState.DENIED, OrderState.REJECTED):
         return None
-    return bind(oms, tagged, row.broker_order_id)
+    return bind_broker_order(oms, tagged, row.broker_order_id)
 
 
-def on_row(oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead) -> bool:
-    """Fold one row of an order book, with the order's trades; true if the read is behind what we already know."""
+def on_order_row(
+    oms: OrderDecision, order: Order, row: BrokerOrder, trades: BrokerTrades | None, read: BooksRead
+) -> bool:
+    """Handle an order's row of the order book, with its trades; true if the read is older than what is known."""
     if read.began_machine_ns <= order.call.ended_machine_ns or _impossible(oms, order, row):
         return read.began_machine_ns > order.call.ended_machine_ns
     if order.state in RESTING:
-        order = modify.read_back(oms, order, row, read)
+        order = modify.compare_with_book(oms, order, row, read)
     fills = _levels(order, row, trades)
     settled = order.state is OrderState.FILLED and order.filled_seen == order.filled and order.evidence.end is None
     if settled and row.status is BrokerStatus.COMPLETE and fills is order.evidence.fills:
@@ -117,7 +123,7 @@ def _reading(
     denies = (row.status in ENDS or row.status in OPEN) and _fill_denied(order, row, trades, read, fills)
     net_denies = None
     if denies and row.status in OPEN and read.positions is not None:
-        beyond = net_positions.net_of(order.net, read) - net_positions.known_units(oms.state, order.net)
+        beyond = net_positions.broker_net(order.net, read) - net_positions.ledger_net(oms.state, order.net)
         net_denies = beyond * order.side.sign <= 0
     return OrderReading(
         oms.limits, read.began_machine_ns, read.ended_machine_ns, row.status, trades_read=read.trades is not None,
@@ -132,13 +138,15 @@ def _on_ended(oms: OrderDecision, order: Order, row: BrokerOrder, fills: Reporte
     what = f"{order.state} here, but {row.status} in two order books"
     if verdict is OrderVerdict.DISPUTE_NOTED:
         oms.change(order, "contradicted", evidence=evidence)
-        oms.read(order.account, "contradiction")
+        oms.request_read(order.account, "contradiction")
         return True
     if verdict is OrderVerdict.CONTRADICTED:
-        oms.illegal(order, what, evidence=evidence)
+        oms.record_illegal(order, what, evidence=evidence)
         return True
     if verdict is OrderVerdict.REVIVED:
-        broker_stops.returned(oms, oms.illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence))
+        broker_stops.cancel_if_unneeded(
+            oms, oms.record_illegal(order, what, state=OrderState.ACCEPTED, evidence=evidence)
+        )
         return True
     cleared = verdict in (OrderVerdict.FLAPPED, OrderVerdict.CLEARED)
     if reading.denies_fill and row.status in ENDS and not cleared:
@@ -170,26 +178,26 @@ def _with_fills(evidence: OrderEvidence, fills: ReportedFills) -> OrderEvidence:
     return evidence if fills is evidence.fills else replace(evidence, fills=fills)
 
 
-def on_trades(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
-    """Fold the summed trades of an order whose row was not read."""
+def on_trade_sums(oms: OrderDecision, order: Order, trades: BrokerTrades) -> None:
+    """Handle the summed trades of an order whose order book row was not read."""
     _learn(oms, order, None, _with_fills(order.evidence, _traded(order.evidence.fills, trades)))
 
 
-def reading_of(oms: OrderDecision, read: BooksRead) -> OrderReading:
-    """A read as `judge` takes it, without a row of an order."""
+def reading_without_row(oms: OrderDecision, read: BooksRead) -> OrderReading:
+    """Return the input of `judge` for an order that a read does not list."""
     return OrderReading(oms.limits, read.began_machine_ns, read.ended_machine_ns)
 
 
-def on_absent(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
-    """Record a resting or filled order that whole books do not list; true while the read may just be behind."""
+def on_absent_order(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
+    """Handle a resting or filled order that no book of a read lists; true while the read may just be outdated."""
     filled = order.state in TERMINAL
-    reading = reading_of(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
+    reading = reading_without_row(oms, read)._replace(carried=order.client_order_id in oms.state.carried)
     case = OrderCase.FILLED_ABSENT if filled else OrderCase.RESTING_ABSENT
     verdict, evidence = judge(order, order.evidence, reading, case)
     if verdict is OrderVerdict.MISSING_NOTED:
         oms.change(order, "unseen", evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
-        end_overnight(oms, order, read)
+        end_overnight_order(oms, order, read)
     elif verdict in (OrderVerdict.MISSING_REPORTED, OrderVerdict.DROPPED):
         what = f"order {order.broker_order_id} of {order.instrument} is in no order book"
         what = f"filled {what} any more; look at the broker" if filled else f"{what}; look at the broker"
@@ -198,7 +206,7 @@ def on_absent(oms: OrderDecision, order: Order, read: BooksRead) -> bool:
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.MISSING_NOTED)
 
 
-def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
+def end_overnight_order(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     """End an order of an earlier day, as DAY orders do, once two books of today do not show it.
 
     Only the positions show now what an exit or stop filled late in its day, and what one source reported of it. What
@@ -214,15 +222,15 @@ def end_overnight(oms: OrderDecision, order: Order, read: BooksRead) -> None:
     else:
         oms.alert("ORDER_OVERNIGHT", Severity.WARNING, order.client_order_id, f"{what}; compare the positions")
     if order.filled_seen > order.filled:
-        settle_sighted(oms, oms.order(order.client_order_id), net_positions.average(order.net, read))
-    elif order.purpose.reduces and (unknown or net_positions.may_be_filled(order.net, oms.state, read)):
-        net_positions.hold_back(oms, order)
+        settle_sighted_fill(oms, oms.order(order.client_order_id), net_positions.broker_average_price(order.net, read))
+    elif order.purpose.reduces and (unknown or net_positions.broker_net_may_differ(order.net, oms.state, read)):
+        net_positions.hold_back_exits(oms, order)
 
 
-def settle_sighted(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
+def settle_sighted_fill(oms: OrderDecision, order: Order, price: float = 0.0) -> None:
     """Settle a fill of an earlier day that one source reported; `price`: rupees in the position book, 0 if unknown."""
     if order.purpose.reduces:
-        net_positions.hold_back(oms, order)
+        net_positions.hold_back_exits(oms, order)
         _withdraw_fill(oms, order, "no book shows the order any more, the positions tell what is held")
         return
     price = order.average_price or order.price or price or order.plan.reference_price
@@ -252,12 +260,12 @@ def _traded(fills: ReportedFills, trades: BrokerTrades) -> ReportedFills:
 def _learn(
     oms: OrderDecision, order: Order, row: BrokerOrder | None, evidence: OrderEvidence, *, proven: bool = False
 ) -> None:
-    fills = weigh(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
+    fills = combine_fills(order, (row.average_price or 0.0) if row else 0.0, evidence.fills)
     state = _state_after(order, fills, row.status if row else None, proven)
     if state in TERMINAL and order.state not in TERMINAL:
         # an order that is replaced keeps the terms for its successor
         change, replaced = evidence.modify, evidence.modify.by_replacement and state is OrderState.CANCELLED
-        change = replace(change, out=False) if replaced else modify.ended(change)
+        change = replace(change, out=False) if replaced else modify.reset_modify(change)
         evidence = replace(with_cancel(evidence, wanted=False), end=None, flapped=False, match=None, modify=change)
     fields: dict[str, Any] = {"filled_seen": fills.seen, "filled": fills.confirmed}
     fields["average_price"] = fills.average_price
@@ -269,23 +277,23 @@ def _learn(
     if state is not order.state or fields:
         changed = oms.change(order, _event(order, state, fills), state=state, **fields)
         if changed.filled_seen > order.filled_seen:  # what else is learnt of an old entry guards nothing anew
-            broker_stops.arm(oms, changed, changed.filled_seen - order.filled_seen)
+            broker_stops.start_protection(oms, changed, changed.filled_seen - order.filled_seen)
             if order.state in TERMINAL:
-                modify.filled_late(oms, changed, changed.filled_seen - order.filled_seen)
+                modify.reduce_replacement(oms, changed, changed.filled_seen - order.filled_seen)
         _book(oms, order, changed)
         if changed.filled > changed.quantity and order.filled <= order.quantity:
             what = f"order for {changed.quantity} of {changed.instrument} filled {changed.filled}"
             oms.halt(changed.net, what)
             oms.alert("ORDER_OVERFILLED", Severity.CRITICAL, changed.client_order_id, what)
         if state is OrderState.REJECTED and order.state is not OrderState.REJECTED:
-            slices.refused(oms, changed, changed.message)
+            slices.alert_rejected_slice(oms, changed, changed.message)
         if changed.evidence.modify.by_replacement and state is OrderState.CANCELLED and order.state not in TERMINAL:
-            modify.succeed(oms, changed)
+            modify.place_replacement(oms, changed)
         order = changed
     end = order.evidence.end
-    ends = end and order.state in RESTING and not oms.cancel_leaves(order.account, order.client_order_id)
+    ends = end and order.state in RESTING and not oms.is_cancel_out(order.account, order.client_order_id)
     if order.filled_seen > order.filled or ends:
-        oms.read(order.account, "unproven", positions=isinstance(end, Disputed))
+        oms.request_read(order.account, "unproven", positions=isinstance(end, Disputed))
 
 
 def _state_after(order: Order, fills: Fills, status: BrokerStatus | None, proven: bool) -> OrderState:
@@ -321,7 +329,7 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
         booked = position_ledger.book_fill(position, units, price, oms.now, after.run)
         opens = position.quantity * units <= 0 < booked.position.quantity * units and after.purpose is Purpose.ENTRY
         moved = position_ledger.with_exit_levels(booked.position, after) if opens else booked.position
-        held = oms.moved(moved, after, units, price)
+        held = oms.record_fill(moved, after, units, price)
         if booked.trade:
             oms.emit(booked.trade)
         if after.purpose.reduces and held.quantity * after.side.sign > 0:
@@ -330,7 +338,7 @@ def _book(oms: OrderDecision, before: Order, after: Order) -> None:
     dearer = (after.average_price - before.average_price) * after.filled * after.side.sign
     if abs(dearer) > 1e-6:
         repriced = position_ledger.reprice(position, after.filled * after.side.sign, dearer, oms.now)
-        oms.adjusted(repriced, "correction", 0)
+        oms.record_adjustment(repriced, "correction", 0)
     oms.record_sighting(after)
 
 
@@ -342,7 +350,7 @@ def _reversed(oms: OrderDecision, order: Order, held: int) -> None:
         instrument=order.instrument, product=order.product, strategy=order.strategy, run=order.run,
         cause=order.client_order_id, reason="an exit filled beyond what was held", purpose=Purpose.EXIT,
     )  # fmt: skip
-    exit_goals.start(oms, goal)
+    exit_goals.start_goal(oms, goal)
 
 
 def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
@@ -350,7 +358,7 @@ def _impossible(oms: OrderDecision, order: Order, row: BrokerOrder) -> bool:
         return False
     if not isinstance(order.evidence.end, Contradicted):
         what = f"broker order {row.broker_order_id} is {row.side} {row.instrument}, ours is {order.side}"
-        oms.illegal(order, f"{what} {order.instrument}", evidence=replace(order.evidence, end=Contradicted()))
+        oms.record_illegal(order, f"{what} {order.instrument}", evidence=replace(order.evidence, end=Contradicted()))
     return True
 
 
@@ -362,7 +370,7 @@ def _fewer(oms: OrderDecision, order: Order, row: BrokerOrder, reading: OrderRea
         oms.change(order, "fewer", evidence=evidence)
     elif verdict is OrderVerdict.CONTRADICTED:
         what = f"filled {order.filled} here, {row.filled} in all order books since"
-        oms.illegal(order, what, evidence=evidence)
+        oms.record_illegal(order, what, evidence=evidence)
     return verdict in (OrderVerdict.BEHIND, OrderVerdict.FEWER_NOTED)
 
 
@@ -379,7 +387,7 @@ def _fill_denied(
     traded = trades.quantity if trades else 0
     if read.trades is None or max(shown, traded) > order.filled:
         return False
-    return weigh(order, 0.0, fills).seen > order.filled
+    return combine_fills(order, 0.0, fills).seen > order.filled
 
 
 def _withdraw_fill(oms: OrderDecision, order: Order, why: str) -> Order:

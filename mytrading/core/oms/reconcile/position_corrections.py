@@ -15,8 +15,8 @@ from mytrading.messages.orders import Position, PositionAdjusted
 from mytrading.messages.reports import BooksRead
 
 
-def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
-    """Make owned and unmanaged units of a key add up to the broker's net (signed units)."""
+def correct_positions(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
+    """Correct the positions of a key to the broker's net (signed units); what nobody here owns is unmanaged."""
     holders = oms.state.holders(key)
     owned = sum(position.quantity for position in holders)
     covered = min(owned, max(net, 0)) if owned >= 0 else max(owned, min(net, 0))
@@ -28,10 +28,10 @@ def correct(oms: OrderDecision, key: NetKey, net: int, read: BooksRead) -> None:
                 _book_venue_square_off(oms, position, cut, read)
             else:
                 _reduce(oms, position, cut)
-    leave_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.average(key, read))
+    record_unmanaged(oms, key, net - covered, 0.0 if covered else net_positions.broker_average_price(key, read))
 
 
-def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
+def record_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_price: float) -> None:
     """Record the unmanaged quantity (signed units) of a key, if it changed."""
     known = oms.state.unmanaged.get(key)
     before = known.quantity if known else 0
@@ -49,10 +49,10 @@ def leave_unmanaged(oms: OrderDecision, key: NetKey, quantity: int, average_pric
 def _reduce(oms: OrderDecision, position: Position, cut: int) -> None:
     units = -cut if position.quantity > 0 else cut
     corrected = position_ledger.correct_quantity(position, position.quantity + units, oms.now)
-    oms.adjusted(corrected, "correction", units)
+    oms.record_adjustment(corrected, "correction", units)
     what = f"{position.strategy} held {position.quantity} of {position.instrument}, the broker shows {cut} fewer"
     oms.alert("POSITION_CORRECTED", Severity.CRITICAL, position.strategy, what)
-    startup.note(oms, position.account, "corrected", what)
+    startup.record_difference(oms, position.account, "corrected", what)
 
 
 CAUSE = "venue_square_off"
@@ -74,7 +74,7 @@ def _book_venue_square_off(oms: OrderDecision, position: Position, cut: int, rea
     level = replace(level, quantity_seen=level.quantity, confidence=Confidence.CONFIRMED)
     oms.emit(PositionAdjusted(position=level, cause=CAUSE, quantity=units, price=price, at_ns=oms.now))
     oms.alert("VENUE_SQUARE_OFF", Severity.WARNING, f"{position.strategy} {position.instrument}", text)
-    startup.note(oms, position.account, "corrected", what)
+    startup.record_difference(oms, position.account, "corrected", what)
 
 
 def _square_off_price(oms: OrderDecision, position: Position, units: int, read: BooksRead) -> float:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from mytrading.core.accounting import position_ledger
 from mytrading.core.oms.evidence import net_positions
 from mytrading.core.oms.state.decision import OrderDecision
-from mytrading.core.orders.state_machine import UNRESOLVED, live, with_cancel
+from mytrading.core.orders.state_machine import UNRESOLVED, is_live, with_cancel
 from mytrading.core.time import ist_date
 from mytrading.messages.account_events import RecoveryChanged
 from mytrading.messages.enums import OrderState, Severity
@@ -21,10 +21,10 @@ from mytrading.messages.orders import Order, Position
 from mytrading.messages.reports import BooksRead
 
 
-def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
+def begin_recovery(oms: OrderDecision, accounts: Iterable[str]) -> None:
     """Begin recovery of these accounts: their entries wait until `conclude` finds that the books agree."""
     for account in accounts:
-        orders = [order for order in oms.state.orders.sorted_values() if order.account == account and live(order)]
+        orders = [order for order in oms.state.orders.sorted_values() if order.account == account and is_live(order)]
         held = [p for p in oms.state.positions.sorted_values() if p.account == account and p.quantity]
         oms.emit(
             RecoveryChanged(
@@ -34,14 +34,14 @@ def begin(oms: OrderDecision, accounts: Iterable[str]) -> None:
         )  # fmt: skip
 
 
-def note(oms: OrderDecision, account: str, kind: str, text: str) -> None:
+def record_difference(oms: OrderDecision, account: str, kind: str, text: str) -> None:
     """Record a difference found while an account recovers; `kind`: adopted, ended, corrected or expired."""
     level = oms.state.recovering.get(account)
     if level is not None and not level.done:
         oms.emit(replace(level, at_ns=oms.now, **{kind: (*getattr(level, kind), text)}))
 
 
-def conclude(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
+def conclude_recovery(oms: OrderDecision, read: BooksRead, *, behind: bool) -> None:
     """End an account's recovery if this read, already folded, leaves nothing open."""
     level = oms.state.recovering.get(read.account)
     if level is None or level.done or behind or read.began_machine_ns < level.began_machine_ns:
@@ -79,30 +79,30 @@ def _words(order: Order) -> str:
     return f"{order.client_order_id}: {order.side} {order.quantity} {order.instrument}"
 
 
-def drop_expired(oms: OrderDecision) -> None:
-    """Drop positions and orders in expired contracts: record and alert them; the books decide on them."""
+def drop_expired_contracts(oms: OrderDecision) -> None:
+    """End orders and positions in expired contracts, with an alert for each."""
     for order in oms.state.orders.sorted_values():
-        if live(order) and _is_past(order.instrument, oms.now):
+        if is_live(order) and _is_past(order.instrument, oms.now):
             text = f"{_words(order)}: the contract expired"
             evidence = with_cancel(order.evidence, wanted=False)
             oms.change(order, "expired", state=OrderState.EXPIRED, evidence=evidence, message=text)
-            note(oms, order.account, "expired", text)
+            record_difference(oms, order.account, "expired", text)
     for position in oms.state.positions.sorted_values():
         if (position.quantity or position.quantity_seen) and _is_past(position.instrument, oms.now):
             _drop(oms, position)
 
 
 def _drop(oms: OrderDecision, position: Position) -> None:
-    oms.adjusted(position_ledger.correct_quantity(position, 0, oms.now), "expiry", -position.quantity)
+    oms.record_adjustment(position_ledger.correct_quantity(position, 0, oms.now), "expiry", -position.quantity)
     for goal in oms.state.unfinished_goals():
         if goal.owner == position.owner:
-            oms.goal(goal, state="done", message="the contract expired")
+            oms.change_goal(goal, state="done", message="the contract expired")
     for level in oms.state.open_protections():
         if level.owner == position.owner:
-            oms.protection(level, state="done")
+            oms.change_protection(level, state="done")
     text = f"{position.strategy} held {position.quantity} of {position.instrument}, which expired"
     text = f"{text}{_unconfirmed_fills(oms, position)}"
-    note(oms, position.account, "expired", text)
+    record_difference(oms, position.account, "expired", text)
     cure = "its settlement price is not known here, so its profit is not counted; compare the contract note"
     oms.alert("POSITION_EXPIRED", Severity.CRITICAL, f"{position.strategy} {position.instrument}", f"{text}: {cure}")
 

@@ -37,8 +37,8 @@ class SortedRead(NamedTuple):
     behind: bool
 
 
-def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
-    """Move every order on whose fate is unknown, and every one given up that appears."""
+def resolve_unknown_orders(oms: OrderDecision, sorted_read: SortedRead) -> None:
+    """Decide on each order of unknown fate by one read: bind it to a broker order, or count that it is absent."""
     account = sorted_read.read.account
     names = [name for name, of in oms.state.seeking.items() if of == account]
     seekers = sorted(
@@ -53,7 +53,7 @@ def resolve(oms: OrderDecision, sorted_read: SortedRead) -> None:
             continue
         rivals = sum(_twins(order, other) for other in seekers[place:])
         free = (row for row in sorted_read.unclaimed if row.broker_order_id not in taken)
-        matching = [row for row in free if matches(oms, order, row, sorted_read.read)]
+        matching = [row for row in free if may_be_same_order(oms, order, row, sorted_read.read)]
         several = len(matching) > rivals
         if matching and not several:
             matching = [_preferred(oms, order, matching)]
@@ -68,8 +68,8 @@ def _twins(one: Order, other: Order) -> bool:
     return one.product is other.product and same_fingerprint(one, other.instrument, other.side, other.quantity)
 
 
-def matches(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
-    """True if an unclaimed order book row may be this order."""
+def may_be_same_order(oms: OrderDecision, order: Order, row: BrokerOrder, read: BooksRead) -> bool:
+    """True if an order book row that no order of ours has claimed may be this order."""
     if row.product is not None and row.product is not order.product:
         return False
     if not same_fingerprint(order, row.instrument, row.side, row.quantity):
@@ -104,16 +104,16 @@ def _listed(
         oms.alert("ORDER_AMBIGUOUS", Severity.CRITICAL, order.client_order_id, f"{what}; a person must decide")
     elif verdict is OrderVerdict.CANDIDATE_NOTED:
         oms.change(order, "candidate", evidence=evidence)
-        oms.read(order.account, "candidate", positions=order.purpose.reduces)
+        oms.request_read(order.account, "candidate", positions=order.purpose.reduces)
     elif verdict is OrderVerdict.BOUND:
-        bound = order_updates.bind(oms, order, row.broker_order_id, **_shown_prices(order, row))
+        bound = order_updates.bind_broker_order(oms, order, row.broker_order_id, **_shown_prices(order, row))
         if bound is not None:
             trades = next((t for t in sorted_read.trades if t.broker_order_id == row.broker_order_id), None)
-            order_updates.on_row(oms, bound, row, trades, read)
+            order_updates.on_order_row(oms, bound, row, trades, read)
 
 
 def _reading(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> OrderReading:
-    reading = order_updates.reading_of(oms, sorted_read.read)
+    reading = order_updates.reading_without_row(oms, sorted_read.read)
     return reading._replace(behind=sorted_read.behind, carried=order.client_order_id in oms.state.carried)
 
 
@@ -135,7 +135,7 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     if event := _COUNTING.get(verdict):
         oms.change(order, event, evidence=evidence)
     elif verdict is OrderVerdict.ENDED_OVERNIGHT:
-        order_updates.end_overnight(oms, order, read)
+        order_updates.end_overnight_order(oms, order, read)
     elif verdict is OrderVerdict.GIVEN_UP:
         _give_up(oms, order, sorted_read)
     elif verdict is OrderVerdict.LOST:
@@ -143,7 +143,9 @@ def _absent(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
         what = f"{what} {unseen_reads(order.evidence) + 1} reads can tell"
         oms.change(order, "lost", state=OrderState.LOST, message=what)
         then = "entries of that side are denied (RESERVED) for the session, those of the other go on"
-        oms.alert("ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.cure(order)}")
+        oms.alert(
+            "ORDER_LOST", Severity.WARNING, order.client_order_id, f"{what}; {then}; {entries.resolve_advice(order)}"
+        )
 
 
 _COUNTING = {
@@ -165,13 +167,13 @@ def _shows_tags(oms: OrderDecision, read: BooksRead) -> bool:
 def _give_up(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> None:
     """Declare an exit or stop a ghost, once for each that sends the next one; after that an operator decides."""
     evidence = replace(order.evidence, match=Unseen(reads=2))
-    same_try = any(part.state is OrderState.GHOST for part in slices.siblings(oms, order))
+    same_try = any(part.state is OrderState.GHOST for part in slices.sibling_slices(oms, order))
     if oms.limits.unknown_exit is UnknownExit.SECOND_EXIT and (same_try or not _retry_used(oms, order)):
         kind = "stop" if order.purpose is Purpose.STOP else "exit"
         what = f"{kind} {order.side} {order.quantity} {order.instrument} was never placed as far as the books can tell"
         if _by_strangers(oms, order, sorted_read) and sorted_read.read.positions:
-            position_corrections.correct(
-                oms, order.net, net_positions.net_of(order.net, sorted_read.read), sorted_read.read
+            position_corrections.correct_positions(
+                oms, order.net, net_positions.broker_net(order.net, sorted_read.read), sorted_read.read
             )
         oms.change(order, "ghost", state=OrderState.GHOST, message=what, evidence=evidence)
         oms.alert("ORDER_GHOST", Severity.CRITICAL, order.client_order_id, f"{what}; one further {kind} is sent")
@@ -197,7 +199,7 @@ def _net_unchanged(oms: OrderDecision, order: Order, sorted_read: SortedRead) ->
     rows = [row for row in read.positions if row.instrument == key.instrument and row.product is key.product]
     if not rows:
         return net_positions.is_untouched_delivery(oms.state, key)
-    moved = net_positions.net_of(key, read) - net_positions.known_units(oms.state, key)
+    moved = net_positions.broker_net(key, read) - net_positions.ledger_net(oms.state, key)
     return moved in (0, _by_strangers(oms, order, sorted_read))
 
 
@@ -220,7 +222,7 @@ def _strangers(oms: OrderDecision, order: Order, sorted_read: SortedRead) -> set
         row.broker_order_id
         for row in sorted_read.unclaimed
         if (row.instrument, row.product) == (order.instrument, order.product)
-        and not any(matches(oms, other, row, sorted_read.read) for other in sought)
+        and not any(may_be_same_order(oms, other, row, sorted_read.read) for other in sought)
     }
 
 
@@ -246,15 +248,15 @@ def _use_retry(oms: OrderDecision, order: Order) -> None:
     level = oms.state.protections.get(order.owner) if order.purpose is Purpose.STOP else None
     for goal in senders:
         if not goal.ghosts:
-            oms.goal(goal, ghosts=1)
+            oms.change_goal(goal, ghosts=1)
     if not senders and level is not None:
-        oms.protection(level, ghosts=level.ghosts + 1, ghost_machine_ns=level.ghost_machine_ns or oms.machine)
+        oms.change_protection(level, ghosts=level.ghosts + 1, ghost_machine_ns=level.ghost_machine_ns or oms.machine)
 
 
 def _ask_operator(oms: OrderDecision, order: Order) -> None:
     """Alarm that only an operator can end the doubt now, and what it means until then."""
     for goal in _goals(oms, order):
-        exit_goals.stuck(
+        exit_goals.mark_stuck(
             oms, goal, f"the fate of {order.purpose} {order.client_order_id} stays unknown; a person must look"
         )
     if order.purpose is Purpose.STOP:

@@ -1,6 +1,6 @@
 """A decision in the making: rows that follow from one message, each learnt before the next.
 
-Who journals the rows first takes back what was learnt (`State.take_back`), and applies them once they are journaled.
+Who journals the rows first takes back what was learnt (`State.roll_back`), and applies them once they are journaled.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class OrderDecision:
             self._open = {}
 
     def order(self, name: str) -> orders.Order:
-        """The present level of an order that is known to exist."""
+        """Return the current order of this id; raises `KeyError` if there is none."""
         if (order := self.state.orders.get(name)) is None:
             raise KeyError(f"no order {name}: an index names an order that the state does not hold")
         return order
@@ -67,7 +67,7 @@ class OrderDecision:
             found = self._open[key] = self.state.open_orders(key)
         return found
 
-    def trades(self, instrument: str) -> bool:
+    def is_trading(self, instrument: str) -> bool:
         """True while the instrument's exchange trades continuously."""
         return self._is_open(instrument.partition(":")[0], self.now)
 
@@ -82,16 +82,16 @@ class OrderDecision:
         return silent
 
     def change(self, order: orders.Order, event: str, **fields: Any) -> orders.Order:
-        """Record an order's new level. A move that is not legal is recorded as such and changes no state."""
+        """Emit an order with these fields changed; an illegal state transition is recorded and changes no state."""
         wanted = fields.get("state", order.state)
         if wanted is not order.state and wanted not in TRANSITIONS[order.state]:
-            return self.illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
+            return self.record_illegal(order, f"{order.state} → {wanted} ({event}) is not a legal move")
         changed = replace(order, updated_ns=self.now, **fields)
         self.emit(orders.OrderChanged(event=event, order=changed, machine_ns=self.machine))
         return changed
 
-    def illegal(self, order: orders.Order, what: str, **fields: Any) -> orders.Order:
-        """Record what must not happen, and stop entries in the instrument until an operator resumes."""
+    def record_illegal(self, order: orders.Order, what: str, **fields: Any) -> orders.Order:
+        """Record an illegal event of an order, alert, and halt entries in the instrument until an operator resumes."""
         changed = replace(order, updated_ns=self.now, message=what, **fields)
         self.emit(orders.OrderChanged(event="illegal", order=changed, machine_ns=self.machine))
         self.halt(order.net, what)
@@ -103,20 +103,20 @@ class OrderDecision:
         if key not in self.state.halted:
             self.emit(InstrumentHalted(**key._asdict(), halted=True, reason=reason, at_ns=self.now))
 
-    def goal(self, goal: orders.Goal, **fields: Any) -> orders.Goal:
-        """Record a goal's new level."""
+    def change_goal(self, goal: orders.Goal, **fields: Any) -> orders.Goal:
+        """Emit an exit goal with these fields changed; returns it."""
         changed = replace(goal, **fields)
         self.emit(orders.GoalChanged(goal=changed, at_ns=self.now))
         return changed
 
-    def protection(self, level: orders.Protection, **fields: Any) -> orders.Protection:
-        """Record a protection's new level."""
+    def change_protection(self, level: orders.Protection, **fields: Any) -> orders.Protection:
+        """Emit a protection with these fields changed; returns it."""
         changed = replace(level, **fields)
         self.emit(orders.ProtectionChanged(protection=changed, at_ns=self.now))
         return changed
 
-    def flatten(self, level: orders.Flatten, **fields: Any) -> orders.Flatten:
-        """Record a flatten's new level."""
+    def change_flatten(self, level: orders.Flatten, **fields: Any) -> orders.Flatten:
+        """Emit a flatten with these fields changed; returns it."""
         changed = replace(level, **fields)
         self.emit(orders.FlattenChanged(flatten=changed, at_ns=self.now))
         return changed
@@ -131,19 +131,19 @@ class OrderDecision:
         self.emit(Alert(code=code, severity=severity, subject=subject, message=message, daemon="router",
                         first_ns=at, last_ns=at))  # fmt: skip
 
-    def read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
-        """Request a read of the books: not soon after another; a `proof` an exit waits for keeps the rate alone."""
+    def request_read(self, account: str, cause: str, *, positions: bool = False, proof: bool = False) -> None:
+        """Request a read of the account's books, unless one was just requested; `proof`: an exit waits for it."""
         asked, limits = self.state.reads.get(account) or (), self.limits
         if proof:
-            if rate_limit.room(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
+            if rate_limit.calls_left(asked, self.machine, limits.reads_per_second, limits.call_window) <= 0:
                 return
         elif asked and self.machine - asked[-1] < limits.read_spacing:
             return
         name, now = f"{account}-{self.machine}", self.machine
         self.emit(ReadRequest(id=name, account=account, positions=positions, cause=cause, machine_ns=now, proof=proof))
 
-    def cancel_leaves(self, account: str, name: str = "") -> bool:
-        """True while a cancel of the account (of this order, if named) is out: a read begun now would prove nothing."""
+    def is_cancel_out(self, account: str, name: str = "") -> bool:
+        """True while a cancel call of the account (of order `name`, if given) is unanswered and young."""
         young = self.machine - self.limits.cancel_first
         return any(
             of == account and call is Call.CANCEL and began > young and name in ("", order)
@@ -158,8 +158,8 @@ class OrderDecision:
             run=order.run,
         )  # fmt: skip
 
-    def moved(self, position: orders.Position, order: orders.Order, units: int, price: float) -> orders.Position:
-        """Record a position after a fill (or a sighting: zero units), with what has been sighted beyond it."""
+    def record_fill(self, position: orders.Position, order: orders.Order, units: int, price: float) -> orders.Position:
+        """Emit a position after a fill of `units` (signed; 0: only a sighting) at `price` rupees; returns it."""
         seen = position.quantity + self._sighted(order)
         sure = self._confidence(order.net, held=bool(position.quantity or seen))
         changed = replace(position, quantity_seen=seen, confidence=sure, updated_ns=self.now)
@@ -170,8 +170,8 @@ class OrderDecision:
         self.emit(row)
         return changed
 
-    def adjusted(self, position: orders.Position, cause: str, units: int) -> None:
-        """Record a position that moved without an order of ours."""
+    def record_adjustment(self, position: orders.Position, cause: str, units: int) -> None:
+        """Emit a position that changed by `units` (signed) without an order of ours."""
         sure = self._confidence(position.net, held=bool(position.quantity))
         level = replace(position, confidence=sure, updated_ns=self.now)
         price = position.average_price
@@ -181,8 +181,8 @@ class OrderDecision:
         """Nobody disputes what is flat: no later comparison would speak of its owner."""
         return Confidence.DISPUTED if held and key in self.state.mismatches else Confidence.CONFIRMED
 
-    def marked(self, position: orders.Position, confidence: Confidence) -> None:
-        """Record a changed confidence in a position whose units stay the same."""
+    def record_confidence(self, position: orders.Position, confidence: Confidence) -> None:
+        """Emit a position with another confidence and the same units."""
         level = replace(position, confidence=confidence, updated_ns=self.now)
         self.emit(
             orders.PositionChanged(position=level, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=self.now)
@@ -195,7 +195,7 @@ class OrderDecision:
         if seen != position.quantity_seen:
             if not position.quantity and order.purpose is Purpose.ENTRY:
                 position = positions.with_exit_levels(position, order if seen else None)
-            self.moved(position, order, 0, 0.0)
+            self.record_fill(position, order, 0, 0.0)
 
     def _sighted(self, order: orders.Order) -> int:
         return sum(
@@ -204,7 +204,7 @@ class OrderDecision:
             if other.strategy == order.strategy
         )
 
-    def unsent(self, order: orders.Order, state: OrderState, event: str, message: str) -> None:
+    def end_unsent(self, order: orders.Order, state: OrderState, event: str, message: str) -> None:
         """End an order that was never sent to the broker, with this state and message."""
         evidence = with_cancel(order.evidence, wanted=False) if order.evidence.cancel.wanted else order.evidence
         self.change(order, event, state=state, message=message, evidence=evidence)

@@ -13,7 +13,7 @@ import msgspec
 from mytrading.core.oms.state.state import BOOKS_BACK, BOOKS_LOST, TABLES, State, Table
 from mytrading.core.orders import rate_limit
 from mytrading.core.orders.slicing import Sizes
-from mytrading.core.orders.state_machine import TERMINAL, is_of
+from mytrading.core.orders.state_machine import TERMINAL, is_of_day
 from mytrading.messages import account_events, orders
 from mytrading.messages.commands import CloseGoal, PlaceEntry, WithdrawEntries
 from mytrading.messages.control import ClaimRequested, FlattenRequested, StrategySwitch, TradingState, WithdrawRequested
@@ -43,8 +43,8 @@ class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag="order_report
 ReplayedReport = BooksEnded | OrderReported | ModeSeen
 
 
-def fold(state: State, row: Any) -> None:
-    """Learn one row: an input message or a decision."""
+def apply_row(state: State, row: Any) -> None:
+    """Apply one journal row, an input message or a decision, to the state."""
     if (handler := FOLDS.get(type(row))) is not None:
         handler(state, row)
 
@@ -90,7 +90,7 @@ def _count_call(state: State, before: orders.Order | None, row: orders.OrderChan
         if kind not in present:
             state.drop(state.calling, (order.account, order.client_order_id, kind))
             stamps = state.sent.get(order.account) or ()
-            state.put(state.sent, order.account, rate_limit.remember(stamps, row.machine_ns, KEPT_STAMPS))
+            state.put(state.sent, order.account, rate_limit.append_call_time(stamps, row.machine_ns, KEPT_STAMPS))
 
 
 def _goal(state: State, row: orders.GoalChanged) -> None:
@@ -98,28 +98,28 @@ def _goal(state: State, row: orders.GoalChanged) -> None:
     name, is_open = goal.id, goal.state != "done"
     state.put(state.goals, name, goal)
     if is_open != (name in state.open_goals):
-        state.keep(state.open_goals, name, goal.account, is_open)
+        state.put_if(state.open_goals, name, goal.account, is_open)
 
 
 def _protection(state: State, row: orders.ProtectionChanged) -> None:
     level = row.protection
     state.put(state.protections, level.owner, level)
-    state.keep(state.guarding, level.owner, level.id, level.state != "done")
+    state.put_if(state.guarding, level.owner, level.id, level.state != "done")
 
 
 def _mode(state: State, row: account_events.AccountModeChanged) -> None:
-    state.keep(state.modes, row.account, row.mode, row.mode)
+    state.put_if(state.modes, row.account, row.mode, row.mode)
     if not row.mode:
-        state.keep(state.wrong_mode, row.account, row, row.wrong_mode)
+        state.put_if(state.wrong_mode, row.account, row, row.wrong_mode)
 
 
 def _timer(state: State, row: orders.TimerFired) -> None:
-    state.notice(row.machine_ns)
+    state.advance_machine_time(row.machine_ns)
     if row.name in ("disk_low", "disk_ok"):
-        state.keep(state.flags, "disk_low", 1, row.name == "disk_low")
+        state.put_if(state.flags, "disk_low", 1, row.name == "disk_low")
     elif row.name.startswith(BOOKS_LOST):
         state.put(state.flags, row.name, 1)
-    elif row.name.startswith(BOOKS_BACK) and state.blind(row.name.removeprefix(BOOKS_BACK)):
+    elif row.name.startswith(BOOKS_BACK) and state.books_lost(row.name.removeprefix(BOOKS_BACK)):
         state.drop(state.flags, BOOKS_LOST + row.name.removeprefix(BOOKS_BACK))
 
 
@@ -150,7 +150,7 @@ def _foreign(state: State, row: account_events.ForeignSeen) -> None:
 def _flatten(state: State, row: orders.FlattenChanged) -> None:
     level = row.flatten
     state.put(state.flattens, level.id, level)
-    state.keep(state.open_flattens, level.id, level.account, level.state != "done")
+    state.put_if(state.open_flattens, level.id, level.account, level.state != "done")
 
 
 def _churned(state: State, row: account_events.EntryChurned) -> None:
@@ -184,7 +184,7 @@ def _day(state: State, row: DayOpened) -> None:
         state.put_order(order, order.net)
         for kind in _kinds_out(order):
             state.put(state.calling, (order.account, order.client_order_id, kind), order.call.began_machine_ns)
-        if not is_of(order, row.day):
+        if not is_of_day(order, row.day):
             state.put(state.carried, order.client_order_id, row.day)
     for position in row.positions:
         state.put_position(position)
@@ -205,7 +205,7 @@ def _day(state: State, row: DayOpened) -> None:
     parts = (row.unmanaged, row.halted, row.wrong_mode, row.mismatches, row.trading, row.switches, row.stopped)
     for part in parts:
         for level in part:
-            fold(state, level)
+            apply_row(state, level)
     for text in row.used_ids:
         day, _, name = text.partition(" ")
         state.put(state.used, name, day)
@@ -241,7 +241,7 @@ def _sizes(state: State, row: PlaceEntry | CloseGoal | ClaimRequested) -> None:
 
 def _asked(state: State, row: ReadRequest) -> None:
     asked = state.reads.get(row.account) or ()
-    state.put(state.reads, row.account, rate_limit.remember(asked, row.machine_ns, KEPT_READS))
+    state.put(state.reads, row.account, rate_limit.append_call_time(asked, row.machine_ns, KEPT_READS))
 
 
 def _many_sizes(state: State, row: FlattenRequested | DayOpened) -> None:
@@ -260,12 +260,12 @@ FOLDS: dict[type, Any] = {
     orders.PositionAdjusted: lambda state, row: state.put_position(row.position),
     orders.GoalChanged: _goal,
     orders.ProtectionChanged: _protection,
-    account_events.UnmanagedChanged: lambda state, row: state.keep(state.unmanaged, row.net, row, row.quantity),
-    account_events.InstrumentHalted: lambda state, row: state.keep(state.halted, row.net, row, row.halted),
+    account_events.UnmanagedChanged: lambda state, row: state.put_if(state.unmanaged, row.net, row, row.quantity),
+    account_events.InstrumentHalted: lambda state, row: state.put_if(state.halted, row.net, row, row.halted),
     account_events.AccountModeChanged: _mode,
-    account_events.MismatchSeen: lambda state, row: state.keep(state.mismatches, row.net, row, not row.cleared),
+    account_events.MismatchSeen: lambda state, row: state.put_if(state.mismatches, row.net, row, not row.cleared),
     account_events.RecoveryChanged: lambda state, row: state.put(state.recovering, row.account, row),
-    account_events.CarriedShown: lambda state, row: state.keep(
+    account_events.CarriedShown: lambda state, row: state.put_if(
         state.begun_shown, (row.account, row.instrument), row.quantity, row.quantity
     ),
     account_events.ForeignSeen: _foreign,
@@ -280,10 +280,10 @@ FOLDS: dict[type, Any] = {
     ReadRequest: _asked,
     orders.TimerFired: _timer,
     JournalRelearned: _relearned,
-    orders.CallOutcome: lambda state, row: state.notice(row.ended_machine_ns),
-    BooksRead: lambda state, row: state.notice(row.ended_machine_ns),
-    BooksEnded: lambda state, row: state.notice(row.ended_machine_ns),
-    OrderReport: lambda state, row: state.notice(row.received_machine_ns),
-    OrderReported: lambda state, row: state.notice(row.received_machine_ns),
-    ModeSeen: lambda state, row: state.notice(row.machine_ns),
+    orders.CallOutcome: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
+    BooksRead: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
+    BooksEnded: lambda state, row: state.advance_machine_time(row.ended_machine_ns),
+    OrderReport: lambda state, row: state.advance_machine_time(row.received_machine_ns),
+    OrderReported: lambda state, row: state.advance_machine_time(row.received_machine_ns),
+    ModeSeen: lambda state, row: state.advance_machine_time(row.machine_ns),
 }

@@ -12,7 +12,7 @@ MS = 1_000_000
 _RATES, _WINDOWS = RateLimits(), Windows()
 
 
-def nanoseconds(seconds: float) -> int:
+def seconds_to_ns(seconds: float) -> int:
     """Seconds of the configuration as whole nanoseconds."""
     return round(seconds * SECOND)
 
@@ -35,14 +35,14 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Requests to read an account in any second, those that prove a cancel included."""
     chase_reads: int = 1 * SECOND
     """How often to ask again while an exit, a cancel, an end or a sighted fill is unproven."""
-    entry_reads: int = nanoseconds(_WINDOWS.entry_reads)
+    entry_reads: int = seconds_to_ns(_WINDOWS.entry_reads)
     """How often to ask again about an entry of unknown fate."""
-    lost_after: int = nanoseconds(_WINDOWS.lost_after)
+    lost_after: int = seconds_to_ns(_WINDOWS.lost_after)
     """The server may hold a call for 120 s and still place it."""
     lost_reads: int = 2
-    ghost_gap: int = nanoseconds(_WINDOWS.ghost_gap)
+    ghost_gap: int = seconds_to_ns(_WINDOWS.ghost_gap)
     unknown_exit: UnknownExit = RiskLimits().unknown_exit
-    call_patience: int = nanoseconds(_WINDOWS.call_patience)
+    call_patience: int = seconds_to_ns(_WINDOWS.call_patience)
     """A placing call without any outcome for this long counts as unknown."""
     retry_first: int = 250 * MS
     retry_most: int = 5 * SECOND
@@ -53,12 +53,12 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Stops that ended without our signal before the position is closed instead."""
     stops_most: int = 5
     """Stops of one position, slices of the largest counted once; then small ones are joined."""
-    exit_patience: int = nanoseconds(_WINDOWS.exit_patience)
+    exit_patience: int = seconds_to_ns(_WINDOWS.exit_patience)
     exit_attempts: int = 8
     exit_deadline: int = 60 * SECOND
     exit_retry_first: int = 500 * MS
-    slow: int = nanoseconds(_WINDOWS.slow)
-    mismatch_gap: int = nanoseconds(_WINDOWS.mismatch_gap)
+    slow: int = seconds_to_ns(_WINDOWS.slow)
+    mismatch_gap: int = seconds_to_ns(_WINDOWS.mismatch_gap)
     """Two reads that correct a position lie at least this far apart."""
     mode_first: bool = True
     """No order of any purpose before the server was seen in the expected mode since this router began; cancels go."""
@@ -84,6 +84,6 @@ class OmsLimits(msgspec.Struct, frozen=True, kw_only=True):
         return self.modify_by_account.get(account, self.modify)
 
 
-def growing(first: int, most: int, attempt: int) -> int:
+def backoff(first: int, most: int, attempt: int) -> int:
     """Return the exponential back-off after an attempt (1, 2, …): doubling from `first` up to `most`."""
     return min(most, first << min(max(attempt - 1, 0), 20))

@@ -16,9 +16,9 @@ from mytrading.core.orders.state_machine import (
     RESTING,
     TERMINAL,
     UNRESOLVED,
-    live,
-    settled,
-    waits_for_its_trigger,
+    is_live,
+    is_settled,
+    is_untriggered_stop,
 )
 from mytrading.messages import account_events
 from mytrading.messages.control import KILL, StrategySwitch, TradingState
@@ -50,7 +50,7 @@ class Table(dict[K, V]):
 
 
 class State:
-    """Tables of levels and indices. A decision learns its own rows here between `begin` and `take_back`."""
+    """Tables of levels and indices. A decision learns its own rows here between `begin_tentative` and `roll_back`."""
 
     def __init__(self) -> None:
         self.machine_ns: int = 0
@@ -70,8 +70,8 @@ class State:
         if before is not None and self._changes is not None:
             self._changes.append((table, key, before))
 
-    def keep(self, table: Table[K, V], key: K, value: V, wanted: object) -> None:
-        """Put a value that is wanted under a key, or remove the key."""
+    def put_if(self, table: Table[K, V], key: K, value: V, wanted: object) -> None:
+        """Put a value under a key if `wanted`, else remove the key."""
         if wanted:
             self.put(table, key, value)
         else:
@@ -83,12 +83,12 @@ class State:
             raise TypeError("a decision cannot clear a table: only an input does")
         table.clear()
 
-    def begin(self) -> None:
-        """Start to log changes of the state, so that `take_back` can undo them."""
+    def begin_tentative(self) -> None:
+        """Start to record changes of the state, so that `roll_back` can undo them."""
         self._changes, self._began_ns = [], self.machine_ns
 
-    def take_back(self) -> None:
-        """Undo every change of the state since `begin`."""
+    def roll_back(self) -> None:
+        """Undo every change of the state since `begin_tentative`."""
         changes, self._changes = self._changes, None
         for table, key, before in reversed(changes or ()):
             if before is None:
@@ -171,8 +171,8 @@ class State:
     open_flattens: Table[str, str]
     """Flattens that are not done, with their account."""
 
-    def known(self, identity: str) -> bool:
-        """True if a command or goal of this id was ever seen."""
+    def is_known_id(self, identity: str) -> bool:
+        """True if an order, parent, goal or command of this id was seen in the kept days."""
         return identity in self.orders or identity in self.parts or identity in self.goals or identity in self.used
 
     def open_orders(self, key: NetKey) -> list[Order]:
@@ -195,7 +195,7 @@ class State:
             return []
         return [found for name in sorted(names) if (found := self.positions.get(OwnerKey(*key, name)))]
 
-    def level(self, account: str) -> TradingLevel:
+    def trading_level(self, account: str) -> TradingLevel:
         """How much trading is allowed on an account: the strictest of its own level, that for all, the KILL file's."""
         strictest = TradingLevel.NORMAL
         for name in (KILL, "", account) if self.trading else ():
@@ -203,20 +203,20 @@ class State:
                 strictest = found.level
         return strictest
 
-    def why_level(self, account: str) -> str:
+    def trading_level_reason(self, account: str) -> str:
         """Return the reason of the account's trading level and who set it, in brackets; empty without one."""
-        level = self.level(account)
+        level = self.trading_level(account)
         found = next((s for name in (KILL, "", account) if (s := self.trading.get(name)) and s.level is level), None)
         if found is None:
             return ""
         said = [found.reason] if found.reason else []
         return f" ({', '.join([*said, f'by {found.by}'] if found.by else said)})" if said or found.by else ""
 
-    def blind(self, account: str) -> bool:
-        """True while the books of an account cannot be read: the end of no order there could be proven."""
+    def books_lost(self, account: str) -> bool:
+        """True while the books of an account cannot be read, so that the end of no order can be proven."""
         return BOOKS_LOST + account in self.flags
 
-    def notice(self, machine_ns: int) -> None:
+    def advance_machine_time(self, machine_ns: int) -> None:
         """Advance the machine time of the state (ns); an earlier time has no effect."""
         if machine_ns > self.machine_ns:
             self.machine_ns = machine_ns
@@ -236,7 +236,7 @@ class State:
         account, state = order.account, order.state
         rests = state in RESTING
         under_way = not rests and state in LIVE
-        is_open = rests or under_way or not settled(order)
+        is_open = rests or under_way or not is_settled(order)
         if is_open != (name in (self.open_by_key.get(key) or _NONE)):
             _place(self, self.open_by_key, key, name, is_open)
         if rests != (name in (self.resting.get(account) or _NONE)):
@@ -245,7 +245,10 @@ class State:
             _place(self, self.parts, order.links.parent, name, True)
         for table, wanted in (
             (self.waiting, _wants_change(order) if rests else state is OrderState.INITIALIZED),
-            (self.restless, under_way or uneasy(order) or bool(order.plan.rests_until_ns and live(order))),
+            (
+                self.restless,
+                under_way or needs_read_or_call(order) or bool(order.plan.rests_until_ns and is_live(order)),
+            ),
             (self.seeking, state in UNRESOLVED or state in ABSENT),
         ):
             if wanted != (name in table):
@@ -289,12 +292,12 @@ def _wants_change(order: Order) -> bool:
     return not cancel.out if cancel.wanted else modify.wanted is not None and not modify.unproven
 
 
-def uneasy(order: Order) -> bool:
-    """True while reads are wanted for an order, or a call of it is to be made or answered."""
+def needs_read_or_call(order: Order) -> bool:
+    """True while an order needs reads of the books, or a call of it is due or unanswered."""
     evidence = order.evidence
-    if order.filled_seen > order.filled or ((evidence.cancel.wanted or evidence.modify.unproven) and live(order)):
+    if order.filled_seen > order.filled or ((evidence.cancel.wanted or evidence.modify.unproven) and is_live(order)):
         return True
     if order.state not in RESTING:
         return order.state in LIVE
-    moving = order.purpose.reduces and not waits_for_its_trigger(order)
+    moving = order.purpose.reduces and not is_untriggered_stop(order)
     return moving or bool(evidence.end or evidence.modify.reads)

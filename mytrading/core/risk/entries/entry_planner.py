@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from mytrading.core.ids import content_id
-from mytrading.core.orders.slicing import Unsliceable, slices
-from mytrading.core.orders.state_machine import UNRESOLVED, in_words
+from mytrading.core.orders.slicing import Unsliceable, slice_quantities
+from mytrading.core.orders.state_machine import UNRESOLVED, describe_order
 from mytrading.core.risk.entries.baskets import BasketMove, LegStatus, count_earlier_legs, next_basket_move
 from mytrading.core.risk.entries.context_builder import ContextBuilder
 from mytrading.core.risk.exits.price_levels import fix_levels
@@ -153,7 +153,7 @@ class EntryPlanner:
         """Order calls that a leg still needs: one, or one for each slice."""
         missing, sizes = abs(leg.target - leg.held - leg.coming), self._environment.sizes(leg.instrument)
         try:
-            return len(slices(missing, sizes)) if missing else 0
+            return len(slice_quantities(missing, sizes)) if missing else 0
         except Unsliceable:
             return 1
 
@@ -227,7 +227,7 @@ class EntryPlanner:
         order = self._state.doubted_entry(signal.strategy, intent.legs[0].instrument, account)
         if order is None or order.cause == signal.id:
             return None
-        what = f"{in_words(order)} and kept it waiting until it was too late"
+        what = f"{describe_order(order)} and kept it waiting until it was too late"
         if order.state in UNRESOLVED:
             cure = f"look at the broker, then `mytrading orders resolve {order.client_order_id}`"
             return Denial("RESERVED", f"{what}; {cure}, with --not-placed if it is not there")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slices
+from mytrading.core.orders.slicing import UNKNOWN_FREEZE, Sizes, Unsliceable, slice_quantities
 from mytrading.core.risk.pretrade.context import PreTradeContext, Rule
 from mytrading.core.risk.pretrade.stop_plan import band_of, stop_problem
 from mytrading.core.risk.state.environment import COLLAR_TICKS
@@ -134,7 +134,7 @@ def _freeze(case: PreTradeContext) -> str:
     if freeze <= UNKNOWN_FREEZE or abs(case.units) <= freeze:
         return ""
     try:
-        slices(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
+        slice_quantities(abs(case.units), Sizes(case.instrument.lot_size, case.instrument.freeze_qty))
     except Unsliceable as error:
         return f"{case.instrument.id}: {error}"
     return ""

@@ -524,12 +524,12 @@ class RiskState:
     def confidence(self, account: str, instrument: str) -> Confidence:
         """Return how far positions in an instrument can be trusted, by the age of book reads and by each owner."""
         health = self.health.get(account)
-        found = confidence.of_account(health, self.machine_ns)
+        found = confidence.account_confidence(health, self.machine_ns)
         if health is not None and instrument in health.unread:
-            found = confidence.less(found, Confidence.STALE)
+            found = confidence.lower_confidence(found, Confidence.STALE)
         for position in self.positions.in_(instrument):
             if position.account == account and position.confidence is not found:
-                found = confidence.less(found, position.confidence)
+                found = confidence.lower_confidence(found, position.confidence)
         return found
 
     def level(self, account: str) -> tuple[TradingLevel, str]:

@@ -137,7 +137,7 @@ def test_exits_take_what_a_basket_keeps(bench: OrderBench) -> None:
 def test_calls_kept_for_a_basket_are_shown_with_the_budget(bench: OrderBench) -> None:
     for name, to_come, kept in (("hedge", 2, {"s1": 2}), ("short1", 1, {"s1": 1}), ("short2", 0, {})):
         leg(bench, name, to_come)
-        assert bench.machine.budget(ACCOUNT, bench.time).kept == kept
+        assert bench.machine.call_budget(ACCOUNT, bench.time).kept == kept
 
 
 def test_entry_of_a_single_leg_keeps_nothing(bench: OrderBench) -> None:

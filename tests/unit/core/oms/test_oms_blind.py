@@ -128,7 +128,7 @@ def test_lost_books_are_lost_after_a_restart_until_they_are_said_to_be_back(benc
     bench.close("g1")
     bench.crash()
     wait(bench, 5)
-    assert bench.machine.state.blind(ACCOUNT) and stop.open and bench.calls == []
+    assert bench.machine.state.books_lost(ACCOUNT) and stop.open and bench.calls == []
     assert bench.order(stop.client_order_id).state is OrderState.ACCEPTED
     tell(bench, BOOKS_BACK)
-    assert not bench.machine.state.blind(ACCOUNT)
+    assert not bench.machine.state.books_lost(ACCOUNT)

@@ -296,7 +296,7 @@ def test_wrong_mode_sends_nothing_of_any_purpose_until_cleared(bench: OrderBench
     bench.hold("e1")
     bench.enter("e2", instrument="NFO:B")
     bench.end(bench.calls[0], Outcome.WRONG_MODE, message="analyze")
-    assert bench.order("e2").state is OrderState.UNKNOWN and bench.machine.wrong_mode(ACCOUNT)
+    assert bench.order("e2").state is OrderState.UNKNOWN and bench.machine.wrong_mode_message(ACCOUNT)
     bench.close("g1")
     bench.enter("e3", instrument="NFO:C")
     bench.tick(10 * SECOND)
@@ -312,7 +312,7 @@ def test_wrong_mode_sends_nothing_of_any_purpose_until_cleared(bench: OrderBench
 def test_mode_seen_as_expected_clears_nothing(bench: OrderBench) -> None:
     bench.step(ModeSeen(account=ACCOUNT, mode="live", expected=False, machine_ns=bench.time))
     bench.step(ModeSeen(account=ACCOUNT, mode="analyze", expected=True, machine_ns=bench.time))
-    assert bench.machine.wrong_mode(ACCOUNT)
+    assert bench.machine.wrong_mode_message(ACCOUNT)
 
 
 def test_nothing_is_sent_before_the_servers_mode_was_seen_in_this_run(bench: OrderBench) -> None:

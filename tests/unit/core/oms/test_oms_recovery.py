@@ -36,9 +36,9 @@ def last_word(bench: OrderBench) -> RecoveryChanged:
 
 def test_start_waits_for_the_books_and_says_what_it_found(bench: OrderBench) -> None:
     bench.crash((ACCOUNT,))
-    assert not bench.machine.recovered(ACCOUNT)
+    assert not bench.machine.has_recovered(ACCOUNT)
     bench.read()
-    assert bench.machine.recovered(ACCOUNT)
+    assert bench.machine.has_recovered(ACCOUNT)
     told = last_word(bench)
     assert (told.done, told.orders, told.positions, told.unmanaged, told.corrected) == (True, 0, 1, (), ())
 
@@ -78,29 +78,29 @@ def test_start_in_a_wrong_mode_asks_for_no_read_until_a_person_ends_it(bench: Or
     for _ in range(600):
         bench.tick()
     bench.read()
-    assert bench.reads_wanted == asked and not bench.machine.recovered(ACCOUNT)
-    assert bench.machine.wrong_mode(ACCOUNT) == "it is live"
+    assert bench.reads_wanted == asked and not bench.machine.has_recovered(ACCOUNT)
+    assert bench.machine.wrong_mode_message(ACCOUNT) == "it is live"
     bench.step(ModeCleared(account=ACCOUNT, at_ns=bench.now))
-    assert bench.reads_wanted == asked + 1 and bench.machine.wrong_mode(ACCOUNT) == ""
+    assert bench.reads_wanted == asked + 1 and bench.machine.wrong_mode_message(ACCOUNT) == ""
     bench.read()
-    assert bench.machine.recovered(ACCOUNT)
+    assert bench.machine.has_recovered(ACCOUNT)
 
 
 @pytest.mark.parametrize("book", ["orders", "trades", "positions"])
 def test_read_without_one_of_the_books_recovers_nothing(bench: OrderBench, book: str) -> None:
     bench.crash((ACCOUNT,))
     bench.read(**{book: None})
-    assert not bench.machine.recovered(ACCOUNT)
+    assert not bench.machine.has_recovered(ACCOUNT)
 
 
 def test_what_the_broker_holds_beyond_ours_becomes_unmanaged_before_entries_go(bench: OrderBench) -> None:
     bench.broker.net["NFO:A", Product.MIS] = 80
     bench.crash((ACCOUNT,))
     bench.read()
-    assert not bench.machine.recovered(ACCOUNT)
+    assert not bench.machine.has_recovered(ACCOUNT)
     bench.tick(6 * SECOND)
     bench.read()
-    assert bench.machine.recovered(ACCOUNT)
+    assert bench.machine.has_recovered(ACCOUNT)
     assert last_word(bench).unmanaged == ("+30 NFO:A MIS",)
 
 
@@ -132,7 +132,7 @@ def test_order_of_unknown_fate_is_told_and_keeps_nobody_else_waiting(bench: Orde
     bench.crash((ACCOUNT,))
     bench.tick(SECOND)
     bench.read()
-    assert bench.machine.recovered(ACCOUNT)
+    assert bench.machine.has_recovered(ACCOUNT)
     assert len(last_word(bench).unresolved) == 1 and last_word(bench).unresolved[0].startswith("e2: BUY")
 
 
@@ -191,7 +191,7 @@ def command(name: str) -> PlaceEntry:
 
 
 def test_entry_that_a_lost_journal_may_have_sent_is_of_unknown_fate_and_never_sent_again(bench: OrderBench) -> None:
-    rows = bench._commit(bench.machine.relearned_rows([command("e1"), command("e9")], bench.time, bench.now))
+    rows = bench._commit(bench.machine.rebuild_rows([command("e1"), command("e9")], bench.time, bench.now))
     assert bench.order("e9").state is OrderState.UNKNOWN
     bench.step(command("e9"))
     bench.tick(SECOND)
@@ -213,7 +213,7 @@ def test_exit_that_a_lost_journal_never_decided_on_is_begun_after_two_reads(benc
         cause="c",
         reason="t",
     )
-    bench._commit(bench.machine.relearned_rows([goal], bench.time, bench.now))
+    bench._commit(bench.machine.rebuild_rows([goal], bench.time, bench.now))
     for _ in range(2):
         bench.tick(6 * SECOND)
         bench.read()
@@ -222,9 +222,9 @@ def test_exit_that_a_lost_journal_never_decided_on_is_begun_after_two_reads(benc
 
 def test_lost_journal_begins_with_what_risk_carried_into_the_day(bench: OrderBench) -> None:
     carried = RiskOpened(day="2026-11-23", positions=(bench.position(),))
-    (opened,) = journal_rebuild.foundation([carried])
+    (opened,) = journal_rebuild.opening_rows([carried])
     machine = OrderMachine()
     machine.apply(opened)
     position = machine.position(ACCOUNT, "NFO:A", Product.MIS, "s1")
     assert position is not None and position.quantity == 50
-    assert journal_rebuild.foundation([]) == ()
+    assert journal_rebuild.opening_rows([]) == ()

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from mytrading.core.oms import OmsLimits
-from mytrading.core.orders.parent_orders import fold
+from mytrading.core.orders.parent_orders import parent_of_slices
 from mytrading.core.orders.state_machine import ModifyRules
 from mytrading.messages.enums import BrokerStatus, Call, OrderState, OrderType, Outcome, Purpose, Side
 from mytrading.messages.orders import Order, PositionAdjusted
@@ -262,7 +262,7 @@ def test_slice_that_is_replaced_has_a_slice_for_its_successor() -> None:
     assert (after.links.parent, after.links.slice, after.quantity, after.price) == ("e1", 2, 100, 101.0)
     gone = bench.order(second.client_order_id)
     assert (gone.state, gone.evidence.modify.by_replacement) == (OrderState.CANCELLED, False)
-    assert fold(slices_of(bench, "e1")).quantity == 450
+    assert parent_of_slices(slices_of(bench, "e1")).quantity == 450
     bench.end(placings(bench)[0], Outcome.REFUSED, message="margin")
     (short,) = [alert for alert in bench.alerts if alert.code == "ENTRY_SHORT"]
     assert (short.subject, "1 of 3 slices of BUY 450" in short.message) == ("e1", True)

@@ -38,23 +38,23 @@ def test_state_reads_like_a_dict_and_takes_back_what_changed_since_it_began(
     state = State()
     whole = changed(state, below)
     assert state.flags.sorted_items() == sorted(whole.items())
-    state.notice(5)
-    state.begin()
+    state.advance_machine_time(5)
+    state.begin_tentative()
     assert dict(state.flags) == changed(state, []) == whole
     model = changed(state, above)
-    state.notice(9)
+    state.advance_machine_time(9)
     assert (dict(state.flags), state.machine_ns) == (model, 9)
-    state.take_back()
+    state.roll_back()
     assert (dict(state.flags), state.machine_ns) == (whole, 5)
     assert changed(state, above) == model, "what was not begun is kept"
 
 
 def test_decision_cannot_clear_a_table() -> None:
     state = State()
-    state.begin()
+    state.begin_tentative()
     with pytest.raises(TypeError, match="decision"):
         state.clear(state.orders)
-    state.take_back()
+    state.roll_back()
     state.clear(state.orders)
 
 
@@ -68,7 +68,7 @@ def test_decision_that_fails_half_way_leaves_the_machine_as_it_was(monkeypatch: 
     bench.read()
     before = state_digest(bench.machine)
     with monkeypatch.context() as patch:
-        patch.setattr("mytrading.core.oms.placing.dispatch.dispatch", broken)
+        patch.setattr("mytrading.core.oms.placing.dispatch.dispatch_calls", broken)
         with pytest.raises(RuntimeError):
             bench.enter("e1")
     assert bench.machine.state.orders.get("e1") is None
@@ -82,8 +82,8 @@ def test_strictest_level_counts_whichever_was_learnt_last() -> None:
         machine = OrderMachine()
         for account, level in zip(("", "main"), levels, strict=True):
             machine.apply(TradingState(account=account, level=level, generation=1, reason="", at_ns=1))
-        assert machine.state.level("main") is TradingLevel.HALT
-        assert machine.state.level("other") is levels[0]
+        assert machine.state.trading_level("main") is TradingLevel.HALT
+        assert machine.state.trading_level("other") is levels[0]
 
 
 def test_list_of_open_orders_is_made_anew_once_one_of_them_changed() -> None:

@@ -81,12 +81,12 @@ def test_entry_that_is_over_keeps_nothing(end: str) -> None:
     placed = bench.accept(first)
     bench.step(WithdrawEntries(id="w", account=ACCOUNT, strategy="s1", instrument=first.order.instrument, cause="x"))
     (cancel,) = [call for call in bench.calls if call.call is Call.CANCEL]
-    assert bench.machine.budget(ACCOUNT, bench.time).kept_for_stops == 3, "it may fill until it is gone"
+    assert bench.machine.call_budget(ACCOUNT, bench.time).kept_for_stops == 3, "it may fill until it is gone"
     bench.broker.cancel(placed.id)
     bench.end(cancel, Outcome.ACCEPTED)
     bench.report(placed)
     bench.read()
-    assert bench.machine.budget(ACCOUNT, bench.time).kept_for_stops == 2
+    assert bench.machine.call_budget(ACCOUNT, bench.time).kept_for_stops == 2
 
 
 def test_entries_without_a_plan_leave_the_calls_of_others_stops() -> None:
@@ -131,7 +131,7 @@ def test_burst_leaves_at_the_rate_at_which_its_fills_have_their_stops_in_the_sam
 def test_what_is_kept_for_stops_is_shown_with_the_budget() -> None:
     bench = made()
     enter(bench, 2)
-    assert bench.machine.budget(ACCOUNT, bench.time).kept_for_stops == 2
+    assert bench.machine.call_budget(ACCOUNT, bench.time).kept_for_stops == 2
 
 
 def test_calls_kept_for_stops_survive_a_restart() -> None:
@@ -140,4 +140,4 @@ def test_calls_kept_for_stops_survive_a_restart() -> None:
     answered(bench)
     bench.crash()
     bench.tick(100 * MS)
-    assert bench.calls == [] and bench.machine.budget(ACCOUNT, bench.time).kept_for_stops == 3
+    assert bench.calls == [] and bench.machine.call_budget(ACCOUNT, bench.time).kept_for_stops == 3

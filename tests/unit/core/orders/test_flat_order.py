@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mytrading.core.orders.flat_order import flat_order, flatten_orders, whole_order
+from mytrading.core.orders.flat_order import complete_flat_order, flat_order, flatten_orders
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.order_evidence import (
     Ambiguous,
@@ -45,7 +45,7 @@ def order(evidence: OrderEvidence | None = None, **fields: object) -> Order:
 
 
 def test_whole_order_has_every_key_of_the_first_version() -> None:
-    assert set(whole_order(order())) == set(KEYS)
+    assert set(complete_flat_order(order())) == set(KEYS)
     assert len(Order.__struct_fields__) <= 25
 
 

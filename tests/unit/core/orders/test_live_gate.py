@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mytrading.core.orders.live_gate import live_problem
+from mytrading.core.orders.live_gate import live_run_problem
 from mytrading.messages.enums import Mode
 from mytrading.messages.run_config import AccountRole, AccountRun, RunConfig, ServerMode, VenueKind
 from tests.kit.feed_process import feed_config
@@ -23,8 +23,8 @@ def a_run(expected: ServerMode, kind: VenueKind = VenueKind.OPENALGO, **fields: 
 
 
 def test_paper_run_at_an_analyzing_server_and_a_wholly_confirmed_live_run_may_send() -> None:
-    assert live_problem(a_run(ServerMode.ANALYZE)) == ""
-    assert live_problem(a_run(ServerMode.LIVE, **LIVE)) == ""
+    assert live_run_problem(a_run(ServerMode.ANALYZE)) == ""
+    assert live_run_problem(a_run(ServerMode.LIVE, **LIVE)) == ""
 
 
 @pytest.mark.parametrize(
@@ -38,16 +38,16 @@ def test_paper_run_at_an_analyzing_server_and_a_wholly_confirmed_live_run_may_se
     ],
 )
 def test_run_with_one_gate_closed_may_not_send(expected: ServerMode, changed: dict[str, Any], said: str) -> None:
-    assert said in live_problem(a_run(expected, **{**LIVE, **changed}))
+    assert said in live_run_problem(a_run(expected, **{**LIVE, **changed}))
 
 
 def test_live_run_names_every_account_that_takes_orders() -> None:
     roles = {"main": AccountRole.PRIMARY, "third": AccountRole.TRADING, "spare": AccountRole.BACKUP}
     accounts = tuple(AccountRun(id=name, rest_url="", ws_url="", api_key="", role=role) for name, role in roles.items())
-    assert "LIVE_CONFIRM=main,third, found main" in live_problem(a_run(ServerMode.LIVE, **LIVE, accounts=accounts))
+    assert "LIVE_CONFIRM=main,third, found main" in live_run_problem(a_run(ServerMode.LIVE, **LIVE, accounts=accounts))
     named = {**LIVE, "live_confirm": " third, main"}
-    assert live_problem(a_run(ServerMode.LIVE, **named, accounts=accounts)) == ""
+    assert live_run_problem(a_run(ServerMode.LIVE, **named, accounts=accounts)) == ""
 
 
 def test_dry_run_sends_nothing_and_needs_no_gate() -> None:
-    assert live_problem(a_run(ServerMode.LIVE, VenueKind.DRY_RUN, mode=Mode.DRY_RUN)) == ""
+    assert live_run_problem(a_run(ServerMode.LIVE, VenueKind.DRY_RUN, mode=Mode.DRY_RUN)) == ""

@@ -8,10 +8,10 @@ from mytrading.core.orders.state_machine import (
     LIVE,
     TERMINAL,
     TRANSITIONS,
-    remaining,
+    combine_fills,
+    is_settled,
     same_fingerprint,
-    settled,
-    weigh,
+    unfilled_quantity,
 )
 from mytrading.messages.enums import OrderState, OrderType, Side
 from tests.kit.order_samples import S, order
@@ -60,31 +60,31 @@ def test_legal_moves(old: OrderState, new: OrderState, allowed: bool) -> None:
 )
 def test_weigh_confirms_what_two_sources_say(stream: int, book: int, trade: int, seen: int, confirmed: int) -> None:
     told = order(stream_filled=stream, book_filled=book, trade_filled=trade, trade_value=trade * 100.0)
-    assert weigh(told, 100.0)[:2] == (seen, confirmed)
+    assert combine_fills(told, 100.0)[:2] == (seen, confirmed)
 
 
 def test_weigh_confirms_nothing_without_a_price() -> None:
-    assert weigh(order(stream_filled=50, book_filled=50), 0.0) == (50, 0, 0.0)
+    assert combine_fills(order(stream_filled=50, book_filled=50), 0.0) == (50, 0, 0.0)
 
 
 def test_weigh_prefers_the_price_of_the_trade_book() -> None:
     told = order(stream_filled=50, book_filled=50, trade_filled=50, trade_value=5050.0)
-    assert weigh(told, 100.0).average_price == 101.0
+    assert combine_fills(told, 100.0).average_price == 101.0
 
 
 def test_weigh_never_takes_back_what_was_confirmed() -> None:
-    assert weigh(order(filled=30, average_price=100.0, book_filled=10), 0.0).confirmed == 30
+    assert combine_fills(order(filled=30, average_price=100.0, book_filled=10), 0.0).confirmed == 30
 
 
 def test_settled_waits_for_confirmation_and_for_the_lost() -> None:
-    assert settled(order(state=S.CANCELLED))
-    assert not settled(order(state=S.CANCELLED, filled_seen=10))
-    assert not settled(order(state=S.LOST))
-    assert not settled(order(state=S.ACCEPTED))
+    assert is_settled(order(state=S.CANCELLED))
+    assert not is_settled(order(state=S.CANCELLED, filled_seen=10))
+    assert not is_settled(order(state=S.LOST))
+    assert not is_settled(order(state=S.ACCEPTED))
 
 
 def test_remaining_is_by_confirmed_fills() -> None:
-    assert remaining(order(filled=20, filled_seen=50)) == 30
+    assert unfilled_quantity(order(filled=20, filled_seen=50)) == 30
 
 
 def test_fingerprint_ignores_price_and_type() -> None:

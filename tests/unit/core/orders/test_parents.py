@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.orders.parent_orders import fold, grouped
+from mytrading.core.orders.parent_orders import group_slices, parent_of_slices
 from mytrading.messages.enums import OrderState
 from tests.kit.sliced_orders import order
 
@@ -12,7 +12,7 @@ S = OrderState
 
 
 def test_fold_sums_quantities_and_averages_the_price_over_what_was_filled() -> None:
-    parent = fold([order(2, S.FILLED, 98, average_price=10.0), order(1, S.FILLED, 99, average_price=12.0)])
+    parent = parent_of_slices([order(2, S.FILLED, 98, average_price=10.0), order(1, S.FILLED, 99, average_price=12.0)])
     assert (parent.client_order_id, parent.quantity, parent.filled, parent.state) == ("p", 197, 197, S.FILLED)
     assert parent.average_price == pytest.approx((98 * 10 + 99 * 12) / 197)
 
@@ -34,17 +34,17 @@ def test_fold_says_what_slices_of_several_states_are_together(
     states: tuple[OrderState, ...], filled: int, state: OrderState
 ) -> None:
     slices = [order(number, each, filled if number == 1 else 0) for number, each in enumerate(states, 1)]
-    assert fold(slices).state is state
+    assert parent_of_slices(slices).state is state
 
 
 def test_fold_tells_how_the_slices_stand_and_why() -> None:
-    parent = fold([order(1, S.FILLED, 99), order(2, S.REJECTED, message="margin"), order(3, S.FILLED, 97)])
+    parent = parent_of_slices([order(1, S.FILLED, 99), order(2, S.REJECTED, message="margin"), order(3, S.FILLED, 97)])
     assert parent.message == "3 slices: 2 FILLED, 1 REJECTED; margin"
 
 
 def test_grouped_keeps_whole_orders_and_joins_slices_where_the_first_stood() -> None:
     whole = order(9, S.FILLED, parent="", slice=0, client_order_id="w")
-    rows = grouped([order(2, S.FILLED), whole, order(1, S.FILLED)])
+    rows = group_slices([order(2, S.FILLED), whole, order(1, S.FILLED)])
     assert [(parent.client_order_id, [part.links.slice for part in slices]) for parent, slices in rows] == [
         ("p", [1, 2]), ("w", [])
     ]  # fmt: skip
@@ -53,5 +53,5 @@ def test_grouped_keeps_whole_orders_and_joins_slices_where_the_first_stood() -> 
 def test_fold_counts_of_a_replaced_slice_only_what_it_filled() -> None:
     gone = order(1, S.CANCELLED, 40, average_price=10.0)
     after = order(3, S.FILLED, 59, slice=1, replaces="p1", quantity=59, average_price=11.0)
-    parent = fold([gone, order(2, S.FILLED, 98, average_price=10.0), after])
+    parent = parent_of_slices([gone, order(2, S.FILLED, 98, average_price=10.0), after])
     assert (parent.quantity, parent.filled, parent.state) == (197, 197, S.FILLED)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mytrading.core.reconciler.book_confidence import ORDERS_STALE_NS, POSITIONS_STALE_NS, least, of_account
+from mytrading.core.reconciler.book_confidence import (
+    ORDERS_STALE_NS,
+    POSITIONS_STALE_NS,
+    account_confidence,
+    least_confidence,
+)
 from mytrading.messages.enums import Confidence
 from mytrading.messages.reports import AccountHealth
 
@@ -35,10 +40,10 @@ def health(orders: int = NOW, positions: int = NOW, agree: bool = True) -> Accou
 def test_account_is_stale_once_its_books_were_not_read_for_long(
     found: AccountHealth | None, expected: Confidence
 ) -> None:
-    assert of_account(found, NOW) is expected
+    assert account_confidence(found, NOW) is expected
 
 
 def test_least_of_levels_is_the_most_doubtful() -> None:
-    assert least([CONFIRMED, DISPUTED, STALE]) is DISPUTED
-    assert least([CONFIRMED, STALE]) is STALE
-    assert least([]) is CONFIRMED
+    assert least_confidence([CONFIRMED, DISPUTED, STALE]) is DISPUTED
+    assert least_confidence([CONFIRMED, STALE]) is STALE
+    assert least_confidence([]) is CONFIRMED

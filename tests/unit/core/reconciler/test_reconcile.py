@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mytrading.core.reconciler.read_plan import HealthBook, OrderLevels, ReadJob, ReadPlan, ReadRules
+from mytrading.core.reconciler.read_plan import HealthTracker, OrderLevels, ReadJob, ReadPlan, ReadRules
 from mytrading.core.time import SECOND
 from mytrading.messages.enums import BrokerStatus, OrderState, OrderType, Product, Purpose, Side
 from mytrading.messages.order_evidence import OrderEvidence, PendingEnd
@@ -21,7 +21,7 @@ def started(at: int = T0) -> ReadPlan:
     plan = ReadPlan("main")
     job = plan.next_job(at)
     assert job is not None
-    plan.done(job, at, ok=True)
+    plan.on_read_ended(job, at, ok=True)
     return plan
 
 
@@ -66,23 +66,23 @@ def books(began: int, ended: int, **fields: Any) -> BooksRead:
 
 def test_proof_is_read_beside_a_read_that_is_under_way_and_keeps_no_distance() -> None:
     plan = started()
-    plan.ask(request("books", positions=True))
+    plan.add_request(request("books", positions=True))
     assert plan.next_job(T0) is None, "another is too near"
-    plan.ask(request("proof", proof=True))
+    plan.add_request(request("proof", proof=True))
     first = plan.next_job(T0)
     assert first is not None and (first.positions, first.beside) == (True, False), "one read answers both"
-    plan.ask(request("later", positions=True))
+    plan.add_request(request("later", positions=True))
     assert plan.next_job(T0 + SECOND) is None
-    plan.ask(request("proof 2", proof=True))
+    plan.add_request(request("proof 2", proof=True))
     second = plan.next_job(T0 + SECOND)
     assert second is not None and second.beside
     assert (second.orders, second.trades, second.positions, second.funds) == (True, True, False, False)
-    plan.ask(request("proof 3", proof=True))
+    plan.add_request(request("proof 3", proof=True))
     assert plan.next_job(T0 + SECOND) is None, "one beside another, no more"
-    plan.done(second, T0 + SECOND, ok=True)
+    plan.on_read_ended(second, T0 + SECOND, ok=True)
     third = plan.next_job(T0 + SECOND)
-    assert third is not None and third.asked_by == "proof 3" and plan.waiting == 1
-    plan.done(first, T0 + 2 * SECOND, ok=True)
+    assert third is not None and third.asked_by == "proof 3" and plan.requests_waiting == 1
+    plan.on_read_ended(first, T0 + 2 * SECOND, ok=True)
     assert plan.next_job(T0 + 3 * SECOND) is not None, "what was asked for meanwhile"
 
 
@@ -90,12 +90,12 @@ def test_proof_waits_like_every_read_for_a_server_that_fails_or_wants_quiet() ->
     plan = started()
     job = plan.next_job(T0 + 20 * SECOND)
     assert job is not None
-    plan.done(job, T0 + 20 * SECOND, ok=False)
-    plan.ask(request(proof=True))
+    plan.on_read_ended(job, T0 + 20 * SECOND, ok=False)
+    plan.add_request(request(proof=True))
     assert plan.next_job(T0 + 20 * SECOND) is None
     quiet = started()
-    quiet.done(JOB, T0, ok=True, patience=SECOND)
-    quiet.ask(request(proof=True))
+    quiet.on_read_ended(JOB, T0, ok=True, patience=SECOND)
+    quiet.add_request(request(proof=True))
     assert quiet.next_job(T0) is None
 
 
@@ -103,19 +103,19 @@ def test_read_that_ends_after_a_proof_beside_it_is_void() -> None:
     """It began before the cancel, and would show alive what the proof has shown to have ended."""
     plan = started()
     proof = books(5, 8, orders=(), trades=())
-    assert plan.current(proof) == proof
-    older = plan.current(books(3, 9, orders=(), trades=(), positions=()))
+    assert plan.void_if_outdated(proof) == proof
+    older = plan.void_if_outdated(books(3, 9, orders=(), trades=(), positions=()))
     assert (older.orders, older.trades, older.positions) == (None, None, None)
     newer = books(9, 10, orders=(), trades=(), positions=())
-    assert plan.current(newer) == newer
+    assert plan.void_if_outdated(newer) == newer
 
 
 def test_server_that_was_asked_too_much_is_left_alone_as_long_as_it_says() -> None:
     plan = ReadPlan("main")
     job = plan.next_job(T0)
     assert job is not None
-    plan.done(job, T0, ok=False, patience=5 * SECOND)
-    plan.ask(request())
+    plan.on_read_ended(job, T0, ok=False, patience=5 * SECOND)
+    plan.add_request(request())
     assert plan.next_job(T0 + 5 * SECOND - 1) is None
     assert plan.next_job(T0 + 5 * SECOND) is not None
 
@@ -133,7 +133,7 @@ def test_order_books_follow_each_ten_seconds_positions_each_minute() -> None:
         job = plan.next_job(T0 + second * SECOND)
         if job is not None:
             seen.append((second, job.orders, job.positions))
-            plan.done(job, T0 + second * SECOND, ok=True)
+            plan.on_read_ended(job, T0 + second * SECOND, ok=True)
     assert [second for second, *_ in seen] == [10, 20, 30, 40, 50, 60]
     assert all(orders for _, orders, _ in seen)
     assert [positions for *_, positions in seen] == [False] * 5 + [True]
@@ -143,17 +143,17 @@ def test_order_book_follows_at_its_interval_and_more_often_while_no_updates_come
     plan = ReadPlan("main", ReadRules(orders_every=5 * SECOND, positions_every=600 * SECOND, funds_every=600 * SECOND))
     seen = []
     for second in range(31):
-        plan.stream(second < 11 or second > 20)
+        plan.set_stream_up(second < 11 or second > 20)
         job = plan.next_job(T0 + second * SECOND)
         if job is not None:
             seen.append(second)
-            plan.done(job, T0 + second * SECOND, ok=True)
+            plan.on_read_ended(job, T0 + second * SECOND, ok=True)
     assert seen == [0, 5, 10, 12, 14, 16, 18, 20, 25, 30]
 
 
 def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
     plan = started()
-    plan.ask(request())
+    plan.add_request(request())
     assert plan.next_job(T0 + SECOND // 100) is None
     job = plan.next_job(T0 + SECOND // 10)
     assert job is not None
@@ -162,17 +162,17 @@ def test_request_is_read_at_once_but_not_within_the_spacing() -> None:
 
 def test_requests_made_meanwhile_become_one_read() -> None:
     plan = started()
-    plan.ask(request("a"))
+    plan.add_request(request("a"))
     job = plan.next_job(T0 + SECOND)
     assert job is not None
     for name in "bcd":
-        plan.ask(request(name, positions=name == "c"))
+        plan.add_request(request(name, positions=name == "c"))
     assert plan.next_job(T0 + 2 * SECOND) is None
-    assert plan.waiting == 3
-    plan.done(job, T0 + 2 * SECOND, ok=True)
+    assert plan.requests_waiting == 3
+    plan.on_read_ended(job, T0 + 2 * SECOND, ok=True)
     merged = plan.next_job(T0 + 3 * SECOND)
     assert merged is not None
-    assert (merged.positions, merged.asked_by, plan.waiting) == (True, "d", 0)
+    assert (merged.positions, merged.asked_by, plan.requests_waiting) == (True, "d", 0)
 
 
 def test_failures_wait_longer_each_time_and_jitter_moves_half() -> None:
@@ -181,7 +181,7 @@ def test_failures_wait_longer_each_time_and_jitter_moves_half() -> None:
     job = plan.next_job(now)
     for jitter in (1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0):
         assert job is not None
-        plan.done(job, now, ok=False, jitter=jitter)
+        plan.on_read_ended(job, now, ok=False, jitter=jitter)
         failed = now
         while (job := plan.next_job(now)) is None:
             now += SECOND // 4
@@ -195,10 +195,10 @@ def test_request_shortens_the_wait_after_failures_but_never_bursts() -> None:
     for _ in range(8):
         job = plan.next_job(now)
         assert job is not None
-        plan.done(job, now, ok=False)
+        plan.on_read_ended(job, now, ok=False)
         now += 30 * SECOND
     now -= 30 * SECOND
-    plan.ask(request())
+    plan.add_request(request())
     assert plan.next_job(now + SECOND) is None
     assert plan.next_job(now + 2 * SECOND) is not None
 
@@ -207,23 +207,23 @@ def test_server_that_refuses_the_key_is_asked_ever_more_seldom_though_somebody_w
     plan, now, waits = ReadPlan("main"), T0, []
     for _ in range(6):
         failed = now
-        plan.ask(request())
+        plan.add_request(request())
         while (job := plan.next_job(now)) is None:
             now += SECOND // 4
         waits.append((now - failed) / SECOND)
-        plan.done(job, now, ok=False, refused=True)
+        plan.on_read_ended(job, now, ok=False, refused=True)
     assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 10.0]
-    plan.ask(request())
-    plan.hurry()
+    plan.add_request(request())
+    plan.make_all_due()
     assert plan.next_job(now + SECOND) is not None
 
 
 def test_requested_read_that_failed_is_made_again_without_waiting_for_the_schedule() -> None:
     plan = started()
-    plan.ask(request(positions=True))
+    plan.add_request(request(positions=True))
     job = plan.next_job(T0 + SECOND)
     assert job is not None
-    plan.done(job, T0 + SECOND, ok=False)
+    plan.on_read_ended(job, T0 + SECOND, ok=False)
     again = plan.next_job(T0 + 2 * SECOND)
     assert again is not None
     assert again.positions
@@ -233,8 +233,8 @@ def test_hurry_makes_everything_due_even_while_backing_off() -> None:
     plan = ReadPlan("main")
     job = plan.next_job(T0)
     assert job is not None
-    plan.done(job, T0, ok=False)
-    plan.hurry()
+    plan.on_read_ended(job, T0, ok=False)
+    plan.make_all_due()
     again = plan.next_job(T0 + SECOND // 10)
     assert again is not None
     assert again.positions
@@ -245,80 +245,80 @@ def test_hurry_makes_everything_due_even_while_backing_off() -> None:
 
 def test_update_is_told_once() -> None:
     levels = OrderLevels()
-    assert levels.fold(update(BrokerStatus.OPEN, 0)) is not None
-    assert levels.fold(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
+    assert levels.on_update(update(BrokerStatus.OPEN, 0)) is not None
+    assert levels.on_update(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
 
 
 def test_late_open_after_complete_changes_nothing() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.COMPLETE, 10))
-    assert levels.fold(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
-    assert levels.unshown(T0)[0].order.status is BrokerStatus.COMPLETE
+    levels.on_update(update(BrokerStatus.COMPLETE, 10))
+    assert levels.on_update(update(BrokerStatus.OPEN, 0, at=T0 + 5)) is None
+    assert levels.updates_to_repeat(T0)[0].order.status is BrokerStatus.COMPLETE
 
 
 def test_partial_fill_never_goes_back() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.OPEN, 6))
-    assert levels.fold(update(BrokerStatus.OPEN, 4)) is None
-    level = levels.fold(update(BrokerStatus.CANCELLED, 6))
+    levels.on_update(update(BrokerStatus.OPEN, 6))
+    assert levels.on_update(update(BrokerStatus.OPEN, 4)) is None
+    level = levels.on_update(update(BrokerStatus.CANCELLED, 6))
     assert level is not None
     assert level.order.status is BrokerStatus.CANCELLED
 
 
 def test_fill_after_cancel_is_news() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.CANCELLED, 0))
-    level = levels.fold(update(BrokerStatus.COMPLETE, 10))
+    levels.on_update(update(BrokerStatus.CANCELLED, 0))
+    level = levels.on_update(update(BrokerStatus.COMPLETE, 10))
     assert level is not None
     assert level.order.filled == 10
 
 
 def test_level_is_repeated_until_the_router_shows_it() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.COMPLETE, 10))
-    levels.shown(our_order(stream_filled=4))
-    assert len(levels.unshown(T0)) == 1
-    levels.shown(our_order(account="other", stream_filled=10, state=OrderState.FILLED))
-    assert len(levels.unshown(T0)) == 1
-    levels.shown(our_order(stream_filled=10, state=OrderState.FILLED))
-    assert levels.unshown(T0) == ()
+    levels.on_update(update(BrokerStatus.COMPLETE, 10))
+    levels.on_router_order(our_order(stream_filled=4))
+    assert len(levels.updates_to_repeat(T0)) == 1
+    levels.on_router_order(our_order(account="other", stream_filled=10, state=OrderState.FILLED))
+    assert len(levels.updates_to_repeat(T0)) == 1
+    levels.on_router_order(our_order(stream_filled=10, state=OrderState.FILLED))
+    assert levels.updates_to_repeat(T0) == ()
 
 
 def test_update_that_came_before_the_answer_of_its_call_is_said_again_when_the_router_knows_the_order() -> None:
     levels = OrderLevels()
-    level = levels.fold(update(BrokerStatus.COMPLETE, 10))
-    assert levels.shown(our_order()) == level
+    level = levels.on_update(update(BrokerStatus.COMPLETE, 10))
+    assert levels.on_router_order(our_order()) == level
     assert len(levels) == 1
-    assert levels.shown(our_order(stream_filled=10, state=OrderState.FILLED)) is None
+    assert levels.on_router_order(our_order(stream_filled=10, state=OrderState.FILLED)) is None
     assert len(levels) == 0
 
 
 def test_end_is_shown_when_the_router_has_noted_it() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.CANCELLED, 0))
-    levels.shown(our_order())
-    assert len(levels.unshown(T0)) == 1
-    levels.shown(our_order(evidence=OrderEvidence(end=PendingEnd(status=BrokerStatus.CANCELLED))))
-    assert levels.unshown(T0) == ()
+    levels.on_update(update(BrokerStatus.CANCELLED, 0))
+    levels.on_router_order(our_order())
+    assert len(levels.updates_to_repeat(T0)) == 1
+    levels.on_router_order(our_order(evidence=OrderEvidence(end=PendingEnd(status=BrokerStatus.CANCELLED))))
+    assert levels.updates_to_repeat(T0) == ()
 
 
 def test_level_ends_with_a_book_begun_after_it_only() -> None:
     levels = OrderLevels()
     report = update(BrokerStatus.COMPLETE, 10)
-    levels.fold(report)
-    levels.read(books(T0 - 1, T0 + 9, orders=(report.order,)))
-    levels.read(books(T0 + 1, T0 + 9))
-    levels.read(books(T0 + 1, T0 + 9, orders=()))
-    assert len(levels.unshown(T0)) == 1
-    levels.read(books(T0 + 1, T0 + 9, orders=(report.order,)))
-    assert levels.unshown(T0) == ()
+    levels.on_update(report)
+    levels.drop_shown_by(books(T0 - 1, T0 + 9, orders=(report.order,)))
+    levels.drop_shown_by(books(T0 + 1, T0 + 9))
+    levels.drop_shown_by(books(T0 + 1, T0 + 9, orders=()))
+    assert len(levels.updates_to_repeat(T0)) == 1
+    levels.drop_shown_by(books(T0 + 1, T0 + 9, orders=(report.order,)))
+    assert levels.updates_to_repeat(T0) == ()
 
 
 def test_foreign_level_is_dropped_after_a_minute() -> None:
     levels = OrderLevels()
-    levels.fold(update(BrokerStatus.OPEN, 0))
-    assert len(levels.unshown(T0 + 60 * SECOND)) == 1
-    assert levels.unshown(T0 + 61 * SECOND) == ()
+    levels.on_update(update(BrokerStatus.OPEN, 0))
+    assert len(levels.updates_to_repeat(T0 + 60 * SECOND)) == 1
+    assert levels.updates_to_repeat(T0 + 61 * SECOND) == ()
 
 
 # health
@@ -329,104 +329,104 @@ def whole(at: int) -> BooksRead:
 
 
 def test_health_needs_books_mode_and_positions() -> None:
-    health = HealthBook("main")
-    assert not health.level(T0).healthy
-    health.read(JOB, books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
-    assert not health.level(T0).healthy
-    health.read(JOB, whole(T0), True, "sandbox")
-    assert health.level(T0).healthy
-    assert health.level(T0).broker == "sandbox"
+    health = HealthTracker("main")
+    assert not health.health_at(T0).healthy
+    health.on_read(JOB, books(T0 - 1, T0, orders=(), trades=()), True, "sandbox")
+    assert not health.health_at(T0).healthy
+    health.on_read(JOB, whole(T0), True, "sandbox")
+    assert health.health_at(T0).healthy
+    assert health.health_at(T0).broker == "sandbox"
 
 
 def test_book_that_fails_while_another_is_read_is_named_until_both_are() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), True, "")
-    health.read(JOB, books(T0, T0 + 1, orders=()), True, "", "tradebook: an error")
-    level = health.level(T0 + 1)
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), True, "")
+    health.on_read(JOB, books(T0, T0 + 1, orders=()), True, "", "tradebook: an error")
+    level = health.health_at(T0 + 1)
     assert (level.connected, level.healthy, level.message) == (True, False, "tradebook: an error")
-    health.read(JOB, whole(T0 + 2), True, "")
-    assert (health.level(T0 + 2).healthy, health.level(T0 + 2).message) == (True, "")
+    health.on_read(JOB, whole(T0 + 2), True, "")
+    assert (health.health_at(T0 + 2).healthy, health.health_at(T0 + 2).message) == (True, "")
 
 
 def test_wrong_mode_stays_wrong_when_a_later_read_does_not_say() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), False, "")
-    health.read(JOB, whole(T0 + 1), None, "")
-    assert not health.level(T0 + 1).right_mode
-    health.read(JOB, whole(T0 + 2), True, "")
-    assert health.level(T0 + 2).right_mode
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), False, "")
+    health.on_read(JOB, whole(T0 + 1), None, "")
+    assert not health.health_at(T0 + 1).right_mode
+    health.on_read(JOB, whole(T0 + 2), True, "")
+    assert health.health_at(T0 + 2).right_mode
 
 
 def test_failed_read_disconnects_with_its_reason() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), True, "")
-    health.failed("orderbook: Invalid openalgo apikey")
-    level = health.level(T0)
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), True, "")
+    health.on_failed_read("orderbook: Invalid openalgo apikey")
+    level = health.health_at(T0)
     assert (level.connected, level.failures) == (False, 1)
     assert "apikey" in level.message
 
 
 def test_old_read_is_no_connection() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), True, "")
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), True, "")
     stale = ReadRules().stale
-    assert health.level(T0 + stale).connected
-    assert not health.level(T0 + stale + 1).connected
+    assert health.health_at(T0 + stale).connected
+    assert not health.health_at(T0 + stale + 1).connected
 
 
 def test_funds_that_cannot_be_read_for_long_are_told_until_they_are_read() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), True, "")
-    health.funds(T0)
-    health.funds(T0 + 100 * SECOND, "funds: an error")
-    health.read(JOB, whole(T0 + 119 * SECOND), True, "")
-    assert health.level(T0 + 120 * SECOND).funds_unread == ""
-    late = health.level(T0 + 121 * SECOND)
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), True, "")
+    health.on_funds_read(T0)
+    health.on_funds_read(T0 + 100 * SECOND, "funds: an error")
+    health.on_read(JOB, whole(T0 + 119 * SECOND), True, "")
+    assert health.health_at(T0 + 120 * SECOND).funds_unread == ""
+    late = health.health_at(T0 + 121 * SECOND)
     assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
-    health.funds(T0 + 130 * SECOND)
-    assert health.level(T0 + 130 * SECOND).funds_unread == ""
+    health.on_funds_read(T0 + 130 * SECOND)
+    assert health.health_at(T0 + 130 * SECOND).funds_unread == ""
 
 
 def test_funds_that_were_never_read_are_unread_once_as_long_has_passed_since_the_start() -> None:
-    health = HealthBook("main")
-    assert health.level(T0).funds_unread == ""
-    health.read(JOB, whole(T0 + SECOND), True, "")
-    health.funds(T0 + SECOND, "funds: an error")
-    assert health.level(T0 + 120 * SECOND).funds_unread == ""
-    health.read(JOB, whole(T0 + 121 * SECOND), True, "")
-    late = health.level(T0 + 121 * SECOND)
+    health = HealthTracker("main")
+    assert health.health_at(T0).funds_unread == ""
+    health.on_read(JOB, whole(T0 + SECOND), True, "")
+    health.on_funds_read(T0 + SECOND, "funds: an error")
+    assert health.health_at(T0 + 120 * SECOND).funds_unread == ""
+    health.on_read(JOB, whole(T0 + 121 * SECOND), True, "")
+    late = health.health_at(T0 + 121 * SECOND)
     assert (late.funds_unread, late.healthy) == ("its funds were not read for 120 seconds (funds: an error)", True)
-    health.funds(T0 + 122 * SECOND)
-    assert health.level(T0 + 122 * SECOND).funds_unread == ""
+    health.on_funds_read(T0 + 122 * SECOND)
+    assert health.health_at(T0 + 122 * SECOND).funds_unread == ""
 
 
 def test_visit_for_funds_alone_says_nothing_of_the_books_but_of_the_mode() -> None:
-    health = HealthBook("main")
-    health.read(JOB, whole(T0), True, "")
+    health = HealthTracker("main")
+    health.on_read(JOB, whole(T0), True, "")
     funds = ReadJob("f", orders=False, trades=False, positions=False, funds=True)
-    health.read(funds, books(T0 + 1, T0 + 2), None, "")
-    assert health.level(T0 + 2).healthy
-    health.read(funds, books(T0 + 3, T0 + 4), False, "")
-    assert not health.level(T0 + 4).healthy
+    health.on_read(funds, books(T0 + 1, T0 + 2), None, "")
+    assert health.health_at(T0 + 2).healthy
+    health.on_read(funds, books(T0 + 3, T0 + 4), False, "")
+    assert not health.health_at(T0 + 4).healthy
 
 
 def test_session_is_lost_while_all_books_are_refused_and_back_with_the_first_that_is_read() -> None:
-    health = HealthBook("main")
-    health.failed("orderbook: Invalid openalgo apikey")
-    health.session(True, "orderbook: Invalid openalgo apikey")
-    level = health.level(T0)
+    health = HealthTracker("main")
+    health.on_failed_read("orderbook: Invalid openalgo apikey")
+    health.set_session_lost(True, "orderbook: Invalid openalgo apikey")
+    level = health.health_at(T0)
     assert (level.session_lost, level.message) == (True, "orderbook: Invalid openalgo apikey")
-    health.read(JOB, whole(T0 + SECOND), True, "")
-    health.session(False)
-    assert (health.level(T0 + SECOND).session_lost, health.level(T0 + SECOND).message) == (False, "")
+    health.on_read(JOB, whole(T0 + SECOND), True, "")
+    health.set_session_lost(False)
+    assert (health.health_at(T0 + SECOND).session_lost, health.health_at(T0 + SECOND).message) == (False, "")
 
 
 def test_instrument_with_an_unreadable_row_stays_unread_until_a_visit_to_all_books() -> None:
-    health = HealthBook("main")
+    health = HealthTracker("main")
     orders_only = ReadJob("o", orders=True, trades=True, positions=False, funds=False)
-    health.read(JOB, replace(whole(T0), unread=("NSE:INFY",)), True, "")
-    assert health.level(T0).healthy
-    health.read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
-    assert health.level(T0 + 1).unread == ("NSE:INFY",)
-    health.read(JOB, whole(T0 + 2), True, "")
-    assert health.level(T0 + 2).unread == ()
+    health.on_read(JOB, replace(whole(T0), unread=("NSE:INFY",)), True, "")
+    assert health.health_at(T0).healthy
+    health.on_read(orders_only, books(T0, T0 + 1, orders=(), trades=()), True, "")
+    assert health.health_at(T0 + 1).unread == ("NSE:INFY",)
+    health.on_read(JOB, whole(T0 + 2), True, "")
+    assert health.health_at(T0 + 2).unread == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mytrading.core.reconciler.read_plan import held as held_of
+from mytrading.core.reconciler.read_plan import broker_held as held_of
 from mytrading.messages.control import Alert
 from mytrading.messages.enums import BrokerStatus, OrderState, Product, Side
 from mytrading.messages.orders import (

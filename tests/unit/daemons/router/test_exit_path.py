@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from lab.bench.turned_daemons import SHARES, ExitPath, exit_path
-from mytrading.core.orders.state_machine import live
+from mytrading.core.orders.state_machine import is_live
 from mytrading.messages.account_events import AccountModeChanged, RecoveryChanged
 from mytrading.messages.enums import OrderState
 
@@ -38,7 +38,7 @@ def test_exit_is_submitted_and_its_bytes_leave_in_the_turn_that_reads_the_comman
         path.router._turn()
         (request,) = filter(None, map(received, path.connections))
         assert instrument.partition(":")[2].encode() in request
-        (order,) = [order for order in path.router.orders.orders() if live(order)]
+        (order,) = [order for order in path.router.orders.orders() if is_live(order)]
         assert (order.instrument, order.state) == (instrument, OrderState.SUBMITTED)
         path.end_exits()
 

@@ -293,7 +293,7 @@ def look_for(board: Switchboard) -> None:
     )
     if news is not None:
         board.risk_bench.give(news)
-    KillWatch(board.config).look_for(Watched(board), board.bench.time)
+    KillWatch(board.config).check_file(Watched(board), board.bench.time)
 
 
 @pytest.mark.parametrize("word", ["halt", "reduce", "flatten"])

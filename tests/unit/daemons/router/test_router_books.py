@@ -35,55 +35,55 @@ def read(at: int, **books: Any) -> BooksRead:
 def watched() -> tuple[Steps, BooksWatch]:
     """A router that has read the books at ten seconds."""
     router, watch = Steps(), BooksWatch(["main"], PATIENCE)
-    watch.look(router, 1 * SECOND)
+    watch.report_changes(router, 1 * SECOND)
     watch.on_report(router, read(10 * SECOND, orders=(), trades=()), 10 * SECOND)
     return router, watch
 
 
 def test_books_are_lost_from_the_start_until_the_first_whole_read_and_each_is_told_once() -> None:
     router, watch = watched()
-    watch.look(router, 11 * SECOND)
+    watch.report_changes(router, 11 * SECOND)
     assert router.told == [("books_lost main", True), ("books_back main", True)]
 
 
 def test_books_are_lost_when_no_whole_read_came_for_the_patience() -> None:
     router, watch = watched()
-    watch.look(router, 10 * SECOND + PATIENCE)
-    assert not router.orders.state.blind("main")
-    watch.look(router, 10 * SECOND + PATIENCE + 1)
-    assert router.orders.state.blind("main")
+    watch.report_changes(router, 10 * SECOND + PATIENCE)
+    assert not router.orders.state.books_lost("main")
+    watch.report_changes(router, 10 * SECOND + PATIENCE + 1)
+    assert router.orders.state.books_lost("main")
 
 
 def test_book_that_fails_beside_others_that_answer_is_lost_at_once() -> None:
     router, watch = watched()
     watch.on_report(router, read(12 * SECOND, positions=()), 12 * SECOND)
-    assert router.orders.state.blind("main")
+    assert router.orders.state.books_lost("main")
     watch.on_report(router, read(13 * SECOND, orders=(), trades=()), 13 * SECOND)
-    assert not router.orders.state.blind("main")
+    assert not router.orders.state.books_lost("main")
 
 
 def test_read_of_the_funds_alone_or_of_single_orders_says_nothing_of_the_books() -> None:
     router, watch = watched()
     watch.on_report(router, read(12 * SECOND), 12 * SECOND)
     watch.on_report(router, read(12 * SECOND, orders=(), single=True), 12 * SECOND)
-    assert not router.orders.state.blind("main")
+    assert not router.orders.state.books_lost("main")
 
 
 def test_read_with_a_row_of_ours_that_nobody_can_read_is_none() -> None:
     router, watch = watched()
     held = Position(account="main", instrument="NFO:A", product=Product.MIS, strategy="s1", run="r", quantity=50)
     watch.on_report(router, read(12 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 12 * SECOND)
-    assert not router.orders.state.blind("main"), "nobody here holds it"
+    assert not router.orders.state.books_lost("main"), "nobody here holds it"
     router.orders.apply(PositionChanged(position=held, client_order_id="", fill_quantity=0, fill_price=0.0, at_ns=1))
     watch.on_report(router, read(13 * SECOND, orders=(), trades=(), unread=("NFO:A",)), 13 * SECOND)
-    assert router.orders.state.blind("main")
+    assert router.orders.state.books_lost("main")
     watch.on_report(router, read(14 * SECOND, orders=(), trades=()), 14 * SECOND)
-    assert not router.orders.state.blind("main")
+    assert not router.orders.state.books_lost("main")
 
 
 def test_day_that_turns_while_the_books_are_lost_hears_of_it_again() -> None:
     router, watch = watched()
-    watch.look(router, 100 * SECOND)
+    watch.report_changes(router, 100 * SECOND)
     router.orders.apply(router.orders.snapshot("2026-11-24"))
-    watch.look(router, 101 * SECOND)
-    assert router.orders.state.blind("main")
+    watch.report_changes(router, 101 * SECOND)
+    assert router.orders.state.books_lost("main")

@@ -18,9 +18,9 @@ def test_budget_tells_what_counts_and_what_waits_for_how_long() -> None:
     budgets = Budgets(bench.machine, (ACCOUNT, "other"))
     for number in range(4):
         bench.enter(f"e{number}", instrument=f"NFO:{number}")
-    budgets.look(bench.time)
+    budgets.orders_waiting(bench.time)
     bench.time += 500 * MS
-    level, other = budgets.levels(bench.time)
+    level, other = budgets.call_budgets(bench.time)
     assert (level.used, level.limit, level.out, level.waiting, level.oldest_wait_s) == (2, 2, 2, {"entry": 2}, 0.5)
     assert (other.account, other.used, other.waiting) == ("other", 0, {})
 
@@ -33,8 +33,8 @@ def test_budget_tells_of_answers_of_429_and_of_the_pause_after_them() -> None:
     rows = bench.end(bench.calls[0], Outcome.RATE_LIMITED, retry_after_ns=2 * SECOND)
     for row in rows:
         if isinstance(row, OrderChanged):
-            budgets.count(row)
-    (level,) = budgets.levels(bench.time)
+            budgets.count_rate_limited(row)
+    (level,) = budgets.call_budgets(bench.time)
     assert (level.refused, level.waiting, level.paused_s) == (1, {"entry": 1}, 2.0)
 
 
@@ -54,7 +54,7 @@ def test_wait_of_more_than_a_minute_is_alerted_until_a_call_is_accepted() -> Non
             ended_machine_ns=2,
             retry_after_ns=wait_s * SECOND,
         )
-        budgets.note(row)
+        budgets.on_outcome(row)
         alerts.follow(bench.machine.active_alerts((), Unguarded(), budgets.busy), FROM_STATE)
 
     ended(Outcome.RATE_LIMITED, 60)

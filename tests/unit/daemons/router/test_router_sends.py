@@ -47,7 +47,7 @@ def router(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]) -> 
         stack.callback(router.teardown)
         monkeypatch.setattr(os, "fdatasync", synced)
         monkeypatch.setattr(daemon, "LEAVE_NS", 0)  # nothing that is sent here is ever answered
-        monkeypatch.setattr(AccountPools, "written", telling_written(AccountPools.written, said))
+        monkeypatch.setattr(AccountPools, "prepare_job", telling_written(AccountPools.prepare_job, said))
         monkeypatch.setattr(AccountPools, "submit", lambda _, job, rank: said.append(f"sent {sent(job)} at {rank}"))
         yield router
 

@@ -132,14 +132,14 @@ def _fields(order: Order) -> dict[str, object]:
 
 
 def test_lost_journal_knows_the_sizes_that_risk_carried() -> None:
-    (opened,) = journal_rebuild.foundation([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
+    (opened,) = journal_rebuild.opening_rows([RiskOpened(day="2026-11-23", sizes={"NFO:A": (50, 200)})])
     assert opened.sizes == {"NFO:A": (50, 200)}
 
 
 def test_lost_journal_begins_with_the_stops_and_exits_that_risk_carried(held: OrderBench) -> None:
     held.step(goal())
     (level,), (exit_goal,) = held.machine.state.protections.sorted_values(), held.machine.goals()
-    (opened,) = journal_rebuild.foundation([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
+    (opened,) = journal_rebuild.opening_rows([RiskOpened(day="2026-11-23", protections=(level,), goals=(exit_goal,))])
     assert (opened.protections, opened.goals) == ((level,), (exit_goal,))
 
 
@@ -148,7 +148,7 @@ def test_carried_position_of_a_lost_journal_is_guarded_at_the_level_that_risk_ca
     made.broker.net, made.time = dict(held.broker.net), held.time
     (level,) = held.machine.state.protections.sorted_values()
     carried = RiskOpened(day="2026-11-23", positions=(held.position(),), protections=(replace(level, order=""),))
-    for row in journal_rebuild.foundation([carried]):
+    for row in journal_rebuild.opening_rows([carried]):
         made.machine.apply(row)
     made.see_mode()
     learn(made)
